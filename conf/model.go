@@ -1,0 +1,258 @@
+package conf
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is a configuration as the daemon runs it: every value is effective,
+// after defaults, inheritance and clamping. It travels from the parent to its
+// children with encoding/gob.
+type Config struct {
+	Path   string // as named on the command line
+	Global Global
+
+	Instances  []*VRRPInstance
+	SyncGroups []*SyncGroup
+
+	// HasVirtualServers and HasBFD say whether the file asks for the health
+	// checkers or for BFD.
+	HasVirtualServers bool
+	HasBFD            bool
+
+	// Pending are the keywords in the file that are understood but have no
+	// effect in this version.
+	Pending []Pending
+}
+
+// Pending is a keyword without effect, and where it first stands.
+type Pending struct {
+	Block, Keyword string
+	Pos            Pos
+	Count          int // how often it stands in the file
+}
+
+// Global holds what global_defs and the words outside of blocks set for the
+// whole daemon, as far as it is not inherited by the instances.
+type Global struct {
+	RouterID string
+
+	NetNamespace string
+	InstanceName string // instance: suffix of pid files, log ident, process names
+	UsePidDir    bool
+	ChildWait    time.Duration // child_wait_time; default 5 s
+
+	ProcessNames    bool   // process_names: default names for all processes
+	ProcessName     string // explicit names; empty: none given
+	VRRPProcessName string
+
+	StartupDelay      time.Duration // vrrp_startup_delay
+	DelayAfterBoot    time.Duration // vrrp_delay_after_boot
+	LogUnknownVRIDs   bool
+	DynamicInterfaces bool
+	AllowIfChanges    bool // dynamic_interfaces allow_if_changes
+	DefaultInterface  string
+
+	VRRP ProcessLimits
+
+	// Receive buffers: bytes, 0 for the kernel's default.
+	NetlinkCmdRcvBuf, NetlinkMonitorRcvBuf           int
+	NetlinkCmdRcvBufForce, NetlinkMonitorRcvBufForce bool
+	RxBufPolicy                                      RxBufPolicy
+	RxBufSize                                        int // with RxBufBytes
+	RxBufMultiplier                                  int
+
+	McastGroup4, McastGroup6 netip.Addr
+
+	Umask       uint32
+	UmaskSet    bool
+	RandomSeed  int64
+	SeedSet     bool
+	DataUseInst bool // data_use_instance
+
+	StateDumpFile, StatsDumpFile, JSONDumpFile string
+	JSONVersion                                int
+}
+
+// ProcessLimits are the scheduling and memory settings of one process.
+type ProcessLimits struct {
+	Priority    int // nice value
+	PrioritySet bool
+	NoSwap      bool
+	RTPriority  int // SCHED_RR priority 1 to 99; 0: not real-time
+	CPUAffinity []int
+	RTTime      int64 // RLIMIT_RTTIME, microseconds; 0: default
+	// MaxAutoPriority and MinAutoPriorityDelay are max_auto_priority (-1 to 99)
+	// and min_auto_priority_delay.
+	MaxAutoPriority      int
+	MaxAutoPrioritySet   bool
+	MinAutoPriorityDelay time.Duration
+}
+
+// RxBufPolicy is vrrp_rx_bufs_policy.
+type RxBufPolicy uint8
+
+const (
+	RxBufDefault RxBufPolicy = iota
+	RxBufMTU
+	RxBufAdvert
+	RxBufBytes
+)
+
+// Family is an address family.
+type Family uint8
+
+const (
+	IPv4 Family = 4
+	IPv6 Family = 6
+)
+
+// VRRPInstance is one vrrp_instance block with effective values.
+type VRRPInstance struct {
+	Name string
+	Pos  Pos
+
+	Interface string // may be empty for unicast with a source address
+	Version   int    // 2 or 3
+	Family    Family
+	VRID      uint8
+	Master    bool // state MASTER: the wanted initial state
+	Priority  uint8
+
+	AdvertInterval     time.Duration
+	DownTimerAdverts   int
+	NoPreempt          bool
+	PreemptDelay       time.Duration
+	TimerExpiredBackup bool
+	DontTrackPrimary   bool
+	Strict             bool
+	Accept             bool // whether the node answers packets to the addresses
+
+	SourceIP      netip.Addr // mcast_src_ip or unicast_src_ip; zero: primary address of the interface
+	TrackSourceIP bool
+	Group         netip.Addr // multicast destination (mcast_dst_ip or the global group)
+	Unicast       bool
+	Peers         []Peer
+	FaultNoPeer   bool // unicast_fault_no_peer
+	TTL           uint8
+
+	CheckUnicastSource       bool
+	SkipCheckAdvertAddresses bool
+	OwnerIgnoreAdverts       bool
+	LowerPriorityNoAdvert    bool
+	HigherPrioritySendAdvert bool
+	ChecksumAsV2             bool
+	OldUnicastChecksum       OldChecksum
+
+	Auth Auth
+	HMAC HMAC
+
+	Addresses          []Address // virtual_ipaddress, in order
+	Excluded           []Address // virtual_ipaddress_excluded and what did not fit an advert
+	PromoteSecondaries bool
+
+	GARP  GARP
+	Debug int
+}
+
+// Peer is one line of unicast_peer.
+type Peer struct {
+	Addr           netip.Addr
+	MinTTL, MaxTTL uint8 // MaxTTL is 255 unless given
+}
+
+// OldChecksum is old_unicast_checksum.
+type OldChecksum uint8
+
+const (
+	OldChecksumAuto OldChecksum = iota
+	OldChecksumAlways
+	OldChecksumNever
+)
+
+// Secret is text that no log, dump or message prints.
+type Secret string
+
+func (Secret) String() string   { return "********" }
+func (Secret) GoString() string { return "********" }
+
+// AuthType is auth_type.
+type AuthType uint8
+
+const (
+	AuthNone AuthType = iota
+	AuthPass
+	AuthAH
+)
+
+// Auth is an authentication block.
+type Auth struct {
+	Type     AuthType
+	Password Secret // at most 8 bytes
+}
+
+// HMACMode is the mode of an auth_hmac block.
+type HMACMode uint8
+
+const (
+	HMACOff HMACMode = iota
+	HMACEnforce
+	HMACPermissive
+	HMACReceiveOnly
+)
+
+// HMAC is an auth_hmac block.
+type HMAC struct {
+	Mode      HMACMode
+	SendKey   uint8
+	Keys      map[uint8]Secret // decoded key bytes
+	Window    time.Duration    // 0: derived from the advert interval
+	Monotonic bool
+}
+
+// GARP is when and how often addresses are announced.
+type GARP struct {
+	Repeat        int           // garp_master_repeat
+	Delay         time.Duration // garp_master_delay
+	Refresh       time.Duration // garp_master_refresh
+	RefreshRepeat int           // garp_master_refresh_repeat
+	LowerRepeat   int           // garp_lower_prio_repeat
+	LowerDelay    time.Duration // garp_lower_prio_delay
+	Interval      time.Duration // garp_interval, or that of the garp_group of the interface
+	NAInterval    time.Duration // gna_interval, likewise
+	// PacingGroup names the garp_group whose interfaces share one pace; empty:
+	// the interface has a pace of its own.
+	PacingGroup string
+}
+
+// Address is one line of virtual_ipaddress or virtual_ipaddress_excluded.
+type Address struct {
+	Prefix    netip.Prefix // address with prefix length
+	Interface string       // dev; the interface of the instance unless given
+	Broadcast netip.Addr   // zero: none; with brd +, computed
+	Label     string
+	Scope     uint8 // rtnetlink scope: 0 global, 200 site, 253 link, 254 host
+	Peer      netip.Prefix
+
+	Home, NoDAD, MngTmpAddr, NoPrefixRoute, AutoJoin bool
+
+	NoTrack      bool   // no_track
+	PreferredLft uint32 // seconds; ^uint32(0) is forever
+	Pos          Pos
+}
+
+// SyncGroup is one vrrp_sync_group block. Members exist and belong to no other
+// group.
+type SyncGroup struct {
+	Name           string
+	Pos            Pos
+	Members        []string
+	TrackingWeight bool // sync_group_tracking_weight
+}
+
+// Pos is a place in a configuration file.
+type Pos struct {
+	File   string
+	Line   int // from 1; 0: no place known
+	Column int // from 1, in bytes
+}

@@ -1,0 +1,183 @@
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// State is a state of the machine. The numbers are those of keepalived's
+// status output.
+type State uint8
+
+const (
+	Init    State = 0
+	Backup  State = 1
+	Master  State = 2
+	Fault   State = 3
+	Stopped State = 98
+)
+
+// Event is what happened to an instance. Which fields count depends on Kind.
+type Event struct {
+	Kind EventKind
+
+	Packet   *Packet       // Received: valid only during the call
+	Priority uint8         // PriorityChanged: effective priority, 1 to 254 (255 stays the owner's)
+	Faults   Faults        // FaultsChanged: the complete set that holds now
+	Source   netip.Addr    // SourceChanged: address adverts are sent from; zero: none
+	Hold     time.Duration // Start: ignore adverts and run no timer for so long
+	Resume   *Snapshot     // Start: what a predecessor process left; nil: nothing
+	Config   *Config       // Reconfigure: same Name and Family
+	Wall     time.Time     // any event: the wall clock, used by HMAC only
+	Cause    Cause         // FaultsChanged, PriorityChanged: why, passed on to the transition
+}
+
+// EventKind tells the events apart.
+type EventKind uint8
+
+const (
+	// Expiry says that Deadline has been reached.
+	Expiry EventKind = iota
+	// Start begins the protocol; the first event of an instance.
+	Start
+	// Received delivers one VRRP packet addressed to this instance.
+	Received
+	// PriorityChanged sets the effective priority after tracking.
+	PriorityChanged
+	// FaultsChanged sets the reasons that keep the node from serving. A
+	// non-empty set means FAULT; an empty one ends it.
+	FaultsChanged
+	// SourceChanged sets the address that adverts are sent from.
+	SourceChanged
+	// AddressLost says that an address or another tracked object of a master
+	// was removed by someone else.
+	AddressLost
+	// Reconfigure replaces the configuration, keeping the state.
+	Reconfigure
+	// Shutdown ends the protocol; a master sends priority 0.
+	Shutdown
+)
+
+// Faults is a set of reasons why a node must not serve.
+type Faults uint32
+
+const (
+	FaultLinkMissing   Faults = 1 << iota // the interface does not exist
+	FaultLinkDown                         // the interface is down or has no carrier
+	FaultNoSource                         // no usable source address on the interface
+	FaultSourceMissing                    // the configured source address is absent
+	FaultNoPeers                          // unicast without a peer (unicast_fault_no_peer)
+	FaultTracker                          // a tracker of weight 0 is down
+	FaultGroup                            // another member of the sync group has a fault (set by the engine)
+	FaultConfig                           // the configuration cannot be run
+	FaultSocket                           // the sockets could not be opened
+)
+
+// Cause is the driver's own account of why a fault or priority changed, for
+// example the tracker and its last result. The engine passes it through.
+type Cause struct {
+	Code   string // stable, for programs: "link-down", "script"
+	Detail string // for people
+}
+
+// Snapshot is what of an instance must outlive its process.
+type Snapshot struct {
+	State          State
+	Priority       uint8
+	LastAdvert     time.Duration // time of the last advert sent as master, on the clock of Step
+	AdvertDeadline time.Duration // when the next one is due
+	MasterInterval time.Duration // Master_Adver_Interval
+	IPID           uint16
+	AHSequence     uint32
+	HMACSequence   uint64
+}
+
+// Action is what the driver must do. Which fields count depends on Kind.
+// Instance names the virtual router it is for: members of a sync group act
+// on one another's events.
+type Action struct {
+	Kind     ActionKind
+	Note     Note   // Notify
+	Reject   Reject // Notify with NoteRejected
+	From, To State  // Transition, GroupTransition
+	Reason   Reason // Transition
+	Priority uint8  // SendAdvert: priority to send; Notify: the one received
+	Instance *Instance
+	Group    *SyncGroup    // GroupTransition
+	Addr     netip.Addr    // Notify, Transition: the peer concerned
+	Count    int           // Announce: packets per address; Notify: a number belonging to the note
+	Time     time.Duration // Notify, Transition: a duration belonging to it, such as lateness
+	Cause    Cause         // Transition
+}
+
+// ActionKind tells the actions apart.
+type ActionKind uint8
+
+const (
+	// SendAdvert: send the advert now, to the group or to each peer; the bytes
+	// are those of [Instance.Advert].
+	SendAdvert ActionKind = iota
+	// Transition: the instance has changed state; log, notify.
+	Transition
+	// GroupTransition: the sync group has changed state; log, notify.
+	GroupTransition
+	// SetAddresses: the node shall hold all addresses, routes and rules of the
+	// instance.
+	SetAddresses
+	// ClearAddresses: it shall hold none of them. Pending announcements end.
+	ClearAddresses
+	// Announce: send Count gratuitous ARPs or neighbour advertisements for each
+	// address the node holds, as soon as it holds it.
+	Announce
+	// Notify: something worth a log line or counter happened; see Note.
+	Notify
+)
+
+// Reason says why an instance changed state.
+type Reason uint8
+
+const (
+	ReasonNone Reason = iota
+	ReasonStart
+	ReasonOwner          // address owner at start
+	ReasonMasterDown     // Master_Down_Interval passed without an advert
+	ReasonPriorityZero   // the master said that it stops, and Skew_Time passed
+	ReasonHigherPriority // a master yields to a higher priority
+	ReasonHigherAddress  // a master yields to the same priority and a higher address
+	ReasonFault          // a fault appeared
+	ReasonFaultCleared   // the last fault disappeared
+	ReasonGroup          // another member of the sync group changed
+	ReasonAddressLost    // somebody removed an address
+	ReasonStall          // the process was stopped for longer than its peers wait
+	ReasonResumed        // a new process goes on where its predecessor ended
+	ReasonShutdown
+)
+
+// Note is a noteworthy occurrence that is not a change of state.
+type Note uint8
+
+const (
+	NoteNone                   Note = iota
+	NoteMasterDownExpired           // a backup heard no advert (Receive advertisement timeout)
+	NotePriorityZeroReceived        // a backup: the master stops
+	NoteLowerPriorityDiscarded      // a backup, preempting: advert of Addr with Priority is ignored
+	NoteLowerPriorityReceived       // a master: answered by an election (or not: LowerPriorityNoAdvert)
+	NoteHigherPriorityReceived      // a master: yields
+	NoteHigherAddressReceived       // a master: same priority, higher address: yields
+	NoteOwnAddressReceived          // an advert carries our own source address
+	NoteMasterChanged               // a backup believes in another master: Addr
+	NoteIntervalLearned             // version 3: the master's interval Time replaces the own one
+	NotePreemptDelayStarted         // Time: its length
+	NotePreemptDelayStopped
+	NotePriorityZeroSent
+	NotePriorityEffective    // effective priority changed from Count to Priority
+	NoteAddressCountMismatch // Count received
+	NoteAddressMismatch      // Addr missing in the advert of the master; Count unused
+	NoteRejected             // a packet was dropped: see Reject; once per cause and state
+	NoteOldChecksumDetected  // unicast peer uses the old checksum; answered in kind
+	NoteOwnerConflict        // another owner; we shall yield, lower our priority, or wait
+	NoteStall                // the process was late by Time
+	NoteHoldEnded            // the start-up delay is over
+	NoteSequenceExhausted    // AH sequence number reached its end
+	NoteClockSkew            // HMAC: the peer's clock is Time away
+)
