@@ -1,0 +1,82 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"net/netip"
+)
+
+// EtherTypes of announcements.
+const (
+	EtherTypeARP  = 0x0806
+	EtherTypeIPv6 = 0x86dd
+)
+
+// Lengths of announcements, the Ethernet header included.
+const (
+	GratuitousARPLen = 14 + 28
+	UnsolicitedNALen = 14 + 40 + 32
+)
+
+// AppendGratuitousARP appends the Ethernet frame that tells everybody on the
+// link that the IPv4 address ip is at hw: a broadcast ARP request whose sender
+// and target are both ip (RFC 826, RFC 5944 section 4.6).
+func AppendGratuitousARP(b []byte, hw [6]byte, ip netip.Addr) []byte {
+	const broadcast = "\xff\xff\xff\xff\xff\xff"
+	addr := ip.As4()
+	b = append(b, broadcast...)
+	b = append(b, hw[:]...)
+	b = binary.BigEndian.AppendUint16(b, EtherTypeARP)
+	b = append(b,
+		0, 1, // hardware: Ethernet
+		8, 0, // protocol: IPv4
+		6, 4, // lengths of their addresses
+		0, 1) // request
+	b = append(b, hw[:]...)
+	b = append(b, addr[:]...)
+	b = append(b, broadcast...)
+	return append(b, addr[:]...)
+}
+
+// AppendUnsolicitedNA appends the Ethernet frame that tells all nodes of the
+// link that the IPv6 address ip is at hw: a neighbour advertisement with the
+// Override flag and the target link-layer address option (RFC 4861, sections
+// 4.4 and 7.2.6). router says whether this node forwards.
+func AppendUnsolicitedNA(b []byte, hw [6]byte, ip netip.Addr, router bool) []byte {
+	const (
+		allNodes = "\xff\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"
+		icmpv6   = 58
+		length   = 32
+	)
+	addr := ip.As16()
+	b = append(b, 0x33, 0x33, 0, 0, 0, 1) // of ff02::1, RFC 2464 section 7
+	b = append(b, hw[:]...)
+	b = binary.BigEndian.AppendUint16(b, EtherTypeIPv6)
+	b = append(b, 0x60, 0, 0, 0, 0, length, icmpv6, 255)
+	pseudo := len(b)
+	b = append(b, addr[:]...)
+	b = append(b, allNodes...)
+	flags := byte(0x20) // Override
+	if router {
+		flags |= 0x80
+	}
+	message := len(b)
+	b = append(b, 136, 0, 0, 0, flags, 0, 0, 0) // neighbour advertisement
+	b = append(b, addr[:]...)
+	b = append(b, 2, 1) // target link-layer address, in units of 8 bytes
+	b = append(b, hw[:]...)
+	// The pseudo-header is both addresses, length and protocol (RFC 8200, 8.1).
+	binary.BigEndian.PutUint16(b[message+2:], checksum(b[pseudo:], length+icmpv6))
+	return b
+}
+
+// checksum is the Internet checksum (RFC 1071) of b, of even length, with the
+// sum so far.
+func checksum(b []byte, sum uint32) uint16 {
+	for i := 0; i < len(b); i += 2 {
+		sum += uint32(binary.BigEndian.Uint16(b[i:]))
+	}
+	for sum > 0xffff {
+		sum = sum>>16 + sum&0xffff
+	}
+	return ^uint16(sum)
+}

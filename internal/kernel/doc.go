@@ -1,0 +1,21 @@
+// Package kernel is what keepalived asks of Linux: links and addresses, their
+// events, announcements on the wire, raw sockets, namespaces and sysctls.
+//
+// Addresses are desired state: [Diff] compares what the kernel holds with what
+// it shall hold and yields a plan, a list of [Change] that can be printed,
+// tested and executed. Nothing here undoes "what was done before"; start,
+// transition, reload, recovery and shutdown are the same operation.
+//
+//	            Diff             Submit                     sendmsg
+//	have, want ------> []Change --------> Executor (own go- --------> rtnetlink
+//	                                routine, never blocks     chunks     |
+//	  loop <------- report(Completion) -------'                          |
+//	    ^                                                                |
+//	    '---------- deliver([]Event) -- Monitor (own goroutine) <--------'
+//
+// A [Conn] makes requests, a [Monitor] only listens. A [RawSocket] and
+// [SendFrames] are driven by the loop's own poller: they never wait.
+//
+// All of it belongs to the network namespace of the thread that opened the
+// socket.
+package kernel

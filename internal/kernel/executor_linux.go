@@ -1,0 +1,213 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// chunkSize is how many changes go into one sendmsg. Larger ones are hardly
+// faster, and a chunk occupies a processor without pause: with thousands of
+// addresses on a link each takes the kernel tens of microseconds.
+const chunkSize = 64
+
+// Completion reports the outcome of a part of a submitted plan.
+type Completion struct {
+	ID      uint64
+	Changes []Change // this part, a slice of what was submitted
+	Errs    []error  // nil, or one per change, nil for those that succeeded
+	Last    bool     // nothing of the plan is left
+	Took    time.Duration
+}
+
+// Executor carries out plans, one after the other in the order they were
+// submitted, on its own goroutine.
+//
+// A change succeeds when its goal is reached: removing what is gone and adding
+// what is there just so are successes.
+type Executor struct {
+	conn   *Conn
+	report func(Completion)
+
+	mu     sync.Mutex
+	queue  []plan
+	closed bool
+	wake   chan struct{} // holds one token when there may be work
+	done   chan struct{}
+
+	chunk   []Change
+	refused [chunkSize]*Error
+}
+
+type plan struct {
+	id   uint64
+	left []Change
+}
+
+// NewExecutor starts an executor that owns c from now on. It calls report from
+// its goroutine, at least once per plan.
+func NewExecutor(c *Conn, report func(Completion)) *Executor {
+	e := &Executor{conn: c, report: report, wake: make(chan struct{}, 1), done: make(chan struct{})}
+	go e.run()
+	return e
+}
+
+// Submit queues a plan; it never blocks. The executor keeps changes until the
+// last completion.
+func (e *Executor) Submit(id uint64, changes []Change) {
+	e.mu.Lock()
+	e.queue = append(e.queue, plan{id, changes})
+	e.mu.Unlock()
+	e.signal()
+}
+
+// Close finishes what was submitted, reports it and closes the connection.
+func (e *Executor) Close() {
+	e.mu.Lock()
+	e.closed = true
+	e.mu.Unlock()
+	e.signal()
+	<-e.done
+}
+
+func (e *Executor) signal() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (e *Executor) run() {
+	defer close(e.done)
+	defer e.conn.Close()
+	var work []plan
+	for {
+		e.mu.Lock()
+		work, e.queue = e.queue, work[:0]
+		closed := e.closed
+		e.mu.Unlock()
+		if len(work) == 0 {
+			if closed {
+				return
+			}
+			<-e.wake
+			continue
+		}
+		for left := work; len(left) > 0; {
+			left = e.step(left)
+		}
+		clear(work) // let go of the changes
+	}
+}
+
+// step executes one chunk from the front of work, which may take from several
+// plans, and returns what is left.
+func (e *Executor) step(work []plan) []plan {
+	e.chunk = e.chunk[:0]
+	plans := 0
+	for _, p := range work {
+		n := min(len(p.left), chunkSize-len(e.chunk))
+		e.chunk = append(e.chunk, p.left[:n]...)
+		plans++
+		if len(e.chunk) == chunkSize {
+			break
+		}
+	}
+	start := time.Now()
+	errs := e.execute(e.chunk)
+	took := time.Since(start)
+
+	done := 0
+	for i := range work[:plans] {
+		p := &work[i]
+		n := min(len(p.left), chunkSize-done)
+		c := Completion{ID: p.id, Changes: p.left[:n], Last: n == len(p.left), Took: took}
+		if errs != nil {
+			c.Errs = errs[done : done+n]
+		}
+		done += n
+		p.left = p.left[n:]
+		e.report(c)
+		if !c.Last {
+			return work[i:]
+		}
+	}
+	return work[plans:]
+}
+
+// execute carries out the changes and returns an error for each, or nil if all
+// succeeded.
+func (e *Executor) execute(changes []Change) []error {
+	if len(changes) == 0 {
+		return nil
+	}
+	refused := e.refused[:len(changes)]
+	clear(refused)
+	if err := e.conn.batch(changes, refused); err != nil {
+		errs := make([]error, len(changes))
+		for i, c := range changes {
+			errs[i] = changeError(c, e.conn.linkName(c.Addr.Link), err)
+		}
+		return errs
+	}
+
+	var errs []error
+	var present map[Key]Addr // dumped at most once
+	for i, c := range changes {
+		if refused[i] == nil || c.Op == RemoveAddr && isGone(refused[i]) {
+			continue
+		}
+		err := error(refused[i])
+		if c.Op == AddAddr && errors.Is(err, unix.EEXIST) {
+			if present == nil {
+				present = e.present()
+			}
+			if a, ok := present[c.Addr.Key()]; ok {
+				same, _ := compare(a, c.Addr)
+				if same {
+					continue
+				}
+				err = fmt.Errorf("it is there with other attributes (%s): %w", attributes(a), err)
+			}
+		}
+		if errs == nil {
+			errs = make([]error, len(changes))
+		}
+		errs[i] = changeError(c, e.conn.linkName(c.Addr.Link), err)
+	}
+	return errs
+}
+
+// present returns the addresses the kernel holds; none if it cannot say, so
+// that the refusal at hand stands.
+func (e *Executor) present() map[Key]Addr {
+	addrs, err := e.conn.Addrs()
+	present := make(map[Key]Addr, len(addrs))
+	if err != nil {
+		return present
+	}
+	for _, a := range addrs {
+		present[a.Key()] = a
+	}
+	return present
+}
+
+// isGone reports whether the refusal of a removal says that there is nothing
+// to remove: the address or its link is gone.
+func isGone(err error) bool {
+	return errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV)
+}
+
+func changeError(c Change, dev string, err error) error {
+	preposition := "to"
+	switch c.Op {
+	case RemoveAddr:
+		preposition = "from"
+	case ReplaceAddr:
+		preposition = "on"
+	}
+	return fmt.Errorf("%v %s %s %s: %w", c.Op, addrText(c.Addr.wish()), preposition, dev, err)
+}

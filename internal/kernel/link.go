@@ -1,0 +1,73 @@
+package kernel
+
+import "golang.org/x/sys/unix"
+
+// Link is a network interface as the kernel reported it last.
+type Link struct {
+	Index        int // identity: names change, and a deleted interface comes back with another index
+	Name         string
+	HardwareAddr [6]byte // zero if it has none, or none of six bytes
+	MTU          int
+	Flags        uint32 // IFF_*, netdevice(7)
+	Master       int    // index of the bridge, bond or VRF it belongs to; 0: none
+	Kind         string // "veth", "macvlan", "bridge" …; empty for hardware
+}
+
+// Up reports whether packets can pass: administratively up, with carrier.
+func (l *Link) Up() bool {
+	return l.Flags&(unix.IFF_UP|unix.IFF_RUNNING) == unix.IFF_UP|unix.IFF_RUNNING
+}
+
+// CanMulticast reports whether the link can send to a multicast group.
+func (l *Link) CanMulticast() bool { return l.Flags&unix.IFF_MULTICAST != 0 }
+
+// NoARP reports whether neighbours on the link are not resolved, so that
+// announcing an address is pointless.
+func (l *Link) NoARP() bool { return l.Flags&unix.IFF_NOARP != 0 }
+
+// Loopback reports whether it is the loopback interface.
+func (l *Link) Loopback() bool { return l.Flags&unix.IFF_LOOPBACK != 0 }
+
+// decodeLink decodes the body of RTM_NEWLINK or RTM_DELLINK. It is false for
+// messages that do not speak of the link itself: with family AF_BRIDGE they
+// tell of a bridge port, and a "deleted" one still exists.
+func decodeLink(body []byte, names names) (Link, bool) {
+	if len(body) < unix.SizeofIfInfomsg || body[0] != unix.AF_UNSPEC {
+		return Link{}, false
+	}
+	l := Link{Index: int(int32(native.Uint32(body[4:]))), Flags: native.Uint32(body[8:])}
+	if l.Index <= 0 {
+		return Link{}, false
+	}
+	attrs := body[unix.SizeofIfInfomsg:]
+	for {
+		typ, v, rest, ok := nextAttr(attrs)
+		if !ok {
+			return l, true
+		}
+		attrs = rest
+		switch typ {
+		case unix.IFLA_IFNAME:
+			l.Name = names.of(v)
+		case unix.IFLA_ADDRESS:
+			if len(v) == len(l.HardwareAddr) {
+				l.HardwareAddr = [6]byte(v)
+			}
+		case unix.IFLA_MTU:
+			l.MTU = int(attrUint32(v))
+		case unix.IFLA_MASTER:
+			l.Master = int(attrUint32(v))
+		case unix.IFLA_LINKINFO:
+			for {
+				typ, kind, rest, ok := nextAttr(v)
+				if !ok {
+					break
+				}
+				v = rest
+				if typ == unix.IFLA_INFO_KIND {
+					l.Kind = names.of(kind)
+				}
+			}
+		}
+	}
+}

@@ -1,0 +1,146 @@
+package kernel
+
+import (
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// EventKind tells the events apart.
+type EventKind uint8
+
+const (
+	LinkNew  EventKind = iota // a link appeared or changed
+	LinkGone                  // a link was deleted or left the namespace
+	AddrNew                   // an address appeared or changed
+	AddrGone                  // an address was removed
+	Overrun                   // events were lost: dump again
+)
+
+// Event is a change in the kernel, whoever made it.
+type Event struct {
+	Kind EventKind
+	Link Link // LinkNew, LinkGone
+	Addr Addr // AddrNew, AddrGone
+
+	// PortID and Seq are those of the request that caused it, 0 if there was
+	// none.
+	PortID, Seq uint32
+}
+
+// Monitor delivers the events of the links and addresses of a namespace.
+type Monitor struct {
+	file *os.File // in the runtime's poller, so that Close ends a wait
+	done chan struct{}
+}
+
+// What is read at once. A message about a link is 1 to 2 KiB; one that does
+// not fit counts as lost.
+const (
+	monitorBatch   = 32
+	monitorMessage = 8 << 10
+)
+
+// Watch subscribes to events, and then returns: a dump made afterwards misses
+// nothing. deliver is called from the monitor's goroutine with at least one
+// event; the slice is valid during the call. rcvbuf and force are as in [Dial];
+// a thousand addresses set at once are about 1 MiB.
+func Watch(rcvbuf int, force bool, deliver func([]Event)) (*Monitor, error) {
+	const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR
+	fd, _, err := openNetlink(unix.SOCK_NONBLOCK, groups, rcvbuf, force)
+	if err != nil {
+		return nil, fmt.Errorf("watch links and addresses: %w", err)
+	}
+	m := &Monitor{file: os.NewFile(uintptr(fd), "netlink"), done: make(chan struct{})}
+	conn, err := m.file.SyscallConn()
+	if err != nil {
+		m.file.Close()
+		return nil, fmt.Errorf("watch links and addresses: %w", err)
+	}
+	go m.run(conn, deliver)
+	return m, nil
+}
+
+// Close ends the monitor; deliver is not called any more when it returns. It
+// must not be called from deliver.
+func (m *Monitor) Close() error {
+	err := m.file.Close()
+	<-m.done
+	return err
+}
+
+func (m *Monitor) run(conn syscall.RawConn, deliver func([]Event)) {
+	defer close(m.done)
+	var (
+		hdrs    [monitorBatch]mmsghdr
+		iovs    [monitorBatch]unix.Iovec
+		buffers = make([]byte, monitorBatch*monitorMessage)
+		names   = make(names)
+		events  []Event
+		n       int
+		err     error
+	)
+	for i := range hdrs {
+		iovs[i].Base = &buffers[i*monitorMessage]
+		iovs[i].SetLen(monitorMessage)
+		hdrs[i].hdr.Iov = &iovs[i]
+		hdrs[i].hdr.SetIovlen(1)
+	}
+	read := func(fd uintptr) bool {
+		n, err = recvmmsg(int(fd), hdrs[:])
+		return err != unix.EAGAIN
+	}
+	for {
+		if conn.Read(read) != nil {
+			return // closed
+		}
+		events = events[:0]
+		if err != nil {
+			// ENOBUFS: the receive buffer was full. Whatever else it may be, the
+			// kernel reports it once, and what we know is no longer sure.
+			events = append(events, Event{Kind: Overrun})
+		}
+		for i := range n {
+			if hdrs[i].hdr.Flags&unix.MSG_TRUNC != 0 {
+				events = append(events, Event{Kind: Overrun})
+				continue
+			}
+			events = appendEvents(events, buffers[i*monitorMessage:][:hdrs[i].n], names)
+		}
+		if len(events) > 0 {
+			deliver(events)
+		}
+	}
+}
+
+// appendEvents decodes the messages of a datagram.
+func appendEvents(events []Event, b []byte, names names) []Event {
+	for {
+		m, rest, ok := nextMessage(b)
+		if !ok {
+			return events
+		}
+		b = rest
+		e := Event{PortID: m.port, Seq: m.seq}
+		switch m.typ {
+		case unix.RTM_NEWLINK, unix.RTM_DELLINK:
+			if m.typ == unix.RTM_DELLINK {
+				e.Kind = LinkGone
+			}
+			e.Link, ok = decodeLink(m.body, names)
+		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
+			e.Kind = AddrNew
+			if m.typ == unix.RTM_DELADDR {
+				e.Kind = AddrGone
+			}
+			e.Addr, ok = decodeAddr(m.body, names)
+		default:
+			ok = false
+		}
+		if ok {
+			events = append(events, e)
+		}
+	}
+}
