@@ -151,6 +151,7 @@ const (
 	ReasonStall          // the process was stopped for longer than its peers wait
 	ReasonResumed        // a new process goes on where its predecessor ended
 	ReasonShutdown
+	ReasonSequenceExhausted // the AH sequence numbers are used up
 )
 
 // Note is a noteworthy occurrence that is not a change of state.

@@ -1,45 +1,248 @@
 package vrrp
 
-import "time"
+import (
+	"math"
+	"net/netip"
+	"time"
+)
 
-// The signatures in this file are what drivers rely on.
+// Instance is one virtual router on one node. Make it with [New]. It must not
+// be copied, and one goroutine at a time may use it together with the other
+// members of its [SyncGroup].
+type Instance struct {
+	cfg    Config
+	group  *SyncGroup
+	source netip.Addr // of sent adverts
 
-// New returns an instance in state Init.
-func New(c Config) *Instance { panic("x") }
+	state  State
+	prio   uint8  // effective priority
+	faults Faults // FaultGroup included
 
-type Instance struct{}
+	// timer is the Adver_Timer of a master and the Master_Down_Timer of a
+	// backup (RFC 9568, 6.2).
+	timer    time.Duration
+	hold     time.Duration // end of the start-up delay, during which nothing is heard
+	preempt  time.Duration // end of the preempt delay
+	conflict time.Duration // until when another address owner is given the chance to yield
+
+	announceSecond  time.Duration // second set after becoming master
+	announceRefresh time.Duration
+	announceLower   time.Duration // second set after a lower-priority advert
+
+	lastAdvert     time.Duration // when the last advert was sent
+	conflictHeard  time.Duration // when the other owner was last heard
+	conflictGrace  time.Duration // its silence for so long ends the conflict
+	masterInterval time.Duration // Master_Adver_Interval
+	master         netip.Addr    // whom a backup believes to be master
+
+	preemptElapsed bool // the preempt delay has run out for the present master
+	stopping       bool // backup: the master has sent priority 0
+	wants          bool // backup in a group: would be master, but for other members
+	immediate      bool // backup: the timer is that of an address owner, which does not wait
+	conceded       bool // address owner: lowered to 254 by another owner
+
+	noted    uint64 // notes given since state or master last changed, by Note
+	rejected uint64 // the same for NoteRejected, by Reject
+
+	wire   []byte // packets ready to send, one for each destination; nil: to be built
+	stride int    // length of one of them
+	addrs  []byte // advertised addresses as they stand in a message
+	ipid   uint16
+	round  int // destination of the last packet; a lower or equal one begins a new advert
+	ah     *ahState
+	hmac   *hmacState
+	peers  []peerState // parallel to cfg.Peers
+
+	stats Stats
+}
+
+// never is the time of a timer that does not run.
+const never = time.Duration(math.MaxInt64)
+
+// New returns an instance in state Init. It keeps the slices and maps of c,
+// which must not change any more. Zero values mean the protocol's defaults,
+// and what the wire cannot carry is brought to the nearest value it can.
+func New(c Config) *Instance {
+	i := &Instance{
+		cfg:             c.normal(),
+		timer:           never,
+		hold:            never,
+		preempt:         never,
+		conflict:        never,
+		announceSecond:  never,
+		announceRefresh: never,
+		announceLower:   never,
+	}
+	i.prio = i.cfg.Priority
+	i.masterInterval = i.cfg.AdvertInterval
+	i.prepare(nil)
+	return i
+}
+
+// prepare makes what is derived from the configuration, keeping what is to
+// survive from before.
+func (i *Instance) prepare(before *Config) {
+	i.prepareAddresses()
+	i.preparePeers(before)
+	i.prepareAH()
+	i.prepareHMAC()
+	i.wire = nil
+}
+
+// Config returns the configuration in force, defaults filled in. It must not
+// be changed.
+func (i *Instance) Config() *Config { return &i.cfg }
+
+// State returns the present state.
+func (i *Instance) State() State { return i.state }
+
+// Priority returns the effective priority, which adverts carry.
+func (i *Instance) Priority() uint8 { return i.prio }
+
+// Faults returns the reasons that hold now, FaultGroup included.
+func (i *Instance) Faults() Faults { return i.faults }
+
+// Source returns the address adverts are sent from; the zero Addr when none
+// has been set.
+func (i *Instance) Source() netip.Addr { return i.source }
+
+// Master returns whom the instance believes to be master: its own source, the
+// sender of the last advert a backup accepted, or the zero Addr.
+func (i *Instance) Master() netip.Addr {
+	if i.state == Master {
+		return i.source
+	}
+	return i.master
+}
+
+// Stats returns the counters, which go on counting.
+func (i *Instance) Stats() *Stats { return &i.stats }
+
+// Group returns the sync group, or nil.
+func (i *Instance) Group() *SyncGroup { return i.group }
+
+// Snapshot returns what a successor process needs to go on.
+func (i *Instance) Snapshot() Snapshot {
+	s := Snapshot{
+		State:          i.state,
+		Priority:       i.prio,
+		LastAdvert:     i.lastAdvert,
+		AdvertDeadline: i.timer,
+		MasterInterval: i.masterInterval,
+		IPID:           i.ipid,
+	}
+	if i.ah != nil {
+		s.AHSequence = i.ah.sequence
+	}
+	if i.hmac != nil {
+		s.HMACSequence = i.hmac.sequence
+	}
+	return s
+}
+
+// Deadline returns when Expiry is due next, and false when no timer runs. It
+// may lie in the past, which means at once.
+func (i *Instance) Deadline() (time.Duration, bool) {
+	if i.unsettled() {
+		return 0, true
+	}
+	switch i.state {
+	case Backup:
+		d := min(i.timer, i.hold, i.preempt)
+		return d, d != never
+	case Master:
+		d := min(i.timer, i.conflict, i.announceSecond, i.announceRefresh, i.announceLower)
+		return d, d != never
+	}
+	return 0, false
+}
+
+// turn is one call of Step, on whichever instances it acts.
+type turn struct {
+	now   time.Duration
+	wall  time.Time
+	cause Cause
+	out   []Action
+}
+
+func (t *turn) emit(a Action) { t.out = append(t.out, a) }
+
+// note emits a Notify action.
+func (i *Instance) note(t *turn, a Action) {
+	a.Kind, a.Instance = Notify, i
+	t.emit(a)
+}
+
+// noteOnce emits a Notify action unless its Note has been given since the
+// state or the master last changed, so that neither a persistent fault nor a
+// forged packet a millisecond can flood a log.
+func (i *Instance) noteOnce(t *turn, a Action) {
+	if bit := uint64(1) << a.Note; i.noted&bit == 0 {
+		i.noted |= bit
+		i.note(t, a)
+	}
+}
+
+// become changes the state and says so.
+func (i *Instance) become(t *turn, to State, a Action) {
+	a.Kind, a.Instance, a.From, a.To, a.Cause = Transition, i, i.state, to, t.cause
+	i.state = to
+	i.noted, i.rejected = 0, 0
+	t.emit(a)
+}
 
 // Step applies ev at now and appends to out what the driver must do, in
 // order. now is monotonic time since any fixed point (the boot of the
-// machine, for one). Step allocates nothing when out has room.
-func (i *Instance) Step(now time.Duration, ev Event, out []Action) []Action { return out }
+// machine, for one) and must not go back. Step allocates nothing when out has
+// room.
+//
+// Events that make no sense in the present state, such as anything after
+// Shutdown, change nothing.
+func (i *Instance) Step(now time.Duration, ev Event, out []Action) []Action {
+	t := turn{now: now, wall: ev.Wall, cause: ev.Cause, out: out}
+	if i.unsettled() {
+		i.settle(&t)
+	}
+	i.stalledMaster(&t)
+	switch ev.Kind {
+	case Expiry:
+		i.expire(&t)
+	case Start:
+		i.start(&t, ev)
+	case Received:
+		i.receive(&t, ev.Packet)
+	case PriorityChanged:
+		i.setPriority(&t, ev.Priority)
+	case FaultsChanged:
+		i.setFaults(&t, ev.Faults)
+	case SourceChanged:
+		i.setSource(ev.Source)
+	case AddressLost:
+		i.addressLost(&t)
+	case Reconfigure:
+		i.reconfigure(&t, ev.Config)
+	case Shutdown:
+		i.shutdown(&t)
+	}
+	if i.group != nil {
+		i.group.report(&t)
+	}
+	return t.out
+}
 
-// Deadline returns when Expiry is due next, and false when no timer runs.
-func (i *Instance) Deadline() (time.Duration, bool) { return 0, false }
+// expire serves every timer that is due.
+func (i *Instance) expire(t *turn) {
+	switch i.state {
+	case Backup:
+		i.expireBackup(t)
+	case Master:
+		i.expireMaster(t)
+	}
+}
 
-func (i *Instance) Config() *Config                   { return nil }
-func (i *Instance) State() State                      { return 0 }
-func (i *Instance) Priority() uint8                   { return 0 }
-func (i *Instance) Snapshot() Snapshot                { return Snapshot{} }
-func (i *Instance) Stats() *Stats                     { return nil }
-func (i *Instance) MasterDownInterval() time.Duration { return 0 }
-func (i *Instance) Group() *SyncGroup                 { return nil }
-
-// Advert returns the packet to send for a SendAdvert action: a complete IPv4
-// packet, header included (identification counted up; checksum may be left to
-// the kernel), or an IPv6 payload. The bytes are the instance's own and valid
-// until the next call with the same peer. peer is an index into
-// Config.Peers, or -1 for multicast.
-func (i *Instance) Advert(peer int, priority uint8, wall time.Time) []byte { return nil }
-
-type Stats struct{}
-type Reject uint8
-
-type SyncGroup struct{}
-
-func NewSyncGroup(name string, trackingWeight bool, members ...*Instance) *SyncGroup { return nil }
-
-type Packet struct{}
-
-// ParseIPv4 splits a packet as read from a raw IPv4 socket, header included.
-// ParseIPv6 takes payload and what the socket's control messages said.
+func (i *Instance) setSource(a netip.Addr) {
+	if a = a.WithZone(""); a != i.source {
+		i.source = a
+		i.wire = nil
+	}
+}

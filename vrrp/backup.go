@@ -1,0 +1,130 @@
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// expireBackup serves the timers of a backup.
+func (i *Instance) expireBackup(t *turn) {
+	if t.now >= i.hold {
+		i.hold = never
+		i.note(t, Action{Note: NoteHoldEnded})
+		i.enterBackup(t)
+	}
+	if t.now >= i.preempt {
+		i.preempt, i.preemptElapsed = never, true
+	}
+	if t.now < i.timer || i.stalledBackup(t) {
+		return
+	}
+	i.masterDownExpired(t)
+}
+
+// masterDownExpired takes over (RFC 9568, 6.4.2). In a sync group
+// all members must want to; the last one takes the others along.
+func (i *Instance) masterDownExpired(t *turn) {
+	if i.conceded {
+		i.reclaim(t) // the other owner has gone
+	}
+	if i.group != nil && !i.group.othersWant(i) {
+		i.wants = true
+		i.timer = t.now + i.MasterDownInterval()
+		return
+	}
+	reason := ReasonMasterDown
+	switch {
+	case i.stopping:
+		reason = ReasonPriorityZero
+	case i.immediate:
+		reason = ReasonOwner
+	}
+	master := i.master
+	i.note(t, Action{Note: NoteMasterDownExpired, Addr: master})
+	i.enterMaster(t, Action{Reason: reason, Addr: master})
+	i.followed(t, Master, false)
+}
+
+// backupReceived is an advert that a backup hears (RFC 9568, 6.4.2).
+func (i *Instance) backupReceived(t *turn, p *Packet, adv advert) {
+	if i.conceded && adv.priority != PriorityOwner {
+		i.reclaim(t)
+	}
+	switch {
+	case adv.priority == 0:
+		i.note(t, Action{Note: NotePriorityZeroReceived, Addr: p.Src})
+		i.stopping, i.immediate = true, false
+		i.timer = t.now + i.skew(i.prio)
+	case i.tolerates(t, p.Src, adv.priority):
+		if i.master != p.Src {
+			i.master = p.Src
+			i.noted, i.rejected = 0, 0
+			i.note(t, Action{Note: NoteMasterChanged, Addr: p.Src, Priority: adv.priority})
+		}
+		i.learn(t, adv, p.Src)
+		i.stopping, i.wants, i.immediate = false, false, false
+		i.timer = t.now + i.MasterDownInterval()
+	default:
+		// The timer runs on: it will expire, whatever this master sends.
+		i.note(t, Action{Note: NoteLowerPriorityDiscarded, Addr: p.Src, Priority: adv.priority})
+	}
+}
+
+// tolerates says whether a backup lets the sender be master: when it is not
+// worse, when we do not preempt, and for the time of the preempt delay, which
+// the first worse advert starts.
+func (i *Instance) tolerates(t *turn, src netip.Addr, prio uint8) bool {
+	if prio >= i.prio {
+		if i.preempt != never {
+			i.note(t, Action{Note: NotePreemptDelayStopped, Addr: src, Priority: prio})
+		}
+		i.preempt, i.preemptElapsed = never, false
+		return true
+	}
+	if i.prio == PriorityOwner {
+		return false
+	}
+	if i.cfg.NoPreempt {
+		return true
+	}
+	if i.cfg.PreemptDelay == 0 || i.preemptElapsed {
+		return false
+	}
+	if i.preempt == never {
+		i.preempt = t.now + i.cfg.PreemptDelay
+		i.note(t, Action{Note: NotePreemptDelayStarted, Addr: src, Priority: prio, Time: i.cfg.PreemptDelay})
+	}
+	return t.now < i.preempt
+}
+
+// learn takes over the master's interval, which version 3 adverts carry for
+// that purpose (RFC 9568, 6.4.2). Version 2 has dropped an advert of
+// another interval before.
+func (i *Instance) learn(t *turn, adv advert, src netip.Addr) {
+	if i.cfg.Version == 2 || i.masterInterval == adv.interval {
+		return
+	}
+	i.masterInterval = adv.interval
+	i.note(t, Action{Note: NoteIntervalLearned, Addr: src, Time: adv.interval})
+}
+
+// stalledBackup says whether the timer is served so late that its expiry
+// proves nothing: adverts may wait unread, or the master may have lived and
+// died meanwhile. A stopped process that wakes first listens for a whole
+// interval.
+func (i *Instance) stalledBackup(t *turn) bool {
+	late, patience := t.now-i.timer, i.MasterDownInterval()
+	if late < patience {
+		return false
+	}
+	i.stalled(t, late)
+	i.immediate = false
+	i.timer = t.now + patience
+	return true
+}
+
+// stalled counts and reports that the process was late.
+func (i *Instance) stalled(t *turn, late time.Duration) {
+	i.stats.Stalls++
+	i.note(t, Action{Note: NoteStall, Time: late})
+}

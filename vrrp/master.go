@@ -1,0 +1,165 @@
+package vrrp
+
+import (
+	"math"
+	"net/netip"
+)
+
+// enterMaster is the way into MASTER when nobody else serves: the advert goes
+// first, so that other backups stop their timers, then the addresses
+// (RFC 9568, 6.4.2).
+func (i *Instance) enterMaster(t *turn, a Action) {
+	i.timer = t.now + i.cfg.AdvertInterval
+	i.masterInterval = i.cfg.AdvertInterval
+	i.master = netip.Addr{}
+	i.preempt, i.preemptElapsed = never, false
+	i.stopping, i.wants, i.immediate = false, false, false
+	i.stats.BecomeMaster++
+	if i.ah != nil {
+		i.ah.goOn()
+	}
+	i.sendAdvert(t, i.prio)
+	t.emit(Action{Kind: SetAddresses, Instance: i})
+	i.announceMastership(t)
+	i.become(t, Master, a)
+}
+
+// sendAdvert has an advert sent now.
+func (i *Instance) sendAdvert(t *turn, prio uint8) {
+	i.lastAdvert = t.now
+	i.stats.AdvertsSent++
+	if prio == 0 {
+		i.stats.PriorityZeroSent++
+	}
+	t.emit(Action{Kind: SendAdvert, Instance: i, Priority: prio})
+}
+
+// release gives up the addresses. The second set of announcements is left
+// alone: a master that returns at once keeps its time.
+func (i *Instance) release(t *turn) {
+	i.stats.ReleaseMaster++
+	i.conflict, i.announceLower, i.announceRefresh = never, never, never
+	t.emit(Action{Kind: ClearAddresses, Instance: i})
+}
+
+// abdicate releases the addresses after telling the backups that they need
+// not wait (RFC 9568, 6.4.3). A master that yields to a better one
+// does not: its priority 0 would hurry the third router into an election.
+func (i *Instance) abdicate(t *turn) {
+	i.sendAdvert(t, 0)
+	i.note(t, Action{Note: NotePriorityZeroSent})
+	i.release(t)
+	i.announceSecond = never
+}
+
+// expireMaster serves the timers of a master.
+func (i *Instance) expireMaster(t *turn) {
+	if t.now >= i.conflict {
+		i.concede(t)
+	}
+	if t.now >= i.timer {
+		if i.ah != nil && i.ah.sequence == math.MaxUint32 {
+			i.exhausted(t)
+			return
+		}
+		if i.tooLate(t) {
+			return
+		}
+		i.sendAdvert(t, i.prio)
+		// From one deadline to the next, so that lateness does not add up.
+		i.timer += i.cfg.AdvertInterval
+		if i.timer <= t.now {
+			i.timer = t.now + i.cfg.AdvertInterval
+		}
+	}
+	i.expireAnnouncements(t)
+}
+
+// masterReceived is an advert that a master hears (RFC 9568, 6.4.3).
+func (i *Instance) masterReceived(t *turn, p *Packet, adv advert) {
+	if i.ah != nil {
+		// The sender's peers may expect more than its number (RFC 2338, 5.3.6.3).
+		i.ah.goOn()
+	}
+	if i.conceded && adv.priority != PriorityOwner {
+		i.reclaim(t)
+	}
+	switch {
+	case adv.priority == 0:
+		// The other believed itself master: its backups are to hear of us at once.
+		i.sendAdvert(t, i.prio)
+		i.timer = t.now + i.cfg.AdvertInterval
+	case adv.priority > i.prio:
+		i.yield(t, p, adv, NoteHigherPriorityReceived, ReasonHigherPriority)
+	case adv.priority == i.prio && p.Src.Compare(i.source) > 0:
+		if i.prio == PriorityOwner {
+			i.note(t, Action{Note: NoteOwnerConflict, Addr: p.Src, Priority: adv.priority, Count: ConflictYield})
+		}
+		i.yield(t, p, adv, NoteHigherAddressReceived, ReasonHigherAddress)
+	default:
+		if i.prio == PriorityOwner && adv.priority == PriorityOwner {
+			i.contest(t, p, adv)
+		}
+		i.answerLower(t, p, adv)
+	}
+}
+
+// yield goes to BACKUP under a better master.
+func (i *Instance) yield(t *turn, p *Packet, adv advert, note Note, reason Reason) {
+	i.note(t, Action{Note: note, Addr: p.Src, Priority: adv.priority})
+	if i.cfg.HigherPrioritySendAdvert {
+		i.sendAdvert(t, i.prio)
+	}
+	i.release(t)
+	i.announceSecond = never
+	i.learn(t, adv, p.Src)
+	i.enterBackup(t)
+	i.master = p.Src
+	i.become(t, Backup, Action{Reason: reason, Addr: p.Src})
+	i.followed(t, Backup, false)
+}
+
+// answerLower is an advert of lower priority, or of the same and a lower
+// address. RFC 3768 and RFC 5798 discard it; RFC 9568 (6.4.3)
+// answers, and so does keepalived, with announcements because switches have
+// learnt the other's port. Members of a sync group answer together: their
+// peers split where ours did.
+func (i *Instance) answerLower(t *turn, p *Packet, adv advert) {
+	i.note(t, Action{Note: NoteLowerPriorityReceived, Addr: p.Src, Priority: adv.priority})
+	i.reassert(t)
+	if i.group != nil {
+		for _, m := range i.group.members {
+			if m != i && m.state == Master {
+				m.reassert(t)
+			}
+		}
+	}
+}
+
+func (i *Instance) reassert(t *turn) {
+	if !i.cfg.LowerPriorityNoAdvert {
+		i.sendAdvert(t, i.prio)
+	}
+	i.announceAgainstLower(t)
+}
+
+// addressLost is somebody else's removal of something this master holds. It
+// makes way for a backup whose addresses are intact; if there is none it
+// returns after Skew_Time with everything set again.
+func (i *Instance) addressLost(t *turn) {
+	if i.state != Master {
+		return
+	}
+	i.makeWay(t, ReasonAddressLost)
+	i.followed(t, Backup, true)
+}
+
+// makeWay sends priority 0 and waits for others' Skew_Time in BACKUP.
+func (i *Instance) makeWay(t *turn, reason Reason) {
+	second := i.announceSecond
+	i.abdicate(t)
+	i.announceSecond = second
+	i.enterBackup(t)
+	i.timer = t.now + i.skew(i.prio)
+	i.become(t, Backup, Action{Reason: reason})
+}

@@ -1,0 +1,81 @@
+package vrrp
+
+import (
+	"bytes"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// normal returns c with its zero values replaced by the protocol's defaults
+// and with nothing in it that a packet cannot carry.
+func (c Config) normal() Config {
+	if c.Family != IPv6 {
+		c.Family = IPv4
+	}
+	if c.Version != 2 && c.Version != 3 {
+		c.Version = 2
+		if c.Family == IPv6 {
+			c.Version = 3
+		}
+	}
+	if c.Priority == 0 {
+		c.Priority = 100 // RFC 9568, 5.2.4
+	}
+	if c.AdvertInterval == 0 {
+		c.AdvertInterval = time.Second
+	}
+	unit, most := time.Second, 255*time.Second
+	if c.Version == 3 {
+		unit, most = centisecond, 4095*centisecond
+	}
+	c.AdvertInterval = min(max(c.AdvertInterval.Round(unit), unit), most)
+	if c.DownTimerAdverts <= 0 {
+		c.DownTimerAdverts = 3
+	}
+	if c.TTL == 0 {
+		c.TTL = 255
+	}
+	c.Group = c.Group.WithZone("")
+	if c.Version == 3 || c.Family == IPv6 {
+		c.Auth = AuthNone // RFC 5798, 9: only version 2 has the fields
+	}
+	if slices.ContainsFunc(c.Addresses, c.foreign) {
+		c.Addresses = slices.DeleteFunc(slices.Clone(c.Addresses), c.foreign)
+	}
+	c.Addresses = c.Addresses[:min(len(c.Addresses), 255)] // the count is one byte
+	if !c.Unicast {
+		c.Peers = nil
+	}
+	return c
+}
+
+const centisecond = 10 * time.Millisecond
+
+// foreign says whether a is not of the family of the virtual router.
+func (c *Config) foreign(a netip.Addr) bool { return a.Is4() != (c.Family == IPv4) || !a.IsValid() }
+
+// equal reports whether two normal configurations mean the same.
+func (c *Config) equal(d *Config) bool {
+	return c.Name == d.Name && c.VRID == d.VRID && c.Version == d.Version &&
+		c.Family == d.Family && c.Priority == d.Priority &&
+		c.AdvertInterval == d.AdvertInterval && c.DownTimerAdverts == d.DownTimerAdverts &&
+		c.NoPreempt == d.NoPreempt && c.PreemptDelay == d.PreemptDelay &&
+		c.TimerExpiredBackup == d.TimerExpiredBackup &&
+		slices.Equal(c.Addresses, d.Addresses) &&
+		c.Unicast == d.Unicast && c.Group == d.Group && slices.Equal(c.Peers, d.Peers) &&
+		c.TTL == d.TTL && c.CheckUnicastSource == d.CheckUnicastSource &&
+		c.SkipCheckAdvertAddresses == d.SkipCheckAdvertAddresses &&
+		c.OwnerIgnoreAdverts == d.OwnerIgnoreAdverts &&
+		c.LowerPriorityNoAdvert == d.LowerPriorityNoAdvert &&
+		c.HigherPrioritySendAdvert == d.HigherPrioritySendAdvert &&
+		c.ChecksumAsV2 == d.ChecksumAsV2 && c.OldUnicastChecksum == d.OldUnicastChecksum &&
+		c.Auth == d.Auth && c.Key == d.Key && c.HMAC.equal(&d.HMAC) &&
+		c.Announce == d.Announce
+}
+
+func (h *HMAC) equal(g *HMAC) bool {
+	return h.Mode == g.Mode && h.SendKey == g.SendKey && h.Window == g.Window &&
+		h.Monotonic == g.Monotonic && maps.EqualFunc(h.Keys, g.Keys, bytes.Equal)
+}

@@ -1,0 +1,248 @@
+package vrrp
+
+import "slices"
+
+// SyncGroup joins instances that change state together, such as the two sides
+// of a firewall: all are MASTER or none is, and a fault of one is a fault of
+// all. Stepping one member may give actions for the others.
+type SyncGroup struct {
+	name           string
+	trackingWeight bool
+	members        []*Instance
+	state          State
+	dirty          bool // members must be brought together at the next Step
+}
+
+// NewSyncGroup joins members, which leave the group they were in.
+// trackingWeight says that the members' own weighted trackers change their
+// priorities; otherwise only those of the group do. The rule is the
+// tracker's to obey: the engine takes PriorityChanged as it comes.
+//
+// Members may be running. They keep their states as far as these agree; what
+// does not agree is settled by the next Step of any of them, which Deadline
+// calls for at once: any fault becomes one of all, and where not all are
+// MASTER nobody is.
+func NewSyncGroup(name string, trackingWeight bool, members ...*Instance) *SyncGroup {
+	g := &SyncGroup{name: name, trackingWeight: trackingWeight, members: slices.Clone(members)}
+	for _, m := range members {
+		if m.group != nil {
+			m.group.Remove(m)
+		}
+		m.group = g
+	}
+	g.state = g.common()
+	g.dirty = g.state != Init
+	return g
+}
+
+// Name returns the name of the group.
+func (g *SyncGroup) Name() string { return g.name }
+
+// State returns the state that was last reported for the group.
+func (g *SyncGroup) State() State { return g.state }
+
+// Members returns the members. The slice must not be changed.
+func (g *SyncGroup) Members() []*Instance { return g.members }
+
+// TrackingWeight says whether the members' own weighted trackers count.
+func (g *SyncGroup) TrackingWeight() bool { return g.trackingWeight }
+
+// Remove lets m go on alone, in the state it has. A member that is in FAULT
+// for another's sake leaves it with its next Step, which is due at once; the
+// others do likewise when the fault was m's.
+func (g *SyncGroup) Remove(m *Instance) {
+	if m.group != g {
+		return
+	}
+	m.group, m.wants = nil, false
+	g.members = slices.DeleteFunc(g.members, func(o *Instance) bool { return o == m })
+	g.dirty = g.state != Init
+}
+
+// Dissolve lets all members go on alone.
+func (g *SyncGroup) Dissolve() {
+	for len(g.members) > 0 {
+		g.Remove(g.members[len(g.members)-1])
+	}
+}
+
+// unsettled says whether a change of group membership is still to be acted on.
+func (i *Instance) unsettled() bool {
+	if i.group == nil {
+		return i.faults&FaultGroup != 0
+	}
+	return i.group.dirty
+}
+
+// settle acts on it.
+func (i *Instance) settle(t *turn) {
+	g := i.group
+	if g == nil {
+		i.faults &^= FaultGroup
+		i.applyFaults(t)
+		return
+	}
+	g.dirty = false
+	g.markFaults()
+	for _, m := range g.members {
+		m.applyFaults(t)
+	}
+	g.demote(t)
+}
+
+// markFaults sets FaultGroup on those members for whom another one has a
+// fault, without acting on it. A stopped member has no say.
+func (g *SyncGroup) markFaults() {
+	faulty := 0
+	for _, m := range g.members {
+		if m.ownFault() {
+			faulty++
+		}
+	}
+	for _, m := range g.members {
+		others := faulty
+		if m.ownFault() {
+			others--
+		}
+		m.faults &^= FaultGroup
+		if others > 0 {
+			m.faults |= FaultGroup
+		}
+	}
+}
+
+func (i *Instance) ownFault() bool { return i.state != Stopped && i.faults&^FaultGroup != 0 }
+
+// spreadFaults acts on a change of the faults of m, on m first.
+func (g *SyncGroup) spreadFaults(t *turn, m *Instance) {
+	g.markFaults()
+	m.applyFaults(t)
+	for _, o := range g.members {
+		if o != m {
+			o.applyFaults(t)
+		}
+	}
+}
+
+// othersWant says whether all other members are MASTER or would be.
+func (g *SyncGroup) othersWant(i *Instance) bool {
+	for _, m := range g.members {
+		if m != i && m.state != Master && m.state != Stopped && (m.state != Backup || !m.wants) {
+			return false
+		}
+	}
+	return true
+}
+
+// followed takes the other members along after i went to MASTER or from
+// MASTER to BACKUP. gone says that i sent priority 0, so that the others' peers
+// are told as well.
+func (i *Instance) followed(t *turn, to State, gone bool) {
+	if i.group == nil {
+		return
+	}
+	for _, m := range i.group.members {
+		switch {
+		case m == i:
+		case to == Master && m.state == Backup:
+			m.enterMaster(t, Action{Reason: ReasonGroup})
+		case to == Backup && m.state == Master && gone:
+			m.makeWay(t, ReasonGroup)
+		case to == Backup && m.state == Master:
+			m.followToBackup(t)
+		}
+	}
+}
+
+// followToBackup leaves MASTER silently: the peer that another member yielded
+// to takes all of its own group along.
+func (i *Instance) followToBackup(t *turn) {
+	i.release(t)
+	i.announceSecond = never
+	i.enterBackup(t)
+	i.become(t, Backup, Action{Reason: ReasonGroup})
+}
+
+// starting reports the state of the group before that of its first member.
+func (g *SyncGroup) starting(t *turn) {
+	if g.state != Init {
+		return
+	}
+	to := Backup
+	for _, m := range g.members {
+		if m.ownFault() {
+			to = Fault
+		}
+	}
+	g.set(t, to)
+}
+
+// started is called when a member has started: its fault is the others' too,
+// and a member that resumed as MASTER cannot stay so alone.
+func (g *SyncGroup) started(t *turn) {
+	for _, m := range g.members {
+		m.applyFaults(t)
+	}
+	g.demote(t)
+}
+
+// demote takes the masters back to BACKUP when all members have started and
+// not all are MASTER.
+func (g *SyncGroup) demote(t *turn) {
+	all := true
+	for _, m := range g.members {
+		switch m.state {
+		case Init:
+			return
+		case Backup, Fault:
+			all = false
+		}
+	}
+	if all {
+		return
+	}
+	for _, m := range g.members {
+		if m.state == Master {
+			m.followToBackup(t)
+		}
+	}
+}
+
+// common returns the state the members have together. Until all have started
+// it is that of the group so far.
+func (g *SyncGroup) common() State {
+	var count [Stopped + 1]int
+	for _, m := range g.members {
+		if m.ownFault() && m.state != Init {
+			return Fault
+		}
+		count[m.state]++
+	}
+	running := len(g.members) - count[Stopped]
+	switch {
+	case running == 0:
+		if len(g.members) > 0 {
+			return Stopped
+		}
+		return g.state
+	case count[Fault] > 0:
+		return Fault
+	case count[Init] > 0:
+		return g.state
+	case count[Master] == running:
+		return Master
+	}
+	return Backup
+}
+
+// report emits the transition of the group when its members have completed
+// one.
+func (g *SyncGroup) report(t *turn) { g.set(t, g.common()) }
+
+func (g *SyncGroup) set(t *turn, to State) {
+	if to == g.state {
+		return
+	}
+	t.emit(Action{Kind: GroupTransition, Group: g, From: g.state, To: to, Cause: t.cause})
+	g.state = to
+}
