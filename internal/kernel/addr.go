@@ -78,14 +78,17 @@ func (a Addr) wish() Addr {
 	if a.Peer.Addr() == a.Prefix.Addr() {
 		a.Peer = netip.Prefix{}
 	}
-	if a.Prefix.Addr().Is4() {
-		a.Flags &= askable4
-	} else {
-		a.Flags &= askable6
-		a.Broadcast, a.Label, a.Scope = netip.Addr{}, "", 0
-	}
 	if a.ValidLft == 0 {
 		a.ValidLft, a.PreferredLft = Forever, Forever
+	}
+	if a.Prefix.Addr().Is6() {
+		a.Flags &= askable6
+		a.Broadcast, a.Label, a.Scope = netip.Addr{}, "", 0
+		return a
+	}
+	a.Flags &= askable4
+	if a.ValidLft == Forever && a.PreferredLft != 0 {
+		a.PreferredLft = Forever // it would never run out, nor be reported
 	}
 	return a
 }
@@ -168,6 +171,9 @@ func decodeAddr(body []byte, names names) (Addr, bool) {
 	a.Prefix = netip.PrefixFrom(local, bits)
 	if address.IsValid() && address != local {
 		a.Peer = netip.PrefixFrom(address, bits)
+	}
+	if family == unix.AF_INET && a.Flags&unix.IFA_F_DEPRECATED != 0 {
+		a.PreferredLft = 0 // reported as endless if the address is
 	}
 	return a, a.Prefix.IsValid() && a.Link > 0
 }

@@ -1,0 +1,182 @@
+package kernel
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// patience is how long an event that must come may take.
+const patience = 10 * time.Second
+
+// await returns the first event for which f is true.
+func await(t *testing.T, events <-chan Event, f func(Event) bool) Event {
+	t.Helper()
+	deadline := time.After(patience)
+	for {
+		select {
+		case e := <-events:
+			if f(e) {
+				return e
+			}
+		case <-deadline:
+			t.Fatal("no such event")
+		}
+	}
+}
+
+func watch(t *testing.T, rcvbuf int) (*Monitor, <-chan Event) {
+	t.Helper()
+	events := make(chan Event, 10000)
+	m, err := Watch(rcvbuf, true, func(batch []Event) {
+		for _, e := range batch {
+			events <- e
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+	return m, events
+}
+
+func TestMonitor(t *testing.T) {
+	newNetNS(t)
+	_, events := watch(t, 1<<20)
+
+	ip(t, "link add test0 type veth peer name peer0")
+	test0 := link(t, "test0")
+	got := await(t, events, func(e Event) bool { return e.Kind == LinkNew && e.Link.Name == "test0" })
+	if got.Link.Index != test0 || got.Link.Kind != "veth" || got.Link.Up() {
+		t.Errorf("new link: %+v", got.Link)
+	}
+	ip(t, "link set test0 up")
+	ip(t, "link set peer0 up")
+	await(t, events, func(e Event) bool { return e.Kind == LinkNew && e.Link.Index == test0 && e.Link.Up() })
+	ip(t, "link set peer0 down")
+	await(t, events, func(e Event) bool { return e.Kind == LinkNew && e.Link.Index == test0 && !e.Link.Up() })
+	ip(t, "link set test0 down")
+	ip(t, "link set test0 name renamed0")
+	await(t, events, func(e Event) bool { return e.Kind == LinkNew && e.Link.Index == test0 && e.Link.Name == "renamed0" })
+
+	// Our own changes can be told from others' by the port.
+	c := dial(t)
+	var refused [1]*Error
+	vip := Addr{Link: test0, Prefix: prefix("192.0.2.1/32"), Label: "renamed0:1", Proto: AddrProto}
+	if err := errors.Join(c.batch([]Change{{AddAddr, vip}}, refused[:])); err != nil || refused[0] != nil {
+		t.Fatal(err, refused[0])
+	}
+	got = await(t, events, func(e Event) bool { return e.Kind == AddrNew && e.Addr.Prefix == vip.Prefix })
+	if got.PortID != c.PortID() || got.Addr.Proto != AddrProto || got.Addr.Label != vip.Label || got.Addr.Link != test0 {
+		t.Errorf("new address: %+v", got)
+	}
+	ip(t, "addr del 192.0.2.1/32 dev renamed0")
+	got = await(t, events, func(e Event) bool { return e.Kind == AddrGone && e.Addr.Prefix == vip.Prefix })
+	if got.PortID == c.PortID() {
+		t.Errorf("somebody else's removal carries our port %d", got.PortID)
+	}
+
+	// A link that leaves a bridge is not gone.
+	ip(t, "link add br0 type bridge")
+	ip(t, "link set renamed0 master br0")
+	await(t, events, func(e Event) bool { return e.Kind == LinkNew && e.Link.Index == test0 && e.Link.Master != 0 })
+	ip(t, "link set renamed0 nomaster")
+	ip(t, "link set renamed0 mtu 1300")
+	await(t, events, func(e Event) bool {
+		if e.Kind == LinkGone && e.Link.Index == test0 {
+			t.Errorf("leaving a bridge is reported as the link's end")
+		}
+		return e.Kind == LinkNew && e.Link.Index == test0 && e.Link.MTU == 1300
+	})
+	ip(t, "link del renamed0")
+	await(t, events, func(e Event) bool { return e.Kind == LinkGone && e.Link.Index == test0 })
+}
+
+// A monitor that cannot keep up says so, and goes on.
+func TestMonitorOverrun(t *testing.T) {
+	newNetNS(t)
+	ip(t, "link add test0 type veth peer name peer0")
+	test0 := link(t, "test0")
+	hold, overrun, later := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	sentinel := prefix("192.0.2.1/32")
+	held, overran := false, false
+	m, err := Watch(1, true, func(batch []Event) { // 1: the smallest buffer there is
+		if !held {
+			held = true
+			<-hold
+		}
+		for _, e := range batch {
+			if e.Kind == Overrun && !overran {
+				overran = true
+				close(overrun)
+			}
+			if e.Kind == AddrNew && e.Addr.Prefix == sentinel {
+				close(later)
+			}
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	var many []Addr
+	for i := range 500 {
+		many = append(many, Addr{Link: test0, Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)})
+	}
+	if errs := execute(t, Diff(nil, many)); errs != nil {
+		t.Fatal(errs)
+	}
+	close(hold)
+	wait := func(c chan struct{}, what string) {
+		t.Helper()
+		select {
+		case <-c:
+		case <-time.After(patience):
+			t.Fatalf("%s was not delivered", what)
+		}
+	}
+	wait(overrun, "the overrun")
+	if errs := execute(t, Diff(nil, []Addr{{Link: test0, Prefix: sentinel}})); errs != nil {
+		t.Fatal(errs)
+	}
+	wait(later, "an event after the overrun")
+}
+
+func TestMonitorCloseEndsItsGoroutine(t *testing.T) {
+	newNetNS(t)
+	m, err := Watch(0, false, func([]Event) {})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := make(chan error, 1)
+	go func() { closed <- m.Close() }()
+	select {
+	case err := <-closed:
+		if err != nil {
+			t.Error(err)
+		}
+	case <-time.After(patience):
+		t.Fatal("Close hangs")
+	}
+}
+
+func TestDecodingEventsAllocatesNothing(t *testing.T) {
+	a := Addr{Link: 3, Prefix: prefix("192.0.2.1/32"), Label: "eth0", Proto: AddrProto}
+	b := appendChange(nil, Change{AddAddr, a}, 0, 1)
+	b = appendChange(b, Change{RemoveAddr, Addr{Link: 3, Prefix: prefix("2001:db8::1/64")}}, 0, 2)
+	names := make(names)
+	events := appendEvents(nil, b, names)
+	if len(events) != 2 || events[0].Kind != AddrNew || events[1].Kind != AddrGone || events[0].Addr.Label != "eth0" {
+		t.Fatalf("events %+v", events)
+	}
+	if n := testing.AllocsPerRun(100, func() { events = appendEvents(events[:0], b, names) }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
+	var refused *Error
+	if n := testing.AllocsPerRun(100, func() { b = appendChange(b[:0], Change{AddAddr, a}, unix.NLM_F_REQUEST, 1) }); n > 1 {
+		t.Errorf("%v allocations per change encoded (%v)", n, refused)
+	}
+}
