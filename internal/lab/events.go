@@ -1,0 +1,153 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// Kind tells what an event is.
+type Kind uint8
+
+const (
+	Advert      Kind = iota + 1 // a VRRP advert left a node
+	Announce                    // a gratuitous ARP or unsolicited neighbour advertisement left a node
+	AddrAdded                   // a node's kernel has an address
+	AddrRemoved                 // it has it no more
+)
+
+// Event is one entry of the timeline.
+type Event struct {
+	Time    time.Time // kernel receive time of a frame; arrival of a netlink event
+	Node    *Node     // the sender, or the node whose address changed
+	Segment int       // of a frame
+	Kind    Kind
+	Addr    netip.Addr // announced, added or removed; of an advert its source
+
+	// Of an advert.
+	Dst      netip.Addr
+	TTL      uint8
+	Version  uint8
+	VRID     uint8
+	Priority uint8
+	AuthType uint8         // version 2; 2 with an AH header
+	Interval time.Duration // as carried
+	Addrs    []netip.Addr  // nil above 20, which only the bulk tests have
+	Count    int
+}
+
+func (e Event) String() string {
+	when := e.Time.Format("05.000000")
+	switch e.Kind {
+	case Advert:
+		return fmt.Sprintf("%s %s advert v%d vrid %d priority %d", when, e.Node.Name, e.Version, e.VRID, e.Priority)
+	case Announce:
+		return fmt.Sprintf("%s %s announces %v", when, e.Node.Name, e.Addr)
+	case AddrAdded:
+		return fmt.Sprintf("%s %s has %v", when, e.Node.Name, e.Addr)
+	default:
+		return fmt.Sprintf("%s %s lost %v", when, e.Node.Name, e.Addr)
+	}
+}
+
+func (l *Lab) record(e Event) {
+	l.mu.Lock()
+	l.events = append(l.events, e)
+	l.mu.Unlock()
+	l.wake()
+}
+
+// wake lets every waiter look again.
+func (l *Lab) wake() {
+	l.mu.Lock()
+	close(l.changed)
+	l.changed = make(chan struct{})
+	l.mu.Unlock()
+}
+
+func (l *Lab) fail(err error) {
+	l.mu.Lock()
+	if l.failure == nil {
+		l.failure = err
+	}
+	l.mu.Unlock()
+}
+
+// Wait returns the first event from that time on for which match is true, and
+// false if none has come when the timeout ends.
+func (l *Lab) Wait(from time.Time, timeout time.Duration, match func(*Event) bool) (Event, bool) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	for i := 0; ; {
+		l.mu.Lock()
+		events, changed := l.events, l.changed
+		l.mu.Unlock()
+		for ; i < len(events); i++ {
+			if e := &events[i]; !e.Time.Before(from) && match(e) {
+				return *e, true
+			}
+		}
+		select {
+		case <-changed:
+		case <-timer.C:
+			return Event{}, false
+		}
+	}
+}
+
+// Until waits for cond, looking on every event and log line and at least
+// every 50 ms.
+func (l *Lab) Until(timeout time.Duration, cond func() bool) bool {
+	end := time.Now().Add(timeout)
+	for {
+		l.mu.Lock()
+		changed := l.changed
+		l.mu.Unlock()
+		if cond() {
+			return true
+		}
+		left := time.Until(end)
+		if left <= 0 {
+			return false
+		}
+		select {
+		case <-changed:
+		case <-time.After(min(left, 50*time.Millisecond)):
+		}
+	}
+}
+
+// Events returns the timeline between two times, in order of time.
+func (l *Lab) Events(from, to time.Time, match func(*Event) bool) []Event {
+	l.mu.Lock()
+	events := l.events
+	l.mu.Unlock()
+	var out []Event
+	for i := range events {
+		if e := &events[i]; !e.Time.Before(from) && !e.Time.After(to) && match(e) {
+			out = append(out, *e)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Event) int { return a.Time.Compare(b.Time) })
+	return out
+}
+
+// Last returns the latest event that matches, and false if there is none.
+func (l *Lab) Last(match func(*Event) bool) (Event, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range l.events {
+		if e := &l.events[len(l.events)-1-i]; match(e) {
+			return *e, true
+		}
+	}
+	return Event{}, false
+}
+
+// Forget empties the timeline, for long runs.
+func (l *Lab) Forget() {
+	l.mu.Lock()
+	l.events, l.frames = nil, nil
+	l.mu.Unlock()
+}

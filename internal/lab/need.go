@@ -1,0 +1,68 @@
+package lab
+
+import (
+	"os"
+	"os/exec"
+	"runtime"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Requirement is something a test needs of its machine.
+type Requirement string
+
+// What tests may ask for.
+const (
+	Root   Requirement = "root: namespaces with real links"
+	Peer   Requirement = "Debian's keepalived as the other node"
+	Tshark Requirement = "tshark"
+	Nft    Requirement = "nft"
+	User   Requirement = "an unprivileged user"
+)
+
+// Need skips the test, saying why, unless the machine has everything. In CI
+// (KEEPALIVED_CI=1) nothing may be left out: the test fails instead.
+func Need(t testing.TB, all ...Requirement) {
+	t.Helper()
+	for _, r := range all {
+		if has(r) {
+			continue
+		}
+		if os.Getenv("KEEPALIVED_CI") == "1" {
+			t.Fatalf("this machine must have, but has not: %s", r)
+		}
+		t.Skipf("needs %s", r)
+	}
+}
+
+func has(r Requirement) bool {
+	switch r {
+	case Root:
+		return canUnshare()
+	case Peer:
+		return C().IsC()
+	case Tshark, Nft:
+		_, err := exec.LookPath(string(r))
+		return err == nil
+	case User:
+		_, err := exec.LookPath("setpriv")
+		return err == nil && os.Geteuid() == 0
+	}
+	return false
+}
+
+// canUnshare tries it on a thread that ends with its goroutine.
+func canUnshare() bool {
+	ok := make(chan bool)
+	go func() {
+		runtime.LockOSThread()
+		if unix.Gettid() == unix.Getpid() {
+			defer runtime.UnlockOSThread() // left as it was: only geteuid was asked
+			ok <- os.Geteuid() == 0
+			return
+		}
+		ok <- unix.Unshare(unix.CLONE_NEWNET|unix.CLONE_NEWNS) == nil
+	}()
+	return <-ok
+}

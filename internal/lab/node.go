@@ -1,0 +1,179 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// Node is one host of the lab.
+type Node struct {
+	Name  string
+	Index int    // counted from 1; the host part of its addresses
+	Dir   string // its files; Dir/run is its /run
+
+	lab    *Lab
+	thread *thread
+	watch  *watch
+}
+
+func newNode(l *Lab, name string, index int) (*Node, error) {
+	n := &Node{Name: name, Index: index, Dir: filepath.Join(l.Dir, name), lab: l}
+	run := filepath.Join(n.Dir, "run")
+	if err := os.MkdirAll(run, 0o755); err != nil {
+		return nil, err
+	}
+	var err error
+	n.thread, err = newThread(unix.CLONE_NEWNET|unix.CLONE_NEWNS, func() error {
+		if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+			return fmt.Errorf("make mounts private: %w", err)
+		}
+		if err := unix.Mount(run, "/run", "", unix.MS_BIND, ""); err != nil {
+			return fmt.Errorf("mount a private /run: %w", err)
+		}
+		return prepareNetwork()
+	})
+	return n, err
+}
+
+func (n *Node) configure(segments int) error {
+	plan := "link set lo up\n"
+	for k := range segments {
+		plan += fmt.Sprintf("link set eth%d up\naddr add %v/16 brd + dev eth%d\naddr add %v/64 dev eth%d nodad\n",
+			k, n.Addr(k), k, n.Addr6(k), k)
+	}
+	return n.thread.ipBatch(plan)
+}
+
+// port is the switch's end of the node's link to segment k.
+func (n *Node) port(k int) string { return fmt.Sprintf("%s.%d", n.Name, k) }
+
+// Addr is the node's own address on segment k.
+func (n *Node) Addr(k int) netip.Addr { return SegmentAddr(k, n.Index) }
+
+// Addr6 is the node's own IPv6 address on segment k.
+func (n *Node) Addr6(k int) netip.Addr { return SegmentAddr6(k, n.Index) }
+
+// Do runs f in the node's namespaces; f must not block for long.
+func (n *Node) Do(f func() error) error { return n.thread.do(f) }
+
+// Run runs a program in the node and returns what it printed.
+func (n *Node) Run(name string, args ...string) (string, error) {
+	out, err := n.thread.runCommand(exec.Command(name, args...))
+	return string(out), err
+}
+
+// IP runs one ip(8) command, given as one line.
+func (n *Node) IP(args string) error { return n.thread.ipBatch(args + "\n") }
+
+// IPBatch runs ip(8) commands, one a line, in one process.
+func (n *Node) IPBatch(lines string) error { return n.thread.ipBatch(lines) }
+
+// Cut drops all frames of segment k from and to the node, in the switch: its
+// carrier stays, and what it sends is still recorded.
+func (n *Node) Cut(k int) error { return n.lab.setDrops(n.port(k), true, true) }
+
+// Mute drops the frames from the node.
+func (n *Node) Mute(k int) error { return n.lab.setDrops(n.port(k), true, false) }
+
+// Deafen drops the frames to the node.
+func (n *Node) Deafen(k int) error { return n.lab.setDrops(n.port(k), false, true) }
+
+// Heal ends what Cut, Mute and Deafen did.
+func (n *Node) Heal(k int) error { return n.lab.setDrops(n.port(k), false, false) }
+
+// Unplug takes the carrier of the node's interface; Plug gives it back.
+func (n *Node) Unplug(k int) error { return n.lab.IP("link set " + n.port(k) + " down") }
+
+// Plug undoes Unplug.
+func (n *Node) Plug(k int) error { return n.lab.IP("link set " + n.port(k) + " up") }
+
+// Replug makes the node's link to segment k anew after its interface was
+// deleted; it has another index then.
+func (n *Node) Replug(k int) error {
+	// The index must differ from the old one, so let it grow by one.
+	if err := n.IPBatch("link add spare type dummy\nlink del spare\n"); err != nil {
+		return err
+	}
+	err := n.lab.sw.ipBatch(fmt.Sprintf("link add %s type veth peer name eth%d netns /proc/%d/fd/%d\nlink set %s master br%d up\n",
+		n.port(k), k, os.Getpid(), n.thread.netns.Fd(), n.port(k), k))
+	if err != nil {
+		return err
+	}
+	if err := n.lab.capture.learnPorts(); err != nil {
+		return err
+	}
+	return n.IPBatch(fmt.Sprintf("link set eth%d up\naddr add %v/16 brd + dev eth%d\naddr add %v/64 dev eth%d nodad\n",
+		k, n.Addr(k), k, n.Addr6(k), k))
+}
+
+// Has reports whether the node holds the address.
+func (n *Node) Has(a netip.Addr) bool { return n.watch.has(a) }
+
+// Pids lists the processes in the node's network namespace.
+func (n *Node) Pids() []int {
+	var pids []int
+	for _, pid := range allPids() {
+		var st unix.Stat_t
+		if pid != os.Getpid() && unix.Stat(fmt.Sprintf("/proc/%d/ns/net", pid), &st) == nil && st.Ino == n.thread.inode {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// killAll ends every process in the node, however it came there.
+func (n *Node) killAll() {
+	for range 100 {
+		pids := n.Pids()
+		if len(pids) == 0 {
+			return
+		}
+		for _, pid := range pids {
+			unix.Kill(pid, unix.SIGKILL)
+		}
+		time.Sleep(5 * time.Millisecond) // they are being torn down; nothing tells when
+	}
+}
+
+func allPids() []int {
+	names, _ := filepath.Glob("/proc/[0-9]*")
+	pids := make([]int, 0, len(names))
+	for _, name := range names {
+		if pid, err := strconv.Atoi(filepath.Base(name)); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
+
+// descendants returns pid and all processes below it, parents first.
+func descendants(pid int) []int {
+	parent := map[int]int{}
+	for _, p := range allPids() {
+		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p)); err == nil {
+			// The name in parentheses may hold anything; fields follow its end.
+			rest := string(b[strings.LastIndexByte(string(b), ')')+1:])
+			if f := strings.Fields(rest); len(f) > 1 {
+				parent[p], _ = strconv.Atoi(f[1])
+			}
+		}
+	}
+	all := []int{pid}
+	for i := 0; i < len(all); i++ {
+		for p, up := range parent {
+			if up == all[i] && !slices.Contains(all, p) {
+				all = append(all, p)
+			}
+		}
+	}
+	return all
+}

@@ -1,0 +1,135 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// watch follows the addresses of a node by its kernel's own events.
+type watch struct {
+	lab  *Lab
+	node *Node
+	conn *netlink.Conn
+	done chan struct{}
+
+	mu    sync.Mutex
+	addrs map[addrKey]bool
+}
+
+type addrKey struct {
+	link uint32
+	addr netip.Addr
+}
+
+func openWatch(l *Lab, n *Node) (*watch, error) {
+	w := &watch{lab: l, node: n, done: make(chan struct{}), addrs: map[addrKey]bool{}}
+	err := n.Do(func() (err error) {
+		w.conn, err = netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR})
+		if err != nil {
+			return err
+		}
+		// What was there before the lab began is of no interest.
+		return setNetlinkBuffer(w.conn)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watch addresses of %s: %w", n.Name, err)
+	}
+	go w.read()
+	return w, nil
+}
+
+func setNetlinkBuffer(c *netlink.Conn) error {
+	rc, err := c.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return rc.Control(func(fd uintptr) {
+		const size = 64 << 20
+		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) != nil {
+			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size)
+		}
+	})
+}
+
+func (w *watch) read() {
+	defer close(w.done)
+	for {
+		msgs, err := w.conn.Receive()
+		now := time.Now()
+		if errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.EBADF) {
+			return
+		}
+		if err != nil {
+			w.lab.fail(fmt.Errorf("addresses of %s: %w", w.node.Name, err))
+			return
+		}
+		for _, m := range msgs {
+			w.apply(now, m)
+		}
+	}
+}
+
+func (w *watch) apply(now time.Time, m netlink.Message) {
+	if len(m.Data) < unix.SizeofIfAddrmsg {
+		return
+	}
+	ad, err := netlink.NewAttributeDecoder(m.Data[unix.SizeofIfAddrmsg:])
+	if err != nil {
+		return
+	}
+	// IFA_LOCAL is the address, if there is one; IFA_ADDRESS then is the peer.
+	var local, address netip.Addr
+	for ad.Next() {
+		switch ad.Type() {
+		case unix.IFA_LOCAL:
+			local, _ = netip.AddrFromSlice(ad.Bytes())
+		case unix.IFA_ADDRESS:
+			address, _ = netip.AddrFromSlice(ad.Bytes())
+		}
+	}
+	if !local.IsValid() {
+		local = address
+	}
+	key := addrKey{uint32(m.Data[4]) | uint32(m.Data[5])<<8, local}
+	e := Event{Time: now, Node: w.node, Kind: AddrAdded, Addr: local}
+	w.mu.Lock()
+	switch m.Header.Type {
+	case unix.RTM_NEWADDR:
+		if w.addrs[key] { // an update, such as a lifetime
+			w.mu.Unlock()
+			return
+		}
+		w.addrs[key] = true
+	case unix.RTM_DELADDR:
+		e.Kind = AddrRemoved
+		delete(w.addrs, key)
+	}
+	w.mu.Unlock()
+	w.lab.record(e)
+}
+
+func (w *watch) has(a netip.Addr) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for key := range w.addrs {
+		if key.addr == a {
+			return true
+		}
+	}
+	return false
+}
+
+func (w *watch) close() {
+	if w != nil {
+		w.conn.Close()
+		<-w.done
+	}
+}
