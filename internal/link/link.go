@@ -1,12 +1,21 @@
 // Package link carries messages between the parent process and its children,
 // over a socket pair.
+//
+// On the wire a message is its length (4 bytes, little endian), its kind (1
+// byte) and its body in the encoding of [Append]. Both ends are the same
+// executable file, so that the bytes carry no types and no version.
 package link
 
 import (
-	"encoding/gob"
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
 	"sync"
+	"time"
 
 	"keepalived-go/conf"
 )
@@ -17,7 +26,8 @@ type Kind uint8
 const (
 	// To a child.
 
-	Configure  Kind = iota + 1 // Config: the first configuration, then one for each reload
+	Begin      Kind = iota + 1 // Setup: how the process is to run; always the first message
+	Configure                  // Config: the first configuration, then one for each reload
 	Stop                       // end: send priority 0, remove addresses, exit
 	DumpData                   // write the state dump (SIGUSR1)
 	DumpStats                  // write the statistics dump (SIGUSR2)
@@ -35,42 +45,173 @@ const (
 // Message is one message; fields that its Kind does not name are zero.
 type Message struct {
 	Kind     Kind
+	Setup    *Setup
 	Config   *conf.Config
 	Text     string
 	ExitCode int
 }
 
+// Setup is what a child must know before its configuration.
+type Setup struct {
+	ProcessName string // name of the process as ps(1) shows it
+	StateFile   string // where the process keeps what its successor needs
+	DumpDir     string // directory of dump files that the configuration does not name
+
+	// Of the running configuration: part of dump file names.
+	InstanceName, NetNamespace string
+
+	// Log settings, as of the parent; Ident and File are those of the child.
+	Ident     string
+	Syslog    bool
+	Facility  int // syslog facility number
+	Console   bool
+	File      string // empty: none
+	FlushFile bool
+	Level     int // slog level
+
+	NoSwap       bool // lock the memory of the process
+	CoreDump     bool
+	LogAddresses bool // -a
+	DontRelease  bool // -V
+}
+
+// maxFrame bounds a message, against a length field gone wrong: 65,024 virtual
+// routers take about 30 MB.
+const maxFrame = 1 << 30
+
+// Frame is an encoded message. The parent keeps the frame of the running
+// configuration for the successor of a child that dies, in a memory file:
+// beside the heap, where it would weigh on the collector.
+type Frame struct{ file *os.File }
+
+// NewFrame encodes m.
+func NewFrame(m Message) (*Frame, error) {
+	f, err := newMemoryFile("keepalived-message")
+	if err != nil {
+		return nil, fmt.Errorf("create memory file: %w", err)
+	}
+	if _, err := f.Write(appendFrame(nil, m)); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("write memory file: %w", err)
+	}
+	return &Frame{f}, nil
+}
+
+// Close releases the memory of f.
+func (f *Frame) Close() error { return f.file.Close() }
+
 // Conn is one end of the pair.
 type Conn struct {
-	conn net.Conn
-	dec  *gob.Decoder
-	mu   sync.Mutex // guards enc
-	enc  *gob.Encoder
+	conn *net.UnixConn
+	r    *bufio.Reader
+	mu   sync.Mutex // serialises writes
 }
 
 // New takes over f, one end of a socketpair(2) of type SOCK_STREAM.
 func New(f *os.File) (*Conn, error) {
 	c, err := net.FileConn(f)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("take over socket: %w", err)
 	}
 	f.Close()
-	return &Conn{conn: c, dec: gob.NewDecoder(c), enc: gob.NewEncoder(c)}, nil
+	u, ok := c.(*net.UnixConn)
+	if !ok {
+		c.Close()
+		return nil, fmt.Errorf("take over socket: not a unix socket but %s", c.LocalAddr().Network())
+	}
+	return &Conn{conn: u, r: bufio.NewReader(u)}, nil
 }
 
 // Send writes m; it may be called from several goroutines.
 func (c *Conn) Send(m Message) error {
+	frame := appendFrame(nil, m)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.enc.Encode(m)
+	_, err := c.conn.Write(frame)
+	return err
+}
+
+// SendFrame writes a message encoded before; f can be sent again.
+func (c *Conn) SendFrame(f *Frame) error {
+	size, err := f.file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_, err = io.Copy(c.conn, io.NewSectionReader(f.file, 0, size))
+	return err
 }
 
 // Receive waits for the next message; io.EOF says that the other process ended.
 func (c *Conn) Receive() (Message, error) {
-	var m Message
-	err := c.dec.Decode(&m)
-	return m, err
+	var head [5]byte
+	if _, err := io.ReadFull(c.r, head[:]); err != nil {
+		// A peer that ends with our messages unread resets the connection.
+		if errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) {
+			err = io.EOF
+		}
+		return Message{}, err
+	}
+	size := binary.LittleEndian.Uint32(head[:4])
+	if size > maxFrame {
+		return Message{}, fmt.Errorf("message of %d bytes", size)
+	}
+	body := make([]byte, size)
+	if _, err := io.ReadFull(c.r, body); err != nil {
+		return Message{}, io.EOF
+	}
+	m := Message{Kind: Kind(head[4])}
+	if err := decodeBody(body, &m); err != nil {
+		return Message{}, fmt.Errorf("message of kind %d: %w", m.Kind, err)
+	}
+	return m, nil
 }
+
+// SetDeadline bounds the calls of Send and Receive.
+func (c *Conn) SetDeadline(t time.Time) error { return c.conn.SetDeadline(t) }
 
 // Close closes the connection.
 func (c *Conn) Close() error { return c.conn.Close() }
+
+func appendFrame(b []byte, m Message) []byte {
+	start := len(b)
+	b = append(b, 0, 0, 0, 0, byte(m.Kind))
+	switch m.Kind {
+	case Begin:
+		b = Append(b, m.Setup)
+	case Configure:
+		b = Append(b, m.Config)
+	case Failed:
+		b = Append(b, &failure{m.Text, m.ExitCode})
+	}
+	binary.LittleEndian.PutUint32(b[start:], uint32(len(b)-start-5))
+	return b
+}
+
+func decodeBody(body []byte, m *Message) error {
+	switch m.Kind {
+	case Begin:
+		return Decode(body, &m.Setup)
+	case Configure:
+		return Decode(body, &m.Config)
+	case Failed:
+		var f *failure
+		if err := Decode(body, &f); err != nil {
+			return err
+		}
+		if f != nil {
+			m.Text, m.ExitCode = f.Text, f.ExitCode
+		}
+	default:
+		if len(body) != 0 {
+			return fmt.Errorf("unexpected body of %d bytes", len(body))
+		}
+	}
+	return nil
+}
+
+type failure struct {
+	Text     string
+	ExitCode int
+}

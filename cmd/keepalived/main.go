@@ -1,0 +1,145 @@
+// Keepalived keeps virtual IP addresses alive: it speaks VRRP with its peers,
+// and one of them holds the addresses.
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/link"
+	"keepalived-go/internal/supervisor"
+	"keepalived-go/internal/vrrpd"
+)
+
+// Set by the linker.
+var (
+	version = "2.4.3-go"
+	date    = "11/22,2026"
+)
+
+// verbs are the programs within: a first argument that is one of these, and
+// not a flag, does not start the daemon.
+var verbs = map[string]func(args []string) int{
+	"man": manual,
+}
+
+func main() {
+	if supervisor.IsChild() {
+		os.Exit(supervisor.RunChild(runVRRP))
+	}
+	if len(os.Args) > 1 {
+		if verb, ok := verbs[os.Args[1]]; ok {
+			os.Exit(verb(os.Args[2:]))
+		}
+	}
+	os.Exit(daemon(os.Args[1:]))
+}
+
+// runVRRP is the VRRP process.
+func runVRRP(conn *link.Conn, s *link.Setup) int {
+	return vrrpd.Run(vrrpd.Options{
+		Link:         conn,
+		StateFile:    s.StateFile,
+		DumpDir:      s.DumpDir,
+		InstanceName: s.InstanceName,
+		NetNamespace: s.NetNamespace,
+		DontRelease:  s.DontRelease,
+		LogAddresses: s.LogAddresses,
+	})
+}
+
+// daemon understands the command line and does what it says.
+func daemon(args []string) int {
+	c := newCommandLine()
+	flags := c.flags()
+	operands, err := getopt.Parse(flags, args)
+	if err == nil && len(operands) > 0 {
+		err = fmt.Errorf("unexpected argument: %s", operands[0])
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived: %v\n\n", err)
+		usage(os.Stderr, flags)
+		return supervisor.ExitFatal
+	}
+	switch {
+	case c.help:
+		usage(os.Stderr, flags)
+		return supervisor.ExitOK
+	case c.version:
+		writeVersion(os.Stderr)
+		return supervisor.ExitOK
+	case c.signum != "":
+		n, ok := supervisor.SignalNumber(c.signum)
+		if !ok {
+			fmt.Fprintf(os.Stderr, "Unknown sigfunc %s\n", c.signum)
+			return supervisor.ExitFatal
+		}
+		fmt.Println(n)
+		return supervisor.ExitOK
+	case c.genhash:
+		fmt.Fprintln(os.Stderr, "keepalived: the digest tool (--genhash) is not part of this version")
+		return supervisor.ExitFatal
+	case c.test:
+		return c.configTest()
+	}
+	return supervisor.Run(c.options())
+}
+
+func usage(w io.Writer, flags []getopt.Flag) {
+	fmt.Fprintln(w, "Usage: keepalived [OPTION...]")
+	getopt.Usage(w, flags)
+}
+
+// manual writes the manual page.
+func manual([]string) int {
+	fmt.Printf(`.TH KEEPALIVED 8 "%s" "keepalived %s"
+.SH NAME
+keepalived \- keep virtual addresses alive with VRRP
+.SH SYNOPSIS
+.B keepalived
+.RI [ OPTION ...]
+.SH DESCRIPTION
+A group of nodes shares virtual IP addresses. The nodes agree over the Virtual
+Router Redundancy Protocol which of them holds the addresses; when it falls
+silent, another one takes over.
+.SH OPTIONS
+`, date, version)
+	getopt.Man(os.Stdout, newCommandLine().flags())
+	fmt.Print(`.SH SIGNALS
+Sent to the process whose number is in the pid file.
+.TP
+.B TERM, INT
+Give the addresses up and end.
+.TP
+.B HUP
+Read the configuration anew. If anything in it prevents a start, the running
+configuration stays.
+.TP
+.B USR1
+Write the state of all virtual routers to /tmp/keepalived.data.
+.TP
+.B USR2
+Write the statistics to /tmp/keepalived.stats.
+.SH EXIT STATUS
+.TP
+0
+Ended as told.
+.TP
+1
+Could not start or go on.
+.TP
+2
+The configuration is refused.
+.TP
+4
+A capability is missing.
+.TP
+6
+There is no configuration.
+.SH FILES
+/etc/keepalived/keepalived.conf, /run/keepalived.pid, /run/vrrp.pid
+`)
+	return supervisor.ExitOK
+}

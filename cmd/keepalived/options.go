@@ -1,0 +1,196 @@
+package main
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"strconv"
+
+	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/logging"
+	"keepalived-go/internal/supervisor"
+)
+
+const defaultConfig = "/etc/keepalived/keepalived.conf"
+
+// commandLine is what the flags say.
+type commandLine struct {
+	run supervisor.Options
+
+	help, version, genhash bool
+
+	signum   string
+	test     bool
+	testFile string // empty: stderr
+
+	console  bool
+	noSyslog bool
+	detail   int // how often -D was given
+}
+
+func newCommandLine() *commandLine {
+	return &commandLine{run: supervisor.Options{
+		Version: "v" + version + " (" + date + ")",
+		Config:  defaultConfig,
+		Umask:   -1,
+	}}
+}
+
+// flags is the table of all flags.
+func (c *commandLine) flags() []getopt.Flag {
+	on := func(b *bool) func(string) error {
+		return func(string) error { *b = true; return nil }
+	}
+	text := func(s *string) func(string) error {
+		return func(v string) error { *s = v; return nil }
+	}
+	// without is a flag that has no effect yet: the daemon says so at start.
+	without := func(name string) func(string) error {
+		return func(string) error {
+			c.run.NoEffect = append(c.run.NoEffect, name)
+			return nil
+		}
+	}
+	o := &c.run
+	return []getopt.Flag{
+		{Long: "use-file", Short: 'f', Arg: getopt.Required, Value: "FILE", Set: text(&o.Config),
+			Help: "Configuration file (default " + defaultConfig + ")"},
+		{Long: "vrrp", Short: 'P', Set: func(string) error { return nil },
+			Help: "Run VRRP and no health checkers"},
+		{Long: "check", Short: 'C', Set: c.checkOnly,
+			Help: "Run the health checkers and no VRRP"},
+		{Long: "no_bfd", Short: 'B', Set: func(string) error { return nil },
+			Help: "Run no BFD"},
+		{Long: "all", Set: on(&o.All),
+			Help: "Start each process even if the configuration does not need it"},
+		{Long: "log-console", Short: 'l', Set: on(&c.console),
+			Help: "Log to standard error too"},
+		{Long: "log-detail", Short: 'D', Set: func(string) error { c.detail++; return nil },
+			Help: "Log more; twice: much more"},
+		{Long: "log-facility", Short: 'S', Arg: getopt.Required, Value: "FACILITY", Set: c.logFacility,
+			Help: "Syslog facility: 0-7, local0-local7, user or daemon (default)"},
+		{Long: "log-file", Short: 'g', Arg: getopt.Required, Value: "FILE", Set: text(&o.Log.File),
+			Help: "Log to FILE too; the VRRP process puts _vrrp before its last dot"},
+		{Long: "flush-log-file", Set: on(&o.Log.FlushFile),
+			Help: "Put each line of the log file on the disk at once"},
+		{Long: "no-syslog", Short: 'G', Set: on(&c.noSyslog),
+			Help: "Do not log to syslog"},
+		{Long: "umask", Short: 'u', Arg: getopt.Required, Value: "MASK", Set: c.umask,
+			Help: "File mode creation mask, as a number (0 octal, 0x hexadecimal)"},
+		{Long: "release-vips", Short: 'X', Set: func(string) error { o.DontRelease = false; return nil },
+			Help: "Remove the addresses at stop (default; undoes -V)"},
+		{Long: "dont-release-vrrp", Short: 'V', Set: on(&o.DontRelease),
+			Help: "Leave the addresses in place at stop"},
+		{Long: "dont-release-ipvs", Short: 'I', Set: without("--dont-release-ipvs"),
+			Help: "Leave the IPVS table in place at stop"},
+		{Long: "dont-respawn", Short: 'R', Set: on(&o.NoRespawn),
+			Help: "End when a child process dies instead of starting it again"},
+		{Long: "dont-fork", Short: 'n', Set: on(&o.Foreground),
+			Help: "Stay in the foreground"},
+		{Long: "dump-conf", Short: 'd', Set: without("--dump-conf"),
+			Help: "Log the configuration as understood"},
+		{Long: "pid", Short: 'p', Arg: getopt.Required, Value: "FILE", Set: text(&o.ParentPid),
+			Help: "Pid file of the parent process"},
+		{Long: "vrrp_pid", Short: 'r', Arg: getopt.Required, Value: "FILE", Set: text(&o.VRRPPid),
+			Help: "Pid file of the VRRP process"},
+		{Long: "checkers_pid", Short: 'c', Arg: getopt.Required, Value: "FILE", Set: without("--checkers_pid"),
+			Help: "Pid file of the health check process"},
+		{Long: "bfd_pid", Short: 'b', Arg: getopt.Required, Value: "FILE", Set: without("--bfd_pid"),
+			Help: "Pid file of the BFD process"},
+		{Long: "genhash", Short: 'T', Set: on(&c.genhash),
+			Help: "Compute the digest of a web page instead of running"},
+		{Long: "address-monitoring", Short: 'a', Set: on(&o.LogAddresses),
+			Help: "Log every address that appears or goes"},
+		{Long: "snmp", Short: 'x', Set: without("--snmp"),
+			Help: "Be an SNMP agent"},
+		{Long: "snmp-agent-socket", Short: 'A', Arg: getopt.Required, Value: "SOCKET", Set: without("--snmp-agent-socket"),
+			Help: "Socket of the SNMP master agent"},
+		{Long: "namespace", Short: 's', Arg: getopt.Required, Value: "NAME", Set: text(&o.Namespace),
+			Help: "Run in the network namespace NAME, whatever the configuration says"},
+		{Long: "core-dump", Short: 'm', Set: on(&o.CoreDump),
+			Help: "Write a core file on a crash"},
+		{Long: "core-dump-pattern", Short: 'M', Arg: getopt.Optional, Value: "PATTERN", Set: c.corePattern,
+			Help: "Set the core pattern of the host while running (default core)"},
+		{Long: "all-config", Short: 'e', Set: on(&o.AllConfig),
+			Help: "Refuse to start if an included file is missing"},
+		{Long: "config-id", Short: 'i', Arg: getopt.Required, Value: "ID", Set: text(&o.ConfigID),
+			Help: "Take the lines for @ID (default: the name of the host)"},
+		{Long: "signum", Arg: getopt.Required, Value: "FUNCTION", Set: text(&c.signum),
+			Help: "Print the signal for STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON"},
+		{Long: "config-test", Short: 't', Arg: getopt.Optional, Value: "FILE", Set: c.testTo,
+			Help: "Check the configuration, report to FILE (default standard error) and end"},
+		{Long: "ignore-sigint", Set: on(&o.IgnoreSIGINT),
+			Help: "Do not stop on SIGINT, for debuggers"},
+		{Long: "version", Short: 'v', Set: on(&c.version),
+			Help: "Print the version and end"},
+		{Long: "help", Short: 'h', Set: on(&c.help),
+			Help: "Print this text and end"},
+	}
+}
+
+func (c *commandLine) checkOnly(string) error {
+	c.run.NoVRRP = true
+	c.run.NoEffect = append(c.run.NoEffect, "--check (there are no health checkers, and VRRP is off)")
+	return nil
+}
+
+func (c *commandLine) logFacility(v string) (err error) {
+	c.run.Log.Facility, err = logging.ParseFacility(v)
+	return err
+}
+
+func (c *commandLine) umask(v string) error {
+	n, err := strconv.ParseUint(v, 0, 32)
+	if err != nil || n > 0o777 {
+		return fmt.Errorf("%q is not a file mode mask from 0 to 0777", v)
+	}
+	c.run.Umask = int(n)
+	return nil
+}
+
+func (c *commandLine) corePattern(v string) error {
+	if v == "" {
+		v = "core"
+	}
+	c.run.CoreDump, c.run.CorePattern = true, v
+	return nil
+}
+
+func (c *commandLine) testTo(v string) error {
+	c.test, c.testFile = true, v
+	return nil
+}
+
+// options returns what the daemon needs of the command line.
+func (c *commandLine) options() supervisor.Options {
+	log := &c.run.Log
+	log.Syslog = !c.noSyslog
+	if c.console {
+		log.Console = os.Stderr
+	}
+	switch {
+	case c.detail == 1:
+		log.Level = logging.LevelDetail
+	case c.detail > 1:
+		log.Level = slog.LevelDebug
+	}
+	return c.run
+}
+
+// configTest is keepalived -t.
+func (c *commandLine) configTest() int {
+	if c.testFile == "" {
+		return supervisor.Test(c.run, os.Stderr)
+	}
+	f, err := os.OpenFile(c.testFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived: open test report: %v\n", err)
+		return supervisor.ExitFatal
+	}
+	code := supervisor.Test(c.run, f)
+	if err := f.Close(); err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived: write test report: %v\n", err)
+		return supervisor.ExitFatal
+	}
+	return code
+}

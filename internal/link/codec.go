@@ -1,0 +1,251 @@
+package link
+
+import (
+	"encoding"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"reflect"
+	"slices"
+)
+
+// The encoding is the plainest that serves: fields in order, integers as
+// varints, lengths before what they count, a byte before what a pointer points
+// to. Types that marshal themselves (netip.Addr, netip.Prefix) are asked to.
+// encoding/gob would send and compile a description of each type first, which
+// costs more start-up time and memory than the configuration itself.
+
+var (
+	errShort    = errors.New("message ends early")
+	errTrailing = errors.New("bytes after the message")
+)
+
+// Append appends v to b. A type that cannot be encoded (channel, function,
+// interface, struct with unexported fields that does not marshal itself) is a
+// programming error and panics.
+func Append(b []byte, v any) []byte { return appendValue(b, reflect.ValueOf(v)) }
+
+// Decode fills *v, of the type that was given to [Append], from all of b.
+// Slices and maps of length 0 become nil.
+func Decode(b []byte, v any) error {
+	rest, err := decodeValue(b, reflect.ValueOf(v).Elem())
+	if err == nil && len(rest) != 0 {
+		err = errTrailing
+	}
+	return err
+}
+
+var (
+	marshaler   = reflect.TypeFor[encoding.BinaryAppender]()
+	unmarshaler = reflect.TypeFor[encoding.BinaryUnmarshaler]()
+)
+
+func appendValue(b []byte, v reflect.Value) []byte {
+	t := v.Type()
+	if t.Kind() == reflect.Struct && t.Implements(marshaler) {
+		own, err := v.Interface().(encoding.BinaryAppender).AppendBinary(nil)
+		if err != nil {
+			panic(fmt.Sprintf("link: encode %s: %v", t, err))
+		}
+		b = binary.AppendUvarint(b, uint64(len(own)))
+		return append(b, own...)
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		if v.Bool() {
+			return append(b, 1)
+		}
+		return append(b, 0)
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		return binary.AppendVarint(b, v.Int())
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		return binary.AppendUvarint(b, v.Uint())
+	case reflect.Float64:
+		return binary.LittleEndian.AppendUint64(b, math.Float64bits(v.Float()))
+	case reflect.String:
+		b = binary.AppendUvarint(b, uint64(v.Len()))
+		return append(b, v.String()...)
+	case reflect.Slice:
+		b = binary.AppendUvarint(b, uint64(v.Len()))
+		if t.Elem().Kind() == reflect.Uint8 {
+			return append(b, v.Bytes()...)
+		}
+		for i := range v.Len() {
+			b = appendValue(b, v.Index(i))
+		}
+		return b
+	case reflect.Array:
+		for i := range v.Len() {
+			b = appendValue(b, v.Index(i))
+		}
+		return b
+	case reflect.Map:
+		b = binary.AppendUvarint(b, uint64(v.Len()))
+		for it := v.MapRange(); it.Next(); {
+			b = appendValue(b, it.Key())
+			b = appendValue(b, it.Value())
+		}
+		return b
+	case reflect.Pointer:
+		if v.IsNil() {
+			return append(b, 0)
+		}
+		return appendValue(append(b, 1), v.Elem())
+	case reflect.Struct:
+		for i := range v.NumField() {
+			b = appendValue(b, v.Field(i))
+		}
+		return b
+	}
+	panic("link: cannot encode " + t.String())
+}
+
+func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
+	t := v.Type()
+	if t.Kind() == reflect.Struct && reflect.PointerTo(t).Implements(unmarshaler) {
+		n, b, err := decodeLen(b, 1)
+		if err != nil {
+			return nil, err
+		}
+		err = v.Addr().Interface().(encoding.BinaryUnmarshaler).UnmarshalBinary(b[:n])
+		return b[n:], err
+	}
+	switch t.Kind() {
+	case reflect.Bool:
+		if len(b) == 0 {
+			return nil, errShort
+		}
+		v.SetBool(b[0] != 0)
+		return b[1:], nil
+	case reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64:
+		x, n := binary.Varint(b)
+		if n <= 0 || v.OverflowInt(x) {
+			return nil, errShort
+		}
+		v.SetInt(x)
+		return b[n:], nil
+	case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		x, n := binary.Uvarint(b)
+		if n <= 0 || v.OverflowUint(x) {
+			return nil, errShort
+		}
+		v.SetUint(x)
+		return b[n:], nil
+	case reflect.Float64:
+		if len(b) < 8 {
+			return nil, errShort
+		}
+		v.SetFloat(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		return b[8:], nil
+	case reflect.String:
+		n, b, err := decodeLen(b, 1)
+		if err != nil {
+			return nil, err
+		}
+		v.SetString(string(b[:n]))
+		return b[n:], nil
+	case reflect.Slice:
+		return decodeSlice(b, v)
+	case reflect.Array:
+		var err error
+		for i := range v.Len() {
+			if b, err = decodeValue(b, v.Index(i)); err != nil {
+				return nil, err
+			}
+		}
+		return b, nil
+	case reflect.Map:
+		return decodeMap(b, v)
+	case reflect.Pointer:
+		if len(b) == 0 {
+			return nil, errShort
+		}
+		if b[0] == 0 {
+			v.SetZero()
+			return b[1:], nil
+		}
+		v.Set(reflect.New(t.Elem()))
+		return decodeValue(b[1:], v.Elem())
+	case reflect.Struct:
+		var err error
+		for i := range v.NumField() {
+			if b, err = decodeValue(b, v.Field(i)); err != nil {
+				return nil, fmt.Errorf("%s: %w", t.Field(i).Name, err)
+			}
+		}
+		return b, nil
+	}
+	panic("link: cannot decode " + t.String())
+}
+
+func decodeSlice(b []byte, v reflect.Value) ([]byte, error) {
+	n, b, err := decodeLen(b, minSize(v.Type().Elem()))
+	if err != nil || n == 0 {
+		v.SetZero()
+		return b, err
+	}
+	if v.Type().Elem().Kind() == reflect.Uint8 {
+		v.SetBytes(slices.Clone(b[:n]))
+		return b[n:], nil
+	}
+	v.Set(reflect.MakeSlice(v.Type(), n, n))
+	for i := range n {
+		if b, err = decodeValue(b, v.Index(i)); err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func decodeMap(b []byte, v reflect.Value) ([]byte, error) {
+	t := v.Type()
+	n, b, err := decodeLen(b, minSize(t.Key())+minSize(t.Elem()))
+	if err != nil || n == 0 {
+		v.SetZero()
+		return b, err
+	}
+	v.Set(reflect.MakeMapWithSize(t, n))
+	for range n {
+		key, val := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
+		if b, err = decodeValue(b, key); err != nil {
+			return nil, err
+		}
+		if b, err = decodeValue(b, val); err != nil {
+			return nil, err
+		}
+		v.SetMapIndex(key, val)
+	}
+	return b, nil
+}
+
+// minSize is the least number of bytes a value of t takes. An empty struct
+// counts as one, so that a count of them is bounded as well.
+func minSize(t reflect.Type) int {
+	switch t.Kind() {
+	case reflect.Struct:
+		if t.Implements(marshaler) {
+			return 1
+		}
+		size := 0
+		for i := range t.NumField() {
+			size += minSize(t.Field(i).Type)
+		}
+		return max(size, 1)
+	case reflect.Array:
+		return t.Len() * minSize(t.Elem())
+	case reflect.Float64:
+		return 8
+	}
+	return 1
+}
+
+// decodeLen reads a count of things that take size bytes each and refuses one
+// that b cannot hold, before anything is allocated for it.
+func decodeLen(b []byte, size int) (int, []byte, error) {
+	x, n := binary.Uvarint(b)
+	if n <= 0 || x > uint64(len(b)-n)/uint64(size) {
+		return 0, nil, errShort
+	}
+	return int(x), b[n:], nil
+}

@@ -1,0 +1,94 @@
+package logging
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// lines writes lines as "Sun Nov 22 17:19:49 2026: text".
+type lines struct {
+	w   io.Writer
+	buf []byte
+}
+
+func (l *lines) write(e *entry) error {
+	l.buf = appendLine(l.buf[:0], e)
+	_, err := l.w.Write(l.buf)
+	return err
+}
+
+func appendLine(b []byte, e *entry) []byte {
+	if !e.time.IsZero() {
+		b = e.time.AppendFormat(b, time.ANSIC)
+		b = append(b, ": "...)
+	}
+	b = append(b, e.text...)
+	return append(b, '\n')
+}
+
+// file is a log file. Once a second at most it looks whether its name still
+// leads to the file it writes; if not (log rotation has renamed it), it opens
+// the name anew, in this process and without a signal.
+type file struct {
+	lines
+	path    string
+	flush   bool
+	open    *os.File
+	checked time.Time
+}
+
+const rotationCheck = time.Second
+
+func openFile(path string, flush bool) (*file, error) {
+	f := &file{path: path, flush: flush}
+	return f, f.reopen()
+}
+
+func (f *file) reopen() error {
+	w, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return fmt.Errorf("log file: %w", err)
+	}
+	if f.open != nil {
+		f.open.Close()
+	}
+	f.open, f.w, f.checked = w, w, time.Now()
+	return nil
+}
+
+func (f *file) rotated() bool {
+	if time.Since(f.checked) < rotationCheck {
+		return false
+	}
+	f.checked = time.Now()
+	ours, err := f.open.Stat()
+	if err != nil {
+		return true
+	}
+	named, err := os.Stat(f.path)
+	return err != nil || !os.SameFile(ours, named)
+}
+
+func (f *file) write(e *entry) error {
+	if f.rotated() {
+		_ = f.reopen() // without a new file the old one goes on
+	}
+	if err := f.lines.write(e); err != nil {
+		return err
+	}
+	if f.flush {
+		return f.open.Sync()
+	}
+	return nil
+}
+
+// FileFor returns the log file of a process: path with suffix (as "_vrrp",
+// empty for the parent) before its last dot.
+func FileFor(path, suffix string) string {
+	ext := filepath.Ext(path)
+	return strings.TrimSuffix(path, ext) + suffix + ext
+}

@@ -1,0 +1,308 @@
+package supervisor
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"runtime"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/link"
+	"keepalived-go/internal/logging"
+)
+
+// Descriptors of a child.
+const (
+	fdLink  = 3
+	fdPid   = 4 // keeps the lock of its pid file when the parent dies
+	fdCrash = 5 // where the runtime writes the trace of a panic
+)
+
+// envChild tells a process that it is a child, and which one.
+const envChild = "KEEPALIVED_CHILD"
+
+// child is a running child process.
+type child struct {
+	proc    *os.Process
+	pid     int
+	started time.Time
+	outbox  chan any // link.Message or *link.Frame
+
+	configured bool          // it runs a configuration
+	failure    *link.Message // why it gives up
+}
+
+type childMessage struct {
+	from *child
+	link.Message
+}
+
+// childEnd is the end of a child: all it said has been delivered before.
+type childEnd struct {
+	child *child
+	state *os.ProcessState
+	crash string // the trace of a panic
+}
+
+// outboxLen bounds the messages a hung child has not taken.
+const outboxLen = 16
+
+// post hands m, a link.Message or *link.Frame, to the sender. It does not
+// wait; what a hung child does not take is lost.
+func (c *child) post(m any) {
+	select {
+	case c.outbox <- m:
+	default:
+		slog.Warn("VRRP process takes no messages", "pid", c.pid)
+	}
+}
+
+func (c *child) kill() { c.proc.Kill() }
+
+// needed reports whether there is something for a VRRP process to do.
+func (s *supervisor) needed() bool {
+	return !s.o.NoVRRP && (s.settings.routers > 0 || s.o.All)
+}
+
+// startIfNeeded starts the VRRP process unless it runs or need not.
+func (s *supervisor) startIfNeeded() {
+	if s.vrrp != nil || !s.needed() {
+		return
+	}
+	if s.vrrpPid == nil { // the first virtual router came with a reload
+		var err error
+		if s.vrrpPid, err = lockPidFile(s.files.vrrpPid, time.Now()); err != nil {
+			slog.Error("start VRRP process: " + err.Error())
+			s.respawn.Reset(startWait)
+			return
+		}
+	}
+	c, err := s.start()
+	if err != nil {
+		slog.Error("start VRRP process: " + err.Error())
+		s.scheduleRespawn(0)
+		return
+	}
+	slog.Info(fmt.Sprintf("Starting VRRP child process, pid=%d", c.pid), "pid", c.pid)
+	if err := s.vrrpPid.write(c.pid); err != nil {
+		slog.Error(err.Error())
+	}
+	if err := limitRTTime(c.pid, s.settings.limits); err != nil {
+		slog.Error(err.Error())
+	}
+	s.vrrp = c
+	c.post(link.Message{Kind: link.Begin, Setup: s.setup()})
+	c.post(s.frame)
+}
+
+// setup is what the VRRP process must know first.
+func (s *supervisor) setup() *link.Setup {
+	const suffix = "_vrrp"
+	log := s.o.Log
+	setup := &link.Setup{
+		ProcessName:  s.settings.vrrpName,
+		StateFile:    s.files.vrrpState,
+		DumpDir:      os.TempDir(),
+		InstanceName: s.settings.instance,
+		NetNamespace: s.settings.namespace,
+		Ident:        "Keepalived" + suffix + s.settings.suffix(),
+		Syslog:       log.Syslog,
+		Facility:     int(log.Facility),
+		Console:      log.Console != nil && s.front == nil,
+		FlushFile:    log.FlushFile,
+		Level:        int(log.Level),
+		NoSwap:       s.settings.limits.NoSwap,
+		CoreDump:     s.o.CoreDump,
+		DontRelease:  s.o.DontRelease,
+		LogAddresses: s.o.LogAddresses,
+	}
+	if log.File != "" {
+		setup.File = logging.FileFor(log.File, suffix)
+	}
+	return setup
+}
+
+// start starts the VRRP process.
+func (s *supervisor) start() (*child, error) {
+	conn, theirs, err := link.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	crash, crashEnd, err := os.Pipe()
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("create pipe: %w", err)
+	}
+	defer crashEnd.Close()
+
+	c := &child{started: time.Now(), outbox: make(chan any, outboxLen)}
+	files := []*os.File{os.Stdin, os.Stdout, os.Stderr, theirs, s.vrrpPid.file, crashEnd}
+	result := make(chan error)
+	go s.runChild(c, files, s.settings.limits, conn, crash, result)
+	if err := <-result; err != nil {
+		conn.Close()
+		crash.Close()
+		return nil, err
+	}
+	return c, nil
+}
+
+// runChild starts the process and waits for its end. It keeps its thread: the
+// kernel sends the parent death signal when the thread that started the
+// process ends, and the thread has the scheduling settings of the child. It is
+// never unlocked, so that it ends with this goroutine.
+func (s *supervisor) runChild(c *child, files []*os.File, limits conf.ProcessLimits, conn *link.Conn, crash *os.File, result chan<- error) {
+	runtime.LockOSThread()
+	if err := inheritLimits(limits); err != nil {
+		slog.Error("VRRP process: " + err.Error())
+	}
+	proc, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{
+		Files: files,
+		Env:   append(childEnviron(), envChild+"=vrrp"),
+		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM},
+	})
+	if err != nil {
+		result <- err
+		return
+	}
+	c.proc, c.pid = proc, proc.Pid
+	result <- nil
+
+	received, trace, ended := make(chan struct{}), make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(received)
+		for {
+			m, err := conn.Receive()
+			if err != nil {
+				if err != io.EOF {
+					slog.Error("VRRP process: " + err.Error())
+				}
+				return
+			}
+			s.messages <- childMessage{c, m}
+		}
+	}()
+	go func() {
+		for {
+			select {
+			case m := <-c.outbox:
+				if err := sendTo(conn, m); err != nil {
+					return // it has ended, which the waiter reports
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
+	go func() {
+		const enough = 16 << 10
+		b, _ := io.ReadAll(io.LimitReader(crash, enough))
+		io.Copy(io.Discard, crash)
+		trace <- string(b)
+	}()
+	state, err := proc.Wait()
+	if err != nil {
+		slog.Error("wait for VRRP process: " + err.Error())
+	}
+	close(ended)
+	// A grandchild may hold the descriptors: what is still on its way is not
+	// waited for longer than this.
+	conn.SetDeadline(time.Now().Add(time.Second))
+	crash.SetReadDeadline(time.Now().Add(time.Second))
+	<-received
+	conn.Close()
+	text := <-trace
+	crash.Close()
+	s.ended <- childEnd{c, state, text}
+}
+
+func sendTo(conn *link.Conn, m any) error {
+	switch m := m.(type) {
+	case link.Message:
+		return conn.Send(m)
+	case *link.Frame:
+		return conn.SendFrame(m)
+	}
+	panic(fmt.Sprintf("supervisor: posted a %T", m))
+}
+
+// childEnviron is the environment without what is between systemd and us.
+func childEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID"
+	})
+}
+
+// childEnded decides what the end of a child means.
+func (s *supervisor) childEnded(e childEnd) {
+	if e.child != s.vrrp {
+		return
+	}
+	s.vrrp = nil
+	s.deadline.Stop()
+	if s.stopping {
+		s.done = true
+		return
+	}
+	for line := range strings.Lines(e.crash) {
+		slog.Error("VRRP process: "+strings.TrimRight(line, "\n"), "pid", e.child.pid)
+	}
+	// The Go runtime exits with 2 on a panic, which is CONFIG among the exit
+	// codes: only a child that has announced its failure means its exit code.
+	if f := e.child.failure; f != nil && e.state != nil && permanent(e.state.ExitCode()) != "" {
+		slog.Error(fmt.Sprintf("pid %d exited with permanent error %s. Terminating",
+			e.child.pid, permanent(e.state.ExitCode())), "pid", e.child.pid)
+		s.code, s.done = e.state.ExitCode(), true
+		s.systemd.stopping()
+		return
+	}
+	slog.Error(fmt.Sprintf("pid %d %s", e.child.pid, describe(e.state)), "pid", e.child.pid)
+	if s.o.NoRespawn {
+		slog.Error(fmt.Sprintf("VRRP child process(%d) died: Exiting", e.child.pid))
+		s.stop(ExitFatal)
+		return
+	}
+	slog.Error(fmt.Sprintf("VRRP child process(%d) died: Respawning", e.child.pid))
+	s.scheduleRespawn(time.Since(e.child.started))
+}
+
+func (s *supervisor) scheduleRespawn(ran time.Duration) {
+	wait := s.backoff.after(ran)
+	if wait == 0 {
+		s.startIfNeeded()
+		return
+	}
+	slog.Warn(fmt.Sprintf("Restart of VRRP process delayed %d seconds to limit respawn rate", int(wait.Seconds())))
+	s.systemd.status("VRRP process died, waiting to start it again")
+	s.respawn.Reset(wait)
+}
+
+// permanent names the exit codes after which a child is not started again.
+func permanent(code int) string {
+	switch code {
+	case ExitFatal:
+		return "FATAL"
+	case ExitConfig:
+		return "CONFIG"
+	case ExitPermission:
+		return "missing permission"
+	}
+	return ""
+}
+
+func describe(state *os.ProcessState) string {
+	if state == nil {
+		return "is gone"
+	}
+	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+		return fmt.Sprintf("exited due to signal %d (%s)", status.Signal(), status.Signal())
+	}
+	return fmt.Sprintf("exited with status %d", state.ExitCode())
+}

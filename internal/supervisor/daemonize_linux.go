@@ -1,0 +1,84 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// envReady holds the number of the descriptor on which the daemon tells the
+// process that started it how the start went.
+const envReady = "KEEPALIVED_READY"
+
+// daemonize starts this program anew in a session of its own, waits until it
+// has read its configuration and locked its pid files, and returns the exit
+// code of the front process. The standard error stays open until then, so that
+// a refused configuration is seen where it was started.
+func daemonize() (int, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return ExitFatal, fmt.Errorf("create pipe: %w", err)
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return ExitFatal, err
+	}
+	p, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{
+		Files: []*os.File{null, null, os.Stderr, w},
+		Env:   append(os.Environ(), envReady+"=3"),
+		Sys:   &syscall.SysProcAttr{Setsid: true},
+	})
+	if err != nil {
+		return ExitFatal, fmt.Errorf("start in the background: %w", err)
+	}
+	w.Close()
+	var code [1]byte
+	if n, _ := r.Read(code[:]); n == 1 {
+		return int(code[0]), nil
+	}
+	// The pipe broke: the daemon has ended without a word.
+	state, err := p.Wait()
+	if err != nil {
+		return ExitFatal, err
+	}
+	return ExitFatal, fmt.Errorf("the daemon ended while starting: %s", state)
+}
+
+// starter is the way back to the front process of [daemonize]; nil in the
+// foreground.
+type starter struct{ pipe *os.File }
+
+// inheritedStarter returns the starter of this process, if it was started by
+// daemonize.
+func inheritedStarter() *starter {
+	fd, err := strconv.Atoi(os.Getenv(envReady))
+	if err != nil {
+		return nil
+	}
+	return &starter{os.NewFile(uintptr(fd), "ready")}
+}
+
+// keepOverExec makes the descriptor survive [enterNamespace], or not.
+func (s *starter) keepOverExec(keep bool) {
+	if s == nil {
+		return
+	}
+	flags := unix.FD_CLOEXEC
+	if keep {
+		flags = 0
+	}
+	unix.FcntlInt(s.pipe.Fd(), unix.F_SETFD, flags)
+}
+
+// tell ends the front process with code.
+func (s *starter) tell(code int) {
+	if s == nil || s.pipe == nil {
+		return
+	}
+	s.pipe.Write([]byte{byte(code)})
+	s.pipe.Close()
+	s.pipe = nil
+}

@@ -1,0 +1,162 @@
+package supervisor
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/link"
+)
+
+// loaded is a configuration as read.
+type loaded struct {
+	config      *conf.Config
+	settings    settings
+	diagnostics conf.Diagnostics
+	frame       *link.Frame // encoded for the child; nil if refused
+	err         error       // other than in the text
+}
+
+// ConfOptions returns how the configuration is read.
+func (o Options) ConfOptions() conf.Options {
+	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaceExists}
+}
+
+// load reads the configuration. It may run beside the loop.
+func (o Options) load() loaded {
+	var r loaded
+	r.config, r.diagnostics = conf.Load(o.Config, o.ConfOptions())
+	if r.refusal() != ExitOK {
+		return r
+	}
+	r.settings = settingsOf(r.config)
+	r.frame, r.err = link.NewFrame(link.Message{Kind: link.Configure, Config: r.config})
+	return r
+}
+
+// refusal returns the exit code of a daemon that is to start with r, ExitOK if
+// it can.
+func (r loaded) refusal() int {
+	if r.err != nil {
+		return ExitFatal
+	}
+	return r.diagnostics.Fatal()
+}
+
+// log tells what is wrong with r.
+func (r loaded) log() {
+	for _, d := range r.diagnostics {
+		level := slog.LevelInfo
+		switch d.Severity {
+		case conf.Warning:
+			level = slog.LevelWarn
+		case conf.Error, conf.Fatal:
+			level = slog.LevelError
+		}
+		for line := range strings.SplitSeq(d.String(), "\n") {
+			slog.Log(context.Background(), level, line)
+		}
+	}
+	if r.err != nil {
+		slog.Error(r.err.Error())
+	}
+	if r.config == nil {
+		return
+	}
+	for _, p := range r.config.Pending {
+		slog.Warn(fmt.Sprintf("(%s: Line %d) %s has no effect in this version (%d times)", p.Pos.File, p.Pos.Line, p.Keyword, p.Count))
+	}
+}
+
+// interfaceExists reports whether an interface has the name, in the network
+// namespace of the process.
+func interfaceExists(name string) bool {
+	req, err := unix.NewIfreq(name)
+	if err != nil {
+		return false
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false
+	}
+	defer unix.Close(fd)
+	return unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req) == nil
+}
+
+// reload begins to read the configuration anew. Requests that come meanwhile
+// are answered by one more reload.
+func (s *supervisor) reload() {
+	if s.stopping {
+		return
+	}
+	if s.reloading {
+		s.again = true
+		return
+	}
+	s.reloading = true
+	slog.Info("Reloading ...")
+	s.systemd.reloading()
+	go func() { s.loaded <- s.o.load() }()
+}
+
+// reloaded takes up what reload has read, all of it or nothing.
+func (s *supervisor) reloaded(r loaded) {
+	if s.stopping {
+		return
+	}
+	r.log()
+	if r.refusal() != ExitOK {
+		slog.Error("Reload refused: the running configuration stays")
+		s.reloadEnded("the last reload was refused")
+		return
+	}
+	s.keepFixed(r.settings)
+	s.accept(&r)
+	if s.vrrp != nil {
+		s.vrrp.post(s.frame)
+		return // it answers with Reloaded
+	}
+	s.respawn.Stop() // what made the process die may be gone
+	s.startIfNeeded()
+	if s.vrrp == nil {
+		s.reloadComplete()
+	}
+}
+
+// keepFixed says what of new cannot change while the daemon runs.
+func (s *supervisor) keepFixed(new settings) {
+	namespace := s.settings.namespace
+	if s.o.Namespace != "" {
+		namespace = new.namespace // -s decides
+	}
+	for _, c := range []struct {
+		what    string
+		changed bool
+	}{
+		{"net_namespace", new.namespace != namespace},
+		{"instance", new.instance != s.settings.instance},
+		{"use_pid_dir", new.usePidDir != s.settings.usePidDir},
+	} {
+		if c.changed {
+			slog.Warn("Cannot change " + c.what + " at a reload: ignored until restart")
+		}
+	}
+}
+
+func (s *supervisor) reloadComplete() {
+	slog.Info("Reload complete")
+	s.reloadEnded(fmt.Sprintf("Running %d virtual routers", s.settings.routers))
+}
+
+func (s *supervisor) reloadEnded(status string) {
+	s.reloading = false
+	s.systemd.ready(status)
+	if s.again {
+		s.again = false
+		s.reload()
+	}
+}

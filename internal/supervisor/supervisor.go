@@ -1,0 +1,433 @@
+// Package supervisor is the parent process. It reads the configuration, starts
+// the VRRP process and starts it again when it dies, passes signals on to it,
+// keeps the pid files, and talks to systemd.
+//
+//	signals ────────────┐
+//	reader of the link ─┤                      ┌─ sender of the link ─ child
+//	waiter for the end ─┼─ loop (owns it all) ─┼─ loader of a configuration
+//	loader ─────────────┤                      └─ systemd notifier
+//	timers ─────────────┘
+//
+// Nothing the loop calls waits for a child: a child that hangs cannot hang the
+// supervisor, which ends it at last.
+package supervisor
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/link"
+	"keepalived-go/internal/logging"
+)
+
+// Exit codes of the daemon and of its children.
+const (
+	ExitOK         = 0
+	ExitFatal      = 1
+	ExitConfig     = 2
+	ExitPermission = 4
+	ExitNoConfig   = 6
+)
+
+// Options are the command line, understood.
+type Options struct {
+	Version string // as "v2.4.3 (06/22,2026)"
+
+	Config    string // file name as given
+	ConfigID  string // empty: the name of the host
+	AllConfig bool   // -e: an include that matches nothing is an error
+
+	Foreground   bool // -n
+	NoVRRP       bool // -C: no VRRP process
+	All          bool // --all: VRRP process even without a virtual router
+	NoRespawn    bool // -R
+	IgnoreSIGINT bool
+	Umask        int // -1: the configuration's, or 0177
+	CoreDump     bool
+	CorePattern  string // empty: left as it is
+	Namespace    string // -s; empty: the configuration's
+	DontRelease  bool   // -V
+	LogAddresses bool   // -a
+
+	ParentPid, VRRPPid string // pid files; empty: default
+	RunDir             string // empty: /run
+
+	// Log says where log lines go; Ident and File are for the parent and get a
+	// suffix in the children.
+	Log logging.Options
+
+	// NoEffect are the options given that do nothing in this version.
+	NoEffect []string
+}
+
+// settings are what the supervisor keeps of the running configuration.
+type settings struct {
+	namespace, instance string
+	usePidDir           bool
+	childWait           time.Duration
+	limits              conf.ProcessLimits
+	processName         string
+	vrrpName            string
+	routers             int
+	umask               int // -1: not set
+}
+
+const (
+	processName = "keepalived"
+	defaultWait = 5 * time.Second // child_wait_time
+	// startWait is how long the end of a predecessor's VRRP process is waited
+	// for: it removes its addresses when its parent has died.
+	startWait = 3 * time.Second
+	flushWait = 200 * time.Millisecond
+	// idleGC is the GC percentage of a parent that has nothing to do but wait.
+	idleGC = 25
+)
+
+func settingsOf(c *conf.Config) settings {
+	g := &c.Global
+	s := settings{
+		namespace:   g.NetNamespace,
+		instance:    g.InstanceName,
+		usePidDir:   g.UsePidDir,
+		childWait:   g.ChildWait,
+		limits:      g.VRRP,
+		processName: processName,
+		vrrpName:    processName,
+		routers:     len(c.Instances),
+		umask:       -1,
+	}
+	if s.childWait <= 0 {
+		s.childWait = defaultWait
+	}
+	if g.ProcessNames {
+		s.vrrpName = processName + "_vrrp"
+	}
+	if g.ProcessName != "" {
+		s.processName = g.ProcessName
+	}
+	if g.VRRPProcessName != "" {
+		s.vrrpName = g.VRRPProcessName
+	}
+	if g.UmaskSet {
+		s.umask = int(g.Umask)
+	}
+	return s
+}
+
+// suffix is what instance and namespace add to the name in the log.
+func (s settings) suffix() string {
+	var b strings.Builder
+	for _, name := range []string{s.namespace, s.instance} {
+		if name != "" {
+			b.WriteString("_" + name)
+		}
+	}
+	return b.String()
+}
+
+type supervisor struct {
+	o        Options
+	logs     *logging.Logs
+	systemd  *serviceManager
+	settings settings
+	files    runFiles
+	front    *starter
+
+	parentPid, vrrpPid *pidFile
+
+	frame    *link.Frame // of the running configuration
+	vrrp     *child      // nil: does not run
+	backoff  backoff
+	respawn  *time.Timer // runs while a dead child waits for its successor
+	deadline *time.Timer // runs while a child is given time to stop
+
+	messages chan childMessage
+	ended    chan childEnd
+	loaded   chan loaded
+
+	restoreCore func() // nil: nothing to restore
+
+	started   bool // Startup complete was said
+	reloading bool
+	again     bool // another reload was asked for meanwhile
+	stopping  bool
+	done      bool
+	code      int
+}
+
+// Run is the daemon: it returns its exit code when it has stopped, or in the
+// process that sent it to the background.
+func Run(o Options) int {
+	if o.RunDir == "" {
+		o.RunDir = "/run"
+	}
+	s := &supervisor{
+		o:        o,
+		front:    inheritedStarter(),
+		messages: make(chan childMessage, 64),
+		ended:    make(chan childEnd),
+		loaded:   make(chan loaded, 1),
+		respawn:  stoppedTimer(),
+		deadline: stoppedTimer(),
+	}
+	if !o.Foreground && s.front == nil {
+		code, err := daemonize()
+		if err != nil {
+			fmt.Fprintf(os.Stderr, "keepalived: %v\n", err)
+		}
+		return code
+	}
+	return s.run()
+}
+
+func (s *supervisor) run() int {
+	inside := os.Getenv(envNamespace) // we have been here, before exec
+	os.Unsetenv(envNamespace)
+	os.Unsetenv(envReady)
+	s.front.keepOverExec(false)
+
+	unix.Umask(0o177)
+	if s.o.Umask >= 0 {
+		unix.Umask(s.o.Umask)
+	}
+	s.o.Log.Ident = "Keepalived"
+	logs, err := logging.Setup(s.o.Log)
+	s.logs = logs
+	if err != nil {
+		slog.Error(err.Error())
+	}
+	defer logs.Flush(time.Now().Add(flushWait))
+	signals := make(chan os.Signal, 32)
+	signal.Notify(signals, handledSignals()...)
+	s.systemd = newServiceManager()
+
+	if s.o.Namespace != "" && inside == "" {
+		err := s.enter(s.o.Namespace)
+		slog.Error(err.Error())
+		return s.refuse(ExitFatal)
+	}
+	if inside == "" || s.o.Namespace != "" {
+		s.sayHello()
+	}
+	r := s.o.load()
+	if code := r.refusal(); code != ExitOK {
+		r.log()
+		return s.refuse(code)
+	}
+	if r.settings.namespace != "" && inside == "" {
+		err := s.enter(r.settings.namespace) // and start over there
+		slog.Error(err.Error())
+		return s.refuse(ExitFatal)
+	}
+	r.log()
+	if code := s.begin(r); code != ExitOK {
+		return s.refuse(code)
+	}
+	defer s.end()
+	return s.loop(signals)
+}
+
+func stoppedTimer() *time.Timer {
+	t := time.NewTimer(time.Hour)
+	t.Stop()
+	return t
+}
+
+// enter moves the program into a namespace; it returns only on error.
+func (s *supervisor) enter(name string) error {
+	s.logs.Flush(time.Now().Add(flushWait))
+	s.front.keepOverExec(true)
+	if s.front != nil {
+		os.Setenv(envReady, fmt.Sprint(s.front.pipe.Fd()))
+	}
+	return enterNamespace(name)
+}
+
+func (s *supervisor) sayHello() {
+	slog.Info("Starting Keepalived " + s.o.Version)
+	var u unix.Utsname
+	if unix.Uname(&u) == nil {
+		slog.Info(fmt.Sprintf("Running on %s %s %s", unix.ByteSliceToString(u.Sysname[:]),
+			unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Version[:])))
+	}
+	slog.Info("Command line: '" + strings.Join(os.Args, "' '") + "'")
+	if len(s.o.NoEffect) > 0 {
+		slog.Warn("Without effect in this version: " + strings.Join(s.o.NoEffect, ", "))
+	}
+}
+
+// refuse ends a start that failed.
+func (s *supervisor) refuse(code int) int {
+	s.removePidFiles()
+	slog.Info("Stopped Keepalived " + s.o.Version)
+	s.logs.Flush(time.Now().Add(flushWait))
+	s.front.tell(code)
+	return code
+}
+
+// begin takes up what must be there before the loop runs.
+func (s *supervisor) begin(r loaded) int {
+	s.settings = r.settings
+	if s.o.Namespace != "" {
+		s.settings.namespace = s.o.Namespace
+	}
+	if s.o.Umask < 0 && s.settings.umask >= 0 {
+		unix.Umask(s.settings.umask)
+	}
+	s.logs.SetIdent("Keepalived" + s.settings.suffix())
+	setProcessName(s.settings.processName)
+	s.files = filesFor(s.o.RunDir, s.settings, s.o.ParentPid, s.o.VRRPPid)
+
+	missing, err := missingCapabilities()
+	if err != nil {
+		slog.Error(err.Error())
+	}
+	if missing != "" {
+		slog.Error("Missing capability: " + missing + "; run as root or grant it")
+		return ExitPermission
+	}
+	if s.parentPid, err = lockPidFile(s.files.parentPid, time.Now()); err == nil {
+		err = s.parentPid.write(os.Getpid())
+	}
+	if err == nil && s.needed() {
+		s.vrrpPid, err = lockPidFile(s.files.vrrpPid, time.Now().Add(startWait))
+	}
+	if err != nil {
+		slog.Error(err.Error())
+		return ExitFatal
+	}
+	if s.o.CoreDump {
+		AllowCoreDumps()
+	}
+	if s.o.CorePattern != "" {
+		s.restoreCore = setCorePattern(s.o.CorePattern)
+	}
+	s.accept(&r)
+	if s.front != nil {
+		if err := s.logs.SilenceConsole(time.Now().Add(flushWait)); err != nil {
+			slog.Error("leave the console: " + err.Error())
+		}
+		if filepath.IsAbs(s.o.Config) {
+			os.Chdir("/") // pin no file system
+		}
+		s.front.tell(ExitOK)
+	}
+	if !s.needed() {
+		slog.Warn("Warning - keepalived has no configuration to run")
+	}
+	s.startIfNeeded()
+	if s.vrrp == nil {
+		s.sayStarted()
+	}
+	return ExitOK
+}
+
+// accept makes r the running configuration and forgets its decoded form.
+func (s *supervisor) accept(r *loaded) {
+	s.frame = r.frame
+	s.settings.childWait = r.settings.childWait
+	s.settings.limits = r.settings.limits
+	s.settings.routers = r.settings.routers
+	r.config = nil
+	debug.SetGCPercent(idleGC)
+	debug.FreeOSMemory()
+}
+
+func (s *supervisor) removePidFiles() {
+	s.vrrpPid.remove()
+	s.parentPid.remove()
+	s.vrrpPid, s.parentPid = nil, nil
+}
+
+func (s *supervisor) end() {
+	if s.restoreCore != nil {
+		s.restoreCore()
+	}
+	s.removePidFiles()
+	slog.Info("Stopped Keepalived " + s.o.Version)
+}
+
+func (s *supervisor) sayStarted() {
+	if s.started {
+		return
+	}
+	s.started = true
+	slog.Info("Startup complete")
+	s.systemd.ready(fmt.Sprintf("Running %d virtual routers", s.settings.routers))
+}
+
+func (s *supervisor) loop(signals <-chan os.Signal) int {
+	var idle <-chan time.Time // pings for a child that need not run
+	if s.systemd.watchdog > 0 {
+		t := time.NewTicker(s.systemd.watchdog / 2)
+		defer t.Stop()
+		idle = t.C
+	}
+	for !s.done {
+		select {
+		case sig := <-signals:
+			s.signal(sig)
+		case m := <-s.messages:
+			if m.from == s.vrrp {
+				s.message(m.Message)
+			}
+		case e := <-s.ended:
+			s.childEnded(e)
+		case r := <-s.loaded:
+			s.reloaded(r)
+		case <-s.respawn.C:
+			s.startIfNeeded()
+		case <-s.deadline.C:
+			slog.Warn("VRRP process does not stop: killed", "pid", s.vrrp.pid)
+			s.vrrp.kill()
+		case <-idle:
+			if s.vrrp == nil {
+				s.systemd.alive()
+			}
+		}
+	}
+	return s.code
+}
+
+// message handles what the running child says.
+func (s *supervisor) message(m link.Message) {
+	switch m.Kind {
+	case link.Alive:
+		s.systemd.alive()
+	case link.Started, link.Reloaded:
+		s.vrrp.configured = true
+		s.sayStarted()
+		if s.reloading {
+			s.reloadComplete()
+		}
+	case link.Failed:
+		s.vrrp.failure = &m
+		slog.Error(m.Text)
+	}
+}
+
+// stop begins the end of the daemon.
+func (s *supervisor) stop(code int) {
+	if s.stopping {
+		return
+	}
+	slog.Info("Stopping")
+	s.stopping, s.code = true, code
+	s.systemd.stopping()
+	s.respawn.Stop()
+	if s.vrrp == nil {
+		s.done = true
+		return
+	}
+	s.vrrp.post(link.Message{Kind: link.Stop})
+	s.deadline.Reset(s.settings.childWait)
+}
