@@ -2,12 +2,29 @@
 // with its sockets, addresses and announcements.
 package vrrpd
 
-import "keepalived-go/internal/link"
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/link"
+	"keepalived-go/vrrp"
+)
 
 // Options is what the parent process gives its VRRP child.
 type Options struct {
 	Link         *link.Conn // to the parent
-	StateFile    string     // what must outlive this process; see journal.go
+	StateFile    string     // what must outlive this process, see journal.go; empty: nothing does
 	DumpDir      string     // where the dumps of SIGUSR1 and SIGUSR2 go
 	InstanceName string     // instance keyword: part of dump file names with data_use_instance
 	NetNamespace string     // likewise
@@ -15,5 +32,231 @@ type Options struct {
 	LogAddresses bool       // -a: log every change of an address
 }
 
+// Exit codes that the parent takes for final (keepalived(8)).
+const (
+	exitOK         = 0
+	exitFatal      = 1
+	exitPermission = 4
+)
+
 // Run runs the VRRP process until it is told to stop and returns its exit code.
-func Run(o Options) int { return 0 }
+func Run(o Options) int {
+	// The loop blocks in system calls of its own: it keeps its thread.
+	runtime.LockOSThread()
+	err := run(o)
+	if err == nil {
+		return exitOK
+	}
+	code := exitFatal
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		code = exitPermission
+		if missing := kernel.MissingCapabilities(); len(missing) > 0 {
+			err = fmt.Errorf("%w (missing capabilities: %v)", err, missing)
+		}
+	}
+	slog.Error(err.Error())
+	o.Link.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: code}) // the exit code says it too
+	return code
+}
+
+func run(o Options) error {
+	m, err := o.Link.Receive()
+	if err != nil {
+		return fmt.Errorf("receive the configuration: %w", err)
+	}
+	if m.Kind != link.Configure {
+		return fmt.Errorf("receive the configuration: unexpected message %d", m.Kind)
+	}
+	d, err := newDaemon(o, m.Config)
+	if err != nil {
+		return err
+	}
+	defer d.close()
+
+	// TERM may come from the parent, from its death, or from killall.
+	signals := make(chan os.Signal, 4)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
+	signal.Ignore(unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE)
+	go func() {
+		for range signals {
+			d.loop.post(d.stop)
+		}
+	}()
+
+	d.start(m.Config)
+	m = link.Message{} // frees the decoded form
+	d.sendAdverts()
+	d.addrs.flush()
+	debug.FreeOSMemory()
+	out := make(chan link.Message, 16)
+	go d.report(out)
+	go d.listen(out)
+	out <- link.Message{Kind: link.Started}
+
+	for d.err == nil && !(d.stopping && d.addrs.idle()) {
+		d.turn()
+	}
+	if d.err == nil && !d.DontRelease {
+		d.journal.remove()
+	}
+	slog.Info("Stopped")
+	return d.err
+}
+
+// newDaemon opens what the process needs before it can start an engine.
+func newDaemon(o Options, c *conf.Config) (*daemon, error) {
+	d := &daemon{
+		Options:      o,
+		byEngine:     map[*vrrp.Instance]*router{},
+		sockets:      map[socketKey]*socket{},
+		unknownVRIDs: map[unknownVRID]bool{},
+		buffers:      kernel.NewBuffers(),
+		datagrams:    make([]kernel.Datagram, kernel.MaxBatch),
+	}
+	d.addrs.vips = map[kernel.Key]*vip{}
+	d.addrs.failAt = logRefusal
+	var err error
+	if d.loop, err = newLoop(); err != nil {
+		return nil, err
+	}
+	if d.announcer, err = newAnnouncer(); err != nil {
+		return nil, err
+	}
+	g := &c.Global
+	conn, err := kernel.Dial(g.NetlinkCmdRcvBuf, g.NetlinkCmdRcvBufForce)
+	if err != nil {
+		return nil, err
+	}
+	// Watch first, dump then: no change falls between the two.
+	d.mon, err = kernel.Watch(g.NetlinkMonitorRcvBuf, g.NetlinkMonitorRcvBufForce, d.deliverEvents)
+	if err != nil {
+		return nil, err
+	}
+	links, addrs, err := dumpNetwork(conn)
+	if err != nil {
+		return nil, err
+	}
+	d.net = newNetwork(links, addrs)
+	d.exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
+		d.loop.post(func() { d.carriedOut(c) })
+	})
+	d.addrs.exec = d.exec
+	return d, nil
+}
+
+func (d *daemon) close() {
+	d.exec.Close()
+	d.mon.Close()
+	d.journal.close()
+}
+
+func dumpNetwork(conn *kernel.Conn) ([]kernel.Link, []kernel.Addr, error) {
+	links, err := conn.Links()
+	if err != nil {
+		return nil, nil, err
+	}
+	addrs, err := conn.Addrs()
+	return links, addrs, err
+}
+
+// deliverEvents runs on the monitor's goroutine. After an overrun it reads the
+// whole state there, where no later event can overtake it.
+func (d *daemon) deliverEvents(events []kernel.Event) {
+	overrun := false
+	for i := range events {
+		overrun = overrun || events[i].Kind == kernel.Overrun
+	}
+	own := append([]kernel.Event(nil), events...)
+	if !overrun {
+		d.loop.post(func() { d.handleEvents(own) })
+		return
+	}
+	conn, err := kernel.Dial(0, false)
+	if err == nil {
+		defer conn.Close()
+		var links []kernel.Link
+		var addrs []kernel.Addr
+		if links, addrs, err = dumpNetwork(conn); err == nil {
+			d.loop.post(func() {
+				slog.Warn("Netlink events were lost; state of links and addresses read anew")
+				d.resync(links, addrs)
+			})
+			return
+		}
+	}
+	d.loop.post(func() { d.err = fmt.Errorf("read links and addresses after an overrun: %w", err) })
+}
+
+// carriedOut takes up a part of a plan that the executor has finished.
+func (d *daemon) carriedOut(c kernel.Completion) {
+	d.addrs.completed(c)
+	for i := range c.Changes {
+		if v := d.addrs.vips[c.Changes[i].Addr.Key()]; v != nil && v.owner != nil {
+			d.queueAnnouncement(v.owner)
+		}
+	}
+}
+
+// listen carries the parent's messages into the loop.
+func (d *daemon) listen(out chan<- link.Message) {
+	for {
+		m, err := d.Link.Receive()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				slog.Error(fmt.Sprintf("parent process: %v", err))
+			}
+			d.loop.post(d.stop) // without a parent there is nobody to end us
+			return
+		}
+		d.loop.post(func() { d.handleMessage(m, out) })
+	}
+}
+
+func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
+	switch m.Kind {
+	case link.Configure:
+		if d.stopping {
+			return
+		}
+		d.reload(m.Config)
+		select {
+		case out <- link.Message{Kind: link.Reloaded}:
+		default: // the parent does not read; it will notice by itself
+		}
+	case link.Stop:
+		d.stop()
+	case link.DumpData:
+		d.dump(d.conf.Global.StateDumpFile, "keepalived.data", d.dataText())
+	case link.DumpStats:
+		d.dump(d.conf.Global.StatsDumpFile, "keepalived.stats", d.statsText())
+	case link.ClearStats:
+		d.dump(d.conf.Global.StatsDumpFile, "keepalived.stats", d.statsText())
+		for _, r := range d.routers {
+			*r.engine.Stats() = vrrp.Stats{}
+		}
+	case link.DumpJSON:
+		d.dump(d.conf.Global.JSONDumpFile, "keepalived.json", d.jsonText())
+	}
+}
+
+// report sends the parent what the loop has to say, and once a second that the
+// loop is alive: the sign passes through the loop, so a stuck loop sends none.
+func (d *daemon) report(out chan link.Message) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	for {
+		select {
+		case m := <-out:
+			if d.Link.Send(m) != nil {
+				return
+			}
+		case <-tick.C:
+			d.loop.post(func() {
+				select {
+				case out <- link.Message{Kind: link.Alive}:
+				default:
+				}
+			})
+		}
+	}
+}

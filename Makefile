@@ -1,0 +1,62 @@
+# Targets: build test demo bench lint install fuzz. `make help` lists them.
+
+VERSION := 2.4.3-go$(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^/+/')
+DATE    := $(shell git log -1 --format=%cd --date=format:'%m/%d,%Y' 2>/dev/null)
+LDFLAGS := -s -w -X main.version=$(VERSION) -X main.date=$(DATE)
+PREFIX  ?= /usr
+SBINDIR ?= $(PREFIX)/sbin
+UNITDIR ?= $(PREFIX)/lib/systemd/system
+
+export CGO_ENABLED = 0
+
+.PHONY: help build test race lint demo bench fuzz install clean
+
+help:
+	@echo 'build    the static binary ./keepalived'
+	@echo 'test     every test; installs what it needs when it may (root, Debian or Ubuntu)'
+	@echo 'race     the tests in one process under the race detector'
+	@echo 'lint     gofmt, go vet, staticcheck'
+	@echo 'demo     two nodes protect an address before your eyes'
+	@echo 'bench    ours beside the C daemon, a table with ratios (root)'
+	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
+	@echo 'install  binary, unit and examples below DESTDIR'
+
+build:
+	go build -trimpath -ldflags '$(LDFLAGS)' -o keepalived ./cmd/keepalived
+
+# What the tests of namespaces need is installed first, where that is possible;
+# what is left out for want of root or of a program is printed at the end.
+test: build
+	./packaging/test-deps
+	KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
+
+race:
+	CGO_ENABLED=1 go test -race ./conf/... ./vrrp/... ./internal/...
+
+lint:
+	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }
+	go vet ./...
+	go tool -modfile=tools/go.mod staticcheck ./...
+
+demo: build
+	./keepalived demo
+
+bench: build
+	./packaging/test-deps
+	go run ./bench -bin $(CURDIR)/keepalived
+
+FUZZTIME ?= 30s
+fuzz:
+	@for p in $$(go list ./...); do \
+	  for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+	    echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+	  done; \
+	done
+
+install: build
+	install -D -m 0755 keepalived $(DESTDIR)$(SBINDIR)/keepalived
+	install -D -m 0644 packaging/keepalived.service $(DESTDIR)$(UNITDIR)/keepalived.service
+	install -D -m 0644 packaging/keepalived.conf.sample $(DESTDIR)/etc/keepalived/keepalived.conf.sample
+
+clean:
+	rm -f keepalived

@@ -1,0 +1,237 @@
+package vrrpd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/logging"
+)
+
+// announcement is what a virtual router still has to announce: rounds over all
+// its addresses, of which the current one has come to next.
+type announcement struct {
+	rounds, next int
+	queued       bool
+	forwards     bool // the node routes IPv6: neighbour advertisements say so
+}
+
+// An announcer sends gratuitous ARPs and unsolicited neighbour advertisements
+// in slices between the loop's other duties, so that a master of thousands of
+// addresses sends its adverts on time all the same.
+type announcer struct {
+	fd     int
+	queue  []*router
+	frames []kernel.Frame
+	pace   map[paceKey]time.Duration // when the next frame may leave
+	pause  time.Duration             // the kernel's queue was full: not before
+}
+
+// paceKey identifies what garp_interval and gna_interval limit: an interface,
+// or a garp_group of several.
+type paceKey struct {
+	group string
+	link  int
+	ipv6  bool
+}
+
+const (
+	announceSlice = 64                   // frames between two looks at the timers
+	announcePause = 2 * time.Millisecond // when the kernel's queue is full
+)
+
+func newAnnouncer() (*announcer, error) {
+	fd, err := kernel.OpenPacket()
+	if err != nil {
+		return nil, err
+	}
+	a := &announcer{fd: fd, pace: map[paceKey]time.Duration{}, frames: make([]kernel.Frame, 0, announceSlice)}
+	for i := range announceSlice {
+		a.frames = append(a.frames[:i], kernel.Frame{Data: make([]byte, 0, 128)})
+	}
+	a.frames = a.frames[:0]
+	return a, nil
+}
+
+// announceAddresses schedules count packets for each address of r.
+func (d *daemon) announceAddresses(r *router, count int) {
+	if count == 0 {
+		return
+	}
+	r.announce.rounds, r.announce.next = count, 0
+	r.announce.forwards = r.ipv6() && forwards(r.conf.Interface)
+	if detailed() {
+		for _, v := range r.vips {
+			slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("(%s) Sending/queueing %s on %s for %v",
+				r.conf.Name, announceName(v.key.Prefix.Addr(), true), d.linkName(v.key.Link), v.key.Prefix.Addr()))
+		}
+	}
+	d.queueAnnouncement(r)
+}
+
+func (d *daemon) queueAnnouncement(r *router) {
+	if r.announce.rounds > 0 && !r.announce.queued {
+		r.announce.queued = true
+		d.announcer.queue = append(d.announcer.queue, r)
+	}
+}
+
+// cancelAnnouncements forgets what r had still to announce.
+func (d *daemon) cancelAnnouncements(r *router) { r.announce.rounds = 0 }
+
+// sendAnnouncements sends one slice. It returns when the next one is due, or
+// false when nothing is left that could be sent without a further event.
+func (d *daemon) sendAnnouncements(at time.Duration) (next time.Duration, more bool) {
+	a := d.announcer
+	if len(a.queue) == 0 {
+		return 0, false
+	}
+	if at < a.pause {
+		return a.pause, true
+	}
+	wait := time.Duration(-1) // nothing is held back by its pace
+	rest := a.queue[:0]
+	for i, r := range a.queue {
+		if len(a.frames) == announceSlice {
+			rest = append(rest, a.queue[i:]...)
+			break
+		}
+		ready, again := d.fillFrames(r, at)
+		if again && (wait < 0 || ready < wait) {
+			wait = ready
+		}
+		if again {
+			rest = append(rest, r)
+		} else {
+			r.announce.queued = false
+		}
+	}
+	clear(a.queue[len(rest):])
+	a.queue = rest
+	a.flush(at)
+	switch {
+	case len(a.queue) == 0:
+		return 0, false
+	case a.pause > at:
+		return a.pause, true
+	case wait > at:
+		return wait, true
+	}
+	return at, true
+}
+
+// fillFrames appends frames for r until the slice is full, its pace holds it
+// back, it is done, or it comes to an address that the kernel has not set yet;
+// in the last two cases again is false, and the completion queues it anew.
+func (d *daemon) fillFrames(r *router, at time.Duration) (ready time.Duration, again bool) {
+	a := d.announcer
+	for r.announce.rounds > 0 {
+		if r.announce.next == len(r.vips) {
+			r.announce.next = 0
+			if r.announce.rounds--; len(r.vips) == 0 {
+				r.announce.rounds = 0
+			}
+			continue
+		}
+		v := r.vips[r.announce.next]
+		if !v.present {
+			if v.told {
+				return 0, false // being set
+			}
+			r.announce.next++ // refused
+			continue
+		}
+		if len(a.frames) == announceSlice {
+			return at, true
+		}
+		if interval := r.pace(v.key.Prefix.Addr()); interval > 0 {
+			k := paceKey{r.conf.GARP.PacingGroup, 0, v.key.Prefix.Addr().Is6()}
+			if k.group == "" {
+				k.link = v.key.Link
+			}
+			if due := a.pace[k]; due > at {
+				return due, true
+			}
+			a.pace[k] = at + interval
+		}
+		d.appendFrame(v.key.Link, v.key.Prefix.Addr(), r.announce.forwards)
+		r.announce.next++
+	}
+	return 0, false
+}
+
+func (r *router) pace(ip netip.Addr) time.Duration {
+	if ip.Is4() {
+		return r.conf.GARP.Interval
+	}
+	return r.conf.GARP.NAInterval
+}
+
+// appendFrame adds the announcement of ip on a link to the slice.
+func (d *daemon) appendFrame(link int, ip netip.Addr, forwards bool) {
+	l := d.net.links[link]
+	if l == nil || l.Flags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) != 0 && ip.Is4() || l.Flags&unix.IFF_LOOPBACK != 0 {
+		return
+	}
+	a := d.announcer
+	a.frames = a.frames[:len(a.frames)+1]
+	f := &a.frames[len(a.frames)-1]
+	f.Link = link
+	if ip.Is4() {
+		f.Proto = unix.ETH_P_ARP
+		f.Data = kernel.AppendGratuitousARP(f.Data[:0], l.HardwareAddr, ip)
+	} else {
+		f.Proto = unix.ETH_P_IPV6
+		f.Data = kernel.AppendUnsolicitedNA(f.Data[:0], l.HardwareAddr, ip, forwards)
+	}
+	if detailed() {
+		slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("Sending %s on %s for %v",
+			announceName(ip, false), l.Name, ip))
+	}
+}
+
+// flush sends the slice. When the kernel's queue is full the frames that did
+// not fit are dropped and the rest waits a little: an announcement is repeated
+// by design.
+func (a *announcer) flush(at time.Duration) {
+	for rest := a.frames; len(rest) > 0; {
+		n, err := kernel.SendFrames(a.fd, rest)
+		rest = rest[n:]
+		if err == nil && n > 0 {
+			continue
+		}
+		if err == unix.EAGAIN || err == unix.ENOBUFS {
+			a.pause = at + announcePause
+		}
+		if len(rest) > 0 {
+			rest = rest[1:]
+		}
+	}
+	a.frames = a.frames[:0]
+}
+
+func announceName(ip netip.Addr, several bool) string {
+	switch {
+	case ip.Is4() && several:
+		return "gratuitous ARPs"
+	case ip.Is4():
+		return "gratuitous ARP"
+	case several:
+		return "unsolicited Neighbour Adverts"
+	}
+	return "unsolicited Neighbour Advert"
+}
+
+// forwards reports whether an interface forwards IPv6 packets: neighbour
+// advertisements then carry the Router flag (RFC 4861, 4.4).
+func forwards(link string) bool {
+	v, err := kernel.ReadSysctl("net", "ipv6", "conf", link, "forwarding")
+	return err == nil && v == "1"
+}
+
+func detailed() bool { return slog.Default().Enabled(context.Background(), logging.LevelDetail) }

@@ -1,0 +1,293 @@
+package vrrpd
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"slices"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
+	"keepalived-go/vrrp"
+)
+
+// start runs the first configuration: it takes over or clears away what a
+// predecessor left, and starts the engines.
+func (d *daemon) start(c *conf.Config) {
+	d.conf = c
+	d.started = now()
+	snapshots, left, err := readJournal(d.StateFile)
+	if err != nil {
+		slog.Warn(err.Error())
+	}
+	for i, ic := range c.Instances {
+		d.add(ic, i)
+	}
+	for _, r := range d.routers {
+		d.resolve(r)
+	}
+	d.adoptLeftovers(left)
+	d.link(c)
+
+	// The state file lists the addresses before the first of them is set.
+	for _, r := range d.routers {
+		d.checkRouter(r)
+	}
+	d.writeJournal()
+	for _, r := range d.routers {
+		d.step(r, now(), vrrp.Event{
+			Kind: vrrp.Start, Hold: d.hold0(), Resume: snapshots[identity(r.conf)], Wall: time.Now()})
+	}
+}
+
+// hold0 is what is left of vrrp_startup_delay and vrrp_delay_after_boot.
+func (d *daemon) hold0() time.Duration {
+	at := now() // counted from boot
+	g := &d.conf.Global
+	return max(0, g.StartupDelay-(at-d.started), g.DelayAfterBoot-at)
+}
+
+// adoptLeftovers takes over every address in the kernel that this
+// configuration or the predecessor's state file names. What no engine asks for
+// by the end of the turn is removed.
+func (d *daemon) adoptLeftovers(left []journalAddr) {
+	ours := make(map[kernel.Key]bool, len(left))
+	for _, a := range left {
+		if l := d.net.byName[a.link]; l != nil {
+			ours[kernel.Key{Link: l.Index, Prefix: a.prefix}] = true
+		}
+	}
+	for _, l := range d.net.links {
+		for k, a := range l.addrs {
+			if d.addrs.isVirtual(k) || ours[k] && (a.Proto == kernel.AddrProto || !kernel.MarksAddresses()) {
+				d.addrs.adopt(a.Addr)
+			}
+		}
+	}
+}
+
+// add makes a router that is not started yet.
+func (d *daemon) add(c *conf.VRRPInstance, order int) *router {
+	r := &router{engine: vrrp.New(engineConfig(c)), conf: c, order: order, heapIndex: -1}
+	d.routers = append(d.routers, r)
+	d.byEngine[r.engine] = r
+	return r
+}
+
+// link joins the engines in the sync groups of c.
+func (d *daemon) link(c *conf.Config) {
+	byName := make(map[string]*router, len(d.routers))
+	for _, r := range d.routers {
+		byName[r.conf.Name] = r
+	}
+	d.groups = make(map[string]*vrrp.SyncGroup, len(c.SyncGroups))
+	for _, g := range c.SyncGroups {
+		var members []*vrrp.Instance
+		for _, name := range g.Members {
+			if r := byName[name]; r != nil {
+				members = append(members, r.engine)
+			}
+		}
+		if len(members) > 0 {
+			d.groups[g.Name] = vrrp.NewSyncGroup(g.Name, g.TrackingWeight, members...)
+		}
+	}
+}
+
+// routerKey is what a virtual router is recognised by at reload.
+type routerKey struct {
+	link    string
+	family  conf.Family
+	vrid    uint8
+	unicast bool
+}
+
+func keyOf(c *conf.VRRPInstance) routerKey {
+	return routerKey{c.Interface, c.Family, c.VRID, c.Unicast}
+}
+
+// reload makes c the configuration. Virtual routers that are the same in both
+// are not touched: no packet is sent, no address moved, no timer shifted.
+func (d *daemon) reload(c *conf.Config) {
+	old := d.conf
+	d.conf = c
+	byKey := make(map[routerKey][]*router, len(d.routers))
+	for _, r := range d.routers {
+		byKey[keyOf(r.conf)] = append(byKey[keyOf(r.conf)], r)
+	}
+	// take finds the running router for c, if possible the one of its name.
+	take := func(c *conf.VRRPInstance) *router {
+		list := byKey[keyOf(c)]
+		if len(list) == 0 {
+			return nil
+		}
+		i := max(0, slices.IndexFunc(list, func(r *router) bool { return r.conf.Name == c.Name }))
+		r := list[i]
+		byKey[keyOf(c)] = slices.Delete(list, i, i+1)
+		return r
+	}
+	kept := make([]*router, len(c.Instances))
+	for i, ic := range c.Instances {
+		kept[i] = take(ic)
+	}
+
+	d.ungroup(old, c)
+	for _, list := range byKey {
+		for _, r := range list {
+			d.drop(r)
+		}
+	}
+	d.routers = d.routers[:0]
+	var fresh []*router
+	for i, ic := range c.Instances {
+		if r := kept[i]; r != nil {
+			d.change(r, ic, i)
+			d.routers = append(d.routers, r)
+		} else {
+			fresh = append(fresh, d.add(ic, i))
+		}
+	}
+	for _, r := range fresh {
+		d.resolve(r)
+	}
+	if d.groups == nil {
+		d.link(c)
+	}
+	d.checkFaults(func(*router) bool { return true })
+	d.writeJournal()
+	for _, r := range fresh {
+		d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.hold0(), Wall: time.Now()})
+	}
+}
+
+// drop ends a router that the new configuration does not have.
+func (d *daemon) drop(r *router) {
+	d.step(r, now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
+	d.sendAdverts() // while it still has a socket
+	d.unbind(r)
+	d.timers.set(r, 0, false)
+	d.hold(r, false)
+	gone := r.vips
+	r.vips = nil
+	d.disown(r, gone)
+	delete(d.byEngine, r.engine)
+	slog.Info(fmt.Sprintf("(%s) removed by reload", r.conf.Name), "instance", r.conf.Name)
+}
+
+// change gives a running router its new configuration, in place.
+func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
+	before := r.conf
+	r.order = order
+	if samePlaces(before, c) {
+		r.conf = c
+		return
+	}
+	ec := engineConfig(c)
+	if old := r.engine.Config(); old.Group != ec.Group || (old.Auth == vrrp.AuthAH) != (ec.Auth == vrrp.AuthAH) {
+		d.unbind(r)
+	}
+	r.conf = c
+	d.step(r, now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now()})
+	held := slices.Clone(r.vips)
+	d.rebind(r)
+	if r.held && !slices.Equal(held, r.vips) {
+		d.announceAddresses(r, c.GARP.Repeat)
+	}
+}
+
+// samePlaces compares two configurations of a virtual router, wherever in the
+// files they stand.
+func samePlaces(a, b *conf.VRRPInstance) bool {
+	strip := func(c *conf.VRRPInstance) conf.VRRPInstance {
+		out := *c
+		out.Pos = conf.Pos{}
+		for _, list := range []*[]conf.Address{&out.Addresses, &out.Excluded} {
+			*list = slices.Clone(*list)
+			for i := range *list {
+				(*list)[i].Pos = conf.Pos{}
+			}
+		}
+		return out
+	}
+	return reflect.DeepEqual(strip(a), strip(b))
+}
+
+// ungroup dissolves the sync groups when they differ; link makes the new ones.
+func (d *daemon) ungroup(old, c *conf.Config) {
+	same := slices.EqualFunc(old.SyncGroups, c.SyncGroups, func(a, b *conf.SyncGroup) bool {
+		return a.Name == b.Name && a.TrackingWeight == b.TrackingWeight && slices.Equal(a.Members, b.Members)
+	})
+	if same && slices.EqualFunc(old.Instances, c.Instances, func(a, b *conf.VRRPInstance) bool {
+		return a.Name == b.Name && keyOf(a) == keyOf(b)
+	}) {
+		return
+	}
+	for _, g := range d.groups {
+		g.Dissolve()
+	}
+	d.groups = nil
+}
+
+// writeJournal starts the state file anew for the routers that there are.
+func (d *daemon) writeJournal() {
+	if d.StateFile == "" {
+		return
+	}
+	j, err := createJournal(d.StateFile, d.routers)
+	if err != nil {
+		slog.Warn(err.Error() + "; a crash of this process will be noticed by the peers")
+		return
+	}
+	d.journal.close()
+	d.journal = j
+}
+
+// resync takes over a complete reading of the kernel's state after events were
+// lost.
+func (d *daemon) resync(links []kernel.Link, addrs []kernel.Addr) {
+	before := d.net
+	d.net = newNetwork(links, addrs)
+	for index, l := range before.links {
+		if d.net.links[index] == nil {
+			d.addrs.linkGone(l.Index)
+		}
+	}
+	for _, v := range d.addrs.vips {
+		v.removals = 0 // their events are among those that were lost
+		l := d.net.links[v.key.Link]
+		if l == nil {
+			continue
+		}
+		if _, there := l.addrs[v.key]; !there && v.told && v.present && d.addrs.idle() {
+			v.told, v.present = false, false
+			if v.users > 0 {
+				d.addressLost(v)
+			}
+		}
+	}
+	for _, r := range d.routers {
+		if l := d.net.byName[r.conf.Interface]; l == nil || r.link == nil || l.Index != r.link.Index {
+			d.unbind(r)
+		}
+		d.rebind(r)
+	}
+	d.checkFaults(func(*router) bool { return true })
+}
+
+// stop ends every engine: masters send priority 0 and their addresses are
+// removed. The loop goes on until the kernel has done so.
+func (d *daemon) stop() {
+	if d.stopping {
+		return
+	}
+	d.stopping = true
+	slog.Info("Stopping")
+	for _, r := range d.routers {
+		d.step(r, now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
+	}
+}
+
+// byOrder sorts routers as the configuration has them.
+func byOrder(a, b *router) int { return cmp.Compare(a.order, b.order) }

@@ -1,0 +1,280 @@
+package vrrpd
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
+	"keepalived-go/vrrp"
+)
+
+// A daemon is the state of the VRRP process. Only the goroutine of its loop
+// touches it; other goroutines post.
+//
+//	monitor ──────┐ links, addresses      ┌──▶ executor ──▶ kernel
+//	executor ─────┤ completions           │    (plans of addresses)
+//	parent ───────┤ configuration, stop   │
+//	              ▼                       │
+//	sockets ──▶ loop ── Step ──▶ engines ─┴──▶ adverts, announcements
+//	              ▲
+//	timers ───────┘
+type daemon struct {
+	Options
+	conf *conf.Config
+	loop *loop
+	mon  *kernel.Monitor
+	exec *kernel.Executor
+
+	routers  []*router // in the order of the configuration
+	byEngine map[*vrrp.Instance]*router
+	groups   map[string]*vrrp.SyncGroup
+	timers   timers
+	net      *network
+	addrs    addressTable
+	journal  *journal
+
+	sockets   map[socketKey]*socket
+	sending   []*socket // with adverts of this turn
+	announcer *announcer
+
+	// Scratch space of a turn: a steady state allocates nothing.
+	buffers   *kernel.Buffers
+	datagrams []kernel.Datagram
+	packet    vrrp.Packet
+	actions   []vrrp.Action
+
+	foreign      [256]uint64 // packets that reached no engine, by reason
+	unknownVRIDs map[unknownVRID]bool
+
+	started  time.Duration // when the engines began
+	stopping bool
+	err      error // the loop cannot go on
+}
+
+// turn is one round of the loop. Its order matters:
+//
+//  1. What has arrived is read before timers are looked at: after a late
+//     wake-up a backup must know the adverts that waited for it.
+//  2. Adverts leave before addresses are set, and with priority 0 before they
+//     are removed.
+//  3. Announcements fill the time that is left, in slices.
+func (d *daemon) turn() {
+	at := now()
+	next, announcing := d.sendAnnouncements(at)
+	deadline := time.Duration(0)
+	earlier := func(t time.Duration) {
+		if deadline == 0 || t < deadline {
+			deadline = t
+		}
+	}
+	if announcing {
+		earlier(next)
+	}
+	if len(d.timers) > 0 {
+		earlier(d.timers[0].deadline)
+	}
+	if d.addrs.retry != 0 {
+		earlier(d.addrs.retry)
+	}
+	poll := deadline != 0 && deadline <= at
+	if !poll {
+		d.loop.arm(deadline)
+	}
+	posted, err := d.loop.wait(poll)
+	if err != nil {
+		d.err = err
+		return
+	}
+	if posted {
+		d.loop.runPosted()
+	}
+	d.expire()
+	if d.addrs.retry != 0 && now() >= d.addrs.retry {
+		d.addrs.retryFailed()
+	}
+	d.sendAdverts()
+	d.addrs.flush()
+}
+
+// expire steps every engine whose deadline has come.
+func (d *daemon) expire() {
+	at := now()
+	for len(d.timers) > 0 && d.timers[0].deadline <= at {
+		r := d.timers[0]
+		d.step(r, at, vrrp.Event{Kind: vrrp.Expiry, Wall: time.Now()})
+		if r.heapIndex >= 0 && r.deadline <= at && d.timers[0] == r {
+			// The engine left its timer in the past. Give the others a turn.
+			d.timers.set(r, at+time.Microsecond, true)
+		}
+	}
+}
+
+// step applies an event to the engine of r and does what it answers.
+func (d *daemon) step(r *router, at time.Duration, ev vrrp.Event) {
+	actions := r.engine.Step(at, ev, d.actions[:0])
+	d.rearm(r)
+	if g := r.engine.Group(); g != nil && len(actions) > 0 {
+		for _, m := range g.Members() {
+			d.rearm(d.router(m))
+		}
+	}
+	for i := range actions {
+		d.do(&actions[i], at)
+	}
+	clear(actions)
+	d.actions = actions[:0]
+}
+
+func (d *daemon) rearm(r *router) {
+	deadline, running := r.engine.Deadline()
+	d.timers.set(r, deadline, running)
+}
+
+// do carries out one action.
+func (d *daemon) do(a *vrrp.Action, at time.Duration) {
+	if a.Kind == vrrp.GroupTransition {
+		d.logAction(a, nil)
+		return
+	}
+	r := d.router(a.Instance)
+	switch a.Kind {
+	case vrrp.SendAdvert:
+		d.queueAdvert(r, a.Priority)
+		r.note()
+	case vrrp.SetAddresses:
+		d.logAddresses(r, true)
+		d.hold(r, true)
+	case vrrp.ClearAddresses:
+		if r.held {
+			d.logAddresses(r, false)
+		}
+		d.hold(r, false)
+		d.cancelAnnouncements(r)
+	case vrrp.Announce:
+		d.announceAddresses(r, a.Count)
+	case vrrp.Transition:
+		r.stamp()
+		r.note()
+		d.logAction(a, r)
+	default:
+		d.logAction(a, r)
+	}
+}
+
+// router finds the router of an engine.
+func (d *daemon) router(i *vrrp.Instance) *router { return d.byEngine[i] }
+
+// handleEvents takes up what the kernel's monitor reported.
+func (d *daemon) handleEvents(events []kernel.Event) {
+	changed := map[int]bool{} // links whose routers must be looked at again
+	for i := range events {
+		switch e := &events[i]; e.Kind {
+		case kernel.LinkNew:
+			l, before, known := d.net.setLink(e.Link)
+			if !known || before.Name != e.Link.Name {
+				changed[l.Index] = true
+				d.relink()
+			}
+			if known && before.Up() != e.Link.Up() {
+				changed[l.Index] = true
+				d.logLink(e.Link)
+			}
+			if known && before.HardwareAddr != e.Link.HardwareAddr {
+				d.reannounce(l.Index)
+			}
+		case kernel.LinkGone:
+			if l := d.net.removeLink(e.Link.Index); l != nil {
+				changed[e.Link.Index] = true
+				d.addrs.linkGone(e.Link.Index)
+				d.relink()
+			}
+		case kernel.AddrNew:
+			d.net.setAddr(e.Addr)
+			d.logAddress(e.Addr, true)
+			if !d.addrs.isVirtual(e.Addr.Key()) {
+				changed[e.Addr.Link] = true
+			}
+		case kernel.AddrGone:
+			d.net.removeAddr(e.Addr)
+			d.logAddress(e.Addr, false)
+			v, lost := d.addrs.removed(e.Addr)
+			if lost {
+				d.addressLost(v)
+			}
+			if v == nil {
+				changed[e.Addr.Link] = true
+			}
+		}
+	}
+	if len(changed) > 0 {
+		d.checkFaults(func(r *router) bool {
+			return r.spread || r.conf.Unicast || r.link == nil || changed[r.link.Index]
+		})
+	}
+}
+
+// addressLost tells the engine that somebody removed an address it holds.
+func (d *daemon) addressLost(v *vip) {
+	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v removed from %s", v.key.Prefix.Addr(), d.linkName(v.key.Link)))
+	r := v.owner
+	if v.noTrack || r == nil || r.link == nil || !r.link.Up() {
+		return // a link that goes down takes its IPv6 addresses along
+	}
+	d.step(r, now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: vrrp.Cause{
+		Code: "address-removed", Detail: fmt.Sprintf("address %v was removed by another program", v.key.Prefix.Addr())}})
+}
+
+// relink rebinds every router whose interface has come, gone or changed its
+// index.
+func (d *daemon) relink() {
+	for _, r := range d.routers {
+		if l := d.net.byName[r.conf.Interface]; l != r.link || r.spread {
+			d.unbind(r)
+			d.rebind(r)
+		}
+	}
+	d.checkFaults(func(*router) bool { return true })
+}
+
+// checkFaults computes the faults and the source address of the chosen routers
+// and tells the engines what has changed.
+func (d *daemon) checkFaults(choose func(*router) bool) {
+	for _, r := range d.routers {
+		if choose(r) {
+			d.checkRouter(r)
+		}
+	}
+}
+
+func (d *daemon) checkRouter(r *router) {
+	d.bind(r)
+	faults, cause, source := d.findFaults(r)
+	at := now()
+	if source != r.source {
+		r.source = source
+		d.step(r, at, vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
+	}
+	if faults != r.faults {
+		r.faults = faults
+		d.step(r, at, vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
+	}
+}
+
+// reannounce repeats the announcements of all masters on a link whose
+// hardware address has changed, as that of a bond may.
+func (d *daemon) reannounce(link int) {
+	for _, r := range d.routers {
+		if r.held && r.link != nil && r.link.Index == link {
+			d.announceAddresses(r, max(1, r.conf.GARP.Repeat))
+		}
+	}
+}
+
+func (d *daemon) linkName(index int) string {
+	if l := d.net.links[index]; l != nil {
+		return l.Name
+	}
+	return fmt.Sprintf("interface %d", index)
+}

@@ -1,0 +1,207 @@
+package vrrpd
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/logging"
+	"keepalived-go/vrrp"
+)
+
+// The sentences in this file are those that operators and their tools look
+// for; the attributes beside them are for programs.
+
+// logAction writes what an action of an engine has to say. r is nil for a
+// GroupTransition.
+func (d *daemon) logAction(a *vrrp.Action, r *router) {
+	if a.Kind == vrrp.GroupTransition {
+		text := fmt.Sprintf("VRRP_Group(%s) Syncing instances to %s state", a.Group.Name(), stateName(a.To))
+		slog.Info(text, "group", a.Group.Name(), "state", stateName(a.To), "reason", a.Reason.String())
+		return
+	}
+	level, text := slog.LevelInfo, ""
+	switch a.Kind {
+	case vrrp.Transition:
+		level, text = transitionText(a)
+	case vrrp.Notify:
+		level, text = noteText(a, r)
+	}
+	if text == "" {
+		return
+	}
+	attrs := []slog.Attr{slog.String("instance", r.conf.Name)}
+	if a.Kind == vrrp.Transition {
+		attrs = append(attrs, slog.String("from", stateName(a.From)), slog.String("state", stateName(a.To)),
+			slog.String("reason", a.Reason.String()))
+		if a.Cause.Code != "" {
+			attrs = append(attrs, slog.String("cause", a.Cause.Code))
+		}
+	}
+	if a.Addr.IsValid() {
+		attrs = append(attrs, slog.String("address", a.Addr.String()))
+	}
+	slog.LogAttrs(context.Background(), level, "("+r.conf.Name+") "+text, attrs...)
+}
+
+func transitionText(a *vrrp.Action) (slog.Level, string) {
+	switch {
+	case a.To == vrrp.Stopped:
+		return logging.LevelDetail, ""
+	case a.To == vrrp.Fault && a.Cause.Detail != "":
+		return slog.LevelInfo, "Entering FAULT STATE (" + a.Cause.Detail + ")"
+	case a.From == vrrp.Init && a.To != vrrp.Master:
+		return slog.LevelInfo, "Entering " + stateName(a.To) + " STATE (init)"
+	case a.Reason == vrrp.ReasonResumed:
+		return slog.LevelInfo, "Entering MASTER STATE (resumed)"
+	}
+	return slog.LevelInfo, "Entering " + stateName(a.To) + " STATE"
+}
+
+// noteText words a note; the level is LevelDetail for what upstream says with
+// -D only.
+func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
+	own := r.engine.Priority()
+	info := func(format string, args ...any) (slog.Level, string) {
+		return slog.LevelInfo, fmt.Sprintf(format, args...)
+	}
+	detail := func(format string, args ...any) (slog.Level, string) {
+		return logging.LevelDetail, fmt.Sprintf(format, args...)
+	}
+	switch a.Note {
+	case vrrp.NoteMasterDownExpired:
+		return detail("Receive advertisement timeout")
+	case vrrp.NotePriorityZeroReceived:
+		return detail("Backup received priority 0 advertisement")
+	case vrrp.NoteLowerPriorityDiscarded:
+		return info("received lower priority (%d) advert from %v - discarding", a.Priority, a.Addr)
+	case vrrp.NoteLowerPriorityReceived:
+		election := ", forcing new election"
+		if r.conf.LowerPriorityNoAdvert {
+			election = ""
+		}
+		return info("Received advert from %v with lower priority %d, ours %d%s", a.Addr, a.Priority, own, election)
+	case vrrp.NoteHigherPriorityReceived:
+		return info("Master received advert from %v with higher priority %d, ours %d", a.Addr, a.Priority, own)
+	case vrrp.NoteHigherAddressReceived:
+		return info("Master received advert from %v with same priority %d but higher IP address than ours", a.Addr, a.Priority)
+	case vrrp.NoteOwnAddressReceived:
+		return slog.LevelWarn, fmt.Sprintf("WARNING - equal priority advert received from remote host with our IP address %v", a.Addr)
+	case vrrp.NoteMasterChanged:
+		return detail("master set to %v", a.Addr)
+	case vrrp.NoteIntervalLearned:
+		return info("advertisement interval updated from %v to %v by master",
+			time.Duration(a.Count)*time.Millisecond, a.Time)
+	case vrrp.NotePreemptDelayStarted:
+		return info("start preempt delay (%.6f)", a.Time.Seconds())
+	case vrrp.NotePreemptDelayStopped:
+		return info("stop preempt delay")
+	case vrrp.NotePriorityZeroSent:
+		return detail("sent 0 priority")
+	case vrrp.NotePriorityEffective:
+		return info("Changing effective priority from %d to %d", a.Count, a.Priority)
+	case vrrp.NoteAddressCountMismatch:
+		return info("expected %d VIPs but received %d", len(r.engine.Config().Addresses), a.Count)
+	case vrrp.NoteAddressMismatch:
+		return info("ip address associated with VRID %d not present in MASTER advert : %v", r.conf.VRID, a.Addr)
+	case vrrp.NoteRejected:
+		return slog.LevelWarn, rejectText(a, r)
+	case vrrp.NoteOldChecksumDetected:
+		return info("Setting unicast VRRPv3 checksum to old version")
+	case vrrp.NoteOwnerConflict:
+		return slog.LevelWarn, fmt.Sprintf("CONFIGURATION ERROR - both this node and %v claim to own the address (priority 255)", a.Addr)
+	case vrrp.NoteStall:
+		return slog.LevelWarn, fmt.Sprintf("process was stopped or starved for %v, longer than the peers wait; listening before advertising",
+			a.Time.Round(time.Millisecond))
+	case vrrp.NoteHoldEnded:
+		return info("start-up delay is over")
+	case vrrp.NoteSequenceExhausted:
+		return slog.LevelWarn, "IPSEC-AH : sequence number exhausted"
+	case vrrp.NoteClockSkew:
+		return slog.LevelWarn, fmt.Sprintf("authentication trailer from %v, clock skew %v", a.Addr, a.Time)
+	}
+	return slog.LevelInfo, a.Note.String()
+}
+
+func stateName(s vrrp.State) string { return s.String() }
+
+// logAddresses says that the addresses of r are about to be set or removed.
+func (d *daemon) logAddresses(r *router, set bool) {
+	word := "removing"
+	if set {
+		word = "setting"
+	}
+	slog.Log(context.Background(), logging.LevelDetail, "("+r.conf.Name+") "+word+" VIPs.", "instance", r.conf.Name)
+}
+
+func (d *daemon) logLink(l kernel.Link) {
+	word := "down"
+	if l.Up() {
+		word = "up"
+	}
+	slog.Info("Netlink reports "+l.Name+" "+word, "interface", l.Name)
+}
+
+// logAddress reports a change of an address for -a.
+func (d *daemon) logAddress(a kernel.Addr, added bool) {
+	if !d.LogAddresses {
+		return
+	}
+	word := "removed from"
+	if added {
+		word = "added to"
+	}
+	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v %s %s", a.Prefix.Addr(), word, d.linkName(a.Link)))
+}
+
+// rejectText words why a packet was dropped. The engine reports each reason
+// once until the state or the master changes.
+func rejectText(a *vrrp.Action, r *router) string {
+	c := r.engine.Config()
+	switch a.Reject {
+	case vrrp.RejectPassword:
+		return fmt.Sprintf("received an invalid passwd from %v!", a.Addr)
+	case vrrp.RejectAuthMismatch:
+		return fmt.Sprintf("received a %d auth from %v, expecting %d!", a.Count, a.Addr, c.Auth)
+	case vrrp.RejectAHDigest:
+		return "IPSEC-AH : invalid IPSEC HMAC-MD5 value. Due to fields mutation or bad password !"
+	case vrrp.RejectAHReplayed:
+		return fmt.Sprintf("IPSEC-AH : replayed sequence number from %v", a.Addr)
+	case vrrp.RejectVersion:
+		return fmt.Sprintf("wrong VRRP version from %v. Received %d and expect %d", a.Addr, a.Count, c.Version)
+	case vrrp.RejectInterval:
+		return fmt.Sprintf("advertisement interval mismatch with %v mine=%d sec rcv'd=%d sec",
+			a.Addr, int(c.AdvertInterval/time.Second), a.Count)
+	case vrrp.RejectTTL:
+		return fmt.Sprintf("invalid TTL/HL. Received %d from %v and expect 255", a.Count, a.Addr)
+	case vrrp.RejectChecksum:
+		return fmt.Sprintf("Invalid VRRP checksum from %v", a.Addr)
+	case vrrp.RejectLength, vrrp.RejectTotalLength:
+		return fmt.Sprintf("packet of wrong length from %v", a.Addr)
+	case vrrp.RejectType:
+		return fmt.Sprintf("invalid packet type from %v. Received %d and expect 1", a.Addr, a.Count)
+	case vrrp.RejectNotPeer:
+		return fmt.Sprintf("unicast advert from %v, which is no unicast peer", a.Addr)
+	case vrrp.RejectDestination:
+		if c.Unicast {
+			return fmt.Sprintf("multicast advert from %v to a unicast instance", a.Addr)
+		}
+		return fmt.Sprintf("unicast advert from %v to a multicast instance", a.Addr)
+	case vrrp.RejectHMACMissing:
+		return fmt.Sprintf("missing authentication trailer from %v", a.Addr)
+	case vrrp.RejectHMACMalformed:
+		return fmt.Sprintf("malformed authentication trailer from %v", a.Addr)
+	case vrrp.RejectHMACUnknownKey:
+		return fmt.Sprintf("unknown authentication key id %d from %v", a.Count, a.Addr)
+	case vrrp.RejectHMACInvalid:
+		return fmt.Sprintf("invalid authentication HMAC from %v", a.Addr)
+	case vrrp.RejectHMACStale:
+		return fmt.Sprintf("stale authentication trailer from %v, clock skew %d sec exceeds window %d sec",
+			a.Addr, int(a.Time/time.Second), a.Count)
+	case vrrp.RejectHMACReplayed:
+		return fmt.Sprintf("replayed authentication trailer from %v", a.Addr)
+	}
+	return fmt.Sprintf("advert from %v dropped: %v", a.Addr, a.Reject)
+}

@@ -1,0 +1,131 @@
+package vrrpd
+
+import (
+	"math"
+	"net/netip"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/kernel"
+)
+
+// network is what the kernel's events have told about links and addresses.
+// Interfaces may come, go, be renamed and return with another index at any
+// time; nothing here is configuration.
+type network struct {
+	links  map[int]*netLink
+	byName map[string]*netLink
+}
+
+type netLink struct {
+	kernel.Link
+	addrs map[kernel.Key]seenAddr
+	seen  int // how many addresses were ever added: their order
+}
+
+// seenAddr is an address on a link; order tells which came first, for the
+// first is the one the kernel would choose as a source.
+type seenAddr struct {
+	kernel.Addr
+	order int
+}
+
+func newNetwork(links []kernel.Link, addrs []kernel.Addr) *network {
+	n := &network{links: map[int]*netLink{}, byName: map[string]*netLink{}}
+	for _, l := range links {
+		n.setLink(l)
+	}
+	for _, a := range addrs {
+		n.setAddr(a)
+	}
+	return n
+}
+
+// setLink records a link as it is now and returns it with what it was before;
+// known is false for a new one.
+func (n *network) setLink(l kernel.Link) (now *netLink, before kernel.Link, known bool) {
+	have := n.links[l.Index]
+	if have == nil {
+		have = &netLink{addrs: map[kernel.Key]seenAddr{}}
+		n.links[l.Index] = have
+	} else {
+		before, known = have.Link, true
+		if before.Name != l.Name && n.byName[before.Name] == have {
+			delete(n.byName, before.Name)
+		}
+	}
+	have.Link = l
+	n.byName[l.Name] = have
+	return have, before, known
+}
+
+// removeLink forgets a link and its addresses.
+func (n *network) removeLink(index int) *netLink {
+	l := n.links[index]
+	if l == nil {
+		return nil
+	}
+	delete(n.links, index)
+	if n.byName[l.Name] == l {
+		delete(n.byName, l.Name)
+	}
+	return l
+}
+
+func (n *network) setAddr(a kernel.Addr) {
+	if l := n.links[a.Link]; l != nil {
+		have, known := l.addrs[a.Key()]
+		if !known {
+			have.order = l.seen
+			l.seen++
+		}
+		have.Addr = a
+		l.addrs[a.Key()] = have
+	}
+}
+
+func (n *network) removeAddr(a kernel.Addr) {
+	if l := n.links[a.Link]; l != nil {
+		delete(l.addrs, a.Key())
+	}
+}
+
+// holds reports whether ip is a usable address of this machine: on link, or on
+// any link when link is nil.
+func (n *network) holds(link *netLink, ip netip.Addr) bool {
+	if link == nil {
+		for _, l := range n.links {
+			if n.holds(l, ip) {
+				return true
+			}
+		}
+		return false
+	}
+	for k, a := range link.addrs {
+		if k.Prefix.Addr() == ip && !a.Tentative() && !a.DADFailed() {
+			return true
+		}
+	}
+	return false
+}
+
+// source chooses the address that adverts on link are sent from: for IPv4 the
+// primary address, for IPv6 the link-local one. Addresses for which skip
+// answers true are virtual ones and no choice.
+func (l *netLink) source(ipv6 bool, skip func(kernel.Key) bool) netip.Addr {
+	var best netip.Addr
+	first := math.MaxInt
+	for k, a := range l.addrs {
+		ip := k.Prefix.Addr()
+		switch {
+		case ip.Is6() != ipv6 || a.order >= first || skip(k):
+			continue
+		case ipv6 && (!ip.IsLinkLocalUnicast() || (a.Tentative() || a.DADFailed())):
+			continue
+		case !ipv6 && a.Flags&unix.IFA_F_SECONDARY != 0:
+			continue
+		}
+		best, first = ip, a.order
+	}
+	return best
+}

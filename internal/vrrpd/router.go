@@ -1,0 +1,272 @@
+package vrrpd
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
+	"keepalived-go/vrrp"
+)
+
+// A router is one virtual router as this process runs it: the engine, what it
+// is bound to, and the addresses it holds.
+type router struct {
+	engine *vrrp.Instance
+	conf   *conf.VRRPInstance
+	order  int // place in the configuration
+
+	deadline  time.Duration // of engine, as in the heap
+	heapIndex int           // -1: no timer runs
+
+	link   *netLink // nil: the interface does not exist, or none is configured
+	socket *socket  // nil: not open
+	next   *router  // with the same VRID on the same socket
+
+	faults vrrp.Faults // as last told to the engine
+	source netip.Addr  // likewise
+
+	spread bool   // some addresses are on other links than the interface
+	vips   []*vip // the configured addresses whose links exist
+	want   []kernel.Addr
+	held   bool // the addresses shall be in the kernel
+
+	announce       announcement
+	record         *record   // in the state file
+	lastTransition time.Time // wall clock, for dumps
+	muted          bool      // a failure to send has been logged
+	queued         bool      // an advert waits in the batch of the socket
+}
+
+// ipv6 reports the family of the virtual router.
+func (r *router) ipv6() bool { return r.conf.Family == conf.IPv6 }
+
+// engineConfig translates the configuration of a virtual router for the
+// engine.
+func engineConfig(c *conf.VRRPInstance) vrrp.Config {
+	out := vrrp.Config{
+		Name:     c.Name,
+		VRID:     c.VRID,
+		Version:  uint8(c.Version),
+		Family:   vrrp.Family(c.Family),
+		Priority: c.Priority,
+
+		AdvertInterval:     c.AdvertInterval,
+		DownTimerAdverts:   c.DownTimerAdverts,
+		NoPreempt:          c.NoPreempt,
+		PreemptDelay:       c.PreemptDelay,
+		TimerExpiredBackup: c.TimerExpiredBackup,
+
+		Unicast:            c.Unicast,
+		Group:              c.Group,
+		TTL:                c.TTL,
+		CheckUnicastSource: c.CheckUnicastSource,
+
+		SkipCheckAdvertAddresses: c.SkipCheckAdvertAddresses,
+		OwnerIgnoreAdverts:       c.OwnerIgnoreAdverts,
+		LowerPriorityNoAdvert:    c.LowerPriorityNoAdvert,
+		HigherPrioritySendAdvert: c.HigherPrioritySendAdvert,
+
+		ChecksumAsV2:       c.ChecksumAsV2,
+		OldUnicastChecksum: vrrp.OldChecksum(c.OldUnicastChecksum),
+
+		Auth: vrrp.AuthType(c.Auth.Type),
+		HMAC: vrrp.HMAC{
+			Mode:      vrrp.HMACMode(c.HMAC.Mode),
+			SendKey:   c.HMAC.SendKey,
+			Window:    c.HMAC.Window,
+			Monotonic: c.HMAC.Monotonic,
+		},
+		Announce: vrrp.Announcements{
+			Repeat:        c.GARP.Repeat,
+			Delay:         c.GARP.Delay,
+			Refresh:       c.GARP.Refresh,
+			RefreshRepeat: c.GARP.RefreshRepeat,
+			LowerRepeat:   c.GARP.LowerRepeat,
+			LowerDelay:    c.GARP.LowerDelay,
+		},
+	}
+	copy(out.Key[:], c.Auth.Password)
+	if len(c.HMAC.Keys) > 0 {
+		out.HMAC.Keys = make(map[uint8][]byte, len(c.HMAC.Keys))
+		for id, key := range c.HMAC.Keys {
+			out.HMAC.Keys[id] = []byte(key)
+		}
+	}
+	out.Addresses = make([]netip.Addr, len(c.Addresses))
+	for i, a := range c.Addresses {
+		out.Addresses[i] = a.Prefix.Addr()
+	}
+	if len(c.Peers) > 0 {
+		out.Peers = make([]vrrp.Peer, len(c.Peers))
+		for i, p := range c.Peers {
+			out.Peers[i] = vrrp.Peer{Addr: p.Addr, MinTTL: p.MinTTL, MaxTTL: p.MaxTTL}
+		}
+	}
+	return out
+}
+
+// linkOf names the link that an address of the virtual router is set on.
+func linkOf(c *conf.VRRPInstance, a *conf.Address) string {
+	if a.Interface != "" {
+		return a.Interface
+	}
+	return c.Interface
+}
+
+// kernelAddr is the address as the kernel shall have it on link.
+func kernelAddr(a *conf.Address, link *netLink) kernel.Addr {
+	out := kernel.Addr{
+		Link:         link.Index,
+		Prefix:       a.Prefix,
+		Peer:         a.Peer,
+		Broadcast:    a.Broadcast,
+		Label:        a.Label,
+		Scope:        a.Scope,
+		Proto:        kernel.AddrProto,
+		ValidLft:     kernel.Forever,
+		PreferredLft: a.PreferredLft,
+	}
+	for _, f := range []struct {
+		set  bool
+		flag uint32
+	}{
+		{a.Home, unix.IFA_F_HOMEADDRESS},
+		{a.NoDAD, unix.IFA_F_NODAD},
+		{a.MngTmpAddr, unix.IFA_F_MANAGETEMPADDR},
+		{a.NoPrefixRoute, unix.IFA_F_NOPREFIXROUTE},
+		{a.AutoJoin, unix.IFA_F_MCAUTOJOIN},
+	} {
+		if f.set {
+			out.Flags |= f.flag
+		}
+	}
+	return out
+}
+
+// resolve binds r to the links that exist now and lists its addresses on them.
+// The caller releases what r held before, and acquires again.
+func (d *daemon) resolve(r *router) {
+	r.link = d.net.byName[r.conf.Interface]
+	r.vips, r.want, r.spread = r.vips[:0], r.want[:0], false
+	for _, list := range [][]conf.Address{r.conf.Addresses, r.conf.Excluded} {
+		for i := range list {
+			name := linkOf(r.conf, &list[i])
+			r.spread = r.spread || name != r.conf.Interface
+			link := d.net.byName[name]
+			if link == nil {
+				continue
+			}
+			a := kernelAddr(&list[i], link)
+			v := d.addrs.get(a.Key())
+			if v.users == 0 {
+				v.owner = r
+			}
+			v.noTrack = list[i].NoTrack
+			r.vips, r.want = append(r.vips, v), append(r.want, a)
+		}
+	}
+}
+
+// hold makes the kernel have the addresses of r, or not.
+func (d *daemon) hold(r *router, held bool) {
+	if r.held == held {
+		return
+	}
+	r.held = held
+	for i, v := range r.vips {
+		if held {
+			d.addrs.acquire(v, r.want[i], r)
+		} else {
+			d.addrs.release(v)
+		}
+	}
+}
+
+// rebind resolves r anew while its addresses keep their place: those that are
+// the same before and after are not touched.
+func (d *daemon) rebind(r *router) {
+	old, held := append([]*vip(nil), r.vips...), r.held
+	d.resolve(r)
+	if held {
+		for i, v := range r.vips {
+			d.addrs.acquire(v, r.want[i], r)
+		}
+		for _, v := range old {
+			d.addrs.release(v)
+		}
+	}
+	d.disown(r, old)
+}
+
+// disown gives up those of old that r no longer has.
+func (d *daemon) disown(r *router, old []*vip) {
+	kept := make(map[*vip]bool, len(r.vips))
+	for _, v := range r.vips {
+		kept[v] = true
+	}
+	for _, v := range old {
+		if !kept[v] && v.owner == r && v.users == 0 {
+			v.owner = nil
+			d.addrs.reap(v)
+		}
+	}
+}
+
+// findFaults computes, from what holds now, the reasons that keep r from
+// serving, the cause to report, and the address its adverts come from.
+func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, source netip.Addr) {
+	add := func(f vrrp.Faults, code, detail string) {
+		if faults == 0 {
+			cause = vrrp.Cause{Code: code, Detail: detail}
+		}
+		faults |= f
+	}
+	checkLink := func(name string, l *netLink) {
+		switch {
+		case l == nil:
+			add(vrrp.FaultLinkMissing, "link-missing", "interface "+name+" does not exist")
+		case !l.Up():
+			add(vrrp.FaultLinkDown, "link-down", "interface "+name+" is down")
+		}
+	}
+	c := r.conf
+	if c.Interface != "" {
+		if r.link == nil || !c.DontTrackPrimary {
+			checkLink(c.Interface, r.link)
+		}
+	}
+	if r.spread {
+		for _, list := range [][]conf.Address{c.Addresses, c.Excluded} {
+			for i := range list {
+				if name := list[i].Interface; name != "" && name != c.Interface && !list[i].NoTrack {
+					checkLink(name, d.net.byName[name])
+				}
+			}
+		}
+	}
+	source = c.SourceIP
+	switch {
+	case source.IsValid():
+		if (c.TrackSourceIP || c.Unicast) && !d.net.holds(nil, source) {
+			add(vrrp.FaultSourceMissing, "source-missing", "source address "+source.String()+" is not on this machine")
+		}
+	case r.link != nil:
+		if source = r.link.source(r.ipv6(), d.addrs.isVirtual); !source.IsValid() {
+			family := "IPv4"
+			if r.ipv6() {
+				family = "IPv6"
+			}
+			add(vrrp.FaultNoSource, "no-source", "no "+family+" address for interface")
+		}
+	}
+	if c.Unicast && len(c.Peers) == 0 {
+		add(vrrp.FaultNoPeers, "no-peers", "no unicast peer is configured")
+	}
+	if r.socket == nil && faults&vrrp.FaultLinkMissing == 0 {
+		add(vrrp.FaultSocket, "socket", "no socket could be opened")
+	}
+	return faults, cause, source
+}
