@@ -14,6 +14,7 @@ const (
 	Advert      Kind = iota + 1 // a VRRP advert left a node
 	Announce                    // a gratuitous ARP or unsolicited neighbour advertisement left a node
 	AddrAdded                   // a node's kernel has an address
+	AddrUpdated                 // it was told about an address that it has
 	AddrRemoved                 // it has it no more
 )
 
@@ -46,6 +47,8 @@ func (e Event) String() string {
 		return fmt.Sprintf("%s %s announces %v", when, e.Node.Name, e.Addr)
 	case AddrAdded:
 		return fmt.Sprintf("%s %s has %v", when, e.Node.Name, e.Addr)
+	case AddrUpdated:
+		return fmt.Sprintf("%s %s updates %v", when, e.Node.Name, e.Addr)
 	default:
 		return fmt.Sprintf("%s %s lost %v", when, e.Node.Name, e.Addr)
 	}

@@ -45,7 +45,7 @@ func (l *Lab) Malformed() (complaints []string, frames int, err error) {
 		return nil, 0, err
 	}
 	out, err := exec.Command("tshark", "-n", "-r", path,
-		"-o", "ip.check_checksum:TRUE",
+		"-o", "ip.check_checksum:TRUE", "-o", "arp.detect_duplicate_ips:FALSE",
 		"-T", "fields", "-E", "separator=|",
 		"-e", "frame.number", "-e", "ip.checksum.status", "-e", "vrrp.checksum.status",
 		"-e", "icmpv6.checksum.status", "-e", "_ws.expert.severity", "-e", "_ws.malformed", "-e", "_ws.expert.message", "-e", "_ws.col.Info").Output()

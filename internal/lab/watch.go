@@ -103,9 +103,8 @@ func (w *watch) apply(now time.Time, m netlink.Message) {
 	w.mu.Lock()
 	switch m.Header.Type {
 	case unix.RTM_NEWADDR:
-		if w.addrs[key] { // an update, such as a lifetime
-			w.mu.Unlock()
-			return
+		if w.addrs[key] {
+			e.Kind = AddrUpdated
 		}
 		w.addrs[key] = true
 	case unix.RTM_DELADDR:

@@ -1,0 +1,254 @@
+// Package test runs the built daemon, as real processes in namespaces, through
+// what a cluster goes through. See internal/lab for the network.
+//
+// KEEPALIVED_BIN names the program under test; without it, it is built first.
+// The tests hold for the C daemon too where they do not test what ours does
+// better: KEEPALIVED_BIN=/usr/sbin/keepalived shows where the two differ.
+package test
+
+import (
+	"flag"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/lab"
+)
+
+// ours is the program under test, underC whether it is the C daemon.
+var (
+	ours   lab.Program
+	underC bool
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// The tests wait for timers far more than they compute.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		flag.Set("test.parallel", "12")
+	}
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	path := os.Getenv("KEEPALIVED_BIN")
+	if path == "" {
+		dir, err := os.MkdirTemp("", "keepalived-test-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		path = filepath.Join(dir, "keepalived")
+		build := exec.Command("go", "build", "-o", path, "../cmd/keepalived")
+		build.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "build the daemon: %v\n%s", err, out)
+			return 1
+		}
+	}
+	ours = lab.Program{Name: "ours", Path: path}
+	underC = ours.IsC()
+	return m.Run()
+}
+
+// differs skips a test of something that the C daemon does otherwise.
+func differs(t *testing.T, how string) {
+	t.Helper()
+	if underC {
+		t.Skipf("the C daemon %s", how)
+	}
+}
+
+// scene is a lab with the checks that most tests want.
+type scene struct {
+	*testing.T
+	*lab.Lab
+	daemons []*lab.Daemon
+}
+
+// newScene builds a network of one segment.
+func newScene(t *testing.T, names ...string) *scene { return newWideScene(t, 1, names...) }
+
+func newWideScene(t *testing.T, segments int, names ...string) *scene {
+	t.Helper()
+	lab.Need(t, lab.Root)
+	l, err := lab.New(segments, names...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &scene{T: t, Lab: l}
+	t.Cleanup(func() {
+		if err := l.Err(); err != nil {
+			t.Errorf("the timeline is not complete: %v", err)
+		}
+		if t.Failed() {
+			s.explain()
+		}
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// explain prints all logs and the end of the timeline.
+func (s *scene) explain() {
+	for _, d := range s.daemons {
+		text := d.LogText()
+		if len(text) > 8000 {
+			text = "…" + text[len(text)-8000:]
+		}
+		s.Logf("log of %s in %s (configuration and log below)\n%s", d.Program.Path, d.Node.Name, text)
+	}
+	events := s.Events(time.Time{}, time.Now(), func(*lab.Event) bool { return true })
+	var b strings.Builder
+	for _, e := range events[max(0, len(events)-60):] {
+		fmt.Fprintln(&b, e)
+	}
+	s.Logf("timeline\n%s", b.String())
+}
+
+func (s *scene) start(node string, p lab.Program, config string, args ...string) *lab.Daemon {
+	s.Helper()
+	d, err := s.Node(node).Start(p, config, args...)
+	if err != nil {
+		s.Fatal(err)
+	}
+	s.daemons = append(s.daemons, d)
+	return d
+}
+
+func (s *scene) must(err error) {
+	s.Helper()
+	if err != nil {
+		s.Fatal(err)
+	}
+}
+
+// awaitOwner waits until the named nodes, and no others, hold the address.
+func (s *scene) awaitOwner(addr netip.Addr, timeout time.Duration, owners ...string) {
+	s.Helper()
+	holds := func() bool {
+		for _, n := range s.Nodes {
+			want := false
+			for _, o := range owners {
+				want = want || n.Name == o
+			}
+			if n.Has(addr) != want {
+				return false
+			}
+		}
+		return true
+	}
+	if !s.Until(timeout, holds) {
+		var have []string
+		for _, n := range s.Nodes {
+			if n.Has(addr) {
+				have = append(have, n.Name)
+			}
+		}
+		s.Fatalf("after %v %v is held by %v, want %v", timeout, addr, have, owners)
+	}
+}
+
+// stays fails if within d the address moves, or another node than owner
+// sends an advert.
+func (s *scene) stays(addr netip.Addr, owner string, d time.Duration) {
+	s.Helper()
+	from := time.Now()
+	e, moved := s.Wait(from, d, func(e *lab.Event) bool {
+		switch e.Kind {
+		case lab.AddrAdded, lab.AddrRemoved:
+			return e.Addr == addr
+		case lab.Advert:
+			return e.Node.Name != owner
+		}
+		return false
+	})
+	if moved {
+		s.Fatalf("%s should have stayed the only master; %v", owner, e)
+	}
+	if owner != "" && !s.Node(owner).Has(addr) {
+		s.Fatalf("%s does not hold %v", owner, addr)
+	}
+}
+
+// awaitAdvert waits for an advert of the node, sent from that time on.
+func (s *scene) awaitAdvert(from time.Time, timeout time.Duration, node string) lab.Event {
+	s.Helper()
+	e, ok := s.Wait(from, timeout, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Node.Name == node })
+	if !ok {
+		s.Fatalf("no advert from %s within %v", node, timeout)
+	}
+	return e
+}
+
+// lastAdvert is the node's last one before that time.
+func (s *scene) lastAdvert(node string, before time.Time) lab.Event {
+	s.Helper()
+	e, ok := s.Last(func(e *lab.Event) bool {
+		return e.Kind == lab.Advert && e.Node.Name == node && e.Time.Before(before)
+	})
+	if !ok {
+		s.Fatalf("%s never sent an advert", node)
+	}
+	return e
+}
+
+// adverts of the node between two times.
+func (s *scene) adverts(from, to time.Time, node string) []lab.Event {
+	return s.Events(from, to, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Node.Name == node })
+}
+
+// silent fails if the node sent an advert between two times.
+func (s *scene) silent(from, to time.Time, node string) {
+	s.Helper()
+	if all := s.adverts(from, to, node); len(all) > 0 {
+		s.Errorf("%s sent %d adverts where it should have been silent; the first: %v", node, len(all), all[0])
+	}
+}
+
+// within fails unless d is in [low, high].
+func (s *scene) within(what string, d, low, high time.Duration) {
+	s.Helper()
+	if d < low || d > high {
+		s.Errorf("%s: %v, want between %v and %v", what, lab.Elapsed(d), low, high)
+	}
+}
+
+// noneMalformed asks tshark about all recorded frames.
+func (s *scene) noneMalformed() {
+	s.Helper()
+	complaints, frames, err := s.Malformed()
+	if err != nil {
+		s.Fatal(err)
+	}
+	if frames == 0 {
+		s.Error("nothing was recorded")
+	}
+	if len(complaints) > 0 {
+		s.Errorf("tshark complains about %d of %d frames: %s", len(complaints), frames, complaints[0])
+	}
+}
+
+// slack is what a loaded machine may add to a time of the protocol.
+const slack = 250 * time.Millisecond
+
+// masterDown is the Master_Down_Interval (RFC 9568, 6.1; version 2: RFC 3768,
+// 6.1) and skew the Skew_Time of that priority.
+func masterDown(in instance) time.Duration {
+	return 3*in.interval() + skew(in)
+}
+
+func skew(in instance) time.Duration {
+	if in.Version == 2 {
+		return time.Duration(256-in.Priority) * time.Second / 256
+	}
+	return time.Duration(256-in.Priority) * in.interval() / 256
+}
