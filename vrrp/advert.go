@@ -68,10 +68,10 @@ func (i *Instance) Advert(peer int, priority uint8, wall time.Time) []byte {
 			return nil
 		}
 		slot = peer
-	} else if peer != -1 || !i.cfg.Group.IsValid() {
+	} else if peer != -1 {
 		return nil
 	}
-	if !i.source.IsValid() || i.cfg.foreign(i.source) {
+	if i.cfg.foreign(i.source) || i.cfg.foreign(i.destination(slot)) {
 		return nil
 	}
 	if i.wire == nil {
@@ -135,7 +135,7 @@ func (i *Instance) build() {
 			b[8] = c.TTL
 			b[9] = protocolVRRP
 			copy(b[12:], src[:])
-			copy(b[16:], i.destination(slot).AsSlice())
+			copy(b[16:lenIPv4], i.destination(slot).AsSlice())
 			if c.Auth == AuthAH {
 				b[9] = protocolAH
 				ah := b[lenIPv4:]

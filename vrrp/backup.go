@@ -118,7 +118,7 @@ func (i *Instance) stalledBackup(t *turn) bool {
 		return false
 	}
 	i.stalled(t, late)
-	i.immediate = false
+	i.immediate, i.wants = false, false
 	i.timer = t.now + patience
 	return true
 }

@@ -38,7 +38,7 @@ func (i *Instance) receive(t *turn, p *Packet) {
 		i.refuse(t, p, why)
 		return
 	}
-	i.checkAddresses(t, p, adv)
+	trusted := i.cfg.SkipCheckAdvertAddresses && p.Src == i.master
 	i.stats.AdvertsReceived++
 	if adv.priority == 0 {
 		i.stats.PriorityZeroReceived++
@@ -47,6 +47,9 @@ func (i *Instance) receive(t *turn, p *Packet) {
 		i.masterReceived(t, p, adv)
 	} else {
 		i.backupReceived(t, p, adv)
+	}
+	if !trusted {
+		i.checkAddresses(t, p, adv)
 	}
 }
 
@@ -215,7 +218,7 @@ func (i *Instance) verifyChecksum(t *turn, p *Packet, all, message []byte, peer 
 // A difference is a mistake of configuration that would only become worse by
 // a second master, so it is reported and the advert used (RFC 9568, 7.1).
 func (i *Instance) checkAddresses(t *turn, p *Packet, adv advert) {
-	if bytes.Equal(adv.addrs, i.addrs) || i.cfg.SkipCheckAdvertAddresses && p.Src == i.master {
+	if bytes.Equal(adv.addrs, i.addrs) {
 		return
 	}
 	if adv.count != len(i.cfg.Addresses) {

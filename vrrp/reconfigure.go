@@ -13,7 +13,7 @@ func (i *Instance) reconfigure(t *turn, to *Config) {
 		return
 	}
 	c := to.normal()
-	if c.equal(&i.cfg) {
+	if c.Family != i.cfg.Family || c.equal(&i.cfg) {
 		return
 	}
 	was := i.cfg
@@ -21,7 +21,7 @@ func (i *Instance) reconfigure(t *turn, to *Config) {
 	i.cfg = c
 	i.prepare(&was)
 
-	if i.masterInterval == was.AdvertInterval && (i.state != Backup || c.Version == 2 || !i.master.IsValid()) {
+	if c.Version == 2 || i.state != Backup || !i.master.IsValid() {
 		i.masterInterval = c.AdvertInterval // not learnt from anybody
 	}
 	if i.state == Backup && i.timer != never && !i.immediate {

@@ -211,25 +211,27 @@ func (g *SyncGroup) demote(t *turn) {
 // common returns the state the members have together. Until all have started
 // it is that of the group so far.
 func (g *SyncGroup) common() State {
-	var count [Stopped + 1]int
+	var starting, masters, backups bool
+	running := false
 	for _, m := range g.members {
-		if m.ownFault() && m.state != Init {
+		switch m.state {
+		case Fault:
 			return Fault
+		case Init:
+			starting = true
+		case Master:
+			masters = true
+		case Backup:
+			backups = true
 		}
-		count[m.state]++
+		running = running || m.state != Stopped
 	}
-	running := len(g.members) - count[Stopped]
 	switch {
-	case running == 0:
-		if len(g.members) > 0 {
-			return Stopped
-		}
+	case starting || len(g.members) == 0:
 		return g.state
-	case count[Fault] > 0:
-		return Fault
-	case count[Init] > 0:
-		return g.state
-	case count[Master] == running:
+	case !running:
+		return Stopped
+	case masters && !backups:
 		return Master
 	}
 	return Backup

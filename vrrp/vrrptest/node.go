@@ -1,0 +1,277 @@
+package vrrptest
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"keepalived-go/vrrp"
+)
+
+// Node is a machine with a daemon that can be started, stopped, killed and
+// suspended.
+type Node struct {
+	Name    string
+	Routers []*Router
+	Sync    bool          // its routers form a sync group
+	Skew    time.Duration // of its wall clock
+
+	lan     *LAN
+	running bool
+	paused  bool
+}
+
+// Router is one virtual router on a node.
+type Router struct {
+	Name    string
+	Segment string
+	Source  netip.Addr
+	Config  vrrp.Config
+	Faults  vrrp.Faults // as the node's own driver sees them
+
+	Instance *vrrp.Instance // nil before the first start
+	Holds    bool           // the node holds the virtual addresses
+	Lost     time.Duration  // when a packet to this router was last lost
+	Since    time.Duration  // when its state last changed
+
+	node     *Node
+	initial  vrrp.Config // of the last start
+	snapshot vrrp.Snapshot
+	backlog  []flight // arrived while the node was suspended
+	latest   map[*Router]time.Duration
+	out      []vrrp.Action
+	steps    []recorded
+}
+
+// recorded is one step, for Replay.
+type recorded struct {
+	now     time.Duration
+	event   vrrp.Event
+	actions []string
+}
+
+// backlogLimit is how many packets a suspended node's socket holds.
+const backlogLimit = 32
+
+// Running says whether the daemon runs, and is not suspended.
+func (n *Node) Running() bool { return n.running && !n.paused }
+
+// State returns the state; Init when the daemon does not run.
+func (r *Router) State() vrrp.State {
+	if !r.node.running {
+		return vrrp.Init
+	}
+	return r.Instance.State()
+}
+
+// Node returns the node of the router.
+func (r *Router) Node() *Node { return r.node }
+
+// Start starts the daemon. With resume it finds what Kill left.
+func (n *Node) Start(hold time.Duration, resume bool) {
+	if n.running {
+		return
+	}
+	n.running, n.paused = true, false
+	var members []*vrrp.Instance
+	for _, r := range n.Routers {
+		r.Instance = vrrp.New(r.Config)
+		r.backlog, r.steps, r.initial = nil, nil, r.Config
+		r.Holds = r.Holds && resume
+		members = append(members, r.Instance)
+	}
+	if n.Sync {
+		vrrp.NewSyncGroup(n.Name, false, members...)
+	}
+	for _, r := range n.Routers {
+		r.step(vrrp.Event{Kind: vrrp.SourceChanged, Source: r.Source})
+		r.step(vrrp.Event{Kind: vrrp.FaultsChanged, Faults: r.Faults})
+	}
+	for _, r := range n.Routers {
+		ev := vrrp.Event{Kind: vrrp.Start, Hold: hold}
+		if resume {
+			s := r.snapshot
+			ev.Resume = &s
+		}
+		r.step(ev)
+	}
+}
+
+// Stop stops the daemon in an orderly way.
+func (n *Node) Stop() {
+	if !n.running {
+		return
+	}
+	n.Continue()
+	for _, r := range n.Routers {
+		r.step(vrrp.Event{Kind: vrrp.Shutdown})
+	}
+	n.running = false
+}
+
+// Kill ends the daemon at once. The addresses stay.
+func (n *Node) Kill() {
+	if !n.running {
+		return
+	}
+	for _, r := range n.Routers {
+		r.snapshot = r.Instance.Snapshot()
+	}
+	n.running, n.paused = false, false
+}
+
+// Pause suspends the daemon.
+func (n *Node) Pause() { n.paused = n.running }
+
+// Continue ends Pause. Whether a router sees its packets or its timer first is
+// left to the seed, as it is left to the kernel.
+func (n *Node) Continue() {
+	if !n.paused {
+		return
+	}
+	n.paused = false
+	for _, r := range n.Routers {
+		if d, ok := r.Instance.Deadline(); ok && d <= n.lan.Now && n.lan.rand.IntN(2) == 0 {
+			r.step(vrrp.Event{Kind: vrrp.Expiry})
+		}
+		backlog := r.backlog
+		r.backlog = nil
+		for _, f := range backlog {
+			r.arrive(f)
+		}
+	}
+}
+
+// Reload gives the router another configuration.
+func (r *Router) Reload(c vrrp.Config) {
+	c.Name = r.Name
+	r.Config = c
+	r.Step(vrrp.Event{Kind: vrrp.Reconfigure, Config: &c})
+}
+
+// SetFaults sets the faults of a router.
+func (r *Router) SetFaults(f vrrp.Faults) {
+	r.Faults = f
+	r.Step(vrrp.Event{Kind: vrrp.FaultsChanged, Faults: f})
+}
+
+// Step gives an event to the router if its daemon runs.
+func (r *Router) Step(ev vrrp.Event) {
+	if r.node.Running() {
+		r.step(ev)
+	}
+}
+
+func (r *Router) deadline() (time.Duration, bool) {
+	if !r.node.Running() {
+		return 0, false
+	}
+	return r.Instance.Deadline()
+}
+
+// arrive takes a packet from the segment.
+func (r *Router) arrive(f flight) {
+	switch {
+	case !r.node.running:
+		return
+	case r.node.paused:
+		if len(r.backlog) < backlogLimit {
+			r.backlog = append(r.backlog, f)
+		}
+		return
+	}
+	var p vrrp.Packet
+	var reject vrrp.Reject
+	if r.Config.Family == vrrp.IPv6 {
+		reject = vrrp.ParseIPv6(f.src, f.dst, f.ttl, f.bytes, &p)
+	} else {
+		reject = vrrp.ParseIPv4(f.bytes, &p)
+	}
+	if reject == vrrp.RejectNone {
+		r.step(vrrp.Event{Kind: vrrp.Received, Packet: &p})
+	}
+}
+
+// step is the driver: it steps the engine and does what it says.
+func (r *Router) step(ev vrrp.Event) {
+	l := r.node.lan
+	ev.Wall = epoch.Add(l.Now + r.node.Skew)
+	r.out = r.Instance.Step(l.Now, ev, r.out[:0])
+	rec := recorded{now: l.Now, event: ev}
+	if ev.Packet != nil {
+		p := *ev.Packet // its bytes are the flight's own
+		rec.event.Packet = &p
+	}
+	for _, a := range r.out {
+		rec.actions = append(rec.actions, a.String())
+		r.node.act(a)
+	}
+	r.steps = append(r.steps, rec)
+	if l.Observe != nil {
+		l.Observe(r.node, ev, r.out)
+	}
+	for _, m := range r.node.Routers {
+		if s := m.Instance.State(); m.Holds != (s == vrrp.Master) && s != vrrp.Init {
+			panic(fmt.Sprintf("%v: %s is %v and holds its addresses: %v", l.Now, m.Name, s, m.Holds))
+		}
+	}
+}
+
+// act carries out one action.
+func (n *Node) act(a vrrp.Action) {
+	if a.Instance == nil {
+		return
+	}
+	var r *Router
+	for _, r = range n.Routers {
+		if r.Instance == a.Instance {
+			break
+		}
+	}
+	switch a.Kind {
+	case vrrp.SendAdvert:
+		wall := epoch.Add(n.lan.Now + n.Skew)
+		if !r.Config.Unicast {
+			n.lan.send(r, r.Config.Group, a.Instance.Advert(-1, a.Priority, wall))
+		}
+		for k, p := range r.Config.Peers {
+			n.lan.send(r, p.Addr, a.Instance.Advert(k, a.Priority, wall))
+		}
+	case vrrp.SetAddresses:
+		r.Holds = true
+	case vrrp.ClearAddresses:
+		r.Holds = false
+	case vrrp.Transition:
+		r.Since = n.lan.Now
+	}
+}
+
+// Replay steps fresh instances through everything the node has been through
+// since its last start, and returns the first difference in what they do, or
+// nil. Members of a sync group act on one another's events and are left out.
+func (n *Node) Replay() error {
+	if n.Sync {
+		return nil
+	}
+	for _, r := range n.Routers {
+		i := vrrp.New(r.initial)
+		for k, s := range r.steps {
+			var got []string
+			for _, a := range i.Step(s.now, s.event, nil) {
+				got = append(got, a.String())
+				if a.Kind == vrrp.SendAdvert { // numbers the packets
+					for peer := range max(1, len(i.Config().Peers)) {
+						if !i.Config().Unicast {
+							peer = -1
+						}
+						i.Advert(peer, a.Priority, s.event.Wall)
+					}
+				}
+			}
+			if fmt.Sprint(got) != fmt.Sprint(s.actions) {
+				return fmt.Errorf("step %d of %s, %v at %v: got %v, had %v", k, r.Name, s.event, s.now, got, s.actions)
+			}
+		}
+	}
+	return nil
+}
