@@ -302,7 +302,8 @@ func describe(state *os.ProcessState) string {
 		return "is gone"
 	}
 	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return fmt.Sprintf("exited due to signal %d (%s)", status.Signal(), status.Signal())
+		name := status.Signal().String()
+		return fmt.Sprintf("exited due to signal %d (%s)", status.Signal(), strings.ToUpper(name[:1])+name[1:])
 	}
 	return fmt.Sprintf("exited with status %d", state.ExitCode())
 }

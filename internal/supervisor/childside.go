@@ -39,7 +39,7 @@ func RunChild(run func(*link.Conn, *link.Setup) int) int {
 	if err != nil {
 		slog.Error(err.Error())
 	}
-	defer logs.Flush(time.Now().Add(flushWait))
+	defer func() { logs.Flush(time.Now().Add(flushWait)) }()
 
 	crash := os.NewFile(fdCrash, "crash")
 	if err := debug.SetCrashOutput(crash, debug.CrashOptions{}); err != nil {

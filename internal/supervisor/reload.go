@@ -47,8 +47,9 @@ func (r loaded) refusal() int {
 	return r.diagnostics.Fatal()
 }
 
-// log tells what is wrong with r.
-func (r loaded) log() {
+// log tells what is wrong with r, read from path.
+func (r loaded) log(path string) {
+	slog.Info("Configuration file " + path)
 	for _, d := range r.diagnostics {
 		level := slog.LevelInfo
 		switch d.Severity {
@@ -64,12 +65,14 @@ func (r loaded) log() {
 	if r.err != nil {
 		slog.Error(r.err.Error())
 	}
-	if r.config == nil {
+	if r.config == nil || len(r.config.Pending) == 0 {
 		return
 	}
+	var pending []string
 	for _, p := range r.config.Pending {
-		slog.Warn(fmt.Sprintf("(%s: Line %d) %s has no effect in this version (%d times)", p.Pos.File, p.Pos.Line, p.Keyword, p.Count))
+		pending = append(pending, fmt.Sprintf("%s (%v)", p.Keyword, p.Pos))
 	}
+	slog.Warn("Keywords without effect in this version: " + strings.Join(pending, ", "))
 }
 
 // interfaceExists reports whether an interface has the name, in the network
@@ -108,7 +111,7 @@ func (s *supervisor) reloaded(r loaded) {
 	if s.stopping {
 		return
 	}
-	r.log()
+	r.log(s.o.Config)
 	if r.refusal() != ExitOK {
 		slog.Error("Reload refused: the running configuration stays")
 		s.reloadEnded("the last reload was refused")

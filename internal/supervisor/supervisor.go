@@ -183,6 +183,8 @@ func Run(o Options) int {
 		code, err := daemonize()
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "keepalived: %v\n", err)
+		} else if code != ExitOK && o.Log.Console == nil {
+			fmt.Fprintf(os.Stderr, "keepalived: not started (exit code %d), see the log\n", code)
 		}
 		return code
 	}
@@ -205,7 +207,7 @@ func (s *supervisor) run() int {
 	if err != nil {
 		slog.Error(err.Error())
 	}
-	defer logs.Flush(time.Now().Add(flushWait))
+	defer func() { logs.Flush(time.Now().Add(flushWait)) }()
 	signals := make(chan os.Signal, 32)
 	signal.Notify(signals, handledSignals()...)
 	s.systemd = newServiceManager()
@@ -220,7 +222,7 @@ func (s *supervisor) run() int {
 	}
 	r := s.o.load()
 	if code := r.refusal(); code != ExitOK {
-		r.log()
+		r.log(s.o.Config)
 		return s.refuse(code)
 	}
 	if r.settings.namespace != "" && inside == "" {
@@ -228,7 +230,7 @@ func (s *supervisor) run() int {
 		slog.Error(err.Error())
 		return s.refuse(ExitFatal)
 	}
-	r.log()
+	r.log(s.o.Config)
 	if code := s.begin(r); code != ExitOK {
 		return s.refuse(code)
 	}
