@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"net/netip"
 	"reflect"
 	"slices"
 )
@@ -36,20 +37,25 @@ func Decode(b []byte, v any) error {
 	return err
 }
 
+// marshalsItself are the types whose fields are their own business. Asking
+// reflect for their methods, value by value, takes most of the time.
+func marshalsItself(t reflect.Type) bool { return t == addrType || t == prefixType }
+
 var (
-	marshaler   = reflect.TypeFor[encoding.BinaryAppender]()
-	unmarshaler = reflect.TypeFor[encoding.BinaryUnmarshaler]()
+	addrType   = reflect.TypeFor[netip.Addr]()
+	prefixType = reflect.TypeFor[netip.Prefix]()
 )
 
 func appendValue(b []byte, v reflect.Value) []byte {
 	t := v.Type()
-	if t.Kind() == reflect.Struct && t.Implements(marshaler) {
-		own, err := v.Interface().(encoding.BinaryAppender).AppendBinary(nil)
-		if err != nil {
-			panic(fmt.Sprintf("link: encode %s: %v", t, err))
+	if marshalsItself(t) {
+		start := len(b)
+		b, err := v.Interface().(encoding.BinaryAppender).AppendBinary(append(b, 0))
+		if err != nil || len(b)-start > 0x80 {
+			panic(fmt.Sprintf("link: encode %s: %d bytes, %v", t, len(b)-start, err))
 		}
-		b = binary.AppendUvarint(b, uint64(len(own)))
-		return append(b, own...)
+		b[start] = byte(len(b) - start - 1) // a varint of one byte
+		return b
 	}
 	switch t.Kind() {
 	case reflect.Bool:
@@ -103,8 +109,8 @@ func appendValue(b []byte, v reflect.Value) []byte {
 
 func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
 	t := v.Type()
-	if t.Kind() == reflect.Struct && reflect.PointerTo(t).Implements(unmarshaler) {
-		n, b, err := decodeLen(b, 1)
+	if marshalsItself(t) {
+		n, b, err := decodeLen(b)
 		if err != nil {
 			return nil, err
 		}
@@ -139,7 +145,7 @@ func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
 		v.SetFloat(math.Float64frombits(binary.LittleEndian.Uint64(b)))
 		return b[8:], nil
 	case reflect.String:
-		n, b, err := decodeLen(b, 1)
+		n, b, err := decodeLen(b)
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +186,7 @@ func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
 }
 
 func decodeSlice(b []byte, v reflect.Value) ([]byte, error) {
-	n, b, err := decodeLen(b, minSize(v.Type().Elem()))
+	n, b, err := decodeLen(b)
 	if err != nil || n == 0 {
 		v.SetZero()
 		return b, err
@@ -200,7 +206,7 @@ func decodeSlice(b []byte, v reflect.Value) ([]byte, error) {
 
 func decodeMap(b []byte, v reflect.Value) ([]byte, error) {
 	t := v.Type()
-	n, b, err := decodeLen(b, minSize(t.Key())+minSize(t.Elem()))
+	n, b, err := decodeLen(b)
 	if err != nil || n == 0 {
 		v.SetZero()
 		return b, err
@@ -219,32 +225,11 @@ func decodeMap(b []byte, v reflect.Value) ([]byte, error) {
 	return b, nil
 }
 
-// minSize is the least number of bytes a value of t takes. An empty struct
-// counts as one, so that a count of them is bounded as well.
-func minSize(t reflect.Type) int {
-	switch t.Kind() {
-	case reflect.Struct:
-		if t.Implements(marshaler) {
-			return 1
-		}
-		size := 0
-		for i := range t.NumField() {
-			size += minSize(t.Field(i).Type)
-		}
-		return max(size, 1)
-	case reflect.Array:
-		return t.Len() * minSize(t.Elem())
-	case reflect.Float64:
-		return 8
-	}
-	return 1
-}
-
-// decodeLen reads a count of things that take size bytes each and refuses one
-// that b cannot hold, before anything is allocated for it.
-func decodeLen(b []byte, size int) (int, []byte, error) {
+// decodeLen reads a count of things and refuses one that b cannot hold, before
+// anything is allocated for it: each takes a byte at least.
+func decodeLen(b []byte) (int, []byte, error) {
 	x, n := binary.Uvarint(b)
-	if n <= 0 || x > uint64(len(b)-n)/uint64(size) {
+	if n <= 0 || x > uint64(len(b)-n) {
 		return 0, nil, errShort
 	}
 	return int(x), b[n:], nil

@@ -1,0 +1,124 @@
+package link
+
+import (
+	"io"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keepalived-go/conf"
+)
+
+func pair(t *testing.T) (parent, child *Conn) {
+	t.Helper()
+	parent, f, err := Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err = New(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { parent.Close(); child.Close() })
+	for _, c := range []*Conn{parent, child} {
+		c.SetDeadline(time.Now().Add(10 * time.Second))
+	}
+	return parent, child
+}
+
+func receive(t *testing.T, c *Conn) Message {
+	t.Helper()
+	m, err := c.Receive()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestMessagesComeThrough(t *testing.T) {
+	parent, child := pair(t)
+	for _, want := range []Message{
+		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived_vrrp", StateFile: "/run/s", Level: -2, Console: true}},
+		{Kind: Configure, Config: &conf.Config{Path: "k.conf"}},
+		{Kind: Stop},
+		{Kind: Failed, Text: "no permission", ExitCode: 4},
+	} {
+		if err := parent.Send(want); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, receive(t, child), compare); diff != "" {
+			t.Errorf("received (-want +got):\n%s", diff)
+		}
+	}
+}
+
+// The successor of a child gets the same frame as the child.
+func TestFrameCanBeSentTwice(t *testing.T) {
+	want := &conf.Config{}
+	for range 5000 { // more than a socket buffer holds
+		want.Instances = append(want.Instances, &conf.VRRPInstance{Name: "an instance with a name of some length"})
+	}
+	frame, err := NewFrame(Message{Kind: Configure, Config: want})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frame.Close()
+	for range 2 {
+		parent, child := pair(t)
+		sent := make(chan error, 1)
+		go func() { sent <- parent.SendFrame(frame) }()
+		m := receive(t, child)
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		if m.Kind != Configure || len(m.Config.Instances) != len(want.Instances) {
+			t.Fatalf("received kind %d with %d instances", m.Kind, len(m.Config.Instances))
+		}
+	}
+}
+
+func TestEndOfPeerIsEOF(t *testing.T) {
+	t.Run("after all was read", func(t *testing.T) {
+		parent, child := pair(t)
+		parent.Send(Message{Kind: Alive})
+		parent.Close()
+		receive(t, child)
+		if _, err := child.Receive(); err != io.EOF {
+			t.Errorf("error %v, want EOF", err)
+		}
+	})
+	t.Run("with our message unread", func(t *testing.T) {
+		parent, child := pair(t)
+		child.Send(Message{Kind: Alive})
+		parent.Close()
+		if _, err := child.Receive(); err != io.EOF {
+			t.Errorf("error %v, want EOF", err)
+		}
+	})
+	t.Run("within a message", func(t *testing.T) {
+		parent, child := pair(t)
+		frame := appendFrame(nil, Message{Kind: Failed, Text: "torn"})
+		parent.conn.Write(frame[:len(frame)-2])
+		parent.Close()
+		if _, err := child.Receive(); err != io.EOF {
+			t.Errorf("error %v, want EOF", err)
+		}
+	})
+}
+
+func TestReceiveRefuses(t *testing.T) {
+	for name, frame := range map[string][]byte{
+		"a message of 4 GiB":            {0xff, 0xff, 0xff, 0xff, byte(Configure)},
+		"a body where there is none":    {1, 0, 0, 0, byte(Stop), 0},
+		"a configuration that is short": {1, 0, 0, 0, byte(Configure), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			parent, child := pair(t)
+			parent.conn.Write(frame)
+			if m, err := child.Receive(); err == nil || err == io.EOF {
+				t.Errorf("received %+v with error %v", m, err)
+			}
+		})
+	}
+}
