@@ -1,6 +1,7 @@
 package vrrpd
 
 import (
+	"errors"
 	"log/slog"
 	"time"
 
@@ -111,20 +112,17 @@ func (t *addressTable) flush() {
 	t.dirty = t.dirty[:0]
 
 	changes := kernel.Diff(have, want)
+	for _, a := range want {
+		t.vips[a.Key()].sent = a // also where Diff finds that nothing need be done
+	}
 	if len(changes) == 0 {
-		for _, a := range want { // differs in nothing the kernel can change
-			t.vips[a.Key()].sent = a
-		}
 		return
 	}
 	t.jobs++
 	for _, c := range changes {
 		v := t.vips[c.Addr.Key()]
 		v.job, v.present = t.jobs, false
-		v.told = c.Op != kernel.RemoveAddr
-		if v.told {
-			v.sent = c.Addr
-		} else {
+		if v.told = c.Op != kernel.RemoveAddr; !v.told {
 			v.removals++
 		}
 	}
@@ -142,8 +140,11 @@ func (t *addressTable) completed(c kernel.Completion) {
 		if c.Errs != nil {
 			err = c.Errs[i]
 		}
-		if err != nil && ch.Op == kernel.RemoveAddr && v.removals > 0 {
-			v.removals-- // nothing was removed: no event will come
+		if err != nil && ch.Op == kernel.RemoveAddr {
+			v.removals = max(0, v.removals-1) // nothing was removed: no event will come
+			if errors.Is(err, kernel.ErrGone) {
+				err = nil
+			}
 		}
 		if v.job != c.ID {
 			continue // told something else since
@@ -191,7 +192,7 @@ func (t *addressTable) removed(a kernel.Addr) (v *vip, lost bool) {
 		return v, false
 	case v.told && v.present:
 		v.told, v.present = false, false
-		return v, v.users > 0
+		return v, v.users > 0 && !v.noTrack
 	}
 	return v, false
 }

@@ -31,6 +31,7 @@ func (d *daemon) start(c *conf.Config) {
 	d.adoptLeftovers(left)
 	d.link(c)
 
+	d.promoteSecondaries()
 	// The state file lists the addresses before the first of them is set.
 	for _, r := range d.routers {
 		d.checkRouter(r)
@@ -38,12 +39,26 @@ func (d *daemon) start(c *conf.Config) {
 	d.writeJournal()
 	for _, r := range d.routers {
 		d.step(r, now(), vrrp.Event{
-			Kind: vrrp.Start, Hold: d.hold0(), Resume: snapshots[identity(r.conf)], Wall: time.Now()})
+			Kind: vrrp.Start, Hold: d.startDelay(), Resume: snapshots[identity(r.conf)], Wall: time.Now()})
 	}
 }
 
-// hold0 is what is left of vrrp_startup_delay and vrrp_delay_after_boot.
-func (d *daemon) hold0() time.Duration {
+// promoteSecondaries makes the kernel keep the secondary addresses of an
+// interface when the primary one, which may be a virtual address, is removed.
+func (d *daemon) promoteSecondaries() {
+	done := map[string]bool{}
+	for _, r := range d.routers {
+		if name := r.conf.Interface; r.conf.PromoteSecondaries && r.link != nil && !done[name] {
+			done[name] = true
+			if _, err := kernel.PromoteSecondaries(name); err != nil {
+				slog.Warn(fmt.Sprintf("(%s) %v", r.conf.Name, err), "instance", r.conf.Name)
+			}
+		}
+	}
+}
+
+// startDelay is what is left of vrrp_startup_delay and vrrp_delay_after_boot.
+func (d *daemon) startDelay() time.Duration {
 	at := now() // counted from boot
 	g := &d.conf.Global
 	return max(0, g.StartupDelay-(at-d.started), g.DelayAfterBoot-at)
@@ -155,10 +170,11 @@ func (d *daemon) reload(c *conf.Config) {
 	if d.groups == nil {
 		d.link(c)
 	}
+	d.promoteSecondaries()
 	d.checkFaults(func(*router) bool { return true })
 	d.writeJournal()
 	for _, r := range fresh {
-		d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.hold0(), Wall: time.Now()})
+		d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Wall: time.Now()})
 	}
 }
 

@@ -158,6 +158,11 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 		r.stamp()
 		r.note()
 		d.logAction(a, r)
+		if a.From == vrrp.Fault && r.conf.Unicast && r.link != nil {
+			// Peers may have forgotten where the adverts come from.
+			d.appendFrame(r.link.Index, r.source, false)
+			d.announcer.flush(at)
+		}
 	default:
 		d.logAction(a, r)
 	}
@@ -169,6 +174,7 @@ func (d *daemon) router(i *vrrp.Instance) *router { return d.byEngine[i] }
 // handleEvents takes up what the kernel's monitor reported.
 func (d *daemon) handleEvents(events []kernel.Event) {
 	changed := map[int]bool{} // links whose routers must be looked at again
+	var lost []*vip           // what others took away
 	for i := range events {
 		switch e := &events[i]; e.Kind {
 		case kernel.LinkNew:
@@ -199,9 +205,9 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 		case kernel.AddrGone:
 			d.net.removeAddr(e.Addr)
 			d.logAddress(e.Addr, false)
-			v, lost := d.addrs.removed(e.Addr)
-			if lost {
-				d.addressLost(v)
+			v, taken := d.addrs.removed(e.Addr)
+			if taken {
+				lost = append(lost, v)
 			}
 			if v == nil {
 				changed[e.Addr.Link] = true
@@ -213,14 +219,21 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 			return r.spread || r.conf.Unicast || r.link == nil || changed[r.link.Index]
 		})
 	}
+	// After the links: one that goes down takes its IPv6 addresses along, and
+	// whoever held them is in FAULT by now.
+	for _, v := range lost {
+		if v.users > 0 {
+			d.addressLost(v)
+		}
+	}
 }
 
 // addressLost tells the engine that somebody removed an address it holds.
 func (d *daemon) addressLost(v *vip) {
 	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v removed from %s", v.key.Prefix.Addr(), d.linkName(v.key.Link)))
 	r := v.owner
-	if v.noTrack || r == nil || r.link == nil || !r.link.Up() {
-		return // a link that goes down takes its IPv6 addresses along
+	if r == nil {
+		return
 	}
 	d.step(r, now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: vrrp.Cause{
 		Code: "address-removed", Detail: fmt.Sprintf("address %v was removed by another program", v.key.Prefix.Addr())}})
