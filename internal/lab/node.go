@@ -100,7 +100,7 @@ func (n *Node) Plug(k int) error { return n.lab.IP("link set " + n.port(k) + " u
 // deleted; it has another index then.
 func (n *Node) Replug(k int) error {
 	// The index must differ from the old one, so let it grow by one.
-	if err := n.IPBatch("link add spare type dummy\nlink del spare\n"); err != nil {
+	if err := n.IPBatch("link add spare type veth peer name spare2\nlink del spare\n"); err != nil {
 		return err
 	}
 	err := n.lab.sw.ipBatch(fmt.Sprintf("link add %s type veth peer name eth%d netns /proc/%d/fd/%d\nlink set %s master br%d up\n",

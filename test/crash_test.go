@@ -1,0 +1,170 @@
+package test
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/lab"
+)
+
+// TestKillVRRPProcess: a successor adopts the addresses and goes on as master,
+// unnoticed by the peer: no gap that would let it take over, no priority 0,
+// the address never gone.
+func TestKillVRRPProcess(t *testing.T) {
+	t.Parallel()
+	differs(t, "makes an outage of its own when its VRRP process dies")
+	for _, version := range []int{2, 3} {
+		in := instance{Version: version}
+		if version == 3 { // room for a new process to start on a loaded machine
+			in.Interval = 500 * time.Millisecond
+		}
+		t.Run(map[int]string{2: "v2", 3: "v3"}[version], func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "a", "b")
+			a := s.start("a", ours, config(in.at(150)))
+			s.start("b", ours, config(in.at(100)))
+			s.awaitOwner(vip, 6*time.Second, "a")
+			s.awaitAdvert(time.Now(), 2*time.Second, "a")
+
+			for range 2 {
+				old := a.VRRPPid()
+				from := time.Now()
+				s.must(unix.Kill(old, unix.SIGKILL))
+				if !s.Until(3*time.Second, func() bool { p := a.VRRPPid(); return p != 0 && p != old && unix.Kill(p, 0) == nil }) {
+					t.Fatal("no successor")
+				}
+				s.stays(vip, "a", masterDown(in.at(100))+time.Second)
+				s.neverQuiet("a", from.Add(-in.interval()), time.Now(), in.interval()*2)
+			}
+		})
+	}
+}
+
+// neverQuiet fails if two adverts of the node are further apart than limit, or
+// one of them has priority 0.
+func (s *scene) neverQuiet(node string, from, to time.Time, limit time.Duration) {
+	s.Helper()
+	all := s.adverts(from, to, node)
+	if len(all) < 2 {
+		s.Fatalf("%s sent %d adverts in %v", node, len(all), to.Sub(from))
+	}
+	for i, e := range all {
+		if e.Priority == 0 {
+			s.Errorf("priority 0: %v", e)
+		}
+		if i > 0 && e.Time.Sub(all[i-1].Time) > limit {
+			s.Errorf("%s was quiet for %v before %v", node, lab.Elapsed(e.Time.Sub(all[i-1].Time)), e)
+		}
+	}
+}
+
+// TestKillParent: the children end with the parent and let go of the address;
+// the peer serves within its Master_Down_Interval.
+func TestKillParent(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	in := instance{}
+	a := s.start("a", ours, config(in.at(150)))
+	s.start("b", ours, config(in.at(100)))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	child := a.VRRPPid()
+	s.must(unix.Kill(a.Pid(), unix.SIGKILL))
+	if !s.Until(3*time.Second, func() bool { return unix.Kill(child, 0) != nil }) {
+		t.Error("the VRRP process outlives its parent")
+	}
+	s.awaitOwner(vip, masterDown(in.at(100))+time.Second, "b")
+	if pids := s.Node("a").Pids(); len(pids) > 0 {
+		t.Errorf("processes left: %v", pids)
+	}
+}
+
+// TestKillEverything: the address stays in the dead node's kernel. Started
+// again, the daemon finds it, and there is one owner in the end.
+func TestKillEverything(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	in := instance{}
+	a := s.start("a", ours, config(in.at(150)))
+	s.start("b", ours, config(in.at(100)))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	killed := a.Kill()
+	s.awaitOwner(vip, masterDown(in.at(100))+time.Second, "a", "b") // the leftover, and the successor
+	first := s.awaitAdvert(killed, 0, "b")
+	s.within("takeover", first.Time.Sub(s.lastAdvert("a", first.Time).Time), masterDown(in.at(100))-5*time.Millisecond, masterDown(in.at(100))+slack)
+
+	from := time.Now()
+	next, err := s.Node("a").StartIn(a.Dir, ours, config(in.at(150)))
+	s.must(err)
+	s.daemons = append(s.daemons, next)
+	if _, ok := s.Wait(from, time.Second, func(e *lab.Event) bool {
+		return e.Kind == lab.AddrRemoved && e.Node.Name == "a" && e.Addr == vip
+	}); !ok {
+		t.Error("the leftover address was not removed at the start")
+	}
+	s.awaitOwner(vip, 3*time.Second, "a")
+	s.stays(vip, "a", time.Second)
+}
+
+// TestLeftoverOfRemovedInstance: an address that the new configuration does
+// not know any more goes too; a foreign one stays.
+func TestLeftoverOfRemovedInstance(t *testing.T) {
+	t.Parallel()
+	differs(t, "keeps such an address for ever")
+	s := newScene(t, "a")
+	s.must(s.Node("a").IP("addr add 10.0.9.9/16 dev eth0"))
+	in := instance{VIPs: []string{vip.String() + "/16", vip2.String() + "/16"}}
+	a := s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip2, 3*time.Second, "a")
+	a.Kill()
+	next, err := s.Node("a").StartIn(a.Dir, ours, config(instance{}.at(150)))
+	s.must(err)
+	s.daemons = append(s.daemons, next)
+	s.awaitOwner(vip2, 2*time.Second)
+	s.awaitOwner(vip, 3*time.Second, "a")
+	if !s.Node("a").Has(addr("10.0.9.9")) && s.shown("a", addr("10.0.9.9")) == "" {
+		t.Error("a foreign address was removed")
+	}
+}
+
+// TestPause: a master that was stopped for longer than its peer waits must
+// listen before it speaks: not one advert may leave it after the pause while
+// the better peer serves. The C daemon sends on and splits the group.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	differs(t, "goes on sending after a pause")
+	s := newScene(t, "a", "b")
+	in := instance{More: "nopreempt"}
+	a := s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	s.start("b", ours, config(in.at(100)))
+	s.stays(vip, "a", time.Second)
+	a.Pause()
+	s.awaitAdvert(time.Now(), 3*time.Second, "b")
+	paused := time.Now()
+	time.Sleep(5 * time.Second) // the length of the pause is what is tested
+	resumed := time.Now()
+	a.Continue()
+	s.awaitOwner(vip, 3*time.Second, "b")
+	s.stays(vip, "b", 2*time.Second)
+	s.silent(paused, time.Now(), "a")
+	if !a.Logged(resumed, "stop") && !a.Logged(resumed, "stall") && !a.Logged(resumed, "late") {
+		t.Error("the pause is not in the log")
+	}
+}
+
+// TestShortPause: shorter than the peer waits, the master simply goes on.
+func TestShortPause(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	in := instance{Interval: 500 * time.Millisecond}
+	a := s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip, 4*time.Second, "a")
+	s.start("b", ours, config(in.at(100)))
+	s.awaitAdvert(time.Now(), time.Second, "a")
+	a.Pause()
+	time.Sleep(700 * time.Millisecond) // the length of the pause is what is tested
+	a.Continue()
+	s.stays(vip, "a", 3*time.Second)
+}

@@ -1,0 +1,194 @@
+package test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/lab"
+)
+
+// TestReloadUnchanged: nothing happens: no extra advert, no announcement, no
+// address touched.
+func TestReloadUnchanged(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	in := instance{VIPs: []string{vip.String() + "/16"}, Excluded: []string{vip6.String() + "/64"}}
+	global := "vrrp_garp_master_repeat 1\nvrrp_garp_master_delay 0"
+	a := s.start("a", ours, configWith(global, in.at(150)))
+	s.start("b", ours, configWith(global, in.at(100)))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	s.stays(vip, "a", 500*time.Millisecond)
+
+	from := time.Now()
+	for range 5 {
+		s.must(a.Reload(configWith(global, in.at(150))))
+		s.stays(vip, "a", 300*time.Millisecond)
+	}
+	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind != lab.Advert && e.Node.Name == "a" }) {
+		t.Errorf("the reload was not without effect: %v", e)
+	}
+	all := s.adverts(from, time.Now(), "a")
+	for i := range len(all) - 1 {
+		if gap := all[i+1].Time.Sub(all[i].Time); gap < 80*time.Millisecond {
+			t.Errorf("an extra advert after %v", gap)
+		}
+	}
+	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+}
+
+// TestReloadRefusesBadFile: whatever is wrong with the new file, the running
+// configuration goes on.
+func TestReloadRefusesBadFile(t *testing.T) {
+	t.Parallel()
+	differs(t, "takes a bad file and ends or drops the instance")
+	s := newScene(t, "a")
+	in := instance{}.at(150)
+	a := s.start("a", ours, config(in))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	for name, bad := range map[string]string{
+		"missing brace":     "vrrp_instance VI_1 {\n    interface eth0\n",
+		"no VRID":           "vrrp_instance VI_1 {\n    interface eth0\n    priority 100\n    virtual_ipaddress {\n        10.0.9.1\n    }\n}\n",
+		"duplicate VRID":    config(in, instance{Name: "VI_2", VIPs: []string{"10.0.9.1"}}.at(100)),
+		"unknown interface": config(instance{Iface: "nosuch0"}.at(100)),
+		"duplicate name":    config(in, instance{VRID: 52, VIPs: []string{"10.0.9.1"}}.at(100)),
+	} {
+		from := time.Now()
+		s.must(a.Reload(bad))
+		s.stays(vip, "a", 500*time.Millisecond)
+		s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+		if len(a.Log()) == 0 || !a.Log()[len(a.Log())-1].Time.After(from) {
+			t.Errorf("%s: nothing in the log", name)
+		}
+	}
+	// It still takes a good one.
+	s.must(a.Reload(config(in.at(140))))
+	if _, ok := s.Wait(time.Now(), 2*time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Priority == 140 }); !ok {
+		t.Error("a good file is not taken any more")
+	}
+}
+
+// TestReloadInPlace: priority, interval and addresses change without leaving
+// the state of master; added and removed addresses follow.
+func TestReloadInPlace(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	in := instance{}
+	a := s.start("a", ours, config(in.at(150)))
+	s.start("b", ours, config(in.at(100)))
+	s.awaitOwner(vip, 3*time.Second, "a")
+
+	from := time.Now()
+	s.must(a.Reload(config(in.at(140))))
+	if _, ok := s.Wait(from, 2*time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Priority == 140 }); !ok {
+		t.Error("the new priority is not on the wire")
+	}
+	s.stays(vip, "a", 300*time.Millisecond)
+	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+
+	more := in.at(140)
+	more.VIPs = []string{vip.String() + "/16", vip2.String() + "/16"}
+	from = time.Now()
+	s.must(a.Reload(config(more)))
+	s.awaitOwner(vip2, 2*time.Second, "a")
+	if _, ok := s.Wait(from, time.Second, func(e *lab.Event) bool { return e.Kind == lab.Announce && e.Addr == vip2 }); !ok {
+		t.Error("the new address was not announced")
+	}
+	s.must(a.Reload(config(in.at(140))))
+	s.awaitOwner(vip2, 2*time.Second)
+	s.awaitOwner(vip, time.Second, "a")
+	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.AddrRemoved && e.Addr == vip }) {
+		t.Errorf("the address that both configurations have was removed: %v", e)
+	}
+	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+}
+
+// TestReloadMovesAddress: an address that changes from one instance to another
+// is there all the time.
+func TestReloadMovesAddress(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a")
+	third := lab.SegmentAddr(0, 1002).String() + "/16"
+	moved := vip2.String() + "/16"
+	one := instance{Name: "VI_1", VRID: 51}
+	two := instance{Name: "VI_2", VRID: 52}
+	conf := func(first, second []string) string {
+		one.VIPs, two.VIPs = first, second
+		return config(one.at(100), two.at(100))
+	}
+	a := s.start("a", ours, conf([]string{vip.String() + "/16", moved}, []string{third}))
+	s.awaitOwner(vip2, 3*time.Second, "a")
+	s.awaitOwner(lab.SegmentAddr(0, 1002), time.Second, "a")
+	from := time.Now()
+	s.must(a.Reload(conf([]string{vip.String() + "/16"}, []string{third, moved})))
+	if _, ok := s.Wait(from, 3*time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.VRID == 52 && e.Count == 2 }); !ok {
+		t.Fatal("the second instance does not advertise the address")
+	}
+	s.awaitAdvert(time.Now().Add(200*time.Millisecond), 2*time.Second, "a")
+	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.AddrRemoved }) {
+		t.Errorf("removed on the way: %v", e)
+	}
+	s.awaitOwner(vip2, time.Second, "a")
+}
+
+// TestReloadAddsAndDeletesInstances: a deleted instance says good-bye.
+func TestReloadAddsAndDeletesInstances(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a")
+	one := instance{Name: "VI_1", VRID: 51}.at(100)
+	two := instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String() + "/16"}}.at(100)
+	a := s.start("a", ours, config(one))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	s.must(a.Reload(config(one, two)))
+	s.awaitOwner(vip2, 3*time.Second, "a")
+	from := time.Now()
+	s.must(a.Reload(config(one)))
+	s.awaitOwner(vip2, 2*time.Second)
+	if _, ok := s.Wait(from, time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.VRID == 52 && e.Priority == 0 }); !ok {
+		t.Error("the deleted instance sent no priority 0")
+	}
+	s.awaitOwner(vip, time.Second, "a")
+}
+
+// TestThousandReloads: each one is seen on the wire; memory and descriptors
+// are what they were.
+func TestThousandReloads(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a")
+	in := instance{Interval: 20 * time.Millisecond}
+	a := s.start("a", ours, config(in.at(100)))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	total := 1000
+	if testing.Short() {
+		total = 100
+	}
+	pids := fmt.Sprint(a.Pids())
+	var early lab.Usage
+	for i := range total {
+		want := uint8(101 + i%2)
+		from := time.Now()
+		s.must(a.Reload(config(in.at(int(want)))))
+		e, ok := s.Wait(from, 5*time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Priority == want })
+		if !ok {
+			t.Fatalf("reload %d is not on the wire; last: %v", i, e)
+		}
+		if i == total/5 {
+			early = a.Usage()
+		}
+		if i%100 == 99 {
+			s.Forget()
+		}
+	}
+	late := a.Usage()
+	t.Logf("after %d reloads: %d files, RSS %d KiB; after %d: %d files, RSS %d KiB", total/5, early.Files, early.RSS>>10, total, late.Files, late.RSS>>10)
+	if late.Files > early.Files {
+		t.Errorf("descriptors grew from %d to %d", early.Files, late.Files)
+	}
+	if late.RSS > early.RSS+early.RSS/4 {
+		t.Errorf("memory grew from %d to %d KiB", early.RSS>>10, late.RSS>>10)
+	}
+	if now := fmt.Sprint(a.Pids()); now != pids {
+		t.Errorf("processes %s became %s", pids, now)
+	}
+	s.awaitOwner(vip, time.Second, "a")
+}
