@@ -79,6 +79,9 @@ func TestAddressOptions(t *testing.T) {
 		}
 	}
 	must(d.Stop())
+	if underC {
+		return // it leaves addresses with a peer behind
+	}
 	out, err := s.Node("a").Run("ip", "-o", "addr", "show")
 	must(err)
 	if strings.Contains(out, "10.0.9.") || strings.Contains(out, "fd00::92") {
@@ -175,6 +178,7 @@ func TestInterfaceComesLater(t *testing.T) {
 // does again when the address is back.
 func TestSourceAddressLost(t *testing.T) {
 	t.Parallel()
+	differs(t, "of version 2.2.7 goes on without it")
 	s := newScene(t, "a", "b")
 	// Not in one subnet with the node's address, which would become the source.
 	in := instance{VIPs: []string{"10.99.0.1/24"}}

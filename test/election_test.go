@@ -218,6 +218,9 @@ func TestMismatch(t *testing.T) {
 			s.start("a", ours, config(pair[0].at(150)))
 			s.start("b", ours, config(pair[1].at(100)))
 			s.awaitOwner(vip, 12*time.Second, "a", "b")
+			if underC {
+				return // an advert it refuses can hold up its own
+			}
 			from := time.Now()
 			for _, node := range []string{"a", "b"} {
 				s.awaitAdvert(from, 2500*time.Millisecond, node)

@@ -12,6 +12,7 @@ import (
 // address touched.
 func TestReloadUnchanged(t *testing.T) {
 	t.Parallel()
+	differs(t, "sends an extra advert at each reload")
 	s := newScene(t, "a", "b")
 	in := instance{VIPs: []string{vip.String() + "/16"}, Excluded: []string{vip6.String() + "/64"}}
 	global := "vrrp_garp_master_repeat 1\nvrrp_garp_master_delay 0"
@@ -107,6 +108,7 @@ func TestReloadInPlace(t *testing.T) {
 // is there all the time.
 func TestReloadMovesAddress(t *testing.T) {
 	t.Parallel()
+	differs(t, "removes the address after adding it")
 	s := newScene(t, "a")
 	third := lab.SegmentAddr(0, 1002).String() + "/16"
 	moved := vip2.String() + "/16"

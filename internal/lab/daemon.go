@@ -217,6 +217,10 @@ func (d *Daemon) Kill() time.Time {
 	}
 	at := time.Now()
 	<-d.done
+	// The children are reaped by whoever inherits them.
+	d.Node.lab.Until(time.Second, func() bool {
+		return !slices.ContainsFunc(pids, func(pid int) bool { return unix.Kill(pid, 0) == nil })
+	})
 	return at
 }
 
