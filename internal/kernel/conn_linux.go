@@ -27,7 +27,7 @@ const answerTimeout = 5 * time.Second
 
 // Dial opens a connection for requests. rcvbuf is the size of its receive
 // buffer in bytes, 0 for the system's default; force exceeds the limit
-// net.core.rmem_max, which needs CAP_NET_ADMIN.
+// net.core.rmem_max where CAP_NET_ADMIN permits it.
 func Dial(rcvbuf int, force bool) (*Conn, error) {
 	fd, port, err := openNetlink(0, 0, rcvbuf, force)
 	if err != nil {
@@ -76,15 +76,19 @@ func openNetlink(flags int, groups uint32, rcvbuf int, force bool) (fd int, port
 }
 
 // setReceiveBuffer sets the size of a socket's receive buffer; 0 leaves it.
+// Where force is not permitted, as in a user namespace, it goes as far as
+// net.core.rmem_max.
 func setReceiveBuffer(fd, size int, force bool) error {
 	if size == 0 {
 		return nil
 	}
-	option := unix.SO_RCVBUF
 	if force {
-		option = unix.SO_RCVBUFFORCE
+		err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size)
+		if !errors.Is(err, unix.EPERM) {
+			return os.NewSyscallError("setsockopt", err)
+		}
 	}
-	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, option, size))
+	return os.NewSyscallError("setsockopt", unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, size))
 }
 
 // PortID is the connection's netlink port: events caused by its requests carry

@@ -17,5 +17,5 @@
 // [SendFrames] are driven by the loop's own poller: they never wait.
 //
 // All of it belongs to the network namespace of the thread that opened the
-// socket.
+// socket. Linux 5.0 is the oldest that has all that is asked for.
 package kernel

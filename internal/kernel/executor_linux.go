@@ -64,7 +64,8 @@ func (e *Executor) Submit(id uint64, changes []Change) {
 	e.signal()
 }
 
-// Close finishes what was submitted, reports it and closes the connection.
+// Close finishes what was submitted, reports it and closes the connection. It
+// must not be called from report.
 func (e *Executor) Close() {
 	e.mu.Lock()
 	e.closed = true
@@ -144,12 +145,19 @@ func (e *Executor) execute(changes []Change) []error {
 	if len(changes) == 0 {
 		return nil
 	}
+	names := map[int]string{} // of links in errors
+	linkName := func(index int) string {
+		if _, ok := names[index]; !ok {
+			names[index] = e.conn.linkName(index)
+		}
+		return names[index]
+	}
 	refused := e.refused[:len(changes)]
 	clear(refused)
 	if err := e.conn.batch(changes, refused); err != nil {
 		errs := make([]error, len(changes))
 		for i, c := range changes {
-			errs[i] = changeError(c, e.conn.linkName(c.Addr.Link), err)
+			errs[i] = changeError(c, linkName(c.Addr.Link), err)
 		}
 		return errs
 	}
@@ -179,7 +187,7 @@ func (e *Executor) execute(changes []Change) []error {
 		if errs == nil {
 			errs = make([]error, len(changes))
 		}
-		errs[i] = changeError(c, e.conn.linkName(c.Addr.Link), err)
+		errs[i] = changeError(c, linkName(c.Addr.Link), err)
 	}
 	return errs
 }

@@ -7,24 +7,33 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
 
-// enterVariable makes the test binary enter the namespace it names and print
-// the inode of every thread's namespace.
-const enterVariable = "KERNEL_TEST_ENTER"
+// These make the test binary do something else than testing: enter the
+// namespace named and print the inode of every thread's; or use what a user
+// namespace permits.
+const (
+	enterVariable = "KERNEL_TEST_ENTER"
+	usersVariable = "KERNEL_TEST_USERS"
+)
 
 func TestMain(m *testing.M) {
+	var err error
 	if name := os.Getenv(enterVariable); name != "" {
-		if err := printNamespaces(name); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			os.Exit(1)
-		}
-		return
+		err = printNamespaces(name)
+	} else if os.Getenv(usersVariable) != "" {
+		err = useEverything()
+	} else {
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 }
 
 func printNamespaces(name string) error {
@@ -123,5 +132,60 @@ func TestEnterNetNS(t *testing.T) {
 		if ns != want {
 			t.Errorf("a thread is in %s, want %s", ns, want)
 		}
+	}
+}
+
+// useEverything opens every kind of socket and sets an address.
+func useEverything() error {
+	if missing := MissingCapabilities(); missing != nil {
+		return fmt.Errorf("missing %v", missing)
+	}
+	m, err := Watch(8<<20, true, func([]Event) {})
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	c, err := Dial(8<<20, true)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	e := NewExecutor(c, func(c Completion) { errs = append(errs, c.Errs...) })
+	const lo = 1
+	e.Submit(1, Diff(nil, []Addr{{Link: lo, Prefix: prefix("192.0.2.1/32")}, {Link: lo, Prefix: prefix("2001:db8::1/128")}}))
+	e.Close()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, family := range []int{4, 6} {
+		s, err := OpenRaw(family, 112, lo, RawOptions{RcvBuf: 8 << 20, Force: true})
+		if err != nil {
+			return err
+		}
+		defer s.Close()
+	}
+	fd, err := OpenPacket()
+	if err != nil {
+		return err
+	}
+	return unix.Close(fd)
+}
+
+// In a user namespace an ordinary user has all it takes.
+func TestUserNamespace(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), usersVariable+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	var out strings.Builder
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Start(); err != nil {
+		missing(t, fmt.Sprintf("user namespaces: %v", err))
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("%v\n%s", err, out.String())
 	}
 }

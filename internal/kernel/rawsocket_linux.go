@@ -27,7 +27,7 @@ type RawSocket struct {
 // RawOptions are the options of OpenRaw; the zero value serves.
 type RawOptions struct {
 	RcvBuf int  // receive buffer in bytes; 0: the system's default
-	Force  bool // exceed net.core.rmem_max, needs CAP_NET_ADMIN
+	Force  bool // exceed net.core.rmem_max where CAP_NET_ADMIN permits it
 
 	// HopLimit is that of IPv6 packets sent, 1 to 255; 0 means 255. IPv4
 	// packets bring their own.
@@ -67,11 +67,10 @@ type Outgoing struct {
 	IfIndex int
 }
 
-// Control messages: one or two, each a header and a structure padded to words.
+// Room for control messages, each a cmsghdr and a structure padded to words.
 const (
-	pktinfoSpace  = 16 + 24 // cmsghdr and in6_pktinfo (or in_pktinfo)
-	controlSpace  = pktinfoSpace + 24
-	sockaddrSpace = unix.SizeofSockaddrInet6
+	pktinfoSpace = 16 + 24 // in6_pktinfo, or the shorter in_pktinfo
+	controlSpace = pktinfoSpace + 16 + 8
 )
 
 // Buffers hold everything that system calls read and write for a batch of
@@ -252,7 +251,7 @@ func (s *RawSocket) ReadBatch(dst []Datagram) (int, error) {
 		return 0, nil
 	}
 	for i := range want {
-		in.hdrs[i].hdr.Namelen = sockaddrSpace
+		in.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
 		in.hdrs[i].hdr.SetControllen(controlSpace)
 	}
 	n, err := recvmmsg(s.fd, in.hdrs[:want])
@@ -351,16 +350,14 @@ func (s *RawSocket) prepare(out *outBuffers, i int, m *Outgoing) {
 	if !m.Src.IsValid() && m.IfIndex == 0 {
 		return
 	}
-	space := unix.CmsgSpace(unix.SizeofInet6Pktinfo)
 	c := (*unix.Cmsghdr)(unsafe.Pointer(&out.ctrl[i]))
 	c.Level, c.Type = unix.IPPROTO_IPV6, unix.IPV6_PKTINFO
 	c.SetLen(unix.CmsgLen(unix.SizeofInet6Pktinfo))
 	info := (*unix.Inet6Pktinfo)(unsafe.Add(unsafe.Pointer(c), unix.CmsgLen(0)))
-	info.Ifindex = uint32(m.IfIndex)
-	info.Addr = [16]byte{}
+	*info = unix.Inet6Pktinfo{Ifindex: uint32(m.IfIndex)}
 	if m.Src.IsValid() {
 		info.Addr = m.Src.As16()
 	}
 	h.Control = (*byte)(unsafe.Pointer(c))
-	h.SetControllen(space)
+	h.SetControllen(unix.CmsgSpace(unix.SizeofInet6Pktinfo))
 }

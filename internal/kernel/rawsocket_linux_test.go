@@ -145,7 +145,7 @@ func TestRawMulticast6(t *testing.T) {
 	group := netip.MustParseAddr("ff02::12")
 	src := netip.MustParseAddr("fe80::1")
 	buffers := NewBuffers()
-	s := openRawTest(t, 6, test0, RawOptions{Buffers: buffers})
+	s := openRawTest(t, 6, test0, RawOptions{Buffers: buffers, HopLimit: 17})
 	if err := s.Join(group); err != nil {
 		t.Fatal(err)
 	}
@@ -169,7 +169,7 @@ func TestRawMulticast6(t *testing.T) {
 		if string(d.Data) != want || d.Truncated != (len(payloads[i]) > MaxDatagram) {
 			t.Errorf("packet %d: %d bytes, truncated %v", i, len(d.Data), d.Truncated)
 		}
-		if d.HopLimit != 255 || d.Src != src || d.Dst != group || d.IfIndex != peer0 {
+		if d.HopLimit != 17 || d.Src != src || d.Dst != group || d.IfIndex != peer0 {
 			t.Errorf("packet %d: from %v to %v, hop limit %d, link %d", i, d.Src, d.Dst, d.HopLimit, d.IfIndex)
 		}
 	}
