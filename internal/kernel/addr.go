@@ -183,17 +183,13 @@ func decodeAddr(body []byte, names names) (Addr, bool) {
 func appendAddr(b []byte, addr Addr, identityOnly bool) []byte {
 	a := addr.wish()
 	ip := a.Prefix.Addr()
-	head := unix.IfAddrmsg{
-		Family:    unix.AF_INET6,
-		Prefixlen: uint8(a.Prefix.Bits()),
-		Flags:     uint8(a.Flags),
-		Scope:     a.Scope,
-		Index:     uint32(a.Link),
-	}
+	family := byte(unix.AF_INET6)
 	if ip.Is4() {
-		head.Family = unix.AF_INET
+		family = unix.AF_INET
 	}
-	b = append(b, structBytes(&head)...)
+	// struct ifaddrmsg: family, prefix length, flags, scope, link
+	b = append(b, family, byte(a.Prefix.Bits()), byte(a.Flags), a.Scope)
+	b = native.AppendUint32(b, uint32(a.Link))
 	b = appendAttrIP(b, unix.IFA_LOCAL, ip)
 	if a.Peer.IsValid() {
 		b = appendAttrIP(b, unix.IFA_ADDRESS, a.Peer.Addr())
@@ -207,7 +203,7 @@ func appendAddr(b []byte, addr Addr, identityOnly bool) []byte {
 		b = appendAttrIP(b, unix.IFA_BROADCAST, a.Broadcast)
 	}
 	if a.Label != "" {
-		b = appendAttr(b, unix.IFA_LABEL, append([]byte(a.Label), 0))
+		b = appendAttrString(b, unix.IFA_LABEL, a.Label)
 	}
 	if a.Flags != 0 {
 		b = appendAttrUint32(b, unix.IFA_FLAGS, a.Flags)

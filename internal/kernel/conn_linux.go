@@ -135,7 +135,7 @@ func (c *Conn) Links() ([]Link, error) {
 		links = links[:0]
 		var start int
 		c.out, start = beginMessage(c.out[:0], unix.RTM_GETLINK, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, c.seq)
-		c.out = append(c.out, structBytes(&unix.IfInfomsg{})...)
+		c.out = appendLinkHeader(c.out, 0)
 		c.out = appendAttrUint32(c.out, unix.IFLA_EXT_MASK, skipStats)
 		c.out = endMessage(c.out, start)
 	}, func(m message) {
@@ -157,7 +157,7 @@ func (c *Conn) Addrs() ([]Addr, error) {
 		addrs = addrs[:0]
 		var start int
 		c.out, start = beginMessage(c.out[:0], unix.RTM_GETADDR, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, c.seq)
-		c.out = append(c.out, structBytes(&unix.IfAddrmsg{})...)
+		c.out = append(c.out, make([]byte, unix.SizeofIfAddrmsg)...) // of all families and links
 		c.out = endMessage(c.out, start)
 	}, func(m message) {
 		if a, ok := decodeAddr(m.body, c.names); ok && m.typ == unix.RTM_NEWADDR {
@@ -235,7 +235,7 @@ func (c *Conn) linkName(index int) string {
 	c.seq++
 	var start int
 	c.out, start = beginMessage(c.out[:0], unix.RTM_GETLINK, unix.NLM_F_REQUEST, c.seq)
-	c.out = append(c.out, structBytes(&unix.IfInfomsg{Index: int32(index)})...)
+	c.out = appendLinkHeader(c.out, index)
 	c.out = endMessage(c.out, start)
 	if c.send() != nil {
 		return name

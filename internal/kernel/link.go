@@ -28,6 +28,14 @@ func (l *Link) NoARP() bool { return l.Flags&unix.IFF_NOARP != 0 }
 // Loopback reports whether it is the loopback interface.
 func (l *Link) Loopback() bool { return l.Flags&unix.IFF_LOOPBACK != 0 }
 
+// appendLinkHeader appends the struct ifinfomsg of a request; index 0: of all
+// links.
+func appendLinkHeader(b []byte, index int) []byte {
+	b = append(b, unix.AF_UNSPEC, 0, 0, 0)
+	b = native.AppendUint32(b, uint32(index))
+	return append(b, 0, 0, 0, 0, 0, 0, 0, 0) // flags, change
+}
+
 // decodeLink decodes the body of RTM_NEWLINK or RTM_DELLINK. It is false for
 // messages that do not speak of the link itself: with family AF_BRIDGE they
 // tell of a bridge port, and a "deleted" one still exists.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -57,6 +56,15 @@ func appendAttrIP(b []byte, typ uint16, ip netip.Addr) []byte {
 	}
 	a := ip.As16()
 	return appendAttr(b, typ, a[:])
+}
+
+// appendAttrString appends an attribute with a string and its final NUL.
+func appendAttrString(b []byte, typ uint16, s string) []byte {
+	n := len(s) + 1
+	b = native.AppendUint16(b, uint16(unix.SizeofRtAttr+n))
+	b = native.AppendUint16(b, typ)
+	b = append(b, s...)
+	return append(b, "\x00\x00\x00\x00"[:1+align4(n)-n]...)
 }
 
 // message is one netlink message inside a receive buffer.
@@ -191,9 +199,4 @@ func ackError(m message) (*Error, error) {
 		}
 		tlvs = rest
 	}
-}
-
-// structBytes views a fixed kernel structure as bytes.
-func structBytes[T unix.IfAddrmsg | unix.IfInfomsg](p *T) []byte {
-	return unsafe.Slice((*byte)(unsafe.Pointer(p)), unsafe.Sizeof(*p))
 }

@@ -62,7 +62,7 @@ func FuzzDecode(f *testing.F) {
 	}}, 0, 1))
 	f.Add(appendChange(nil, Change{RemoveAddr, Addr{Link: 3, Prefix: prefix("2001:db8::1/64"), Flags: unix.IFA_F_NODAD}}, 0, 1))
 	link, _ := beginMessage(nil, unix.RTM_NEWLINK, 0, 1)
-	link = append(link, structBytes(&unix.IfInfomsg{Index: 3, Flags: unix.IFF_UP})...)
+	link = appendLinkHeader(link, 3)
 	link = appendAttr(link, unix.IFLA_IFNAME, []byte("eth0.10\x00"))
 	link = appendAttr(link, unix.IFLA_LINKINFO, appendAttr(nil, unix.IFLA_INFO_KIND, []byte("vlan\x00")))
 	f.Add(endMessage(link, 0))
