@@ -57,6 +57,10 @@ type Lab struct {
 
 // New builds a network of the named nodes, joined by so many segments.
 func New(segments int, names ...string) (*Lab, error) {
+	// Children of killed daemons shall not depend on the diligence of init.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return nil, fmt.Errorf("become the reaper of orphans: %w", err)
+	}
 	dir, err := os.MkdirTemp("", "keepalived-lab-")
 	if err != nil {
 		return nil, err
