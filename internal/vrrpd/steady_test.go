@@ -1,0 +1,118 @@
+package vrrpd
+
+import (
+	"fmt"
+	"net/netip"
+	"os/exec"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/lab"
+	"keepalived-go/internal/link"
+	"keepalived-go/vrrp"
+)
+
+// newTestDaemon moves the test's thread into a network namespace of its own,
+// which ends with the test, and starts the routers there on one end of a link.
+func newTestDaemon(t testing.TB, c *conf.Config) *daemon {
+	t.Helper()
+	lab.Need(t, lab.Root)
+	runtime.LockOSThread() // never unlocked: the thread ends with the test
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	ip(t, "link add eth0 type veth peer name far0")
+	ip(t, "link set eth0 up")
+	ip(t, "link set far0 up")
+	ip(t, "addr add 192.0.2.1/24 dev eth0")
+	parent, child, err := link.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { parent.Close() })
+	conn, err := link.New(child)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := newDaemon(Options{Link: conn}, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { d.close(); conn.Close() })
+	d.start(c)
+	return d
+}
+
+func ip(t testing.TB, args string) string {
+	t.Helper()
+	out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("ip %s: %v\n%s", args, err, out)
+	}
+	return string(out)
+}
+
+// owners is a configuration of n virtual routers that are master at once and
+// advertise each 10 ms.
+func owners(n int) *conf.Config {
+	c := &conf.Config{}
+	for i := range n {
+		c.Instances = append(c.Instances, &conf.VRRPInstance{
+			Name: fmt.Sprintf("VI_%d", i), Interface: "eth0", Family: conf.IPv4, Version: 3, VRID: uint8(i + 1),
+			Priority: vrrp.PriorityOwner, AdvertInterval: 10 * time.Millisecond, DownTimerAdverts: 3, TTL: 255,
+			Group:     netip.MustParseAddr("224.0.0.18"),
+			Addresses: []conf.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 32)}},
+			GARP:      conf.GARP{Repeat: 1},
+		})
+	}
+	return c
+}
+
+// A master in its steady state allocates nothing: no collection of garbage can
+// come between two adverts.
+func TestSteadyStateAllocatesNothing(t *testing.T) {
+	d := newTestDaemon(t, owners(20))
+	for end := now() + 300*time.Millisecond; now() < end; { // masters, addresses set, announced
+		d.turn()
+	}
+	sent := func() (n uint64) {
+		for _, r := range d.routers {
+			n += r.engine.Stats().AdvertsSent
+		}
+		return n
+	}
+	before := sent()
+	if n := testing.AllocsPerRun(50, d.turn); n != 0 {
+		t.Errorf("a turn allocates %v times, want 0", n)
+	}
+	if sent()-before < 500 {
+		t.Errorf("%d adverts in 51 turns, want 20 in each", sent()-before)
+	}
+	if d.err != nil {
+		t.Error(d.err)
+	}
+}
+
+// BenchmarkTurn is one wake-up of a loop with 250 masters whose adverts are
+// due: step, build and send them all.
+func BenchmarkTurn(b *testing.B) {
+	d := newTestDaemon(b, owners(250))
+	for end := now() + 300*time.Millisecond; now() < end; {
+		d.turn()
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		at := now()
+		for _, r := range d.routers {
+			deadline, _ := r.engine.Deadline()
+			d.step(r, max(at, deadline), vrrp.Event{Kind: vrrp.Expiry})
+		}
+		d.sendAdverts()
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(d.routers)), "ns/advert")
+}
