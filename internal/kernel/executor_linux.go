@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -181,7 +182,7 @@ func (e *Executor) execute(changes []Change) []error {
 				if same {
 					continue
 				}
-				err = fmt.Errorf("it is there with other attributes (%s): %w", attributes(a), err)
+				err = fmt.Errorf("it is there with %s: %w", cmp.Or(attributes(a), "no attributes"), err)
 			}
 		}
 		if errs == nil {

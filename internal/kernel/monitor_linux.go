@@ -25,8 +25,9 @@ type Event struct {
 	Link Link // LinkNew, LinkGone
 	Addr Addr // AddrNew, AddrGone
 
-	// PortID and Seq are those of the request that caused it, 0 if there was
-	// none.
+	// PortID and Seq are those of the request that caused it, also when it is
+	// a consequence, as the end of a secondary address with its primary; 0 if
+	// there was none.
 	PortID, Seq uint32
 }
 

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"errors"
 	"net/netip"
 	"testing"
 	"time"
@@ -66,7 +65,7 @@ func TestMonitor(t *testing.T) {
 	c := dial(t)
 	var refused [1]*Error
 	vip := Addr{Link: test0, Prefix: prefix("192.0.2.1/32"), Label: "renamed0:1", Proto: AddrProto}
-	if err := errors.Join(c.batch([]Change{{AddAddr, vip}}, refused[:])); err != nil || refused[0] != nil {
+	if err := c.batch([]Change{{AddAddr, vip}}, refused[:]); err != nil || refused[0] != nil {
 		t.Fatal(err, refused[0])
 	}
 	got = await(t, events, func(e Event) bool { return e.Kind == AddrNew && e.Addr.Prefix == vip.Prefix })
@@ -77,6 +76,18 @@ func TestMonitor(t *testing.T) {
 	got = await(t, events, func(e Event) bool { return e.Kind == AddrGone && e.Addr.Prefix == vip.Prefix })
 	if got.PortID == c.PortID() {
 		t.Errorf("somebody else's removal carries our port %d", got.PortID)
+	}
+
+	// So can what follows from them: the secondary address goes, too.
+	ip(t, "addr add 198.51.100.1/24 dev renamed0")
+	ip(t, "addr add 198.51.100.2/24 dev renamed0")
+	primary := Addr{Link: test0, Prefix: prefix("198.51.100.1/24")}
+	if err := c.batch([]Change{{RemoveAddr, primary}}, refused[:]); err != nil || refused[0] != nil {
+		t.Fatal(err, refused[0])
+	}
+	got = await(t, events, func(e Event) bool { return e.Kind == AddrGone && e.Addr.Prefix == prefix("198.51.100.2/24") })
+	if got.PortID != c.PortID() {
+		t.Errorf("the secondary address's end: %+v", got)
 	}
 
 	// A link that leaves a bridge is not gone.
