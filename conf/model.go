@@ -176,6 +176,9 @@ type Secret string
 func (Secret) String() string   { return "********" }
 func (Secret) GoString() string { return "********" }
 
+// MarshalJSON keeps it out of dumps; encoding/gob is not affected.
+func (Secret) MarshalJSON() ([]byte, error) { return []byte(`"********"`), nil }
+
 // AuthType is auth_type.
 type AuthType uint8
 

@@ -1,0 +1,238 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+)
+
+// forever is a lifetime without end.
+const forever = ^uint32(0)
+
+const addressArgs = "ADDR[/LEN] [dev IFNAME] [brd ADDR|+|-] [label NAME] [scope SCOPE] [peer ADDR] [home] [-nodad] " +
+	"[mngtmpaddr] [noprefixroute] [autojoin] [no_track] [preferred_lft SECS|forever] [use_vmac]"
+
+// addressBlock is a block with one address per line.
+func addressBlock(path string, excluded bool) *block {
+	b := &block{path: path}
+	return b.lines(func(d *decoder, s *Statement) { instanceAddress(d, s, excluded) },
+		&Keyword{Name: "ADDRESS", Args: addressArgs, Default: "/32 or /128 on the interface of the instance", Doc: "an address and its options, one per line"})
+}
+
+// instanceAddress takes a line of virtual_ipaddress or of
+// virtual_ipaddress_excluded. The first decides the family of the instance.
+func instanceAddress(d *decoder, s *Statement, excluded bool) {
+	a, ok := d.address(s, d.inst.Name)
+	if !ok {
+		return
+	}
+	family := familyOf(a.Prefix.Addr())
+	if !excluded {
+		if d.inst.Family == 0 {
+			d.inst.Family = family
+		}
+		if d.inst.Family != family {
+			d.wrong(s, 0, "address-family", "(%s): address family must match VRRP instance [%s] - ignoring", d.inst.Name, a.Prefix.Addr())
+			return
+		}
+		d.inst.Addresses = append(d.inst.Addresses, a)
+		return
+	}
+	d.inst.Excluded = append(d.inst.Excluded, a)
+}
+
+func familyOf(a netip.Addr) Family {
+	if a.Is4() {
+		return IPv4
+	}
+	return IPv6
+}
+
+// address reads ADDR[/LEN] and its options.
+func (d *decoder) address(s *Statement, of string) (Address, bool) {
+	a := Address{Pos: s.Pos(0)}
+	a.Pos.File = d.intern(a.Pos.File)
+	addr, prefix, ok := d.prefix(s, 0)
+	if !ok {
+		d.wrong(s, 0, "bad-address", "VRRP parsed invalid IP %s. skipping IP...", printable(s.Words[0].Text))
+		return a, false
+	}
+	a.Prefix = prefix
+	if addr.Is6() && prefix.Bits() < 128 || addr.Is4() {
+		a.PreferredLft = forever
+	}
+	plus := false
+	for i := 1; i < len(s.Words); i++ {
+		option := s.Words[i].Text
+		switch option {
+		case "home":
+			a.Home = true
+			continue
+		case "-nodad":
+			a.NoDAD = true
+			continue
+		case "mngtmpaddr":
+			a.MngTmpAddr = true
+			continue
+		case "noprefixroute":
+			a.NoPrefixRoute = true
+			continue
+		case "autojoin":
+			a.AutoJoin = true
+			continue
+		case "no_track":
+			a.NoTrack = true
+			continue
+		case "use_vmac":
+			d.wait(&Keyword{Block: "vrrp_instance.virtual_ipaddress", Name: "use_vmac"}, s)
+			continue
+		case "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft", "track_group":
+		default:
+			d.report(s, i, Diagnostic{
+				Severity: Error, Class: ClassOrdinary, Code: "address-option",
+				Message: fmt.Sprintf("Unknown configuration entry '%s' for ip address - ignoring", printable(option)),
+				Fix:     "options are those of " + addressArgs[len("ADDR[/LEN] "):],
+			})
+			continue
+		}
+		i++
+		if i == len(s.Words) {
+			d.wrong(s, i-1, "missing-argument", "%s of ip address %s has no value - ignoring", option, addr)
+			break
+		}
+		value := s.Words[i].Text
+		switch option {
+		case "dev":
+			if d.missingInterface(value) {
+				d.report(s, i, Diagnostic{
+					Severity: Error, Class: ClassWarning, Code: "no-interface",
+					Message: fmt.Sprintf("WARNING - interface %s for ip address %s doesn't exist", printable(value), addr),
+					Fix:     "the address is left out until it comes",
+				})
+				if !d.cfg.Global.DynamicInterfaces {
+					return a, false
+				}
+			}
+			a.Interface = d.intern(value)
+		case "brd", "broadcast":
+			switch {
+			case addr.Is6():
+				d.wrong(s, i, "broadcast", "broadcast address is not valid for IPv6 address %s - ignoring", addr)
+			case value == "+":
+				plus = true
+			case value == "-":
+				a.Broadcast, plus = netip.Addr{}, false
+			default:
+				brd, err := netip.ParseAddr(value)
+				if err != nil || !brd.Is4() {
+					d.wrong(s, i, "bad-address", "VRRP is trying to assign invalid broadcast %s. skipping VIP...", printable(value))
+					return a, false
+				}
+				a.Broadcast, plus = brd, false
+			}
+		case "label":
+			if len(value) > 15 {
+				d.wrong(s, i, "label", "label '%s' of ip address %s is longer than 15 characters - ignoring", printable(value), addr)
+				continue
+			}
+			a.Label = d.intern(value)
+		case "scope":
+			scope, ok := parseScope(value)
+			if !ok {
+				d.wrong(s, i, "bad-scope", "Invalid scope '%s' specified for %s - ignoring; expected global, site, link, host, nowhere or a number up to 255", printable(value), addr)
+				continue
+			}
+			a.Scope = scope
+		case "peer":
+			peer, err := netip.ParseAddr(value)
+			if err != nil || peer.Is4() != addr.Is4() {
+				d.wrong(s, i, "bad-address", "Invalid peer address %s", printable(value))
+				return a, false
+			}
+			a.Peer = netip.PrefixFrom(peer, prefix.Bits())
+		case "preferred_lft":
+			if value == "forever" {
+				a.PreferredLft = forever
+				continue
+			}
+			n, err := strconv.ParseUint(value, 10, 32)
+			if err != nil {
+				d.wrong(s, i, "bad-number", "invalid number '%s' for preferred_lft", printable(value))
+				continue
+			}
+			a.PreferredLft = uint32(n)
+		}
+	}
+	if plus {
+		a.Broadcast = broadcast(prefix)
+	}
+	return a, true
+}
+
+// prefix reads ADDR[/LEN]. A bad length is reported and taken as that of a host.
+func (d *decoder) prefix(s *Statement, word int) (netip.Addr, netip.Prefix, bool) {
+	text, length, found := strings.Cut(s.Words[word].Text, "/")
+	addr, err := netip.ParseAddr(text)
+	if err != nil || addr.Zone() != "" || addr.Is4In6() {
+		return addr, netip.Prefix{}, false
+	}
+	bits := addr.BitLen()
+	if found {
+		n, ok := d.prefixLength(s, word, length, bits)
+		if ok {
+			bits = n
+		} else {
+			d.wrong(s, word, "bad-prefix-use", "Invalid address prefix len %s for address %s - using %d", printable(length), printable(s.Words[word].Text), bits)
+		}
+	}
+	return addr, netip.PrefixFrom(addr, bits), true
+}
+
+func (d *decoder) prefixLength(s *Statement, word int, text string, most int) (int, bool) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	switch {
+	case err != nil:
+		d.wrong(s, word, "bad-number", "invalid number '%s'", printable(text))
+	case int(n) > most:
+		d.wrong(s, word, "out-of-range", "number '%s' outside range [0, %d]", text, most)
+	default:
+		return int(n), true
+	}
+	return 0, false
+}
+
+// broadcast is the last address of an IPv4 network; for /31 and /32 there is
+// none.
+func broadcast(p netip.Prefix) netip.Addr {
+	if p.Bits() >= 31 || !p.Addr().Is4() {
+		return netip.Addr{}
+	}
+	b := p.Addr().As4()
+	for i := range b {
+		if n := p.Bits() - 8*i; n <= 0 {
+			b[i] = 255
+		} else if n < 8 {
+			b[i] |= 255 >> n
+		}
+	}
+	return netip.AddrFrom4(b)
+}
+
+// parseScope reads an rtnetlink scope by name or number.
+func parseScope(s string) (uint8, bool) {
+	switch s {
+	case "global":
+		return 0, true
+	case "site":
+		return 200, true
+	case "link":
+		return 253, true
+	case "host":
+		return 254, true
+	case "nowhere":
+		return 255, true
+	}
+	n, err := strconv.ParseUint(s, 0, 8)
+	return uint8(n), err == nil
+}

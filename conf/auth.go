@@ -1,0 +1,157 @@
+package conf
+
+import (
+	"encoding/hex"
+	"fmt"
+	"os"
+	"strconv"
+	"strings"
+	"time"
+)
+
+func authBlock() *block {
+	b := vocabulary("vrrp_instance.authentication",
+		kw("auth_type", word("PASS|AH"), "", "PASS sends the password in clear text, AH signs with it").sets(setAuthType),
+		kw("auth_pass", word("STRING"), "", "password of at most 8 bytes").sets(setAuthPass),
+	)
+	return b
+}
+
+func setAuthType(d *decoder, a *argument) {
+	switch a.text {
+	case "PASS":
+		d.inst.Auth.Type = AuthPass
+	case "AH":
+		d.inst.Auth.Type = AuthAH
+	default:
+		d.wrong(a.Statement, 1, "bad-choice", "(%s) unknown authentication type '%s'; expected PASS or AH", d.inst.Name, printable(a.text))
+	}
+}
+
+func setAuthPass(d *decoder, a *argument) {
+	pass := a.text
+	if len(pass) > 8 {
+		d.report(a.Statement, 1, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "long-password",
+			Message: "Truncating auth_pass to 8 characters",
+			Fix:     "every node does the same; shorten it to make that visible",
+		})
+		pass = pass[:8]
+	}
+	d.inst.Auth.Password = Secret(strings.Clone(pass))
+}
+
+func hmacBlock() *block {
+	b := vocabulary("vrrp_instance.auth_hmac",
+		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").since("2.4").sets(setHMACKey),
+		kw("active_key", number(1, 255).as("ID"), "first key", "key that own adverts are signed with").since("2.4").
+			sets(func(d *decoder, a *argument) { d.inst.HMAC.SendKey = uint8(a.n) }),
+		kw("time_window", number(1, 300).as("SECS"), "three adverts, at least 5", "largest accepted difference of the clocks").since("2.4").
+			sets(func(d *decoder, a *argument) { d.inst.HMAC.Window = time.Duration(a.n) * time.Second }),
+		kw("anti_replay", oneOf("time", "monotonic"), "time", "reject repeated adverts by clock and order, or by order alone").since("2.4").
+			sets(func(d *decoder, a *argument) { d.inst.HMAC.Monotonic = a.text == "monotonic" }),
+		kw("mode", oneOf("enforce", "permissive", "receive-only"), "enforce", "whether adverts are signed, and whether unsigned ones are accepted").since("2.4").sets(setHMACMode),
+	)
+	b.open = func(d *decoder, s *Statement) bool {
+		d.inst.HMAC = HMAC{Mode: HMACEnforce, Keys: make(map[uint8]Secret)}
+		return true
+	}
+	b.close = closeHMAC
+	return b
+}
+
+func setHMACMode(d *decoder, a *argument) {
+	switch a.text {
+	case "enforce":
+		d.inst.HMAC.Mode = HMACEnforce
+	case "permissive":
+		d.inst.HMAC.Mode = HMACPermissive
+	case "receive-only":
+		d.inst.HMAC.Mode = HMACReceiveOnly
+	}
+}
+
+// setHMACKey reads key ID VALUE. Messages never show the value.
+func setHMACKey(d *decoder, a *argument) {
+	name := d.inst.Name
+	id, err := strconv.ParseUint(a.text, 10, 8)
+	if err != nil || id == 0 {
+		d.wrong(a.Statement, 1, "out-of-range", "(%s) auth_hmac key id is not a number from 1 to 255", name)
+		return
+	}
+	if len(a.Words) < 3 {
+		d.wrong(a.Statement, 1, "missing-argument", "(%s) auth_hmac key %d has no value", name, id)
+		return
+	}
+	key, err := d.hmacKey(a.Statement, a.Words[2].Text)
+	if err != nil {
+		d.wrong(a.Statement, 2, "hmac-key", "(%s) auth_hmac key %d: %v", name, id, err)
+		return
+	}
+	if len(key) < 32 || len(key) > 64 {
+		d.wrong(a.Statement, 2, "hmac-key", "(%s) auth_hmac key %d has %d bytes; expected 32 to 64", name, id, len(key))
+		return
+	}
+	if d.inst.HMAC.SendKey == 0 {
+		d.inst.HMAC.SendKey = uint8(id)
+	}
+	d.inst.HMAC.Keys[uint8(id)] = Secret(key)
+}
+
+func (d *decoder) hmacKey(s *Statement, value string) (string, error) {
+	if digits, ok := strings.CutPrefix(value, "hex:"); ok {
+		b, err := hex.DecodeString(digits)
+		if err != nil {
+			return "", fmt.Errorf("the value after hex: is not an even number of hexadecimal digits")
+		}
+		return string(b), nil
+	}
+	path, ok := strings.CutPrefix(value, "file:")
+	if !ok {
+		return strings.Clone(value), nil
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", err
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		d.report(s, 2, Diagnostic{
+			Severity: Error, Class: ClassSecurity, Code: "hmac-file-mode",
+			Message: fmt.Sprintf("key file %s can be read by others", path), Fix: "chmod 600 " + path,
+		})
+	}
+	b := make([]byte, 256)
+	n, err := f.Read(b)
+	if err != nil {
+		return "", fmt.Errorf("read %s: %w", path, cause(err))
+	}
+	text := strings.TrimRight(string(b[:n]), "\r\n")
+	if digits, ok := strings.CutPrefix(text, "hex:"); ok {
+		if raw, err := hex.DecodeString(digits); err == nil {
+			return string(raw), nil
+		}
+	}
+	return text, nil
+}
+
+func closeHMAC(d *decoder, s *Statement) {
+	h := &d.inst.HMAC
+	if len(h.Keys) == 0 {
+		d.wrong(s, 0, "hmac-key", "(%s) auth_hmac has no usable key - ignoring", d.inst.Name)
+		*h = HMAC{}
+		return
+	}
+	if _, ok := h.Keys[h.SendKey]; !ok {
+		least := uint8(255)
+		for id := range h.Keys {
+			least = min(least, id)
+		}
+		d.wrong(s, 0, "hmac-active", "(%s) auth_hmac active_key %d is not defined - using key %d", d.inst.Name, h.SendKey, least)
+		h.SendKey = least
+	}
+}

@@ -1,0 +1,35 @@
+package conf
+
+import "strings"
+
+const blanks = " \t\v\f\r\n"
+
+func blank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+
+// uncomment is the text before an unquoted # or !. Outside of quotes \# and \!
+// are the characters themselves. quoted is false when a quote is not closed.
+func uncomment(s string) (text string, closed bool) {
+	if strings.IndexAny(s, "#!\"") < 0 {
+		return s, true
+	}
+	inQuotes := false
+	var b []byte // the text so far, once a backslash was dropped
+	copied := 0
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c == '"':
+			inQuotes = !inQuotes
+		case inQuotes:
+		case c == '\\' && i+1 < len(s) && (s[i+1] == '#' || s[i+1] == '!'):
+			b = append(b, s[copied:i]...)
+			copied = i + 1
+			i++
+		case c == '#' || c == '!':
+			s = s[:i]
+		}
+	}
+	if b == nil {
+		return s, !inQuotes
+	}
+	return string(append(b, s[copied:]...)), !inQuotes
+}

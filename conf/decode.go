@@ -1,0 +1,321 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// decoder fills a Config from statements by the schema.
+type decoder struct {
+	Options
+	diags *diagnosing
+	cfg   *Config
+
+	global    globals
+	instances []*instance
+	groups    []*SyncGroup
+	garps     []*garpGroup
+	names     map[string]Pos // of vrrp_instance blocks
+	strings   map[string]string
+
+	pending map[pendingKey]int // index into cfg.Pending
+	// muted is above 0 inside of a block without effect: its words are not
+	// listed one by one.
+	muted int
+
+	// What is being filled.
+	inst    *instance
+	group   *SyncGroup
+	garp    *garpGroup
+	tracked trackers
+}
+
+type pendingKey struct{ block, keyword string }
+
+// intern returns one copy of equal strings. It also frees a string from the
+// text of the file it was cut from.
+func (d *decoder) intern(s string) string {
+	if v, ok := d.strings[s]; ok {
+		return v
+	}
+	s = strings.Clone(s)
+	d.strings[s] = s
+	return s
+}
+
+// report adds a problem with a word of a statement.
+func (d *decoder) report(s *Statement, word int, p Diagnostic) {
+	p.Pos, p.Chain = s.Pos(word), s.Chain(word)
+	d.diags.add(p)
+}
+
+// wrong reports an ordinary mistake, the most frequent kind.
+func (d *decoder) wrong(s *Statement, word int, code, format string, args ...any) {
+	d.report(s, word, Diagnostic{
+		Severity: Error, Class: ClassOrdinary, Code: code, Message: fmt.Sprintf(format, args...),
+	})
+}
+
+// statements decodes what stands in a block.
+func (d *decoder) statements(b *block, list []*Statement) {
+	for _, s := range list {
+		d.statement(b, s)
+	}
+}
+
+func (d *decoder) statement(b *block, s *Statement) {
+	k := b.words[s.Keyword()]
+	switch {
+	case k != nil:
+		d.keyword(k, s)
+	case b.entry != nil:
+		b.entry(d, s)
+	default:
+		d.unknown(b, s)
+	}
+}
+
+// unknown reports a word nobody declared. What stands in its braces is skipped.
+func (d *decoder) unknown(b *block, s *Statement) {
+	word := s.Keyword()
+	where := ""
+	if b.path != "" {
+		where = " in " + b.path[strings.LastIndexByte(b.path, '.')+1:]
+	}
+	p := Diagnostic{
+		Severity: Error, Class: ClassOrdinary, Code: "unknown-keyword",
+		Message: fmt.Sprintf("Unknown keyword '%s'%s", printable(word), where),
+	}
+	if near := nearest(word, b); near != "" {
+		p.Fix = fmt.Sprintf("did you mean %q?", near)
+	} else if owner := blockOf(word); owner != "" {
+		p.Fix = fmt.Sprintf("it belongs in %s", owner)
+	}
+	d.report(s, 0, p)
+}
+
+// keyword decodes a statement by the declaration of its first word.
+func (d *decoder) keyword(k *Keyword, s *Statement) {
+	if k.Successor != "" {
+		d.report(s, 0, Diagnostic{
+			Severity: Warning, Class: ClassDeprecated, Code: "deprecated",
+			Message: fmt.Sprintf(`Keyword "%s" is deprecated - please use "%s"`, k.Name, k.Successor),
+		})
+	}
+	if k.Effect == PendingEffect {
+		d.wait(k, s)
+	}
+	if s.HasBlock && k.block == nil {
+		d.wrong(s, 0, "unexpected-block", "Unexpected '{' after '%s', which takes no block", k.Name)
+	}
+	a := argument{Statement: s, k: k}
+	if !d.arguments(&a) {
+		return
+	}
+	if k.block == nil {
+		if k.set != nil {
+			k.set(d, &a)
+		}
+		return
+	}
+	if !s.HasBlock {
+		d.report(s, 0, Diagnostic{
+			Severity: Error, Class: ClassOrdinary, Code: "no-block",
+			Message: fmt.Sprintf("Missing '{' at beginning of configuration block after '%s'", k.Name),
+			Fix:     k.Name + " is a block",
+		})
+	}
+	if k.Effect == PendingEffect {
+		d.muted++
+		defer func() { d.muted-- }()
+	}
+	if k.set != nil {
+		k.set(d, &a)
+	}
+	if k.block.open != nil && !k.block.open(d, s) {
+		return
+	}
+	d.statements(k.block, s.Block)
+	if k.block.close != nil {
+		k.block.close(d, s)
+	}
+}
+
+// wait notes the use of a keyword without effect.
+func (d *decoder) wait(k *Keyword, s *Statement) {
+	if d.muted > 0 {
+		return
+	}
+	key := pendingKey{k.Block, k.Name}
+	i, ok := d.pending[key]
+	if !ok {
+		i = len(d.cfg.Pending)
+		d.pending[key] = i
+		d.cfg.Pending = append(d.cfg.Pending, Pending{Block: k.Block, Keyword: k.Name, Pos: s.Pos(0)})
+	}
+	d.cfg.Pending[i].Count++
+}
+
+// arguments checks the arguments of a statement. What follows the declared
+// ones is ignored.
+func (d *decoder) arguments(a *argument) bool {
+	k := a.k
+	spec := &k.args
+	if len(a.Words) < 2 {
+		switch {
+		case spec.kind == argBool:
+			a.on = true
+			return true
+		case spec.optional || spec.kind == argNone || spec.kind == argBlock:
+			return true
+		case spec.missing != "":
+			d.wrong(a.Statement, 0, "missing-argument", "%s", spec.missing)
+		default:
+			d.report(a.Statement, 0, Diagnostic{
+				Severity: Fatal, Class: ClassMissingArgument, Exit: 2, Code: "missing-argument",
+				Message: fmt.Sprintf("*** Configuration line starting `%s` is missing a parameter after keyword `%s` at word position 2", k.Name, k.Name),
+				Fix:     fmt.Sprintf("write %s %s", k.Name, k.Args),
+			})
+		}
+		return false
+	}
+	a.text = a.Words[1].Text
+	switch spec.kind {
+	case argBool:
+		on, ok := parseBool(a.text)
+		if !ok {
+			d.wrong(a.Statement, 1, "bad-boolean", "Invalid value '%s' for %s specified; expected on, off, true, false, yes or no", printable(a.text), k.Name)
+			return false
+		}
+		a.on = on
+	case argNumber, argWeight:
+		n, ok := d.number(a.Statement, 1, spec.min, spec.max)
+		a.n = n
+		return ok
+	case argSeconds, argMillis:
+		us, ok := d.decimal(a.Statement, 1, spec)
+		a.d = time.Duration(us) * time.Microsecond
+		return ok
+	case argAddress:
+		if _, err := netip.ParseAddr(a.text); err != nil {
+			d.wrong(a.Statement, 1, "bad-address", "%s: '%s' is not a valid IP address", k.Name, printable(a.text))
+			return false
+		}
+	case argChoice:
+		for _, c := range spec.choices {
+			if a.text == c {
+				return true
+			}
+		}
+		d.wrong(a.Statement, 1, "bad-choice", "%s: unknown value '%s'; expected %s", k.Name, printable(a.text), strings.Join(spec.choices, ", "))
+		return false
+	case argCommand:
+		a.cmd = command(a.rest)
+	}
+	return true
+}
+
+func parseBool(s string) (on, ok bool) {
+	switch s {
+	case "on", "true", "yes":
+		return true, true
+	case "off", "false", "no":
+		return false, true
+	}
+	return false, false
+}
+
+// number reads a decimal integer.
+func (d *decoder) number(s *Statement, word int, min, max int64) (int64, bool) {
+	text := s.Words[word].Text
+	digits := strings.TrimPrefix(text, "+")
+	if digits == "" || digits[0] == '+' {
+		digits = "?"
+	}
+	n, err := strconv.ParseInt(digits, 10, 64)
+	if err != nil {
+		if strings.Trim(digits, "-0123456789") != "" {
+			d.wrong(s, word, "bad-number", "invalid number '%s' for %s", printable(text), s.Keyword())
+			return 0, false
+		}
+		n = max + 1 // more digits than fit
+	}
+	if n < min || n > max || err != nil {
+		d.wrong(s, word, "out-of-range", "number '%s' outside range [%d, %d] for %s", printable(text), min, max, s.Keyword())
+		return n, false
+	}
+	return n, true
+}
+
+// decimal reads a number with a fraction, in millionths for seconds and in
+// thousandths for milliseconds: microseconds in both cases.
+func (d *decoder) decimal(s *Statement, word int, spec *args) (int64, bool) {
+	text := s.Words[word].Text
+	places := 6
+	if spec.kind == argMillis {
+		places = 3
+	}
+	us, exact, ok := parseDecimal(text, places)
+	if !ok {
+		d.wrong(s, word, "bad-number", "invalid number '%s' for %s", printable(text), s.Keyword())
+		return 0, false
+	}
+	if us < spec.min || us > spec.max {
+		d.wrong(s, word, "out-of-range", "number '%s' outside range [%s] for %s", printable(text), strings.Replace(spec.bounds(), " to ", ", ", 1), s.Keyword())
+		return us, false
+	}
+	if !exact {
+		d.wrong(s, word, "too-precise", "number '%s' for %s has more than %d decimal places - rounding", printable(text), s.Keyword(), places)
+	}
+	return us, true
+}
+
+// parseDecimal reads digits with an optional fraction, scaled by 10 to the power
+// of places. exact is false if it had to be rounded.
+func parseDecimal(s string, places int) (v int64, exact, ok bool) {
+	whole, fraction, _ := strings.Cut(s, ".")
+	negative := strings.HasPrefix(whole, "-")
+	if negative {
+		whole = whole[1:]
+	}
+	if whole == "" && fraction == "" || strings.Trim(whole+fraction, "0123456789") != "" || len(whole) > 12 {
+		return 0, false, false
+	}
+	exact = true
+	for i := range whole {
+		v = v*10 + int64(whole[i]-'0')
+	}
+	for i := range places {
+		v *= 10
+		if i < len(fraction) {
+			v += int64(fraction[i] - '0')
+		}
+	}
+	if len(fraction) > places && strings.Trim(fraction[places:], "0") != "" {
+		exact = false
+		if fraction[places] >= '5' {
+			v++
+		}
+	}
+	if negative {
+		v = -v
+	}
+	return v, exact, true
+}
+
+// printable is user text as messages quote it: short and without control bytes.
+func printable(s string) string {
+	if len(s) > 100 {
+		s = s[:100] + "…"
+	}
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			q := strconv.Quote(s)
+			return q[1 : len(q)-1]
+		}
+	}
+	return strings.ToValidUTF8(s, "\ufffd")
+}

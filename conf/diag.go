@@ -1,0 +1,224 @@
+package conf
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Severity says how much a problem matters to whoever reads the list.
+type Severity uint8
+
+const (
+	// Note is worth knowing; the configuration is taken as written.
+	Note Severity = iota
+	// Warning is a configuration that is taken, perhaps with a corrected value.
+	Warning
+	// Error is a part of the configuration that is left out or replaced.
+	Error
+	// Fatal is a configuration that no daemon can run.
+	Fatal
+)
+
+func (s Severity) String() string {
+	return [...]string{"note", "warning", "error", "fatal"}[s]
+}
+
+// Class sorts problems as the exit code of a configuration test does.
+type Class uint8
+
+const (
+	// ClassNone does not influence the exit code.
+	ClassNone Class = iota
+	// ClassCannotRun is a configuration that cannot work on this host, such
+	// as an unknown interface.
+	ClassCannotRun
+	// ClassOrdinary is a mistake in the file: an unknown word, a number out of
+	// range, a missing brace.
+	ClassOrdinary
+	// ClassWarning is a value that was corrected.
+	ClassWarning
+	// ClassDeprecated is a word that has a successor.
+	ClassDeprecated
+	// ClassSecurity is a script or key that others could alter.
+	ClassSecurity
+	// ClassMissingArgument is a word without the argument it cannot do
+	// without. The C daemon stops reading there.
+	ClassMissingArgument
+	// ClassMissingFile is a configuration file that has to be read and cannot.
+	ClassMissingFile
+)
+
+// Diagnostic is one problem, where it is and what to do about it.
+type Diagnostic struct {
+	Pos      Pos
+	Severity Severity
+	Class    Class
+	// Code names the kind of problem; it does not change between releases.
+	Code    string
+	Message string
+	Fix     string // what was expected or what to do; may be empty
+	Chain   []Frame
+	// Exit is the status with which a daemon refuses to start because of this
+	// problem; 0 when it starts nevertheless.
+	Exit int
+	// Repeated is how often the same problem was found again in further
+	// expansions of the same text.
+	Repeated int
+}
+
+// Frame is one step from a problem's place to the line in the main file that
+// led there.
+type Frame struct {
+	What string // "included from", "expanded from" or "NAME defined at"
+	Pos  Pos
+}
+
+// String is the position as file:line:column, as far as it is known.
+func (p Pos) String() string {
+	switch {
+	case p.Line == 0:
+		return p.File
+	case p.Column == 0:
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
+
+// String is the problem in one line, followed by an indented line for each
+// step of its origin.
+func (d Diagnostic) String() string {
+	var b strings.Builder
+	if at := d.Pos.String(); at != "" {
+		b.WriteString(at)
+		b.WriteString(": ")
+	}
+	b.WriteString(d.Message)
+	if d.Fix != "" {
+		b.WriteString("; ")
+		b.WriteString(d.Fix)
+	}
+	if d.Repeated > 0 {
+		fmt.Fprintf(&b, " (and %d times more)", d.Repeated)
+	}
+	for _, f := range d.Chain {
+		fmt.Fprintf(&b, "\n  %s %v", f.What, f.Pos)
+	}
+	return b.String()
+}
+
+// Diagnostics are all problems of one configuration, sorted by place.
+type Diagnostics []Diagnostic
+
+// TestExitCode is the exit status of a configuration test (-t):
+//
+//	0  nothing to report
+//	2  a word lacks the argument it needs
+//	4  the configuration cannot run on this host
+//	5  it runs after corrections
+//	6  script security, or a file is missing
+//
+// Like the C daemon, it takes the class with the highest number, so that 4
+// appears only when nothing else was found.
+func (ds Diagnostics) TestExitCode() int {
+	highest := ClassNone
+	for _, d := range ds {
+		highest = max(highest, d.Class)
+	}
+	switch highest {
+	case ClassNone:
+		return 0
+	case ClassCannotRun:
+		return 4
+	case ClassSecurity, ClassMissingFile:
+		return 6
+	case ClassMissingArgument:
+		return 2
+	}
+	return 5
+}
+
+// Fatal is the exit status with which a daemon must refuse to run this
+// configuration: 2 when it is contradictory (a missing argument or interface, a
+// VRID that is missing or used twice), 6 when there is none; 0 when it may run.
+func (ds Diagnostics) Fatal() int {
+	code := 0
+	for _, d := range ds {
+		code = max(code, d.Exit)
+	}
+	return code
+}
+
+// Count is how many problems are at least as severe as s.
+func (ds Diagnostics) Count(s Severity) int {
+	n := 0
+	for _, d := range ds {
+		if d.Severity >= s {
+			n++
+		}
+	}
+	return n
+}
+
+// maxDiagnostics bounds the list: a file of garbage needs no million messages.
+const maxDiagnostics = 1000
+
+// diagnosing collects problems. The same problem at the same place, met again
+// in another expansion of a definition, is only counted.
+type diagnosing struct {
+	list  Diagnostics
+	index map[diagKey]int
+	lost  int
+	// lostClass and lostExit keep the verdict of what did not fit the list.
+	lostClass Class
+	lostExit  int
+}
+
+type diagKey struct {
+	pos  Pos
+	code string
+}
+
+func (g *diagnosing) add(d Diagnostic) {
+	if d.Pos.Line != 0 {
+		key := diagKey{d.Pos, d.Code}
+		if i, ok := g.index[key]; ok {
+			old := &g.list[i]
+			old.Repeated++
+			old.Class = max(old.Class, d.Class)
+			old.Exit = max(old.Exit, d.Exit)
+			return
+		}
+		if len(g.list) < maxDiagnostics {
+			if g.index == nil {
+				g.index = make(map[diagKey]int)
+			}
+			g.index[key] = len(g.list)
+		}
+	}
+	if len(g.list) >= maxDiagnostics {
+		g.lost++
+		g.lostClass = max(g.lostClass, d.Class)
+		g.lostExit = max(g.lostExit, d.Exit)
+		return
+	}
+	g.list = append(g.list, d)
+}
+
+// sorted is the list in the order of the files, the main file first.
+func (g *diagnosing) sorted(files map[string]int) Diagnostics {
+	slices.SortStableFunc(g.list, func(a, b Diagnostic) int {
+		return cmp.Or(
+			cmp.Compare(files[a.Pos.File], files[b.Pos.File]),
+			cmp.Compare(a.Pos.Line, b.Pos.Line),
+			cmp.Compare(a.Pos.Column, b.Pos.Column))
+	})
+	if g.lost > 0 {
+		g.list = append(g.list, Diagnostic{
+			Severity: Error, Class: g.lostClass, Exit: g.lostExit, Code: "too-many",
+			Message: fmt.Sprintf("%d more problems are not listed", g.lost),
+		})
+	}
+	return g.list
+}

@@ -1,0 +1,257 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+)
+
+// includeCheck is what include_check, -e or the letter of includeX demand of an
+// include line.
+type includeCheck uint8
+
+const (
+	checkReadable      includeCheck = 1 << iota // every file found can be read
+	checkMatch                                  // a name without wildcards exists
+	checkWildcardMatch                          // a pattern matches something
+	checkBraceMatch                             // each alternative of braces matches something
+
+	checkAll = checkReadable | checkMatch | checkWildcardMatch | checkBraceMatch
+)
+
+var includeWords = map[string]includeCheck{
+	"include":  0,
+	"includer": checkReadable,
+	"includem": checkReadable | checkMatch,
+	"includew": checkReadable | checkMatch | checkWildcardMatch,
+	"includeb": checkReadable | checkBraceMatch,
+	"includea": checkAll,
+}
+
+// includeLine recognises an include line; pattern is the rest of it. Any one
+// letter may follow the word.
+func includeLine(s string) (word, pattern string) {
+	rest, ok := strings.CutPrefix(s, "include")
+	if !ok || rest == "" {
+		return "", ""
+	}
+	if !blank(rest[0]) && rest[0] != '"' {
+		if 'a' <= rest[0] && rest[0] <= 'z' {
+			rest = rest[1:]
+		}
+		if rest == "" || !blank(rest[0]) {
+			return "", ""
+		}
+	}
+	word = s[:len(s)-len(rest)]
+	return word, strings.TrimLeft(rest, blanks)
+}
+
+func (f *file) absolute() string {
+	if dir, err := filepath.Abs(f.dir); err == nil {
+		return dir
+	}
+	return f.dir
+}
+
+// include reads the files an include line names; at is where the pattern begins.
+func (p *pipeline) include(from *file, l line, word string, at int) {
+	checks, known := includeWords[word]
+	if !known {
+		checks = checkReadable
+		p.report(l, 0, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "include-word",
+			Message: fmt.Sprintf("Unknown include type '%s'", word), Fix: "it is taken as includer",
+		})
+	}
+	checks |= p.checks
+	pattern, err := p.expandText(l, at, len(l.text))
+	if err != nil {
+		p.halt(l, "endless-definition", "%v", err)
+		return
+	}
+	pattern = strings.Trim(pattern, `"`)
+	if p.depth >= maxDepth {
+		p.halt(l, "include-depth", "files include each other more than %d deep", maxDepth)
+		return
+	}
+	found := 0
+	for _, alternative := range braces(pattern) {
+		path := alternative
+		if !filepath.IsAbs(path) {
+			path = filepath.Join(from.dir, path)
+		}
+		names, _ := filepath.Glob(path)
+		wild := strings.ContainsAny(alternative, `*?[`)
+		if len(names) == 0 {
+			needed := checkMatch
+			if wild {
+				needed = checkWildcardMatch
+			}
+			if alternative != pattern {
+				needed |= checkBraceMatch
+			}
+			if checks&needed != 0 {
+				p.missing(l, at, alternative)
+			}
+			continue
+		}
+		found += len(names)
+		for _, name := range names {
+			p.includeFile(l, at, name, checks)
+		}
+	}
+	if found == 0 {
+		p.report(l, at, Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "include-nothing",
+			Message: fmt.Sprintf("Config files missing '%s'", pattern),
+			Fix:     "no file matches; names are relative to the directory of this file",
+		})
+	}
+}
+
+func (p *pipeline) missing(l line, at int, name string) {
+	p.report(l, at, Diagnostic{
+		Severity: Fatal, Class: ClassMissingFile, Exit: 6, Code: "include-missing",
+		Message: fmt.Sprintf("Config files missing '%s'", name),
+		Fix:     "an include check demands that it exists and can be read",
+	})
+}
+
+func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck) {
+	if err := p.readFile(name, l.origin); err != nil {
+		if errors.Is(err, errNotPlain) {
+			p.report(l, at, Diagnostic{
+				Severity: Warning, Class: ClassNone, Code: "include-skip",
+				Message: fmt.Sprintf("%s is not a regular non-executable file - skipping", name),
+			})
+			return
+		}
+		class, exit, severity := ClassNone, 0, Warning
+		if checks&checkReadable != 0 {
+			class, exit, severity = ClassMissingFile, 6, Fatal
+		}
+		if errors.Is(err, errIncludesItself) {
+			class, severity = ClassOrdinary, Error
+		}
+		p.report(l, at, Diagnostic{
+			Severity: severity, Class: class, Exit: exit, Code: "include-unreadable",
+			Message: fmt.Sprintf("include %s: %v", name, err),
+		})
+	}
+}
+
+var (
+	errNotPlain       = errors.New("not a regular non-executable file")
+	errIncludesItself = errors.New("the file includes itself")
+)
+
+// fileID tells files apart however they are named.
+type fileID struct{ device, inode uint64 }
+
+// readFile passes the lines of a file on. from is the include line, nil for the
+// main file, which may also be a pipe.
+func (p *pipeline) readFile(name string, from *Origin) error {
+	// O_NONBLOCK: opening a FIFO must not wait for its writer to come.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return cause(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return cause(err)
+	}
+	if info.IsDir() || from != nil && (!info.Mode().IsRegular() || info.Mode().Perm()&0o111 != 0) {
+		return errNotPlain
+	}
+	id := fileID{}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		id = fileID{uint64(st.Dev), st.Ino}
+		for _, open := range p.ids {
+			if open == id {
+				return errIncludesItself
+			}
+		}
+	}
+	text, err := readText(f)
+	if err != nil {
+		return cause(err)
+	}
+	// The byte order mark that some editors write is not part of the text.
+	text = strings.TrimPrefix(text, "\ufeff")
+	if _, ok := p.files[name]; !ok {
+		p.files[name] = len(p.files)
+	}
+	opened := &file{name: name, dir: filepath.Dir(name), from: from}
+	p.open, p.ids = append(p.open, opened), append(p.ids, id)
+	level := p.checks
+	p.depth++
+	p.run(&fileLines{file: opened, text: text})
+	p.depth--
+	p.checks = level
+	p.open, p.ids = p.open[:len(p.open)-1], p.ids[:len(p.ids)-1]
+	return nil
+}
+
+// cause is the reason of an error of the os package, without the file name that
+// the message already has.
+func cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
+
+// maxAlternatives bounds what one pattern with braces may expand to.
+const maxAlternatives = 4096
+
+// braces expands {a,b} alternatives, nested ones too, from left to right.
+func braces(pattern string) []string {
+	out := []string{pattern}
+	for i := 0; i < len(out); {
+		open, end, commas := braceGroup(out[i])
+		if open < 0 || len(out)+len(commas) > maxAlternatives {
+			i++
+			continue
+		}
+		s := out[i]
+		var alternatives []string
+		start := open + 1
+		for _, c := range append(commas, end) {
+			alternatives = append(alternatives, s[:open]+s[start:c]+s[end+1:])
+			start = c + 1
+		}
+		out = append(out[:i], append(alternatives, out[i+1:]...)...)
+	}
+	return out
+}
+
+// braceGroup finds the first complete {…} and its own commas.
+func braceGroup(s string) (open, end int, commas []int) {
+	open = strings.IndexByte(s, '{')
+	if open < 0 {
+		return -1, 0, nil
+	}
+	depth := 0
+	for i := open; i < len(s); i++ {
+		switch s[i] {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return open, i, commas
+			}
+		case ',':
+			if depth == 1 {
+				commas = append(commas, i)
+			}
+		}
+	}
+	return -1, 0, nil
+}

@@ -1,0 +1,85 @@
+package conf
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Options are what a configuration is read with. The zero value will do.
+type Options struct {
+	// ConfigID is compared with @id; the first label of the host name if empty.
+	ConfigID string
+	// AllChecks applies all include checks from the start.
+	AllChecks bool
+	// Env looks up environment variables for ${_ENV NAME}; os.LookupEnv if nil.
+	Env func(string) (string, bool)
+	// Interface reports whether a network interface exists. If nil, interfaces
+	// are taken to exist.
+	Interface func(name string) bool
+}
+
+// Load reads a configuration. The Config holds what can be run even when there
+// are problems; Diagnostics.Fatal says whether it may be. It is nil only if the
+// file cannot be read at all.
+func Load(path string, o Options) (*Config, Diagnostics) {
+	diags := &diagnosing{}
+	d := &decoder{
+		Options: o, diags: diags,
+		cfg:     &Config{Path: path},
+		names:   make(map[string]Pos),
+		strings: make(map[string]string),
+		pending: make(map[pendingKey]int),
+	}
+	d.cfg.Global.ChildWait = 5 * time.Second
+	d.cfg.Global.RxBufMultiplier = 3
+	d.cfg.Global.JSONVersion = 1
+	d.cfg.Global.DefaultInterface = "eth0"
+
+	p, ok := parse(path, o, diags, func(s *Statement) { d.statement(root(), s) })
+	if !ok {
+		return nil, diags.sorted(p.files)
+	}
+	d.cfg.Global.RouterID = cmpOr(d.cfg.Global.RouterID, hostName())
+	d.resolve()
+	return d.cfg, diags.sorted(p.files)
+}
+
+func cmpOr(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// Parse reads a configuration and yields its outermost statements in order,
+// expanded but not interpreted.
+func Parse(path string, o Options) ([]*Statement, Diagnostics) {
+	diags := &diagnosing{}
+	var tree []*Statement
+	p, _ := parse(path, o, diags, func(s *Statement) { tree = append(tree, s) })
+	return tree, diags.sorted(p.files)
+}
+
+// parse reads a file and hands over each outermost statement as soon as it is
+// complete; ok is false if the file cannot be read.
+func parse(path string, o Options, diags *diagnosing, emit func(*Statement)) (p *pipeline, ok bool) {
+	b := &builder{diags: diags, emit: emit}
+	p = newPipeline(o, diags, nil)
+	p.sink = func(l *line) {
+		b.add(l)
+		if strings.HasPrefix(l.text, "include_check") {
+			p.setChecks(l.text)
+		}
+	}
+	if err := p.readFile(path, nil); err != nil {
+		diags.add(Diagnostic{
+			Pos: Pos{File: path}, Severity: Fatal, Class: ClassMissingFile, Exit: 6, Code: "no-file",
+			Message: fmt.Sprintf("Config files missing '%s': %v", path, err),
+			Fix:     "name an existing file with -f",
+		})
+		return p, false
+	}
+	b.finish(p.last)
+	return p, true
+}

@@ -1,0 +1,64 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+)
+
+func peerBlock() *block {
+	b := &block{path: "vrrp_instance.unicast_peer"}
+	return b.lines(unicastPeer, &Keyword{
+		Name: "ADDRESS", Args: "ADDR [min_ttl N] [max_ttl N]", Range: "0 to 255", Default: "min_ttl 0, max_ttl 255",
+		Doc: "a unicast peer, and the TTL its adverts may arrive with",
+	})
+}
+
+// unicastPeer takes a line of unicast_peer.
+func unicastPeer(d *decoder, s *Statement) {
+	name := d.inst.Name
+	addr, err := netip.ParseAddr(s.Words[0].Text)
+	if err != nil || addr.Is4In6() {
+		d.wrong(s, 0, "bad-address", "Configuration error: VRRP instance[%s] malformed unicast peer address[%s]. Skipping...", name, printable(s.Words[0].Text))
+		return
+	}
+	p := Peer{Addr: addr, MaxTTL: 255}
+	for i := 1; i < len(s.Words); i++ {
+		option := s.Words[i].Text
+		if option != "min_ttl" && option != "max_ttl" {
+			d.report(s, i, Diagnostic{
+				Severity: Error, Class: ClassOrdinary, Code: "peer-option",
+				Message: fmt.Sprintf("(%s) unknown option '%s' of unicast peer %s", name, printable(option), addr),
+				Fix:     "expected min_ttl or max_ttl",
+			})
+			return
+		}
+		if i++; i == len(s.Words) {
+			d.wrong(s, i-1, "missing-argument", "(%s) %s is missing a value", name, option)
+			break
+		}
+		n, err := strconv.ParseUint(s.Words[i].Text, 10, 8)
+		if err != nil {
+			d.wrong(s, i, "out-of-range", "number '%s' outside range [0, 255] for %s", printable(s.Words[i].Text), option)
+			continue
+		}
+		if option == "min_ttl" {
+			p.MinTTL = uint8(n)
+		} else {
+			p.MaxTTL = uint8(n)
+		}
+	}
+	if p.MinTTL > p.MaxTTL {
+		d.wrong(s, 0, "peer-ttl", "(%s) min_ttl %d of unicast peer %s is above max_ttl %d - ignoring both", name, p.MinTTL, addr, p.MaxTTL)
+		p.MinTTL, p.MaxTTL = 0, 255
+	}
+	if slices.ContainsFunc(d.inst.Peers, func(q Peer) bool { return q.Addr == addr }) {
+		d.report(s, 0, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "peer-twice",
+			Message: fmt.Sprintf("(%s) unicast peer %s is given twice - ignoring", name, addr),
+		})
+		return
+	}
+	d.inst.Peers = append(d.inst.Peers, p)
+}

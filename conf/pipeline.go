@@ -1,0 +1,328 @@
+package conf
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// Limits that no real configuration reaches. They turn a definition that
+// contains itself twice, or a disk image given by mistake, into one error.
+const (
+	maxLine     = 1023      // bytes of a line without its end, as in the C daemon
+	maxExpanded = 64 << 10  // bytes of a line after substitution
+	maxFile     = 256 << 20 // bytes of a file
+	maxOutput   = 1 << 30   // bytes after substitution, altogether
+	maxDepth    = 64        // definitions, sequences or files inside each other
+)
+
+// pipeline turns files into expanded lines. One line passes: comments, include,
+// @conditions, $definitions, ~SEQ and ~LST, substitution.
+type pipeline struct {
+	Options
+	diags *diagnosing
+	sink  func(*line)
+
+	defs   map[string]*definition
+	files  map[string]int // every file opened, in order
+	open   []*file
+	ids    []fileID // the identity of each open file
+	checks includeCheck
+	output int // bytes given to the sink
+	depth  int
+	halted bool // a limit was reached: nothing more is read
+	random *rand.Rand
+	buffer []byte // of expand
+	last   *Origin
+}
+
+func newPipeline(o Options, diags *diagnosing, sink func(*line)) *pipeline {
+	if o.Env == nil {
+		o.Env = os.LookupEnv
+	}
+	if o.ConfigID == "" {
+		o.ConfigID = hostName()
+	}
+	p := &pipeline{Options: o, diags: diags, sink: sink,
+		defs: make(map[string]*definition), files: make(map[string]int)}
+	if o.AllChecks {
+		p.checks = checkAll
+	}
+	return p
+}
+
+func hostName() string {
+	name, _ := os.Hostname()
+	label, _, _ := strings.Cut(name, ".")
+	return label
+}
+
+// source yields raw lines: of a file, or of a multi-line definition.
+type source interface {
+	// next is the next line and its place; ok is false at the end.
+	next() (text string, origin *Origin, ok bool)
+}
+
+type fileLines struct {
+	*file
+	text string
+	line int32
+}
+
+func (f *fileLines) next() (string, *Origin, bool) {
+	if f.text == "" {
+		return "", nil, false
+	}
+	var s string
+	s, f.text, _ = strings.Cut(f.text, "\n")
+	f.line++
+	return s, &Origin{file: f.file, line: f.line}, true
+}
+
+type bodyLines struct {
+	lines []bodyLine
+	use   *Origin
+	col   int32
+}
+
+func (b *bodyLines) next() (string, *Origin, bool) {
+	if len(b.lines) == 0 {
+		return "", nil, false
+	}
+	first := &b.lines[0]
+	b.lines = b.lines[1:]
+	return first.text, first.origin(b.use, b.col), true
+}
+
+// run passes every line of src on. Lines that continue a definition are
+// consumed together with its first line.
+func (p *pipeline) run(src source) {
+	_, isFile := src.(*fileLines)
+	for !p.halted {
+		text, origin, ok := src.next()
+		if !ok {
+			return
+		}
+		p.last = origin
+		if isFile {
+			if text, ok = p.clean(text, origin); !ok {
+				continue
+			}
+		}
+		if l := trim(line{text: text, origin: origin}); l.text != "" {
+			p.process(l, src)
+		}
+	}
+}
+
+// clean checks a line of a file and takes its comment away.
+func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
+	text = strings.TrimRight(text, "\r")
+	if len(text) > maxLine {
+		p.report(line{origin: origin}, 0, Diagnostic{
+			Severity: Error, Class: ClassOrdinary, Code: "long-line",
+			Message: "line too long - ignoring",
+			Fix:     fmt.Sprintf("a line holds at most %d bytes, this one has %d", maxLine, len(text)),
+		})
+		return "", false
+	}
+	if i := strings.IndexByte(text, 0); i >= 0 {
+		p.report(line{origin: origin}, i, Diagnostic{
+			Severity: Error, Class: ClassOrdinary, Code: "nul",
+			Message: "the line contains a NUL byte - ignoring",
+		})
+		return "", false
+	}
+	text, closed := uncomment(text)
+	if !closed {
+		p.report(line{text: text, origin: origin}, strings.LastIndexByte(text, '"'), Diagnostic{
+			Severity: Error, Class: ClassOrdinary, Code: "unterminated-quote",
+			Message: "Unterminated quote", Fix: `close it with another " on the same line`,
+		})
+	}
+	return text, true
+}
+
+// trim is the line without blanks at both ends.
+func trim(l line) line {
+	text := strings.TrimRight(l.text, blanks)
+	l.text = text
+	n := len(text) - len(strings.TrimLeft(text, blanks))
+	return l.from(n)
+}
+
+// process takes a line without comment and outer blanks through the rest of the
+// pipeline. src gives the lines that continue a definition.
+func (p *pipeline) process(l line, src source) {
+	if p.depth++; p.depth > maxDepth {
+		p.depth--
+		p.halt(l, "too-deep-expansion", "definitions or sequences are nested more than %d deep; one of them contains itself", maxDepth)
+		return
+	}
+	defer func() { p.depth-- }()
+
+	met := true
+	for l.text[0] == '@' {
+		var ok bool
+		if l, ok = p.condition(l); !ok {
+			met = false
+		}
+		if l.text == "" {
+			return
+		}
+	}
+	if name, value, ok := definitionLine(l.text); ok {
+		def := p.readDefinition(l, name, value, src)
+		if met {
+			p.defs[name] = def
+		}
+		return
+	}
+	if !met {
+		return
+	}
+	if f, ok := src.(*fileLines); ok {
+		if word, pattern := includeLine(l.text); word != "" {
+			p.include(f.file, l, word, len(l.text)-len(pattern))
+			return
+		}
+	}
+	if strings.HasPrefix(l.text, "~SEQ") || strings.HasPrefix(l.text, "~LST") {
+		p.repeat(l, src)
+		return
+	}
+	if strings.IndexByte(l.text, '$') < 0 {
+		p.put(&l)
+		return
+	}
+	out, tail, changed, err := p.expand(l)
+	if err != nil {
+		p.halt(l, "endless-definition", "%v", err)
+		return
+	}
+	out = trim(out)
+	if tail.def != nil {
+		p.useLines(l, out, tail, src)
+		return
+	}
+	if out.text == "" {
+		return
+	}
+	if changed && (out.text[0] == '@' || out.text[0] == '~') {
+		p.process(out, src)
+		return
+	}
+	p.put(&out)
+}
+
+// useLines replaces the multi-line definition at the end of a line: its first
+// line continues the text before it.
+func (p *pipeline) useLines(l, before line, tail tailUse, src source) {
+	def := tail.def
+	if def.busy++; def.busy > maxDepth {
+		def.busy--
+		p.halt(l, "endless-definition", "$%s contains itself", def.name)
+		return
+	}
+	defer func() { def.busy-- }()
+	body := bodyLines{lines: def.lines, use: l.origin, col: tail.col}
+	if before.text != "" && len(def.lines) > 0 {
+		n := len(before.text)
+		spans := before.spans
+		if spans == nil {
+			spans = []span{{0, 1, nil}}
+		}
+		joined := line{
+			text:   before.text + " " + def.lines[0].text,
+			origin: l.origin,
+			spans:  append(spans, span{int32(n), tail.col, def}),
+		}
+		body.lines = body.lines[1:]
+		p.process(joined, src)
+	}
+	if p.depth++; p.depth > maxDepth {
+		p.depth--
+		p.halt(l, "endless-definition", "$%s contains itself", def.name)
+		return
+	}
+	p.run(&body)
+	p.depth--
+}
+
+// put hands a finished line over.
+func (p *pipeline) put(l *line) {
+	if p.output += len(l.text) + 1; p.output > maxOutput {
+		p.halt(*l, "too-much", "the configuration expands to more than %d MiB", maxOutput>>20)
+		return
+	}
+	p.sink(l)
+}
+
+// condition decides an @id or @^id at the start of a line; rest is what follows.
+func (p *pipeline) condition(l line) (rest line, met bool) {
+	end := strings.IndexAny(l.text, blanks)
+	if end < 0 {
+		l.text = ""
+		return l, false
+	}
+	id := l.text[1:end]
+	unless := strings.HasPrefix(id, "^")
+	if unless {
+		id = id[1:]
+	}
+	met = id != "" && (id == p.ConfigID) != unless
+	return trim(l.from(end)), met
+}
+
+// report adds a problem at a byte of a line.
+func (p *pipeline) report(l line, at int, d Diagnostic) {
+	col, def := l.locate(max(at, 0))
+	d.Pos = l.origin.Pos(int(col))
+	d.Chain = l.origin.Chain()
+	if def != nil && def.at != nil {
+		d.Chain = append([]Frame{{def.name + " defined at", def.at.Pos(int(def.col))}}, d.Chain...)
+	}
+	p.diags.add(d)
+}
+
+// halt reports a limit and ends the reading.
+func (p *pipeline) halt(l line, code, format string, args ...any) {
+	if p.halted {
+		return
+	}
+	p.halted = true
+	p.report(l, 0, Diagnostic{
+		Severity: Fatal, Class: ClassOrdinary, Exit: 2, Code: code,
+		Message: fmt.Sprintf(format, args...), Fix: "nothing after it is read",
+	})
+}
+
+// randomInt is for ${_RANDOM}.
+func (p *pipeline) randomInt(low, high int64) string {
+	if p.random == nil {
+		p.random = rand.New(rand.NewPCG(rand.Uint64(), rand.Uint64()))
+	}
+	return strconv.FormatInt(low+p.random.Int64N(high-low+1), 10)
+}
+
+var errTooLarge = errors.New("larger than 256 MiB")
+
+// readText reads a whole file as one string, so that its lines share it.
+func readText(f *os.File) (string, error) {
+	var b strings.Builder
+	if info, err := f.Stat(); err == nil {
+		if info.Size() > maxFile {
+			return "", errTooLarge
+		}
+		b.Grow(int(info.Size()))
+	}
+	n, err := io.Copy(&b, io.LimitReader(f, maxFile+1))
+	if n > maxFile {
+		return "", errTooLarge
+	}
+	return b.String(), err
+}

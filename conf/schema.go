@@ -1,0 +1,263 @@
+package conf
+
+import (
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Effect says what a keyword does in this version.
+type Effect uint8
+
+const (
+	// Effective keywords do what they say.
+	Effective Effect = iota
+	// Pending keywords are understood and checked, but do nothing yet. Load
+	// lists those a file uses in Config.Pending.
+	PendingEffect
+)
+
+// Keyword is the declaration of one word of the language: what the parser
+// accepts and what the manual says.
+type Keyword struct {
+	Block   string // dotted path of its block; "" is the outermost level
+	Name    string // in capitals for lines that begin with no keyword: ADDRESS, ROUTE …
+	Args    string // arguments, in the notation of the manual
+	Range   string // accepted values, if not all
+	Default string
+	Doc     string // one line
+	Since   string // first keepalived release that knows it; "" is 2.2 or older
+	// Successor is the word to use instead of a deprecated one.
+	Successor string
+	Effect    Effect
+
+	args  args
+	set   func(d *decoder, a *argument)
+	block *block // what may stand in its braces
+}
+
+// block is the vocabulary inside of one kind of braces.
+type block struct {
+	path  string
+	words map[string]*Keyword
+	order []*Keyword
+	// entry takes a line that begins with no keyword; nil: there are none.
+	entry func(d *decoder, s *Statement)
+	// open and close surround the statements of a block. A block whose open
+	// returns false is skipped.
+	open  func(d *decoder, s *Statement) bool
+	close func(d *decoder, s *Statement)
+}
+
+// args is what a keyword takes.
+type args struct {
+	kind     argKind
+	optional bool
+	min, max int64 // numbers; microseconds for durations
+	choices  []string
+	text     string // replaces the derived notation
+	// missing is the complaint about a missing argument where the C daemon
+	// goes on without the word. Where it is empty, it stops.
+	missing string
+}
+
+type argKind uint8
+
+const (
+	argNone    argKind = iota
+	argBool            // on, off, true, false, yes, no; nothing means on
+	argNumber          // a decimal integer
+	argSeconds         // seconds with a fraction, resolution 1 µs
+	argMillis          // milliseconds with a fraction
+	argWord            // one word
+	argWords           // any number of words
+	argChoice          // one of some words
+	argAddress         // an IP address
+	argWeight          // a number and perhaps "reverse"
+	argCommand         // a shell-like command line, user and group
+	argBlock           // only a block
+	argNamed           // a name and a block
+)
+
+// Constructors of args, named for the declarations they make readable.
+
+func flag() args                   { return args{kind: argNone} }
+func onOff() args                  { return args{kind: argBool, optional: true} }
+func number(min, max int64) args   { return args{kind: argNumber, min: min, max: max} }
+func word(text string) args        { return args{kind: argWord, text: text} }
+func several(text string) args     { return args{kind: argWords, text: text} }
+func address() args                { return args{kind: argAddress} }
+func weight(min, max int64) args   { return args{kind: argWeight, min: min, max: max} }
+func cmd() args                    { return args{kind: argCommand} }
+func oneOf(choices ...string) args { return args{kind: argChoice, choices: choices} }
+func braced(text string) args      { return args{kind: argBlock, text: text} }
+func named(text string) args       { return args{kind: argNamed, text: text} }
+
+// seconds takes the bounds in seconds.
+func seconds(min, max float64) args {
+	return args{kind: argSeconds, min: int64(min * 1e6), max: int64(max * 1e6)}
+}
+
+func millis(min, max int64) args {
+	return args{kind: argMillis, min: min * 1000, max: max * 1000}
+}
+
+// opt makes the argument optional.
+func (a args) opt() args { a.optional = true; return a }
+
+// soft is the complaint with which the C daemon goes on when the argument is
+// missing.
+func (a args) soft(missing string) args { a.missing = missing; return a }
+
+// as replaces the notation.
+func (a args) as(text string) args { a.text = text; return a }
+
+// notation is how the manual writes the arguments.
+func (a args) notation() string {
+	s := a.text
+	if s == "" {
+		switch a.kind {
+		case argBool:
+			return "[BOOL]"
+		case argNumber:
+			s = "N"
+		case argSeconds:
+			s = "SECS"
+		case argMillis:
+			s = "MS"
+		case argChoice:
+			s = strings.Join(a.choices, "|")
+		case argAddress:
+			s = "ADDR"
+		case argWeight:
+			s = "N [reverse]"
+		case argCommand:
+			s = "CMD [USER [GROUP]]"
+		case argBlock:
+			s = "{}"
+		}
+	}
+	if a.optional && s != "" && s[0] != '[' {
+		return "[" + s + "]"
+	}
+	return s
+}
+
+// bounds is the range in words.
+func (a args) bounds() string {
+	if a.min == 0 && a.max == 0 {
+		return ""
+	}
+	show := func(n int64) string { return strconv.FormatInt(n, 10) }
+	switch a.kind {
+	case argSeconds:
+		show = func(n int64) string { return strconv.FormatFloat(float64(n)/1e6, 'f', -1, 64) }
+	case argMillis:
+		show = func(n int64) string { return strconv.FormatFloat(float64(n)/1e3, 'f', -1, 64) }
+	}
+	if a.max >= unbounded {
+		return "at least " + show(a.min)
+	}
+	return show(a.min) + " to " + show(a.max)
+}
+
+// unbounded and above is no limit worth printing.
+const unbounded = 1 << 31
+
+// argument is a statement whose arguments fit their declaration.
+type argument struct {
+	*Statement
+	k    *Keyword
+	n    int64
+	d    time.Duration
+	on   bool
+	text string // the first argument
+	cmd  []string
+}
+
+// given reports whether there is an argument at all.
+func (a *argument) given() bool { return len(a.Words) > 1 }
+
+// kw declares a keyword that has no effect until sets is added.
+func kw(name string, a args, def, doc string) *Keyword {
+	return &Keyword{
+		Name: name, Args: a.notation(), Range: a.bounds(), Default: def, Doc: doc,
+		args: a, Effect: PendingEffect,
+	}
+}
+
+func (k *Keyword) sets(f func(d *decoder, a *argument)) *Keyword {
+	k.set, k.Effect = f, Effective
+	return k
+}
+
+// data marks a keyword whose value is kept without an effect to wait for.
+func (k *Keyword) data() *Keyword { k.Effect = Effective; return k }
+
+// since is the release that brought the keyword.
+func (k *Keyword) since(release string) *Keyword { k.Since = release; return k }
+
+// gone marks a deprecated word.
+func (k *Keyword) gone(successor string) *Keyword { k.Successor = successor; return k }
+
+// holds gives the keyword a block.
+func (k *Keyword) holds(b *block) *Keyword { k.block = b; return k }
+
+// effective marks a block whose own words say whether they have an effect.
+func (k *Keyword) effective() *Keyword { k.Effect = Effective; return k }
+
+// vocabulary makes a block of its keywords.
+func vocabulary(path string, words ...*Keyword) *block {
+	b := &block{path: path}
+	b.add(words...)
+	return b
+}
+
+func (b *block) add(words ...*Keyword) {
+	if b.words == nil {
+		b.words = make(map[string]*Keyword, len(words))
+	}
+	for _, k := range words {
+		k.Block = b.path
+		b.order = append(b.order, k)
+		b.words[k.Name] = k
+	}
+}
+
+// lines gives the block lines that begin with no keyword, declared by their
+// placeholder.
+func (b *block) lines(entry func(d *decoder, s *Statement), k *Keyword) *block {
+	k.Block = b.path
+	b.order = append(b.order, k)
+	b.entry = entry
+	if entry == nil {
+		b.entry = func(*decoder, *Statement) {}
+	}
+	return b
+}
+
+// Schema yields every keyword of the language, blocks before what they hold.
+func Schema() iter.Seq[Keyword] {
+	return func(yield func(Keyword) bool) {
+		walk(root(), yield)
+	}
+}
+
+func walk(b *block, yield func(Keyword) bool) bool {
+	for _, k := range b.order {
+		if !yield(*k) {
+			return false
+		}
+		if k.block != nil && !walk(k.block, yield) {
+			return false
+		}
+	}
+	return true
+}
+
+// outermost reports whether a word begins a block at the outermost level.
+func outermost(word string) bool {
+	k := root().words[word]
+	return k != nil && k.block != nil
+}

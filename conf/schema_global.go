@@ -1,0 +1,359 @@
+package conf
+
+import (
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// globalBlock is what may stand in global_defs.
+func globalBlock() *block {
+	b := vocabulary("global_defs")
+	b.add(processWords()...)
+	b.add(mailWords()...)
+	b.add(lvsWords()...)
+	b.add(vrrpWords()...)
+	b.add(garpWords("vrrp_garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return &d.global.garp })...)
+	b.add(firewallWords()...)
+	b.add(bufferWords()...)
+	b.add(notifyWords()...)
+	b.add(snmpWords()...)
+	b.add(fileWords()...)
+	return b
+}
+
+// switched declares a word that turns a field of Global on, or off.
+func switched(name string, a args, doc string, field func(*Global) *bool) *Keyword {
+	return kw(name, a, "off", doc).sets(func(d *decoder, a *argument) {
+		*field(&d.cfg.Global) = a.on || a.k.args.kind == argNone
+	})
+}
+
+func text(name string, a args, def, doc string, field func(*Global) *string) *Keyword {
+	return kw(name, a, def, doc).sets(func(d *decoder, a *argument) {
+		*field(&d.cfg.Global) = d.intern(a.text)
+	})
+}
+
+// processWords are the words about the processes themselves.
+func processWords() []*Keyword {
+	words := []*Keyword{
+		text("router_id", word("STRING").soft("routerid name missing - ignoring"), "host name", "name of this node in mail subjects", func(g *Global) *string { return &g.RouterID }),
+		switched("process_names", flag(), "give every process a name of its own", func(g *Global) *bool { return &g.ProcessNames }),
+		text("process_name", word("NAME"), "keepalived", "name of the parent process, at most 15 bytes", func(g *Global) *string { return &g.ProcessName }),
+		text("vrrp_process_name", word("NAME"), "", "name of the VRRP process", func(g *Global) *string { return &g.VRRPProcessName }),
+		kw("checker_process_name", word("NAME"), "", "name of the health-check process"),
+		kw("lvs_process_name", word("NAME"), "", "old name of checker_process_name").gone("checker_process_name"),
+		kw("bfd_process_name", word("NAME"), "", "name of the BFD process"),
+		kw("max_auto_priority", number(-1, 99).opt(), "0", "highest real-time priority given by itself to a process that is scheduled late; 0: none, -1: and no advice").
+			sets(func(d *decoder, a *argument) {
+				v := &d.cfg.Global.VRRP
+				v.MaxAutoPriority, v.MaxAutoPrioritySet = 99, true
+				if a.given() {
+					v.MaxAutoPriority = int(a.n)
+				}
+			}),
+		kw("min_auto_priority_delay", number(1, 10000000).as("USECS").soft("min_auto_priority_delay requires delay time"), "1000000", "lateness in microseconds that raises the priority").
+			sets(func(d *decoder, a *argument) {
+				d.cfg.Global.VRRP.MinAutoPriorityDelay = time.Duration(a.n) * time.Microsecond
+			}),
+		kw("umask", word("NUMBER|BITS"), "0177", "permissions taken from the files it creates: octal, or names such as IRGRP|IWGRP").sets(setUmask),
+		kw("random_seed", number(0, 1<<32-1), "the clock", "start value of random numbers, for tests").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.RandomSeed, d.cfg.Global.SeedSet = a.n, true }),
+		kw("startup_script", cmd().soft("startup script missing"), "", "command run before anything else starts"),
+		kw("startup_script_timeout", number(1, 1000).as("SECS").soft("startup_script_timeout requires value"), "10", "how long startup_script may take"),
+		kw("shutdown_script", cmd().soft("shutdown script missing"), "", "command run when everything has stopped"),
+		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take"),
+		kw("script_user", several("USER [GROUP]").soft("No script username specified"), "keepalived_script, else the own user", "user that runs scripts"),
+		kw("enable_script_security", flag(), "off", "do not run scripts as root that others could change"),
+		kw("use_symlink_paths", onOff(), "off", "keep symbolic links in script paths").since("2.3"),
+		kw("set_supplementary_groups", onOff(), "off", "give scripts all groups of their user").since("2.3"),
+	}
+	vrrp := func(g *Global) *ProcessLimits { return &g.VRRP }
+	for _, p := range []struct {
+		prefix, of string
+		limits     func(*Global) *ProcessLimits
+	}{{"vrrp", "VRRP", vrrp}, {"checker", "health-check", nil}, {"bfd", "BFD", nil}} {
+		words = append(words, limitWords(p.prefix, p.of, p.limits)...)
+	}
+	return words
+}
+
+// limitWords are the scheduling and memory words of one process. Without
+// limits, they have no effect yet.
+func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keyword {
+	set := func(k *Keyword, f func(*ProcessLimits, *argument)) *Keyword {
+		if limits == nil {
+			return k
+		}
+		return k.sets(func(d *decoder, a *argument) { f(limits(&d.cfg.Global), a) })
+	}
+	rttime := func(p *ProcessLimits, a *argument) { p.RTTime = max(a.n, 2) }
+	return []*Keyword{
+		set(kw(prefix+"_priority", number(-20, 19).soft("No "+prefix+" process priority specified"), "0", "nice value of the "+of+" process"),
+			func(p *ProcessLimits, a *argument) { p.Priority, p.PrioritySet = int(a.n), true }),
+		set(kw(prefix+"_no_swap", flag(), "off", "keep the "+of+" process in memory"),
+			func(p *ProcessLimits, a *argument) { p.NoSwap = true }),
+		set(kw(prefix+"_rt_priority", number(-1<<31, 1<<31-1).soft("No "+prefix+" process real-time priority specified"), "not real-time", "real-time priority of the "+of+" process, 1 to 99"),
+			func(p *ProcessLimits, a *argument) { p.RTPriority = int(min(max(a.n, 1), 99)) }),
+		func() *Keyword {
+			k := kw(prefix+"_cpu_affinity", several("CPU...").soft("No "+prefix+" cpu_id set specified"), "all", "CPUs that the "+of+" process may use")
+			if limits == nil {
+				return k
+			}
+			return k.sets(func(d *decoder, a *argument) { setAffinity(d, a, limits(&d.cfg.Global)) })
+		}(),
+		set(kw(prefix+"_rlimit_rttime", number(1, 1<<32-1).as("USECS"), "10000", "microseconds of real-time work of the "+of+" process without a pause"), rttime),
+		set(kw(prefix+"_rlimit_rtime", number(1, 1<<32-1).as("USECS"), "", "old name of "+prefix+"_rlimit_rttime").gone(prefix+"_rlimit_rttime"), rttime),
+	}
+}
+
+func setAffinity(d *decoder, a *argument, p *ProcessLimits) {
+	for i := 1; i < len(a.Words); i++ {
+		if n, ok := d.number(a.Statement, i, 0, 8191); ok {
+			p.CPUAffinity = append(p.CPUAffinity, int(n))
+		}
+	}
+}
+
+var umaskBits = map[string]uint32{
+	"IRUSR": 0o400, "IWUSR": 0o200, "IXUSR": 0o100,
+	"IRGRP": 0o040, "IWGRP": 0o020, "IXGRP": 0o010,
+	"IROTH": 0o004, "IWOTH": 0o002, "IXOTH": 0o001,
+}
+
+// setUmask reads a number in C notation or names of bits joined by |.
+func setUmask(d *decoder, a *argument) {
+	g := &d.cfg.Global
+	if n, err := strconv.ParseUint(a.text, 0, 32); err == nil && n <= 0o777 {
+		g.Umask, g.UmaskSet = uint32(n), true
+		return
+	}
+	var mask uint32
+	for name := range strings.SplitSeq(strings.ReplaceAll(strings.Trim(a.rest, blanks), " ", ""), "|") {
+		bit, ok := umaskBits[strings.TrimPrefix(name, "S_")]
+		if !ok {
+			d.wrong(a.Statement, 1, "bad-umask", "umask '%s' is neither a number up to 0777 nor names such as IRGRP|IWGRP", printable(strings.Trim(a.rest, blanks)))
+			return
+		}
+		mask |= bit
+	}
+	g.Umask, g.UmaskSet = mask, true
+}
+
+func mailWords() []*Keyword {
+	return []*Keyword{
+		kw("notification_email", braced("{ ADDR... }"), "", "recipients of mails, one per line").
+			holds((&block{path: "global_defs.notification_email"}).lines(nil, &Keyword{Name: "ADDRESS", Args: "ADDR", Doc: "a mail address", Effect: PendingEffect})),
+		kw("notification_email_from", word("ADDR").soft("emailfrom missing - ignoring"), "user@host", "sender of mails"),
+		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that takes the mails"),
+		kw("smtp_helo_name", word("NAME").opt(), "local host name", "name to greet the mail server with"),
+		kw("smtp_connect_timeout", number(0, 4294).as("SECS"), "30", "how long to wait for the mail server"),
+		kw("smtp_alert", onOff(), "unset", "whether anything sends mail"),
+		kw("smtp_alert_vrrp", onOff(), "unset", "whether VRRP sends mail"),
+		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail"),
+		kw("no_email_faults", flag(), "off", "no mail for FAULT"),
+		kw("no_checker_emails", onOff(), "off", "no mail from single health checks"),
+	}
+}
+
+func lvsWords() []*Keyword {
+	return []*Keyword{
+		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts"),
+		kw("lvs_flush", flag(), "off", "remove all IPVS services at start"),
+		kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at the end, or with VS the configured ones"),
+		kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").gone("lvs_flush_on_stop"),
+		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node, following an instance"),
+		kw("checker_log_all_failures", onOff(), "off", "log every failed attempt of a check"),
+		kw("rs_init_notifies", onOff(), "off", "notify the first UP of real servers"),
+	}
+}
+
+// vrrpWords are defaults of all instances and settings of the VRRP process.
+func vrrpWords() []*Keyword {
+	return []*Keyword{
+		kw("dynamic_interfaces", oneOf("allow_if_changes").opt(), "off", "interfaces may be missing, come, go and change").
+			sets(func(d *decoder, a *argument) {
+				d.cfg.Global.DynamicInterfaces, d.cfg.Global.AllowIfChanges = true, a.given()
+			}),
+		text("default_interface", word("IFNAME").soft("default_interface requires interface name"), "eth0", "interface of static addresses without dev", func(g *Global) *string { return &g.DefaultInterface }),
+		kw("disable_local_igmp", flag(), "off", "send no IGMP reports for link-local groups"),
+		kw("v3_checksum_as_v2", flag(), "off", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").since("2.3").
+			sets(func(d *decoder, a *argument) { d.global.checksumAsV2 = true }),
+		kw("vrrp_mcast_group4", address(), "224.0.0.18", "multicast group of IPv4 adverts").sets(setMcastGroup4),
+		kw("vrrp_mcast_group6", address(), "ff02::12", "multicast group of IPv6 adverts").sets(setMcastGroup6),
+		kw("vrrp_version", number(2, 3), "2", "protocol version of IPv4 instances").
+			sets(func(d *decoder, a *argument) { d.global.version = int(a.n) }),
+		kw("vrrp_down_timer_adverts", number(1, 100), "3", "adverts that must be missed before a backup takes over").
+			sets(func(d *decoder, a *argument) { d.global.downTimer = int(a.n) }),
+		kw("vrrp_garp_interval", seconds(0.000001, 4294), "0", "time between two gratuitous ARPs on an interface").
+			sets(func(d *decoder, a *argument) { d.global.garpInterval = a.d }),
+		kw("vrrp_gna_interval", seconds(0.000001, 4294), "0", "time between two neighbour advertisements on an interface").
+			sets(func(d *decoder, a *argument) { d.global.naInterval = a.d }),
+		kw("vrrp_min_garp", onOff(), "off", "announce each address once, without a second set").
+			sets(func(d *decoder, a *argument) { d.global.minGARP = a.on }),
+		kw("vrrp_garp_extra_if", several("[all] SECS").soft("vrrp_garp_extra_if specified without time - ignoring"), "0", "period of announcements on other interfaces"),
+		kw("vrrp_vmac_garp_intvl", several("[all] SECS").soft("vrrp_vmac_garp_intvl specified without time - ignoring"), "", "old name of vrrp_garp_extra_if").gone("vrrp_garp_extra_if"),
+		kw("vrrp_lower_prio_no_advert", onOff(), "off", "do not answer adverts of a lower priority").
+			sets(func(d *decoder, a *argument) { d.global.lowerNoAdvert = a.on }),
+		kw("vrrp_higher_prio_send_advert", onOff(), "off", "send one more advert before yielding to a higher priority").
+			sets(func(d *decoder, a *argument) { d.global.higherSend = a.on }),
+		kw("vrrp_owner_ignore_adverts", onOff(), "off", "address owners do not listen to other masters").since("2.3").
+			sets(func(d *decoder, a *argument) { d.global.ownerIgnore = a.on }),
+		kw("vrrp_check_unicast_src", flag(), "off", "unicast instances drop adverts that come from no configured peer").
+			sets(func(d *decoder, a *argument) { d.global.checkUnicastSrc = true }),
+		kw("vrrp_skip_check_adv_addr", onOff(), "off", "do not compare the address list of the current master").
+			sets(func(d *decoder, a *argument) { d.global.skipCheck = a.on }),
+		kw("vrrp_strict", onOff(), "off", "hold to the letter of the RFCs").
+			sets(func(d *decoder, a *argument) { d.global.strict = a.on }),
+		kw("vrrp_startup_delay", seconds(0.001, 4294), "0", "time after the start in which adverts are ignored and no timer runs").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupDelay = a.d }),
+		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "the same, counted from the boot of the machine").since("2.3").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
+		switched("log_unknown_vrids", flag(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
+		kw("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans"),
+		kw("vmac_addr_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans made for single addresses"),
+	}
+}
+
+func setMcastGroup4(d *decoder, a *argument) {
+	addr, _ := netip.ParseAddr(a.text)
+	if !addr.Is4() || !addr.IsMulticast() {
+		d.wrong(a.Statement, 1, "bad-address", "Configuration error: Cant parse vrrp_mcast_group4 [%s]. Skipping; expected an IPv4 multicast address", printable(a.text))
+		return
+	}
+	d.cfg.Global.McastGroup4 = addr
+}
+
+func setMcastGroup6(d *decoder, a *argument) {
+	addr, _ := netip.ParseAddr(a.text)
+	if !addr.Is6() || !addr.IsMulticast() {
+		d.wrong(a.Statement, 1, "bad-address", "Configuration error: Cant parse vrrp_mcast_group6 [%s]. Skipping; expected an IPv6 multicast address", printable(a.text))
+		return
+	}
+	if !addr.IsLinkLocalMulticast() {
+		d.report(a.Statement, 1, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "group-scope",
+			Message: "vrrp_mcast_group6 address " + addr.String() + " is not link local multicast", Fix: "it is used all the same",
+		})
+	}
+	d.cfg.Global.McastGroup6 = addr
+}
+
+func firewallWords() []*Keyword {
+	const all32 = 1<<31 - 1
+	return []*Keyword{
+		kw("vrrp_iptables", several("[IN [OUT]]").opt(), "INPUT OUTPUT", "use iptables where packets have to be dropped"),
+		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and others", "names of the address sets that iptables uses").since("2.3"),
+		kw("nftables", word("TABLE").opt(), "keepalived", "use nftables where packets have to be dropped"),
+		kw("nftables_priority", number(-all32-1, all32), "-1", "priority of the nftables chains"),
+		kw("nftables_ifindex", flag(), "off", "match interfaces by number"),
+		kw("nftables_counters", flag(), "off", "count packets in the rules"),
+		kw("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers"),
+		kw("nftables_ipvs_priority", number(-all32-1, all32), "-1", "priority of those chains"),
+		kw("nftables_ipvs_start_fwmark", number(0, 1<<32-1), "1000", "first mark to use"),
+	}
+}
+
+// bufferWords are the receive buffers.
+func bufferWords() []*Keyword {
+	bytes := func(name, of string) *Keyword {
+		return kw(name, number(0, 1<<31-1).as("BYTES").soft(name+" size missing"), "kernel", "receive buffer of "+of)
+	}
+	force := func(name, of string) *Keyword {
+		return kw(name, onOff().as("BOOL"), "off", "let the buffer of "+of+" exceed the limit of the kernel")
+	}
+	on := func(k *Keyword, field func(*Global) *bool) *Keyword {
+		return k.sets(func(d *decoder, a *argument) { *field(&d.cfg.Global) = a.on })
+	}
+	size := func(k *Keyword, field func(*Global) *int) *Keyword {
+		return k.sets(func(d *decoder, a *argument) { *field(&d.cfg.Global) = int(a.n) })
+	}
+	return []*Keyword{
+		size(bytes("vrrp_netlink_cmd_rcv_bufs", "netlink requests"), func(g *Global) *int { return &g.NetlinkCmdRcvBuf }),
+		on(force("vrrp_netlink_cmd_rcv_bufs_force", "netlink requests"), func(g *Global) *bool { return &g.NetlinkCmdRcvBufForce }),
+		size(bytes("vrrp_netlink_monitor_rcv_bufs", "netlink events"), func(g *Global) *int { return &g.NetlinkMonitorRcvBuf }),
+		on(force("vrrp_netlink_monitor_rcv_bufs_force", "netlink events"), func(g *Global) *bool { return &g.NetlinkMonitorRcvBufForce }),
+		bytes("process_monitor_rcv_bufs", "process events"),
+		force("process_monitor_rcv_bufs_force", "process events"),
+		bytes("lvs_netlink_cmd_rcv_bufs", "netlink requests of the health checks"),
+		force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"),
+		bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"),
+		force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"),
+		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "size of the receive buffers of VRRP sockets").sets(setRxBufPolicy),
+		kw("vrrp_rx_bufs_multiplier", number(1, 1<<31-1).soft("Invalid vrrp_rx_bufs_multiplier"), "3", "packets of MTU or ADVERT size that a receive buffer holds").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.RxBufMultiplier = int(a.n) }),
+	}
+}
+
+func setRxBufPolicy(d *decoder, a *argument) {
+	g := &d.cfg.Global
+	switch strings.ToUpper(a.text) {
+	case "MTU":
+		g.RxBufPolicy = RxBufMTU
+	case "ADVERT":
+		g.RxBufPolicy = RxBufAdvert
+	default:
+		if n, ok := d.number(a.Statement, 1, 1, 1<<31-1); ok {
+			g.RxBufPolicy, g.RxBufSize = RxBufBytes, int(n)
+		}
+	}
+}
+
+func notifyWords() []*Keyword {
+	var words []*Keyword
+	for _, p := range []struct{ prefix, of string }{{"", "all"}, {"vrrp_", "VRRP"}, {"lvs_", "health-check"}} {
+		fifo := p.prefix + "notify_fifo"
+		words = append(words,
+			kw(fifo, several("PATH [USER [GROUP]]").soft("No "+fifo+" name specified"), "", "FIFO that "+p.of+" notifications are written to"),
+			kw(fifo+"_script", cmd().soft("No "+fifo+"_script specified"), "", "command that reads "+fifo),
+		)
+	}
+	return append(words,
+		kw("vrrp_notify_priority_changes", onOff(), "off", "notify changes of the effective priority"),
+		kw("fifo_write_vrrp_states_on_reload", flag(), "off", "write all states into the FIFO again after a reload"),
+	)
+}
+
+func snmpWords() []*Keyword {
+	return []*Keyword{
+		kw("snmp_socket", word("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "where the SNMP agent listens"),
+		kw("enable_traps", flag(), "off", "send SNMP notifications"),
+		kw("enable_snmp_vrrp", flag(), "off", "serve the VRRP part of KEEPALIVED-MIB"),
+		kw("enable_snmp_keepalived", flag(), "", "old name of enable_snmp_vrrp").gone("enable_snmp_vrrp"),
+		kw("enable_snmp_rfc", flag(), "off", "serve both VRRP MIBs of the RFCs"),
+		kw("enable_snmp_rfcv2", flag(), "off", "serve the MIB of RFC 2787"),
+		kw("enable_snmp_rfcv3", flag(), "off", "serve the MIB of RFC 6527"),
+		kw("enable_snmp_checker", flag(), "off", "serve the health-check part of KEEPALIVED-MIB"),
+		kw("snmp_vs_stats_update_interval", seconds(0.001, 30), "5", "age at which statistics of virtual servers are read again").since("2.3"),
+		kw("snmp_rs_stats_update_interval", seconds(0.001, 30), "as for virtual servers", "age at which statistics of real servers are read again").since("2.3"),
+		kw("enable_dbus", flag(), "off", "offer the D-Bus interface"),
+		kw("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name on the bus"),
+		kw("dbus_no_interface_name", word("NAME"), "none", "stands in object paths for a missing interface").since("2.3"),
+	}
+}
+
+// fileWords are the words about files it reads and writes.
+func fileWords() []*Keyword {
+	return []*Keyword{
+		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "what include lines must find from here on").sets(checkIncludeWords),
+		kw("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read"),
+		kw("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use"),
+		kw("reload_check_config", word("LOGFILE").opt(), "off", "test a new configuration before a reload"),
+		kw("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload"),
+		kw("reload_repeat", flag(), "off", "reload at that time every day"),
+		kw("reload_file", word("PATH").opt(), "off", "file that exists while the configuration is read"),
+		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),
+		kw("json_version", number(1, 2), "1", "layout of the JSON dump").since("2.3").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.JSONVersion = int(a.n) }),
+		kw("iproute_usr_dir", word("DIR"), "", "directory of the names of iproute2 that the system brings").since("2.3"),
+		kw("iproute_etc_dir", word("DIR"), "", "directory of the names of iproute2 that the administrator adds").since("2.3"),
+		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "where SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).since("2.3"),
+		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "where SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).since("2.3"),
+		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "where the JSON dump is written", func(g *Global) *string { return &g.JSONDumpFile }).since("2.3"),
+		text("state_dump_file_location", word("PATH"), "", "the manual's name of state_dump_file", func(g *Global) *string { return &g.StateDumpFile }).since("2.3"),
+		text("stats_dump_file_location", word("PATH"), "", "the manual's name of stats_dump_file", func(g *Global) *string { return &g.StatsDumpFile }).since("2.3"),
+		text("json_dump_file_location", word("PATH"), "", "the manual's name of json_dump_file", func(g *Global) *string { return &g.JSONDumpFile }).since("2.3"),
+	}
+}

@@ -1,0 +1,104 @@
+package conf
+
+import (
+	"fmt"
+	"time"
+)
+
+func syncGroupBlock() *block {
+	b := vocabulary("vrrp_sync_group",
+		kw("group", braced("{ INSTANCE... }"), "", "the members; required").effective().
+			holds((&block{path: "vrrp_sync_group.group"}).lines(syncMember, &Keyword{Name: "INSTANCE", Args: "INSTANCE", Doc: "name of a vrrp_instance"})),
+		kw("sync_group_tracking_weight", flag(), "off", "let trackers change the priority of members").
+			sets(func(d *decoder, a *argument) { d.group.TrackingWeight = true }),
+		kw("global_tracking", flag(), "off", "apply the trackers of each member to all").sets(func(d *decoder, a *argument) {
+			d.report(a.Statement, 0, Diagnostic{
+				Severity: Warning, Class: ClassDeprecated, Code: "deprecated",
+				Message: fmt.Sprintf("(%s) global_tracking is deprecated. Use track_interface/script/file on the sync group", d.group.Name),
+			})
+		}),
+		kw("notify", cmd(), "", "command for every state change, called with type, name and state"),
+		kw("notify_master", cmd(), "", "command on becoming master"),
+		kw("notify_backup", cmd(), "", "command on becoming backup"),
+		kw("notify_fault", cmd(), "", "command on a fault"),
+		kw("notify_stop", cmd(), "", "command when the daemon stops"),
+		kw("notify_priority_changes", onOff(), "vrrp_notify_priority_changes", "notify changes of the effective priority"),
+		kw("smtp_alert", onOff(), "smtp_alert_vrrp", "mail on state changes"),
+	)
+	b.add(trackWords("every member")...)
+	b.open = func(d *decoder, s *Statement) bool {
+		if len(s.Words) != 2 {
+			d.wrong(s, 2, "group-name", "vrrp_sync_group must have a name - skipping")
+			return false
+		}
+		name := s.Words[1].Text
+		for _, g := range d.groups {
+			if g.Name == name {
+				d.wrong(s, 1, "group-twice", "vrrp sync group %s already defined; the first is at %v - skipping", printable(name), g.Pos)
+				return false
+			}
+		}
+		d.group = &SyncGroup{Name: d.intern(name), Pos: s.Pos(0)}
+		return true
+	}
+	b.close = func(d *decoder, s *Statement) {
+		d.groups = append(d.groups, d.group)
+		d.group = nil
+	}
+	return b
+}
+
+func syncMember(d *decoder, s *Statement) {
+	for _, w := range s.Words {
+		d.group.Members = append(d.group.Members, d.intern(w.Text))
+	}
+}
+
+// garpGroup is a garp_group block.
+type garpGroup struct {
+	at                       *Statement
+	garpInterval, naInterval time.Duration
+	interfaces               []string
+}
+
+func garpGroupBlock() *block {
+	add := func(d *decoder, s *Statement, i int) {
+		name := s.Words[i].Text
+		if d.missingInterface(name) && !d.cfg.Global.DynamicInterfaces {
+			d.report(s, i, Diagnostic{
+				Severity: Warning, Class: ClassWarning, Code: "no-interface",
+				Message: fmt.Sprintf("WARNING - interface %s for garp_group doesn't exist", printable(name)),
+			})
+			return
+		}
+		d.garp.interfaces = append(d.garp.interfaces, d.intern(name))
+	}
+	b := vocabulary("garp_group",
+		kw("garp_interval", seconds(0, 4294), "0", "time between two gratuitous ARPs").
+			sets(func(d *decoder, a *argument) { d.garp.garpInterval = a.d }),
+		kw("gna_interval", seconds(0, 4294), "0", "time between two neighbour advertisements").
+			sets(func(d *decoder, a *argument) { d.garp.naInterval = a.d }),
+		kw("interface", word("IFNAME"), "", "the only interface of the group").
+			sets(func(d *decoder, a *argument) { add(d, a.Statement, 1) }),
+		kw("interfaces", braced("{ IFNAME... }"), "", "the interfaces of the group").effective().
+			holds((&block{path: "garp_group.interfaces"}).lines(func(d *decoder, s *Statement) {
+				for i := range s.Words {
+					add(d, s, i)
+				}
+			}, &Keyword{Name: "IFNAME", Args: "IFNAME...", Doc: "an interface"})),
+	)
+	b.open = func(d *decoder, s *Statement) bool {
+		d.garp = &garpGroup{at: s}
+		return true
+	}
+	b.close = func(d *decoder, s *Statement) {
+		g := d.garp
+		d.garp = nil
+		if g.garpInterval == 0 && g.naInterval == 0 {
+			d.wrong(s, 0, "garp-group", "garp group %d does not have any delay set - removing", len(d.garps))
+			return
+		}
+		d.garps = append(d.garps, g)
+	}
+	return b
+}

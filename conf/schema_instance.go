@@ -1,0 +1,169 @@
+package conf
+
+import "time"
+
+// instanceBlock is what may stand in vrrp_instance.
+func instanceBlock() *block {
+	b := vocabulary("vrrp_instance",
+		// Where it lives.
+		kw("interface", word("IFNAME"), "", "network interface the virtual router runs on").sets(setInterface),
+		kw("version", number(2, 3), "3 with IPv6 addresses, else vrrp_version", "VRRP protocol version").sets(setVersion),
+		kw("virtual_router_id", number(1, 255), "", "virtual router identifier, the same on all its nodes; required").sets(setVRID),
+		kw("state", word("MASTER|BACKUP"), "BACKUP; MASTER with priority 255", "state the node wants at start").sets(setState),
+		kw("priority", number(1, 255), "100; 255 with state MASTER", "rank in the election; 255 is the owner of the addresses").sets(setPriority),
+		kw("advert_int", seconds(0.01, 255), "1", "time between two adverts: whole seconds in version 2, hundredths up to 40.95 in version 3").sets(setAdvertInt),
+		kw("down_timer_adverts", number(1, 100), "vrrp_down_timer_adverts", "adverts that must be missed before a backup takes over").
+			sets(func(d *decoder, a *argument) { d.inst.DownTimerAdverts = int(a.n) }),
+		kw("strict_mode", onOff(), "vrrp_strict", "hold to the letter of the RFCs").
+			sets(func(d *decoder, a *argument) { d.inst.strict.put(a.on) }),
+		kw("dont_track_primary", flag(), "off", "do not fail when the interface is down").
+			sets(func(d *decoder, a *argument) { d.inst.DontTrackPrimary = true }),
+		kw("linkbeat_use_polling", flag(), "off", "poll the link state").gone("linkbeat_interfaces"),
+		kw("native_ipv6", flag(), "", "once chose IPv6; the family is that of the addresses").
+			sets(setNativeIPv6),
+		kw("debug", number(0, 4), "0", "extra log lines of this virtual router").
+			sets(func(d *decoder, a *argument) { d.inst.Debug = int(a.n) }),
+		kw("kernel_rx_buf_size", number(0, 1<<31-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), "vrrp_rx_bufs_policy", "receive buffer of its socket"),
+
+		// Where adverts come from and go to.
+		kw("mcast_src_ip", address(), "primary address of the interface", "source address of multicast adverts").sets(setSource),
+		kw("unicast_src_ip", address(), "primary address of the interface", "source address of unicast adverts").sets(setSource),
+		kw("mcast_dst_ip", address(), "vrrp_mcast_group4 or vrrp_mcast_group6", "multicast group of this virtual router").sets(setGroup),
+		kw("track_src_ip", flag(), "off", "fail while the source address is missing from the interface").
+			sets(func(d *decoder, a *argument) { d.inst.TrackSourceIP = true }),
+		kw("unicast_ttl", number(0, 255), "255", "TTL or hop limit of unicast adverts").sets(setTTL),
+		kw("unicast_peer", braced("{ ADDR [min_ttl N] [max_ttl N] }"), "multicast", "peers that get a copy of every advert instead of the multicast group").
+			effective().holds(peerBlock()),
+		kw("unicast_fault_no_peer", flag(), "off", "stay in FAULT, rather than use multicast, while no peer is configured").
+			sets(func(d *decoder, a *argument) { d.inst.FaultNoPeer = true; d.unicastWord(a) }),
+		kw("check_unicast_src", flag(), "vrrp_check_unicast_src", "drop adverts that come from no configured peer").
+			sets(func(d *decoder, a *argument) { d.inst.CheckUnicastSource = true; d.unicastWord(a) }),
+		kw("old_unicast_checksum", oneOf("never").opt(), "recognised", "version 3 unicast checksum of old releases: send it, or never recognise it").sets(setOldChecksum),
+		kw("v3_checksum_as_v2", onOff(), "v3_checksum_as_v2 of global_defs", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").since("2.3").
+			sets(func(d *decoder, a *argument) { d.inst.checksumAsV2.put(a.on) }),
+
+		// Elections.
+		kw("preempt", flag(), "on", "take over from a master with a lower priority").
+			sets(func(d *decoder, a *argument) { d.inst.NoPreempt = false }),
+		kw("nopreempt", flag(), "off", "leave a master with a lower priority in place").
+			sets(func(d *decoder, a *argument) { d.inst.NoPreempt = true }),
+		kw("preempt_delay", seconds(0, 1000), "0", "how long a master with a lower priority is tolerated").sets(setPreemptDelay),
+		kw("timer_expired_backup", number(1, 254).opt(), "off", "with nopreempt: go back to BACKUP after the timers came too late").since("2.3").
+			sets(func(d *decoder, a *argument) { d.inst.TimerExpiredBackup = true }),
+		kw("thread_timer_expired", number(1, 254).opt(), "off", "old name of timer_expired_backup").since("2.3").gone("timer_expired_backup").
+			sets(func(d *decoder, a *argument) { d.inst.TimerExpiredBackup = true }),
+		kw("skip_check_adv_addr", onOff(), "vrrp_skip_check_adv_addr", "do not compare the address list of the current master").
+			sets(func(d *decoder, a *argument) { d.inst.skipCheck.put(a.on) }),
+		kw("lower_prio_no_advert", onOff(), "vrrp_lower_prio_no_advert", "do not answer adverts of a lower priority").
+			sets(func(d *decoder, a *argument) { d.inst.lowerNoAdvert.put(a.on) }),
+		kw("higher_prio_send_advert", onOff(), "vrrp_higher_prio_send_advert", "send one more advert before yielding to a higher priority").
+			sets(func(d *decoder, a *argument) { d.inst.higherSend.put(a.on) }),
+		kw("owner_ignore_adverts", onOff(), "vrrp_owner_ignore_adverts", "an address owner does not listen to other masters").since("2.3").
+			sets(func(d *decoder, a *argument) { d.inst.ownerIgnore.put(a.on) }),
+
+		// Authentication.
+		kw("authentication", braced(""), "none", "password authentication of version 2").effective().holds(authBlock()),
+		kw("auth_hmac", braced(""), "none", "authentication by an HMAC trailer").since("2.4").effective().holds(hmacBlock()),
+
+		// Addresses.
+		kw("virtual_ipaddress", braced("{ ADDRESS }"), "", "addresses of the virtual router, carried in its adverts").
+			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress", false)),
+		kw("virtual_ipaddress_excluded", braced("{ ADDRESS }"), "", "further addresses that move with it but are not in adverts").
+			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress_excluded", true)),
+		kw("no_virtual_ipaddress", flag(), "off", "allow version 3 without any address").since("2.3").
+			sets(func(d *decoder, a *argument) { d.inst.noVIP = true }),
+		kw("promote_secondaries", flag(), "off", "keep secondary addresses of the interface when the primary one goes").
+			sets(func(d *decoder, a *argument) { d.inst.PromoteSecondaries = true }),
+		kw("accept", flag(), "on; off in strict mode unless owner", "answer packets to the addresses").
+			sets(func(d *decoder, a *argument) { d.inst.accept.put(true) }),
+		kw("no_accept", flag(), "off", "do not answer packets to the addresses").
+			sets(setNoAccept),
+		kw("virtual_routes", braced("{ ROUTE }"), "", "routes that exist while master").holds(routeBlock("vrrp_instance.virtual_routes")),
+		kw("virtual_rules", braced("{ RULE }"), "", "routing rules that exist while master").holds(ruleBlock("vrrp_instance.virtual_rules")),
+
+		// Macvlans.
+		kw("use_vmac", several("[NAME] [MAC]").opt(), "off", "put the addresses on a macvlan with the virtual MAC address"),
+		kw("use_vmac_addr", flag(), "off", "use macvlans for addresses on other interfaces too"),
+		kw("vmac_xmit_base", flag(), "off", "send adverts from the interface itself rather than from the macvlan"),
+		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa]").opt(), "off", "put the addresses on an ipvlan"),
+		kw("vrf", word("NAME"), "none", "routing domain of the macvlan"),
+
+		// Notification.
+		kw("notify", cmd(), "", "command for every state change, called with type, name, state and priority"),
+		kw("notify_master", cmd(), "", "command on becoming master"),
+		kw("notify_backup", cmd(), "", "command on becoming backup"),
+		kw("notify_fault", cmd(), "", "command on a fault"),
+		kw("notify_stop", cmd(), "", "command when the daemon stops"),
+		kw("notify_deleted", cmd().opt(), "off", "command, or the state DELETED, when a reload removes the virtual router"),
+		kw("notify_master_rx_lower_pri", cmd(), "", "command when a master hears a lower priority"),
+		kw("notify_priority_changes", onOff(), "vrrp_notify_priority_changes", "notify changes of the effective priority"),
+		kw("smtp_alert", onOff(), "smtp_alert_vrrp", "mail on state changes"),
+		kw("lvs_sync_daemon_interface", word("IFNAME"), "", "interface of the IPVS sync daemon").gone("lvs_sync_daemon in global_defs"),
+	)
+	b.add(garpWords("garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return &d.inst.garp })...)
+	b.add(
+		kw("garp_extra_if", several("[all] SECS").soft("garp_extra_if specified without time - ignoring"), "vrrp_garp_extra_if", "announce addresses on other interfaces again at this period"),
+		kw("vmac_garp_intvl", several("[all] SECS").soft("vmac_garp_intvl specified without time - ignoring"), "", "old name of garp_extra_if").gone("garp_extra_if"),
+	)
+	b.add(trackWords("this virtual router")...)
+	b.open, b.close = openInstance, closeInstance
+	return b
+}
+
+// garpWords are the words of global_defs and vrrp_instance that say how often
+// addresses are announced.
+func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword {
+	inherit := func(word, value string) string {
+		if prefix == def {
+			return value
+		}
+		return def + word
+	}
+	delay := func(field func(*garpSettings) *opt[time.Duration]) func(*decoder, *argument) {
+		return func(d *decoder, a *argument) { field(into(d)).put(a.d) }
+	}
+	count := func(field func(*garpSettings) *opt[int]) func(*decoder, *argument) {
+		return func(d *decoder, a *argument) { field(into(d)).put(int(a.n)) }
+	}
+	const most = 1<<31 - 1
+	return []*Keyword{
+		kw(prefix+"master_delay", seconds(0, 4294), inherit("master_delay", "5"), "time until addresses are announced a second time; 0: not at all").
+			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.delay })),
+		kw(prefix+"master_repeat", number(0, most), inherit("master_repeat", "5"), "announcements of each address on becoming master, at least 1").
+			sets(atLeastOne(func(d *decoder) *opt[int] { return &into(d).repeat })),
+		kw(prefix+"master_refresh", seconds(0, 4294), inherit("master_refresh", "0"), "period at which a master announces again; 0: never").
+			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.refresh })),
+		kw(prefix+"master_refresh_repeat", number(0, most), inherit("master_refresh_repeat", "1"), "announcements of each address per refresh, at least 1").
+			sets(atLeastOne(func(d *decoder) *opt[int] { return &into(d).refreshRepeat })),
+		kw(prefix+"lower_prio_delay", seconds(0, 4294), inherit("lower_prio_delay", prefix+"master_delay"), "like "+prefix+"master_delay, after an advert of a lower priority").
+			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.lowerDelay })),
+		kw(prefix+"lower_prio_repeat", number(0, most), inherit("lower_prio_repeat", prefix+"master_repeat"), "like "+prefix+"master_repeat, after an advert of a lower priority").
+			sets(count(func(g *garpSettings) *opt[int] { return &g.lowerRepeat })),
+	}
+}
+
+// atLeastOne stores a count; 0 is reported and taken as 1.
+func atLeastOne(field func(*decoder) *opt[int]) func(*decoder, *argument) {
+	return func(d *decoder, a *argument) {
+		if a.n < 1 {
+			d.wrong(a.Statement, 1, "out-of-range", "Invalid %s '%d' - resetting to 1", a.k.Name, a.n)
+			a.n = 1
+		}
+		field(d).put(int(a.n))
+	}
+}
+
+// trackWords are the track_* blocks of instances and sync groups.
+func trackWords(of string) []*Keyword {
+	words := []*Keyword{
+		kw("track_interface", braced("{ IFNAME [weight N [reverse]] }"), "", "interfaces that take part in the priority of "+of),
+		kw("track_script", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_script blocks that take part in the priority of "+of),
+		kw("track_file", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "track_file blocks that take part in the priority of "+of),
+		kw("track_process", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_track_process blocks that take part in the priority of "+of),
+		kw("track_bfd", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "bfd_instance blocks that take part in the priority of "+of),
+	}
+	for _, k := range words {
+		k.block = &block{entry: trackEntry(k.Name)}
+	}
+	return words
+}

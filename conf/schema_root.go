@@ -1,0 +1,82 @@
+package conf
+
+import (
+	"sync"
+	"time"
+)
+
+// root is the vocabulary of the outermost level, and with it the whole language.
+var root = sync.OnceValue(func() *block {
+	b := vocabulary("")
+	for _, k := range []*Keyword{
+		kw("include", word("GLOB"), "", "read the files that match; names are relative to the directory of the file"),
+		kw("includer", word("GLOB"), "", "include; every file found must be readable"),
+		kw("includem", word("GLOB"), "", "includer; a name without wildcards must exist"),
+		kw("includew", word("GLOB"), "", "includem; a pattern must match a file"),
+		kw("includeb", word("GLOB"), "", "includer; each alternative in braces must match a file"),
+		kw("includea", word("GLOB"), "", "include with all checks"),
+	} {
+		// The pipeline acts on include lines of files; anywhere else the word is
+		// unknown. Here they are declared for the manual only.
+		k.Effect = Effective
+		b.order = append(b.order, k)
+	}
+	b.add(
+		text("net_namespace", word("NAME").soft("net_namespace name missing - ignoring"), "that of the caller", "network namespace to run in", func(g *Global) *string { return &g.NetNamespace }),
+		kw("net_namespace_ipvs", word("NAME").opt(), "as net_namespace", "network namespace for IPVS"),
+		kw("namespace_with_ipsets", flag(), "off", "use address sets of the firewall in a namespace too"),
+		text("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon among several, added to pid files and log lines", func(g *Global) *string { return &g.InstanceName }),
+		switched("use_pid_dir", flag(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
+		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long the parent waits for its children to end").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.ChildWait = time.Duration(a.n) * time.Second }),
+		kw("linkbeat_use_polling", flag(), "off", "poll the link state of all interfaces"),
+		kw("global_defs", braced(""), "", "settings of the daemon and defaults").effective().holds(globalBlock()),
+		kw("linkbeat_interfaces", braced("{ IFNAME [MII|ETHTOOL|IOCTL] }"), "", "interfaces whose link state is polled").holds(interfaceLines("linkbeat_interfaces", "IFNAME [MII|ETHTOOL|IOCTL]", "an interface and how to poll it")),
+		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last to count").holds(interfaceLines("interface_up_down_delays", "IFNAME DOWN [UP]", "an interface and its delays in seconds")),
+		kw("static_ipaddress", braced("{ ADDRESS }"), "", "addresses that are always there").holds(staticAddressBlock()),
+		kw("static_routes", braced("{ ROUTE }"), "", "routes that are always there").holds(routeBlock("static_routes")),
+		kw("static_rules", braced("{ RULE }"), "", "routing rules that are always there").holds(ruleBlock("static_rules")),
+		kw("track_group", named("NAME {}").soft("track_group must have a name - skipping"), "", "static items whose loss is a fault of some instances").holds(trackGroupBlock()),
+		kw("track_file", named("NAME {}"), "", "a file whose number changes priorities").holds(trackFileBlock("track_file")),
+		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").gone("track_file").holds(trackFileBlock("vrrp_track_file")),
+		kw("vrrp_track_process", named("NAME {}"), "", "processes whose number changes priorities").holds(trackProcessBlock()),
+		kw("vrrp_script", named("NAME {}"), "", "a command run again and again, whose result changes priorities").holds(scriptBlock()),
+		kw("bfd_instance", named("NAME {}").as("NAME {}"), "", "a BFD session").holds(bfdBlock()),
+		kw("vrrp_sync_group", named("NAME {}").soft("vrrp_sync_group must have a name - skipping"), "", "instances that change state together").effective().holds(syncGroupBlock()),
+		kw("garp_group", braced("{}"), "", "interfaces that share one pace of announcements").effective().holds(garpGroupBlock()),
+		kw("vrrp_instance", named("NAME {}").soft("vrrp_instance must have a name"), "", "a virtual router").effective().holds(instanceBlock()),
+		kw("virtual_server_group", named("NAME {}"), "", "addresses that form one service").holds(virtualServerGroupBlock()),
+		kw("virtual_server", named("IP [PORT] | fwmark N | group NAME {}"), "", "a service balanced over real servers").holds(virtualServerBlock()),
+		kw("SSL", braced("{}"), "", "client certificate of SSL_GET checks").holds(sslBlock()),
+	)
+	return b
+})
+
+func interfaceLines(path, args, doc string) *block {
+	b := &block{path: path}
+	return b.lines(func(d *decoder, s *Statement) {
+		if d.missingInterface(s.Words[0].Text) && !d.cfg.Global.DynamicInterfaces {
+			d.report(s, 0, Diagnostic{
+				Severity: Error, Class: ClassCannotRun, Code: "no-interface",
+				Message: "Unknown " + path + " interface " + printable(s.Words[0].Text) + " specified",
+			})
+		}
+	}, &Keyword{Name: "IFNAME", Args: args, Doc: doc, Effect: PendingEffect})
+}
+
+func staticAddressBlock() *block {
+	b := &block{path: "static_ipaddress"}
+	return b.lines(func(d *decoder, s *Statement) { d.address(s, "static_ipaddress") }, &Keyword{
+		Name: "ADDRESS", Args: addressArgs + " [track_group NAME]", Default: "/32 or /128 on default_interface",
+		Doc: "an address and its options, one per line", Effect: PendingEffect,
+	})
+}
+
+func sslBlock() *block {
+	return vocabulary("SSL",
+		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key"),
+		kw("ca", word("PATH").soft("SSL cafile missing"), "", "certificate of the authority"),
+		kw("certificate", word("PATH").soft("SSL certfile missing"), "", "own certificate"),
+		kw("key", word("PATH").soft("SSL keyfile missing"), "", "own key"),
+	)
+}
