@@ -37,7 +37,8 @@ type Router struct {
 	node     *Node
 	initial  vrrp.Config // of the last start
 	snapshot vrrp.Snapshot
-	backlog  []flight // arrived while the node was suspended
+	pending  []vrrp.Event // what happened while the node was suspended
+	backlog  []flight     // and what arrived
 	latest   map[*Router]time.Duration
 	out      []vrrp.Action
 	steps    []recorded
@@ -76,7 +77,7 @@ func (n *Node) Start(hold time.Duration, resume bool) {
 	var members []*vrrp.Instance
 	for _, r := range n.Routers {
 		r.Instance = vrrp.New(r.Config)
-		r.backlog, r.steps, r.initial = nil, nil, r.Config
+		r.pending, r.backlog, r.steps, r.initial = nil, nil, nil, r.Config
 		r.Holds = r.Holds && resume
 		members = append(members, r.Instance)
 	}
@@ -134,8 +135,11 @@ func (n *Node) Continue() {
 		if d, ok := r.Instance.Deadline(); ok && d <= n.lan.Now && n.lan.rand.IntN(2) == 0 {
 			r.step(vrrp.Event{Kind: vrrp.Expiry})
 		}
-		backlog := r.backlog
-		r.backlog = nil
+		pending, backlog := r.pending, r.backlog
+		r.pending, r.backlog = nil, nil
+		for _, ev := range pending {
+			r.step(ev)
+		}
 		for _, f := range backlog {
 			r.arrive(f)
 		}
@@ -155,9 +159,13 @@ func (r *Router) SetFaults(f vrrp.Faults) {
 	r.Step(vrrp.Event{Kind: vrrp.FaultsChanged, Faults: f})
 }
 
-// Step gives an event to the router if its daemon runs.
+// Step gives an event to the router if its daemon runs; a suspended one gets
+// it when it goes on.
 func (r *Router) Step(ev vrrp.Event) {
-	if r.node.Running() {
+	switch {
+	case r.node.paused:
+		r.pending = append(r.pending, ev)
+	case r.node.running:
 		r.step(ev)
 	}
 }
