@@ -124,7 +124,9 @@ func (s *storm) build() {
 		if !c.NoPreempt && c.Priority != vrrp.PriorityOwner && s.rand.IntN(8) == 0 {
 			c.PreemptDelay = 3 * c.AdvertInterval
 		}
-		c.HigherPrioritySendAdvert = s.rand.IntN(4) == 0
+		// Not with mixed intervals: from the parting advert of a fast master
+		// others learn its interval, and take over before the slow one speaks.
+		c.HigherPrioritySendAdvert = !mixed && s.rand.IntN(4) == 0
 		c.LowerPriorityNoAdvert = s.rand.IntN(4) == 0
 		if unicast {
 			c.Unicast = true
