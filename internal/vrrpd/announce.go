@@ -222,7 +222,7 @@ func announceName(ip netip.Addr, several bool) string {
 	case ip.Is4():
 		return "gratuitous ARP"
 	case several:
-		return "unsolicited Neighbour Adverts"
+		return "Unsolicited Neighbour Adverts"
 	}
 	return "unsolicited Neighbour Advert"
 }

@@ -1,7 +1,6 @@
 package vrrpd
 
 import (
-	"cmp"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -299,11 +298,7 @@ func (d *daemon) stop() {
 		return
 	}
 	d.stopping = true
-	slog.Info("Stopping")
 	for _, r := range d.routers {
 		d.step(r, now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
 	}
 }
-
-// byOrder sorts routers as the configuration has them.
-func byOrder(a, b *router) int { return cmp.Compare(a.order, b.order) }
