@@ -1,0 +1,702 @@
+package supervisor
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/lab"
+	"keepalived-go/internal/link"
+	"keepalived-go/internal/logging"
+)
+
+// These tests run the supervisor as a process of its own: this test binary,
+// started again. Its child is the same binary once more, and plays a VRRP
+// process that says on the common standard error what it is told.
+
+const (
+	envTest = "SUPERVISOR_TEST" // the run directory: this is the supervisor
+	envArgs = "SUPERVISOR_TEST_OPTIONS"
+	envPart = "SUPERVISOR_TEST_CHILD" // what the child does differently
+)
+
+func TestMain(m *testing.M) {
+	if IsChild() {
+		os.Exit(RunChild(playChild))
+	}
+	if dir := os.Getenv(envTest); dir != "" {
+		o := Options{
+			Version:    "vTEST (01/01,2026)",
+			RunDir:     dir,
+			Config:     filepath.Join(dir, "keepalived.conf"),
+			Foreground: true,
+			Umask:      -1,
+			Log:        logging.Options{Console: os.Stderr},
+		}
+		for option := range strings.FieldsSeq(os.Getenv(envArgs)) {
+			name, value, _ := strings.Cut(option, "=")
+			switch name {
+			case "daemon":
+				o.Foreground = false
+			case "no-respawn":
+				o.NoRespawn = true
+			case "namespace":
+				o.Namespace = value
+			}
+		}
+		os.Exit(Run(o))
+	}
+	os.Exit(m.Run())
+}
+
+// playChild is the child's part.
+func playChild(conn *link.Conn, s *link.Setup) int {
+	part := os.Getenv(envPart)
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	go func() {
+		<-terminated
+		slog.Info("child: SIGTERM")
+		if part == "slow-end" {
+			time.Sleep(500 * time.Millisecond)
+		}
+		os.Exit(0)
+	}()
+	if part != "silent" {
+		go func() {
+			for {
+				conn.Send(link.Message{Kind: link.Alive})
+				time.Sleep(20 * time.Millisecond)
+			}
+		}()
+	}
+	for configured := 0; ; {
+		m, err := conn.Receive()
+		if err != nil {
+			slog.Error("child: " + err.Error())
+			return ExitFatal
+		}
+		switch m.Kind {
+		case link.Configure:
+			configured++
+			slog.Info(fmt.Sprintf("child: configured %d routers", len(m.Config.Instances)))
+			if configured == 1 {
+				conn.Send(link.Message{Kind: link.Started})
+				continue
+			}
+			if part == "slow-reload" && configured == 2 {
+				continue // it takes until the next DumpStats
+			}
+			conn.Send(link.Message{Kind: link.Reloaded})
+		case link.Stop:
+			slog.Info("child: stop")
+			if part == "hangs" {
+				select {}
+			}
+			return ExitOK
+		case link.DumpData:
+			slog.Info("child: dump data")
+		case link.DumpStats:
+			slog.Info("child: dump stats")
+			if part == "slow-reload" {
+				conn.Send(link.Message{Kind: link.Reloaded})
+			}
+		case link.ClearStats:
+			slog.Info("child: clear stats")
+		case link.DumpJSON:
+			switch part {
+			case "panics":
+				panic("child has a bug")
+			case "fails":
+				conn.Send(link.Message{Kind: link.Failed, Text: "child: cannot go on", ExitCode: ExitPermission})
+				return ExitPermission
+			}
+			slog.Info("child: dump JSON")
+		}
+	}
+}
+
+// running is a supervisor that a test started.
+type running struct {
+	t     *testing.T
+	dir   string
+	cmd   *exec.Cmd
+	lines chan string
+	seen  []string
+	wait  func() error
+}
+
+func routers(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "vrrp_instance VI_%d {\n  interface lo\n  virtual_router_id %d\n  virtual_ipaddress {\n    192.0.2.%d\n  }\n}\n", i+1, i+1, i+1)
+	}
+	return b.String()
+}
+
+// supervise starts a supervisor with a configuration.
+func supervise(t *testing.T, config string, env ...string) *running {
+	t.Helper()
+	lab.Need(t, lab.Root)
+	r := &running{t: t, dir: t.TempDir()}
+	r.configure(config)
+	r.launch(env...)
+	return r
+}
+
+func (r *running) configure(config string) {
+	r.t.Helper()
+	if err := os.WriteFile(filepath.Join(r.dir, "keepalived.conf"), []byte(config), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func (r *running) launch(env ...string) {
+	r.t.Helper()
+	r.cmd = exec.Command("/proc/self/exe")
+	r.cmd.Env = append(os.Environ(), append(env, envTest+"="+r.dir)...)
+	read, write, err := os.Pipe()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.cmd.Stderr = write
+	if err := r.cmd.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	write.Close()
+	lines := make(chan string, 1024)
+	go func() {
+		for s := bufio.NewScanner(read); s.Scan(); {
+			lines <- s.Text()
+		}
+		close(lines)
+	}()
+	r.lines, r.wait = lines, sync.OnceValue(r.cmd.Wait)
+	r.t.Cleanup(func() {
+		r.cmd.Process.Kill() // the child follows
+		r.wait()
+	})
+}
+
+// expect waits until each text has been in a new line, in any order: the lines
+// of two processes mix as they like. It returns the last of these lines.
+func (r *running) expect(texts ...string) string {
+	r.t.Helper()
+	timeout := time.After(20 * time.Second)
+	for {
+		select {
+		case line, ok := <-r.lines:
+			if !ok {
+				r.t.Fatalf("ended without %q; log:\n%s", texts, strings.Join(r.seen, "\n"))
+			}
+			r.seen = append(r.seen, line)
+			i := slices.IndexFunc(texts, func(text string) bool { return strings.Contains(line, text) })
+			if i < 0 {
+				continue
+			}
+			if texts = slices.Delete(texts, i, i+1); len(texts) == 0 {
+				return line
+			}
+		case <-timeout:
+			r.t.Fatalf("no line with %q in 20 s; log:\n%s", texts, strings.Join(r.seen, "\n"))
+		}
+	}
+}
+
+// up waits until the child runs n virtual routers.
+func (r *running) up(n int) {
+	r.t.Helper()
+	r.expect("Startup complete", fmt.Sprintf("child: configured %d routers", n))
+}
+
+// rest reads the log to its end.
+func (r *running) rest() {
+	for line := range r.lines {
+		r.seen = append(r.seen, line)
+	}
+}
+
+func (r *running) count(text string) int {
+	n := 0
+	for _, line := range r.seen {
+		if strings.Contains(line, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func (r *running) signal(s os.Signal) {
+	r.t.Helper()
+	if err := r.cmd.Process.Signal(s); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// exit waits for the end and checks the exit code.
+func (r *running) exit(want int) {
+	r.t.Helper()
+	r.rest()
+	r.wait()
+	if got := r.cmd.ProcessState.ExitCode(); got != want {
+		r.t.Errorf("exit code %d, want %d; log:\n%s", got, want, strings.Join(r.seen, "\n"))
+	}
+}
+
+// pid reads a pid file.
+func (r *running) pid(name string) int {
+	r.t.Helper()
+	b, err := os.ReadFile(filepath.Join(r.dir, name))
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		r.t.Fatalf("pid file %s: %v", name, err)
+	}
+	return pid
+}
+
+func (r *running) killChild() {
+	r.t.Helper()
+	if err := syscall.Kill(r.pid("vrrp.pid"), syscall.SIGKILL); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+func comm(t *testing.T, pid int) string {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.TrimSpace(string(b))
+}
+
+func TestStartAndStop(t *testing.T) {
+	r := supervise(t, routers(2))
+	r.expect("Starting Keepalived vTEST (01/01,2026)")
+	r.expect("Running on Linux")
+	r.expect("Command line: '/proc/self/exe'")
+	r.expect("Configuration file " + r.dir + "/keepalived.conf")
+	started := r.expect("Starting VRRP child process, pid=")
+	r.up(2)
+
+	parent, child := r.pid("keepalived.pid"), r.pid("vrrp.pid")
+	if parent != r.cmd.Process.Pid {
+		t.Errorf("pid file of the parent holds %d, not %d", parent, r.cmd.Process.Pid)
+	}
+	if !strings.HasSuffix(started, fmt.Sprintf("pid=%d", child)) {
+		t.Errorf("pid file of the child holds %d, the log says %q", child, started)
+	}
+	for _, pid := range []int{parent, child} {
+		if name := comm(t, pid); name != "keepalived" {
+			t.Errorf("process %d is called %q", pid, name)
+		}
+	}
+	if info, err := os.Stat(filepath.Join(r.dir, "keepalived.pid")); err != nil || info.Mode() != 0o644 {
+		t.Errorf("mode of the pid file: %v, %v; want 0644", info.Mode(), err)
+	}
+
+	begin := time.Now()
+	r.signal(syscall.SIGTERM)
+	r.expect("Stopping", "child: stop", "Stopped Keepalived vTEST")
+	r.exit(ExitOK)
+	if took := time.Since(begin); took > time.Second {
+		t.Errorf("stop took %v", took)
+	}
+	left, _ := filepath.Glob(r.dir + "/*.pid")
+	if len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestSignalsAreForwarded(t *testing.T) {
+	r := supervise(t, routers(1))
+	r.up(1)
+	for _, tt := range []struct {
+		signal syscall.Signal
+		line   string
+	}{
+		{syscall.SIGUSR1, "child: dump data"},
+		{syscall.SIGUSR2, "child: dump stats"},
+		{63, "child: clear stats"},
+		{36, "child: dump JSON"},
+		{syscall.SIGINT, "child: stop"},
+	} {
+		r.signal(tt.signal)
+		r.expect(tt.line)
+	}
+	r.exit(ExitOK)
+}
+
+func TestReload(t *testing.T) {
+	r := supervise(t, routers(1))
+	r.up(1)
+	child := r.pid("vrrp.pid")
+	r.configure(routers(3))
+	r.signal(syscall.SIGHUP)
+	r.expect("Reloading ...", "child: configured 3 routers", "Reload complete")
+	if got := r.pid("vrrp.pid"); got != child {
+		t.Errorf("the reload replaced the child %d by %d", child, got)
+	}
+}
+
+func TestRefusedReloadChangesNothing(t *testing.T) {
+	r := supervise(t, routers(2))
+	r.up(2)
+	// Two virtual routers with one VRID on one interface.
+	r.configure(strings.ReplaceAll(routers(2), "router_id 2", "router_id 1"))
+	r.signal(syscall.SIGHUP)
+	r.expect("Reload refused: the running configuration stays")
+
+	// Not even the successor of the child gets to see the refused file.
+	r.killChild()
+	r.expect("VRRP child process(", "child: configured 2 routers")
+
+	r.configure(routers(1))
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 1 routers", "Reload complete")
+}
+
+func TestReloadsMeanwhileAreOne(t *testing.T) {
+	r := supervise(t, routers(1), envPart+"=slow-reload")
+	r.up(1)
+	r.configure(routers(2))
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 2 routers")
+	r.configure(routers(3))
+	for range 5 {
+		r.signal(syscall.SIGHUP)
+	}
+	for range 2 { // the signals before have been handled when these have
+		r.signal(syscall.SIGUSR1)
+		r.expect("child: dump data")
+	}
+	r.signal(syscall.SIGUSR2) // the child says Reloaded
+	r.expect("child: configured 3 routers", "Reload complete")
+	r.signal(syscall.SIGTERM)
+	r.exit(ExitOK)
+	if n := r.count("Reloading ..."); n != 2 {
+		t.Errorf("%d reloads for six signals, want 2", n)
+	}
+}
+
+func TestFirstRouterComesWithReload(t *testing.T) {
+	r := supervise(t, "global_defs {\n}\n")
+	r.expect("Warning - keepalived has no configuration to run", "Startup complete")
+	r.configure(routers(1))
+	r.signal(syscall.SIGHUP)
+	r.expect("Starting VRRP child process, pid=", "child: configured 1 routers", "Reload complete")
+}
+
+func TestChildIsStartedAgain(t *testing.T) {
+	r := supervise(t, routers(1))
+	r.up(1)
+	first := r.pid("vrrp.pid")
+	begin := time.Now()
+	r.killChild()
+	r.expect(fmt.Sprintf("pid %d exited due to signal 9 (Killed)", first),
+		fmt.Sprintf("VRRP child process(%d) died: Respawning", first),
+		"child: configured 1 routers")
+	if took := time.Since(begin); took > 500*time.Millisecond {
+		t.Errorf("the first successor runs after %v", took)
+	}
+	r.killChild()
+	r.expect("Restart of VRRP process delayed 1 seconds to limit respawn rate")
+	r.expect("child: configured 1 routers")
+}
+
+func TestChildIsNotStartedAgainWithR(t *testing.T) {
+	r := supervise(t, routers(1), envArgs+"=no-respawn")
+	r.up(1)
+	r.killChild()
+	r.expect("died: Exiting")
+	r.exit(ExitFatal)
+}
+
+// The exit code of a panic is that of a bad configuration.
+func TestPanicIsNoPermanentError(t *testing.T) {
+	r := supervise(t, routers(1), envPart+"=panics")
+	r.up(1)
+	r.signal(SignalJSON)
+	r.expect("VRRP process: panic: child has a bug", "VRRP process: keepalived-go/internal/supervisor.playChild",
+		"exited with status 2", "died: Respawning", "child: configured 1 routers")
+}
+
+func TestPermanentErrorEndsAll(t *testing.T) {
+	r := supervise(t, routers(1), envPart+"=fails")
+	r.up(1)
+	r.signal(SignalJSON)
+	r.expect("child: cannot go on", "exited with permanent error missing permission. Terminating", "Stopped Keepalived")
+	r.exit(ExitPermission)
+}
+
+func TestHungChildIsKilled(t *testing.T) {
+	r := supervise(t, "child_wait_time 1\n"+routers(1), envPart+"=hangs")
+	r.up(1)
+	r.signal(syscall.SIGTERM)
+	r.expect("child: stop", "VRRP process does not stop: killed")
+	r.exit(ExitOK)
+}
+
+func TestChildOutlivesKilledParentBriefly(t *testing.T) {
+	r := supervise(t, routers(1), envPart+"=slow-end")
+	r.up(1)
+	r.signal(syscall.SIGKILL)
+	r.wait()
+	r.expect("child: SIGTERM")
+	// It still owns the addresses: the next daemon waits for it.
+	next := &running{t: t, dir: r.dir}
+	next.launch()
+	next.up(1)
+	if _, err := tryLock(filepath.Join(r.dir, "vrrp.pid")); !errors.Is(err, errRunning) {
+		t.Errorf("lock the pid file of a running child: %v", err)
+	}
+	r.rest() // ends only when the old child has: it holds the standard error
+}
+
+func TestSecondDaemonRefuses(t *testing.T) {
+	r := supervise(t, routers(1))
+	r.up(1)
+	second := &running{t: t, dir: r.dir}
+	second.launch()
+	second.expect("daemon is already running")
+	second.exit(ExitFatal)
+	if got := r.pid("keepalived.pid"); got != r.cmd.Process.Pid {
+		t.Errorf("the second daemon left pid %d in the file of the first, %d", got, r.cmd.Process.Pid)
+	}
+}
+
+func TestBackground(t *testing.T) {
+	r := supervise(t, routers(1), envArgs+"=daemon")
+	r.exit(ExitOK) // the front process; what it started has left its standard error
+	pid := r.pid("keepalived.pid")
+	daemon, err := os.FindProcess(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { daemon.Kill() })
+	if sid, err := unix.Getsid(pid); sid != pid || err != nil {
+		t.Errorf("session %d of the daemon, %v; want its own, %d", sid, err, pid)
+	}
+	if err := daemon.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	// Its lock tells when it has ended; the file is gone by then.
+	lock, err := lockPidFile(filepath.Join(r.dir, "keepalived.pid"), time.Now().Add(10*time.Second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	lock.remove()
+}
+
+func TestBackgroundReportsRefusal(t *testing.T) {
+	r := supervise(t, strings.ReplaceAll(routers(2), "router_id 2", "router_id 1"), envArgs+"=daemon")
+	r.expect("Stopped Keepalived")
+	r.exit(ExitConfig)
+}
+
+func TestNetworkNamespace(t *testing.T) {
+	for _, from := range []string{"command line", "configuration"} {
+		t.Run(from, func(t *testing.T) {
+			name := fmt.Sprintf("daemon-%d", os.Getpid())
+			lab.Need(t, lab.Root)
+			if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+				t.Fatalf("ip netns add: %v: %s", err, out)
+			}
+			t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
+			config, env := routers(1), envArgs+"=namespace="+name
+			if from == "configuration" {
+				config, env = "net_namespace "+name+"\n"+config, envArgs+"="
+			}
+			r := supervise(t, config, env)
+			r.up(1)
+			var want, got unix.Stat_t
+			if err := unix.Stat("/run/netns/"+name, &want); err != nil {
+				t.Fatal(err)
+			}
+			for _, file := range []string{"keepalived.pid", "vrrp.pid"} {
+				pid := r.pid(filepath.Join("keepalived", name, file))
+				if err := unix.Stat(fmt.Sprintf("/proc/%d/ns/net", pid), &got); err != nil || got.Ino != want.Ino {
+					t.Errorf("process %d is in namespace %d, want %d (%v)", pid, got.Ino, want.Ino, err)
+				}
+			}
+			r.signal(syscall.SIGTERM)
+			r.exit(ExitOK)
+			if n := r.count("Starting Keepalived"); n != 1 {
+				t.Errorf("the start is announced %d times", n)
+			}
+		})
+	}
+}
+
+// Every thread of the child has the settings, even those the runtime started
+// before any of our code ran.
+func TestProcessSettings(t *testing.T) {
+	r := supervise(t, `global_defs {
+  vrrp_priority -7
+  vrrp_rt_priority 12
+  vrrp_rlimit_rttime 700000
+  vrrp_cpu_affinity 0
+  vrrp_no_swap
+  process_names
+}
+instance blue
+`+routers(1))
+	r.up(1)
+	child := r.pid("keepalived/vrrp_blue.pid")
+	if got, want := comm(t, child), "keepalived_vrrp"; got != want {
+		t.Errorf("the child is called %q, want %q", got, want)
+	}
+	tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", child))
+	if err != nil || len(tasks) < 2 {
+		t.Fatalf("threads of the child: %v, %v", tasks, err)
+	}
+	for _, task := range tasks {
+		tid, _ := strconv.Atoi(task.Name())
+		attr, err := unix.SchedGetAttr(tid, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if attr.Policy != unix.SCHED_RR || attr.Priority != 12 {
+			t.Errorf("thread %d: policy %d priority %d, want SCHED_RR 12", tid, attr.Policy, attr.Priority)
+		}
+		if nice, err := unix.Getpriority(unix.PRIO_PROCESS, tid); nice != 20+7 || err != nil { // the system call returns 20-nice
+			t.Errorf("thread %d: nice %d, %v; want -7", tid, 20-nice, err)
+		}
+		var cpus unix.CPUSet
+		if err := unix.SchedGetaffinity(tid, &cpus); err != nil || cpus.Count() != 1 || !cpus.IsSet(0) {
+			t.Errorf("thread %d may run on %d CPUs, %v; want on CPU 0", tid, cpus.Count(), err)
+		}
+	}
+	var limit unix.Rlimit
+	if err := unix.Prlimit(child, unix.RLIMIT_RTTIME, nil, &limit); err != nil || limit.Cur != 700000 {
+		t.Errorf("limit of real-time run is %d, %v; want 700000", limit.Cur, err)
+	}
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", child))
+	if err != nil {
+		t.Fatal(err)
+	}
+	locked := slices.ContainsFunc(strings.Split(string(status), "\n"), func(l string) bool {
+		return strings.HasPrefix(l, "VmLck:") && !strings.HasSuffix(l, "\t       0 kB")
+	})
+	if !locked {
+		t.Error("the memory of the child is not locked")
+	}
+	// The parent stays an ordinary process.
+	if attr, err := unix.SchedGetAttr(r.cmd.Process.Pid, 0); err != nil || attr.Policy != unix.SCHED_NORMAL {
+		t.Errorf("policy %d of the parent, %v", attr.Policy, err)
+	}
+}
+
+// notifySocket plays systemd.
+func notifySocket(t *testing.T) (path string, states <-chan string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	ch := make(chan string, 4096)
+	go func() {
+		b := make([]byte, 4096)
+		for {
+			n, err := c.Read(b)
+			if err != nil {
+				return
+			}
+			ch <- string(b[:n])
+		}
+	}()
+	return path, ch
+}
+
+func expectState(t *testing.T, states <-chan string, want string) string {
+	t.Helper()
+	for timeout := time.After(20 * time.Second); ; {
+		select {
+		case s := <-states:
+			if strings.HasPrefix(s, want) {
+				return s
+			}
+		case <-timeout:
+			t.Fatalf("systemd was not told %s in 20 s", want)
+		}
+	}
+}
+
+func TestSystemdIsTold(t *testing.T) {
+	path, states := notifySocket(t)
+	r := supervise(t, routers(2), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=3600000000")
+	if got, want := expectState(t, states, "READY=1"), "READY=1\nSTATUS=Running 2 virtual routers"; got != want {
+		t.Errorf("systemd was told %q, want %q", got, want)
+	}
+	expectState(t, states, "WATCHDOG=1")
+	r.up(2)
+
+	before := monotonic(t)
+	r.configure(routers(1))
+	r.signal(syscall.SIGHUP)
+	var stamp int64
+	if _, err := fmt.Sscanf(expectState(t, states, "RELOADING=1"), "RELOADING=1\nMONOTONIC_USEC=%d", &stamp); err != nil {
+		t.Fatal(err)
+	}
+	if after := monotonic(t); stamp < before || stamp > after {
+		t.Errorf("reload begins at %d, signalled at %d, seen at %d", stamp, before, after)
+	}
+	expectState(t, states, "READY=1\nSTATUS=Running 1 virtual routers")
+
+	r.configure("vrrp_instance X {\n interface lo\n}\n")
+	r.signal(syscall.SIGHUP)
+	expectState(t, states, "RELOADING=1")
+	expectState(t, states, "READY=1\nSTATUS=the last reload was refused")
+
+	r.signal(syscall.SIGTERM)
+	expectState(t, states, "STOPPING=1")
+	r.exit(ExitOK)
+}
+
+func monotonic(t *testing.T) int64 {
+	t.Helper()
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts); err != nil {
+		t.Fatal(err)
+	}
+	return ts.Nano() / 1000
+}
+
+// The watchdog is pinged for a child that says it is alive, not for one that
+// only exists.
+func TestWatchdogIsNotPingedForSilentChild(t *testing.T) {
+	path, states := notifySocket(t)
+	r := supervise(t, routers(1), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=100000", envPart+"=silent")
+	r.up(1)
+	expectState(t, states, "READY=1")
+	for timeout := time.After(500 * time.Millisecond); ; {
+		select {
+		case s := <-states:
+			if strings.HasPrefix(s, "WATCHDOG=1") {
+				t.Fatal("the watchdog was pinged for a child that says nothing")
+			}
+		case <-timeout:
+			return
+		}
+	}
+}
