@@ -59,6 +59,9 @@ func (d *decoder) address(s *Statement, of string) (Address, bool) {
 		return a, false
 	}
 	a.Prefix = prefix
+	// A virtual address was another node's a moment ago: there is no time to
+	// ask whether somebody has it.
+	a.NoDAD = addr.Is6()
 	if addr.Is6() && prefix.Bits() < 128 || addr.Is4() {
 		a.PreferredLft = forever
 	}
