@@ -225,6 +225,7 @@ func (i *Instance) Step(now time.Duration, ev Event, out []Action) []Action {
 		i.shutdown(&t)
 	}
 	if i.group != nil {
+		i.group.demote(&t)
 		i.group.report(&t)
 	}
 	return t.out

@@ -87,7 +87,6 @@ func (i *Instance) settle(t *turn) {
 	for _, m := range g.members {
 		m.applyFaults(t)
 	}
-	g.demote(t)
 }
 
 // markFaults sets FaultGroup on those members for whom another one has a
@@ -177,17 +176,16 @@ func (g *SyncGroup) starting(t *turn) {
 	g.set(t, to)
 }
 
-// started is called when a member has started: its fault is the others' too,
-// and a member that resumed as MASTER cannot stay so alone.
+// started is called when a member has started: its fault is the others' too.
 func (g *SyncGroup) started(t *turn) {
 	for _, m := range g.members {
 		m.applyFaults(t)
 	}
-	g.demote(t)
 }
 
 // demote takes the masters back to BACKUP when all members have started and
-// not all are MASTER.
+// not all are MASTER: one of them could not resume, or they have just been
+// joined.
 func (g *SyncGroup) demote(t *turn) {
 	all := true
 	for _, m := range g.members {
