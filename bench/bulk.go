@@ -1,0 +1,144 @@
+package main
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"keepalived-go/internal/lab"
+)
+
+// bulk makes a node master of very many addresses, while a backup listens.
+func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
+	var out []sample
+	for _, c := range []struct {
+		addresses int
+		interval  time.Duration
+		rounds    int
+	}{{1000, 100 * time.Millisecond, 5}, {4000, 100 * time.Millisecond, 5}, {1000, 10 * time.Millisecond, 5}} {
+		var set, announced, gap, strangers, batch []float64
+		for range b.rounds(c.rounds) {
+			r, err := bulkRound(l, p, c.addresses, c.interval)
+			if err != nil {
+				return out, fmt.Errorf("%d addresses at %v: %w", c.addresses, c.interval, err)
+			}
+			set, announced, gap = append(set, ms(r.set)), append(announced, ms(r.announced)), append(gap, ms(r.gap))
+			strangers = append(strangers, float64(r.strangers))
+			d, err := ipBatch(l, addresses(c.addresses))
+			if err != nil {
+				return out, err
+			}
+			batch = append(batch, ms(d))
+		}
+		name := fmt.Sprintf("%d at %g s: ", c.addresses, c.interval.Seconds())
+		interval := ms(c.interval)
+		if interval >= 100 {
+			half := none
+			if c.addresses == 1000 {
+				half = atMost(0.5)
+			}
+			yardstick := summary(name+"ip -batch sets the same addresses", "ms", batch, none)
+			out = append(out,
+				summary(name+"first advert until all are in the kernel", "ms", set, half),
+				yardstick,
+				sample{What: name + "the same as a multiple of ip -batch", Unit: "×", Value: summary("", "", set, none).Value / yardstick.Value, Target: limit(1.3, "≤ 1.3")},
+				summary(name+"first advert until each was announced", "ms", announced, atMost(1)))
+		}
+		out = append(out,
+			summary(name+"longest silence of the master", "ms", gap, limit(1.5*interval, fmt.Sprintf("≤ %g ms", 1.5*interval))),
+			summary(name+"adverts of the backup", "adverts", strangers, limit(0, "none")))
+	}
+	return out, nil
+}
+
+type bulkResult struct {
+	set, announced, gap time.Duration
+	strangers           int
+}
+
+func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration) (r bulkResult, err error) {
+	defer l.Forget()
+	a, b := l.Node("a"), l.Node("b")
+	vips := addresses(n)
+	high := router{name: "VI_1", vrid: 51, priority: 150, version: 3, interval: interval, vips: vips}
+	low := high
+	low.priority = 100
+	began := time.Now()
+	// The backup first: with a lower priority it waits longer, and hears the
+	// master before its own time is up.
+	master, err := a.Start(p, config(high))
+	if err != nil {
+		return r, err
+	}
+	defer master.Stop()
+	backup, err := b.Start(p, config(low))
+	if err != nil {
+		return r, err
+	}
+	defer backup.Stop()
+
+	first, ok := l.Wait(began, 10*time.Second, sentBy(a))
+	if !ok {
+		return r, fmt.Errorf("no master")
+	}
+	wanted := make(map[netip.Addr]bool, n)
+	for _, v := range vips {
+		wanted[v] = true
+	}
+	lastOf := func(kind lab.Kind) (time.Duration, error) {
+		var last time.Time
+		missing := 0
+		complete := l.Until(20*time.Second, func() bool {
+			seen := make(map[netip.Addr]bool, n)
+			for _, e := range l.Events(first.Time, time.Now(), func(e *lab.Event) bool { return e.Kind == kind && e.Node == a && wanted[e.Addr] }) {
+				if !seen[e.Addr] {
+					seen[e.Addr], last = true, e.Time
+				}
+			}
+			missing = n - len(seen)
+			return missing == 0
+		})
+		if !complete {
+			return 0, fmt.Errorf("%d of %d addresses missing (kind %d)", missing, n, kind)
+		}
+		return last.Sub(first.Time), nil
+	}
+	// The second set of announcements comes 5 s after the first.
+	end := first.Time.Add(7 * time.Second)
+	time.Sleep(time.Until(end))
+	if r.set, err = lastOf(lab.AddrAdded); err != nil {
+		return r, err
+	}
+	if r.announced, err = lastOf(lab.Announce); err != nil {
+		return r, err
+	}
+	previous := first.Time
+	for _, e := range l.Events(first.Time, end, sentBy(a)) {
+		r.gap = max(r.gap, e.Time.Sub(previous))
+		previous = e.Time
+	}
+	r.gap = max(r.gap, end.Sub(previous)) // silent to the end: it gave way
+	r.strangers = len(l.Events(first.Time, end, sentBy(b)))
+	return r, nil
+}
+
+// ipBatch is how long ip(8) takes for the same addresses in one batch.
+func ipBatch(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
+	defer l.Forget()
+	a := l.Node("a")
+	var add, del strings.Builder
+	for _, v := range vips {
+		fmt.Fprintf(&add, "addr add %v/32 dev eth0\n", v)
+		fmt.Fprintf(&del, "addr del %v/32 dev eth0\n", v)
+	}
+	began := time.Now()
+	if err := a.IPBatch(add.String()); err != nil {
+		return 0, err
+	}
+	last, ok := l.Wait(began, 10*time.Second, func(e *lab.Event) bool { return e.Kind == lab.AddrAdded && e.Addr == vips[len(vips)-1] })
+	if !ok {
+		return 0, fmt.Errorf("ip -batch: the last address did not appear")
+	}
+	return last.Time.Sub(began), a.IPBatch(del.String())
+}
