@@ -14,12 +14,21 @@ import (
 // waiting for anything, unless the configuration says it.
 const defaultRTTime = 1_000_000
 
+// defaultPriority is the nice value of a VRRP process whose configuration asks
+// for no scheduling of its own: the highest, for on a busy machine an advert
+// every 10 ms does not wait its turn.
+const defaultPriority = -20
+
 // inheritLimits gives the calling thread, which must be locked to its
 // goroutine, the scheduling settings of a child. A process started from this
 // thread has them in all its threads.
 func inheritLimits(l conf.ProcessLimits) error {
 	var errs []error
-	if l.PrioritySet {
+	switch {
+	case !l.PrioritySet && l.RTPriority == 0:
+		// Without CAP_SYS_NICE it goes on as it is: nobody asked for this.
+		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, defaultPriority)
+	case l.PrioritySet:
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, l.Priority); err != nil {
 			errs = append(errs, fmt.Errorf("set priority %d: %w", l.Priority, err))
 		}

@@ -23,13 +23,17 @@ type loaded struct {
 
 // ConfOptions returns how the configuration is read.
 func (o Options) ConfOptions() conf.Options {
-	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaceExists}
+	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces()}
 }
 
 // load reads the configuration. It may run beside the loop.
 func (o Options) load() loaded {
 	var r loaded
-	r.config, r.diagnostics = conf.Load(o.Config, o.ConfOptions())
+	opt := o.ConfOptions()
+	// An interface may come later and may go again. The virtual router that
+	// needs it is in FAULT meanwhile, and says why.
+	opt.Interface = nil
+	r.config, r.diagnostics = conf.Load(o.Config, opt)
 	if r.refusal() != ExitOK {
 		return r
 	}
@@ -75,12 +79,24 @@ func (r loaded) log(path string) {
 	slog.Warn("Keywords without effect in this version: " + strings.Join(pending, ", "))
 }
 
-// interfaceExists reports whether an interface has the name, in the network
-// namespace of the process.
+// interfaces returns a function that reports whether an interface has a name,
+// in the network namespace of the process. It asks once for each.
+func interfaces() func(name string) bool {
+	known := make(map[string]bool)
+	return func(name string) bool {
+		exists, ok := known[name]
+		if !ok {
+			exists = interfaceExists(name)
+			known[name] = exists
+		}
+		return exists
+	}
+}
+
 func interfaceExists(name string) bool {
 	req, err := unix.NewIfreq(name)
 	if err != nil {
-		return false
+		return false // too long for a name
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -112,8 +128,10 @@ func (s *supervisor) reloaded(r loaded) {
 		return
 	}
 	r.log(s.o.Config)
-	if r.refusal() != ExitOK {
-		slog.Error("Reload refused: the running configuration stays")
+	// A start makes the best of a file with errors, as upstream does. A reload
+	// has something better: what runs.
+	if errs := r.diagnostics.Count(conf.Error); errs > 0 || r.refusal() != ExitOK {
+		slog.Error(fmt.Sprintf("Reload refused, %d errors: the running configuration stays", max(1, errs)))
 		s.reloadEnded("the last reload was refused")
 		return
 	}

@@ -88,8 +88,7 @@ func playChild(conn *link.Conn, s *link.Setup) int {
 	for configured := 0; ; {
 		m, err := conn.Receive()
 		if err != nil {
-			slog.Error("child: " + err.Error())
-			return ExitFatal
+			select {} // the parent has died: SIGTERM is on its way
 		}
 		switch m.Kind {
 		case link.Configure:
@@ -169,7 +168,8 @@ func (r *running) configure(config string) {
 func (r *running) launch(env ...string) {
 	r.t.Helper()
 	r.cmd = exec.Command("/proc/self/exe")
-	r.cmd.Env = append(os.Environ(), append(env, envTest+"="+r.dir)...)
+	r.cmd.Env = append(os.Environ(), envTest+"="+r.dir, "GORACE=atexit_sleep_ms=0")
+	r.cmd.Env = append(r.cmd.Env, env...)
 	read, write, err := os.Pipe()
 	if err != nil {
 		r.t.Fatal(err)
