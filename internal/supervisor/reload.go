@@ -131,7 +131,7 @@ func (s *supervisor) reloaded(r loaded) {
 	// A start makes the best of a file with errors, as upstream does. A reload
 	// has something better: what runs.
 	if errs := r.diagnostics.Count(conf.Error); errs > 0 || r.refusal() != ExitOK {
-		slog.Error(fmt.Sprintf("Reload refused, %d errors: the running configuration stays", max(1, errs)))
+		slog.Error(fmt.Sprintf("Reload refused: the running configuration stays (%d errors)", max(1, errs)))
 		s.reloadEnded("the last reload was refused")
 		return
 	}
