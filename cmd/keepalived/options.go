@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strconv"
 
 	"keepalived-go/internal/getopt"
@@ -87,7 +88,7 @@ func (c *commandLine) flags() []getopt.Flag {
 			Help: "End when a child process dies instead of starting it again"},
 		{Long: "dont-fork", Short: 'n', Set: on(&o.Foreground),
 			Help: "Stay in the foreground"},
-		{Long: "dump-conf", Short: 'd', Set: without("--dump-conf"),
+		{Long: "dump-conf", Short: 'd', Set: on(&o.DumpConfig),
 			Help: "Log the configuration as understood"},
 		{Long: "pid", Short: 'p', Arg: getopt.Required, Value: "FILE", Set: text(&o.ParentPid),
 			Help: "Pid file of the parent process"},
@@ -165,6 +166,12 @@ func (c *commandLine) testTo(v string) error {
 func (c *commandLine) options() supervisor.Options {
 	log := &c.run.Log
 	log.Syslog = !c.noSyslog
+	// A daemon leaves the directory it was started in.
+	for _, name := range []*string{&log.File, &c.run.ParentPid, &c.run.VRRPPid} {
+		if abs, err := filepath.Abs(*name); err == nil && *name != "" {
+			*name = abs
+		}
+	}
 	if c.console {
 		log.Console = os.Stderr
 	}

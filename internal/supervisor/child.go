@@ -33,8 +33,7 @@ type child struct {
 	started time.Time
 	outbox  chan any // link.Message or *link.Frame
 
-	configured bool          // it runs a configuration
-	failure    *link.Message // why it gives up
+	failure *link.Message // why it gives up
 }
 
 type childMessage struct {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -28,6 +29,7 @@ func (o Options) ConfOptions() conf.Options {
 
 // load reads the configuration. It may run beside the loop.
 func (o Options) load() loaded {
+	debug.SetGCPercent(100) // until [supervisor.forget]
 	var r loaded
 	opt := o.ConfOptions()
 	// An interface may come later and may go again. The virtual router that
@@ -133,6 +135,7 @@ func (s *supervisor) reloaded(r loaded) {
 	if errs := r.diagnostics.Count(conf.Error); errs > 0 || r.refusal() != ExitOK {
 		slog.Error(fmt.Sprintf("Reload refused: the running configuration stays (%d errors)", max(1, errs)))
 		s.reloadEnded("the last reload was refused")
+		s.forget()
 		return
 	}
 	s.keepFixed(r.settings)
@@ -145,6 +148,7 @@ func (s *supervisor) reloaded(r loaded) {
 	s.startIfNeeded()
 	if s.vrrp == nil {
 		s.reloadComplete()
+		s.forget()
 	}
 }
 

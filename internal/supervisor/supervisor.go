@@ -57,6 +57,7 @@ type Options struct {
 	Namespace    string // -s; empty: the configuration's
 	DontRelease  bool   // -V
 	LogAddresses bool   // -a
+	DumpConfig   bool   // -d: log the configuration as understood
 
 	ParentPid, VRRPPid string // pid files; empty: default
 	RunDir             string // empty: /run
@@ -313,6 +314,9 @@ func (s *supervisor) begin(r loaded) int {
 	if s.o.CorePattern != "" {
 		s.restoreCore = setCorePattern(s.o.CorePattern)
 	}
+	if s.o.DumpConfig {
+		s.dump(r.config)
+	}
 	s.accept(&r)
 	if s.front != nil {
 		if err := s.logs.SilenceConsole(time.Now().Add(flushWait)); err != nil {
@@ -329,17 +333,34 @@ func (s *supervisor) begin(r loaded) int {
 	s.startIfNeeded()
 	if s.vrrp == nil {
 		s.sayStarted()
+		s.forget()
 	}
 	return ExitOK
 }
 
-// accept makes r the running configuration and forgets its decoded form.
+// dump logs c without overrunning the queues of the log.
+func (s *supervisor) dump(c *conf.Config) {
+	const slice = 500
+	n := 0
+	dump(c, func(line string) {
+		slog.Info(line)
+		if n++; n%slice == 0 {
+			s.logs.Flush(time.Now().Add(time.Second))
+		}
+	})
+}
+
+// accept makes r the running configuration.
 func (s *supervisor) accept(r *loaded) {
 	s.frame = r.frame
 	s.settings.childWait = r.settings.childWait
 	s.settings.limits = r.settings.limits
 	s.settings.routers = r.settings.routers
-	r.config = nil
+	r.config = nil // the frame is all that is kept of it
+}
+
+// forget gives back the memory that reading a configuration took.
+func (s *supervisor) forget() {
 	debug.SetGCPercent(idleGC)
 	debug.FreeOSMemory()
 }
@@ -406,14 +427,13 @@ func (s *supervisor) message(m link.Message) {
 	case link.Alive:
 		s.systemd.alive()
 	case link.Started, link.Reloaded:
-		s.vrrp.configured = true
 		s.sayStarted()
 		if s.reloading {
 			s.reloadComplete()
 		}
+		s.forget()
 	case link.Failed:
-		s.vrrp.failure = &m
-		slog.Error(m.Text)
+		s.vrrp.failure = &m // it has logged the reason itself
 	}
 }
 

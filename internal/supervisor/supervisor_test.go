@@ -122,6 +122,7 @@ func playChild(conn *link.Conn, s *link.Setup) int {
 			case "panics":
 				panic("child has a bug")
 			case "fails":
+				slog.Error("child: cannot go on")
 				conn.Send(link.Message{Kind: link.Failed, Text: "child: cannot go on", ExitCode: ExitPermission})
 				return ExitPermission
 			}
