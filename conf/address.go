@@ -23,16 +23,12 @@ func addressBlock(path string, excluded bool) *block {
 // instanceAddress takes a line of virtual_ipaddress or of
 // virtual_ipaddress_excluded. The first decides the family of the instance.
 func instanceAddress(d *decoder, s *Statement, excluded bool) {
-	a, ok := d.address(s, d.inst.Name)
+	a, ok := d.address(s)
 	if !ok {
 		return
 	}
-	family := familyOf(a.Prefix.Addr())
 	if !excluded {
-		if d.inst.Family == 0 {
-			d.inst.Family = family
-		}
-		if d.inst.Family != family {
+		if !d.sameFamily(a.Prefix.Addr()) {
 			d.wrong(s, 0, "address-family", "(%s): address family must match VRRP instance [%s] - ignoring", d.inst.Name, a.Prefix.Addr())
 			return
 		}
@@ -50,7 +46,7 @@ func familyOf(a netip.Addr) Family {
 }
 
 // address reads ADDR[/LEN] and its options.
-func (d *decoder) address(s *Statement, of string) (Address, bool) {
+func (d *decoder) address(s *Statement) (Address, bool) {
 	a := Address{Pos: s.Pos(0)}
 	a.Pos.File = d.intern(a.Pos.File)
 	addr, prefix, ok := d.prefix(s, 0)
@@ -107,16 +103,7 @@ func (d *decoder) address(s *Statement, of string) (Address, bool) {
 		value := s.Words[i].Text
 		switch option {
 		case "dev":
-			if d.missingInterface(value) {
-				d.report(s, i, Diagnostic{
-					Severity: Error, Class: ClassWarning, Code: "no-interface",
-					Message: fmt.Sprintf("WARNING - interface %s for ip address %s doesn't exist", printable(value), addr),
-					Fix:     "the address is left out until it comes",
-				})
-				if !d.cfg.Global.DynamicInterfaces {
-					return a, false
-				}
-			}
+			d.needInterface(s, i, "WARNING - interface %s for ip address "+addr.String()+" doesn't exist")
 			a.Interface = d.intern(value)
 		case "brd", "broadcast":
 			switch {

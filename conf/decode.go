@@ -16,9 +16,12 @@ type decoder struct {
 
 	global    globals
 	instances []*instance
-	groups    []*SyncGroup
+	groups    []*syncGroup
 	garps     []*garpGroup
 	names     map[string]Pos // of vrrp_instance blocks
+	groupAt   map[string]Pos // of vrrp_sync_group blocks
+	absent    []absentInterface
+	scripts   scripts
 	strings   map[string]string
 
 	pending map[pendingKey]int // index into cfg.Pending
@@ -26,9 +29,12 @@ type decoder struct {
 	// listed one by one.
 	muted int
 
+	// checking is the statement whose arguments are being checked.
+	checking *argument
+
 	// What is being filled.
 	inst    *instance
-	group   *SyncGroup
+	group   *syncGroup
 	garp    *garpGroup
 	tracked trackers
 }
@@ -47,15 +53,21 @@ func (d *decoder) intern(s string) string {
 }
 
 // report adds a problem with a word of a statement.
-func (d *decoder) report(s *Statement, word int, p Diagnostic) {
-	p.Pos, p.Chain = s.Pos(word), s.Chain(word)
+func (d *decoder) report(s *Statement, word int, p Diagnostic) { d.reportAt(s.place(word), p) }
+
+func (d *decoder) reportAt(at place, p Diagnostic) {
+	p.Pos, p.Chain = at.pos(), at.chain()
 	d.diags.add(p)
 }
 
 // wrong reports an ordinary mistake, the most frequent kind.
 func (d *decoder) wrong(s *Statement, word int, code, format string, args ...any) {
+	message := fmt.Sprintf(format, args...)
+	if a := d.checking; a != nil && a.k.otherwise != nil && a.given() {
+		message += " - " + a.k.otherwise(d, a)
+	}
 	d.report(s, word, Diagnostic{
-		Severity: Error, Class: ClassOrdinary, Code: code, Message: fmt.Sprintf(format, args...),
+		Severity: Error, Class: ClassOrdinary, Code: code, Message: message,
 	})
 }
 
@@ -112,7 +124,10 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 		d.wrong(s, 0, "unexpected-block", "Unexpected '{' after '%s', which takes no block", k.Name)
 	}
 	a := argument{Statement: s, k: k}
-	if !d.arguments(&a) {
+	d.checking = &a
+	ok := d.arguments(&a)
+	d.checking = nil
+	if !ok {
 		return
 	}
 	if k.block == nil {
@@ -214,6 +229,7 @@ func (d *decoder) arguments(a *argument) bool {
 		return false
 	case argCommand:
 		a.cmd = command(a.rest)
+		d.scripts.note(a)
 	}
 	return true
 }

@@ -127,7 +127,7 @@ func (x *expansion) expand(s string, def *definition, col int32) error {
 		d, known := x.defs[name]
 		text, predefined := "", false
 		if !known {
-			if text, predefined = x.predefined(name, args, i, def == nil); !predefined {
+			if text, predefined = x.predefined(name, args); !predefined {
 				i += length
 				continue
 			}
@@ -218,7 +218,7 @@ func parameter(s string) (name, args string, length int) {
 }
 
 // predefined is the value of a parameter that every file has.
-func (p *pipeline) predefined(name, args string, _ int, _ bool) (string, bool) {
+func (p *pipeline) predefined(name, args string) (string, bool) {
 	switch name {
 	case "_PWD":
 		if len(p.open) == 0 {

@@ -182,14 +182,19 @@ func (p *pipeline) readFile(name string, from *Origin) error {
 	if err != nil {
 		return cause(err)
 	}
-	// The byte order mark that some editors write is not part of the text.
-	text = strings.TrimPrefix(text, "\ufeff")
 	if _, ok := p.files[name]; !ok {
 		p.files[name] = len(p.files)
 	}
 	opened := &file{name: name, dir: filepath.Dir(name), from: from}
 	p.open, p.ids = append(p.open, opened), append(p.ids, id)
 	level := p.checks
+	if marked, ok := strings.CutPrefix(text, "\ufeff"); ok {
+		text = marked
+		p.report(line{origin: &Origin{file: opened, line: 1}}, 0, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "bom",
+			Message: "the file begins with a byte order mark, which is skipped", Fix: "save it as UTF-8 without",
+		})
+	}
 	p.depth++
 	p.run(&fileLines{file: opened, text: text})
 	p.depth--

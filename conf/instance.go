@@ -2,6 +2,7 @@ package conf
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -31,7 +32,7 @@ type garpSettings struct {
 // instance is a VRRPInstance while its defaults are not known yet.
 type instance struct {
 	*VRRPInstance
-	at *Statement // its first line
+	at place // its first line
 
 	state        opt[bool] // MASTER
 	version      int
@@ -46,8 +47,8 @@ type instance struct {
 
 	garp    garpSettings
 	noVIP   bool
-	unicast *Statement // the first word that asks for unicast
-	bad     bool       // it cannot run
+	unicast place // the first word that asks for unicast
+	bad     bool  // it cannot run
 }
 
 func openInstance(d *decoder, s *Statement) bool {
@@ -69,7 +70,7 @@ func openInstance(d *decoder, s *Statement) bool {
 	d.names[name] = s.Pos(0)
 	d.inst = &instance{
 		VRRPInstance: &VRRPInstance{Name: name, Pos: s.Pos(0), TTL: 255},
-		at:           s,
+		at:           s.place(0),
 	}
 	return true
 }
@@ -82,18 +83,35 @@ func closeInstance(d *decoder, s *Statement) {
 
 func setInterface(d *decoder, a *argument) {
 	d.inst.Interface = d.intern(a.text)
-	if d.missingInterface(a.text) {
-		d.report(a.Statement, 1, Diagnostic{
-			Severity: Fatal, Class: ClassWarning, Code: "no-interface", Exit: 2,
-			Message: "WARNING - interface " + printable(a.text) + " for vrrp_instance " + d.inst.Name + " doesn't exist",
-			Fix:     "create it first, or allow it to come later with dynamic_interfaces in global_defs",
-		})
-	}
+	d.needInterface(a.Statement, 1, "WARNING - interface %s for vrrp_instance "+d.inst.Name+" doesn't exist")
 }
 
-// missingInterface reports whether an interface is known not to exist.
-func (d *decoder) missingInterface(name string) bool {
-	return d.Interface != nil && !d.Interface(name)
+// absentInterface is a use of an interface that does not exist.
+type absentInterface struct {
+	at      place
+	message string
+}
+
+// needInterface checks that an interface exists. It is no problem with
+// dynamic_interfaces, which may stand further down.
+func (d *decoder) needInterface(s *Statement, word int, message string) {
+	name := s.Words[word].Text
+	if d.Interface == nil || d.Interface(name) {
+		return
+	}
+	d.absent = append(d.absent, absentInterface{s.place(word), strings.Replace(message, "%s", printable(name), 1)})
+}
+
+func (d *decoder) absentInterfaces() {
+	if d.cfg.Global.DynamicInterfaces {
+		return
+	}
+	for _, a := range d.absent {
+		d.reportAt(a.at, Diagnostic{
+			Severity: Fatal, Class: ClassWarning, Exit: 2, Code: "no-interface", Message: a.message,
+			Fix: "create it first, or allow it to come later with dynamic_interfaces in global_defs",
+		})
+	}
 }
 
 func setVersion(d *decoder, a *argument) { d.inst.version = int(a.n) }
@@ -114,6 +132,20 @@ func setState(d *decoder, a *argument) {
 
 func setPriority(d *decoder, a *argument) { d.inst.priority = int(a.n) }
 
+// defaultPriority is what a wrong priority means, whatever the state.
+func defaultPriority(d *decoder, a *argument) string {
+	d.inst.priority = 100
+	return "(" + d.inst.Name + ") Priority not valid! must be between 1 & 255. Using default 100"
+}
+
+func badVRID(d *decoder, a *argument) string {
+	return "(" + d.inst.Name + "): VRID '" + printable(a.text) + "' not valid - must be between 1 & 255"
+}
+
+func badAdvertInt(d *decoder, a *argument) string {
+	return "(" + d.inst.Name + ") Advert interval (" + printable(a.text) + ") not valid! Must be > 0 - ignoring"
+}
+
 func setAdvertInt(d *decoder, a *argument) { d.inst.AdvertInterval = a.d }
 
 func setNativeIPv6(d *decoder, a *argument) {
@@ -128,16 +160,29 @@ func setSource(d *decoder, a *argument) {
 	if err != nil {
 		return
 	}
+	if !d.sameFamily(addr) {
+		d.wrong(a.Statement, 1, "source-family", "(%s) address family of %s %s does not match the instance - ignoring", d.inst.Name, a.k.Name, addr)
+		return
+	}
 	d.inst.SourceIP = addr
 	if a.k.Name == "unicast_src_ip" {
 		d.unicastWord(a)
 	}
 }
 
+// sameFamily reports whether an address fits the instance. The first address
+// that is met decides its family.
+func (d *decoder) sameFamily(a netip.Addr) bool {
+	if d.inst.Family == 0 {
+		d.inst.Family = familyOf(a)
+	}
+	return d.inst.Family == familyOf(a)
+}
+
 // unicastWord notes that an instance speaks of unicast.
 func (d *decoder) unicastWord(a *argument) {
-	if d.inst.unicast == nil {
-		d.inst.unicast = a.Statement
+	if d.inst.unicast.origin == nil {
+		d.inst.unicast = a.place(0)
 	}
 }
 

@@ -28,6 +28,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 		Options: o, diags: diags,
 		cfg:     &Config{Path: path},
 		names:   make(map[string]Pos),
+		groupAt: make(map[string]Pos),
 		strings: make(map[string]string),
 		pending: make(map[pendingKey]int),
 	}

@@ -26,11 +26,23 @@ func (o *Origin) Pos(column int) Pos {
 	return Pos{File: o.file.name, Line: int(o.line), Column: column}
 }
 
-// Chain is how the main file led to the line: definitions used and files
-// included, innermost first.
-func (o *Origin) Chain() []Frame {
+// place is where a word stands. It is small enough to keep.
+type place struct {
+	origin *Origin
+	col    int32
+	def    *definition // the definition the word is from, if any
+}
+
+func (p place) pos() Pos { return p.origin.Pos(int(p.col)) }
+
+// chain is how the main file led to the place: the definition of the word, then
+// definitions used and files included, innermost first.
+func (p place) chain() []Frame {
 	var frames []Frame
-	for o != nil {
+	if p.def != nil && p.def.at != nil {
+		frames = append(frames, Frame{p.def.name + " defined at", p.def.at.Pos(int(p.def.col))})
+	}
+	for o := p.origin; o != nil; {
 		switch {
 		case o.use != nil:
 			frames = append(frames, Frame{"expanded from", o.use.Pos(int(o.col))})

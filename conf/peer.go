@@ -23,6 +23,10 @@ func unicastPeer(d *decoder, s *Statement) {
 		d.wrong(s, 0, "bad-address", "Configuration error: VRRP instance[%s] malformed unicast peer address[%s]. Skipping...", name, printable(s.Words[0].Text))
 		return
 	}
+	if !d.sameFamily(addr) {
+		d.wrong(s, 0, "peer-family", "Configuration error: VRRP instance[%s] and unicast peer address[%s] MUST be of the same family !!! Skipping...", name, addr)
+		return
+	}
 	p := Peer{Addr: addr, MaxTTL: 255}
 	for i := 1; i < len(s.Words); i++ {
 		option := s.Words[i].Text

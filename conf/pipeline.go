@@ -281,11 +281,8 @@ func (p *pipeline) condition(l line) (rest line, met bool) {
 // report adds a problem at a byte of a line.
 func (p *pipeline) report(l line, at int, d Diagnostic) {
 	col, def := l.locate(max(at, 0))
-	d.Pos = l.origin.Pos(int(col))
-	d.Chain = l.origin.Chain()
-	if def != nil && def.at != nil {
-		d.Chain = append([]Frame{{def.name + " defined at", def.at.Pos(int(def.col))}}, d.Chain...)
-	}
+	where := place{l.origin, col, def}
+	d.Pos, d.Chain = where.pos(), where.chain()
 	p.diags.add(d)
 }
 

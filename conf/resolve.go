@@ -31,6 +31,8 @@ func (d *decoder) resolve() {
 	if !g.McastGroup6.IsValid() {
 		g.McastGroup6 = netip.MustParseAddr("ff02::12")
 	}
+	d.absentInterfaces()
+	d.scripts.check(d)
 	pace := d.paceGroups()
 	for _, in := range d.instances {
 		d.instance(in, pace)
@@ -47,21 +49,23 @@ func (d *decoder) resolve() {
 
 // problem reports something about an instance, at its first line.
 func (d *decoder) problem(in *instance, code, format string, args ...any) {
-	d.report(in.at, 0, Diagnostic{
+	d.reportAt(in.at, Diagnostic{
 		Severity: Warning, Class: ClassOrdinary, Code: code,
 		Message: "(" + in.Name + ") " + fmt.Sprintf(format, args...),
 	})
 }
 
-// drop reports why an instance cannot run.
-func (d *decoder) drop(in *instance, code string, exit int, fix, format string, args ...any) {
+// atPlace reports a mistake that is found when everything is read.
+func (d *decoder) atPlace(at place, code, format string, args ...any) {
+	d.reportAt(at, Diagnostic{Severity: Warning, Class: ClassOrdinary, Code: code, Message: fmt.Sprintf(format, args...)})
+}
+
+// drop reports why an instance cannot run. Like the C daemon, a daemon does not
+// start without one of its instances.
+func (d *decoder) drop(in *instance, code, fix, format string, args ...any) {
 	in.bad = true
-	severity := Error
-	if exit != 0 {
-		severity = Fatal
-	}
-	d.report(in.at, 0, Diagnostic{
-		Severity: severity, Class: ClassOrdinary, Code: code, Exit: exit, Fix: fix,
+	d.reportAt(in.at, Diagnostic{
+		Severity: Fatal, Class: ClassOrdinary, Exit: 2, Code: code, Fix: fix,
 		Message: "(" + in.Name + ") " + fmt.Sprintf(format, args...),
 	})
 }
@@ -70,7 +74,7 @@ func (d *decoder) drop(in *instance, code string, exit int, fix, format string, 
 func (d *decoder) instance(in *instance, pace map[string]*paceGroup) {
 	in.Strict = in.strict.or(d.global.strict)
 	if in.VRID == 0 {
-		d.drop(in, "no-vrid", 2, "write virtual_router_id with a number from 1 to 255", "the virtual router id must be set")
+		d.drop(in, "no-vrid", "write virtual_router_id with a number from 1 to 255", "the virtual router id must be set")
 	}
 	d.interfaceAndFamily(in)
 	d.version(in)
@@ -87,15 +91,9 @@ func (d *decoder) instance(in *instance, pace map[string]*paceGroup) {
 func (d *decoder) interfaceAndFamily(in *instance) {
 	if in.Family == 0 {
 		in.Family = IPv4
-		switch {
-		case len(in.Peers) > 0:
-			in.Family = familyOf(in.Peers[0].Addr)
-		case in.SourceIP.IsValid():
-			in.Family = familyOf(in.SourceIP)
-		}
 	}
 	if in.Interface == "" && !(len(in.Peers) > 0 && in.SourceIP.IsValid()) {
-		d.drop(in, "unknown-interface", 2, "write interface", "Unknown interface!")
+		d.drop(in, "unknown-interface", "write interface", "Unknown interface!")
 	}
 }
 
@@ -108,7 +106,7 @@ func (d *decoder) version(in *instance) {
 		}
 	}
 	if in.Strict && in.Family == IPv6 && in.Version == 2 {
-		d.problem(in, "strict", "Strict mode requires VRRP version 3 for IPv6 - using it")
+		d.problem(in, "strict", "cannot use IPv6 with VRRP version 2; setting version 3")
 		in.Version = 3
 	}
 }
@@ -125,11 +123,7 @@ func (d *decoder) priorityAndState(in *instance) {
 	}
 	owner := in.Priority == 255
 	if in.Strict && master != owner {
-		if owner {
-			d.problem(in, "strict", "Strict mode: an address owner starts as MASTER - state BACKUP is ignored")
-		} else {
-			d.problem(in, "strict", "Strict mode: only an address owner starts as MASTER - state MASTER is ignored")
-		}
+		d.problem(in, "strict", "State MASTER must match being address owner")
 		master = owner
 	}
 	in.Master = master
@@ -174,7 +168,7 @@ func (d *decoder) adverts(in *instance) {
 		in.DownTimerAdverts = 3
 	}
 	if in.Strict && in.DownTimerAdverts != 3 {
-		d.problem(in, "strict", "down_timer_adverts is incompatible with strict mode - resetting to 3")
+		d.problem(in, "strict", "down_timer_adverts is incompatible with strict mode - resetting")
 		in.DownTimerAdverts = 3
 	}
 	t := in.AdvertInterval
@@ -234,32 +228,23 @@ func (d *decoder) authentication(in *instance) {
 
 // destinations settles multicast against unicast.
 func (d *decoder) destinations(in *instance) {
-	if in.SourceIP.IsValid() && familyOf(in.SourceIP) != in.Family {
-		d.problem(in, "source-family", "address family of source address %s does not match the instance - ignoring", in.SourceIP)
-		in.SourceIP = netip.Addr{}
-	}
 	in.Peers = slices.DeleteFunc(in.Peers, func(p Peer) bool {
-		switch {
-		case familyOf(p.Addr) != in.Family:
-			d.problem(in, "peer-family", "Configuration error: VRRP instance[%s] and unicast peer address[%s] MUST be of the same family !!! Skipping...", in.Name, p.Addr)
-		case p.Addr == in.SourceIP:
+		if p.Addr == in.SourceIP {
 			d.problem(in, "peer-self", "unicast peer %s is the own source address - ignoring", p.Addr)
-		default:
-			return false
 		}
-		return true
+		return p.Addr == in.SourceIP
 	})
 	in.Unicast = len(in.Peers) > 0 || in.FaultNoPeer
 	if in.Unicast {
 		if in.Strict && len(in.Peers) > 0 {
-			d.drop(in, "strict-unicast", 0, "remove unicast_peer or strict mode", "Unicast peers are not supported in strict mode")
+			d.drop(in, "strict-unicast", "remove unicast_peer or strict mode", "Unicast peers are not supported in strict mode")
 		}
 		in.CheckUnicastSource = in.CheckUnicastSource || d.global.checkUnicastSrc
 		in.Group = netip.Addr{}
 		return
 	}
-	if in.unicast != nil {
-		d.report(in.unicast, 0, Diagnostic{
+	if in.unicast.origin != nil {
+		d.reportAt(in.unicast, Diagnostic{
 			Severity: Warning, Class: ClassDeprecated, Code: "unicast-no-peers",
 			Message: "(" + in.Name + ") A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration.",
 		})
@@ -298,15 +283,15 @@ func (d *decoder) inherit(in *instance) {
 		return
 	}
 	if in.accept.set && in.accept.v && !owner && in.Version == 2 {
-		d.problem(in, "strict", "Strict mode: version 2 has no accept mode - ignoring accept")
+		d.problem(in, "strict", "warning - accept mode for VRRP version 2 does not comply with RFC3768 - resetting")
 		in.Accept = false
 	}
 	if in.lowerNoAdvert.set && !in.lowerNoAdvert.v {
-		d.problem(in, "strict", "Strict mode requires lower_prio_no_advert - setting it")
+		d.problem(in, "strict", "Strict mode requires no lower priority advert. resetting")
 	}
 	in.LowerPriorityNoAdvert = true
 	if in.HigherPrioritySendAdvert {
-		d.problem(in, "strict", "Strict mode excludes higher_prio_send_advert - clearing it")
+		d.problem(in, "strict", "strict mode requires higher_prio_send_advert to be clear. resetting")
 		in.HigherPrioritySendAdvert = false
 	}
 	if owner {
@@ -332,7 +317,7 @@ func (d *decoder) addresses(in *instance) {
 		}
 		switch {
 		case in.Strict || in.Version == 3 && !in.noVIP:
-			d.drop(in, "no-address", 0, "write virtual_ipaddress", "No VIP specified; at least one is required")
+			d.drop(in, "no-address", "write virtual_ipaddress", "No VIP specified; at least one is required")
 		case !in.noVIP:
 			d.problem(in, "no-address", "No VIP specified; at least one is sensible")
 		}
@@ -354,8 +339,9 @@ func (d *decoder) addresses(in *instance) {
 		}
 		if in.Strict {
 			p.Severity, p.Class = Error, ClassOrdinary
+			p.Message = fmt.Sprintf("(%s) the first IPv6 VIP address must be link local", in.Name)
 		}
-		d.report(in.at, 0, p)
+		d.reportAt(in.at, p)
 	}
 	in.Addresses = d.onInterface(in, in.Addresses)
 	in.Excluded = d.onInterface(in, in.Excluded)
@@ -418,7 +404,7 @@ func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
 	in.GARP.LowerDelay = own.lowerDelay.or(g.lowerDelay.or(in.GARP.Delay))
 	if in.Strict {
 		if own.lowerRepeat.v != 0 || own.lowerDelay.v != 0 {
-			d.problem(in, "strict", "Strict mode: no announcements after a lower priority - resetting garp_lower_prio_repeat and garp_lower_prio_delay")
+			d.problem(in, "strict", "Strict mode requires no repeat garps. resetting")
 		}
 		in.GARP.LowerRepeat, in.GARP.LowerDelay = 0, 0
 	}
@@ -438,11 +424,11 @@ func (d *decoder) paceGroups() map[string]*paceGroup {
 	for i, g := range d.garps {
 		group := &paceGroup{g, fmt.Sprintf("garp_group %d", i+1)}
 		if len(g.interfaces) == 0 {
-			d.wrong(g.at, 0, "garp-group", "garp group %d does not have any interfaces configured - removing", i)
+			d.atPlace(g.at, "garp-group", "garp group %d does not have any interfaces configured - removing", i)
 		}
 		for _, name := range g.interfaces {
 			if byInterface[name] != nil {
-				d.wrong(g.at, 0, "garp-group", "garp_group: interface %s is already in another group - ignoring", name)
+				d.atPlace(g.at, "garp-group", "garp_group: interface %s is already in another group - ignoring", name)
 				continue
 			}
 			byInterface[name] = group
@@ -471,9 +457,13 @@ func (d *decoder) uniqueVRIDs() {
 			return false
 		}
 		in.bad = true
-		d.report(in.at, 0, Diagnostic{
+		message := fmt.Sprintf("%s and %s both use VRID %d with IPv%d on interface %s", first.Name, in.Name, in.VRID, in.Family, in.Interface)
+		if in.Unicast {
+			message = fmt.Sprintf("(%s) duplicate VRID conflict with %s VRID %d: both have the peer %s", first.Name, in.Name, in.VRID, k.group)
+		}
+		d.reportAt(in.at, Diagnostic{
 			Severity: Fatal, Class: ClassOrdinary, Exit: 2, Code: "vrid-twice",
-			Message: fmt.Sprintf("%s and %s both use VRID %d with IPv%d on interface %s", first.Name, in.Name, in.VRID, in.Family, in.Interface),
+			Message: message,
 			Fix:     fmt.Sprintf("give one another virtual_router_id; %s is at %v", first.Name, first.Pos),
 		})
 		return true
@@ -508,13 +498,10 @@ func (d *decoder) syncGroups() {
 	group := make(map[string]string)
 	for _, g := range d.groups {
 		at := func(code, format string, args ...any) {
-			d.diags.add(Diagnostic{
-				Pos: g.Pos, Severity: Warning, Class: ClassOrdinary, Code: code,
-				Message: "(" + g.Name + ") " + fmt.Sprintf(format, args...),
-			})
+			d.atPlace(g.at, code, format, args...)
 		}
 		if len(g.Members) == 0 {
-			at("empty-group", "Warning - sync group %s has no virtual router(s) - removing", g.Name)
+			at("empty-group", "Sync group %s has no virtual router(s). removing", g.Name)
 			continue
 		}
 		var unknown []string
@@ -534,17 +521,17 @@ func (d *decoder) syncGroups() {
 			return false
 		})
 		if len(unknown) > 0 {
-			at("no-member", "virtual router %s not found - ignoring", strings.Join(unknown, ", "))
+			at("no-member", "Virtual router %s specified in sync group %s doesn't exist - ignoring", strings.Join(unknown, ", "), g.Name)
 		}
 		switch {
 		case len(g.Members) == 0:
-			at("empty-group", "Warning - sync group %s has no virtual router(s) - removing", g.Name)
+			at("empty-group", "Sync group %s has no virtual router(s). removing", g.Name)
 			continue
 		case len(g.Members) == 1:
-			at("small-group", "Warning - sync group %s has only one virtual router", g.Name)
+			at("small-group", "Sync group %s has only 1 virtual router(s) - this probably isn't what you want", g.Name)
 		case owners != 0 && owners != len(g.Members):
-			at("group-owners", "address owners and others in one sync group. This won't work")
+			at("group-owners", "Sync group %s mixes address owners and others. This won't work", g.Name)
 		}
-		d.cfg.SyncGroups = append(d.cfg.SyncGroups, g)
+		d.cfg.SyncGroups = append(d.cfg.SyncGroups, g.SyncGroup)
 	}
 }

@@ -32,9 +32,12 @@ type Keyword struct {
 	Successor string
 	Effect    Effect
 
-	args  args
-	set   func(d *decoder, a *argument)
-	block *block // what may stand in its braces
+	args args
+	set  func(d *decoder, a *argument)
+	// otherwise is called instead of set when the argument is wrong. It returns
+	// a sentence for the message.
+	otherwise func(d *decoder, a *argument) string
+	block     *block // what may stand in its braces
 }
 
 // block is the vocabulary inside of one kind of braces.
@@ -192,8 +195,12 @@ func (k *Keyword) sets(f func(d *decoder, a *argument)) *Keyword {
 	return k
 }
 
-// data marks a keyword whose value is kept without an effect to wait for.
-func (k *Keyword) data() *Keyword { k.Effect = Effective; return k }
+// fallback is what happens instead when the argument is wrong; it returns what
+// to say about it.
+func (k *Keyword) fallback(f func(d *decoder, a *argument) string) *Keyword {
+	k.otherwise = f
+	return k
+}
 
 // since is the release that brought the keyword.
 func (k *Keyword) since(release string) *Keyword { k.Since = release; return k }

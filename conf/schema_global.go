@@ -66,7 +66,8 @@ func processWords() []*Keyword {
 		kw("shutdown_script", cmd().soft("shutdown script missing"), "", "command run when everything has stopped"),
 		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take"),
 		kw("script_user", several("USER [GROUP]").soft("No script username specified"), "keepalived_script, else the own user", "user that runs scripts"),
-		kw("enable_script_security", flag(), "off", "do not run scripts as root that others could change"),
+		kw("enable_script_security", flag(), "off", "do not run scripts as root that others could change").
+			sets(func(d *decoder, a *argument) { d.scripts.secure = true; d.wait(a.k, a.Statement) }),
 		kw("use_symlink_paths", onOff(), "off", "keep symbolic links in script paths").since("2.3"),
 		kw("set_supplementary_groups", onOff(), "off", "give scripts all groups of their user").since("2.3"),
 	}
@@ -83,11 +84,14 @@ func processWords() []*Keyword {
 // limitWords are the scheduling and memory words of one process. Without
 // limits, they have no effect yet.
 func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keyword {
-	set := func(k *Keyword, f func(*ProcessLimits, *argument)) *Keyword {
+	own := func(k *Keyword, f func(*decoder, *argument, *ProcessLimits)) *Keyword {
 		if limits == nil {
 			return k
 		}
-		return k.sets(func(d *decoder, a *argument) { f(limits(&d.cfg.Global), a) })
+		return k.sets(func(d *decoder, a *argument) { f(d, a, limits(&d.cfg.Global)) })
+	}
+	set := func(k *Keyword, f func(*ProcessLimits, *argument)) *Keyword {
+		return own(k, func(_ *decoder, a *argument, p *ProcessLimits) { f(p, a) })
 	}
 	rttime := func(p *ProcessLimits, a *argument) { p.RTTime = max(a.n, 2) }
 	return []*Keyword{
@@ -95,18 +99,23 @@ func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keywo
 			func(p *ProcessLimits, a *argument) { p.Priority, p.PrioritySet = int(a.n), true }),
 		set(kw(prefix+"_no_swap", flag(), "off", "keep the "+of+" process in memory"),
 			func(p *ProcessLimits, a *argument) { p.NoSwap = true }),
-		set(kw(prefix+"_rt_priority", number(-1<<31, 1<<31-1).soft("No "+prefix+" process real-time priority specified"), "not real-time", "real-time priority of the "+of+" process, 1 to 99"),
-			func(p *ProcessLimits, a *argument) { p.RTPriority = int(min(max(a.n, 1), 99)) }),
-		func() *Keyword {
-			k := kw(prefix+"_cpu_affinity", several("CPU...").soft("No "+prefix+" cpu_id set specified"), "all", "CPUs that the "+of+" process may use")
-			if limits == nil {
-				return k
-			}
-			return k.sets(func(d *decoder, a *argument) { setAffinity(d, a, limits(&d.cfg.Global)) })
-		}(),
+		own(kw(prefix+"_rt_priority", number(-1<<31, 1<<31-1).soft("No "+prefix+" process real-time priority specified"), "not real-time", "real-time priority of the "+of+" process, 1 to 99"),
+			setRTPriority),
+		own(kw(prefix+"_cpu_affinity", several("CPU...").soft("No "+prefix+" cpu_id set specified"), "all", "CPUs that the "+of+" process may use"),
+			setAffinity),
 		set(kw(prefix+"_rlimit_rttime", number(1, 1<<32-1).as("USECS"), "10000", "microseconds of real-time work of the "+of+" process without a pause"), rttime),
 		set(kw(prefix+"_rlimit_rtime", number(1, 1<<32-1).as("USECS"), "", "old name of "+prefix+"_rlimit_rttime").gone(prefix+"_rlimit_rttime"), rttime),
 	}
+}
+
+func setRTPriority(d *decoder, a *argument, p *ProcessLimits) {
+	switch {
+	case a.n > 99:
+		d.wrong(a.Statement, 1, "out-of-range", "%s %d is greater than maximum 99 - setting to maximum", a.k.Name, a.n)
+	case a.n < 1:
+		d.wrong(a.Statement, 1, "out-of-range", "%s %d is less than minimum 1 - setting to minimum", a.k.Name, a.n)
+	}
+	p.RTPriority = int(min(max(a.n, 1), 99))
 }
 
 func setAffinity(d *decoder, a *argument, p *ProcessLimits) {
@@ -220,7 +229,7 @@ func vrrpWords() []*Keyword {
 func setMcastGroup4(d *decoder, a *argument) {
 	addr, _ := netip.ParseAddr(a.text)
 	if !addr.Is4() || !addr.IsMulticast() {
-		d.wrong(a.Statement, 1, "bad-address", "Configuration error: Cant parse vrrp_mcast_group4 [%s]. Skipping; expected an IPv4 multicast address", printable(a.text))
+		d.wrong(a.Statement, 1, "bad-address", "vrrp_mcast_group4 [%s] is not multicast. Skipping; expected an IPv4 multicast address", printable(a.text))
 		return
 	}
 	d.cfg.Global.McastGroup4 = addr
@@ -229,7 +238,7 @@ func setMcastGroup4(d *decoder, a *argument) {
 func setMcastGroup6(d *decoder, a *argument) {
 	addr, _ := netip.ParseAddr(a.text)
 	if !addr.Is6() || !addr.IsMulticast() {
-		d.wrong(a.Statement, 1, "bad-address", "Configuration error: Cant parse vrrp_mcast_group6 [%s]. Skipping; expected an IPv6 multicast address", printable(a.text))
+		d.wrong(a.Statement, 1, "bad-address", "vrrp_mcast_group6 [%s] is not multicast. Skipping; expected an IPv6 multicast address", printable(a.text))
 		return
 	}
 	if !addr.IsLinkLocalMulticast() {

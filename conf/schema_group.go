@@ -5,6 +5,12 @@ import (
 	"time"
 )
 
+// syncGroup is a SyncGroup whose members are not checked yet.
+type syncGroup struct {
+	*SyncGroup
+	at place
+}
+
 func syncGroupBlock() *block {
 	b := vocabulary("vrrp_sync_group",
 		kw("group", braced("{ INSTANCE... }"), "", "the members; required").effective().
@@ -32,18 +38,19 @@ func syncGroupBlock() *block {
 			return false
 		}
 		name := s.Words[1].Text
-		for _, g := range d.groups {
-			if g.Name == name {
-				d.wrong(s, 1, "group-twice", "vrrp sync group %s already defined; the first is at %v - skipping", printable(name), g.Pos)
-				return false
-			}
+		if first, ok := d.groupAt[name]; ok {
+			d.wrong(s, 1, "group-twice", "vrrp sync group %s already defined; the first is at %v - skipping", printable(name), first)
+			return false
 		}
-		d.group = &SyncGroup{Name: d.intern(name), Pos: s.Pos(0)}
+		name = d.intern(name)
+		d.groupAt[name] = s.Pos(0)
+		d.group = &syncGroup{&SyncGroup{Name: name, Pos: s.Pos(0)}, s.place(0)}
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {
 		d.groups = append(d.groups, d.group)
 		d.group = nil
+		d.tracked.resolve(d)
 	}
 	return b
 }
@@ -56,22 +63,15 @@ func syncMember(d *decoder, s *Statement) {
 
 // garpGroup is a garp_group block.
 type garpGroup struct {
-	at                       *Statement
+	at                       place
 	garpInterval, naInterval time.Duration
 	interfaces               []string
 }
 
 func garpGroupBlock() *block {
 	add := func(d *decoder, s *Statement, i int) {
-		name := s.Words[i].Text
-		if d.missingInterface(name) && !d.cfg.Global.DynamicInterfaces {
-			d.report(s, i, Diagnostic{
-				Severity: Warning, Class: ClassWarning, Code: "no-interface",
-				Message: fmt.Sprintf("WARNING - interface %s for garp_group doesn't exist", printable(name)),
-			})
-			return
-		}
-		d.garp.interfaces = append(d.garp.interfaces, d.intern(name))
+		d.needInterface(s, i, "WARNING - interface %s for garp_group doesn't exist")
+		d.garp.interfaces = append(d.garp.interfaces, d.intern(s.Words[i].Text))
 	}
 	b := vocabulary("garp_group",
 		kw("garp_interval", seconds(0, 4294), "0", "time between two gratuitous ARPs").
@@ -88,7 +88,7 @@ func garpGroupBlock() *block {
 			}, &Keyword{Name: "IFNAME", Args: "IFNAME...", Doc: "an interface"})),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
-		d.garp = &garpGroup{at: s}
+		d.garp = &garpGroup{at: s.place(0)}
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {

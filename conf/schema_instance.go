@@ -8,10 +8,10 @@ func instanceBlock() *block {
 		// Where it lives.
 		kw("interface", word("IFNAME"), "", "network interface the virtual router runs on").sets(setInterface),
 		kw("version", number(2, 3), "3 with IPv6 addresses, else vrrp_version", "VRRP protocol version").sets(setVersion),
-		kw("virtual_router_id", number(1, 255), "", "virtual router identifier, the same on all its nodes; required").sets(setVRID),
+		kw("virtual_router_id", number(1, 255), "", "virtual router identifier, the same on all its nodes; required").sets(setVRID).fallback(badVRID),
 		kw("state", word("MASTER|BACKUP"), "BACKUP; MASTER with priority 255", "state the node wants at start").sets(setState),
-		kw("priority", number(1, 255), "100; 255 with state MASTER", "rank in the election; 255 is the owner of the addresses").sets(setPriority),
-		kw("advert_int", seconds(0.01, 255), "1", "time between two adverts: whole seconds in version 2, hundredths up to 40.95 in version 3").sets(setAdvertInt),
+		kw("priority", number(1, 255), "100; 255 with state MASTER", "rank in the election; 255 is the owner of the addresses").sets(setPriority).fallback(defaultPriority),
+		kw("advert_int", seconds(0.01, 255), "1", "time between two adverts: whole seconds in version 2, hundredths up to 40.95 in version 3").sets(setAdvertInt).fallback(badAdvertInt),
 		kw("down_timer_adverts", number(1, 100), "vrrp_down_timer_adverts", "adverts that must be missed before a backup takes over").
 			sets(func(d *decoder, a *argument) { d.inst.DownTimerAdverts = int(a.n) }),
 		kw("strict_mode", onOff(), "vrrp_strict", "hold to the letter of the RFCs").
@@ -120,22 +120,23 @@ func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword
 		return def + word
 	}
 	delay := func(field func(*garpSettings) *opt[time.Duration]) func(*decoder, *argument) {
-		return func(d *decoder, a *argument) { field(into(d)).put(a.d) }
+		return func(d *decoder, a *argument) { field(into(d)).put(time.Duration(a.n) * time.Second) }
 	}
 	count := func(field func(*garpSettings) *opt[int]) func(*decoder, *argument) {
 		return func(d *decoder, a *argument) { field(into(d)).put(int(a.n)) }
 	}
 	const most = 1<<31 - 1
+	wholeSeconds := number(0, 4294).as("SECS")
 	return []*Keyword{
-		kw(prefix+"master_delay", seconds(0, 4294), inherit("master_delay", "5"), "time until addresses are announced a second time; 0: not at all").
+		kw(prefix+"master_delay", wholeSeconds, inherit("master_delay", "5"), "time until addresses are announced a second time; 0: not at all").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.delay })),
 		kw(prefix+"master_repeat", number(0, most), inherit("master_repeat", "5"), "announcements of each address on becoming master, at least 1").
 			sets(atLeastOne(func(d *decoder) *opt[int] { return &into(d).repeat })),
-		kw(prefix+"master_refresh", seconds(0, 4294), inherit("master_refresh", "0"), "period at which a master announces again; 0: never").
+		kw(prefix+"master_refresh", wholeSeconds, inherit("master_refresh", "0"), "period at which a master announces again; 0: never").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.refresh })),
 		kw(prefix+"master_refresh_repeat", number(0, most), inherit("master_refresh_repeat", "1"), "announcements of each address per refresh, at least 1").
 			sets(atLeastOne(func(d *decoder) *opt[int] { return &into(d).refreshRepeat })),
-		kw(prefix+"lower_prio_delay", seconds(0, 4294), inherit("lower_prio_delay", prefix+"master_delay"), "like "+prefix+"master_delay, after an advert of a lower priority").
+		kw(prefix+"lower_prio_delay", wholeSeconds, inherit("lower_prio_delay", prefix+"master_delay"), "like "+prefix+"master_delay, after an advert of a lower priority").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.lowerDelay })),
 		kw(prefix+"lower_prio_repeat", number(0, most), inherit("lower_prio_repeat", prefix+"master_repeat"), "like "+prefix+"master_repeat, after an advert of a lower priority").
 			sets(count(func(g *garpSettings) *opt[int] { return &g.lowerRepeat })),
@@ -146,7 +147,7 @@ func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword
 func atLeastOne(field func(*decoder) *opt[int]) func(*decoder, *argument) {
 	return func(d *decoder, a *argument) {
 		if a.n < 1 {
-			d.wrong(a.Statement, 1, "out-of-range", "Invalid %s '%d' - resetting to 1", a.k.Name, a.n)
+			d.wrong(a.Statement, 1, "out-of-range", "%s must be greater than 0, setting to 1", a.k.Name)
 			a.n = 1
 		}
 		field(d).put(int(a.n))

@@ -55,10 +55,10 @@ var root = sync.OnceValue(func() *block {
 func interfaceLines(path, args, doc string) *block {
 	b := &block{path: path}
 	return b.lines(func(d *decoder, s *Statement) {
-		if d.missingInterface(s.Words[0].Text) && !d.cfg.Global.DynamicInterfaces {
+		if name := s.Words[0].Text; d.Interface != nil && !d.Interface(name) {
 			d.report(s, 0, Diagnostic{
 				Severity: Error, Class: ClassCannotRun, Code: "no-interface",
-				Message: "Unknown " + path + " interface " + printable(s.Words[0].Text) + " specified",
+				Message: "unknown interface " + printable(name) + " specified in " + path,
 			})
 		}
 	}, &Keyword{Name: "IFNAME", Args: args, Doc: doc, Effect: PendingEffect})
@@ -66,7 +66,7 @@ func interfaceLines(path, args, doc string) *block {
 
 func staticAddressBlock() *block {
 	b := &block{path: "static_ipaddress"}
-	return b.lines(func(d *decoder, s *Statement) { d.address(s, "static_ipaddress") }, &Keyword{
+	return b.lines(func(d *decoder, s *Statement) { d.address(s) }, &Keyword{
 		Name: "ADDRESS", Args: addressArgs + " [track_group NAME]", Default: "/32 or /128 on default_interface",
 		Doc: "an address and its options, one per line", Effect: PendingEffect,
 	})

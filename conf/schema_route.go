@@ -1,6 +1,10 @@
 package conf
 
-import "strings"
+import (
+	"net/netip"
+	"slices"
+	"strings"
+)
 
 // entryWord is an option in a line of routes or rules.
 type entryWord struct{ name, args, doc string }
@@ -97,13 +101,69 @@ var ruleWords = []entryWord{
 func routeBlock(path string) *block { return entryBlock(path, "ROUTE", routeWords) }
 func ruleBlock(path string) *block  { return entryBlock(path, "RULE", ruleWords) }
 
-// entryBlock declares the words of one kind of entry, for the manual. The lines
-// themselves are taken as they are.
+// entryBlock declares the words of one kind of entry.
 func entryBlock(path, placeholder string, words []entryWord) *block {
 	b := &block{path: path}
-	b.lines(nil, &Keyword{Name: placeholder, Args: strings.ToLower(placeholder) + " words", Doc: "a " + strings.ToLower(placeholder) + " as iproute2 writes it, one per line", Effect: PendingEffect})
+	known := make(map[string]entryWord, len(words))
+	for _, w := range words {
+		known[w.name] = w
+	}
+	b.lines(func(d *decoder, s *Statement) { checkEntry(d, s, placeholder, known) }, &Keyword{Name: placeholder, Args: strings.ToLower(placeholder) + " words", Doc: "a " + strings.ToLower(placeholder) + " as iproute2 writes it, one per line", Effect: PendingEffect})
 	for _, w := range words {
 		b.order = append(b.order, &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, Effect: PendingEffect})
 	}
 	return b
+}
+
+// checkEntry checks that a line of routes or rules is made of known words and,
+// for a route, a destination. Values are checked where they are used.
+func checkEntry(d *decoder, s *Statement, placeholder string, known map[string]entryWord) {
+	preference := false
+	for i := 0; i < len(s.Words); i++ {
+		text := s.Words[i].Text
+		w, ok := known[text]
+		switch {
+		case !ok && placeholder == "ROUTE" && routeType(text):
+			continue
+		case !ok && placeholder == "ROUTE" && destination(text):
+			continue
+		case !ok:
+			d.wrong(s, i, "entry-word", "unknown %s keyword %s", strings.ToLower(placeholder), printable(text))
+			return
+		case text == "nexthop" || text == "encap":
+			return // their own words follow
+		case text == "preference" || text == "order" || text == "priority":
+			preference = true
+		}
+		if w.args == "" {
+			continue
+		}
+		if i++; i < len(s.Words) && w.args[0] == '[' {
+			switch s.Words[i].Text {
+			case "lock", "to", "inet", "inet6":
+				i++
+			}
+		}
+		if i >= len(s.Words) {
+			d.wrong(s, i, "missing-argument", "%s in a %s has no value; expected %s", text, strings.ToLower(placeholder), w.args)
+			return
+		}
+	}
+	if placeholder == "RULE" && !preference {
+		d.report(s, 0, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "rule-preference",
+			Message: "Rule has no preference specified - setting to 16384. This is probably not what you want.",
+			Fix:     "write priority and a number",
+		})
+	}
+}
+
+func routeType(s string) bool {
+	return s != "" && slices.Contains(strings.Split(routeWords[0].args, "|"), s)
+}
+
+func destination(s string) bool {
+	host, _, _ := strings.Cut(s, "/")
+	_, err := netip.ParseAddr(host)
+	return err == nil || s == "default" || s == "any" || s == "all"
 }

@@ -1,8 +1,8 @@
 package conf
 
 import (
+	"fmt"
 	"net/netip"
-	"strconv"
 	"strings"
 )
 
@@ -20,7 +20,7 @@ func virtualServerGroupBlock() *block {
 		}
 		d.port(s, 1)
 	}, &Keyword{
-		Name: "ADDRESS", Args: "ADDR[-LAST|-ADDR|/LEN] [PORT]", Range: "port 0 to 65535",
+		Name: "ADDRESS", Args: "ADDR[-LAST|-ADDR|/LEN] [PORT]", Range: "port 1 to 65535",
 		Doc: "an address or a range of addresses, one per line", Effect: PendingEffect,
 	})
 }
@@ -30,11 +30,8 @@ func (d *decoder) port(s *Statement, word int) bool {
 	if len(s.Words) <= word {
 		return true
 	}
-	if _, err := strconv.ParseUint(s.Words[word].Text, 10, 16); err != nil {
-		d.wrong(s, word, "bad-port", "Invalid port '%s'; expected 0 to 65535", printable(s.Words[word].Text))
-		return false
-	}
-	return true
+	_, ok := d.number(s, word, 1, 65535)
+	return ok
 }
 
 // endpoint checks IP [PORT].
@@ -46,10 +43,14 @@ func (d *decoder) endpoint(s *Statement, what string) bool {
 	return d.port(s, 2)
 }
 
-const (
-	forwarding = "NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]"
-	schedulers = "rr|wrr|lc|wlc|lblc|lblcr|sh|mh|dh|fo|ovf|sed|nq|twos"
-)
+const forwarding = "NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]"
+
+// scheduler takes the name of an IPVS scheduler, method a way to forward.
+func scheduler() args {
+	return oneOf("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
+}
+
+func method() args { return oneOf("NAT", "DR", "TUN").as(forwarding) }
 
 // timerWords may be given for a service, a real server or a check.
 func timerWords(def string) []*Keyword {
@@ -72,8 +73,8 @@ func virtualServerBlock() *block {
 		kw("ip_family", oneOf("inet", "inet6"), "inet", "address family of a firewall mark"),
 		kw("connect_timeout", seconds(0.000001, 4294), "5", "how long a connection may take"),
 		kw("inhibit_on_failure", flag(), "off", "set the weight of failed real servers to 0 instead of removing them"),
-		kw("lb_algo", word(schedulers), "wlc", "how connections are spread"),
-		kw("lvs_sched", word(schedulers), "wlc", "the same as lb_algo"),
+		kw("lb_algo", scheduler(), "wlc", "how connections are spread"),
+		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo"),
 		kw("hashed", flag(), "off", "scheduler flag"),
 		kw("ops", flag(), "off", "schedule each UDP packet by itself"),
 		kw("flag-1", flag(), "off", "first flag of the scheduler"),
@@ -83,12 +84,12 @@ func virtualServerBlock() *block {
 		kw("sh-fallback", flag(), "off", "sh: use another server if the chosen one is unavailable"),
 		kw("mh-port", flag(), "off", "mh: hash the port too"),
 		kw("mh-fallback", flag(), "off", "mh: use another server if the chosen one is unavailable"),
-		kw("lb_kind", several(forwarding), "NAT", "how packets reach real servers"),
-		kw("lvs_method", several(forwarding), "NAT", "the same as lb_kind"),
+		kw("lb_kind", method(), "NAT", "how packets reach real servers"),
+		kw("lvs_method", method(), "NAT", "the same as lb_kind"),
 		kw("persistence_engine", word("NAME"), "none", "what tells clients apart, such as sip"),
 		kw("persistence_timeout", number(1, 2678400).as("SECS").opt(), "off; 360 without a number", "how long a client stays with its real server"),
 		kw("persistence_granularity", word("MASK|LEN"), "one address", "clients of one network count as one"),
-		kw("protocol", word("TCP|UDP|SCTP"), "UDP, with a complaint", "protocol of the service"),
+		kw("protocol", oneOf("TCP", "UDP", "SCTP"), "UDP, with a complaint", "protocol of the service"),
 		kw("ha_suspend", flag(), "off", "no checks while the address is not on this node"),
 		kw("smtp_alert", onOff(), "smtp_alert_checker", "mail on changes"),
 		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name of HTTP checks"),
@@ -102,7 +103,7 @@ func virtualServerBlock() *block {
 		kw("weight", number(0, 65535), "1", "weight of real servers that have none"),
 		kw("sorry_server", several("IP [PORT]"), "", "server that answers while there are too few real servers"),
 		kw("sorry_server_inhibit", flag(), "off", "inhibit_on_failure for the sorry server"),
-		kw("sorry_server_lvs_method", several(forwarding).soft("sorry_server forwarding used without sorry_server"), "lb_kind", "how packets reach the sorry server"),
+		kw("sorry_server_lvs_method", method().soft("sorry_server forwarding used without sorry_server"), "lb_kind", "how packets reach the sorry server"),
 		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").holds(realServerBlock()),
 	)
 	b.add(timerWords("")...)
@@ -153,12 +154,23 @@ func openVirtualServer(d *decoder, s *Statement) bool {
 	if !has("lb_algo", "lvs_sched") {
 		lacks("no-scheduler", "no scheduler set, setting default 'wlc'", "write lb_algo")
 	}
-	if !has("lb_kind", "lvs_method") {
-		for _, c := range s.Block {
-			if c.Keyword() == "real_server" && !hasWord(c.Block, "lvs_method") {
-				lacks("no-method", "no forwarding method set, setting default NAT", "write lb_kind")
-				break
-			}
+	if !has("real_server") {
+		lacks("no-real-server", "has no real servers - ignoring", "write real_server")
+	}
+	method := has("lb_kind", "lvs_method")
+	for _, c := range s.Block {
+		if c.Keyword() != "real_server" {
+			continue
+		}
+		if !method && !hasWord(c.Block, "lvs_method") {
+			lacks("no-method", "no forwarding method set, setting default NAT", "write lb_kind")
+			method = true
+		}
+		if s.Words[1].Text == "fwmark" && len(c.Words) > 2 {
+			d.report(c, 2, Diagnostic{
+				Severity: Warning, Class: ClassOrdinary, Code: "fwmark-port",
+				Message: fmt.Sprintf("WARNING - fwmark virtual server %s, real server %s has port specified - clearing", name, printable(c.Words[1].Text)),
+			})
 		}
 	}
 	return true
@@ -177,7 +189,7 @@ func realServerBlock() *block {
 	const path = "virtual_server.real_server"
 	b := vocabulary(path,
 		kw("weight", number(0, 1<<31-1), "of the service", "share of the connections; 0: no new ones"),
-		kw("lvs_method", several(forwarding), "of the service", "how packets reach it"),
+		kw("lvs_method", method(), "of the service", "how packets reach it"),
 		kw("uthreshold", number(0, 1<<32-1), "0", "connections above which it gets no new ones; 0: any number"),
 		kw("lthreshold", number(0, 1<<32-1), "0", "connections below which it gets new ones again"),
 		kw("inhibit_on_failure", onOff(), "of the service", "set the weight to 0 on failure instead of removing it"),

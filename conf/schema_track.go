@@ -34,12 +34,7 @@ func trackEntry(kind string) func(*decoder, *Statement) {
 		}
 		name := s.Words[0].Text
 		if kind == "track_interface" {
-			if d.missingInterface(name) && !d.cfg.Global.DynamicInterfaces {
-				d.report(s, 0, Diagnostic{
-					Severity: Error, Class: ClassWarning, Code: "no-interface",
-					Message: "WARNING - interface " + printable(name) + " for (" + owner + ") track_interface doesn't exist",
-				})
-			}
+			d.needInterface(s, 0, "("+owner+") tracked interface %s doesn't exist")
 		} else {
 			d.tracked.used = append(d.tracked.used, trackUse{kind, d.intern(name), owner, s})
 		}
@@ -69,10 +64,13 @@ func (d *decoder) trackWeight(s *Statement, owner string, low, high int64) {
 	}
 }
 
-// late reports trackers that are not defined where an instance or group ends.
+// resolve reports trackers that are not defined where an instance or group ends.
 func (t *trackers) resolve(d *decoder) {
 	for _, u := range t.used {
 		if t.defined[u.kind+" "+u.name] {
+			if u.kind == "track_script" {
+				d.scripts.track(d, u)
+			}
 			continue
 		}
 		what := map[string]string{
@@ -132,15 +130,16 @@ func trackProcessBlock() *block {
 func scriptBlock() *block {
 	b := vocabulary("vrrp_script",
 		kw("script", cmd().as("CMD").soft("vrrp_script has no script"), "", "the command; required"),
-		kw("interval", seconds(0, 4294), "1", "period of the runs"),
+		kw("interval", seconds(0.000001, 4294), "1", "period of the runs"),
 		kw("timeout", seconds(0, 4294), "interval", "how long a run may take"),
-		kw("weight", weight(-254, 254), "0", "change of priority; 0: failure is a fault"),
+		kw("weight", weight(-253, 253), "0", "change of priority; 0: failure is a fault"),
 		kw("fall", number(1, 1<<31-1), "1", "failures in a row that make it down"),
 		kw("rise", number(1, 1<<31-1), "1", "successes in a row that make it up"),
 		kw("user", several("USER [GROUP]"), "script_user", "user that runs it"),
 		kw("init_fail", flag(), "off", "down until it has succeeded"),
 	)
 	b.open = defines("track_script")
+	b.close = closeScript
 	return b
 }
 

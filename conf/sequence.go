@@ -110,15 +110,15 @@ func direction(start, end int64) int64 {
 	return 1
 }
 
-// shadow sets a definition; the result restores what it hid.
+// shadow sets a definition; the result restores what it hid. If that is nothing,
+// the variable keeps its last value: a definition made inside of the sequence
+// may refer to it, and is expanded only when it is used.
 func (p *pipeline) shadow(def *definition) (restore func()) {
 	old, had := p.defs[def.name]
 	p.defs[def.name] = def
 	return func() {
 		if had {
 			p.defs[def.name] = old
-		} else {
-			delete(p.defs, def.name)
 		}
 	}
 }

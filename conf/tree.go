@@ -18,17 +18,14 @@ func (s *Statement) Keyword() string { return s.Words[0].Text }
 
 // Pos is the place of the word with the given index, or of the last word if
 // there are fewer.
-func (s *Statement) Pos(word int) Pos {
-	return s.Origin.Pos(int(s.Words[min(word, len(s.Words)-1)].col))
-}
+func (s *Statement) Pos(word int) Pos { return s.place(word).pos() }
 
 // Chain is how the main file led to the word with the given index.
-func (s *Statement) Chain(word int) []Frame {
-	chain := s.Origin.Chain()
-	if def := s.Words[min(word, len(s.Words)-1)].def; def != nil && def.at != nil {
-		chain = append([]Frame{{def.name + " defined at", def.at.Pos(int(def.col))}}, chain...)
-	}
-	return chain
+func (s *Statement) Chain(word int) []Frame { return s.place(word).chain() }
+
+func (s *Statement) place(word int) place {
+	w := &s.Words[min(word, len(s.Words)-1)]
+	return place{s.Origin, w.col, w.def}
 }
 
 // maxNesting bounds how deep blocks stand in each other. The language itself
@@ -183,8 +180,9 @@ func (b *builder) finish(at *Origin) {
 
 func (b *builder) report(l *line, at int, code, message, fix string) {
 	col, _ := l.locate(at)
+	where := place{l.origin, col, nil}
 	b.diags.add(Diagnostic{
-		Pos: l.origin.Pos(int(col)), Chain: l.origin.Chain(),
+		Pos: where.pos(), Chain: where.chain(),
 		Severity: Error, Class: ClassOrdinary, Code: code, Message: message, Fix: fix,
 	})
 }
