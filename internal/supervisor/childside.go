@@ -23,6 +23,7 @@ func IsChild() bool { return os.Getenv(envChild) != "" }
 // which returns the exit code.
 func RunChild(run func(*link.Conn, *link.Setup) int) int {
 	os.Unsetenv(envChild)
+	setProcessName(processName) // until the parent says another: exec has left "exe"
 	// A Ctrl-C reaches the whole process group; it is the parent that stops us.
 	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE,
 		SignalStatsClear, SignalJSON)

@@ -105,6 +105,8 @@ func makeDir(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
 	}
+	old := unix.Umask(0o022) // pid files are for everyone to read, whatever the umask is
+	defer unix.Umask(old)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("directory of pid file: %w", err)
 	}

@@ -197,6 +197,7 @@ func (s *supervisor) run() int {
 	os.Unsetenv(envNamespace)
 	os.Unsetenv(envReady)
 	s.front.keepOverExec(false)
+	setProcessName(processName)
 
 	unix.Umask(0o177)
 	if s.o.Umask >= 0 {

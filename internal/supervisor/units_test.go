@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 func TestBackoff(t *testing.T) {
@@ -58,10 +59,18 @@ func TestFilesFor(t *testing.T) {
 }
 
 func TestPidFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "deep", "er", "keepalived.pid")
+	dir := filepath.Join(t.TempDir(), "keepalived")
+	path := filepath.Join(dir, "ns1", "keepalived.pid")
+	umask := unix.Umask(0o177)
 	p, err := lockPidFile(path, time.Now())
+	unix.Umask(umask)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for name, want := range map[string]os.FileMode{dir: 0o755 | os.ModeDir, path: 0o644} {
+		if info, err := os.Stat(name); err != nil || info.Mode() != want {
+			t.Errorf("mode of %s is %v, %v; want %v", name, info.Mode(), err, want)
+		}
 	}
 	for _, pid := range []int{12345678, 7} { // the shorter leaves nothing of the longer
 		if err := p.write(pid); err != nil {
