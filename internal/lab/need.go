@@ -4,7 +4,6 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
-	"testing"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,9 +20,17 @@ const (
 	User   Requirement = "an unprivileged user"
 )
 
+// Test is the part of testing.TB that Need uses; the daemon's demo links this
+// package, and shall not link the testing package.
+type Test interface {
+	Helper()
+	Skipf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // Need skips the test, saying why, unless the machine has everything. In CI
 // (KEEPALIVED_CI=1) nothing may be left out: the test fails instead.
-func Need(t testing.TB, all ...Requirement) {
+func Need(t Test, all ...Requirement) {
 	t.Helper()
 	for _, r := range all {
 		if has(r) {

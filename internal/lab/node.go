@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,21 @@ func (n *Node) Addr6(k int) netip.Addr { return SegmentAddr6(k, n.Index) }
 
 // Do runs f in the node's namespaces; f must not block for long.
 func (n *Node) Do(f func() error) error { return n.thread.do(f) }
+
+// Go runs f on a thread of its own in the node's network namespace; unlike Do,
+// f may block as long as it likes.
+func (n *Node) Go(f func()) error {
+	ready := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: the thread ends with f
+		err := unix.Setns(int(n.thread.netns.Fd()), unix.CLONE_NEWNET)
+		ready <- err
+		if err == nil {
+			f()
+		}
+	}()
+	return <-ready
+}
 
 // Run runs a program in the node and returns what it printed.
 func (n *Node) Run(name string, args ...string) (string, error) {
