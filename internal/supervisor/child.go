@@ -41,7 +41,7 @@ type childMessage struct {
 	link.Message
 }
 
-// childEnd is the end of a child: all it said has been delivered before.
+// childEnd is the end of a child: all it said is in the channel of messages.
 type childEnd struct {
 	child *child
 	state *os.ProcessState
@@ -243,6 +243,11 @@ func childEnviron() []string {
 func (s *supervisor) childEnded(e childEnd) {
 	if e.child != s.vrrp {
 		return
+	}
+	for len(s.messages) > 0 { // its last words
+		if m := <-s.messages; m.from == s.vrrp {
+			s.message(m.Message)
+		}
 	}
 	s.vrrp = nil
 	s.deadline.Stop()

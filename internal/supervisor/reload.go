@@ -108,7 +108,7 @@ func interfaceExists(name string) bool {
 	return unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req) == nil
 }
 
-// reload begins to read the configuration anew. Requests that come meanwhile
+// reload begins to read the configuration anext. Requests that come meanwhile
 // are answered by one more reload.
 func (s *supervisor) reload() {
 	if s.stopping {
@@ -152,19 +152,19 @@ func (s *supervisor) reloaded(r loaded) {
 	}
 }
 
-// keepFixed says what of new cannot change while the daemon runs.
-func (s *supervisor) keepFixed(new settings) {
+// keepFixed says what of next cannot change while the daemon runs.
+func (s *supervisor) keepFixed(next settings) {
 	namespace := s.settings.namespace
 	if s.o.Namespace != "" {
-		namespace = new.namespace // -s decides
+		namespace = next.namespace // -s decides
 	}
 	for _, c := range []struct {
 		what    string
 		changed bool
 	}{
-		{"net_namespace", new.namespace != namespace},
-		{"instance", new.instance != s.settings.instance},
-		{"use_pid_dir", new.usePidDir != s.settings.usePidDir},
+		{"net_namespace", next.namespace != namespace},
+		{"instance", next.instance != s.settings.instance},
+		{"use_pid_dir", next.usePidDir != s.settings.usePidDir},
 	} {
 		if c.changed {
 			slog.Warn("Cannot change " + c.what + " at a reload: ignored until restart")
