@@ -107,5 +107,4 @@ func (i *Instance) exhausted(t *turn) {
 	i.announceSecond = never
 	i.enterBackup(t)
 	i.become(t, Backup, Action{Reason: ReasonSequenceExhausted})
-	i.followed(t, Backup, false)
 }

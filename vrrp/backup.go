@@ -42,7 +42,9 @@ func (i *Instance) masterDownExpired(t *turn) {
 	master := i.master
 	i.note(t, Action{Note: NoteMasterDownExpired, Addr: master})
 	i.enterMaster(t, Action{Reason: reason, Addr: master})
-	i.followed(t, Master, false)
+	if i.group != nil {
+		i.group.takeAlong(t, i)
+	}
 }
 
 // backupReceived is an advert that a backup hears (RFC 9568, 6.4.2).

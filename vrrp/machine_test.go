@@ -289,6 +289,23 @@ func TestStateTable(t *testing.T) {
 			state: Master,
 		},
 		{
+			name: "backup: preempt delay over, begins anew after a better master", in: Backup,
+			config: func(c *Config) { c.PreemptDelay = time.Second },
+			do: func(r *rig) {
+				r.hear(highAddr, 99)
+				r.until(r.now + 1100*time.Millisecond)
+				r.hear(highAddr, 99)
+				r.hear(lowAddr, 200)
+				r.out = nil
+				r.hear(highAddr, 99)
+			},
+			want: []string{
+				"notify preempt-delay-started prio=99 addr=10.0.0.3 time=1s",
+				"notify master-changed prio=99 addr=10.0.0.3",
+			},
+			state: Backup, deadline: time.Second,
+		},
+		{
 			name: "backup: preempt delay stopped by a better advert", in: Backup,
 			config: func(c *Config) { c.PreemptDelay = 10 * time.Second },
 			do:     func(r *rig) { r.hear(highAddr, 99); r.hear(lowAddr, 100) },
@@ -634,6 +651,30 @@ func TestNoDrift(t *testing.T) {
 	r.wantDeadline(r.now + time.Second)
 }
 
+// TestLearnedIntervalEnds: a master uses its own interval again, and so does
+// who leaves FAULT.
+func TestLearnedIntervalEnds(t *testing.T) {
+	slow := base()
+	slow.AdvertInterval = 2 * time.Second
+	r := newRig(t, base()).in(Backup)
+	own := r.i.MasterDownInterval()
+	check := func(when string, want time.Duration) {
+		t.Helper()
+		if got := r.i.MasterDownInterval(); got != want {
+			t.Errorf("%s: %v, want %v", when, got, want)
+		}
+	}
+	r.step(Event{Kind: Received, Packet: packet(t, slow, highAddr, 200)})
+	check("learnt", 2*own)
+	r.until(2 * own)
+	check("as master", own)
+	r.step(Event{Kind: Received, Packet: packet(t, slow, highAddr, 200)})
+	check("yielded", 2*own)
+	r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})
+	r.step(Event{Kind: FaultsChanged})
+	check("after FAULT", own)
+}
+
 func TestAnnouncements(t *testing.T) {
 	c := base()
 	c.Announce = Announcements{Repeat: 5, Delay: 5 * time.Second, Refresh: 20 * time.Second, RefreshRepeat: 1, LowerRepeat: 2, LowerDelay: 3 * time.Second}
@@ -728,6 +769,80 @@ func TestReconfigure(t *testing.T) {
 				t.Errorf("packet (-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestReconfigurePeers: what is known of a peer stays, wherever in the list it
+// stands.
+func TestReconfigurePeers(t *testing.T) {
+	c := base()
+	c.Unicast = true
+	c.Peers = []Peer{{Addr: addr(lowAddr), MaxTTL: 255}}
+	old := c
+	old.OldUnicastChecksum, old.Peers = OldChecksumAlways, []Peer{{Addr: addr(ownAddr)}}
+	r := newRig(t, c).in(Backup)
+	r.step(Event{Kind: Received, Packet: packet(t, old, lowAddr, 200)})
+	r.out = nil
+	c.Peers = []Peer{{Addr: addr(highAddr), MaxTTL: 255}, {Addr: addr(lowAddr), MaxTTL: 255}}
+	r.step(Event{Kind: Reconfigure, Config: &c})
+	r.step(Event{Kind: Received, Packet: packet(t, old, lowAddr, 200)})
+	r.want() // not detected anew
+	a := append([]byte(nil), r.i.Advert(0, 100, time.Time{})[lenIPv4:]...)
+	b := r.i.Advert(1, 100, time.Time{})[lenIPv4:]
+	if r.i.oldChecksum(0) || !r.i.oldChecksum(1) || string(a) == string(b) {
+		t.Errorf("% x and % x", a, b)
+	}
+}
+
+// TestReconfigureAH: neither a new address nor a new key makes the peers see
+// a replay (a restarted sequence).
+func TestReconfigureAH(t *testing.T) {
+	c := base()
+	c.Version, c.Auth, c.Key = 2, AuthAH, key("one")
+	r := newRig(t, c).in(Master)
+	for want := byte(1); want < 5; want++ {
+		if got := r.i.Advert(-1, 100, time.Time{})[lenIPv4+11]; got != want {
+			t.Errorf("sequence %d, want %d", got, want)
+		}
+		c.Key[7]++
+		r.step(Event{Kind: Reconfigure, Config: &c})
+	}
+}
+
+// TestReconfigureHold: the start-up delay goes on.
+func TestReconfigureHold(t *testing.T) {
+	r := newRig(t, base())
+	r.step(Event{Kind: Start, Hold: 10 * time.Second})
+	c := base()
+	c.AdvertInterval = 2 * time.Second
+	r.step(Event{Kind: Reconfigure, Config: &c})
+	r.wantDeadline(10 * time.Second)
+	// Not even a fault that comes and goes shortens or lengthens it.
+	r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})
+	r.step(Event{Kind: FaultsChanged})
+	r.wantDeadline(10 * time.Second)
+	r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})
+	r.until(11 * time.Second)
+	r.step(Event{Kind: FaultsChanged})
+	r.wantDeadline(11*time.Second + 2*(3*time.Second+skew100))
+}
+
+// TestOwnerNoMore: an owner that conceded takes its new priority.
+func TestOwnerNoMore(t *testing.T) {
+	c := base()
+	c.Priority = PriorityOwner
+	r := newRig(t, c).in(Master)
+	for range 4 { // the other owner, with the lower address, does not yield
+		r.hear(lowAddr, PriorityOwner)
+		r.until(r.now + time.Second)
+	}
+	if r.i.Priority() != PriorityOwner-1 {
+		t.Fatalf("priority %d, want 254", r.i.Priority())
+	}
+	c.Priority = 120
+	r.step(Event{Kind: Reconfigure, Config: &c})
+	if r.i.Priority() != 120 {
+		t.Errorf("priority %d, want 120", r.i.Priority())
 	}
 }
 

@@ -116,7 +116,6 @@ func (i *Instance) yield(t *turn, p *Packet, adv advert, note Note, reason Reaso
 	i.enterBackup(t)
 	i.master = p.Src
 	i.become(t, Backup, Action{Reason: reason, Addr: p.Src})
-	i.followed(t, Backup, false)
 }
 
 // answerLower is an advert of lower priority, or of the same and a lower
@@ -151,7 +150,14 @@ func (i *Instance) addressLost(t *turn) {
 		return
 	}
 	i.makeWay(t, ReasonAddressLost)
-	i.followed(t, Backup, true)
+	if i.group == nil {
+		return
+	}
+	for _, m := range i.group.members {
+		if m.state == Master {
+			m.makeWay(t, ReasonGroup)
+		}
+	}
 }
 
 // makeWay sends priority 0 and waits for others' Skew_Time in BACKUP.

@@ -244,6 +244,61 @@ func TestAHFollows(t *testing.T) {
 	}
 }
 
+// TestAHLowerPriority: a master that hears a worse one goes on above its
+// number, or their common backups would take the other's side.
+func TestAHLowerPriority(t *testing.T) {
+	c := base()
+	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
+	r := newRig(t, c).in(Master)
+	r.i.Advert(-1, 100, time.Time{})
+	a := newSender(t, c, lowAddr)
+	a.i.ah.sequence = 500
+	r.step(Event{Kind: PriorityChanged, Priority: 201}) // the sender has 200
+	r.step(Event{Kind: Received, Packet: a.next(time.Time{})})
+	b := r.i.Advert(-1, 201, time.Time{})
+	if got := binary.BigEndian.Uint32(b[lenIPv4+8:]); got != 502 {
+		t.Errorf("sequence %d, want 502", got)
+	}
+}
+
+// TestAHTTL: the code covers the TTL of multicast, and not that of unicast,
+// which routers change.
+func TestAHTTL(t *testing.T) {
+	c := base()
+	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
+	unicast := c
+	unicast.Unicast, unicast.Peers = true, []Peer{{Addr: addr(ownAddr), MaxTTL: 255}}
+	for _, v := range []struct {
+		config Config
+		want   Reject
+	}{
+		{c, RejectAHDigest},
+		{unicast, RejectNone},
+	} {
+		p := packet(t, v.config, lowAddr, 200)
+		p.IPHeader[8] = 254
+		if v.config.Unicast {
+			p.TTL = 254
+		}
+		r := newRig(t, v.config).in(Backup)
+		r.step(Event{Kind: Received, Packet: p})
+		if got := r.i.Stats(); v.want == RejectNone && got.AdvertsReceived != 1 || v.want != RejectNone && got.Rejected[v.want] != 1 {
+			t.Errorf("unicast %v: %+v", v.config.Unicast, got)
+		}
+	}
+}
+
+func TestHMACClockSkew(t *testing.T) {
+	c := base()
+	c.HMAC = HMAC{Mode: HMACEnforce, SendKey: 1, Keys: map[uint8][]byte{1: vectorKey()}, Window: 10 * time.Second}
+	r := newRig(t, c).in(Backup)
+	a := newSender(t, c, lowAddr)
+	r.step(Event{Kind: Received, Packet: a.next(time.Unix(1e9+5, 0))})
+	r.step(Event{Kind: Received, Packet: a.next(time.Unix(1e9+7, 0))})
+	r.step(Event{Kind: Received, Packet: a.next(time.Unix(1e9+8, 0))})
+	r.want("notify master-changed prio=200 addr=10.0.0.1", "notify clock-skew addr=10.0.0.1 time=7s")
+}
+
 func TestHMACSequence(t *testing.T) {
 	wall := time.Unix(1e9, 0)
 	c := base()

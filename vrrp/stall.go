@@ -30,5 +30,4 @@ func (i *Instance) stepBack(t *turn) {
 	i.announceSecond = never
 	i.enterBackup(t)
 	i.become(t, Backup, Action{Reason: ReasonStall, Time: late})
-	i.followed(t, Backup, false)
 }

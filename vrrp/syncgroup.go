@@ -133,22 +133,11 @@ func (g *SyncGroup) othersWant(i *Instance) bool {
 	return true
 }
 
-// followed takes the other members along after i went to MASTER or from
-// MASTER to BACKUP. gone says that i sent priority 0, so that the others' peers
-// are told as well.
-func (i *Instance) followed(t *turn, to State, gone bool) {
-	if i.group == nil {
-		return
-	}
-	for _, m := range i.group.members {
-		switch {
-		case m == i:
-		case to == Master && m.state == Backup:
+// takeAlong makes masters of the other members after i became one.
+func (g *SyncGroup) takeAlong(t *turn, i *Instance) {
+	for _, m := range g.members {
+		if m != i && m.state == Backup {
 			m.enterMaster(t, Action{Reason: ReasonGroup})
-		case to == Backup && m.state == Master && gone:
-			m.makeWay(t, ReasonGroup)
-		case to == Backup && m.state == Master:
-			m.followToBackup(t)
 		}
 	}
 }
@@ -184,8 +173,8 @@ func (g *SyncGroup) started(t *turn) {
 }
 
 // demote takes the masters back to BACKUP when all members have started and
-// not all are MASTER: one of them could not resume, or they have just been
-// joined.
+// not all are MASTER any more: one has yielded, or could not resume, or they
+// have just been joined.
 func (g *SyncGroup) demote(t *turn) {
 	all := true
 	for _, m := range g.members {

@@ -92,6 +92,27 @@ func TestGroupLastMemberTakesAll(t *testing.T) {
 	p.want()
 }
 
+// TestGroupWishesLapse: a member that hears a better master again has no wish
+// that another one could act on.
+func TestGroupWishesLapse(t *testing.T) {
+	p := newPair(t)
+	NewSyncGroup("g", false, p.a, p.b)
+	p.step(p.a, Event{Kind: Start})
+	p.step(p.b, Event{Kind: Start})
+	higher := packet(t, base(), highAddr, 200)
+	listen := func(i *Instance, seconds int) {
+		for range seconds {
+			p.until(p.now + time.Second)
+			p.step(i, Event{Kind: Received, Packet: higher})
+		}
+	}
+	listen(p.b, 5) // a hears nothing and would be master
+	p.out = nil
+	p.step(p.a, Event{Kind: Received, Packet: higher})
+	listen(p.a, 5) // now b does, and a does not
+	p.want()
+}
+
 func TestGroupWithAHeldMember(t *testing.T) {
 	p := newPair(t)
 	NewSyncGroup("g", false, p.a, p.b)

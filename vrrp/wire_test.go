@@ -210,6 +210,23 @@ func TestAdvertUnicastOrder(t *testing.T) {
 	}
 }
 
+// TestSum compares with the sum as RFC 1071 defines it, for each length.
+func TestSum(t *testing.T) {
+	b := make([]byte, 41)
+	for n := range b {
+		b[n] = byte(n*89 + 200)
+	}
+	for n := range len(b) + 1 {
+		var plain uint64
+		for k, c := range b[:n] {
+			plain += uint64(c) << (8 * (1 - k%2))
+		}
+		if got, want := fold(sum(0, b[:n])), fold(plain); got != want {
+			t.Errorf("%d bytes: %04x, want %04x", n, got, want)
+		}
+	}
+}
+
 func TestChecksumForms(t *testing.T) {
 	config := Config{VRID: 16, Version: 3, Addresses: []netip.Addr{addr("10.9.0.106")}}
 	multicast, unicast := config, config
