@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"keepalived-go/internal/demo"
 	"keepalived-go/internal/getopt"
 	"keepalived-go/internal/link"
 	"keepalived-go/internal/supervisor"
@@ -22,7 +23,8 @@ var (
 // verbs are the programs within: a first argument that is one of these, and
 // not a flag, does not start the daemon.
 var verbs = map[string]func(args []string) int{
-	"man": manual,
+	"demo": demo.Main,
+	"man":  manual,
 }
 
 func main() {
