@@ -162,13 +162,22 @@ func TestInterfaceRecreated(t *testing.T) {
 	s.stays(vip, "a", time.Second)
 }
 
-// TestInterfaceComesLater: the interface is absent at the start.
+// TestInterfaceComesLater: an interface that is absent at the start is waited
+// for, and named in the log. (The C daemon ends with exit code 2 unless told
+// to expect that by dynamic_interfaces.)
 func TestInterfaceComesLater(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
 	s.must(s.Node("a").IP("link del eth0"))
-	s.start("a", ours, configWith("dynamic_interfaces", instance{}.at(150)))
+	global := ""
+	if underC {
+		global = "dynamic_interfaces"
+	}
 	from := time.Now()
+	d := s.start("a", ours, configWith(global, instance{}.at(150)))
+	if !s.Until(3*time.Second, func() bool { return d.Logged(from, "eth0") }) {
+		t.Errorf("the log does not name the missing interface:\n%s", d.LogText())
+	}
 	s.must(s.Node("a").Replug(0))
 	s.awaitOwner(vip, 4*time.Second, "a")
 	s.awaitAdvert(from, time.Second, "a")

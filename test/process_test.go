@@ -176,8 +176,8 @@ func TestUnusableConfigurationEnds(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
 	for name, c := range map[string]string{
-		"unknown interface": config(instance{Iface: "nosuch0"}.at(100)),
-		"duplicate VRID":    config(instance{}.at(100), instance{Name: "VI_2", VIPs: []string{vip2.String()}}.at(100)),
+		"duplicate VRID": config(instance{}.at(100), instance{Name: "VI_2", VIPs: []string{vip2.String()}}.at(100)),
+		"no VRID":        "vrrp_instance VI_1 {\n    interface eth0\n    priority 100\n    virtual_ipaddress {\n        10.0.9.1\n    }\n}\n",
 	} {
 		d, err := s.Node("a").Start(ours, c)
 		s.must(err)

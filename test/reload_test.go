@@ -48,11 +48,10 @@ func TestReloadRefusesBadFile(t *testing.T) {
 	a := s.start("a", ours, config(in))
 	s.awaitOwner(vip, 3*time.Second, "a")
 	for name, bad := range map[string]string{
-		"missing brace":     "vrrp_instance VI_1 {\n    interface eth0\n",
-		"no VRID":           "vrrp_instance VI_1 {\n    interface eth0\n    priority 100\n    virtual_ipaddress {\n        10.0.9.1\n    }\n}\n",
-		"duplicate VRID":    config(in, instance{Name: "VI_2", VIPs: []string{"10.0.9.1"}}.at(100)),
-		"unknown interface": config(instance{Iface: "nosuch0"}.at(100)),
-		"duplicate name":    config(in, instance{VRID: 52, VIPs: []string{"10.0.9.1"}}.at(100)),
+		"missing brace":  "vrrp_instance VI_1 {\n    interface eth0\n",
+		"no VRID":        "vrrp_instance VI_1 {\n    interface eth0\n    priority 100\n    virtual_ipaddress {\n        10.0.9.1\n    }\n}\n",
+		"duplicate VRID": config(in, instance{Name: "VI_2", VIPs: []string{"10.0.9.1"}}.at(100)),
+		"duplicate name": config(in, instance{VRID: 52, VIPs: []string{"10.0.9.1"}}.at(100)),
 	} {
 		from := time.Now()
 		s.must(a.Reload(bad))
@@ -88,6 +87,7 @@ func TestReloadInPlace(t *testing.T) {
 	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
 
 	more := in.at(140)
+	began := from
 	more.VIPs = []string{vip.String() + "/16", vip2.String() + "/16"}
 	from = time.Now()
 	s.must(a.Reload(config(more)))
@@ -101,7 +101,7 @@ func TestReloadInPlace(t *testing.T) {
 	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.AddrRemoved && e.Addr == vip }) {
 		t.Errorf("the address that both configurations have was removed: %v", e)
 	}
-	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+	s.neverQuiet("a", began, time.Now(), 250*time.Millisecond)
 }
 
 // TestReloadMovesAddress: an address that changes from one instance to another

@@ -1,0 +1,129 @@
+package test
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/lab"
+)
+
+// demo prepares a run of keepalived demo whose files are in a directory of the
+// test.
+func demo(t *testing.T, before []string, args ...string) (c *exec.Cmd, out *bytes.Buffer, dir string) {
+	t.Helper()
+	lab.Need(t, lab.Root)
+	differs(t, "has no demo")
+	dir, err := os.MkdirTemp("", "keepalived-demo-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	program := filepath.Join(t.TempDir(), "keepalived") // where any user may read it
+	b, err := os.ReadFile(ours.Path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []string{filepath.Dir(program), filepath.Dir(filepath.Dir(program))} {
+		os.Chmod(p, 0o755)
+	}
+	if err := os.WriteFile(program, b, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	line := append(append(before, program, "demo"), args...)
+	c = exec.Command(line[0], line[1:]...)
+	c.Env = append(os.Environ(), "TMPDIR="+dir)
+	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out = new(bytes.Buffer)
+	c.Stdout, c.Stderr = out, out
+	return c, out, dir
+}
+
+var tookOver = regexp.MustCompile(`node2 took over .* after the last advert of node1`)
+
+func TestDemo(t *testing.T) {
+	t.Parallel()
+	asNobody := []string{"setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"}
+	for name, before := range map[string][]string{"root": nil, "user": asNobody} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if before != nil {
+				lab.Need(t, lab.User)
+			}
+			c, out, dir := demo(t, before, "--duration", "8s", "--nodes", "3")
+			if err := c.Run(); err != nil {
+				if before != nil && strings.Contains(out.String(), "sysctl -w") {
+					return // the kernel does not allow it, and the user was told what to do
+				}
+				t.Fatalf("%v\n%s", err, out)
+			}
+			for _, want := range []string{`node1 is master`, tookOver.String(), `node1 is master again`, `Requests: [1-9]\d* answered`} {
+				if !regexp.MustCompile(want).MatchString(out.String()) {
+					t.Errorf("no %q in the output:\n%s", want, out)
+				}
+			}
+			nothingLeft(t, dir)
+		})
+	}
+}
+
+// TestDemoInterrupted: an interrupt leaves nothing behind, whenever it comes.
+func TestDemoInterrupted(t *testing.T) {
+	t.Parallel()
+	for _, after := range []time.Duration{50 * time.Millisecond, 400 * time.Millisecond, 3 * time.Second} {
+		t.Run(after.String(), func(t *testing.T) {
+			t.Parallel()
+			c, out, dir := demo(t, nil, "--duration", "10s")
+			if err := c.Start(); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(after) // the moment of the interrupt is what is tested
+			if err := unix.Kill(-c.Process.Pid, unix.SIGINT); err != nil {
+				t.Fatal(err)
+			}
+			err := c.Wait()
+			// Within the first milliseconds the signal may end the process
+			// before it has begun anything.
+			if code := c.ProcessState.ExitCode(); code != 130 && after > 100*time.Millisecond {
+				t.Errorf("%v\n%s", err, out)
+			}
+			nothingLeft(t, dir)
+		})
+	}
+}
+
+// nothingLeft looks for files below dir, and for processes that have it in
+// their arguments.
+func nothingLeft(t *testing.T, dir string) {
+	t.Helper()
+	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {
+		t.Errorf("files left: %v", left)
+	}
+	lines, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	for _, line := range lines {
+		if b, err := os.ReadFile(line); err == nil && bytes.Contains(b, []byte(dir)) {
+			t.Errorf("process left: %s %q", line, b)
+		}
+	}
+}
+
+func TestDemoRefusesNonsense(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{{"--nodes", "1"}, {"--duration", "1s"}, {"--interval", "2s"}, {"extra"}, {"--nosuch"}} {
+		c, out, _ := demo(t, nil, args...)
+		if c.Run(); c.ProcessState.ExitCode() != 2 || out.Len() == 0 {
+			t.Errorf("%v: exit code %d, output %q; want 2 and a reason", args, c.ProcessState.ExitCode(), out)
+		}
+	}
+}
