@@ -8,7 +8,6 @@ import (
 // expireBackup serves the timers of a backup.
 func (i *Instance) expireBackup(t *turn) {
 	if t.now >= i.hold {
-		i.hold = never
 		i.note(t, Action{Note: NoteHoldEnded})
 		i.enterBackup(t)
 	}

@@ -176,7 +176,7 @@ const (
 	NoteAddressMismatch      // Addr missing in the advert of the master; Count unused
 	NoteRejected             // a packet was dropped: see Reject; once per cause and state
 	NoteOldChecksumDetected  // unicast peer uses the old checksum; answered in kind
-	NoteOwnerConflict        // another owner; we shall yield, lower our priority, or wait
+	NoteOwnerConflict        // another owner: we wait, yield or lower our priority; see ConflictWait
 	NoteStall                // the process was late by Time
 	NoteHoldEnded            // the start-up delay is over
 	NoteSequenceExhausted    // AH sequence number reached its end

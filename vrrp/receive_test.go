@@ -229,6 +229,24 @@ func TestAHReplay(t *testing.T) {
 	}
 }
 
+// TestAHAfterFault: who was deaf for a while takes any number, or the master
+// that meanwhile began anew would be refused for ever.
+func TestAHAfterFault(t *testing.T) {
+	c := base()
+	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
+	a := newSender(t, c, lowAddr)
+	a.i.ah.sequence = 500
+	r := newRig(t, c).in(Backup)
+	r.step(Event{Kind: Received, Packet: a.next(time.Time{})})
+	r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})
+	r.step(Event{Kind: FaultsChanged})
+	a.i.ah.sequence = 0
+	r.step(Event{Kind: Received, Packet: a.next(time.Time{})})
+	if n := r.i.Stats().AdvertsReceived; n != 2 {
+		t.Errorf("%d adverts accepted, want 2", n)
+	}
+}
+
 // TestAHFollows: a master goes on above the numbers it has heard.
 func TestAHFollows(t *testing.T) {
 	c := base()
