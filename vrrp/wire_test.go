@@ -39,7 +39,7 @@ var (
 )
 
 // vectors are packets seen on the wire between nodes that run keepalived. All
-// come from 10.9.0.1 or a link-local address.
+// come from 10.9.0.1 unless source says otherwise.
 var vectors = []struct {
 	name   string
 	config Config
@@ -95,6 +95,27 @@ var vectors = []struct {
 		rest:   "700400000a09000100000001742e7ff91ac37b9762715cb1 210d640102016e7f 0a090068 0000000000000000",
 	},
 	{
+		name:   "v2 unicast with authentication header",
+		config: Config{VRID: 21, Version: 2, Priority: 255, Addresses: []netip.Addr{addr("10.9.0.111")}, Unicast: true, Peers: []Peer{{Addr: addr("10.9.0.2"), MaxTTL: 255}}, Auth: AuthAH, Key: key("secret12")},
+		prio:   255,
+		ip:     "45c0004000010000ff33a6b50a0900010a090002",
+		rest:   "700400000a0900010000000161a9c9167b5389a372555b92 2115ff010201d36f 0a09006f 0000000000000000",
+	},
+	{
+		name:   "v2 over IPv6",
+		config: Config{VRID: 22, Version: 2, Family: IPv6, Priority: 255, Addresses: []netip.Addr{addr("2001:db8:9::22")}, Group: group6},
+		source: "fe80::80f5:caff:fec6:4dd0",
+		prio:   255,
+		rest:   "2116ff0100011b58 20010db8000900000000000000000022",
+	},
+	{
+		name:   "v3 unicast over IPv6",
+		config: Config{VRID: 23, Version: 3, Family: IPv6, Priority: 255, AdvertInterval: 500 * time.Millisecond, Addresses: []netip.Addr{addr("2001:db8:9::23")}, Unicast: true, Peers: []Peer{{Addr: addr("fd00:9::2"), MaxTTL: 255}}},
+		source: "fd00:9::1",
+		prio:   255,
+		rest:   "3117ff010032a730 20010db8000900000000000000000023",
+	},
+	{
 		name: "v2 with HMAC trailer",
 		config: Config{VRID: 31, Version: 2, Priority: 255, Addresses: []netip.Addr{addr("10.9.0.131")}, Group: group4,
 			HMAC: HMAC{Mode: HMACEnforce, SendKey: 1, Keys: map[uint8][]byte{1: vectorKey()}}},
@@ -134,9 +155,8 @@ func TestVectors(t *testing.T) {
 			// The receiver is a lower router with the sender as its peer.
 			c := v.config
 			c.Priority = 1
-			for n := range c.Peers {
+			if c.Unicast {
 				c.Peers = []Peer{{Addr: source, MaxTTL: 255}}
-				_ = n
 			}
 			r := New(c)
 			out := r.Step(0, Event{Kind: SourceChanged, Source: addr("10.9.0.2")}, nil)
