@@ -145,7 +145,7 @@ func main() {
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", p.name, err)
 		}
-		print(p, rows)
+		printTable(p, rows)
 		results = append(results, rows...)
 	}
 	if *jsonPath != "" {
@@ -245,7 +245,7 @@ func (b *bench) run(p part, programs []lab.Program) ([]row, error) {
 	return rows, err
 }
 
-func print(p part, rows []row) {
+func printTable(p part, rows []row) {
 	fmt.Printf("\n%s\n", p.title)
 	fmt.Printf("  %-62s %17s %17s %7s  %-18s %s\n", "", "ours", "upstream", "ratio", "to reach", "")
 	for _, r := range rows {

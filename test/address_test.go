@@ -1,6 +1,7 @@
 package test
 
 import (
+	"fmt"
 	"net/netip"
 	"regexp"
 	"strings"
@@ -202,4 +203,27 @@ func TestSourceAddressLost(t *testing.T) {
 	s.awaitOwner(address, 3*time.Second, "b")
 	s.must(s.Node("a").IP("addr add " + self + " dev eth0"))
 	s.awaitOwner(address, 3*time.Second, "a")
+}
+
+// TestUnicastSourceMissing: a unicast instance whose own address is absent can
+// hear nobody, so it waits for it instead of becoming a second master.
+func TestUnicastSourceMissing(t *testing.T) {
+	t.Parallel()
+	differs(t, "of version 2.2.7 ends or becomes a second master")
+	s := newScene(t, "a", "b")
+	in := instance{}
+	own := addr("10.0.7.7")
+	low := in.at(100)
+	low.More = fmt.Sprintf("unicast_peer {\n    %v\n}", own)
+	s.start("b", ours, config(low))
+	s.awaitOwner(vip, 3*time.Second, "b")
+	high := in.at(150)
+	high.More = fmt.Sprintf("unicast_src_ip %v\nunicast_peer {\n    %v\n}", own, s.Node("b").Addr(0))
+	s.start("a", ours, config(high))
+	s.stays(vip, "b", 2*time.Second)
+	s.must(s.Node("a").IP("addr add 10.0.7.7/16 dev eth0"))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	if e := s.lastAdvert("a", time.Now()); e.Addr != own {
+		t.Errorf("the adverts come from %v, want %v", e.Addr, own)
+	}
 }

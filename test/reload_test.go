@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -193,4 +194,31 @@ func TestThousandReloads(t *testing.T) {
 		t.Errorf("processes %s became %s", pids, now)
 	}
 	s.awaitOwner(vip, time.Second, "a")
+}
+
+// TestReloadChangesAddressOptions: an address whose mask, label or scope
+// changes is changed in the kernel.
+func TestReloadChangesAddressOptions(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a")
+	in := instance{}.at(100)
+	a := s.start("a", ours, config(in))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	for _, step := range []struct{ text, want string }{
+		{"/24", "inet " + vip.String() + "/24 "},
+		{"/24 label eth0:7", "global eth0:7"},
+		{"/24 scope link", "scope link eth0"},
+		{"/16", "inet " + vip.String() + "/16 "},
+	} {
+		in.VIPs = []string{vip.String() + step.text}
+		s.must(a.Reload(config(in)))
+		if !s.Until(2*time.Second, func() bool { return strings.Contains(s.shown("a", vip), step.want) }) {
+			t.Errorf("after the reload to %q the kernel shows %q", step.text, s.shown("a", vip))
+		}
+	}
+	out, err := s.Node("a").Run("ip", "-o", "addr", "show", "to", vip.String())
+	s.must(err)
+	if n := strings.Count(out, "\n"); n != 1 {
+		t.Errorf("%d addresses, want one:\n%s", n, out)
+	}
 }
