@@ -94,11 +94,33 @@ func tryLock(path string) (*os.File, error) {
 			f.Close()
 			return nil, fmt.Errorf("pid file: %w", err)
 		}
-		if named, err := os.Lstat(path); err == nil && os.SameFile(ours, named) {
-			return f, f.Chmod(0o644) // whatever the umask is
+		if named, err := os.Lstat(path); err != nil || !os.SameFile(ours, named) {
+			f.Close()
+			continue
 		}
-		f.Close()
+		if heldWithoutLock(f) {
+			f.Close()
+			return nil, errRunning
+		}
+		return f, f.Chmod(0o644) // whatever the umask is
 	}
+}
+
+// heldWithoutLock reports whether f names another running keepalived: releases
+// up to 2.2 of the C daemon do not lock their pid files.
+func heldWithoutLock(f *os.File) bool {
+	b := make([]byte, len("4194304\n"))
+	n, _ := f.ReadAt(b, 0)
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
+	if err != nil || pid == os.Getpid() {
+		return false
+	}
+	proc := filepath.Join("/proc", strconv.Itoa(pid))
+	if _, err := os.Readlink(filepath.Join(proc, "exe")); err != nil {
+		return false // nobody, or one that has ended and is not reaped yet
+	}
+	name, err := os.ReadFile(filepath.Join(proc, "comm"))
+	return err == nil && strings.HasPrefix(string(name), processName)
 }
 
 func makeDir(dir string) error {

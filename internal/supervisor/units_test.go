@@ -2,7 +2,9 @@ package supervisor
 
 import (
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"testing"
 	"time"
@@ -118,6 +120,39 @@ func TestStalePidFileIsTakenOver(t *testing.T) {
 	if info, err := os.Stat(path); err != nil || info.Mode() != 0o644 {
 		t.Errorf("mode %v, %v; want 0644", info.Mode(), err)
 	}
+}
+
+// The C daemon up to release 2.2 writes its pid file and does not lock it.
+func TestPidFileOfRunningDaemonWithoutLock(t *testing.T) {
+	sleep, err := exec.LookPath("sleep")
+	if err != nil {
+		t.Skip("needs sleep(1)")
+	}
+	dir := t.TempDir()
+	daemon := filepath.Join(dir, "keepalived") // what a process is named after
+	if err := os.Symlink(sleep, daemon); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(daemon, "60")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	path := filepath.Join(dir, "keepalived.pid")
+	if err := os.WriteFile(path, fmt.Appendln(nil, cmd.Process.Pid), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := tryLock(path); !errors.Is(err, errRunning) {
+		t.Errorf("beside a running daemon: %v, want %v", err, errRunning)
+	}
+	// A killed one counts for nothing even before its parent has reaped it.
+	cmd.Process.Kill()
+	p, err := lockPidFile(path, time.Now().Add(10*time.Second))
+	if err != nil {
+		t.Errorf("after its death: %v", err)
+	}
+	p.remove()
+	cmd.Wait()
 }
 
 // A link planted in a directory that others can write does not lead the
