@@ -105,7 +105,7 @@ func (i *Instance) Advert(peer int, priority uint8, wall time.Time) []byte {
 // destination returns where the packet of a slot goes.
 func (i *Instance) destination(slot int) netip.Addr {
 	if i.cfg.Unicast {
-		return i.cfg.Peers[slot].Addr.WithZone("")
+		return i.cfg.Peers[slot].Addr
 	}
 	return i.cfg.Group
 }

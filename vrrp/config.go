@@ -37,7 +37,8 @@ type Config struct {
 	NoPreempt    bool
 	PreemptDelay time.Duration // how long lower adverts are tolerated before preempting
 	// TimerExpiredBackup, with NoPreempt, makes a master whose timer was served
-	// too late step back to BACKUP even before the peers could have taken over.
+	// an interval or more too late step back to BACKUP, even before the peers
+	// could have taken over.
 	TimerExpiredBackup bool
 
 	// Addresses are the advertised addresses in the order they are sent, at

@@ -9,6 +9,28 @@
 // [Instance.Deadline]. Instances joined in a [SyncGroup] change state
 // together.
 //
-// One and the same engine runs in the daemon, in a simulator, in a linter and
-// under a fuzzer.
+//	        Start                        master-down timer
+//	INIT ----------> BACKUP <==========================> MASTER
+//	  |                ^  |     better advert, stall,      |
+//	  | faults  no     |  | faults      address lost       | faults
+//	  |         faults |  v                                |
+//	  +------------> FAULT <-------------------------------+
+//
+//	                 Shutdown, from anywhere: STOP
+//
+// # What a driver does
+//
+//   - It gives the instance its source address (SourceChanged) and what keeps
+//     the node from serving (FaultsChanged), then Start; later both whenever
+//     they change.
+//   - It parses what arrives with [ParseIPv4] or [ParseIPv6], finds the
+//     instance by [Packet.VRID], and delivers it as Received. When packets and
+//     a timer are due together it delivers the packets first.
+//   - For a SendAdvert it asks [Instance.Advert] for the packet: once with -1,
+//     or once for each peer, in order.
+//   - After each Step it looks at Deadline again, for a member of a SyncGroup
+//     at that of every member.
+//
+// The same engine runs in the daemon, in the simulator of package vrrptest, in
+// tests and under a fuzzer, and what it did can be replayed from its events.
 package vrrp

@@ -83,7 +83,7 @@ type Cause struct {
 // Snapshot is what of an instance must outlive its process.
 type Snapshot struct {
 	State          State
-	Priority       uint8
+	Priority       uint8         // effective; for status only, as tracking starts anew
 	LastAdvert     time.Duration // time of the last advert sent as master, on the clock of Step
 	AdvertDeadline time.Duration // when the next one is due
 	MasterInterval time.Duration // Master_Adver_Interval

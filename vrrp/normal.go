@@ -48,6 +48,12 @@ func (c Config) normal() Config {
 	if !c.Unicast {
 		c.Peers = nil
 	}
+	if slices.ContainsFunc(c.Peers, func(p Peer) bool { return p.Addr.Zone() != "" }) {
+		c.Peers = slices.Clone(c.Peers)
+		for n := range c.Peers {
+			c.Peers[n].Addr = c.Peers[n].Addr.WithZone("") // an instance knows one link only
+		}
+	}
 	return c
 }
 

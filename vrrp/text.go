@@ -252,7 +252,8 @@ func (a Action) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// MarshalJSON leaves out the fields that do not belong to the kind of event.
+// MarshalJSON leaves out the fields that do not belong to the kind of event,
+// and the configuration, which contains keys.
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := struct {
 		Kind     EventKind     `json:"kind"`
