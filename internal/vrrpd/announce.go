@@ -67,6 +67,9 @@ func (d *daemon) announceAddresses(r *router, count int) {
 	r.announce.forwards = r.ipv6() && forwards(r.conf.Interface)
 	if detailed() {
 		for _, v := range r.vips {
+			if v == nil {
+				continue
+			}
 			slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("(%s) Sending/queueing %s on %s for %v",
 				r.conf.Name, announceName(v.key.Prefix.Addr(), true), d.linkName(v.key.Link), v.key.Prefix.Addr()))
 		}
@@ -139,12 +142,12 @@ func (d *daemon) fillFrames(r *router, at time.Duration) (ready time.Duration, a
 			continue
 		}
 		v := r.vips[r.announce.next]
-		if !v.present {
-			if v.told {
-				return 0, false // being set
-			}
-			r.announce.next++ // refused
+		if v == nil || !v.present && !v.told { // no link, or refused
+			r.announce.next++
 			continue
+		}
+		if !v.present { // being set
+			return 0, false
 		}
 		if len(a.frames) == announceSlice {
 			return at, true

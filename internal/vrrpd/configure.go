@@ -13,8 +13,8 @@ import (
 )
 
 // start runs the first configuration: it takes over or clears away what a
-// predecessor left, and starts the engines.
-func (d *daemon) start(c *conf.Config) {
+// predecessor left among the addresses found, and starts the engines.
+func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	d.conf = c
 	d.started = now()
 	snapshots, left, err := readJournal(d.StateFile)
@@ -27,7 +27,7 @@ func (d *daemon) start(c *conf.Config) {
 	for _, r := range d.routers {
 		d.resolve(r)
 	}
-	d.adoptLeftovers(left)
+	d.adoptLeftovers(found, left)
 	d.link(c)
 
 	d.promoteSecondaries()
@@ -63,21 +63,19 @@ func (d *daemon) startDelay() time.Duration {
 	return max(0, g.StartupDelay-(at-d.started), g.DelayAfterBoot-at)
 }
 
-// adoptLeftovers takes over every address in the kernel that this
-// configuration or the predecessor's state file names. What no engine asks for
-// by the end of the turn is removed.
-func (d *daemon) adoptLeftovers(left []journalAddr) {
+// adoptLeftovers takes over every address found that this configuration or the
+// predecessor's state file names. What no engine asks for by the end of the
+// turn is removed.
+func (d *daemon) adoptLeftovers(found []kernel.Addr, left []journalAddr) {
 	ours := make(map[kernel.Key]bool, len(left))
 	for _, a := range left {
 		if l := d.net.byName[a.link]; l != nil {
 			ours[kernel.Key{Link: l.Index, Prefix: a.prefix}] = true
 		}
 	}
-	for _, l := range d.net.links {
-		for k, a := range l.addrs {
-			if d.addrs.isVirtual(k) || ours[k] && (a.Proto == kernel.AddrProto || !kernel.MarksAddresses()) {
-				d.addrs.adopt(a.Addr)
-			}
+	for _, a := range found {
+		if k := a.Key(); d.addrs.isVirtual(k) || ours[k] && (a.Proto == kernel.AddrProto || !kernel.MarksAddresses()) {
+			d.addrs.adopt(a)
 		}
 	}
 }

@@ -20,14 +20,14 @@ type network struct {
 type netLink struct {
 	kernel.Link
 	addrs map[kernel.Key]seenAddr
-	seen  int // how many addresses were ever added: their order
+	seen  int32 // how many addresses were ever added: their order
 }
 
-// seenAddr is an address on a link; order tells which came first, for the
-// first is the one the kernel would choose as a source.
+// seenAddr is what matters of an address on a link. There may be thousands.
 type seenAddr struct {
-	kernel.Addr
-	order int
+	order  int32 // which came first: it is the one the kernel would choose as a source
+	second bool  // a secondary address
+	usable bool  // not waiting for duplicate address detection, and not found to be one
 }
 
 func newNetwork(links []kernel.Link, addrs []kernel.Addr) *network {
@@ -79,7 +79,8 @@ func (n *network) setAddr(a kernel.Addr) {
 			have.order = l.seen
 			l.seen++
 		}
-		have.Addr = a
+		have.second = a.Flags&unix.IFA_F_SECONDARY != 0
+		have.usable = !a.Tentative() && !a.DADFailed()
 		l.addrs[a.Key()] = have
 	}
 }
@@ -102,7 +103,7 @@ func (n *network) holds(link *netLink, ip netip.Addr) bool {
 		return false
 	}
 	for k, a := range link.addrs {
-		if k.Prefix.Addr() == ip && !a.Tentative() && !a.DADFailed() {
+		if k.Prefix.Addr() == ip && a.usable {
 			return true
 		}
 	}
@@ -114,15 +115,15 @@ func (n *network) holds(link *netLink, ip netip.Addr) bool {
 // answers true are virtual ones and no choice.
 func (l *netLink) source(ipv6 bool, skip func(kernel.Key) bool) netip.Addr {
 	var best netip.Addr
-	first := math.MaxInt
+	first := int32(math.MaxInt32)
 	for k, a := range l.addrs {
 		ip := k.Prefix.Addr()
 		switch {
 		case ip.Is6() != ipv6 || a.order >= first || skip(k):
 			continue
-		case ipv6 && (!ip.IsLinkLocalUnicast() || (a.Tentative() || a.DADFailed())):
+		case ipv6 && !(ip.IsLinkLocalUnicast() && a.usable):
 			continue
-		case !ipv6 && a.Flags&unix.IFA_F_SECONDARY != 0:
+		case !ipv6 && a.second:
 			continue
 		}
 		best, first = ip, a.order

@@ -29,9 +29,8 @@ type router struct {
 	source netip.Addr  // likewise
 
 	spread bool   // some addresses are on other links than the interface
-	vips   []*vip // the configured addresses whose links exist
-	want   []kernel.Addr
-	held   bool // the addresses shall be in the kernel
+	vips   []*vip // the configured addresses in their order; nil: the link does not exist
+	held   bool   // the addresses shall be in the kernel
 
 	announce       announcement
 	record         *record   // in the state file
@@ -146,26 +145,30 @@ func kernelAddr(a *conf.Address, link *netLink) kernel.Addr {
 	return out
 }
 
-// resolve binds r to the links that exist now and lists its addresses on them.
-// The caller releases what r held before, and acquires again.
+// address returns the i-th configured address: the excluded ones come last.
+func (r *router) address(i int) *conf.Address {
+	if n := len(r.conf.Addresses); i >= n {
+		return &r.conf.Excluded[i-n]
+	}
+	return &r.conf.Addresses[i]
+}
+
+// resolve binds r to the links that exist now and looks up its addresses on
+// them. The caller releases what r held before, and acquires again.
 func (d *daemon) resolve(r *router) {
 	r.link = d.net.byName[r.conf.Interface]
-	r.vips, r.want, r.spread = r.vips[:0], r.want[:0], false
-	for _, list := range [][]conf.Address{r.conf.Addresses, r.conf.Excluded} {
-		for i := range list {
-			name := linkOf(r.conf, &list[i])
-			r.spread = r.spread || name != r.conf.Interface
-			link := d.net.byName[name]
-			if link == nil {
-				continue
-			}
-			a := kernelAddr(&list[i], link)
-			v := d.addrs.get(a.Key())
+	r.vips, r.spread = make([]*vip, len(r.conf.Addresses)+len(r.conf.Excluded)), false
+	for i := range r.vips {
+		a := r.address(i)
+		name := linkOf(r.conf, a)
+		r.spread = r.spread || name != r.conf.Interface
+		if link := d.net.byName[name]; link != nil {
+			v := d.addrs.get(kernelAddr(a, link).Key())
 			if v.users == 0 {
 				v.owner = r
 			}
-			v.noTrack = list[i].NoTrack
-			r.vips, r.want = append(r.vips, v), append(r.want, a)
+			v.noTrack = a.NoTrack
+			r.vips[i] = v
 		}
 	}
 }
@@ -176,10 +179,24 @@ func (d *daemon) hold(r *router, held bool) {
 		return
 	}
 	r.held = held
+	if held {
+		d.acquire(r)
+	} else {
+		d.release(r.vips)
+	}
+}
+
+func (d *daemon) acquire(r *router) {
 	for i, v := range r.vips {
-		if held {
-			d.addrs.acquire(v, r.want[i], r)
-		} else {
+		if v != nil {
+			d.addrs.acquire(v, kernelAddr(r.address(i), d.net.links[v.key.Link]), r)
+		}
+	}
+}
+
+func (d *daemon) release(vips []*vip) {
+	for _, v := range vips {
+		if v != nil {
 			d.addrs.release(v)
 		}
 	}
@@ -188,15 +205,11 @@ func (d *daemon) hold(r *router, held bool) {
 // rebind resolves r anew while its addresses keep their place: those that are
 // the same before and after are not touched.
 func (d *daemon) rebind(r *router) {
-	old, held := append([]*vip(nil), r.vips...), r.held
+	old := r.vips
 	d.resolve(r)
-	if held {
-		for i, v := range r.vips {
-			d.addrs.acquire(v, r.want[i], r)
-		}
-		for _, v := range old {
-			d.addrs.release(v)
-		}
+	if r.held {
+		d.acquire(r)
+		d.release(old)
 	}
 	d.disown(r, old)
 }
@@ -208,7 +221,7 @@ func (d *daemon) disown(r *router, old []*vip) {
 		kept[v] = true
 	}
 	for _, v := range old {
-		if !kept[v] && v.owner == r && v.users == 0 {
+		if v != nil && !kept[v] && v.owner == r && v.users == 0 {
 			v.owner = nil
 			d.addrs.reap(v)
 		}

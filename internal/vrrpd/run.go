@@ -39,10 +39,19 @@ const (
 	exitPermission = 4
 )
 
+// The process allocates when it starts, reloads and changes state, hardly ever
+// in between. So its heap may grow little beyond what is live, and what a start
+// has left over is given back once things have settled.
+const (
+	gcPercent   = 40
+	settledTime = 10 * time.Second
+)
+
 // Run runs the VRRP process until it is told to stop and returns its exit code.
 func Run(o Options) int {
 	// The loop blocks in system calls of its own: it keeps its thread.
 	runtime.LockOSThread()
+	debug.SetGCPercent(gcPercent)
 	err := run(o)
 	if err == nil {
 		return exitOK
@@ -67,7 +76,7 @@ func run(o Options) error {
 	if m.Kind != link.Configure {
 		return fmt.Errorf("receive the configuration: unexpected message %d", m.Kind)
 	}
-	d, err := newDaemon(o, m.Config)
+	d, found, err := newDaemon(o, m.Config)
 	if err != nil {
 		return err
 	}
@@ -83,11 +92,11 @@ func run(o Options) error {
 		}
 	}()
 
-	d.start(m.Config)
-	m = link.Message{} // frees the decoded form
+	d.start(m.Config, found)
+	m, found = link.Message{}, nil // free to go
 	d.sendAdverts()
 	d.addrs.flush()
-	debug.FreeOSMemory()
+	time.AfterFunc(settledTime, debug.FreeOSMemory)
 	out := make(chan link.Message, 16)
 	go d.report(out)
 	go d.listen(out)
@@ -103,8 +112,9 @@ func run(o Options) error {
 	return d.err
 }
 
-// newDaemon opens what the process needs before it can start an engine.
-func newDaemon(o Options, c *conf.Config) (*daemon, error) {
+// newDaemon opens what the process needs before it can start an engine, and
+// returns the addresses found in the kernel.
+func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err error) {
 	d := &daemon{
 		Options:      o,
 		byEngine:     map[*vrrp.Instance]*router{},
@@ -115,33 +125,32 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 	}
 	d.addrs.vips = map[kernel.Key]*vip{}
 	d.addrs.failAt = logRefusal
-	var err error
 	if d.loop, err = newLoop(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if d.announcer, err = newAnnouncer(); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	g := &c.Global
 	conn, err := kernel.Dial(g.NetlinkCmdRcvBuf, g.NetlinkCmdRcvBufForce)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	// Watch first, dump then: no change falls between the two.
 	d.mon, err = kernel.Watch(g.NetlinkMonitorRcvBuf, g.NetlinkMonitorRcvBufForce, d.deliverEvents)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	links, addrs, err := dumpNetwork(conn)
+	links, found, err := dumpNetwork(conn)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	d.net = newNetwork(links, addrs)
+	d.net = newNetwork(links, found)
 	d.exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
 		d.loop.post(func() { d.carriedOut(c) })
 	})
 	d.addrs.exec = d.exec
-	return d, nil
+	return d, found, nil
 }
 
 func (d *daemon) close() {
@@ -219,6 +228,7 @@ func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
 			return
 		}
 		d.reload(m.Config)
+		time.AfterFunc(settledTime, debug.FreeOSMemory)
 		select {
 		case out <- link.Message{Kind: link.Reloaded}:
 		default: // the parent does not read; it will notice by itself

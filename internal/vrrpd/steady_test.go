@@ -39,12 +39,12 @@ func newTestDaemon(t testing.TB, c *conf.Config) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := newDaemon(Options{Link: conn}, c)
+	d, found, err := newDaemon(Options{Link: conn}, c)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.close(); conn.Close() })
-	d.start(c)
+	d.start(c, found)
 	return d
 }
 
