@@ -39,6 +39,9 @@ func (i *Instance) start(t *turn, ev Event) {
 	} else {
 		i.enterBackup(t)
 		i.become(t, Backup, Action{Reason: ReasonStart})
+		if g != nil && g.state == Master && i.timer != never {
+			i.enterMaster(t, Action{Reason: ReasonGroup}) // it joins running masters
+		}
 	}
 	if g != nil {
 		g.started(t)

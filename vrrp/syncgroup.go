@@ -21,7 +21,8 @@ type SyncGroup struct {
 // Members may be running. They keep their states as far as these agree; what
 // does not agree is settled by the next Step of any of them, which Deadline
 // calls for at once: any fault becomes one of all, and where not all are
-// MASTER nobody is.
+// MASTER nobody is. A member that is still to be started among running masters
+// becomes one of them by its Start, so that they need not step down for it.
 func NewSyncGroup(name string, trackingWeight bool, members ...*Instance) *SyncGroup {
 	g := &SyncGroup{name: name, trackingWeight: trackingWeight, members: slices.Clone(members)}
 	for _, m := range members {
@@ -30,7 +31,8 @@ func NewSyncGroup(name string, trackingWeight bool, members ...*Instance) *SyncG
 		}
 		m.group = g
 	}
-	g.state = g.common()
+	running := slices.DeleteFunc(slices.Clone(members), func(m *Instance) bool { return m.state == Init })
+	g.state = (&SyncGroup{members: running}).common()
 	g.dirty = g.state != Init
 	return g
 }

@@ -217,6 +217,19 @@ func TestRegroup(t *testing.T) {
 		p.until(p.now)
 		p.want("a send-advert prio=0", "a clear-addresses", "a transition MASTER->FAULT reason=group")
 	})
+	t.Run("a new member among masters", func(t *testing.T) {
+		p := newPair(t)
+		p.step(p.a, Event{Kind: Start})
+		p.until(5 * time.Second)
+		p.out = nil
+		g := NewSyncGroup("g", false, p.a, p.b)
+		p.step(p.b, Event{Kind: Start})
+		p.until(p.now + time.Second)
+		p.want("b transition INIT->BACKUP reason=start", "b set-addresses", "b transition BACKUP->MASTER reason=group")
+		if g.State() != Master {
+			t.Errorf("group is %v", g.State())
+		}
+	})
 	t.Run("dissolved with a fault", func(t *testing.T) {
 		p := running(t)
 		g := NewSyncGroup("g", false, p.a, p.b)
