@@ -101,10 +101,12 @@ func (d *decoder) unknown(b *block, s *Statement) {
 		Severity: Error, Class: ClassOrdinary, Code: "unknown-keyword",
 		Message: fmt.Sprintf("Unknown keyword '%s'%s", printable(word), where),
 	}
-	if near := nearest(word, b); near != "" {
+	if d.diags.full() {
+		// Nobody will see it.
+	} else if near := nearest(word, b); near != "" {
 		p.Fix = fmt.Sprintf("did you mean %q?", near)
 	} else if owner := blockOf(word); owner != "" {
-		p.Fix = fmt.Sprintf("it belongs in %s", owner)
+		p.Fix = "it belongs " + owner
 	}
 	d.report(s, 0, p)
 }
@@ -284,7 +286,10 @@ func (d *decoder) decimal(s *Statement, word int, spec *args) (int64, bool) {
 		return us, false
 	}
 	if !exact {
-		d.wrong(s, word, "too-precise", "number '%s' for %s has more than %d decimal places - rounding", printable(text), s.Keyword(), places)
+		d.report(s, word, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "too-precise",
+			Message: fmt.Sprintf("number '%s' for %s has more than %d decimal places - rounding", printable(text), s.Keyword(), places),
+		})
 	}
 	return us, true
 }

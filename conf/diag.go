@@ -180,6 +180,9 @@ type diagKey struct {
 	code string
 }
 
+// full reports whether further problems are only counted.
+func (g *diagnosing) full() bool { return len(g.list) >= maxDiagnostics }
+
 func (g *diagnosing) add(d Diagnostic) {
 	if d.Pos.Line != 0 {
 		key := diagKey{d.Pos, d.Code}
@@ -190,14 +193,14 @@ func (g *diagnosing) add(d Diagnostic) {
 			old.Exit = max(old.Exit, d.Exit)
 			return
 		}
-		if len(g.list) < maxDiagnostics {
+		if !g.full() {
 			if g.index == nil {
 				g.index = make(map[diagKey]int)
 			}
 			g.index[key] = len(g.list)
 		}
 	}
-	if len(g.list) >= maxDiagnostics {
+	if g.full() {
 		g.lost++
 		g.lostClass = max(g.lostClass, d.Class)
 		g.lostExit = max(g.lostExit, d.Exit)

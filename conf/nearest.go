@@ -55,7 +55,7 @@ func editDistance(a, b string, limit int) int {
 	return above[len(b)]
 }
 
-// blockOf is the block where a word would be known, if there is exactly one.
+// blockOf says in which block a word would be known, if there is exactly one.
 func blockOf(word string) string {
 	found := ""
 	var search func(b *block)
@@ -63,9 +63,9 @@ func blockOf(word string) string {
 	search = func(b *block) {
 		if b.words[word] != nil {
 			count++
-			found = b.path
-			if found == "" {
-				found = "no block: it stands at the outermost level"
+			found = "in " + b.path
+			if b.path == "" {
+				found = "at the outermost level"
 			}
 		}
 		for _, k := range b.order {

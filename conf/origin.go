@@ -35,6 +35,9 @@ type place struct {
 
 func (p place) pos() Pos { return p.origin.Pos(int(p.col)) }
 
+// maxChain bounds how many steps of the origin a message shows.
+const maxChain = 8
+
 // chain is how the main file led to the place: the definition of the word, then
 // definitions used and files included, innermost first.
 func (p place) chain() []Frame {
@@ -44,6 +47,8 @@ func (p place) chain() []Frame {
 	}
 	for o := p.origin; o != nil; {
 		switch {
+		case len(frames) >= maxChain:
+			return append(frames, Frame{"and further up, to", o.Pos(0)})
 		case o.use != nil:
 			frames = append(frames, Frame{"expanded from", o.use.Pos(int(o.col))})
 			o = o.use

@@ -16,8 +16,9 @@ const (
 	maxLine     = 1023      // bytes of a line without its end, as in the C daemon
 	maxExpanded = 64 << 10  // bytes of a line after substitution
 	maxFile     = 256 << 20 // bytes of a file
-	maxOutput   = 1 << 30   // bytes after substitution, altogether
-	maxDepth    = 64        // definitions, sequences or files inside each other
+	maxWork     = 512 << 20 // bytes of all lines after substitution, and lineWork for each
+	lineWork    = 128
+	maxDepth    = 64 // definitions, sequences or files inside each other
 )
 
 // pipeline turns files into expanded lines. One line passes: comments, include,
@@ -32,7 +33,7 @@ type pipeline struct {
 	open   []*file
 	ids    []fileID // the identity of each open file
 	checks includeCheck
-	output int // bytes given to the sink
+	work   int // counted against maxWork
 	depth  int
 	halted bool // a limit was reached: nothing more is read
 	random *rand.Rand
@@ -164,6 +165,10 @@ func (p *pipeline) process(l line, src source) {
 		return
 	}
 	defer func() { p.depth-- }()
+	if p.work += len(l.text) + lineWork; p.work > maxWork {
+		p.halt(l, "too-much", "the configuration expands to more than %d MiB", maxWork>>20)
+		return
+	}
 
 	met := true
 	for l.text[0] == '@' {
@@ -196,7 +201,7 @@ func (p *pipeline) process(l line, src source) {
 		return
 	}
 	if strings.IndexByte(l.text, '$') < 0 {
-		p.put(&l)
+		p.sink(&l)
 		return
 	}
 	out, tail, changed, err := p.expand(l)
@@ -216,7 +221,7 @@ func (p *pipeline) process(l line, src source) {
 		p.process(out, src)
 		return
 	}
-	p.put(&out)
+	p.sink(&out)
 }
 
 // useLines replaces the multi-line definition at the end of a line: its first
@@ -251,15 +256,6 @@ func (p *pipeline) useLines(l, before line, tail tailUse, src source) {
 	}
 	p.run(&body)
 	p.depth--
-}
-
-// put hands a finished line over.
-func (p *pipeline) put(l *line) {
-	if p.output += len(l.text) + 1; p.output > maxOutput {
-		p.halt(*l, "too-much", "the configuration expands to more than %d MiB", maxOutput>>20)
-		return
-	}
-	p.sink(l)
 }
 
 // condition decides an @id or @^id at the start of a line; rest is what follows.

@@ -106,7 +106,7 @@ func (d *decoder) version(in *instance) {
 		}
 	}
 	if in.Strict && in.Family == IPv6 && in.Version == 2 {
-		d.problem(in, "strict", "cannot use IPv6 with VRRP version 2; setting version 3")
+		d.problem(in, "strict-version", "cannot use IPv6 with VRRP version 2; setting version 3")
 		in.Version = 3
 	}
 }
@@ -123,7 +123,7 @@ func (d *decoder) priorityAndState(in *instance) {
 	}
 	owner := in.Priority == 255
 	if in.Strict && master != owner {
-		d.problem(in, "strict", "State MASTER must match being address owner")
+		d.problem(in, "strict-state", "State MASTER must match being address owner")
 		master = owner
 	}
 	in.Master = master
@@ -133,7 +133,7 @@ func (d *decoder) priorityAndState(in *instance) {
 func (d *decoder) preemption(in *instance) {
 	owner := in.Priority == 255
 	if in.Strict && in.PreemptDelay != 0 {
-		d.problem(in, "strict", "preempt_delay is incompatible with strict mode - resetting")
+		d.problem(in, "strict-preempt-delay", "preempt_delay is incompatible with strict mode - resetting")
 		in.PreemptDelay = 0
 	}
 	if in.NoPreempt && owner {
@@ -168,7 +168,7 @@ func (d *decoder) adverts(in *instance) {
 		in.DownTimerAdverts = 3
 	}
 	if in.Strict && in.DownTimerAdverts != 3 {
-		d.problem(in, "strict", "down_timer_adverts is incompatible with strict mode - resetting")
+		d.problem(in, "strict-down-timer", "down_timer_adverts is incompatible with strict mode - resetting")
 		in.DownTimerAdverts = 3
 	}
 	t := in.AdvertInterval
@@ -203,7 +203,7 @@ func (d *decoder) authentication(in *instance) {
 		d.problem(in, "no-password", "Authentication specified but no password given. Ignoring")
 		*a = Auth{}
 	case in.Strict:
-		d.problem(in, "strict", "Strict mode does not support authentication. Ignoring.")
+		d.problem(in, "strict-auth", "Strict mode does not support authentication. Ignoring.")
 		*a = Auth{}
 	case in.Version == 3:
 		d.problem(in, "auth-v3", "VRRP version 3 does not support authentication. Ignoring.")
@@ -221,7 +221,7 @@ func (d *decoder) authentication(in *instance) {
 		*a = Auth{}
 	}
 	if h.Mode != HMACOff && h.Mode != HMACEnforce && in.Strict {
-		d.problem(in, "strict", "Strict mode requires auth_hmac mode enforce - using it")
+		d.problem(in, "strict-hmac", "Strict mode requires auth_hmac mode enforce - using it")
 		h.Mode = HMACEnforce
 	}
 }
@@ -283,20 +283,20 @@ func (d *decoder) inherit(in *instance) {
 		return
 	}
 	if in.accept.set && in.accept.v && !owner && in.Version == 2 {
-		d.problem(in, "strict", "warning - accept mode for VRRP version 2 does not comply with RFC3768 - resetting")
+		d.problem(in, "strict-accept", "warning - accept mode for VRRP version 2 does not comply with RFC3768 - resetting")
 		in.Accept = false
 	}
 	if in.lowerNoAdvert.set && !in.lowerNoAdvert.v {
-		d.problem(in, "strict", "Strict mode requires no lower priority advert. resetting")
+		d.problem(in, "strict-lower-prio", "Strict mode requires no lower priority advert. resetting")
 	}
 	in.LowerPriorityNoAdvert = true
 	if in.HigherPrioritySendAdvert {
-		d.problem(in, "strict", "strict mode requires higher_prio_send_advert to be clear. resetting")
+		d.problem(in, "strict-higher-prio", "strict mode requires higher_prio_send_advert to be clear. resetting")
 		in.HigherPrioritySendAdvert = false
 	}
 	if owner {
 		if in.ownerIgnore.set && !in.ownerIgnore.v {
-			d.problem(in, "strict", "Strict mode requires owner_ignore_adverts - setting it")
+			d.problem(in, "strict-owner-ignore", "Strict mode requires owner_ignore_adverts - setting it")
 		}
 		in.OwnerIgnoreAdverts = true
 	}
@@ -312,7 +312,7 @@ const (
 func (d *decoder) addresses(in *instance) {
 	if len(in.Addresses) == 0 {
 		if in.Strict && in.noVIP {
-			d.problem(in, "strict", "Strict mode requires a virtual address - ignoring no_virtual_ipaddress")
+			d.problem(in, "strict-no-address", "Strict mode requires a virtual address - ignoring no_virtual_ipaddress")
 			in.noVIP = false
 		}
 		switch {
@@ -404,7 +404,7 @@ func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
 	in.GARP.LowerDelay = own.lowerDelay.or(g.lowerDelay.or(in.GARP.Delay))
 	if in.Strict {
 		if own.lowerRepeat.v != 0 || own.lowerDelay.v != 0 {
-			d.problem(in, "strict", "Strict mode requires no repeat garps. resetting")
+			d.problem(in, "strict-garp", "Strict mode requires no repeat garps. resetting")
 		}
 		in.GARP.LowerRepeat, in.GARP.LowerDelay = 0, 0
 	}

@@ -85,7 +85,7 @@ const (
 
 // Constructors of args, named for the declarations they make readable.
 
-func flag() args                   { return args{kind: argNone} }
+func bare() args                   { return args{kind: argNone} }
 func onOff() args                  { return args{kind: argBool, optional: true} }
 func number(min, max int64) args   { return args{kind: argNumber, min: min, max: max} }
 func word(text string) args        { return args{kind: argWord, text: text} }

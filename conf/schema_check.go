@@ -1,7 +1,5 @@
 package conf
 
-import "fmt"
-
 // checkWords are the kinds of health checks of a real server.
 func checkWords(path string) []*Keyword {
 	check := func(name, doc string, words ...[]*Keyword) *Keyword {
@@ -27,7 +25,7 @@ func checkWords(path string) []*Keyword {
 		check("MISC_CHECK", "run a command", repeatWords(), []*Keyword{
 			kw("misc_path", cmd().as("CMD").soft("misc_path has no command"), "", "the command; required"),
 			kw("misc_timeout", number(0, 4294).as("SECS"), "delay_loop", "how long it may take"),
-			kw("misc_dynamic", flag(), "off", "exit status 2 to 255 sets the weight to itself less 2"),
+			kw("misc_dynamic", bare(), "off", "exit status 2 to 255 sets the weight to itself less 2"),
 			kw("user", several("USER [GROUP]").soft("No user specified for misc checker script"), "script_user", "user that runs it"),
 		}),
 		check("BFD_CHECK", "follow a BFD session", []*Keyword{
@@ -72,7 +70,7 @@ func connectWords() []*Keyword {
 }
 
 func repeatWords() []*Keyword {
-	return append(timerWords("of the real server"),
+	return append(timerWords("of the real server", 0),
 		kw("alpha", onOff(), "of the real server", "down until it succeeds"),
 		kw("log_all_failures", onOff(), "checker_log_all_failures", "log every failed attempt"),
 	)
@@ -88,7 +86,7 @@ func httpWords(path string) []*Keyword {
 		kw("status_code", several("N[-N]..."), "200-299", "good status codes, 100 to 599"),
 		kw("virtualhost", word("NAME"), "of the check", "host name to send"),
 		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match"),
-		kw("regex_no_match", flag(), "off", "the body must not match"),
+		kw("regex_no_match", bare(), "off", "the body must not match"),
 		kw("regex_options", several(regexOptions), "", "how the pattern is read"),
 		kw("regex_stack", several("START MAX"), "", "bytes of working memory for the pattern"),
 		kw("regex_min_offset", number(0, 1<<31-1), "0", "where a match may begin at the earliest"),
@@ -97,7 +95,7 @@ func httpWords(path string) []*Keyword {
 	)
 	url.close = func(d *decoder, s *Statement) {
 		if !hasWord(s.Block, "path") {
-			d.report(s, 0, Diagnostic{Severity: Warning, Class: ClassOrdinary, Code: "no-path", Message: "url has no path", Fix: fmt.Sprintf("write path /")})
+			d.report(s, 0, Diagnostic{Severity: Warning, Class: ClassOrdinary, Code: "no-path", Message: "url has no path", Fix: "write path /"})
 		}
 	}
 	return []*Keyword{

@@ -36,13 +36,25 @@ func text(name string, a args, def, doc string, field func(*Global) *string) *Ke
 	})
 }
 
+// processName declares the name of a process, which the kernel limits.
+func processName(name, def, of string, field func(*Global) *string) *Keyword {
+	return kw(name, word("NAME"), def, "name of "+of+", at most 15 bytes").sets(func(d *decoder, a *argument) {
+		v := a.text
+		if len(v) > 15 {
+			d.wrong(a.Statement, 1, "long-name", "Process name %s more than 15 characters, truncating", printable(v))
+			v = v[:15]
+		}
+		*field(&d.cfg.Global) = d.intern(v)
+	})
+}
+
 // processWords are the words about the processes themselves.
 func processWords() []*Keyword {
 	words := []*Keyword{
 		text("router_id", word("STRING").soft("routerid name missing - ignoring"), "host name", "name of this node in mail subjects", func(g *Global) *string { return &g.RouterID }),
-		switched("process_names", flag(), "give every process a name of its own", func(g *Global) *bool { return &g.ProcessNames }),
-		text("process_name", word("NAME"), "keepalived", "name of the parent process, at most 15 bytes", func(g *Global) *string { return &g.ProcessName }),
-		text("vrrp_process_name", word("NAME"), "", "name of the VRRP process", func(g *Global) *string { return &g.VRRPProcessName }),
+		switched("process_names", bare(), "give every process a name of its own", func(g *Global) *bool { return &g.ProcessNames }),
+		processName("process_name", "keepalived", "the parent", func(g *Global) *string { return &g.ProcessName }),
+		processName("vrrp_process_name", "", "the VRRP process", func(g *Global) *string { return &g.VRRPProcessName }),
 		kw("checker_process_name", word("NAME"), "", "name of the health-check process"),
 		kw("lvs_process_name", word("NAME"), "", "old name of checker_process_name").gone("checker_process_name"),
 		kw("bfd_process_name", word("NAME"), "", "name of the BFD process"),
@@ -66,7 +78,7 @@ func processWords() []*Keyword {
 		kw("shutdown_script", cmd().soft("shutdown script missing"), "", "command run when everything has stopped"),
 		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take"),
 		kw("script_user", several("USER [GROUP]").soft("No script username specified"), "keepalived_script, else the own user", "user that runs scripts"),
-		kw("enable_script_security", flag(), "off", "do not run scripts as root that others could change").
+		kw("enable_script_security", bare(), "off", "do not run scripts as root that others could change").
 			sets(func(d *decoder, a *argument) { d.scripts.secure = true; d.wait(a.k, a.Statement) }),
 		kw("use_symlink_paths", onOff(), "off", "keep symbolic links in script paths").since("2.3"),
 		kw("set_supplementary_groups", onOff(), "off", "give scripts all groups of their user").since("2.3"),
@@ -97,7 +109,7 @@ func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keywo
 	return []*Keyword{
 		set(kw(prefix+"_priority", number(-20, 19).soft("No "+prefix+" process priority specified"), "0", "nice value of the "+of+" process"),
 			func(p *ProcessLimits, a *argument) { p.Priority, p.PrioritySet = int(a.n), true }),
-		set(kw(prefix+"_no_swap", flag(), "off", "keep the "+of+" process in memory"),
+		set(kw(prefix+"_no_swap", bare(), "off", "keep the "+of+" process in memory"),
 			func(p *ProcessLimits, a *argument) { p.NoSwap = true }),
 		own(kw(prefix+"_rt_priority", number(-1<<31, 1<<31-1).soft("No "+prefix+" process real-time priority specified"), "not real-time", "real-time priority of the "+of+" process, 1 to 99"),
 			setRTPriority),
@@ -162,7 +174,7 @@ func mailWords() []*Keyword {
 		kw("smtp_alert", onOff(), "unset", "whether anything sends mail"),
 		kw("smtp_alert_vrrp", onOff(), "unset", "whether VRRP sends mail"),
 		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail"),
-		kw("no_email_faults", flag(), "off", "no mail for FAULT"),
+		kw("no_email_faults", bare(), "off", "no mail for FAULT"),
 		kw("no_checker_emails", onOff(), "off", "no mail from single health checks"),
 	}
 }
@@ -170,7 +182,7 @@ func mailWords() []*Keyword {
 func lvsWords() []*Keyword {
 	return []*Keyword{
 		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts"),
-		kw("lvs_flush", flag(), "off", "remove all IPVS services at start"),
+		kw("lvs_flush", bare(), "off", "remove all IPVS services at start"),
 		kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at the end, or with VS the configured ones"),
 		kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").gone("lvs_flush_on_stop"),
 		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node, following an instance"),
@@ -187,8 +199,8 @@ func vrrpWords() []*Keyword {
 				d.cfg.Global.DynamicInterfaces, d.cfg.Global.AllowIfChanges = true, a.given()
 			}),
 		text("default_interface", word("IFNAME").soft("default_interface requires interface name"), "eth0", "interface of static addresses without dev", func(g *Global) *string { return &g.DefaultInterface }),
-		kw("disable_local_igmp", flag(), "off", "send no IGMP reports for link-local groups"),
-		kw("v3_checksum_as_v2", flag(), "off", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").since("2.3").
+		kw("disable_local_igmp", bare(), "off", "send no IGMP reports for link-local groups"),
+		kw("v3_checksum_as_v2", bare(), "off", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").since("2.3").
 			sets(func(d *decoder, a *argument) { d.global.checksumAsV2 = true }),
 		kw("vrrp_mcast_group4", address(), "224.0.0.18", "multicast group of IPv4 adverts").sets(setMcastGroup4),
 		kw("vrrp_mcast_group6", address(), "ff02::12", "multicast group of IPv6 adverts").sets(setMcastGroup6),
@@ -210,7 +222,7 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.global.higherSend = a.on }),
 		kw("vrrp_owner_ignore_adverts", onOff(), "off", "address owners do not listen to other masters").since("2.3").
 			sets(func(d *decoder, a *argument) { d.global.ownerIgnore = a.on }),
-		kw("vrrp_check_unicast_src", flag(), "off", "unicast instances drop adverts that come from no configured peer").
+		kw("vrrp_check_unicast_src", bare(), "off", "unicast instances drop adverts that come from no configured peer").
 			sets(func(d *decoder, a *argument) { d.global.checkUnicastSrc = true }),
 		kw("vrrp_skip_check_adv_addr", onOff(), "off", "do not compare the address list of the current master").
 			sets(func(d *decoder, a *argument) { d.global.skipCheck = a.on }),
@@ -220,7 +232,7 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupDelay = a.d }),
 		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "the same, counted from the boot of the machine").since("2.3").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
-		switched("log_unknown_vrids", flag(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
+		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
 		kw("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans"),
 		kw("vmac_addr_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans made for single addresses"),
 	}
@@ -257,8 +269,8 @@ func firewallWords() []*Keyword {
 		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and others", "names of the address sets that iptables uses").since("2.3"),
 		kw("nftables", word("TABLE").opt(), "keepalived", "use nftables where packets have to be dropped"),
 		kw("nftables_priority", number(-all32-1, all32), "-1", "priority of the nftables chains"),
-		kw("nftables_ifindex", flag(), "off", "match interfaces by number"),
-		kw("nftables_counters", flag(), "off", "count packets in the rules"),
+		kw("nftables_ifindex", bare(), "off", "match interfaces by number"),
+		kw("nftables_counters", bare(), "off", "count packets in the rules"),
 		kw("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers"),
 		kw("nftables_ipvs_priority", number(-all32-1, all32), "-1", "priority of those chains"),
 		kw("nftables_ipvs_start_fwmark", number(0, 1<<32-1), "1000", "first mark to use"),
@@ -321,23 +333,23 @@ func notifyWords() []*Keyword {
 	}
 	return append(words,
 		kw("vrrp_notify_priority_changes", onOff(), "off", "notify changes of the effective priority"),
-		kw("fifo_write_vrrp_states_on_reload", flag(), "off", "write all states into the FIFO again after a reload"),
+		kw("fifo_write_vrrp_states_on_reload", bare(), "off", "write all states into the FIFO again after a reload"),
 	)
 }
 
 func snmpWords() []*Keyword {
 	return []*Keyword{
 		kw("snmp_socket", word("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "where the SNMP agent listens"),
-		kw("enable_traps", flag(), "off", "send SNMP notifications"),
-		kw("enable_snmp_vrrp", flag(), "off", "serve the VRRP part of KEEPALIVED-MIB"),
-		kw("enable_snmp_keepalived", flag(), "", "old name of enable_snmp_vrrp").gone("enable_snmp_vrrp"),
-		kw("enable_snmp_rfc", flag(), "off", "serve both VRRP MIBs of the RFCs"),
-		kw("enable_snmp_rfcv2", flag(), "off", "serve the MIB of RFC 2787"),
-		kw("enable_snmp_rfcv3", flag(), "off", "serve the MIB of RFC 6527"),
-		kw("enable_snmp_checker", flag(), "off", "serve the health-check part of KEEPALIVED-MIB"),
+		kw("enable_traps", bare(), "off", "send SNMP notifications"),
+		kw("enable_snmp_vrrp", bare(), "off", "serve the VRRP part of KEEPALIVED-MIB"),
+		kw("enable_snmp_keepalived", bare(), "", "old name of enable_snmp_vrrp").gone("enable_snmp_vrrp"),
+		kw("enable_snmp_rfc", bare(), "off", "serve both VRRP MIBs of the RFCs"),
+		kw("enable_snmp_rfcv2", bare(), "off", "serve the MIB of RFC 2787"),
+		kw("enable_snmp_rfcv3", bare(), "off", "serve the MIB of RFC 6527"),
+		kw("enable_snmp_checker", bare(), "off", "serve the health-check part of KEEPALIVED-MIB"),
 		kw("snmp_vs_stats_update_interval", seconds(0.001, 30), "5", "age at which statistics of virtual servers are read again").since("2.3"),
 		kw("snmp_rs_stats_update_interval", seconds(0.001, 30), "as for virtual servers", "age at which statistics of real servers are read again").since("2.3"),
-		kw("enable_dbus", flag(), "off", "offer the D-Bus interface"),
+		kw("enable_dbus", bare(), "off", "offer the D-Bus interface"),
 		kw("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name on the bus"),
 		kw("dbus_no_interface_name", word("NAME"), "none", "stands in object paths for a missing interface").since("2.3"),
 	}
@@ -351,7 +363,7 @@ func fileWords() []*Keyword {
 		kw("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use"),
 		kw("reload_check_config", word("LOGFILE").opt(), "off", "test a new configuration before a reload"),
 		kw("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload"),
-		kw("reload_repeat", flag(), "off", "reload at that time every day"),
+		kw("reload_repeat", bare(), "off", "reload at that time every day"),
 		kw("reload_file", word("PATH").opt(), "off", "file that exists while the configuration is read"),
 		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),
 		kw("json_version", number(1, 2), "1", "layout of the JSON dump").since("2.3").

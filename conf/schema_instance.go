@@ -16,10 +16,10 @@ func instanceBlock() *block {
 			sets(func(d *decoder, a *argument) { d.inst.DownTimerAdverts = int(a.n) }),
 		kw("strict_mode", onOff(), "vrrp_strict", "hold to the letter of the RFCs").
 			sets(func(d *decoder, a *argument) { d.inst.strict.put(a.on) }),
-		kw("dont_track_primary", flag(), "off", "do not fail when the interface is down").
+		kw("dont_track_primary", bare(), "off", "do not fail when the interface is down").
 			sets(func(d *decoder, a *argument) { d.inst.DontTrackPrimary = true }),
-		kw("linkbeat_use_polling", flag(), "off", "poll the link state").gone("linkbeat_interfaces"),
-		kw("native_ipv6", flag(), "", "once chose IPv6; the family is that of the addresses").
+		kw("linkbeat_use_polling", bare(), "off", "poll the link state").gone("linkbeat_interfaces"),
+		kw("native_ipv6", bare(), "", "once chose IPv6; the family is that of the addresses").
 			sets(setNativeIPv6),
 		kw("debug", number(0, 4), "0", "extra log lines of this virtual router").
 			sets(func(d *decoder, a *argument) { d.inst.Debug = int(a.n) }),
@@ -29,23 +29,23 @@ func instanceBlock() *block {
 		kw("mcast_src_ip", address(), "primary address of the interface", "source address of multicast adverts").sets(setSource),
 		kw("unicast_src_ip", address(), "primary address of the interface", "source address of unicast adverts").sets(setSource),
 		kw("mcast_dst_ip", address(), "vrrp_mcast_group4 or vrrp_mcast_group6", "multicast group of this virtual router").sets(setGroup),
-		kw("track_src_ip", flag(), "off", "fail while the source address is missing from the interface").
+		kw("track_src_ip", bare(), "off", "fail while the source address is missing from the interface").
 			sets(func(d *decoder, a *argument) { d.inst.TrackSourceIP = true }),
 		kw("unicast_ttl", number(0, 255), "255", "TTL or hop limit of unicast adverts").sets(setTTL),
 		kw("unicast_peer", braced("{ ADDR [min_ttl N] [max_ttl N] }"), "multicast", "peers that get a copy of every advert instead of the multicast group").
 			effective().holds(peerBlock()),
-		kw("unicast_fault_no_peer", flag(), "off", "stay in FAULT, rather than use multicast, while no peer is configured").
+		kw("unicast_fault_no_peer", bare(), "off", "stay in FAULT, rather than use multicast, while no peer is configured").
 			sets(func(d *decoder, a *argument) { d.inst.FaultNoPeer = true; d.unicastWord(a) }),
-		kw("check_unicast_src", flag(), "vrrp_check_unicast_src", "drop adverts that come from no configured peer").
+		kw("check_unicast_src", bare(), "vrrp_check_unicast_src", "drop adverts that come from no configured peer").
 			sets(func(d *decoder, a *argument) { d.inst.CheckUnicastSource = true; d.unicastWord(a) }),
 		kw("old_unicast_checksum", oneOf("never").opt(), "recognised", "version 3 unicast checksum of old releases: send it, or never recognise it").sets(setOldChecksum),
 		kw("v3_checksum_as_v2", onOff(), "v3_checksum_as_v2 of global_defs", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").since("2.3").
 			sets(func(d *decoder, a *argument) { d.inst.checksumAsV2.put(a.on) }),
 
 		// Elections.
-		kw("preempt", flag(), "on", "take over from a master with a lower priority").
+		kw("preempt", bare(), "on", "take over from a master with a lower priority").
 			sets(func(d *decoder, a *argument) { d.inst.NoPreempt = false }),
-		kw("nopreempt", flag(), "off", "leave a master with a lower priority in place").
+		kw("nopreempt", bare(), "off", "leave a master with a lower priority in place").
 			sets(func(d *decoder, a *argument) { d.inst.NoPreempt = true }),
 		kw("preempt_delay", seconds(0, 1000), "0", "how long a master with a lower priority is tolerated").sets(setPreemptDelay),
 		kw("timer_expired_backup", number(1, 254).opt(), "off", "with nopreempt: go back to BACKUP after the timers came too late").since("2.3").
@@ -70,21 +70,21 @@ func instanceBlock() *block {
 			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress", false)),
 		kw("virtual_ipaddress_excluded", braced("{ ADDRESS }"), "", "further addresses that move with it but are not in adverts").
 			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress_excluded", true)),
-		kw("no_virtual_ipaddress", flag(), "off", "allow version 3 without any address").since("2.3").
+		kw("no_virtual_ipaddress", bare(), "off", "allow version 3 without any address").since("2.3").
 			sets(func(d *decoder, a *argument) { d.inst.noVIP = true }),
-		kw("promote_secondaries", flag(), "off", "keep secondary addresses of the interface when the primary one goes").
+		kw("promote_secondaries", bare(), "off", "keep secondary addresses of the interface when the primary one goes").
 			sets(func(d *decoder, a *argument) { d.inst.PromoteSecondaries = true }),
-		kw("accept", flag(), "on; off in strict mode unless owner", "answer packets to the addresses").
+		kw("accept", bare(), "on; off in strict mode unless owner", "answer packets to the addresses").
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(true) }),
-		kw("no_accept", flag(), "off", "do not answer packets to the addresses").
+		kw("no_accept", bare(), "off", "do not answer packets to the addresses").
 			sets(setNoAccept),
 		kw("virtual_routes", braced("{ ROUTE }"), "", "routes that exist while master").holds(routeBlock("vrrp_instance.virtual_routes")),
 		kw("virtual_rules", braced("{ RULE }"), "", "routing rules that exist while master").holds(ruleBlock("vrrp_instance.virtual_rules")),
 
 		// Macvlans.
 		kw("use_vmac", several("[NAME] [MAC]").opt(), "off", "put the addresses on a macvlan with the virtual MAC address"),
-		kw("use_vmac_addr", flag(), "off", "use macvlans for addresses on other interfaces too"),
-		kw("vmac_xmit_base", flag(), "off", "send adverts from the interface itself rather than from the macvlan"),
+		kw("use_vmac_addr", bare(), "off", "use macvlans for addresses on other interfaces too"),
+		kw("vmac_xmit_base", bare(), "off", "send adverts from the interface itself rather than from the macvlan"),
 		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa]").opt(), "off", "put the addresses on an ipvlan"),
 		kw("vrf", word("NAME"), "none", "routing domain of the macvlan"),
 

@@ -24,12 +24,12 @@ var root = sync.OnceValue(func() *block {
 	b.add(
 		text("net_namespace", word("NAME").soft("net_namespace name missing - ignoring"), "that of the caller", "network namespace to run in", func(g *Global) *string { return &g.NetNamespace }),
 		kw("net_namespace_ipvs", word("NAME").opt(), "as net_namespace", "network namespace for IPVS"),
-		kw("namespace_with_ipsets", flag(), "off", "use address sets of the firewall in a namespace too"),
+		kw("namespace_with_ipsets", bare(), "off", "use address sets of the firewall in a namespace too"),
 		text("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon among several, added to pid files and log lines", func(g *Global) *string { return &g.InstanceName }),
-		switched("use_pid_dir", flag(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
+		switched("use_pid_dir", bare(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
 		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long the parent waits for its children to end").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ChildWait = time.Duration(a.n) * time.Second }),
-		kw("linkbeat_use_polling", flag(), "off", "poll the link state of all interfaces"),
+		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces"),
 		kw("global_defs", braced(""), "", "settings of the daemon and defaults").effective().holds(globalBlock()),
 		kw("linkbeat_interfaces", braced("{ IFNAME [MII|ETHTOOL|IOCTL] }"), "", "interfaces whose link state is polled").holds(interfaceLines("linkbeat_interfaces", "IFNAME [MII|ETHTOOL|IOCTL]", "an interface and how to poll it")),
 		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last to count").holds(interfaceLines("interface_up_down_delays", "IFNAME DOWN [UP]", "an interface and its delays in seconds")),

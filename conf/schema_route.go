@@ -118,7 +118,7 @@ func entryBlock(path, placeholder string, words []entryWord) *block {
 // checkEntry checks that a line of routes or rules is made of known words and,
 // for a route, a destination. Values are checked where they are used.
 func checkEntry(d *decoder, s *Statement, placeholder string, known map[string]entryWord) {
-	preference := false
+	preference, device := false, false
 	for i := 0; i < len(s.Words); i++ {
 		text := s.Words[i].Text
 		w, ok := known[text]
@@ -132,6 +132,8 @@ func checkEntry(d *decoder, s *Statement, placeholder string, known map[string]e
 			return
 		case text == "nexthop" || text == "encap":
 			return // their own words follow
+		case text == "dev" || text == "oif" || text == "no_track":
+			device = true
 		case text == "preference" || text == "order" || text == "priority":
 			preference = true
 		}
@@ -148,6 +150,13 @@ func checkEntry(d *decoder, s *Statement, placeholder string, known map[string]e
 			d.wrong(s, i, "missing-argument", "%s in a %s has no value; expected %s", text, strings.ToLower(placeholder), w.args)
 			return
 		}
+	}
+	if placeholder == "ROUTE" && !device && d.inst != nil {
+		d.report(s, 0, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "route-device",
+			Message: "Warning - cannot track route with no interface specified, not tracking",
+			Fix:     "write dev and an interface, or no_track",
+		})
 	}
 	if placeholder == "RULE" && !preference {
 		d.report(s, 0, Diagnostic{

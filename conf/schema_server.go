@@ -52,8 +52,9 @@ func scheduler() args {
 
 func method() args { return oneOf("NAT", "DR", "TUN").as(forwarding) }
 
-// timerWords may be given for a service, a real server or a check.
-func timerWords(def string) []*Keyword {
+// timerWords may be given for a service, a real server or a check; fewest is the
+// smallest number of retries.
+func timerWords(def string, fewest int64) []*Keyword {
 	inherit := func(s string) string {
 		if def != "" {
 			return def
@@ -61,7 +62,7 @@ func timerWords(def string) []*Keyword {
 		return s
 	}
 	return []*Keyword{
-		kw("retry", number(0, 1<<32-1), inherit("1"), "failures in a row that take a real server out, less one"),
+		kw("retry", number(fewest, 1<<32-1), inherit("1"), "failures in a row that take a real server out, less one"),
 		kw("delay_before_retry", seconds(0, 4294), inherit("of the check"), "time between two attempts while failing"),
 		kw("warmup", seconds(0, 4294), inherit("delay_loop"), "longest random delay before the first check"),
 		kw("delay_loop", seconds(0, 4294), inherit("60"), "time between two checks"),
@@ -72,41 +73,41 @@ func virtualServerBlock() *block {
 	b := vocabulary("virtual_server",
 		kw("ip_family", oneOf("inet", "inet6"), "inet", "address family of a firewall mark"),
 		kw("connect_timeout", seconds(0.000001, 4294), "5", "how long a connection may take"),
-		kw("inhibit_on_failure", flag(), "off", "set the weight of failed real servers to 0 instead of removing them"),
+		kw("inhibit_on_failure", bare(), "off", "set the weight of failed real servers to 0 instead of removing them"),
 		kw("lb_algo", scheduler(), "wlc", "how connections are spread"),
 		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo"),
-		kw("hashed", flag(), "off", "scheduler flag"),
-		kw("ops", flag(), "off", "schedule each UDP packet by itself"),
-		kw("flag-1", flag(), "off", "first flag of the scheduler"),
-		kw("flag-2", flag(), "off", "second flag of the scheduler"),
-		kw("flag-3", flag(), "off", "third flag of the scheduler"),
-		kw("sh-port", flag(), "off", "sh: hash the port too"),
-		kw("sh-fallback", flag(), "off", "sh: use another server if the chosen one is unavailable"),
-		kw("mh-port", flag(), "off", "mh: hash the port too"),
-		kw("mh-fallback", flag(), "off", "mh: use another server if the chosen one is unavailable"),
+		kw("hashed", bare(), "off", "scheduler flag"),
+		kw("ops", bare(), "off", "schedule each UDP packet by itself"),
+		kw("flag-1", bare(), "off", "first flag of the scheduler"),
+		kw("flag-2", bare(), "off", "second flag of the scheduler"),
+		kw("flag-3", bare(), "off", "third flag of the scheduler"),
+		kw("sh-port", bare(), "off", "sh: hash the port too"),
+		kw("sh-fallback", bare(), "off", "sh: use another server if the chosen one is unavailable"),
+		kw("mh-port", bare(), "off", "mh: hash the port too"),
+		kw("mh-fallback", bare(), "off", "mh: use another server if the chosen one is unavailable"),
 		kw("lb_kind", method(), "NAT", "how packets reach real servers"),
 		kw("lvs_method", method(), "NAT", "the same as lb_kind"),
 		kw("persistence_engine", word("NAME"), "none", "what tells clients apart, such as sip"),
 		kw("persistence_timeout", number(1, 2678400).as("SECS").opt(), "off; 360 without a number", "how long a client stays with its real server"),
 		kw("persistence_granularity", word("MASK|LEN"), "one address", "clients of one network count as one"),
 		kw("protocol", oneOf("TCP", "UDP", "SCTP"), "UDP, with a complaint", "protocol of the service"),
-		kw("ha_suspend", flag(), "off", "no checks while the address is not on this node"),
+		kw("ha_suspend", bare(), "off", "no checks while the address is not on this node"),
 		kw("smtp_alert", onOff(), "smtp_alert_checker", "mail on changes"),
 		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name of HTTP checks"),
 		kw("snmp_name", word("NAME").soft("virtual server snmp_name missing or extra parameters"), "", "name in SNMP tables"),
-		kw("alpha", flag(), "off", "real servers are down until a check succeeds"),
-		kw("omega", flag(), "off", "notify the end of all real servers at shutdown"),
+		kw("alpha", bare(), "off", "real servers are down until a check succeeds"),
+		kw("omega", bare(), "off", "notify the end of all real servers at shutdown"),
 		kw("quorum_up", cmd(), "", "command when enough real servers are up"),
 		kw("quorum_down", cmd(), "", "command when too few are up"),
 		kw("quorum", number(1, 1<<32-1), "1", "weight of real servers that makes the service available"),
 		kw("hysteresis", number(0, 1<<32-1), "0", "how far the weight must pass the quorum"),
 		kw("weight", number(0, 65535), "1", "weight of real servers that have none"),
 		kw("sorry_server", several("IP [PORT]"), "", "server that answers while there are too few real servers"),
-		kw("sorry_server_inhibit", flag(), "off", "inhibit_on_failure for the sorry server"),
+		kw("sorry_server_inhibit", bare(), "off", "inhibit_on_failure for the sorry server"),
 		kw("sorry_server_lvs_method", method().soft("sorry_server forwarding used without sorry_server"), "lb_kind", "how packets reach the sorry server"),
 		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").holds(realServerBlock()),
 	)
-	b.add(timerWords("")...)
+	b.add(timerWords("", 1)...)
 	b.open = openVirtualServer
 	return b
 }
@@ -201,7 +202,7 @@ func realServerBlock() *block {
 		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), "of the service", "host name of HTTP checks"),
 		kw("snmp_name", word("NAME").soft("real server snmp_name missing or extra parameters"), "", "name in SNMP tables"),
 	)
-	b.add(timerWords("of the service")...)
+	b.add(timerWords("of the service", 1)...)
 	b.add(checkWords(path)...)
 	b.open = func(d *decoder, s *Statement) bool { return d.endpoint(s, "real server") }
 	return b

@@ -121,7 +121,7 @@ func trackProcessBlock() *block {
 		kw("delay", seconds(0.000001, 3600), "0", "fork_delay and terminate_delay"),
 		kw("fork_delay", seconds(0.000001, 3600), "0", "how long it must be up to count"),
 		kw("terminate_delay", seconds(0.000001, 3600), "0", "how long it must be down to count"),
-		kw("full_command", flag(), "off", "look at the whole command line instead of the name"),
+		kw("full_command", bare(), "off", "look at the whole command line instead of the name"),
 	)
 	b.open = defines("track_process")
 	return b
@@ -136,7 +136,7 @@ func scriptBlock() *block {
 		kw("fall", number(1, 1<<31-1), "1", "failures in a row that make it down"),
 		kw("rise", number(1, 1<<31-1), "1", "successes in a row that make it up"),
 		kw("user", several("USER [GROUP]"), "script_user", "user that runs it"),
-		kw("init_fail", flag(), "off", "down until it has succeeded"),
+		kw("init_fail", bare(), "off", "down until it has succeeded"),
 	)
 	b.open = defines("track_script")
 	b.close = closeScript
@@ -152,14 +152,14 @@ func bfdBlock() *block {
 		kw("min_tx", millis(1, 4294967), "10", "shortest interval it wants to send at"),
 		kw("idle_tx", millis(1000, 4294967), "1000", "interval while the session is not up"),
 		kw("multiplier", number(1, 255), "5", "packets that must be missed"),
-		kw("passive", flag(), "off", "wait for the neighbour to begin"),
+		kw("passive", bare(), "off", "wait for the neighbour to begin"),
 		kw("ttl", number(1, 255), "255 for IPv4, 64 for IPv6", "TTL of sent packets"),
 		kw("hoplimit", number(1, 255), "", "the same as ttl"),
 		kw("max_hops", number(-1, 255), "0", "routers that a received packet may have passed; -1: any number"),
 		kw("multihop", onOff(), "off", "use the port of multihop sessions").since("2.3"),
 		kw("weight", weight(-253, 253), "0", "change of priority; 0: a fault"),
-		kw("vrrp", flag(), "both", "only for VRRP"),
-		kw("checker", flag(), "both", "only for health checks"),
+		kw("vrrp", bare(), "both", "only for VRRP"),
+		kw("checker", bare(), "both", "only for health checks"),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		d.cfg.HasBFD = true

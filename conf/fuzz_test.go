@@ -1,0 +1,91 @@
+package conf
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+func addCorpus(f *testing.F) {
+	for _, name := range []string{"good.txtar", "bad.txtar"} {
+		archive, err := txtar.ParseFile(filepath.Join("testdata", "oracle", name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			f.Add(file.Data)
+		}
+	}
+}
+
+// FuzzLoad reads anything: there is a result, every problem has a text, and
+// places are inside of the file.
+func FuzzLoad(f *testing.F) {
+	addCorpus(f)
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if len(data) > 1<<16 || strings.Count(string(data), "SEQ") > 2 {
+			t.Skip("long loops are for TestHostile")
+		}
+		path := filepath.Join(dir, "fuzz.conf")
+		if err := os.WriteFile(path, data, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		cfg, diags := Load(path, Options{Env: func(string) (string, bool) { return "", false }})
+		if cfg == nil {
+			t.Fatalf("no configuration:\n%s", list(diags))
+		}
+		lines := strings.Count(string(data), "\n") + 1
+		for _, d := range diags {
+			if d.Message == "" || d.Code == "" || d.Pos.File == path && d.Pos.Line > lines {
+				t.Errorf("bad problem: %+v", d)
+			}
+		}
+		for _, in := range cfg.Instances {
+			if in.VRID == 0 || in.Priority == 0 || in.AdvertInterval <= 0 || in.Version < 2 || in.Version > 3 {
+				t.Errorf("an instance without effective values: %+v", in)
+			}
+		}
+	})
+}
+
+func FuzzCommand(f *testing.F) {
+	for _, s := range []string{`/bin/x a "b c" 'd e'`, `"a\tb\x41\101\cA"`, `'`, `\`, `\x`, `a"b"'c'`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		total := 0
+		for _, w := range command(s) {
+			total += len(w)
+		}
+		if total > len(s) {
+			t.Errorf("%q became longer: %q", s, command(s))
+		}
+	})
+}
+
+func FuzzBraces(f *testing.F) {
+	for _, s := range []string{"a{b,c}d", "{a,{b,c}}", "{", "a{}b", "{,}{,}{,}", "}{"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		if out := braces(s); len(out) == 0 || len(out) > maxAlternatives {
+			t.Errorf("%q has %d alternatives", s, len(out))
+		}
+	})
+}
+
+func FuzzUncomment(f *testing.F) {
+	for _, s := range []string{"a # b", `"a#b" ! c`, `\# \!`, `"`, `\`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		text, _ := uncomment(s)
+		if len(text) > len(s) {
+			t.Errorf("%q became %q", s, text)
+		}
+	})
+}

@@ -1,0 +1,158 @@
+package conf
+
+import (
+	"errors"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+	"golang.org/x/sys/unix"
+)
+
+// verdict is the line about a file at the top of testdata/oracle/*.txtar.
+type verdict struct {
+	ours, theirs int
+	reason       string // for a difference
+}
+
+// verdicts reads lines "name: 5" or "name: 5, C 0: why we differ".
+func verdicts(t *testing.T, comment string) map[string]verdict {
+	t.Helper()
+	out := make(map[string]verdict)
+	for line := range strings.Lines(comment) {
+		name, rest, ok := strings.Cut(strings.TrimSpace(line), ": ")
+		if !ok {
+			continue
+		}
+		code, difference, differs := strings.Cut(rest, ", C ")
+		ours, err := strconv.Atoi(code)
+		if err != nil {
+			t.Fatalf("verdict %q: %v", line, err)
+		}
+		v := verdict{ours: ours, theirs: ours}
+		if differs {
+			code, reason, _ := strings.Cut(difference, ": ")
+			if v.theirs, err = strconv.Atoi(code); err != nil || reason == "" {
+				t.Fatalf("verdict %q: a difference needs a code and a reason", line)
+			}
+			v.reason = reason
+		}
+		out[name] = v
+	}
+	return out
+}
+
+// corpus calls f for every file of testdata/oracle.
+func corpus(t *testing.T, f func(t *testing.T, path string, v verdict)) {
+	for _, name := range []string{"good.txtar", "bad.txtar"} {
+		data, err := os.ReadFile(filepath.Join("testdata", "oracle", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		archive := txtar.Parse(data)
+		want := verdicts(t, string(archive.Comment))
+		if len(archive.Files) < 60 {
+			t.Errorf("%s has %d files, want at least 60", name, len(archive.Files))
+		}
+		dir := t.TempDir()
+		for _, file := range archive.Files {
+			v, ok := want[file.Name]
+			if !ok {
+				t.Errorf("%s: %s has no verdict", name, file.Name)
+				continue
+			}
+			if file.Name == "no-final-newline" {
+				file.Data = file.Data[:len(file.Data)-1]
+			}
+			path := filepath.Join(dir, file.Name+".conf")
+			if err := os.WriteFile(path, file.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f(t, path, v)
+		}
+	}
+}
+
+func exists(name string) bool { return name == "eth0" || name == "eth1" || name == "lo" }
+
+func TestExitCodes(t *testing.T) {
+	corpus(t, func(t *testing.T, path string, v verdict) {
+		_, diags := Load(path, Options{Interface: exists})
+		if got := diags.TestExitCode(); got != v.ours {
+			t.Errorf("%s: exit code %d, want %d\n%s", filepath.Base(path), got, v.ours, list(diags))
+		}
+	})
+}
+
+func list(diags Diagnostics) string {
+	var b strings.Builder
+	for _, d := range diags {
+		b.WriteString(d.String())
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// TestAgainstC compares the verdicts with those of an installed keepalived, in a
+// network namespace with the two interfaces that the files name.
+func TestAgainstC(t *testing.T) {
+	skip := t.Skipf
+	if os.Getenv("KEEPALIVED_CI") == "1" {
+		skip = t.Fatalf
+	}
+	program, err := exec.LookPath("keepalived")
+	if err != nil {
+		if program = "/usr/sbin/keepalived"; !executable(program) {
+			skip("the C keepalived is not installed")
+		}
+	}
+	out, _ := exec.Command(program, "-v").CombinedOutput()
+	if !strings.Contains(string(out), "Copyright(C)") {
+		skip("%s is not the C keepalived", program)
+	}
+	// The thread keeps the namespace and ends with this goroutine.
+	runtime.LockOSThread()
+	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		skip("make a network namespace: %v", err)
+	}
+	for _, args := range []string{
+		"link set lo up", "link add eth0 type veth peer name eth1", "link set eth0 up", "link set eth1 up",
+		"addr add 10.7.0.1/24 dev eth0",
+	} {
+		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+			skip("ip %s: %v\n%s", args, err, out)
+		}
+	}
+	present := func(name string) bool {
+		_, err := net.InterfaceByName(name)
+		return err == nil
+	}
+	corpus(t, func(t *testing.T, path string, v verdict) {
+		out, err := exec.Command(program, "-t", "-f", path).CombinedOutput()
+		theirs := 0
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			theirs = exit.ExitCode()
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		_, diags := Load(path, Options{Interface: present})
+		ours := diags.TestExitCode()
+		if theirs != v.theirs {
+			t.Errorf("%s: the C daemon says %d, recorded %d\n%s", filepath.Base(path), theirs, v.theirs, out)
+		}
+		if v.reason == "" && ours != theirs {
+			t.Errorf("%s: exit code %d, the C daemon says %d\n%s%s", filepath.Base(path), ours, theirs, list(diags), out)
+		}
+	})
+}
+
+func executable(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode()&0o111 != 0
+}
