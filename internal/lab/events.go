@@ -57,16 +57,31 @@ func (e Event) String() string {
 func (l *Lab) record(e Event) {
 	l.mu.Lock()
 	l.events = append(l.events, e)
+	l.wakeLocked()
 	l.mu.Unlock()
-	l.wake()
 }
 
 // wake lets every waiter look again.
 func (l *Lab) wake() {
 	l.mu.Lock()
-	close(l.changed)
-	l.changed = make(chan struct{})
+	l.wakeLocked()
 	l.mu.Unlock()
+}
+
+func (l *Lab) wakeLocked() {
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+}
+
+// changesLocked is closed at the next event. Nobody waits while thousands of them
+// come in, so there is a channel only where somebody does.
+func (l *Lab) changesLocked() <-chan struct{} {
+	if l.changed == nil {
+		l.changed = make(chan struct{})
+	}
+	return l.changed
 }
 
 func (l *Lab) fail(err error) {
@@ -84,7 +99,7 @@ func (l *Lab) Wait(from time.Time, timeout time.Duration, match func(*Event) boo
 	defer timer.Stop()
 	for i := 0; ; {
 		l.mu.Lock()
-		events, changed := l.events, l.changed
+		events, changed := l.events, l.changesLocked()
 		l.mu.Unlock()
 		for ; i < len(events); i++ {
 			if e := &events[i]; !e.Time.Before(from) && match(e) {
@@ -105,7 +120,7 @@ func (l *Lab) Until(timeout time.Duration, cond func() bool) bool {
 	end := time.Now().Add(timeout)
 	for {
 		l.mu.Lock()
-		changed := l.changed
+		changed := l.changesLocked()
 		l.mu.Unlock()
 		if cond() {
 			return true

@@ -46,7 +46,7 @@ type Lab struct {
 	mu      sync.Mutex
 	events  []Event
 	frames  []frame
-	changed chan struct{} // closed and replaced on every event and log line
+	changed chan struct{} // closed on the next event or log line; nil: nobody waits
 	failure error         // a recorder lost something
 
 	drops map[string][2]bool // ports that drop what comes in, goes out
@@ -65,7 +65,7 @@ func New(segments int, names ...string) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{Dir: dir, segments: segments, changed: make(chan struct{}), drops: map[string][2]bool{}}
+	l := &Lab{Dir: dir, segments: segments, drops: map[string][2]bool{}}
 	if err := l.build(names); err != nil {
 		l.Close()
 		return nil, fmt.Errorf("build lab: %w", err)

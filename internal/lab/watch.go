@@ -32,7 +32,10 @@ type addrKey struct {
 func openWatch(l *Lab, n *Node) (*watch, error) {
 	w := &watch{lab: l, node: n, done: make(chan struct{}), addrs: map[addrKey]bool{}}
 	err := n.Do(func() (err error) {
-		w.conn, err = netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Groups: unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR})
+		w.conn, err = netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
+			Groups:            unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR,
+			MessageBufferSize: 1 << 13, // instead of a look at each message's size first
+		})
 		if err != nil {
 			return err
 		}
