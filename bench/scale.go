@@ -28,7 +28,7 @@ func scale(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		time.Sleep(6 * time.Second) // the second announcements come after 5 s
 		before := d.Usage()
 		watched := time.Now()
-		time.Sleep(b.span(20 * time.Second))
+		time.Sleep(max(8*time.Second, b.span(20*time.Second)))
 		after := d.Usage()
 		percent := 100 * float64(after.CPU-before.CPU) / float64(time.Since(watched))
 		d.Stop()
