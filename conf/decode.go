@@ -105,6 +105,8 @@ func (d *decoder) unknown(b *block, s *Statement) {
 		// Nobody will see it.
 	} else if near := nearest(word, b); near != "" {
 		p.Fix = fmt.Sprintf("did you mean %q?", near)
+	} else if strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "=") {
+		p.Fix = "a definition has no blank before its '='"
 	} else if owner := blockOf(word); owner != "" {
 		p.Fix = "it belongs " + owner
 	}
@@ -166,12 +168,16 @@ func (d *decoder) wait(k *Keyword, s *Statement) {
 	if d.muted > 0 {
 		return
 	}
-	key := pendingKey{k.Block, k.Name}
+	d.waitAt(k.Block, k.Name, s.Pos(0))
+}
+
+func (d *decoder) waitAt(block, keyword string, at Pos) {
+	key := pendingKey{block, keyword}
 	i, ok := d.pending[key]
 	if !ok {
 		i = len(d.cfg.Pending)
 		d.pending[key] = i
-		d.cfg.Pending = append(d.cfg.Pending, Pending{Block: k.Block, Keyword: k.Name, Pos: s.Pos(0)})
+		d.cfg.Pending = append(d.cfg.Pending, Pending{Block: block, Keyword: keyword, Pos: at})
 	}
 	d.cfg.Pending[i].Count++
 }

@@ -43,32 +43,31 @@ func definitionLine(s string) (name string, value int, ok bool) {
 func (p *pipeline) readDefinition(l line, name string, value int, src source) *definition {
 	at, _ := l.locate(0)
 	def := &definition{name: name, at: l.origin, col: at}
-	text := l.text[value:]
-	if !strings.HasSuffix(text, `\`) {
-		def.value = text
+	if !strings.HasSuffix(l.text, `\`) {
+		def.value = l.text[value:]
 		return def
 	}
 	def.multi = true
-	keep := func(text string, origin *Origin) {
-		if text = strings.TrimRight(strings.TrimSuffix(text, `\`), blanks); text != "" {
-			def.lines = append(def.lines, bodyLine{text: text, file: origin.file, line: origin.line})
+	keep := func(l line) {
+		if text := strings.TrimRight(strings.TrimSuffix(l.text, `\`), blanks); text != "" {
+			def.lines = append(def.lines, bodyLine{text: text, file: l.origin.file, line: l.origin.line, spans: l.spans})
 		}
 	}
-	keep(text, l.origin)
+	keep(l.from(value))
 	_, isFile := src.(*fileLines)
 	for {
-		text, origin, ok := src.next()
+		next, ok := src.next()
 		if !ok {
 			return def
 		}
 		if isFile {
-			if text, ok = p.clean(text, origin); !ok {
+			if next.text, ok = p.clean(next.text, next.origin); !ok {
 				continue
 			}
 		}
-		text = strings.TrimRight(text, blanks)
-		keep(text, origin)
-		if !strings.HasSuffix(text, `\`) {
+		next.text = strings.TrimRight(next.text, blanks)
+		keep(next)
+		if !strings.HasSuffix(next.text, `\`) {
 			return def
 		}
 	}

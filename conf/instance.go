@@ -45,10 +45,11 @@ type instance struct {
 
 	lowerNoAdvert, higherSend, ownerIgnore opt[bool]
 
-	garp    garpSettings
-	noVIP   bool
-	unicast place // the first word that asks for unicast
-	bad     bool  // it cannot run
+	garp     garpSettings
+	noVIP    bool
+	noAccept Pos   // where no_accept stands
+	unicast  place // the first word that asks for unicast
+	bad      bool  // it cannot run
 }
 
 func openInstance(d *decoder, s *Statement) bool {
@@ -129,6 +130,8 @@ func setState(d *decoder, a *argument) {
 		d.wrong(a.Statement, 1, "bad-state", "(%s) unknown state '%s', defaulting to BACKUP; expected MASTER or BACKUP", d.inst.Name, printable(a.text))
 	}
 }
+
+func setTimerExpiredBackup(d *decoder, a *argument) { d.inst.TimerExpiredBackup = max(1, int(a.n)) }
 
 func setPriority(d *decoder, a *argument) { d.inst.priority = int(a.n) }
 
@@ -212,5 +215,5 @@ func setPreemptDelay(d *decoder, a *argument) { d.inst.PreemptDelay = a.d }
 
 func setNoAccept(d *decoder, a *argument) {
 	d.inst.accept.put(false)
-	d.wait(a.k, a.Statement)
+	d.inst.noAccept = a.Pos(0)
 }

@@ -123,7 +123,7 @@ type VRRPInstance struct {
 	DownTimerAdverts   int
 	NoPreempt          bool
 	PreemptDelay       time.Duration
-	TimerExpiredBackup bool
+	TimerExpiredBackup int // timer_expired_backup: intervals of lateness; 0: off
 	DontTrackPrimary   bool
 	Strict             bool
 	Accept             bool // whether the node answers packets to the addresses

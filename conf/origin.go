@@ -78,12 +78,13 @@ type definition struct {
 // bodyLine is a line of a multi-line definition. It remembers the Origin of its
 // latest use: a definition used a thousand times on one line needs one.
 type bodyLine struct {
-	text string
-	file *file
-	line int32
-	use  *Origin
-	col  int32
-	memo *Origin
+	text  string
+	spans []span // where the text does not begin in column 1
+	file  *file
+	line  int32
+	use   *Origin
+	col   int32
+	memo  *Origin
 }
 
 func (b *bodyLine) origin(use *Origin, col int32) *Origin {

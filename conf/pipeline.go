@@ -64,8 +64,8 @@ func hostName() string {
 
 // source yields raw lines: of a file, or of a multi-line definition.
 type source interface {
-	// next is the next line and its place; ok is false at the end.
-	next() (text string, origin *Origin, ok bool)
+	// next is the next line; ok is false at the end.
+	next() (l line, ok bool)
 }
 
 type fileLines struct {
@@ -74,14 +74,14 @@ type fileLines struct {
 	line int32
 }
 
-func (f *fileLines) next() (string, *Origin, bool) {
+func (f *fileLines) next() (line, bool) {
 	if f.text == "" {
-		return "", nil, false
+		return line{}, false
 	}
 	var s string
 	s, f.text, _ = strings.Cut(f.text, "\n")
 	f.line++
-	return s, &Origin{file: f.file, line: f.line}, true
+	return line{text: s, origin: &Origin{file: f.file, line: f.line}}, true
 }
 
 type bodyLines struct {
@@ -90,13 +90,13 @@ type bodyLines struct {
 	col   int32
 }
 
-func (b *bodyLines) next() (string, *Origin, bool) {
+func (b *bodyLines) next() (line, bool) {
 	if len(b.lines) == 0 {
-		return "", nil, false
+		return line{}, false
 	}
 	first := &b.lines[0]
 	b.lines = b.lines[1:]
-	return first.text, first.origin(b.use, b.col), true
+	return line{first.text, first.origin(b.use, b.col), first.spans}, true
 }
 
 // run passes every line of src on. Lines that continue a definition are
@@ -104,17 +104,17 @@ func (b *bodyLines) next() (string, *Origin, bool) {
 func (p *pipeline) run(src source) {
 	_, isFile := src.(*fileLines)
 	for !p.halted {
-		text, origin, ok := src.next()
+		l, ok := src.next()
 		if !ok {
 			return
 		}
-		p.last = origin
+		p.last = l.origin
 		if isFile {
-			if text, ok = p.clean(text, origin); !ok {
+			if l.text, ok = p.clean(l.text, l.origin); !ok {
 				continue
 			}
 		}
-		if l := trim(line{text: text, origin: origin}); l.text != "" {
+		if l = trim(l); l.text != "" {
 			p.process(l, src)
 		}
 	}

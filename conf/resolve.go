@@ -41,6 +41,14 @@ func (d *decoder) resolve() {
 	d.cfg.Instances = make([]*VRRPInstance, 0, len(d.instances))
 	for _, in := range d.instances {
 		if !in.bad {
+			if !in.Accept {
+				// Strict mode may say it without the word.
+				at := in.Pos
+				if in.noAccept.Line != 0 {
+					at = in.noAccept
+				}
+				d.waitAt("vrrp_instance", "no_accept", at)
+			}
 			d.cfg.Instances = append(d.cfg.Instances, in.VRRPInstance)
 		}
 	}
@@ -154,9 +162,9 @@ func (d *decoder) preemption(in *instance) {
 			in.PreemptDelay = 0
 		}
 	}
-	if in.TimerExpiredBackup && !in.NoPreempt {
+	if in.TimerExpiredBackup > 0 && !in.NoPreempt {
 		d.problem(in, "timer-expired", "timer_expired_backup requires nopreempt - ignoring")
-		in.TimerExpiredBackup = false
+		in.TimerExpiredBackup = 0
 	}
 }
 

@@ -52,7 +52,7 @@ func hasCode(diags Diagnostics, code string) bool {
 
 func doubling(n int) string {
 	var b strings.Builder
-	b.WriteString("$A0=xxxxxxxx\n")
+	b.WriteString("$A00=xxxxxxxx\n")
 	for i := 1; i < n; i++ {
 		b.WriteString("$A" + itoa(i) + "=${A" + itoa(i-1) + "}${A" + itoa(i-1) + "}\n")
 	}
@@ -62,7 +62,7 @@ func doubling(n int) string {
 
 func doublingLines(n int) string {
 	var b strings.Builder
-	b.WriteString("$A0=\\\n global_defs { }\\\n global_defs { }\n")
+	b.WriteString("$A00=\\\n global_defs { }\\\n global_defs { }\n")
 	for i := 1; i < n; i++ {
 		b.WriteString("$A" + itoa(i) + "=\\\n$A" + itoa(i-1) + "\\\n$A" + itoa(i-1) + "\n")
 	}

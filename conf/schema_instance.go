@@ -48,10 +48,10 @@ func instanceBlock() *block {
 		kw("nopreempt", bare(), "off", "leave a master with a lower priority in place").
 			sets(func(d *decoder, a *argument) { d.inst.NoPreempt = true }),
 		kw("preempt_delay", seconds(0, 1000), "0", "how long a master with a lower priority is tolerated").sets(setPreemptDelay),
-		kw("timer_expired_backup", number(1, 254).opt(), "off", "with nopreempt: go back to BACKUP after the timers came too late").since("2.3").
-			sets(func(d *decoder, a *argument) { d.inst.TimerExpiredBackup = true }),
+		kw("timer_expired_backup", number(1, 254).opt(), "off", "with nopreempt: be BACKUP after a timer came so many advert intervals late (1 if not said)").since("2.3").
+			sets(setTimerExpiredBackup),
 		kw("thread_timer_expired", number(1, 254).opt(), "off", "old name of timer_expired_backup").since("2.3").gone("timer_expired_backup").
-			sets(func(d *decoder, a *argument) { d.inst.TimerExpiredBackup = true }),
+			sets(setTimerExpiredBackup),
 		kw("skip_check_adv_addr", onOff(), "vrrp_skip_check_adv_addr", "do not compare the address list of the current master").
 			sets(func(d *decoder, a *argument) { d.inst.skipCheck.put(a.on) }),
 		kw("lower_prio_no_advert", onOff(), "vrrp_lower_prio_no_advert", "do not answer adverts of a lower priority").

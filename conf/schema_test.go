@@ -1,0 +1,123 @@
+package conf
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// sample is a valid statement with a keyword.
+func sample(k *Keyword) string {
+	words := map[string]string{
+		"umask": "022", "vrrp_rx_bufs_policy": "MTU", "vrrp_mcast_group4": "224.0.0.50", "vrrp_mcast_group6": "ff02::50",
+		"mcast_dst_ip": "224.0.0.51", "state": "BACKUP", "auth_type": "PASS", "include_check": "+readable",
+		"sorry_server": "192.0.2.3 80", "real_server": "192.0.2.3 80", "virtual_server": "192.0.2.1 80", "fwmark": "3",
+		"key": "1 abcdefghijklmnopqrstuvwxyz0123456789", "smtp_server": "192.0.2.1", "interface": "eth0",
+		"lvs_timeouts": "tcp 5", "vrrp_cpu_affinity": "0",
+	}
+	arg, special := words[k.Name]
+	if !special {
+		switch k.args.kind {
+		case argBool:
+			arg = "on"
+		case argNumber, argWeight:
+			arg = fmt.Sprint(max(k.args.min, 1))
+		case argSeconds:
+			arg = fmt.Sprintf("%.6f", float64(max(k.args.min, 1))/1e6)
+		case argMillis:
+			arg = fmt.Sprint(k.args.min / 1000)
+		case argWord, argWords, argNamed:
+			arg = "x"
+		case argChoice:
+			arg = k.args.choices[0]
+		case argAddress:
+			arg = "192.0.2.1"
+		case argCommand:
+			arg = "/nonexistent/x y"
+		}
+	}
+	if k.block != nil {
+		return k.Name + " " + arg + " {\n}\n"
+	}
+	return k.Name + " " + arg + "\n"
+}
+
+// TestSchemaAccepts feeds every keyword to the reader in its place.
+func TestSchemaAccepts(t *testing.T) {
+	var walk func(b *block, before, after string)
+	dir := t.TempDir()
+	n := 0
+	walk = func(b *block, before, after string) {
+		for name, k := range b.words {
+			n++
+			text := before + sample(k) + after
+			path := filepath.Join(dir, "keepalived.conf")
+			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, diags := Load(path, Options{})
+			line := strings.Count(before, "\n") + 1
+			for _, d := range diags {
+				switch d.Code {
+				case "unknown-keyword", "bad-number", "out-of-range", "bad-choice", "bad-address", "bad-boolean", "missing-argument", "unexpected-block", "no-block":
+					t.Errorf("%s in %q: %v\n%s", name, b.path, d, text)
+				case "deprecated":
+					if d.Pos.Line == line && k.Successor == "" && k.Name != "native_ipv6" && k.Name != "global_tracking" {
+						t.Errorf("%s in %q is reported as deprecated", name, b.path)
+					}
+				}
+				if d.Pos.Line > line+strings.Count(sample(k), "\n")+strings.Count(after, "\n") {
+					t.Errorf("%v is outside of the file", d)
+				}
+			}
+			if k.block != nil && k.block.words != nil {
+				open, _, _ := strings.Cut(sample(k), "{")
+				walk(k.block, before+open+"{\n", "}\n"+after)
+			}
+		}
+	}
+	walk(root(), "", "")
+	if n < 480 {
+		t.Errorf("only %d keywords", n)
+	}
+}
+
+// TestSchemaComplete checks that each declaration says what the manual needs.
+func TestSchemaComplete(t *testing.T) {
+	seen := make(map[string]bool)
+	n := 0
+	for k := range Schema() {
+		n++
+		id := k.Block + "." + k.Name
+		if seen[id] {
+			t.Errorf("%s is declared twice", id)
+		}
+		seen[id] = true
+		if k.Doc == "" || strings.HasSuffix(k.Doc, ".") {
+			t.Errorf("%s: the meaning %q is empty or ends with a full stop", id, k.Doc)
+		}
+		if k.args.kind == argNumber && k.Range == "" && k.args.max != 0 {
+			t.Errorf("%s has no range", id)
+		}
+		if k.block != nil && !strings.Contains(k.Args, "{") {
+			t.Errorf("%s holds a block, but its arguments are %q", id, k.Args)
+		}
+	}
+	if n < 615 {
+		t.Errorf("%d declarations, want at least 615", n)
+	}
+}
+
+func TestNearest(t *testing.T) {
+	instance := root().words["vrrp_instance"].block
+	for word, want := range map[string]string{
+		"prioriti": "priority", "virtual_ipadress": "virtual_ipaddress", "intreface": "interface",
+		"advert_interval": "", "x": "", "nopreemt": "nopreempt", "xyzzyxyzzy": "",
+	} {
+		if got := nearest(word, instance); got != want {
+			t.Errorf("nearest(%q) = %q, want %q", word, got, want)
+		}
+	}
+}
