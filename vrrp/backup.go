@@ -2,7 +2,6 @@ package vrrp
 
 import (
 	"net/netip"
-	"time"
 )
 
 // expireBackup serves the timers of a backup.
@@ -63,6 +62,7 @@ func (i *Instance) backupReceived(t *turn, p *Packet, adv advert) {
 			i.note(t, Action{Note: NoteMasterChanged, Addr: p.Src, Priority: adv.priority})
 		}
 		i.learn(t, adv, p.Src)
+		i.masterPrio = adv.priority
 		i.stopping, i.wants, i.immediate = false, false, false
 		i.timer = t.now + i.MasterDownInterval()
 	default:
@@ -105,27 +105,7 @@ func (i *Instance) learn(t *turn, adv advert, src netip.Addr) {
 	if i.cfg.Version == 2 || i.masterInterval == adv.interval {
 		return
 	}
+	before := i.masterInterval
 	i.masterInterval = adv.interval
-	i.note(t, Action{Note: NoteIntervalLearned, Addr: src, Time: adv.interval})
-}
-
-// stalledBackup says whether the timer is served so late that its expiry
-// proves nothing: adverts may wait unread, or the master may have lived and
-// died meanwhile. A stopped process that wakes first listens for a whole
-// interval.
-func (i *Instance) stalledBackup(t *turn) bool {
-	late, patience := t.now-i.timer, i.MasterDownInterval()
-	if late < patience {
-		return false
-	}
-	i.stalled(t, late)
-	i.immediate, i.wants = false, false
-	i.timer = t.now + patience
-	return true
-}
-
-// stalled counts and reports that the process was late.
-func (i *Instance) stalled(t *turn, late time.Duration) {
-	i.stats.Stalls++
-	i.note(t, Action{Note: NoteStall, Time: late})
+	i.note(t, Action{Note: NoteIntervalLearned, Addr: src, Time: adv.interval, Count: int(before.Milliseconds())})
 }

@@ -36,10 +36,11 @@ type Config struct {
 
 	NoPreempt    bool
 	PreemptDelay time.Duration // how long lower adverts are tolerated before preempting
-	// TimerExpiredBackup, with NoPreempt, makes a master whose timer was served
-	// an interval or more too late step back to BACKUP, even before the peers
-	// could have taken over.
-	TimerExpiredBackup bool
+	// TimerExpiredBackup, with NoPreempt, is by how many advertisement
+	// intervals a timer may be served late, because the process was stopped or
+	// starved, before the instance listens as a backup instead of being
+	// master; 0: only when it was late by more than its peers wait.
+	TimerExpiredBackup int
 
 	// Addresses are the advertised addresses in the order they are sent, at
 	// most 255. The driver may own more (the excluded ones); the engine need

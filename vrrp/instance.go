@@ -34,6 +34,7 @@ type Instance struct {
 	conflictGrace  time.Duration // its silence for so long ends the conflict
 	masterInterval time.Duration // Master_Adver_Interval
 	master         netip.Addr    // whom a backup believes to be master
+	masterPrio     uint8         // its priority
 
 	preemptElapsed bool // the preempt delay has run out for the present master
 	stopping       bool // backup: the master has sent priority 0
@@ -113,6 +114,17 @@ func (i *Instance) Master() netip.Addr {
 		return i.source
 	}
 	return i.master
+}
+
+// MasterPriority returns the priority of Master, 0 when none is known.
+func (i *Instance) MasterPriority() uint8 {
+	switch {
+	case i.state == Master:
+		return i.prio
+	case i.master.IsValid():
+		return i.masterPrio
+	}
+	return 0
 }
 
 // Stats returns the counters, which go on counting.

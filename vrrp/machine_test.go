@@ -380,7 +380,7 @@ func TestStateTable(t *testing.T) {
 			},
 			want: []string{
 				"notify higher-priority-received prio=101 addr=10.0.0.1", "clear-addresses",
-				"notify interval-learned addr=10.0.0.1 time=100ms",
+				"notify interval-learned count=1000 addr=10.0.0.1 time=100ms",
 				"transition MASTER->BACKUP reason=higher-priority addr=10.0.0.1",
 			},
 			state: Backup, deadline: 300*time.Millisecond + skew100/10,
@@ -487,7 +487,7 @@ func TestStateTable(t *testing.T) {
 		},
 		{
 			name: "master: late with timer_expired_backup", in: Master,
-			config: func(c *Config) { c.NoPreempt, c.TimerExpiredBackup = true, true },
+			config: func(c *Config) { c.NoPreempt, c.TimerExpiredBackup = true, 1 },
 			do:     func(r *rig) { r.now += 2 * time.Second; r.step(Event{Kind: Expiry}) },
 			want: []string{
 				"notify stall time=1s", "clear-addresses", "transition MASTER->BACKUP reason=stall time=1s",

@@ -114,7 +114,7 @@ func (i *Instance) yield(t *turn, p *Packet, adv advert, note Note, reason Reaso
 	i.announceSecond = never
 	i.learn(t, adv, p.Src)
 	i.enterBackup(t)
-	i.master = p.Src
+	i.master, i.masterPrio = p.Src, adv.priority
 	i.become(t, Backup, Action{Reason: reason, Addr: p.Src})
 }
 

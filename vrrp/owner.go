@@ -22,7 +22,7 @@ func (i *Instance) contest(t *turn, p *Packet, adv advert) {
 	// Two adverts of the other, and 1.2 times the longer interval.
 	i.conflictGrace = max(adv.interval, i.cfg.AdvertInterval) * 6 / 5
 	i.conflict = t.now + 2*adv.interval + i.conflictGrace
-	i.master = p.Src
+	i.master, i.masterPrio = p.Src, adv.priority
 	i.note(t, Action{Note: NoteOwnerConflict, Addr: p.Src, Priority: adv.priority, Count: ConflictWait})
 }
 

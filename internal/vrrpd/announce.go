@@ -87,15 +87,15 @@ func (d *daemon) queueAnnouncement(r *router) {
 // cancelAnnouncements forgets what r had still to announce.
 func (d *daemon) cancelAnnouncements(r *router) { r.announce.rounds = 0 }
 
-// sendAnnouncements sends one slice. It returns when the next one is due, or
-// false when nothing is left that could be sent without a further event.
-func (d *daemon) sendAnnouncements(at time.Duration) (next time.Duration, more bool) {
+// sendAnnouncements sends one slice. It returns when the next one is due:
+// never when nothing is left that could be sent without a further event.
+func (d *daemon) sendAnnouncements(at time.Duration) (next time.Duration) {
 	a := d.announcer
 	if len(a.queue) == 0 {
-		return 0, false
+		return never
 	}
 	if at < a.pause {
-		return a.pause, true
+		return a.pause
 	}
 	wait := time.Duration(-1) // nothing is held back by its pace
 	rest := a.queue[:0]
@@ -119,13 +119,13 @@ func (d *daemon) sendAnnouncements(at time.Duration) (next time.Duration, more b
 	a.flush(at)
 	switch {
 	case len(a.queue) == 0:
-		return 0, false
+		return never
 	case a.pause > at:
-		return a.pause, true
+		return a.pause
 	case wait > at:
-		return wait, true
+		return wait
 	}
-	return at, true
+	return at
 }
 
 // fillFrames appends frames for r until the slice is full, its pace holds it

@@ -106,6 +106,10 @@ func (d *daemon) link(c *conf.Config) {
 			d.groups[g.Name] = vrrp.NewSyncGroup(g.Name, g.TrackingWeight, members...)
 		}
 	}
+	// Members that disagree settle it in their next step, which is due now.
+	for _, r := range d.routers {
+		d.rearm(r)
+	}
 }
 
 // routerKey is what a virtual router is recognised by at reload.

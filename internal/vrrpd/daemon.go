@@ -62,23 +62,14 @@ type daemon struct {
 //  3. Announcements fill the time that is left, in slices.
 func (d *daemon) turn() {
 	at := now()
-	next, announcing := d.sendAnnouncements(at)
-	deadline := time.Duration(0)
-	earlier := func(t time.Duration) {
-		if deadline == 0 || t < deadline {
-			deadline = t
-		}
-	}
-	if announcing {
-		earlier(next)
-	}
+	deadline := d.sendAnnouncements(at)
 	if len(d.timers) > 0 {
-		earlier(d.timers[0].deadline)
+		deadline = min(deadline, d.timers[0].deadline)
 	}
 	if d.addrs.retry != 0 {
-		earlier(d.addrs.retry)
+		deadline = min(deadline, d.addrs.retry)
 	}
-	poll := deadline != 0 && deadline <= at
+	poll := deadline <= at
 	if !poll {
 		d.loop.arm(deadline)
 	}

@@ -99,6 +99,7 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		SkipCheckAdvertAddresses: jsonFlag(c.SkipCheckAdvertAddresses),
 		Strict:                   jsonFlag(c.Strict),
 		Interface:                c.Interface,
+		MasterPriority:           e.MasterPriority(),
 		LastTransition:           json.Number(fmt.Sprintf("%d.%06d", r.lastTransition.Unix(), r.lastTransition.Nanosecond()/1000)),
 		GARPDelay:                c.GARP.Delay.Seconds(),
 		GARPRefresh:              c.GARP.Refresh.Seconds(),

@@ -3,6 +3,7 @@ package vrrpd
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type loop struct {
 	epoll, timer, wake int
 
 	handlers map[int32]func() // by descriptor: called when it is readable
-	armed    time.Duration    // what the timer is set to; 0: off
+	armed    time.Duration    // what the timer is set to; never: it is off
 
 	mu     sync.Mutex
 	posted []func()
@@ -33,7 +34,7 @@ type loop struct {
 }
 
 func newLoop() (*loop, error) {
-	l := &loop{epoll: -1, timer: -1, wake: -1, handlers: map[int32]func(){}}
+	l := &loop{epoll: -1, timer: -1, wake: -1, handlers: map[int32]func(){}, armed: never}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
@@ -110,14 +111,20 @@ func (l *loop) runPosted() {
 	l.spare = batch
 }
 
-// arm sets the time at which wait returns at the latest; 0: no limit. The
-// deadline is absolute, so a late wake-up does not shift the ones after it.
+// never is the deadline of what is not due at all.
+const never = time.Duration(math.MaxInt64)
+
+// arm sets the time at which wait returns at the latest. The deadline is
+// absolute, so a late wake-up does not shift the ones after it.
 func (l *loop) arm(at time.Duration) {
 	if at == l.armed {
 		return
 	}
 	l.armed = at
-	spec := unix.ItimerSpec{Value: unix.NsecToTimespec(int64(at))}
+	var spec unix.ItimerSpec // zero: off
+	if at != never {
+		spec.Value = unix.NsecToTimespec(int64(at))
+	}
 	unix.TimerfdSettime(l.timer, unix.TFD_TIMER_ABSTIME, &spec, nil)
 }
 
@@ -142,7 +149,7 @@ func (l *loop) wait(poll bool) (posted bool, err error) {
 		switch fd := int(ev.Fd); fd {
 		case l.timer:
 			unix.Read(l.timer, buf[:])
-			l.armed = 0
+			l.armed = never
 		case l.wake:
 			unix.Read(l.wake, buf[:])
 			posted = true

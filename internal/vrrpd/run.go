@@ -83,9 +83,8 @@ func run(o Options) error {
 	defer d.close()
 
 	// TERM may come from the parent, from its death, or from killall.
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, unix.SIGTERM, unix.SIGINT)
-	signal.Ignore(unix.SIGHUP, unix.SIGUSR1, unix.SIGUSR2, unix.SIGPIPE)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGTERM)
 	go func() {
 		for range signals {
 			d.loop.post(d.stop)

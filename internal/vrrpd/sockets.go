@@ -247,22 +247,25 @@ func (d *daemon) queueAdvert(r *router, priority uint8) {
 	if r.queued { // the bytes of its last advert are about to change
 		d.sendAdverts()
 	}
-	r.queued = true
 	if len(s.out) == 0 {
 		d.sending = append(d.sending, s)
 	}
 	wall := time.Now()
 	c := r.engine.Config()
 	if !c.Unicast {
-		s.out = append(s.out, kernel.Outgoing{
-			Data: r.engine.Advert(-1, priority, wall), Dst: c.Group, Src: r.source, IfIndex: s.key.link})
-		s.senders = append(s.senders, r)
-		return
+		s.queue(r, r.engine.Advert(-1, priority, wall), c.Group)
 	}
 	for i := range c.Peers {
-		s.out = append(s.out, kernel.Outgoing{
-			Data: r.engine.Advert(i, priority, wall), Dst: c.Peers[i].Addr, Src: r.source, IfIndex: s.key.link})
+		s.queue(r, r.engine.Advert(i, priority, wall), c.Peers[i].Addr)
+	}
+}
+
+// queue adds one packet; there is none while a router has no source address.
+func (s *socket) queue(r *router, packet []byte, to netip.Addr) {
+	if packet != nil {
+		s.out = append(s.out, kernel.Outgoing{Data: packet, Dst: to, Src: r.source, IfIndex: s.key.link})
 		s.senders = append(s.senders, r)
+		r.queued = true
 	}
 }
 

@@ -297,7 +297,7 @@ func set(c *vrrp.Config, option string) (err error) {
 	case "nopreempt":
 		c.NoPreempt = value != "no"
 	case "timer-expired-backup":
-		c.TimerExpiredBackup = true
+		c.TimerExpiredBackup = 1
 	case "preempt-delay":
 		c.PreemptDelay, err = time.ParseDuration(value)
 	case "owner-ignore-adverts":
