@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
 	"keepalived-go/internal/lab"
 	"keepalived-go/internal/link"
 	"keepalived-go/vrrp"
@@ -24,6 +25,10 @@ func newTestDaemon(t testing.TB, c *conf.Config) *daemon {
 	lab.Need(t, lab.Root)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
+		t.Fatal(err)
+	}
+	// No address comes or goes later, as after duplicate address detection.
+	if _, err := kernel.SetSysctl("1", "net", "ipv6", "conf", "default", "disable_ipv6"); err != nil {
 		t.Fatal(err)
 	}
 	ip(t, "link add eth0 type veth peer name far0")
