@@ -6,6 +6,7 @@ LDFLAGS := -s -w -X main.version=$(VERSION) -X main.date=$(DATE)
 PREFIX  ?= /usr
 SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+MANDIR  ?= $(PREFIX)/share/man
 
 export CGO_ENABLED = 0
 
@@ -56,7 +57,9 @@ fuzz:
 install: build
 	install -D -m 0755 keepalived $(DESTDIR)$(SBINDIR)/keepalived
 	install -D -m 0644 packaging/keepalived.service $(DESTDIR)$(UNITDIR)/keepalived.service
+	install -D -m 0644 packaging/keepalived.default $(DESTDIR)/etc/default/keepalived
 	install -D -m 0644 packaging/keepalived.conf.sample $(DESTDIR)/etc/keepalived/keepalived.conf.sample
+	./keepalived man | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man8/keepalived.8
 
 clean:
 	rm -f keepalived
