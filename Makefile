@@ -57,7 +57,8 @@ fuzz:
 install: build
 	install -D -m 0755 keepalived $(DESTDIR)$(SBINDIR)/keepalived
 	install -D -m 0644 packaging/keepalived.service $(DESTDIR)$(UNITDIR)/keepalived.service
-	install -D -m 0644 packaging/keepalived.default $(DESTDIR)/etc/default/keepalived
+	test -e $(DESTDIR)/etc/default/keepalived || \
+	  install -D -m 0644 packaging/keepalived.default $(DESTDIR)/etc/default/keepalived
 	install -D -m 0644 packaging/keepalived.conf.sample $(DESTDIR)/etc/keepalived/keepalived.conf.sample
 	./keepalived man | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man8/keepalived.8
 
