@@ -1,6 +1,7 @@
 package vrrpd
 
 import (
+	"cmp"
 	"fmt"
 	"log/slog"
 	"reflect"
@@ -17,6 +18,7 @@ import (
 func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	d.conf = c
 	d.started = now()
+	d.setAutoPriority()
 	snapshots, left, err := readJournal(d.StateFile)
 	if err != nil {
 		slog.Warn(err.Error())
@@ -39,6 +41,14 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	for _, r := range d.routers {
 		d.step(r, now(), vrrp.Event{
 			Kind: vrrp.Start, Hold: d.startDelay(), Resume: snapshots[identity(r.conf)], Wall: time.Now()})
+	}
+}
+
+func (d *daemon) setAutoPriority() {
+	l := &d.conf.Global.VRRP
+	d.hurry.limit, d.hurry.delay = 0, cmp.Or(l.MinAutoPriorityDelay, time.Second)
+	if l.RTPriority == 0 {
+		d.hurry.limit = l.MaxAutoPriority
 	}
 }
 
@@ -129,6 +139,7 @@ func keyOf(c *conf.VRRPInstance) routerKey {
 func (d *daemon) reload(c *conf.Config) {
 	old := d.conf
 	d.conf = c
+	d.setAutoPriority()
 	byKey := make(map[routerKey][]*router, len(d.routers))
 	for _, r := range d.routers {
 		byKey[keyOf(r.conf)] = append(byKey[keyOf(r.conf)], r)

@@ -34,6 +34,7 @@ type daemon struct {
 	net      *network
 	addrs    addressTable
 	journal  *journal
+	hurry    autoPriority
 
 	sockets   map[socketKey]*socket
 	sending   []*socket // with adverts of this turn
@@ -92,6 +93,9 @@ func (d *daemon) turn() {
 // expire steps every engine whose deadline has come.
 func (d *daemon) expire() {
 	at := now()
+	if len(d.timers) > 0 {
+		d.hurry.late(at - d.timers[0].deadline)
+	}
 	for len(d.timers) > 0 && d.timers[0].deadline <= at {
 		r := d.timers[0]
 		d.step(r, at, vrrp.Event{Kind: vrrp.Expiry, Wall: time.Now()})
