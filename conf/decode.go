@@ -115,7 +115,7 @@ func (d *decoder) unknown(b *block, s *Statement) {
 
 // keyword decodes a statement by the declaration of its first word.
 func (d *decoder) keyword(k *Keyword, s *Statement) {
-	if k.Successor != "" {
+	if k.Successor != "" && !k.silent {
 		d.report(s, 0, Diagnostic{
 			Severity: Warning, Class: ClassDeprecated, Code: "deprecated",
 			Message: fmt.Sprintf(`Keyword "%s" is deprecated - please use "%s"`, k.Name, k.Successor),

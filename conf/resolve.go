@@ -432,7 +432,9 @@ func (d *decoder) paceGroups() map[string]*paceGroup {
 	for i, g := range d.garps {
 		group := &paceGroup{g, fmt.Sprintf("garp_group %d", i+1)}
 		if len(g.interfaces) == 0 {
-			d.atPlace(g.at, "garp-group", "garp group %d does not have any interfaces configured - removing", i)
+			d.reportAt(g.at, Diagnostic{
+				Severity: Note, Code: "garp-group", Message: "the garp_group has no interface", Fix: "write interface or interfaces",
+			})
 		}
 		for _, name := range g.interfaces {
 			if byInterface[name] != nil {

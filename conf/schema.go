@@ -28,7 +28,8 @@ type Keyword struct {
 	Default string
 	Doc     string // one line
 	Since   string // first keepalived release that knows it; "" is 2.2 or older
-	// Successor is the word to use instead of a deprecated one.
+	// Successor is the word to use instead of an old one. Whether the old one
+	// is reported is up to what the C daemon does.
 	Successor string
 	Effect    Effect
 
@@ -38,6 +39,7 @@ type Keyword struct {
 	// a sentence for the message.
 	otherwise func(d *decoder, a *argument) string
 	block     *block // what may stand in its braces
+	silent    bool   // an old word that is not reported
 }
 
 // block is the vocabulary inside of one kind of braces.
@@ -208,6 +210,12 @@ func (k *Keyword) since(release string) *Keyword { k.Since = release; return k }
 // gone marks a deprecated word.
 func (k *Keyword) gone(successor string) *Keyword { k.Successor = successor; return k }
 
+// alias marks an old word that is as good as the new one.
+func (k *Keyword) alias(successor string) *Keyword {
+	k.Successor, k.silent = successor, true
+	return k
+}
+
 // holds gives the keyword a block.
 func (k *Keyword) holds(b *block) *Keyword { k.block = b; return k }
 
@@ -230,6 +238,27 @@ func (b *block) add(words ...*Keyword) {
 		b.order = append(b.order, k)
 		b.words[k.Name] = k
 	}
+}
+
+// needs makes a word of the block obligatory; message says that it is missing.
+func (b *block) needs(word, message string) *block {
+	inner := b.close
+	b.close = func(d *decoder, s *Statement) {
+		if !hasWord(s.Block, word) {
+			name := ""
+			if len(s.Words) > 1 {
+				name = printable(s.Words[1].Text)
+			}
+			d.report(s, 0, Diagnostic{
+				Severity: Error, Class: ClassOrdinary, Code: "missing-" + word,
+				Message: strings.ReplaceAll(message, "%s", name), Fix: "write " + word,
+			})
+		}
+		if inner != nil {
+			inner(d, s)
+		}
+	}
+	return b
 }
 
 // lines gives the block lines that begin with no keyword, declared by their

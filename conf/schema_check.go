@@ -7,6 +7,14 @@ func checkWords(path string) []*Keyword {
 		for _, w := range words {
 			b.add(w...)
 		}
+		switch name {
+		case "HTTP_GET", "SSL_GET":
+			b.needs("url", "HTTP/SSL_GET checker has no urls specified - ignoring")
+		case "MISC_CHECK":
+			b.needs("misc_path", "No script path has been specified for MISC_CHECKER - skipping")
+		case "BFD_CHECK":
+			b.needs("name", "No name has been specified for BFD_CHECKER - skipping")
+		}
 		return kw(name, braced("{}"), "", doc).holds(b)
 	}
 	return []*Keyword{
@@ -48,11 +56,7 @@ func fileCheck(path string) *Keyword {
 		kw("track_file", word("NAME").soft("FILE_CHECK has no track_file specified - ignoring"), "", "the track_file block whose number counts; required"),
 		kw("weight", weight(-254, 254).soft("track file weight missing"), "of the file", "factor of its number"),
 	)
-	b.close = func(d *decoder, s *Statement) {
-		if !hasWord(s.Block, "track_file") {
-			d.wrong(s, 0, "no-tracker", "FILE_CHECK has no track_file specified - ignoring")
-		}
-	}
+	b.needs("track_file", "FILE_CHECK has no track_file specified - ignoring")
 	return kw("FILE_CHECK", braced("{}"), "", "follow a tracked file").holds(b)
 }
 
@@ -93,11 +97,7 @@ func httpWords(path string) []*Keyword {
 		kw("regex_max_offset", number(0, 1<<31-1), "unlimited", "where a match may begin at the latest"),
 		kw("tls_compliant", onOff(), "of the check", "demand a proper end of the TLS session").since("2.3"),
 	)
-	url.close = func(d *decoder, s *Statement) {
-		if !hasWord(s.Block, "path") {
-			d.report(s, 0, Diagnostic{Severity: Warning, Class: ClassOrdinary, Code: "no-path", Message: "url has no path", Fix: "write path /"})
-		}
-	}
+	url.needs("path", "url has no path")
 	return []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry"),
 		kw("virtualhost", word("NAME"), "of the real server", "host name to send"),

@@ -56,7 +56,7 @@ func processWords() []*Keyword {
 		processName("process_name", "keepalived", "the parent", func(g *Global) *string { return &g.ProcessName }),
 		processName("vrrp_process_name", "", "the VRRP process", func(g *Global) *string { return &g.VRRPProcessName }),
 		kw("checker_process_name", word("NAME"), "", "name of the health-check process"),
-		kw("lvs_process_name", word("NAME"), "", "old name of checker_process_name").gone("checker_process_name"),
+		kw("lvs_process_name", word("NAME"), "", "old name of checker_process_name").alias("checker_process_name"),
 		kw("bfd_process_name", word("NAME"), "", "name of the BFD process"),
 		kw("max_auto_priority", number(-1, 99).opt(), "0", "highest real-time priority given by itself to a process that is scheduled late; 0: none, -1: and no advice").
 			sets(func(d *decoder, a *argument) {
@@ -116,7 +116,7 @@ func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keywo
 		own(kw(prefix+"_cpu_affinity", several("CPU...").soft("No "+prefix+" cpu_id set specified"), "all", "CPUs that the "+of+" process may use"),
 			setAffinity),
 		set(kw(prefix+"_rlimit_rttime", number(1, 1<<32-1).as("USECS"), "10000", "microseconds of real-time work of the "+of+" process without a pause"), rttime),
-		set(kw(prefix+"_rlimit_rtime", number(1, 1<<32-1).as("USECS"), "", "old name of "+prefix+"_rlimit_rttime").gone(prefix+"_rlimit_rttime"), rttime),
+		set(kw(prefix+"_rlimit_rtime", number(1, 1<<32-1).as("USECS"), "", "old name of "+prefix+"_rlimit_rttime").alias(prefix+"_rlimit_rttime"), rttime),
 	}
 }
 
@@ -184,7 +184,7 @@ func lvsWords() []*Keyword {
 		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts"),
 		kw("lvs_flush", bare(), "off", "remove all IPVS services at start"),
 		kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at the end, or with VS the configured ones"),
-		kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").gone("lvs_flush_on_stop"),
+		kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").alias("lvs_flush_on_stop"),
 		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node, following an instance"),
 		kw("checker_log_all_failures", onOff(), "off", "log every failed attempt of a check"),
 		kw("rs_init_notifies", onOff(), "off", "notify the first UP of real servers"),
@@ -342,7 +342,7 @@ func snmpWords() []*Keyword {
 		kw("snmp_socket", word("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "where the SNMP agent listens"),
 		kw("enable_traps", bare(), "off", "send SNMP notifications"),
 		kw("enable_snmp_vrrp", bare(), "off", "serve the VRRP part of KEEPALIVED-MIB"),
-		kw("enable_snmp_keepalived", bare(), "", "old name of enable_snmp_vrrp").gone("enable_snmp_vrrp"),
+		kw("enable_snmp_keepalived", bare(), "", "old name of enable_snmp_vrrp").alias("enable_snmp_vrrp"),
 		kw("enable_snmp_rfc", bare(), "off", "serve both VRRP MIBs of the RFCs"),
 		kw("enable_snmp_rfcv2", bare(), "off", "serve the MIB of RFC 2787"),
 		kw("enable_snmp_rfcv3", bare(), "off", "serve the MIB of RFC 6527"),

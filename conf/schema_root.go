@@ -38,7 +38,7 @@ var root = sync.OnceValue(func() *block {
 		kw("static_rules", braced("{ RULE }"), "", "routing rules that are always there").holds(ruleBlock("static_rules")),
 		kw("track_group", named("NAME {}").soft("track_group must have a name - skipping"), "", "static items whose loss is a fault of some instances").holds(trackGroupBlock()),
 		kw("track_file", named("NAME {}"), "", "a file whose number changes priorities").holds(trackFileBlock("track_file")),
-		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").gone("track_file").holds(trackFileBlock("vrrp_track_file")),
+		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").alias("track_file").holds(trackFileBlock("vrrp_track_file")),
 		kw("vrrp_track_process", named("NAME {}"), "", "processes whose number changes priorities").holds(trackProcessBlock()),
 		kw("vrrp_script", named("NAME {}"), "", "a command run again and again, whose result changes priorities").holds(scriptBlock()),
 		kw("bfd_instance", named("NAME {}").as("NAME {}"), "", "a BFD session").holds(bfdBlock()),

@@ -108,7 +108,7 @@ func trackFileBlock(path string) *block {
 		kw("init_file", several("[N] [overwrite]").opt(), "off", "create the file at start"),
 	)
 	b.open = defines("track_file")
-	return b
+	return b.needs("file", "No file set for track_file %s - ignoring")
 }
 
 func trackProcessBlock() *block {
@@ -124,7 +124,7 @@ func trackProcessBlock() *block {
 		kw("full_command", bare(), "off", "look at the whole command line instead of the name"),
 	)
 	b.open = defines("track_process")
-	return b
+	return b.needs("process", "track process '%s' process name not specified")
 }
 
 func scriptBlock() *block {
@@ -170,6 +170,11 @@ func bfdBlock() *block {
 		}
 		d.tracked.define("track_bfd", d.intern(name))
 		return true
+	}
+	b.close = func(d *decoder, s *Statement) {
+		if !hasWord(s.Block, "neighbor_ip") && !hasWord(s.Block, "neighbour_ip") {
+			d.wrong(s, 0, "missing-neighbor_ip", "Configuration error: BFD instance %s has no neighbor address set, disabling instance", printable(s.Words[1].Text))
+		}
 	}
 	return b
 }

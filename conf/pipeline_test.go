@@ -1,0 +1,218 @@
+package conf
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// flat writes statements one per line, with blocks indented.
+func flat(list []*Statement, indent string) string {
+	var b strings.Builder
+	for _, s := range list {
+		b.WriteString(indent)
+		for i, w := range s.Words {
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			if w.Quoted {
+				b.WriteString(`"` + w.Text + `"`)
+			} else {
+				b.WriteString(w.Text)
+			}
+		}
+		if s.HasBlock {
+			b.WriteString(" {")
+		}
+		b.WriteByte('\n')
+		b.WriteString(flat(s.Block, indent+"  "))
+		if s.HasBlock {
+			b.WriteString(indent + "}\n")
+		}
+	}
+	return b.String()
+}
+
+func TestExpansion(t *testing.T) {
+	tests := []struct{ name, in, want string }{
+		{"comments and quotes", "a b#c\nd \"e # f\" ! g\nh i\\#j \\!\n", "a b\nd \"e # f\"\nh i#j !\n"},
+		{"a quote is a word of its own", `a"b c"d` + "\n\"\" x\n", "a \"b c\" d\n\"\" x\n"},
+		{"braces split lines", "a { b c\nd { e } f }\ng{h\n}\n", "a {\n  b c\n  d {\n    e\n  }\n  f\n}\ng {\n  h\n}\n"},
+		{"a brace on the next line", "a b\n\n# c\n{\nd\n}\n", "a b {\n  d\n}\n"},
+		{"braces in quotes", "a \"{ b }\"\n", "a \"{ b }\"\n"},
+		{"a parameter", "$A=1\nx $A ${A}2 $A,$A)\n", "x 1 12 1,1)\n"},
+		{"a bare parameter needs an end", "$A=1\nx 10.$A/24 $A.\n", "x 10.$A/24 $A.\n"},
+		{"unknown parameters stay", "x $B \"${B}\"\n", "x $B \"${B}\"\n"},
+		{"names that begin alike", "$i=1\n$id=2\nx ${i} ${id} $i $id\n", "x 1 2 1 2\n"},
+		{"values are expanded when used", "$A=${B}\n$B=1\nx ${A}\n$B=2\nx ${A}\n", "x 1\nx 2\n"},
+		{"no blank before the sign", "$A =1\nx $A\n", "$A =1\nx $A\n"},
+		{"an empty value", "$A=\nx ${A}y\n$A\nz\n", "x y\nz\n"},
+		{"several lines", "$A=\\\n  b \\\n\\\n  c ${N} \\\n  d\n$N=1\n$A\n$N=2\nx $A\n", "b\nc 1\nd\nx b\nc 2\nd\n"},
+		{"lines within lines", "$I=\\\n  p ${N} \\\n  $N=9 \\\n  p ${N}\n$O=\\\n  o \\\n  $I \\\n  e\n$N=1\n$O\n", "o\np 1\np 9\ne\n"},
+		{"predefined", "x ${_INSTANCE} ${_HASH} ${_BANG} ${_ENV HOME}\n", "x node1 # ! env-HOME\n"},
+		{"predefined may be overridden", "$_INSTANCE=mine\nx ${_INSTANCE}\n", "x mine\n"},
+		{"random with one number", "x ${_RANDOM 7 7}\n", "x 7\n"},
+		{"conditions", "@node1 a\n@node2 b\n@^node1 c\n@^node2 d\n@node1 @^node2 e\n@\n@ f\n", "a\nd\ne\n"},
+		{"conditions on definitions", "@node1 $A=1\n@node2 $A=2\n@node2 $B=\\\n x \\\n y\nz $A\n", "z 1\n"},
+		{"a condition from a parameter", "$IF=@node2\n$IF a\n$NOT=@node1\n$NOT b\n", "b\n"},
+		{"a condition on a brace", "a {\n@node2 b\n@node1 }\nc\n", "a {\n}\nc\n"},
+		{"counting", "~SEQ(N, 3) a $N\n", "a 1\na 2\na 3\n"},
+		{"counting down", "~SEQ(N, -2) a $N\n~SEQ(N,2,1) b $N\n", "a -1\na -2\nb 2\nb 1\n"},
+		{"counting in steps", "~SEQ(N, 0, 5, 12) a $N\n~SEQ(N, 010, -4, 0) b $N\n", "a 0\na 5\na 10\nb 8\nb 4\nb 0\n"},
+		{"counting in hexadecimal", "~SEQx(N, 0x9, 0xb) a ${N}\n", "a 9\na a\na b\n"},
+		{"the rightmost varies fastest", "~SEQ(A,1,2) ~SEQ(B,1,2) x $A$B ${A}${B}\n", "x $A1 11\nx $A2 12\nx $A1 21\nx $A2 22\n"},
+		{"arguments from parameters", "$E=2\n~SEQ(N,${E}) a $N\n", "a 1\na 2\n"},
+		{"a list", "~LST(N, x, y) a ${N}\n", "a x\na y\n"},
+		{"a list of tuples", "~LST({A, B}, {1, 2}, {3}) a ${A}-${B}\n", "a 1-2\na 3-\n"},
+		{"list and sequence", "~LST({A,B},{10,1},{20,4}) ~SEQ(C,168,2,170) 192.${C}.${A}.${B}\n", "192.168.10.1\n192.170.10.1\n192.168.20.4\n192.170.20.4\n"},
+		{"a sequence of lines", "$V=\\\n a ${N} { \\\n ~SEQ(M,1,2) m ${N}.${M} \\\n }\n~SEQ(N,1,2) $V\n", "a 1 {\n  m 1.1\n  m 1.2\n}\na 2 {\n  m 2.1\n  m 2.2\n}\n"},
+		{"a definition of a sequence", "$L=~SEQ(N,1,2)\n$L a $N\n", "a 1\na 2\n"},
+		{"line ends", "a b\r\n\tc\fd  \r\n e", "a b\nc d\ne\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "keepalived.conf")
+			if err := os.WriteFile(path, []byte(test.in), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			tree, diags := Parse(path, Options{
+				ConfigID: "node1",
+				Env:      func(name string) (string, bool) { return "env-" + name, true },
+			})
+			if len(diags) > 0 {
+				t.Errorf("problems:\n%s", list(diags))
+			}
+			if diff := cmp.Diff(test.want, flat(tree, "")); diff != "" {
+				t.Errorf("(-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestCommand(t *testing.T) {
+	tests := []struct {
+		in   string
+		want []string
+	}{
+		{`/bin/x a  b`, []string{"/bin/x", "a", "b"}},
+		{`"/bin/x y" 'a "b"' c"d e"f`, []string{"/bin/x y", `a "b"`, "cd ef"}},
+		{`"a\tb\n" \x41\101\q \cA`, []string{"a\tb\n", "AAq", "\x01"}},
+		{`''`, []string{""}},
+		{`  `, nil},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, command(test.in)); diff != "" {
+			t.Errorf("command(%q) (-want +got):\n%s", test.in, diff)
+		}
+	}
+}
+
+func TestBraces(t *testing.T) {
+	tests := []struct {
+		in   string
+		want []string
+	}{
+		{"a{b,c}d", []string{"abd", "acd"}},
+		{"{a,{b,c}}", []string{"a", "b", "c"}},
+		{"{a,b}{c,d}", []string{"ac", "ad", "bc", "bd"}},
+		{"a{b", []string{"a{b"}},
+	}
+	for _, test := range tests {
+		if diff := cmp.Diff(test.want, braces(test.in)); diff != "" {
+			t.Errorf("braces(%q) (-want +got):\n%s", test.in, diff)
+		}
+	}
+}
+
+func TestParseDecimal(t *testing.T) {
+	tests := []struct {
+		in    string
+		v     int64
+		exact bool
+		ok    bool
+	}{
+		{"1", 1000000, true, true}, {"0.5", 500000, true, true}, {".25", 250000, true, true}, {"3.", 3000000, true, true},
+		{"0.0000005", 1, false, true}, {"1.2345670", 1234567, true, true}, {"-1", -1000000, true, true},
+		{"", 0, false, false}, {".", 0, false, false}, {"1x", 0, false, false}, {"1.2.3", 0, false, false}, {"1e3", 0, false, false},
+		{"9999999999999", 0, false, false},
+	}
+	for _, test := range tests {
+		v, exact, ok := parseDecimal(test.in, 6)
+		if v != test.v || exact != test.exact || ok != test.ok {
+			t.Errorf("parseDecimal(%q) = %d, %t, %t, want %d, %t, %t", test.in, v, exact, ok, test.v, test.exact, test.ok)
+		}
+	}
+}
+
+// TestIncludeChecks reads include lines that find something or not, under each
+// kind of check.
+func TestIncludeChecks(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string, mode os.FileMode) {
+		t.Helper()
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("a.inc", "router_id a\n", 0o600)
+	write("x.inc", "nonsense\n", 0o700)
+	tests := []struct {
+		line string
+		all  bool
+		exit int
+	}{
+		{line: "include a.inc"}, {line: "include none.inc"}, {line: "include none*.inc"}, {line: "include {a,none}.inc"},
+		{line: "include x.inc"}, {line: "include ${_PWD}/a.inc"}, {line: "include ."},
+		{line: "includer none.inc"}, {line: "includer none*.inc"},
+		{line: "includem none.inc", exit: 6}, {line: "includem none*.inc"},
+		{line: "includew none*.inc", exit: 6}, {line: "includeb {a,none}.inc", exit: 6}, {line: "includea a.inc"},
+		{line: "includea none.inc", exit: 6}, {line: "includez a.inc", exit: 5},
+		{line: "include_check\ninclude none.inc", exit: 6}, {line: "include_check +match\ninclude none*.inc"},
+		{line: "include_check read match\ninclude none.inc", exit: 6},
+		{line: "include_check\ninclude_check -match -readable\ninclude none.inc"},
+		{line: "include none.inc", all: true, exit: 6},
+	}
+	for _, test := range tests {
+		write("main.conf", "global_defs {\n"+test.line+"\n}\n", 0o600)
+		_, diags := Load(filepath.Join(dir, "main.conf"), Options{AllChecks: test.all})
+		if got := diags.TestExitCode(); got != test.exit {
+			t.Errorf("%q: exit code %d, want %d\n%s", test.line, got, test.exit, list(diags))
+		}
+	}
+}
+
+// TestChain follows a problem from its place back to the main file.
+func TestChain(t *testing.T) {
+	t.Chdir(t.TempDir())
+	for name, text := range map[string]string{
+		"main.conf": "$V=\\\nvrrp_instance V { \\\n  prioriti 1 \\\n}\n\ninclude sub/part.inc\n",
+		"part.inc":  "# a comment\n  $V\n",
+	} {
+		if name == "part.inc" {
+			if err := os.Mkdir("sub", 0o700); err != nil {
+				t.Fatal(err)
+			}
+			name = "sub/part.inc"
+		}
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, diags := Load("main.conf", Options{})
+	if len(diags) == 0 {
+		t.Fatal("no problem")
+	}
+	want := "main.conf:3:3: Unknown keyword 'prioriti' in vrrp_instance; did you mean \"priority\"?" +
+		"\n  expanded from sub/part.inc:2:3" +
+		"\n  included from main.conf:6"
+	found := false
+	for _, d := range diags {
+		found = found || d.String() == want
+	}
+	if !found {
+		t.Errorf("want\n%s\ngot\n%s", want, list(diags))
+	}
+}
