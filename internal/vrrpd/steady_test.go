@@ -22,14 +22,20 @@ import (
 // which ends with the test, and starts the routers there on one end of a link.
 func newTestDaemon(t testing.TB, c *conf.Config) *daemon {
 	t.Helper()
+	return newTestDaemonWith(t, c, false)
+}
+
+func newTestDaemonWith(t testing.TB, c *conf.Config, ipv6 bool) *daemon {
+	t.Helper()
 	lab.Need(t, lab.Root)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
-	// No address comes or goes later, as after duplicate address detection.
-	if _, err := kernel.SetSysctl("1", "net", "ipv6", "conf", "default", "disable_ipv6"); err != nil {
-		t.Fatal(err)
+	if !ipv6 { // no address comes or goes later, as after duplicate address detection
+		if _, err := kernel.SetSysctl("1", "net", "ipv6", "conf", "default", "disable_ipv6"); err != nil {
+			t.Fatal(err)
+		}
 	}
 	ip(t, "link add eth0 type veth peer name far0")
 	ip(t, "link set eth0 up")
