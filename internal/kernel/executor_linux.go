@@ -27,8 +27,8 @@ type Completion struct {
 // Executor carries out plans, one after the other in the order they were
 // submitted, on its own goroutine.
 //
-// A change succeeds when its goal is reached: adding what is there just so is a
-// success, and removing what is gone is told apart by [ErrGone].
+// A change succeeds when its goal is reached: removing what is gone and adding
+// what is there just so are successes.
 type Executor struct {
 	conn   *Conn
 	report func(Completion)
@@ -166,13 +166,10 @@ func (e *Executor) execute(changes []Change) []error {
 	var errs []error
 	var present map[Key]Addr // dumped at most once
 	for i, c := range changes {
-		if refused[i] == nil {
+		if refused[i] == nil || c.Op == RemoveAddr && isGone(refused[i]) {
 			continue
 		}
 		err := error(refused[i])
-		if c.Op == RemoveAddr && isGone(err) {
-			err = fmt.Errorf("%w: %w", ErrGone, err)
-		}
 		if c.Op == AddAddr && errors.Is(err, unix.EEXIST) {
 			if present == nil {
 				present = e.present()
@@ -206,10 +203,6 @@ func (e *Executor) present() map[Key]Addr {
 	}
 	return present
 }
-
-// ErrGone is the error of a removal that found nothing to remove. The goal is
-// reached, but no event will tell of it.
-var ErrGone = errors.New("already gone")
 
 // isGone reports whether the refusal of a removal says that there is nothing
 // to remove: the address or its link is gone.

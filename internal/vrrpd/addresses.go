@@ -1,7 +1,6 @@
 package vrrpd
 
 import (
-	"errors"
 	"log/slog"
 	"time"
 
@@ -20,12 +19,15 @@ type vip struct {
 	want    kernel.Addr
 	noTrack bool
 
-	told     bool        // the kernel was told to have it
-	sent     kernel.Addr // how, when told
-	job      uint64      // the submission that told it
-	present  bool        // the kernel has confirmed what it was told
-	failed   bool        // the kernel refused it; said once
-	removals int         // own removals whose event has not come yet
+	told    bool        // the kernel was told to have it
+	sent    kernel.Addr // how, when told
+	job     uint64      // the submission that told it
+	present bool        // the kernel has confirmed what it was told
+	failed  bool        // the kernel refused it; said once
+	// removals counts own removals whose event has not come yet. One that finds
+	// nothing to remove counts too: the event of whoever was quicker stands for
+	// it.
+	removals int
 
 	dirty bool
 }
@@ -141,10 +143,7 @@ func (t *addressTable) completed(c kernel.Completion) {
 			err = c.Errs[i]
 		}
 		if err != nil && ch.Op == kernel.RemoveAddr {
-			v.removals = max(0, v.removals-1) // nothing was removed: no event will come
-			if errors.Is(err, kernel.ErrGone) {
-				err = nil
-			}
+			v.removals = max(0, v.removals-1) // it is still there: no event will come
 		}
 		if v.job != c.ID {
 			continue // told something else since
