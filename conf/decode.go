@@ -18,8 +18,9 @@ type decoder struct {
 	instances []*instance
 	groups    []*syncGroup
 	garps     []*garpGroup
-	names     map[string]Pos // of vrrp_instance blocks
-	groupAt   map[string]Pos // of vrrp_sync_group blocks
+	names     map[string]Pos  // of vrrp_instance blocks
+	groupAt   map[string]Pos  // of vrrp_sync_group blocks
+	present   map[string]bool // interfaces, as far as they were asked for
 	absent    []absentInterface
 	scripts   scripts
 	strings   map[string]string

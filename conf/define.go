@@ -50,7 +50,7 @@ func (p *pipeline) readDefinition(l line, name string, value int, src source) *d
 	def.multi = true
 	keep := func(l line) {
 		if text := strings.TrimRight(strings.TrimSuffix(l.text, `\`), blanks); text != "" {
-			def.lines = append(def.lines, bodyLine{text: text, file: l.origin.file, line: l.origin.line, spans: l.spans})
+			def.lines = append(def.lines, bodyLine{text: text, start: l.start, spans: l.spans, file: l.origin.file, line: l.origin.line})
 		}
 	}
 	keep(l.from(value))
@@ -82,13 +82,13 @@ type tailUse struct {
 // expand replaces the parameters of a line. Text that is no parameter, or an
 // unknown one, stays as written.
 func (p *pipeline) expand(l line) (out line, tail tailUse, changed bool, err error) {
-	x := expansion{pipeline: p, line: &l, buf: p.buffer[:0]}
+	x := expansion{pipeline: p, line: &l, buf: p.buffer[:0], spans: make([]span, 0, 6)}
 	err = x.expand(l.text, nil, 0)
 	p.buffer = x.buf[:0]
 	if err != nil || !x.changed {
 		return l, x.tail, false, err
 	}
-	return line{string(x.buf), l.origin, x.spans}, x.tail, true, nil
+	return line{text: string(x.buf), origin: l.origin, spans: x.spans}, x.tail, true, nil
 }
 
 type expansion struct {

@@ -96,8 +96,16 @@ type absentInterface struct {
 // needInterface checks that an interface exists. It is no problem with
 // dynamic_interfaces, which may stand further down.
 func (d *decoder) needInterface(s *Statement, word int, message string) {
+	if d.Interface == nil {
+		return
+	}
 	name := s.Words[word].Text
-	if d.Interface == nil || d.Interface(name) {
+	present, known := d.present[name]
+	if !known {
+		present = d.Interface(name)
+		d.present[d.intern(name)] = present
+	}
+	if present {
 		return
 	}
 	d.absent = append(d.absent, absentInterface{s.place(word), strings.Replace(message, "%s", printable(name), 1)})

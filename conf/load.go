@@ -1,8 +1,8 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
-	"strings"
 	"time"
 )
 
@@ -31,6 +31,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 		groupAt: make(map[string]Pos),
 		strings: make(map[string]string),
 		pending: make(map[pendingKey]int),
+		present: make(map[string]bool),
 	}
 	d.cfg.Global.ChildWait = 5 * time.Second
 	d.cfg.Global.RxBufMultiplier = 3
@@ -41,16 +42,9 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	if !ok {
 		return nil, diags.sorted(p.files)
 	}
-	d.cfg.Global.RouterID = cmpOr(d.cfg.Global.RouterID, hostName())
+	d.cfg.Global.RouterID = cmp.Or(d.cfg.Global.RouterID, hostName())
 	d.resolve()
 	return d.cfg, diags.sorted(p.files)
-}
-
-func cmpOr(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // Parse reads a configuration and yields its outermost statements in order,
@@ -66,13 +60,7 @@ func Parse(path string, o Options) ([]*Statement, Diagnostics) {
 // complete; ok is false if the file cannot be read.
 func parse(path string, o Options, diags *diagnosing, emit func(*Statement)) (p *pipeline, ok bool) {
 	b := &builder{diags: diags, emit: emit}
-	p = newPipeline(o, diags, nil)
-	p.sink = func(l *line) {
-		b.add(l)
-		if strings.HasPrefix(l.text, "include_check") {
-			p.setChecks(l.text)
-		}
-	}
+	p = newPipeline(o, diags, b)
 	if err := p.readFile(path, nil); err != nil {
 		diags.add(Diagnostic{
 			Pos: Pos{File: path}, Severity: Fatal, Class: ClassMissingFile, Exit: 6, Code: "no-file",

@@ -79,7 +79,8 @@ type definition struct {
 // latest use: a definition used a thousand times on one line needs one.
 type bodyLine struct {
 	text  string
-	spans []span // where the text does not begin in column 1
+	start int32 // and spans: as in line
+	spans []span
 	file  *file
 	line  int32
 	use   *Origin
@@ -108,13 +109,14 @@ type span struct {
 type line struct {
 	text   string
 	origin *Origin
-	spans  []span // nil: text is the line as it stands, from column 1
+	start  int32 // without spans: text is the line as it stands from this byte on
+	spans  []span
 }
 
 // locate is the column of a byte of the text, and the definition it is from.
 func (l *line) locate(offset int) (int32, *definition) {
 	if l.spans == nil {
-		return int32(offset) + 1, nil
+		return l.start + int32(offset) + 1, nil
 	}
 	s := l.spans[0]
 	for _, next := range l.spans[1:] {
@@ -134,6 +136,9 @@ func (l line) from(n int) line {
 	if n == 0 {
 		return l
 	}
+	if l.spans == nil {
+		return line{text: l.text[n:], origin: l.origin, start: l.start + int32(n)}
+	}
 	col, def := l.locate(n)
 	spans := []span{{0, col, def}}
 	for _, s := range l.spans {
@@ -141,5 +146,5 @@ func (l line) from(n int) line {
 			spans = append(spans, span{s.out - int32(n), s.col, s.def})
 		}
 	}
-	return line{l.text[n:], l.origin, spans}
+	return line{text: l.text[n:], origin: l.origin, spans: spans}
 }

@@ -26,7 +26,7 @@ const (
 type pipeline struct {
 	Options
 	diags *diagnosing
-	sink  func(*line)
+	out   *builder
 
 	defs   map[string]*definition
 	files  map[string]int // every file opened, in order
@@ -41,14 +41,14 @@ type pipeline struct {
 	last   *Origin
 }
 
-func newPipeline(o Options, diags *diagnosing, sink func(*line)) *pipeline {
+func newPipeline(o Options, diags *diagnosing, out *builder) *pipeline {
 	if o.Env == nil {
 		o.Env = os.LookupEnv
 	}
 	if o.ConfigID == "" {
 		o.ConfigID = hostName()
 	}
-	p := &pipeline{Options: o, diags: diags, sink: sink,
+	p := &pipeline{Options: o, diags: diags, out: out,
 		defs: make(map[string]*definition), files: make(map[string]int)}
 	if o.AllChecks {
 		p.checks = checkAll
@@ -96,7 +96,7 @@ func (b *bodyLines) next() (line, bool) {
 	}
 	first := &b.lines[0]
 	b.lines = b.lines[1:]
-	return line{first.text, first.origin(b.use, b.col), first.spans}, true
+	return line{first.text, first.origin(b.use, b.col), first.start, first.spans}, true
 }
 
 // run passes every line of src on. Lines that continue a definition are
@@ -201,7 +201,7 @@ func (p *pipeline) process(l line, src source) {
 		return
 	}
 	if strings.IndexByte(l.text, '$') < 0 {
-		p.sink(&l)
+		p.put(&l)
 		return
 	}
 	out, tail, changed, err := p.expand(l)
@@ -221,7 +221,7 @@ func (p *pipeline) process(l line, src source) {
 		p.process(out, src)
 		return
 	}
-	p.sink(&out)
+	p.put(&out)
 }
 
 // useLines replaces the multi-line definition at the end of a line: its first
@@ -239,7 +239,7 @@ func (p *pipeline) useLines(l, before line, tail tailUse, src source) {
 		n := len(before.text)
 		spans := before.spans
 		if spans == nil {
-			spans = []span{{0, 1, nil}}
+			spans = []span{{0, before.start + 1, nil}}
 		}
 		joined := line{
 			text:   before.text + " " + def.lines[0].text,
@@ -256,6 +256,15 @@ func (p *pipeline) useLines(l, before line, tail tailUse, src source) {
 	}
 	p.run(&body)
 	p.depth--
+}
+
+// put hands a finished line over. The checks of include lines change while the
+// files are read.
+func (p *pipeline) put(l *line) {
+	p.out.add(l)
+	if strings.HasPrefix(l.text, "include_check") {
+		p.setChecks(l.text)
+	}
 }
 
 // condition decides an @id or @^id at the start of a line; rest is what follows.

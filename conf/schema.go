@@ -13,8 +13,8 @@ type Effect uint8
 const (
 	// Effective keywords do what they say.
 	Effective Effect = iota
-	// Pending keywords are understood and checked, but do nothing yet. Load
-	// lists those a file uses in Config.Pending.
+	// PendingEffect is that of keywords which are understood and checked, but
+	// do nothing yet. Load lists those a file uses in Config.Pending.
 	PendingEffect
 )
 
@@ -256,6 +256,16 @@ func (b *block) needs(word, message string) *block {
 		}
 		if inner != nil {
 			inner(d, s)
+		}
+	}
+	return b
+}
+
+// filled makes an empty block a problem; message says so.
+func (b *block) filled(message string) *block {
+	b.close = func(d *decoder, s *Statement) {
+		if len(s.Block) == 0 {
+			d.report(s, 0, Diagnostic{Severity: Warning, Class: ClassOrdinary, Code: "empty-block", Message: message})
 		}
 	}
 	return b

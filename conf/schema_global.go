@@ -166,7 +166,7 @@ func setUmask(d *decoder, a *argument) {
 func mailWords() []*Keyword {
 	return []*Keyword{
 		kw("notification_email", braced("{ ADDR... }"), "", "recipients of mails, one per line").
-			holds((&block{path: "global_defs.notification_email"}).lines(nil, &Keyword{Name: "ADDRESS", Args: "ADDR", Doc: "a mail address", Effect: PendingEffect})),
+			holds((&block{path: "global_defs.notification_email"}).lines(nil, &Keyword{Name: "ADDRESS", Args: "ADDR", Doc: "a mail address", Effect: PendingEffect}).filled("Warning - empty notification_email block")),
 		kw("notification_email_from", word("ADDR").soft("emailfrom missing - ignoring"), "user@host", "sender of mails"),
 		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that takes the mails"),
 		kw("smtp_helo_name", word("NAME").opt(), "local host name", "name to greet the mail server with"),

@@ -9,7 +9,7 @@ import (
 func virtualServerGroupBlock() *block {
 	b := vocabulary("virtual_server_group",
 		kw("fwmark", several("N [inet|inet6]"), "inet", "packets with this firewall mark"),
-	)
+	).filled("virtual server group has no entries - removing")
 	return b.lines(func(d *decoder, s *Statement) {
 		first, rest, _ := strings.Cut(s.Words[0].Text, "-")
 		addr, _, _ := strings.Cut(first, "/")

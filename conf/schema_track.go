@@ -97,7 +97,7 @@ func defines(kind string) func(*decoder, *Statement) bool {
 func trackGroupBlock() *block {
 	return vocabulary("track_group",
 		kw("group", braced("{ INSTANCE... }"), "", "instances that follow the group").
-			holds((&block{path: "track_group.group"}).lines(nil, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance", Effect: PendingEffect})),
+			holds((&block{path: "track_group.group"}).lines(nil, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance", Effect: PendingEffect}).filled("Warning - track group has empty group block")),
 	)
 }
 
