@@ -79,7 +79,7 @@ type bench struct {
 // rounds is how often something is repeated.
 func (b *bench) rounds(full int) int {
 	if b.quick {
-		return max(2, full/5)
+		return max(3, full/4)
 	}
 	return full
 }
