@@ -162,6 +162,7 @@ func (ds Diagnostics) Count(s Severity) int {
 }
 
 // maxDiagnostics bounds the list: a file of garbage needs no million messages.
+// Fatal problems may take as much again.
 const maxDiagnostics = 1000
 
 // diagnosing collects problems. The same problem at the same place, met again
@@ -193,14 +194,14 @@ func (g *diagnosing) add(d Diagnostic) {
 			old.Exit = max(old.Exit, d.Exit)
 			return
 		}
+		if g.index == nil {
+			g.index = make(map[diagKey]int)
+		}
 		if !g.full() {
-			if g.index == nil {
-				g.index = make(map[diagKey]int)
-			}
 			g.index[key] = len(g.list)
 		}
 	}
-	if g.full() {
+	if g.full() && (d.Severity < Fatal || len(g.list) >= 2*maxDiagnostics) {
 		g.lost++
 		g.lostClass = max(g.lostClass, d.Class)
 		g.lostExit = max(g.lostExit, d.Exit)

@@ -45,11 +45,10 @@ type instance struct {
 
 	lowerNoAdvert, higherSend, ownerIgnore opt[bool]
 
-	garp     garpSettings
-	noVIP    bool
-	noAccept Pos   // where no_accept stands
-	unicast  place // the first word that asks for unicast
-	bad      bool  // it cannot run
+	garp    garpSettings
+	noVIP   bool
+	unicast place // the first word that asks for unicast
+	bad     bool  // it cannot run
 }
 
 func openInstance(d *decoder, s *Statement) bool {
@@ -220,8 +219,3 @@ func setOldChecksum(d *decoder, a *argument) {
 }
 
 func setPreemptDelay(d *decoder, a *argument) { d.inst.PreemptDelay = a.d }
-
-func setNoAccept(d *decoder, a *argument) {
-	d.inst.accept.put(false)
-	d.inst.noAccept = a.Pos(0)
-}

@@ -166,7 +166,7 @@ func (p *pipeline) process(l line, src source) {
 	}
 	defer func() { p.depth-- }()
 	if p.work += len(l.text) + lineWork; p.work > maxWork {
-		p.halt(l, "too-much", "the configuration expands to more than %d MiB", maxWork>>20)
+		p.halt(l, "too-much", "the configuration is too large: %d MiB after expansion, counting %d bytes for each line", maxWork>>20, lineWork)
 		return
 	}
 

@@ -41,13 +41,9 @@ func (d *decoder) resolve() {
 	d.cfg.Instances = make([]*VRRPInstance, 0, len(d.instances))
 	for _, in := range d.instances {
 		if !in.bad {
-			if !in.Accept {
-				// Strict mode may say it without the word.
-				at := in.Pos
-				if in.noAccept.Line != 0 {
-					at = in.noAccept
-				}
-				d.waitAt("vrrp_instance", "no_accept", at)
+			if !in.Accept && !in.accept.set {
+				// Strict mode says it without the word.
+				d.waitAt("vrrp_instance", "no_accept", in.Pos)
 			}
 			d.cfg.Instances = append(d.cfg.Instances, in.VRRPInstance)
 		}

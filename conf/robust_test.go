@@ -107,8 +107,8 @@ func TestHugeFile(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	_, diags := Load(path, Options{})
 	runtime.ReadMemStats(&after)
-	if len(diags) != maxDiagnostics+1 || diags.TestExitCode() != 5 {
-		t.Errorf("%d problems, exit code %d; want %d and 5", len(diags), diags.TestExitCode(), maxDiagnostics+1)
+	if len(diags) != maxDiagnostics+2 || diags.TestExitCode() != 5 || diags.Fatal() != 2 || !hasCode(diags, "too-much") {
+		t.Errorf("%d problems, exit codes %d and %d; want %d, 5 and 2", len(diags), diags.TestExitCode(), diags.Fatal(), maxDiagnostics+2)
 	}
 	if grown := int64(after.Sys) - int64(before.Sys); grown > 512<<20 {
 		t.Errorf("needed %d MiB more", grown>>20)

@@ -210,6 +210,9 @@ func (k *Keyword) since(release string) *Keyword { k.Since = release; return k }
 // gone marks a deprecated word.
 func (k *Keyword) gone(successor string) *Keyword { k.Successor = successor; return k }
 
+// pending marks a keyword whose value is kept but has no effect yet.
+func (k *Keyword) pending() *Keyword { k.Effect = PendingEffect; return k }
+
 // alias marks an old word that is as good as the new one.
 func (k *Keyword) alias(successor string) *Keyword {
 	k.Successor, k.silent = successor, true

@@ -79,7 +79,7 @@ func processWords() []*Keyword {
 		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take"),
 		kw("script_user", several("USER [GROUP]").soft("No script username specified"), "keepalived_script, else the own user", "user that runs scripts"),
 		kw("enable_script_security", bare(), "off", "do not run scripts as root that others could change").
-			sets(func(d *decoder, a *argument) { d.scripts.secure = true; d.wait(a.k, a.Statement) }),
+			sets(func(d *decoder, a *argument) { d.scripts.secure = true }).pending(),
 		kw("use_symlink_paths", onOff(), "off", "keep symbolic links in script paths").since("2.3"),
 		kw("set_supplementary_groups", onOff(), "off", "give scripts all groups of their user").since("2.3"),
 	}

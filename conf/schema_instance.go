@@ -77,7 +77,7 @@ func instanceBlock() *block {
 		kw("accept", bare(), "on; off in strict mode unless owner", "answer packets to the addresses").
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(true) }),
 		kw("no_accept", bare(), "off", "do not answer packets to the addresses").
-			sets(setNoAccept),
+			sets(func(d *decoder, a *argument) { d.inst.accept.put(false) }).pending(),
 		kw("virtual_routes", braced("{ ROUTE }"), "", "routes that exist while master").holds(routeBlock("vrrp_instance.virtual_routes")),
 		kw("virtual_rules", braced("{ RULE }"), "", "routing rules that exist while master").holds(ruleBlock("vrrp_instance.virtual_rules")),
 
