@@ -65,13 +65,14 @@ func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration) (r bulk
 	low := high
 	low.priority = 100
 	began := time.Now()
-	// The backup first: with a lower priority it waits longer, and hears the
-	// master before its own time is up.
 	master, err := a.Start(p, config(high))
 	if err != nil {
 		return r, err
 	}
 	defer master.Stop()
+	// The backup a little later: started together, the two are so close that
+	// sometimes both become master at first.
+	time.Sleep(2 * interval)
 	backup, err := b.Start(p, config(low))
 	if err != nil {
 		return r, err
