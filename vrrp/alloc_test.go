@@ -25,14 +25,14 @@ var steady = []struct {
 
 // cycle is one round of the steady state, as a driver goes through it.
 type cycle struct {
-	config       Config
-	sender       *Instance
-	from, dst    netip.Addr
-	master, peer *Instance
-	packet       Packet
-	now          time.Duration
-	out          []Action
-	slot         int
+	config    Config
+	sender    *Instance
+	from, dst netip.Addr
+	peer      *Instance
+	packet    Packet
+	now       time.Duration
+	out       []Action
+	slot      int
 }
 
 func newCycle(tb testing.TB, c Config) *cycle {

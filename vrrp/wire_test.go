@@ -159,8 +159,8 @@ func TestVectors(t *testing.T) {
 				c.Peers = []Peer{{Addr: source, MaxTTL: 255}}
 			}
 			r := New(c)
-			out := r.Step(0, Event{Kind: SourceChanged, Source: addr("10.9.0.2")}, nil)
-			out = r.Step(0, Event{Kind: Start}, out)
+			r.Step(0, Event{Kind: SourceChanged, Source: addr("10.9.0.2")}, nil)
+			r.Step(0, Event{Kind: Start}, nil)
 			var p Packet
 			full := i.wire
 			if i.cfg.Family == IPv6 {
