@@ -43,14 +43,14 @@ func setAuthPass(d *decoder, a *argument) {
 
 func hmacBlock() *block {
 	b := vocabulary("vrrp_instance.auth_hmac",
-		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").since("2.4").sets(setHMACKey),
-		kw("active_key", number(1, 255).as("ID"), "first key", "key that own adverts are signed with").since("2.4").
+		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").newer().sets(setHMACKey),
+		kw("active_key", number(1, 255).as("ID"), "first key", "key that own adverts are signed with").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.SendKey = uint8(a.n) }),
-		kw("time_window", number(1, 300).as("SECS"), "three adverts, at least 5", "largest accepted difference of the clocks").since("2.4").
+		kw("time_window", number(1, 300).as("SECS"), "three adverts, at least 5", "largest accepted difference of the clocks").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.Window = time.Duration(a.n) * time.Second }),
-		kw("anti_replay", oneOf("time", "monotonic"), "time", "reject repeated adverts by clock and order, or by order alone").since("2.4").
+		kw("anti_replay", oneOf("time", "monotonic"), "time", "reject repeated adverts by clock and order, or by order alone").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.Monotonic = a.text == "monotonic" }),
-		kw("mode", oneOf("enforce", "permissive", "receive-only"), "enforce", "whether adverts are signed, and whether unsigned ones are accepted").since("2.4").sets(setHMACMode),
+		kw("mode", oneOf("enforce", "permissive", "receive-only"), "enforce", "whether adverts are signed, and whether unsigned ones are accepted").newer().sets(setHMACMode),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		d.inst.HMAC = HMAC{Mode: HMACEnforce, Keys: make(map[uint8]Secret)}

@@ -33,7 +33,8 @@ type decoder struct {
 	// checking is the statement whose arguments are being checked.
 	checking *argument
 
-	// What is being filled.
+	// What is being filled, and the outermost statement it belongs to.
+	outer   *Statement
 	inst    *instance
 	group   *syncGroup
 	garp    *garpGroup
@@ -94,13 +95,9 @@ func (d *decoder) statement(b *block, s *Statement) {
 // unknown reports a word nobody declared. What stands in its braces is skipped.
 func (d *decoder) unknown(b *block, s *Statement) {
 	word := s.Keyword()
-	where := ""
-	if b.path != "" {
-		where = " in " + b.path[strings.LastIndexByte(b.path, '.')+1:]
-	}
 	p := Diagnostic{
 		Severity: Error, Class: ClassOrdinary, Code: "unknown-keyword",
-		Message: fmt.Sprintf("Unknown keyword '%s'%s", printable(word), where),
+		Message: fmt.Sprintf("Unknown keyword '%s'%s", printable(word), d.within(b)),
 	}
 	if d.diags.full() {
 		// Nobody will see it.
@@ -112,6 +109,21 @@ func (d *decoder) unknown(b *block, s *Statement) {
 		p.Fix = "it belongs " + owner
 	}
 	d.report(s, 0, p)
+}
+
+// within names a block in the words of the file.
+func (d *decoder) within(b *block) string {
+	if b.path == "" {
+		return ""
+	}
+	outer := d.outer.Keyword()
+	if len(d.outer.Words) > 1 {
+		outer += " " + printable(d.outer.Words[1].Text)
+	}
+	if i := strings.LastIndexByte(b.path, '.'); i >= 0 {
+		return " in " + b.path[i+1:] + " of " + outer
+	}
+	return " in " + outer
 }
 
 // keyword decodes a statement by the declaration of its first word.

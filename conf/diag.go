@@ -71,7 +71,7 @@ type Diagnostic struct {
 // Frame is one step from a problem's place to the line in the main file that
 // led there.
 type Frame struct {
-	What string // "included from", "expanded from" or "NAME defined at"
+	What string // "included from", "expanded from" or "$NAME defined at"
 	Pos  Pos
 }
 

@@ -38,7 +38,10 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	d.cfg.Global.JSONVersion = 1
 	d.cfg.Global.DefaultInterface = "eth0"
 
-	p, ok := parse(path, o, diags, func(s *Statement) { d.statement(root(), s) })
+	p, ok := parse(path, o, diags, func(s *Statement) {
+		d.outer = s
+		d.statement(root(), s)
+	})
 	if !ok {
 		return nil, diags.sorted(p.files)
 	}

@@ -43,7 +43,7 @@ const maxChain = 8
 func (p place) chain() []Frame {
 	var frames []Frame
 	if p.def != nil && p.def.at != nil {
-		frames = append(frames, Frame{p.def.name + " defined at", p.def.at.Pos(int(p.def.col))})
+		frames = append(frames, Frame{"$" + p.def.name + " defined at", p.def.at.Pos(int(p.def.col))})
 	}
 	for o := p.origin; o != nil; {
 		switch {

@@ -205,7 +205,7 @@ func TestChain(t *testing.T) {
 	if len(diags) == 0 {
 		t.Fatal("no problem")
 	}
-	want := "main.conf:3:3: Unknown keyword 'prioriti' in vrrp_instance; did you mean \"priority\"?" +
+	want := "main.conf:3:3: Unknown keyword 'prioriti' in vrrp_instance V; did you mean \"priority\"?" +
 		"\n  expanded from sub/part.inc:2:3" +
 		"\n  included from main.conf:6"
 	found := false

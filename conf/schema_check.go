@@ -21,7 +21,7 @@ func checkWords(path string) []*Keyword {
 		check("TCP_CHECK", "check that a TCP connection opens", connectWords(), repeatWords()),
 		check("HTTP_GET", "fetch pages and look at the answers", connectWords(), repeatWords(), httpWords(path+".HTTP_GET")),
 		check("SSL_GET", "fetch pages over TLS and look at the answers", connectWords(), repeatWords(), httpWords(path+".SSL_GET"),
-			[]*Keyword{kw("tls_compliant", onOff(), "off", "demand a proper end of the TLS session").since("2.3")}),
+			[]*Keyword{kw("tls_compliant", onOff(), "off", "demand a proper end of the TLS session").newer()}),
 		check("SMTP_CHECK", "talk to a mail server", connectWords(), repeatWords(), []*Keyword{
 			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), "smtpchecker.keepalived.org", "name to greet with"),
 			kw("host", braced("{}"), "", "where to connect, old notation").gone("the words outside of host").holds(vocabulary(path+".SMTP_CHECK.host", connectWords()...)),
@@ -95,7 +95,7 @@ func httpWords(path string) []*Keyword {
 		kw("regex_stack", several("START MAX"), "", "bytes of working memory for the pattern"),
 		kw("regex_min_offset", number(0, 1<<31-1), "0", "where a match may begin at the earliest"),
 		kw("regex_max_offset", number(0, 1<<31-1), "unlimited", "where a match may begin at the latest"),
-		kw("tls_compliant", onOff(), "of the check", "demand a proper end of the TLS session").since("2.3"),
+		kw("tls_compliant", onOff(), "of the check", "demand a proper end of the TLS session").newer(),
 	)
 	url.needs("path", "url has no path")
 	return []*Keyword{
@@ -103,7 +103,7 @@ func httpWords(path string) []*Keyword {
 		kw("virtualhost", word("NAME"), "of the real server", "host name to send"),
 		kw("http_protocol", word("1.0|1.0C|1.1"), "1.0", "version of HTTP"),
 		kw("enable_sni", onOff(), "off", "send the host name in the TLS handshake"),
-		kw("sni_name", word("NAME"), "virtualhost", "host name in the TLS handshake").since("2.3"),
+		kw("sni_name", word("NAME"), "virtualhost", "host name in the TLS handshake").newer(),
 		kw("fast_recovery", onOff(), "off", "fetch all pages without a pause while recovering"),
 		kw("url", braced("{}"), "", "a page; required, repeatable").holds(url),
 	}

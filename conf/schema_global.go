@@ -80,8 +80,8 @@ func processWords() []*Keyword {
 		kw("script_user", several("USER [GROUP]").soft("No script username specified"), "keepalived_script, else the own user", "user that runs scripts"),
 		kw("enable_script_security", bare(), "off", "do not run scripts as root that others could change").
 			sets(func(d *decoder, a *argument) { d.scripts.secure = true }).pending(),
-		kw("use_symlink_paths", onOff(), "off", "keep symbolic links in script paths").since("2.3"),
-		kw("set_supplementary_groups", onOff(), "off", "give scripts all groups of their user").since("2.3"),
+		kw("use_symlink_paths", onOff(), "off", "keep symbolic links in script paths").newer(),
+		kw("set_supplementary_groups", onOff(), "off", "give scripts all groups of their user").newer(),
 	}
 	vrrp := func(g *Global) *ProcessLimits { return &g.VRRP }
 	for _, p := range []struct {
@@ -200,7 +200,7 @@ func vrrpWords() []*Keyword {
 			}),
 		text("default_interface", word("IFNAME").soft("default_interface requires interface name"), "eth0", "interface of static addresses without dev", func(g *Global) *string { return &g.DefaultInterface }),
 		kw("disable_local_igmp", bare(), "off", "send no IGMP reports for link-local groups"),
-		kw("v3_checksum_as_v2", bare(), "off", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").since("2.3").
+		kw("v3_checksum_as_v2", bare(), "off", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").newer().
 			sets(func(d *decoder, a *argument) { d.global.checksumAsV2 = true }),
 		kw("vrrp_mcast_group4", address(), "224.0.0.18", "multicast group of IPv4 adverts").sets(setMcastGroup4),
 		kw("vrrp_mcast_group6", address(), "ff02::12", "multicast group of IPv6 adverts").sets(setMcastGroup6),
@@ -220,7 +220,7 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.global.lowerNoAdvert = a.on }),
 		kw("vrrp_higher_prio_send_advert", onOff(), "off", "send one more advert before yielding to a higher priority").
 			sets(func(d *decoder, a *argument) { d.global.higherSend = a.on }),
-		kw("vrrp_owner_ignore_adverts", onOff(), "off", "address owners do not listen to other masters").since("2.3").
+		kw("vrrp_owner_ignore_adverts", onOff(), "off", "address owners do not listen to other masters").newer().
 			sets(func(d *decoder, a *argument) { d.global.ownerIgnore = a.on }),
 		kw("vrrp_check_unicast_src", bare(), "off", "unicast instances drop adverts that come from no configured peer").
 			sets(func(d *decoder, a *argument) { d.global.checkUnicastSrc = true }),
@@ -230,7 +230,7 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.global.strict = a.on }),
 		kw("vrrp_startup_delay", seconds(0.001, 4294), "0", "time after the start in which adverts are ignored and no timer runs").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupDelay = a.d }),
-		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "the same, counted from the boot of the machine").since("2.3").
+		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "the same, counted from the boot of the machine").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
 		kw("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans"),
@@ -266,7 +266,7 @@ func firewallWords() []*Keyword {
 	const all32 = 1<<31 - 1
 	return []*Keyword{
 		kw("vrrp_iptables", several("[IN [OUT]]").opt(), "INPUT OUTPUT", "use iptables where packets have to be dropped"),
-		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and others", "names of the address sets that iptables uses").since("2.3"),
+		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and others", "names of the address sets that iptables uses").newer(),
 		kw("nftables", word("TABLE").opt(), "keepalived", "use nftables where packets have to be dropped"),
 		kw("nftables_priority", number(-all32-1, all32), "-1", "priority of the nftables chains"),
 		kw("nftables_ifindex", bare(), "off", "match interfaces by number"),
@@ -347,11 +347,11 @@ func snmpWords() []*Keyword {
 		kw("enable_snmp_rfcv2", bare(), "off", "serve the MIB of RFC 2787"),
 		kw("enable_snmp_rfcv3", bare(), "off", "serve the MIB of RFC 6527"),
 		kw("enable_snmp_checker", bare(), "off", "serve the health-check part of KEEPALIVED-MIB"),
-		kw("snmp_vs_stats_update_interval", seconds(0.001, 30), "5", "age at which statistics of virtual servers are read again").since("2.3"),
-		kw("snmp_rs_stats_update_interval", seconds(0.001, 30), "as for virtual servers", "age at which statistics of real servers are read again").since("2.3"),
+		kw("snmp_vs_stats_update_interval", seconds(0.001, 30), "5", "age at which statistics of virtual servers are read again").newer(),
+		kw("snmp_rs_stats_update_interval", seconds(0.001, 30), "as for virtual servers", "age at which statistics of real servers are read again").newer(),
 		kw("enable_dbus", bare(), "off", "offer the D-Bus interface"),
 		kw("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name on the bus"),
-		kw("dbus_no_interface_name", word("NAME"), "none", "stands in object paths for a missing interface").since("2.3"),
+		kw("dbus_no_interface_name", word("NAME"), "none", "stands in object paths for a missing interface").newer(),
 	}
 }
 
@@ -366,15 +366,15 @@ func fileWords() []*Keyword {
 		kw("reload_repeat", bare(), "off", "reload at that time every day"),
 		kw("reload_file", word("PATH").opt(), "off", "file that exists while the configuration is read"),
 		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),
-		kw("json_version", number(1, 2), "1", "layout of the JSON dump").since("2.3").
+		kw("json_version", number(1, 2), "1", "layout of the JSON dump").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.JSONVersion = int(a.n) }),
-		kw("iproute_usr_dir", word("DIR"), "", "directory of the names of iproute2 that the system brings").since("2.3"),
-		kw("iproute_etc_dir", word("DIR"), "", "directory of the names of iproute2 that the administrator adds").since("2.3"),
-		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "where SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).since("2.3"),
-		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "where SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).since("2.3"),
-		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "where the JSON dump is written", func(g *Global) *string { return &g.JSONDumpFile }).since("2.3"),
-		text("state_dump_file_location", word("PATH"), "", "the manual's name of state_dump_file", func(g *Global) *string { return &g.StateDumpFile }).since("2.3"),
-		text("stats_dump_file_location", word("PATH"), "", "the manual's name of stats_dump_file", func(g *Global) *string { return &g.StatsDumpFile }).since("2.3"),
-		text("json_dump_file_location", word("PATH"), "", "the manual's name of json_dump_file", func(g *Global) *string { return &g.JSONDumpFile }).since("2.3"),
+		kw("iproute_usr_dir", word("DIR"), "", "directory of the names of iproute2 that the system brings").newer(),
+		kw("iproute_etc_dir", word("DIR"), "", "directory of the names of iproute2 that the administrator adds").newer(),
+		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "where SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).newer(),
+		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "where SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
+		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "where the JSON dump is written", func(g *Global) *string { return &g.JSONDumpFile }).newer(),
+		text("state_dump_file_location", word("PATH"), "", "the manual's name of state_dump_file", func(g *Global) *string { return &g.StateDumpFile }).newer(),
+		text("stats_dump_file_location", word("PATH"), "", "the manual's name of stats_dump_file", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
+		text("json_dump_file_location", word("PATH"), "", "the manual's name of json_dump_file", func(g *Global) *string { return &g.JSONDumpFile }).newer(),
 	}
 }

@@ -39,7 +39,7 @@ func instanceBlock() *block {
 		kw("check_unicast_src", bare(), "vrrp_check_unicast_src", "drop adverts that come from no configured peer").
 			sets(func(d *decoder, a *argument) { d.inst.CheckUnicastSource = true; d.unicastWord(a) }),
 		kw("old_unicast_checksum", oneOf("never").opt(), "recognised", "version 3 unicast checksum of old releases: send it, or never recognise it").sets(setOldChecksum),
-		kw("v3_checksum_as_v2", onOff(), "v3_checksum_as_v2 of global_defs", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").since("2.3").
+		kw("v3_checksum_as_v2", onOff(), "v3_checksum_as_v2 of global_defs", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").newer().
 			sets(func(d *decoder, a *argument) { d.inst.checksumAsV2.put(a.on) }),
 
 		// Elections.
@@ -48,9 +48,9 @@ func instanceBlock() *block {
 		kw("nopreempt", bare(), "off", "leave a master with a lower priority in place").
 			sets(func(d *decoder, a *argument) { d.inst.NoPreempt = true }),
 		kw("preempt_delay", seconds(0, 1000), "0", "how long a master with a lower priority is tolerated").sets(setPreemptDelay),
-		kw("timer_expired_backup", number(1, 254).opt(), "off", "with nopreempt: be BACKUP after a timer came so many advert intervals late (1 if not said)").since("2.3").
+		kw("timer_expired_backup", number(1, 254).opt(), "off", "with nopreempt: be BACKUP after a timer came so many advert intervals late (1 if not said)").newer().
 			sets(setTimerExpiredBackup),
-		kw("thread_timer_expired", number(1, 254).opt(), "off", "old name of timer_expired_backup").since("2.3").gone("timer_expired_backup").
+		kw("thread_timer_expired", number(1, 254).opt(), "off", "old name of timer_expired_backup").newer().gone("timer_expired_backup").
 			sets(setTimerExpiredBackup),
 		kw("skip_check_adv_addr", onOff(), "vrrp_skip_check_adv_addr", "do not compare the address list of the current master").
 			sets(func(d *decoder, a *argument) { d.inst.skipCheck.put(a.on) }),
@@ -58,19 +58,19 @@ func instanceBlock() *block {
 			sets(func(d *decoder, a *argument) { d.inst.lowerNoAdvert.put(a.on) }),
 		kw("higher_prio_send_advert", onOff(), "vrrp_higher_prio_send_advert", "send one more advert before yielding to a higher priority").
 			sets(func(d *decoder, a *argument) { d.inst.higherSend.put(a.on) }),
-		kw("owner_ignore_adverts", onOff(), "vrrp_owner_ignore_adverts", "an address owner does not listen to other masters").since("2.3").
+		kw("owner_ignore_adverts", onOff(), "vrrp_owner_ignore_adverts", "an address owner does not listen to other masters").newer().
 			sets(func(d *decoder, a *argument) { d.inst.ownerIgnore.put(a.on) }),
 
 		// Authentication.
 		kw("authentication", braced(""), "none", "password authentication of version 2").effective().holds(authBlock()),
-		kw("auth_hmac", braced(""), "none", "authentication by an HMAC trailer").since("2.4").effective().holds(hmacBlock()),
+		kw("auth_hmac", braced(""), "none", "authentication by an HMAC trailer").newer().effective().holds(hmacBlock()),
 
 		// Addresses.
 		kw("virtual_ipaddress", braced("{ ADDRESS }"), "", "addresses of the virtual router, carried in its adverts").
 			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress", false)),
 		kw("virtual_ipaddress_excluded", braced("{ ADDRESS }"), "", "further addresses that move with it but are not in adverts").
 			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress_excluded", true)),
-		kw("no_virtual_ipaddress", bare(), "off", "allow version 3 without any address").since("2.3").
+		kw("no_virtual_ipaddress", bare(), "off", "allow version 3 without any address").newer().
 			sets(func(d *decoder, a *argument) { d.inst.noVIP = true }),
 		kw("promote_secondaries", bare(), "off", "keep secondary addresses of the interface when the primary one goes").
 			sets(func(d *decoder, a *argument) { d.inst.PromoteSecondaries = true }),

@@ -156,7 +156,7 @@ func bfdBlock() *block {
 		kw("ttl", number(1, 255), "255 for IPv4, 64 for IPv6", "TTL of sent packets"),
 		kw("hoplimit", number(1, 255), "", "the same as ttl"),
 		kw("max_hops", number(-1, 255), "0", "routers that a received packet may have passed; -1: any number"),
-		kw("multihop", onOff(), "off", "use the port of multihop sessions").since("2.3"),
+		kw("multihop", onOff(), "off", "use the port of multihop sessions").newer(),
 		kw("weight", weight(-253, 253), "0", "change of priority; 0: a fault"),
 		kw("vrrp", bare(), "both", "only for VRRP"),
 		kw("checker", bare(), "both", "only for health checks"),
