@@ -34,7 +34,7 @@ func TestHostile(t *testing.T) {
 			if !hasCode(diags, test.code) {
 				t.Errorf("no problem %q in:\n%.2000s", test.code, list(diags))
 			}
-			if took := time.Since(start); took > 20*time.Second {
+			if took := time.Since(start); took > time.Minute {
 				t.Errorf("took %v", took)
 			}
 		})
