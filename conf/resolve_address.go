@@ -1,0 +1,83 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+)
+
+const (
+	maxAddresses = 255 // the count field is one byte
+	// maxAddresses6 fit in an Ethernet frame: 1500 bytes less the headers of
+	// IPv6 (40) and VRRP (8) and the authentication trailer (28).
+	maxAddresses6 = (1500 - 40 - 8 - 28) / 16
+)
+
+func (d *decoder) addresses(in *instance) {
+	if len(in.Addresses) == 0 {
+		if in.Strict && in.noVIP {
+			d.problem(in, "strict-no-address", "Strict mode requires a virtual address - ignoring no_virtual_ipaddress")
+			in.noVIP = false
+		}
+		switch {
+		case in.Strict || in.Version == 3 && !in.noVIP:
+			d.drop(in, "no-address", "write virtual_ipaddress", "No VIP specified; at least one is required")
+		case !in.noVIP:
+			d.problem(in, "no-address", "No VIP specified; at least one is sensible")
+		}
+	}
+	most := maxAddresses
+	if in.Family == IPv6 {
+		most = maxAddresses6
+	}
+	if n := len(in.Addresses); n > most {
+		d.problem(in, "many-addresses", "Number of VIPs (%d) exceeds maximum/space available in packet (max %d addresses) - excess moved to eVIPs", n, most)
+		in.Excluded = append(slices.Clone(in.Addresses[most:]), in.Excluded...)
+		in.Addresses = in.Addresses[:most:most]
+	}
+	if in.Family == IPv6 && len(in.Addresses) > 0 && !in.Unicast && !in.Addresses[0].Prefix.Addr().IsLinkLocalUnicast() {
+		p := Diagnostic{
+			Severity: Note, Code: "first-address",
+			Message: fmt.Sprintf("(%s) the first IPv6 VIP address %s is not link local", in.Name, in.Addresses[0].Prefix.Addr()),
+			Fix:     "RFC 9568 wants a link-local address first",
+		}
+		if in.Strict {
+			p.Severity, p.Class = Error, ClassOrdinary
+			p.Message = fmt.Sprintf("(%s) the first IPv6 VIP address must be link local", in.Name)
+		}
+		d.reportAt(in.at, p)
+	}
+	in.Addresses = d.onInterface(in, in.Addresses)
+	in.Excluded = d.onInterface(in, in.Excluded)
+}
+
+// onInterface gives every address its interface and drops repetitions.
+func (d *decoder) onInterface(in *instance, list []Address) []Address {
+	type key struct {
+		prefix netip.Prefix
+		dev    string
+	}
+	var seen map[key]bool
+	if len(list) > 1 {
+		seen = make(map[key]bool, len(list))
+	}
+	kept := list[:0]
+	for _, a := range list {
+		if a.Interface == "" {
+			a.Interface = in.Interface
+		}
+		if seen != nil {
+			k := key{a.Prefix, a.Interface}
+			if seen[k] {
+				d.diags.add(Diagnostic{
+					Pos: a.Pos, Severity: Warning, Class: ClassOrdinary, Code: "address-twice",
+					Message: fmt.Sprintf("(%s) duplicate VIP %s - ignoring", in.Name, a.Prefix.Addr()),
+				})
+				continue
+			}
+			seen[k] = true
+		}
+		kept = append(kept, a)
+	}
+	return kept
+}

@@ -1,0 +1,107 @@
+package conf
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// uniqueVRIDs finds instances that could not be told apart: the same VRID and
+// family on one interface with one multicast group, or with a common peer.
+func (d *decoder) uniqueVRIDs() {
+	type key struct {
+		dev    string
+		group  netip.Addr // of multicast, or the peer
+		family Family
+		vrid   uint8
+	}
+	seen := make(map[key]*instance, len(d.instances))
+	clash := func(k key, in *instance) bool {
+		first := seen[k]
+		if first == nil {
+			seen[k] = in
+			return false
+		}
+		if first == in {
+			return false
+		}
+		in.bad = true
+		message := fmt.Sprintf("%s and %s both use VRID %d with IPv%d on interface %s", first.Name, in.Name, in.VRID, in.Family, in.Interface)
+		if in.Unicast {
+			message = fmt.Sprintf("(%s) duplicate VRID conflict with %s VRID %d: both have the peer %s", first.Name, in.Name, in.VRID, k.group)
+		}
+		d.reportAt(in.at, Diagnostic{
+			Severity: Fatal, Class: ClassOrdinary, Exit: 2, Code: "vrid-twice",
+			Message: message,
+			Fix:     fmt.Sprintf("give one another virtual_router_id; %s is at %v", first.Name, first.Pos),
+		})
+		return true
+	}
+	for _, in := range d.instances {
+		if in.bad {
+			continue
+		}
+		k := key{in.Interface, in.Group, in.Family, in.VRID}
+		if !in.Unicast {
+			clash(k, in)
+			continue
+		}
+		for _, p := range in.Peers {
+			k.group = p.Addr
+			if clash(k, in) {
+				break
+			}
+		}
+	}
+}
+
+// syncGroups keeps the members that exist and are in no earlier group.
+func (d *decoder) syncGroups() {
+	if len(d.groups) == 0 {
+		return
+	}
+	alive := make(map[string]*VRRPInstance, len(d.cfg.Instances))
+	for _, in := range d.cfg.Instances {
+		alive[in.Name] = in
+	}
+	group := make(map[string]string)
+	for _, g := range d.groups {
+		at := func(code, format string, args ...any) {
+			d.atPlace(g.at, code, format, args...)
+		}
+		if len(g.Members) == 0 {
+			at("empty-group", "Sync group %s has no virtual router(s). removing", g.Name)
+			continue
+		}
+		var unknown []string
+		owners := 0
+		g.Members = slices.DeleteFunc(g.Members, func(name string) bool {
+			switch in := alive[name]; {
+			case in == nil:
+				unknown = append(unknown, printable(name))
+				return true
+			case group[name] != "":
+				at("two-groups", "instance %s is already in sync group %s - ignoring", name, group[name])
+				return true
+			case in.Priority == 255:
+				owners++
+			}
+			group[name] = g.Name
+			return false
+		})
+		if len(unknown) > 0 {
+			at("no-member", "Virtual router %s specified in sync group %s doesn't exist - ignoring", strings.Join(unknown, ", "), g.Name)
+		}
+		switch {
+		case len(g.Members) == 0:
+			at("empty-group", "Sync group %s has no virtual router(s). removing", g.Name)
+			continue
+		case len(g.Members) == 1:
+			at("small-group", "Sync group %s has only 1 virtual router(s) - this probably isn't what you want", g.Name)
+		case owners != 0 && owners != len(g.Members):
+			at("group-owners", "Sync group %s mixes address owners and others. This won't work", g.Name)
+		}
+		d.cfg.SyncGroups = append(d.cfg.SyncGroups, g.SyncGroup)
+	}
+}
