@@ -7,9 +7,9 @@ const blanks = " \t\v\f\r\n"
 func blank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // uncomment is the text before an unquoted # or !. Outside of quotes \# and \!
-// are the characters themselves. quoted is false when a quote is not closed.
+// are the characters themselves. closed is false when a quote is open at the end.
 func uncomment(s string) (text string, closed bool) {
-	if strings.IndexAny(s, "#!\"") < 0 {
+	if !strings.ContainsAny(s, "#!\"") {
 		return s, true
 	}
 	inQuotes := false

@@ -37,7 +37,6 @@ type instance struct {
 	state        opt[bool] // MASTER
 	version      int
 	priority     int
-	sources      opt[netip.Addr]
 	strict       opt[bool]
 	accept       opt[bool]
 	checksumAsV2 opt[bool]
