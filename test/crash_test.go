@@ -93,7 +93,7 @@ func TestKillEverything(t *testing.T) {
 	s.awaitOwner(vip, 3*time.Second, "a")
 	killed := a.Kill()
 	s.awaitOwner(vip, masterDown(in.at(100))+time.Second, "a", "b") // the leftover, and the successor
-	first := s.awaitAdvert(killed, 0, "b")
+	first := s.awaitAdvert(killed, time.Second, "b")
 	s.within("takeover", first.Time.Sub(s.lastAdvert("a", first.Time).Time), masterDown(in.at(100))-5*time.Millisecond, masterDown(in.at(100))+slack)
 
 	from := time.Now()

@@ -70,9 +70,9 @@ func TestInterop(t *testing.T) {
 func (s *scene) pair(address netip.Addr, a lab.Program, high instance, b lab.Program, low instance) {
 	s.Helper()
 	da := s.start("a", a, config(high))
-	s.start("b", b, config(low))
 	start := 2*time.Second + masterDown(high)
 	s.awaitOwner(address, start, "a")
+	s.start("b", b, config(low))
 	s.stays(address, "a", masterDown(low)+slack)
 
 	killed := da.Kill()

@@ -155,12 +155,8 @@ func TestNoPrivileges(t *testing.T) {
 	s.must(os.Chmod(work, 0o777))
 	conf := filepath.Join(work, "k.conf")
 	s.must(os.WriteFile(conf, []byte(config(instance{}.at(100))), 0o644))
-	program := filepath.Join(work, "keepalived") // where the user may read it
-	b, err := os.ReadFile(ours.Path)
-	s.must(err)
-	s.must(os.WriteFile(program, b, 0o755))
 	d, err := n.StartWith(lab.Program{Path: "/usr/bin/setpriv"}, "--reuid=65534", "--regid=65534", "--clear-groups", "--bounding-set=-all",
-		program, "-n", "-l", "-G", "-f", conf, "-p", work+"/p", "-r", work+"/r", "-c", work+"/c", "-b", work+"/b")
+		ours.Path, "-n", "-l", "-G", "-f", conf, "-p", work+"/p", "-r", work+"/r", "-c", work+"/c", "-b", work+"/b")
 	s.must(err)
 	code := d.ExitCode(5 * time.Second)
 	if code <= 0 {
