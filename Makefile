@@ -44,7 +44,7 @@ demo: build
 
 bench: build
 	./packaging/test-deps
-	go run ./bench -bin $(CURDIR)/keepalived
+	go run ./bench -ours $(CURDIR)/keepalived
 
 FUZZTIME ?= 30s
 fuzz:

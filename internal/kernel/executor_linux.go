@@ -35,6 +35,7 @@ type Executor struct {
 
 	mu     sync.Mutex
 	queue  []plan
+	busy   bool // a plan is being carried out
 	closed bool
 	wake   chan struct{} // holds one token when there may be work
 	done   chan struct{}
@@ -65,6 +66,33 @@ func (e *Executor) Submit(id uint64, changes []Change) {
 	e.signal()
 }
 
+// Do carries out a plan on the caller's goroutine, which saves the way to the
+// executor's and back. It does nothing and returns false when other plans are
+// under way, for they come first. The caller waits for as long as the kernel
+// takes, which others who change addresses or links can prolong.
+func (e *Executor) Do(id uint64, changes []Change) bool {
+	e.mu.Lock()
+	if e.busy || len(e.queue) > 0 || e.closed {
+		e.mu.Unlock()
+		return false
+	}
+	e.busy = true
+	e.mu.Unlock()
+
+	for left := []plan{{id, changes}}; len(left) > 0; {
+		left = e.step(left)
+	}
+
+	e.mu.Lock()
+	e.busy = false
+	more := len(e.queue) > 0 || e.closed
+	e.mu.Unlock()
+	if more {
+		e.signal()
+	}
+	return true
+}
+
 // Close finishes what was submitted, reports it and closes the connection. It
 // must not be called from report.
 func (e *Executor) Close() {
@@ -88,7 +116,13 @@ func (e *Executor) run() {
 	var work []plan
 	for {
 		e.mu.Lock()
+		if e.busy { // Do signals when it is done
+			e.mu.Unlock()
+			<-e.wake
+			continue
+		}
 		work, e.queue = e.queue, work[:0]
+		e.busy = len(work) > 0
 		closed := e.closed
 		e.mu.Unlock()
 		if len(work) == 0 {
@@ -102,6 +136,9 @@ func (e *Executor) run() {
 			left = e.step(left)
 		}
 		clear(work) // let go of the changes
+		e.mu.Lock()
+		e.busy = false
+		e.mu.Unlock()
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// queueLen is how many lines wait for one destination: a burst of two lines
-// for each of 1,000 virtual routers.
-const queueLen = 2048
+// queueLen is how many lines wait for one destination: with -D, the burst of a
+// master that announces 1,000 addresses.
+const queueLen = 8192
 
 // A sink writes entries to one destination. Only the goroutine of its queue
 // calls it.

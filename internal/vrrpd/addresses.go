@@ -91,10 +91,11 @@ func (t *addressTable) isVirtual(k kernel.Key) bool {
 }
 
 // flush sends the kernel the difference between what it should have and what
-// it was told, as one plan.
-func (t *addressTable) flush() {
+// it was told, as one plan. With atOnce a small one is carried out before it
+// returns, if nothing else is under way; flush reports whether it was.
+func (t *addressTable) flush(atOnce bool) bool {
 	if len(t.dirty) == 0 {
-		return
+		return false
 	}
 	var have, want []kernel.Addr
 	for _, v := range t.dirty {
@@ -118,7 +119,7 @@ func (t *addressTable) flush() {
 		t.vips[a.Key()].sent = a // also where Diff finds that nothing need be done
 	}
 	if len(changes) == 0 {
-		return
+		return false
 	}
 	t.jobs++
 	for _, c := range changes {
@@ -128,8 +129,16 @@ func (t *addressTable) flush() {
 			v.removals++
 		}
 	}
+	if atOnce && len(changes) <= smallPlan && t.exec.Do(t.jobs, changes) {
+		return true
+	}
 	t.exec.Submit(t.jobs, changes)
+	return false
 }
+
+// smallPlan is how many changes can be carried out at once: those of a usual
+// virtual router, some tens of microseconds each.
+const smallPlan = 8
 
 // completed notes what the kernel answered to one chunk of a submission.
 func (t *addressTable) completed(c kernel.Completion) {

@@ -72,10 +72,10 @@ func TestKernelHasWhatIsHeld(t *testing.T) {
 		for range random.IntN(4) {
 			d.hold(d.routers[random.IntN(3)], random.IntN(2) == 0)
 			if random.IntN(2) == 0 {
-				d.addrs.flush()
+				d.addrs.flush(random.IntN(2) == 0)
 			}
 		}
-		d.addrs.flush()
+		d.addrs.flush(random.IntN(2) == 0)
 		if random.IntN(3) > 0 {
 			continue // go on while the kernel is at it
 		}
@@ -97,7 +97,7 @@ func TestKernelHasWhatIsHeld(t *testing.T) {
 	for _, r := range d.routers {
 		d.hold(r, false)
 	}
-	d.addrs.flush()
+	d.addrs.flush(false)
 	settle(t, d)
 	// The events of the last removals.
 	for _, v := range d.addrs.vips {
@@ -117,7 +117,7 @@ func TestKernelHasWhatIsHeld(t *testing.T) {
 func TestForeignRemovalIsNoticed(t *testing.T) {
 	d := newTestDaemonWith(t, sharing(), true)
 	d.hold(d.routers[0], true)
-	d.addrs.flush()
+	d.addrs.flush(false)
 	settle(t, d)
 	v := d.routers[0].vips[0]
 	ip(t, "addr del "+v.key.Prefix.String()+" dev eth0")
@@ -127,9 +127,9 @@ func TestForeignRemovalIsNoticed(t *testing.T) {
 		}
 	}
 	d.hold(d.routers[0], false)
-	d.addrs.flush()
+	d.addrs.flush(false)
 	d.hold(d.routers[0], true)
-	d.addrs.flush()
+	d.addrs.flush(false)
 	settle(t, d)
 	if got := virtualOn(t); !slices.Contains(got, v.key.Prefix.String()) {
 		t.Errorf("%v was not set again: %v", v.key.Prefix, got)

@@ -65,15 +65,6 @@ func (d *daemon) announceAddresses(r *router, count int) {
 	}
 	r.announce.rounds, r.announce.next = count, 0
 	r.announce.forwards = r.ipv6() && forwards(r.conf.Interface)
-	if detailed() {
-		for _, v := range r.vips {
-			if v == nil {
-				continue
-			}
-			slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("(%s) Sending/queueing %s on %s for %v",
-				r.conf.Name, announceName(v.key.Prefix.Addr(), true), d.linkName(v.key.Link), v.key.Prefix.Addr()))
-		}
-	}
 	d.queueAnnouncement(r)
 }
 

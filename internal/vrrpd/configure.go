@@ -39,8 +39,8 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	}
 	d.writeJournal()
 	for _, r := range d.routers {
-		d.step(r, now(), vrrp.Event{
-			Kind: vrrp.Start, Hold: d.startDelay(), Resume: snapshots[identity(r.conf)], Wall: time.Now()})
+		d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(),
+			Resume: snapshots[identity(r.conf)], Cause: r.cause, Wall: time.Now()})
 	}
 }
 
@@ -186,7 +186,7 @@ func (d *daemon) reload(c *conf.Config) {
 	d.checkFaults(func(*router) bool { return true })
 	d.writeJournal()
 	for _, r := range fresh {
-		d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Wall: time.Now()})
+		d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Cause: r.cause, Wall: time.Now()})
 	}
 }
 

@@ -46,6 +46,8 @@ type daemon struct {
 	packet    vrrp.Packet
 	actions   []vrrp.Action
 
+	told []vrrp.Action // what the log shall tell when there is time
+
 	foreign      [256]uint64 // packets that reached no engine, by reason
 	unknownVRIDs map[unknownVRID]bool
 
@@ -61,9 +63,11 @@ type daemon struct {
 //  2. Adverts leave before addresses are set, and with priority 0 before they
 //     are removed.
 //  3. Announcements fill the time that is left, in slices.
+//  4. The log is told last: a sentence costs more than an advert.
 func (d *daemon) turn() {
 	at := now()
 	deadline := d.sendAnnouncements(at)
+	d.tellLog()
 	if len(d.timers) > 0 {
 		deadline = min(deadline, d.timers[0].deadline)
 	}
@@ -87,7 +91,19 @@ func (d *daemon) turn() {
 		d.addrs.retryFailed()
 	}
 	d.sendAdverts()
-	d.addrs.flush()
+	if d.addrs.flush(d.idleFor(shortPlan)) {
+		d.loop.runPosted() // what was carried out at once
+	}
+}
+
+// shortPlan is how long a plan of a few addresses may take. When no timer of
+// ours is due for so long, the loop carries it out itself: handing it to
+// another thread and back would cost a take-over more than the plan does.
+const shortPlan = 5 * time.Millisecond
+
+// idleFor reports whether no timer is due within t.
+func (d *daemon) idleFor(t time.Duration) bool {
+	return len(d.timers) == 0 || d.timers[0].deadline > now()+t
 }
 
 // expire steps every engine whose deadline has come.
@@ -130,7 +146,7 @@ func (d *daemon) rearm(r *router) {
 // do carries out one action.
 func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 	if a.Kind == vrrp.GroupTransition {
-		d.logAction(a, nil)
+		d.told = append(d.told, *a)
 		return
 	}
 	r := d.router(a.Instance)
@@ -138,12 +154,12 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 	case vrrp.SendAdvert:
 		d.queueAdvert(r, a.Priority)
 		r.note()
+		return
 	case vrrp.SetAddresses:
-		d.logAddresses(r, true)
 		d.hold(r, true)
 	case vrrp.ClearAddresses:
-		if r.held {
-			d.logAddresses(r, false)
+		if !r.held {
+			return
 		}
 		d.hold(r, false)
 		d.cancelAnnouncements(r)
@@ -152,15 +168,13 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 	case vrrp.Transition:
 		r.stamp()
 		r.note()
-		d.logAction(a, r)
 		if a.From == vrrp.Fault && r.conf.Unicast && r.link != nil {
 			// Peers may have forgotten where the adverts come from.
 			d.appendFrame(r.link.Index, r.source, false)
 			d.announcer.flush(at)
 		}
-	default:
-		d.logAction(a, r)
 	}
+	d.told = append(d.told, *a)
 }
 
 // router finds the router of an engine.
@@ -265,7 +279,7 @@ func (d *daemon) checkRouter(r *router) {
 		d.step(r, at, vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
 	}
 	if faults != r.faults {
-		r.faults = faults
+		r.faults, r.cause = faults, cause
 		d.step(r, at, vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
 	}
 }

@@ -14,22 +14,39 @@ import (
 // The sentences in this file are those that operators and their tools look
 // for; the attributes beside them are for programs.
 
-// logAction writes what an action of an engine has to say. r is nil for a
-// GroupTransition.
-func (d *daemon) logAction(a *vrrp.Action, r *router) {
+// tellLog writes what the engines had to say in the last turn.
+func (d *daemon) tellLog() {
+	for i := range d.told {
+		d.logAction(&d.told[i])
+	}
+	clear(d.told)
+	d.told = d.told[:0]
+}
+
+func (d *daemon) logAction(a *vrrp.Action) {
 	if a.Kind == vrrp.GroupTransition {
 		text := fmt.Sprintf("VRRP_Group(%s) Syncing instances to %s state", a.Group.Name(), stateName(a.To))
 		slog.Info(text, "group", a.Group.Name(), "state", stateName(a.To), "reason", a.Reason.String())
 		return
 	}
-	level, text := slog.LevelInfo, ""
+	r := d.router(a.Instance)
+	if r == nil {
+		return // removed by a reload, which said so
+	}
+	level, text := logging.LevelDetail, ""
 	switch a.Kind {
 	case vrrp.Transition:
 		level, text = transitionText(a)
 	case vrrp.Notify:
 		level, text = noteText(a, r)
+	case vrrp.SetAddresses:
+		text = "setting VIPs."
+	case vrrp.ClearAddresses:
+		text = "removing VIPs."
+	case vrrp.Announce:
+		d.logAnnouncements(r)
 	}
-	if text == "" {
+	if text == "" || !slog.Default().Enabled(context.Background(), level) {
 		return
 	}
 	attrs := []slog.Attr{slog.String("instance", r.conf.Name)}
@@ -127,13 +144,17 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 
 func stateName(s vrrp.State) string { return s.String() }
 
-// logAddresses says that the addresses of r are about to be set or removed.
-func (d *daemon) logAddresses(r *router, set bool) {
-	word := "removing"
-	if set {
-		word = "setting"
+// logAnnouncements names the addresses that are about to be announced.
+func (d *daemon) logAnnouncements(r *router) {
+	if !detailed() {
+		return
 	}
-	slog.Log(context.Background(), logging.LevelDetail, "("+r.conf.Name+") "+word+" VIPs.", "instance", r.conf.Name)
+	for _, v := range r.vips {
+		if v != nil {
+			slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("(%s) Sending/queueing %s on %s for %v",
+				r.conf.Name, announceName(v.key.Prefix.Addr(), true), d.linkName(v.key.Link), v.key.Prefix.Addr()))
+		}
+	}
 }
 
 func (d *daemon) logLink(l kernel.Link) {

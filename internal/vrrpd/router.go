@@ -26,6 +26,7 @@ type router struct {
 	next   *router  // with the same VRID on the same socket
 
 	faults vrrp.Faults // as last told to the engine
+	cause  vrrp.Cause  // of the first of them
 	source netip.Addr  // likewise
 
 	spread bool   // some addresses are on other links than the interface

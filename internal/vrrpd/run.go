@@ -94,7 +94,7 @@ func run(o Options) error {
 	d.start(m.Config, found)
 	m, found = link.Message{}, nil // free to go
 	d.sendAdverts()
-	d.addrs.flush()
+	d.addrs.flush(false)
 	time.AfterFunc(settledTime, debug.FreeOSMemory)
 	out := make(chan link.Message, 16)
 	go d.report(out)
