@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -62,11 +63,19 @@ func setNetlinkBuffer(c *netlink.Conn) error {
 	})
 }
 
+// read keeps a thread of the highest priority, which waits for events itself:
+// these messages carry no time of the kernel's, and a daemon that runs at a
+// high priority must not look slow because it delays who watches it.
 func (w *watch) read() {
 	defer close(w.done)
+	runtime.LockOSThread()                          // never unlocked: the thread ends with the priority
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20) // refused to an ordinary user, who measures nothing
 	for {
-		msgs, err := w.conn.Receive()
-		now := time.Now()
+		now, err := w.wait()
+		var msgs []netlink.Message
+		if err == nil {
+			msgs, err = w.conn.Receive()
+		}
 		if errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.EBADF) {
 			return
 		}
@@ -76,6 +85,30 @@ func (w *watch) read() {
 		}
 		for _, m := range msgs {
 			w.apply(now, m)
+		}
+	}
+}
+
+// wait returns when a message has come, and the time.
+func (w *watch) wait() (time.Time, error) {
+	rc, err := w.conn.SyscallConn()
+	if err != nil {
+		return time.Time{}, err
+	}
+	for {
+		var n int
+		var perr error
+		err := rc.Control(func(fd uintptr) {
+			const lookAgain = 100 // ms; closing the socket does not end a poll
+			n, perr = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, lookAgain)
+		})
+		switch {
+		case err != nil:
+			return time.Time{}, err
+		case perr != nil && perr != unix.EINTR:
+			return time.Time{}, perr
+		case n > 0:
+			return time.Now(), nil
 		}
 	}
 }

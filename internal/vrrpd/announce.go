@@ -30,6 +30,7 @@ type announcer struct {
 	frames []kernel.Frame
 	pace   map[paceKey]time.Duration // when the next frame may leave
 	pause  time.Duration             // the kernel's queue was full: not before
+	told   []kernel.Key              // what was announced, for the log
 }
 
 // paceKey identifies what garp_interval and gna_interval limit: an interface,
@@ -184,8 +185,7 @@ func (d *daemon) appendFrame(link int, ip netip.Addr, forwards bool) {
 		f.Data = kernel.AppendUnsolicitedNA(f.Data[:0], l.HardwareAddr, ip, forwards)
 	}
 	if detailed() {
-		slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("Sending %s on %s for %v",
-			announceName(ip, false), l.Name, ip))
+		a.told = append(a.told, kernel.Key{Link: link, Prefix: netip.PrefixFrom(ip, ip.BitLen())})
 	}
 }
 
@@ -226,6 +226,15 @@ func announceName(ip netip.Addr, several bool) string {
 func forwards(link string) bool {
 	v, err := kernel.ReadSysctl("net", "ipv6", "conf", link, "forwarding")
 	return err == nil && v == "1"
+}
+
+// tellAnnounced writes what was sent since the last time.
+func (d *daemon) tellAnnounced() {
+	for _, k := range d.announcer.told {
+		slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("Sending %s on %s for %v",
+			announceName(k.Prefix.Addr(), false), d.linkName(k.Link), k.Prefix.Addr()))
+	}
+	d.announcer.told = d.announcer.told[:0]
 }
 
 func detailed() bool { return slog.Default().Enabled(context.Background(), logging.LevelDetail) }

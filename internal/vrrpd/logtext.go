@@ -21,6 +21,7 @@ func (d *daemon) tellLog() {
 	}
 	clear(d.told)
 	d.told = d.told[:0]
+	d.tellAnnounced()
 }
 
 func (d *daemon) logAction(a *vrrp.Action) {
