@@ -29,7 +29,7 @@ func (o Options) ConfOptions() conf.Options {
 
 // load reads the configuration. It may run beside the loop.
 func (o Options) load() loaded {
-	debug.SetGCPercent(100) // until [supervisor.forget]
+	debug.SetGCPercent(400) // until [supervisor.forget]: a usual file is read without a collection
 	var r loaded
 	opt := o.ConfOptions()
 	// An interface may come later and may go again. The virtual router that

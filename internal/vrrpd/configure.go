@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"slices"
 	"time"
 
@@ -208,7 +207,7 @@ func (d *daemon) drop(r *router) {
 func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 	before := r.conf
 	r.order = order
-	if samePlaces(before, c) {
+	if before.Equal(c) {
 		r.conf = c
 		return
 	}
@@ -223,23 +222,6 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 	if r.held && !slices.Equal(held, r.vips) {
 		d.announceAddresses(r, c.GARP.Repeat)
 	}
-}
-
-// samePlaces compares two configurations of a virtual router, wherever in the
-// files they stand.
-func samePlaces(a, b *conf.VRRPInstance) bool {
-	strip := func(c *conf.VRRPInstance) conf.VRRPInstance {
-		out := *c
-		out.Pos = conf.Pos{}
-		for _, list := range []*[]conf.Address{&out.Addresses, &out.Excluded} {
-			*list = slices.Clone(*list)
-			for i := range *list {
-				(*list)[i].Pos = conf.Pos{}
-			}
-		}
-		return out
-	}
-	return reflect.DeepEqual(strip(a), strip(b))
 }
 
 // ungroup dissolves the sync groups when they differ; link makes the new ones.

@@ -273,14 +273,13 @@ func (d *daemon) checkFaults(choose func(*router) bool) {
 func (d *daemon) checkRouter(r *router) {
 	d.bind(r)
 	faults, cause, source := d.findFaults(r)
-	at := now()
 	if source != r.source {
 		r.source = source
-		d.step(r, at, vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
+		d.step(r, now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
 	}
 	if faults != r.faults {
 		r.faults, r.cause = faults, cause
-		d.step(r, at, vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
+		d.step(r, now(), vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
 	}
 }
 

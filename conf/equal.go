@@ -1,0 +1,57 @@
+package conf
+
+import (
+	"maps"
+	"slices"
+)
+
+// Equal reports whether v and o ask for the same, wherever in the files they
+// stand. A reload compares thousands, which reflection would make slow.
+func (v *VRRPInstance) Equal(o *VRRPInstance) bool {
+	return v.Name == o.Name &&
+		v.Interface == o.Interface &&
+		v.Version == o.Version &&
+		v.Family == o.Family &&
+		v.VRID == o.VRID &&
+		v.Master == o.Master &&
+		v.Priority == o.Priority &&
+		v.AdvertInterval == o.AdvertInterval &&
+		v.DownTimerAdverts == o.DownTimerAdverts &&
+		v.NoPreempt == o.NoPreempt &&
+		v.PreemptDelay == o.PreemptDelay &&
+		v.TimerExpiredBackup == o.TimerExpiredBackup &&
+		v.DontTrackPrimary == o.DontTrackPrimary &&
+		v.Strict == o.Strict &&
+		v.Accept == o.Accept &&
+		v.SourceIP == o.SourceIP &&
+		v.TrackSourceIP == o.TrackSourceIP &&
+		v.Group == o.Group &&
+		v.Unicast == o.Unicast &&
+		slices.Equal(v.Peers, o.Peers) &&
+		v.FaultNoPeer == o.FaultNoPeer &&
+		v.TTL == o.TTL &&
+		v.CheckUnicastSource == o.CheckUnicastSource &&
+		v.SkipCheckAdvertAddresses == o.SkipCheckAdvertAddresses &&
+		v.OwnerIgnoreAdverts == o.OwnerIgnoreAdverts &&
+		v.LowerPriorityNoAdvert == o.LowerPriorityNoAdvert &&
+		v.HigherPrioritySendAdvert == o.HigherPrioritySendAdvert &&
+		v.ChecksumAsV2 == o.ChecksumAsV2 &&
+		v.OldUnicastChecksum == o.OldUnicastChecksum &&
+		v.Auth == o.Auth &&
+		v.HMAC.equal(&o.HMAC) &&
+		slices.EqualFunc(v.Addresses, o.Addresses, Address.equal) &&
+		slices.EqualFunc(v.Excluded, o.Excluded, Address.equal) &&
+		v.PromoteSecondaries == o.PromoteSecondaries &&
+		v.GARP == o.GARP &&
+		v.Debug == o.Debug
+}
+
+func (h *HMAC) equal(o *HMAC) bool {
+	return h.Mode == o.Mode && h.SendKey == o.SendKey && maps.Equal(h.Keys, o.Keys) &&
+		h.Window == o.Window && h.Monotonic == o.Monotonic
+}
+
+func (a Address) equal(o Address) bool {
+	a.Pos, o.Pos = Pos{}, Pos{}
+	return a == o
+}
