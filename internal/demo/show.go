@@ -150,10 +150,6 @@ func (d *show) summarise(takeover string) {
 	d.view.say("%s", takeover)
 }
 
-// cell is the time that one column of the drawing stands for, and the time
-// between two looks.
-func (d *show) cell() time.Duration { return d.duration / columns }
-
 // watch draws for so long.
 func (d *show) watch(ctx context.Context, length time.Duration) {
 	d.await(ctx, length, func() bool { return false })
