@@ -15,7 +15,7 @@ export CGO_ENABLED = 0
 help:
 	@echo 'build    the static binary ./keepalived'
 	@echo 'test     every test; installs what it needs when it may (root, Debian or Ubuntu)'
-	@echo 'race     the tests in one process under the race detector'
+	@echo 'race     the tests in one process, and the scenarios with a daemon built so, under the race detector'
 	@echo 'lint     gofmt, go vet, staticcheck'
 	@echo 'demo     two nodes protect an address before your eyes'
 	@echo 'bench    ours beside the C daemon, a table with ratios (root)'
@@ -33,6 +33,8 @@ test: build
 
 race:
 	CGO_ENABLED=1 go test -race ./conf/... ./vrrp/... ./internal/...
+	CGO_ENABLED=1 go build -race -o bin/keepalived-race ./cmd/keepalived
+	GORACE='atexit_sleep_ms=0 halt_on_error=1' KEEPALIVED_BIN=$(CURDIR)/bin/keepalived-race go test -count=1 -short ./test
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }

@@ -70,7 +70,7 @@ func TestAddressOptions(t *testing.T) {
 			t.Errorf("%q: the kernel shows %q, want no %s", v.text, got, v.not)
 		}
 	}
-	if n := s.lastAdvert("a", time.Now()).Count; n != len(lines) {
+	if n := s.awaitAdvert(time.Time{}, 3*time.Second, "a").Count; n != len(lines) {
 		t.Errorf("the advert carries %d addresses, want %d: without the excluded ones", n, len(lines))
 	}
 	// Excluded addresses are announced like the others.
@@ -221,9 +221,11 @@ func TestUnicastSourceMissing(t *testing.T) {
 	high.More = fmt.Sprintf("unicast_src_ip %v\nunicast_peer {\n    %v\n}", own, s.Node("b").Addr(0))
 	s.start("a", ours, config(high))
 	s.stays(vip, "b", 2*time.Second)
+	back := time.Now()
 	s.must(s.Node("a").IP("addr add 10.0.7.7/16 dev eth0"))
 	s.awaitOwner(vip, 3*time.Second, "a")
-	if e := s.lastAdvert("a", time.Now()); e.Addr != own {
+	// The first advert may have to wait for the peer's hardware address.
+	if e := s.awaitAdvert(back, 3*time.Second, "a"); e.Addr != own {
 		t.Errorf("the adverts come from %v, want %v", e.Addr, own)
 	}
 }

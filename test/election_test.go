@@ -239,7 +239,7 @@ func TestMulticastGroup(t *testing.T) {
 	s.start("b", ours, configWith("vrrp_mcast_group4 "+group, in.at(100)))
 	s.awaitOwner(vip, 3*time.Second, "a")
 	s.stays(vip, "a", time.Second)
-	if e := s.lastAdvert("a", time.Now()); e.Dst != addr(group) || e.TTL != 255 {
+	if e := s.awaitAdvert(time.Time{}, 3*time.Second, "a"); e.Dst != addr(group) || e.TTL != 255 {
 		t.Errorf("sent to %v with TTL %d, want %s with 255", e.Dst, e.TTL, group)
 	}
 }
