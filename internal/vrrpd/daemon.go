@@ -112,7 +112,13 @@ func (d *daemon) expire() {
 	if len(d.timers) > 0 {
 		d.hurry.late(at - d.timers[0].deadline)
 	}
-	for len(d.timers) > 0 && d.timers[0].deadline <= at {
+	for n := 1; len(d.timers) > 0 && d.timers[0].deadline <= at; n++ {
+		if n%kernel.MaxBatch == 0 {
+			// A thousand at once: each batch leaves when it is due, and the next
+			// deadlines follow from that.
+			d.sendAdverts()
+			at = now()
+		}
 		r := d.timers[0]
 		d.step(r, at, vrrp.Event{Kind: vrrp.Expiry, Wall: time.Now()})
 		if r.heapIndex >= 0 && r.deadline <= at && d.timers[0] == r {
