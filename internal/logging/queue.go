@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// queueLen is how many lines wait for one destination: with -D, the burst of a
-// master that announces 1,000 addresses.
-const queueLen = 8192
+// queueLen is how many lines wait for one destination: the burst of 1,000
+// virtual routers that change their state.
+const queueLen = 4096
 
 // A sink writes entries to one destination. Only the goroutine of its queue
 // calls it.

@@ -19,7 +19,10 @@ func (d *daemon) tellLog() {
 	for i := range d.told {
 		d.logAction(&d.told[i])
 	}
-	clear(d.told)
+	const usual = 256 // a burst's room is given back
+	if clear(d.told); cap(d.told) > usual {
+		d.told = nil
+	}
 	d.told = d.told[:0]
 	d.tellAnnounced()
 }

@@ -43,8 +43,8 @@ const (
 // in between. So its heap may grow little beyond what is live, and what a start
 // has left over is given back once things have settled.
 const (
-	gcPercent   = 100
-	settledTime = 5 * time.Second
+	gcPercent   = 50
+	settledTime = 10 * time.Second
 )
 
 // Run runs the VRRP process until it is told to stop and returns its exit code.
