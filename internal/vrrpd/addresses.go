@@ -16,7 +16,6 @@ type vip struct {
 	key     kernel.Key
 	users   int     // routers that want it in the kernel now
 	owner   *router // the one that asked last
-	want    kernel.Addr
 	noTrack bool
 
 	told    bool        // the kernel was told to have it
@@ -29,17 +28,24 @@ type vip struct {
 	// it.
 	removals int
 
-	dirty bool
+	dirty int // place in the table's list, from 1; 0: not there
+}
+
+// A wish is how a vip is wanted, if it is: kept only until the kernel is told,
+// for there may be thousands.
+type wish struct {
+	v    *vip
+	want kernel.Addr
 }
 
 // addressTable is all vips and the executor that carries out their changes.
 type addressTable struct {
 	vips   map[kernel.Key]*vip
-	dirty  []*vip
+	dirty  []wish // to be looked at when the turn ends
 	exec   *kernel.Executor
 	jobs   uint64 // submissions so far
 	done   uint64 // submissions carried out
-	failed []*vip // refused, to be tried again
+	failed []wish // refused, to be tried again
 	retry  time.Duration
 	failAt func(v *vip, c kernel.Change, err error)
 }
@@ -66,8 +72,8 @@ func (t *addressTable) adopt(a kernel.Addr) {
 // acquire makes the kernel have v as r wants it.
 func (t *addressTable) acquire(v *vip, want kernel.Addr, r *router) {
 	v.users++
-	v.owner, v.want = r, want
-	t.touch(v)
+	v.owner = r
+	t.touch(v).want = want
 }
 
 // release ends one acquire.
@@ -76,11 +82,14 @@ func (t *addressTable) release(v *vip) {
 	t.touch(v)
 }
 
-func (t *addressTable) touch(v *vip) {
-	if !v.dirty {
-		v.dirty = true
-		t.dirty = append(t.dirty, v)
+// touch has v looked at when the turn ends: as it was wanted before, unless the
+// caller says otherwise.
+func (t *addressTable) touch(v *vip) *wish {
+	if v.dirty == 0 {
+		t.dirty = append(t.dirty, wish{v, v.sent})
+		v.dirty = len(t.dirty)
 	}
+	return &t.dirty[v.dirty-1]
 }
 
 // isVirtual reports whether the address is one of ours rather than one that
@@ -98,21 +107,22 @@ func (t *addressTable) flush(atOnce bool) bool {
 		return false
 	}
 	var have, want []kernel.Addr
-	for _, v := range t.dirty {
-		v.dirty = false
+	for i := range t.dirty {
+		w := &t.dirty[i]
+		v := w.v
+		v.dirty = 0
 		wanted := v.users > 0
 		switch {
-		case wanted && v.told && v.sent == v.want, !wanted && !v.told:
+		case wanted && v.told && v.sent == w.want, !wanted && !v.told:
 			continue
 		case wanted:
-			want = append(want, v.want)
+			want = append(want, w.want)
 		}
 		if v.told {
 			have = append(have, v.sent)
 		}
 	}
-	clear(t.dirty)
-	t.dirty = t.dirty[:0]
+	t.dirty = nil
 
 	changes := kernel.Diff(have, want)
 	for _, a := range want {
@@ -165,7 +175,7 @@ func (t *addressTable) completed(c kernel.Completion) {
 			}
 			if v.told {
 				v.told = false
-				t.failed = append(t.failed, v)
+				t.failed = append(t.failed, wish{v, ch.Addr})
 				t.retry = now() + retryAddresses
 			}
 		default:
@@ -181,8 +191,10 @@ func (t *addressTable) completed(c kernel.Completion) {
 
 // retryFailed asks again for what the kernel refused.
 func (t *addressTable) retryFailed() {
-	for _, v := range t.failed {
-		t.touch(v)
+	for _, w := range t.failed {
+		if w.v.users > 0 && !w.v.told {
+			t.touch(w.v).want = w.want
+		}
 	}
 	t.failed, t.retry = nil, 0
 }
@@ -219,7 +231,7 @@ func (t *addressTable) linkGone(link int) {
 
 // reap forgets a vip that nobody needs any more.
 func (t *addressTable) reap(v *vip) {
-	if v.users == 0 && v.owner == nil && !v.told && v.removals == 0 && !v.dirty {
+	if v.users == 0 && v.owner == nil && !v.told && v.removals == 0 && v.dirty == 0 {
 		delete(t.vips, v.key)
 	}
 }
