@@ -152,6 +152,11 @@ func (s *supervisor) start() (*child, error) {
 	return c, nil
 }
 
+// The main goroutine keeps the main thread, so that runChild never gets it: the
+// scheduling settings of a thread that starts a child must not become those of
+// the parent, and the main thread does not end with a goroutine.
+func init() { runtime.LockOSThread() }
+
 // runChild starts the process and waits for its end. It keeps its thread: the
 // kernel sends the parent death signal when the thread that started the
 // process ends, and the thread has the scheduling settings of the child. It is
