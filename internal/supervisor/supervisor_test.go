@@ -418,6 +418,10 @@ func TestChildIsStartedAgain(t *testing.T) {
 	if took := time.Since(begin); took > 500*time.Millisecond {
 		t.Errorf("the first successor runs after %v", took)
 	}
+	for range atOnce - 1 {
+		r.killChild()
+		r.expect("child: configured 1 routers")
+	}
 	r.killChild()
 	r.expect("Restart of VRRP process delayed 1 seconds to limit respawn rate")
 	r.expect("child: configured 1 routers")

@@ -15,7 +15,7 @@ import (
 
 func TestBackoff(t *testing.T) {
 	var b backoff
-	for i, want := range []time.Duration{0, 1, 2, 4, 8, 16, 32, 60, 60, 60} {
+	for i, want := range []time.Duration{0, 0, 0, 1, 2, 4, 8, 16, 32, 60, 60, 60} {
 		if got := b.after(time.Second); got != want*time.Second {
 			t.Errorf("wait %v after death %d, want %v", got, i+1, want*time.Second)
 		}
