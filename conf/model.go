@@ -85,7 +85,6 @@ type ProcessLimits struct {
 	// MaxAutoPriority and MinAutoPriorityDelay are max_auto_priority (-1 to 99)
 	// and min_auto_priority_delay.
 	MaxAutoPriority      int
-	MaxAutoPrioritySet   bool
 	MinAutoPriorityDelay time.Duration
 }
 

@@ -61,7 +61,7 @@ func processWords() []*Keyword {
 		kw("max_auto_priority", number(-1, 99).opt(), "0", "highest real-time priority given by itself to a process that is scheduled late; 0: none, -1: and no advice").
 			sets(func(d *decoder, a *argument) {
 				v := &d.cfg.Global.VRRP
-				v.MaxAutoPriority, v.MaxAutoPrioritySet = 99, true
+				v.MaxAutoPriority = 99
 				if a.given() {
 					v.MaxAutoPriority = int(a.n)
 				}

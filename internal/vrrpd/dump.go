@@ -129,6 +129,12 @@ func (d *daemon) dataText() []byte {
 			}
 		}
 	}
+	line("------< Packets that reached no instance >------")
+	for reason, n := range d.foreign {
+		if n > 0 {
+			line(" %v = %d", vrrp.Reject(reason), n)
+		}
+	}
 	line("------< Interfaces >------")
 	for _, l := range d.net.links {
 		line(" Name = %s", l.Name)
