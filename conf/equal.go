@@ -43,7 +43,36 @@ func (v *VRRPInstance) Equal(o *VRRPInstance) bool {
 		slices.EqualFunc(v.Excluded, o.Excluded, Address.equal) &&
 		v.PromoteSecondaries == o.PromoteSecondaries &&
 		v.GARP == o.GARP &&
-		v.Debug == o.Debug
+		v.Debug == o.Debug &&
+		slices.EqualFunc(v.Track, o.Track, Track.equal) &&
+		v.Notify.Equal(o.Notify)
+}
+
+// Equal reports whether n and o tell the same of the same; nil tells nothing.
+func (n *Notify) Equal(o *Notify) bool {
+	if n == nil || o == nil {
+		return n == o
+	}
+	return n.Any.Equal(&o.Any) &&
+		n.Master.Equal(&o.Master) &&
+		n.Backup.Equal(&o.Backup) &&
+		n.Fault.Equal(&o.Fault) &&
+		n.Stop.Equal(&o.Stop) &&
+		n.Deleted.Equal(&o.Deleted) &&
+		n.MasterRxLowerPri.Equal(&o.MasterRxLowerPri) &&
+		n.SignalDeleted == o.SignalDeleted &&
+		n.PriorityChanges == o.PriorityChanges &&
+		n.SMTPAlert == o.SMTPAlert
+}
+
+// Equal reports whether c and o run the same as the same user.
+func (c *Command) Equal(o *Command) bool {
+	return slices.Equal(c.Args, o.Args) && c.User == o.User && c.Group == o.Group
+}
+
+func (t Track) equal(o Track) bool {
+	t.Pos, o.Pos = Pos{}, Pos{}
+	return t == o
 }
 
 func (h *HMAC) equal(o *HMAC) bool {

@@ -13,6 +13,8 @@ func full() *VRRPInstance {
 		HMAC:      HMAC{Keys: map[uint8]Secret{1: "a"}},
 		Addresses: []Address{{Prefix: netip.MustParsePrefix("192.0.2.10/24")}},
 		Excluded:  []Address{{Prefix: netip.MustParsePrefix("192.0.2.11/24")}},
+		Track:     []Track{{Name: "check"}},
+		Notify:    &Notify{Any: Command{Args: []string{"/bin/true"}}},
 	}
 }
 
@@ -49,6 +51,13 @@ func TestEqualSeesEveryField(t *testing.T) {
 			for i := range v.NumField() {
 				change(path+"."+v.Type().Field(i).Name, v.Field(i), other)
 			}
+		case v.Kind() == reflect.Pointer:
+			change(path, v.Elem(), other)
+			v.SetZero()
+			differs()
+		case v.Kind() == reflect.Slice && v.Len() == 0:
+			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
+			differs()
 		case v.Kind() == reflect.Slice:
 			for i := range v.Len() {
 				change(path+"[]", v.Index(i), other)

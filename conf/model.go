@@ -15,6 +15,13 @@ type Config struct {
 	Instances  []*VRRPInstance
 	SyncGroups []*SyncGroup
 
+	// What instances and sync groups may track, as far as any of them does.
+	Scripts    []*Script
+	Files      []*TrackFile
+	Processes  []*TrackProcess
+	BFDs       []*TrackBFD
+	Interfaces []InterfaceSettings
+
 	// HasVirtualServers and HasBFD say whether the file asks for the health
 	// checkers or for BFD.
 	HasVirtualServers bool
@@ -72,6 +79,18 @@ type Global struct {
 
 	StateDumpFile, StatsDumpFile, JSONDumpFile string
 	JSONVersion                                int
+
+	Scripts                         ScriptPolicy
+	Startup, Shutdown               Command       // startup_script, shutdown_script
+	StartupTimeout, ShutdownTimeout time.Duration // default 10 s
+
+	FIFO, VRRPFIFO, LVSFIFO FIFO
+	StatesOnReload          bool // fifo_write_vrrp_states_on_reload
+	Mail                    Mail
+
+	// Receive buffer of the process events connector.
+	ProcessRcvBuf      int
+	ProcessRcvBufForce bool
 }
 
 // ProcessLimits are the scheduling and memory settings of one process.
@@ -152,6 +171,9 @@ type VRRPInstance struct {
 
 	GARP  GARP
 	Debug int
+
+	Track  []Track // the trackers of the instance, in the order of the file
+	Notify *Notify // nil: nobody is told
 }
 
 // Peer is one line of unicast_peer.
@@ -250,6 +272,9 @@ type SyncGroup struct {
 	Pos            Pos
 	Members        []string
 	TrackingWeight bool // sync_group_tracking_weight
+
+	Track  []Track // apply to each member
+	Notify *Notify // nil: nobody is told
 }
 
 // Pos is a place in a configuration file.
