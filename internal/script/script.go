@@ -1,0 +1,66 @@
+// Package script runs the programs a configuration names: checks that it
+// tracks, programs to be told of changes, readers of FIFOs.
+package script
+
+import (
+	"fmt"
+	"syscall"
+	"time"
+)
+
+// Program is a command that can be run: its path is found, its user known, and
+// with enable_script_security its path has been found safe. [Resolve] makes it;
+// what was checked is checked again whenever it is started.
+type Program struct {
+	Path string   // absolute; what is executed
+	Args []string // Args[0] is the name as configured
+
+	UID, GID uint32
+	Groups   []uint32 // supplementary groups; nil: none but GID
+
+	// Shell says that the file is neither a binary nor begins with #!, so that
+	// it is handed to /bin/sh.
+	Shell  bool
+	Secure bool // enable_script_security
+}
+
+// Request asks a [Runner] to run a program once.
+type Request struct {
+	Program *Program
+	Extra   []string // arguments after those of the program
+
+	// Timeout ends the run: SIGTERM to its process group, two seconds later
+	// SIGKILL. 0 lets it run as long as it likes.
+	Timeout time.Duration
+
+	// Done is called once, when the run has ended or could not begin, on the
+	// runner's thread: it must not block.
+	Done func(Result)
+}
+
+// Result is how a run ended.
+type Result struct {
+	Err      error          // it could not be started: nothing else is set
+	Exit     int            // exit status, unless Signal is set
+	Signal   syscall.Signal // that ended it; 0: it exited
+	TimedOut bool
+	Took     time.Duration
+	Output   string // last line that it wrote, cut at 256 bytes, printable
+}
+
+// OK reports success: exit status 0 in time.
+func (r *Result) OK() bool { return r.Err == nil && r.Exit == 0 && r.Signal == 0 && !r.TimedOut }
+
+// String says how it ended: "exited with status 1", "timed out",
+// "killed by signal 9 (killed)", "could not be started: …".
+func (r *Result) String() string {
+	switch {
+	case r.Err != nil:
+		return fmt.Sprintf("could not be started: %v", r.Err)
+	case r.TimedOut:
+		return "timed out"
+	case r.Signal != 0:
+		return fmt.Sprintf("killed by signal %d (%v)", int(r.Signal), r.Signal)
+	}
+	return fmt.Sprintf("exited with status %d", r.Exit)
+}
