@@ -76,8 +76,10 @@ const (
 // Cause is the driver's own account of why a fault or priority changed, for
 // example the tracker and its last result. The engine passes it through.
 type Cause struct {
-	Code   string // stable, for programs: "link-down", "script"
-	Detail string // for people
+	Code       string // stable, for programs: "link-down", "track_script"
+	Object     string // what it is about: name of the tracker, interface, address
+	Detail     string // for people: the last result of the tracker, say
+	Arithmetic string // how a priority came about: "100 - 20 (…) = 80"
 }
 
 // Snapshot is what of an instance must outlive its process.

@@ -214,24 +214,26 @@ func (a Action) String() string {
 // leaves out the fields that do not belong to the kind of action.
 func (a Action) MarshalJSON() ([]byte, error) {
 	out := struct {
-		Kind     ActionKind    `json:"kind"`
-		Instance string        `json:"instance,omitzero"`
-		Group    string        `json:"group,omitzero"`
-		Note     Note          `json:"note,omitzero"`
-		Reject   Reject        `json:"reject,omitzero"`
-		From     *State        `json:"from,omitzero"`
-		To       *State        `json:"to,omitzero"`
-		Reason   Reason        `json:"reason,omitzero"`
-		Priority *uint8        `json:"priority,omitzero"`
-		Addr     netip.Addr    `json:"addr,omitzero"`
-		Count    int           `json:"count,omitzero"`
-		Time     time.Duration `json:"time_ns,omitzero"`
-		Cause    string        `json:"cause,omitzero"`
-		Detail   string        `json:"detail,omitzero"`
+		Kind       ActionKind    `json:"kind"`
+		Instance   string        `json:"instance,omitzero"`
+		Group      string        `json:"group,omitzero"`
+		Note       Note          `json:"note,omitzero"`
+		Reject     Reject        `json:"reject,omitzero"`
+		From       *State        `json:"from,omitzero"`
+		To         *State        `json:"to,omitzero"`
+		Reason     Reason        `json:"reason,omitzero"`
+		Priority   *uint8        `json:"priority,omitzero"`
+		Addr       netip.Addr    `json:"addr,omitzero"`
+		Count      int           `json:"count,omitzero"`
+		Time       time.Duration `json:"time_ns,omitzero"`
+		Cause      string        `json:"cause,omitzero"`
+		Object     string        `json:"object,omitzero"`
+		Detail     string        `json:"detail,omitzero"`
+		Arithmetic string        `json:"arithmetic,omitzero"`
 	}{
 		Kind: a.Kind, Note: a.Note, Reject: a.Reject, Reason: a.Reason,
 		Addr: a.Addr, Count: a.Count, Time: a.Time,
-		Cause: a.Cause.Code, Detail: a.Cause.Detail,
+		Cause: a.Cause.Code, Object: a.Cause.Object, Detail: a.Cause.Detail, Arithmetic: a.Cause.Arithmetic,
 	}
 	if a.Instance != nil {
 		out.Instance = a.Instance.cfg.Name
@@ -256,24 +258,26 @@ func (a Action) MarshalJSON() ([]byte, error) {
 // and the configuration, which contains keys.
 func (e Event) MarshalJSON() ([]byte, error) {
 	out := struct {
-		Kind     EventKind     `json:"kind"`
-		Src      netip.Addr    `json:"src,omitzero"`
-		Dst      netip.Addr    `json:"dst,omitzero"`
-		TTL      uint8         `json:"ttl,omitzero"`
-		Protocol uint8         `json:"protocol,omitzero"`
-		IPHeader []byte        `json:"ip_header,omitzero"`
-		Payload  []byte        `json:"payload,omitzero"`
-		Priority uint8         `json:"priority,omitzero"`
-		Faults   *Faults       `json:"faults,omitzero"`
-		Source   *netip.Addr   `json:"source,omitzero"`
-		Hold     time.Duration `json:"hold_ns,omitzero"`
-		Resume   *Snapshot     `json:"resume,omitzero"`
-		Wall     time.Time     `json:"wall,omitzero"`
-		Cause    string        `json:"cause,omitzero"`
-		Detail   string        `json:"detail,omitzero"`
+		Kind       EventKind     `json:"kind"`
+		Src        netip.Addr    `json:"src,omitzero"`
+		Dst        netip.Addr    `json:"dst,omitzero"`
+		TTL        uint8         `json:"ttl,omitzero"`
+		Protocol   uint8         `json:"protocol,omitzero"`
+		IPHeader   []byte        `json:"ip_header,omitzero"`
+		Payload    []byte        `json:"payload,omitzero"`
+		Priority   uint8         `json:"priority,omitzero"`
+		Faults     *Faults       `json:"faults,omitzero"`
+		Source     *netip.Addr   `json:"source,omitzero"`
+		Hold       time.Duration `json:"hold_ns,omitzero"`
+		Resume     *Snapshot     `json:"resume,omitzero"`
+		Wall       time.Time     `json:"wall,omitzero"`
+		Cause      string        `json:"cause,omitzero"`
+		Object     string        `json:"object,omitzero"`
+		Detail     string        `json:"detail,omitzero"`
+		Arithmetic string        `json:"arithmetic,omitzero"`
 	}{
 		Kind: e.Kind, Priority: e.Priority, Hold: e.Hold, Resume: e.Resume,
-		Wall: e.Wall, Cause: e.Cause.Code, Detail: e.Cause.Detail,
+		Wall: e.Wall, Cause: e.Cause.Code, Object: e.Cause.Object, Detail: e.Cause.Detail, Arithmetic: e.Cause.Arithmetic,
 	}
 	switch e.Kind {
 	case Received:
