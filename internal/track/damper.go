@@ -1,0 +1,88 @@
+package track
+
+import (
+	"time"
+
+	"keepalived-go/conf"
+)
+
+// Damper believes a change only when it has lasted.
+type Damper struct {
+	Up, Down time.Duration // how long the new state must last; 0: at once
+
+	hold hold
+}
+
+// Step says what was observed at now, on any monotonic clock, and returns what
+// to believe. The first observation is believed at once.
+func (d *Damper) Step(now time.Duration, up bool) bool {
+	delay := d.Down
+	if up {
+		delay = d.Up
+	}
+	return d.hold.step(now, up, delay)
+}
+
+// Deadline is when Step is to be called again though nothing changes; false:
+// never.
+func (d *Damper) Deadline() (time.Duration, bool) { return d.hold.deadline, d.hold.pending }
+
+// hold is a state that changes after a delay.
+type hold struct {
+	known    bool
+	up       bool
+	pending  bool // it will change at deadline
+	deadline time.Duration
+}
+
+// step returns the state that holds when want is wanted from now on; delay is
+// that of a change beginning now.
+func (h *hold) step(now time.Duration, want bool, delay time.Duration) bool {
+	switch {
+	case !h.known:
+		h.known, h.up = true, want
+	case want == h.up:
+		h.pending = false
+	case !h.pending:
+		h.pending, h.deadline = true, now+delay
+	}
+	if h.pending && now >= h.deadline {
+		h.up, h.pending = want, false
+	}
+	return h.up
+}
+
+// ProcessState tells from the number of processes whether there are enough and
+// not too many.
+type ProcessState struct {
+	quorum, max int
+	fork, exit  time.Duration
+
+	count int
+	hold  hold
+}
+
+// NewProcessState returns the state before the first count.
+func NewProcessState(p *conf.TrackProcess) ProcessState {
+	return ProcessState{quorum: p.Quorum, max: p.QuorumMax, fork: p.ForkDelay, exit: p.TerminateDelay}
+}
+
+// Step says how many processes there are at now and returns whether that is a
+// quorum. A change lasts for the fork delay if it came with more processes, and
+// for the terminate delay if it came with fewer, before it counts. The first
+// count counts at once.
+func (s *ProcessState) Step(now time.Duration, count int) bool {
+	delay := s.exit
+	if count > s.count {
+		delay = s.fork
+	}
+	s.count = count
+	return s.hold.step(now, count >= s.quorum && (s.max < 0 || count <= s.max), delay)
+}
+
+// Count is the number of processes last told.
+func (s *ProcessState) Count() int { return s.count }
+
+// Deadline is when Step is to be called again though the number stays; false:
+// never.
+func (s *ProcessState) Deadline() (time.Duration, bool) { return s.hold.deadline, s.hold.pending }

@@ -1,0 +1,157 @@
+package track
+
+import (
+	"fmt"
+	"strconv"
+
+	"keepalived-go/conf"
+	"keepalived-go/vrrp"
+)
+
+// Bounds of a priority that is not the owner's, and of what one tracker can do
+// to it.
+const (
+	minPriority = 1
+	maxPriority = 254
+	maxWeight   = 253 // one more below zero is a fault
+)
+
+// Term is one line of a track block and what its tracker says.
+type Term struct {
+	conf.Track
+	Status
+}
+
+// Outcome is what all trackers of a virtual router make of it.
+type Outcome struct {
+	Priority uint8 // effective
+	Total    int   // before it was brought into the range of priorities
+	Fault    bool  // the node must not serve
+	// Waiting: a tracker that could be a fault has not said anything yet, and
+	// until it has the node must not serve either.
+	Waiting bool
+	// Cause is that of the first term that is a fault or, without one, that is
+	// waited for.
+	Cause vrrp.Cause
+
+	base  uint8
+	owner bool
+	terms []Term
+}
+
+// Evaluate computes the effective priority of a virtual router with the base
+// priority and the trackers. Nothing changes that of an address owner, though
+// trackers of weight 0 count for it too. It keeps terms, for
+// [Outcome.Arithmetic].
+func Evaluate(base uint8, owner bool, terms []Term) Outcome {
+	o := Outcome{Total: int(base), base: base, owner: owner, terms: terms}
+	for i := range terms {
+		t := &terms[i]
+		if !t.Known {
+			if t.Weight == 0 {
+				if !o.Fault && !o.Waiting {
+					o.Cause = t.cause()
+				}
+				o.Waiting = true
+			}
+			continue
+		}
+		adjust, fault := t.effect(owner)
+		if fault {
+			if !o.Fault {
+				o.Cause = t.cause()
+			}
+			o.Fault = true
+		} else if !owner {
+			o.Total += adjust
+		}
+	}
+	o.Priority = base
+	if !owner {
+		o.Priority = uint8(min(max(o.Total, minPriority), maxPriority))
+	}
+	return o
+}
+
+// effect is what the term adds to the priority, or that it is a fault. A
+// positive weight counts while the tracker is up, a negative one while it is
+// down; reverse changes the sign, and with weight 0 which of the two is a
+// fault. The number in a file is multiplied by the weight; a product below
+// -253 is a fault, except for an owner, to whom only weight 0 matters.
+func (t *Term) effect(owner bool) (adjust int, fault bool) {
+	switch {
+	case t.Weight == 0:
+		bad := !t.Up
+		if t.Kind == conf.TrackedFile {
+			bad = t.Number != 0
+		}
+		return 0, bad != t.Reverse
+	case t.Kind == conf.TrackedFile:
+		adjust = t.product()
+		return min(adjust, maxWeight), adjust < -maxWeight && !owner
+	case t.Up == (t.Weight > 0):
+		adjust = t.Weight
+		if t.Reverse {
+			adjust = -adjust
+		}
+	}
+	return min(max(adjust, -maxWeight), maxWeight), false
+}
+
+// product is number times weight of a file. Numbers and weights have 32 bits.
+func (t *Term) product() int {
+	if t.Reverse {
+		return -t.Number * t.Weight
+	}
+	return t.Number * t.Weight
+}
+
+// cause is that of the status, naming the term if the status does not.
+func (t *Term) cause() vrrp.Cause {
+	c := t.Cause
+	if c.Code == "" {
+		c.Code, c.Object = t.Kind.String(), t.Name
+	}
+	return c
+}
+
+// Arithmetic says how the priority came about, such as
+// "100 - 20 (track_script chk: exited with status 1) = 80". The terms given to
+// Evaluate must not have changed.
+func (o *Outcome) Arithmetic() string {
+	b := strconv.AppendUint(nil, uint64(o.base), 10)
+	if o.owner {
+		return string(append(b, " (address owner)"...))
+	}
+	adjusted := false
+	for i := range o.terms {
+		t := &o.terms[i]
+		adjust, fault := t.effect(false)
+		if !t.Known || fault || adjust == 0 {
+			continue
+		}
+		adjusted = true
+		sign := '+'
+		if adjust < 0 {
+			sign, adjust = '-', -adjust
+		}
+		b = fmt.Appendf(b, " %c %d (%v %s", sign, adjust, t.Kind, t.Name)
+		if t.Kind == conf.TrackedFile {
+			b = fmt.Appendf(b, ": %d x %d", t.Number, t.Weight)
+			if t.Reverse {
+				b = append(b, " reversed"...)
+			}
+		} else if t.Cause.Detail != "" {
+			b = fmt.Appendf(b, ": %s", t.Cause.Detail)
+		}
+		b = append(b, ')')
+	}
+	if !adjusted {
+		return string(b)
+	}
+	b = fmt.Appendf(b, " = %d", o.Total)
+	if o.Total != int(o.Priority) {
+		b = fmt.Appendf(b, ", limited to %d", o.Priority)
+	}
+	return string(b)
+}
