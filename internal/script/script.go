@@ -22,6 +22,9 @@ type Program struct {
 	// it is handed to /bin/sh.
 	Shell  bool
 	Secure bool // enable_script_security
+
+	// Notes are for the log: what works, but better were otherwise.
+	Notes []string
 }
 
 // Request asks a [Runner] to run a program once.
@@ -34,7 +37,8 @@ type Request struct {
 	Timeout time.Duration
 
 	// Done is called once, when the run has ended or could not begin, on the
-	// runner's thread: it must not block.
+	// runner's thread, or on a goroutine of its own where the runner has refused
+	// the run: it must not block.
 	Done func(Result)
 }
 

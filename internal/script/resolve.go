@@ -1,0 +1,248 @@
+package script
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+)
+
+// defaultUser runs scripts where nothing else is configured, if there is such
+// an account.
+const defaultUser = "keepalived_script"
+
+// Check reports, as a [*Problem], why c cannot be run.
+func Check(c conf.Command, p conf.ScriptPolicy) error {
+	_, err := Resolve(c, p)
+	return err
+}
+
+// Resolve finds the file that c names and the user who is to run it. A name
+// without a slash is searched in PATH. The error is a [*Problem].
+func Resolve(c conf.Command, p conf.ScriptPolicy) (*Program, error) {
+	if len(c.Args) == 0 || c.Args[0] == "" {
+		return nil, &Problem{Code: Empty, Message: "the command is empty"}
+	}
+	prog := &Program{Args: slices.Clone(c.Args), Secure: p.Secure}
+	if err := prog.setUser(c, p); err != nil {
+		return nil, err
+	}
+	path := c.Args[0]
+	switch {
+	case !strings.Contains(path, "/"):
+		found, err := searchPath(path)
+		if err != nil {
+			return nil, err
+		}
+		path = found
+		prog.Notes = append(prog.Notes, fmt.Sprintf("script `%s` resolved by path search to `%s`. Please specify full path.", c.Args[0], path))
+	case !filepath.IsAbs(path):
+		// Not cleaned: a/../b is not b where a is a symbolic link.
+		dir, err := os.Getwd()
+		if err != nil {
+			return nil, &Problem{Missing, path, fmt.Sprintf("%s is relative to a working directory that is not known: %v", path, err), "name it by its absolute path"}
+		}
+		path = dir + "/" + path
+	}
+	prog.Path = path
+	f, err := prog.inspect()
+	if err != nil {
+		return nil, err
+	}
+	prog.Shell = f.shell
+	if !p.SymlinkPaths {
+		prog.Path = f.path
+	}
+	return prog, nil
+}
+
+// searchPath finds name as execvp(3) does, but never in the working directory.
+func searchPath(name string) (string, error) {
+	dirs := os.Getenv("PATH")
+	if dirs == "" {
+		dirs = "/usr/local/bin:/usr/bin:/bin"
+	}
+	for _, dir := range filepath.SplitList(dirs) {
+		if !filepath.IsAbs(dir) {
+			continue
+		}
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+			return path, nil
+		}
+	}
+	return "", &Problem{Missing, name, fmt.Sprintf("%s is in no directory of PATH (%s)", name, dirs), "name it by its absolute path"}
+}
+
+// setUser decides as whom c runs.
+func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
+	name, group := c.User, c.Group
+	if rest, ok := strings.CutPrefix(name, ":"); ok { // :GROUP
+		name, group = "", rest
+	}
+	group = strings.TrimPrefix(group, ":")
+	if name == "" && group == "" {
+		name, group = p.User, strings.TrimPrefix(p.Group, ":")
+	} else if name == "" {
+		name = p.User
+	}
+
+	var account *user.User
+	switch {
+	case name != "":
+		var err error
+		if account, err = lookupUser(name); err != nil {
+			id, numErr := parseID(name)
+			if numErr != nil {
+				return &Problem{Code: UnknownUser, Message: unknown("user", name, err), Remedy: "useradd --system " + name}
+			}
+			if group == "" {
+				return &Problem{Code: UnknownUser,
+					Message: fmt.Sprintf("user %s has no account that would say which group is theirs", name),
+					Remedy:  "name the group after the user"}
+			}
+			account, prog.UID = nil, id
+		}
+	case canBecome():
+		account, _ = user.Lookup(defaultUser)
+	}
+	if account != nil {
+		uid, err1 := parseID(account.Uid)
+		gid, err2 := parseID(account.Gid)
+		if err := errors.Join(err1, err2); err != nil {
+			return &Problem{Code: UnknownUser, Message: fmt.Sprintf("account %s: %v", account.Username, err)}
+		}
+		prog.UID, prog.GID = uid, gid
+	} else if name == "" {
+		prog.UID, prog.GID = uint32(os.Geteuid()), uint32(os.Getegid())
+	}
+	if group != "" {
+		g, err := lookupGroup(group)
+		if err != nil {
+			p := &Problem{Code: UnknownGroup, Message: unknown("group", group, err)}
+			if !isNumber(group) {
+				p.Remedy = "groupadd --system " + group
+			}
+			return p
+		}
+		prog.GID = g
+	}
+	if p.SupplementaryGroups {
+		if account == nil {
+			account, _ = user.LookupId(strconv.FormatUint(uint64(prog.UID), 10))
+		}
+		if err := prog.addGroups(account); err != nil {
+			return err
+		}
+	}
+	if !canBecome() && (prog.UID != uint32(os.Geteuid()) || prog.GID != uint32(os.Getegid())) {
+		return &Problem{Code: CannotBecome,
+			Message: fmt.Sprintf("user %s, group %s are to run %s, but without root's rights (this is user %s) nobody becomes someone else",
+				userName(prog.UID), groupName(prog.GID), c.Args[0], userName(uint32(os.Geteuid()))),
+			Remedy: "run keepalived as root, or leave out the user"}
+	}
+	return nil
+}
+
+// addGroups sets the supplementary groups that the account is in. Who has none
+// is in no groups.
+func (prog *Program) addGroups(account *user.User) error {
+	if account == nil {
+		return nil
+	}
+	ids, err := account.GroupIds()
+	if err != nil {
+		return &Problem{Code: UnknownGroup, Message: fmt.Sprintf("groups of user %s: %v", account.Username, err)}
+	}
+	groups := []uint32{prog.GID}
+	for _, id := range ids {
+		gid, err := parseID(id)
+		if err != nil {
+			return &Problem{Code: UnknownGroup, Message: fmt.Sprintf("groups of user %s: %v", account.Username, err)}
+		}
+		if !slices.Contains(groups, gid) {
+			groups = append(groups, gid)
+		}
+	}
+	prog.Groups = groups
+	return nil
+}
+
+// lookupUser finds an account by its name or number.
+func lookupUser(s string) (*user.User, error) {
+	u, err := user.Lookup(s)
+	if err != nil && isNumber(s) {
+		return user.LookupId(s)
+	}
+	return u, err
+}
+
+// lookupGroup finds a group by its name; a number need not have a name.
+func lookupGroup(s string) (uint32, error) {
+	g, err := user.LookupGroup(s)
+	if err == nil {
+		return parseID(g.Gid)
+	}
+	if isNumber(s) {
+		return parseID(s)
+	}
+	return 0, err
+}
+
+func unknown(what, name string, err error) string {
+	var noUser user.UnknownUserError
+	var noID user.UnknownUserIdError
+	var noGroup user.UnknownGroupError
+	if errors.As(err, &noUser) || errors.As(err, &noID) || errors.As(err, &noGroup) || errors.Is(err, fs.ErrNotExist) {
+		return fmt.Sprintf("there is no %s %s", what, name)
+	}
+	return fmt.Sprintf("look up %s %s: %v", what, name, err)
+}
+
+func isNumber(s string) bool {
+	return s != "" && strings.Trim(s, "0123456789") == ""
+}
+
+// parseID reads the number of a user or group; 2³²−1 means "no change" to the
+// kernel and is none.
+func parseID(s string) (uint32, error) {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil || n == 1<<32-1 {
+		return 0, fmt.Errorf("%q is not the number of a user or group (0 to %d)", s, uint32(1<<32-2))
+	}
+	return uint32(n), nil
+}
+
+func userName(uid uint32) string {
+	if u, err := user.LookupId(strconv.Itoa(int(uid))); err == nil {
+		return u.Username
+	}
+	return strconv.Itoa(int(uid))
+}
+
+func groupName(gid uint32) string {
+	if g, err := user.LookupGroupId(strconv.Itoa(int(gid))); err == nil {
+		return g.Name
+	}
+	return strconv.Itoa(int(gid))
+}
+
+// canBecome reports whether this process may take any user and group.
+func canBecome() bool {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&hdr, &data[0]) != nil {
+		return os.Geteuid() == 0
+	}
+	const both = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
+	return data[0].Effective&both == both
+}
