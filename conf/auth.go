@@ -12,7 +12,7 @@ import (
 func authBlock() *block {
 	b := vocabulary("vrrp_instance.authentication",
 		kw("auth_type", word("PASS|AH"), "", "PASS sends the password in clear text, AH signs with it").sets(setAuthType),
-		kw("auth_pass", word("STRING"), "", "password of at most 8 bytes").sets(setAuthPass),
+		kw("auth_pass", word("STRING"), "", "password of at most 8 bytes").secret().sets(setAuthPass),
 	)
 	return b
 }
@@ -43,7 +43,7 @@ func setAuthPass(d *decoder, a *argument) {
 
 func hmacBlock() *block {
 	b := vocabulary("vrrp_instance.auth_hmac",
-		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").newer().sets(setHMACKey),
+		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").newer().secret().sets(setHMACKey),
 		kw("active_key", number(1, 255).as("ID"), "first key", "key that own adverts are signed with").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.SendKey = uint8(a.n) }),
 		kw("time_window", number(1, 300).as("SECS"), "three adverts, at least 5", "largest accepted difference of the clocks").newer().

@@ -69,8 +69,19 @@ func (d *decoder) wrong(s *Statement, word int, code, format string, args ...any
 		message += " - " + a.k.otherwise(d, a)
 	}
 	d.report(s, word, Diagnostic{
-		Severity: Error, Class: ClassOrdinary, Code: code, Message: message,
+		Severity: Error, Class: ClassOrdinary, Code: code, Message: message, Fix: d.example(),
 	})
+}
+
+// example is a right line for the statement whose arguments are being checked.
+func (d *decoder) example() string {
+	if d.checking == nil {
+		return ""
+	}
+	if line := d.checking.k.Example(); line != "" {
+		return "for example: " + strings.TrimSuffix(line, " {")
+	}
+	return ""
 }
 
 // statements decodes what stands in a block.

@@ -156,31 +156,14 @@ type fileID struct{ device, inode uint64 }
 // readFile passes the lines of a file on. from is the include line, nil for the
 // main file, which may also be a pipe.
 func (p *pipeline) readFile(name string, from *Origin) error {
-	// O_NONBLOCK: opening a FIFO must not wait for its writer to come.
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	text, id, err := p.contents(name, from != nil)
 	if err != nil {
-		return cause(err)
+		return err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return cause(err)
-	}
-	if info.IsDir() || from != nil && (!info.Mode().IsRegular() || info.Mode().Perm()&0o111 != 0) {
-		return errNotPlain
-	}
-	id := fileID{}
-	if st, ok := info.Sys().(*syscall.Stat_t); ok {
-		id = fileID{uint64(st.Dev), st.Ino}
-		for _, open := range p.ids {
-			if open == id {
-				return errIncludesItself
-			}
+	for _, open := range p.ids {
+		if open == id && id != (fileID{}) {
+			return errIncludesItself
 		}
-	}
-	text, err := readText(f)
-	if err != nil {
-		return cause(err)
 	}
 	if _, ok := p.files[name]; !ok {
 		p.files[name] = len(p.files)
@@ -201,6 +184,40 @@ func (p *pipeline) readFile(name string, from *Origin) error {
 	p.checks = level
 	p.open, p.ids = p.open[:len(p.open)-1], p.ids[:len(p.ids)-1]
 	return nil
+}
+
+// contents is the text of a file and what tells it from others.
+func (p *pipeline) contents(name string, included bool) (text string, id fileID, err error) {
+	if p.Unsaved != nil {
+		if text, ok := p.Unsaved(name); ok {
+			var st syscall.Stat_t
+			if syscall.Stat(name, &st) == nil {
+				id = fileID{uint64(st.Dev), st.Ino}
+			}
+			return text, id, nil
+		}
+	}
+	// O_NONBLOCK: opening a FIFO must not wait for its writer to come.
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return "", id, cause(err)
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return "", id, cause(err)
+	}
+	if info.IsDir() || included && (!info.Mode().IsRegular() || info.Mode().Perm()&0o111 != 0) {
+		return "", id, errNotPlain
+	}
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		id = fileID{uint64(st.Dev), st.Ino}
+	}
+	text, err = readText(f)
+	if err != nil {
+		return "", id, cause(err)
+	}
+	return text, id, nil
 }
 
 // cause is the reason of an error of the os package, without the file name that

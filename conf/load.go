@@ -17,6 +17,9 @@ type Options struct {
 	// Interface reports whether a network interface exists. If nil, interfaces
 	// are taken to exist.
 	Interface func(name string) bool
+	// Unsaved is the text to read instead of that of a file, as an editor holds
+	// it; ok is false for any other file. If nil, there is none.
+	Unsaved func(name string) (text string, ok bool)
 }
 
 // Load reads a configuration. The Config holds what can be run even when there

@@ -32,6 +32,8 @@ type Keyword struct {
 	// is reported is up to what the C daemon does.
 	Successor string
 	Effect    Effect
+	// Secret is a keyword whose value is never shown.
+	Secret bool
 
 	args args
 	set  func(d *decoder, a *argument)
@@ -40,6 +42,8 @@ type Keyword struct {
 	otherwise func(d *decoder, a *argument) string
 	block     *block // what may stand in its braces
 	silent    bool   // an old word that is not reported
+	entry     bool   // a line that begins with no keyword
+	option    bool   // a word within such a line
 }
 
 // block is the vocabulary inside of one kind of braces.
@@ -210,6 +214,9 @@ func (k *Keyword) newer() *Keyword { k.Since = "after 2.2.7"; return k }
 // gone marks a deprecated word.
 func (k *Keyword) gone(successor string) *Keyword { k.Successor = successor; return k }
 
+// secret marks a keyword whose value is a password or a key.
+func (k *Keyword) secret() *Keyword { k.Secret = true; return k }
+
 // pending marks a keyword whose value is kept but has no effect yet.
 func (k *Keyword) pending() *Keyword { k.Effect = PendingEffect; return k }
 
@@ -277,7 +284,7 @@ func (b *block) filled(message string) *block {
 // lines gives the block lines that begin with no keyword, declared by their
 // placeholder.
 func (b *block) lines(entry func(d *decoder, s *Statement), k *Keyword) *block {
-	k.Block = b.path
+	k.Block, k.entry = b.path, true
 	b.order = append(b.order, k)
 	b.entry = entry
 	if entry == nil {

@@ -74,7 +74,7 @@ func staticAddressBlock() *block {
 
 func sslBlock() *block {
 	return vocabulary("SSL",
-		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key"),
+		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key").secret(),
 		kw("ca", word("PATH").soft("SSL cafile missing"), "", "certificate of the authority"),
 		kw("certificate", word("PATH").soft("SSL certfile missing"), "", "own certificate"),
 		kw("key", word("PATH").soft("SSL keyfile missing"), "", "own key"),

@@ -110,7 +110,7 @@ func entryBlock(path, placeholder string, words []entryWord) *block {
 	}
 	b.lines(func(d *decoder, s *Statement) { checkEntry(d, s, placeholder, known) }, &Keyword{Name: placeholder, Args: strings.ToLower(placeholder) + " words", Doc: "a " + strings.ToLower(placeholder) + " as iproute2 writes it, one per line", Effect: PendingEffect})
 	for _, w := range words {
-		b.order = append(b.order, &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, Effect: PendingEffect})
+		b.order = append(b.order, &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, Effect: PendingEffect, option: true})
 	}
 	return b
 }
