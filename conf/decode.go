@@ -39,6 +39,8 @@ type decoder struct {
 	group   *syncGroup
 	garp    *garpGroup
 	tracked trackers
+
+	consequences
 }
 
 type pendingKey struct{ block, keyword string }
@@ -55,11 +57,18 @@ func (d *decoder) intern(s string) string {
 }
 
 // report adds a problem with a word of a statement.
-func (d *decoder) report(s *Statement, word int, p Diagnostic) { d.reportAt(s.place(word), p) }
+func (d *decoder) report(s *Statement, word int, p Diagnostic) {
+	if r := d.diags.incomplete; r != 0 && undefined(s, word) != "" {
+		d.diags.follow(r, p)
+		d.noteReason(p.Severity, r)
+		return
+	}
+	d.reportAt(s.place(word), p)
+}
 
 func (d *decoder) reportAt(at place, p Diagnostic) {
 	p.Pos, p.Chain = at.pos(), at.chain()
-	d.diags.add(p)
+	d.noteReason(p.Severity, d.diags.add(p))
 }
 
 // wrong reports an ordinary mistake, the most frequent kind.
@@ -69,12 +78,16 @@ func (d *decoder) wrong(s *Statement, word int, code, format string, args ...any
 		message += " - " + a.k.otherwise(d, a)
 	}
 	d.report(s, word, Diagnostic{
-		Severity: Error, Class: ClassOrdinary, Code: code, Message: message, Fix: d.example(),
+		Severity: Error, Class: ClassOrdinary, Code: code, Message: message, Fix: d.remedy(s, word),
 	})
 }
 
-// example is a right line for the statement whose arguments are being checked.
-func (d *decoder) example() string {
+// remedy is what to do about a wrong word: define its parameter, or write the
+// statement like the example.
+func (d *decoder) remedy(s *Statement, word int) string {
+	if name := undefined(s, word); name != "" {
+		return "the parameter " + name + " is not defined"
+	}
 	if d.checking == nil {
 		return ""
 	}
@@ -116,10 +129,16 @@ func (d *decoder) unknown(b *block, s *Statement) {
 		p.Fix = fmt.Sprintf("did you mean %q?", near)
 	} else if strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "=") {
 		p.Fix = "a definition has no blank before its '='"
+	} else if name := undefined(s, 0); name != "" {
+		p.Fix = "the parameter " + name + " is not defined"
 	} else if owner := blockOf(word); owner != "" {
 		p.Fix = "it belongs " + owner
 	}
+	if near := nearest(word, b); b.path == "vrrp_instance" && near != "" {
+		d.word = near
+	}
 	d.report(s, 0, p)
+	d.mayDefine(s)
 }
 
 // within names a block in the words of the file.
@@ -150,6 +169,9 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 	}
 	if s.HasBlock && k.block == nil {
 		d.wrong(s, 0, "unexpected-block", "Unexpected '{' after '%s', which takes no block", k.Name)
+	}
+	if k.Block == "vrrp_instance" {
+		d.word = k.Name
 	}
 	a := argument{Statement: s, k: k}
 	d.checking = &a

@@ -174,7 +174,13 @@ type diagnosing struct {
 	// lostClass and lostExit keep the verdict of what did not fit the list.
 	lostClass Class
 	lostExit  int
+	// incomplete is the report of a file that could not be included: what is
+	// missing later may stand there.
+	incomplete reason
 }
+
+// reason is a problem that others follow from; 0 is none.
+type reason int
 
 type diagKey struct {
 	pos  Pos
@@ -184,15 +190,13 @@ type diagKey struct {
 // full reports whether further problems are only counted.
 func (g *diagnosing) full() bool { return len(g.list) >= maxDiagnostics }
 
-func (g *diagnosing) add(d Diagnostic) {
+func (g *diagnosing) add(d Diagnostic) reason {
 	if d.Pos.Line != 0 {
 		key := diagKey{d.Pos, d.Code}
 		if i, ok := g.index[key]; ok {
-			old := &g.list[i]
-			old.Repeated++
-			old.Class = max(old.Class, d.Class)
-			old.Exit = max(old.Exit, d.Exit)
-			return
+			g.list[i].Repeated++
+			g.follow(reason(i+1), d)
+			return reason(i + 1)
 		}
 		if g.index == nil {
 			g.index = make(map[diagKey]int)
@@ -205,9 +209,18 @@ func (g *diagnosing) add(d Diagnostic) {
 		g.lost++
 		g.lostClass = max(g.lostClass, d.Class)
 		g.lostExit = max(g.lostExit, d.Exit)
-		return
+		return 0
 	}
 	g.list = append(g.list, d)
+	return reason(len(g.list))
+}
+
+// follow notes a problem that is the consequence of another: it is not listed,
+// but the verdict is as if it were.
+func (g *diagnosing) follow(r reason, d Diagnostic) {
+	first := &g.list[r-1]
+	first.Class = max(first.Class, d.Class)
+	first.Exit = max(first.Exit, d.Exit)
 }
 
 // sorted is the list in the order of the files, the main file first.

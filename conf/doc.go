@@ -20,7 +20,7 @@
 // wording follows the C daemon where people search for it, and so do the
 // verdicts of [Diagnostics.TestExitCode] and [Diagnostics.Fatal].
 //
-// An outermost block is decoded as soon as its last brace is read and then
+// An outermost block is decoded when the next one begins and then
 // forgotten, so that a sequence which expands to tens of thousands of virtual
 // routers needs little more memory than their typed values.
 //

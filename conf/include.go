@@ -79,7 +79,7 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 		p.halt(l, "include-depth", "files include each other more than %d deep", maxDepth)
 		return
 	}
-	found := 0
+	found, told := 0, false
 	for _, alternative := range braces(pattern) {
 		path := alternative
 		if !filepath.IsAbs(path) {
@@ -97,6 +97,7 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 			}
 			if checks&needed != 0 {
 				p.missing(l, at, alternative)
+				told = true
 			}
 			continue
 		}
@@ -105,8 +106,8 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 			p.includeFile(l, at, name, checks)
 		}
 	}
-	if found == 0 {
-		p.report(l, at, Diagnostic{
+	if found == 0 && !told {
+		p.diags.incomplete = p.report(l, at, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "include-nothing",
 			Message: fmt.Sprintf("Config files missing '%s'", pattern),
 			Fix:     "no file matches; names are relative to the directory of this file",
@@ -115,7 +116,7 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 }
 
 func (p *pipeline) missing(l line, at int, name string) {
-	p.report(l, at, Diagnostic{
+	p.diags.incomplete = p.report(l, at, Diagnostic{
 		Severity: Fatal, Class: ClassMissingFile, Exit: 6, Code: "include-missing",
 		Message: fmt.Sprintf("Config files missing '%s'", name),
 		Fix:     "an include check demands that it exists and can be read",
@@ -125,7 +126,7 @@ func (p *pipeline) missing(l line, at int, name string) {
 func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck) {
 	if err := p.readFile(name, l.origin); err != nil {
 		if errors.Is(err, errNotPlain) {
-			p.report(l, at, Diagnostic{
+			p.diags.incomplete = p.report(l, at, Diagnostic{
 				Severity: Warning, Class: ClassNone, Code: "include-skip",
 				Message: fmt.Sprintf("%s is not a regular non-executable file - skipping", name),
 			})
@@ -138,7 +139,7 @@ func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck)
 		if errors.Is(err, errIncludesItself) {
 			class, severity = ClassOrdinary, Error
 		}
-		p.report(l, at, Diagnostic{
+		p.diags.incomplete = p.report(l, at, Diagnostic{
 			Severity: severity, Class: class, Exit: exit, Code: "include-unreadable",
 			Message: fmt.Sprintf("include %s: %v", name, err),
 		})

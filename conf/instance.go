@@ -46,8 +46,9 @@ type instance struct {
 
 	garp    garpSettings
 	noVIP   bool
-	unicast place // the first word that asks for unicast
-	bad     bool  // it cannot run
+	unicast place             // the first word that asks for unicast
+	bad     bool              // it cannot run
+	hurt    map[string]reason // by word: mistakes that others follow from
 }
 
 func openInstance(d *decoder, s *Statement) bool {

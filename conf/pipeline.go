@@ -144,6 +144,7 @@ func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
 			Severity: Error, Class: ClassOrdinary, Code: "unterminated-quote",
 			Message: "Unterminated quote", Fix: `close it with another " on the same line`,
 		})
+		text = closeQuote(text)
 	}
 	return text, true
 }
@@ -284,11 +285,11 @@ func (p *pipeline) condition(l line) (rest line, met bool) {
 }
 
 // report adds a problem at a byte of a line.
-func (p *pipeline) report(l line, at int, d Diagnostic) {
+func (p *pipeline) report(l line, at int, d Diagnostic) reason {
 	col, def := l.locate(max(at, 0))
 	where := place{l.origin, col, def}
 	d.Pos, d.Chain = where.pos(), where.chain()
-	p.diags.add(d)
+	return p.diags.add(d)
 }
 
 // halt reports a limit and ends the reading.

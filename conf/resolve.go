@@ -52,10 +52,24 @@ func (d *decoder) resolve() {
 
 // problem reports something about an instance, at its first line.
 func (d *decoder) problem(in *instance, code, format string, args ...any) {
-	d.reportAt(in.at, Diagnostic{
+	d.about(in, Diagnostic{
 		Severity: Warning, Class: ClassOrdinary, Code: code,
 		Message: "(" + in.Name + ") " + fmt.Sprintf(format, args...),
 	})
+}
+
+// about reports a problem of an instance, unless it follows from another.
+func (d *decoder) about(in *instance, p Diagnostic) {
+	r := in.hurt[needsWord[p.Code]]
+	if r != 0 {
+		d.diags.follow(r, p)
+	} else {
+		p.Pos, p.Chain = in.at.pos(), in.at.chain()
+		r = d.diags.add(p)
+	}
+	if in.bad {
+		d.notDefined(in.Name, r)
+	}
 }
 
 // atPlace reports a mistake that is found when everything is read.
@@ -67,7 +81,7 @@ func (d *decoder) atPlace(at place, code, format string, args ...any) {
 // start without one of its instances.
 func (d *decoder) drop(in *instance, code, fix, format string, args ...any) {
 	in.bad = true
-	d.reportAt(in.at, Diagnostic{
+	d.about(in, Diagnostic{
 		Severity: Fatal, Class: ClassOrdinary, Exit: 2, Code: code, Fix: fix,
 		Message: "(" + in.Name + ") " + fmt.Sprintf(format, args...),
 	})
@@ -246,8 +260,8 @@ func (d *decoder) destinations(in *instance) {
 		in.Group = netip.Addr{}
 		return
 	}
-	if in.unicast.origin != nil {
-		d.reportAt(in.unicast, Diagnostic{
+	if p := in.unicast; p.origin != nil && in.hurt["unicast_peer"] == 0 {
+		d.reportAt(p, Diagnostic{
 			Severity: Warning, Class: ClassDeprecated, Code: "unicast-no-peers",
 			Message: "(" + in.Name + ") A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration.",
 		})

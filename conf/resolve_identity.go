@@ -31,7 +31,7 @@ func (d *decoder) uniqueVRIDs() {
 		if in.Unicast {
 			message = fmt.Sprintf("(%s) duplicate VRID conflict with %s VRID %d: both have the peer %s", first.Name, in.Name, in.VRID, k.group)
 		}
-		d.reportAt(in.at, Diagnostic{
+		d.about(in, Diagnostic{
 			Severity: Fatal, Class: ClassOrdinary, Exit: 2, Code: "vrid-twice",
 			Message: message,
 			Fix:     fmt.Sprintf("give one another virtual_router_id; %s is at %v", first.Name, first.Pos),
@@ -75,11 +75,11 @@ func (d *decoder) syncGroups() {
 			continue
 		}
 		var unknown []string
-		owners := 0
+		owners, explained := 0, false
 		g.Members = slices.DeleteFunc(g.Members, func(name string) bool {
 			switch in := alive[name]; {
 			case in == nil:
-				unknown = append(unknown, printable(name))
+				unknown = append(unknown, name)
 				return true
 			case group[name] != "":
 				at("two-groups", "instance %s is already in sync group %s - ignoring", name, group[name])
@@ -90,10 +90,22 @@ func (d *decoder) syncGroups() {
 			group[name] = g.Name
 			return false
 		})
+		unknown = slices.DeleteFunc(unknown, func(name string) bool {
+			r := d.whyMissing(name)
+			if r != 0 {
+				d.diags.follow(r, Diagnostic{Class: ClassOrdinary})
+				explained = true
+			}
+			return r != 0
+		})
 		if len(unknown) > 0 {
-			at("no-member", "Virtual router %s specified in sync group %s doesn't exist - ignoring", strings.Join(unknown, ", "), g.Name)
+			at("no-member", "Virtual router %s specified in sync group %s doesn't exist - ignoring", printable(strings.Join(unknown, ", ")), g.Name)
+			explained = true
 		}
 		switch {
+		case len(g.Members) == 0 && explained:
+			continue
+		case len(g.Members) == 1 && explained:
 		case len(g.Members) == 0:
 			at("empty-group", "Sync group %s has no virtual router(s). removing", g.Name)
 			continue

@@ -311,9 +311,3 @@ func walk(b *block, yield func(Keyword) bool) bool {
 	}
 	return true
 }
-
-// outermost reports whether a word begins a block at the outermost level.
-func outermost(word string) bool {
-	k := root().words[word]
-	return k != nil && k.block != nil
-}

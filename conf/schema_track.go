@@ -77,11 +77,16 @@ func (t *trackers) resolve(d *decoder) {
 			"track_script": "track script", "track_file": "track file",
 			"track_process": "track process", "track_bfd": "track bfd",
 		}[u.kind]
-		d.report(u.s, 0, Diagnostic{
+		p := Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "no-tracker",
 			Message: "(" + u.owner + ") " + what + " " + printable(u.name) + " not found, ignoring...",
 			Fix:     "define it before the block that tracks it",
-		})
+		}
+		if r := d.whyMissing(u.name); r != 0 {
+			d.diags.follow(r, p)
+			continue
+		}
+		d.report(u.s, 0, p)
 	}
 	t.used = nil
 }

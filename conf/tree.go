@@ -44,9 +44,12 @@ type builder struct {
 	deep  int          // braces beyond maxNesting
 	stray int          // braces that belong to no statement
 
-	// suspect is a block inside of which an outermost keyword with a block
-	// was found: most likely where a } is missing.
-	suspect *Statement
+	// closed is the last outermost block and closedAt its brace. It is handed
+	// over when something else begins: if that are words of the block, and
+	// another brace follows, this one was too many.
+	closed   *Statement
+	closedAt place
+	behind   []*Statement
 }
 
 // add takes a line apart at unquoted braces.
@@ -105,9 +108,37 @@ func (b *builder) statement(l *line, from, to int) {
 // flush hands over a finished outermost statement.
 func (b *builder) flush() {
 	if b.last != nil && len(b.open) == 0 {
-		b.emit(b.last)
+		b.deliver(b.last)
 	}
 	b.last = nil
+}
+
+// deliver hands an outermost statement over, or holds it back for a moment.
+func (b *builder) deliver(s *Statement) {
+	if b.closed != nil && root().words[s.Keyword()] == nil {
+		if k := root().words[b.closed.Keyword()]; k != nil && k.block != nil && k.block.words[s.Keyword()] != nil {
+			b.behind = append(b.behind, s)
+			return
+		}
+	}
+	b.release()
+	if s.HasBlock {
+		b.closed = s
+		return
+	}
+	b.emit(s)
+}
+
+// release hands over what was held back.
+func (b *builder) release() {
+	if b.closed != nil {
+		b.emit(b.closed)
+		b.closed = nil
+	}
+	for _, s := range b.behind {
+		b.emit(s)
+	}
+	b.behind = b.behind[:0]
 }
 
 func (b *builder) begin(l *line, at int) {
@@ -123,9 +154,6 @@ func (b *builder) begin(l *line, at int) {
 		b.deep = 1
 		b.report(l, at, "too-deep", fmt.Sprintf("blocks are nested more than %d deep", maxNesting), "what stands inside is skipped")
 	default:
-		if len(b.open) > 0 && b.suspect == nil && outermost(b.last.Keyword()) {
-			b.suspect = b.open[len(b.open)-1]
-		}
 		b.last.HasBlock = true
 		b.open = append(b.open, b.last)
 		b.last = nil
@@ -140,13 +168,22 @@ func (b *builder) end(l *line, at int) {
 		b.stray--
 	case len(b.open) == 0:
 		b.flush()
-		b.report(l, at, "extra-brace", "Extra '}' found", "remove it, or look for a missing '{' above")
+		if len(b.behind) == 0 {
+			b.report(l, at, "extra-brace", "Extra '}' found", "remove it, or look for a missing '{' above")
+			return
+		}
+		b.reportAt(b.closedAt, "extra-brace", "Extra '}' found", fmt.Sprintf("remove it: words of the block of %q follow", b.closed.Keyword()))
+		b.closed.Block = append(b.closed.Block, b.behind...)
+		b.behind = b.behind[:0]
+		b.closedAt = b.at(l, at)
 	default:
 		closed := b.open[len(b.open)-1]
 		b.open = b.open[:len(b.open)-1]
 		b.last = nil
 		if len(b.open) == 0 {
-			b.emit(closed)
+			if b.deliver(closed); b.closed == closed {
+				b.closedAt = b.at(l, at)
+			}
 		}
 	}
 }
@@ -154,33 +191,82 @@ func (b *builder) end(l *line, at int) {
 // finish ends the text: what is open is closed, with a complaint.
 func (b *builder) finish(at *Origin) {
 	missing := len(b.open) + b.deep + b.stray
-	if missing > 0 {
-		d := Diagnostic{
-			Severity: Error, Class: ClassOrdinary, Code: "missing-brace",
-			Message: fmt.Sprintf("There are %d missing '}'s or extra '{'s", missing),
-			Pos:     at.Pos(0),
-		}
-		block := b.suspect
-		if block == nil && len(b.open) > 0 {
-			block = b.open[len(b.open)-1]
-		}
-		if block != nil {
-			d.Pos, d.Chain = block.Pos(0), block.Chain(0)
-			d.Fix = fmt.Sprintf("close the block of %q with '}'", block.Keyword())
-		}
-		b.diags.add(d)
-	}
+	message := fmt.Sprintf("There are %d missing '}'s or extra '{'s", missing)
 	b.flush()
-	if len(b.open) > 0 {
-		first := b.open[0]
+	switch {
+	case len(b.open) > 0:
+		innermost := b.open[len(b.open)-1]
+		list := []*Statement{b.open[0]}
 		b.open = nil
-		b.emit(first)
+		list, unclosed := regroup(root(), nil, list)
+		if len(unclosed) == 0 {
+			unclosed = append(unclosed, innermost)
+		}
+		// A block around an unclosed one gave its brace to that.
+		for _, s := range unclosed[:min(missing, len(unclosed))] {
+			b.reportAt(s.place(0), "missing-brace", message, fmt.Sprintf("close the block of %q with '}'", s.Keyword()))
+		}
+		for _, s := range list {
+			b.deliver(s)
+		}
+	case missing > 0:
+		b.reportAt(place{origin: at}, "missing-brace", message, "")
 	}
+	b.release()
+}
+
+// regroup moves words behind their block when they mean nothing in it, but
+// something in a block around it: then the brace between them is missing. It
+// returns the list of a block with the vocabulary v, and the blocks that lacked
+// their brace. It is for texts whose braces do not match only.
+func regroup(v *block, around []*block, list []*Statement) (grouped, unclosed []*Statement) {
+	inside := append(around, v)
+	for i := 0; i < len(list); i++ {
+		s := list[i]
+		grouped = append(grouped, s)
+		k := v.words[s.Keyword()]
+		if k == nil || k.block == nil || len(s.Block) == 0 {
+			continue
+		}
+		inner, lacking := regroup(k.block, inside, s.Block)
+		unclosed = append(unclosed, lacking...)
+		for j, word := range inner {
+			if strayed(k.block, inside, word) {
+				// The rest is looked at again as words of this block.
+				list = append(inner[j:len(inner):len(inner)], list[i+1:]...)
+				i, inner = -1, inner[:j]
+				unclosed = append(unclosed, s)
+				break
+			}
+		}
+		s.Block = inner
+	}
+	return grouped, unclosed
+}
+
+// strayed reports whether a word is unknown in a block, but not in those around.
+func strayed(v *block, around []*block, s *Statement) bool {
+	if v.words[s.Keyword()] != nil {
+		return false
+	}
+	for _, b := range around {
+		if b.words[s.Keyword()] != nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (b *builder) at(l *line, offset int) place {
+	col, _ := l.locate(offset)
+	return place{l.origin, col, nil}
 }
 
 func (b *builder) report(l *line, at int, code, message, fix string) {
-	col, _ := l.locate(at)
-	where := place{l.origin, col, nil}
+	b.reportAt(b.at(l, at), code, message, fix)
+}
+
+func (b *builder) reportAt(where place, code, message, fix string) {
 	b.diags.add(Diagnostic{
 		Pos: where.pos(), Chain: where.chain(),
 		Severity: Error, Class: ClassOrdinary, Code: code, Message: message, Fix: fix,

@@ -1,0 +1,74 @@
+package conf
+
+import "strings"
+
+// consequences are what later problems may follow from. A problem that follows
+// from a reported one is not listed; its verdict counts.
+type consequences struct {
+	// word is the word of vrrp_instance that is being read.
+	word string
+	// vague are names that something misspelt or refused would have defined.
+	vague map[string]reason
+}
+
+// noteReason remembers a mistake in an instance.
+func (d *decoder) noteReason(s Severity, r reason) {
+	if d.inst == nil || s < Error || r == 0 {
+		return
+	}
+	if d.inst.hurt == nil {
+		d.inst.hurt = make(map[string]reason)
+	}
+	if d.inst.hurt[d.word] == 0 {
+		d.inst.hurt[d.word] = r
+	}
+}
+
+// mayDefine notes the name of a statement that was not understood.
+func (d *decoder) mayDefine(s *Statement) {
+	if s.HasBlock && len(s.Words) > 1 {
+		d.notDefined(s.Words[1].Text, reason(len(d.diags.list)))
+	}
+}
+
+func (d *decoder) notDefined(name string, r reason) {
+	if r == 0 {
+		return
+	}
+	if d.vague == nil {
+		d.vague = make(map[string]reason)
+	}
+	d.vague[d.intern(name)] = r
+}
+
+// whyMissing is the problem because of which a name is not defined, or 0.
+func (d *decoder) whyMissing(name string) reason {
+	if r := d.vague[name]; r != 0 {
+		return r
+	}
+	return d.diags.incomplete
+}
+
+// needsWord are the words of an instance whose mistake explains a problem.
+var needsWord = map[string]string{
+	"no-vrid":           "virtual_router_id",
+	"unknown-interface": "interface",
+	"no-password":       "authentication",
+	"no-address":        "virtual_ipaddress",
+	"strict-no-address": "virtual_ipaddress",
+	"preempt-delay":     "state",
+	"nopreempt-master":  "state",
+}
+
+// undefined is the parameter that a word still contains after expansion.
+func undefined(s *Statement, word int) string {
+	text := s.Words[min(word, len(s.Words)-1)].Text
+	i := strings.IndexByte(text, '$')
+	if i < 0 {
+		return ""
+	}
+	if name, _, n := parameter(text[i:]); n > 0 {
+		return "$" + name
+	}
+	return ""
+}
