@@ -102,7 +102,9 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 		var err error
 		if account, err = lookupUser(name); err != nil {
 			id, numErr := parseID(name)
-			if numErr != nil {
+			if numErr != nil && isNumber(name) {
+				return &Problem{Code: UnknownUser, Message: numErr.Error()}
+			} else if numErr != nil {
 				return &Problem{Code: UnknownUser, Message: unknown("user", name, err), Remedy: "useradd --system " + name}
 			}
 			if group == "" {
@@ -127,12 +129,10 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 	}
 	if group != "" {
 		g, err := lookupGroup(group)
-		if err != nil {
-			p := &Problem{Code: UnknownGroup, Message: unknown("group", group, err)}
-			if !isNumber(group) {
-				p.Remedy = "groupadd --system " + group
-			}
-			return p
+		if err != nil && isNumber(group) {
+			return &Problem{Code: UnknownGroup, Message: err.Error()}
+		} else if err != nil {
+			return &Problem{Code: UnknownGroup, Message: unknown("group", group, err), Remedy: "groupadd --system " + group}
 		}
 		prog.GID = g
 	}

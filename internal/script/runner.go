@@ -65,9 +65,11 @@ type Runner struct {
 	killed  []string  // what did not end by itself when closing
 }
 
-// NewRunner starts the thread of a runner. A signal that this process was
-// started to ignore is received and dropped from now on, which is the same to
-// the process but lets its programs begin with every signal at its default.
+// NewRunner starts the thread of a runner. It changes two things of the process
+// that it would else pass on to its programs: a signal that it was started to
+// ignore is received and dropped from now on, which is the same to the process;
+// and descriptors that it was started with are closed when it executes
+// something.
 func NewRunner() (*Runner, error) {
 	r := &Runner{
 		epoll: -1, wake: -1, null: -1,
@@ -94,6 +96,10 @@ func NewRunner() (*Runner, error) {
 		return nil, err
 	}
 	catchIgnored()
+	if err := keepDescriptors(); err != nil {
+		r.closeFDs()
+		return nil, err
+	}
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
@@ -151,6 +157,21 @@ func catchIgnored() {
 			signal.Notify(dropped, sig)
 		}
 	}
+}
+
+// keepDescriptors keeps from programs what this process has inherited; what Go
+// opens they do not get anyway.
+func keepDescriptors() error {
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("list descriptors: %w", err)
+	}
+	for _, e := range list {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 // plainThread gives the calling thread the scheduling and signal mask of an

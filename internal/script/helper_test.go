@@ -1,0 +1,238 @@
+package script
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+)
+
+// Some tests need a process of their own: the test binary, which then does what
+// this variable names.
+const envHelper = "SCRIPT_TEST_HELPER"
+
+var helpers = map[string]func(args []string) error{
+	"run":      helperRun,
+	"resolve":  helperResolve,
+	"accounts": helperAccounts,
+}
+
+func TestMain(m *testing.M) {
+	help := helpers[os.Getenv(envHelper)]
+	if help == nil {
+		os.Exit(m.Run())
+	}
+	os.Unsetenv(envHelper)
+	if err := help(os.Args[1:]); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// helperRun runs its arguments and prints the result.
+func helperRun(args []string) error {
+	p, err := Resolve(conf.Command{Args: args, User: "root"}, conf.ScriptPolicy{})
+	if err != nil {
+		return err
+	}
+	return printRun(p)
+}
+
+func printRun(p *Program) error {
+	r, err := NewRunner()
+	if err != nil {
+		return err
+	}
+	done := make(chan Result, 1)
+	r.Start(Request{Program: p, Done: func(res Result) { done <- res }})
+	res := <-done
+	fmt.Println(res.Output, &res)
+	return nil
+}
+
+// helperResolve prints how its arguments, user and command, are found.
+func helperResolve(args []string) error {
+	p, err := Resolve(conf.Command{User: args[0], Args: args[1:]}, conf.ScriptPolicy{})
+	if err != nil {
+		return err
+	}
+	fmt.Println(p.UID, p.GID)
+	return nil
+}
+
+// helperAccounts sees the accounts of the directory args[0] and prints who
+// would run a command of the default user and of the user wheel.
+func helperAccounts(args []string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	for _, name := range []string{"passwd", "group"} {
+		if err := unix.Mount(args[0]+"/"+name, "/etc/"+name, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+	}
+	for _, u := range []string{"", "wheel"} {
+		p, err := Resolve(conf.Command{User: u, Args: []string{"/bin/sh", "-c", "echo $(id -u) $(id -g) $(id -G)"}},
+			conf.ScriptPolicy{SupplementaryGroups: u != ""})
+		if err != nil {
+			return err
+		}
+		if err := printRun(p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// helper is this test binary about to help.
+func helper(what string, args ...string) *exec.Cmd {
+	cmd := exec.Command("/proc/self/exe", args...)
+	cmd.Env = append(os.Environ(), envHelper+"="+what)
+	return cmd
+}
+
+// needRoot skips the test without root, or fails it where nothing may be left
+// out.
+func needRoot(t testing.TB) {
+	t.Helper()
+	if canBecome() && os.Geteuid() == 0 {
+		return
+	}
+	if os.Getenv("KEEPALIVED_CI") == "1" {
+		t.Fatal("missing: root")
+	}
+	t.Skip("missing: root")
+}
+
+// safeDir is a directory that only root can change, on the whole way.
+func safeDir(t testing.TB) string {
+	t.Helper()
+	needRoot(t)
+	dir, err := os.MkdirTemp("/var/lib", "keepalived-test")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	must(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// write makes an executable file.
+func write(t testing.TB, path, text string) string {
+	t.Helper()
+	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	must(t, os.WriteFile(path, []byte(text), 0o755))
+	must(t, os.Chmod(path, 0o755))
+	return path
+}
+
+// resolve is Resolve as the user that we are.
+func resolve(t testing.TB, args ...string) *Program {
+	t.Helper()
+	user := fmt.Sprint(os.Geteuid())
+	p, err := Resolve(conf.Command{Args: args, User: user}, conf.ScriptPolicy{})
+	must(t, err)
+	return p
+}
+
+func sh(t testing.TB, text string, args ...string) *Program {
+	t.Helper()
+	return resolve(t, append([]string{"/bin/sh", "-c", text}, args...)...)
+}
+
+func newRunner(t testing.TB) *Runner {
+	t.Helper()
+	r, err := NewRunner()
+	must(t, err)
+	t.Cleanup(func() { r.Close(0) })
+	return r
+}
+
+// start starts req and returns where its result will be.
+func start(r *Runner, req Request) (*Run, chan Result) {
+	done := make(chan Result, 1)
+	req.Done = func(res Result) { done <- res }
+	return r.Start(req), done
+}
+
+func run(t testing.TB, r *Runner, req Request) Result {
+	t.Helper()
+	_, done := start(r, req)
+	return wait(t, done)
+}
+
+// patience is when a test gives up on what must come.
+const patience = 30 * time.Second
+
+func wait[T any](t testing.TB, c chan T) T {
+	t.Helper()
+	select {
+	case v := <-c:
+		return v
+	case <-time.After(patience):
+		t.Fatal("nothing came")
+		panic("unreachable")
+	}
+}
+
+// fifo makes a FIFO and returns a reader of its lines.
+func fifo(t testing.TB) (path string, line func() string) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "fifo")
+	must(t, unix.Mkfifo(path, 0o600))
+	f, err := os.OpenFile(path, os.O_RDWR|syscall.O_NONBLOCK, 0)
+	must(t, err)
+	t.Cleanup(func() { f.Close() })
+	in := bufio.NewReader(f)
+	return path, func() string {
+		t.Helper()
+		must(t, f.SetReadDeadline(time.Now().Add(patience)))
+		s, err := in.ReadString('\n')
+		if err != nil && err != io.EOF {
+			t.Fatal(err)
+		}
+		return strings.TrimSpace(s)
+	}
+}
+
+// waitGone waits for the end of a process that is not our child.
+func waitGone(t testing.TB, pid int) {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err == unix.ESRCH {
+		return
+	}
+	must(t, err)
+	defer unix.Close(fd)
+	end := time.Now().Add(patience)
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(time.Until(end).Milliseconds()))
+		switch {
+		case err == unix.EINTR:
+		case err != nil:
+			t.Fatal(err)
+		case n == 0:
+			t.Fatalf("process %d lives on", pid)
+		default:
+			return
+		}
+	}
+}

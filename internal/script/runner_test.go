@@ -1,0 +1,401 @@
+package script
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+)
+
+func TestResults(t *testing.T) {
+	r := newRunner(t)
+	for _, tt := range []struct {
+		name, script, want, output string
+	}{
+		{"success", "exit 0", "exited with status 0", ""},
+		{"failure", "exit 7", "exited with status 7", ""},
+		{"signal", "kill -9 $$", "killed by signal 9 (killed)", ""},
+		{"last line of output", "echo one; echo two; echo; echo ' '", "exited with status 0", "two"},
+		{"standard error", "echo one; echo two >&2", "exited with status 0", "two"},
+		{"without newline", "printf 'one\ntwo'", "exited with status 0", "two"},
+		{"escapes", `printf '\033[31mred\a\n'`, "exited with status 0", "?[31mred?"},
+		{"long line", "printf %0300d 0", "exited with status 0", strings.Repeat("0", 256)},
+		{"a megabyte", "head -c 1048576 /dev/zero | tr '\\0' x; echo; echo last", "exited with status 0", "last"},
+		{"a megabyte of lines", "yes | head -c 1048576; echo last", "exited with status 0", "last"},
+		{"no input", "cat; echo end", "exited with status 0", "end"},
+		{"arguments", `echo "$0 $*"`, "exited with status 0", "a b c d"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res := run(t, r, Request{Program: sh(t, tt.script, "a", "b"), Extra: []string{"c", "d"}})
+			if res.String() != tt.want || res.Output != tt.output {
+				t.Errorf("got %s, %q\nwant %s, %q", &res, res.Output, tt.want, tt.output)
+			}
+			if res.OK() != (tt.want == "exited with status 0") {
+				t.Errorf("OK is %v", res.OK())
+			}
+		})
+	}
+}
+
+// A program sees its name as configured, a script the path that is executed.
+func TestNames(t *testing.T) {
+	dir := t.TempDir()
+	r := newRunner(t)
+	write(t, dir+"/script", "#!/bin/sh\necho $0 $* $(cat /proc/$$/comm)\n")
+	write(t, dir+"/text", "echo $0 $* $(cat /proc/$$/comm)\n")
+	must(t, os.Symlink("script", dir+"/link"))
+	for _, tt := range []struct{ path, want string }{
+		{dir + "/script", dir + "/script a script"},
+		{dir + "/link", dir + "/script a script"},
+		{dir + "/text", dir + "/text a sh"},
+	} {
+		res := run(t, r, Request{Program: resolve(t, tt.path, "a")})
+		if res.Output != tt.want {
+			t.Errorf("%s: got %q, %s, want %q", tt.path, res.Output, &res, tt.want)
+		}
+	}
+}
+
+func TestSurroundings(t *testing.T) {
+	inherited, err := unix.Open("/dev/null", unix.O_RDONLY, 0)
+	must(t, err)
+	defer unix.Close(inherited)
+	t.Setenv("IFS", "x")
+	t.Setenv("LD_PRELOAD", "")
+	t.Setenv("LD_LIBRARY_PATH", "/nowhere")
+	t.Setenv("NOTIFY_SOCKET", "/nowhere")
+	t.Setenv("WATCHDOG_USEC", "1")
+	t.Setenv("KEEPALIVED_CHILD", "vrrp")
+	t.Setenv("KEEPALIVED_PRIORITY", "100")
+	r := newRunner(t)
+	for _, tt := range []struct{ name, script, want string }{
+		{"environment", `echo ${LD_PRELOAD-a}${LD_LIBRARY_PATH-b}${NOTIFY_SOCKET-c}${WATCHDOG_USEC-d}${KEEPALIVED_CHILD-e} $KEEPALIVED_PRIORITY $(tr '\0' '\n' < /proc/$$/environ | grep ^IFS=)`, "abcde 100"},
+		{"process group", `[ $(cut -d' ' -f5 /proc/$$/stat) = $$ ]; echo $?`, "0"},
+		{"descriptors", "ls /proc/$$/fd | tr '\n' ' '", "0 1 2"},
+		{"standard input", "readlink /proc/$$/fd/0", "/dev/null"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			if res := run(t, r, Request{Program: sh(t, tt.script)}); res.Output != tt.want {
+				t.Errorf("got %q, %s, want %q", res.Output, &res, tt.want)
+			}
+		})
+	}
+}
+
+func TestUsers(t *testing.T) {
+	needRoot(t)
+	r := newRunner(t)
+	for _, tt := range []struct{ user, group, want string }{
+		{"nobody", "", "65534 65534 65534 ok"},
+		{"nobody", "daemon", "65534 1 1 ok"},
+		{"root", "", "0 0 0 ok"},
+		{"4000000000", "4000000001", "4000000000 4000000001 4000000001 ok"},
+	} {
+		// Reopening its output is what a user could not do with a pipe of root's.
+		p, err := Resolve(conf.Command{User: tt.user, Group: tt.group,
+			Args: []string{"/bin/sh", "-c", "echo $(id -u) $(id -g) $(id -G) ok > /dev/stderr"}}, conf.ScriptPolicy{})
+		must(t, err)
+		if res := run(t, r, Request{Program: p}); res.Output != tt.want {
+			t.Errorf("%s:%s: got %q, %s, want %q", tt.user, tt.group, res.Output, &res, tt.want)
+		}
+	}
+}
+
+func TestTimeout(t *testing.T) {
+	r := newRunner(t)
+	for _, tt := range []struct {
+		name, script string
+		signal       syscall.Signal
+		exit         int
+	}{
+		{"ends at SIGTERM", "sleep 60", syscall.SIGTERM, 0},
+		{"cleans up", "trap 'exit 3' TERM; while :; do sleep 60; done", 0, 3},
+		{"pretends success", "trap 'exit 0' TERM; while :; do sleep 60; done", 0, 0},
+		{"ignores SIGTERM", "trap '' TERM; while :; do sleep 60; done", syscall.SIGKILL, 0},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			res := run(t, r, Request{Program: sh(t, tt.script), Timeout: 100 * time.Millisecond})
+			if !res.TimedOut || res.OK() || res.Signal != tt.signal || res.Exit != tt.exit || res.String() != "timed out" {
+				t.Errorf("got %+v", res)
+			}
+		})
+	}
+}
+
+// A child that outlives a script which was told to end is killed when its time
+// is up.
+func TestTimeoutKillsTheRestOfTheGroup(t *testing.T) {
+	r := newRunner(t)
+	path, line := fifo(t)
+	// The child has to ignore SIGTERM before it is sent.
+	script := "(trap '' TERM; echo $(exec sh -c 'echo $PPID') > " + path + "; while :; do sleep 60; done) & wait"
+	one, done := start(r, Request{Program: sh(t, script)})
+	child, err := strconv.Atoi(line())
+	must(t, err)
+	one.Terminate()
+	if res := wait(t, done); res.Signal != syscall.SIGTERM {
+		t.Errorf("the script: %s", &res)
+	}
+	waitGone(t, child)
+}
+
+func TestTerminate(t *testing.T) {
+	r := newRunner(t)
+	one, done := start(r, Request{Program: sh(t, "sleep 60"), Timeout: time.Hour})
+	one.Terminate()
+	if res := wait(t, done); res.TimedOut || res.Signal != syscall.SIGTERM {
+		t.Errorf("got %s", &res)
+	}
+	one.Terminate() // does nothing
+	if res := run(t, r, Request{Program: sh(t, "exit 0")}); !res.OK() {
+		t.Errorf("got %s", &res)
+	}
+}
+
+// What a script leaves in the background does not delay its end, stays alive,
+// and may go on writing to what was the script's output.
+func TestBackground(t *testing.T) {
+	r := newRunner(t)
+	in, _ := fifo(t)
+	out, line := fifo(t)
+	script := fmt.Sprintf("(read go < %s; yes | head -c 1000000; echo alive > %s) & echo started", in, out)
+	res := run(t, r, Request{Program: sh(t, script), Timeout: time.Hour})
+	if !res.OK() || res.Output != "started" {
+		t.Errorf("got %q, %s", res.Output, &res)
+	}
+	r.Close(0)
+	must(t, os.WriteFile(in, []byte("go\n"), 0))
+	if got := line(); got != "alive" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func TestCannotStart(t *testing.T) {
+	r := newRunner(t)
+	dir := safeDir(t)
+	x := write(t, dir+"/x", "#!/bin/sh\n")
+	secure, err := Resolve(conf.Command{Args: []string{x}, User: "root"}, conf.ScriptPolicy{Secure: true})
+	must(t, err)
+	if res := run(t, r, Request{Program: secure}); !res.OK() {
+		t.Errorf("while it is safe: %s", &res)
+	}
+	must(t, os.Chmod(dir, 0o777))
+	wantProblem(t, run(t, r, Request{Program: secure}).Err, Insecure, dir, "chmod go-w "+dir)
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.Remove(x))
+	wantProblem(t, run(t, r, Request{Program: secure}).Err, Missing, x, "ls -l "+dir)
+
+	long := Request{Program: sh(t, "exit 0"), Extra: []string{strings.Repeat("x", 1<<20)}}
+	if res := run(t, r, long); res.Err == nil || !strings.Contains(res.String(), "could not be started: start /") {
+		t.Errorf("a megabyte of arguments: %s", &res)
+	}
+	r.Close(0)
+	if res := run(t, r, Request{Program: sh(t, "exit 0")}); res.Err != errClosed {
+		t.Errorf("after Close: %s", &res)
+	}
+}
+
+// The queue is bounded, and what it has no room for is refused.
+func TestBusy(t *testing.T) {
+	r := newRunner(t)
+	release := make(chan struct{})
+	held := make(chan struct{})
+	r.Start(Request{Program: sh(t, "exit 0"), Done: func(Result) { close(held); <-release }})
+	wait(t, held)
+	results := make(chan Result, maxQueue+1)
+	missing := &Program{Path: "/nowhere/x", Args: []string{"x"}}
+	for range maxQueue + 1 {
+		r.Start(Request{Program: missing, Done: func(res Result) { results <- res }})
+	}
+	if res := wait(t, results); res.Err != errBusy {
+		t.Errorf("got %s", &res)
+	}
+	close(release)
+	for range maxQueue {
+		if res := wait(t, results); res.Err == nil || res.Err == errBusy {
+			t.Fatalf("got %s", &res)
+		}
+	}
+}
+
+func TestManyLeaveNothingBehind(t *testing.T) {
+	const n = 500
+	fds, threads := countFDs(t), countThreads(t)
+	r := newRunner(t)
+	path, line := fifo(t)
+	var all []chan Result
+	p := sh(t, "echo ready > "+path+"; echo $0; exec sleep 60")
+	for i := range n {
+		_, done := start(r, Request{Program: p, Extra: []string{strconv.Itoa(i)}})
+		all = append(all, done)
+	}
+	for range n {
+		line()
+	}
+	if got := r.Running(); got != n {
+		t.Errorf("%d are running, want %d", got, n)
+	}
+	if got := countThreads(t); got > threads+20 {
+		t.Errorf("%d programs took %d threads", n, got-threads)
+	}
+	if killed := r.Close(patience); len(killed) > 0 {
+		t.Errorf("had to be killed: %d", len(killed))
+	}
+	for i, done := range all {
+		select {
+		case res := <-done:
+			if res.Signal != syscall.SIGTERM || res.Output != "" && res.Output != strconv.Itoa(i) {
+				t.Errorf("run %d: %q, %s", i, res.Output, &res)
+			}
+		default:
+			t.Fatalf("the end of run %d was lost", i)
+		}
+	}
+	if r.Running() != 0 {
+		t.Errorf("%d are running", r.Running())
+	}
+	if _, err := unix.Wait4(-1, nil, unix.WNOHANG, nil); err != unix.ECHILD {
+		t.Errorf("processes are left: %v", err)
+	}
+	if got := countFDs(t) - 1; got != fds { // 1: the FIFO of this test
+		t.Errorf("%d descriptors, before %d", got, fds)
+	}
+}
+
+func countFDs(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	must(t, err)
+	return len(list)
+}
+
+func countThreads(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/task")
+	must(t, err)
+	return len(list)
+}
+
+func TestClose(t *testing.T) {
+	dir := t.TempDir()
+	r := newRunner(t)
+	path, line := fifo(t)
+	hangs := write(t, dir+"/hangs", "#!/bin/sh\ntrap '' TERM\necho ready > "+path+"\nwhile :; do sleep 60; done\n")
+	ends := write(t, dir+"/ends", "#!/bin/sh\ntrap 'echo bye; exit 4' TERM\necho ready > "+path+"\nwhile :; do sleep 60; done\n")
+	_, hung := start(r, Request{Program: resolve(t, hangs)})
+	_, ended := start(r, Request{Program: resolve(t, ends)})
+	_, queued := start(r, Request{Program: resolve(t, "/bin/true")})
+	line()
+	line()
+	if killed := r.Close(200 * time.Millisecond); !slices.Equal(killed, []string{hangs}) {
+		t.Errorf("killed %q", killed)
+	}
+	if res := <-hung; res.Signal != syscall.SIGKILL || res.TimedOut {
+		t.Errorf("hung: %s", &res)
+	}
+	if res := <-ended; res.Exit != 4 || res.Output != "bye" {
+		t.Errorf("ended: %q, %s", res.Output, &res)
+	}
+	if res := <-queued; res.Err != nil {
+		t.Errorf("queued: %s", &res)
+	}
+	r.Close(0) // again
+}
+
+// A program has the scheduling, signals and limits of an ordinary process,
+// whatever this one has.
+func TestPlainProcess(t *testing.T) {
+	needRoot(t)
+	started := make(chan []byte)
+	go func() {
+		defer close(started)
+		runtime.LockOSThread() // never unlocked: its settings end with the goroutine
+		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
+		if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
+			t.Error(err) // and -5 below shows the other half
+		}
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, -5); err != nil {
+			t.Error(err)
+		}
+		var mask unix.Sigset_t
+		mask.Val[0] = 1<<(unix.SIGUSR1-1) | 1<<(unix.SIGTERM-1)
+		if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
+			t.Error(err)
+		}
+		const show = `echo $(grep -E "SigBlk|SigIgn" /proc/$$/status) $(cut -d" " -f19,41 /proc/$$/stat) $(grep realtime.timeout /proc/$$/limits)`
+		self := helper("run", "/bin/sh", "-c", show)
+		cmd := exec.Command("/bin/sh", append([]string{"-c", "trap '' HUP INT PIPE TSTP; exec /proc/$PPID/exe \"$@\"", "sh"}, self.Args[1:]...)...)
+		cmd.Env = self.Env
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			t.Error(err)
+		}
+		started <- out
+	}()
+	got := strings.TrimSpace(string(<-started))
+	const want = "SigBlk: 0000000000000000 SigIgn: 0000000000000000 0 0 Max realtime timeout unlimited unlimited us exited with status 0"
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+// A program is sent SIGTERM when this process dies, even as another user.
+func TestParentDeath(t *testing.T) {
+	path, line := fifo(t)
+	cmd := helper("run", "/bin/sh", "-c", "trap 'echo terminated > "+path+"; exit' TERM; echo ready > "+path+"; while :; do sleep 0.05; done")
+	if canBecome() {
+		must(t, os.Chmod(path, 0o666))
+	}
+	must(t, cmd.Start())
+	if got := line(); got != "ready" {
+		t.Fatalf("got %q", got)
+	}
+	must(t, cmd.Process.Kill())
+	cmd.Wait()
+	if got := line(); got != "terminated" {
+		t.Errorf("got %q", got)
+	}
+}
+
+func FuzzTail(f *testing.F) {
+	f.Add([]byte("one\r\ntwo\n\n"), 3)
+	f.Add([]byte("\xff\x1b[0m\t€"), 1)
+	f.Fuzz(func(t *testing.T, b []byte, chunk int) {
+		chunk = min(max(chunk, 1), len(b)+1)
+		var whole, pieces tail
+		whole.write(b)
+		for part := range slices.Chunk(b, chunk) {
+			pieces.write(part)
+		}
+		got := whole.String()
+		if again := pieces.String(); got != again {
+			t.Errorf("at once %q, in pieces %q", got, again)
+		}
+		if len(got) > maxLine || !utf8.ValidString(got) || strings.ContainsFunc(got, func(c rune) bool { return !unicode.IsPrint(c) }) {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func BenchmarkStart(b *testing.B) {
+	r := newRunner(b)
+	p := resolve(b, "/bin/true")
+	for b.Loop() {
+		if res := run(b, r, Request{Program: p, Timeout: time.Minute}); !res.OK() {
+			b.Fatal(res.String())
+		}
+	}
+}
