@@ -8,17 +8,22 @@ import (
 
 // Damper believes a change only when it has lasted.
 type Damper struct {
-	Up, Down time.Duration // how long the new state must last; 0: at once
-
-	hold hold
+	up, down time.Duration
+	hold     hold
 }
 
-// Step says what was observed at now, on any monotonic clock, and returns what
-// to believe. The first observation is believed at once.
+// NewDamper returns a damper that believes state. A change must last for up or
+// down to be believed; 0: it is believed at once.
+func NewDamper(up, down time.Duration, state bool) Damper {
+	return Damper{up: up, down: down, hold: hold{known: true, up: state}}
+}
+
+// Step says what is observed at now, on any monotonic clock, and returns what to
+// believe.
 func (d *Damper) Step(now time.Duration, up bool) bool {
-	delay := d.Down
+	delay := d.down
 	if up {
-		delay = d.Up
+		delay = d.up
 	}
 	return d.hold.step(now, up, delay)
 }

@@ -47,8 +47,8 @@ func Evaluate(base uint8, owner bool, terms []Term) Outcome {
 	o := Outcome{Total: int(base), base: base, owner: owner, terms: terms}
 	for i := range terms {
 		t := &terms[i]
-		if !t.Known {
-			if t.Weight == 0 {
+		if !t.Known || t.Disabled {
+			if t.Weight == 0 && !t.Disabled {
 				if !o.Fault && !o.Waiting {
 					o.Cause = t.cause()
 				}
@@ -127,7 +127,7 @@ func (o *Outcome) Arithmetic() string {
 	for i := range o.terms {
 		t := &o.terms[i]
 		adjust, fault := t.effect(false)
-		if !t.Known || fault || adjust == 0 {
+		if !t.Known || t.Disabled || fault || adjust == 0 {
 			continue
 		}
 		adjusted = true

@@ -18,8 +18,11 @@ type Status struct {
 	Up     bool // success, quorum, carrier; of files: the number is not 0
 	Number int  // of files: what the file says; of processes: how many run
 
-	// Cause names the tracker and its last result. A tracker that cannot work
-	// says so there.
+	// Disabled says that the tracker cannot work, as with a script that does not
+	// exist: it is as if nobody tracked it.
+	Disabled bool
+
+	// Cause names the tracker, with its last result or why it is disabled.
 	Cause vrrp.Cause
 }
 

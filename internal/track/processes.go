@@ -1,0 +1,382 @@
+package track
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"os"
+	"slices"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+)
+
+// How often processes are looked for where the kernel does not tell of them,
+// and how often a number is reported that changes nothing else.
+const (
+	scanEvery  = time.Second
+	countEvery = time.Second
+)
+
+// procBuffer is how much of a command line is looked at.
+const procBuffer = 64 << 10
+
+// processes counts processes. It learns of them from the kernel's events, or by
+// looking through /proc every second.
+type processes struct {
+	mail
+	report func([]Update)
+	rcvbuf int
+	force  bool
+	start  time.Time // zero of the clock of the states
+
+	mu     sync.Mutex // of what is below: events have a goroutine of their own
+	all    []*counted
+	byName map[string][]*counted // those that look for this name
+	others []*counted            // those that look at command lines only
+	pids   map[int32][]*counted  // processes that count
+	conn   *procConn             // nil: /proc is looked through
+	opened bool                  // conn has been tried
+	wake   chan struct{}         // deadlines have changed
+	buf    []byte
+	path   []byte
+}
+
+// counted is one vrrp_track_process.
+type counted struct {
+	conf     *conf.TrackProcess
+	matcher  matcher
+	count    int
+	state    ProcessState
+	status   Status
+	reported time.Duration
+}
+
+func newProcesses(report func([]Update), rcvbuf int, force bool) *processes {
+	return &processes{
+		mail:   make(mail, 1),
+		report: report,
+		rcvbuf: rcvbuf,
+		force:  force,
+		start:  time.Now(),
+		wake:   make(chan struct{}, 1),
+		buf:    make([]byte, procBuffer),
+	}
+}
+
+func (p *processes) run(stop <-chan struct{}) {
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var readers sync.WaitGroup
+	for {
+		select {
+		case <-stop:
+			p.mu.Lock()
+			conn := p.conn
+			p.mu.Unlock()
+			if conn != nil {
+				conn.close()
+			}
+			readers.Wait()
+			return
+		case r := <-p.mail:
+			p.mu.Lock()
+			r.answer(p.configure(r.conf, &readers))
+			p.mu.Unlock()
+		case <-p.wake:
+		case <-timer.C:
+			p.mu.Lock()
+			if p.conn == nil && len(p.all) > 0 {
+				p.scan()
+			}
+			p.tellAll(p.settle())
+			p.mu.Unlock()
+		}
+		timer.Reset(p.wait())
+	}
+}
+
+// wait is how long nothing needs to be done.
+func (p *processes) wait() time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	wait := time.Hour
+	if p.conn == nil && len(p.all) > 0 {
+		wait = scanEvery
+	}
+	now := time.Since(p.start)
+	for _, k := range p.all {
+		if d, ok := k.state.Deadline(); ok {
+			wait = min(wait, d-now)
+		}
+		if k.count != k.status.Number {
+			wait = min(wait, k.reported+countEvery-now)
+		}
+	}
+	return max(wait, 0)
+}
+
+// configure makes the processes those of c.
+func (p *processes) configure(c *conf.Config, readers *sync.WaitGroup) []Update {
+	old := make(map[string]*counted, len(p.all))
+	for _, k := range p.all {
+		old[k.conf.Name] = k
+	}
+	p.all, p.byName, p.others = nil, make(map[string][]*counted), nil
+	kept := 0
+	for _, tp := range c.Processes {
+		k := old[tp.Name]
+		if k != nil && sameProcess(k.conf, tp) {
+			kept++
+		} else {
+			k = &counted{matcher: newMatcher(tp), state: NewProcessState(tp)}
+		}
+		k.conf = tp
+		p.all = append(p.all, k)
+		if name := k.matcher.comm; name != "" {
+			p.byName[name] = append(p.byName[name], k)
+		} else {
+			p.others = append(p.others, k)
+		}
+	}
+	if len(p.all) == 0 {
+		p.pids, p.opened = nil, false
+		if p.conn != nil {
+			p.conn.close()
+			p.conn = nil
+		}
+		return nil
+	}
+	if !p.opened {
+		p.opened = true
+		conn, err := openProcEvents(p.rcvbuf, p.force)
+		if err != nil {
+			p.fallBack(err)
+		} else {
+			p.conn = conn
+			readers.Go(func() { p.listen(conn) })
+		}
+	}
+	if kept != len(p.all) || kept != len(old) {
+		p.scan()
+	}
+	return p.settle()
+}
+
+// fallBack says what it means that there are no events.
+func (p *processes) fallBack(err error) {
+	slog.Warn(fmt.Sprintf("process events: %v; processes are looked for every %v instead, so that one that ends and starts again in between goes unnoticed", err, scanEvery))
+}
+
+// sameProcess reports whether a and b count the same, however it is weighed.
+func sameProcess(a, b *conf.TrackProcess) bool {
+	return a.Process == b.Process &&
+		slices.Equal(a.Params, b.Params) &&
+		a.Match == b.Match &&
+		a.FullCommand == b.FullCommand &&
+		a.Quorum == b.Quorum &&
+		a.QuorumMax == b.QuorumMax &&
+		a.ForkDelay == b.ForkDelay &&
+		a.TerminateDelay == b.TerminateDelay
+}
+
+// listen takes events until the connection is closed.
+func (p *processes) listen(conn *procConn) {
+	buf := make([]byte, 4<<10)
+	for {
+		locked := false
+		err := conn.read(buf, func(e procEvent) {
+			if !locked {
+				p.mu.Lock()
+				locked = true
+			}
+			p.event(&e)
+		})
+		if !locked {
+			p.mu.Lock()
+		}
+		switch {
+		case err == syscall.ENOBUFS:
+			slog.Warn("process events were lost; processes are counted anew. If this happens often, raise process_monitor_rcv_bufs")
+			p.scan()
+		case err != nil:
+			p.mu.Unlock()
+			return
+		}
+		p.tellAll(p.settle())
+		p.mu.Unlock()
+		select {
+		case p.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// event takes one event.
+func (p *processes) event(e *procEvent) {
+	if len(p.all) == 0 {
+		return
+	}
+	switch e.what {
+	case procAck:
+		if e.err != 0 && p.conn != nil {
+			p.conn.close()
+			p.conn = nil
+			p.fallBack(e.err)
+		}
+	case procExit:
+		p.set(e.pid, nil)
+	case procFork:
+		// A child is as its parent, and if that does not count, neither does the
+		// child until it becomes something else.
+		if p.pids[e.parent] != nil {
+			p.look(e.pid)
+		}
+	case procExec, procComm:
+		p.look(e.pid)
+	}
+}
+
+// look finds out what a process is.
+func (p *processes) look(pid int32) {
+	name := p.commOf(pid)
+	if name == nil {
+		p.set(pid, nil)
+		return
+	}
+	p.set(pid, p.counting(pid, name))
+}
+
+// counting returns those that count a process of this name.
+func (p *processes) counting(pid int32, name []byte) []*counted {
+	named := p.byName[string(name)]
+	if len(p.others) == 0 && !slices.ContainsFunc(named, func(k *counted) bool { return k.matcher.needsCommand() }) {
+		return named
+	}
+	var list []*counted
+	cmdline := p.readProc(pid, "/cmdline")
+	for _, set := range [...][]*counted{named, p.others} {
+		for _, k := range set {
+			if k.matcher.matches(cmdline) {
+				list = append(list, k)
+			}
+		}
+	}
+	return list
+}
+
+// set notes who counts a process.
+func (p *processes) set(pid int32, list []*counted) {
+	old := p.pids[pid]
+	if len(old) == 0 && len(list) == 0 {
+		return
+	}
+	for _, k := range old {
+		k.count--
+	}
+	for _, k := range list {
+		k.count++
+	}
+	if len(list) == 0 {
+		delete(p.pids, pid)
+	} else {
+		p.pids[pid] = list
+	}
+}
+
+// scan counts all processes anew.
+func (p *processes) scan() {
+	p.pids = make(map[int32][]*counted)
+	for _, k := range p.all {
+		k.count = 0
+	}
+	proc, err := os.Open("/proc")
+	if err != nil {
+		slog.Error(fmt.Sprintf("count processes: %v", err))
+		return
+	}
+	defer proc.Close()
+	names, _ := proc.Readdirnames(-1)
+	for _, name := range names {
+		if pid, err := strconv.ParseInt(name, 10, 32); err == nil {
+			p.look(int32(pid))
+		}
+	}
+}
+
+// commOf returns the name of a process, nil if it has ended, be it as a zombie;
+// valid until the next read.
+func (p *processes) commOf(pid int32) []byte {
+	// PID (name) state …; the name may hold anything.
+	stat := p.readProc(pid, "/stat")
+	open, end := bytes.IndexByte(stat, '('), bytes.LastIndexByte(stat, ')')
+	if open < 0 || end < open || len(stat) < end+3 {
+		return nil
+	}
+	if state := stat[end+2]; state == 'Z' || state == 'X' {
+		return nil
+	}
+	return stat[open+1 : end]
+}
+
+// readProc reads a file of a process, as far as the buffer goes; nil if the
+// process has gone.
+func (p *processes) readProc(pid int32, file string) []byte {
+	p.path = append(strconv.AppendInt(append(p.path[:0], "/proc/"...), int64(pid), 10), file...)
+	fd, err := unix.Open(string(p.path), unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil
+	}
+	defer unix.Close(fd)
+	n, err := unix.Read(fd, p.buf)
+	if err != nil {
+		return nil
+	}
+	return p.buf[:n]
+}
+
+// tellAll reports what is new, if anything is.
+func (p *processes) tellAll(updates []Update) {
+	if len(updates) > 0 {
+		p.report(updates)
+	}
+}
+
+// settle lets time and numbers act on the states, and returns what is new.
+func (p *processes) settle() []Update {
+	var updates []Update
+	now := time.Since(p.start)
+	for _, k := range p.all {
+		up := k.state.Step(now, k.count)
+		same := k.status.Known && up == k.status.Up
+		if same && (k.count == k.status.Number || now < k.reported+countEvery) {
+			continue
+		}
+		k.tell(up)
+		k.reported = now
+		updates = append(updates, Update{conf.TrackedProcess, k.conf.Name, k.status})
+	}
+	return updates
+}
+
+// tell makes the status say what holds now.
+func (k *counted) tell(up bool) {
+	c := k.conf
+	detail := fmt.Sprintf("%d running, quorum %d", k.count, c.Quorum)
+	if c.QuorumMax >= 0 {
+		detail = fmt.Sprintf("%d running, quorum %d to %d", k.count, c.Quorum, c.QuorumMax)
+	}
+	if k.status.Up != up || !k.status.Known {
+		what := "lost"
+		if up {
+			what = "gained"
+		}
+		slog.Info(fmt.Sprintf("VRRP_Track_Process(%s) quorum %s (%s)", c.Name, what, detail), "track_process", c.Name, "up", up)
+	}
+	k.status = Status{Known: true, Up: up, Number: k.count, Cause: cause(conf.TrackedProcess, c.Name, detail)}
+}
