@@ -3,12 +3,12 @@ package track
 import (
 	"bytes"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"slices"
 	"strconv"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -187,26 +187,28 @@ func sameProcess(a, b *conf.TrackProcess) bool {
 
 // listen takes events until the connection is closed.
 func (p *processes) listen(conn *procConn) {
-	buf := make([]byte, 4<<10)
-	for {
-		locked := false
-		err := conn.read(buf, func(e procEvent) {
-			if !locked {
-				p.mu.Lock()
-				locked = true
+	var events []procEvent
+	for buf := make([]byte, 4<<10); ; {
+		var err error
+		events, err = conn.read(buf, events[:0])
+		if err == fs.ErrClosed {
+			return
+		}
+		p.mu.Lock()
+		for i := range events {
+			if e := &events[i]; e.what == procAck && e.err != 0 {
+				err = e.err
+			} else {
+				p.event(e)
 			}
-			p.event(&e)
-		})
-		if !locked {
-			p.mu.Lock()
 		}
 		switch {
-		case err == syscall.ENOBUFS:
-			slog.Warn("process events were lost; processes are counted anew. If this happens often, raise process_monitor_rcv_bufs")
+		case err == unix.ENOBUFS:
+			slog.Warn("process events were lost, so processes are counted anew; if this happens often, raise process_monitor_rcv_bufs")
 			p.scan()
-		case err != nil:
-			p.mu.Unlock()
-			return
+		case err != nil && p.conn == conn:
+			p.conn = nil
+			p.fallBack(err)
 		}
 		p.tellAll(p.settle())
 		p.mu.Unlock()
@@ -214,30 +216,22 @@ func (p *processes) listen(conn *procConn) {
 		case p.wake <- struct{}{}:
 		default:
 		}
+		if err != nil && err != unix.ENOBUFS {
+			conn.close()
+			return
+		}
 	}
 }
 
 // event takes one event.
 func (p *processes) event(e *procEvent) {
-	if len(p.all) == 0 {
-		return
-	}
-	switch e.what {
-	case procAck:
-		if e.err != 0 && p.conn != nil {
-			p.conn.close()
-			p.conn = nil
-			p.fallBack(e.err)
-		}
-	case procExit:
+	switch {
+	case len(p.all) == 0:
+	case e.what == procExit:
 		p.set(e.pid, nil)
-	case procFork:
-		// A child is as its parent, and if that does not count, neither does the
-		// child until it becomes something else.
-		if p.pids[e.parent] != nil {
-			p.look(e.pid)
-		}
-	case procExec, procComm:
+	case e.what == procFork && p.pids[e.parent] == nil:
+		// The child is as its parent until it becomes something else.
+	case e.what == procFork, e.what == procExec, e.what == procComm:
 		p.look(e.pid)
 	}
 }

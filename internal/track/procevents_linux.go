@@ -27,16 +27,15 @@ const (
 	connHeader  = 20
 	eventWhat   = unix.SizeofNlMsghdr + connHeader // offset of proc_event.what
 	eventData   = eventWhat + 16                   // behind what, CPU and time
-	eventLength = eventData + 24                   // the longest that is used: comm
+	eventLength = eventData + 16                   // as much as is looked at
 )
 
 // procEvent is one event of a process, not of its other threads.
 type procEvent struct {
 	what   uint32
 	pid    int32
-	parent int32  // of procFork
-	comm   []byte // of procComm; valid until the next read
-	err    syscall.Errno
+	parent int32         // of procFork
+	err    syscall.Errno // of procAck
 }
 
 // procConn receives the events of all processes of the machine.
@@ -191,34 +190,32 @@ func procFilter() *unix.SockFprog {
 // procBatch is how many events are read at most before something else is done.
 const procBatch = 1024
 
-// read waits for events and hands those that are there to f. It returns ENOBUFS
-// when some were lost, and fs.ErrClosed after close.
-func (c *procConn) read(buf []byte, f func(procEvent)) error {
+// read waits for events and appends those that are there to events. The error
+// is ENOBUFS when some were lost, and fs.ErrClosed after close.
+func (c *procConn) read(buf []byte, events []procEvent) ([]procEvent, error) {
 	var failed error
 	err := c.conn.Read(func(fd uintptr) bool {
-		got := false
-		for range procBatch {
-			n, err := unix.Read(int(fd), buf)
+		for n := range procBatch {
+			size, err := unix.Read(int(fd), buf)
 			switch {
 			case err == unix.EINTR:
 				continue
 			case err == unix.EAGAIN:
-				return got
+				return n > 0
 			case err != nil:
 				failed = err
 				return true
 			}
-			got = true
-			if e, ok := decodeProcEvent(buf[:n]); ok {
-				f(e)
+			if e, ok := decodeProcEvent(buf[:size]); ok {
+				events = append(events, e)
 			}
 		}
 		return true
 	})
 	if err != nil {
-		return fs.ErrClosed
+		return events, fs.ErrClosed
 	}
-	return failed
+	return events, failed
 }
 
 // decodeProcEvent decodes one message.
@@ -241,9 +238,7 @@ func decodeProcEvent(b []byte) (procEvent, bool) {
 		e.parent = second // its TGID
 		e.pid = int32(native.Uint32(data[8:]))
 		return e, e.pid == int32(native.Uint32(data[12:]))
-	case procComm:
-		e.comm = data[8:24]
-	case procExec, procExit:
+	case procExec, procComm, procExit:
 	default:
 		return procEvent{}, false
 	}
