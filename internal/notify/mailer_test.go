@@ -1,0 +1,584 @@
+package notify
+
+import (
+	"bufio"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keepalived-go/conf"
+)
+
+// sink is an SMTP server. It notes what is said to it, and answers each verb
+// with what answers holds, or as an ordinary server would.
+type sink struct {
+	tls *tls.Config
+
+	mu      sync.Mutex
+	answers map[string]string // "-" closes the connection, "" says nothing
+	said    []string
+	mail    chan string // what has been accepted
+}
+
+func (s *sink) answer(answers map[string]string) {
+	s.mu.Lock()
+	s.answers = answers
+	s.mu.Unlock()
+}
+
+func (s *sink) note(line string) {
+	s.mu.Lock()
+	s.said = append(s.said, line)
+	s.mu.Unlock()
+}
+
+// heard returns what was said and forgets it.
+func (s *sink) heard() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	said := s.said
+	s.said = nil
+	return said
+}
+
+func (s *sink) serve(c net.Conn) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	answer := func(verb, usual string) bool {
+		s.mu.Lock()
+		if a, ok := s.answers[verb]; ok {
+			usual = a
+		}
+		s.mu.Unlock()
+		if usual == "-" {
+			return false
+		}
+		if usual != "" {
+			fmt.Fprintf(c, "%s\r\n", strings.ReplaceAll(usual, "\n", "\r\n"))
+		}
+		return true
+	}
+	if !answer("", "220-sink\n220 speaks ESMTP") {
+		return
+	}
+	for {
+		line, err := r.ReadString('\n')
+		if err != nil {
+			return
+		}
+		line, ok := strings.CutSuffix(line, "\r\n")
+		if !ok {
+			line += " without CR"
+		}
+		s.note(line)
+		verb, _, _ := strings.Cut(line, " ")
+		if verb == "DATA" {
+			if !answer(verb, "354 go on") {
+				return
+			}
+			var text []string
+			for {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					return
+				}
+				if line = strings.TrimSuffix(line, "\r\n"); line == "." {
+					break
+				}
+				text = append(text, line)
+			}
+			if !answer(".", "250 accepted") {
+				return
+			}
+			s.mail <- strings.Join(text, "\n")
+			continue
+		}
+		usual := map[string]string{
+			"EHLO": "250-sink\n250-STARTTLS\n250-AUTH LOGIN PLAIN\n250 8BITMIME",
+			"QUIT": "221 bye", "STARTTLS": "220 begin", "AUTH": "235 welcome",
+		}[verb]
+		if usual == "" {
+			usual = "250 fine"
+		}
+		if !answer(verb, usual) {
+			return
+		}
+		if verb == "STARTTLS" {
+			t := tls.Server(c, s.tls)
+			if t.Handshake() != nil {
+				return
+			}
+			c, r = t, bufio.NewReader(t)
+		}
+	}
+}
+
+func newSink(answers map[string]string) *sink {
+	return &sink{answers: answers, mail: make(chan string, 300)}
+}
+
+// listen serves on loopback and returns the port.
+func (s *sink) listen(t *testing.T) int {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go s.serve(c)
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).Port
+}
+
+func closeMailer(t *testing.T, m *mailer) {
+	m.close(time.Now().Add(time.Second))
+	<-m.done
+}
+
+func TestDialogue(t *testing.T) {
+	captureLog(t)
+	s := newSink(nil)
+	m := newMailer("host")
+	defer closeMailer(t, m)
+	m.configure(conf.Mail{
+		Server: "127.0.0.1", Port: s.listen(t), HeloName: "helo", From: "Ka Lived <ka@example.com>",
+		To: []string{"ops@example.com", "On Duty <duty@example.com>"},
+	}, "LB1")
+	m.tell(&Event{Name: "VI_1", Kind: Master})
+	text := <-s.mail
+	date, rest, _ := strings.Cut(text, "\n")
+	if _, err := time.Parse("Date: "+time.RFC1123Z, date); err != nil {
+		t.Error(err)
+	}
+	eventually(t, "QUIT", func() bool { return m.status().Sent == 1 })
+	golden(t, "dialogue.txt", strings.Join(s.heard(), "\n")+"\n\n"+rest+"\n")
+}
+
+func TestDotsAreStuffed(t *testing.T) {
+	captureLog(t)
+	s := newSink(nil)
+	m := newMailer("host")
+	defer closeMailer(t, m)
+	m.configure(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), To: []string{".\n.@example.com"}}, "LB1")
+	set := m.settings
+	if err := m.deliver(context.Background(), &set, &alert{body: ".first\n.\nlast"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, body, _ := strings.Cut(<-s.mail, "\n\n"); body != "..first\n..\nlast\n" {
+		t.Errorf("%q", body)
+	}
+}
+
+// authority makes a certificate for the names, and the pool that trusts it.
+func authority(t *testing.T, names ...string) (*tls.Config, *x509.CertPool) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: names, IsCA: true, BasicConstraintsValid: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AddCert(cert)
+	return &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}, pool
+}
+
+func TestEncryptionAndAuthentication(t *testing.T) {
+	const password = "s3cret-w0rd"
+	plain := "AUTH PLAIN AG9wcwBzM2NyZXQtdzByZA=="
+	ehlo := []string{"EHLO host", "STARTTLS", "EHLO host"}
+	transaction := []string{"MAIL FROM:<ka@example.com>", "RCPT TO:<ops@example.com>", "DATA", "QUIT"}
+	for _, c := range []struct {
+		name     string
+		mail     conf.Mail
+		answers  map[string]string
+		loopback bool // the connection is seen to stay on this node
+		stranger bool // the certificate is for another name
+		said     []string
+		err      string
+	}{
+		{name: "STARTTLS", mail: conf.Mail{STARTTLS: true}, said: slices.Concat(ehlo, transaction)},
+		{name: "STARTTLS and PLAIN", mail: conf.Mail{STARTTLS: true, User: "ops"}, said: slices.Concat(ehlo, []string{plain}, transaction)},
+		{name: "STARTTLS and LOGIN", mail: conf.Mail{STARTTLS: true, User: "ops"},
+			answers: map[string]string{"EHLO": "250-sink\n250-starttls\n250 AUTH LOGIN", "AUTH": "334 VXNlcm5hbWU6",
+				"b3Bz": "334 UGFzc3dvcmQ6", "czNjcmV0LXcwcmQ=": "235 welcome"},
+			said: slices.Concat(ehlo, []string{"AUTH LOGIN", "b3Bz", "czNjcmV0LXcwcmQ="}, transaction)},
+		{name: "on this node", mail: conf.Mail{User: "ops"}, loopback: true, said: slices.Concat([]string{"EHLO host", plain}, transaction)},
+		{name: "password in clear", mail: conf.Mail{User: "ops"}, said: []string{"EHLO host"}, err: "is not sent in clear"},
+		{name: "STARTTLS is not offered", mail: conf.Mail{STARTTLS: true}, answers: map[string]string{"EHLO": "250 sink"},
+			said: []string{"EHLO host"}, err: "does not offer STARTTLS"},
+		{name: "nothing we know is offered", mail: conf.Mail{STARTTLS: true, User: "ops"},
+			answers: map[string]string{"EHLO": "250-STARTTLS\n250-STARTTLS\n250 AUTH GSSAPI"}, said: ehlo, err: "neither AUTH PLAIN nor AUTH LOGIN"},
+		{name: "another name", mail: conf.Mail{STARTTLS: true}, stranger: true, said: ehlo[:2], err: "certificate is valid for other.example"},
+		{name: "wrong password, repeated by the server", mail: conf.Mail{STARTTLS: true, User: "ops"},
+			answers: map[string]string{"AUTH": "535 " + password + " " + plain}, said: append(slices.Clone(ehlo), plain),
+			err: `AUTH PLAIN as configured: 535 "refused"`},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log := captureLog(t)
+			s := newSink(c.answers)
+			name := "mail.example"
+			if c.stranger {
+				name = "other.example"
+			}
+			m := newMailer("host")
+			defer closeMailer(t, m)
+			s.tls, m.roots = authority(t, name)
+			port := s.listen(t)
+			m.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if addr != "mail.example:25" {
+					return nil, fmt.Errorf("asked for %s", addr)
+				}
+				conn, err := new(net.Dialer).DialContext(ctx, network, "127.0.0.1:"+strconv.Itoa(port))
+				if err == nil && !c.loopback {
+					conn = elsewhere{conn}
+				}
+				return conn, err
+			}
+			c.mail.Server, c.mail.From, c.mail.To, c.mail.Password = "mail.example", "ka@example.com", []string{"ops@example.com"}, password
+			set := complete(c.mail, "LB1", "host")
+			err := m.deliver(t.Context(), &set, &alert{subject: "s", body: "b"})
+			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+				t.Errorf("error %v, want %q", err, c.err)
+			}
+			if diff := cmp.Diff(c.said, s.heard()); diff != "" {
+				t.Errorf("said (-want +got):\n%s", diff)
+			}
+			for _, secret := range []string{password, plain, "AG9wcwBzM2NyZXQtdzByZA=="} {
+				if strings.Contains(fmt.Sprint(log, err), secret) {
+					t.Errorf("secret in %v\n%v", err, log)
+				}
+			}
+		})
+	}
+}
+
+// elsewhere is a connection to another node.
+type elsewhere struct{ net.Conn }
+
+func (elsewhere) RemoteAddr() net.Addr { return &net.TCPAddr{IP: net.IPv4(192, 0, 2, 1)} }
+
+func TestServersThatDoNotTakeMail(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		answers map[string]string
+		err     string
+		code    int
+	}{
+		{"closes at once", map[string]string{"": "-"}, "greeting of the server: EOF", 0},
+		{"refuses everybody", map[string]string{"": "554 go away"}, `greeting of the server: 554 "go away"`, 554},
+		{"closes midway", map[string]string{"RCPT": "-"}, "RCPT TO:<ops@example.com>: EOF", 0},
+		{"refuses the sender", map[string]string{"MAIL": "550 not you"}, `MAIL FROM:<ka@example.com>: 550 "not you"`, 550},
+		{"refuses all recipients", map[string]string{"RCPT": "450 later"}, `450 "later"`, 450},
+		{"refuses the message", map[string]string{".": "552 too big"}, `the message: 552 "too big"`, 552},
+		{"is no mail server", map[string]string{"": "* OK IMAP4rev1"}, "greeting of the server", 0},
+		{"does not know QUIT", map[string]string{"QUIT": "-"}, "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			captureLog(t)
+			s := newSink(c.answers)
+			m := newMailer("host")
+			defer closeMailer(t, m)
+			set := complete(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), From: "ka@example.com", To: []string{"ops@example.com"}}, "", "host")
+			err := m.deliver(t.Context(), &set, &alert{})
+			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
+				t.Errorf("error %v, want %q", err, c.err)
+			}
+			if got := replyCode(err); got != c.code {
+				t.Errorf("reply code %d, want %d", got, c.code)
+			}
+		})
+	}
+}
+
+func TestOneRecipientRefused(t *testing.T) {
+	log := captureLog(t)
+	s := newSink(map[string]string{"RCPT": "550 unknown"})
+	m := newMailer("host")
+	defer closeMailer(t, m)
+	set := complete(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), To: []string{"a@example.com", "b@example.com"}}, "", "host")
+	m.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
+		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
+		return &once{conn, func() { s.answer(nil) }}, err
+	}
+	if err := m.deliver(t.Context(), &set, &alert{}); err != nil {
+		t.Fatal(err)
+	}
+	<-s.mail
+	log.expect(t, 1, `refuses a recipient: RCPT TO:<a@example.com>: 550 "unknown"`)
+}
+
+// once calls a function when the second recipient is about to be named.
+type once struct {
+	net.Conn
+	f func()
+}
+
+func (o *once) Write(b []byte) (int, error) {
+	if strings.Contains(string(b), "b@example.com") {
+		o.f()
+	}
+	return o.Conn.Write(b)
+}
+
+// inMemory makes the mailer talk to s in the virtual time of a test.
+func inMemory(m *mailer, s *sink) {
+	m.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		ours, theirs := net.Pipe()
+		go s.serve(theirs)
+		return ours, nil
+	}
+}
+
+var someMail = conf.Mail{Server: "mail.example", From: "ka@example.com", To: []string{"ops@example.com"}}
+
+// told makes the mail n of a test.
+func told(n int) *Event { return &Event{Name: strconv.Itoa(n), Kind: Master} }
+
+// numberOf is what told was given.
+func numberOf(text string) string {
+	_, rest, _ := strings.Cut(text, "VRRP Instance ")
+	n, _, _ := strings.Cut(rest, " ")
+	return n
+}
+
+func TestMailsAreTriedAgainAndGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := captureLog(t)
+		m := newMailer("host")
+		var attempts []time.Duration
+		start := time.Now()
+		s := newSink(nil)
+		up := false
+		m.dial = func(context.Context, string, string) (net.Conn, error) {
+			attempts = append(attempts, time.Since(start))
+			if !up {
+				return nil, errors.New("connection refused")
+			}
+			ours, theirs := net.Pipe()
+			go s.serve(theirs)
+			return ours, nil
+		}
+		m.configure(someMail, "LB1")
+		m.tell(told(1))
+		time.Sleep(time.Minute)
+		m.tell(told(2)) // counts the attempts since then
+		time.Sleep(20 * time.Minute)
+		synctest.Wait()
+		second := time.Second
+		want := []time.Duration{0, 5 * second, 35 * second, 155 * second, 755 * second, // 1 is given up, 2 has failed twice
+			785 * second, 905 * second}
+		if diff := cmp.Diff(want, attempts); diff != "" {
+			t.Errorf("attempts (-want +got):\n%s", diff)
+		}
+		log.expect(t, 1, "is lost: connect to mail.example:25: connection refused")
+		if st := m.status(); st.Waiting != 1 || st.Lost != 1 || !strings.Contains(st.LastError, "refused") {
+			t.Errorf("status %+v", st)
+		}
+		up = true
+		m.configure(someMail, "LB2") // a reload that changes something tries at once
+		synctest.Wait()
+		if got := numberOf(<-s.mail); got != "2" {
+			t.Errorf("mail %s", got)
+		}
+		if st := m.status(); st.Waiting != 0 || st.Sent != 1 || st.LastError != "" {
+			t.Errorf("status %+v", st)
+		}
+		closeMailer(t, m)
+	})
+}
+
+// A server that refuses one mail for now holds up that one; what it refuses for
+// good is not tried again; the order stays.
+func TestMailsAreInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := captureLog(t)
+		m := newMailer("host")
+		s := newSink(map[string]string{"MAIL": "451 later"})
+		inMemory(m, s)
+		m.configure(someMail, "LB1")
+		for n := 1; n <= 3; n++ {
+			m.tell(told(n))
+		}
+		time.Sleep(time.Second)
+		s.answer(map[string]string{"MAIL": "550 never"})
+		time.Sleep(5 * time.Second) // 1 is tried again and lost, then 2 and 3 are
+		log.expect(t, 3, `is lost: MAIL FROM:<ka@example.com>: 550 "never"`)
+		s.answer(nil)
+		for n := 4; n <= 6; n++ {
+			m.tell(told(n))
+		}
+		for n := 4; n <= 6; n++ {
+			if got := numberOf(<-s.mail); got != strconv.Itoa(n) {
+				t.Errorf("mail %s, want %d", got, n)
+			}
+		}
+		closeMailer(t, m)
+	})
+}
+
+func TestSilentServer(t *testing.T) {
+	for verb, after := range map[string]time.Duration{"": dialogueTimeout, "DATA": dialogueTimeout} {
+		synctest.Test(t, func(t *testing.T) {
+			log := captureLog(t)
+			m := newMailer("host")
+			inMemory(m, newSink(map[string]string{verb: ""}))
+			m.configure(someMail, "LB1")
+			m.tell(told(1))
+			time.Sleep(after - time.Second)
+			log.expect(t, 0, "is not sent yet")
+			time.Sleep(2 * time.Second)
+			log.expect(t, 1, "the server did not answer in time); trying again in 5s")
+			closeMailer(t, m)
+		})
+	}
+}
+
+func TestConnectTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := captureLog(t)
+		m := newMailer("host")
+		m.dial = func(ctx context.Context, _, _ string) (net.Conn, error) { // such as a name that is not resolved
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}
+		c := someMail
+		c.ConnectTimeout = 3 * time.Second
+		m.configure(c, "LB1")
+		m.tell(told(1))
+		time.Sleep(3*time.Second + time.Millisecond)
+		log.expect(t, 1, "connect to mail.example:25: context deadline exceeded; trying again")
+		closeMailer(t, m)
+	})
+}
+
+func TestMailQueueIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := captureLog(t)
+		m := newMailer("host")
+		s := newSink(map[string]string{"": ""})
+		inMemory(m, s)
+		m.configure(someMail, "LB1")
+		for n := range maxMails + 2 {
+			m.tell(told(n))
+		}
+		log.expect(t, 2, "is lost: 256 mails wait already")
+
+		start := time.Now() // the server is silent: what waits is lost in time
+		m.close(start.Add(time.Second))
+		<-m.done
+		if took := time.Since(start); took != time.Second {
+			t.Errorf("closing took %v", took)
+		}
+		if st := m.status(); st.Lost != maxMails+2 || st.Waiting != 0 {
+			t.Errorf("status %+v", st)
+		}
+	})
+}
+
+func TestClosingSendsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		captureLog(t)
+		m := newMailer("host")
+		s := newSink(nil)
+		inMemory(m, s)
+		m.configure(someMail, "LB1")
+		for n := range 3 {
+			m.tell(told(n))
+		}
+		m.close(time.Now().Add(time.Second))
+		<-m.done
+		if st := m.status(); st.Sent != 3 {
+			t.Errorf("status %+v", st)
+		}
+		m.tell(told(4)) // nobody is there to send it
+		if st := m.status(); st.Waiting != 0 {
+			t.Errorf("status %+v", st)
+		}
+		time.Sleep(time.Minute) // the timer of close
+	})
+}
+
+func TestNoFaultsAndNoServer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		captureLog(t)
+		m := newMailer("host")
+		s := newSink(nil)
+		inMemory(m, s)
+		m.tell(told(0))
+		c := someMail
+		c.NoFaults = true
+		m.configure(c, "LB1")
+		m.tell(&Event{Name: "1", Kind: Fault})
+		m.tell(&Event{Name: "2", Kind: Deleted}) // told as a fault
+		m.tell(&Event{Name: "3", Kind: Deleted, To: &conf.Notify{SignalDeleted: true}})
+		if got := <-s.mail; !strings.Contains(got, "Instance 3 - Deleted") {
+			t.Error(got)
+		}
+		synctest.Wait()
+		m.configure(conf.Mail{}, "LB1")
+		m.tell(told(4))
+		closeMailer(t, m)
+		if st := m.status(); st.Sent != 1 || st.Lost != 0 {
+			t.Errorf("status %+v", st)
+		}
+	})
+}
+
+func TestReloadWithoutMailDropsWhatWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := captureLog(t)
+		m := newMailer("host")
+		inMemory(m, newSink(map[string]string{"": "-"}))
+		m.configure(someMail, "LB1")
+		m.tell(told(1))
+		synctest.Wait()
+		m.configure(conf.Mail{}, "LB1")
+		log.expect(t, 1, "no mails are configured any more: 1 that waited are not sent")
+		closeMailer(t, m)
+	})
+}
+
+func TestDefaults(t *testing.T) {
+	s := complete(conf.Mail{}, "", "host")
+	if s.RouterID != "host" || s.HeloName != "host" || s.Port != 25 || s.ConnectTimeout != 30*time.Second ||
+		!strings.HasSuffix(s.From, "@host") {
+		t.Errorf("%+v", s)
+	}
+}

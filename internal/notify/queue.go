@@ -1,0 +1,174 @@
+package notify
+
+import (
+	"strconv"
+	"time"
+
+	"keepalived-go/conf"
+)
+
+const (
+	// maxWaiting is how many changes of one owner wait for their scripts.
+	maxWaiting = 16
+	// slowAfter is when a script that still runs is reported.
+	slowAfter = 10 * time.Second
+	// hungAfter is how long a newer change waits for a script before it is
+	// ended.
+	hungAfter = time.Minute
+)
+
+// step is one script to be run for a change.
+type step struct {
+	keyword string // that configured it, as notify_master
+	command *conf.Command
+	extra   []string // arguments after those configured
+}
+
+// steps returns the scripts that are run for e, in order.
+func (e *Event) steps() []step {
+	var all []step
+	add := func(keyword string, c *conf.Command, extra ...string) {
+		if c.Given() {
+			all = append(all, step{keyword, c, extra})
+		}
+	}
+	to := e.To
+	switch e.Kind {
+	case Master:
+		add("notify_master", &to.Master)
+	case Backup:
+		add("notify_backup", &to.Backup)
+	case Fault:
+		add("notify_fault", &to.Fault)
+	case Stop:
+		add("notify_stop", &to.Stop)
+	case Deleted:
+		add("notify_deleted", &to.Deleted)
+	case MasterRxLowerPri:
+		add("notify_master_rx_lower_pri", &to.MasterRxLowerPri)
+	}
+	if e.Kind.isState() {
+		add("notify", &to.Any, e.owner().kind(), e.Name, e.state(), strconv.Itoa(e.Priority))
+	}
+	return all
+}
+
+// change is an event that scripts are to be told.
+type change struct {
+	kind  Kind
+	told  time.Time
+	steps []step // at least one
+}
+
+// queue holds what the scripts of one owner have not been told yet, in order,
+// and knows the one that runs: never are there two. It has no clock and runs
+// nothing.
+//
+// When changes come faster than scripts end, the older ones are overtaken, so
+// that the last script that is started has always been told the last state.
+type queue struct {
+	waiting   []change
+	overtaken int // since the queue was last empty
+
+	running  *step // nil: none
+	kind     Kind  // of the change that it is run for
+	rest     []step
+	started  time.Time
+	reported bool // as slow
+	ended    bool // it has been told to end
+}
+
+// push adds c. A full queue makes room: a state overtakes everything that
+// waits, anything else only its own kind.
+func (q *queue) push(c change) {
+	if len(q.waiting) >= maxWaiting {
+		kept := q.waiting[:0]
+		for _, w := range q.waiting {
+			if !c.kind.isState() && w.kind != c.kind {
+				kept = append(kept, w)
+			}
+		}
+		q.overtaken += len(q.waiting) - len(kept)
+		clear(q.waiting[len(kept):])
+		q.waiting = kept
+	}
+	q.waiting = append(q.waiting, c)
+}
+
+// next returns the script to be started at now; nil while one runs, or when
+// there is nothing to be told.
+func (q *queue) next(now time.Time) *step {
+	if q.running != nil {
+		return nil
+	}
+	if len(q.rest) == 0 {
+		if len(q.waiting) == 0 {
+			return nil
+		}
+		q.kind, q.rest = q.waiting[0].kind, q.waiting[0].steps
+		q.waiting[0] = change{}
+		if q.waiting = q.waiting[1:]; len(q.waiting) == 0 {
+			q.waiting = nil
+		}
+	}
+	q.running, q.rest = &q.rest[0], q.rest[1:]
+	q.started, q.reported, q.ended = now, false, false
+	return q.running
+}
+
+// done says that the script that ran does so no more.
+func (q *queue) done() { q.running = nil }
+
+// caughtUp returns how many changes were overtaken since the queue was last
+// empty, once it is empty again, and 0 until then.
+func (q *queue) caughtUp() int {
+	if len(q.waiting) > 0 {
+		return 0
+	}
+	n := q.overtaken
+	q.overtaken = 0
+	return n
+}
+
+// idle reports that nothing runs and nothing waits.
+func (q *queue) idle() bool { return q.running == nil && len(q.rest) == 0 && len(q.waiting) == 0 }
+
+// isSlow reports, once per run, that the script runs for long.
+func (q *queue) isSlow(now time.Time) bool {
+	if q.running == nil || q.reported || now.Sub(q.started) < slowAfter {
+		return false
+	}
+	q.reported = true
+	return true
+}
+
+// isHung reports, once per run, that a newer change has waited for the script
+// for too long.
+func (q *queue) isHung(now time.Time) bool {
+	if q.running == nil || q.ended || len(q.waiting) == 0 {
+		return false
+	}
+	since := q.waiting[0].told
+	if since.Before(q.started) {
+		since = q.started
+	}
+	q.ended = now.Sub(since) >= hungAfter
+	return q.ended
+}
+
+// hurry leaves only the last state waiting and reports, once per run, whether
+// it waits for a script.
+func (q *queue) hurry() bool {
+	for i := len(q.waiting) - 1; i > 0; i-- {
+		if q.waiting[i].kind.isState() {
+			q.overtaken += i
+			q.waiting = q.waiting[i:]
+			break
+		}
+	}
+	if q.running == nil || q.ended || len(q.waiting) == 0 {
+		return false
+	}
+	q.ended = true
+	return true
+}
