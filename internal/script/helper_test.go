@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -23,8 +24,10 @@ const envHelper = "SCRIPT_TEST_HELPER"
 
 var helpers = map[string]func(args []string) error{
 	"run":      helperRun,
+	"limited":  helperLimited,
 	"resolve":  helperResolve,
 	"accounts": helperAccounts,
+	"cleanup":  helperCleanup,
 }
 
 func TestMain(m *testing.M) {
@@ -40,9 +43,24 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// helperRun runs its arguments and prints the result.
+// helperLimited is helperRun under limits that the process has set itself.
+func helperLimited(args []string) error {
+	for which, n := range map[int]uint64{unix.RLIMIT_RTTIME: 1_000_000, unix.RLIMIT_NPROC: 0} {
+		var limit unix.Rlimit
+		if err := unix.Getrlimit(which, &limit); err != nil {
+			return err
+		}
+		limit.Cur = n
+		if err := unix.Setrlimit(which, &limit); err != nil {
+			return err
+		}
+	}
+	return helperRun(args)
+}
+
+// helperRun runs, as the user args[0], the rest and prints the result.
 func helperRun(args []string) error {
-	p, err := Resolve(conf.Command{Args: args, User: "root"}, conf.ScriptPolicy{})
+	p, err := Resolve(conf.Command{User: args[0], Args: args[1:]}, conf.ScriptPolicy{})
 	if err != nil {
 		return err
 	}
@@ -93,6 +111,19 @@ func helperAccounts(args []string) error {
 		}
 	}
 	return nil
+}
+
+// helperCleanup says to the FIFO args[0] that it is ready, and when it was sent
+// SIGTERM, that it is clean.
+func helperCleanup(args []string) error {
+	terminated := make(chan os.Signal, 1)
+	signal.Notify(terminated, syscall.SIGTERM)
+	if err := os.WriteFile(args[0], []byte("ready\n"), 0); err != nil {
+		return err
+	}
+	<-terminated
+	time.Sleep(100 * time.Millisecond) // longer than the script takes to end
+	return os.WriteFile(args[0], []byte("clean\n"), 0)
 }
 
 // helper is this test binary about to help.

@@ -44,7 +44,7 @@ func Resolve(c conf.Command, p conf.ScriptPolicy) (*Program, error) {
 			return nil, err
 		}
 		path = found
-		prog.Notes = append(prog.Notes, fmt.Sprintf("script `%s` resolved by path search to `%s`. Please specify full path.", c.Args[0], path))
+		prog.Notes = append(prog.Notes, fmt.Sprintf("WARNING - script `%s` resolved by path search to `%s`. Please specify full path.", c.Args[0], path))
 	case !filepath.IsAbs(path):
 		// Not cleaned: a/../b is not b where a is a symbolic link.
 		dir, err := os.Getwd()

@@ -60,9 +60,15 @@ func (r *Runner) start(run *Run) {
 		return
 	}
 	r.runs[run] = struct{}{}
-	if run.pidfd >= 0 && r.watch(run.pidfd) == nil {
-		r.byFD[int32(run.pidfd)] = run
-	} else {
+	if run.pidfd >= 0 {
+		if r.watch(run.pidfd) == nil {
+			r.byFD[int32(run.pidfd)] = run
+		} else {
+			unix.Close(run.pidfd)
+			run.pidfd = -1
+		}
+	}
+	if run.pidfd < 0 {
 		r.blind++
 	}
 	if run.req.Timeout > 0 {
@@ -95,14 +101,21 @@ func (r *Runner) fork(run *Run) error {
 		Files: []uintptr{uintptr(r.null), uintptr(run.theirs), uintptr(run.theirs)},
 		Sys:   sys,
 	})
-	if err != nil {
+	switch {
+	case err == syscall.EAGAIN:
+		return fmt.Errorf("start %s: user %s has too many processes (ulimit -u, TasksMax of the service): %w", path, userName(p.UID), err)
+	case err != nil:
 		return fmt.Errorf("start %s: %w", path, err)
 	}
 	// The limit guards a real-time VRRP process against itself; a script that
 	// makes itself real-time is not what it is for.
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_RTTIME, &limit) == nil && limit.Cur != unix.RLIM_INFINITY {
-		_ = unix.Prlimit(run.pid, unix.RLIMIT_RTTIME, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil)
+		for _, n := range []uint64{unix.RLIM_INFINITY, limit.Max} { // the first needs CAP_SYS_RESOURCE
+			if unix.Prlimit(run.pid, unix.RLIMIT_RTTIME, &unix.Rlimit{Cur: n, Max: n}, nil) == nil {
+				break
+			}
+		}
 	}
 	return nil
 }
@@ -190,7 +203,7 @@ func (r *Runner) release(run *Run) {
 		// wait for ever.
 		_ = unix.SetNonblock(run.theirs, true)
 	}
-	if _, ok := r.runs[run]; ok && r.byFD[int32(run.pidfd)] != run {
+	if _, ok := r.runs[run]; ok && run.pidfd < 0 {
 		r.blind--
 	}
 	delete(r.runs, run)

@@ -24,8 +24,8 @@ const (
 	killAfter = 2 * time.Second
 	// maxQueue bounds the requests that wait to be started.
 	maxQueue = 4096
-	// reapEvery is how often the end of processes is looked for where the kernel
-	// has no pidfd (before Linux 5.3).
+	// reapEvery is how often ends are looked for that the kernel does not tell:
+	// those of processes without a pidfd (before Linux 5.3) and of groups.
 	reapEvery = 20 * time.Millisecond
 )
 
@@ -320,7 +320,7 @@ func (r *Runner) timeout(more bool) int {
 	if r.closing {
 		sooner(time.Until(r.giveUp))
 	}
-	if r.blind > 0 {
+	if r.blind > 0 || r.closing && len(r.due) > 0 {
 		sooner(reapEvery)
 	}
 	if wait < 0 {
@@ -389,7 +389,9 @@ func (r *Runner) close(wait time.Duration) {
 	r.closing, r.giveUp = true, kill.Add(killAfter)
 	for run := range r.runs {
 		r.terminate(run, kill)
-		if run.index >= 0 && run.at.After(kill) {
+	}
+	for _, run := range slices.Clone(r.due) { // and those told to end before
+		if run.at.After(kill) {
 			r.schedule(run, kill)
 		}
 	}
@@ -398,19 +400,18 @@ func (r *Runner) close(wait time.Duration) {
 // ended reports whether all have ended, or those that are left do not even die
 // of SIGKILL: a process that waits in the kernel, for a dead file server.
 func (r *Runner) ended() bool {
-	if len(r.runs) > 0 && time.Now().Before(r.giveUp) {
+	for _, run := range slices.Clone(r.due) {
+		if run.phase == orphaned && unix.Kill(-run.pid, 0) == unix.ESRCH {
+			r.unschedule(run)
+		}
+	}
+	if len(r.runs)+len(r.due) > 0 && time.Now().Before(r.giveUp) {
 		return false
 	}
 	for run := range r.runs {
+		res := Result{Signal: unix.SIGKILL, TimedOut: run.timedOut, Took: time.Since(run.started), Output: run.tail.String()}
 		r.release(run)
-		r.unschedule(run)
-		r.finish(run, Result{
-			Signal: unix.SIGKILL, TimedOut: run.timedOut,
-			Took: time.Since(run.started), Output: run.tail.String(),
-		})
-	}
-	for _, run := range r.due { // what is left of groups that were told to end
-		unix.Kill(-run.pid, unix.SIGKILL)
+		r.finish(run, res)
 	}
 	return true
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strconv"
@@ -115,18 +116,25 @@ func TestUsers(t *testing.T) {
 
 func TestTimeout(t *testing.T) {
 	r := newRunner(t)
+	if res := run(t, r, Request{Program: sh(t, "sleep 60"), Timeout: time.Millisecond}); !res.TimedOut || res.Signal != syscall.SIGTERM {
+		t.Errorf("got %+v", res)
+	}
 	for _, tt := range []struct {
 		name, script string
 		signal       syscall.Signal
 		exit         int
 	}{
-		{"ends at SIGTERM", "sleep 60", syscall.SIGTERM, 0},
-		{"cleans up", "trap 'exit 3' TERM; while :; do sleep 60; done", 0, 3},
-		{"pretends success", "trap 'exit 0' TERM; while :; do sleep 60; done", 0, 0},
-		{"ignores SIGTERM", "trap '' TERM; while :; do sleep 60; done", syscall.SIGKILL, 0},
+		{"cleans up", "trap 'exit 3' TERM; READY; sleep 60 & wait", 0, 3},
+		{"pretends success", "trap 'exit 0' TERM; READY; sleep 60 & wait", 0, 0},
+		{"ignores SIGTERM", "trap '' TERM; READY; while :; do sleep 60; done", syscall.SIGKILL, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			res := run(t, r, Request{Program: sh(t, tt.script), Timeout: 100 * time.Millisecond})
+			path, line := fifo(t)
+			script := strings.Replace(tt.script, "READY", "echo ready > "+path, 1)
+			one, done := start(r, Request{Program: sh(t, script), Timeout: time.Hour})
+			line()
+			must(t, r.post(func() { r.schedule(one, time.Now()) }, maxQueue)) // an hour has passed
+			res := wait(t, done)
 			if !res.TimedOut || res.OK() || res.Signal != tt.signal || res.Exit != tt.exit || res.String() != "timed out" {
 				t.Errorf("got %+v", res)
 			}
@@ -204,6 +212,42 @@ func TestCannotStart(t *testing.T) {
 	r.Close(0)
 	if res := run(t, r, Request{Program: sh(t, "exit 0")}); res.Err != errClosed {
 		t.Errorf("after Close: %s", &res)
+	}
+}
+
+func TestTooManyProcesses(t *testing.T) {
+	needRoot(t)
+	other := exec.Command("/bin/sleep", "60")
+	other.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	must(t, other.Start())
+	defer func() { other.Process.Kill(); other.Wait() }()
+	out, err := helper("limited", "nobody", "/bin/sh", "-c", "exit 0").CombinedOutput()
+	must(t, err)
+	const want = "could not be started: start /usr/bin/dash: user nobody has too many processes (ulimit -u, TasksMax of the service): resource temporarily unavailable"
+	if got := strings.TrimSpace(string(out)); got != strings.Replace(want, "/usr/bin/dash", sh(t, "").Path, 1) {
+		t.Errorf("got %s", got)
+	}
+}
+
+// Without pidfds, ends are found by looking.
+func TestOldKernel(t *testing.T) {
+	r := newRunner(t)
+	path, line := fifo(t)
+	one, done := start(r, Request{Program: sh(t, "echo ready > "+path+"; sleep 60")})
+	line()
+	must(t, r.post(func() {
+		unix.EpollCtl(r.epoll, unix.EPOLL_CTL_DEL, one.pidfd, nil)
+		delete(r.byFD, int32(one.pidfd))
+		unix.Close(one.pidfd)
+		one.pidfd = -1
+		r.blind++
+	}, maxQueue))
+	one.Terminate()
+	if res := wait(t, done); res.Signal != syscall.SIGTERM {
+		t.Errorf("got %s", &res)
+	}
+	if res := run(t, r, Request{Program: sh(t, "exit 5")}); res.Exit != 5 {
+		t.Errorf("got %s", &res)
 	}
 }
 
@@ -293,7 +337,7 @@ func TestClose(t *testing.T) {
 	r := newRunner(t)
 	path, line := fifo(t)
 	hangs := write(t, dir+"/hangs", "#!/bin/sh\ntrap '' TERM\necho ready > "+path+"\nwhile :; do sleep 60; done\n")
-	ends := write(t, dir+"/ends", "#!/bin/sh\ntrap 'echo bye; exit 4' TERM\necho ready > "+path+"\nwhile :; do sleep 60; done\n")
+	ends := write(t, dir+"/ends", "#!/bin/sh\ntrap 'echo bye; exit 4' TERM\necho ready > "+path+"\nsleep 60 &\nwait\n")
 	_, hung := start(r, Request{Program: resolve(t, hangs)})
 	_, ended := start(r, Request{Program: resolve(t, ends)})
 	_, queued := start(r, Request{Program: resolve(t, "/bin/true")})
@@ -314,6 +358,22 @@ func TestClose(t *testing.T) {
 	r.Close(0) // again
 }
 
+// Close gives the children of a script time to clean up too.
+func TestCloseWaitsForGroups(t *testing.T) {
+	r := newRunner(t)
+	path, line := fifo(t)
+	script := fmt.Sprintf("%s=cleanup /proc/%d/exe %s & wait", envHelper, os.Getpid(), path)
+	_, done := start(r, Request{Program: sh(t, script)})
+	line()
+	r.Close(patience)
+	if res := <-done; res.Signal != syscall.SIGTERM {
+		t.Errorf("the script: %s", &res)
+	}
+	if got := line(); got != "clean" {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A program has the scheduling, signals and limits of an ordinary process,
 // whatever this one has.
 func TestPlainProcess(t *testing.T) {
@@ -324,7 +384,7 @@ func TestPlainProcess(t *testing.T) {
 		runtime.LockOSThread() // never unlocked: its settings end with the goroutine
 		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: 1}
 		if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
-			t.Error(err) // and -5 below shows the other half
+			t.Error(err)
 		}
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, -5); err != nil {
 			t.Error(err)
@@ -335,7 +395,7 @@ func TestPlainProcess(t *testing.T) {
 			t.Error(err)
 		}
 		const show = `echo $(grep -E "SigBlk|SigIgn" /proc/$$/status) $(cut -d" " -f19,41 /proc/$$/stat) $(grep realtime.timeout /proc/$$/limits)`
-		self := helper("run", "/bin/sh", "-c", show)
+		self := helper("limited", "root", "/bin/sh", "-c", show)
 		cmd := exec.Command("/bin/sh", append([]string{"-c", "trap '' HUP INT PIPE TSTP; exec /proc/$PPID/exe \"$@\"", "sh"}, self.Args[1:]...)...)
 		cmd.Env = self.Env
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -355,10 +415,14 @@ func TestPlainProcess(t *testing.T) {
 // A program is sent SIGTERM when this process dies, even as another user.
 func TestParentDeath(t *testing.T) {
 	path, line := fifo(t)
-	cmd := helper("run", "/bin/sh", "-c", "trap 'echo terminated > "+path+"; exit' TERM; echo ready > "+path+"; while :; do sleep 0.05; done")
+	user := ""
 	if canBecome() {
-		must(t, os.Chmod(path, 0o666))
+		user = "nobody"
+		for p := path; p != os.TempDir() && p != "/"; p = filepath.Dir(p) {
+			must(t, os.Chmod(p, 0o777))
+		}
 	}
+	cmd := helper("run", user, "/bin/sh", "-c", "trap 'echo terminated > "+path+"; exit' TERM; echo ready > "+path+"; while :; do sleep 0.05; done")
 	must(t, cmd.Start())
 	if got := line(); got != "ready" {
 		t.Fatalf("got %q", got)
