@@ -56,6 +56,8 @@ type daemon struct {
 	runner     *script.Runner        // nil: no program was to be run so far
 	notifier   *notify.Notifier      // nil: nobody is to be told
 
+	rehearsed *router // whose take-over was rehearsed last
+
 	foreign      [256]uint64 // packets that reached no engine, by reason
 	unknownVRIDs map[unknownVRID]bool
 
@@ -77,7 +79,11 @@ func (d *daemon) turn() {
 	deadline := d.sendAnnouncements(at)
 	d.tell()
 	if len(d.timers) > 0 {
-		deadline = min(deadline, d.timers[0].deadline)
+		next := d.timers[0]
+		if wake := next.deadline - next.lead(); wake <= at {
+			d.rehearse(next)
+		}
+		deadline = min(deadline, next.deadline-next.lead())
 	}
 	if d.linkTimer != 0 {
 		deadline = min(deadline, d.linkTimer)
