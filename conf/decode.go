@@ -25,6 +25,9 @@ type decoder struct {
 	scripts   scripts
 	strings   map[string]string
 
+	servers servers
+	bfd     *bfdInstance
+
 	pending map[pendingKey]int // index into cfg.Pending
 	// muted is above 0 inside of a block without effect: its words are not
 	// listed one by one.

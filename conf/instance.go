@@ -22,11 +22,19 @@ func (o opt[T]) or(def T) T {
 	return def
 }
 
+// inherit takes the value of outer if there is none.
+func (o *opt[T]) inherit(outer opt[T]) {
+	if !o.set {
+		*o = outer
+	}
+}
+
 // garpSettings are the words about announcements, of global_defs or of an
 // instance.
 type garpSettings struct {
 	delay, refresh, lowerDelay         opt[time.Duration]
 	repeat, refreshRepeat, lowerRepeat opt[int]
+	extra                              opt[ExtraGARP]
 }
 
 // instance is a VRRPInstance while its defaults are not known yet.

@@ -40,6 +40,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	d.cfg.Global.RxBufMultiplier = 3
 	d.cfg.Global.JSONVersion = 1
 	d.cfg.Global.DefaultInterface = "eth0"
+	d.cfg.Global.Firewall = Firewall{Priority: -1, IPVSPriority: -1, IPVSFirstMark: 1000}
 
 	p, ok := parse(path, o, diags, func(s *Statement) {
 		d.outer = s

@@ -22,6 +22,12 @@ type Config struct {
 	BFDs       []*TrackBFD
 	Interfaces []InterfaceSettings
 
+	VirtualServers []*VirtualServer
+	ServerGroups   []*ServerGroup
+	TLSClient      *TLSClient // nil: SSL_GET checks have no certificate
+
+	BFDInstances []*BFDInstance
+
 	// HasVirtualServers and HasBFD say whether the file asks for the health
 	// checkers or for BFD.
 	HasVirtualServers bool
@@ -53,6 +59,8 @@ type Global struct {
 	ProcessName     string // explicit names; empty: none given
 	VRRPProcessName string
 
+	CheckerProcessName, BFDProcessName string
+
 	StartupDelay      time.Duration // vrrp_startup_delay
 	DelayAfterBoot    time.Duration // vrrp_delay_after_boot
 	LogUnknownVRIDs   bool
@@ -60,7 +68,7 @@ type Global struct {
 	AllowIfChanges    bool // dynamic_interfaces allow_if_changes
 	DefaultInterface  string
 
-	VRRP ProcessLimits
+	VRRP, Checker, BFD ProcessLimits
 
 	// Receive buffers: bytes, 0 for the kernel's default.
 	NetlinkCmdRcvBuf, NetlinkMonitorRcvBuf           int
@@ -87,6 +95,27 @@ type Global struct {
 	FIFO, VRRPFIFO, LVSFIFO FIFO
 	StatesOnReload          bool // fifo_write_vrrp_states_on_reload
 	Mail                    Mail
+
+	// NetNamespaceIPVS is net_namespace_ipvs, by default NetNamespace; empty: that
+	// of the caller.
+	NetNamespaceIPVS    string
+	NamespaceWithIPSets bool
+	DisableLocalIGMP    bool
+	// VMACPrefix and VMACAddrPrefix begin the names of macvlans of instances and
+	// of single addresses; default vrrp.
+	VMACPrefix, VMACAddrPrefix string
+
+	// Where the names of iproute2 are; defaults /usr/share/iproute2 and
+	// /etc/iproute2.
+	IPRouteUsrDir, IPRouteEtcDir string
+
+	ConfigSaveDir string // config_save_dir; empty: nothing is saved
+	TmpConfigDir  string // tmp_config_directory; empty: in memory
+	Reload        Reload
+	Firewall      Firewall
+	SNMP          SNMP
+	DBus          DBus
+	LVS           LVS
 
 	// Receive buffer of the process events connector.
 	ProcessRcvBuf      int
@@ -247,6 +276,14 @@ type GARP struct {
 	// PacingGroup names the garp_group whose interfaces share one pace; empty:
 	// the interface has a pace of its own.
 	PacingGroup string
+	Extra       ExtraGARP // garp_extra_if
+}
+
+// ExtraGARP is how often addresses are announced on interfaces other than that
+// of the instance.
+type ExtraGARP struct {
+	Period time.Duration // 0: never
+	All    bool          // on other interfaces than macvlans too
 }
 
 // Address is one line of virtual_ipaddress or virtual_ipaddress_excluded.

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -18,6 +19,11 @@ type globals struct {
 	strict, checkUnicastSrc, skipCheck     bool
 	lowerNoAdvert, higherSend, ownerIgnore bool
 	checksumAsV2                           bool
+
+	ipvsNamespace       opt[string]
+	ipSets              opt[[]string]
+	syncAt              place     // of lvs_sync_daemon
+	alert, alertChecker opt[bool] // smtp_alert, smtp_alert_checker
 }
 
 // resolve turns what the file says into effective values. It runs when all is
@@ -48,6 +54,21 @@ func (d *decoder) resolve() {
 		}
 	}
 	d.syncGroups()
+	d.syncDaemon()
+	d.virtualServers()
+	g.NetNamespaceIPVS = d.global.ipvsNamespace.or(g.NetNamespace)
+	g.VMACPrefix = cmp.Or(g.VMACPrefix, "vrrp")
+	g.VMACAddrPrefix = cmp.Or(g.VMACAddrPrefix, g.VMACPrefix)
+	g.DBus.ServiceName = cmp.Or(g.DBus.ServiceName, "org.keepalived.Vrrp1")
+	g.DBus.NoInterface = cmp.Or(g.DBus.NoInterface, "none")
+	g.SNMP.VirtualServerAge = cmp.Or(g.SNMP.VirtualServerAge, 5*time.Second)
+	g.SNMP.RealServerAge = cmp.Or(g.SNMP.RealServerAge, g.SNMP.VirtualServerAge)
+	for _, p := range []*ProcessLimits{&g.Checker, &g.BFD} {
+		p.MaxAutoPriority, p.MinAutoPriorityDelay = g.VRRP.MaxAutoPriority, g.VRRP.MinAutoPriorityDelay
+	}
+	if t := g.Firewall.IPTables; t != nil {
+		t.Sets = d.global.ipSets.or(ipSets("keepalived"))
+	}
 }
 
 // problem reports something about an instance, at its first line.

@@ -17,6 +17,7 @@ func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
 		RefreshRepeat: inherited(own.refreshRepeat, g.refreshRepeat, 1),
 		Interval:      d.global.garpInterval,
 		NAInterval:    d.global.naInterval,
+		Extra:         own.extra.or(g.extra.v),
 	}
 	if d.global.minGARP {
 		if !own.repeat.set && !g.repeat.set {

@@ -281,6 +281,18 @@ func (b *block) filled(message string) *block {
 	return b
 }
 
+// pending marks the words of the block, and of the blocks in it, as kept
+// without effect.
+func (b *block) pending() *block {
+	for _, k := range b.order {
+		k.Effect = PendingEffect
+		if k.block != nil {
+			k.block.pending()
+		}
+	}
+	return b
+}
+
 // lines gives the block lines that begin with no keyword, declared by their
 // placeholder.
 func (b *block) lines(entry func(d *decoder, s *Statement), k *Keyword) *block {

@@ -1,110 +1,486 @@
 package conf
 
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// check is a Check while its defaults are not known yet.
+type check struct {
+	Check
+	at    place
+	times checkTimes
+
+	alpha, logAll, tls opt[bool]
+	port               opt[uint16]
+	host               string // virtualhost
+	file               opt[int]
+	fileReverse        opt[bool]
+	urls               []*url
+	hosts              []*check // host blocks
+	outer              *check   // of a host block
+}
+
+type url struct {
+	URL
+	regex Regex
+	tls   opt[bool]
+}
+
+func current(d *decoder) *check { return d.servers.check }
+
 // checkWords are the kinds of health checks of a real server.
 func checkWords(path string) []*Keyword {
-	check := func(name, doc string, words ...[]*Keyword) *Keyword {
-		b := vocabulary(path + "." + name)
+	checkKeyword := func(kind CheckKind, doc string, words ...[]*Keyword) *Keyword {
+		b := vocabulary(path + "." + kind.String())
 		for _, w := range words {
 			b.add(w...)
 		}
-		switch name {
-		case "HTTP_GET", "SSL_GET":
-			b.needs("url", "HTTP/SSL_GET checker has no urls specified - ignoring")
-		case "MISC_CHECK":
-			b.needs("misc_path", "No script path has been specified for MISC_CHECKER - skipping")
-		case "BFD_CHECK":
-			b.needs("name", "No name has been specified for BFD_CHECKER - skipping")
+		b.open = func(d *decoder, s *Statement) bool {
+			d.servers.check = newCheck(kind, d.pos(s), s.place(0))
+			return true
 		}
-		return kw(name, braced("{}"), "", doc).holds(b)
+		b.close = closeCheck
+		return kw(kind.String(), braced("{}"), "", doc).holds(b)
+	}
+	http := func(kind CheckKind, doc string) *Keyword {
+		sub := path + "." + kind.String()
+		return checkKeyword(kind, doc, connectWords(), repeatWords(), httpWords(sub)).requires("url", "HTTP/SSL_GET checker has no urls specified - ignoring")
 	}
 	return []*Keyword{
-		check("TCP_CHECK", "check that a TCP connection opens", connectWords(), repeatWords()),
-		check("HTTP_GET", "fetch pages and look at the answers", connectWords(), repeatWords(), httpWords(path+".HTTP_GET")),
-		check("SSL_GET", "fetch pages over TLS and look at the answers", connectWords(), repeatWords(), httpWords(path+".SSL_GET"),
-			[]*Keyword{kw("tls_compliant", onOff(), "off", "demand a proper end of the TLS session").newer()}),
-		check("SMTP_CHECK", "talk to a mail server", connectWords(), repeatWords(), []*Keyword{
-			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), "smtpchecker.keepalived.org", "name to greet with"),
-			kw("host", braced("{}"), "", "where to connect, old notation").gone("the words outside of host").holds(vocabulary(path+".SMTP_CHECK.host", connectWords()...)),
+		checkKeyword(CheckTCP, "check that a TCP connection opens", connectWords(), repeatWords()),
+		http(CheckHTTP, "fetch pages and look at the answers"),
+		http(CheckSSL, "fetch pages over TLS and look at the answers"),
+		checkKeyword(CheckSMTP, "talk to a mail server", connectWords(), repeatWords(), []*Keyword{
+			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), "smtpchecker.keepalived.org", "name to greet with").
+				sets(func(d *decoder, a *argument) { current(d).Helo = d.intern(a.text) }),
+			kw("host", braced("{}"), "", "where to connect, old notation").gone("the words outside of host").holds(hostBlock(path + ".SMTP_CHECK.host")),
 		}),
-		check("DNS_CHECK", "ask a name server", connectWords(), repeatWords(), []*Keyword{
-			kw("type", word("A|NS|CNAME|SOA|MX|TXT|AAAA|RRSIG|DNSKEY"), "SOA", "type of the record asked for"),
-			kw("name", word("NAME"), ".", "name asked for"),
+		checkKeyword(CheckDNS, "ask a name server", connectWords(), repeatWords(), []*Keyword{
+			kw("type", word(strings.Join(dnsTypes, "|")), "SOA", "type of the record asked for").sets(setDNSType),
+			kw("name", word("NAME"), ".", "name asked for").sets(setDNSName),
 		}),
-		check("MISC_CHECK", "run a command", repeatWords(), []*Keyword{
-			kw("misc_path", cmd().as("CMD").soft("misc_path has no command"), "", "the command; required"),
-			kw("misc_timeout", number(0, 4294).as("SECS"), "delay_loop", "how long it may take"),
-			kw("misc_dynamic", bare(), "off", "exit status 2 to 255 sets the weight to itself less 2"),
-			kw("user", several("USER [GROUP]").soft("No user specified for misc checker script"), "script_user", "user that runs it"),
-		}),
-		check("BFD_CHECK", "follow a BFD session", []*Keyword{
-			kw("name", word("BFD_INSTANCE").soft("BFD_CHECK - No or too many names specified - skipping checker"), "", "the session; required"),
-			kw("alpha", onOff(), "of the real server", "down until the session is up"),
-		}),
-		check("UDP_CHECK", "send a datagram and perhaps wait for an answer", connectWords(), repeatWords(), []*Keyword{
-			kw("payload", word("HEX").soft("UDP_CHECK payload requires a payload"), "a text", "what to send, in hexadecimal"),
-			kw("require_reply", several("[HEX [MASK]]").opt(), "off", "demand an answer, and which"),
-			kw("min_reply_length", number(0, 65535), "0", "shortest good answer"),
-			kw("max_reply_length", number(0, 65535), "255", "longest good answer"),
-		}),
-		check("PING_CHECK", "check that it answers pings", connectWords(), repeatWords()),
-		fileCheck(path + ".FILE_CHECK"),
+		checkKeyword(CheckMisc, "run a command", repeatWords(), []*Keyword{
+			kw("misc_path", cmd().as("CMD").soft("misc_path has no command"), "", "the command; required").
+				sets(func(d *decoder, a *argument) {
+					c := &current(d).Misc.Command
+					user, group := c.User, c.Group
+					*c = a.command(d)
+					c.User, c.Group = user, group
+				}),
+			kw("misc_timeout", number(0, 4294967).as("SECS"), "delay_loop", "how long it may take").
+				sets(func(d *decoder, a *argument) { current(d).Misc.Timeout = time.Duration(a.n) * time.Second }),
+			kw("misc_dynamic", bare(), "off", "exit status 2 to 255 sets the weight to itself less 2").
+				sets(func(d *decoder, a *argument) { current(d).Misc.Dynamic = true }),
+			kw("user", several("USER [GROUP]").soft("No user specified for misc checker script"), "script_user", "user that runs it").
+				sets(func(d *decoder, a *argument) {
+					c := &current(d).Misc.Command
+					c.User, c.Group = d.intern(a.text), ""
+					if len(a.Words) > 2 {
+						c.Group = d.intern(a.Words[2].Text)
+					}
+				}),
+		}).requires("misc_path", "No script path has been specified for MISC_CHECKER - skipping"),
+		checkKeyword(CheckBFD, "follow a BFD session", []*Keyword{
+			kw("name", word("BFD_INSTANCE").soft("BFD_CHECK - No or too many names specified - skipping checker"), "", "the session; required").
+				sets(func(d *decoder, a *argument) { current(d).BFD = d.intern(a.text) }),
+			alphaWord(),
+		}).requires("name", "No name has been specified for BFD_CHECKER - skipping"),
+		checkKeyword(CheckUDP, "send a datagram and perhaps wait for an answer", connectWords(), repeatWords(), udpWords()),
+		checkKeyword(CheckPing, "check that it answers pings", connectWords(), repeatWords()),
+		checkKeyword(CheckFile, "follow a tracked file", []*Keyword{
+			kw("track_file", word("NAME").soft("FILE_CHECK has no track_file specified - ignoring"), "", "the track_file block whose number counts; required").
+				sets(func(d *decoder, a *argument) { current(d).File.File = d.intern(a.text) }),
+			kw("weight", weight(-1<<31+1, 1<<31-1).soft("track file weight missing"), "of the file", "factor of its number").sets(setFileWeight),
+		}).requires("track_file", "FILE_CHECK has no track_file specified - ignoring"),
 	}
 }
 
-func fileCheck(path string) *Keyword {
-	b := vocabulary(path,
-		kw("track_file", word("NAME").soft("FILE_CHECK has no track_file specified - ignoring"), "", "the track_file block whose number counts; required"),
-		kw("weight", weight(-254, 254).soft("track file weight missing"), "of the file", "factor of its number"),
-	)
-	b.needs("track_file", "FILE_CHECK has no track_file specified - ignoring")
-	return kw("FILE_CHECK", braced("{}"), "", "follow a tracked file").holds(b)
+// requires is needs for the block of a keyword.
+func (k *Keyword) requires(word, message string) *Keyword {
+	k.block.needs(word, message)
+	return k
+}
+
+func newCheck(kind CheckKind, pos Pos, at place) *check {
+	c := &check{Check: Check{Kind: kind, Pos: pos}, at: at}
+	switch kind {
+	case CheckMisc:
+		c.Misc = &MiscCheck{}
+		return c
+	case CheckFile:
+		c.File = &FileCheck{}
+		return c
+	case CheckBFD:
+		return c
+	case CheckHTTP, CheckSSL:
+		c.HTTP = &HTTPCheck{}
+	case CheckSMTP:
+		c.Helo = "smtpchecker.keepalived.org"
+	case CheckDNS:
+		c.DNS = &DNSCheck{Type: "SOA"}
+	case CheckUDP:
+		c.UDP = &UDPCheck{MaxLength: 255}
+	}
+	c.Connect = &Connection{}
+	return c
+}
+
+// closeCheck keeps a check that can do something. What it lacks has been
+// reported.
+func closeCheck(d *decoder, s *Statement) {
+	c := current(d)
+	d.servers.check = nil
+	switch {
+	case c.HTTP != nil && len(c.urls) == 0,
+		c.Misc != nil && !c.Misc.Command.Given(),
+		c.Kind == CheckBFD && c.BFD == "",
+		c.File != nil && c.File.File == "":
+		return
+	}
+	if c.UDP != nil && c.UDP.MinLength > c.UDP.MaxLength {
+		d.wrong(s, 0, "reply-length", "UDP_CHECK min_reply length %d > max_reply_length %d - will always fail", c.UDP.MinLength, c.UDP.MaxLength)
+	}
+	checks := &d.servers.rs.checks
+	if len(c.hosts) == 0 {
+		*checks = append(*checks, c)
+		return
+	}
+	for _, host := range c.hosts {
+		one := *c
+		one.Connect, one.port = host.Connect, host.port
+		one.times.timeout = host.times.timeout
+		one.times.timeout.inherit(c.times.timeout)
+		*checks = append(*checks, &one)
+	}
+}
+
+// hostBlock holds the words about the connection once more. Each such block
+// makes a check of its own.
+func hostBlock(path string) *block {
+	b := vocabulary(path, connectWords()...)
+	b.open = func(d *decoder, s *Statement) bool {
+		outer := current(d)
+		d.servers.check = newCheck(CheckSMTP, outer.Pos, s.place(0))
+		d.servers.check.outer = outer
+		return true
+	}
+	b.close = func(d *decoder, s *Statement) {
+		host := current(d)
+		host.outer.hosts = append(host.outer.hosts, host)
+		d.servers.check = host.outer
+	}
+	return b
 }
 
 // connectWords say where a check connects, and from where.
 func connectWords() []*Keyword {
-	return []*Keyword{
-		kw("connect_ip", address(), "the real server", "address to connect to"),
-		kw("connect_port", number(1, 65535).as("PORT"), "that of the real server", "port to connect to"),
-		kw("bindto", address(), "any", "own address"),
-		kw("bind_port", number(1, 65535).as("PORT"), "any", "own port"),
-		kw("bind_if", word("IFNAME"), "any", "interface to use"),
-		kw("connect_timeout", seconds(0.000001, 4294), "of the real server", "how long a connection may take"),
-		kw("fwmark", number(0, 1<<32-1), "0", "mark of the packets sent"),
+	addr := func(name, def, doc string, field func(*Connection) *netip.Addr) *Keyword {
+		return kw(name, address(), def, doc).sets(func(d *decoder, a *argument) {
+			addr, err := plainAddr(a.text)
+			if err != nil {
+				d.wrong(a.Statement, 1, "bad-address", "Invalid %s address %s - ignoring", name, printable(a.text))
+				return
+			}
+			*field(current(d).Connect) = addr
+		})
 	}
+	return []*Keyword{
+		addr("connect_ip", "the real server", "address to connect to", func(c *Connection) *netip.Addr { return &c.Addr }),
+		kw("connect_port", number(1, 65535).as("PORT"), "that of the real server", "port to connect to").
+			sets(func(d *decoder, a *argument) { current(d).port.put(uint16(a.n)) }),
+		addr("bindto", "any", "own address", func(c *Connection) *netip.Addr { return &c.Bind }),
+		kw("bind_port", number(1, 65535).as("PORT"), "any", "own port").
+			sets(func(d *decoder, a *argument) { current(d).Connect.BindPort = uint16(a.n) }),
+		kw("bind_if", word("IFNAME"), "any", "interface to use").
+			sets(func(d *decoder, a *argument) { current(d).Connect.BindIf = d.intern(a.text) }),
+		timeoutWord("of the real server", func(d *decoder) *checkTimes { return &current(d).times }),
+		kw("fwmark", number(0, 1<<32-1), "0", "mark of the packets sent").
+			sets(func(d *decoder, a *argument) { current(d).Connect.FWMark = uint32(a.n) }),
+	}
+}
+
+func alphaWord() *Keyword {
+	return kw("alpha", onOff(), "of the real server", "down until it succeeds").
+		sets(func(d *decoder, a *argument) { current(d).alpha.put(a.on) })
 }
 
 func repeatWords() []*Keyword {
-	return append(timerWords("of the real server", 0),
-		kw("alpha", onOff(), "of the real server", "down until it succeeds"),
-		kw("log_all_failures", onOff(), "checker_log_all_failures", "log every failed attempt"),
+	return append(timerWords("of the real server", 0, func(d *decoder) *checkTimes { return &current(d).times }),
+		alphaWord(),
+		kw("log_all_failures", onOff(), "checker_log_all_failures", "log every failed attempt").
+			sets(func(d *decoder, a *argument) { current(d).logAll.put(a.on) }),
 	)
 }
 
-func httpWords(path string) []*Keyword {
-	const regexOptions = "allow_empty_class|alt_bsux|auto_callout|caseless|dollar_endonly|dotall|dupnames|extended|firstline|" +
-		"match_unset_backref|multiline|never_ucp|never_utf|no_auto_capture|no_auto_possess|no_dotstar_anchor|" +
-		"no_start_optimize|ucp|ungreedy|utf|never_backslash_c|alt_circumflex|alt_verbnames|use_offset_limit"
-	url := vocabulary(path+".url",
-		kw("path", word("PATH"), "/", "what to fetch"),
-		kw("digest", word("HEX"), "", "MD5 sum of the body, 32 digits"),
-		kw("status_code", several("N[-N]..."), "200-299", "good status codes, 100 to 599"),
-		kw("virtualhost", word("NAME"), "of the check", "host name to send"),
-		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match"),
-		kw("regex_no_match", bare(), "off", "the body must not match"),
-		kw("regex_options", several(regexOptions), "", "how the pattern is read"),
-		kw("regex_stack", several("START MAX"), "", "bytes of working memory for the pattern"),
-		kw("regex_min_offset", number(0, 1<<31-1), "0", "where a match may begin at the earliest"),
-		kw("regex_max_offset", number(0, 1<<31-1), "unlimited", "where a match may begin at the latest"),
-		kw("tls_compliant", onOff(), "of the check", "demand a proper end of the TLS session").newer(),
-	)
-	url.needs("path", "url has no path")
-	return []*Keyword{
-		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry"),
-		kw("virtualhost", word("NAME"), "of the real server", "host name to send"),
-		kw("http_protocol", word("1.0|1.0C|1.1"), "1.0", "version of HTTP"),
-		kw("enable_sni", onOff(), "off", "send the host name in the TLS handshake"),
-		kw("sni_name", word("NAME"), "virtualhost", "host name in the TLS handshake").newer(),
-		kw("fast_recovery", onOff(), "off", "fetch all pages without a pause while recovering"),
-		kw("url", braced("{}"), "", "a page; required, repeatable").holds(url),
+// setFileWeight reads N [reverse|noreverse].
+func setFileWeight(d *decoder, a *argument) {
+	c := current(d)
+	c.file.put(int(a.n))
+	if len(a.Words) > 2 {
+		switch option := a.Words[2].Text; option {
+		case "reverse", "noreverse":
+			c.fileReverse.put(option == "reverse")
+		default:
+			d.wrong(a.Statement, 2, "track-option", "unknown track file weight option %s - ignoring; expected reverse or noreverse", printable(option))
+		}
 	}
+}
+
+var dnsTypes = []string{"A", "NS", "CNAME", "SOA", "MX", "TXT", "AAAA", "RRSIG", "DNSKEY"}
+
+func setDNSType(d *decoder, a *argument) {
+	name := strings.ToUpper(a.text)
+	if !slices.Contains(dnsTypes, name) {
+		d.wrong(a.Statement, 1, "bad-choice", "Unknown DNS check type %s - ignoring; expected %s", printable(a.text), strings.Join(dnsTypes, ", "))
+		return
+	}
+	current(d).DNS.Type = d.intern(name)
+}
+
+// setDNSName checks that the name can be put into a question: labels of 1 to 63
+// bytes, 253 together.
+func setDNSName(d *decoder, a *argument) {
+	name := strings.TrimSuffix(a.text, ".")
+	if name == "" {
+		current(d).DNS.Name = ""
+		return
+	}
+	for label := range strings.SplitSeq(name, ".") {
+		switch {
+		case label == "":
+			d.wrong(a.Statement, 1, "dns-name", "DNS_CHECK name '%s' has empty label - ignoring", printable(a.text))
+			return
+		case len(label) > 63 || len(name) > 253:
+			d.wrong(a.Statement, 1, "dns-name", "DNS_CHECK name '%s' is too long - ignoring; labels have at most 63 bytes, names 253", printable(a.text))
+			return
+		}
+	}
+	current(d).DNS.Name = d.intern(name)
+}
+
+func udpWords() []*Keyword {
+	length := func(name, def, doc string, field func(*UDPCheck) *int) *Keyword {
+		return kw(name, number(0, 65535), def, doc).
+			sets(func(d *decoder, a *argument) { *field(current(d).UDP) = int(a.n) })
+	}
+	return []*Keyword{
+		kw("payload", several("HEX...").soft("UDP_CHECK payload requires a payload"), "a text", "what to send, in hexadecimal").sets(func(d *decoder, a *argument) {
+			payload, mask, ok := parseHex(a.Words[1:])
+			if !ok || mask != nil {
+				d.wrong(a.Statement, 1, "bad-hex", "Invalid hex string for UDP_CHECK payload")
+				return
+			}
+			current(d).UDP.Payload = payload
+		}),
+		kw("require_reply", several("[HEX...]").opt(), "off", "demand an answer, and which: x in place of a digit is any digit").sets(func(d *decoder, a *argument) {
+			u := current(d).UDP
+			u.RequireReply = true
+			if reply, mask, ok := parseHex(a.Words[1:]); ok {
+				u.Reply, u.ReplyMask = reply, mask
+			} else {
+				d.wrong(a.Statement, 1, "bad-hex", "Invalid hex string for UDP_CHECK reply")
+			}
+		}),
+		length("min_reply_length", "0", "shortest good answer", func(u *UDPCheck) *int { return &u.MinLength }),
+		length("max_reply_length", "255", "longest good answer", func(u *UDPCheck) *int { return &u.MaxLength }),
+	}
+}
+
+// parseHex reads words of hexadecimal digits, two to a byte; the last of an odd
+// number is a byte of its own. mask has the bits of digits that are not x; it is
+// nil if there is no x.
+func parseHex(words []Token) (value, mask []byte, ok bool) {
+	wild := false
+	for _, w := range words {
+		for s := w.Text; s != ""; {
+			n := min(2, len(s))
+			var v, m byte
+			for _, c := range []byte(s[:n]) {
+				digit := hexDigit(c)
+				v, m = v<<4, m<<4|15
+				switch {
+				case digit >= 0:
+					v |= byte(digit)
+				case c == 'x' || c == 'X':
+					wild = true
+					m &^= 15
+				default:
+					return nil, nil, false
+				}
+			}
+			if n == 1 {
+				m |= 0xf0
+			}
+			value, mask = append(value, v), append(mask, m)
+			s = s[n:]
+		}
+	}
+	if !wild {
+		mask = nil
+	}
+	return value, mask, true
+}
+
+// regexOptions are options of PCRE2 without their prefix.
+var regexOptions = []string{
+	"allow_empty_class", "alt_bsux", "auto_callout", "caseless", "dollar_endonly", "dotall", "dupnames", "extended", "firstline",
+	"match_unset_backref", "multiline", "never_ucp", "never_utf", "no_auto_capture", "no_auto_possess", "no_dotstar_anchor",
+	"no_start_optimize", "ucp", "ungreedy", "utf", "never_backslash_c", "alt_circumflex", "alt_verbnames", "use_offset_limit",
+}
+
+func httpWords(path string) []*Keyword {
+	page := func(d *decoder) *url { return d.servers.url }
+	offset := func(name, def, doc string, field func(*Regex) *int) *Keyword {
+		return kw(name, number(0, 1<<31-1), def, doc).
+			sets(func(d *decoder, a *argument) { *field(&page(d).regex) = int(a.n) })
+	}
+	words := vocabulary(path+".url",
+		kw("path", word("PATH"), "", "what to fetch; required").
+			sets(func(d *decoder, a *argument) { page(d).Path = d.intern(a.text) }),
+		kw("digest", word("HEX"), "", "MD5 sum of the body, 32 digits").sets(setDigest),
+		kw("status_code", several("N[-N]..."), "200-299", "good status codes, 100 to 599").sets(setStatus),
+		kw("virtualhost", word("NAME"), "of the check", "host name to send").
+			sets(func(d *decoder, a *argument) { page(d).Host = d.intern(a.text) }),
+		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match").sets(func(d *decoder, a *argument) {
+			if len(a.cmd) > 0 {
+				page(d).regex.Pattern = d.intern(a.cmd[0])
+			}
+		}),
+		kw("regex_no_match", bare(), "off", "the body must not match").
+			sets(func(d *decoder, a *argument) { page(d).regex.NoMatch = true }),
+		kw("regex_options", several(strings.Join(regexOptions, "|")), "", "how the pattern is read").sets(setRegexOptions),
+		kw("regex_stack", several("START MAX"), "", "bytes of working memory for the pattern").sets(setRegexStack),
+		offset("regex_min_offset", "0", "where a match may begin at the earliest", func(r *Regex) *int { return &r.MinOffset }),
+		offset("regex_max_offset", "unlimited", "where a match may begin at the latest", func(r *Regex) *int { return &r.MaxOffset }),
+	)
+	tls := func(def string, field func(*decoder) *opt[bool]) *Keyword {
+		return kw("tls_compliant", onOff(), def, "demand a proper end of the TLS session").newer().
+			sets(func(d *decoder, a *argument) { field(d).put(a.on) })
+	}
+	words.add(tls("of the check", func(d *decoder) *opt[bool] { return &page(d).tls }))
+	words.open = func(d *decoder, s *Statement) bool {
+		d.servers.url = &url{regex: Regex{MaxOffset: -1}}
+		return true
+	}
+	words.close = closeURL
+	words.needs("path", "HTTP/SSL_GET checker url has no path - ignoring")
+	return []*Keyword{
+		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
+			sets(func(d *decoder, a *argument) { current(d).times.retry.put(int(a.n)) }),
+		kw("virtualhost", word("NAME"), "of the real server", "host name to send").
+			sets(func(d *decoder, a *argument) { current(d).host = d.intern(a.text) }),
+		kw("http_protocol", word("1.0|1.0C|1.1"), "1.0", "version of HTTP; with C it asks to close the connection").sets(setHTTPProtocol),
+		kw("enable_sni", onOff(), "off", "send the host name in the TLS handshake").
+			sets(func(d *decoder, a *argument) { current(d).HTTP.SNI = a.on }),
+		kw("sni_name", word("NAME"), "virtualhost", "host name in the TLS handshake").newer().
+			sets(func(d *decoder, a *argument) { current(d).HTTP.SNIName = d.intern(a.text) }),
+		kw("fast_recovery", onOff(), "off", "fetch all pages without a pause while recovering").
+			sets(func(d *decoder, a *argument) { current(d).HTTP.FastRecovery = a.on }),
+		kw("url", braced("{}"), "", "a page; required, repeatable").holds(words),
+		tls("off", func(d *decoder) *opt[bool] { return &current(d).tls }),
+	}
+}
+
+func setHTTPProtocol(d *decoder, a *argument) {
+	h := current(d).HTTP
+	switch a.text {
+	case "1.0":
+		h.Protocol = HTTP10
+	case "1.0C", "1.0c":
+		h.Protocol = HTTP10Close
+	case "1.1":
+		h.Protocol = HTTP11
+	default:
+		d.wrong(a.Statement, 1, "bad-choice", "Invalid http_protocol version %s; expected 1.0, 1.0C or 1.1", printable(a.text))
+	}
+}
+
+func setDigest(d *decoder, a *argument) {
+	_, mask, ok := parseHex(a.Words[1:2])
+	switch {
+	case len(a.text) != 32:
+		d.wrong(a.Statement, 1, "bad-digest", "digest '%s' character length should be 32 rather than %d", printable(a.text), len(a.text))
+	case !ok || mask != nil:
+		d.wrong(a.Statement, 1, "bad-digest", "digest '%s' is not hexadecimal", printable(a.text))
+	default:
+		d.servers.url.Digest = d.intern(strings.ToLower(a.text))
+	}
+}
+
+func setStatus(d *decoder, a *argument) {
+	code := func(s string) (uint16, bool) {
+		n, err := strconv.ParseUint(s, 10, 16)
+		return uint16(n), err == nil && n >= 100 && n <= 599
+	}
+	u := d.servers.url
+	for i, w := range a.Words[1:] {
+		from, to, ranged := strings.Cut(w.Text, "-")
+		first, ok := code(from)
+		last := first
+		if ok && ranged {
+			last, ok = code(to)
+		}
+		if !ok || last < first {
+			d.wrong(a.Statement, i+1, "bad-status", "Invalid HTTP_GET status code '%s'; expected numbers and ranges from 100 to 599", printable(w.Text))
+			continue
+		}
+		u.Status = append(u.Status, StatusRange{first, last})
+	}
+}
+
+// setRegexOptions takes the options it knows. The C daemon says nothing about
+// others in a test.
+func setRegexOptions(d *decoder, a *argument) {
+	r := &d.servers.url.regex
+	for i, w := range a.Words[1:] {
+		if !slices.Contains(regexOptions, w.Text) {
+			d.report(a.Statement, i+1, Diagnostic{
+				Severity: Warning, Class: ClassNone, Code: "regex-option",
+				Message: "unknown regex option " + printable(w.Text) + " - ignoring", Fix: "options are " + strings.Join(regexOptions, ", "),
+			})
+			continue
+		}
+		r.Options = append(r.Options, d.intern(w.Text))
+	}
+}
+
+func setRegexStack(d *decoder, a *argument) {
+	r := &d.servers.url.regex
+	var n [2]uint
+	for i := range n {
+		if len(a.Words) > i+1 {
+			v, err := strconv.ParseUint(a.Words[i+1].Text, 10, 31)
+			if err == nil && v > 0 {
+				n[i] = uint(v)
+			}
+		}
+	}
+	if n[0] == 0 || n[1] < n[0] {
+		d.report(a.Statement, 1, Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "regex-stack",
+			Message: "regex_stack needs two numbers, the first not above the second - ignoring",
+		})
+		return
+	}
+	r.StackStart, r.StackMax = n[0], n[1]
+}
+
+func closeURL(d *decoder, s *Statement) {
+	u := d.servers.url
+	d.servers.url = nil
+	if u.Path == "" {
+		return
+	}
+	if u.regex.Pattern != "" {
+		u.Regex = &u.regex
+	}
+	if len(u.Status) == 0 {
+		u.Status = []StatusRange{{200, 299}}
+	}
+	c := current(d)
+	c.urls = append(c.urls, u)
 }

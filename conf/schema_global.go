@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -52,12 +53,15 @@ func processName(name, def, of string, field func(*Global) *string) *Keyword {
 func processWords() []*Keyword {
 	words := []*Keyword{
 		text("router_id", word("STRING").soft("routerid name missing - ignoring"), "host name", "name of this node in mail subjects", func(g *Global) *string { return &g.RouterID }),
-		switched("process_names", bare(), "give every process a name of its own", func(g *Global) *bool { return &g.ProcessNames }),
+		kw("process_names", bare(), "off", "give every process a name of its own").sets(func(d *decoder, a *argument) {
+			g := &d.cfg.Global
+			g.ProcessNames, g.VRRPProcessName, g.CheckerProcessName, g.BFDProcessName = true, "", "", ""
+		}),
 		processName("process_name", "keepalived", "the parent", func(g *Global) *string { return &g.ProcessName }),
 		processName("vrrp_process_name", "", "the VRRP process", func(g *Global) *string { return &g.VRRPProcessName }),
-		kw("checker_process_name", word("NAME"), "", "name of the health-check process"),
-		kw("lvs_process_name", word("NAME"), "", "old name of checker_process_name").alias("checker_process_name"),
-		kw("bfd_process_name", word("NAME"), "", "name of the BFD process"),
+		processName("checker_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).pending(),
+		processName("lvs_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).alias("checker_process_name").pending(),
+		processName("bfd_process_name", "", "the BFD process", func(g *Global) *string { return &g.BFDProcessName }).pending(),
 		kw("max_auto_priority", number(-1, 99).opt(), "0", "highest real-time priority given by itself to a process that is scheduled late; 0: none, -1: and no advice").
 			sets(func(d *decoder, a *argument) {
 				v := &d.cfg.Global.VRRP
@@ -83,23 +87,22 @@ func processWords() []*Keyword {
 		kw("use_symlink_paths", onOff(), "off", "keep symbolic links in script paths").newer(),
 		kw("set_supplementary_groups", onOff(), "off", "give scripts all groups of their user").newer(),
 	}
-	vrrp := func(g *Global) *ProcessLimits { return &g.VRRP }
-	for _, p := range []struct {
-		prefix, of string
-		limits     func(*Global) *ProcessLimits
-	}{{"vrrp", "VRRP", vrrp}, {"checker", "health-check", nil}, {"bfd", "BFD", nil}} {
-		words = append(words, limitWords(p.prefix, p.of, p.limits)...)
+	words = append(words, limitWords("vrrp", "VRRP", func(g *Global) *ProcessLimits { return &g.VRRP })...)
+	words = append(words, waiting(limitWords("checker", "health-check", func(g *Global) *ProcessLimits { return &g.Checker }))...)
+	return append(words, waiting(limitWords("bfd", "BFD", func(g *Global) *ProcessLimits { return &g.BFD }))...)
+}
+
+// waiting marks words whose values are kept but have no effect yet.
+func waiting(words []*Keyword) []*Keyword {
+	for _, k := range words {
+		k.pending()
 	}
 	return words
 }
 
-// limitWords are the scheduling and memory words of one process. Without
-// limits, they have no effect yet.
+// limitWords are the scheduling and memory words of one process.
 func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keyword {
 	own := func(k *Keyword, f func(*decoder, *argument, *ProcessLimits)) *Keyword {
-		if limits == nil {
-			return k
-		}
 		return k.sets(func(d *decoder, a *argument) { f(d, a, limits(&d.cfg.Global)) })
 	}
 	set := func(k *Keyword, f func(*ProcessLimits, *argument)) *Keyword {
@@ -171,24 +174,19 @@ func mailWords() []*Keyword {
 		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that takes the mails"),
 		kw("smtp_helo_name", word("NAME").opt(), "local host name", "name to greet the mail server with"),
 		kw("smtp_connect_timeout", number(0, 4294).as("SECS"), "30", "how long to wait for the mail server"),
-		kw("smtp_alert", onOff(), "unset", "whether anything sends mail"),
+		kw("smtp_alert", onOff(), "unset", "whether anything sends mail").
+			sets(func(d *decoder, a *argument) { d.global.alert.put(a.on) }).pending(),
 		kw("smtp_alert_vrrp", onOff(), "unset", "whether VRRP sends mail"),
-		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail"),
+		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail").
+			sets(func(d *decoder, a *argument) { d.global.alertChecker.put(a.on) }).pending(),
 		kw("no_email_faults", bare(), "off", "no mail for FAULT"),
 		kw("no_checker_emails", onOff(), "off", "no mail from single health checks"),
 	}
 }
 
-func lvsWords() []*Keyword {
-	return []*Keyword{
-		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts"),
-		kw("lvs_flush", bare(), "off", "remove all IPVS services at start"),
-		kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at the end, or with VS the configured ones"),
-		kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").alias("lvs_flush_on_stop"),
-		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node, following an instance"),
-		kw("checker_log_all_failures", onOff(), "off", "log every failed attempt of a check"),
-		kw("rs_init_notifies", onOff(), "off", "notify the first UP of real servers"),
-	}
+// kept is switched for a word that has no effect yet.
+func kept(name string, a args, doc string, field func(*Global) *bool) *Keyword {
+	return switched(name, a, doc, field).pending()
 }
 
 // vrrpWords are defaults of all instances and settings of the VRRP process.
@@ -199,7 +197,7 @@ func vrrpWords() []*Keyword {
 				d.cfg.Global.DynamicInterfaces, d.cfg.Global.AllowIfChanges = true, a.given()
 			}),
 		text("default_interface", word("IFNAME").soft("default_interface requires interface name"), "eth0", "interface of static addresses without dev", func(g *Global) *string { return &g.DefaultInterface }),
-		kw("disable_local_igmp", bare(), "off", "send no IGMP reports for link-local groups"),
+		kept("disable_local_igmp", bare(), "send no IGMP reports for link-local groups", func(g *Global) *bool { return &g.DisableLocalIGMP }),
 		kw("v3_checksum_as_v2", bare(), "off", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").newer().
 			sets(func(d *decoder, a *argument) { d.global.checksumAsV2 = true }),
 		kw("vrrp_mcast_group4", address(), "224.0.0.18", "multicast group of IPv4 adverts").sets(setMcastGroup4),
@@ -214,8 +212,8 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.global.naInterval = a.d }),
 		kw("vrrp_min_garp", onOff(), "off", "announce each address once, without a second set").
 			sets(func(d *decoder, a *argument) { d.global.minGARP = a.on }),
-		kw("vrrp_garp_extra_if", several("[all] SECS").soft("vrrp_garp_extra_if specified without time - ignoring"), "0", "period of announcements on other interfaces"),
-		kw("vrrp_vmac_garp_intvl", several("[all] SECS").soft("vrrp_vmac_garp_intvl specified without time - ignoring"), "", "old name of vrrp_garp_extra_if").gone("vrrp_garp_extra_if"),
+		extraGARP("vrrp_garp_extra_if", "0", 1, func(d *decoder) *opt[ExtraGARP] { return &d.global.garp.extra }),
+		extraGARP("vrrp_vmac_garp_intvl", "", 1, func(d *decoder) *opt[ExtraGARP] { return &d.global.garp.extra }).gone("vrrp_garp_extra_if"),
 		kw("vrrp_lower_prio_no_advert", onOff(), "off", "do not answer adverts of a lower priority").
 			sets(func(d *decoder, a *argument) { d.global.lowerNoAdvert = a.on }),
 		kw("vrrp_higher_prio_send_advert", onOff(), "off", "send one more advert before yielding to a higher priority").
@@ -233,8 +231,8 @@ func vrrpWords() []*Keyword {
 		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "the same, counted from the boot of the machine").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
-		kw("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans"),
-		kw("vmac_addr_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans made for single addresses"),
+		text("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans", func(g *Global) *string { return &g.VMACPrefix }).pending(),
+		text("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "beginning of the names of macvlans made for single addresses", func(g *Global) *string { return &g.VMACAddrPrefix }).pending(),
 	}
 }
 
@@ -262,21 +260,6 @@ func setMcastGroup6(d *decoder, a *argument) {
 	d.cfg.Global.McastGroup6 = addr
 }
 
-func firewallWords() []*Keyword {
-	const all32 = 1<<31 - 1
-	return []*Keyword{
-		kw("vrrp_iptables", several("[IN [OUT]]").opt(), "INPUT OUTPUT", "use iptables where packets have to be dropped"),
-		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and others", "names of the address sets that iptables uses").newer(),
-		kw("nftables", word("TABLE").opt(), "keepalived", "use nftables where packets have to be dropped"),
-		kw("nftables_priority", number(-all32-1, all32), "-1", "priority of the nftables chains"),
-		kw("nftables_ifindex", bare(), "off", "match interfaces by number"),
-		kw("nftables_counters", bare(), "off", "count packets in the rules"),
-		kw("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers"),
-		kw("nftables_ipvs_priority", number(-all32-1, all32), "-1", "priority of those chains"),
-		kw("nftables_ipvs_start_fwmark", number(0, 1<<32-1), "1000", "first mark to use"),
-	}
-}
-
 // bufferWords are the receive buffers.
 func bufferWords() []*Keyword {
 	bytes := func(name, of string) *Keyword {
@@ -298,10 +281,10 @@ func bufferWords() []*Keyword {
 		on(force("vrrp_netlink_monitor_rcv_bufs_force", "netlink events"), func(g *Global) *bool { return &g.NetlinkMonitorRcvBufForce }),
 		bytes("process_monitor_rcv_bufs", "process events"),
 		force("process_monitor_rcv_bufs_force", "process events"),
-		bytes("lvs_netlink_cmd_rcv_bufs", "netlink requests of the health checks"),
-		force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"),
-		bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"),
-		force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"),
+		size(bytes("lvs_netlink_cmd_rcv_bufs", "netlink requests of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkCmdRcvBuf }).pending(),
+		on(force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkCmdRcvBufForce }).pending(),
+		size(bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkMonitorRcvBuf }).pending(),
+		on(force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkMonitorRcvBufForce }).pending(),
 		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "size of the receive buffers of VRRP sockets").sets(setRxBufPolicy),
 		kw("vrrp_rx_bufs_multiplier", number(1, 1<<31-1).soft("Invalid vrrp_rx_bufs_multiplier"), "3", "packets of MTU or ADVERT size that a receive buffer holds").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.RxBufMultiplier = int(a.n) }),
@@ -337,39 +320,26 @@ func notifyWords() []*Keyword {
 	)
 }
 
-func snmpWords() []*Keyword {
-	return []*Keyword{
-		kw("snmp_socket", word("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "where the SNMP agent listens"),
-		kw("enable_traps", bare(), "off", "send SNMP notifications"),
-		kw("enable_snmp_vrrp", bare(), "off", "serve the VRRP part of KEEPALIVED-MIB"),
-		kw("enable_snmp_keepalived", bare(), "", "old name of enable_snmp_vrrp").alias("enable_snmp_vrrp"),
-		kw("enable_snmp_rfc", bare(), "off", "serve both VRRP MIBs of the RFCs"),
-		kw("enable_snmp_rfcv2", bare(), "off", "serve the MIB of RFC 2787"),
-		kw("enable_snmp_rfcv3", bare(), "off", "serve the MIB of RFC 6527"),
-		kw("enable_snmp_checker", bare(), "off", "serve the health-check part of KEEPALIVED-MIB"),
-		kw("snmp_vs_stats_update_interval", seconds(0.001, 30), "5", "age at which statistics of virtual servers are read again").newer(),
-		kw("snmp_rs_stats_update_interval", seconds(0.001, 30), "as for virtual servers", "age at which statistics of real servers are read again").newer(),
-		kw("enable_dbus", bare(), "off", "offer the D-Bus interface"),
-		kw("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name on the bus"),
-		kw("dbus_no_interface_name", word("NAME"), "none", "stands in object paths for a missing interface").newer(),
-	}
-}
-
 // fileWords are the words about files it reads and writes.
 func fileWords() []*Keyword {
 	return []*Keyword{
 		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "what include lines must find from here on").sets(checkIncludeWords),
-		kw("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read"),
-		kw("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use"),
-		kw("reload_check_config", word("LOGFILE").opt(), "off", "test a new configuration before a reload"),
-		kw("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload"),
-		kw("reload_repeat", bare(), "off", "reload at that time every day"),
-		kw("reload_file", word("PATH").opt(), "off", "file that exists while the configuration is read"),
+		text("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read", func(g *Global) *string { return &g.ConfigSaveDir }).pending(),
+		text("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use", func(g *Global) *string { return &g.TmpConfigDir }).pending(),
+		kw("reload_check_config", word("LOGFILE").opt(), "off; /dev/null", "test a new configuration before a reload").sets(func(d *decoder, a *argument) {
+			r := &d.cfg.Global.Reload
+			r.Check, r.CheckLog = true, cmp.Or(d.intern(a.text), "/dev/null")
+		}).pending(),
+		text("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload", func(g *Global) *string { return &g.Reload.TimeFile }).pending(),
+		kept("reload_repeat", bare(), "reload at that time every day", func(g *Global) *bool { return &g.Reload.Repeat }),
+		kw("reload_file", word("PATH").opt(), "off; keepalived.reload in the directory of pid files", "file that exists while the configuration is read").sets(func(d *decoder, a *argument) {
+			d.cfg.Global.Reload.Marker, d.cfg.Global.Reload.MarkerPath = true, d.intern(a.text)
+		}).pending(),
 		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),
 		kw("json_version", number(1, 2), "1", "layout of the JSON dump").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.JSONVersion = int(a.n) }),
-		kw("iproute_usr_dir", word("DIR"), "", "directory of the names of iproute2 that the system brings").newer(),
-		kw("iproute_etc_dir", word("DIR"), "", "directory of the names of iproute2 that the administrator adds").newer(),
+		text("iproute_usr_dir", word("DIR"), "/usr/share/iproute2", "directory of the names of iproute2 that the system brings", func(g *Global) *string { return &g.IPRouteUsrDir }).newer(),
+		text("iproute_etc_dir", word("DIR"), "/etc/iproute2", "directory of the names of iproute2 that the administrator adds", func(g *Global) *string { return &g.IPRouteEtcDir }).newer(),
 		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "where SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).newer(),
 		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "where SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
 		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "where the JSON dump is written", func(g *Global) *string { return &g.JSONDumpFile }).newer(),

@@ -102,8 +102,8 @@ func instanceBlock() *block {
 	)
 	b.add(garpWords("garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return &d.inst.garp })...)
 	b.add(
-		kw("garp_extra_if", several("[all] SECS").soft("garp_extra_if specified without time - ignoring"), "vrrp_garp_extra_if", "announce addresses on other interfaces again at this period"),
-		kw("vmac_garp_intvl", several("[all] SECS").soft("vmac_garp_intvl specified without time - ignoring"), "", "old name of garp_extra_if").gone("garp_extra_if"),
+		extraGARP("garp_extra_if", "vrrp_garp_extra_if", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.garp.extra }),
+		extraGARP("vmac_garp_intvl", "", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.garp.extra }).gone("garp_extra_if"),
 	)
 	b.add(trackWords("this virtual router")...)
 	b.open, b.close = openInstance, closeInstance
@@ -141,6 +141,26 @@ func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword
 		kw(prefix+"lower_prio_repeat", number(0, most), inherit("lower_prio_repeat", prefix+"master_repeat"), "like "+prefix+"master_repeat, after an advert of a lower priority").
 			sets(count(func(g *garpSettings) *opt[int] { return &g.lowerRepeat })),
 	}
+}
+
+// extraGARP declares [all] SECS.
+func extraGARP(name, def string, least int64, field func(*decoder) *opt[ExtraGARP]) *Keyword {
+	k := kw(name, several("[all] SECS").soft(name+" specified without time - ignoring"), def, "announce addresses on other interfaces again at this period")
+	k.Range = number(least, 86400).bounds()
+	return k.sets(func(d *decoder, a *argument) {
+		at, extra := 1, ExtraGARP{All: a.text == "all"}
+		if extra.All {
+			at = 2
+		}
+		if at == len(a.Words) {
+			d.wrong(a.Statement, 1, "missing-argument", "%s specified without time - ignoring", name)
+			return
+		}
+		if n, ok := d.number(a.Statement, at, least, 86400); ok {
+			extra.Period = time.Duration(n) * time.Second
+			field(d).put(extra)
+		}
+	}).pending()
 }
 
 // atLeastOne stores a count; 0 is reported and taken as 1.

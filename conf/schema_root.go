@@ -23,8 +23,9 @@ var root = sync.OnceValue(func() *block {
 	}
 	b.add(
 		text("net_namespace", word("NAME").soft("net_namespace name missing - ignoring"), "that of the caller", "network namespace to run in", func(g *Global) *string { return &g.NetNamespace }),
-		kw("net_namespace_ipvs", word("NAME").opt(), "as net_namespace", "network namespace for IPVS"),
-		kw("namespace_with_ipsets", bare(), "off", "use address sets of the firewall in a namespace too"),
+		kw("net_namespace_ipvs", word("NAME").opt(), "as net_namespace; that of the caller without a name", "network namespace for IPVS").
+			sets(func(d *decoder, a *argument) { d.global.ipvsNamespace.put(d.intern(a.text)) }).pending(),
+		kept("namespace_with_ipsets", bare(), "use address sets of the firewall in a namespace too", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
 		text("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon among several, added to pid files and log lines", func(g *Global) *string { return &g.InstanceName }),
 		switched("use_pid_dir", bare(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
 		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long the parent waits for its children to end").
@@ -70,13 +71,4 @@ func staticAddressBlock() *block {
 		Name: "ADDRESS", Args: addressArgs + " [track_group NAME]", Default: "/32 or /128 on default_interface",
 		Doc: "an address and its options, one per line", Effect: PendingEffect,
 	})
-}
-
-func sslBlock() *block {
-	return vocabulary("SSL",
-		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key").secret(),
-		kw("ca", word("PATH").soft("SSL cafile missing"), "", "certificate of the authority"),
-		kw("certificate", word("PATH").soft("SSL certfile missing"), "", "own certificate"),
-		kw("key", word("PATH").soft("SSL keyfile missing"), "", "own key"),
-	)
 }

@@ -1,179 +1,582 @@
 package conf
 
 import (
-	"fmt"
 	"net/netip"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 )
+
+// servers is what is read of virtual servers until all is read.
+type servers struct {
+	list   []*virtualServer
+	groups []*serverGroup
+
+	// What is being filled.
+	vs    *virtualServer
+	rs    *realServer
+	check *check
+	url   *url
+	group *serverGroup
+}
+
+// checkTimes are the words that virtual servers, real servers and checks share.
+// What one of them leaves out is that of the next larger.
+type checkTimes struct {
+	retry                         opt[int]
+	before, warmup, timeout, loop opt[time.Duration]
+}
+
+// inherit is t with what it lacks from outer.
+func (t checkTimes) inherit(outer checkTimes) checkTimes {
+	t.retry.inherit(outer.retry)
+	t.before.inherit(outer.before)
+	t.warmup.inherit(outer.warmup)
+	t.timeout.inherit(outer.timeout)
+	t.loop.inherit(outer.loop)
+	return t
+}
+
+func (t checkTimes) defaults() CheckDefaults {
+	return CheckDefaults{
+		ConnectTimeout: t.timeout.or(5 * time.Second), DelayLoop: t.loop.or(time.Minute),
+		Retry: t.retry.or(-1), DelayBeforeRetry: t.before.or(-1), Warmup: t.warmup.or(-1),
+	}
+}
+
+// virtualServer is a VirtualServer while its defaults are not known yet.
+type virtualServer struct {
+	*VirtualServer
+	at    place
+	times checkTimes
+
+	forward, sorryForward opt[Forward]
+	smtpAlert             opt[bool]
+	weight                opt[int]
+	real                  []*realServer
+	sorryAt               place
+}
+
+// realServer is a RealServer likewise.
+type realServer struct {
+	RealServer
+	at    place
+	times checkTimes
+
+	port                      opt[uint16]
+	weight                    opt[int]
+	forward                   opt[Forward]
+	alpha, inhibit, smtpAlert opt[bool]
+	checks                    []*check
+}
+
+type serverGroup struct {
+	*ServerGroup
+	at place
+}
 
 func virtualServerGroupBlock() *block {
 	b := vocabulary("virtual_server_group",
-		kw("fwmark", several("N [inet|inet6]"), "inet", "packets with this firewall mark"),
-	).filled("virtual server group has no entries - removing")
-	return b.lines(func(d *decoder, s *Statement) {
-		first, rest, _ := strings.Cut(s.Words[0].Text, "-")
-		addr, _, _ := strings.Cut(first, "/")
-		_, err := netip.ParseAddr(addr)
-		if err != nil {
-			d.wrong(s, 0, "bad-address", "Invalid virtual server group IP address %s %s - skipping", printable(s.Words[0].Text), printable(rest))
-			return
-		}
-		d.port(s, 1)
-	}, &Keyword{
-		Name: "ADDRESS", Args: "ADDR[-LAST|-ADDR|/LEN] [PORT]", Range: "port 1 to 65535",
-		Doc: "an address or a range of addresses, one per line", Effect: PendingEffect,
+		kw("fwmark", several("N [inet|inet6]"), "", "packets with this firewall mark").sets(setGroupMark),
+	).lines(groupAddress, &Keyword{
+		Name: "ADDRESS", Args: "ADDR[-LAST|-ADDR|/LEN] [PORT]", Range: "port 0 to 65535", Default: "port 0, which is every port",
+		Doc: "an address or a range of addresses, one per line",
 	})
-}
-
-// port checks an optional port.
-func (d *decoder) port(s *Statement, word int) bool {
-	if len(s.Words) <= word {
+	b.open = func(d *decoder, s *Statement) bool {
+		d.servers.group = &serverGroup{&ServerGroup{Name: d.intern(s.Words[1].Text), Pos: d.pos(s)}, s.place(0)}
 		return true
 	}
-	_, ok := d.number(s, word, 1, 65535)
-	return ok
+	b.close = closeServerGroup
+	return b.pending()
 }
 
-// endpoint checks IP [PORT].
-func (d *decoder) endpoint(s *Statement, what string) bool {
-	if _, err := netip.ParseAddr(s.Words[1].Text); err != nil {
-		d.wrong(s, 1, "bad-address", "Invalid %s ip address %s - skipping", what, printable(s.Words[1].Text))
-		return false
+func setGroupMark(d *decoder, a *argument) {
+	g := d.servers.group
+	n, ok := d.number(a.Statement, 1, 0, 1<<32-1)
+	if !ok {
+		return
 	}
-	return d.port(s, 2)
+	e := GroupEntry{FWMark: uint32(n)}
+	if len(a.Words) > 2 {
+		if e.Family, ok = parseFamily(a.Words[2].Text); !ok {
+			d.wrong(a.Statement, 2, "bad-choice", "(%s): fwmark '%s' family %s unknown - ignoring; expected inet or inet6", printable(g.Name), a.text, printable(a.Words[2].Text))
+			return
+		}
+	}
+	g.Entries = append(g.Entries, e)
+}
+
+func parseFamily(s string) (Family, bool) {
+	switch s {
+	case "inet":
+		return IPv4, true
+	case "inet6":
+		return IPv6, true
+	}
+	return 0, false
+}
+
+// groupAddress takes a line of addresses. The end of a range is an address, the
+// last byte of an IPv4 address or the last 16 bits of an IPv6 address.
+func groupAddress(d *decoder, s *Statement) {
+	text := s.Words[0].Text
+	skip := func(format string) {
+		d.wrong(s, 0, "bad-address", format+" - skipping", printable(text))
+	}
+	e := GroupEntry{}
+	if addr, length, ok := strings.Cut(text, "/"); ok {
+		first, err := plainAddr(addr)
+		bits, bad := strconv.ParseUint(length, 10, 8)
+		switch {
+		case err != nil:
+			skip("Invalid virtual server group IP address %s")
+			return
+		case bad != nil || bits == 0 || int(bits) > first.BitLen():
+			skip("Invalid netmask - %s")
+			return
+		}
+		prefix := netip.PrefixFrom(first, int(bits))
+		if prefix.Masked().Addr() != first {
+			skip("Address mask bits not empty - %s")
+			return
+		}
+		e.First, e.Last = first, lastOf(prefix)
+	} else {
+		from, to, ranged := strings.Cut(text, "-")
+		first, err := plainAddr(from)
+		if err != nil {
+			skip("Invalid virtual server group IP address %s")
+			return
+		}
+		e.First, e.Last = first, first
+		if ranged {
+			if e.Last, ok = rangeEnd(first, to); !ok {
+				skip("Invalid range end %s")
+				return
+			}
+			if e.Last.Less(first) || e.Last == first && !strings.ContainsAny(to, ".:") {
+				skip("Address range end is not greater than address range start - %s")
+				return
+			}
+		}
+	}
+	e.Family = familyOf(e.First)
+	port, ok := d.port(s, 1)
+	if !ok {
+		return
+	}
+	e.Port = port.v
+	d.servers.group.Entries = append(d.servers.group.Entries, e)
+}
+
+// plainAddr reads an address without a zone.
+func plainAddr(s string) (netip.Addr, error) {
+	addr, err := netip.ParseAddr(s)
+	if err == nil && (addr.Zone() != "" || addr.Is4In6()) {
+		return netip.Addr{}, strconv.ErrSyntax
+	}
+	return addr, err
+}
+
+// rangeEnd is the end of a range of addresses.
+func rangeEnd(first netip.Addr, s string) (netip.Addr, bool) {
+	if end, err := plainAddr(s); err == nil {
+		return end, end.Is4() == first.Is4()
+	}
+	if first.Is4() {
+		n, err := strconv.ParseUint(s, 10, 8)
+		b := first.As4()
+		b[3] = byte(n)
+		return netip.AddrFrom4(b), err == nil
+	}
+	n, err := strconv.ParseUint(s, 16, 16)
+	b := first.As16()
+	b[14], b[15] = byte(n>>8), byte(n)
+	return netip.AddrFrom16(b), err == nil
+}
+
+// lastOf is the last address of a network.
+func lastOf(p netip.Prefix) netip.Addr {
+	b := p.Addr().AsSlice()
+	for i := p.Bits(); i < 8*len(b); i++ {
+		b[i/8] |= 0x80 >> (i % 8)
+	}
+	last, _ := netip.AddrFromSlice(b)
+	return last
+}
+
+func closeServerGroup(d *decoder, s *Statement) {
+	g := d.servers.group
+	d.servers.group = nil
+	if len(g.Entries) == 0 {
+		d.report(s, 0, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "empty-block",
+			Message: "virtual server group " + printable(g.Name) + " has no entries - removing",
+		})
+		return
+	}
+	v4, v6, bare := g.families()
+	if v4 && v6 && bare {
+		d.report(s, 0, Diagnostic{
+			Severity: Error, Class: ClassOrdinary, Code: "group-family",
+			Message: "virtual server group " + printable(g.Name) + " cannot have IPv4, IPv6 and fwmark without family - removing",
+			Fix:     "write inet or inet6 after the number of each fwmark",
+		})
+		return
+	}
+	d.servers.groups = append(d.servers.groups, g)
+}
+
+// families reports which families the entries have; bare is a mark without one.
+func (g *ServerGroup) families() (v4, v6, bare bool) {
+	for i := range g.Entries {
+		switch g.Entries[i].Family {
+		case IPv4:
+			v4 = true
+		case IPv6:
+			v6 = true
+		default:
+			bare = true
+		}
+	}
+	return
+}
+
+// pos is where a statement begins, fit to be kept.
+func (d *decoder) pos(s *Statement) Pos {
+	p := s.Pos(0)
+	p.File = d.intern(p.File)
+	return p
+}
+
+// port reads an optional port; 0 is every port.
+func (d *decoder) port(s *Statement, word int) (opt[uint16], bool) {
+	var port opt[uint16]
+	if len(s.Words) <= word || s.Words[word].Text == "0" {
+		return port, true
+	}
+	n, ok := d.number(s, word, 1, 65535)
+	port.put(uint16(n))
+	return port, ok
+}
+
+// endpoint reads IP [PORT].
+func (d *decoder) endpoint(s *Statement, what string) (addr netip.Addr, port opt[uint16], ok bool) {
+	addr, err := plainAddr(s.Words[1].Text)
+	if err != nil {
+		d.wrong(s, 1, "bad-address", "Invalid %s ip address %s - skipping", what, printable(s.Words[1].Text))
+		return addr, port, false
+	}
+	port, ok = d.port(s, 2)
+	return addr, port, ok
 }
 
 const forwarding = "NAT|DR|TUN [type ipip|gue port N|gre] [nocsum|csum|remcsum]"
 
-// scheduler takes the name of an IPVS scheduler, method a way to forward.
-func scheduler() args {
-	return oneOf("rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos")
+// schedulers are those of IPVS.
+var schedulers = []string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos"}
+
+func scheduler() args { return oneOf(schedulers...) }
+func method() args    { return oneOf("NAT", "DR", "TUN").as(forwarding) }
+
+// forward reads NAT, DR or TUN with its options.
+func (d *decoder) forward(a *argument) (f Forward, ok bool) {
+	f.Method = ForwardMethod(slices.Index(a.k.args.choices, a.text))
+	bad := func(i int, format string, args ...any) (Forward, bool) {
+		d.wrong(a.Statement, i, "bad-method", format, args...)
+		return f, false
+	}
+	sum := 0
+	for i := 2; i < len(a.Words); i++ {
+		switch option := a.Words[i].Text; option {
+		case "type", "port":
+			i++
+			if i == len(a.Words) {
+				return bad(i, "%s of %s has no value; expected %s", option, a.k.Name, forwarding)
+			}
+			if option == "type" {
+				n := slices.Index([]string{"ipip", "gue", "gre"}, a.Words[i].Text)
+				if n < 0 || f.Method != ForwardTunnel {
+					return bad(i, "Unknown tunnel type %s for %s; expected %s", printable(a.Words[i].Text), a.k.Name, forwarding)
+				}
+				f.Tunnel = TunnelType(n)
+				continue
+			}
+			n, valid := d.number(a.Statement, i, 1, 65535)
+			if !valid {
+				return f, false
+			}
+			f.Port = uint16(n)
+		case "nocsum", "csum", "remcsum":
+			f.Checksum, sum = TunnelChecksum(slices.Index([]string{"nocsum", "csum", "remcsum"}, option)), i
+		default:
+			return bad(i, "Unknown option %s of %s; expected %s", printable(option), a.k.Name, forwarding)
+		}
+	}
+	switch {
+	case (f.Tunnel == TunnelGUE) != (f.Port != 0):
+		return bad(1, "gue tunnels require port, otherwise cannot have port.")
+	case f.Tunnel == TunnelIPIP && f.Checksum != NoChecksum:
+		return bad(sum, "ipip tunnels do not support checksum option.")
+	case f.Tunnel == TunnelGRE && f.Checksum == RemoteChecksum:
+		return bad(sum, "gre tunnels do not support remote checksum option.")
+	}
+	return f, true
 }
 
-func method() args { return oneOf("NAT", "DR", "TUN").as(forwarding) }
+// longest is a period beyond which nothing is meant, in seconds.
+const longest = 1e9
 
 // timerWords may be given for a service, a real server or a check; fewest is the
 // smallest number of retries.
-func timerWords(def string, fewest int64) []*Keyword {
+func timerWords(def string, fewest int64, times func(*decoder) *checkTimes) []*Keyword {
 	inherit := func(s string) string {
 		if def != "" {
 			return def
 		}
 		return s
 	}
+	period := func(name string, min float64, def, doc string, field func(*checkTimes) *opt[time.Duration]) *Keyword {
+		return kw(name, seconds(min, longest), inherit(def), doc).
+			sets(func(d *decoder, a *argument) { field(times(d)).put(a.d) })
+	}
 	return []*Keyword{
-		kw("retry", number(fewest, 1<<32-1), inherit("1"), "failures in a row that take a real server out, less one"),
-		kw("delay_before_retry", seconds(0, 4294), inherit("of the check"), "time between two attempts while failing"),
-		kw("warmup", seconds(0, 4294), inherit("delay_loop"), "longest random delay before the first check"),
-		kw("delay_loop", seconds(0, 4294), inherit("60"), "time between two checks"),
+		kw("retry", number(fewest, 1<<32-1), inherit("1; 3 of DNS_CHECK, 0 of MISC_CHECK"), "failures in a row that take a real server out, less one").
+			sets(func(d *decoder, a *argument) { times(d).retry.put(int(a.n)) }),
+		period("delay_before_retry", 0, "1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK", "time between two attempts while failing", func(t *checkTimes) *opt[time.Duration] { return &t.before }),
+		period("warmup", 0, "delay_loop", "longest random delay before the first check", func(t *checkTimes) *opt[time.Duration] { return &t.warmup }),
+		period("delay_loop", 0.000001, "60", "time between two checks", func(t *checkTimes) *opt[time.Duration] { return &t.loop }),
 	}
 }
 
+func timeoutWord(def string, times func(*decoder) *checkTimes) *Keyword {
+	return kw("connect_timeout", seconds(0.000001, 4294.967295), def, "how long a connection may take").
+		sets(func(d *decoder, a *argument) { times(d).timeout.put(a.d) })
+}
+
 func virtualServerBlock() *block {
+	// flag declares a word that turns something on, num and text others that
+	// set a field.
+	flag := func(name, doc string, field func(*virtualServer) *bool) *Keyword {
+		return kw(name, bare(), "off", doc).sets(func(d *decoder, a *argument) { *field(d.servers.vs) = true })
+	}
+	// schedulerFlag is a flag of the schedulers whose names begin with of.
+	schedulerFlag := func(name, of, doc string, field func(*virtualServer) *bool) *Keyword {
+		return kw(name, bare(), "off", doc).sets(func(d *decoder, a *argument) {
+			if vs := d.servers.vs; of != "" && vs.Scheduler != of {
+				d.wrong(a.Statement, 0, "scheduler-flag", "%s only applies to %s scheduler - ignoring; it stands after lb_algo %s", name, of, of)
+				return
+			}
+			*field(d.servers.vs) = true
+		})
+	}
+	flag1 := func(v *virtualServer) *bool { return &v.Flag1 }
+	flag2 := func(v *virtualServer) *bool { return &v.Flag2 }
+	setScheduler := func(d *decoder, a *argument) { d.servers.vs.Scheduler = a.text }
+	setMethod := func(d *decoder, a *argument) {
+		if f, ok := d.forward(a); ok {
+			d.servers.vs.forward.put(f)
+		}
+	}
+	times := func(d *decoder) *checkTimes { return &d.servers.vs.times }
 	b := vocabulary("virtual_server",
-		kw("ip_family", oneOf("inet", "inet6"), "inet", "address family of a firewall mark"),
-		kw("connect_timeout", seconds(0.000001, 4294), "5", "how long a connection may take"),
-		kw("inhibit_on_failure", bare(), "off", "set the weight of failed real servers to 0 instead of removing them"),
-		kw("lb_algo", scheduler(), "wlc", "how connections are spread"),
-		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo"),
-		kw("hashed", bare(), "off", "scheduler flag"),
-		kw("ops", bare(), "off", "schedule each UDP packet by itself"),
-		kw("flag-1", bare(), "off", "first flag of the scheduler"),
-		kw("flag-2", bare(), "off", "second flag of the scheduler"),
-		kw("flag-3", bare(), "off", "third flag of the scheduler"),
-		kw("sh-port", bare(), "off", "sh: hash the port too"),
-		kw("sh-fallback", bare(), "off", "sh: use another server if the chosen one is unavailable"),
-		kw("mh-port", bare(), "off", "mh: hash the port too"),
-		kw("mh-fallback", bare(), "off", "mh: use another server if the chosen one is unavailable"),
-		kw("lb_kind", method(), "NAT", "how packets reach real servers"),
-		kw("lvs_method", method(), "NAT", "the same as lb_kind"),
-		kw("persistence_engine", word("NAME"), "none", "what tells clients apart, such as sip"),
-		kw("persistence_timeout", number(1, 2678400).as("SECS").opt(), "off; 360 without a number", "how long a client stays with its real server"),
-		kw("persistence_granularity", word("MASK|LEN"), "one address", "clients of one network count as one"),
-		kw("protocol", oneOf("TCP", "UDP", "SCTP"), "UDP, with a complaint", "protocol of the service"),
-		kw("ha_suspend", bare(), "off", "no checks while the address is not on this node"),
-		kw("smtp_alert", onOff(), "smtp_alert_checker", "mail on changes"),
-		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name of HTTP checks"),
-		kw("snmp_name", word("NAME").soft("virtual server snmp_name missing or extra parameters"), "", "name in SNMP tables"),
-		kw("alpha", bare(), "off", "real servers are down until a check succeeds"),
-		kw("omega", bare(), "off", "notify the end of all real servers at shutdown"),
-		kw("quorum_up", cmd(), "", "command when enough real servers are up"),
-		kw("quorum_down", cmd(), "", "command when too few are up"),
-		kw("quorum", number(1, 1<<32-1), "1", "weight of real servers that makes the service available"),
-		kw("hysteresis", number(0, 1<<32-1), "0", "how far the weight must pass the quorum"),
-		kw("weight", number(0, 65535), "1", "weight of real servers that have none"),
-		kw("sorry_server", several("IP [PORT]"), "", "server that answers while there are too few real servers"),
-		kw("sorry_server_inhibit", bare(), "off", "inhibit_on_failure for the sorry server"),
-		kw("sorry_server_lvs_method", method().soft("sorry_server forwarding used without sorry_server"), "lb_kind", "how packets reach the sorry server"),
+		kw("ip_family", oneOf("inet", "inet6"), "that of the real servers", "address family of a firewall mark").sets(setServiceFamily),
+		timeoutWord("5", times),
+		flag("inhibit_on_failure", "set the weight of failed real servers to 0 instead of removing them", func(v *virtualServer) *bool { return &v.InhibitOnFail }),
+		kw("lb_algo", scheduler(), "wlc", "how connections are spread").sets(setScheduler),
+		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo").sets(setScheduler),
+		flag("hashed", "scheduler flag", func(v *virtualServer) *bool { return &v.Hashed }),
+		flag("ops", "schedule each UDP packet by itself", func(v *virtualServer) *bool { return &v.OnePacket }),
+		schedulerFlag("flag-1", "", "first flag of the scheduler", flag1),
+		schedulerFlag("flag-2", "", "second flag of the scheduler", flag2),
+		schedulerFlag("flag-3", "", "third flag of the scheduler", func(v *virtualServer) *bool { return &v.Flag3 }),
+		schedulerFlag("sh-port", "sh", "sh: hash the port too", flag2),
+		schedulerFlag("sh-fallback", "sh", "sh: use another server if the chosen one is unavailable", flag1),
+		schedulerFlag("mh-port", "mh", "mh: hash the port too", flag2),
+		schedulerFlag("mh-fallback", "mh", "mh: use another server if the chosen one is unavailable", flag1),
+		kw("lb_kind", method(), "NAT", "how packets reach real servers").sets(setMethod),
+		kw("lvs_method", method(), "NAT", "the same as lb_kind").sets(setMethod),
+		kw("persistence_engine", word("NAME"), "none", "what tells clients apart, such as sip").
+			sets(func(d *decoder, a *argument) { d.servers.vs.PersistenceEngine = d.intern(a.text) }),
+		kw("persistence_timeout", number(1, 2678400).as("SECS").opt(), "off; 360 without a number", "how long a client stays with its real server").
+			sets(func(d *decoder, a *argument) {
+				d.servers.vs.Persistence = defaultPersistence
+				if a.given() {
+					d.servers.vs.Persistence = time.Duration(a.n) * time.Second
+				}
+			}),
+		kw("persistence_granularity", word("MASK|LEN"), "one address", "clients of one network count as one").sets(setGranularity),
+		kw("protocol", word("TCP|UDP|SCTP"), "UDP, with a complaint", "protocol of the service").sets(setProtocol),
+		flag("ha_suspend", "no checks while the address is not on this node", func(v *virtualServer) *bool { return &v.HASuspend }),
+		kw("smtp_alert", onOff(), "smtp_alert_checker, else off", "mail on changes").
+			sets(func(d *decoder, a *argument) { d.servers.vs.smtpAlert.put(a.on) }),
+		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name of HTTP checks").
+			sets(func(d *decoder, a *argument) { d.servers.vs.VirtualHost = d.intern(a.text) }),
+		snmpName("virtual server", func(d *decoder) *string { return &d.servers.vs.SNMPName }),
+		flag("alpha", "real servers are down until a check succeeds", func(v *virtualServer) *bool { return &v.Alpha }),
+		flag("omega", "notify the end of all real servers at shutdown", func(v *virtualServer) *bool { return &v.Omega }),
+		commandOnce("quorum_up", "command when enough real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumUp }),
+		commandOnce("quorum_down", "command when too few are up", func(d *decoder) *Command { return &d.servers.vs.QuorumDown }),
+		kw("quorum", number(1, 1<<32-1), "1", "weight of real servers that makes the service available").
+			sets(func(d *decoder, a *argument) { d.servers.vs.Quorum = uint32(a.n) }),
+		kw("hysteresis", number(0, 1<<32-1), "0", "how far the weight must pass the quorum").
+			sets(func(d *decoder, a *argument) { d.servers.vs.Hysteresis = uint32(a.n) }),
+		kw("weight", number(0, 1<<31-1), "1", "weight of real servers that have none").
+			sets(func(d *decoder, a *argument) { d.servers.vs.weight.put(int(a.n)) }),
+		kw("sorry_server", several("IP [PORT]"), "", "server that answers while there are too few real servers").sets(setSorryServer),
+		kw("sorry_server_inhibit", bare(), "off", "inhibit_on_failure for the sorry server").sets(func(d *decoder, a *argument) {
+			if vs := d.servers.vs; vs.Sorry != nil {
+				vs.Sorry.InhibitOnFail = true
+				return
+			}
+			d.wrong(a.Statement, 0, "no-sorry-server", "Ignoring sorry_server inhibit used before or without sorry_server")
+		}),
+		kw("sorry_server_lvs_method", method(), "lb_kind", "how packets reach the sorry server").sets(func(d *decoder, a *argument) {
+			if d.servers.vs.Sorry == nil {
+				d.wrong(a.Statement, 0, "no-sorry-server", "sorry_server forwarding used without sorry_server; it stands before this line")
+				return
+			}
+			if f, ok := d.forward(a); ok {
+				d.servers.vs.sorryForward.put(f)
+			}
+		}),
 		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").holds(realServerBlock()),
 	)
-	b.add(timerWords("", 1)...)
+	b.add(timerWords("", 1, times)...)
 	b.open = openVirtualServer
-	return b
+	b.close = func(d *decoder, s *Statement) {
+		d.servers.list = append(d.servers.list, d.servers.vs)
+		d.servers.vs = nil
+	}
+	return b.pending()
+}
+
+// defaultPersistence is what the kernel's tools take without a number.
+const defaultPersistence = 360 * time.Second
+
+func snmpName(of string, field func(*decoder) *string) *Keyword {
+	message := of + " snmp_name missing or extra parameters"
+	return kw("snmp_name", word("NAME").soft(message), "", "name in SNMP tables").sets(func(d *decoder, a *argument) {
+		if len(a.Words) != 2 {
+			d.wrong(a.Statement, 2, "extra-argument", "%s", message)
+			return
+		}
+		*field(d) = d.intern(a.text)
+	})
+}
+
+// commandOnce declares a command of which the first stays.
+func commandOnce(name, doc string, field func(*decoder) *Command) *Keyword {
+	return kw(name, cmd(), "", doc).sets(func(d *decoder, a *argument) {
+		if c := field(d); c.Given() {
+			d.wrong(a.Statement, 0, "command-twice", "(%s) %s script already specified - ignoring %s", d.servers.vs, a.k.Name, printable(a.text))
+		} else {
+			*c = a.command(d)
+		}
+	})
+}
+
+// command is the argument CMD [USER [GROUP]]. The command line is one word for
+// the file and several for the system.
+func (a *argument) command(d *decoder) Command {
+	if len(a.cmd) == 0 {
+		return Command{}
+	}
+	c := Command{Args: command(a.cmd[0]), Pos: d.pos(a.Statement)}
+	if len(a.cmd) > 1 {
+		c.User = d.intern(a.cmd[1])
+	}
+	if len(a.cmd) > 2 {
+		c.Group = d.intern(a.cmd[2])
+	}
+	return c
+}
+
+func setServiceFamily(d *decoder, a *argument) {
+	vs := d.servers.vs
+	family, _ := parseFamily(a.text)
+	if vs.Family != 0 && vs.Family != family {
+		d.wrong(a.Statement, 1, "family", "Virtual server specified family %s conflicts with server family", a.text)
+		return
+	}
+	vs.Family = family
+}
+
+// setGranularity reads an IPv4 mask, or a prefix length.
+func setGranularity(d *decoder, a *argument) {
+	vs := d.servers.vs
+	if vs.Persistence == 0 {
+		vs.Persistence = defaultPersistence
+	}
+	if mask, err := netip.ParseAddr(a.text); err == nil && mask.Is4() && vs.Family != IPv6 {
+		b := mask.As4()
+		vs.Granularity = uint32(b[0])<<24 | uint32(b[1])<<16 | uint32(b[2])<<8 | uint32(b[3])
+		vs.Family = IPv4
+		return
+	}
+	n, err := strconv.ParseUint(a.text, 10, 8)
+	switch {
+	case err != nil || n == 0 || n > 128 || vs.Family == IPv4 && n > 32:
+		family := "IPv6"
+		if vs.Family == IPv4 {
+			family = "IPv4"
+		}
+		d.wrong(a.Statement, 1, "bad-mask", "Invalid %s persistence_granularity specified - %s", family, printable(a.text))
+	case vs.Family == IPv4:
+		vs.Granularity = ^uint32(0) << (32 - n)
+	default:
+		vs.Granularity = uint32(n)
+		vs.Family = IPv6
+	}
+}
+
+func setProtocol(d *decoder, a *argument) {
+	switch strings.ToUpper(a.text) {
+	case "TCP":
+		d.servers.vs.Protocol = TCP
+	case "UDP":
+		d.servers.vs.Protocol = UDP
+	case "SCTP":
+		d.servers.vs.Protocol = SCTP
+	default:
+		d.wrong(a.Statement, 1, "bad-choice", "Unknown protocol %s - ignoring; expected TCP, UDP or SCTP", printable(a.text))
+	}
+}
+
+func setSorryServer(d *decoder, a *argument) {
+	addr, port, ok := d.endpoint(a.Statement, "sorry server")
+	if !ok {
+		return
+	}
+	vs := d.servers.vs
+	vs.Sorry = &SorryServer{Addr: addr, Port: port.or(vs.Port)}
+	vs.sorryAt = a.place(1)
 }
 
 func openVirtualServer(d *decoder, s *Statement) bool {
 	d.cfg.HasVirtualServers = true
-	byAddress := false
-	name := printable(strings.Trim(s.rest, blanks))
-	switch s.Words[1].Text {
-	case "fwmark":
-		if len(s.Words) < 3 {
-			d.wrong(s, 1, "missing-argument", "virtual_server fwmark has no number - skipping")
-			return false
-		}
-		if _, ok := d.number(s, 2, 1, 1<<32-1); !ok {
-			return false
-		}
-	case "group":
-		if len(s.Words) < 3 {
-			d.wrong(s, 1, "missing-argument", "virtual_server group has no name - skipping")
-			return false
-		}
-	default:
-		byAddress = true
-		if !d.endpoint(s, "virtual server") {
-			return false
-		}
-	}
-	has := func(words ...string) bool {
-		for _, c := range s.Block {
-			for _, w := range words {
-				if c.Keyword() == w {
-					return true
-				}
-			}
-		}
+	vs := &virtualServer{VirtualServer: &VirtualServer{Pos: d.pos(s)}, at: s.place(0)}
+	switch kind := s.Words[1].Text; {
+	case (kind == "fwmark" || kind == "group") && len(s.Words) < 3:
+		d.wrong(s, 1, "missing-argument", "virtual_server %s has no value - skipping", kind)
 		return false
-	}
-	lacks := func(code, message, fix string) {
-		d.report(s, 0, Diagnostic{Severity: Warning, Class: ClassOrdinary, Code: code, Message: "Virtual server " + name + ": " + message, Fix: fix})
-	}
-	if byAddress && !has("protocol") {
-		lacks("no-protocol", "no protocol set - defaulting to UDP", "write protocol TCP, UDP or SCTP")
-	}
-	if !has("lb_algo", "lvs_sched") {
-		lacks("no-scheduler", "no scheduler set, setting default 'wlc'", "write lb_algo")
-	}
-	if !has("real_server") {
-		lacks("no-real-server", "has no real servers - ignoring", "write real_server")
-	}
-	method := has("lb_kind", "lvs_method")
-	for _, c := range s.Block {
-		if c.Keyword() != "real_server" {
-			continue
+	case kind == "fwmark":
+		n, ok := d.number(s, 2, 1, 1<<32-1)
+		if !ok {
+			return false
 		}
-		if !method && !hasWord(c.Block, "lvs_method") {
-			lacks("no-method", "no forwarding method set, setting default NAT", "write lb_kind")
-			method = true
+		vs.FWMark = uint32(n)
+	case kind == "group":
+		vs.Group = d.intern(s.Words[2].Text)
+	default:
+		addr, port, ok := d.endpoint(s, "virtual server")
+		if !ok {
+			return false
 		}
-		if s.Words[1].Text == "fwmark" && len(c.Words) > 2 {
-			d.report(c, 2, Diagnostic{
-				Severity: Warning, Class: ClassOrdinary, Code: "fwmark-port",
-				Message: fmt.Sprintf("WARNING - fwmark virtual server %s, real server %s has port specified - clearing", name, printable(c.Words[1].Text)),
-			})
-		}
+		vs.Addr, vs.Port, vs.Family = addr, port.v, familyOf(addr)
 	}
+	d.servers.vs = vs
 	return true
 }
 
@@ -188,22 +591,68 @@ func hasWord(list []*Statement, word string) bool {
 
 func realServerBlock() *block {
 	const path = "virtual_server.real_server"
+	threshold := func(name, doc string, field func(*realServer) *uint32) *Keyword {
+		return kw(name, number(0, 1<<32-1), "0", doc).
+			sets(func(d *decoder, a *argument) { *field(d.servers.rs) = uint32(a.n) })
+	}
+	toggle := func(name, def, doc string, field func(*realServer) *opt[bool]) *Keyword {
+		return kw(name, onOff(), def, doc).sets(func(d *decoder, a *argument) { field(d.servers.rs).put(a.on) })
+	}
+	times := func(d *decoder) *checkTimes { return &d.servers.rs.times }
 	b := vocabulary(path,
-		kw("weight", number(0, 1<<31-1), "of the service", "share of the connections; 0: no new ones"),
-		kw("lvs_method", method(), "of the service", "how packets reach it"),
-		kw("uthreshold", number(0, 1<<32-1), "0", "connections above which it gets no new ones; 0: any number"),
-		kw("lthreshold", number(0, 1<<32-1), "0", "connections below which it gets new ones again"),
-		kw("inhibit_on_failure", onOff(), "of the service", "set the weight to 0 on failure instead of removing it"),
-		kw("notify_up", cmd(), "", "command when it comes up"),
-		kw("notify_down", cmd(), "", "command when it goes down"),
-		kw("alpha", onOff(), "of the service", "down until a check succeeds"),
-		kw("connect_timeout", seconds(0.000001, 4294), "of the service", "how long a connection may take"),
-		kw("smtp_alert", onOff(), "of the service", "mail on changes"),
-		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), "of the service", "host name of HTTP checks"),
-		kw("snmp_name", word("NAME").soft("real server snmp_name missing or extra parameters"), "", "name in SNMP tables"),
+		kw("weight", number(0, 1<<31-1), "of the service", "share of the connections; 0: no new ones").
+			sets(func(d *decoder, a *argument) { d.servers.rs.weight.put(int(a.n)) }),
+		kw("lvs_method", method(), "of the service", "how packets reach it").sets(func(d *decoder, a *argument) {
+			if f, ok := d.forward(a); ok {
+				d.servers.rs.forward.put(f)
+			}
+		}),
+		threshold("uthreshold", "connections above which it gets no new ones; 0: any number", func(r *realServer) *uint32 { return &r.Upper }),
+		threshold("lthreshold", "connections below which it gets new ones again", func(r *realServer) *uint32 { return &r.Lower }),
+		toggle("inhibit_on_failure", "of the service", "set the weight to 0 on failure instead of removing it", func(r *realServer) *opt[bool] { return &r.inhibit }),
+		commandOnce("notify_up", "command when it comes up", func(d *decoder) *Command { return &d.servers.rs.NotifyUp }),
+		commandOnce("notify_down", "command when it goes down", func(d *decoder) *Command { return &d.servers.rs.NotifyDown }),
+		toggle("alpha", "of the service", "down until a check succeeds", func(r *realServer) *opt[bool] { return &r.alpha }),
+		timeoutWord("of the service", times),
+		toggle("smtp_alert", "smtp_alert_checker, else on", "mail on changes", func(r *realServer) *opt[bool] { return &r.smtpAlert }),
+		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), "of the service", "host name of HTTP checks").
+			sets(func(d *decoder, a *argument) { d.servers.rs.VirtualHost = d.intern(a.text) }),
+		snmpName("real server", func(d *decoder) *string { return &d.servers.rs.SNMPName }),
 	)
-	b.add(timerWords("of the service", 1)...)
+	b.add(timerWords("of the service", 1, times)...)
 	b.add(checkWords(path)...)
-	b.open = func(d *decoder, s *Statement) bool { return d.endpoint(s, "real server") }
+	b.open = func(d *decoder, s *Statement) bool {
+		addr, port, ok := d.endpoint(s, "real server")
+		if ok {
+			d.servers.rs = &realServer{RealServer: RealServer{Pos: d.pos(s), Addr: addr}, at: s.place(0), port: port}
+		}
+		return ok
+	}
+	b.close = func(d *decoder, s *Statement) {
+		d.servers.vs.real = append(d.servers.vs.real, d.servers.rs)
+		d.servers.rs = nil
+	}
 	return b
+}
+
+func sslBlock() *block {
+	path := func(name, doc string, field func(*TLSClient) *string) *Keyword {
+		return kw(name, word("PATH").soft("SSL "+strings.NewReplacer("certificate", "certfile", "ca", "cafile", "key", "keyfile").Replace(name)+" missing"), "", doc).
+			sets(func(d *decoder, a *argument) { *field(d.cfg.TLSClient) = d.intern(a.text) })
+	}
+	b := vocabulary("SSL",
+		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key").
+			sets(func(d *decoder, a *argument) { d.cfg.TLSClient.Password = Secret(strings.Clone(a.text)) }),
+		path("ca", "certificate of the authority", func(t *TLSClient) *string { return &t.CA }),
+		path("certificate", "own certificate", func(t *TLSClient) *string { return &t.Certificate }),
+		path("key", "own key", func(t *TLSClient) *string { return &t.Key }),
+	)
+	b.open = func(d *decoder, s *Statement) bool {
+		if d.cfg.TLSClient != nil {
+			d.wrong(s, 0, "ssl-twice", "SSL context already specified - replacing")
+		}
+		d.cfg.TLSClient = &TLSClient{}
+		return true
+	}
+	return b.pending()
 }

@@ -147,39 +147,3 @@ func scriptBlock() *block {
 	b.close = closeScript
 	return b
 }
-
-func bfdBlock() *block {
-	b := vocabulary("bfd_instance",
-		kw("source_ip", address(), "any", "own address"),
-		kw("neighbor_ip", address(), "", "address of the neighbour; required"),
-		kw("neighbour_ip", address(), "", "the same"),
-		kw("min_rx", millis(1, 4294967), "10", "shortest interval it can receive at"),
-		kw("min_tx", millis(1, 4294967), "10", "shortest interval it wants to send at"),
-		kw("idle_tx", millis(1000, 4294967), "1000", "interval while the session is not up"),
-		kw("multiplier", number(1, 255), "5", "packets that must be missed"),
-		kw("passive", bare(), "off", "wait for the neighbour to begin"),
-		kw("ttl", number(1, 255), "255 for IPv4, 64 for IPv6", "TTL of sent packets"),
-		kw("hoplimit", number(1, 255), "", "the same as ttl"),
-		kw("max_hops", number(-1, 255), "0", "routers that a received packet may have passed; -1: any number"),
-		kw("multihop", onOff(), "off", "use the port of multihop sessions").newer(),
-		kw("weight", weight(-253, 253), "0", "change of priority; 0: a fault"),
-		kw("vrrp", bare(), "both", "only for VRRP"),
-		kw("checker", bare(), "both", "only for health checks"),
-	)
-	b.open = func(d *decoder, s *Statement) bool {
-		d.cfg.HasBFD = true
-		name := s.Words[1].Text
-		if len(name) > 31 {
-			d.wrong(s, 1, "long-name", "bfd_instance name '%s' is longer than 31 characters - skipping", printable(name))
-			return false
-		}
-		d.tracked.define("track_bfd", d.intern(name))
-		return true
-	}
-	b.close = func(d *decoder, s *Statement) {
-		if !hasWord(s.Block, "neighbor_ip") && !hasWord(s.Block, "neighbour_ip") {
-			d.wrong(s, 0, "missing-neighbor_ip", "Configuration error: BFD instance %s has no neighbor address set, disabling instance", printable(s.Words[1].Text))
-		}
-	}
-	return b
-}

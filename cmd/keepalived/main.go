@@ -23,9 +23,8 @@ var (
 // verbs are the programs within: a first argument that is one of these, and
 // not a flag, does not start the daemon.
 var verbs = map[string]func(args []string) int{
-	"check": check,
-	"demo":  demo.Main,
-	"man":   manual,
+	"demo": demo.Main,
+	"man":  manual,
 }
 
 func main() {
@@ -86,9 +85,6 @@ func daemon(args []string) int {
 		return supervisor.ExitFatal
 	case c.test:
 		return c.configTest()
-	case c.format != "":
-		fmt.Fprintln(os.Stderr, "keepalived: option --format is for the configuration test; use it with -t")
-		return supervisor.ExitFatal
 	}
 	return supervisor.Run(c.options())
 }

@@ -79,7 +79,6 @@ type settings struct {
 	processName         string
 	vrrpName            string
 	routers             int
-	shutdown            onceScript
 	umask               int // -1: not set
 }
 
@@ -105,7 +104,6 @@ func settingsOf(c *conf.Config) settings {
 		processName: processName,
 		vrrpName:    processName,
 		routers:     len(c.Instances),
-		shutdown:    onceScript{"Shutdown", g.Shutdown, g.ShutdownTimeout, g.Scripts},
 		umask:       -1,
 	}
 	if s.childWait <= 0 {
@@ -235,12 +233,11 @@ func (s *supervisor) run() int {
 		return s.refuse(ExitFatal)
 	}
 	r.log(s.o.Config)
-	if code := s.begin(r, signals); code != ExitOK {
+	if code := s.begin(r); code != ExitOK {
 		return s.refuse(code)
 	}
-	code := s.loop(signals)
-	s.end(signals)
-	return code
+	defer s.end()
+	return s.loop(signals)
 }
 
 func stoppedTimer() *time.Timer {
@@ -282,7 +279,7 @@ func (s *supervisor) refuse(code int) int {
 }
 
 // begin takes up what must be there before the loop runs.
-func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
+func (s *supervisor) begin(r loaded) int {
 	s.settings = r.settings
 	if s.o.Namespace != "" {
 		s.settings.namespace = s.o.Namespace
@@ -321,8 +318,6 @@ func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
 	if s.o.DumpConfig {
 		s.dump(r.config)
 	}
-	g := &r.config.Global
-	startup := onceScript{"Startup", g.Startup, g.StartupTimeout, g.Scripts}
 	s.accept(&r)
 	if s.front != nil {
 		if err := s.logs.SilenceConsole(time.Now().Add(flushWait)); err != nil {
@@ -332,10 +327,6 @@ func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
 			os.Chdir("/") // pin no file system
 		}
 		s.front.tell(ExitOK)
-	}
-	if !startup.run(signals) {
-		s.done = true // told to stop before anything has started
-		return ExitOK
 	}
 	if !s.needed() {
 		slog.Warn("Warning - keepalived has no configuration to run")
@@ -366,7 +357,6 @@ func (s *supervisor) accept(r *loaded) {
 	s.settings.childWait = r.settings.childWait
 	s.settings.limits = r.settings.limits
 	s.settings.routers = r.settings.routers
-	s.settings.shutdown = r.settings.shutdown
 	r.config = nil // the frame is all that is kept of it
 }
 
@@ -382,8 +372,7 @@ func (s *supervisor) removePidFiles() {
 	s.vrrpPid, s.parentPid = nil, nil
 }
 
-func (s *supervisor) end(signals <-chan os.Signal) {
-	s.settings.shutdown.run(signals)
+func (s *supervisor) end() {
 	if s.restoreCore != nil {
 		s.restoreCore()
 	}

@@ -104,8 +104,7 @@ func run(o Options) error {
 	for d.err == nil && !(d.stopping && d.addrs.idle()) {
 		d.turn()
 	}
-	d.tell() // of the last turn
-	d.closeScripts()
+	d.tellLog() // of the last turn
 	if d.err == nil && !d.DontRelease {
 		d.journal.remove()
 	}

@@ -1,0 +1,301 @@
+package conf
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"time"
+)
+
+// virtualServers makes the values of virtual servers, real servers and checks
+// effective.
+func (d *decoder) virtualServers() {
+	groups := make(map[string]*ServerGroup, len(d.servers.groups))
+	for _, g := range d.servers.groups {
+		if first := groups[g.Name]; first != nil {
+			d.reportAt(g.at, Diagnostic{
+				Severity: Warning, Class: ClassNone, Code: "group-twice",
+				Message: "virtual server group " + printable(g.Name) + " is already defined - ignoring", Fix: "the first is at " + first.Pos.String(),
+			})
+			continue
+		}
+		groups[g.Name] = g.ServerGroup
+		d.cfg.ServerGroups = append(d.cfg.ServerGroups, g.ServerGroup)
+	}
+	for _, vs := range d.servers.list {
+		if d.virtualServer(vs, groups) {
+			d.cfg.VirtualServers = append(d.cfg.VirtualServers, vs.VirtualServer)
+		}
+	}
+}
+
+// virtualServer settles one virtual server; ok is false if there is nothing to
+// balance.
+func (d *decoder) virtualServer(vs *virtualServer, groups map[string]*ServerGroup) (ok bool) {
+	say := func(code, format string, args ...any) { d.atPlace(vs.at, code, format, args...) }
+	var group *ServerGroup
+	if vs.Group != "" {
+		if group = groups[vs.Group]; group == nil {
+			d.reportAt(vs.at, Diagnostic{
+				Severity: Error, Class: ClassNone, Code: "no-group",
+				Message: fmt.Sprintf("Virtual server group %s specified but not configured - ignoring virtual server %s", printable(vs.Group), vs),
+				Fix:     "define it with virtual_server_group",
+			})
+			return false
+		}
+	}
+	if len(vs.real) == 0 {
+		say("no-real-server", "Virtual server %s has no real servers - ignoring", vs)
+		return false
+	}
+	switch {
+	case vs.FWMark != 0 && vs.Protocol != NoProtocol:
+		say("fwmark-protocol", "Warning: Virtual server %s: protocol specified for fwmark - protocol will be ignored", vs)
+		vs.Protocol = NoProtocol
+	case vs.FWMark == 0 && vs.Protocol == NoProtocol:
+		say("no-protocol", "Virtual server %s: no protocol set - defaulting to UDP", vs)
+		vs.Protocol = UDP
+	}
+	if vs.Scheduler == "" {
+		say("no-scheduler", "Virtual server %s: no scheduler set, setting default 'wlc'", vs)
+		vs.Scheduler = "wlc"
+	}
+	if vs.OnePacket && vs.FWMark == 0 && vs.Protocol != UDP {
+		say("one-packet", "Virtual server %s: one packet scheduling requires UDP - resetting", vs)
+		vs.OnePacket = false
+	}
+	if vs.Persistence == 0 && vs.anyPort(group) {
+		say("any-port", "Virtual server %s: zero port only valid for persistent services - setting", vs)
+		vs.Persistence = defaultPersistence
+	}
+	vs.Forward = vs.forward.v
+	vs.SMTPAlert = vs.smtpAlert.or(d.alertOr(false))
+	vs.Defaults = vs.times.defaults()
+	d.sorryServer(vs)
+	d.family(vs, group)
+	if vs.RealServers = d.realServers(vs); len(vs.RealServers) == 0 {
+		say("no-real-server", "Virtual server %s has no real servers - ignoring", vs)
+		return false
+	}
+	d.quorum(vs)
+	return true
+}
+
+// anyPort reports whether a service without a port is asked for.
+func (v *VirtualServer) anyPort(group *ServerGroup) bool {
+	if v.Addr.IsValid() {
+		return v.Port == 0
+	}
+	if group != nil {
+		for _, e := range group.Entries {
+			if e.First.IsValid() && e.Port == 0 {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (d *decoder) sorryServer(vs *virtualServer) {
+	if vs.Sorry == nil {
+		return
+	}
+	vs.Sorry.Forward = vs.sorryForward.or(vs.Forward)
+	if vs.Sorry.Forward.Method == ForwardNAT {
+		return
+	}
+	if want := vs.Port; vs.Group == "" && vs.Sorry.Port != want {
+		d.atPlace(vs.sorryAt, "server-port", "WARNING - virtual server %s and sorry server ports don't match - resetting", vs)
+		vs.Sorry.Port = want
+	}
+}
+
+// family settles the family of a virtual server and drops servers that are of
+// another one. Only a tunnel can lead into the other family.
+func (d *decoder) family(vs *virtualServer, group *ServerGroup) {
+	if group != nil && vs.Family == 0 {
+		switch v4, v6, _ := group.families(); {
+		case v4 && !v6:
+			vs.Family = IPv4
+		case v6 && !v4:
+			vs.Family = IPv6
+		}
+	}
+	var tunnelled Family // of all tunnelled servers; 0: none, or several
+	mixed := false
+	fits := func(f Forward, addr netip.Addr) bool {
+		family := familyOf(addr)
+		if f.Method == ForwardTunnel {
+			mixed = mixed || tunnelled != 0 && tunnelled != family
+			tunnelled = family
+			return true
+		}
+		if vs.Family == 0 {
+			vs.Family = family
+		}
+		return vs.Family == family
+	}
+	kept := vs.real[:0]
+	for _, rs := range vs.real {
+		if !fits(rs.forward.or(vs.Forward), rs.Addr) {
+			d.atPlace(rs.at, "server-family", "Address family of virtual server and real server %s don't match - skipping real server.", rs.Addr)
+			continue
+		}
+		kept = append(kept, rs)
+	}
+	vs.real = kept
+	if s := vs.Sorry; s != nil && !fits(s.Forward, s.Addr) {
+		d.atPlace(vs.sorryAt, "server-family", "Address family of virtual server and sorry server %s don't match - skipping sorry server.", s.Addr)
+		vs.Sorry = nil
+	}
+	if vs.Family == 0 {
+		vs.Family = IPv4
+		if !mixed && tunnelled != 0 {
+			vs.Family = tunnelled
+		}
+	}
+}
+
+// realServers settles the real servers of vs.
+func (d *decoder) realServers(vs *virtualServer) []RealServer {
+	seen := make(map[netip.AddrPort]bool, len(vs.real))
+	list := make([]RealServer, 0, len(vs.real))
+	noMethod := false
+	for _, rs := range vs.real {
+		if !rs.forward.set && !vs.forward.set && !noMethod {
+			noMethod = true
+			d.atPlace(vs.at, "no-method", "Virtual server %s: no forwarding method set, setting default NAT", vs)
+		}
+		rs.Forward = rs.forward.or(vs.Forward)
+		d.realPort(vs, rs)
+		key := netip.AddrPortFrom(rs.Addr, rs.Port)
+		if seen[key] {
+			d.atPlace(rs.at, "server-twice", "VS %s: real server %s is duplicated - removing second rs", vs, vs.Endpoint(rs.Addr, rs.Port))
+			continue
+		}
+		seen[key] = true
+		rs.Weight = rs.weight.or(vs.weight.or(1))
+		rs.Alpha = rs.alpha.or(vs.Alpha)
+		rs.InhibitOnFail = rs.inhibit.or(vs.InhibitOnFail)
+		rs.SMTPAlert = rs.smtpAlert.or(d.alertOr(true))
+		rs.times = rs.times.inherit(vs.times)
+		rs.Defaults = rs.times.defaults()
+		for _, c := range rs.checks {
+			if d.resolveCheck(c, rs, vs) {
+				rs.Checks = append(rs.Checks, c.Check)
+			}
+		}
+		list = append(list, rs.RealServer)
+	}
+	return list
+}
+
+// realPort settles the port of a real server. Only NAT can change it.
+func (d *decoder) realPort(vs *virtualServer, rs *realServer) {
+	rs.Port = rs.port.or(vs.Port)
+	if rs.Forward.Method == ForwardNAT || !rs.port.set || rs.Port == vs.Port {
+		return
+	}
+	name := vs.Endpoint(rs.Addr, rs.Port)
+	switch {
+	case vs.FWMark != 0:
+		d.atPlace(rs.at, "fwmark-port", "WARNING - fwmark virtual server %s, real server %s has port specified - clearing", vs, name)
+	case vs.Group != "":
+		d.atPlace(rs.at, "fwmark-port", "WARNING - fwmark virtual server %s, real server %s has port specified - port will be ignored", vs, name)
+		return
+	default:
+		d.atPlace(rs.at, "server-port", "WARNING - virtual server %s and real server %s ports don't match - resetting", vs, name)
+	}
+	rs.Port = vs.Port
+}
+
+// quorum bounds the quorum by what the real servers can reach.
+func (d *decoder) quorum(vs *virtualServer) {
+	vs.Quorum = max(vs.Quorum, 1)
+	total := uint64(0)
+	for i := range vs.RealServers {
+		total += uint64(vs.RealServers[i].Weight)
+	}
+	if uint64(vs.Quorum) > total {
+		d.atPlace(vs.at, "quorum", "Warning - quorum %d for %s exceeds total weight of real servers %d, reducing quorum to %d", vs.Quorum, vs, total, total)
+		vs.Quorum = uint32(total)
+	}
+	if vs.Hysteresis != 0 && vs.Hysteresis >= vs.Quorum {
+		most := max(vs.Quorum, 1) - 1
+		d.atPlace(vs.at, "hysteresis", "Virtual server %s: hysteresis %d >= quorum %d; setting hysteresis to %d", vs, vs.Hysteresis, vs.Quorum, most)
+		vs.Hysteresis = most
+	}
+}
+
+// resolveCheck settles one check; ok is false if it cannot run.
+func (d *decoder) resolveCheck(c *check, rs *realServer, vs *virtualServer) (ok bool) {
+	t := c.times.inherit(rs.times)
+	c.Alpha = c.alpha.or(rs.Alpha)
+	c.LogAllFailures = c.logAll.or(d.cfg.Global.LVS.LogAllFailures)
+	c.DelayLoop = t.loop.or(time.Minute)
+	c.Warmup = t.warmup.or(c.DelayLoop)
+	retry, before := 1, time.Second
+	switch c.Kind {
+	case CheckHTTP, CheckSSL:
+		before = 3 * time.Second
+	case CheckDNS:
+		retry, before = 3, c.DelayLoop
+	case CheckMisc:
+		retry = 0
+		if c.Misc.Timeout == 0 {
+			c.Misc.Timeout = c.DelayLoop
+		}
+	case CheckBFD:
+		return d.checkBFD(c, rs, vs)
+	case CheckFile:
+		return d.checkFile(c)
+	}
+	c.Retry, c.DelayBeforeRetry = t.retry.or(retry), t.before.or(before)
+	if c.Connect != nil {
+		d.connection(c, t, rs)
+	}
+	if c.HTTP != nil {
+		for _, u := range c.urls {
+			if u.Host == "" {
+				u.Host = cmp.Or(c.host, rs.VirtualHost, vs.VirtualHost)
+			}
+			u.TLSCompliant = u.tls.or(c.tls.v)
+			c.HTTP.URLs = append(c.HTTP.URLs, u.URL)
+		}
+	}
+	return true
+}
+
+func (d *decoder) connection(c *check, t checkTimes, rs *realServer) {
+	to := c.Connect
+	if !to.Addr.IsValid() {
+		to.Addr = rs.Addr
+	}
+	to.Port = c.port.or(rs.Port)
+	to.Timeout = t.timeout.or(5 * time.Second)
+	if to.Bind.IsValid() && to.Bind.Is4() != to.Addr.Is4() {
+		d.atPlace(c.at, "bind-family", "bindto address %s does not match address family of connect_ip - skipping", to.Bind)
+		to.Bind = netip.Addr{}
+	}
+}
+
+// alertOr is whether health checks send mail, or a default.
+func (d *decoder) alertOr(def bool) bool { return d.global.alertChecker.or(d.global.alert.or(def)) }
+
+func (d *decoder) checkBFD(c *check, rs *realServer, vs *virtualServer) bool {
+	b := d.bfdNamed(c.BFD)
+	if b == nil || !b.Checker {
+		d.atPlace(c.at, "no-bfd", "(%s) BFD_CHECK - BFD %s not configured", vs.Endpoint(rs.Addr, rs.Port), printable(c.BFD))
+		return false
+	}
+	return true
+}
+
+func (d *decoder) checkFile(c *check) bool {
+	if !d.tracked.defined["track_file "+c.File.File] {
+		d.atPlace(c.at, "no-tracker", "track_file %s not found - ignoring FILE_CHECK", printable(c.File.File))
+		return false
+	}
+	c.File.Weight, c.File.Reverse = c.file.or(1), c.fileReverse.or(false)
+	return true
+}

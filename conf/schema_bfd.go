@@ -1,0 +1,132 @@
+package conf
+
+import (
+	"net/netip"
+	"time"
+)
+
+// bfdInstance is a BFDInstance while its defaults are not known yet.
+type bfdInstance struct {
+	*BFDInstance
+	hops opt[int]
+}
+
+func bfdBlock() *block {
+	addr := func(name, def, doc string, field func(*BFDInstance) *netip.Addr) *Keyword {
+		return kw(name, address(), def, doc).sets(func(d *decoder, a *argument) {
+			addr, err := plainAddr(a.text)
+			if err != nil {
+				d.wrong(a.Statement, 1, "bad-address", "Configuration error: BFD instance %s has malformed %s %s, ignoring", d.bfd.Name, name, printable(a.text))
+				return
+			}
+			*field(d.bfd.BFDInstance) = addr
+		})
+	}
+	neighbor := func(b *BFDInstance) *netip.Addr { return &b.Neighbor }
+	interval := func(name, def, doc string, least int64, field func(*BFDInstance) *time.Duration) *Keyword {
+		return kw(name, millis(least, 4294967), def, doc).
+			sets(func(d *decoder, a *argument) { *field(d.bfd.BFDInstance) = a.d })
+	}
+	ttl := func(d *decoder, a *argument) { d.bfd.TTL = uint8(a.n) }
+	b := vocabulary("bfd_instance",
+		addr("source_ip", "any", "own address", func(b *BFDInstance) *netip.Addr { return &b.Source }),
+		addr("neighbor_ip", "", "address of the neighbour; required", neighbor),
+		addr("neighbour_ip", "", "the same", neighbor),
+		interval("min_rx", "10", "shortest interval it can receive at", 1, func(b *BFDInstance) *time.Duration { return &b.MinRx }),
+		interval("min_tx", "10", "shortest interval it wants to send at", 1, func(b *BFDInstance) *time.Duration { return &b.MinTx }),
+		interval("idle_tx", "1000", "interval while the session is not up", 1000, func(b *BFDInstance) *time.Duration { return &b.IdleTx }),
+		kw("multiplier", number(1, 255), "5", "packets that must be missed").
+			sets(func(d *decoder, a *argument) { d.bfd.Multiplier = uint8(a.n) }),
+		kw("passive", bare(), "off", "wait for the neighbour to begin").
+			sets(func(d *decoder, a *argument) { d.bfd.Passive = true }),
+		kw("ttl", number(1, 255), "255", "TTL of sent packets").sets(ttl),
+		kw("hoplimit", number(1, 255), "", "the same as ttl").sets(ttl),
+		kw("max_hops", number(-1, 255), "0", "routers that a received packet may have passed; -1: any number").
+			sets(func(d *decoder, a *argument) { d.bfd.hops.put(int(a.n)) }),
+		kw("multihop", onOff(), "off", "use the port of multihop sessions").newer().
+			sets(func(d *decoder, a *argument) { d.bfd.MultiHop = a.on }),
+		kw("weight", weight(-253, 253), "0", "change of priority; 0: a fault").sets(setBFDWeight),
+		kw("vrrp", bare(), "both", "only for VRRP").
+			sets(func(d *decoder, a *argument) { d.bfd.VRRP = true }),
+		kw("checker", bare(), "both", "only for health checks").
+			sets(func(d *decoder, a *argument) { d.bfd.Checker = true }),
+	)
+	b.open = openBFD
+	b.close = closeBFD
+	return b.pending()
+}
+
+func openBFD(d *decoder, s *Statement) bool {
+	d.cfg.HasBFD = true
+	name := s.Words[1].Text
+	if len(name) > 31 {
+		d.wrong(s, 1, "long-name", "bfd_instance name '%s' is longer than 31 characters - skipping", printable(name))
+		return false
+	}
+	if d.bfdNamed(name) != nil {
+		d.wrong(s, 1, "bfd-twice", "Configuration error: BFD instance %s already configured - ignoring", printable(name))
+		return false
+	}
+	name = d.intern(name)
+	d.tracked.define("track_bfd", name)
+	d.bfd = &bfdInstance{BFDInstance: &BFDInstance{
+		Name: name, Pos: d.pos(s), TTL: 255, Multiplier: 5,
+		MinRx: 10 * time.Millisecond, MinTx: 10 * time.Millisecond, IdleTx: time.Second,
+	}}
+	return true
+}
+
+func (d *decoder) bfdNamed(name string) *BFDInstance {
+	for _, b := range d.cfg.BFDInstances {
+		if b.Name == name {
+			return b
+		}
+	}
+	return nil
+}
+
+func setBFDWeight(d *decoder, a *argument) {
+	d.bfd.Weight = int(a.n)
+	if len(a.Words) < 3 {
+		return
+	}
+	if d.bfd.Reverse = a.Words[2].Text == "reverse"; !d.bfd.Reverse {
+		d.wrong(a.Statement, 2, "track-option", "Configuration error: BFD instance %s unknown weight option %s; expected reverse", d.bfd.Name, printable(a.Words[2].Text))
+	}
+}
+
+// closeBFD keeps a session that can run.
+func closeBFD(d *decoder, s *Statement) {
+	b := d.bfd
+	d.bfd = nil
+	bad := func(code, format string, args ...any) {
+		d.wrong(s, 0, code, "Configuration error: BFD instance "+b.Name+" "+format, args...)
+	}
+	if !b.VRRP && !b.Checker {
+		b.VRRP, b.Checker = true, true
+	}
+	if !b.Neighbor.IsValid() {
+		bad("missing-neighbor_ip", "has no neighbor address set, disabling instance")
+		return
+	}
+	if b.Source.IsValid() && b.Source.Is4() != b.Neighbor.Is4() {
+		bad("family", "source address %s and neighbor address %s are not of the same family, disabling instance", b.Source, b.Neighbor)
+		return
+	}
+	for _, other := range d.cfg.BFDInstances {
+		if other.Neighbor == b.Neighbor {
+			bad("neighbor-twice", "has duplicate neighbor address %s, ignoring instance; the first is at %v", b.Neighbor, other.Pos)
+			return
+		}
+	}
+	switch hops := b.hops.v; {
+	case hops < 0:
+		b.MaxHops = b.TTL
+	case hops > int(b.TTL):
+		bad("max-hops", "max_hops %d exceeds ttl/hoplimit - setting to ttl/hoplimit", hops)
+		b.MaxHops = b.TTL
+	default:
+		b.MaxHops = uint8(hops)
+	}
+	d.cfg.BFDInstances = append(d.cfg.BFDInstances, b.BFDInstance)
+}

@@ -1,0 +1,250 @@
+package conf
+
+import (
+	"net/netip"
+	"slices"
+	"strconv"
+	"time"
+)
+
+func lvsWords() []*Keyword {
+	flush := func(k *Keyword) *Keyword {
+		return k.sets(func(d *decoder, a *argument) {
+			d.cfg.Global.LVS.FlushOnStop = FlushAll
+			if a.given() {
+				d.cfg.Global.LVS.FlushOnStop = FlushServices
+			}
+		})
+	}
+	return waiting([]*Keyword{
+		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts").sets(setLVSTimeouts),
+		switched("lvs_flush", bare(), "remove all IPVS services at start", func(g *Global) *bool { return &g.LVS.Flush }),
+		flush(kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at the end, or with VS the configured ones")),
+		flush(kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").alias("lvs_flush_on_stop")),
+		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node, following an instance").sets(setSyncDaemon),
+		switched("checker_log_all_failures", onOff(), "log every failed attempt of a check", func(g *Global) *bool { return &g.LVS.LogAllFailures }),
+		switched("rs_init_notifies", onOff(), "notify the first UP of real servers", func(g *Global) *bool { return &g.LVS.InitNotifies }),
+	})
+}
+
+func setLVSTimeouts(d *decoder, a *argument) {
+	l := &d.cfg.Global.LVS
+	fields := map[string]*time.Duration{"tcp": &l.TCPTimeout, "tcpfin": &l.TCPFinTimeout, "udp": &l.UDPTimeout}
+	for i := 1; i < len(a.Words); i++ {
+		option := a.Words[i].Text
+		field := fields[option]
+		if field == nil {
+			d.wrong(a.Statement, i, "unknown-option", "Unknown option %s specified for lvs_timeouts; expected tcp, tcpfin or udp", printable(option))
+			continue
+		}
+		if i++; i == len(a.Words) {
+			d.wrong(a.Statement, i, "missing-argument", "lvs_timeouts %s has no value", option)
+			return
+		}
+		if n, ok := d.number(a.Statement, i, 0, 2678400); ok {
+			*field = time.Duration(n) * time.Second
+		}
+	}
+}
+
+// setSyncDaemon reads IFNAME [[inst] INSTANCE] and options. A word that is no
+// option is the instance.
+func setSyncDaemon(d *decoder, a *argument) {
+	g := &d.cfg.Global
+	if s := g.LVS.Sync; s != nil {
+		d.wrong(a.Statement, 0, "sync-twice", "lvs_sync_daemon has already been specified as %s %s - ignoring", s.Interface, s.Instance)
+		return
+	}
+	s := &SyncDaemon{Interface: d.intern(a.text), ID: -1}
+	g.LVS.Sync = s
+	d.global.syncAt = a.place(0)
+	for i := 2; i < len(a.Words); i++ {
+		option := a.Words[i].Text
+		if !slices.Contains([]string{"inst", "id", "maxlen", "port", "ttl", "group"}, option) {
+			_, err := strconv.ParseUint(option, 10, 32)
+			switch {
+			case i == 2:
+				s.Instance = d.intern(option)
+			case i == 3 && err == nil:
+				d.wrong(a.Statement, i, "sync-id", `Please use keyword "id" before lvs_sync_daemon SYNCID`)
+				if n, ok := d.number(a.Statement, i, 0, 255); ok {
+					s.ID = int(n)
+				}
+			default:
+				d.wrong(a.Statement, i, "unknown-option", "Unknown option %s specified for lvs_sync_daemon; expected inst, id, maxlen, port, ttl or group", printable(option))
+			}
+			continue
+		}
+		if i++; i == len(a.Words) {
+			d.report(a.Statement, i, Diagnostic{
+				Severity: Fatal, Class: ClassMissingArgument, Exit: 2, Code: "missing-argument",
+				Message: "*** Configuration line starting `lvs_sync_daemon` is missing a parameter after keyword `" + option + "` at word position " + strconv.Itoa(i+1),
+			})
+			return
+		}
+		switch option {
+		case "inst":
+			s.Instance = d.intern(a.Words[i].Text)
+		case "id":
+			if n, ok := d.number(a.Statement, i, 0, 255); ok {
+				s.ID = int(n)
+			}
+		case "maxlen":
+			if n, ok := d.number(a.Statement, i, 1, 65507); ok {
+				s.MaxLen = uint16(n)
+			}
+		case "port":
+			if n, ok := d.number(a.Statement, i, 1, 65535); ok {
+				s.Port = uint16(n)
+			}
+		case "ttl":
+			if n, ok := d.number(a.Statement, i, 1, 255); ok {
+				s.TTL = uint8(n)
+			}
+		case "group":
+			group, err := netip.ParseAddr(a.Words[i].Text)
+			if err != nil || !group.IsMulticast() {
+				d.wrong(a.Statement, i, "bad-address", "lvs_sync_daemon group address %s is not multicast - ignoring", printable(a.Words[i].Text))
+				continue
+			}
+			s.Group = group
+		}
+	}
+}
+
+// syncDaemon settles the number of the sync daemon: that of its instance unless
+// given.
+func (d *decoder) syncDaemon() {
+	s := d.cfg.Global.LVS.Sync
+	if s == nil {
+		return
+	}
+	i := slices.IndexFunc(d.cfg.Instances, func(in *VRRPInstance) bool { return in.Name == s.Instance })
+	if s.Instance != "" && i < 0 {
+		d.reportAt(d.global.syncAt, Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "no-instance",
+			Message: "lvs_sync_daemon: there is no vrrp_instance " + printable(s.Instance), Fix: "it runs as without an instance",
+		})
+		s.Instance = ""
+	}
+	switch {
+	case s.ID >= 0:
+	case i >= 0:
+		s.ID = int(d.cfg.Instances[i].VRID)
+	default:
+		s.ID = 0
+	}
+}
+
+// onceText is text for a word of which the first stays, which def is if it has
+// no argument; message says so.
+func onceText(name string, a args, def, doc, message string, field func(*Global) *string) *Keyword {
+	return kw(name, a, def, doc).sets(func(d *decoder, a *argument) {
+		v := field(&d.cfg.Global)
+		switch {
+		case *v != "":
+			d.wrong(a.Statement, 0, "word-twice", "%s - ignoring", message)
+		case a.given():
+			*v = d.intern(a.text)
+		default:
+			*v = def
+		}
+	}).pending()
+}
+
+func firewallWords() []*Keyword {
+	priority := func(name, of string, field func(*Firewall) *int32) *Keyword {
+		return kw(name, number(-1<<31, 1<<31-1), "-1", "priority of "+of).
+			sets(func(d *decoder, a *argument) { *field(&d.cfg.Global.Firewall) = int32(a.n) }).pending()
+	}
+	tables := func(d *decoder) *IPTables {
+		f := &d.cfg.Global.Firewall
+		if f.IPTables == nil {
+			f.IPTables = &IPTables{}
+		}
+		return f.IPTables
+	}
+	return []*Keyword{
+		kw("vrrp_iptables", several("[IN [OUT]]").opt(), "INPUT OUTPUT", "use iptables where packets have to be dropped").sets(func(d *decoder, a *argument) {
+			t := tables(d)
+			t.In, t.Out = "INPUT", "OUTPUT"
+			if a.given() {
+				t.In, t.Out = d.intern(a.text), ""
+			}
+			if len(a.Words) > 2 {
+				t.Out = d.intern(a.Words[2].Text)
+			}
+		}).pending(),
+		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and others", "names of the address sets that iptables uses; none: no sets").newer().sets(setIPSets).pending(),
+		onceText("nftables", word("TABLE").opt(), "keepalived", "use nftables where packets have to be dropped", "nftables already specified", func(g *Global) *string { return &g.Firewall.NFTables }),
+		priority("nftables_priority", "the nftables chains", func(f *Firewall) *int32 { return &f.Priority }),
+		kept("nftables_ifindex", bare(), "match interfaces by number", func(g *Global) *bool { return &g.Firewall.IfIndex }),
+		kept("nftables_counters", bare(), "count packets in the rules", func(g *Global) *bool { return &g.Firewall.Counters }),
+		onceText("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers", "ipvs nftables already specified", func(g *Global) *string { return &g.Firewall.IPVSTable }),
+		priority("nftables_ipvs_priority", "the nftables_ipvs chains", func(f *Firewall) *int32 { return &f.IPVSPriority }),
+		kw("nftables_ipvs_start_fwmark", number(1, 1<<32-1), "1000", "first mark to use").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.Firewall.IPVSFirstMark = uint32(a.n) }).pending(),
+	}
+}
+
+// setIPSets takes names in the order of IPTables.Sets. Those that are left out
+// are made of the ones before.
+func setIPSets(d *decoder, a *argument) {
+	var names []string
+	if a.given() {
+		names = ipSets(a.text)
+		for i, w := range a.Words[1:min(len(a.Words), 1+len(names))] {
+			names[i] = d.intern(w.Text)
+		}
+	}
+	d.global.ipSets.put(names)
+}
+
+// ipSets are the names of the address sets that begin with base.
+func ipSets(base string) []string {
+	return []string{base, base + "6", base + "_if6", base + "_igmp", base + "_mld", base + "_nd"}
+}
+
+func snmpWords() []*Keyword {
+	on := func(name, doc string, fields ...func(*SNMP) *bool) *Keyword {
+		return kw(name, bare(), "off", doc).sets(func(d *decoder, a *argument) {
+			for _, f := range fields {
+				*f(&d.cfg.Global.SNMP) = true
+			}
+		})
+	}
+	age := func(name, def, of string, field func(*SNMP) *time.Duration) *Keyword {
+		return kw(name, seconds(0.001, 30), def, "age at which statistics of "+of+" are read again").newer().
+			sets(func(d *decoder, a *argument) { *field(&d.cfg.Global.SNMP) = a.d })
+	}
+	vrrp := func(s *SNMP) *bool { return &s.VRRP }
+	v2 := func(s *SNMP) *bool { return &s.RFCv2 }
+	v3 := func(s *SNMP) *bool { return &s.RFCv3 }
+	return waiting([]*Keyword{
+		kw("snmp_socket", several("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "where the SNMP agent listens").sets(setSNMPSocket),
+		on("enable_traps", "send SNMP notifications", func(s *SNMP) *bool { return &s.Traps }),
+		on("enable_snmp_vrrp", "serve the VRRP part of KEEPALIVED-MIB", vrrp),
+		on("enable_snmp_keepalived", "old name of enable_snmp_vrrp", vrrp).alias("enable_snmp_vrrp"),
+		on("enable_snmp_rfc", "serve both VRRP MIBs of the RFCs", v2, v3),
+		on("enable_snmp_rfcv2", "serve the MIB of RFC 2787", v2),
+		on("enable_snmp_rfcv3", "serve the MIB of RFC 6527", v3),
+		on("enable_snmp_checker", "serve the health-check part of KEEPALIVED-MIB", func(s *SNMP) *bool { return &s.Checker }),
+		age("snmp_vs_stats_update_interval", "5", "virtual servers", func(s *SNMP) *time.Duration { return &s.VirtualServerAge }),
+		age("snmp_rs_stats_update_interval", "as for virtual servers", "real servers", func(s *SNMP) *time.Duration { return &s.RealServerAge }),
+		switched("enable_dbus", bare(), "offer the D-Bus interface", func(g *Global) *bool { return &g.DBus.Enabled }),
+		text("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name on the bus", func(g *Global) *string { return &g.DBus.ServiceName }),
+		text("dbus_no_interface_name", word("NAME"), "none", "stands in object paths for a missing interface", func(g *Global) *string { return &g.DBus.NoInterface }).newer(),
+	})
+}
+
+func setSNMPSocket(d *decoder, a *argument) {
+	socket := &d.cfg.Global.SNMP.Socket
+	switch {
+	case len(a.Words) > 2:
+		d.wrong(a.Statement, 2, "extra-argument", "Too many parameters specified for snmp_socket - ignoring")
+	case *socket != "":
+		d.wrong(a.Statement, 0, "word-twice", "SNMP socket already set to %s - ignoring", *socket)
+	default:
+		*socket = d.intern(a.text)
+	}
+}
