@@ -23,8 +23,9 @@ var (
 // verbs are the programs within: a first argument that is one of these, and
 // not a flag, does not start the daemon.
 var verbs = map[string]func(args []string) int{
-	"demo": demo.Main,
-	"man":  manual,
+	"check": check,
+	"demo":  demo.Main,
+	"man":   manual,
 }
 
 func main() {
@@ -85,6 +86,9 @@ func daemon(args []string) int {
 		return supervisor.ExitFatal
 	case c.test:
 		return c.configTest()
+	case c.format != "":
+		fmt.Fprintln(os.Stderr, "keepalived: option --format is for the configuration test; use it with -t")
+		return supervisor.ExitFatal
 	}
 	return supervisor.Run(c.options())
 }

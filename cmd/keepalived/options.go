@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/internal/getopt"
 	"keepalived-go/internal/logging"
+	"keepalived-go/internal/report"
 	"keepalived-go/internal/supervisor"
 )
 
@@ -23,6 +24,7 @@ type commandLine struct {
 	signum   string
 	test     bool
 	testFile string // empty: stderr
+	format   string // of the report of a test
 
 	console  bool
 	noSyslog bool
@@ -120,6 +122,8 @@ func (c *commandLine) flags() []getopt.Flag {
 			Help: "Print the signal for STOP, RELOAD, DATA, STATS, STATS_CLEAR or JSON"},
 		{Long: "config-test", Short: 't', Arg: getopt.Optional, Value: "FILE", Set: c.testTo,
 			Help: "Check the configuration, report to FILE (default standard error) and end"},
+		{Long: "format", Arg: getopt.Required, Value: "FORMAT", Set: c.setFormat, Choices: report.Formats,
+			Help: "Form of the report of -t: text (default), json or sarif"},
 		{Long: "ignore-sigint", Set: on(&o.IgnoreSIGINT),
 			Help: "Do not stop on SIGINT, for debuggers"},
 		{Long: "version", Short: 'v', Set: on(&c.version),
@@ -184,20 +188,44 @@ func (c *commandLine) options() supervisor.Options {
 	return c.run
 }
 
+func (c *commandLine) setFormat(v string) error {
+	c.format = v
+	_, err := report.ParseFormat(v)
+	return err
+}
+
 // configTest is keepalived -t.
 func (c *commandLine) configTest() int {
 	if c.testFile == "" {
-		return supervisor.Test(c.run, os.Stderr)
+		return c.check(os.Stderr)
 	}
 	f, err := os.OpenFile(c.testFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: open test report: %v\n", err)
 		return supervisor.ExitFatal
 	}
-	code := supervisor.Test(c.run, f)
+	code := c.check(f)
 	if err := f.Close(); err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: write test report: %v\n", err)
 		return supervisor.ExitFatal
 	}
 	return code
+}
+
+// check writes what is wrong with the configuration to a file or terminal.
+func (c *commandLine) check(to *os.File) int {
+	diagnostics, err := supervisor.Test(c.run)
+	if err != nil {
+		fmt.Fprintln(to, err)
+		return supervisor.ExitFatal
+	}
+	o := report.Options{Color: report.Terminal(to), Version: version}
+	if c.format != "" {
+		o.Format, _ = report.ParseFormat(c.format) // checked when it was set
+	}
+	if err := report.Write(to, diagnostics, o); err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived: write test report: %v\n", err)
+		return supervisor.ExitFatal
+	}
+	return diagnostics.TestExitCode()
 }

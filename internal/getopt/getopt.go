@@ -30,6 +30,8 @@ type Flag struct {
 	Arg   Arg
 	Value string // what the value is called in the usage text
 	Help  string // one line
+	// Choices are the values there are, for completion; nil: any.
+	Choices []string
 	// Set takes the value, "" without one. Its error is reported with the name
 	// of the flag.
 	Set func(value string) error

@@ -215,6 +215,7 @@ func TestNoexec(t *testing.T) {
 	must(t, unix.Unshare(unix.CLONE_NEWNS))
 	must(t, unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
 	must(t, unix.Mount("tmpfs", dir, "tmpfs", unix.MS_NOEXEC, "mode=755"))
+	defer unix.Unmount(dir, unix.MNT_DETACH)
 	x := write(t, dir+"/x", "#!/bin/sh\n")
 	err := Check(conf.Command{Args: []string{x}, User: "root"}, conf.ScriptPolicy{})
 	wantProblem(t, err, NoPermission, x, "mount -o remount,exec $(stat -c %m "+x+")")

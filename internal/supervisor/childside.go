@@ -25,7 +25,8 @@ func RunChild(run func(*link.Conn, *link.Setup) int) int {
 	os.Unsetenv(envChild)
 	setProcessName(processName) // until the parent says another: exec has left "exe"
 	// A Ctrl-C reaches the whole process group; it is the parent that stops us.
-	signal.Ignore(syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE,
+	// Caught and forgotten rather than ignored: scripts would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE,
 		SignalStatsClear, SignalJSON)
 	for _, fd := range []int{fdLink, fdPid, fdCrash} {
 		unix.CloseOnExec(fd)

@@ -79,6 +79,7 @@ type settings struct {
 	processName         string
 	vrrpName            string
 	routers             int
+	shutdown            onceScript
 	umask               int // -1: not set
 }
 
@@ -104,6 +105,7 @@ func settingsOf(c *conf.Config) settings {
 		processName: processName,
 		vrrpName:    processName,
 		routers:     len(c.Instances),
+		shutdown:    onceScript{"Shutdown", g.Shutdown, g.ShutdownTimeout, g.Scripts},
 		umask:       -1,
 	}
 	if s.childWait <= 0 {
@@ -233,11 +235,12 @@ func (s *supervisor) run() int {
 		return s.refuse(ExitFatal)
 	}
 	r.log(s.o.Config)
-	if code := s.begin(r); code != ExitOK {
+	if code := s.begin(r, signals); code != ExitOK {
 		return s.refuse(code)
 	}
-	defer s.end()
-	return s.loop(signals)
+	code := s.loop(signals)
+	s.end(signals)
+	return code
 }
 
 func stoppedTimer() *time.Timer {
@@ -279,7 +282,7 @@ func (s *supervisor) refuse(code int) int {
 }
 
 // begin takes up what must be there before the loop runs.
-func (s *supervisor) begin(r loaded) int {
+func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
 	s.settings = r.settings
 	if s.o.Namespace != "" {
 		s.settings.namespace = s.o.Namespace
@@ -318,6 +321,8 @@ func (s *supervisor) begin(r loaded) int {
 	if s.o.DumpConfig {
 		s.dump(r.config)
 	}
+	g := &r.config.Global
+	startup := onceScript{"Startup", g.Startup, g.StartupTimeout, g.Scripts}
 	s.accept(&r)
 	if s.front != nil {
 		if err := s.logs.SilenceConsole(time.Now().Add(flushWait)); err != nil {
@@ -327,6 +332,10 @@ func (s *supervisor) begin(r loaded) int {
 			os.Chdir("/") // pin no file system
 		}
 		s.front.tell(ExitOK)
+	}
+	if !startup.run(signals) {
+		s.done = true // told to stop before anything has started
+		return ExitOK
 	}
 	if !s.needed() {
 		slog.Warn("Warning - keepalived has no configuration to run")
@@ -357,6 +366,7 @@ func (s *supervisor) accept(r *loaded) {
 	s.settings.childWait = r.settings.childWait
 	s.settings.limits = r.settings.limits
 	s.settings.routers = r.settings.routers
+	s.settings.shutdown = r.settings.shutdown
 	r.config = nil // the frame is all that is kept of it
 }
 
@@ -372,7 +382,8 @@ func (s *supervisor) removePidFiles() {
 	s.vrrpPid, s.parentPid = nil, nil
 }
 
-func (s *supervisor) end() {
+func (s *supervisor) end(signals <-chan os.Signal) {
+	s.settings.shutdown.run(signals)
 	if s.restoreCore != nil {
 		s.restoreCore()
 	}

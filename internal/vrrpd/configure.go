@@ -30,16 +30,19 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	}
 	d.adoptLeftovers(found, left)
 	d.link(c)
+	d.watchLinks()
+	d.track()
+	d.setNotifier()
 
 	d.promoteSecondaries()
 	// The state file lists the addresses before the first of them is set.
 	for _, r := range d.routers {
+		r.evaluate()
 		d.checkRouter(r)
 	}
 	d.writeJournal()
 	for _, r := range d.routers {
-		d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(),
-			Resume: snapshots[identity(r.conf)], Cause: r.cause, Wall: time.Now()})
+		d.startRouter(r, snapshots[identity(r.conf)])
 	}
 }
 
@@ -182,11 +185,19 @@ func (d *daemon) reload(c *conf.Config) {
 		d.link(c)
 	}
 	d.promoteSecondaries()
+	d.watchLinks()
+	d.track()
+	d.setNotifier()
+	for _, r := range d.routers {
+		r.evaluate()
+	}
 	d.checkFaults(func(*router) bool { return true })
 	d.writeJournal()
 	for _, r := range fresh {
-		d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Cause: r.cause, Wall: time.Now()})
+		d.startRouter(r, nil)
 	}
+	d.retrack()
+	d.repeatStates()
 }
 
 // drop ends a router that the new configuration does not have.
@@ -196,6 +207,7 @@ func (d *daemon) drop(r *router) {
 	d.unbind(r)
 	d.timers.set(r, 0, false)
 	d.hold(r, false)
+	d.tell() // while it is known
 	gone := r.vips
 	r.vips = nil
 	d.disown(r, gone)

@@ -7,6 +7,8 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/notify"
+	"keepalived-go/internal/script"
 	"keepalived-go/vrrp"
 )
 
@@ -46,7 +48,15 @@ type daemon struct {
 	packet    vrrp.Packet
 	actions   []vrrp.Action
 
-	told []vrrp.Action // what the log shall tell when there is time
+	told []vrrp.Action // what is to be told when there is time
+
+	tracking   tracking
+	linkStates map[string]*linkState // by name: of those that have settings
+	linkTimer  time.Duration         // when the next of their delays ends; 0: none runs
+	runner     *script.Runner        // nil: no program was to be run so far
+	notifier   *notify.Notifier      // nil: nobody is to be told
+
+	rehearsed *router // whose take-over was rehearsed last
 
 	foreign      [256]uint64 // packets that reached no engine, by reason
 	unknownVRIDs map[unknownVRID]bool
@@ -63,13 +73,20 @@ type daemon struct {
 //  2. Adverts leave before addresses are set, and with priority 0 before they
 //     are removed.
 //  3. Announcements fill the time that is left, in slices.
-//  4. The log is told last: a sentence costs more than an advert.
+//  4. The log and others are told last: a sentence costs more than an advert.
 func (d *daemon) turn() {
 	at := now()
 	deadline := d.sendAnnouncements(at)
-	d.tellLog()
+	d.tell()
 	if len(d.timers) > 0 {
-		deadline = min(deadline, d.timers[0].deadline)
+		next := d.timers[0]
+		if wake := next.deadline - next.lead(); wake <= at {
+			d.rehearse(next)
+		}
+		deadline = min(deadline, next.deadline-next.lead())
+	}
+	if d.linkTimer != 0 {
+		deadline = min(deadline, d.linkTimer)
 	}
 	if d.addrs.retry != 0 {
 		deadline = min(deadline, d.addrs.retry)
@@ -86,6 +103,10 @@ func (d *daemon) turn() {
 	if posted {
 		d.loop.runPosted()
 	}
+	if d.linkTimer != 0 && now() >= d.linkTimer {
+		d.expireLinks()
+	}
+	d.retrack()
 	d.expire()
 	if d.addrs.retry != 0 && now() >= d.addrs.retry {
 		d.addrs.retryFailed()
@@ -198,9 +219,11 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 				changed[l.Index] = true
 				d.relink()
 			}
-			if known && before.Up() != e.Link.Up() {
+			if (!known || before.Up() != e.Link.Up()) && d.linkChanged(l.Name) {
 				changed[l.Index] = true
-				d.logLink(e.Link)
+				if known {
+					d.logLink(l)
+				}
 			}
 			if known && before.HardwareAddr != e.Link.HardwareAddr {
 				d.reannounce(l.Index)
@@ -208,6 +231,7 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 		case kernel.LinkGone:
 			if l := d.net.removeLink(e.Link.Index); l != nil {
 				changed[e.Link.Index] = true
+				d.linkChanged(l.Name)
 				d.addrs.linkGone(e.Link.Index)
 				d.relink()
 			}
@@ -230,6 +254,7 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 		}
 	}
 	if len(changed) > 0 {
+		d.spreadLinks()
 		d.checkFaults(func(r *router) bool {
 			return r.spread || r.conf.Unicast || r.link == nil || changed[r.link.Index]
 		})
@@ -251,7 +276,7 @@ func (d *daemon) addressLost(v *vip) {
 		return
 	}
 	d.step(r, now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: vrrp.Cause{
-		Code: "address-removed", Detail: fmt.Sprintf("address %v was removed by another program", v.key.Prefix.Addr())}})
+		Code: "address-removed", Object: v.key.Prefix.Addr().String(), Detail: fmt.Sprintf("address %v was removed by another program", v.key.Prefix.Addr())}})
 }
 
 // relink rebinds every router whose interface has come, gone or changed its

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"keepalived-go/internal/kernel"
@@ -13,19 +14,6 @@ import (
 
 // The sentences in this file are those that operators and their tools look
 // for; the attributes beside them are for programs.
-
-// tellLog writes what the engines had to say in the last turn.
-func (d *daemon) tellLog() {
-	for i := range d.told {
-		d.logAction(&d.told[i])
-	}
-	const usual = 256 // a burst's room is given back
-	if clear(d.told); cap(d.told) > usual {
-		d.told = nil
-	}
-	d.told = d.told[:0]
-	d.tellAnnounced()
-}
 
 func (d *daemon) logAction(a *vrrp.Action) {
 	if a.Kind == vrrp.GroupTransition {
@@ -57,14 +45,32 @@ func (d *daemon) logAction(a *vrrp.Action) {
 	if a.Kind == vrrp.Transition {
 		attrs = append(attrs, slog.String("from", stateName(a.From)), slog.String("state", stateName(a.To)),
 			slog.String("reason", a.Reason.String()))
-		if a.Cause.Code != "" {
-			attrs = append(attrs, slog.String("cause", a.Cause.Code))
-		}
 	}
+	attrs = appendCause(attrs, &a.Cause)
 	if a.Addr.IsValid() {
 		attrs = append(attrs, slog.String("address", a.Addr.String()))
 	}
 	slog.LogAttrs(context.Background(), level, "("+r.conf.Name+") "+text, attrs...)
+}
+
+// appendCause adds why something happened, for programs.
+func appendCause(attrs []slog.Attr, c *vrrp.Cause) []slog.Attr {
+	for _, f := range [...]struct{ name, value string }{
+		{"cause", c.Code}, {"object", c.Object}, {"detail", c.Detail}, {"arithmetic", c.Arithmetic},
+	} {
+		if f.value != "" {
+			attrs = append(attrs, slog.String(f.name, f.value))
+		}
+	}
+	return attrs
+}
+
+// causeText is a cause for people: "track_script chk: exited with status 1".
+func causeText(c *vrrp.Cause) string {
+	if c.Object == "" || strings.Contains(c.Detail, c.Object) {
+		return c.Detail
+	}
+	return c.Code + " " + c.Object + ": " + c.Detail
 }
 
 func transitionText(a *vrrp.Action) (slog.Level, string) {
@@ -72,7 +78,7 @@ func transitionText(a *vrrp.Action) (slog.Level, string) {
 	case a.To == vrrp.Stopped:
 		return logging.LevelDetail, ""
 	case a.To == vrrp.Fault && a.Cause.Detail != "":
-		return slog.LevelInfo, "Entering FAULT STATE (" + a.Cause.Detail + ")"
+		return slog.LevelInfo, "Entering FAULT STATE (" + causeText(&a.Cause) + ")"
 	case a.From == vrrp.Init && a.To != vrrp.Master:
 		return slog.LevelInfo, "Entering " + stateName(a.To) + " STATE (init)"
 	case a.Reason == vrrp.ReasonResumed:
@@ -122,6 +128,9 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 	case vrrp.NotePriorityZeroSent:
 		return detail("sent 0 priority")
 	case vrrp.NotePriorityEffective:
+		if a.Cause.Arithmetic != "" {
+			return info("Changing effective priority from %d to %d (%s)", a.Count, a.Priority, a.Cause.Arithmetic)
+		}
 		return info("Changing effective priority from %d to %d", a.Count, a.Priority)
 	case vrrp.NoteAddressCountMismatch:
 		return info("expected %d VIPs but received %d", len(r.engine.Config().Addresses), a.Count)
@@ -159,14 +168,6 @@ func (d *daemon) logAnnouncements(r *router) {
 				r.conf.Name, announceName(v.key.Prefix.Addr(), true), d.linkName(v.key.Link), v.key.Prefix.Addr()))
 		}
 	}
-}
-
-func (d *daemon) logLink(l kernel.Link) {
-	word := "down"
-	if l.Up() {
-		word = "up"
-	}
-	slog.Info("Netlink reports "+l.Name+" "+word, "interface", l.Name)
 }
 
 // logAddress reports a change of an address for -a.

@@ -33,6 +33,8 @@ type router struct {
 	vips   []*vip // the configured addresses in their order; nil: the link does not exist
 	held   bool   // the addresses shall be in the kernel
 
+	tracked        *tracked // nil: nothing is tracked
+	history        []change // the last ones, oldest first
 	announce       announcement
 	record         *record   // in the state file
 	lastTransition time.Time // wall clock, for dumps
@@ -232,18 +234,21 @@ func (d *daemon) disown(r *router, old []*vip) {
 // findFaults computes, from what holds now, the reasons that keep r from
 // serving, the cause to report, and the address its adverts come from.
 func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, source netip.Addr) {
-	add := func(f vrrp.Faults, code, detail string) {
+	because := func(f vrrp.Faults, c vrrp.Cause) {
 		if faults == 0 {
-			cause = vrrp.Cause{Code: code, Detail: detail}
+			cause = c
 		}
 		faults |= f
+	}
+	add := func(f vrrp.Faults, code, object, detail string) {
+		because(f, vrrp.Cause{Code: code, Object: object, Detail: detail})
 	}
 	checkLink := func(name string, l *netLink) {
 		switch {
 		case l == nil:
-			add(vrrp.FaultLinkMissing, "link-missing", "interface "+name+" does not exist")
-		case !l.Up():
-			add(vrrp.FaultLinkDown, "link-down", "interface "+name+" is down")
+			add(vrrp.FaultLinkMissing, "link-missing", name, "interface "+name+" does not exist")
+		case !d.linkUp(l):
+			add(vrrp.FaultLinkDown, "link-down", name, "interface "+name+" is down")
 		}
 	}
 	c := r.conf
@@ -265,7 +270,7 @@ func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, so
 	switch {
 	case source.IsValid():
 		if (c.TrackSourceIP || c.Unicast) && !d.net.holds(nil, source) {
-			add(vrrp.FaultSourceMissing, "source-missing", "source address "+source.String()+" is not on this machine")
+			add(vrrp.FaultSourceMissing, "source-missing", source.String(), "source address "+source.String()+" is not on this machine")
 		}
 	case r.link != nil:
 		if source = r.link.source(r.ipv6(), d.addrs.isVirtual); !source.IsValid() {
@@ -273,14 +278,17 @@ func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, so
 			if r.ipv6() {
 				family = "IPv6"
 			}
-			add(vrrp.FaultNoSource, "no-source", "no "+family+" address for interface")
+			add(vrrp.FaultNoSource, "no-source", c.Interface, "no "+family+" address for interface")
 		}
 	}
 	if c.Unicast && len(c.Peers) == 0 {
-		add(vrrp.FaultNoPeers, "no-peers", "no unicast peer is configured")
+		add(vrrp.FaultNoPeers, "no-peers", "", "no unicast peer is configured")
 	}
 	if r.socket == nil && faults&vrrp.FaultLinkMissing == 0 {
-		add(vrrp.FaultSocket, "socket", "no socket could be opened")
+		add(vrrp.FaultSocket, "socket", "", "no socket could be opened")
+	}
+	if t := r.tracked; t != nil && t.outcome.Fault {
+		because(vrrp.FaultTracker, t.outcome.Cause)
 	}
 	return faults, cause, source
 }

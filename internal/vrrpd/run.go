@@ -104,7 +104,8 @@ func run(o Options) error {
 	for d.err == nil && !(d.stopping && d.addrs.idle()) {
 		d.turn()
 	}
-	d.tellLog() // of the last turn
+	d.tell() // of the last turn
+	d.closeScripts()
 	if d.err == nil && !d.DontRelease {
 		d.journal.remove()
 	}

@@ -1,0 +1,286 @@
+package report
+
+import (
+	"errors"
+	"io"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"unicode"
+	"unicode/utf8"
+
+	"keepalived-go/conf"
+)
+
+// sources are the files that problems are in, read once.
+type sources struct {
+	read  func(name string) (string, error)
+	files map[string][]string
+}
+
+// maxSource bounds how much of a file is read to show a line of it.
+const maxSource = 16 << 20
+
+var errNotRegular = errors.New("not a regular file")
+
+// readFile reads a regular file: what came through a pipe is gone.
+func readFile(name string) (string, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return "", err
+	}
+	if !info.Mode().IsRegular() {
+		return "", errNotRegular
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	var b strings.Builder
+	_, err = io.Copy(&b, io.LimitReader(f, maxSource))
+	return b.String(), err
+}
+
+// line is the line of a position as it may be shown: without secrets.
+func (s *sources) line(at conf.Pos) (string, bool) {
+	if at.Line == 0 || at.File == "" {
+		return "", false
+	}
+	lines, ok := s.files[at.File]
+	if !ok {
+		if text, err := s.read(at.File); err == nil {
+			lines = strings.Split(text, "\n")
+		}
+		if s.files == nil {
+			s.files = make(map[string][]string)
+		}
+		s.files[at.File] = lines
+	}
+	if at.Line > len(lines) {
+		return "", false
+	}
+	line := strings.TrimRight(lines[at.Line-1], "\r")
+	return mask(line, parametersWithSecrets(lines)), true
+}
+
+// secrets are the names of keywords whose values are never shown.
+var secrets = sync.OnceValue(func() []string {
+	var names []string
+	for k := range conf.Schema() {
+		if k.Secret && !slices.Contains(names, k.Name) {
+			names = append(names, k.Name)
+		}
+	}
+	return names
+})
+
+var (
+	wordRx      = regexp.MustCompile(`"[^"]*"?|(?:\$\{[^}]*\}|[^\s{}"])+`)
+	parameterRx = regexp.MustCompile(`\$\{?(\w+)`)
+	onlyRx      = regexp.MustCompile(`^\$(\w+|\{\w+\})$`)
+	assignedRx  = regexp.MustCompile(`^\s*(?:@\S+\s+)*\$(\w+)=\s*`)
+	// secretive are names that say what they hold, misspelt keywords among them.
+	secretive = regexp.MustCompile(`(?i)pas+w?(or)?d?$|passw|secret|credential|token|psk|hmac_?key|_key$|^auth_pas`)
+)
+
+// parametersWithSecrets are the parameters used as the value of a secret.
+func parametersWithSecrets(lines []string) []string {
+	var names []string
+	for _, l := range lines {
+		if !strings.Contains(l, "$") {
+			continue
+		}
+		for _, at := range secretSpans(l) {
+			for _, m := range parameterRx.FindAllStringSubmatch(l[at[0]:at[1]], -1) {
+				names = append(names, m[1])
+			}
+		}
+	}
+	return names
+}
+
+// secretSpans are the values of secret keywords in a line, as byte ranges.
+func secretSpans(line string) [][2]int {
+	var spans [][2]int
+	words := wordRx.FindAllStringIndex(line, -1)
+	for i, w := range words {
+		name := line[w[0]:w[1]]
+		first := i == 0 || strings.ContainsAny(line[words[i-1][1]:w[0]], "{}")
+		known := slices.Contains(secrets(), name)
+		guess := first && name != "active_key" && secretive.MatchString(name)
+		if name == "key" {
+			// key ID VALUE of auth_hmac; the key of SSL is a path.
+			known = first && i+2 < len(words) && !strings.HasPrefix(line[words[i+2][0]:], "file:")
+			i++
+		}
+		if !known && !guess {
+			continue
+		}
+		for _, v := range words[min(i+1, len(words)):] {
+			if c := line[v[0]]; c == '#' || c == '!' {
+				break
+			}
+			spans = append(spans, [2]int{v[0], v[1]})
+		}
+		break
+	}
+	return spans
+}
+
+// hidden stands for a byte of a secret. A run of them is shown as stars, always
+// the same number.
+const (
+	hidden = '\x01'
+	stars  = "********"
+)
+
+// mask replaces the secrets of a line, byte for byte, so that columns stay.
+func mask(line string, parameters []string) string {
+	spans := secretSpans(line)
+	if m := assignedRx.FindStringSubmatchIndex(line); m != nil {
+		name := line[m[2]:m[3]]
+		if slices.Contains(parameters, name) || secretive.MatchString(name) {
+			spans = append(spans, [2]int{m[1], len(line)})
+		}
+	}
+	if len(spans) == 0 {
+		return line
+	}
+	b := []byte(line)
+	for _, at := range spans {
+		if onlyRx.MatchString(line[at[0]:at[1]]) {
+			continue // its name is no secret
+		}
+		for i := at[0]; i < at[1]; i++ {
+			b[i] = hidden
+		}
+	}
+	return string(b)
+}
+
+const (
+	tabWidth = 8
+	maxWidth = 100 // columns of a line that are shown
+)
+
+// cell is a character of a shown line.
+type cell struct {
+	text  string
+	width int
+	at    int // its byte in the line
+}
+
+// show is a line as a terminal shows it, and the mark below the word at a
+// column, which counts bytes from 1. A long line is cut around the column.
+func show(line string, column int) (shown, mark string) {
+	var cells []cell
+	width := 0
+	for i, r := range line {
+		c := cell{string(r), runeWidth(r), i}
+		switch {
+		case r == hidden && i > 0 && line[i-1] == hidden:
+			c.text, c.width = "", 0
+		case r == hidden:
+			c.text, c.width = stars, len(stars)
+		case r == '\t':
+			c.width = tabWidth - width%tabWidth
+			c.text = strings.Repeat(" ", c.width)
+		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r):
+			c.text, c.width = "\ufffd", 1
+		}
+		width += c.width
+		cells = append(cells, c)
+	}
+	from, to := word(line, column)
+	first := slices.IndexFunc(cells, func(c cell) bool { return c.at >= from })
+	if column == 0 {
+		first = 0
+	} else if first < 0 {
+		first = len(cells) // behind the end
+	}
+	start, end := window(cells, first)
+	var text, marks strings.Builder
+	if start > 0 {
+		text.WriteString("…")
+		marks.WriteByte(' ')
+	}
+	for _, c := range cells[start:end] {
+		text.WriteString(c.text)
+		switch {
+		case c.at == from:
+			marks.WriteString("^" + strings.Repeat("~", max(c.width-1, 0)))
+		case c.at > from && c.at < to:
+			marks.WriteString(strings.Repeat("~", c.width))
+		case c.at < from:
+			marks.WriteString(strings.Repeat(" ", c.width))
+		}
+	}
+	if end < len(cells) {
+		text.WriteString("…")
+	}
+	if first == len(cells) && column != 0 {
+		marks.WriteByte('^')
+	}
+	if column == 0 {
+		return text.String(), ""
+	}
+	return strings.TrimRight(text.String(), " "), marks.String()
+}
+
+// word is the bytes of the word at a column.
+func word(line string, column int) (from, to int) {
+	if column == 0 {
+		return len(line), len(line)
+	}
+	from = min(column-1, len(line))
+	if at := wordRx.FindStringIndex(line[from:]); at != nil && at[0] == 0 {
+		return from, from + at[1]
+	}
+	return from, from + 1
+}
+
+// window is the part of the cells to show, with the one in question inside.
+func window(cells []cell, focus int) (start, end int) {
+	total := 0
+	for _, c := range cells {
+		total += c.width
+	}
+	if total <= maxWidth {
+		return 0, len(cells)
+	}
+	// A third of the room before the word, the rest from there on.
+	width := 0
+	for start = min(focus, len(cells)); start > 0 && width+cells[start-1].width <= maxWidth/3; start-- {
+		width += cells[start-1].width
+	}
+	for end = min(focus, len(cells)); end < len(cells) && width+cells[end].width <= maxWidth; end++ {
+		width += cells[end].width
+	}
+	for start > 0 && width+cells[start-1].width <= maxWidth {
+		start--
+		width += cells[start].width
+	}
+	return start, end
+}
+
+// wide are the ranges that terminals show over two columns (Unicode TR11).
+var wide = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{0x1100, 0x115f, 1}, {0x2e80, 0x303e, 1}, {0x3041, 0xa4cf, 1}, {0xa960, 0xa97c, 1},
+		{0xac00, 0xd7a3, 1}, {0xf900, 0xfaff, 1}, {0xfe30, 0xfe6f, 1}, {0xff00, 0xff60, 1}, {0xffe0, 0xffe6, 1},
+	},
+	R32: []unicode.Range32{{0x1f300, 0x1f64f, 1}, {0x1f680, 0x1f6ff, 1}, {0x1f900, 0x1faff, 1}, {0x20000, 0x3fffd, 1}},
+}
+
+func runeWidth(r rune) int {
+	switch {
+	case unicode.In(r, unicode.Mn, unicode.Me, unicode.Cf):
+		return 0
+	case unicode.Is(wide, r):
+		return 2
+	}
+	return 1
+}

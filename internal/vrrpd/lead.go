@@ -1,0 +1,43 @@
+package vrrpd
+
+import (
+	"time"
+
+	"keepalived-go/vrrp"
+)
+
+// takeoverLead is how long before the Master_Down_Timer of a backup the loop
+// wakes up, to turn without a pause until it expires. A processor that has gone
+// to rest takes up to 0.2 ms to come back, which would be the larger part of a
+// take-over. It costs nothing while the master lives: the timer of a backup
+// comes so near its end only when the master is silent.
+const takeoverLead = 300 * time.Microsecond
+
+// lead is how much earlier than the deadline of r the loop wakes up.
+func (r *router) lead() time.Duration {
+	if r.engine.State() == vrrp.Backup {
+		return takeoverLead
+	}
+	return 0
+}
+
+// rehearse uses the lead of r: another engine with its configuration becomes
+// master and nothing is done about it. What r is going to run is in memory and
+// in the caches then.
+func (d *daemon) rehearse(r *router) {
+	at := now()
+	if d.rehearsed == r || r.deadline <= at {
+		return
+	}
+	d.rehearsed = r
+	stand := vrrp.New(*r.engine.Config())
+	for _, ev := range []vrrp.Event{
+		{Kind: vrrp.SourceChanged, Source: r.source},
+		{Kind: vrrp.Start},
+		{Kind: vrrp.Expiry},
+	} {
+		clear(stand.Step(at, ev, d.actions[:0]))
+		at, _ = stand.Deadline()
+	}
+	stand.Advert(0, stand.Priority(), time.Time{})
+}

@@ -1,0 +1,153 @@
+package vrrpd
+
+import (
+	"log/slog"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/track"
+	"keepalived-go/vrrp"
+)
+
+// linkState is a link whose state is more than what netlink says: its carrier
+// is polled (linkbeat_interfaces), or changes count only when they last
+// (interface_up_down_delays).
+type linkState struct {
+	settings conf.InterfaceSettings
+	polled   bool // the poll has answered
+	beat     bool // its last answer
+	damper   track.Damper
+	up       bool // what counts
+}
+
+// watchLinks takes up the settings of interfaces.
+func (d *daemon) watchLinks() {
+	before := d.linkStates
+	d.linkStates = nil
+	for _, s := range d.conf.Interfaces {
+		if s.LinkBeat == conf.LinkBeatNone && s.UpDelay == 0 && s.DownDelay == 0 {
+			continue
+		}
+		if d.linkStates == nil {
+			d.linkStates = map[string]*linkState{}
+		}
+		w := &linkState{settings: s}
+		if old := before[s.Name]; old != nil && old.settings.LinkBeat == s.LinkBeat {
+			w.polled, w.beat = old.polled, old.beat
+		}
+		raw := d.rawUp(w)
+		w.damper = track.NewDamper(s.UpDelay, s.DownDelay, raw)
+		w.up = raw
+		d.linkStates[s.Name] = w
+	}
+}
+
+// rawUp is what is seen of a link this moment.
+func (d *daemon) rawUp(w *linkState) bool {
+	l := d.net.byName[w.settings.Name]
+	return l != nil && l.Up() && (w.settings.LinkBeat == conf.LinkBeatNone || !w.polled || w.beat)
+}
+
+// linkUp reports whether a link counts as up.
+func (d *daemon) linkUp(l *netLink) bool {
+	if w := d.linkStates[l.Name]; w != nil {
+		return w.up
+	}
+	return l.Up()
+}
+
+// linkChanged acts on a change of what is seen of the link called name and
+// reports whether it changes what counts.
+func (d *daemon) linkChanged(name string) bool {
+	w := d.linkStates[name]
+	if w == nil {
+		return true
+	}
+	was := w.up
+	w.up = w.damper.Step(now(), d.rawUp(w))
+	d.linkDeadline()
+	return w.up != was
+}
+
+// linkDeadline sets when the next delay of a link ends.
+func (d *daemon) linkDeadline() {
+	d.linkTimer = 0
+	for _, w := range d.linkStates {
+		if at, running := w.damper.Deadline(); running && (d.linkTimer == 0 || at < d.linkTimer) {
+			d.linkTimer = at
+		}
+	}
+}
+
+// expireLinks ends the delays that are over.
+func (d *daemon) expireLinks() {
+	for name := range d.linkStates {
+		if d.linkChanged(name) {
+			d.linkSettled(name)
+		}
+	}
+}
+
+// linkBeat takes up the answer of a poll.
+func (d *daemon) linkBeat(name string, up bool) {
+	w := d.linkStates[name]
+	if w == nil {
+		return // the reload that ended the poll was faster
+	}
+	w.polled, w.beat = true, up
+	if d.linkChanged(name) {
+		d.linkSettled(name)
+	}
+}
+
+// linkSettled tells everybody concerned that the link called name counts as up
+// or down now.
+func (d *daemon) linkSettled(name string) {
+	l := d.net.byName[name]
+	if l != nil {
+		d.logLink(l)
+	}
+	d.spread(trackerKey{conf.TrackedInterface, name}, d.linkStatus(name))
+	d.checkFaults(func(r *router) bool { return r.spread || r.link == l })
+}
+
+// linkStatus is what a link says as a tracker.
+func (d *daemon) linkStatus(name string) track.Status {
+	s := track.Status{Known: true}
+	switch l := d.net.byName[name]; {
+	case l == nil:
+		s.Cause.Detail = "interface does not exist"
+	case !d.linkUp(l):
+		s.Cause.Detail = "interface is down"
+	default:
+		s.Up = true
+		s.Cause.Detail = "interface is up"
+	}
+	s.Cause.Code, s.Cause.Object = conf.TrackedInterface.String(), name
+	return s
+}
+
+// spreadLinks brings the state of every tracked link to those who track it.
+func (d *daemon) spreadLinks() {
+	for k := range d.tracking.users {
+		if k.kind == conf.TrackedInterface {
+			d.spread(k, d.linkStatus(k.name))
+		}
+	}
+}
+
+func (d *daemon) logLink(l *netLink) {
+	word := "down"
+	if d.linkUp(l) {
+		word = "up"
+	}
+	slog.Info("Netlink reports "+l.Name+" "+word, "interface", l.Name)
+}
+
+// change is one entry in the history of a virtual router.
+type change struct {
+	at       time.Time
+	from, to vrrp.State
+	reason   vrrp.Reason
+	cause    *vrrp.Cause // nil: none but the reason
+}

@@ -1,0 +1,213 @@
+package vrrpd
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/track"
+	"keepalived-go/vrrp"
+)
+
+// tracking knows what the trackers say and which virtual routers care.
+//
+//	scripts, files, processes ── track.Set ──post──▶ trackersSay ─▶ terms of
+//	links, link beats, delays ── linkState ──────────────────────▶ the routers
+//	                                                                  │
+//	                             engines ◀── once a turn ── retrack ◀─┘
+type tracking struct {
+	set    *track.Set // nil: nothing is tracked that it would have to look at
+	status map[trackerKey]track.Status
+	users  map[trackerKey][]termRef
+	dirty  []*router // to be evaluated before this turn ends
+}
+
+type trackerKey struct {
+	kind conf.TrackKind
+	name string
+}
+
+// termRef is a place in the terms of a router.
+type termRef struct {
+	t *tracked
+	r *router
+	i int
+}
+
+// tracked is what a router tracks.
+type tracked struct {
+	terms   []track.Term // its own trackers and those of its sync group
+	outcome track.Outcome
+	dirty   bool // a term has changed in this turn
+	waiting bool // the engine is not started: a tracker has yet to speak
+}
+
+func (r *router) evaluate() {
+	if t := r.tracked; t != nil {
+		t.outcome = track.Evaluate(r.conf.Priority, r.conf.Priority == vrrp.PriorityOwner, t.terms)
+	}
+}
+
+// waiting reports whether the engine of r waits for a tracker.
+func (r *router) waiting() bool { return r.tracked != nil && r.tracked.waiting }
+
+// tracksAnything reports whether c needs a track.Set.
+func tracksAnything(c *conf.Config) bool {
+	return len(c.Scripts)+len(c.Files)+len(c.Processes) > 0 ||
+		slices.ContainsFunc(c.Interfaces, func(i conf.InterfaceSettings) bool { return i.LinkBeat != conf.LinkBeatNone })
+}
+
+// track makes the trackers those of the configuration in force. What stays the
+// same keeps its last result.
+func (d *daemon) track() {
+	t := &d.tracking
+	if t.set == nil && tracksAnything(d.conf) {
+		g := &d.conf.Global
+		t.set = track.Start(track.Options{
+			Runner:             d.scriptRunner(),
+			ProcessRcvBuf:      g.ProcessRcvBuf,
+			ProcessRcvBufForce: g.ProcessRcvBufForce,
+			Report: func(updates []track.Update) {
+				own := slices.Clone(updates)
+				d.loop.post(func() { d.trackersSay(own) })
+			},
+		})
+	}
+	if t.status == nil {
+		t.status = map[trackerKey]track.Status{}
+	}
+	if t.set != nil {
+		// What files and processes say right now is known before an engine
+		// starts: it never has a priority that it would lose at once.
+		for _, u := range t.set.Configure(d.conf) {
+			t.status[trackerKey{u.Kind, u.Name}] = u.Status
+		}
+	}
+	d.bindTrackers()
+}
+
+// bindTrackers gives each router the terms of its priority.
+func (d *daemon) bindTrackers() {
+	t := &d.tracking
+	t.users = map[trackerKey][]termRef{}
+	groupOf := map[string]*conf.SyncGroup{}
+	for _, g := range d.conf.SyncGroups {
+		if len(g.Track) > 0 {
+			for _, m := range g.Members {
+				groupOf[m] = g
+			}
+		}
+	}
+	for _, r := range d.routers {
+		had := r.tracked
+		r.tracked = nil
+		lists := [][]conf.Track{r.conf.Track}
+		if g := groupOf[r.conf.Name]; g != nil {
+			lists = append(lists, g.Track)
+		}
+		for _, c := range slices.Concat(lists...) {
+			if r.tracked == nil {
+				r.tracked = &tracked{waiting: had != nil && had.waiting}
+			}
+			k := trackerKey{c.Kind, c.Name}
+			t.users[k] = append(t.users[k], termRef{r.tracked, r, len(r.tracked.terms)})
+			r.tracked.terms = append(r.tracked.terms, track.Term{Track: c, Status: d.statusOf(k)})
+		}
+		if had != nil || r.tracked != nil {
+			if r.tracked == nil {
+				// The last tracker is gone: once more without any.
+				r.tracked = &tracked{waiting: had.waiting}
+			}
+			d.reevaluate(r)
+		}
+	}
+}
+
+// statusOf is what is known of a tracker now.
+func (d *daemon) statusOf(k trackerKey) track.Status {
+	if k.kind == conf.TrackedInterface {
+		return d.linkStatus(k.name)
+	}
+	return d.tracking.status[k]
+}
+
+// trackersSay takes up what trackers report.
+func (d *daemon) trackersSay(updates []track.Update) {
+	for _, u := range updates {
+		if u.Kind == conf.TrackedInterface {
+			d.linkBeat(u.Name, u.Status.Up)
+			continue
+		}
+		k := trackerKey{u.Kind, u.Name}
+		d.tracking.status[k] = u.Status
+		d.spread(k, u.Status)
+	}
+}
+
+// spread brings the status of a tracker to those who track it.
+func (d *daemon) spread(k trackerKey, s track.Status) {
+	for _, u := range d.tracking.users[k] {
+		u.t.terms[u.i].Status = s
+		d.reevaluate(u.r)
+	}
+}
+
+func (d *daemon) reevaluate(r *router) {
+	if !r.tracked.dirty {
+		r.tracked.dirty = true
+		d.tracking.dirty = append(d.tracking.dirty, r)
+	}
+}
+
+// retrack tells the engines what has become of their priority and faults:
+// once, however many trackers have spoken in this turn.
+func (d *daemon) retrack() {
+	t := &d.tracking
+	if len(t.dirty) == 0 {
+		return
+	}
+	slices.SortFunc(t.dirty, func(a, b *router) int { return cmp.Compare(a.order, b.order) })
+	for _, r := range t.dirty {
+		if d.byEngine[r.engine] != r || d.stopping {
+			continue // removed by a reload, or nothing matters any more
+		}
+		r.tracked.dirty = false
+		r.evaluate()
+		d.checkRouter(r)
+		if r.waiting() {
+			d.startRouter(r, nil)
+		} else {
+			d.setPriority(r)
+		}
+	}
+	clear(t.dirty)
+	t.dirty = t.dirty[:0]
+}
+
+// setPriority tells the engine of r the effective priority.
+func (d *daemon) setPriority(r *router) {
+	o := &r.tracked.outcome
+	if o.Priority == r.engine.Priority() {
+		return
+	}
+	d.step(r, now(), vrrp.Event{Kind: vrrp.PriorityChanged, Priority: o.Priority, Wall: time.Now(),
+		Cause: vrrp.Cause{Code: "tracking", Detail: "trackers", Arithmetic: o.Arithmetic()}})
+}
+
+// startRouter starts the engine of r, unless a tracker that could be a fault
+// has not spoken yet: whether the node may serve is not known then, so that it
+// takes no part. A router whose predecessor was master a moment ago does not
+// wait.
+func (d *daemon) startRouter(r *router, resume *vrrp.Snapshot) {
+	if t := r.tracked; t != nil {
+		t.waiting = t.outcome.Waiting && (resume == nil || resume.State != vrrp.Master)
+		if t.waiting {
+			return
+		}
+	}
+	d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Resume: resume, Cause: r.cause, Wall: time.Now()})
+	if r.tracked != nil {
+		d.setPriority(r)
+	}
+}
