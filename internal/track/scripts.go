@@ -145,11 +145,11 @@ func newCheck(sc *conf.Script, policy conf.ScriptPolicy) *check {
 	}
 	var err error
 	if k.program, err = script.Resolve(sc.Command, policy); err != nil {
-		why := "not found/accessible"
+		why := "since not found/accessible"
 		if p, ok := errors.AsType[*script.Problem](err); ok && p.Code == script.Insecure {
-			why = "insecure"
+			why = "due to insecure"
 		}
-		slog.Warn(fmt.Sprintf("Disabling track script %s since %s: %v", sc.Name, why, err), "script", sc.Name)
+		slog.Warn(fmt.Sprintf("Disabling track script %s %s: %v", sc.Name, why, err), "script", sc.Name)
 		k.program = nil
 		k.status = Status{Disabled: true, Cause: cause(conf.TrackedScript, sc.Name, "disabled: "+err.Error())}
 		return k
