@@ -1,11 +1,13 @@
 package notify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
 	"os/user"
 	"strconv"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -153,9 +155,12 @@ func fileType(mode uint32) string {
 // account returns who a FIFO is to belong to: the user it names, else that of
 // scripts, else ourselves.
 func account(c *conf.FIFO, p conf.ScriptPolicy) (uid, gid int, err error) {
-	name, group := c.User, c.Group
-	if name == "" && group == "" {
-		name, group = p.User, p.Group
+	name, group := c.User, strings.TrimPrefix(c.Group, ":")
+	if rest, ok := strings.CutPrefix(name, ":"); ok { // :GROUP
+		name, group = "", rest
+	}
+	if name == "" {
+		name, group = p.User, cmp.Or(group, strings.TrimPrefix(p.Group, ":"))
 	}
 	uid, gid = unix.Geteuid(), unix.Getegid()
 	if name != "" {

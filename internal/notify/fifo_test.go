@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/lab"
 )
 
 func openFIFO(t *testing.T, c conf.FIFO) *FIFO {
@@ -99,12 +100,7 @@ func TestFIFOThatIsThere(t *testing.T) {
 }
 
 func TestFIFOOfAnotherUser(t *testing.T) {
-	if os.Geteuid() != 0 {
-		if os.Getenv("KEEPALIVED_CI") == "1" {
-			t.Fatal("this test must run as root in CI")
-		}
-		t.Skip("needs root, to give files away")
-	}
+	lab.Need(t, lab.Root)
 	path := filepath.Join(t.TempDir(), "fifo")
 	f := openFIFO(t, conf.FIFO{Path: path, User: "daemon", Group: "65534"})
 	var st unix.Stat_t

@@ -114,8 +114,8 @@ type Notifier struct {
 	// Of the hub alone.
 	config   *conf.Config
 	owners   map[Owner]*owner
-	programs map[*conf.Command]program
-	running  int // owners that run a script
+	programs map[string]program // by commandKey
+	running  int                // owners that run a script
 	fifos    [2]*FIFO
 	line     []byte
 	ticker   *time.Ticker
@@ -146,7 +146,7 @@ func New(runner *script.Runner, hostname string) *Notifier {
 		done:     make(chan struct{}),
 		config:   &conf.Config{},
 		owners:   make(map[Owner]*owner),
-		programs: make(map[*conf.Command]program),
+		programs: make(map[string]program),
 		fifos:    [2]*FIFO{NewFIFO("notify_fifo", runner), NewFIFO("vrrp_notify_fifo", runner)},
 		ticker:   time.NewTicker(lookEvery),
 	}
@@ -191,7 +191,8 @@ func (n *Notifier) run() {
 	for !n.finished(time.Now()) {
 		select {
 		case <-n.wake:
-		case <-n.ticker.C:
+		case now := <-n.ticker.C:
+			n.look(now)
 		}
 		n.mu.Lock()
 		letters, n.inbox = n.inbox, letters[:0]
@@ -204,9 +205,6 @@ func (n *Notifier) run() {
 			}
 		}
 		clear(letters)
-		if n.running > 0 || !n.deadline.IsZero() {
-			n.look(time.Now())
-		}
 	}
 	n.finish()
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"keepalived-go/conf"
@@ -78,20 +79,30 @@ func eachOwner(c *conf.Config, f func(Owner, *conf.Notify)) {
 	}
 }
 
+// commandKey is the same for commands that are the same.
+func commandKey(c *conf.Command) string {
+	return strings.Join(c.Args, "\x00") + "\x00\x00" + c.User + "\x00" + c.Group
+}
+
 // configureOwners resolves the commands of all owners and forgets the owners
 // that are gone. What is wrong with a script is said once, however many use it.
 func (n *Notifier) configureOwners() {
 	clear(n.programs)
 	exists := make(map[Owner]bool)
-	said := make(map[string]bool)
 	eachOwner(n.config, func(o Owner, to *conf.Notify) {
 		exists[o] = true
 		eachCommand(to, func(keyword string, c *conf.Command) {
-			err := n.resolve(c).err
-			if err != nil && !said[err.Error()] {
-				said[err.Error()] = true
-				slog.Warn(fmt.Sprintf("%v %s script %s is disabled: %v", o, keyword, commandLine(c), err),
+			if _, known := n.programs[commandKey(c)]; known {
+				return
+			}
+			p := n.resolve(c)
+			if p.err != nil {
+				slog.Warn(fmt.Sprintf("%v %s script %s is disabled: %v", o, keyword, commandLine(c), p.err),
 					"owner", o.Name, "script", commandLine(c))
+				return
+			}
+			for _, note := range p.Notes {
+				slog.Info(note, "owner", o.Name, "script", commandLine(c))
 			}
 		})
 	})
@@ -105,12 +116,13 @@ func (n *Notifier) configureOwners() {
 // resolve returns what c stands for. What could not be resolved is tried again:
 // the cause may have been mended.
 func (n *Notifier) resolve(c *conf.Command) program {
-	if p, ok := n.programs[c]; ok && p.err == nil {
+	key := commandKey(c)
+	if p, ok := n.programs[key]; ok && p.err == nil {
 		return p
 	}
 	var p program
 	p.Program, p.err = script.Resolve(*c, n.config.Global.Scripts)
-	n.programs[c] = p
+	n.programs[key] = p
 	return p
 }
 
@@ -132,13 +144,13 @@ func (n *Notifier) tellScripts(e *Event) {
 
 // advance starts the next script of o, if it is its turn.
 func (n *Notifier) advance(o *owner, now time.Time) {
-	before := o.running != nil
 	for s := o.next(now); s != nil; s = o.next(now) {
 		p := n.resolve(s.command)
 		if p.err == nil {
 			o.run = n.runner.Start(script.Request{Program: p.Program, Extra: s.extra, Done: func(r script.Result) {
 				n.post(letter{do: func() { n.ended(o, r) }})
 			}})
+			n.count(1)
 			break
 		}
 		n.note(o, script.Result{Err: p.err}, now)
@@ -149,24 +161,17 @@ func (n *Notifier) advance(o *owner, now time.Time) {
 		slog.Warn(fmt.Sprintf("%v changed faster than its notify scripts ended: %d changes were overtaken by newer ones",
 			o.Owner, count), "owner", o.Name)
 	}
-	if after := o.running != nil; after != before {
-		n.count(after)
-	}
 }
 
-// count keeps the number of owners that run a script, and the hub looking while
-// there are any.
-func (n *Notifier) count(more bool) {
-	if !more {
-		n.running--
-	} else {
-		n.running++
-	}
+// count notes that an owner has begun (1) or ceased (-1) to run a script. While
+// there are any, the hub looks at them.
+func (n *Notifier) count(change int) {
+	n.running += change
 	switch {
-	case !n.deadline.IsZero(): // looks more often already
+	case !n.deadline.IsZero(): // it looks more often already
 	case n.running == 0:
 		n.ticker.Stop()
-	case more && n.running == 1:
+	case n.running == 1 && change > 0:
 		n.ticker.Reset(lookEvery)
 	}
 }
@@ -177,7 +182,7 @@ func (n *Notifier) ended(o *owner, r script.Result) {
 	n.note(o, r, now)
 	o.done()
 	o.run = nil
-	n.count(false)
+	n.count(-1)
 	n.advance(o, now)
 }
 
@@ -242,7 +247,7 @@ func (n *Notifier) ownerStatus() []OwnerStatus {
 	eachOwner(n.config, func(o Owner, to *conf.Notify) {
 		st := &OwnerStatus{Owner: o}
 		eachCommand(to, func(keyword string, c *conf.Command) {
-			if err := n.programs[c].err; err != nil {
+			if err := n.programs[commandKey(c)].err; err != nil {
 				st.Disabled = append(st.Disabled, DisabledScript{keyword, commandLine(c), err.Error()})
 			}
 		})
