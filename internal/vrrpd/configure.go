@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/engine"
 	"keepalived-go/internal/kernel"
 	"keepalived-go/vrrp"
 )
@@ -94,7 +95,7 @@ func (d *daemon) adoptLeftovers(found []kernel.Addr, left []journalAddr) {
 
 // add makes a router that is not started yet.
 func (d *daemon) add(c *conf.VRRPInstance, order int) *router {
-	r := &router{engine: vrrp.New(engineConfig(c)), conf: c, order: order, heapIndex: -1}
+	r := &router{engine: vrrp.New(engine.Config(c)), conf: c, order: order, heapIndex: -1}
 	d.routers = append(d.routers, r)
 	d.byEngine[r.engine] = r
 	return r
@@ -223,7 +224,7 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 		r.conf = c
 		return
 	}
-	ec := engineConfig(c)
+	ec := engine.Config(c)
 	if old := r.engine.Config(); old.Group != ec.Group || (old.Auth == vrrp.AuthAH) != (ec.Auth == vrrp.AuthAH) {
 		d.unbind(r)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/engine"
 	"keepalived-go/vrrp"
 )
 
@@ -25,7 +26,7 @@ func journalRouters() []*router {
 		Addresses:      []conf.Address{{Prefix: netip.MustParsePrefix("2001:db8::10/64")}}}
 	var out []*router
 	for _, c := range []*conf.VRRPInstance{web, six} {
-		out = append(out, &router{engine: vrrp.New(engineConfig(c)), conf: c, heapIndex: -1})
+		out = append(out, &router{engine: vrrp.New(engine.Config(c)), conf: c, heapIndex: -1})
 	}
 	return out
 }
