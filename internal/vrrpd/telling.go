@@ -115,11 +115,7 @@ func (d *daemon) notifyTransition(r *router, to vrrp.State) {
 		return
 	}
 	if kind == notify.Stop && !d.stopping {
-		// A reload removes it. Those who do not know DELETED are told FAULT.
-		kind = notify.Fault
-		if n := r.conf.Notify; n != nil && n.SignalDeleted {
-			kind = notify.Deleted
-		}
+		kind = notify.Deleted // by a reload
 	}
 	d.notifier.Tell(r.event(kind))
 }
