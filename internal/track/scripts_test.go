@@ -66,11 +66,10 @@ func (m messages) WithGroup(string) slog.Handler      { return m }
 // desk runs no programs: the test says how each run ends.
 type desk struct {
 	start time.Time
-	lines []string // "1.5s NAME" for each start, "1.5s end NAME" for a termination
-
-	took time.Duration // of a run; 0: it does not end by itself
+	took  time.Duration // of a run; 0: it does not end by itself
 
 	mu     sync.Mutex
+	lines  []string      // "1.5s NAME" for each start, "1.5s end NAME" for a termination
 	result script.Result // of the runs that end now
 	live   map[string]int
 	most   int // runs of one script at once
@@ -78,7 +77,7 @@ type desk struct {
 
 func (d *desk) launch(r script.Request) func() {
 	name := r.Program.Args[1]
-	d.note("%s", name)
+	d.note(name)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.live[name]++
@@ -92,28 +91,52 @@ func (d *desk) launch(r script.Request) func() {
 		})
 	}
 	return func() {
-		d.note("end %s", name)
+		d.note("end " + name)
 		if d.took == 0 {
 			r.Done(script.Result{Signal: syscall.SIGTERM})
 		}
 	}
 }
 
-func (d *desk) note(format string, args ...any) {
-	d.lines = append(d.lines, fmt.Sprintf("%v ", time.Since(d.start))+fmt.Sprintf(format, args...))
+func (d *desk) note(what string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.lines = append(d.lines, fmt.Sprintf("%v %s", time.Since(d.start), what))
+}
+
+// said returns what has happened since the last call.
+func (d *desk) said() []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	lines := d.lines
+	d.lines = nil
+	return lines
 }
 
 // bench is a scheduler at a desk.
 type bench struct {
 	*desk
 	scripts *scripts
-	updates []Update
+	updates []Update // guarded by mu
 	stop    chan struct{}
+}
+
+// reported returns what has been reported since the last call.
+func (b *bench) reported() []Update {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	updates := b.updates
+	b.updates = nil
+	return updates
 }
 
 func newBench() *bench {
 	b := &bench{desk: &desk{start: time.Now(), live: make(map[string]int), took: time.Millisecond}, stop: make(chan struct{})}
-	b.scripts = newScripts(b.launch, func(u []Update) { b.updates = append(b.updates, u...) })
+	b.scripts = newScripts(b.launch, func(u []Update) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.updates = append(b.updates, u...)
+	})
 	go b.scripts.run(b.stop)
 	return b
 }
@@ -151,7 +174,7 @@ func TestScriptsAreSpread(t *testing.T) {
 		b.configure(every(4*time.Second, "a"), every(4*time.Second, "b"), every(2*time.Second, "c"), every(4*time.Second, "d"))
 		time.Sleep(8500 * time.Millisecond)
 		synctest.Wait()
-		equalLines(t, b.lines, []string{
+		equalLines(t, b.said(), []string{
 			"0s a", "0s b", "0s c", "0s d",
 			"1s a", "1.5s c", "2s b", "3.5s c", "4s d",
 			"5s a", "5.5s c", "6s b", "7.5s c", "8s d",
@@ -168,7 +191,7 @@ func TestOneScriptKeepsItsInterval(t *testing.T) {
 		b.configure(every(time.Second, "a"))
 		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
-		equalLines(t, b.lines, []string{"0s a", "1s a", "2s a"})
+		equalLines(t, b.said(), []string{"0s a", "1s a", "2s a"})
 	})
 }
 
@@ -182,21 +205,21 @@ func TestHundredsOfScriptsNeverStartTogether(t *testing.T) {
 			all = append(all, every(time.Second, fmt.Sprintf("s%d", i)))
 		}
 		b.configure(all...)
-		if len(b.lines) != 500 || b.lines[0] != "0s s0" || b.lines[499] != "0s s499" {
-			t.Fatalf("%d scripts began at once, the first %q, the last %q", len(b.lines), b.lines[0], b.lines[len(b.lines)-1])
+		if l := b.said(); len(l) != 500 || l[0] != "0s s0" || l[499] != "0s s499" {
+			t.Fatalf("%d scripts began at once: %q", len(l), l)
 		}
-		b.lines = nil
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		at := map[string]int{}
-		for _, l := range b.lines {
+		lines := b.said()
+		for _, l := range lines {
 			when, _, _ := strings.Cut(l, " ")
 			if at[when]++; at[when] > 1 {
 				t.Fatalf("two scripts start at %s", when)
 			}
 		}
-		if len(b.lines) != 1500 {
-			t.Errorf("%d runs in 3 s", len(b.lines))
+		if len(lines) != 1500 {
+			t.Errorf("%d runs in 3 s", len(lines))
 		}
 	})
 }
@@ -215,13 +238,13 @@ func TestNeverTwoCopies(t *testing.T) {
 		if b.most != 1 {
 			t.Errorf("%d copies of a script at once", b.most)
 		}
-		equalLines(t, b.lines, []string{"0s slow", "0s stubborn", "4.5s slow", "6s stubborn"})
-		equalLines(t, log.lines(), []string{
-			"Track script slow is already running, expect idle - skipping run",
+		equalLines(t, b.said(), []string{"0s slow", "0s stubborn", "4.5s slow", "6s stubborn"})
+		equalLines(t, slices.Sorted(slices.Values(log.lines())), []string{
+			"Track script slow is already running, expect idle - skipping run", // in the first run, once
+			"Track script slow is already running, expect idle - skipping run", // in the second
 			"Track script stubborn is being timed out, expect idle - skipping run",
 			"VRRP_Script(slow) succeeded",
 			"VRRP_Script(stubborn) succeeded",
-			"Track script slow is already running, expect idle - skipping run",
 		})
 	})
 }
@@ -237,6 +260,7 @@ func TestWhatIsSaidOfResults(t *testing.T) {
 		if len(first) != 1 || first[0].Status.Known || first[0].Status.Cause.Detail != "no result yet" {
 			t.Errorf("before the first result: %+v", first)
 		}
+		var got Update
 		for _, c := range []struct {
 			result script.Result
 			detail string
@@ -266,20 +290,22 @@ func TestWhatIsSaidOfResults(t *testing.T) {
 			// The first run has begun already; its result is the first of the table.
 			time.Sleep(time.Second)
 			synctest.Wait()
-			got := b.scripts.all["x"].status
-			if got.Cause.Detail != c.detail || got.Up != c.up || !got.Known {
-				t.Errorf("after %+v: %+v, want up %v, %s", c.result, got, c.up, c.detail)
+			updates := b.reported()
+			if len(updates) > 0 {
+				got = updates[len(updates)-1]
 			}
-			if u := b.updates[len(b.updates)-1]; u.Status != got || u.Name != "x" || u.Kind != conf.TrackedScript {
-				t.Errorf("after %+v %+v was reported last", c.result, u)
+			if got.Name != "x" || got.Kind != conf.TrackedScript {
+				t.Errorf("reported %+v", got)
+			}
+			if got := got.Status; got.Cause.Detail != c.detail || got.Up != c.up || !got.Known {
+				t.Errorf("after %+v: %+v, want up %v, %s", c.result, got, c.up, c.detail)
 			}
 			equalLines(t, log.lines(), c.lines)
 		}
-		n := len(b.updates)
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
-		if len(b.updates) != n {
-			t.Errorf("the same result was reported again: %+v", b.updates[n:])
+		if again := b.reported(); len(again) > 0 {
+			t.Errorf("the same result was reported again: %+v", again)
 		}
 	})
 }
@@ -296,38 +322,34 @@ func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
 		if u := b.configure(a, every(time.Second, "b")); len(u) != 1 || u[0].Name != "b" {
 			t.Errorf("reported %+v, want b alone", u)
 		}
-		if s := b.scripts.all["a"].status; !s.Up {
-			t.Errorf("a lost its result: %+v", s)
-		}
 		// A shorter interval counts from the last start.
 		time.Sleep(900 * time.Millisecond)
 		b.configure(every(2*time.Second, "a"))
 		time.Sleep(2700 * time.Millisecond)
 		synctest.Wait()
-		equalLines(t, b.lines, []string{"0s a", "500ms b", "2s a", "4s a"})
+		equalLines(t, b.said(), []string{"0s a", "500ms b", "2s a", "4s a"})
 
 		// Another command is another script, which waits for its own result.
-		b.lines, b.took = nil, 0
+		b.took = 0
 		changed := every(2*time.Second, "a")
 		changed.Command.Args = []string{"/bin/sh", "other"}
 		if u := b.configure(changed); len(u) != 1 || u[0].Status.Known {
 			t.Errorf("reported %+v, want that a has no result yet", u)
 		}
 		// Gone while it runs.
-		b.updates = nil
+		b.reported()
 		b.configure()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equalLines(t, b.lines, []string{"4.1s other", "4.1s end other"})
-		if len(b.updates) != 0 {
-			t.Errorf("a script that is gone was reported: %+v", b.updates)
+		equalLines(t, b.said(), []string{"4.1s other", "4.1s end other"})
+		if u := b.reported(); len(u) != 0 {
+			t.Errorf("a script that is gone was reported: %+v", u)
 		}
 
 		// Closing ends what runs.
-		b.lines = nil
 		b.configure(every(time.Second, "z"))
 		b.close()
-		equalLines(t, b.lines, []string{"1m4.1s z", "1m4.1s end z"})
+		equalLines(t, b.said(), []string{"1m4.1s z", "1m4.1s end z"})
 	})
 }
 
