@@ -33,7 +33,8 @@ type processes struct {
 	report func([]Update)
 	rcvbuf int
 	force  bool
-	start  time.Time // zero of the clock of the states
+	every  time.Duration // scanEvery
+	start  time.Time     // zero of the clock of the states
 
 	mu     sync.Mutex // of what is below: events have a goroutine of their own
 	all    []*counted
@@ -63,6 +64,7 @@ func newProcesses(report func([]Update), rcvbuf int, force bool) *processes {
 		report: report,
 		rcvbuf: rcvbuf,
 		force:  force,
+		every:  scanEvery,
 		start:  time.Now(),
 		wake:   make(chan struct{}, 1),
 		buf:    make([]byte, procBuffer),
@@ -107,7 +109,7 @@ func (p *processes) wait() time.Duration {
 	defer p.mu.Unlock()
 	wait := time.Hour
 	if p.conn == nil && len(p.all) > 0 {
-		wait = scanEvery
+		wait = p.every
 	}
 	now := time.Since(p.start)
 	for _, k := range p.all {
@@ -170,7 +172,7 @@ func (p *processes) configure(c *conf.Config, readers *sync.WaitGroup) []Update 
 
 // fallBack says what it means that there are no events.
 func (p *processes) fallBack(err error) {
-	slog.Warn(fmt.Sprintf("process events: %v; processes are looked for every %v instead, so that one that ends and starts again in between goes unnoticed", err, scanEvery))
+	slog.Warn(fmt.Sprintf("process events: %v; processes are looked for every %v instead, so that one that ends and starts again in between goes unnoticed", err, p.every))
 }
 
 // sameProcess reports whether a and b count the same, however it is weighed.
