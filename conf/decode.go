@@ -43,6 +43,9 @@ type decoder struct {
 	garp    *garpGroup
 	tracked trackers
 
+	interfaces     map[string]*InterfaceSettings
+	interfaceOrder []*InterfaceSettings
+
 	consequences
 }
 

@@ -118,6 +118,7 @@ var examples = map[string]string{
 	"notification_email_from":       "keepalived@example.org",
 	"smtp_server":                   "192.0.2.25",
 	"smtp_helo_name":                "node1.example.org",
+	"smtp_auth":                     "keepalived secret",
 	"router_id":                     "node1",
 	"net_namespace":                 "blue",
 	"net_namespace_ipvs":            "blue",

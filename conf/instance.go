@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -52,7 +53,12 @@ type instance struct {
 
 	lowerNoAdvert, higherSend, ownerIgnore opt[bool]
 
+	notify          Notify
+	priorityChanges opt[bool]
+	smtpAlert       opt[bool]
+
 	garp    garpSettings
+	poll    bool // linkbeat_use_polling
 	noVIP   bool
 	unicast place             // the first word that asks for unicast
 	bad     bool              // it cannot run
@@ -86,7 +92,6 @@ func openInstance(d *decoder, s *Statement) bool {
 func closeInstance(d *decoder, s *Statement) {
 	d.instances = append(d.instances, d.inst)
 	d.inst = nil
-	d.tracked.resolve(d)
 }
 
 func setInterface(d *decoder, a *argument) {
@@ -142,7 +147,14 @@ func setState(d *decoder, a *argument) {
 		d.inst.state.put(false)
 	default:
 		d.inst.state.put(false)
-		d.wrong(a.Statement, 1, "bad-state", "(%s) unknown state '%s', defaulting to BACKUP; expected MASTER or BACKUP", d.inst.Name, printable(a.text))
+		p := Diagnostic{
+			Severity: Error, Class: ClassOrdinary, Code: "bad-state", Fix: "expected MASTER or BACKUP",
+			Message: "(" + d.inst.Name + ") unknown state '" + printable(a.text) + "', defaulting to BACKUP",
+		}
+		if near := Nearest(strings.ToUpper(a.text), []string{"MASTER", "BACKUP"}); len(near) > 0 {
+			p.Fix = fmt.Sprintf("did you mean %q?", near[0])
+		}
+		d.report(a.Statement, 1, p)
 	}
 }
 

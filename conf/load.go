@@ -17,6 +17,10 @@ type Options struct {
 	// Interface reports whether a network interface exists. If nil, interfaces
 	// are taken to exist.
 	Interface func(name string) bool
+	// CheckCommand reports why a command cannot be run, with what to do about
+	// it. A command without arguments asks for the account of p alone. If nil,
+	// commands are not checked.
+	CheckCommand func(c Command, p ScriptPolicy) error
 	// Unsaved is the text to read instead of that of a file, as an editor holds
 	// it; ok is false for any other file. If nil, there is none.
 	Unsaved func(name string) (text string, ok bool)
@@ -41,6 +45,10 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	d.cfg.Global.JSONVersion = 1
 	d.cfg.Global.DefaultInterface = "eth0"
 	d.cfg.Global.Firewall = Firewall{Priority: -1, IPVSPriority: -1, IPVSFirstMark: 1000}
+	d.cfg.Global.StartupTimeout = 10 * time.Second
+	d.cfg.Global.ShutdownTimeout = 10 * time.Second
+	d.cfg.Global.Mail.Port = 25
+	d.cfg.Global.Mail.ConnectTimeout = 30 * time.Second
 
 	p, ok := parse(path, o, diags, func(s *Statement) {
 		d.outer = s

@@ -150,7 +150,8 @@ type Notify struct {
 	MasterRxLowerPri Command
 	SignalDeleted    bool // notify_deleted: tell DELETED rather than FAULT when a reload removes it
 	PriorityChanges  bool // notify_priority_changes, effective
-	SMTPAlert        bool // smtp_alert, effective; false where there is no recipient
+
+	SMTPAlert bool // smtp_alert, effective; false without recipient or server
 }
 
 // FIFO is a notify_fifo, vrrp_notify_fifo or lvs_notify_fifo.

@@ -20,10 +20,14 @@ type globals struct {
 	lowerNoAdvert, higherSend, ownerIgnore bool
 	checksumAsV2                           bool
 
-	ipvsNamespace       opt[string]
-	ipSets              opt[[]string]
-	syncAt              place     // of lvs_sync_daemon
-	alert, alertChecker opt[bool] // smtp_alert, smtp_alert_checker
+	ipvsNamespace opt[string]
+	ipSets        opt[[]string]
+	syncAt        place // of lvs_sync_daemon
+
+	poll                           bool      // linkbeat_use_polling
+	priorityChanges                bool      // vrrp_notify_priority_changes
+	alert, alertVRRP, alertChecker opt[bool] // smtp_alert, smtp_alert_vrrp, smtp_alert_checker
+	mailAuth                       place     // of smtp_auth
 }
 
 // resolve turns what the file says into effective values. It runs when all is
@@ -37,12 +41,15 @@ func (d *decoder) resolve() {
 		g.McastGroup6 = netip.MustParseAddr("ff02::12")
 	}
 	d.absentInterfaces()
-	d.scripts.check(d)
+	d.mail()
 	pace := d.paceGroups()
 	for _, in := range d.instances {
 		d.instance(in, pace)
 	}
 	d.uniqueVRIDs()
+	d.commands()
+	d.tracked.resolve(d)
+	d.interfaceSettings()
 	d.cfg.Instances = make([]*VRRPInstance, 0, len(d.instances))
 	for _, in := range d.instances {
 		if !in.bad {
@@ -56,6 +63,9 @@ func (d *decoder) resolve() {
 	d.syncGroups()
 	d.syncDaemon()
 	d.virtualServers()
+	d.notifications()
+	d.sharedAddresses()
+	d.keepTracked()
 	g.NetNamespaceIPVS = d.global.ipvsNamespace.or(g.NetNamespace)
 	g.VMACPrefix = cmp.Or(g.VMACPrefix, "vrrp")
 	g.VMACAddrPrefix = cmp.Or(g.VMACAddrPrefix, g.VMACPrefix)

@@ -114,6 +114,24 @@ func (d *decoder) syncGroups() {
 		case owners != 0 && owners != len(g.Members):
 			at("group-owners", "Sync group %s mixes address owners and others. This won't work", g.Name)
 		}
+		for _, name := range g.Members {
+			d.trackedByGroup(alive[name], g)
+		}
 		d.cfg.SyncGroups = append(d.cfg.SyncGroups, g.SyncGroup)
 	}
+}
+
+// trackedByGroup drops the trackers of a member that its group tracks.
+func (d *decoder) trackedByGroup(in *VRRPInstance, g *syncGroup) {
+	in.Track = slices.DeleteFunc(in.Track, func(t Track) bool {
+		if !hasTrack(g.Track, t.key()) {
+			return false
+		}
+		d.diags.add(Diagnostic{
+			Pos: t.Pos, Severity: Warning, Class: ClassNone, Code: "tracked-by-group",
+			Message: fmt.Sprintf("(%s) %s %s is configured on VRRP instance and sync group. Remove vrrp instance config", in.Name, t.Kind, printable(t.Name)),
+			Fix:     "that of sync group " + g.Name + " is used",
+		})
+		return true
+	})
 }

@@ -292,10 +292,12 @@ func (d *decoder) checkBFD(c *check, rs *realServer, vs *virtualServer) bool {
 }
 
 func (d *decoder) checkFile(c *check) bool {
-	if !d.tracked.defined["track_file "+c.File.File] {
+	f := d.tracked.defined[trackerKey{TrackedFile, c.File.File}]
+	if f == nil {
 		d.atPlace(c.at, "no-tracker", "track_file %s not found - ignoring FILE_CHECK", printable(c.File.File))
 		return false
 	}
-	c.File.Weight, c.File.Reverse = c.file.or(1), c.fileReverse.or(false)
+	f.tracked = true
+	c.File.Weight, c.File.Reverse = c.file.or(*f.weight), c.fileReverse.or(*f.reverse)
 	return true
 }

@@ -27,7 +27,7 @@ type Keyword struct {
 	Range   string // accepted values, if not all
 	Default string
 	Doc     string // one line
-	Since   string // which keepalived releases know it; "" is 2.2.7 and older ones too
+	Since   string // which keepalived releases know it; "" is 2.2.7 and older ones too, "keepalived-go" none
 	// Successor is the word to use instead of an old one. Whether the old one
 	// is reported is up to what the C daemon does.
 	Successor string
@@ -210,6 +210,9 @@ func (k *Keyword) fallback(f func(d *decoder, a *argument) string) *Keyword {
 
 // newer marks a keyword that keepalived 2.2.7 does not know.
 func (k *Keyword) newer() *Keyword { k.Since = "after 2.2.7"; return k }
+
+// own marks a keyword that the C daemon does not know.
+func (k *Keyword) own() *Keyword { k.Since = "keepalived-go"; return k }
 
 // gone marks a deprecated word.
 func (k *Keyword) gone(successor string) *Keyword { k.Successor = successor; return k }

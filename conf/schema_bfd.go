@@ -68,11 +68,17 @@ func openBFD(d *decoder, s *Statement) bool {
 		return false
 	}
 	name = d.intern(name)
-	d.tracked.define("track_bfd", name)
 	d.bfd = &bfdInstance{BFDInstance: &BFDInstance{
 		Name: name, Pos: d.pos(s), TTL: 255, Multiplier: 5,
 		MinRx: 10 * time.Millisecond, MinTx: 10 * time.Millisecond, IdleTx: time.Second,
 	}}
+	b := d.bfd.BFDInstance
+	d.tracked.define(d, s, &tracker{
+		trackerKey: trackerKey{TrackedBFD, name}, weight: &b.Weight, reverse: &b.Reverse,
+		keep: func(c *Config) {
+			c.BFDs = append(c.BFDs, &TrackBFD{Name: b.Name, Pos: b.Pos, Weight: b.Weight, Reverse: b.Reverse})
+		},
+	})
 	return true
 }
 

@@ -18,7 +18,7 @@ func globalBlock() *block {
 	b.add(garpWords("vrrp_garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return &d.global.garp })...)
 	b.add(firewallWords()...)
 	b.add(bufferWords()...)
-	b.add(notifyWords()...)
+	b.add(fifoWords()...)
 	b.add(snmpWords()...)
 	b.add(fileWords()...)
 	return b
@@ -77,15 +77,28 @@ func processWords() []*Keyword {
 		kw("umask", word("NUMBER|BITS"), "0177", "permissions taken from the files it creates: octal, or names such as IRGRP|IWGRP").sets(setUmask),
 		kw("random_seed", number(0, 1<<32-1), "the clock", "start value of random numbers, for tests").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.RandomSeed, d.cfg.Global.SeedSet = a.n, true }),
-		kw("startup_script", cmd().soft("startup script missing"), "", "command run before anything else starts"),
-		kw("startup_script_timeout", number(1, 1000).as("SECS").soft("startup_script_timeout requires value"), "10", "how long startup_script may take"),
-		kw("shutdown_script", cmd().soft("shutdown script missing"), "", "command run when everything has stopped"),
-		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take"),
-		kw("script_user", several("USER [GROUP]").soft("No script username specified"), "keepalived_script, else the own user", "user that runs scripts"),
-		kw("enable_script_security", bare(), "off", "do not run scripts as root that others could change").
-			sets(func(d *decoder, a *argument) { d.scripts.secure = true }).pending(),
-		kw("use_symlink_paths", onOff(), "off", "keep symbolic links in script paths").newer(),
-		kw("set_supplementary_groups", onOff(), "off", "give scripts all groups of their user").newer(),
+		kw("startup_script", cmd().soft("startup script missing"), "", "command run before anything else starts").
+			sets(func(d *decoder, a *argument) {
+				d.keep(&d.cfg.Global.Startup, a, "startup script", "startup script already specified")
+			}),
+		kw("startup_script_timeout", number(1, 1000).as("SECS").soft("startup_script_timeout requires value"), "10", "how long startup_script may take").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupTimeout = time.Duration(a.n) * time.Second }),
+		kw("shutdown_script", cmd().soft("shutdown script missing"), "", "command run when everything has stopped").
+			sets(func(d *decoder, a *argument) {
+				d.keep(&d.cfg.Global.Shutdown, a, "shutdown script", "shutdown script already specified")
+			}),
+		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take").
+			sets(func(d *decoder, a *argument) { d.cfg.Global.ShutdownTimeout = time.Duration(a.n) * time.Second }),
+		kw("script_user", several("USER [[:]GROUP]").soft("No script username specified"), "keepalived_script, else the own user", "user that runs scripts").
+			sets(func(d *decoder, a *argument) {
+				p := &d.cfg.Global.Scripts
+				p.User, p.Group = d.userGroup(a)
+				p.Group = strings.TrimPrefix(p.Group, ":")
+				d.scripts.user = a.place(1)
+			}),
+		switched("enable_script_security", bare(), "do not run scripts as root that others could change", func(g *Global) *bool { return &g.Scripts.Secure }),
+		switched("use_symlink_paths", onOff(), "keep symbolic links in script paths", func(g *Global) *bool { return &g.Scripts.SymlinkPaths }).newer(),
+		switched("set_supplementary_groups", onOff(), "give scripts all groups of their user", func(g *Global) *bool { return &g.Scripts.SupplementaryGroups }).newer(),
 	}
 	words = append(words, limitWords("vrrp", "VRRP", func(g *Global) *ProcessLimits { return &g.VRRP })...)
 	words = append(words, waiting(limitWords("checker", "health-check", func(g *Global) *ProcessLimits { return &g.Checker }))...)
@@ -164,24 +177,6 @@ func setUmask(d *decoder, a *argument) {
 		mask |= bit
 	}
 	g.Umask, g.UmaskSet = mask, true
-}
-
-func mailWords() []*Keyword {
-	return []*Keyword{
-		kw("notification_email", braced("{ ADDR... }"), "", "recipients of mails, one per line").
-			holds((&block{path: "global_defs.notification_email"}).lines(nil, &Keyword{Name: "ADDRESS", Args: "ADDR", Doc: "a mail address", Effect: PendingEffect}).filled("Warning - empty notification_email block")),
-		kw("notification_email_from", word("ADDR").soft("emailfrom missing - ignoring"), "user@host", "sender of mails"),
-		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that takes the mails"),
-		kw("smtp_helo_name", word("NAME").opt(), "local host name", "name to greet the mail server with"),
-		kw("smtp_connect_timeout", number(0, 4294).as("SECS"), "30", "how long to wait for the mail server"),
-		kw("smtp_alert", onOff(), "unset", "whether anything sends mail").
-			sets(func(d *decoder, a *argument) { d.global.alert.put(a.on) }).pending(),
-		kw("smtp_alert_vrrp", onOff(), "unset", "whether VRRP sends mail"),
-		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail").
-			sets(func(d *decoder, a *argument) { d.global.alertChecker.put(a.on) }).pending(),
-		kw("no_email_faults", bare(), "off", "no mail for FAULT"),
-		kw("no_checker_emails", onOff(), "off", "no mail from single health checks"),
-	}
 }
 
 // kept is switched for a word that has no effect yet.
@@ -279,8 +274,8 @@ func bufferWords() []*Keyword {
 		on(force("vrrp_netlink_cmd_rcv_bufs_force", "netlink requests"), func(g *Global) *bool { return &g.NetlinkCmdRcvBufForce }),
 		size(bytes("vrrp_netlink_monitor_rcv_bufs", "netlink events"), func(g *Global) *int { return &g.NetlinkMonitorRcvBuf }),
 		on(force("vrrp_netlink_monitor_rcv_bufs_force", "netlink events"), func(g *Global) *bool { return &g.NetlinkMonitorRcvBufForce }),
-		bytes("process_monitor_rcv_bufs", "process events"),
-		force("process_monitor_rcv_bufs_force", "process events"),
+		size(bytes("process_monitor_rcv_bufs", "process events"), func(g *Global) *int { return &g.ProcessRcvBuf }),
+		on(force("process_monitor_rcv_bufs_force", "process events"), func(g *Global) *bool { return &g.ProcessRcvBufForce }),
 		size(bytes("lvs_netlink_cmd_rcv_bufs", "netlink requests of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkCmdRcvBuf }).pending(),
 		on(force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkCmdRcvBufForce }).pending(),
 		size(bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkMonitorRcvBuf }).pending(),
@@ -305,19 +300,48 @@ func setRxBufPolicy(d *decoder, a *argument) {
 	}
 }
 
-func notifyWords() []*Keyword {
+// fifoWords are the FIFOs for notifications, and what else is written into them.
+func fifoWords() []*Keyword {
 	var words []*Keyword
-	for _, p := range []struct{ prefix, of string }{{"", "all"}, {"vrrp_", "VRRP"}, {"lvs_", "health-check"}} {
-		fifo := p.prefix + "notify_fifo"
-		words = append(words,
-			kw(fifo, several("PATH [USER [GROUP]]").soft("No "+fifo+" name specified"), "", "FIFO that "+p.of+" notifications are written to"),
-			kw(fifo+"_script", cmd().soft("No "+fifo+"_script specified"), "", "command that reads "+fifo),
-		)
+	for _, p := range []struct {
+		prefix, of string
+		fifo       func(*Global) *FIFO
+	}{
+		{"", "all", func(g *Global) *FIFO { return &g.FIFO }},
+		{"vrrp_", "VRRP", func(g *Global) *FIFO { return &g.VRRPFIFO }},
+		{"lvs_", "health-check", func(g *Global) *FIFO { return &g.LVSFIFO }},
+	} {
+		name := p.prefix + "notify_fifo"
+		path := kw(name, several("PATH [USER [GROUP]]").soft("No "+name+" name specified"), "", "FIFO that "+p.of+" notifications are written to").
+			sets(func(d *decoder, a *argument) { setFIFO(d, a, p.fifo(&d.cfg.Global)) })
+		reader := kw(name+"_script", cmd().soft("No "+name+"_script specified"), "", "command that reads "+name).
+			sets(func(d *decoder, a *argument) {
+				d.keep(&p.fifo(&d.cfg.Global).Script, a, name+"_script", name+"_script already specified - ignoring "+firstOf(d, a))
+			})
+		if p.prefix == "lvs_" {
+			path, reader = path.pending(), reader.pending()
+		}
+		words = append(words, path, reader)
 	}
 	return append(words,
-		kw("vrrp_notify_priority_changes", onOff(), "off", "notify changes of the effective priority"),
-		kw("fifo_write_vrrp_states_on_reload", bare(), "off", "write all states into the FIFO again after a reload"),
+		kw("vrrp_notify_priority_changes", onOff(), "off", "notify changes of the effective priority").
+			sets(func(d *decoder, a *argument) { d.global.priorityChanges = a.on }),
+		switched("fifo_write_vrrp_states_on_reload", bare(), "write all states into the FIFO again after a reload", func(g *Global) *bool { return &g.StatesOnReload }),
 	)
+}
+
+func setFIFO(d *decoder, a *argument, f *FIFO) {
+	if f.Path != "" {
+		d.wrong(a.Statement, 1, "fifo-twice", "%s already specified - ignoring %s", a.k.Name, printable(a.text))
+		return
+	}
+	f.Path, f.Pos = d.intern(a.text), a.Pos(1)
+	if len(a.Words) > 2 {
+		f.User = d.intern(a.Words[2].Text)
+	}
+	if len(a.Words) > 3 {
+		f.Group = d.intern(a.Words[3].Text)
+	}
 }
 
 // fileWords are the words about files it reads and writes.

@@ -9,6 +9,10 @@ import (
 type syncGroup struct {
 	*SyncGroup
 	at place
+
+	notify          Notify
+	priorityChanges opt[bool]
+	smtpAlert       opt[bool]
 }
 
 func syncGroupBlock() *block {
@@ -23,14 +27,8 @@ func syncGroupBlock() *block {
 				Message: fmt.Sprintf("(%s) global_tracking is deprecated. Use track_interface/script/file on the sync group", d.group.Name),
 			})
 		}),
-		kw("notify", cmd(), "", "command for every state change, called with type, name and state"),
-		kw("notify_master", cmd(), "", "command on becoming master"),
-		kw("notify_backup", cmd(), "", "command on becoming backup"),
-		kw("notify_fault", cmd(), "", "command on a fault"),
-		kw("notify_stop", cmd(), "", "command when the daemon stops"),
-		kw("notify_priority_changes", onOff(), "vrrp_notify_priority_changes", "notify changes of the effective priority"),
-		kw("smtp_alert", onOff(), "smtp_alert_vrrp", "mail on state changes"),
 	)
+	b.add(notifyWords("called with type, name and state")...)
 	b.add(trackWords("every member")...)
 	b.open = func(d *decoder, s *Statement) bool {
 		if len(s.Words) != 2 {
@@ -44,13 +42,12 @@ func syncGroupBlock() *block {
 		}
 		name = d.intern(name)
 		d.groupAt[name] = s.Pos(0)
-		d.group = &syncGroup{&SyncGroup{Name: name, Pos: s.Pos(0)}, s.place(0)}
+		d.group = &syncGroup{SyncGroup: &SyncGroup{Name: name, Pos: s.Pos(0)}, at: s.place(0)}
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {
 		d.groups = append(d.groups, d.group)
 		d.group = nil
-		d.tracked.resolve(d)
 	}
 	return b
 }

@@ -18,7 +18,8 @@ func instanceBlock() *block {
 			sets(func(d *decoder, a *argument) { d.inst.strict.put(a.on) }),
 		kw("dont_track_primary", bare(), "off", "do not fail when the interface is down").
 			sets(func(d *decoder, a *argument) { d.inst.DontTrackPrimary = true }),
-		kw("linkbeat_use_polling", bare(), "off", "poll the link state").gone("linkbeat_interfaces"),
+		kw("linkbeat_use_polling", bare(), "off", "poll the link state").gone("linkbeat_interfaces").
+			sets(func(d *decoder, a *argument) { d.inst.poll = true }),
 		kw("native_ipv6", bare(), "", "once chose IPv6; the family is that of the addresses").
 			sets(setNativeIPv6),
 		kw("debug", number(0, 4), "0", "extra log lines of this virtual router").
@@ -89,21 +90,17 @@ func instanceBlock() *block {
 		kw("vrf", word("NAME"), "none", "routing domain of the macvlan"),
 
 		// Notification.
-		kw("notify", cmd(), "", "command for every state change, called with type, name, state and priority"),
-		kw("notify_master", cmd(), "", "command on becoming master"),
-		kw("notify_backup", cmd(), "", "command on becoming backup"),
-		kw("notify_fault", cmd(), "", "command on a fault"),
-		kw("notify_stop", cmd(), "", "command when the daemon stops"),
-		kw("notify_deleted", cmd().opt(), "off", "command, or the state DELETED, when a reload removes the virtual router"),
-		kw("notify_master_rx_lower_pri", cmd(), "", "command when a master hears a lower priority"),
-		kw("notify_priority_changes", onOff(), "vrrp_notify_priority_changes", "notify changes of the effective priority"),
-		kw("smtp_alert", onOff(), "smtp_alert_vrrp", "mail on state changes"),
 		kw("lvs_sync_daemon_interface", word("IFNAME"), "", "interface of the IPVS sync daemon").gone("lvs_sync_daemon in global_defs"),
 	)
 	b.add(garpWords("garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return &d.inst.garp })...)
 	b.add(
 		extraGARP("garp_extra_if", "vrrp_garp_extra_if", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.garp.extra }),
 		extraGARP("vmac_garp_intvl", "", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.garp.extra }).gone("garp_extra_if"),
+	)
+	b.add(notifyWords("called with type, name, state and priority")...)
+	b.add(
+		kw("notify_deleted", cmd().opt(), "off", "command, or the state DELETED, when a reload removes the virtual router").sets(setNotifyDeleted),
+		notifyCommand("notify_master_rx_lower_pri", "command when a master hears a lower priority", func(n *Notify) *Command { return &n.MasterRxLowerPri }),
 	)
 	b.add(trackWords("this virtual router")...)
 	b.open, b.close = openInstance, closeInstance
@@ -174,17 +171,79 @@ func atLeastOne(field func(*decoder) *opt[int]) func(*decoder, *argument) {
 	}
 }
 
+// notifyWords are the words of instances and sync groups that say whom to tell.
+func notifyWords(called string) []*Keyword {
+	into := func(f func(d *decoder) *opt[bool]) func(*decoder, *argument) {
+		return func(d *decoder, a *argument) { f(d).put(a.on) }
+	}
+	return []*Keyword{
+		notifyCommand("notify", "command for every state change, "+called, func(n *Notify) *Command { return &n.Any }),
+		notifyCommand("notify_master", "command on becoming master", func(n *Notify) *Command { return &n.Master }),
+		notifyCommand("notify_backup", "command on becoming backup", func(n *Notify) *Command { return &n.Backup }),
+		notifyCommand("notify_fault", "command on a fault", func(n *Notify) *Command { return &n.Fault }),
+		notifyCommand("notify_stop", "command when the daemon stops", func(n *Notify) *Command { return &n.Stop }),
+		kw("notify_priority_changes", onOff(), "of the sync group, else vrrp_notify_priority_changes", "notify changes of the effective priority").
+			sets(into(func(d *decoder) *opt[bool] {
+				if d.inst != nil {
+					return &d.inst.priorityChanges
+				}
+				return &d.group.priorityChanges
+			})),
+		kw("smtp_alert", onOff(), "smtp_alert_vrrp", "mail on state changes").
+			sets(into(func(d *decoder) *opt[bool] {
+				if d.inst != nil {
+					return &d.inst.smtpAlert
+				}
+				return &d.group.smtpAlert
+			})),
+	}
+}
+
+// notifyCommand declares a command of an instance or sync group.
+func notifyCommand(name, doc string, field func(*Notify) *Command) *Keyword {
+	return kw(name, cmd(), "", doc).sets(func(d *decoder, a *argument) {
+		what := name + " script"
+		if d.inst != nil {
+			owner := "(" + d.inst.Name + ") "
+			d.keep(field(&d.inst.notify), a, owner+what, owner+what+" already specified - ignoring "+firstOf(d, a))
+			return
+		}
+		owner := "vrrp group " + d.group.Name + ": "
+		d.keep(field(&d.group.notify), a, owner+what, owner+what+" already specified - ignoring "+firstOf(d, a))
+	})
+}
+
+// firstOf is the program that a command names, for messages.
+func firstOf(d *decoder, a *argument) string {
+	if args := a.command(d).Args; len(args) > 0 {
+		return printable(args[0])
+	}
+	return ""
+}
+
+func setNotifyDeleted(d *decoder, a *argument) {
+	n, what := &d.inst.notify, "("+d.inst.Name+") notify_deleted"
+	if n.SignalDeleted {
+		d.wrong(a.Statement, 0, "command-twice", "%s already specified - ignoring %s", what, firstOf(d, a))
+		return
+	}
+	n.SignalDeleted = true
+	if a.given() {
+		d.keep(&n.Deleted, a, what+" script", "")
+	}
+}
+
 // trackWords are the track_* blocks of instances and sync groups.
 func trackWords(of string) []*Keyword {
 	words := []*Keyword{
-		kw("track_interface", braced("{ IFNAME [weight N [reverse]] }"), "", "interfaces that take part in the priority of "+of),
-		kw("track_script", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_script blocks that take part in the priority of "+of),
-		kw("track_file", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "track_file blocks that take part in the priority of "+of),
-		kw("track_process", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_track_process blocks that take part in the priority of "+of),
+		kw("track_interface", braced("{ IFNAME [weight N [reverse]] }"), "", "interfaces that take part in the priority of "+of).effective(),
+		kw("track_script", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_script blocks that take part in the priority of "+of).effective(),
+		kw("track_file", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "track_file blocks that take part in the priority of "+of).effective(),
+		kw("track_process", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_track_process blocks that take part in the priority of "+of).effective(),
 		kw("track_bfd", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "bfd_instance blocks that take part in the priority of "+of),
 	}
-	for _, k := range words {
-		k.block = &block{entry: trackEntry(k.Name)}
+	for i, k := range words {
+		k.block = &block{entry: trackEntry(TrackKind(i))}
 	}
 	return words
 }

@@ -30,18 +30,21 @@ var root = sync.OnceValue(func() *block {
 		switched("use_pid_dir", bare(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
 		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long the parent waits for its children to end").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ChildWait = time.Duration(a.n) * time.Second }),
-		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces"),
+		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces").
+			sets(func(d *decoder, a *argument) { d.global.poll = true }),
 		kw("global_defs", braced(""), "", "settings of the daemon and defaults").effective().holds(globalBlock()),
-		kw("linkbeat_interfaces", braced("{ IFNAME [MII|ETHTOOL|IOCTL] }"), "", "interfaces whose link state is polled").holds(interfaceLines("linkbeat_interfaces", "IFNAME [MII|ETHTOOL|IOCTL]", "an interface and how to poll it")),
-		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last to count").holds(interfaceLines("interface_up_down_delays", "IFNAME DOWN [UP]", "an interface and its delays in seconds")),
+		kw("linkbeat_interfaces", braced("{ IFNAME [MII|ETHTOOL|IOCTL] }"), "", "interfaces whose link state is polled").effective().
+			holds(interfaceLines("linkbeat_interfaces", "IFNAME [MII|ETHTOOL|IOCTL]", "an interface and how to poll it", setLinkBeat)),
+		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last to count").effective().
+			holds(interfaceLines("interface_up_down_delays", "IFNAME DOWN [UP]", "an interface and its delays in seconds, at most 255", setDelays)),
 		kw("static_ipaddress", braced("{ ADDRESS }"), "", "addresses that are always there").holds(staticAddressBlock()),
 		kw("static_routes", braced("{ ROUTE }"), "", "routes that are always there").holds(routeBlock("static_routes")),
 		kw("static_rules", braced("{ RULE }"), "", "routing rules that are always there").holds(ruleBlock("static_rules")),
 		kw("track_group", named("NAME {}").soft("track_group must have a name - skipping"), "", "static items whose loss is a fault of some instances").holds(trackGroupBlock()),
-		kw("track_file", named("NAME {}"), "", "a file whose number changes priorities").holds(trackFileBlock("track_file")),
-		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").alias("track_file").holds(trackFileBlock("vrrp_track_file")),
-		kw("vrrp_track_process", named("NAME {}"), "", "processes whose number changes priorities").holds(trackProcessBlock()),
-		kw("vrrp_script", named("NAME {}"), "", "a command run again and again, whose result changes priorities").holds(scriptBlock()),
+		kw("track_file", named("NAME {}"), "", "a file whose number changes priorities").effective().holds(trackFileBlock("track_file")),
+		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").effective().alias("track_file").holds(trackFileBlock("vrrp_track_file")),
+		kw("vrrp_track_process", named("NAME {}"), "", "processes whose number changes priorities").effective().holds(trackProcessBlock()),
+		kw("vrrp_script", named("NAME {}"), "", "a command run again and again, whose result changes priorities").effective().holds(scriptBlock()),
 		kw("bfd_instance", named("NAME {}").as("NAME {}"), "", "a BFD session").holds(bfdBlock()),
 		kw("vrrp_sync_group", named("NAME {}").soft("vrrp_sync_group must have a name - skipping"), "", "instances that change state together").effective().holds(syncGroupBlock()),
 		kw("garp_group", braced("{}"), "", "interfaces that share one pace of announcements").effective().holds(garpGroupBlock()),
@@ -53,16 +56,18 @@ var root = sync.OnceValue(func() *block {
 	return b
 })
 
-func interfaceLines(path, args, doc string) *block {
+func interfaceLines(path, args, doc string, set func(*decoder, *Statement, *InterfaceSettings)) *block {
 	b := &block{path: path}
 	return b.lines(func(d *decoder, s *Statement) {
-		if name := s.Words[0].Text; d.Interface != nil && !d.Interface(name) {
+		name := s.Words[0].Text
+		if d.Interface != nil && !d.Interface(name) {
 			d.report(s, 0, Diagnostic{
 				Severity: Error, Class: ClassCannotRun, Code: "no-interface",
 				Message: "unknown interface " + printable(name) + " specified in " + path,
 			})
 		}
-	}, &Keyword{Name: "IFNAME", Args: args, Doc: doc, Effect: PendingEffect})
+		set(d, s, d.settingsOf(d.intern(name), s.Pos(0)))
+	}, &Keyword{Name: "IFNAME", Args: args, Doc: doc})
 }
 
 func staticAddressBlock() *block {

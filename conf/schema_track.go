@@ -1,102 +1,298 @@
 package conf
 
-// trackers are the names of what can be tracked, and where they are tracked.
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// trackers are what can be tracked, and where it is.
 type trackers struct {
-	defined map[string]bool // "track_script NAME"
+	defined map[trackerKey]*tracker
+	order   []*tracker
 	used    []trackUse
+
+	// What is being read.
+	script   *Script
+	scriptAt place // of its command
+	file     *TrackFile
+	process  *TrackProcess
+	told     map[string]bool // words of the block that were given
 }
 
+type trackerKey struct {
+	kind TrackKind
+	name string
+}
+
+// tracker is something that can be tracked.
+type tracker struct {
+	trackerKey
+	at      place
+	weight  *int // of its block
+	reverse *bool
+	keep    func(*Config) // adds it to what is run
+	named   bool          // some line tracks it
+	tracked bool          // some instance or group that runs does
+}
+
+// trackUse is a line of a track_* block.
 type trackUse struct {
-	kind, name string
-	owner      string
-	s          *Statement
+	Track
+	at       place
+	weighted bool // the line has a weight of its own
+	turned   bool // and says reverse or noreverse
+	inst     *instance
+	group    *syncGroup
 }
 
-func (t *trackers) define(kind, name string) {
+// define makes a tracker known to the track_* words. The first of a name counts.
+func (t *trackers) define(d *decoder, s *Statement, n *tracker) {
+	if first := t.defined[n.trackerKey]; first != nil {
+		d.report(s, 1, Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "tracker-twice",
+			Message: fmt.Sprintf("%s %s is already defined - ignoring", s.Keyword(), printable(n.name)),
+			Fix:     "the first is at " + first.at.pos().String(),
+		})
+		return
+	}
 	if t.defined == nil {
-		t.defined = make(map[string]bool)
+		t.defined = make(map[trackerKey]*tracker)
 	}
-	t.defined[kind+" "+name] = true
+	n.at = s.place(0)
+	t.defined[n.trackerKey] = n
+	t.order = append(t.order, n)
 }
 
-func trackEntry(kind string) func(*decoder, *Statement) {
-	low, high := int64(-253), int64(253)
-	if kind == "track_file" || kind == "track_process" {
-		low, high = -254, 254
-	}
+// words of messages.
+var trackerNames = [...]string{"track interface", "track script", "track file", "track process", "track bfd"}
+
+func trackEntry(kind TrackKind) func(*decoder, *Statement) {
 	return func(d *decoder, s *Statement) {
-		owner := ""
-		switch {
-		case d.inst != nil:
-			owner = d.inst.Name
-		case d.group != nil:
-			owner = d.group.Name
+		u := trackUse{
+			Track: Track{Kind: kind, Name: d.intern(s.Words[0].Text), Pos: s.Pos(0)},
+			at:    s.place(0), inst: d.inst, group: d.group,
 		}
-		name := s.Words[0].Text
-		if kind == "track_interface" {
-			d.needInterface(s, 0, "("+owner+") tracked interface %s doesn't exist")
-		} else {
-			d.tracked.used = append(d.tracked.used, trackUse{kind, d.intern(name), owner, s})
+		if kind == TrackedInterface {
+			d.needInterface(s, 0, "("+u.owner()+") tracked interface %s doesn't exist")
 		}
-		d.trackWeight(s, owner, low, high)
+		if d.trackWeight(s, &u) {
+			d.tracked.used = append(d.tracked.used, u)
+		}
 	}
 }
 
-// trackWeight checks [weight N [reverse|noreverse]].
-func (d *decoder) trackWeight(s *Statement, owner string, low, high int64) {
-	name := printable(s.Words[0].Text)
-	for i := 1; i < len(s.Words); i++ {
-		switch option := s.Words[i].Text; option {
-		case "reverse", "noreverse":
-		case "weight":
-			if i++; i == len(s.Words) {
-				d.wrong(s, i-1, "missing-argument", "(%s) weight of %s has no value - ignoring", owner, name)
-				return
-			}
-			n, ok := d.number(s, i, -254, 254)
-			if ok && (n < low || n > high) {
-				d.wrong(s, i, "track-weight", "(%s) weight for %s cannot be +/-254. Setting to +/-253", owner, name)
-			}
+func (u *trackUse) owner() string {
+	if u.inst != nil {
+		return u.inst.Name
+	}
+	return u.group.Name
+}
+
+// trackWeight reads [weight N [reverse|noreverse]]; false: the line is dropped.
+func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
+	if len(s.Words) == 1 {
+		return true
+	}
+	owner, name, what := u.owner(), printable(u.Name), trackerNames[u.Kind]
+	if option := s.Words[1].Text; option != "weight" {
+		p := Diagnostic{
+			Severity: Error, Class: ClassOrdinary, Code: "track-option",
+			Message: fmt.Sprintf("(%s) unknown %s option %s - ignoring", owner, what, printable(option)),
+			Fix:     "write " + name + " weight N [reverse]",
+		}
+		if u.Kind != TrackedInterface && d.tracked.defined[trackerKey{u.Kind, option}] != nil {
+			p.Fix = "write one name per line"
+		}
+		d.report(s, 1, p)
+		return false
+	}
+	if len(s.Words) == 2 {
+		d.wrong(s, 1, "missing-argument", "(%s) weight without value specified for %s %s - ignoring", owner, what, name)
+		return false
+	}
+	limit := int64(253)
+	if u.Kind == TrackedFile || u.Kind == TrackedProcess {
+		limit = 254
+	}
+	if n, ok := d.number(s, 2, -254, 254); ok {
+		if n < -limit || n > limit {
+			d.wrong(s, 2, "track-weight", "(%s) weight for %s cannot be +/-254. Setting to +/-253", owner, name)
+			n = max(-limit, min(n, limit))
+		}
+		u.Weight, u.weighted = int(n), true
+	}
+	for i := 3; i < len(s.Words); i++ {
+		switch option := s.Words[i].Text; {
+		case option == "reverse", option == "noreverse" && u.Kind != TrackedInterface:
+			u.Reverse, u.turned = option == "reverse", true
 		default:
-			d.wrong(s, i, "track-option", "(%s) unknown track option '%s' for %s; expected weight or reverse", owner, printable(option), name)
-			return
+			d.wrong(s, i, "track-option", "(%s) unknown %s %s weight option %s - ignoring", owner, what, name, printable(option))
+			return true
 		}
 	}
+	return true
 }
 
-// resolve reports trackers that are not defined where an instance or group ends.
+// resolve gives the instances and groups their trackers. It runs when all is
+// read, so that a tracker may be defined after the block that tracks it.
 func (t *trackers) resolve(d *decoder) {
 	for _, u := range t.used {
-		if t.defined[u.kind+" "+u.name] {
-			if u.kind == "track_script" {
-				d.scripts.track(d, u)
+		var into *[]Track
+		if u.inst != nil {
+			into = &u.inst.Track
+		} else {
+			into = &u.group.Track
+		}
+		if u.Kind == TrackedInterface {
+			if u.inst != nil && u.Name == u.inst.Interface {
+				d.atPlace(u.at, "own-interface", "(%s) Ignoring track_interface %s since own interface", u.owner(), printable(u.Name))
+				continue
 			}
+		} else {
+			n := t.defined[u.key()]
+			if n == nil {
+				d.noTracker(u)
+				continue
+			}
+			n.named = true
+			if !u.weighted {
+				u.Weight = *n.weight
+			}
+			if !u.turned {
+				u.Reverse = *n.reverse
+			}
+		}
+		if hasTrack(*into, u.key()) {
+			d.atPlace(u.at, "tracked-twice", "(%s) duplicate %s %s - ignoring", u.owner(), u.Kind, printable(u.Name))
 			continue
 		}
-		what := map[string]string{
-			"track_script": "track script", "track_file": "track file",
-			"track_process": "track process", "track_bfd": "track bfd",
-		}[u.kind]
-		p := Diagnostic{
-			Severity: Error, Class: ClassOrdinary, Code: "no-tracker",
-			Message: "(" + u.owner + ") " + what + " " + printable(u.name) + " not found, ignoring...",
-			Fix:     "define it before the block that tracks it",
-		}
-		if r := d.whyMissing(u.name); r != 0 {
-			d.diags.follow(r, p)
-			continue
-		}
-		d.report(u.s, 0, p)
+		*into = append(*into, u.Track)
 	}
 	t.used = nil
 }
 
-// defines makes a block's name known to the track_* words.
-func defines(kind string) func(*decoder, *Statement) bool {
-	return func(d *decoder, s *Statement) bool {
-		d.tracked.define(kind, d.intern(s.Words[1].Text))
+func (t *Track) key() trackerKey { return trackerKey{t.Kind, t.Name} }
+
+func hasTrack(list []Track, k trackerKey) bool {
+	for i := range list {
+		if list[i].key() == k {
+			return true
+		}
+	}
+	return false
+}
+
+// noTracker reports a tracker that is not defined.
+func (d *decoder) noTracker(u trackUse) {
+	p := Diagnostic{
+		Severity: Error, Class: ClassOrdinary, Code: "no-tracker",
+		Message: "(" + u.owner() + ") " + trackerNames[u.Kind] + " " + printable(u.Name) + " not found, ignoring...",
+		Fix:     d.trackerRemedy(u),
+	}
+	if r := d.whyMissing(u.Name); r != 0 {
+		d.diags.follow(r, p)
+		return
+	}
+	d.reportAt(u.at, p)
+}
+
+// trackerRemedy is what was probably meant by a name that is not defined.
+func (d *decoder) trackerRemedy(u trackUse) string {
+	block := map[TrackKind]string{
+		TrackedScript: "vrrp_script", TrackedFile: "track_file", TrackedProcess: "vrrp_track_process", TrackedBFD: "bfd_instance",
+	}[u.Kind]
+	var names []string
+	for _, n := range d.tracked.order {
+		if n.kind == u.Kind {
+			names = append(names, n.name)
+		}
+	}
+	switch {
+	case u.Name == "weight":
+		return "write the weight on the line of the name, as in NAME weight 20, or in the " + block + " block"
+	case u.Kind == TrackedScript && strings.Contains(u.Name, "/"):
+		for _, c := range d.scripts.used {
+			if c.track != "" && c.cmd.Args[0] == u.Name {
+				return "write the name of the vrrp_script that runs it: " + printable(c.track)
+			}
+		}
+		return "track_script takes the name of a vrrp_script block; the path belongs there, as script " + printable(u.Name)
+	}
+	if near := Nearest(u.Name, names); len(near) > 0 {
+		return fmt.Sprintf("did you mean %q?", printable(near[0]))
+	}
+	return "define it: " + block + " " + printable(u.Name) + " { … }"
+}
+
+// keepTracked adds what instances and groups track to the configuration.
+func (d *decoder) keepTracked() {
+	t := &d.tracked
+	mark := func(list []Track) {
+		for i := range list {
+			if n := t.defined[list[i].key()]; n != nil {
+				n.tracked = true
+			}
+		}
+	}
+	for _, in := range d.cfg.Instances {
+		mark(in.Track)
+	}
+	for _, g := range d.cfg.SyncGroups {
+		mark(g.Track)
+	}
+	wrong := d.diags.list.Count(Error) > 0 // it may be what keeps it from being used
+	for _, n := range t.order {
+		switch {
+		case n.tracked:
+			n.keep(d.cfg)
+		case n.named, wrong, n.kind == TrackedBFD, n.kind == TrackedFile && d.cfg.HasVirtualServers:
+		default:
+			d.reportAt(n.at, Diagnostic{
+				Severity: Warning, Class: ClassNone, Code: "unused-tracker",
+				Message: "Warning - " + strings.TrimPrefix(trackerNames[n.kind], "track ") + " " + printable(n.name) + " is not used",
+				Fix:     "name it in " + n.kind.String() + " of a vrrp_instance or vrrp_sync_group",
+			})
+		}
+	}
+}
+
+// weigh keeps weight N [reverse] of a block. A block that may say it once says so.
+func weigh(once bool, into func(*trackers) (name string, weight *int, reverse *bool)) func(*decoder, *argument) {
+	return func(d *decoder, a *argument) {
+		name, weight, reverse := into(&d.tracked)
+		if once && d.twice(a, "Weight already set for "+trackerWord(a)+" "+printable(name)+" - ignoring "+printable(a.text)) {
+			return
+		}
+		*weight = int(a.n)
+		if len(a.Words) < 3 {
+			return
+		}
+		if a.Words[2].Text == "reverse" {
+			*reverse = true
+			return
+		}
+		d.wrong(a.Statement, 2, "track-option", "%s %s unknown weight option %s", a.k.Block, printable(name), printable(a.Words[2].Text))
+	}
+}
+
+// trackerWord is how messages call the block of a keyword.
+func trackerWord(a *argument) string {
+	return strings.ReplaceAll(strings.TrimPrefix(a.k.Block, "vrrp_"), "_", " ")
+}
+
+// twice reports a word that stands in its block for the second time, where the
+// first one counts.
+func (d *decoder) twice(a *argument, message string) bool {
+	if d.tracked.told[a.k.Name] {
+		d.wrong(a.Statement, 0, "word-twice", "%s", message)
 		return true
 	}
+	if d.tracked.told == nil {
+		d.tracked.told = make(map[string]bool)
+	}
+	d.tracked.told[a.k.Name] = true
+	return false
 }
 
 func trackGroupBlock() *block {
@@ -108,42 +304,223 @@ func trackGroupBlock() *block {
 
 func trackFileBlock(path string) *block {
 	b := vocabulary(path,
-		kw("file", word("PATH").soft("track file file name missing"), "", "the file; required"),
-		kw("weight", weight(-254, 254).soft("No weight specified for track file - ignoring"), "1", "factor of its number; 0: any number but 0 is a fault"),
-		kw("init_file", several("[N] [overwrite]").opt(), "off", "create the file at start"),
+		kw("file", word("PATH").soft("track file file name missing"), "", "the file; required").sets(setTrackFile),
+		kw("weight", weight(-254, 254).soft("No weight specified for track file - ignoring"), "1", "factor of its number; 0: any number but 0 is a fault").
+			sets(weigh(true, func(t *trackers) (string, *int, *bool) { return t.file.Name, &t.file.Weight, &t.file.Reverse })),
+		kw("init_file", several("[N] [overwrite]").opt(), "off", "create the file at start").sets(setInitFile),
 	)
-	b.open = defines("track_file")
+	b.open = func(d *decoder, s *Statement) bool {
+		d.tracked.file = &TrackFile{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), Weight: 1}
+		d.tracked.told = nil
+		return true
+	}
+	b.close = func(d *decoder, s *Statement) {
+		f := d.tracked.file
+		if f.Path == "" {
+			d.notDefined(f.Name, reason(len(d.diags.list)))
+			return
+		}
+		d.tracked.define(d, s, &tracker{
+			trackerKey: trackerKey{TrackedFile, f.Name}, weight: &f.Weight, reverse: &f.Reverse,
+			keep: func(c *Config) { c.Files = append(c.Files, f) },
+		})
+	}
 	return b.needs("file", "No file set for track_file %s - ignoring")
 }
 
+func setTrackFile(d *decoder, a *argument) {
+	f := d.tracked.file
+	path := command(a.rest)
+	if len(path) == 0 || path[0] == "" {
+		d.wrong(a.Statement, 1, "missing-argument", "track file file name missing")
+		return
+	}
+	if d.twice(a, "File already set for track file "+printable(f.Name)+" - ignoring "+printable(a.text)) {
+		return
+	}
+	f.Path = path[0]
+}
+
+// setInitFile reads [N] [overwrite], in any order.
+func setInitFile(d *decoder, a *argument) {
+	f := d.tracked.file
+	f.Init = InitFileCreate
+	for i := 1; i < len(a.Words); i++ {
+		option := a.Words[i].Text
+		switch {
+		case option == "overwrite":
+			f.Init = InitFileOverwrite
+		case strings.Trim(option[:min(1, len(option))], "+-0123456789") == "" && option != "":
+			n, ok := d.number(a.Statement, i, -1<<31, 1<<31-1)
+			if !ok {
+				d.wrong(a.Statement, i, "init-value", "Track file %s init value %s is invalid", printable(f.Name), printable(option))
+				continue
+			}
+			f.InitValue = int(n)
+		default:
+			d.wrong(a.Statement, i, "bad-choice", "Unknown track file init option %s; expected a number or overwrite", printable(option))
+		}
+	}
+}
+
 func trackProcessBlock() *block {
+	delay := func(set func(p *TrackProcess, t time.Duration)) func(*decoder, *argument) {
+		return func(d *decoder, a *argument) { set(d.tracked.process, a.d) }
+	}
 	b := vocabulary("vrrp_track_process",
-		kw("process", several("CMD [ARGS...]"), "", "name of the processes, and their arguments; required"),
-		kw("param_match", oneOf("initial", "partial").opt(), "exact", "how arguments are compared"),
-		kw("weight", weight(-254, 254).soft("No weight specified for track process - ignoring"), "0", "change of priority; 0: a fault"),
-		kw("quorum", number(1, 65535), "1", "smallest number of processes that is up"),
-		kw("quorum_max", number(0, 65535), "unlimited", "largest number of processes that is up"),
-		kw("delay", seconds(0.000001, 3600), "0", "fork_delay and terminate_delay"),
-		kw("fork_delay", seconds(0.000001, 3600), "0", "how long it must be up to count"),
-		kw("terminate_delay", seconds(0.000001, 3600), "0", "how long it must be down to count"),
-		kw("full_command", bare(), "off", "look at the whole command line instead of the name"),
+		kw("process", several("CMD [ARGS...]"), "", "name of the processes, and their arguments; required").sets(setProcess),
+		kw("param_match", oneOf("initial", "partial").opt(), "exact", "how arguments are compared").sets(setParamMatch),
+		kw("weight", weight(-254, 254).soft("No weight specified for track process - ignoring"), "0", "change of priority; 0: a fault").
+			sets(weigh(true, func(t *trackers) (string, *int, *bool) { return t.process.Name, &t.process.Weight, &t.process.Reverse })),
+		kw("quorum", number(1, 65535), "1", "smallest number of processes that is up").sets(setQuorum),
+		kw("quorum_max", number(0, 65535), "unlimited", "largest number of processes that is up").sets(setQuorumMax),
+		kw("delay", seconds(0.000001, 3600), "0", "fork_delay and terminate_delay").
+			sets(delay(func(p *TrackProcess, t time.Duration) { p.ForkDelay, p.TerminateDelay = t, t })),
+		kw("fork_delay", seconds(0.000001, 3600), "0", "how long it must be up to count").
+			sets(delay(func(p *TrackProcess, t time.Duration) { p.ForkDelay = t })),
+		kw("terminate_delay", seconds(0.000001, 3600), "0", "how long it must be down to count").
+			sets(delay(func(p *TrackProcess, t time.Duration) { p.TerminateDelay = t })),
+		kw("full_command", bare(), "off", "look at the whole command line instead of the name").
+			sets(func(d *decoder, a *argument) { d.tracked.process.FullCommand = true }),
 	)
-	b.open = defines("track_process")
+	b.open = func(d *decoder, s *Statement) bool {
+		d.tracked.process = &TrackProcess{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), Quorum: 1, QuorumMax: -1, Match: MatchNone}
+		d.tracked.told = nil
+		return true
+	}
+	b.close = func(d *decoder, s *Statement) {
+		p := d.tracked.process
+		if p.Process == "" {
+			d.notDefined(p.Name, reason(len(d.diags.list)))
+			return
+		}
+		if len(p.Params) > 0 && p.Match == MatchNone {
+			p.Match = MatchExact
+		}
+		// Only a command line has arguments.
+		p.FullCommand = p.FullCommand || p.Match != MatchNone
+		d.tracked.define(d, s, &tracker{
+			trackerKey: trackerKey{TrackedProcess, p.Name}, weight: &p.Weight, reverse: &p.Reverse,
+			keep: func(c *Config) { c.Processes = append(c.Processes, p) },
+		})
+	}
 	return b.needs("process", "track process '%s' process name not specified")
 }
 
+func setProcess(d *decoder, a *argument) {
+	p := d.tracked.process
+	if d.twice(a, "Process already set for track process "+printable(p.Name)+" - ignoring "+printable(a.text)) {
+		return
+	}
+	p.Process = d.intern(a.text)
+	for _, w := range a.Words[2:] {
+		p.Params = append(p.Params, d.intern(w.Text))
+	}
+}
+
+func setParamMatch(d *decoder, a *argument) {
+	d.tracked.process.Match = map[string]ParamMatch{"": MatchExact, "initial": MatchInitial, "partial": MatchPartial}[a.text]
+}
+
+func setQuorum(d *decoder, a *argument) {
+	p := d.tracked.process
+	if p.QuorumMax >= 0 && int(a.n) > p.QuorumMax {
+		d.wrong(a.Statement, 1, "quorum", "Quorum is greater than quorum_max - ignoring")
+		return
+	}
+	p.Quorum = int(a.n)
+}
+
+// setQuorumMax keeps the largest number. 0 means that no such process may run.
+func setQuorumMax(d *decoder, a *argument) {
+	p := d.tracked.process
+	if a.n == 0 && p.Quorum == 1 {
+		p.Quorum = 0
+	}
+	if int(a.n) < p.Quorum {
+		d.wrong(a.Statement, 1, "quorum", "quorum_max is less than quorum - ignoring")
+		return
+	}
+	p.QuorumMax = int(a.n)
+}
+
 func scriptBlock() *block {
+	atLeastOne := func(of string, field func(*Script) *int) func(*decoder, *argument) string {
+		return func(d *decoder, a *argument) string {
+			*field(d.tracked.script) = 1
+			return fmt.Sprintf("(%s): vrrp script %s value '%s' invalid, defaulting to 1", d.tracked.script.Name, of, printable(a.text))
+		}
+	}
+	rise := func(s *Script) *int { return &s.Rise }
+	fall := func(s *Script) *int { return &s.Fall }
 	b := vocabulary("vrrp_script",
-		kw("script", cmd().as("CMD").soft("vrrp_script has no script"), "", "the command; required"),
-		kw("interval", seconds(0.000001, 4294), "1", "period of the runs"),
-		kw("timeout", seconds(0, 4294), "interval", "how long a run may take"),
-		kw("weight", weight(-253, 253), "0", "change of priority; 0: failure is a fault"),
-		kw("fall", number(1, 1<<31-1), "1", "failures in a row that make it down"),
-		kw("rise", number(1, 1<<31-1), "1", "successes in a row that make it up"),
-		kw("user", several("USER [GROUP]"), "script_user", "user that runs it"),
-		kw("init_fail", bare(), "off", "down until it has succeeded"),
+		kw("script", cmd().as("CMD").soft("vrrp_script has no script"), "", "the command; required").sets(setScript),
+		kw("interval", seconds(0.000001, 4294), "1", "period of the runs").
+			sets(func(d *decoder, a *argument) { d.tracked.script.Interval = a.d }),
+		kw("timeout", seconds(0, 4294), "interval", "how long a run may take").sets(setScriptTimeout),
+		kw("weight", weight(-253, 253), "0", "change of priority; 0: failure is a fault").
+			sets(weigh(false, func(t *trackers) (string, *int, *bool) { return t.script.Name, &t.script.Weight, &t.script.Reverse })),
+		kw("fall", number(1, 1<<31-1), "1", "failures in a row that make it down").
+			sets(func(d *decoder, a *argument) { d.tracked.script.Fall = int(a.n) }).fallback(atLeastOne("fall", fall)),
+		kw("rise", number(1, 1<<31-1), "1", "successes in a row that make it up").
+			sets(func(d *decoder, a *argument) { d.tracked.script.Rise = int(a.n) }).fallback(atLeastOne("rise", rise)),
+		kw("user", several("USER [GROUP]"), "script_user", "user that runs it").sets(setScriptBlockUser),
+		kw("init_fail", bare(), "off", "down until it has succeeded").
+			sets(func(d *decoder, a *argument) { d.tracked.script.InitFail = true }),
 	)
-	b.open = defines("track_script")
+	b.open = func(d *decoder, s *Statement) bool {
+		d.tracked.script = &Script{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), Interval: time.Second, Rise: 1, Fall: 1}
+		return true
+	}
 	b.close = closeScript
 	return b
+}
+
+func setScript(d *decoder, a *argument) {
+	c := &d.tracked.script.Command
+	v := a.command(d)
+	c.Args, c.Pos = v.Args, v.Pos // its user has a word of its own
+	d.tracked.scriptAt = a.place(1)
+}
+
+func setScriptTimeout(d *decoder, a *argument) {
+	s := d.tracked.script
+	s.Timeout = a.d
+	if a.d == 0 {
+		d.wrong(a.Statement, 1, "out-of-range", "(%s): vrrp script timeout must be greater than 0, setting to 1", s.Name)
+		s.Timeout = time.Second
+	}
+}
+
+func setScriptBlockUser(d *decoder, a *argument) {
+	c := &d.tracked.script.Command
+	c.User, c.Group = d.userGroup(a)
+}
+
+// userGroup is USER [GROUP].
+func (d *decoder) userGroup(a *argument) (user, group string) {
+	if len(a.Words) > 2 {
+		group = d.intern(a.Words[2].Text)
+	}
+	return d.intern(a.text), group
+}
+
+// closeScript ends a vrrp_script block.
+func closeScript(d *decoder, s *Statement) {
+	v := d.tracked.script
+	if !v.Command.Given() {
+		d.wrong(s, 0, "no-script", "No script set for vrrp_script %s - removing", printable(v.Name))
+		d.notDefined(v.Name, reason(len(d.diags.list)))
+		return
+	}
+	if v.Timeout == 0 {
+		v.Timeout = v.Interval
+	}
+	d.scripts.used = append(d.scripts.used, commandUse{
+		at: d.tracked.scriptAt, what: "vrrp_script " + v.Name, cmd: v.Command, track: v.Name,
+	})
+	d.tracked.define(d, s, &tracker{
+		trackerKey: trackerKey{TrackedScript, v.Name}, weight: &v.Weight, reverse: &v.Reverse,
+		keep: func(c *Config) { c.Scripts = append(c.Scripts, v) },
+	})
 }

@@ -7,13 +7,19 @@ import (
 
 // scripts are the commands that a configuration names.
 type scripts struct {
-	secure bool // enable_script_security
-	// first is the first command that exists.
+	// first is the first command that would run.
 	first place
 	exist map[string]bool // by path: an executable file
-	// byName are the paths of vrrp_script blocks.
-	byName map[string]string
-	path   string // of the block being read
+	used  []commandUse
+	user  place // of script_user
+}
+
+// commandUse is a command and what it is for.
+type commandUse struct {
+	at    place
+	what  string // "(VI_1) notify_master script", "vrrp_script chk"
+	cmd   Command
+	track string // the name of a vrrp_script
 }
 
 // note remembers the command of a keyword.
@@ -21,8 +27,7 @@ func (c *scripts) note(a *argument) {
 	if len(a.cmd) == 0 || a.k.Name == "regex" {
 		return
 	}
-	c.path = a.cmd[0]
-	if c.executable(c.path) && c.first.origin == nil {
+	if args := command(a.cmd[0]); len(args) > 0 && c.executable(args[0]) && c.first.origin == nil {
 		c.first = a.place(1)
 	}
 }
@@ -40,30 +45,60 @@ func (c *scripts) executable(path string) bool {
 	return known
 }
 
-// closeScript ends a vrrp_script block.
-func closeScript(d *decoder, s *Statement) {
+// keep stores the command of a keyword, which is for what. The first one stays.
+func (d *decoder) keep(into *Command, a *argument, what, twice string) {
+	c := a.command(d)
+	switch {
+	case into.Given():
+		d.report(a.Statement, 0, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "command-twice",
+			Message: twice, Fix: "the first is at " + into.Pos.String(),
+		})
+	case !c.Given():
+		d.report(a.Statement, 1, Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "empty-command",
+			Message: what + " is empty - ignoring", Fix: "write the path of a program",
+		})
+	default:
+		*into = c
+		d.scripts.used = append(d.scripts.used, commandUse{at: a.place(1), what: what, cmd: c})
+	}
+}
+
+// commands judges the commands, when it is known how they are run.
+func (d *decoder) commands() {
 	c := &d.scripts
-	if !hasWord(s.Block, "script") {
-		d.wrong(s, 0, "no-script", "No script set for vrrp_script %s - removing", printable(s.Words[1].Text))
-		return
+	policy := d.cfg.Global.Scripts
+	noUser := false
+	if d.CheckCommand != nil && policy.User != "" {
+		if err := d.CheckCommand(Command{Pos: c.user.pos()}, policy); err != nil {
+			noUser = true
+			d.reportAt(c.user, Diagnostic{
+				Severity: Error, Class: ClassOrdinary, Code: "script-user",
+				Message: "Error setting global script uid/gid: " + err.Error(),
+			})
+		}
 	}
-	if c.byName == nil {
-		c.byName = make(map[string]string)
+	for _, u := range c.used {
+		switch {
+		case d.CheckCommand == nil:
+			if path := u.cmd.Args[0]; u.track != "" && filepath.IsAbs(path) && !c.executable(path) {
+				d.reportAt(u.at, Diagnostic{
+					Severity: Error, Class: ClassOrdinary, Code: "script-missing",
+					Message: "Disabling track script " + u.track + " since not found/accessible: " + printable(path),
+				})
+			}
+		case noUser && u.cmd.User == "":
+			// It is not run either, for the reason just given.
+		default:
+			if err := d.CheckCommand(u.cmd, policy); err != nil {
+				d.disabled(u, err)
+			} else if c.first.origin == nil {
+				c.first = u.at
+			}
+		}
 	}
-	c.byName[d.intern(s.Words[1].Text)] = d.intern(c.path)
-}
-
-// track checks that the command of a tracked vrrp_script can be run.
-func (c *scripts) track(d *decoder, u trackUse) {
-	path := c.byName[u.name]
-	if filepath.IsAbs(path) && !c.executable(path) {
-		d.wrong(u.s, 0, "script-missing", "Disabling track script %s since not found/accessible: %s", printable(u.name), printable(path))
-	}
-}
-
-// check reports commands that would run as they are.
-func (c *scripts) check(d *decoder) {
-	if c.first.origin == nil || c.secure {
+	if c.first.origin == nil || policy.Secure {
 		return
 	}
 	d.reportAt(c.first, Diagnostic{
@@ -71,4 +106,18 @@ func (c *scripts) check(d *decoder) {
 		Message: "SECURITY VIOLATION - scripts are being executed but script_security not enabled.",
 		Fix:     "write enable_script_security in global_defs",
 	})
+}
+
+// disabled reports a command that cannot be run. Like the C daemon, a
+// configuration test counts those of vrrp_script blocks only.
+func (d *decoder) disabled(u commandUse, err error) {
+	p := Diagnostic{
+		Severity: Warning, Class: ClassNone, Code: "script-disabled",
+		Message: u.what + " cannot be run: " + err.Error(),
+	}
+	if u.track != "" {
+		p.Severity, p.Class = Error, ClassOrdinary
+		p.Message = "Disabling track script " + u.track + ": " + err.Error()
+	}
+	d.reportAt(u.at, p)
 }

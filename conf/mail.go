@@ -1,0 +1,132 @@
+package conf
+
+import (
+	"net/mail"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+)
+
+func mailWords() []*Keyword {
+	text := func(k *Keyword, field func(*Mail) *string) *Keyword {
+		return k.sets(func(d *decoder, a *argument) { *field(&d.cfg.Global.Mail) = d.intern(a.text) })
+	}
+	recipients := (&block{path: "global_defs.notification_email"}).
+		lines(addRecipients, &Keyword{Name: "ADDRESS", Args: "ADDR", Doc: "a mail address"}).
+		filled("Warning - empty notification_email block")
+	return []*Keyword{
+		kw("notification_email", braced("{ ADDR... }"), "", "recipients of mails, one per line").effective().holds(recipients),
+		kw("notification_email_from", word("ADDR").soft("emailfrom missing - ignoring"), "user@host", "sender of mails").
+			sets(func(d *decoder, a *argument) {
+				d.cfg.Global.Mail.From = d.intern(a.text)
+				d.checkAddress(a.Statement, 1, a.text)
+			}),
+		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that takes the mails").sets(setMailServer),
+		kw("smtp_starttls", onOff(), "off", "encrypt the connection to the mail server, whose certificate must be valid").own().
+			sets(func(d *decoder, a *argument) { d.cfg.Global.Mail.STARTTLS = a.on }),
+		kw("smtp_auth", several("USER PASSWORD"), "", "account at the mail server").own().secret().sets(setMailAuth),
+		text(kw("smtp_helo_name", word("NAME").opt(), "local host name", "name to greet the mail server with"), func(m *Mail) *string { return &m.HeloName }),
+		kw("smtp_connect_timeout", number(0, 4294).as("SECS"), "30", "how long to wait for the mail server").sets(setMailTimeout),
+		kw("smtp_alert", onOff(), "unset", "whether anything sends mail").
+			sets(func(d *decoder, a *argument) { d.global.alert.put(a.on) }),
+		kw("smtp_alert_vrrp", onOff(), "unset", "whether VRRP sends mail").
+			sets(func(d *decoder, a *argument) { d.global.alertVRRP.put(a.on) }),
+		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail").
+			sets(func(d *decoder, a *argument) { d.global.alertChecker.put(a.on) }).pending(),
+		switched("no_email_faults", bare(), "no mail for FAULT", func(g *Global) *bool { return &g.Mail.NoFaults }),
+		kw("no_checker_emails", onOff(), "off", "no mail from single health checks"),
+	}
+}
+
+// addRecipients reads a line of recipients. A display name need not be quoted.
+func addRecipients(d *decoder, s *Statement) {
+	m := &d.cfg.Global.Mail
+	var words []string
+	for _, w := range s.Words {
+		words = append(words, w.Text)
+	}
+	line := strings.Join(words, " ")
+	if _, err := mail.ParseAddress(line); err == nil {
+		m.To = append(m.To, d.intern(line))
+		return
+	}
+	for i, w := range words {
+		d.checkAddress(s, i, w)
+		m.To = append(m.To, d.intern(w))
+	}
+}
+
+// checkAddress reports what no mail can be addressed with. A name without a
+// host is one of the mail server.
+func (d *decoder) checkAddress(s *Statement, word int, address string) {
+	_, err := mail.ParseAddress(address)
+	if err != nil && !strings.Contains(address, "@") {
+		_, err = mail.ParseAddress(address + "@localhost")
+	}
+	if err == nil {
+		return
+	}
+	d.report(s, word, Diagnostic{
+		Severity: Warning, Class: ClassNone, Code: "mail-address",
+		Message: "'" + printable(address) + "' is not a mail address: " + strings.TrimPrefix(err.Error(), "mail: "),
+		Fix:     "write user@host.example or \"Name <user@host.example>\"",
+	})
+}
+
+// setMailServer reads ADDR|HOST [PORT]. A name is looked up when mail is sent.
+func setMailServer(d *decoder, a *argument) {
+	port := 25
+	if len(a.Words) > 2 {
+		n, ok := d.number(a.Statement, 2, 1, 65535)
+		if !ok {
+			d.wrong(a.Statement, 1, "smtp-server", "Invalid smtp server %s %s", printable(a.text), printable(a.Words[2].Text))
+			return
+		}
+		port = int(n)
+	}
+	d.cfg.Global.Mail.Server, d.cfg.Global.Mail.Port = d.intern(a.text), port
+}
+
+// setMailAuth reads USER PASSWORD. Messages show neither.
+func setMailAuth(d *decoder, a *argument) {
+	if len(a.Words) < 3 {
+		d.wrong(a.Statement, 1, "missing-argument", "smtp_auth has no password; expected USER PASSWORD")
+		return
+	}
+	m := &d.cfg.Global.Mail
+	m.User, m.Password = d.intern(a.text), Secret(strings.Clone(a.Words[2].Text))
+	d.global.mailAuth = a.place(0)
+}
+
+func setMailTimeout(d *decoder, a *argument) {
+	if a.n == 0 {
+		d.wrong(a.Statement, 1, "out-of-range", "smtp_conect_timeout must be greater than 0, setting to 1")
+	}
+	d.cfg.Global.Mail.ConnectTimeout = time.Duration(max(a.n, 1)) * time.Second
+}
+
+// mail fills in the sender and the greeting.
+func (d *decoder) mail() {
+	m := &d.cfg.Global.Mail
+	if d.global.mailAuth.origin != nil && !m.STARTTLS {
+		d.reportAt(d.global.mailAuth, Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "clear-password",
+			Message: "smtp_auth sends the password in clear text", Fix: "write smtp_starttls",
+		})
+	}
+	if m.Server == "" {
+		return
+	}
+	host, _ := os.Hostname()
+	if m.HeloName == "" {
+		m.HeloName = host
+	}
+	if m.From == "" {
+		name := "keepalived"
+		if u, err := user.Current(); err == nil {
+			name = u.Username
+		}
+		m.From = name + "@" + host
+	}
+}
