@@ -17,6 +17,7 @@ const (
 	Peer   Requirement = "Debian's keepalived as the other node"
 	Tshark Requirement = "tshark"
 	Nft    Requirement = "nft"
+	Nginx  Requirement = "nginx"
 	User   Requirement = "an unprivileged user"
 )
 
@@ -49,7 +50,7 @@ func has(r Requirement) bool {
 		return canUnshare()
 	case Peer:
 		return C().IsC()
-	case Tshark, Nft:
+	case Tshark, Nft, Nginx:
 		_, err := exec.LookPath(string(r))
 		return err == nil
 	case User:
