@@ -26,24 +26,35 @@ func uncomment(s string) (text string, closed bool) {
 	if !strings.ContainsAny(s, "#!\"") {
 		return s, true
 	}
-	inQuotes := false
-	var b []byte // the text so far, once a backslash was dropped
+	at, escapes, closed := commentAt(s)
+	s = s[:at]
+	if len(escapes) == 0 {
+		return s, closed
+	}
+	b := make([]byte, 0, len(s))
 	copied := 0
+	for _, i := range escapes {
+		b = append(b, s[copied:i]...)
+		copied = i + 1
+	}
+	return string(append(b, s[copied:]...)), closed
+}
+
+// commentAt is where the comment of a line begins, its length if there is none.
+// escapes are the backslashes before it that only keep a # or ! from being one.
+func commentAt(s string) (at int, escapes []int, closed bool) {
+	inQuotes := false
 	for i := 0; i < len(s); i++ {
 		switch c := s[i]; {
 		case c == '"':
 			inQuotes = !inQuotes
 		case inQuotes:
 		case c == '\\' && i+1 < len(s) && (s[i+1] == '#' || s[i+1] == '!'):
-			b = append(b, s[copied:i]...)
-			copied = i + 1
+			escapes = append(escapes, i)
 			i++
 		case c == '#' || c == '!':
-			s = s[:i]
+			return i, escapes, true
 		}
 	}
-	if b == nil {
-		return s, !inQuotes
-	}
-	return string(append(b, s[copied:]...)), !inQuotes
+	return len(s), escapes, !inQuotes
 }

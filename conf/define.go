@@ -249,9 +249,12 @@ func (p *pipeline) predefined(name, args string) (string, bool) {
 			})
 			high = low
 		}
+		if p.alone {
+			high = low
+		}
 		return p.randomInt(low, high), true
 	}
-	return "", false
+	return "$" + name, p.alone
 }
 
 func randomRange(args string) (low, high int64, ok bool) {

@@ -169,8 +169,15 @@ func (p *pipeline) readFile(name string, from *Origin) error {
 	if _, ok := p.files[name]; !ok {
 		p.files[name] = len(p.files)
 	}
-	opened := &file{name: name, dir: filepath.Dir(name), from: from}
-	p.open, p.ids = append(p.open, opened), append(p.ids, id)
+	p.ids = append(p.ids, id)
+	p.readLines(&file{name: name, dir: filepath.Dir(name), from: from}, text)
+	p.ids = p.ids[:len(p.ids)-1]
+	return nil
+}
+
+// readLines passes the lines of a file on whose text is known.
+func (p *pipeline) readLines(opened *file, text string) {
+	p.open = append(p.open, opened)
 	level := p.checks
 	if marked, ok := strings.CutPrefix(text, "\ufeff"); ok {
 		text = marked
@@ -183,8 +190,7 @@ func (p *pipeline) readFile(name string, from *Origin) error {
 	p.run(&fileLines{file: opened, text: text})
 	p.depth--
 	p.checks = level
-	p.open, p.ids = p.open[:len(p.open)-1], p.ids[:len(p.ids)-1]
-	return nil
+	p.open = p.open[:len(p.open)-1]
 }
 
 // contents is the text of a file and what tells it from others.

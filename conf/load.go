@@ -3,6 +3,7 @@ package conf
 import (
 	"cmp"
 	"fmt"
+	"path/filepath"
 	"time"
 )
 
@@ -24,6 +25,9 @@ type Options struct {
 	// Unsaved is the text to read instead of that of a file, as an editor holds
 	// it; ok is false for any other file. If nil, there is none.
 	Unsaved func(name string) (text string, ok bool)
+	// Statement, if not nil, is called with each outermost statement that Load
+	// decodes.
+	Statement func(*Statement)
 }
 
 // Load reads a configuration. The Config holds what can be run even when there
@@ -51,6 +55,9 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	d.cfg.Global.Mail.ConnectTimeout = 30 * time.Second
 
 	p, ok := parse(path, o, diags, func(s *Statement) {
+		if o.Statement != nil {
+			o.Statement(s)
+		}
 		d.outer = s
 		d.statement(root(), s)
 	})
@@ -68,6 +75,26 @@ func Parse(path string, o Options) ([]*Statement, Diagnostics) {
 	diags := &diagnosing{}
 	var tree []*Statement
 	p, _ := parse(path, o, diags, func(s *Statement) { tree = append(tree, s) })
+	return tree, diags.sorted(p.files)
+}
+
+// ParseText reads the text of a file called name as it stands, alone: an include
+// line is a statement of its word and its pattern, a parameter that the text does
+// not define stands for itself, ${_RANDOM} is its minimum, a sequence ends after
+// 64 steps and, without Options.Env, an environment variable has its name as
+// value.
+func ParseText(name, text string, o Options) ([]*Statement, Diagnostics) {
+	if o.Env == nil {
+		o.Env = func(name string) (string, bool) { return name, true }
+	}
+	diags := &diagnosing{}
+	var tree []*Statement
+	b := &builder{diags: diags, emit: func(s *Statement) { tree = append(tree, s) }}
+	p := newPipeline(o, diags, b)
+	p.alone = true
+	p.files[name] = 0
+	p.readLines(&file{name: name, dir: filepath.Dir(name)}, text)
+	b.finish(p.last)
 	return tree, diags.sorted(p.files)
 }
 

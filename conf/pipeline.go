@@ -36,6 +36,7 @@ type pipeline struct {
 	work   int // counted against maxWork
 	depth  int
 	halted bool // a limit was reached: nothing more is read
+	alone  bool // one text is read as it stands: see ParseText
 	random *rand.Rand
 	buffer []byte // of expand
 	last   *Origin
@@ -193,7 +194,12 @@ func (p *pipeline) process(l line, src source) {
 	}
 	if f, ok := src.(*fileLines); ok {
 		if word, pattern := includeLine(l.text); word != "" {
-			p.include(f.file, l, word, len(l.text)-len(pattern))
+			at := len(l.text) - len(pattern)
+			if p.alone {
+				p.out.line(&l, len(word), at)
+			} else {
+				p.include(f.file, l, word, at)
+			}
 			return
 		}
 	}

@@ -97,11 +97,18 @@ func (p *pipeline) sequence(l, rest line, args string, hex bool, src source) {
 	at, _ := l.locate(0)
 	def := &definition{name: name, at: l.origin, col: at}
 	defer p.shadow(def)()
+	if p.alone && (end-start)/step > aloneSteps {
+		end = start + aloneSteps*step
+	}
 	for v := start; (step > 0 && v <= end || step < 0 && v >= end) && !p.halted; v += step {
 		def.value = strconv.FormatInt(v, base)
 		p.process(rest, src)
 	}
 }
+
+// aloneSteps is how many steps of a sequence ParseText takes: all of one that is
+// written by hand for its braces, and enough of any other.
+const aloneSteps = 64
 
 func direction(start, end int64) int64 {
 	if end < start {

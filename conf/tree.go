@@ -1,6 +1,9 @@
 package conf
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Statement is one line of a configuration after expansion, or the part of it
 // between braces: a keyword, its arguments, and the block that follows.
@@ -15,6 +18,19 @@ type Statement struct {
 
 // Keyword is the first word.
 func (s *Statement) Keyword() string { return s.Words[0].Text }
+
+// Rest is what follows the keyword, as written but expanded: the adjacent quotes
+// and the escapes of commands are still in it.
+func (s *Statement) Rest() string { return s.rest }
+
+// Same reports whether s and o say the same, wherever and with whatever blanks
+// they are written.
+func (s *Statement) Same(o *Statement) bool {
+	return s.HasBlock == o.HasBlock &&
+		slices.EqualFunc(s.Words, o.Words, func(a, b Token) bool { return a.Text == b.Text }) &&
+		slices.Equal(command(s.rest), command(o.rest)) &&
+		slices.EqualFunc(s.Block, o.Block, (*Statement).Same)
+}
 
 // Pos is the place of the word with the given index, or of the last word if
 // there are fewer.
@@ -99,6 +115,24 @@ func (b *builder) statement(l *line, from, to int) {
 		k = min(k+2, len(rest))
 	}
 	b.last = &Statement{Words: w, Origin: l.origin, rest: rest[k:]}
+	if len(b.open) > 0 {
+		top := b.open[len(b.open)-1]
+		top.Block = append(top.Block, b.last)
+	}
+}
+
+// line adds a whole line as one statement of two words: the first, of the given
+// length, and what begins at byte at. Braces are text.
+func (b *builder) line(l *line, length, at int) {
+	b.flush()
+	if b.deep > 0 || b.stray > 0 {
+		return
+	}
+	b.last = &Statement{Origin: l.origin, rest: l.text[length:]}
+	for _, part := range [][2]int{{0, length}, {at, len(l.text)}} {
+		col, def := l.locate(part[0])
+		b.last.Words = append(b.last.Words, Token{l.text[part[0]:part[1]], false, col, def})
+	}
 	if len(b.open) > 0 {
 		top := b.open[len(b.open)-1]
 		top.Block = append(top.Block, b.last)

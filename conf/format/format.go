@@ -1,0 +1,174 @@
+// Package format lays out a configuration file and changes nothing it says.
+//
+// A block is indented by four blanks, its { stands on the line of its keyword
+// and its } on a line of its own, unless the whole block was written on one line
+// and fits there. Words are separated by one blank. Of several empty lines one
+// stays. Comments, include lines, parameters, definitions, sequences and
+// conditions stay where they are, and are neither followed nor replaced; the
+// text of a definition is only indented, because every blank of it may count
+// where it is used.
+package format
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"keepalived-go/conf"
+)
+
+const (
+	indent  = "    "
+	width   = 80   // columns that a block on one line may take, its comment not counted
+	maxLine = 1022 // bytes of a line that every keepalived reads
+)
+
+// Error is why a file is not formatted: problems that leave open what it says.
+type Error struct{ Problems conf.Diagnostics }
+
+func (e *Error) Error() string {
+	var b strings.Builder
+	for i, p := range e.Problems {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(p.String())
+	}
+	return b.String()
+}
+
+// Source is the text of the file called name, formatted. It is an *Error if the
+// text has a line too long, an open quote, a brace too much or too few, or
+// anything else that is unclear before words get their meaning. The result is
+// compared with src, for each configuration id, before it is returned.
+func Source(name string, src []byte) ([]byte, error) {
+	before := string(src)
+	if err := unclear(name, before); err != nil {
+		return nil, err
+	}
+	// A brace that moves may let another one move.
+	after := layout(before)
+	for next := layout(after); next != after; next = layout(after) {
+		after = next
+	}
+	if err := compare(name, before, after); err != nil {
+		return nil, err
+	}
+	return []byte(after), nil
+}
+
+func layout(text string) string {
+	var p printer
+	for _, l := range joinBraces(conf.SourceLines(text)) {
+		p.line(&l)
+	}
+	return p.text()
+}
+
+// unclear is an *Error with the problems of the text under the configuration id
+// with the fewest: a file may make sense for some hosts only.
+func unclear(name, text string) error {
+	var fewest conf.Diagnostics
+	for i, id := range configIDs(text) {
+		_, diags := conf.ParseText(name, text, conf.Options{ConfigID: id})
+		diags = slices.DeleteFunc(diags, func(d conf.Diagnostic) bool { return d.Severity < conf.Error })
+		if len(diags) == 0 {
+			return nil
+		}
+		if i == 0 || len(diags) < len(fewest) {
+			fewest = diags
+		}
+	}
+	return &Error{fewest}
+}
+
+var conditions = regexp.MustCompile(`@\^?([^\s\\]+)`)
+
+// configIDs are those that the text may compare with, and one that it does not:
+// an id holds no blank.
+func configIDs(text string) []string {
+	ids := []string{" "}
+	for _, m := range conditions.FindAllStringSubmatch(text, -1) {
+		ids = append(ids, m[1])
+	}
+	slices.Sort(ids)
+	return slices.Compact(ids)
+}
+
+// compare makes sure that both texts say the same.
+func compare(name, before, after string) error {
+	if was, is := comments(before), comments(after); !slices.Equal(was, is) {
+		return fmt.Errorf("%s: not formatted: a comment would be lost", name)
+	}
+	for _, id := range configIDs(before) {
+		o := conf.Options{ConfigID: id}
+		was, trouble := conf.ParseText(name, before, o)
+		is, news := conf.ParseText(name, after, o)
+		for i, s := range was {
+			if i >= len(is) || !s.Same(is[i]) {
+				return fmt.Errorf("%v: not formatted: the statement that begins here would say something else", s.Pos(0))
+			}
+		}
+		if len(was) != len(is) || !slices.Equal(codes(trouble), codes(news)) {
+			return fmt.Errorf("%s: not formatted: it would say something else", name)
+		}
+	}
+	return nil
+}
+
+func comments(text string) []string {
+	var out []string
+	for _, l := range conf.SourceLines(text) {
+		if l.Comment != "" {
+			out = append(out, l.Comment)
+		}
+	}
+	return out
+}
+
+// codes are the kinds of problems; those that formatting cures are left out.
+func codes(diags conf.Diagnostics) []string {
+	var out []string
+	for _, d := range diags {
+		if d.Code != "bom" {
+			out = append(out, d.Code)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// joinBraces puts a { that begins a line to the statement before it.
+func joinBraces(lines []conf.SourceLine) []conf.SourceLine {
+	var out []conf.SourceLine
+	owner := -1 // the statement in out that a { may follow; only empty lines are between
+	for _, l := range lines {
+		if l.Kind == conf.StatementLine && strings.HasPrefix(l.Text, "{") && l.Lead == nil && owner >= 0 {
+			joined := out[owner]
+			joined.Text += " " + l.Text
+			if plain(joined.Text) && len(joined.Text)+len(l.Gap)+len(l.Comment) <= maxLine && (joined.Comment == "" || l.Comment == "") {
+				if joined.Comment == "" {
+					joined.Gap, joined.Comment = l.Gap, l.Comment
+				}
+				out = append(out[:owner], joined)
+				owner = -1
+				continue
+			}
+		}
+		switch {
+		case l.Kind == conf.StatementLine && plain(l.Text) && l.Lead == nil && !strings.Contains(l.Text, "$"):
+			owner = len(out)
+		case l.Kind != conf.BlankLine || l.Comment != "":
+			owner = -1
+		}
+		out = append(out, l)
+	}
+	return out
+}
+
+// plain reports whether text on a line of its own is an ordinary statement.
+func plain(text string) bool {
+	lines := conf.SourceLines(text)
+	return len(lines) == 1 && lines[0].Kind == conf.StatementLine && lines[0].Lead == nil && lines[0].Text == text
+}

@@ -1,0 +1,254 @@
+package format
+
+import (
+	"slices"
+	"strings"
+
+	"keepalived-go/conf"
+)
+
+// printer collects the lines of the result.
+type printer struct {
+	lines []string
+	depth int // blocks that are open
+	body  int // blocks that are open in the definition being printed
+
+	// last is the line with text before this one: how far it stood in, how it
+	// changed the depth, and its condition.
+	last struct {
+		depth, change int
+		condition     string
+	}
+}
+
+func (p *printer) text() string {
+	for len(p.lines) > 0 && p.lines[len(p.lines)-1] == "" {
+		p.lines = p.lines[:len(p.lines)-1]
+	}
+	if len(p.lines) == 0 {
+		return ""
+	}
+	return strings.Join(p.lines, "\n") + "\n"
+}
+
+func (p *printer) line(l *conf.SourceLine) {
+	if l.Kind > conf.StatementLine {
+		p.last.change = 0
+	}
+	switch l.Kind {
+	case conf.BlankLine:
+		if l.Comment != "" {
+			p.put(p.depth, "", l)
+		} else if n := len(p.lines); n > 0 && p.lines[n-1] != "" {
+			p.lines = append(p.lines, "")
+		}
+	case conf.IncludeLine:
+		p.put(p.depth, firstGap(l.Text), l)
+	case conf.DefinitionLine:
+		p.body = 0
+		p.definition(p.depth, l)
+	case conf.ContinuationLine:
+		p.definition(p.depth+1, l)
+	case conf.StatementLine:
+		p.statement(l)
+	}
+}
+
+// firstGap makes one blank of those after the first word.
+func firstGap(s string) string {
+	if i := strings.IndexAny(s, " \t"); i >= 0 {
+		return s[:i] + " " + strings.TrimLeft(s[i:], " \t")
+	}
+	return s
+}
+
+// definition prints a line of one. The blocks in it are indented too.
+func (p *printer) definition(depth int, l *conf.SourceLine) {
+	before, change := braces(l.Pieces())
+	p.put(max(depth+p.body-before, 0), l.Text, l)
+	p.body = max(p.body+change, 0)
+}
+
+// braces is how many } a line begins with, and how many more { it has than }.
+func braces(pieces []string) (before, change int) {
+	begun := false
+	for _, piece := range pieces {
+		switch piece {
+		case "{":
+			change++
+			begun = true
+		case "}":
+			change--
+			if !begun {
+				before++
+			}
+		default:
+			begun = begun || strings.Trim(piece, " \t") != ""
+		}
+	}
+	return before, change
+}
+
+func (p *printer) statement(l *conf.SourceLine) {
+	pieces := l.Pieces()
+	segments := []string{join(pieces)}
+	if l.Lead == nil && !strings.Contains(l.Text, "$") {
+		// What has a meaning only at the beginning of a line must not come there.
+		if s := p.split(pieces); !slices.ContainsFunc(s, func(s string) bool { return !plain(s) }) {
+			segments = s
+		}
+	}
+	condition := ""
+	if len(l.Lead) > 0 && l.Lead[0][0] == '@' {
+		condition = strings.Join(l.Lead, " ")
+	}
+	for i, s := range segments {
+		comment := *l
+		if i < len(segments)-1 {
+			comment.Comment = ""
+		}
+		parts := (&conf.SourceLine{Text: s}).Pieces()
+		before, change := braces(parts)
+		depth := max(p.depth-before, 0)
+		if last := p.last; change != 0 && change == last.change && condition != "" && last.condition != "" && condition != last.condition {
+			// The same brace for other hosts.
+			depth, change = last.depth, 0
+			p.last.condition = condition
+		} else {
+			p.last.depth, p.last.change, p.last.condition = depth, change, condition
+		}
+		p.depth = max(p.depth+change, 0)
+		p.put(depth, s, &comment)
+	}
+}
+
+// split makes lines of the pieces of one.
+func (p *printer) split(pieces []string) []string {
+	var out []string
+	depth, head := p.depth, 0 // head is where the next line begins
+	for i := 0; i < len(pieces); i++ {
+		switch pieces[i] {
+		case "{":
+			if end := closing(pieces, i); end > 0 {
+				if line := join(pieces[head : end+1]); len(indent)*depth+len(line) <= width {
+					out = append(out, line)
+					i, head = end, end+1
+					continue
+				}
+			}
+			out = append(out, join(pieces[head:i+1]))
+			depth++
+			head = i + 1
+		case "}":
+			if line := join(pieces[head:i]); line != "" {
+				out = append(out, line)
+			}
+			out = append(out, "}")
+			depth--
+			head = i + 1
+		}
+	}
+	if line := join(pieces[head:]); line != "" {
+		out = append(out, line)
+	}
+	return out
+}
+
+// closing is the index of the } for the { at index open, 0 if there is none.
+func closing(pieces []string, open int) int {
+	depth := 0
+	for i, piece := range pieces[open:] {
+		switch piece {
+		case "{":
+			depth++
+		case "}":
+			if depth--; depth == 0 {
+				return open + i
+			}
+		}
+	}
+	return 0
+}
+
+// join puts pieces on one line, with one blank around braces. A parameter that
+// a brace follows at once is none, and must not become one.
+func join(pieces []string) string {
+	var b strings.Builder
+	glued := false
+	for _, piece := range pieces {
+		text := squeeze(piece)
+		if text == "" {
+			continue
+		}
+		if b.Len() > 0 && !glued {
+			b.WriteByte(' ')
+		}
+		b.WriteString(text)
+		glued = strings.Contains(text, "$") && strings.HasSuffix(piece, text)
+	}
+	return b.String()
+}
+
+// squeeze makes one blank of several between words. Blanks that a quote or a
+// backslash may protect stay, and so do the rarer ones: a parameter ends only
+// before a blank or a tab.
+func squeeze(s string) string {
+	s = strings.Trim(s, " \t")
+	var b strings.Builder
+	double, shell := false, byte(0) // in quotes as words are split, and as commands are
+	for i := 0; i < len(s); i++ {
+		c := s[i]
+		switch {
+		case c == '"' || c == '\'':
+			if c == '"' {
+				double = !double
+			}
+			switch shell {
+			case 0:
+				shell = c
+			case c:
+				shell = 0
+			}
+		case c == '\\' && i+1 < len(s):
+			b.WriteByte(c)
+			i++
+			if c = s[i]; c == '"' {
+				double = !double
+			}
+		case (c == ' ' || c == '\t') && !double && shell == 0:
+			for i+1 < len(s) && (s[i+1] == ' ' || s[i+1] == '\t') {
+				i++
+			}
+			c = ' '
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
+}
+
+// put adds a line: the lead of l, text, the comment of l.
+func (p *printer) put(depth int, text string, l *conf.SourceLine) {
+	s := strings.Join(append(slices.Clone(l.Lead), text), " ")
+	s = strings.TrimRight(s, " ")
+	if l.Comment != "" {
+		if s != "" {
+			s += gap(l.Gap)
+		}
+		s += l.Comment
+	}
+	in := strings.Repeat(indent, depth)
+	if s == "" {
+		in = ""
+	}
+	if over := len(in) + len(s) - maxLine; over > 0 {
+		in = in[:max(len(in)-over, 0)]
+	}
+	p.lines = append(p.lines, in+s)
+}
+
+func gap(blanks string) string {
+	if blanks == "" {
+		return " "
+	}
+	return blanks
+}
