@@ -641,7 +641,7 @@ func sslBlock() *block {
 			sets(func(d *decoder, a *argument) { *field(d.cfg.TLSClient) = d.intern(a.text) })
 	}
 	b := vocabulary("SSL",
-		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key").
+		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key").secret().
 			sets(func(d *decoder, a *argument) { d.cfg.TLSClient.Password = Secret(strings.Clone(a.text)) }),
 		path("ca", "certificate of the authority", func(t *TLSClient) *string { return &t.CA }),
 		path("certificate", "own certificate", func(t *TLSClient) *string { return &t.Certificate }),

@@ -86,6 +86,7 @@ func leadLen(s string) int {
 		if open > 0 && closing > open {
 			return closing + 1
 		}
+		return len(s)
 	}
 	return 0
 }

@@ -25,6 +25,7 @@ var (
 var verbs = map[string]func(args []string) int{
 	"check": check,
 	"demo":  demo.Main,
+	"fmt":   formatMain,
 	"man":   manual,
 }
 

@@ -147,7 +147,7 @@ func joinBraces(lines []conf.SourceLine) []conf.SourceLine {
 		if l.Kind == conf.StatementLine && strings.HasPrefix(l.Text, "{") && l.Lead == nil && owner >= 0 {
 			joined := out[owner]
 			joined.Text += " " + l.Text
-			if plain(joined.Text) && len(joined.Text)+len(l.Gap)+len(l.Comment) <= maxLine && (joined.Comment == "" || l.Comment == "") {
+			if !special(joined.Text) && len(joined.Text)+len(l.Gap)+len(l.Comment) <= maxLine && (joined.Comment == "" || l.Comment == "") {
 				if joined.Comment == "" {
 					joined.Gap, joined.Comment = l.Gap, l.Comment
 				}
@@ -157,7 +157,7 @@ func joinBraces(lines []conf.SourceLine) []conf.SourceLine {
 			}
 		}
 		switch {
-		case l.Kind == conf.StatementLine && plain(l.Text) && l.Lead == nil && !strings.Contains(l.Text, "$"):
+		case l.Kind == conf.StatementLine && l.Lead == nil && !special(l.Text) && !slices.ContainsFunc(l.Pieces(), isOpen):
 			owner = len(out)
 		case l.Kind != conf.BlankLine || l.Comment != "":
 			owner = -1
@@ -167,8 +167,9 @@ func joinBraces(lines []conf.SourceLine) []conf.SourceLine {
 	return out
 }
 
-// plain reports whether text on a line of its own is an ordinary statement.
-func plain(text string) bool {
+// special reports whether text on a line of its own is anything but an ordinary
+// statement.
+func special(text string) bool {
 	lines := conf.SourceLines(text)
-	return len(lines) == 1 && lines[0].Kind == conf.StatementLine && lines[0].Lead == nil && lines[0].Text == text
+	return len(lines) != 1 || lines[0].Kind != conf.StatementLine || lines[0].Lead != nil || lines[0].Text != text
 }

@@ -92,10 +92,13 @@ func braces(pieces []string) (before, change int) {
 func (p *printer) statement(l *conf.SourceLine) {
 	pieces := l.Pieces()
 	segments := []string{join(pieces)}
-	if l.Lead == nil && !strings.Contains(l.Text, "$") {
-		// What has a meaning only at the beginning of a line must not come there.
-		if s := p.split(pieces); !slices.ContainsFunc(s, func(s string) bool { return !plain(s) }) {
-			segments = s
+	if l.Lead == nil && !slices.ContainsFunc(pieces, isOpen) {
+		segments = p.split(pieces)
+	}
+	// What has a meaning only at the beginning of a line must not come there.
+	if slices.ContainsFunc(segments, special) {
+		if segments = []string{join(pieces)}; special(segments[0]) {
+			segments[0] = l.Text
 		}
 	}
 	condition := ""
@@ -120,6 +123,11 @@ func (p *printer) statement(l *conf.SourceLine) {
 		p.depth = max(p.depth+change, 0)
 		p.put(depth, s, &comment)
 	}
+}
+
+func isOpen(piece string) bool {
+	_, open := squeeze(piece)
+	return open
 }
 
 // split makes lines of the pieces of one.
@@ -170,13 +178,12 @@ func closing(pieces []string, open int) int {
 	return 0
 }
 
-// join puts pieces on one line, with one blank around braces. A parameter that
-// a brace follows at once is none, and must not become one.
+// join puts pieces on one line, with one blank around braces.
 func join(pieces []string) string {
 	var b strings.Builder
 	glued := false
 	for _, piece := range pieces {
-		text := squeeze(piece)
+		text, open := squeeze(piece)
 		if text == "" {
 			continue
 		}
@@ -184,20 +191,24 @@ func join(pieces []string) string {
 			b.WriteByte(' ')
 		}
 		b.WriteString(text)
-		glued = strings.Contains(text, "$") && strings.HasSuffix(piece, text)
+		glued = open
 	}
 	return b.String()
 }
 
 // squeeze makes one blank of several between words. Blanks that a quote or a
 // backslash may protect stay, and so do the rarer ones: a parameter ends only
-// before a blank or a tab.
-func squeeze(s string) string {
-	s = strings.Trim(s, " \t")
+// before a blank or a tab. open says that a blank after the text would be part
+// of its last word, or make a parameter of it.
+func squeeze(s string) (text string, open bool) {
+	s = strings.TrimLeft(s, " \t")
 	var b strings.Builder
 	double, shell := false, byte(0) // in quotes as words are split, and as commands are
-	for i := 0; i < len(s); i++ {
+	keyword := keywordLen(s)        // what follows may be a command
+	b.WriteString(s[:keyword])
+	for i := keyword; i < len(s); i++ {
 		c := s[i]
+		open = false
 		switch {
 		case c == '"' || c == '\'':
 			if c == '"' {
@@ -210,20 +221,45 @@ func squeeze(s string) string {
 				shell = 0
 			}
 		case c == '\\' && i+1 < len(s):
-			b.WriteByte(c)
-			i++
+			end := i + 1
+			if s[end] == 'c' && end+1 < len(s) {
+				end++ // \cX is a control character
+			}
+			b.WriteString(s[i:end])
+			i = end
 			if c = s[i]; c == '"' {
 				double = !double
 			}
+			open = true
+		case c == '\\':
+			open = true
 		case (c == ' ' || c == '\t') && !double && shell == 0:
 			for i+1 < len(s) && (s[i+1] == ' ' || s[i+1] == '\t') {
 				i++
+			}
+			if i+1 == len(s) {
+				return b.String(), false
 			}
 			c = ' '
 		}
 		b.WriteByte(c)
 	}
-	return b.String()
+	text = b.String()
+	return text, open || shell != 0 || strings.Contains(text, "$")
+}
+
+// keywordLen is the length of the word that s begins with.
+func keywordLen(s string) int {
+	if strings.HasPrefix(s, `"`) {
+		if end := strings.IndexByte(s[1:], '"'); end >= 0 {
+			return end + 2
+		}
+		return len(s)
+	}
+	if end := strings.IndexAny(s, " \t\v\f\r\n\""); end >= 0 {
+		return end
+	}
+	return len(s)
 }
 
 // put adds a line: the lead of l, text, the comment of l.
