@@ -106,6 +106,9 @@ func (b *beats) poll() []Update {
 		}
 		was := k.status
 		k.status = Status{Known: true, Up: up, Cause: cause(conf.TrackedInterface, k.name, detail)}
+		if was.Known && was.Up != up {
+			slog.Info(fmt.Sprintf("Linkbeat reports %s %s", k.name, map[bool]string{true: "up", false: "down"}[up]), "interface", k.name)
+		}
 		if k.status != was {
 			updates = append(updates, Update{conf.TrackedInterface, k.name, k.status})
 		}

@@ -89,7 +89,9 @@ func (s *scripts) run(stop <-chan struct{}) {
 }
 
 // configure makes the scripts those of c. One whose command is the same keeps
-// its result, its place in time and its run. It returns the status of the others.
+// its result, its place in time and its run. One whose command is another keeps
+// the status until its first result, which then decides alone: a reload is no
+// reason to leave off serving. It returns the status of those that are new.
 func (s *scripts) configure(c *conf.Config) []Update {
 	kept := s.policy == c.Global.Scripts
 	s.policy = c.Global.Scripts
@@ -109,8 +111,12 @@ func (s *scripts) configure(c *conf.Config) []Update {
 			k.state.Tune(sc.Rise, sc.Fall)
 			k.conf = sc
 		} else {
+			was := k
 			k = newCheck(sc, s.policy)
 			k.next = now
+			if was != nil && k.program != nil && was.status.Known {
+				k.inherit(was)
+			}
 			updates = append(updates, Update{conf.TrackedScript, sc.Name, k.status})
 			if k.program != nil {
 				fresh = append(fresh, k)
@@ -158,6 +164,12 @@ func newCheck(sc *conf.Script, policy conf.ScriptPolicy) *check {
 		slog.Warn(note, "script", sc.Name)
 	}
 	return k
+}
+
+// inherit takes the status of what was the script of this name before.
+func (k *check) inherit(was *check) {
+	k.status.Known, k.status.Up = true, was.status.Up
+	k.status.Cause.Detail = "no result yet of the new command"
 }
 
 // abandon ends the run of a script whose result is not wanted any more.

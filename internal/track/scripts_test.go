@@ -329,19 +329,35 @@ func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
 		synctest.Wait()
 		equalLines(t, b.said(), []string{"0s a", "500ms b", "2s a", "4s a"})
 
-		// Another command is another script, which waits for its own result.
-		b.took = 0
+		// Another command keeps the status until its first result, which decides
+		// though it takes more to bring down what was up.
 		changed := every(2*time.Second, "a")
-		changed.Command.Args = []string{"/bin/sh", "other"}
-		if u := b.configure(changed); len(u) != 1 || u[0].Status.Known {
-			t.Errorf("reported %+v, want that a has no result yet", u)
+		changed.Command.Args = []string{"/bin/sh", "third"}
+		changed.Fall = 3
+		b.reported()
+		if u := b.configure(changed); len(u) != 1 || !u[0].Status.Known || !u[0].Status.Up ||
+			u[0].Status.Cause.Detail != "no result yet of the new command" {
+			t.Errorf("reported %+v, want that a is as it was", u)
 		}
+		b.mu.Lock()
+		b.result = script.Result{Exit: 1}
+		b.mu.Unlock()
+		time.Sleep(10 * time.Millisecond)
+		synctest.Wait()
+		if u := b.reported(); len(u) != 1 || u[0].Status.Up {
+			t.Errorf("reported %+v, want that a failed", u)
+		}
+		equalLines(t, b.said(), []string{"4.1s third"})
+		b.took = 0
+		other := every(2*time.Second, "a")
+		other.Command.Args = []string{"/bin/sh", "other"}
+		b.configure(other)
 		// Gone while it runs.
 		b.reported()
 		b.configure()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equalLines(t, b.said(), []string{"4.1s other", "4.1s end other"})
+		equalLines(t, b.said(), []string{"4.11s other", "4.11s end other"})
 		if u := b.reported(); len(u) != 0 {
 			t.Errorf("a script that is gone was reported: %+v", u)
 		}
@@ -349,7 +365,7 @@ func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
 		// Closing ends what runs.
 		b.configure(every(time.Second, "z"))
 		b.close()
-		equalLines(t, b.said(), []string{"1m4.1s z", "1m4.1s end z"})
+		equalLines(t, b.said(), []string{"1m4.11s z", "1m4.11s end z"})
 	})
 }
 

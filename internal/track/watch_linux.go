@@ -1,6 +1,7 @@
 package track
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -312,17 +313,19 @@ func (w *watcher) changes(raw []byte) []change {
 			}
 			continue
 		}
-		for _, d := range slices.Clone(w.byWD[wd]) {
-			if mask&(unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_UNMOUNT|unix.IN_IGNORED) != 0 {
+		if mask&(unix.IN_MOVE_SELF|unix.IN_DELETE_SELF|unix.IN_UNMOUNT|unix.IN_IGNORED) != 0 {
+			for _, d := range slices.Clone(w.byWD[wd]) {
 				w.gone(d, note)
-				continue
 			}
-			name := unix.ByteSliceToString(name)
-			for _, f := range d.names[name] {
+			continue
+		}
+		name = bytes.TrimRight(name, "\x00")
+		for _, d := range w.byWD[wd] {
+			for _, f := range d.names[string(name)] {
 				note(f, change{created: mask&unix.IN_CREATE != 0, moved: mask&unix.IN_CLOSE_WRITE == 0})
 			}
 			if mask&unix.IN_ISDIR != 0 {
-				if sub := w.dirs[filepath.Join(d.path, name)]; sub != nil {
+				if sub := w.dirs[filepath.Join(d.path, string(name))]; sub != nil {
 					w.gone(sub, note)
 				}
 			}
