@@ -191,6 +191,21 @@ func TestProcessEventsFromAnotherNamespace(t *testing.T) {
 	}
 }
 
+func TestLostProcessEventsAreTold(t *testing.T) {
+	needProcEvents(t).close()
+	conn, err := openProcEvents(1, false) // as small as the kernel permits
+	must(t, err)
+	defer conn.close()
+	must(t, exec.Command("/bin/sh", "-c", "i=0; while [ $i -lt 100 ]; do (:); i=$((i+1)); done").Run())
+	for n := 0; ; n++ {
+		if _, err := conn.read(make([]byte, 4<<10), nil); err == unix.ENOBUFS {
+			break
+		} else if err != nil || n > 1000 {
+			t.Fatalf("read %d: %v", n, err)
+		}
+	}
+}
+
 func TestProcEventsEndWithClose(t *testing.T) {
 	conn := needProcEvents(t)
 	done := make(chan error)
