@@ -1,0 +1,548 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/lab"
+)
+
+// heard is what a node told.
+type heard struct {
+	fifo []string            // in order
+	told map[string][]string // the arguments of each script: those of several may interleave
+}
+
+// listener is the configuration that hears everything of a node.
+type listener struct {
+	s     *scene
+	node  string
+	fifo  *pipe
+	files map[string]string
+}
+
+func (s *scene) listen(node string) *listener {
+	return &listener{s: s, node: node, fifo: s.fifo(node, "fifo"), files: map[string]string{}}
+}
+
+// global are the lines for global_defs.
+func (l *listener) global() string { return "vrrp_notify_fifo " + l.fifo.path }
+
+// words are the lines for the block of an owner.
+func (l *listener) words(owner string) string {
+	var b strings.Builder
+	script, file := l.s.recorder(l.node, owner)
+	l.files[owner] = file
+	fmt.Fprintf(&b, "notify %s", script)
+	for _, state := range []string{"master", "backup", "fault", "stop"} {
+		name := owner + "_script_" + state
+		script, file := l.s.recorder(l.node, name)
+		l.files[name] = file
+		fmt.Fprintf(&b, "\nnotify_%s \"%s 'configured for' %s\"", state, script, state)
+	}
+	return b.String()
+}
+
+// heard is what has been told so far. How often a master hears a lower priority
+// before the other has heard it is left to chance; only that it does is kept.
+func (l *listener) heard() heard {
+	h := heard{slices.Compact(l.fifo.all()), map[string][]string{}}
+	for name, file := range l.files {
+		h.told[name] = slices.Compact(fileLines(file))
+	}
+	return h
+}
+
+// without leaves out what contains the word.
+func (h heard) without(word string) heard {
+	has := func(line string) bool { return strings.Contains(line, word) }
+	h.fifo = slices.DeleteFunc(h.fifo, has)
+	for name := range h.told {
+		h.told[name] = slices.DeleteFunc(h.told[name], has)
+	}
+	return h
+}
+
+// same compares what the two programs told. Upstream runs scripts of one owner
+// side by side, so that nothing is said about their order there; ours come in
+// the order of the FIFO.
+func (h heard) same(t *testing.T, upstream heard) {
+	t.Helper()
+	sameLines(t, "lines of the FIFO", h.fifo, upstream.fifo)
+	for name, lines := range upstream.told {
+		sameLines(t, "arguments of "+name, slices.Sorted(slices.Values(h.told[name])), slices.Sorted(slices.Values(lines)))
+	}
+	if underC {
+		return
+	}
+	for name, lines := range h.told {
+		if strings.Contains(name, "_script") {
+			continue
+		}
+		var want []string
+		for _, line := range h.fifo {
+			if plain := strings.ReplaceAll(line, `"`, ""); strings.Fields(plain)[1] == name && !strings.Contains(plain, "_PRI") {
+				want = append(want, plain)
+			}
+		}
+		sameLines(t, "the generic script and the FIFO of "+name, lines[max(0, len(lines)-len(want)):], want)
+	}
+}
+
+// TestNotificationsOfInstance: one instance through everything that it is told
+// of: the lines of the FIFO, and each script's arguments, are upstream's.
+func TestNotificationsOfInstance(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Nft)
+	mine, upstream := beside(t, 2, []string{"a", "b"}, func(s *scene, p lab.Program) heard {
+		l := s.listen("a")
+		s.write("a", "n", "0")
+		s.write("a", "alive", "")
+		in := instance{More: l.words("VI_1")}.at(150).
+			tracks("file", "number").tracks("script", "service").tracks("interface", "eth1")
+		blocks := trackFile("number", s.path("a", "n"), "") +
+			vrrpScript("service", s.script("a", "check", "test -e "+s.path("a", "alive")), "")
+		d := s.start("a", p, blocks+configWith(l.global()+"\nvrrp_notify_priority_changes", in))
+		n := s.await(l.fifo, 0, `INSTANCE "VI_1" MASTER 150`, 5*time.Second)
+		next := func(line string) {
+			s.Helper()
+			n = s.await(l.fifo, n, line, 5*time.Second)
+		}
+		// The link of the instance.
+		s.must(s.Node("a").Unplug(0))
+		next(`INSTANCE "VI_1" FAULT 150`)
+		s.must(s.Node("a").Plug(0))
+		next(`INSTANCE "VI_1" BACKUP 150`)
+		next(`INSTANCE "VI_1" MASTER 150`)
+		// A tracked script.
+		s.must(os.Remove(s.path("a", "alive")))
+		next(`INSTANCE "VI_1" FAULT 150`)
+		s.write("a", "alive", "")
+		next(`INSTANCE "VI_1" MASTER 150`)
+		// A tracked interface.
+		s.must(s.Node("a").Unplug(1))
+		next(`INSTANCE "VI_1" FAULT 150`)
+		s.must(s.Node("a").Plug(1))
+		next(`INSTANCE "VI_1" MASTER 150`)
+		// A better master, and its end.
+		b := s.start("b", lab.C(), config(instance{}.at(200)))
+		next(`INSTANCE "VI_1" BACKUP 150`)
+		s.write("a", "n", "-10")
+		next(`INSTANCE "VI_1" BACKUP_PRIORITY 140`)
+		s.must(b.Stop())
+		next(`INSTANCE "VI_1" MASTER 140`)
+		s.write("a", "n", "20")
+		next(`INSTANCE "VI_1" MASTER_PRIORITY 170`)
+		// A second master, which does not hear.
+		s.must(s.Node("b").Deafen(0))
+		b = s.start("b", lab.C(), config(instance{}.at(100)))
+		next(`INSTANCE "VI_1" MASTER_RX_LOWER_PRI 170`)
+		s.must(b.Stop())
+		s.must(d.Stop())
+		next(`INSTANCE "VI_1" STOP 170`)
+		s.awaitTold(l.files["VI_1"], "INSTANCE VI_1 STOP 170", 2*time.Second)
+		return l.heard()
+	})
+	if !t.Failed() {
+		mine.same(t, upstream)
+	}
+}
+
+// TestNotificationsOfGroup: a sync group of three on two interfaces, of which
+// one fails, and which tracks a script and a file.
+func TestNotificationsOfGroup(t *testing.T) {
+	t.Parallel()
+	mine, upstream := beside(t, 2, []string{"a", "b"}, func(s *scene, p lab.Program) heard {
+		l := s.listen("a")
+		s.write("a", "n", "0")
+		s.write("a", "alive", "")
+		group := func(more string) string {
+			return "vrrp_sync_group G1 {\n    group {\n        VI_1\n        VI_2\n        VI_3\n    }\n    " + more + "\n}\n"
+		}
+		// A group becomes master with the last of its members, whose skews
+		// therefore differ by more than chance.
+		members := func(priorities [3]int, words func(string) string) []instance {
+			all := []instance{
+				{Name: "VI_1", VRID: 51},
+				{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String() + "/16"}},
+				{Name: "VI_3", VRID: 53, Iface: "eth1", VIPs: []string{"10.1.9.9/16"}},
+			}
+			for i := range all {
+				all[i].Priority, all[i].Interval, all[i].More = priorities[i], 200*time.Millisecond, words(all[i].Name)
+			}
+			return all
+		}
+		d := s.start("a", p, trackFile("number", s.path("a", "n"), "")+
+			vrrpScript("service", s.script("a", "check", "test -e "+s.path("a", "alive")), "")+
+			group(l.words("G1")+"\ntrack_script {\n service\n }\ntrack_file {\n number\n }")+
+			configWith(l.global()+"\nvrrp_notify_priority_changes", members([3]int{240, 180, 120}, l.words)...))
+		n := s.await(l.fifo, 0, `GROUP "G1" MASTER 0`, 5*time.Second)
+		first := n - 4
+		next := func(line string) {
+			s.Helper()
+			n = s.await(l.fifo, n, line, 5*time.Second)
+		}
+		b := s.start("b", lab.C(), group("")+config(members([3]int{200, 120, 20}, func(string) string { return "" })...))
+		s.stays(vip, "a", time.Second)
+
+		s.must(s.Node("a").Unplug(1)) // of the third alone
+		next(`GROUP "G1" FAULT 0`)
+		for _, address := range []string{vip.String(), vip2.String(), "10.1.9.9"} {
+			s.awaitOwner(addr(address), 3*time.Second, "b")
+		}
+		s.must(s.Node("a").Plug(1))
+		next(`GROUP "G1" MASTER 0`)
+
+		s.must(os.Remove(s.path("a", "alive")))
+		next(`GROUP "G1" FAULT 0`)
+		s.awaitOwner(addr("10.1.9.9"), 3*time.Second, "b")
+		s.write("a", "alive", "")
+		next(`GROUP "G1" MASTER 0`)
+
+		s.write("a", "n", "-130")
+		next(`GROUP "G1" BACKUP 0`)
+		for _, address := range []string{vip.String(), vip2.String(), "10.1.9.9"} {
+			s.awaitOwner(addr(address), 3*time.Second, "b")
+		}
+		s.must(b.Stop())
+		next(`GROUP "G1" MASTER 0`)
+		s.must(d.Stop())
+		next(`GROUP "G1" STOP 0`)
+		for _, line := range []string{"VI_1 STOP 110", "VI_2 STOP 50", "VI_3 STOP 1"} {
+			s.awaitTold(l.files[line[:4]], "INSTANCE "+line, 2*time.Second)
+		}
+		s.awaitTold(l.files["G1"], "GROUP G1 STOP 0", 2*time.Second)
+		h := l.heard().without("RX_LOWER")
+		// Upstream tells the start of a group that has waited for a script as it
+		// tells the end of a fault, which it was not.
+		h.fifo = h.fifo[first:]
+		return h
+	})
+	if !t.Failed() {
+		mine.same(t, upstream)
+	}
+}
+
+// TestNotificationsOfGroupStart: the group comes first at the start, and last
+// at the end.
+func TestNotificationsOfGroupStart(t *testing.T) {
+	t.Parallel()
+	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) heard {
+		l := s.listen("a")
+		one := instance{Name: "VI_1", VRID: 51, More: l.words("VI_1"), Interval: 200 * time.Millisecond}.at(240)
+		two := instance{Name: "VI_2", VRID: 52, More: l.words("VI_2"), Interval: 200 * time.Millisecond, VIPs: []string{vip2.String()}}.at(100)
+		d := s.start("a", p, "vrrp_sync_group G1 {\n    group {\n        VI_1\n        VI_2\n    }\n    "+l.words("G1")+"\n}\n"+
+			configWith(l.global(), one, two))
+		n := s.await(l.fifo, 0, `GROUP "G1" MASTER 0`, 5*time.Second)
+		s.must(d.Stop())
+		s.await(l.fifo, n, `GROUP "G1" STOP 0`, 5*time.Second)
+		for name, line := range map[string]string{"VI_1": "INSTANCE VI_1 STOP 240", "VI_2": "INSTANCE VI_2 STOP 100", "G1": "GROUP G1 STOP 0"} {
+			s.awaitTold(l.files[name], line, 2*time.Second)
+		}
+		return l.heard()
+	})
+	if !t.Failed() {
+		mine.same(t, upstream)
+	}
+}
+
+// TestNotificationsOfDeleted: what a reload removes is told as DELETED to those
+// who know the word, as FAULT to the others.
+func TestNotificationsOfDeleted(t *testing.T) {
+	t.Parallel()
+	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) heard {
+		l := s.listen("a")
+		deleted, file := s.recorder("a", "VI_2_script_deleted")
+		l.files["VI_2_script_deleted"] = file
+		one := instance{Name: "VI_1", VRID: 51, More: l.words("VI_1")}.at(100)
+		two := instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String()}, More: l.words("VI_2") + "\nnotify_deleted \"" + deleted + " gone\""}.at(100)
+		three := instance{Name: "VI_3", VRID: 53, VIPs: []string{"10.0.9.9"}, More: l.words("VI_3")}.at(100)
+		d := s.start("a", p, configWith(l.global(), one, two, three))
+		for _, name := range []string{"VI_1", "VI_2", "VI_3"} {
+			s.await(l.fifo, 0, `INSTANCE "`+name+`" MASTER 100`, 5*time.Second)
+			s.awaitTold(l.files[name], "INSTANCE "+name+" MASTER 100", 2*time.Second)
+		}
+		n := len(l.fifo.all())
+		s.must(d.Reload(configWith(l.global(), one)))
+		s.await(l.fifo, n, `INSTANCE "VI_2" DELETED 100`, 3*time.Second)
+		s.await(l.fifo, n, `INSTANCE "VI_3" FAULT 100`, 3*time.Second)
+		s.awaitTold(file, "gone", 2*time.Second)
+		s.awaitTold(l.files["VI_2"], "INSTANCE VI_2 DELETED 100", 2*time.Second)
+		s.awaitTold(l.files["VI_3"], "INSTANCE VI_3 FAULT 100", 2*time.Second)
+		h := l.heard()
+		h.fifo = h.fifo[n:] // who of several instances comes first before that is chance
+		for name, lines := range h.told {
+			h.told[name] = lines[max(0, len(lines)-1):]
+		}
+		return h
+	})
+	if !t.Failed() {
+		sameLines(t, "lines of the FIFO", mine.fifo, upstream.fifo)
+		for name, lines := range upstream.told {
+			sameLines(t, "last arguments of "+name, mine.told[name], lines)
+		}
+	}
+}
+
+// TestStatesOnReload: readers of FIFOs that have lost count are told the
+// present states at a reload if that is asked for, and only then.
+func TestStatesOnReload(t *testing.T) {
+	t.Parallel()
+	differs(t, "of version 2.2.7 tells them of groups only, and twice")
+	s := newScene(t, "a")
+	fifo := s.fifo("a", "fifo")
+	group := "vrrp_sync_group G1 {\n    group {\n        VI_1\n    }\n}\n"
+	recorder, file := s.recorder("a", "notify")
+	one := instance{More: "notify " + recorder}.at(100)
+	two := instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String()}}.at(90)
+	conf := func(option string) string {
+		return group + configWith("vrrp_notify_fifo "+fifo.path+"\n"+option, one, two)
+	}
+	a := s.start("a", ours, conf(""))
+	s.await(fifo, 0, `GROUP "G1" MASTER 0`, 4*time.Second)
+	s.await(fifo, 0, `INSTANCE "VI_2" MASTER 90`, 4*time.Second)
+	n := len(fifo.all())
+	s.must(a.Reload(conf("")))
+	s.awaitLog(a, a.Started, "Reload complete", 3*time.Second)
+	from := time.Now()
+	s.must(a.Reload(conf("fifo_write_vrrp_states_on_reload")))
+	s.awaitLog(a, from, "Reload complete", 3*time.Second)
+	s.await(fifo, n, `INSTANCE "VI_2" MASTER 90`, 3*time.Second)
+	want := []string{`GROUP "G1" MASTER 0`, `INSTANCE "VI_1" MASTER 100`, `INSTANCE "VI_2" MASTER 90`}
+	if lines := fifo.all()[n:]; !slices.Equal(lines, want) {
+		t.Errorf("told %q, want %q", lines, want)
+	}
+	if lines := fileLines(file); len(lines) != 2 {
+		t.Errorf("the script was told %q, want two lines: it has not lost count", lines)
+	}
+}
+
+// TestHundredTransitions: when changes come faster than a script ends, it never
+// runs twice at once, and the last run names the state there is. The FIFO has
+// them all.
+func TestHundredTransitions(t *testing.T) {
+	t.Parallel()
+	differs(t, "runs scripts side by side")
+	s := newScene(t, "a")
+	fifo := s.fifo("a", "fifo")
+	s.write("a", "bad", "0")
+	s.write("a", "n", "0")
+	file := s.path("a", "told")
+	slow := s.script("a", "slow", strings.ReplaceAll(`mkdir DIR/lock || echo "two at once" >>DIR/told
+sleep 0.05
+echo "$*" >>DIR/told
+rmdir DIR/lock`, "DIR", s.Node("a").Dir))
+	in := instance{Interval: 10 * time.Second, More: "notify " + slow}.at(100).tracks("file", "bad weight 0\nn")
+	a := s.start("a", ours, trackFile("bad", s.path("a", "bad"), "")+trackFile("n", s.path("a", "n"), "")+
+		configWith("vrrp_notify_fifo "+fifo.path, in))
+	n := s.await(fifo, 0, `INSTANCE "VI_1" BACKUP 100`, 4*time.Second)
+	from := time.Now()
+	const transitions = 100
+	for i := range transitions - 1 {
+		s.write("a", "bad", fmt.Sprint(1-i%2))
+		n = s.await(fifo, n, fmt.Sprintf(`INSTANCE "VI_1" %s 100`, [...]string{"FAULT", "BACKUP"}[i%2]), 2*time.Second)
+	}
+	s.write("a", "n", "7")
+	s.awaitLog(a, from, "from 100 to 107", 2*time.Second)
+	s.write("a", "bad", "0")
+	n = s.await(fifo, n, `INSTANCE "VI_1" BACKUP 107`, 2*time.Second)
+	t.Logf("%d transitions in %v", transitions, time.Since(from))
+	if n != transitions+1 {
+		t.Errorf("%d lines in the FIFO, want %d", n, transitions+1)
+	}
+	s.awaitTold(file, "INSTANCE VI_1 BACKUP 107", 10*time.Second)
+	lines := fileLines(file)
+	if slices.Contains(lines, "two at once") {
+		t.Error("two scripts at once")
+	}
+	if last := lines[len(lines)-1]; last != "INSTANCE VI_1 BACKUP 107" {
+		t.Errorf("the last run was told %q", last)
+	}
+	s.must(a.Stop())
+	if lines = fileLines(file); lines[len(lines)-1] != "INSTANCE VI_1 STOP 107" {
+		t.Errorf("at the end it was told %q", lines[len(lines)-1])
+	}
+}
+
+// TestNotifyScriptsMisbehave: a script that hangs and one that writes a
+// megabyte hold up neither a take-over nor the scripts of others nor the end.
+func TestNotifyScriptsMisbehave(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	hung := s.script("a", "hung", "trap '' TERM\nsleep 3600")
+	loud := s.script("a", "loud", "head -c 1048576 /dev/zero | tr '\\0' x\nhead -c 1048576 /dev/zero >&2\necho \"$*\" >>"+s.path("a", "loud.told"))
+	one := instance{Name: "VI_1", VRID: 51, More: "notify " + hung}
+	two := instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String() + "/16"}, More: "notify " + loud}
+	a := s.start("a", ours, config(one.at(150), two.at(150)))
+	s.awaitOwner(vip, 4*time.Second, "a")
+	one.More, two.More = "", ""
+	s.start("b", ours, config(one.at(100), two.at(100)))
+	s.awaitTold(s.path("a", "loud.told"), "INSTANCE VI_2 MASTER 150", 5*time.Second)
+	for range 2 {
+		s.must(s.Node("a").Unplug(0))
+		s.awaitOwner(vip, 3*time.Second, "b")
+		s.must(s.Node("a").Plug(0))
+		s.awaitOwner(vip, 3*time.Second, "a")
+	}
+	s.awaitTold(s.path("a", "loud.told"), "INSTANCE VI_2 FAULT 150", 5*time.Second)
+	s.must(a.Stop())
+	s.awaitOwner(vip, time.Second, "b")
+	if left := s.Node("a").Pids(); len(left) > 0 && !underC { // which leaves it
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// TestUnsafeScripts: with enable_script_security nothing runs as root that
+// somebody else could change; the instance goes on as if it tracked nothing.
+func TestUnsafeScripts(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root, lab.User)
+	for _, c := range []struct {
+		name   string
+		spoil  func(dir, script string) error
+		remedy []string // what the log says; nil: it runs
+	}{
+		{"safe", func(string, string) error { return nil }, nil},
+		{"script of another user", func(_, script string) error { return os.Chown(script, 65534, -1) },
+			[]string{"/run/scripts/check", "owner nobody", "mode 0755", "chown root /run/scripts/check"}},
+		{"directory of another user", func(dir, _ string) error { return os.Chown(dir, 65534, -1) },
+			[]string{"/run/scripts", "owner nobody", "mode 0755", "chown root /run/scripts"}},
+		{"script that all may write", func(_, script string) error { return os.Chmod(script, 0o777) },
+			[]string{"/run/scripts/check", "owner root", "mode 0777", "chmod go-w /run/scripts/check"}},
+		{"directory that all may write", func(dir, _ string) error { return os.Chmod(dir, 0o777) },
+			[]string{"/run/scripts", "owner root", "mode 0777", "chmod go-w /run/scripts"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "a")
+			// The node's own /run, to which there is no way through /tmp.
+			dir := s.path("a", "run/scripts")
+			s.must(os.Mkdir(dir, 0o755))
+			ran := s.path("a", "ran")
+			s.must(c.spoil(dir, s.script("a", "run/scripts/check", "echo \"ran $*\" >>"+ran)))
+			const script = "/run/scripts/check"
+			in := instance{More: "notify " + script}.at(150).tracks("script", "check")
+			a := s.start("a", ours, vrrpScript("check", script, "")+
+				configWith("enable_script_security\nscript_user root", in))
+			s.awaitOwner(vip, 4*time.Second, "a")
+			if c.remedy == nil {
+				s.awaitTold(ran, "ran INSTANCE VI_1 MASTER 150", 2*time.Second)
+				s.awaitTold(ran, "ran ", 2*time.Second)
+				return
+			}
+			s.stays(vip, "a", 300*time.Millisecond)
+			if lines := fileLines(ran); len(lines) > 0 {
+				t.Errorf("it ran: %q", lines)
+			}
+			if underC {
+				return // says only that it is unsafe
+			}
+			for _, about := range []string{"track script check", "notify script"} {
+				named := false
+				for _, line := range a.Log() {
+					all := strings.Contains(line.Text, about)
+					for _, word := range c.remedy {
+						all = all && strings.Contains(line.Text, word)
+					}
+					named = named || all
+				}
+				if !named {
+					t.Errorf("no line about %s has all of %q", about, c.remedy)
+				}
+			}
+		})
+	}
+}
+
+// TestFIFOWithoutReader: nobody reads and the FIFO is full. Lines are lost, and
+// nothing else; when it is read, there are lines again.
+func TestFIFOWithoutReader(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	path := s.path("a", "fifo")
+	s.must(unix.Mkfifo(path, 0o644))
+	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
+	s.must(err)
+	defer unix.Close(fd)
+	// read returns what is there, within the time.
+	read := func(timeout time.Duration) string {
+		buf := make([]byte, 1<<20)
+		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(timeout.Milliseconds()))
+		for err == unix.EINTR {
+			_, err = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(timeout.Milliseconds()))
+		}
+		n, _ := unix.Read(fd, buf)
+		return string(buf[:max(n, 0)])
+	}
+	for err == nil {
+		_, err = unix.Write(fd, []byte(strings.Repeat("x", 4095)+"\n"))
+	}
+	in := instance{}
+	a := s.start("a", ours, configWith("vrrp_notify_fifo "+path, in.at(150)))
+	s.awaitOwner(vip, 4*time.Second, "a")
+	s.start("b", ours, config(in.at(100)))
+	s.must(s.Node("a").Unplug(0))
+	s.awaitOwner(vip, 3*time.Second, "b")
+	s.must(s.Node("a").Plug(0))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	if !underC && !a.Logged(a.Started, path) {
+		t.Error("the log does not name the FIFO")
+	}
+	if text := read(0); strings.Contains(text, "INSTANCE") {
+		t.Error("the FIFO was not full")
+	}
+	s.must(s.Node("a").Unplug(0))
+	const want = "INSTANCE \"VI_1\" FAULT 150\n"
+	text := ""
+	for more := "x"; more != "" && !strings.HasSuffix(text, want); text += more {
+		more = read(3 * time.Second)
+	}
+	if !strings.HasSuffix(text, want) {
+		t.Errorf("read %q", text)
+	}
+	s.must(a.Stop())
+}
+
+// TestStartupAndShutdownScripts: they run before and after everything else, and
+// one that hangs holds nothing up for longer than its timeout.
+func TestStartupAndShutdownScripts(t *testing.T) {
+	t.Parallel()
+	for _, hang := range []bool{false, true} {
+		t.Run(map[bool]string{false: "run", true: "timed out"}[hang], func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "a")
+			notify, file := s.recorder("a", "notify")
+			script := func(name string) string {
+				body := "echo " + name + " begins >>" + file
+				if hang {
+					body += "\nsleep 3600"
+				}
+				return s.script("a", name, body+"\necho "+name+" ends >>"+file)
+			}
+			a := s.start("a", ours, configWith("startup_script "+script("startup")+"\nstartup_script_timeout 1\n"+
+				"shutdown_script "+script("shutdown")+"\nshutdown_script_timeout 1", instance{More: "notify " + notify}.at(100)))
+			s.awaitOwner(vip, 5*time.Second, "a")
+			s.awaitTold(file, "INSTANCE VI_1 MASTER 100", 2*time.Second)
+			s.must(a.Stop())
+			want := []string{
+				"startup begins", "startup ends", "INSTANCE VI_1 BACKUP 100", "INSTANCE VI_1 MASTER 100",
+				"INSTANCE VI_1 STOP 100", "shutdown begins", "shutdown ends",
+			}
+			if hang {
+				want = slices.DeleteFunc(want, func(line string) bool { return strings.HasSuffix(line, "ends") })
+				if n := count(a, a.Started, "timed out"); n < 2 && !underC {
+					t.Errorf("%d lines of the log say that they timed out, want two", n)
+				}
+			}
+			if lines := fileLines(file); !slices.Equal(lines, want) {
+				t.Errorf("what ran: %q, want %q", lines, want)
+			}
+		})
+	}
+}
