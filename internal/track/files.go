@@ -197,7 +197,7 @@ func (f *files) read(k *file, created bool) bool {
 	switch {
 	case err == nil:
 		detail = strconv.Itoa(number)
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.ENOTDIR):
 		state, detail = readMissing, "0, as it does not exist"
 	case err == errNoNumber && len(bytes.TrimSpace(text)) == 0:
 		state, detail = readMissing, "0, as it is empty"

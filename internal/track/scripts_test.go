@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/lab"
 	"keepalived-go/internal/script"
 )
 
@@ -370,6 +371,7 @@ func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
 }
 
 func TestDisabledScripts(t *testing.T) {
+	lab.Need(t, lab.Root) // nobody else's scripts can be insecure
 	log := captureLog(t)
 	dir := t.TempDir()
 	insecure := filepath.Join(dir, "insecure")
