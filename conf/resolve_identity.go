@@ -116,6 +116,9 @@ func (d *decoder) syncGroups() {
 		}
 		for _, name := range g.Members {
 			d.trackedByGroup(alive[name], g)
+			if !g.TrackingWeight {
+				d.weightlessInGroup(alive[name])
+			}
 		}
 		d.cfg.SyncGroups = append(d.cfg.SyncGroups, g.SyncGroup)
 	}
@@ -134,4 +137,38 @@ func (d *decoder) trackedByGroup(in *VRRPInstance, g *syncGroup) {
 		})
 		return true
 	})
+}
+
+// weightlessInGroup takes the weights from the trackers of a member: members of
+// a sync group that went their own ways would tear it apart. Like the C daemon
+// it leaves files and interfaces as faults and drops the others.
+func (d *decoder) weightlessInGroup(in *VRRPInstance) {
+	ignore := func(t *Track, class Class, format string, args ...any) {
+		d.diags.add(Diagnostic{
+			Pos: t.Pos, Severity: Warning, Class: class, Code: "weight-in-group",
+			Message: "(" + in.Name + ") " + fmt.Sprintf(format, args...),
+			Fix:     "track it in the sync group, or write sync_group_tracking_weight there",
+		})
+	}
+	kept := in.Track[:0]
+	for _, t := range in.Track {
+		name := printable(t.Name)
+		switch {
+		case t.Weight == 0:
+		case t.Kind == TrackedFile:
+			ignore(&t, ClassOrdinary, "ignoring weight from tracked file %s due to SYNC group. specify weight 0", name)
+			t.Weight = 0
+		case t.Kind == TrackedInterface:
+			ignore(&t, ClassOrdinary, "ignoring %s tracked interface weight due to SYNC group", name)
+			t.Weight = 0
+		case t.Kind == TrackedScript:
+			ignore(&t, ClassOrdinary, "ignoring tracked script %s with weights due to SYNC group", name)
+			continue
+		default:
+			ignore(&t, ClassNone, "ignoring %v %s with weights due to SYNC group", t.Kind, name)
+			continue
+		}
+		kept = append(kept, t)
+	}
+	in.Track = kept
 }
