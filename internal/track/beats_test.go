@@ -21,15 +21,24 @@ func TestBeats(t *testing.T) {
 	log := captureLog(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	must(t, unix.Unshare(unix.CLONE_NEWNET))
-	ip := func(args string) {
+	ip := func(args string) string {
 		t.Helper()
-		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
+		out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput()
+		if err != nil {
 			t.Fatalf("ip %s: %v\n%s", args, err, out)
 		}
+		return string(out)
 	}
 	ip("link add v0 type veth peer name v1")
 	ip("link set v0 up")
 	ip("link set v1 up")
+	// The kernel takes its time to say by IFF_RUNNING what has happened.
+	for n := 0; !strings.Contains(ip("link show v1"), "state UP"); n++ {
+		if n == 1000 {
+			t.Fatal("v1 does not come up")
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
 
 	b := newBeats(nil)
 	c := &conf.Config{Interfaces: []conf.InterfaceSettings{
@@ -40,7 +49,6 @@ func TestBeats(t *testing.T) {
 		{Name: "name-longer-than-any", LinkBeat: conf.LinkBeatAuto},
 	}}
 	status := make(map[string]Status)
-	// The kernel takes its time to say by IFF_RUNNING what has happened.
 	expect := func(when string, updates []Update, want map[string]bool, details map[string]string) {
 		t.Helper()
 		missing := ""

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/lab"
 )
 
 func TestMatcher(t *testing.T) {
@@ -180,14 +181,22 @@ func TestProcesses(t *testing.T) {
 
 func TestProcessEventsFromAnotherNamespace(t *testing.T) {
 	needProcEvents(t).close()
+	lab.Need(t, lab.Root)
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
+	first, err := os.Open("/proc/thread-self/ns/net")
+	must(t, err)
+	defer first.Close()
 	must(t, unix.Unshare(unix.CLONE_NEWNET))
-	conn := needProcEvents(t)
-	defer conn.close()
+	if _, err := dialProcEvents(); !errors.Is(err, unix.ECONNREFUSED) {
+		t.Fatalf("in a namespace of its own: %v", err)
+	}
+	fd, err := dialProcEventsIn(fmt.Sprintf("/proc/self/fd/%d", first.Fd()))
+	must(t, err)
+	defer unix.Close(fd)
 	must(t, exec.Command("/bin/true").Run())
-	events, err := conn.read(make([]byte, 4<<10), nil)
-	if err != nil || len(events) == 0 {
-		t.Errorf("%d events, %v", len(events), err)
+	buf := make([]byte, 4<<10)
+	if n, err := unix.Read(fd, buf); err != nil || n < eventLength {
+		t.Errorf("read %d bytes, %v", n, err)
 	}
 }
 

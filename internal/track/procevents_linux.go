@@ -62,7 +62,7 @@ func openProcEvents(rcvbuf int, force bool) (*procConn, error) {
 	}
 	fd, err := dialProcEvents()
 	if errors.Is(err, unix.ECONNREFUSED) {
-		fd, err = dialInFirstNamespace()
+		fd, err = dialProcEventsIn("/proc/1/ns/net")
 	}
 	if err != nil {
 		return nil, err
@@ -87,14 +87,15 @@ func openProcEvents(rcvbuf int, force bool) (*procConn, error) {
 
 func (c *procConn) close() { c.file.Close() }
 
-// dialInFirstNamespace is dialProcEvents on a thread that has moved there, and
-// that ends with its goroutine.
-func dialInFirstNamespace() (fd int, err error) {
+// dialProcEventsIn is dialProcEvents on a thread that has moved to a network
+// namespace, and that ends with its goroutine.
+func dialProcEventsIn(path string) (fd int, err error) {
+	fd = -1
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		var ns *os.File
-		if ns, err = os.Open("/proc/1/ns/net"); err != nil {
+		if ns, err = os.Open(path); err != nil {
 			return
 		}
 		defer ns.Close()
