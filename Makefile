@@ -7,6 +7,7 @@ PREFIX  ?= /usr
 SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 MANDIR  ?= $(PREFIX)/share/man
+COMPDIR ?= $(PREFIX)/share
 
 export CGO_ENABLED = 0
 
@@ -20,7 +21,7 @@ help:
 	@echo 'demo     two nodes protect an address before your eyes'
 	@echo 'bench    ours beside the C daemon, a table with ratios (root)'
 	@echo 'fuzz     each fuzz target for FUZZTIME (30s)'
-	@echo 'install  binary, unit and examples below DESTDIR'
+	@echo 'install  binary, unit, examples, manual pages and completion below DESTDIR'
 
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)' -o keepalived ./cmd/keepalived
@@ -62,7 +63,11 @@ install: build
 	test -e $(DESTDIR)/etc/default/keepalived || \
 	  install -D -m 0644 packaging/keepalived.default $(DESTDIR)/etc/default/keepalived
 	install -D -m 0644 packaging/keepalived.conf.sample $(DESTDIR)/etc/keepalived/keepalived.conf.sample
-	./keepalived man | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man8/keepalived.8
+	./keepalived man 8 | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man8/keepalived.8
+	./keepalived man 5 | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man5/keepalived.conf.5
+	./keepalived completion bash | install -D -m 0644 /dev/stdin $(DESTDIR)$(COMPDIR)/bash-completion/completions/keepalived
+	./keepalived completion zsh | install -D -m 0644 /dev/stdin $(DESTDIR)$(COMPDIR)/zsh/site-functions/_keepalived
+	./keepalived completion fish | install -D -m 0644 /dev/stdin $(DESTDIR)$(COMPDIR)/fish/vendor_completions.d/keepalived.fish
 
 clean:
 	rm -f keepalived

@@ -244,9 +244,7 @@ func (k Keyword) Example() string {
 	case k.entry:
 		return arg
 	case k.option:
-		if k.Args == "" || k.Name == "TYPE" {
-			return ""
-		}
+		return ""
 	}
 	s := k.Name
 	if arg != "" && k.args.kind != argNone {
@@ -260,19 +258,21 @@ func (k Keyword) Example() string {
 
 // Find is the declarations that a word means: a keyword wherever it stands, or
 // one of them, as BLOCK.KEYWORD with as much of the block's path as it takes.
-// Old words stand behind the others.
+// Words within a line and old words stand behind the others.
 func Find(word string) []Keyword {
-	var found, old []Keyword
+	var found, options, old []Keyword
 	for k := range Schema() {
 		switch path := k.Path(); {
 		case path != word && !strings.HasSuffix(path, "."+word):
 		case k.Successor != "":
 			old = append(old, k)
+		case k.option:
+			options = append(options, k)
 		default:
 			found = append(found, k)
 		}
 	}
-	return append(found, old...)
+	return slices.Concat(found, options, old)
 }
 
 // Keywords is the whole language by path, for look-ups.

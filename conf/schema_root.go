@@ -10,11 +10,11 @@ var root = sync.OnceValue(func() *block {
 	b := vocabulary("")
 	for _, k := range []*Keyword{
 		kw("include", word("GLOB"), "", "read the files that match; names are relative to the directory of the file"),
-		kw("includer", word("GLOB"), "", "include; every file found must be readable"),
-		kw("includem", word("GLOB"), "", "includer; a name without wildcards must exist"),
-		kw("includew", word("GLOB"), "", "includem; a pattern must match a file"),
-		kw("includeb", word("GLOB"), "", "includer; each alternative in braces must match a file"),
-		kw("includea", word("GLOB"), "", "include with all checks"),
+		kw("includer", word("GLOB"), "", "like include, and every file found must be readable"),
+		kw("includem", word("GLOB"), "", "like includer, and a name without wildcards must exist"),
+		kw("includew", word("GLOB"), "", "like includem, and a pattern must match a file"),
+		kw("includeb", word("GLOB"), "", "like includer, and each alternative in braces must match a file"),
+		kw("includea", word("GLOB"), "", "like include, with all of these checks"),
 	} {
 		// The pipeline acts on include lines of files; anywhere else the word is
 		// unknown. Here they are declared for the manual only.

@@ -7,7 +7,6 @@ import (
 	"io"
 	"os"
 
-	"keepalived-go/internal/demo"
 	"keepalived-go/internal/getopt"
 	"keepalived-go/internal/link"
 	"keepalived-go/internal/supervisor"
@@ -20,22 +19,13 @@ var (
 	date    = "11/22,2026"
 )
 
-// verbs are the programs within: a first argument that is one of these, and
-// not a flag, does not start the daemon.
-var verbs = map[string]func(args []string) int{
-	"check": check,
-	"demo":  demo.Main,
-	"fmt":   formatMain,
-	"man":   manual,
-}
-
 func main() {
 	if supervisor.IsChild() {
 		os.Exit(supervisor.RunChild(runVRRP))
 	}
 	if len(os.Args) > 1 {
-		if verb, ok := verbs[os.Args[1]]; ok {
-			os.Exit(verb(os.Args[2:]))
+		if run := findVerb(os.Args[1]); run != nil {
+			os.Exit(run(os.Args[2:]))
 		}
 	}
 	os.Exit(daemon(os.Args[1:]))
@@ -97,56 +87,4 @@ func daemon(args []string) int {
 func usage(w io.Writer, flags []getopt.Flag) {
 	fmt.Fprintln(w, "Usage: keepalived [OPTION...]")
 	getopt.Usage(w, flags)
-}
-
-// manual writes the manual page.
-func manual([]string) int {
-	fmt.Printf(`.TH KEEPALIVED 8 "%s" "keepalived %s"
-.SH NAME
-keepalived \- keep virtual addresses alive with VRRP
-.SH SYNOPSIS
-.B keepalived
-.RI [ OPTION ...]
-.SH DESCRIPTION
-A group of nodes shares virtual IP addresses. The nodes agree over the Virtual
-Router Redundancy Protocol which of them holds the addresses; when it falls
-silent, another one takes over.
-.SH OPTIONS
-`, date, version)
-	getopt.Man(os.Stdout, newCommandLine().flags())
-	fmt.Print(`.SH SIGNALS
-Sent to the process whose number is in the pid file.
-.TP
-.B TERM, INT
-Give the addresses up and end.
-.TP
-.B HUP
-Read the configuration anew. If anything in it prevents a start, the running
-configuration stays.
-.TP
-.B USR1
-Write the state of all virtual routers to /tmp/keepalived.data.
-.TP
-.B USR2
-Write the statistics to /tmp/keepalived.stats.
-.SH EXIT STATUS
-.TP
-0
-Ended as told.
-.TP
-1
-Could not start or go on.
-.TP
-2
-The configuration is refused.
-.TP
-4
-A capability is missing.
-.TP
-6
-There is no configuration.
-.SH FILES
-/etc/keepalived/keepalived.conf, /run/keepalived.pid, /run/vrrp.pid
-`)
-	return supervisor.ExitOK
 }

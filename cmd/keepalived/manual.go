@@ -1,0 +1,117 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"time"
+
+	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/reference"
+	"keepalived-go/internal/supervisor"
+)
+
+// manual is keepalived man [5|8].
+func manual(args []string) int {
+	section := "8"
+	if len(args) > 0 {
+		section = args[0]
+	}
+	switch {
+	case len(args) > 1:
+		fmt.Fprintf(os.Stderr, "keepalived man: unexpected argument: %s\n", args[1])
+	case section == "8":
+		writeManual(os.Stdout)
+		return supervisor.ExitOK
+	case section == "5":
+		reference.Man(os.Stdout, version, isoDate())
+		return supervisor.ExitOK
+	default:
+		fmt.Fprintf(os.Stderr, "keepalived man: there is no section %q; expected 5 for keepalived.conf(5) or 8 for keepalived(8)\n", section)
+	}
+	return supervisor.ExitFatal
+}
+
+// writeManual writes keepalived(8) in man(7) macros.
+func writeManual(w io.Writer) {
+	fmt.Fprintf(w, `.TH KEEPALIVED 8 "%s" "keepalived %s" "System Administration"
+.SH NAME
+keepalived \- keep virtual addresses alive with VRRP
+.SH SYNOPSIS
+.B keepalived
+.RI [ OPTION ...]
+.br
+.B keepalived
+.I VERB
+.RI [ ARGUMENT ...]
+.SH DESCRIPTION
+A group of nodes shares virtual IP addresses. The nodes agree over the Virtual
+Router Redundancy Protocol which of them holds the addresses; when it falls
+silent, another one takes over.
+.P
+The configuration is described in
+.BR keepalived.conf (5).
+.SH OPTIONS
+`, isoDate(), reference.Troff(version))
+	getopt.Man(w, newCommandLine().flags())
+	fmt.Fprintln(w, ".SH VERBS")
+	for _, v := range verbs() {
+		fmt.Fprintf(w, ".TP\n\\fBkeepalived %s\\fR %s\n%s.\n", v.name, reference.Troff(v.args), reference.Troff(upper(v.summary)))
+		if v.flags != nil {
+			fmt.Fprintln(w, ".RS")
+			getopt.Man(w, v.flags())
+			fmt.Fprintln(w, ".RE")
+		}
+	}
+	fmt.Fprint(w, `.SH SIGNALS
+Sent to the process whose number is in the pid file.
+.TP
+.B TERM, INT
+Give the addresses up and end.
+.TP
+.B HUP
+Read the configuration anew. If anything in it prevents a start, the running
+configuration stays.
+.TP
+.B USR1
+Write the state of all virtual routers to /tmp/keepalived.data.
+.TP
+.B USR2
+Write the statistics to /tmp/keepalived.stats.
+.SH EXIT STATUS
+.TP
+0
+Ended as told; of a configuration test: nothing to report.
+.TP
+1
+Could not start or go on.
+.TP
+2
+The configuration is refused; of a test: a keyword lacks its argument.
+.TP
+4
+A capability is missing; of a test: the configuration cannot work on this host.
+.TP
+5
+Of a test only: it would run, after correcting what is reported.
+.TP
+6
+There is no configuration, or an include that must be there is missing; of a
+test also: a script that others can change.
+.SH FILES
+/etc/keepalived/keepalived.conf, /run/keepalived.pid, /run/vrrp.pid
+.SH SEE ALSO
+.BR keepalived.conf (5)
+`)
+}
+
+// isoDate is the date of the program as manual pages have it.
+func isoDate() string {
+	t, err := time.Parse("01/02,2006", date)
+	if err != nil {
+		return date
+	}
+	return t.Format(time.DateOnly)
+}
+
+func upper(s string) string { return string(s[0]-'a'+'A') + s[1:] }

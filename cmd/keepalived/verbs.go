@@ -1,0 +1,112 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"keepalived-go/internal/demo"
+	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/reference"
+	"keepalived-go/internal/supervisor"
+)
+
+// verb is a program within: a first argument that is its name, and not a flag,
+// does not start the daemon.
+type verb struct {
+	name    string
+	args    string // its operands, in the notation of the manual
+	summary string // one line
+	run     func(args []string) int
+	flags   func() []getopt.Flag // nil: none, or its own business
+	operand operand
+}
+
+// operand is what completion offers for the operands of a verb.
+type operand struct {
+	files bool
+	words func() []string
+}
+
+// verbs is the table of all verbs.
+func verbs() []verb {
+	return []verb{
+		{name: "check", args: "[FILE]", summary: "report everything that is wrong with a configuration", run: check,
+			flags: func() []getopt.Flag { flags, _ := newCommandLine().checkFlags(); return flags }, operand: operand{files: true}},
+		{name: "completion", args: "bash|zsh|fish", summary: "print the completion script of a shell", run: completion,
+			operand: operand{words: func() []string { return getopt.Shells }}},
+		{name: "demo", args: "[OPTION...]", summary: "show a failover in network namespaces of its own", run: demo.Main},
+		{name: "fmt", args: "[OPTION...] [FILE...]", summary: "lay configuration files out", run: formatMain,
+			flags: new(formatter).flags, operand: operand{files: true}},
+		{name: "help", args: "[KEYWORD | BLOCK.KEYWORD]", summary: "say what a keyword of the configuration means", run: help,
+			operand: operand{words: reference.Words}},
+		{name: "man", args: "[5|8]", summary: "print the manual page keepalived(8) or keepalived.conf(5)", run: manual,
+			operand: operand{words: func() []string { return []string{"5", "8"} }}},
+	}
+}
+
+// findVerb returns the function of a verb, nil if there is none.
+func findVerb(name string) func(args []string) int {
+	for _, v := range verbs() {
+		if v.name == name {
+			return v.run
+		}
+	}
+	return nil
+}
+
+// help is keepalived help [KEYWORD].
+func help(args []string) int {
+	switch {
+	case len(args) > 1:
+		fmt.Fprintf(os.Stderr, "keepalived help: unexpected argument: %s\n", args[1])
+		return supervisor.ExitFatal
+	case len(args) == 1 && args[0] != "-h" && args[0] != "--help":
+		if !reference.Help(os.Stdout, args[0]) {
+			return supervisor.ExitFatal
+		}
+		return supervisor.ExitOK
+	}
+	writeTopics(os.Stdout)
+	return supervisor.ExitOK
+}
+
+func writeTopics(w io.Writer) {
+	fmt.Fprintln(w, "keepalived [OPTION...] runs the daemon; keepalived --help lists its options.")
+	fmt.Fprintln(w, "\nkeepalived VERB does something else:")
+	for _, v := range verbs() {
+		fmt.Fprintf(w, "  %-26s %s\n", v.name, v.summary)
+	}
+	fmt.Fprintln(w, "\nkeepalived help KEYWORD explains a keyword. These are blocks:")
+	reference.Topics(w)
+}
+
+// completion is keepalived completion SHELL.
+func completion(args []string) int {
+	var program []getopt.Command
+	program = append(program, getopt.Command{Flags: newCommandLine().flags()})
+	for _, v := range verbs() {
+		c := getopt.Command{Name: v.name, Help: v.summary, Files: v.operand.files}
+		if v.flags != nil {
+			c.Flags = v.flags()
+		}
+		if v.operand.words != nil {
+			c.Words = v.operand.words()
+		}
+		program = append(program, c)
+	}
+	var err error
+	switch len(args) {
+	case 0:
+		err = fmt.Errorf("which shell? expected bash, zsh or fish")
+	case 1:
+		err = getopt.Completion(os.Stdout, args[0], "keepalived", program)
+	default:
+		err = fmt.Errorf("unexpected argument: %s", args[1])
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived completion: %v\n", err)
+		return supervisor.ExitFatal
+	}
+	return supervisor.ExitOK
+}
