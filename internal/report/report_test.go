@@ -1,6 +1,7 @@
 package report
 
 import (
+	"errors"
 	"flag"
 	"go/ast"
 	"go/parser"
@@ -59,10 +60,14 @@ func TestCodes(t *testing.T) {
 			if code == "include-depth" {
 				chain(t)
 			}
-			_, ds := conf.Load("keepalived.conf", conf.Options{
+			o := conf.Options{
 				ConfigID:  "node1",
 				Interface: func(name string) bool { return name == "eth0" || name == "eth1" },
-			})
+			}
+			if code == "script-disabled" || code == "script-user" {
+				o.CheckCommand = func(conf.Command, conf.ScriptPolicy) error { return errors.New("the reason") }
+			}
+			_, ds := conf.Load("keepalived.conf", o)
 			ds = slices.DeleteFunc(ds, func(d conf.Diagnostic) bool { return d.Code != code })
 			if len(ds) == 0 {
 				t.Fatal("the problem does not occur")
