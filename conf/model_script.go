@@ -68,8 +68,8 @@ type ParamMatch uint8
 const (
 	MatchExact   ParamMatch = iota // all arguments are the same; the default if there are any
 	MatchNone                      // arguments do not matter; the default without any
-	MatchInitial                   // the first arguments are the same, the last one may be a prefix
-	MatchPartial                   // the first arguments are prefixes of those of the process
+	MatchInitial                   // as MatchPartial, and the last of them may go on
+	MatchPartial                   // the first arguments are the same; the process may have more
 )
 
 // TrackProcess is one vrrp_track_process block.
