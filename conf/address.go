@@ -84,6 +84,7 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			a.NoTrack = true
 			continue
 		case "use_vmac":
+			a.UseVMAC = true
 			d.wait(&Keyword{Block: "vrrp_instance.virtual_ipaddress", Name: "use_vmac"}, s)
 			continue
 		case "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft", "track_group":

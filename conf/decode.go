@@ -27,6 +27,7 @@ type decoder struct {
 
 	servers servers
 	bfd     *bfdInstance
+	routing routing
 
 	pending map[pendingKey]int // index into cfg.Pending
 	// muted is above 0 inside of a block without effect: its words are not

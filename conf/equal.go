@@ -44,6 +44,9 @@ func (v *VRRPInstance) Equal(o *VRRPInstance) bool {
 		v.PromoteSecondaries == o.PromoteSecondaries &&
 		v.GARP == o.GARP &&
 		v.Debug == o.Debug &&
+		v.Routing.Equal(o.Routing) &&
+		v.Link.Equal(o.Link) &&
+		v.RxBuf == o.RxBuf &&
 		slices.EqualFunc(v.Track, o.Track, Track.equal) &&
 		v.Notify.Equal(o.Notify)
 }
@@ -68,6 +71,14 @@ func (n *Notify) Equal(o *Notify) bool {
 // Equal reports whether c and o run the same as the same user.
 func (c *Command) Equal(o *Command) bool {
 	return slices.Equal(c.Args, o.Args) && c.User == o.User && c.Group == o.Group
+}
+
+// Equal reports whether l and o make the same.
+func (l *Link) Equal(o *Link) bool {
+	if l == nil || o == nil {
+		return l == o
+	}
+	return *l == *o
 }
 
 func (t Track) equal(o Track) bool {

@@ -14,7 +14,14 @@ func full() *VRRPInstance {
 		Addresses: []Address{{Prefix: netip.MustParsePrefix("192.0.2.10/24")}},
 		Excluded:  []Address{{Prefix: netip.MustParsePrefix("192.0.2.11/24")}},
 		Track:     []Track{{Name: "check"}},
-		Notify:    &Notify{Any: Command{Args: []string{"/bin/true"}}},
+		Routing: &Routing{
+			Routes: []Route{{
+				Hop: NextHop{Encap: &Encap{Labels: []uint32{3}}}, Hops: []NextHop{{Weight: 1}}, Metrics: []RouteMetric{{MetricMTU, 1400, false}},
+			}},
+			Rules: []Rule{{UIDs: &Range{1, 2}}},
+		},
+		Link:   &Link{Name: "vrrp.1"},
+		Notify: &Notify{Any: Command{Args: []string{"/bin/true"}}},
 	}
 }
 
@@ -51,6 +58,9 @@ func TestEqualSeesEveryField(t *testing.T) {
 			for i := range v.NumField() {
 				change(path+"."+v.Type().Field(i).Name, v.Field(i), other)
 			}
+		case v.Kind() == reflect.Pointer && v.IsNil():
+			v.Set(reflect.New(v.Type().Elem()))
+			differs()
 		case v.Kind() == reflect.Pointer:
 			change(path, v.Elem(), other)
 			v.SetZero()
@@ -58,6 +68,10 @@ func TestEqualSeesEveryField(t *testing.T) {
 		case v.Kind() == reflect.Slice && v.Len() == 0:
 			v.Set(reflect.MakeSlice(v.Type(), 1, 1))
 			differs()
+		case v.Kind() == reflect.Array:
+			for i := range v.Len() {
+				change(path+"[]", v.Index(i), other)
+			}
 		case v.Kind() == reflect.Slice:
 			for i := range v.Len() {
 				change(path+"[]", v.Index(i), other)
@@ -85,7 +99,7 @@ func TestEqualSeesEveryField(t *testing.T) {
 	}
 	other := full()
 	change("VRRPInstance", reflect.ValueOf(other).Elem(), other)
-	if changed < 70 {
+	if changed < 160 {
 		t.Errorf("only %d fields were changed", changed)
 	}
 }

@@ -57,12 +57,15 @@ type instance struct {
 	priorityChanges opt[bool]
 	smtpAlert       opt[bool]
 
-	garp    garpSettings
-	poll    bool // linkbeat_use_polling
-	noVIP   bool
-	unicast place             // the first word that asks for unicast
-	bad     bool              // it cannot run
-	hurt    map[string]reason // by word: mistakes that others follow from
+	garp  garpSettings
+	poll  bool // linkbeat_use_polling
+	noVIP bool
+
+	vrf       place
+	macByVRID bool              // the last byte of Link.MAC is the VRID
+	unicast   place             // the first word that asks for unicast
+	bad       bool              // it cannot run
+	hurt      map[string]reason // by word: mistakes that others follow from
 }
 
 func openInstance(d *decoder, s *Statement) bool {

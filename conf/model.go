@@ -22,6 +22,11 @@ type Config struct {
 	BFDs       []*TrackBFD
 	Interfaces []InterfaceSettings
 
+	StaticAddresses []StaticAddress
+	StaticRoutes    []Route
+	StaticRules     []Rule
+	TrackGroups     []TrackGroup
+
 	VirtualServers []*VirtualServer
 	ServerGroups   []*ServerGroup
 	TLSClient      *TLSClient // nil: SSL_GET checks have no certificate
@@ -201,6 +206,10 @@ type VRRPInstance struct {
 	GARP  GARP
 	Debug int
 
+	Routing *Routing // virtual_routes and virtual_rules; nil: none
+	Link    *Link    // how the interface is made; nil: it is there, in no VRF
+	RxBuf   int      // kernel_rx_buf_size, bytes; 0: by vrrp_rx_bufs_policy
+
 	Track  []Track // the trackers of the instance, in the order of the file
 	Notify *Notify // nil: nobody is told
 }
@@ -298,8 +307,46 @@ type Address struct {
 	Home, NoDAD, MngTmpAddr, NoPrefixRoute, AutoJoin bool
 
 	NoTrack      bool   // no_track
+	UseVMAC      bool   // use_vmac: on a macvlan of its own
 	PreferredLft uint32 // seconds; ^uint32(0) is forever
 	Pos          Pos
+}
+
+// LinkKind is what an instance makes on top of its interface.
+type LinkKind uint8
+
+const (
+	LinkPlain  LinkKind = iota // nothing
+	LinkVMAC                   // use_vmac: a macvlan
+	LinkIPVLAN                 // use_ipvlan
+)
+
+// IPVLANMode is the mode of an ipvlan.
+type IPVLANMode uint8
+
+const (
+	IPVLANBridge IPVLANMode = iota
+	IPVLANPrivate
+	IPVLANVEPA
+)
+
+// Link is what use_vmac, use_ipvlan and vrf say of the interface of an instance.
+type Link struct {
+	Kind LinkKind
+	Name string // empty: VMACPrefix, a dot and the VRID
+	// MAC of LinkVMAC; with MACSet false it is that of the virtual router.
+	MAC    [6]byte
+	MACSet bool
+	// TransmitBase sends adverts from the interface below (vmac_xmit_base).
+	TransmitBase bool
+	// AddressVMACs makes macvlans for addresses on other interfaces
+	// (use_vmac_addr).
+	AddressVMACs bool
+
+	Address netip.Prefix // of LinkIPVLAN; zero: none
+	Mode    IPVLANMode
+
+	VRF string // routing domain of an instance without interface; empty: none
 }
 
 // SyncGroup is one vrrp_sync_group block. Members exist and belong to no other

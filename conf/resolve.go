@@ -40,6 +40,9 @@ func (d *decoder) resolve() {
 	if !g.McastGroup6.IsValid() {
 		g.McastGroup6 = netip.MustParseAddr("ff02::12")
 	}
+	g.IPRouteUsrDir = cmp.Or(g.IPRouteUsrDir, "/usr/share/iproute2")
+	g.IPRouteEtcDir = cmp.Or(g.IPRouteEtcDir, "/etc/iproute2")
+	d.routes()
 	d.absentInterfaces()
 	d.mail()
 	pace := d.paceGroups()
@@ -131,6 +134,7 @@ func (d *decoder) instance(in *instance, pace map[string]*paceGroup) {
 	d.adverts(in)
 	d.authentication(in)
 	d.destinations(in)
+	d.linkOf(in)
 	d.inherit(in)
 	d.addresses(in)
 	d.announcements(in, pace)

@@ -24,7 +24,6 @@ func instanceBlock() *block {
 			sets(setNativeIPv6),
 		kw("debug", number(0, 4), "0", "extra log lines of this virtual router").
 			sets(func(d *decoder, a *argument) { d.inst.Debug = int(a.n) }),
-		kw("kernel_rx_buf_size", number(0, 1<<31-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), "vrrp_rx_bufs_policy", "receive buffer of its socket"),
 
 		// Where adverts come from and go to.
 		kw("mcast_src_ip", address(), "primary address of the interface", "source address of multicast adverts").sets(setSource),
@@ -82,15 +81,9 @@ func instanceBlock() *block {
 		kw("virtual_routes", braced("{ ROUTE }"), "", "routes that exist while master").holds(routeBlock("vrrp_instance.virtual_routes")),
 		kw("virtual_rules", braced("{ RULE }"), "", "routing rules that exist while master").holds(ruleBlock("vrrp_instance.virtual_rules")),
 
-		// Macvlans.
-		kw("use_vmac", several("[NAME] [MAC]").opt(), "off", "put the addresses on a macvlan with the virtual MAC address"),
-		kw("use_vmac_addr", bare(), "off", "use macvlans for addresses on other interfaces too"),
-		kw("vmac_xmit_base", bare(), "off", "send adverts from the interface itself rather than from the macvlan"),
-		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa]").opt(), "off", "put the addresses on an ipvlan"),
-		kw("vrf", word("NAME"), "none", "routing domain of the macvlan"),
-
 		// Notification.
-		kw("lvs_sync_daemon_interface", word("IFNAME"), "", "interface of the IPVS sync daemon").gone("lvs_sync_daemon in global_defs"),
+		kw("lvs_sync_daemon_interface", word("IFNAME"), "", "interface of the IPVS sync daemon").gone("lvs_sync_daemon in global_defs").
+			sets(setLegacySync).pending(),
 	)
 	b.add(garpWords("garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return &d.inst.garp })...)
 	b.add(
@@ -102,6 +95,7 @@ func instanceBlock() *block {
 		kw("notify_deleted", cmd().opt(), "off", "command, or the state DELETED, when a reload removes the virtual router").sets(setNotifyDeleted),
 		notifyCommand("notify_master_rx_lower_pri", "command when a master hears a lower priority", func(n *Notify) *Command { return &n.MasterRxLowerPri }),
 	)
+	b.add(linkWords()...)
 	b.add(trackWords("this virtual router")...)
 	b.open, b.close = openInstance, closeInstance
 	return b

@@ -72,8 +72,36 @@ func interfaceLines(path, args, doc string, set func(*decoder, *Statement, *Inte
 
 func staticAddressBlock() *block {
 	b := &block{path: "static_ipaddress"}
-	return b.lines(func(d *decoder, s *Statement) { d.address(s) }, &Keyword{
+	return b.lines(func(d *decoder, s *Statement) {
+		if a, ok := d.address(s); ok {
+			d.routing.static = append(d.routing.static, staticLine{s, a})
+		}
+	}, &Keyword{
 		Name: "ADDRESS", Args: addressArgs + " [track_group NAME]", Default: "/32 or /128 on default_interface",
 		Doc: "an address and its options, one per line", Effect: PendingEffect,
 	})
+}
+
+func trackGroupBlock() *block {
+	members := &block{path: "track_group.group"}
+	members.lines(func(d *decoder, s *Statement) {
+		g := d.routing.groups[len(d.routing.groups)-1]
+		for _, w := range s.Words {
+			g.Instances = append(g.Instances, d.intern(w.Text))
+		}
+	}, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance", Effect: PendingEffect}).
+		filled("Warning - track group has empty group block")
+	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that follow the group").holds(members))
+	b.open = func(d *decoder, s *Statement) bool {
+		name := d.intern(s.Words[1].Text)
+		for _, g := range d.routing.groups {
+			if g.Name == name {
+				d.wrong(s, 1, "group-twice", "track_group %s already defined; the first is at %v", printable(name), g.Pos)
+				return false
+			}
+		}
+		d.routing.groups = append(d.routing.groups, &trackGroup{TrackGroup{Name: name, Pos: d.pos(s)}, s.place(0)})
+		return true
+	}
+	return b
 }

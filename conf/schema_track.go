@@ -295,13 +295,6 @@ func (d *decoder) twice(a *argument, message string) bool {
 	return false
 }
 
-func trackGroupBlock() *block {
-	return vocabulary("track_group",
-		kw("group", braced("{ INSTANCE... }"), "", "instances that follow the group").
-			holds((&block{path: "track_group.group"}).lines(nil, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance", Effect: PendingEffect}).filled("Warning - track group has empty group block")),
-	)
-}
-
 func trackFileBlock(path string) *block {
 	b := vocabulary(path,
 		kw("file", word("PATH").soft("track file file name missing"), "", "the file; required").sets(setTrackFile),

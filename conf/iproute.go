@@ -1,0 +1,90 @@
+package conf
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// names are the names that iproute2 has for numbers. Each kind is read when it
+// is first asked for: what the system brings, then what the administrator adds.
+type names struct {
+	dirs  []string
+	kinds map[string]map[string]uint32
+}
+
+// builtin are names that need no file.
+var builtin = map[string]map[string]uint32{
+	"rt_tables": {"default": 253, "main": 254, "local": 255},
+	"rt_protos": {
+		"unspec": 0, "redirect": 1, "kernel": 2, "boot": 3, "static": 4, "gated": 8, "ra": 9, "mrt": 10, "zebra": 11, "bird": 12,
+		"dnrouted": 13, "xorp": 14, "ntk": 15, "dhcp": 16, "keepalived": ProtocolKeepalived, "babel": 42,
+		"bgp": 186, "isis": 187, "ospf": 188, "rip": 189, "eigrp": 192,
+	},
+	"rt_scopes": {"global": 0, "site": 200, "link": 253, "host": 254, "nowhere": 255},
+	"group":     {"default": 0},
+	"protocols": {"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "dccp": 33, "gre": 47, "esp": 50, "ah": 51, "ipv6-icmp": 58, "ospf": 89, "vrrp": 112, "sctp": 132, "udplite": 136},
+}
+
+// number is the number of a name, or one written in C notation, of at most the
+// given bits.
+func (n *names) number(kind, name string, bits int) (uint32, bool) {
+	if v, err := strconv.ParseUint(name, 0, bits); err == nil {
+		return uint32(v), true
+	}
+	table, ok := n.kinds[kind]
+	if !ok {
+		table = make(map[string]uint32)
+		for name, v := range builtin[kind] {
+			table[name] = v
+		}
+		if kind == "protocols" {
+			readNames(table, "/etc/protocols", true)
+		}
+		for _, dir := range n.dirs {
+			readNames(table, filepath.Join(dir, kind), false)
+			parts, _ := filepath.Glob(filepath.Join(dir, kind+".d", "*.conf"))
+			for _, part := range parts {
+				readNames(table, part, false)
+			}
+		}
+		if n.kinds == nil {
+			n.kinds = make(map[string]map[string]uint32)
+		}
+		n.kinds[kind] = table
+	}
+	v, ok := table[name]
+	return v, ok && uint64(v)>>bits == 0
+}
+
+// readNames adds the lines NUMBER NAME of a file, or NAME NUMBER ALIAS… as
+// /etc/protocols has them. A file that is missing adds nothing.
+func readNames(table map[string]uint32, path string, nameFirst bool) {
+	f, err := os.Open(path)
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		text, _, _ := strings.Cut(lines.Text(), "#")
+		words := strings.Fields(text)
+		if len(words) < 2 {
+			continue
+		}
+		if nameFirst {
+			words[0], words[1] = words[1], words[0]
+		}
+		v, err := strconv.ParseUint(words[0], 0, 32)
+		if err != nil {
+			continue
+		}
+		for _, name := range words[1:] {
+			table[name] = uint32(v)
+			if !nameFirst {
+				break
+			}
+		}
+	}
+}

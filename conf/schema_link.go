@@ -1,0 +1,140 @@
+package conf
+
+import (
+	"net"
+	"slices"
+	"strings"
+)
+
+// linkWords are the words about what is made on top of an interface.
+func linkWords() []*Keyword {
+	return waiting([]*Keyword{
+		kw("use_vmac", several("[NAME] [MAC]").opt(), "off; PREFIX.VRID and the virtual MAC address", "put the addresses on a macvlan with the virtual MAC address").sets(setVMAC),
+		kw("use_vmac_addr", bare(), "off", "use macvlans for addresses on other interfaces too").
+			sets(func(d *decoder, a *argument) { d.inst.link().AddressVMACs = true }),
+		kw("vmac_xmit_base", bare(), "off", "send adverts from the interface itself rather than from the macvlan").
+			sets(func(d *decoder, a *argument) { d.inst.link().TransmitBase = true }),
+		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa]").opt(), "off", "put the addresses on an ipvlan").sets(setIPVLAN),
+		kw("vrf", word("NAME"), "none", "routing domain of an instance without interface").
+			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.place(1) }),
+		kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), "vrrp_rx_bufs_policy", "receive buffer of its socket").
+			sets(func(d *decoder, a *argument) { d.inst.RxBuf = int(a.n) }),
+	})
+}
+
+// link is what the instance makes on its interface.
+func (in *instance) link() *Link {
+	if in.Link == nil {
+		in.Link = &Link{}
+	}
+	return in.Link
+}
+
+// linkName takes the name of an interface that is to be made.
+func (d *decoder) linkName(a *argument, i int, what string) {
+	l, name := d.inst.link(), a.Words[i].Text
+	switch {
+	case len(name) > 15 || strings.ContainsAny(name, "/:"):
+		d.wrong(a.Statement, i, "link-name", "%s interface name '%s' too long or invalid characters - ignoring; at most 15 bytes without / and :", what, printable(name))
+	case l.Name != "":
+		d.wrong(a.Statement, i, "link-name", "%s interface name already specified - ignoring '%s'", what, printable(name))
+	default:
+		l.Name = d.intern(name)
+	}
+}
+
+// setVMAC reads [NAME] [MAC]. Of five bytes of a MAC address the sixth is the
+// VRID.
+func setVMAC(d *decoder, a *argument) {
+	l := d.inst.link()
+	l.Kind = LinkVMAC
+	for i := 1; i < len(a.Words); i++ {
+		text := a.Words[i].Text
+		if !strings.Contains(text, ":") {
+			d.linkName(a, i, "VMAC")
+			continue
+		}
+		short := strings.Count(text, ":") == 4
+		if short {
+			text += ":00"
+		}
+		mac, err := net.ParseMAC(text)
+		switch {
+		case err != nil || len(mac) != 6:
+			d.wrong(a.Statement, i, "bad-mac", "VMAC invalid MAC address %s - ignored; expected five or six bytes", printable(a.Words[i].Text))
+		case mac[0]&1 != 0:
+			d.wrong(a.Statement, i, "bad-mac", "VMAC MAC address is multicast %s - ignoring", printable(a.Words[i].Text))
+		default:
+			l.MAC, l.MACSet = [6]byte(mac), true
+			d.inst.macByVRID = short
+		}
+	}
+}
+
+// setIPVLAN reads [NAME] [ADDR[/LEN]] [MODE].
+func setIPVLAN(d *decoder, a *argument) {
+	l := d.inst.link()
+	l.Kind = LinkIPVLAN
+	for i := 1; i < len(a.Words); i++ {
+		text := a.Words[i].Text
+		if mode := slices.Index([]string{"bridge", "private", "vepa"}, text); mode >= 0 {
+			l.Mode = IPVLANMode(mode)
+			continue
+		}
+		if !startsAddress(text) {
+			d.linkName(a, i, "IPVLAN")
+			continue
+		}
+		addr, prefix, ok := d.prefix(a.Statement, i)
+		switch {
+		case !ok:
+			d.wrong(a.Statement, i, "bad-address", "(%s) IPVLAN address %s is not valid - ignoring", d.inst.Name, printable(text))
+		case !d.sameFamily(addr):
+			d.wrong(a.Statement, i, "source-family", "(%s) address family of IPVLAN address %s does not match the instance - ignoring", d.inst.Name, addr)
+		default:
+			l.Address = prefix
+		}
+	}
+}
+
+// linkOf settles what an instance makes on its interface.
+func (d *decoder) linkOf(in *instance) {
+	l := in.Link
+	if l == nil {
+		return
+	}
+	if in.macByVRID {
+		l.MAC[5] = in.VRID
+	}
+	if l.VRF != "" && in.Interface != "" {
+		d.atPlace(in.vrf, "vrf", "(%s) Cannot specify VRF interface and interface - ignoring", in.Name)
+		l.VRF = ""
+	}
+	if l.TransmitBase && l.Kind != LinkVMAC {
+		d.problem(in, "transmit-base", "vmac_xmit_base is only valid with a vmac")
+		l.TransmitBase = false
+	}
+	if l.Kind == LinkVMAC && in.Unicast && !l.TransmitBase {
+		d.problem(in, "transmit-base", "unicast with use_vmac requires vmac_xmit_base - setting")
+		l.TransmitBase = true
+	}
+	if l.Kind == LinkIPVLAN {
+		if l.Address.IsValid() && !in.SourceIP.IsValid() {
+			in.SourceIP = l.Address.Addr()
+		}
+		if in.Family == IPv4 && !in.SourceIP.IsValid() {
+			d.problem(in, "ipvlan-address", "IPv4 ipvlan requires a source ip address to be configured. setting instance to fault state")
+		}
+	}
+	if *l == (Link{}) {
+		in.Link = nil
+	}
+}
+
+// setLegacySync takes lvs_sync_daemon_interface, which stands in an instance.
+func setLegacySync(d *decoder, a *argument) {
+	if l := &d.cfg.Global.LVS; l.Sync == nil {
+		l.Sync = &SyncDaemon{Interface: d.intern(a.text), Instance: d.inst.Name, ID: -1}
+		d.global.syncAt = a.place(0)
+	}
+}
