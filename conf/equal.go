@@ -81,6 +81,71 @@ func (l *Link) Equal(o *Link) bool {
 	return *l == *o
 }
 
+// Equal reports whether r and o ask for the same; nil asks for nothing.
+func (r *Routing) Equal(o *Routing) bool {
+	if r == nil || o == nil {
+		return r == o
+	}
+	return slices.EqualFunc(r.Routes, o.Routes, Route.equal) && slices.EqualFunc(r.Rules, o.Rules, Rule.equal)
+}
+
+func (r Route) equal(o Route) bool {
+	return r.Family == o.Family &&
+		r.Type == o.Type &&
+		r.Order == o.Order &&
+		r.Destination == o.Destination &&
+		r.From == o.From &&
+		r.Source == o.Source &&
+		r.Hop.equal(o.Hop) &&
+		slices.EqualFunc(r.Hops, o.Hops, NextHop.equal) &&
+		r.TOS == o.TOS &&
+		r.Table == o.Table &&
+		r.Protocol == o.Protocol &&
+		r.Scope == o.Scope &&
+		r.Metric == o.Metric &&
+		r.Expires == o.Expires &&
+		slices.Equal(r.Metrics, o.Metrics) &&
+		r.CongestionControl == o.CongestionControl &&
+		r.CongestionControlLocked == o.CongestionControlLocked &&
+		same(r.Preference, o.Preference) &&
+		same(r.TTLPropagate, o.TTLPropagate) &&
+		r.VRF == o.VRF &&
+		r.NoTrack == o.NoTrack &&
+		r.TrackGroup == o.TrackGroup
+}
+
+func (h NextHop) equal(o NextHop) bool {
+	a, b := h.Encap, o.Encap
+	h.Encap, o.Encap = nil, nil
+	return h == o && a.equal(b)
+}
+
+func (e *Encap) equal(o *Encap) bool {
+	if e == nil || o == nil {
+		return e == o
+	}
+	return e.Type == o.Type && slices.Equal(e.Labels, o.Labels) && e.ID == o.ID && e.Src == o.Src && e.Dst == o.Dst &&
+		e.TOS == o.TOS && e.TTL == o.TTL && e.Flags == o.Flags && e.Locator == o.Locator
+}
+
+func (r Rule) equal(o Rule) bool {
+	if !same(r.UIDs, o.UIDs) || !same(r.SPort, o.SPort) || !same(r.DPort, o.DPort) {
+		return false
+	}
+	for _, x := range []*Rule{&r, &o} {
+		x.Pos, x.UIDs, x.SPort, x.DPort = Pos{}, nil, nil, nil
+	}
+	return r == o
+}
+
+// same reports whether a and b are both nil or point to equal values.
+func same[T comparable](a, b *T) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}
+
 func (t Track) equal(o Track) bool {
 	t.Pos, o.Pos = Pos{}, Pos{}
 	return t == o

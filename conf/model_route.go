@@ -2,7 +2,6 @@ package conf
 
 import (
 	"net/netip"
-	"reflect"
 	"time"
 )
 
@@ -204,38 +203,3 @@ type Rule struct {
 
 // Range is First to Last.
 type Range struct{ First, Last uint32 }
-
-// Equal reports whether r and o ask for the same; nil asks for nothing.
-func (r *Routing) Equal(o *Routing) bool {
-	if r == nil || o == nil {
-		return r == o
-	}
-	if len(r.Routes) != len(o.Routes) || len(r.Rules) != len(o.Rules) {
-		return false
-	}
-	for i := range r.Routes {
-		if !r.Routes[i].Equal(&o.Routes[i]) {
-			return false
-		}
-	}
-	for i := range r.Rules {
-		if !r.Rules[i].Equal(&o.Rules[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-// Equal reports whether r and o are the same but for their place.
-func (r *Route) Equal(o *Route) bool {
-	a, b := *r, *o
-	a.Pos, b.Pos = Pos{}, Pos{}
-	return reflect.DeepEqual(a, b)
-}
-
-// Equal reports whether r and o are the same but for their place.
-func (r *Rule) Equal(o *Rule) bool {
-	a, b := *r, *o
-	a.Pos, b.Pos = Pos{}, Pos{}
-	return reflect.DeepEqual(a, b)
-}

@@ -54,6 +54,10 @@ func draw(t *rapid.T, v reflect.Value) {
 		for i := range n {
 			draw(t, v.Index(i))
 		}
+	case reflect.Array:
+		for i := range v.Len() {
+			draw(t, v.Index(i))
+		}
 	case reflect.Map:
 		v.Set(reflect.MakeMap(v.Type()))
 		for range rapid.IntRange(0, 3).Draw(t, "length") {
