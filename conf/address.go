@@ -89,11 +89,15 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			continue
 		case "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft", "track_group":
 		default:
-			d.report(s, i, Diagnostic{
+			p := Diagnostic{
 				Severity: Error, Class: ClassOrdinary, Code: "address-option",
 				Message: fmt.Sprintf("Unknown configuration entry '%s' for ip address - ignoring", printable(option)),
 				Fix:     "options are those of " + addressArgs[len("ADDR[/LEN] "):],
-			})
+			}
+			if _, err := netip.ParseAddr(strings.SplitN(option, "/", 2)[0]); err == nil {
+				p.Fix = "write one address per line"
+			}
+			d.report(s, i, p)
 			continue
 		}
 		i++

@@ -65,6 +65,9 @@ func (d *decoder) intern(s string) string {
 
 // report adds a problem with a word of a statement.
 func (d *decoder) report(s *Statement, word int, p Diagnostic) {
+	if hint := lookalike(&s.Words[min(word, len(s.Words)-1)]); hint != "" {
+		p.Fix = hint
+	}
 	if r := d.diags.incomplete; r != 0 && undefined(s, word) != "" {
 		d.diags.follow(r, p)
 		d.noteReason(p.Severity, r)
@@ -113,6 +116,7 @@ func (d *decoder) statements(b *block, list []*Statement) {
 
 func (d *decoder) statement(b *block, s *Statement) {
 	k := b.words[s.Keyword()]
+	d.typography(s, b, k)
 	switch {
 	case k != nil:
 		d.keyword(k, s)

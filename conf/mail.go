@@ -2,8 +2,6 @@ package conf
 
 import (
 	"net/mail"
-	"os"
-	"os/user"
 	"strings"
 	"time"
 )
@@ -106,27 +104,12 @@ func setMailTimeout(d *decoder, a *argument) {
 	d.cfg.Global.Mail.ConnectTimeout = time.Duration(max(a.n, 1)) * time.Second
 }
 
-// mail fills in the sender and the greeting.
+// mail looks at how the words about mail go together.
 func (d *decoder) mail() {
-	m := &d.cfg.Global.Mail
-	if d.global.mailAuth.origin != nil && !m.STARTTLS {
+	if d.global.mailAuth.origin != nil && !d.cfg.Global.Mail.STARTTLS {
 		d.reportAt(d.global.mailAuth, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "clear-password",
 			Message: "smtp_auth sends the password in clear text", Fix: "write smtp_starttls",
 		})
-	}
-	if m.Server == "" {
-		return
-	}
-	host, _ := os.Hostname()
-	if m.HeloName == "" {
-		m.HeloName = host
-	}
-	if m.From == "" {
-		name := "keepalived"
-		if u, err := user.Current(); err == nil {
-			name = u.Username
-		}
-		m.From = name + "@" + host
 	}
 }

@@ -164,13 +164,13 @@ type FIFO struct {
 
 // Mail is how mail is sent.
 type Mail struct {
-	To             []string // notification_email, as written: with a display name or without
-	From           string   // default user@host
-	Server         string   // name or address; empty: none
-	Port           int      // default 25
-	HeloName       string   // default: name of the host
-	ConnectTimeout time.Duration
-	NoFaults       bool // no_email_faults
+	To             []string      // notification_email, as written: with a display name or without
+	From           string        // empty: the user and the host that send it
+	Server         string        // name or address; empty: none
+	Port           int           // default 25
+	HeloName       string        // empty: name of the host
+	ConnectTimeout time.Duration // default 30 s
+	NoFaults       bool          // no_email_faults
 
 	// Not in keepalived: encryption and authentication.
 	STARTTLS bool

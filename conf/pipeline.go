@@ -139,7 +139,15 @@ func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
 		})
 		return "", false
 	}
-	text, closed := uncomment(text)
+	whole := text
+	text, closed := uncomment(whole)
+	if n := len(text); 0 < n && n < len(whole) && whole[:n] == text && !strings.ContainsRune(blanks+`{}"`, rune(text[n-1])) {
+		p.report(line{text: whole, origin: origin}, n, Diagnostic{
+			Severity: Note, Class: ClassNone, Code: "glued-comment",
+			Message: fmt.Sprintf("'%c' in the middle of a word begins a comment", whole[n]),
+			Fix:     `put a blank before it; where it belongs to the value, write it as \` + whole[n:n+1] + " or put the value in quotes",
+		})
+	}
 	if !closed {
 		p.report(line{text: text, origin: origin}, strings.LastIndexByte(text, '"'), Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "unterminated-quote",

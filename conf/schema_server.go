@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -469,11 +470,8 @@ func snmpName(of string, field func(*decoder) *string) *Keyword {
 // commandOnce declares a command of which the first stays.
 func commandOnce(name, doc string, field func(*decoder) *Command) *Keyword {
 	return kw(name, cmd(), "", doc).sets(func(d *decoder, a *argument) {
-		if c := field(d); c.Given() {
-			d.wrong(a.Statement, 0, "command-twice", "(%s) %s script already specified - ignoring %s", d.servers.vs, a.k.Name, printable(a.text))
-		} else {
-			*c = a.command(d)
-		}
+		what := fmt.Sprintf("(%s) %s script", d.servers.vs, a.k.Name)
+		d.keep(field(d), a, what, what+" already specified - ignoring "+printable(a.text))
 	})
 }
 

@@ -95,6 +95,9 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 		return true
 	}
 	owner, name, what := u.owner(), printable(u.Name), trackerNames[u.Kind]
+	if u.Name == "weight" && d.tracked.defined[u.key()] == nil {
+		return true // no name at all; resolve says what it is
+	}
 	if option := s.Words[1].Text; option != "weight" {
 		p := Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "track-option",

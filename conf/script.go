@@ -51,7 +51,7 @@ func (d *decoder) keep(into *Command, a *argument, what, twice string) {
 	switch {
 	case into.Given():
 		d.report(a.Statement, 0, Diagnostic{
-			Severity: Warning, Class: ClassOrdinary, Code: "command-twice",
+			Severity: Error, Class: ClassOrdinary, Code: "command-twice",
 			Message: twice, Fix: "the first is at " + into.Pos.String(),
 		})
 	case !c.Given():
