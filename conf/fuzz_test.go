@@ -48,7 +48,22 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("bad problem: %+v", d)
 			}
 		}
+		for _, s := range cfg.Scripts {
+			if !s.Command.Given() || s.Interval <= 0 || s.Timeout <= 0 || s.Rise < 1 || s.Fall < 1 || s.Weight < -253 || s.Weight > 253 {
+				t.Errorf("a script without effective values: %+v", s)
+			}
+		}
+		for _, p := range cfg.Processes {
+			if p.Process == "" || p.QuorumMax >= 0 && p.QuorumMax < p.Quorum {
+				t.Errorf("a process without effective values: %+v", p)
+			}
+		}
 		for _, in := range cfg.Instances {
+			for _, k := range in.Track {
+				if k.Weight < -254 || k.Weight > 254 || k.Name == in.Interface && k.Kind == TrackedInterface {
+					t.Errorf("%s tracks %+v", in.Name, k)
+				}
+			}
 			if in.VRID == 0 || in.Priority == 0 || in.AdvertInterval <= 0 || in.Version < 2 || in.Version > 3 {
 				t.Errorf("an instance without effective values: %+v", in)
 			}

@@ -16,7 +16,7 @@ func (d *decoder) typography(s *Statement, b *block, k *Keyword) {
 		}
 		d.report(s, i, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "lookalike",
-			Message: "'" + printable(s.Words[i].Text) + "' is taken as it stands",
+			Message: "a word of " + printable(s.Keyword()) + " is taken as it stands", // it may be a password
 		})
 	}
 	if k == nil {

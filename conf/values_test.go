@@ -182,7 +182,14 @@ func TestGob(t *testing.T) {
 
 // TestSecrets looks for passwords where they must not be.
 func TestSecrets(t *testing.T) {
-	cfg, diags := load(t, `vrrp_instance V {
+	cfg, diags := load(t, `global_defs {
+  smtp_auth user topsecret0 {
+  }
+  smtp_auth topsecret5
+  smtp_auth user “topsecret6”
+  smtp_auth user topsecret7#8
+}
+vrrp_instance V {
   interface eth0
   virtual_router_id 1
   authentication {
