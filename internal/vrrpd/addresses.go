@@ -41,6 +41,7 @@ type wish struct {
 // addressTable is all vips and the executor that carries out their changes.
 type addressTable struct {
 	vips   map[kernel.Key]*vip
+	edits  uint64 // changes of vips so far
 	dirty  []wish // to be looked at when the turn ends
 	exec   *kernel.Executor
 	jobs   uint64 // submissions so far
@@ -58,6 +59,7 @@ func (t *addressTable) get(k kernel.Key) *vip {
 	if v == nil {
 		v = &vip{key: k}
 		t.vips[k] = v
+		t.edits++
 	}
 	return v
 }
@@ -233,6 +235,7 @@ func (t *addressTable) linkGone(link int) {
 func (t *addressTable) reap(v *vip) {
 	if v.users == 0 && v.owner == nil && !v.told && v.removals == 0 && v.dirty == 0 {
 		delete(t.vips, v.key)
+		t.edits++
 	}
 }
 

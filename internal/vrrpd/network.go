@@ -21,6 +21,14 @@ type netLink struct {
 	kernel.Link
 	addrs map[kernel.Key]seenAddr
 	seen  int32 // how many addresses were ever added: their order
+
+	// The sources chosen last, of IPv4 and IPv6: a reload asks once for each of
+	// thousands of routers.
+	chosen [2]struct {
+		addr  netip.Addr
+		valid bool
+		edits uint64 // of the virtual addresses when it was chosen
+	}
 }
 
 // seenAddr is what matters of an address on a link. There may be thousands.
@@ -82,12 +90,14 @@ func (n *network) setAddr(a kernel.Addr) {
 		have.second = a.Flags&unix.IFA_F_SECONDARY != 0
 		have.usable = !a.Tentative() && !a.DADFailed()
 		l.addrs[a.Key()] = have
+		l.forgetSources()
 	}
 }
 
 func (n *network) removeAddr(a kernel.Addr) {
 	if l := n.links[a.Link]; l != nil {
 		delete(l.addrs, a.Key())
+		l.forgetSources()
 	}
 }
 
@@ -129,4 +139,22 @@ func (l *netLink) source(ipv6 bool, skip func(kernel.Key) bool) netip.Addr {
 		best, first = ip, a.order
 	}
 	return best
+}
+
+func (l *netLink) forgetSources() {
+	for i := range l.chosen {
+		l.chosen[i].valid = false
+	}
+}
+
+// sourceOf is the address that adverts on l are sent from.
+func (d *daemon) sourceOf(l *netLink, ipv6 bool) netip.Addr {
+	c := &l.chosen[0]
+	if ipv6 {
+		c = &l.chosen[1]
+	}
+	if !c.valid || c.edits != d.addrs.edits {
+		c.addr, c.valid, c.edits = l.source(ipv6, d.addrs.isVirtual), true, d.addrs.edits
+	}
+	return c.addr
 }

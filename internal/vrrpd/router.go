@@ -208,7 +208,7 @@ func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, so
 			add(vrrp.FaultSourceMissing, "source-missing", source.String(), "source address "+source.String()+" is not on this machine")
 		}
 	case r.link != nil:
-		if source = r.link.source(r.ipv6(), d.addrs.isVirtual); !source.IsValid() {
+		if source = d.sourceOf(r.link, r.ipv6()); !source.IsValid() {
 			family := "IPv4"
 			if r.ipv6() {
 				family = "IPv6"
