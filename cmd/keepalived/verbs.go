@@ -7,6 +7,7 @@ import (
 
 	"keepalived-go/internal/demo"
 	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/lsp"
 	"keepalived-go/internal/reference"
 	"keepalived-go/internal/supervisor"
 )
@@ -40,6 +41,7 @@ func verbs() []verb {
 			flags: new(formatter).flags, operand: operand{files: true}},
 		{name: "help", args: "[KEYWORD | BLOCK.KEYWORD]", summary: "say what a keyword of the configuration means", run: help,
 			operand: operand{words: reference.Words}},
+		{name: "lsp", summary: "serve editors over the Language Server Protocol on standard input and output", run: languageServer},
 		{name: "man", args: "[5|8]", summary: "print the manual page keepalived(8) or keepalived.conf(5)", run: manual,
 			operand: operand{words: func() []string { return []string{"5", "8"} }}},
 	}
@@ -79,6 +81,19 @@ func writeTopics(w io.Writer) {
 	}
 	fmt.Fprintln(w, "\nkeepalived help KEYWORD explains a keyword. These are blocks:")
 	reference.Topics(w)
+}
+
+// languageServer is keepalived lsp.
+func languageServer(args []string) int {
+	if len(args) > 0 && args[0] != "--stdio" {
+		fmt.Fprintf(os.Stderr, "keepalived lsp: unexpected argument: %s\n", args[0])
+		return supervisor.ExitFatal
+	}
+	status, err := lsp.Serve(os.Stdin, os.Stdout, version)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived lsp: %v\n", err)
+	}
+	return status
 }
 
 // completion is keepalived completion SHELL.
