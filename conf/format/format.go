@@ -131,7 +131,7 @@ func comments(text string) []string {
 func codes(diags conf.Diagnostics) []string {
 	var out []string
 	for _, d := range diags {
-		if d.Code != "bom" {
+		if d.Code != "bom" && d.Code != "glued-comment" {
 			out = append(out, d.Code)
 		}
 	}
