@@ -163,12 +163,12 @@ func TestFraming(t *testing.T) {
 		{"Content-Length: 2\r\n\r\n{}", "{}", ""},
 		{"content-length:2\nX-Other: y\n\n{}", "{}", ""},
 		{"", "", "EOF"},
-		{"Content-Length: 5\r\n\r\n{}", "", "read a message of 5 bytes: EOF"},
+		{"Content-Length: 5\r\n\r\n{}", "", "read a message of 5 bytes: unexpected EOF"},
 		{"Content-Length: x\r\n\r\n{}", "", `Content-Length "x" is not a number of bytes up to 67108864`},
 		{"Content-Length: -1\r\n\r\n", "", `Content-Length "-1" is not a number of bytes up to 67108864`},
 		{"Content-Length: 99999999999\r\n\r\n", "", `Content-Length "99999999999" is not a number of bytes up to 67108864`},
 		{"X: y\r\n\r\n{}", "", "a message has no Content-Length"},
-		{"Content-Length: 2", "", "read a header: EOF"},
+		{"Content-Length: 2", "", "read a header: unexpected EOF"},
 		{strings.Repeat("x", 5000), "", "read a header: bufio: buffer full"},
 	} {
 		got, err := readMessage(bufio.NewReader(strings.NewReader(tt.in)))

@@ -55,13 +55,13 @@ func readMessage(r *bufio.Reader) ([]byte, error) {
 		case errors.Is(err, io.EOF) && first && line == "":
 			return nil, io.EOF
 		case err != nil:
-			return nil, fmt.Errorf("read a header: %w", err)
+			return nil, fmt.Errorf("read a header: %w", broken(err))
 		case line == "" && length < 0:
 			return nil, errors.New("a message has no Content-Length")
 		case line == "":
 			var body bytes.Buffer
 			if _, err := io.CopyN(&body, r, int64(length)); err != nil {
-				return nil, fmt.Errorf("read a message of %d bytes: %w", length, err)
+				return nil, fmt.Errorf("read a message of %d bytes: %w", length, broken(err))
 			}
 			return body.Bytes(), nil
 		}
@@ -75,6 +75,14 @@ func readMessage(r *bufio.Reader) ([]byte, error) {
 		}
 		length = n
 	}
+}
+
+// broken is the reason of an end within a message.
+func broken(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
 }
 
 // readHeader reads one line of at most the size of the reader's buffer.
