@@ -20,8 +20,12 @@ import (
 // an account.
 const defaultUser = "keepalived_script"
 
-// Check reports, as a [*Problem], why c cannot be run.
+// Check reports, as a [*Problem], why c cannot be run. A command without words
+// asks about its user alone.
 func Check(c conf.Command, p conf.ScriptPolicy) error {
+	if len(c.Args) == 0 {
+		return new(Program).setUser(c, p)
+	}
 	_, err := Resolve(c, p)
 	return err
 }

@@ -11,6 +11,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/link"
+	"keepalived-go/internal/script"
 )
 
 // loaded is a configuration as read.
@@ -24,7 +25,7 @@ type loaded struct {
 
 // ConfOptions returns how the configuration is read.
 func (o Options) ConfOptions() conf.Options {
-	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces()}
+	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces(), CheckCommand: script.Check}
 }
 
 // load reads the configuration. It may run beside the loop.
@@ -35,6 +36,8 @@ func (o Options) load() loaded {
 	// An interface may come later and may go again. The virtual router that
 	// needs it is in FAULT meanwhile, and says why.
 	opt.Interface = nil
+	// Likewise a script: who runs it says so, and looks again at each start.
+	opt.CheckCommand = nil
 	r.config, r.diagnostics = conf.Load(o.Config, opt)
 	if r.refusal() != ExitOK {
 		return r
