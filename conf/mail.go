@@ -32,8 +32,8 @@ func mailWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.global.alertVRRP.put(a.on) }),
 		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail").
 			sets(func(d *decoder, a *argument) { d.global.alertChecker.put(a.on) }).pending(),
-		switched("no_email_faults", bare(), "no mail for FAULT", func(g *Global) *bool { return &g.Mail.NoFaults }),
-		kw("no_checker_emails", onOff(), "off", "no mail from single health checks"),
+		switched("no_email_faults", bare(), "send no mail for FAULT", func(g *Global) *bool { return &g.Mail.NoFaults }),
+		kw("no_checker_emails", onOff(), "off", "send no mail for single health checks"),
 	}
 }
 

@@ -29,13 +29,13 @@ func bfdBlock() *block {
 	}
 	ttl := func(d *decoder, a *argument) { d.bfd.TTL = uint8(a.n) }
 	b := vocabulary("bfd_instance",
-		addr("source_ip", "any", "own address", func(b *BFDInstance) *netip.Addr { return &b.Source }),
+		addr("source_ip", "any", "own address to connect from", func(b *BFDInstance) *netip.Addr { return &b.Source }),
 		addr("neighbor_ip", "", "address of the neighbour; required", neighbor),
 		addr("neighbour_ip", "", "the same", neighbor),
 		interval("min_rx", "10", "shortest interval it can receive at", 1, func(b *BFDInstance) *time.Duration { return &b.MinRx }),
 		interval("min_tx", "10", "shortest interval it wants to send at", 1, func(b *BFDInstance) *time.Duration { return &b.MinTx }),
 		interval("idle_tx", "1000", "interval while the session is not up", 1000, func(b *BFDInstance) *time.Duration { return &b.IdleTx }),
-		kw("multiplier", number(1, 255), "5", "packets that must be missed").
+		kw("multiplier", number(1, 255), "5", "packets missed in a row that end the session").
 			sets(func(d *decoder, a *argument) { d.bfd.Multiplier = uint8(a.n) }),
 		kw("passive", bare(), "off", "wait for the neighbour to begin").
 			sets(func(d *decoder, a *argument) { d.bfd.Passive = true }),
@@ -45,7 +45,7 @@ func bfdBlock() *block {
 			sets(func(d *decoder, a *argument) { d.bfd.hops.put(int(a.n)) }),
 		kw("multihop", onOff(), "off", "use the port of multihop sessions").newer().
 			sets(func(d *decoder, a *argument) { d.bfd.MultiHop = a.on }),
-		kw("weight", weight(-253, 253), "0", "change of priority; 0: a fault").sets(setBFDWeight),
+		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").sets(setBFDWeight),
 		kw("vrrp", bare(), "both", "only for VRRP").
 			sets(func(d *decoder, a *argument) { d.bfd.VRRP = true }),
 		kw("checker", bare(), "both", "only for health checks").

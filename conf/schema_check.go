@@ -63,7 +63,7 @@ func checkWords(path string) []*Keyword {
 			kw("type", word(strings.Join(dnsTypes, "|")), "SOA", "type of the record asked for").sets(setDNSType),
 			kw("name", word("NAME"), ".", "name asked for").sets(setDNSName),
 		}),
-		checkKeyword(CheckMisc, "run a command", repeatWords(), []*Keyword{
+		checkKeyword(CheckMisc, "run a command and look at its exit status", repeatWords(), []*Keyword{
 			kw("misc_path", cmd().as("CMD").soft("misc_path has no command"), "", "the command; required").
 				sets(func(d *decoder, a *argument) {
 					c := &current(d).Misc.Command
@@ -71,7 +71,7 @@ func checkWords(path string) []*Keyword {
 					*c = a.command(d)
 					c.User, c.Group = user, group
 				}),
-			kw("misc_timeout", number(0, 4294967).as("SECS"), "delay_loop", "how long it may take").
+			kw("misc_timeout", number(0, 4294967).as("SECS"), "delay_loop", "how long the command may take").
 				sets(func(d *decoder, a *argument) { current(d).Misc.Timeout = time.Duration(a.n) * time.Second }),
 			kw("misc_dynamic", bare(), "off", "exit status 2 to 255 sets the weight to itself less 2").
 				sets(func(d *decoder, a *argument) { current(d).Misc.Dynamic = true }),
@@ -192,10 +192,10 @@ func connectWords() []*Keyword {
 		addr("connect_ip", "the real server", "address to connect to", func(c *Connection) *netip.Addr { return &c.Addr }),
 		kw("connect_port", number(1, 65535).as("PORT"), "that of the real server", "port to connect to").
 			sets(func(d *decoder, a *argument) { current(d).port.put(uint16(a.n)) }),
-		addr("bindto", "any", "own address", func(c *Connection) *netip.Addr { return &c.Bind }),
-		kw("bind_port", number(1, 65535).as("PORT"), "any", "own port").
+		addr("bindto", "any", "own address to connect from", func(c *Connection) *netip.Addr { return &c.Bind }),
+		kw("bind_port", number(1, 65535).as("PORT"), "any", "own port to connect from").
 			sets(func(d *decoder, a *argument) { current(d).Connect.BindPort = uint16(a.n) }),
-		kw("bind_if", word("IFNAME"), "any", "interface to use").
+		kw("bind_if", word("IFNAME"), "any", "interface to connect over").
 			sets(func(d *decoder, a *argument) { current(d).Connect.BindIf = d.intern(a.text) }),
 		timeoutWord("of the real server", func(d *decoder) *checkTimes { return &current(d).times }),
 		kw("fwmark", number(0, 1<<32-1), "0", "mark of the packets sent").
@@ -204,7 +204,7 @@ func connectWords() []*Keyword {
 }
 
 func alphaWord() *Keyword {
-	return kw("alpha", onOff(), "of the real server", "down until it succeeds").
+	return kw("alpha", onOff(), "of the real server", "the real server is down until the check has succeeded once").
 		sets(func(d *decoder, a *argument) { current(d).alpha.put(a.on) })
 }
 
@@ -339,11 +339,11 @@ func httpWords(path string) []*Keyword {
 			sets(func(d *decoder, a *argument) { *field(&page(d).regex) = int(a.n) })
 	}
 	words := vocabulary(path+".url",
-		kw("path", word("PATH"), "", "what to fetch; required").
+		kw("path", word("PATH"), "", "path of the page; required").
 			sets(func(d *decoder, a *argument) { page(d).Path = d.intern(a.text) }),
 		kw("digest", word("HEX"), "", "MD5 sum of the body, 32 digits").sets(setDigest),
 		kw("status_code", several("N[-N]..."), "200-299", "good status codes, 100 to 599").sets(setStatus),
-		kw("virtualhost", word("NAME"), "of the check", "host name to send").
+		kw("virtualhost", word("NAME"), "of the check", "host name to send with the request").
 			sets(func(d *decoder, a *argument) { page(d).Host = d.intern(a.text) }),
 		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match").sets(func(d *decoder, a *argument) {
 			if len(a.cmd) > 0 {
@@ -371,7 +371,7 @@ func httpWords(path string) []*Keyword {
 	return []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
 			sets(func(d *decoder, a *argument) { current(d).times.retry.put(int(a.n)) }),
-		kw("virtualhost", word("NAME"), "of the real server", "host name to send").
+		kw("virtualhost", word("NAME"), "of the real server", "host name to send with the request").
 			sets(func(d *decoder, a *argument) { current(d).host = d.intern(a.text) }),
 		kw("http_protocol", word("1.0|1.0C|1.1"), "1.0", "version of HTTP; with C it asks to close the connection").sets(setHTTPProtocol),
 		kw("enable_sni", onOff(), "off", "send the host name in the TLS handshake").

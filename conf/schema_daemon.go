@@ -178,11 +178,11 @@ func firewallWords() []*Keyword {
 		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and others", "names of the address sets that iptables uses; none: no sets").newer().sets(setIPSets).pending(),
 		onceText("nftables", word("TABLE").opt(), "keepalived", "use nftables where packets have to be dropped", "nftables already specified", func(g *Global) *string { return &g.Firewall.NFTables }),
 		priority("nftables_priority", "the nftables chains", func(f *Firewall) *int32 { return &f.Priority }),
-		kept("nftables_ifindex", bare(), "match interfaces by number", func(g *Global) *bool { return &g.Firewall.IfIndex }),
+		kept("nftables_ifindex", bare(), "match interfaces by index instead of by name", func(g *Global) *bool { return &g.Firewall.IfIndex }),
 		kept("nftables_counters", bare(), "count packets in the rules", func(g *Global) *bool { return &g.Firewall.Counters }),
 		onceText("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers", "ipvs nftables already specified", func(g *Global) *string { return &g.Firewall.IPVSTable }),
 		priority("nftables_ipvs_priority", "the nftables_ipvs chains", func(f *Firewall) *int32 { return &f.IPVSPriority }),
-		kw("nftables_ipvs_start_fwmark", number(1, 1<<32-1), "1000", "first mark to use").
+		kw("nftables_ipvs_start_fwmark", number(1, 1<<32-1), "1000", "first firewall mark that nftables_ipvs uses").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.Firewall.IPVSFirstMark = uint32(a.n) }).pending(),
 	}
 }
@@ -232,7 +232,7 @@ func snmpWords() []*Keyword {
 		age("snmp_vs_stats_update_interval", "5", "virtual servers", func(s *SNMP) *time.Duration { return &s.VirtualServerAge }),
 		age("snmp_rs_stats_update_interval", "as for virtual servers", "real servers", func(s *SNMP) *time.Duration { return &s.RealServerAge }),
 		switched("enable_dbus", bare(), "offer the D-Bus interface", func(g *Global) *bool { return &g.DBus.Enabled }),
-		text("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name on the bus", func(g *Global) *string { return &g.DBus.ServiceName }),
+		text("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name of keepalived on the bus", func(g *Global) *string { return &g.DBus.ServiceName }),
 		text("dbus_no_interface_name", word("NAME"), "none", "stands in object paths for a missing interface", func(g *Global) *string { return &g.DBus.NoInterface }).newer(),
 	})
 }

@@ -223,7 +223,7 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.global.strict = a.on }),
 		kw("vrrp_startup_delay", seconds(0.001, 4294), "0", "time after the start in which adverts are ignored and no timer runs").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupDelay = a.d }),
-		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "the same, counted from the boot of the machine").newer().
+		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "time after the boot of the machine in which adverts are ignored and no timer runs").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
 		text("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans", func(g *Global) *string { return &g.VMACPrefix }).pending(),
@@ -355,7 +355,7 @@ func fileWords() []*Keyword {
 			r.Check, r.CheckLog = true, cmp.Or(d.intern(a.text), "/dev/null")
 		}).pending(),
 		text("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload", func(g *Global) *string { return &g.Reload.TimeFile }).pending(),
-		kept("reload_repeat", bare(), "reload at that time every day", func(g *Global) *bool { return &g.Reload.Repeat }),
+		kept("reload_repeat", bare(), "reload at the time in reload_time_file every day", func(g *Global) *bool { return &g.Reload.Repeat }),
 		kw("reload_file", word("PATH").opt(), "off; keepalived.reload in the directory of pid files", "file that exists while the configuration is read").sets(func(d *decoder, a *argument) {
 			d.cfg.Global.Reload.Marker, d.cfg.Global.Reload.MarkerPath = true, d.intern(a.text)
 		}).pending(),

@@ -22,7 +22,7 @@ func instanceBlock() *block {
 			sets(func(d *decoder, a *argument) { d.inst.poll = true }),
 		kw("native_ipv6", bare(), "", "once chose IPv6; the family is that of the addresses").
 			sets(setNativeIPv6),
-		kw("debug", number(0, 4), "0", "extra log lines of this virtual router").
+		kw("debug", number(0, 4), "0", "how much more is logged about this virtual router").
 			sets(func(d *decoder, a *argument) { d.inst.Debug = int(a.n) }),
 
 		// Where adverts come from and go to.
@@ -183,7 +183,7 @@ func notifyWords(called string) []*Keyword {
 				}
 				return &d.group.priorityChanges
 			})),
-		kw("smtp_alert", onOff(), "smtp_alert_vrrp", "mail on state changes").
+		kw("smtp_alert", onOff(), "smtp_alert_vrrp", "send mail on state changes").
 			sets(into(func(d *decoder) *opt[bool] {
 				if d.inst != nil {
 					return &d.inst.smtpAlert

@@ -30,7 +30,7 @@ var root = sync.OnceValue(func() *block {
 		switched("use_pid_dir", bare(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
 		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long the parent waits for its children to end").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ChildWait = time.Duration(a.n) * time.Second }),
-		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces").
+		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces instead of listening to the kernel").
 			sets(func(d *decoder, a *argument) { d.global.poll = true }),
 		kw("global_defs", braced(""), "", "settings of the daemon and defaults").effective().holds(globalBlock()),
 		kw("linkbeat_interfaces", braced("{ IFNAME [MII|ETHTOOL|IOCTL] }"), "", "interfaces whose link state is polled").effective().

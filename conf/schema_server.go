@@ -385,7 +385,7 @@ func virtualServerBlock() *block {
 		kw("ip_family", oneOf("inet", "inet6"), "that of the real servers", "address family of a firewall mark").sets(setServiceFamily),
 		timeoutWord("5", times),
 		flag("inhibit_on_failure", "set the weight of failed real servers to 0 instead of removing them", func(v *virtualServer) *bool { return &v.InhibitOnFail }),
-		kw("lb_algo", scheduler(), "wlc", "how connections are spread").sets(setScheduler),
+		kw("lb_algo", scheduler(), "wlc", "scheduler: how connections are spread over the real servers").sets(setScheduler),
 		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo").sets(setScheduler),
 		flag("hashed", "scheduler flag", func(v *virtualServer) *bool { return &v.Hashed }),
 		flag("ops", "schedule each UDP packet by itself", func(v *virtualServer) *bool { return &v.OnePacket }),
@@ -410,7 +410,7 @@ func virtualServerBlock() *block {
 		kw("persistence_granularity", word("MASK|LEN"), "one address", "clients of one network count as one").sets(setGranularity),
 		kw("protocol", word("TCP|UDP|SCTP"), "UDP, with a complaint", "protocol of the service").sets(setProtocol),
 		flag("ha_suspend", "no checks while the address is not on this node", func(v *virtualServer) *bool { return &v.HASuspend }),
-		kw("smtp_alert", onOff(), "smtp_alert_checker, else off", "mail on changes").
+		kw("smtp_alert", onOff(), "smtp_alert_checker, else off", "send mail when the service or a real server goes up or down").
 			sets(func(d *decoder, a *argument) { d.servers.vs.smtpAlert.put(a.on) }),
 		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name of HTTP checks").
 			sets(func(d *decoder, a *argument) { d.servers.vs.VirtualHost = d.intern(a.text) }),
@@ -418,15 +418,15 @@ func virtualServerBlock() *block {
 		flag("alpha", "real servers are down until a check succeeds", func(v *virtualServer) *bool { return &v.Alpha }),
 		flag("omega", "notify the end of all real servers at shutdown", func(v *virtualServer) *bool { return &v.Omega }),
 		commandOnce("quorum_up", "command when enough real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumUp }),
-		commandOnce("quorum_down", "command when too few are up", func(d *decoder) *Command { return &d.servers.vs.QuorumDown }),
-		kw("quorum", number(1, 1<<32-1), "1", "weight of real servers that makes the service available").
+		commandOnce("quorum_down", "command when too few real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumDown }),
+		kw("quorum", number(1, 1<<32-1), "1", "sum of the weights of real servers from which the service counts as up").
 			sets(func(d *decoder, a *argument) { d.servers.vs.Quorum = uint32(a.n) }),
-		kw("hysteresis", number(0, 1<<32-1), "0", "how far the weight must pass the quorum").
+		kw("hysteresis", number(0, 1<<32-1), "0", "how far the sum of weights must pass the quorum to change the state").
 			sets(func(d *decoder, a *argument) { d.servers.vs.Hysteresis = uint32(a.n) }),
-		kw("weight", number(0, 1<<31-1), "1", "weight of real servers that have none").
+		kw("weight", number(0, 1<<31-1), "1", "weight of real servers that set none").
 			sets(func(d *decoder, a *argument) { d.servers.vs.weight.put(int(a.n)) }),
 		kw("sorry_server", several("IP [PORT]"), "", "server that answers while there are too few real servers").sets(setSorryServer),
-		kw("sorry_server_inhibit", bare(), "off", "inhibit_on_failure for the sorry server").sets(func(d *decoder, a *argument) {
+		kw("sorry_server_inhibit", bare(), "off", "like inhibit_on_failure, for the sorry server").sets(func(d *decoder, a *argument) {
 			if vs := d.servers.vs; vs.Sorry != nil {
 				vs.Sorry.InhibitOnFail = true
 				return
@@ -600,19 +600,19 @@ func realServerBlock() *block {
 	b := vocabulary(path,
 		kw("weight", number(0, 1<<31-1), "of the service", "share of the connections; 0: no new ones").
 			sets(func(d *decoder, a *argument) { d.servers.rs.weight.put(int(a.n)) }),
-		kw("lvs_method", method(), "of the service", "how packets reach it").sets(func(d *decoder, a *argument) {
+		kw("lvs_method", method(), "of the service", "how packets reach the real server").sets(func(d *decoder, a *argument) {
 			if f, ok := d.forward(a); ok {
 				d.servers.rs.forward.put(f)
 			}
 		}),
-		threshold("uthreshold", "connections above which it gets no new ones; 0: any number", func(r *realServer) *uint32 { return &r.Upper }),
-		threshold("lthreshold", "connections below which it gets new ones again", func(r *realServer) *uint32 { return &r.Lower }),
+		threshold("uthreshold", "number of connections above which it gets no new ones; 0: no limit", func(r *realServer) *uint32 { return &r.Upper }),
+		threshold("lthreshold", "number of connections below which it gets new ones again", func(r *realServer) *uint32 { return &r.Lower }),
 		toggle("inhibit_on_failure", "of the service", "set the weight to 0 on failure instead of removing it", func(r *realServer) *opt[bool] { return &r.inhibit }),
-		commandOnce("notify_up", "command when it comes up", func(d *decoder) *Command { return &d.servers.rs.NotifyUp }),
-		commandOnce("notify_down", "command when it goes down", func(d *decoder) *Command { return &d.servers.rs.NotifyDown }),
+		commandOnce("notify_up", "command when the real server comes up", func(d *decoder) *Command { return &d.servers.rs.NotifyUp }),
+		commandOnce("notify_down", "command when the real server goes down", func(d *decoder) *Command { return &d.servers.rs.NotifyDown }),
 		toggle("alpha", "of the service", "down until a check succeeds", func(r *realServer) *opt[bool] { return &r.alpha }),
 		timeoutWord("of the service", times),
-		toggle("smtp_alert", "smtp_alert_checker, else on", "mail on changes", func(r *realServer) *opt[bool] { return &r.smtpAlert }),
+		toggle("smtp_alert", "smtp_alert_checker, else on", "send mail when the service or a real server goes up or down", func(r *realServer) *opt[bool] { return &r.smtpAlert }),
 		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), "of the service", "host name of HTTP checks").
 			sets(func(d *decoder, a *argument) { d.servers.rs.VirtualHost = d.intern(a.text) }),
 		snmpName("real server", func(d *decoder) *string { return &d.servers.rs.SNMPName }),
@@ -639,11 +639,11 @@ func sslBlock() *block {
 			sets(func(d *decoder, a *argument) { *field(d.cfg.TLSClient) = d.intern(a.text) })
 	}
 	b := vocabulary("SSL",
-		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key").secret().
+		kw("password", word("STRING").soft("SSL password missing"), "", "password of the file with the key").secret().
 			sets(func(d *decoder, a *argument) { d.cfg.TLSClient.Password = Secret(strings.Clone(a.text)) }),
-		path("ca", "certificate of the authority", func(t *TLSClient) *string { return &t.CA }),
-		path("certificate", "own certificate", func(t *TLSClient) *string { return &t.Certificate }),
-		path("key", "own key", func(t *TLSClient) *string { return &t.Key }),
+		path("ca", "file with the certificates of the authorities that are trusted", func(t *TLSClient) *string { return &t.CA }),
+		path("certificate", "file with the own certificate", func(t *TLSClient) *string { return &t.Certificate }),
+		path("key", "file with the key of the own certificate", func(t *TLSClient) *string { return &t.Key }),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		if d.cfg.TLSClient != nil {

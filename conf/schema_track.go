@@ -366,7 +366,7 @@ func trackProcessBlock() *block {
 	b := vocabulary("vrrp_track_process",
 		kw("process", several("CMD [ARGS...]"), "", "name of the processes, and their arguments; required").sets(setProcess),
 		kw("param_match", oneOf("initial", "partial").opt(), "exact", "how arguments are compared").sets(setParamMatch),
-		kw("weight", weight(-254, 254).soft("No weight specified for track process - ignoring"), "0", "change of priority; 0: a fault").
+		kw("weight", weight(-254, 254).soft("No weight specified for track process - ignoring"), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
 			sets(weigh(true, func(t *trackers) (string, *int, *bool) { return t.process.Name, &t.process.Weight, &t.process.Reverse })),
 		kw("quorum", number(1, 65535), "1", "smallest number of processes that is up").sets(setQuorum),
 		kw("quorum_max", number(0, 65535), "unlimited", "largest number of processes that is up").sets(setQuorumMax),
@@ -454,7 +454,7 @@ func scriptBlock() *block {
 		kw("interval", seconds(0.000001, 4294), "1", "period of the runs").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Interval = a.d }),
 		kw("timeout", seconds(0, 4294), "interval", "how long a run may take").sets(setScriptTimeout),
-		kw("weight", weight(-253, 253), "0", "change of priority; 0: failure is a fault").
+		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
 			sets(weigh(false, func(t *trackers) (string, *int, *bool) { return t.script.Name, &t.script.Weight, &t.script.Reverse })),
 		kw("fall", number(1, 1<<31-1), "1", "failures in a row that make it down").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Fall = int(a.n) }).fallback(atLeastOne("fall", fall)),
