@@ -204,9 +204,16 @@ func TestProblems(t *testing.T) {
 			if tt.command.User == "" {
 				tt.command.User = "root"
 			}
-			wantProblem(t, Check(tt.command, conf.ScriptPolicy{}), tt.code, tt.path, tt.remedy)
+			_, err := Resolve(tt.command, conf.ScriptPolicy{})
+			wantProblem(t, err, tt.code, tt.path, tt.remedy)
 		})
 	}
+}
+
+// A command without words asks about its user.
+func TestCheckUser(t *testing.T) {
+	must(t, Check(conf.Command{}, conf.ScriptPolicy{User: "root"}))
+	wantProblem(t, Check(conf.Command{}, conf.ScriptPolicy{User: "nosuchuser"}), UnknownUser, "", "useradd --system nosuchuser")
 }
 
 func TestNoexec(t *testing.T) {
