@@ -2,6 +2,8 @@ package conf
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -87,4 +89,32 @@ vrrp_sync_group G {
 			}
 		})
 	}
+}
+
+// TestPointing finds the word that a problem of a whole instance is about, also
+// in an included file.
+func TestPointing(t *testing.T) {
+	part := filepath.Join(t.TempDir(), "part.conf")
+	if err := os.WriteFile(part, []byte("version 3\nadvert_int 1.004\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, diags := load(t, `
+vrrp_instance A {
+  interface eth0
+  virtual_router_id 1
+  include `+part+`
+  virtual_ipaddress {
+    10.0.0.1
+  }
+}
+`, Options{})
+	for _, d := range diags {
+		if d.Code == "advert-int" {
+			if d.Pos != (Pos{part, 2, 1}) || len(d.Chain) != 1 {
+				t.Errorf("found at %v", d)
+			}
+			return
+		}
+	}
+	t.Errorf("no advert-int in\n%s", list(diags))
 }

@@ -48,6 +48,7 @@ type decoder struct {
 	interfaceOrder []*InterfaceSettings
 
 	consequences
+	pointed []pointed
 }
 
 type pendingKey struct{ block, keyword string }

@@ -66,6 +66,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	}
 	d.cfg.Global.RouterID = cmp.Or(d.cfg.Global.RouterID, hostName())
 	d.resolve()
+	d.point(path)
 	return d.cfg, diags.sorted(p.files)
 }
 

@@ -99,7 +99,9 @@ func (d *decoder) about(in *instance, p Diagnostic) {
 		d.diags.follow(r, p)
 	} else {
 		p.Pos, p.Chain = in.at.pos(), in.at.chain()
-		r = d.diags.add(p)
+		if r = d.diags.add(p); r != 0 && aboutWord[p.Code] != nil {
+			d.pointed = append(d.pointed, pointed{r, p.Pos, aboutWord[p.Code]})
+		}
 	}
 	if in.bad {
 		d.notDefined(in.Name, r)
