@@ -31,6 +31,8 @@ type server struct {
 	open map[string]*buffer
 	// told are the names for which problems were published.
 	told map[string]bool
+	// files are the documents that are not open, as this request found them.
+	files map[string]*document
 }
 
 // buffer is a text that the editor holds.
@@ -103,6 +105,7 @@ func (s *server) handle(m message) error {
 }
 
 func (s *server) call(m message) (any, error) {
+	s.files = make(map[string]*document)
 	switch {
 	case m.Method == "initialize":
 		s.initialized = true
@@ -216,6 +219,15 @@ func (s *server) document(name string) *document {
 	if b := s.open[name]; b != nil {
 		return b.doc
 	}
+	d, ok := s.files[name]
+	if !ok {
+		d = readDocument(name)
+		s.files[name] = d
+	}
+	return d
+}
+
+func readDocument(name string) *document {
 	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
 		return nil
 	}

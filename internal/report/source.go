@@ -17,8 +17,11 @@ import (
 // sources are the files that problems are in, read once.
 type sources struct {
 	read  func(name string) (string, error)
-	files map[string][]string
+	files map[string]*source
 }
+
+// source is a file and the parameters that it uses as secrets.
+type source struct{ lines, secrets []string }
 
 // maxSource bounds how much of a file is read to show a line of it.
 const maxSource = 16 << 20
@@ -49,21 +52,22 @@ func (s *sources) line(at conf.Pos) (string, bool) {
 	if at.Line == 0 || at.File == "" {
 		return "", false
 	}
-	lines, ok := s.files[at.File]
-	if !ok {
+	f := s.files[at.File]
+	if f == nil {
+		f = &source{}
 		if text, err := s.read(at.File); err == nil {
-			lines = strings.Split(text, "\n")
+			f.lines = strings.Split(text, "\n")
+			f.secrets = parametersWithSecrets(f.lines)
 		}
 		if s.files == nil {
-			s.files = make(map[string][]string)
+			s.files = make(map[string]*source)
 		}
-		s.files[at.File] = lines
+		s.files[at.File] = f
 	}
-	if at.Line > len(lines) {
+	if at.Line > len(f.lines) {
 		return "", false
 	}
-	line := strings.TrimRight(lines[at.Line-1], "\r")
-	return mask(line, parametersWithSecrets(lines)), true
+	return mask(strings.TrimRight(f.lines[at.Line-1], "\r"), f.secrets), true
 }
 
 // secrets are the names of keywords whose values are never shown.
