@@ -99,6 +99,8 @@ var parts = []part{
 	{"load", "Ten instances at 10 ms beside six busy loops", 1, []string{"a", "b"}, load},
 	{"scale", "Many instances at 1 s", 16, []string{"a"}, scale},
 	{"control", "Stop and reload with 500 instances", 2, []string{"a"}, control},
+	{"scripts", "Scripts, and what disturbs: ten masters at 100 ms", 1, []string{"a"}, scripts},
+	{"files", "A thousand tracked files", 1, []string{"a"}, files},
 	{"reading", "Reading the configuration (-t)", 40, []string{"a"}, reading},
 }
 
