@@ -546,3 +546,45 @@ func TestStartupAndShutdownScripts(t *testing.T) {
 		})
 	}
 }
+
+// TestFIFOScript: the script gets the path of the FIFO as its last argument,
+// reads what is told, is started again after its death, and ends with the
+// daemon. One that never reads disturbs nobody.
+func TestFIFOScript(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a")
+	file := s.path("a", "read")
+	reader := s.script("a", "reader", "echo \"started $*\" >>"+file+"\nexec cat \"$2\" >>"+file)
+	lazy := s.script("a", "lazy", "echo $$ >"+s.path("a", "lazy.pid")+"\nexec sleep 3600")
+	path, other := s.path("a", "fifo"), s.path("a", "other")
+	s.write("a", "bad", "0")
+	a := s.start("a", ours, trackFile("bad", s.path("a", "bad"), "")+
+		configWith("vrrp_notify_fifo "+path+"\nvrrp_notify_fifo_script \""+reader+" first\"\n"+
+			"notify_fifo "+other+"\nnotify_fifo_script "+lazy, instance{}.at(100).tracks("file", "bad weight 0")))
+	s.awaitTold(file, "started first "+path, 3*time.Second)
+	s.awaitTold(file, `INSTANCE "VI_1" MASTER 100`, 4*time.Second)
+	if !s.Until(time.Second, func() bool { return len(fileLines(s.path("a", "lazy.pid"))) == 1 }) {
+		t.Error("the other script was not started")
+	}
+	if !underC { // which does not start it again
+		for _, pid := range s.Node("a").Pids() {
+			if comm(pid) == "cat" {
+				s.must(unix.Kill(pid, unix.SIGKILL))
+			}
+		}
+		if !s.Until(5*time.Second, func() bool { return strings.Count(strings.Join(fileLines(file), "\n"), "started") == 2 }) {
+			t.Error("the script was not started again")
+		}
+	}
+	s.write("a", "bad", "1")
+	s.awaitTold(file, `INSTANCE "VI_1" FAULT 100`, 3*time.Second)
+	s.must(a.Stop())
+	if !s.Until(2*time.Second, func() bool { return len(s.Node("a").Pids()) == 0 }) {
+		t.Errorf("left behind: %v", s.Node("a").Pids())
+	}
+	for _, p := range []string{path, other} {
+		if _, err := os.Stat(p); err == nil {
+			t.Errorf("%s is still there", p)
+		}
+	}
+}
