@@ -58,3 +58,21 @@ func commentAt(s string) (at int, escapes []int, closed bool) {
 	}
 	return len(s), escapes, !inQuotes
 }
+
+// Comment is the comment that ends a line of a configuration file, with the #
+// or ! that begins it; empty: there is none.
+func Comment(line string) string {
+	inQuotes := false
+	for i := 0; i < len(line); i++ {
+		switch c := line[i]; {
+		case c == '"':
+			inQuotes = !inQuotes
+		case inQuotes:
+		case c == '\\' && i+1 < len(line) && (line[i+1] == '#' || line[i+1] == '!'):
+			i++
+		case c == '#' || c == '!':
+			return line[i:]
+		}
+	}
+	return ""
+}

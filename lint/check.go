@@ -1,0 +1,501 @@
+package lint
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"slices"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/track"
+	"keepalived-go/vrrp"
+)
+
+// Host is what a configuration is to run on. The zero value is a host nobody
+// knows anything about.
+type Host struct {
+	// CheckCommand reports why a command cannot be run, or not safely, under a
+	// policy; the error says what to do about it.
+	CheckCommand func(c conf.Command, p conf.ScriptPolicy) error
+	// Networks are the addresses of an interface with their prefix lengths.
+	Networks func(iface string) []netip.Prefix
+}
+
+// Check finds what is legal and yet wrong in the configuration of one node,
+// sorted by place.
+func Check(c *conf.Config, h Host) conf.Diagnostics {
+	l := &linter{Config: c, host: h, virtual: make(map[netip.Addr]*conf.VRRPInstance)}
+	for _, in := range c.Instances {
+		for a := range addresses(in) {
+			l.virtual[a.Prefix.Addr()] = in
+		}
+	}
+	l.sharedVRIDs()
+	groups := groupsOf(c)
+	for _, in := range c.Instances {
+		l.addresses(in)
+		l.partners(in)
+		l.announcements(in)
+		l.weights(in, terms(in, groups[in.Name]))
+	}
+	l.scripts()
+	l.mail()
+	l.sessions()
+	for _, v := range c.VirtualServers {
+		l.virtualServer(v)
+	}
+	return l.sorted()
+}
+
+// linter checks one configuration.
+type linter struct {
+	*conf.Config
+	findings
+	host    Host
+	virtual map[netip.Addr]*conf.VRRPInstance // who holds an address
+}
+
+// sorted is the list by file, line and column.
+func (f *findings) sorted() conf.Diagnostics {
+	slices.SortStableFunc(f.list, func(a, b conf.Diagnostic) int {
+		return cmp.Or(
+			cmp.Compare(a.Pos.File, b.Pos.File),
+			cmp.Compare(a.Pos.Line, b.Pos.Line),
+			cmp.Compare(a.Pos.Column, b.Pos.Column))
+	})
+	return f.list
+}
+
+// addresses yields all addresses of a virtual router.
+func addresses(in *conf.VRRPInstance) func(func(*conf.Address) bool) {
+	return func(yield func(*conf.Address) bool) {
+		for _, list := range [][]conf.Address{in.Addresses, in.Excluded} {
+			for i := range list {
+				if !yield(&list[i]) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// groupsOf is the sync group of each instance that has one.
+func groupsOf(c *conf.Config) map[string]*conf.SyncGroup {
+	m := make(map[string]*conf.SyncGroup)
+	for _, g := range c.SyncGroups {
+		for _, name := range g.Members {
+			m[name] = g
+		}
+	}
+	return m
+}
+
+// terms are the trackers that count for an instance of a group or of none.
+func terms(in *conf.VRRPInstance, g *conf.SyncGroup) []conf.Track {
+	if g == nil {
+		return in.Track
+	}
+	return slices.Concat(in.Track, g.Track)
+}
+
+func seconds(d time.Duration) string { return fmt.Sprintf("%g s", d.Seconds()) }
+
+// sharedVRIDs finds what conf lets pass: one VRID on one link, to destinations
+// that differ.
+func (l *linter) sharedVRIDs() {
+	type key struct {
+		link   string
+		family conf.Family
+		vrid   uint8
+	}
+	seen := make(map[key]*conf.VRRPInstance, len(l.Instances))
+	for _, in := range l.Instances {
+		k := key{in.Interface, in.Family, in.VRID}
+		first := seen[k]
+		if first == nil || in.Interface == "" {
+			seen[k] = in
+			continue
+		}
+		l.found("vrid-shared", in.Pos,
+			fmt.Sprintf("(%s) has virtual_router_id %d on %s, as %s has", in.Name, in.VRID, in.Interface, first.Name),
+			"give one of them another", other(first.Pos, "%s is", first.Name))
+	}
+}
+
+// addresses looks at the virtual addresses of an instance.
+func (l *linter) addresses(in *conf.VRRPInstance) {
+	lengths := false // once is enough
+	for a := range addresses(in) {
+		p := a.Prefix
+		if p.Addr().Is4() && p.Bits() < 31 && (p.Addr() == p.Masked().Addr() || p.Addr() == broadcast(p)) {
+			l.found("address-of-network", a.Pos,
+				fmt.Sprintf("(%s) %s is not the address of a host in %s", in.Name, p.Addr(), p.Masked()),
+				"write the address of a host, or the prefix length that was meant")
+		}
+		if lengths {
+			continue
+		}
+		if net, of := l.network(in, a); of != "" {
+			lengths = true
+			l.found("prefix-length", a.Pos,
+				fmt.Sprintf("(%s) %s is in %s, the network of %s", in.Name, p, net.Masked(), of),
+				fmt.Sprintf("write %s/%d", p.Addr(), net.Bits()))
+		}
+	}
+}
+
+// broadcast is the last address of an IPv4 network.
+func broadcast(p netip.Prefix) netip.Addr {
+	b := p.Masked().Addr().As4()
+	for bit := p.Bits(); bit < 32; bit++ {
+		b[bit/8] |= 0x80 >> (bit % 8)
+	}
+	return netip.AddrFrom4(b)
+}
+
+// network is the network that an address is in, if its prefix length is not that
+// of the address, and whose it is: the interface's or that of another address.
+func (l *linter) network(in *conf.VRRPInstance, a *conf.Address) (net netip.Prefix, of string) {
+	addr := a.Prefix.Addr()
+	if addr.IsLinkLocalUnicast() || a.Peer.IsValid() {
+		return net, ""
+	}
+	around := func(p netip.Prefix, whose string) {
+		if !p.IsSingleIP() && p.Contains(addr) && (of == "" || p.Bits() > net.Bits()) {
+			net, of = p, whose
+		}
+	}
+	if l.host.Networks != nil {
+		for _, p := range l.host.Networks(a.Interface) {
+			if l.virtual[p.Addr()] == nil {
+				around(p, a.Interface)
+			}
+		}
+	}
+	if of == "" {
+		for b := range addresses(in) {
+			if b.Interface == a.Interface {
+				around(b.Prefix, b.Prefix.Addr().String())
+			}
+		}
+	}
+	if net.Bits() == a.Prefix.Bits() {
+		return net, ""
+	}
+	return net, of
+}
+
+// partners looks at where an instance sends adverts from and to, and when.
+func (l *linter) partners(in *conf.VRRPInstance) {
+	if owner := l.virtual[in.SourceIP]; owner != nil && in.SourceIP.IsValid() {
+		l.found("source-is-virtual", in.Pos,
+			fmt.Sprintf("(%s) adverts come from %s, a virtual address of %s", in.Name, in.SourceIP, owner.Name),
+			"name an address that the node has all the time")
+	}
+	for _, p := range in.Peers {
+		if owner := l.virtual[p.Addr]; owner != nil {
+			l.found("peer-is-virtual", in.Pos,
+				fmt.Sprintf("(%s) the peer %s is a virtual address of %s", in.Name, p.Addr, owner.Name),
+				"name an address that the peer has all the time")
+		}
+	}
+	if in.DownTimerAdverts == 1 {
+		l.found("single-advert", in.Pos,
+			fmt.Sprintf("(%s) with down_timer_adverts 1 one lost advert makes a backup take over", in.Name),
+			"write 2 or more; 3 is the default")
+	}
+}
+
+// announcements looks at gratuitous ARPs and neighbour advertisements.
+func (l *linter) announcements(in *conf.VRRPInstance) {
+	g := &in.GARP
+	if g.Repeat == 0 {
+		l.found("no-announcement", in.Pos,
+			fmt.Sprintf("(%s) a new master announces its addresses 0 times (garp_master_repeat)", in.Name),
+			"write 1 or more; 5 is the default")
+	}
+	if g.Refresh > 0 && g.RefreshRepeat == 0 {
+		l.found("refresh-without-repeat", in.Pos,
+			fmt.Sprintf("(%s) every %s addresses are announced 0 times (garp_master_refresh_repeat)", in.Name, seconds(g.Refresh)),
+			"write 1 or more, or no garp_master_refresh")
+		return
+	}
+	if g.Refresh > 0 && g.Refresh <= g.Delay {
+		l.found("announcements-overlap", in.Pos,
+			fmt.Sprintf("(%s) garp_master_refresh (%s) comes before garp_master_delay (%s)", in.Name, seconds(g.Refresh), seconds(g.Delay)),
+			"refresh less often than the delay")
+	}
+	var round time.Duration
+	for a := range addresses(in) {
+		if a.Prefix.Addr().Is4() {
+			round += g.Interval
+		} else {
+			round += g.NAInterval
+		}
+	}
+	switch {
+	case g.Refresh > 0 && round*time.Duration(g.RefreshRepeat) > g.Refresh:
+		l.found("announcements-slow", in.Pos,
+			fmt.Sprintf("(%s) to announce its addresses takes %s, and begins anew every %s (garp_master_refresh)",
+				in.Name, seconds(round*time.Duration(g.RefreshRepeat)), seconds(g.Refresh)),
+			"shorten garp_interval or gna_interval, or refresh less often")
+	case g.Delay > 0 && round*time.Duration(g.Repeat) > g.Delay:
+		l.found("announcements-slow", in.Pos,
+			fmt.Sprintf("(%s) the first announcement of its addresses takes %s; the second begins after %s (garp_master_delay)",
+				in.Name, seconds(round*time.Duration(g.Repeat)), seconds(g.Delay)),
+			"shorten garp_interval or gna_interval, or lower garp_master_repeat")
+	}
+}
+
+// masterDown is the longest time after which a backup takes over (RFC 9568, 6.1).
+func masterDown(in *conf.VRRPInstance) time.Duration {
+	return time.Duration(in.DownTimerAdverts+1) * in.AdvertInterval
+}
+
+// weights looks at what the trackers of an instance can do.
+func (l *linter) weights(in *conf.VRRPInstance, trackers []conf.Track) {
+	owner := in.Priority == vrrp.PriorityOwner
+	weighted := ""
+	for i, t := range trackers {
+		if t.Weight == 0 {
+			continue
+		}
+		if weighted == "" {
+			weighted = t.Kind.String() + " " + t.Name
+		}
+		up := track.Evaluate(in.Priority, owner, statuses(trackers, -1))
+		down := track.Evaluate(in.Priority, owner, statuses(trackers, i))
+		if !down.Fault && up.Priority == down.Priority {
+			why := fmt.Sprintf("%d, whether it fails or not: %s", up.Priority, arithmetic(&up, &down))
+			if owner {
+				why = "255, that of an address owner"
+			}
+			l.found("weight-without-effect", t.Pos,
+				fmt.Sprintf("(%s) %v %s of weight %d changes nothing; the priority stays %s", in.Name, t.Kind, t.Name, t.Weight, why),
+				"give the instance another priority, or the tracker weight 0: its failure is then a fault",
+				other(in.Pos, "%s is", in.Name))
+		}
+		l.slowAdverts(in, t)
+	}
+	if weighted != "" && in.NoPreempt {
+		l.found("weight-and-nopreempt", in.Pos,
+			fmt.Sprintf("(%s) with nopreempt this node does not take over from a master whose priority falls, as %s makes it do", in.Name, weighted),
+			"use weight 0, so that a failure is a fault")
+	}
+}
+
+func arithmetic(up, down *track.Outcome) string {
+	if a := down.Arithmetic(); len(a) > len(up.Arithmetic()) {
+		return a
+	}
+	return up.Arithmetic()
+}
+
+// script is a defined script, or nil.
+func (l *linter) script(name string) *conf.Script {
+	if i := slices.IndexFunc(l.Scripts, func(s *conf.Script) bool { return s.Name == name }); i >= 0 {
+		return l.Scripts[i]
+	}
+	return nil
+}
+
+func (l *linter) slowAdverts(in *conf.VRRPInstance, t conf.Track) {
+	if t.Kind != conf.TrackedScript {
+		return
+	}
+	s := l.script(t.Name)
+	if s == nil {
+		return
+	}
+	if notice := s.Interval * time.Duration(s.Fall); in.AdvertInterval > notice && in.AdvertInterval > time.Second {
+		l.found("advert-slow", t.Pos,
+			fmt.Sprintf("(%s) script %s notices a failure within %s, but the other nodes learn the new priority with the next advert, up to %s later",
+				in.Name, t.Name, seconds(notice), seconds(in.AdvertInterval)),
+			"shorten advert_int, or use weight 0: the node then stops at once")
+	}
+}
+
+// scripts looks at what is run: by trackers, and to tell of changes.
+func (l *linter) scripts() {
+	// fastest is how soon a backup could act on each script.
+	fastest := make(map[string]*conf.VRRPInstance)
+	groups := groupsOf(l.Config)
+	for _, in := range l.Instances {
+		for _, t := range terms(in, groups[in.Name]) {
+			if t.Kind == conf.TrackedScript && (fastest[t.Name] == nil || masterDown(in) < masterDown(fastest[t.Name])) {
+				fastest[t.Name] = in
+			}
+		}
+	}
+	for _, s := range l.Scripts {
+		if in := fastest[s.Name]; in != nil {
+			if notice := s.Interval * time.Duration(s.Fall); notice > 3*masterDown(in) {
+				l.found("script-slow", s.Pos,
+					fmt.Sprintf("script %s needs up to %s to notice a failure (interval × fall); the failover of %s takes at most %s",
+						s.Name, seconds(notice), in.Name, seconds(masterDown(in))),
+					"shorten interval, or lower fall")
+			}
+		}
+		if s.Timeout > s.Interval {
+			l.found("script-timeout", s.Pos,
+				fmt.Sprintf("script %s may run for %s (timeout), though it is due every %s (interval)", s.Name, seconds(s.Timeout), seconds(s.Interval)),
+				"make timeout at most interval")
+		}
+	}
+	if l.host.CheckCommand == nil || l.Global.Scripts.Secure {
+		return // unknown, or conf has looked
+	}
+	secure := l.Global.Scripts
+	secure.Secure = true
+	for c := range l.commands() {
+		if l.host.CheckCommand(*c, l.Global.Scripts) != nil {
+			continue // it is not run at all, which conf says
+		}
+		if err := l.host.CheckCommand(*c, secure); err != nil {
+			l.found("script-writable", c.Pos, err.Error(), "")
+		}
+	}
+}
+
+// commands yields all commands of the configuration.
+func (l *linter) commands() func(func(*conf.Command) bool) {
+	var all []*conf.Command
+	g := &l.Global
+	all = append(all, &g.Startup, &g.Shutdown, &g.FIFO.Script, &g.VRRPFIFO.Script, &g.LVSFIFO.Script)
+	for _, s := range l.Scripts {
+		all = append(all, &s.Command)
+	}
+	notify := func(n *conf.Notify) {
+		if n != nil {
+			all = append(all, &n.Any, &n.Master, &n.Backup, &n.Fault, &n.Stop, &n.Deleted, &n.MasterRxLowerPri)
+		}
+	}
+	for _, in := range l.Instances {
+		notify(in.Notify)
+	}
+	for _, s := range l.SyncGroups {
+		notify(s.Notify)
+	}
+	for _, v := range l.VirtualServers {
+		all = append(all, &v.QuorumUp, &v.QuorumDown)
+		for i := range v.RealServers {
+			r := &v.RealServers[i]
+			all = append(all, &r.NotifyUp, &r.NotifyDown)
+			for k := range r.Checks {
+				if m := r.Checks[k].Misc; m != nil {
+					all = append(all, &m.Command)
+				}
+			}
+		}
+	}
+	return func(yield func(*conf.Command) bool) {
+		for _, c := range all {
+			if c.Given() && !yield(c) {
+				return
+			}
+		}
+	}
+}
+
+// mail looks whether mail can be sent and is.
+func (l *linter) mail() {
+	m := &l.Global.Mail
+	at := conf.Pos{File: l.Path}
+	switch {
+	case len(m.To) == 0 && m.Server == "":
+		return
+	case m.Server == "":
+		l.found("mail-incomplete", at, "there is a notification_email and no smtp_server: no mail is sent", "write smtp_server in global_defs")
+		return
+	case len(m.To) == 0:
+		l.found("mail-incomplete", at, "there is an smtp_server and no notification_email: no mail is sent", "write notification_email in global_defs")
+		return
+	}
+	wanted := func(n *conf.Notify) bool { return n != nil && n.SMTPAlert }
+	if slices.ContainsFunc(l.Instances, func(in *conf.VRRPInstance) bool { return wanted(in.Notify) }) ||
+		slices.ContainsFunc(l.SyncGroups, func(g *conf.SyncGroup) bool { return wanted(g.Notify) }) ||
+		slices.ContainsFunc(l.VirtualServers, func(v *conf.VirtualServer) bool {
+			return v.SMTPAlert || slices.ContainsFunc(v.RealServers, func(r conf.RealServer) bool { return r.SMTPAlert })
+		}) {
+		return
+	}
+	l.found("mail-unused", at, "mail goes to "+m.To[0]+", but nothing asks for any", "write smtp_alert in global_defs or where it is wanted")
+}
+
+// sessions finds BFD sessions that matter to nobody.
+func (l *linter) sessions() {
+	used := make(map[string]bool)
+	mark := func(list []conf.Track) {
+		for _, t := range list {
+			if t.Kind == conf.TrackedBFD {
+				used[t.Name] = true
+			}
+		}
+	}
+	for _, in := range l.Instances {
+		mark(in.Track)
+	}
+	for _, g := range l.SyncGroups {
+		mark(g.Track)
+	}
+	for _, v := range l.VirtualServers {
+		for i := range v.RealServers {
+			for _, c := range v.RealServers[i].Checks {
+				used[c.BFD] = true
+			}
+		}
+	}
+	for _, b := range l.BFDInstances {
+		if !used[b.Name] {
+			l.found("bfd-unused", b.Pos, "bfd_instance "+b.Name+" has no influence on anything", "name it in track_bfd or BFD_CHECK, or remove it")
+		}
+	}
+}
+
+// virtualServer looks at a service that is balanced.
+func (l *linter) virtualServer(v *conf.VirtualServer) {
+	var weights uint64
+	checked := false
+	for i := range v.RealServers {
+		r := &v.RealServers[i]
+		weights += uint64(r.Weight)
+		checked = checked || len(r.Checks) > 0
+		for _, c := range r.Checks {
+			l.checkTimes(v, r, &c)
+		}
+	}
+	if weights < uint64(v.Quorum) {
+		l.found("quorum-unreachable", v.Pos,
+			fmt.Sprintf("virtual server %v needs a weight of %d (quorum); its real servers have %d", v, v.Quorum, weights),
+			"lower quorum, or raise the weights")
+	}
+	if !checked && len(v.RealServers) > 1 {
+		l.found("servers-unchecked", v.Pos,
+			fmt.Sprintf("virtual server %v does not check its %d real servers: one that fails keeps getting connections", v, len(v.RealServers)),
+			"give them a check")
+	}
+	if v.HASuspend && v.Addr.IsValid() && l.virtual[v.Addr] == nil {
+		l.found("ha-suspend", v.Pos,
+			fmt.Sprintf("virtual server %v waits for %s to be on this node before it checks (ha_suspend), and no vrrp_instance has that address", v, v.Addr),
+			"remove ha_suspend, or add the address to a vrrp_instance")
+	}
+}
+
+// checkTimes looks whether a check is over before the next one is due.
+func (l *linter) checkTimes(v *conf.VirtualServer, r *conf.RealServer, c *conf.Check) {
+	var word string
+	var longest time.Duration
+	switch {
+	case c.Connect != nil:
+		word, longest = "connect_timeout", c.Connect.Timeout
+	case c.Misc != nil:
+		word, longest = "misc_timeout", c.Misc.Timeout
+	}
+	if longest > c.DelayLoop {
+		l.found("check-timeout", c.Pos,
+			fmt.Sprintf("%v of %s may take %s (%s), though it is due every %s (delay_loop)",
+				c.Kind, v.Endpoint(r.Addr, r.Port), seconds(longest), word, seconds(c.DelayLoop)),
+			"make "+word+" at most delay_loop")
+	}
+}
