@@ -210,17 +210,6 @@ func (l *linter) partners(in *conf.VRRPInstance) {
 // announcements looks at gratuitous ARPs and neighbour advertisements.
 func (l *linter) announcements(in *conf.VRRPInstance) {
 	g := &in.GARP
-	if g.Repeat == 0 {
-		l.found("no-announcement", in.Pos,
-			fmt.Sprintf("(%s) a new master announces its addresses 0 times (garp_master_repeat)", in.Name),
-			"write 1 or more; 5 is the default")
-	}
-	if g.Refresh > 0 && g.RefreshRepeat == 0 {
-		l.found("refresh-without-repeat", in.Pos,
-			fmt.Sprintf("(%s) every %s addresses are announced 0 times (garp_master_refresh_repeat)", in.Name, seconds(g.Refresh)),
-			"write 1 or more, or no garp_master_refresh")
-		return
-	}
 	if g.Refresh > 0 && g.Refresh <= g.Delay {
 		l.found("announcements-overlap", in.Pos,
 			fmt.Sprintf("(%s) garp_master_refresh (%s) comes before garp_master_delay (%s)", in.Name, seconds(g.Refresh), seconds(g.Delay)),
@@ -455,20 +444,13 @@ func (l *linter) sessions() {
 
 // virtualServer looks at a service that is balanced.
 func (l *linter) virtualServer(v *conf.VirtualServer) {
-	var weights uint64
 	checked := false
 	for i := range v.RealServers {
 		r := &v.RealServers[i]
-		weights += uint64(r.Weight)
 		checked = checked || len(r.Checks) > 0
 		for _, c := range r.Checks {
 			l.checkTimes(v, r, &c)
 		}
-	}
-	if weights < uint64(v.Quorum) {
-		l.found("quorum-unreachable", v.Pos,
-			fmt.Sprintf("virtual server %v needs a weight of %d (quorum); its real servers have %d", v, v.Quorum, weights),
-			"lower quorum, or raise the weights")
 	}
 	if !checked && len(v.RealServers) > 1 {
 		l.found("servers-unchecked", v.Pos,

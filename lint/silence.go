@@ -7,8 +7,8 @@ import (
 	"keepalived-go/conf"
 )
 
-// Silence returns the problems that no comment wants to be ignored, and how
-// many it left out. read gives the text of a file.
+// Silence returns the problems that no comment wants to be ignored. read gives
+// the text of a file.
 //
 //	nopreempt              # keepalived: ignore weight-and-nopreempt
 //
@@ -21,7 +21,7 @@ import (
 // comment, the last for the whole file, wherever it stands there. Everything
 // this package finds can be ignored, and of the problems of [conf.Load] those
 // that are no errors.
-func Silence(ds conf.Diagnostics, read func(name string) (string, error)) (kept conf.Diagnostics, silenced int) {
+func Silence(ds conf.Diagnostics, read func(name string) (string, error)) (kept conf.Diagnostics) {
 	files := make(map[string]*wishes)
 	for _, d := range ds {
 		w, ok := files[d.Pos.File]
@@ -33,12 +33,11 @@ func Silence(ds conf.Diagnostics, read func(name string) (string, error)) (kept 
 			files[d.Pos.File] = w
 		}
 		if silenceable(&d) && (slices.Contains(w.file, d.Code) || slices.Contains(w.lines[d.Pos.Line], d.Code)) {
-			silenced++
 			continue
 		}
 		kept = append(kept, d)
 	}
-	return kept, silenced
+	return kept
 }
 
 func silenceable(d *conf.Diagnostic) bool {

@@ -1,41 +1,64 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"net"
+	"net/netip"
 	"os"
+	"strings"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/getopt"
 	"keepalived-go/internal/report"
+	"keepalived-go/internal/script"
 	"keepalived-go/internal/supervisor"
+	"keepalived-go/lint"
 )
 
-// check is keepalived check: -t for people, with the report on standard output.
+// exitWarnings is the status of a check that found warnings, as that of -t.
+const exitWarnings = 5
+
+// checker is keepalived check: what -t finds and what the lint finds, in one
+// report on standard output.
+type checker struct {
+	*commandLine
+	cluster bool
+	help    bool
+}
+
 func check(args []string) int {
-	c := newCommandLine()
-	flags, help := c.checkFlags()
+	c := &checker{commandLine: newCommandLine()}
+	flags := c.flags()
 	operands, err := getopt.Parse(flags, args)
+	var nodes []lint.Node
+	var found conf.Diagnostics
 	switch {
-	case err == nil && *help:
+	case err != nil:
+	case c.help:
 		checkUsage(os.Stdout, flags)
 		return supervisor.ExitOK
-	case err == nil && len(operands) > 1:
-		err = fmt.Errorf("unexpected argument: %s", operands[1])
+	case c.cluster:
+		nodes, found, err = c.load(operands)
+	case len(operands) == 0:
+		operands = []string{c.run.Config}
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived check: %v\n\n", err)
 		checkUsage(os.Stderr, flags)
 		return supervisor.ExitFatal
 	}
-	if len(operands) > 0 {
-		c.run.Config = operands[0]
+	if c.cluster {
+		return c.checkCluster(nodes, found)
 	}
-	return c.check(os.Stdout)
+	return c.checkFiles(operands)
 }
 
-func (c *commandLine) checkFlags() (flags []getopt.Flag, help *bool) {
-	help = new(bool)
+func (c *checker) flags() []getopt.Flag {
 	return []getopt.Flag{
+		{Long: "cluster", Set: func(string) error { c.cluster = true; return nil },
+			Help: "Check the files of all nodes together, and say who is master when something fails"},
 		{Long: "format", Arg: getopt.Required, Value: "FORMAT", Set: c.setFormat, Choices: report.Formats,
 			Help: "Form of the report: text (default), json or sarif"},
 		{Long: "namespace", Short: 's', Arg: getopt.Required, Value: "NAME", Set: func(v string) error { c.run.Namespace = v; return nil },
@@ -43,14 +66,151 @@ func (c *commandLine) checkFlags() (flags []getopt.Flag, help *bool) {
 		{Long: "all-config", Short: 'e', Set: func(string) error { c.run.AllConfig = true; return nil },
 			Help: "Demand that every included file is there"},
 		{Long: "config-id", Short: 'i', Arg: getopt.Required, Value: "ID", Set: func(v string) error { c.run.ConfigID = v; return nil },
-			Help: "Take the lines for @ID (default: the name of the host)"},
-		{Long: "help", Short: 'h', Set: func(string) error { *help = true; return nil },
+			Help: "Take the lines for @ID (default: the name of the host; of a cluster, that of the node)"},
+		{Long: "help", Short: 'h', Set: func(string) error { c.help = true; return nil },
 			Help: "Print this text and end"},
-	}, help
+	}
 }
 
 func checkUsage(w io.Writer, flags []getopt.Flag) {
-	fmt.Fprintln(w, "Usage: keepalived check [OPTION...] [FILE]")
-	fmt.Fprintf(w, "Checks a configuration, %s unless given, and reports everything that is wrong.\n", defaultConfig)
+	fmt.Fprintln(w, "Usage: keepalived check [OPTION...] [FILE...]")
+	fmt.Fprintln(w, "       keepalived check --cluster [OPTION...] NODE=FILE NODE=FILE...")
+	fmt.Fprintf(w, "Checks a configuration, %s unless given, and reports everything that is wrong or unwise.\n", defaultConfig)
+	fmt.Fprintln(w, "A comment '# keepalived: ignore CODE' in a line or above it leaves a finding out.")
 	getopt.Usage(w, flags)
+	fmt.Fprintf(w, "\nThe status is that of -t, and %d if only the lint has warnings; notes do not count.\n", exitWarnings)
+}
+
+// checkFiles checks each file as that of a node of its own.
+func (c *checker) checkFiles(names []string) int {
+	host := lint.Host{CheckCommand: script.Check, Networks: networks}
+	var all conf.Diagnostics
+	for _, name := range names {
+		c.run.Config = name
+		config, found, err := supervisor.Load(c.run)
+		if err != nil {
+			fmt.Println(err)
+			return supervisor.ExitFatal
+		}
+		if config != nil {
+			found = append(found, lint.Check(config, host)...)
+		}
+		all = append(all, found...)
+	}
+	all = lint.Silence(all, report.ReadFile)
+	if err := report.Write(os.Stdout, all, c.reportOptions()); err != nil {
+		return writeFailed(err)
+	}
+	return checkStatus(all)
+}
+
+func (c *checker) reportOptions() report.Options {
+	o := report.Options{Color: report.Terminal(os.Stdout), Codes: true, Version: version}
+	if c.format != "" {
+		o.Format, _ = report.ParseFormat(c.format) // checked when it was set
+	}
+	return o
+}
+
+func writeFailed(err error) int {
+	fmt.Fprintf(os.Stderr, "keepalived check: write report: %v\n", err)
+	return supervisor.ExitFatal
+}
+
+// checkStatus is the exit status for what was found.
+func checkStatus(ds conf.Diagnostics) int {
+	if code := ds.TestExitCode(); code != 0 {
+		return code
+	}
+	if ds.Count(conf.Warning) > 0 {
+		return exitWarnings
+	}
+	return supervisor.ExitOK
+}
+
+// networks are the addresses of an interface of this host; none if it does not
+// exist.
+func networks(name string) []netip.Prefix {
+	iface, err := net.InterfaceByName(name)
+	if err != nil {
+		return nil
+	}
+	addrs, err := iface.Addrs()
+	if err != nil {
+		return nil
+	}
+	var list []netip.Prefix
+	for _, a := range addrs {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p)
+		}
+	}
+	return list
+}
+
+// load reads the files of a cluster, which are those of other hosts: their
+// interfaces and scripts are not looked for here. It returns the errors too that
+// keep a configuration from being run as written.
+func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error) {
+	var nodes []lint.Node
+	var found conf.Diagnostics
+	seen := make(map[string]bool)
+	for _, operand := range operands {
+		name, path, ok := strings.Cut(operand, "=")
+		if !ok || name == "" || path == "" {
+			return nil, nil, fmt.Errorf("%q is not NODE=FILE", operand)
+		}
+		if seen[name] {
+			return nil, nil, fmt.Errorf("there are two nodes %s", name)
+		}
+		seen[name] = true
+		id := c.run.ConfigID
+		if id == "" {
+			id = name
+		}
+		config, diagnostics := conf.Load(path, conf.Options{
+			ConfigID: id, AllChecks: c.run.AllConfig,
+			CheckCommand: func(conf.Command, conf.ScriptPolicy) error { return nil },
+		})
+		for _, d := range diagnostics {
+			if d.Severity >= conf.Error {
+				found = append(found, d)
+			}
+		}
+		if config != nil {
+			nodes = append(nodes, lint.Node{Name: name, Config: config})
+		}
+	}
+	if len(operands) < 2 {
+		return nil, nil, errors.New("a cluster has two nodes or more; expected NODE=FILE for each")
+	}
+	return nodes, found, nil
+}
+
+// checkCluster reports what is found in all files together, and the tables of
+// failures.
+func (c *checker) checkCluster(nodes []lint.Node, found conf.Diagnostics) int {
+	cluster := lint.Cluster(nodes)
+	found = lint.Silence(append(found, cluster.Diagnostics...), report.ReadFile)
+	var err error
+	switch o := c.reportOptions(); o.Format {
+	case report.JSON:
+		err = report.EncodeJSON(os.Stdout, struct {
+			report.Document
+			Outcomes []lint.Outcome `json:"outcomes"`
+		}{report.NewDocument(found), cluster.Outcomes})
+	case report.Text:
+		if err = report.Write(os.Stdout, found, o); err == nil && len(found) > 0 {
+			fmt.Println()
+		}
+		if err == nil {
+			err = cluster.WriteText(os.Stdout)
+		}
+	default:
+		err = report.Write(os.Stdout, found, o)
+	}
+	if err != nil {
+		return writeFailed(err)
+	}
+	return checkStatus(found)
 }

@@ -32,8 +32,8 @@ type operand struct {
 // verbs is the table of all verbs.
 func verbs() []verb {
 	return []verb{
-		{name: "check", args: "[FILE]", summary: "report everything that is wrong with a configuration", run: check,
-			flags: func() []getopt.Flag { flags, _ := newCommandLine().checkFlags(); return flags }, operand: operand{files: true}},
+		{name: "check", args: "[OPTION...] [FILE... | --cluster NODE=FILE...]", summary: "report everything that is wrong with a configuration", run: check,
+			flags: func() []getopt.Flag { return (&checker{commandLine: newCommandLine()}).flags() }, operand: operand{files: true}},
 		{name: "completion", args: "bash|zsh|fish", summary: "print the completion script of a shell", run: completion,
 			operand: operand{words: func() []string { return getopt.Shells }}},
 		{name: "demo", args: "[OPTION...]", summary: "show a failover in network namespaces of its own", run: demo.Main},

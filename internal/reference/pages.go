@@ -7,16 +7,18 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
+	"keepalived-go/lint"
 )
 
-// Pages are the files of docs/reference by name: one for each block, and
-// README.md as their index.
+// Pages are the files of docs/reference by name: one for each block, lint.md
+// for what keepalived check finds, and README.md as their index.
 func Pages() map[string]string {
 	pages := make(map[string]string)
 	var index strings.Builder
 	index.WriteString("# Keywords of keepalived.conf\n\n" +
 		"Written from the schema by `go test ./internal/reference -update`; the same is\n" +
-		"in `keepalived help KEYWORD` and in keepalived.conf(5).\n\n" +
+		"in `keepalived help KEYWORD` and in keepalived.conf(5). What `keepalived check`\n" +
+		"finds is in [lint.md](lint.md).\n\n" +
 		"| block | meaning |\n|---|---|\n")
 	for _, b := range blocks() {
 		name := pageName(b.path)
@@ -31,7 +33,28 @@ func Pages() map[string]string {
 	index.WriteString("\n## All keywords\n\n")
 	index.WriteString(alphabet())
 	pages["README.md"] = index.String()
+	pages["lint.md"] = findings()
 	return pages
+}
+
+// findings is the page of what keepalived check finds beyond mistakes.
+func findings() string {
+	var w strings.Builder
+	w.WriteString("# What `keepalived check` finds\n\n" +
+		"`keepalived check FILE` reports the mistakes that `keepalived -t` does, and what is\n" +
+		"legal and yet wrong. `keepalived check --cluster NODE=FILE NODE=FILE...` puts the\n" +
+		"files of all nodes together and says who is master when something fails; its\n" +
+		"findings begin with `cluster-`. A note does not change the exit status.\n\n" +
+		"A comment leaves a finding out, in its line, above it, or for the whole file:\n\n" +
+		"    state BACKUP      # keepalived: ignore CODE\n\n" +
+		"    # keepalived: ignore CODE, CODE\n" +
+		"    vrrp_instance VI_1 {\n\n" +
+		"    # keepalived: ignore-file CODE\n\n" +
+		"| code | severity | what is found | remedy |\n|---|---|---|---|\n")
+	for c := range lint.Codes() {
+		fmt.Fprintf(&w, "| `%s` | %v | %s | %s |\n", c.Name, c.Severity, cellText(c.Meaning), cellText(c.Remedy))
+	}
+	return w.String()
 }
 
 func pageName(path string) string {

@@ -141,11 +141,11 @@ func TestMan(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	lint(t, page.Bytes())
+	mustRender(t, page.Bytes())
 }
 
-// lint reports what groff and, if it is there, mandoc have to complain of.
-func lint(t *testing.T, page []byte) {
+// mustRender reports what groff and, if it is there, mandoc have to complain of.
+func mustRender(t *testing.T, page []byte) {
 	t.Helper()
 	path, err := exec.LookPath("groff")
 	if err != nil {

@@ -45,7 +45,8 @@ type Step struct {
 	Place
 }
 
-func writeJSON(w io.Writer, ds conf.Diagnostics) error {
+// NewDocument is a report in JSON, for who has more to say in the same object.
+func NewDocument(ds conf.Diagnostics) Document {
 	doc := Document{Diagnostics: []Problem{}, TestExitCode: ds.TestExitCode(), StartExitCode: ds.Fatal()}
 	for _, d := range ds {
 		p := Problem{
@@ -57,10 +58,11 @@ func writeJSON(w io.Writer, ds conf.Diagnostics) error {
 		}
 		doc.Diagnostics = append(doc.Diagnostics, p)
 	}
-	return encode(w, doc)
+	return doc
 }
 
-func encode(w io.Writer, v any) error {
+// EncodeJSON writes v as this package writes its reports.
+func EncodeJSON(w io.Writer, v any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
@@ -140,7 +142,7 @@ func writeSARIF(w io.Writer, ds conf.Diagnostics, files *sources, version string
 		}
 		run.Results = append(run.Results, r)
 	}
-	return encode(w, sarifLog{
+	return EncodeJSON(w, sarifLog{
 		Schema:  "https://json.schemastore.org/sarif-2.1.0.json",
 		Version: "2.1.0",
 		Runs:    []sarifRun{run},

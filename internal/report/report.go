@@ -41,6 +41,8 @@ type Options struct {
 	Format Format
 	// Color makes text coloured; see [Terminal].
 	Color bool
+	// Codes makes text name the code of each problem.
+	Codes bool
 	// Version is that of the program, for SARIF.
 	Version string
 	// Read gives the text of a file, to show a line of it; the file itself if nil.
@@ -58,17 +60,17 @@ func Terminal(f *os.File) bool {
 func Write(w io.Writer, ds conf.Diagnostics, o Options) error {
 	files := &sources{read: o.Read}
 	if files.read == nil {
-		files.read = readFile
+		files.read = ReadFile
 	}
 	switch o.Format {
 	case JSON:
-		return writeJSON(w, ds)
+		return EncodeJSON(w, NewDocument(ds))
 	case SARIF:
 		return writeSARIF(w, ds, files, o.Version)
 	}
 	var b strings.Builder
 	for _, d := range ds {
-		text(&b, d, files, o.Color)
+		text(&b, d, files, o)
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
@@ -93,8 +95,8 @@ func palette(s conf.Severity, color bool) paint {
 
 // text writes one problem: the sentence, the line with a mark below the word,
 // and how the main file led there.
-func text(b *strings.Builder, d conf.Diagnostic, files *sources, color bool) {
-	p := palette(d.Severity, color)
+func text(b *strings.Builder, d conf.Diagnostic, files *sources, o Options) {
+	p := palette(d.Severity, o.Color)
 	if at := d.Pos.String(); at != "" {
 		fmt.Fprintf(b, "%s%s:%s ", p.place, at, p.off)
 	}
@@ -104,6 +106,9 @@ func text(b *strings.Builder, d conf.Diagnostic, files *sources, color bool) {
 	}
 	if d.Repeated > 0 {
 		fmt.Fprintf(b, " (and %d times more)", d.Repeated)
+	}
+	if o.Codes {
+		fmt.Fprintf(b, " [%s]", d.Code)
 	}
 	b.WriteByte('\n')
 	if line, ok := files.line(d.Pos); ok {

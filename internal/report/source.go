@@ -28,8 +28,8 @@ const maxSource = 16 << 20
 
 var errNotRegular = errors.New("not a regular file")
 
-// readFile reads a regular file: what came through a pipe is gone.
-func readFile(name string) (string, error) {
+// ReadFile reads a regular file: what came through a pipe is gone.
+func ReadFile(name string) (string, error) {
 	info, err := os.Stat(name)
 	if err != nil {
 		return "", err

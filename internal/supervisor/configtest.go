@@ -4,23 +4,41 @@ import (
 	"os"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/script"
 )
 
 // Test reads the configuration and returns what is wrong with it, for
-// keepalived -t. Interfaces are looked for where the daemon would run: in the
-// network namespace of -s, or of the configuration if that exists.
+// keepalived -t.
 func Test(o Options) (conf.Diagnostics, error) {
+	_, diagnostics, err := Load(o)
+	return diagnostics, err
+}
+
+// Load reads the configuration as a configuration test does. Interfaces are
+// looked for where the daemon would run: in the network namespace of -s, or of
+// the configuration if that exists; this process goes there. The configuration
+// is nil if it cannot be read.
+func Load(o Options) (*conf.Config, conf.Diagnostics, error) {
 	inside := os.Getenv(envNamespace) != ""
 	if o.Namespace != "" && !inside {
-		return nil, enterNamespace(o.Namespace)
+		return nil, nil, enterNamespace(o.Namespace)
 	}
-	config, diagnostics := conf.Load(o.Config, o.ConfOptions())
+	opt := o.ConfOptions()
+	opt.CheckCommand = checkCommand
+	config, diagnostics := conf.Load(o.Config, opt)
 	if config != nil && config.Global.NetNamespace != "" && !inside {
 		if err := enterNamespace(config.Global.NetNamespace); err != nil {
-			elsewhere := o.ConfOptions()
-			elsewhere.Interface = nil // nobody can say which are there
-			_, diagnostics = conf.Load(o.Config, elsewhere)
+			opt.Interface = nil // nobody can say which are there
+			config, diagnostics = conf.Load(o.Config, opt)
 		}
 	}
-	return diagnostics, nil
+	return config, diagnostics, nil
+}
+
+// checkCommand is for [conf.Options].
+func checkCommand(c conf.Command, p conf.ScriptPolicy) error {
+	if !c.Given() {
+		return script.CheckAccount(p)
+	}
+	return script.Check(c, p)
 }

@@ -1,0 +1,597 @@
+package lint
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/engine"
+	"keepalived-go/internal/track"
+	"keepalived-go/vrrp"
+	"keepalived-go/vrrp/vrrptest"
+)
+
+// Outcome is how virtual routers that fare alike come through failures.
+type Outcome struct {
+	Routers []Router `json:"routers"`
+	Masters []string `json:"masters"` // while all is well, from a start of all nodes together
+	Rows    []Row    `json:"failures"`
+}
+
+// Router names a virtual router, as the first node that has it does.
+type Router struct {
+	Name      string      `json:"name"`
+	Interface string      `json:"interface,omitempty"`
+	VRID      uint8       `json:"virtual_router_id"`
+	Family    conf.Family `json:"family"`
+}
+
+// Row is one failure at a time: who is master before, while it lasts and after
+// it is repaired. None or several are nodes too.
+type Row struct {
+	// History is what had happened before, and been repaired, if the healthy
+	// cluster would otherwise not be in this state; empty: nothing.
+	History string `json:"history,omitempty"`
+	Node    string `json:"node"`    // where something fails
+	Failure string `json:"failure"` // what fails
+
+	Before []string `json:"before"`
+	During []string `json:"during"`
+	After  []string `json:"repaired"`
+
+	// Stuck says why a failure on the master moves nothing, though it should.
+	Stuck string `json:"moves_nothing,omitempty"`
+
+	code, remedy string // of a finding about the row; empty: none
+	pos          conf.Pos
+}
+
+// component is virtual routers that depend on one another by sync groups on any
+// of the nodes.
+type component []*virtualRouter
+
+func (c *cluster) components() []component {
+	leader := make(map[*virtualRouter]*virtualRouter, len(c.routers))
+	var find func(v *virtualRouter) *virtualRouter
+	find = func(v *virtualRouter) *virtualRouter {
+		l := leader[v]
+		if l == nil || l == v {
+			return v
+		}
+		l = find(l)
+		leader[v] = l
+		return l
+	}
+	byGroup := make(map[*conf.SyncGroup]*virtualRouter)
+	for _, v := range c.routers {
+		for _, m := range v.members {
+			switch first := byGroup[m.group]; {
+			case m.group == nil:
+			case first == nil:
+				byGroup[m.group] = v
+			default:
+				leader[find(v)] = find(first)
+			}
+		}
+	}
+	var all []component
+	place := make(map[*virtualRouter]int)
+	for _, v := range c.routers {
+		l := find(v)
+		k, ok := place[l]
+		if !ok {
+			k = len(all)
+			place[l] = k
+			all = append(all, nil)
+		}
+		all[k] = append(all[k], v)
+	}
+	return all
+}
+
+// simulate lets everything fail that can, and reports what should not be.
+func (c *cluster) simulate() []Outcome {
+	var outcomes []Outcome
+	var routers [][]*virtualRouter // of each outcome
+	place := make(map[string]int)
+	runs := make(map[string][]Outcome) // what a run gave, by what it depends on
+	for _, comp := range c.components() {
+		key := c.key(comp)
+		of, ok := runs[key]
+		if !ok {
+			of = c.play(comp)
+			runs[key] = of
+		}
+		for i, v := range comp {
+			o := of[i]
+			k := o.alike(v.explained)
+			n, ok := place[k]
+			if !ok {
+				n = len(outcomes)
+				place[k] = n
+				o.Rows = slices.Clone(o.Rows)
+				outcomes = append(outcomes, o)
+				routers = append(routers, nil)
+			}
+			m := v.members[0]
+			outcomes[n].Routers = append(outcomes[n].Routers, Router{m.Name, m.Interface, m.VRID, m.Family})
+			routers[n] = append(routers[n], v)
+		}
+	}
+	for n := range outcomes {
+		c.judge(&outcomes[n], routers[n])
+	}
+	return outcomes
+}
+
+// alike is the same for virtual routers that fare alike.
+func (o *Outcome) alike(explained bool) string {
+	rows := slices.Clone(o.Rows)
+	for i := range rows {
+		rows[i].pos = conf.Pos{}
+	}
+	return fmt.Sprintf("%v %#v %#v", explained, o.Masters, rows)
+}
+
+// key is everything that what happens to a single virtual router depends on;
+// several are told apart by their place.
+func (c *cluster) key(comp component) string {
+	if len(comp) > 1 {
+		return fmt.Sprintf("%p", comp[0])
+	}
+	var b strings.Builder
+	fmt.Fprintln(&b, comp[0].explained)
+	for _, m := range comp[0].members {
+		cfg := engine.Config(m.VRRPInstance)
+		cfg.Name, cfg.Addresses = "", nil
+		if comp[0].members[0].VRID == m.VRID {
+			cfg.VRID = 0
+		}
+		fmt.Fprintf(&b, "%d %+v %v %v", m.node, cfg, m.source, m.DontTrackPrimary)
+		for _, t := range m.terms {
+			t.Pos = conf.Pos{}
+			fmt.Fprintf(&b, " %+v", t)
+		}
+		for _, l := range m.otherLinks() {
+			b.WriteString(" " + l)
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}
+
+// otherLinks are the interfaces of addresses that must be up besides that of
+// the virtual router.
+func (m *member) otherLinks() []string {
+	var names []string
+	for a := range addresses(m.VRRPInstance) {
+		if a.Interface != m.Interface && !a.NoTrack && !slices.Contains(names, a.Interface) {
+			names = append(names, a.Interface)
+		}
+	}
+	return names
+}
+
+// fault is one thing that fails on one node.
+type fault struct {
+	node int
+	text string
+
+	dead    bool
+	link    string        // an interface goes down; ownLink: that of the virtual router
+	tracker conf.Track    // a tracker says so
+	status  *track.Status // what it says; nil: it is another kind of failure
+}
+
+// ownLink stands for the interface of the only virtual router of a component,
+// so that those on many interfaces are alike.
+const ownLink = "\x00"
+
+// faults are the things that can fail in a component.
+func (c *cluster) faults(comp component) []fault {
+	var all []fault
+	for n := range c.nodes {
+		var links []string
+		var trackers []conf.Track
+		present := false
+		link := func(name string) {
+			if name != "" && !slices.Contains(links, name) {
+				links = append(links, name)
+			}
+		}
+		for _, v := range comp {
+			m := v.on(n)
+			if m == nil {
+				continue
+			}
+			present = true
+			if len(comp) == 1 && m.Interface != "" {
+				link(ownLink)
+			} else {
+				link(m.Interface)
+			}
+			for _, l := range m.otherLinks() {
+				link(l)
+			}
+			for _, t := range m.terms {
+				if t.Kind == conf.TrackedInterface {
+					link(t.Name)
+				} else if !slices.ContainsFunc(trackers, func(o conf.Track) bool { return o.Kind == t.Kind && o.Name == t.Name }) {
+					trackers = append(trackers, t)
+				}
+			}
+		}
+		if !present {
+			continue
+		}
+		all = append(all, fault{node: n, text: "dead", dead: true})
+		for _, l := range links {
+			text := "interface " + l + " down"
+			if l == ownLink {
+				text = "interface down"
+			}
+			all = append(all, fault{node: n, text: text, link: l})
+		}
+		for _, t := range trackers {
+			s := failed(t)
+			all = append(all, fault{node: n, text: failure(t), tracker: t, status: &s})
+		}
+	}
+	return all
+}
+
+// statuses are the terms of a member while a fault lasts; nil: none.
+func (m *member) statuses(f *fault) []track.Term {
+	out := statuses(m.terms, -1)
+	if f == nil || f.node != m.node {
+		return out
+	}
+	for i := range out {
+		t := &out[i]
+		switch {
+		case t.Kind == conf.TrackedInterface && t.Name == f.link:
+			t.Status = failed(t.Track)
+		case f.status != nil && t.Kind == f.tracker.Kind && t.Name == f.tracker.Name:
+			t.Status = *f.status
+		}
+	}
+	return out
+}
+
+// linkDown reports whether a fault takes down an interface that the member
+// needs (needed), and whether it is the one its adverts pass (own).
+func (m *member) linkDown(f *fault) (needed, own bool) {
+	if f == nil || f.node != m.node || f.link == "" {
+		return false, false
+	}
+	own = f.link == ownLink || f.link == m.Interface
+	return own && !m.DontTrackPrimary || slices.Contains(m.otherLinks(), f.link), own
+}
+
+// lab is a component on a virtual LAN.
+type lab struct {
+	lan     *vrrptest.LAN
+	nodes   [][]*vrrptest.Node // of each node: one for each sync group or single virtual router
+	routers []map[int]*vrrptest.Router
+	comp    component
+	settle  time.Duration // how long things take at most
+}
+
+// build starts all nodes together, healthy.
+func (c *cluster) build(comp component) *lab {
+	l := &lab{lan: vrrptest.New(1), comp: comp, nodes: make([][]*vrrptest.Node, len(c.nodes))}
+	for range comp {
+		l.routers = append(l.routers, make(map[int]*vrrptest.Router))
+	}
+	for n := range c.nodes {
+		byGroup := make(map[*conf.SyncGroup][]int)
+		var order []*conf.SyncGroup
+		for i, v := range comp {
+			m := v.on(n)
+			switch {
+			case m == nil:
+			case m.group == nil:
+				l.add(n, []int{i})
+			default:
+				if byGroup[m.group] == nil {
+					order = append(order, m.group)
+				}
+				byGroup[m.group] = append(byGroup[m.group], i)
+			}
+		}
+		for _, g := range order {
+			l.add(n, byGroup[g])
+		}
+	}
+	for n := range l.nodes {
+		l.start(n)
+	}
+	l.run()
+	return l
+}
+
+// add adds the virtual routers that are in one sync group, or a single one.
+func (l *lab) add(n int, places []int) {
+	var routers []vrrptest.Router
+	for _, i := range places {
+		m := l.comp[i].on(n)
+		r := vrrptest.Router{Segment: strconv.Itoa(i), Source: m.source, Config: engine.Config(m.VRRPInstance)}
+		r.Faults, _ = m.condition(nil)
+		routers = append(routers, r)
+		// Master_Down_Interval twice, as members of a sync group wait for each
+		// other, then the time that a better node waits.
+		l.settle = max(l.settle, 3*masterDown(m.VRRPInstance)+m.PreemptDelay+time.Second)
+	}
+	node := l.lan.Add(fmt.Sprintf("%d/%d", n, places[0]), routers...)
+	node.Sync = len(routers) > 1
+	l.nodes[n] = append(l.nodes[n], node)
+	for k, i := range places {
+		l.routers[i][n] = node.Routers[k]
+	}
+}
+
+// condition is what a member makes of a fault: reasons not to serve, and its
+// priority.
+func (m *member) condition(f *fault) (vrrp.Faults, track.Outcome) {
+	var faults vrrp.Faults
+	if m.Unicast && len(m.Peers) == 0 {
+		faults |= vrrp.FaultNoPeers
+	}
+	if down, _ := m.linkDown(f); down {
+		faults |= vrrp.FaultLinkDown
+	}
+	o := track.Evaluate(m.Priority, m.Priority == vrrp.PriorityOwner, m.statuses(f))
+	if o.Fault {
+		faults |= vrrp.FaultTracker
+	}
+	return faults, o
+}
+
+func (l *lab) start(n int) {
+	for _, node := range l.nodes[n] {
+		node.Start(0, false)
+	}
+	l.tell(n, nil)
+}
+
+// run lets everything settle.
+func (l *lab) run() { l.lan.Run(l.settle) }
+
+// tell tells the virtual routers of a node what follows from a fault.
+func (l *lab) tell(n int, f *fault) {
+	for i, v := range l.comp {
+		m := v.on(n)
+		if m == nil {
+			continue
+		}
+		r := l.routers[i][n]
+		faults, o := m.condition(f)
+		if _, own := m.linkDown(f); own {
+			l.lan.Cut(r.Name, "")
+		}
+		if faults != r.Faults {
+			r.SetFaults(faults)
+		}
+		if o.Priority != r.Instance.Priority() {
+			r.Step(vrrp.Event{Kind: vrrp.PriorityChanged, Priority: o.Priority})
+		}
+	}
+}
+
+// fail lets something fail.
+func (l *lab) fail(f *fault) {
+	if f.dead {
+		for _, node := range l.nodes[f.node] {
+			node.Kill()
+		}
+	} else {
+		l.tell(f.node, f)
+	}
+	l.run()
+}
+
+// repair ends it.
+func (l *lab) repair(f *fault) {
+	l.lan.Heal()
+	if f.dead {
+		l.start(f.node)
+	} else {
+		l.tell(f.node, nil)
+	}
+	l.run()
+}
+
+// masters are the nodes that are master of each virtual router.
+func (l *lab) masters() [][]int {
+	all := make([][]int, len(l.comp))
+	for i, v := range l.comp {
+		for _, m := range v.members {
+			if l.routers[i][m.node].State() == vrrp.Master {
+				all[i] = append(all[i], m.node)
+			}
+		}
+	}
+	return all
+}
+
+// play lets one thing after the other fail, from each state in which the
+// cluster can rest while all is well: after a start of all nodes, and where
+// that is another one, after the death and return of a node.
+func (c *cluster) play(comp component) []Outcome {
+	outcomes := make([]Outcome, len(comp))
+	start := c.build(comp).masters()
+	for i := range outcomes {
+		outcomes[i].Masters = c.names(start[i])
+	}
+	faults := c.faults(comp)
+	if len(faults) == 0 || !slices.ContainsFunc(comp, func(v *virtualRouter) bool { return len(v.members) > 1 }) {
+		return outcomes
+	}
+	type rest struct {
+		history *fault
+		masters [][]int
+	}
+	rests := []rest{{nil, start}}
+	for i := range faults {
+		if f := &faults[i]; f.dead {
+			l := c.build(comp)
+			l.fail(f)
+			l.repair(f)
+			m := l.masters()
+			known := func(r rest) bool { return slices.EqualFunc(r.masters, m, slices.Equal) }
+			if !slices.ContainsFunc(rests, known) {
+				rests = append(rests, rest{f, m})
+			}
+		}
+	}
+	for _, r := range rests {
+		for i := range faults {
+			f := &faults[i]
+			if r.history != nil && !holdsAny(r.masters, f.node) {
+				continue // the same as from the start: it fails on a backup
+			}
+			l := c.build(comp)
+			if r.history != nil {
+				l.fail(r.history)
+				l.repair(r.history)
+			}
+			l.fail(f)
+			during := l.masters()
+			l.repair(f)
+			after := l.masters()
+			for k, v := range comp {
+				if v.on(f.node) == nil {
+					continue
+				}
+				row := Row{
+					Node: c.nodes[f.node].Name, Failure: f.text,
+					Before: c.names(r.masters[k]), During: c.names(during[k]), After: c.names(after[k]),
+				}
+				if r.history != nil {
+					row.History = c.nodes[r.history.node].Name + " was dead for a while"
+				}
+				c.judgeRow(&row, v, f, r.masters[k], during[k])
+				outcomes[k].Rows = append(outcomes[k].Rows, row)
+			}
+		}
+	}
+	return outcomes
+}
+
+func holdsAny(masters [][]int, node int) bool {
+	return slices.ContainsFunc(masters, func(list []int) bool { return slices.Contains(list, node) })
+}
+
+func (c *cluster) names(nodes []int) []string {
+	names := make([]string, len(nodes))
+	for i, n := range nodes {
+		names[i] = c.nodes[n].Name
+	}
+	return names
+}
+
+// judgeRow notes what is wrong with the outcome of one failure.
+func (c *cluster) judgeRow(row *Row, v *virtualRouter, f *fault, before, during []int) {
+	m := v.on(f.node)
+	if len(v.members) < 2 {
+		return
+	}
+	_, cut := m.linkDown(f)
+	reachable := slices.DeleteFunc(slices.Clone(during), func(n int) bool { return cut && n == f.node })
+	switch {
+	case len(reachable) == 0:
+		row.code, row.pos = "cluster-no-master", m.Pos
+		row.remedy = "let another node serve alone"
+	case v.explained:
+	case len(reachable) > 1:
+		row.code, row.pos = "cluster-two-masters", m.Pos
+		row.remedy = "let their adverts reach each other"
+	case cut || !slices.Equal(before, []int{f.node}) || !slices.Equal(during, before):
+	default:
+		if row.Stuck, row.remedy, row.pos = m.stuck(v, f, c); row.Stuck != "" {
+			row.code = "cluster-no-failover"
+		}
+	}
+}
+
+// stuck says why a fault of a tracker moves nothing away from its node.
+func (m *member) stuck(v *virtualRouter, f *fault, c *cluster) (why, remedy string, at conf.Pos) {
+	i := slices.IndexFunc(m.terms, func(t conf.Track) bool {
+		if t.Kind == conf.TrackedInterface {
+			return t.Name == f.link
+		}
+		return f.status != nil && t.Kind == f.tracker.Kind && t.Name == f.tracker.Name
+	})
+	if i < 0 {
+		return "", "", at // it is not tracked here
+	}
+	at = m.terms[i].Pos
+	faults, bad := m.condition(f)
+	if faults != 0 {
+		return "", "", at // a fault that the sync group did not let go
+	}
+	var best *member
+	for _, o := range v.members {
+		if o != m && (best == nil || o.healthyPriority() > best.healthyPriority()) {
+			best = o
+		}
+	}
+	rival, theirs := c.nodes[best.node].Name, best.healthyPriority()
+	weight := "give it weight 0, so that the failure is a fault"
+	switch {
+	case m.Priority == vrrp.PriorityOwner:
+		return "the priority of an address owner stays 255", "use a priority of 254 or less, or weight 0", at
+	case theirs < bad.Priority:
+		_, well := m.condition(nil)
+		return fmt.Sprintf("%s is still above %d of %s", bad.Arithmetic(), theirs, rival),
+			fmt.Sprintf("let it take away more than %d, or %s", int(well.Priority)-int(theirs), weight), at
+	case theirs == bad.Priority:
+		return fmt.Sprintf("%s is as much as %s has, which is not enough to preempt", bad.Arithmetic(), rival), "make the weight larger, or " + weight, at
+	case best.NoPreempt:
+		return fmt.Sprintf("%s, but %s (%d) does not preempt (nopreempt)", bad.Arithmetic(), rival, theirs), weight, at
+	}
+	return fmt.Sprintf("%s does not take over with %d against %s", rival, theirs, bad.Arithmetic()), weight, at
+}
+
+func (m *member) healthyPriority() uint8 {
+	_, o := m.condition(nil)
+	return o.Priority
+}
+
+// judge reports what is wrong with an outcome that virtual routers share.
+func (c *cluster) judge(o *Outcome, routers []*virtualRouter) {
+	v := routers[0]
+	first := v.members[0]
+	name := "(" + first.Name + ")"
+	if more := len(routers) - 1; more > 0 {
+		name = fmt.Sprintf("(%s and %d more)", first.Name, more)
+	}
+	switch {
+	case len(v.members) < 2:
+		return
+	case len(o.Masters) == 0:
+		c.found("cluster-no-master", first.Pos, name+" nobody is master while all nodes are well", "see why each node does not serve")
+		return
+	case v.explained:
+	case len(o.Masters) > 1:
+		c.found("cluster-two-masters", first.Pos, name+" "+strings.Join(o.Masters, " and ")+" are master while all nodes are well", "let their adverts reach each other")
+		return
+	}
+	for _, r := range o.Rows {
+		when := ""
+		if r.History != "" {
+			when = fmt.Sprintf(" (%s, and %s is master)", r.History, strings.Join(r.Before, " and "))
+		}
+		switch r.code {
+		case "cluster-no-failover":
+			c.found("cluster-no-failover", r.pos, fmt.Sprintf("%s %s: %s, and %s stays master%s: %s", name, r.Node, r.Failure, r.Node, when, r.Stuck), r.remedy)
+		case "cluster-no-master":
+			c.found("cluster-no-master", r.pos, fmt.Sprintf("%s %s: %s, and nobody is master%s", name, r.Node, r.Failure, when), r.remedy)
+		case "cluster-two-masters":
+			c.found("cluster-two-masters", r.pos, fmt.Sprintf("%s %s: %s, and %s are master%s", name, r.Node, r.Failure, strings.Join(r.During, " and "), when), r.remedy)
+		}
+	}
+}
