@@ -25,6 +25,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
 	"keepalived-go/internal/link"
 	"keepalived-go/internal/logging"
 )
@@ -373,7 +374,7 @@ func (s *supervisor) accept(r *loaded) {
 // forget gives back the memory that reading a configuration took.
 func (s *supervisor) forget() {
 	debug.SetGCPercent(idleGC)
-	debug.FreeOSMemory()
+	kernel.GiveBackMemory()
 }
 
 func (s *supervisor) removePidFiles() {

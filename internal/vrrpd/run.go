@@ -95,7 +95,7 @@ func run(o Options) error {
 	m, found = link.Message{}, nil // free to go
 	d.sendAdverts()
 	d.addrs.flush(false)
-	time.AfterFunc(settledTime, debug.FreeOSMemory)
+	time.AfterFunc(settledTime, kernel.GiveBackMemory)
 	out := make(chan link.Message, 16)
 	go d.report(out)
 	go d.listen(out)
@@ -229,7 +229,7 @@ func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
 			return
 		}
 		d.reload(m.Config)
-		time.AfterFunc(settledTime, debug.FreeOSMemory)
+		time.AfterFunc(settledTime, kernel.GiveBackMemory)
 		select {
 		case out <- link.Message{Kind: link.Reloaded}:
 		default: // the parent does not read; it will notice by itself
