@@ -36,6 +36,8 @@ func verbs() []verb {
 			flags: func() []getopt.Flag { return (&checker{commandLine: newCommandLine()}).flags() }, operand: operand{files: true}},
 		{name: "completion", args: "bash|zsh|fish", summary: "print the completion script of a shell", run: completion,
 			operand: operand{words: func() []string { return getopt.Shells }}},
+		{name: "config", args: "[FILE] VIEW", summary: "show what a configuration comes to, or how two differ", run: configMain,
+			flags: new(viewer).flags, operand: operand{files: true}},
 		{name: "demo", args: "[OPTION...]", summary: "show a failover in network namespaces of its own", run: demo.Main},
 		{name: "fmt", args: "[OPTION...] [FILE...]", summary: "lay configuration files out", run: formatMain,
 			flags: new(formatter).flags, operand: operand{files: true}},

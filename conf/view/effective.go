@@ -1,0 +1,608 @@
+package view
+
+import (
+	"cmp"
+	"fmt"
+	"path/filepath"
+	"reflect"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"keepalived-go/conf"
+)
+
+// Section is what a configuration says of one thing: a virtual router, a script,
+// a real server.
+type Section struct {
+	// Title is how the block of the thing begins, after those it stands in:
+	// "vrrp_instance VI_1".
+	Title    string
+	Pos      conf.Pos // of the block; zero: of none
+	Settings []Setting
+}
+
+// Setting is one value that the daemon runs with.
+type Setting struct {
+	Name   string // the word that sets it
+	Value  string // as the word takes it, stars for a secret
+	Origin string // where it is from: "keepalived.conf:12", "default", …
+	// Item says that there may be several of the same Name.
+	Item bool
+
+	secret string // the value itself
+}
+
+// Effective is the values of a configuration in the order of the model. The
+// statements are those that cfg was made of; they say where a value is from.
+func Effective(cfg *conf.Config, tree []*conf.Statement) []Section {
+	v := viewer{at: make(map[named]*conf.Statement), titles: make(map[string]int)}
+	v.index(tree)
+	v.section("global_defs", nil, reflect.ValueOf(cfg.Global), frame{block: tree})
+	config := reflect.ValueOf(*cfg)
+	for i := range config.NumField() {
+		f := config.Type().Field(i)
+		if f.Name == "Global" || hidden(config.Type(), f) {
+			continue
+		}
+		if list := config.Field(i); list.Kind() == reflect.Slice && list.Len() > 0 && v.isLine(list.Index(0)) && fields[list.Type().Elem().Name()] == nil {
+			name := snake(f.Name)
+			v.sections = append(v.sections, Section{Title: name, Settings: v.items([]word{{derived: true, show: name}}, list, frame{})})
+			continue
+		}
+		v.things("", f, config.Field(i), frame{block: tree})
+	}
+	return v.sections
+}
+
+// frame is the blocks that a value stands in, from the inside out.
+type frame struct {
+	path  string // of the block, in the schema
+	block []*conf.Statement
+	outer *frame
+}
+
+type viewer struct {
+	sections []Section
+	at       map[named]*conf.Statement
+	global   []*conf.Statement // what stands in global_defs
+	titles   map[string]int    // how often each was needed
+}
+
+// named is a statement by its place and an argument, all of them, or nothing: a
+// line that is repeated makes several statements at one place.
+type named struct {
+	at   conf.Pos
+	name string
+}
+
+func (v *viewer) index(list []*conf.Statement) {
+	for _, s := range list {
+		words := arguments(s)
+		for _, name := range append(words, strings.Join(words, " "), "") {
+			if key := (named{s.Pos(0), name}); v.at[key] == nil {
+				v.at[key] = s
+			}
+		}
+		if s.Keyword() == "global_defs" {
+			v.global = append(v.global, s.Block...)
+		}
+		v.index(s.Block)
+	}
+}
+
+// things makes a section of each element of a field of the Config, or of one
+// that it points to.
+func (v *viewer) things(title string, f reflect.StructField, value reflect.Value, in frame) {
+	if value.Kind() != reflect.Slice {
+		if value = reflect.Indirect(value); value.Kind() == reflect.Struct {
+			v.thing(title, f, value, 0, in)
+		}
+		return
+	}
+	for i := range value.Len() {
+		if e := reflect.Indirect(value.Index(i)); e.Kind() == reflect.Struct {
+			v.thing(title, f, e, i, in)
+		}
+	}
+}
+
+// thing makes a section of a struct, the element of a field with the given index.
+func (v *viewer) thing(title string, f reflect.StructField, value reflect.Value, index int, in frame) {
+	name := ""
+	if n := value.FieldByName("Name"); n.IsValid() && n.Kind() == reflect.String {
+		name = n.String()
+	}
+	kind := strings.TrimSuffix(snake(f.Name), "s")
+	if words := fields[value.Type().Name()]; words != nil {
+		kind = words[0]
+	}
+	s := v.statement(value)
+	if s == nil {
+		s = nth(in.block, kind, index)
+	}
+	own := frame{outer: &in}
+	if s != nil && s.HasBlock {
+		kind, name = s.Keyword(), strings.Join(arguments(s), " ")
+		own.path, own.block = join(in.path, kind), s.Block
+	}
+	name = strings.TrimSpace(kind + " " + printable(name))
+	if title != "" {
+		name = title + " / " + name
+	}
+	v.section(name, s, value, own)
+}
+
+// statement is what a value was made of.
+func (v *viewer) statement(value reflect.Value) *conf.Statement {
+	at, ok := position(value)
+	if !ok {
+		return nil
+	}
+	text := func(field string) string {
+		f := value.FieldByName(field)
+		if !f.IsValid() || f.IsZero() {
+			return ""
+		}
+		s, _ := oneLine(f)
+		return s
+	}
+	for _, name := range []string{text("Name"), text("Addr") + " " + text("Port"), text("Addr"), text("Group"), text("FWMark")} {
+		if s := v.at[named{at, name}]; s != nil && name != "" {
+			return s
+		}
+	}
+	return v.at[named{at, ""}]
+}
+
+// nth is the block with the given index of those of a kind.
+func nth(block []*conf.Statement, kind string, index int) *conf.Statement {
+	for _, s := range block {
+		if s.Keyword() == kind && s.HasBlock {
+			if index == 0 {
+				return s
+			}
+			index--
+		}
+	}
+	return nil
+}
+
+func position(value reflect.Value) (conf.Pos, bool) {
+	f := value.FieldByName("Pos")
+	if !f.IsValid() {
+		return conf.Pos{}, false
+	}
+	at, ok := f.Interface().(conf.Pos)
+	return at, ok && at.Line > 0
+}
+
+func arguments(s *conf.Statement) []string {
+	var out []string
+	for _, w := range s.Words[1:] {
+		out = append(out, w.Text)
+	}
+	return out
+}
+
+// section adds one for a struct, and one for each thing in it.
+func (v *viewer) section(title string, s *conf.Statement, value reflect.Value, in frame) {
+	if v.titles[title]++; v.titles[title] > 1 {
+		title += fmt.Sprintf(" (%d)", v.titles[title])
+	}
+	section := Section{Title: title}
+	if s != nil {
+		section.Pos = s.Pos(0)
+	}
+	at := len(v.sections)
+	v.sections = append(v.sections, section)
+	var settings []Setting
+	for _, set := range v.settings(title, "", value, in) {
+		// The limits of several processes share some words.
+		if set.Item || !slices.Contains(settings, set) {
+			settings = append(settings, set)
+		}
+	}
+	v.sections[at].Settings = settings
+}
+
+// settings are the fields of a struct. Their words begin with prefix.
+func (v *viewer) settings(title, prefix string, value reflect.Value, in frame) []Setting {
+	var out []Setting
+	for i := range value.NumField() {
+		f := value.Type().Field(i)
+		if !f.IsExported() || hidden(value.Type(), f) {
+			continue
+		}
+		words := wordsOf(value.Type(), f, prefix, in)
+		field := value.Field(i)
+		if field.Kind() == reflect.Pointer {
+			if field.IsNil() {
+				continue
+			}
+			field = field.Elem()
+		}
+		switch _, single := oneLine(field); {
+		case value.Type() == reflect.TypeFor[conf.CheckDefaults]() && field.Int() < 0:
+			// Nothing is said: each check has a default of its own.
+		case single:
+			if set, ok := v.setting(words, f, field, in); ok {
+				out = append(out, set)
+			}
+		case field.Kind() == reflect.Struct:
+			inner := ""
+			if mapped := fields[value.Type().Name()+"."+f.Name]; mapped != nil {
+				inner = mapped[0]
+			}
+			if block, ok := strings.CutSuffix(inner, "."); ok && in.path != "" && find(in.block, []string{block}) == nil {
+				continue // it is not configured
+			}
+			out = append(out, v.settings(title, prefix+inner, field, in)...)
+		case field.Kind() == reflect.Map:
+			out = append(out, v.entries(words, field, in)...)
+		case field.Kind() == reflect.Slice:
+			if field.Len() == 0 {
+				continue
+			}
+			if _, single := oneLine(field.Index(0)); single || v.isLine(field.Index(0)) {
+				out = append(out, v.items(words, field, in)...)
+			} else {
+				v.things(title, f, field, in)
+			}
+		}
+	}
+	return out
+}
+
+// isLine reports whether a value was made of a line of a block rather than of a
+// block of its own.
+func (v *viewer) isLine(value reflect.Value) bool {
+	value = reflect.Indirect(value)
+	if value.Kind() != reflect.Struct {
+		return false
+	}
+	s := v.statement(value)
+	return s != nil && !s.HasBlock
+}
+
+func hidden(t reflect.Type, f reflect.StructField) bool {
+	if _, block := t.FieldByName("Pos"); f.Name == "Pos" || f.Name == "Name" && block {
+		return true // the title has it
+	}
+	words := fields[t.Name()+"."+f.Name]
+	return words != nil && words[0] == "-"
+}
+
+// word is one that sets a value: what to look for, from which blocks on, and how
+// to read it.
+type word struct {
+	path     string // from the block of the frame, or of the outermost level
+	absolute bool
+	argument int  // 0: the argument is in other words than the value
+	derived  bool // there is no word
+	show     string
+}
+
+func wordsOf(t reflect.Type, f reflect.StructField, prefix string, in frame) []word {
+	mapped := fields[t.Name()+"."+f.Name]
+	if mapped == nil {
+		mapped = []string{snake(f.Name)}
+		if in.path == "" && prefix == "" {
+			mapped = []string{"global_defs." + snake(f.Name), snake(f.Name)}
+		}
+	}
+	var out []word
+	for _, m := range mapped {
+		w := word{argument: 1}
+		if text, ok := strings.CutPrefix(m, "="); ok {
+			out = append(out, word{derived: true, show: text})
+			continue
+		}
+		m, w.absolute = strings.CutPrefix(m, "^")
+		if !w.absolute {
+			m = prefix + m
+		}
+		path, argument, special := strings.Cut(m, "/")
+		w.path = path
+		w.show = strings.ReplaceAll(strings.TrimPrefix(path, "global_defs."), ".", " ")
+		if special {
+			w.argument, _ = strconv.Atoi(argument)
+			if own := snake(f.Name); !strings.Contains(w.show, own) {
+				w.show += " " + strings.ReplaceAll(own, "_", " ")
+			}
+		}
+		if _, known := keywords()[w.schema(in)]; known || len(out) == 0 {
+			out = append(out, w)
+		}
+	}
+	if len(out) > 1 {
+		if _, known := keywords()[out[0].schema(in)]; !known {
+			out = out[1:]
+		}
+	}
+	return out
+}
+
+// schema is the path of the word in the schema.
+func (w word) schema(in frame) string {
+	if w.absolute {
+		return w.path
+	}
+	return join(in.path, w.path)
+}
+
+// find is the last statement of the frame that uses the word.
+func (w word) find(in frame) *conf.Statement {
+	if w.derived {
+		return nil
+	}
+	if w.absolute {
+		for in.outer != nil {
+			in = *in.outer
+		}
+	}
+	return find(in.block, strings.Split(w.path, "."))
+}
+
+func find(block []*conf.Statement, path []string) (last *conf.Statement) {
+	for _, s := range block {
+		if s.Keyword() != path[0] {
+			continue
+		}
+		if len(path) == 1 {
+			last = s
+		} else if inner := find(s.Block, path[1:]); inner != nil {
+			last = inner
+		}
+	}
+	return last
+}
+
+// setting shows one value, unless there is nothing to show.
+func (v *viewer) setting(words []word, f reflect.StructField, value reflect.Value, in frame) (Setting, bool) {
+	k, known := keywords()[words[0].schema(in)]
+	text, _ := show(value, f, k)
+	set := Setting{Name: words[0].show, Value: text, secret: plain(value)}
+	var written *conf.Statement
+	var by word
+	for _, w := range words {
+		if s := w.find(in); s != nil && (written == nil || later(s, written)) {
+			written, by = s, w
+		}
+	}
+	if c, ok := value.Interface().(conf.Command); ok {
+		if !c.Given() {
+			return set, false
+		}
+		set.Origin = place(c.Pos)
+		return set, true
+	}
+	switch {
+	case words[0].derived || !known:
+		set.Origin = "derived"
+		return set, text != "" && !value.IsZero()
+	case written != nil:
+		set.Origin = origin(written, by.argument)
+		if same, was := says(written, by.argument, value, f, k); !same {
+			set.Origin += ", adjusted"
+			if _, secret := value.Interface().(conf.Secret); !secret && was != "" {
+				set.Origin += " from " + printable(was)
+			}
+		}
+		return set, text != ""
+	case text == "" || value.IsZero() && k.Default == "":
+		return set, false
+	}
+	if s, inner := v.inherited(k, value, f, in, 3); s != nil {
+		set.Origin = inner + origin(s, 1)
+		return set, true
+	}
+	set.Origin = "default"
+	if value.IsZero() && (in.path == "" || described(k, value)) {
+		// The model leaves the defaults of the whole daemon to those who use them.
+		set.Value = k.Default
+		return set, true
+	}
+	if literal(k.Default) && value.Kind() != reflect.Struct && !matches(k.Default, value, f, k) {
+		set.Origin = "derived"
+	}
+	return set, true
+}
+
+// described reports whether 0 stands for what the text of the default says.
+func described(k conf.Keyword, value reflect.Value) bool {
+	if value.Kind() == reflect.Bool || values[value.Type()] != nil || literal(k.Default) || strings.Contains(k.Default, ";") || strings.HasPrefix(k.Default, "of the ") {
+		return false
+	}
+	for _, name := range keywordLike.FindAllString(k.Default, -1) {
+		_, here := keywords()[join(k.Block, name)]
+		if _, global := keywords()["global_defs."+name]; here || global {
+			return false
+		}
+	}
+	return true
+}
+
+// later orders statements as the last one wins.
+func later(a, b *conf.Statement) bool {
+	p, q := a.Pos(0), b.Pos(0)
+	return p.File != q.File || cmp.Or(cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column)) > 0
+}
+
+var keywordLike = regexp.MustCompile(`[a-z][a-z0-9_]*`)
+
+// inherited looks for a statement that the value came from because nothing said
+// it here: one whose word stands in the text of the default, or the same word of
+// an outer block. It counts if it says what the value is.
+func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.StructField, in frame, depth int) (*conf.Statement, string) {
+	if depth == 0 {
+		return nil, ""
+	}
+	if strings.HasPrefix(k.Default, "of the ") {
+		names := append([]string{k.Name}, fields["VirtualServer."+f.Name]...)
+		for outer := in.outer; outer != nil && outer.path != ""; outer = outer.outer {
+			for _, name := range names {
+				s := find(outer.block, []string{name})
+				if s == nil {
+					continue
+				}
+				if same, _ := says(s, 1, value, f, k); same {
+					return s, outer.path[strings.LastIndexByte(outer.path, '.')+1:] + ", "
+				}
+			}
+		}
+	}
+	for _, name := range keywordLike.FindAllString(k.Default, -1) {
+		for _, from := range []struct {
+			path  string
+			block []*conf.Statement
+			says  string
+		}{{k.Block, in.block, name + ", "}, {"global_defs", v.global, "global_defs, "}} {
+			other, ok := keywords()[join(from.path, name)]
+			if !ok || other.Path() == k.Path() {
+				continue
+			}
+			if s := find(from.block, []string{name}); s != nil {
+				if same, _ := says(s, 1, value, f, other); same {
+					return s, from.says
+				}
+			}
+			if s, says := v.inherited(other, value, f, in, depth-1); s != nil {
+				return s, says
+			}
+		}
+	}
+	return nil, ""
+}
+
+// items are the elements of a list, one on a line where they have places.
+func (v *viewer) items(words []word, list reflect.Value, in frame) []Setting {
+	w := words[0]
+	s := w.find(in)
+	for _, other := range words[1:] {
+		if s == nil {
+			s = other.find(in)
+		}
+	}
+	where := "derived"
+	if s != nil {
+		where = origin(s, 0)
+	} else if keywords()[w.schema(in)].Default != "" {
+		where = "default"
+	}
+	if reflect.Indirect(list.Index(0)).Kind() != reflect.Struct {
+		var all []string
+		for i := range list.Len() {
+			text, _ := oneLine(list.Index(i))
+			all = append(all, text)
+		}
+		return []Setting{{Name: w.show, Value: strings.Join(all, " "), Origin: where}}
+	}
+	var out []Setting
+	for i := range list.Len() {
+		e := reflect.Indirect(list.Index(i))
+		text, single := oneLine(e)
+		if !single {
+			line := v.statement(e)
+			text = printable(strings.Join(append([]string{line.Keyword()}, arguments(line)...), " "))
+		}
+		set := Setting{Name: w.show, Value: text, Origin: where, Item: true}
+		if t, ok := e.Interface().(conf.Track); ok {
+			set.Name = t.Kind.String()
+		}
+		if at, ok := position(e); ok {
+			set.Origin = place(at)
+		} else if s != nil {
+			for _, line := range s.Block {
+				if first, _, _ := strings.Cut(text, " "); line.Keyword() == first {
+					set.Origin = origin(line, 0)
+				}
+			}
+		}
+		out = append(out, set)
+	}
+	return out
+}
+
+// entries are those of a map.
+func (v *viewer) entries(words []word, m reflect.Value, in frame) []Setting {
+	where := "derived"
+	if s := words[0].find(in); s != nil {
+		where = origin(s, 0)
+	}
+	var out []Setting
+	for _, key := range m.MapKeys() {
+		text, _ := oneLine(m.MapIndex(key))
+		out = append(out, Setting{
+			Name: words[0].show, Value: fmt.Sprint(key) + " " + text, Origin: where, Item: true, secret: plain(m.MapIndex(key)),
+		})
+	}
+	slices.SortFunc(out, func(a, b Setting) int { return strings.Compare(a.Value, b.Value) })
+	return out
+}
+
+// origin is the place of a statement, and of the definition that the argument
+// with the given number is from.
+func origin(s *conf.Statement, argument int) string {
+	at := place(s.Pos(0))
+	for _, f := range s.Chain(min(argument, len(s.Words)-1)) {
+		if name, ok := strings.CutSuffix(f.What, " defined at"); ok {
+			at += ", " + name + " of " + place(f.Pos)
+		}
+	}
+	return at
+}
+
+func place(p conf.Pos) string {
+	return fmt.Sprintf("%s:%d", printable(filepath.Clean(p.File)), p.Line)
+}
+
+// snake is the name of a field as a word: InitFail is init_fail.
+func snake(name string) string {
+	var b strings.Builder
+	runes := []rune(name)
+	for i, r := range runes {
+		if i > 0 && unicode.IsUpper(r) && (unicode.IsLower(runes[i-1]) || i+1 < len(runes) && unicode.IsLower(runes[i+1])) {
+			b.WriteByte('_')
+		}
+		b.WriteRune(unicode.ToLower(r))
+	}
+	return b.String()
+}
+
+// Text is the sections for people to read.
+func Text(sections []Section) string {
+	const widest = 56 // columns after which origins are not aligned any more
+	var b strings.Builder
+	for i, s := range sections {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		lines := []string{s.Title}
+		origins := []string{""}
+		if s.Pos.Line > 0 {
+			origins[0] = place(s.Pos)
+		}
+		for _, set := range s.Settings {
+			lines = append(lines, "    "+strings.TrimSpace(set.Name+" "+set.Value))
+			origins = append(origins, set.Origin)
+		}
+		width := 0
+		for _, l := range lines {
+			if n := utf8.RuneCountInString(l); n <= widest {
+				width = max(width, n)
+			}
+		}
+		for i, l := range lines {
+			b.WriteString(l)
+			if origins[i] != "" {
+				b.WriteString(strings.Repeat(" ", max(width-utf8.RuneCountInString(l), 0)) + "  # " + origins[i])
+			}
+			b.WriteByte('\n')
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,221 @@
+package view
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"keepalived-go/conf"
+)
+
+var update = flag.Bool("update", false, "rewrite the expected results in testdata")
+
+func load(t *testing.T, path string, o conf.Options) (*conf.Config, []*conf.Statement) {
+	t.Helper()
+	var tree []*conf.Statement
+	o.Statement = func(s *conf.Statement) { tree = append(tree, s) }
+	if o.ConfigID == "" {
+		o.ConfigID = "node1"
+	}
+	if o.Env == nil {
+		o.Env = func(name string) (string, bool) { return "env-" + name, true }
+	}
+	cfg, diags := conf.Load(path, o)
+	if cfg == nil {
+		t.Fatal(diags)
+	}
+	return cfg, tree
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", name)
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		return
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// TestSite shows one configuration in every way.
+func TestSite(t *testing.T) {
+	cfg, tree := load(t, "testdata/site.conf", conf.Options{})
+	golden(t, "site.effective", Text(Effective(cfg, tree)))
+	text, err := Expanded(tree)
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "site.expanded", text)
+}
+
+func TestDiff(t *testing.T) {
+	from, tree := load(t, "testdata/site.conf", conf.Options{})
+	to, otherTree := load(t, "testdata/other.conf", conf.Options{})
+	site, other := Effective(from, tree), Effective(to, otherTree)
+	golden(t, "site.diff", Diff(site, other))
+	if d := Diff(site, site); d != "" {
+		t.Errorf("a configuration differs from itself:\n%s", d)
+	}
+}
+
+// TestSecrets looks for the passwords of the files of this test, all of which
+// begin with "hunter", in everything that can be printed.
+func TestSecrets(t *testing.T) {
+	var all []Section
+	for _, name := range []string{"testdata/site.conf", "testdata/other.conf"} {
+		data, err := os.ReadFile(name)
+		if err != nil || !strings.Contains(string(data), "hunter") {
+			t.Fatalf("%s has no secret to find: %v", name, err)
+		}
+		cfg, tree := load(t, name, conf.Options{})
+		text, err := Expanded(tree)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sections := Effective(cfg, tree)
+		for what, text := range map[string]string{"expanded": text, "effective": Text(sections), "diff": Diff(all, sections)} {
+			if i := strings.Index(text, "hunter"); i >= 0 {
+				t.Errorf("%s, %s: a secret is printed: %.200s", name, what, text[max(i-100, 0):])
+			}
+		}
+		all = sections
+	}
+}
+
+// TestExpandedLoadsTheSame expands every configuration there is and loads the
+// result: apart from places and secrets it is the same.
+func TestExpandedLoadsTheSame(t *testing.T) {
+	dir := t.TempDir()
+	var paths []string
+	for _, pattern := range []string{"../testdata/golden/*.conf", "../testdata/errors/*.conf", "testdata/*.conf"} {
+		found, _ := filepath.Glob(pattern)
+		paths = append(paths, found...)
+	}
+	for _, name := range []string{"good", "bad"} {
+		archive, err := txtar.ParseFile("../testdata/oracle/" + name + ".txtar")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			path := filepath.Join(dir, f.Name+".conf")
+			if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			paths = append(paths, path)
+		}
+	}
+	if len(paths) < 120 {
+		t.Fatalf("only %d files", len(paths))
+	}
+	for _, path := range paths {
+		was, tree := load(t, path, conf.Options{})
+		text, err := Expanded(tree)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		is, _ := load(t, path, conf.Options{Unsaved: func(string) (string, bool) { return text, true }})
+		if diff := cmp.Diff(placeless(t, was), placeless(t, is)); diff != "" {
+			t.Errorf("%s (-was +expanded):\n%s\n%s", path, diff, text)
+		}
+	}
+}
+
+// placeless is a configuration as JSON, which has no secrets, without places.
+func placeless(t *testing.T, cfg *conf.Config) any {
+	data, err := json.Marshal(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var v any
+	if err := json.Unmarshal(data, &v); err != nil {
+		t.Fatal(err)
+	}
+	var strip func(v any)
+	strip = func(v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			delete(v, "Pos")
+			for _, inner := range v {
+				strip(inner)
+			}
+		case []any:
+			for _, inner := range v {
+				strip(inner)
+			}
+		}
+	}
+	strip(v)
+	return v
+}
+
+// TestUnwritable expands what no line can hold.
+func TestUnwritable(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "x.conf")
+	for name, text := range map[string]string{
+		"long":       "$A=" + strings.Repeat("x", 600) + "\nglobal_defs {\n router_id ${A}${A}\n}\n",
+		"line break": "global_defs {\n router_id \"${_ENV BREAK}\"\n}\n",
+	} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, tree := load(t, path, conf.Options{Env: func(string) (string, bool) { return "a\nb", true }})
+		if out, err := Expanded(tree); err == nil || !strings.Contains(err.Error(), "cannot be written") {
+			t.Errorf("%s: error %v, text\n%s", name, err, out)
+		}
+	}
+}
+
+// TestFieldsName checks that each word of the table is one of the language: a
+// renamed one would be shown without its origin.
+func TestFieldsName(t *testing.T) {
+	last := make(map[string]bool)
+	for path := range keywords() {
+		for rest := path; ; {
+			last[rest] = true
+			_, after, ok := strings.Cut(rest, ".")
+			if !ok {
+				break
+			}
+			rest = after
+		}
+	}
+	for field, words := range fields {
+		for _, w := range words {
+			w, _, _ = strings.Cut(strings.TrimPrefix(w, "^"), "/")
+			if w == "" || w[0] == '-' || w[0] == '=' || w[0] == '_' || w[len(w)-1] == '.' || w[len(w)-1] == '_' || field == "InterfaceSettings" {
+				continue
+			}
+			if _, process := strings.CutPrefix(field, "ProcessLimits."); process && !strings.Contains(w, ".") {
+				w = "global_defs.vrrp_" + w
+			}
+			if !last[w] {
+				t.Errorf("%s: there is no word %s", field, w)
+			}
+		}
+	}
+}
+
+func TestSnake(t *testing.T) {
+	for name, want := range map[string]string{
+		"InitFail": "init_fail", "JSONVersion": "json_version", "UsePidDir": "use_pid_dir", "VRID": "vrid", "TLSCompliant": "tls_compliant",
+	} {
+		if got := snake(name); got != want {
+			t.Errorf("%s is %s, want %s", name, got, want)
+		}
+	}
+}
