@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -54,12 +55,48 @@ func golden(t *testing.T, name, got string) {
 // TestSite shows one configuration in every way.
 func TestSite(t *testing.T) {
 	cfg, tree := load(t, "testdata/site.conf", conf.Options{})
-	golden(t, "site.effective", Text(Effective(cfg, tree)))
+	sections := Effective(cfg, tree)
+	golden(t, "site.effective", Text(configured(sections)))
 	text, err := Expanded(tree)
 	if err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "site.expanded", text)
+}
+
+// configured leaves the defaults out, so that a new word does not change what is
+// expected.
+func configured(sections []Section) []Section {
+	out := slices.Clone(sections)
+	for i := range out {
+		out[i].Settings = slices.DeleteFunc(slices.Clone(out[i].Settings), func(s Setting) bool { return s.Origin == "default" })
+	}
+	return out
+}
+
+// TestDefaults looks at values that nothing in the file is about.
+func TestDefaults(t *testing.T) {
+	sections := Effective(load(t, "testdata/site.conf", conf.Options{}))
+	for _, test := range []struct{ title, name, value string }{
+		{"global_defs", "min_auto_priority_delay", "1000000"}, // 0 in the model
+		{"global_defs", "random_seed", "the clock"},
+		{"vrrp_instance VI_1", "preempt_delay", "0"},
+		{"vrrp_instance VI_1", "timer_expired_backup", "off"},
+		{"vrrp_instance VI_2", "state", "BACKUP"},
+		{"vrrp_instance VI_2", "auth_hmac time_window", "three adverts, at least 5"},
+		{"bfd_instance peer", "min_tx", "10"}, // milliseconds
+	} {
+		i := slices.IndexFunc(sections, func(s Section) bool { return s.Title == test.title })
+		if i < 0 {
+			t.Errorf("no section %s", test.title)
+			continue
+		}
+		list := sections[i].Settings
+		j := slices.IndexFunc(list, func(s Setting) bool { return s.Name == test.name })
+		if j < 0 || list[j].Value != test.value || list[j].Origin != "default" {
+			t.Errorf("%s: %s is not %s by default: %+v", test.title, test.name, test.value, list[max(j, 0)])
+		}
+	}
 }
 
 func TestDiff(t *testing.T) {
