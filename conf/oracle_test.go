@@ -99,9 +99,10 @@ func list(diags Diagnostics) string {
 	return b.String()
 }
 
-// TestAgainstC compares the verdicts with those of an installed keepalived, in a
-// network namespace with the two interfaces that the files name.
-func TestAgainstC(t *testing.T) {
+// oracle finds an installed keepalived and puts the test into a network
+// namespace with the two interfaces that the files name.
+func oracle(t *testing.T) (program string) {
+	t.Helper()
 	skip := t.Skipf
 	if os.Getenv("KEEPALIVED_CI") == "1" {
 		skip = t.Fatalf
@@ -129,6 +130,12 @@ func TestAgainstC(t *testing.T) {
 			skip("ip %s: %v\n%s", args, err, out)
 		}
 	}
+	return program
+}
+
+// TestAgainstC compares the verdicts with those of an installed keepalived.
+func TestAgainstC(t *testing.T) {
+	program := oracle(t)
 	present := func(name string) bool {
 		_, err := net.InterfaceByName(name)
 		return err == nil
