@@ -33,7 +33,7 @@ func mailWords() []*Keyword {
 		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail").
 			sets(func(d *decoder, a *argument) { d.global.alertChecker.put(a.on) }).pending(),
 		switched("no_email_faults", bare(), "send no mail for FAULT", func(g *Global) *bool { return &g.Mail.NoFaults }),
-		kw("no_checker_emails", onOff(), "off", "send no mail for single health checks"),
+		kept("no_checker_emails", onOff(), "send no mail for single health checks", func(g *Global) *bool { return &g.LVS.NoCheckMails }),
 	}
 }
 

@@ -210,6 +210,7 @@ type LVS struct {
 	Sync        *SyncDaemon // nil: none
 
 	LogAllFailures bool // checker_log_all_failures
+	NoCheckMails   bool // no_checker_emails: mail on changes of real servers and services only
 	InitNotifies   bool // rs_init_notifies: tell of the first UP of real servers too
 
 	// Receive buffers: bytes, 0 for the kernel's default.

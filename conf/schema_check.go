@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -22,6 +23,7 @@ type check struct {
 	urls               []*url
 	hosts              []*check // host blocks
 	outer              *check   // of a host block
+	script             place    // of misc_path
 }
 
 type url struct {
@@ -66,10 +68,11 @@ func checkWords(path string) []*Keyword {
 		checkKeyword(CheckMisc, "run a command and look at its exit status", repeatWords(), []*Keyword{
 			kw("misc_path", cmd().as("CMD").soft("misc_path has no command"), "", "the command; required").
 				sets(func(d *decoder, a *argument) {
-					c := &current(d).Misc.Command
-					user, group := c.User, c.Group
-					*c = a.command(d)
-					c.User, c.Group = user, group
+					c := current(d)
+					user, group := c.Misc.Command.User, c.Misc.Command.Group
+					c.Misc.Command = a.command(d)
+					c.Misc.Command.User, c.Misc.Command.Group = user, group
+					c.script = a.place(1)
 				}),
 			kw("misc_timeout", number(0, 4294967).as("SECS"), "delay_loop", "how long the command may take").
 				sets(func(d *decoder, a *argument) { current(d).Misc.Timeout = time.Duration(a.n) * time.Second }),
@@ -140,6 +143,10 @@ func closeCheck(d *decoder, s *Statement) {
 		c.Kind == CheckBFD && c.BFD == "",
 		c.File != nil && c.File.File == "":
 		return
+	}
+	if c.Misc != nil {
+		what := fmt.Sprintf("(%s) misc_path script", d.servers.vs)
+		d.scripts.used = append(d.scripts.used, commandUse{at: c.script, what: what, cmd: c.Misc.Command})
 	}
 	if c.UDP != nil && c.UDP.MinLength > c.UDP.MaxLength {
 		d.wrong(s, 0, "reply-length", "UDP_CHECK min_reply length %d > max_reply_length %d - will always fail", c.UDP.MinLength, c.UDP.MaxLength)

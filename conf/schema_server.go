@@ -470,8 +470,8 @@ func snmpName(of string, field func(*decoder) *string) *Keyword {
 // commandOnce declares a command of which the first stays.
 func commandOnce(name, doc string, field func(*decoder) *Command) *Keyword {
 	return kw(name, cmd(), "", doc).sets(func(d *decoder, a *argument) {
-		what := fmt.Sprintf("(%s) %s script", d.servers.vs, a.k.Name)
-		d.keep(field(d), a, what, what+" already specified - ignoring "+printable(a.text))
+		what := fmt.Sprintf("(%s) %s script", d.servers.vs, name)
+		d.keep(field(d), a, what, what+" already specified - ignoring "+firstOf(d, a))
 	})
 }
 

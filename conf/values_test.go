@@ -205,6 +205,9 @@ vrrp_instance V {
     10.0.0.1
   }
 }
+SSL {
+  password topsecret5
+}
 `, Options{})
 	dump, err := json.Marshal(cfg)
 	if err != nil {
