@@ -237,6 +237,10 @@ func (d *decoder) rule(l entryLine) (Rule, bool) {
 	if r.Family == 0 {
 		r.Family = IPv4
 	}
+	if r.TrackGroup != "" && r.Iif == "" {
+		d.wrong(s, 0, "rule-track", "Static rule cannot have track_group if dev/iif not specified")
+		r.TrackGroup = ""
+	}
 	r.Protocol = d.entryProtocol(s, "Rule", r.Protocol, r.NoTrack)
 	return r.Rule, true
 }

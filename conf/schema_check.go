@@ -50,7 +50,7 @@ func checkWords(path string) []*Keyword {
 	}
 	http := func(kind CheckKind, doc string) *Keyword {
 		sub := path + "." + kind.String()
-		return checkKeyword(kind, doc, connectWords(), repeatWords(), httpWords(sub)).requires("url", "HTTP/SSL_GET checker has no urls specified - ignoring")
+		return checkKeyword(kind, doc, connectWords(), repeatWords(), httpWords(sub, kind == CheckSSL)).requires("url", "HTTP/SSL_GET checker has no urls specified - ignoring")
 	}
 	return []*Keyword{
 		checkKeyword(CheckTCP, "check that a TCP connection opens", connectWords(), repeatWords()),
@@ -59,7 +59,7 @@ func checkWords(path string) []*Keyword {
 		checkKeyword(CheckSMTP, "talk to a mail server", connectWords(), repeatWords(), []*Keyword{
 			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), "smtpchecker.keepalived.org", "name to greet with").
 				sets(func(d *decoder, a *argument) { current(d).Helo = d.intern(a.text) }),
-			kw("host", braced("{}"), "", "where to connect, old notation").gone("the words outside of host").holds(hostBlock(path + ".SMTP_CHECK.host")),
+			kw("host", braced("{}"), "", "where to connect, old notation").alias("the words outside of host").holds(hostBlock(path + ".SMTP_CHECK.host")),
 		}),
 		checkKeyword(CheckDNS, "ask a name server", connectWords(), repeatWords(), []*Keyword{
 			kw("type", word(strings.Join(dnsTypes, "|")), "SOA", "type of the record asked for").sets(setDNSType),
@@ -339,7 +339,8 @@ var regexOptions = []string{
 	"no_start_optimize", "ucp", "ungreedy", "utf", "never_backslash_c", "alt_circumflex", "alt_verbnames", "use_offset_limit",
 }
 
-func httpWords(path string) []*Keyword {
+// httpWords say what is fetched; tls adds those of SSL_GET.
+func httpWords(path string, tls bool) []*Keyword {
 	page := func(d *decoder) *url { return d.servers.url }
 	offset := func(name, def, doc string, field func(*Regex) *int) *Keyword {
 		return kw(name, number(0, 1<<31-1), def, doc).
@@ -364,18 +365,20 @@ func httpWords(path string) []*Keyword {
 		offset("regex_min_offset", "0", "where a match may begin at the earliest", func(r *Regex) *int { return &r.MinOffset }),
 		offset("regex_max_offset", "unlimited", "where a match may begin at the latest", func(r *Regex) *int { return &r.MaxOffset }),
 	)
-	tls := func(def string, field func(*decoder) *opt[bool]) *Keyword {
+	compliant := func(def string, field func(*decoder) *opt[bool]) *Keyword {
 		return kw("tls_compliant", onOff(), def, "demand a proper end of the TLS session").newer().
 			sets(func(d *decoder, a *argument) { field(d).put(a.on) })
 	}
-	words.add(tls("of the check", func(d *decoder) *opt[bool] { return &page(d).tls }))
+	if tls {
+		words.add(compliant("of the check", func(d *decoder) *opt[bool] { return &page(d).tls }))
+	}
 	words.open = func(d *decoder, s *Statement) bool {
 		d.servers.url = &url{regex: Regex{MaxOffset: -1}}
 		return true
 	}
 	words.close = closeURL
 	words.needs("path", "HTTP/SSL_GET checker url has no path - ignoring")
-	return []*Keyword{
+	list := []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
 			sets(func(d *decoder, a *argument) { current(d).times.retry.put(int(a.n)) }),
 		kw("virtualhost", word("NAME"), "of the real server", "host name to send with the request").
@@ -388,8 +391,11 @@ func httpWords(path string) []*Keyword {
 		kw("fast_recovery", onOff(), "off", "fetch all pages without a pause while recovering").
 			sets(func(d *decoder, a *argument) { current(d).HTTP.FastRecovery = a.on }),
 		kw("url", braced("{}"), "", "a page; required, repeatable").holds(words),
-		tls("off", func(d *decoder) *opt[bool] { return &current(d).tls }),
 	}
+	if tls {
+		list = append(list, compliant("off", func(d *decoder) *opt[bool] { return &current(d).tls }))
+	}
+	return list
 }
 
 func setHTTPProtocol(d *decoder, a *argument) {

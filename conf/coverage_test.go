@@ -1,0 +1,115 @@
+package conf
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/rogpeppe/go-internal/txtar"
+)
+
+// examined are the blocks whose every keyword stands in a file without a
+// problem, and, where it can be wrong, in one with a problem on its line.
+var examined = []string{"virtual_server_group", "virtual_server", "SSL", "bfd_instance", "static_ipaddress", "static_routes", "static_rules", "track_group"}
+
+// cannotFail are words that anything may follow.
+var cannotFail = map[string]string{
+	"persistence_engine": "the kernel knows the names",
+	"virtualhost":        "any text", "path": "any text", "regex": "any text", "sni_name": "any text",
+	"quorum_up": "a second one only", "quorum_down": "a second one only", "notify_up": "a second one only", "notify_down": "a second one only",
+	"user":       "names are looked up when it is run",
+	"bind_if":    "an interface may come later",
+	"tunnel-id":  "see goto",
+	"group":      "any names",
+	"track_file": "reported where the check begins",
+	"name":       "reported where the check begins",
+	"host":       "it is deprecated",
+	"TYPE":       "an unknown one is an unknown word",
+}
+
+// deprecatedOption are words in lines that are always reported.
+var deprecatedOption = map[string]bool{"as": true, "gw": true, "or": true}
+
+// TestEveryKeywordIsExamined looks for each keyword in the files of testdata.
+func TestEveryKeywordIsExamined(t *testing.T) {
+	good, bad := make(map[string]bool), make(map[string]bool)
+	dir := t.TempDir()
+	for _, name := range []string{"good.txtar", "bad.txtar"} {
+		archive, err := txtar.ParseFile(filepath.Join("testdata/oracle", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range archive.Files {
+			path := filepath.Join(dir, f.Name)
+			if err := os.WriteFile(path, f.Data, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			examine(path, good, bad)
+		}
+	}
+	for _, pattern := range []string{"testdata/dump/*.conf", "testdata/errors/*.conf", "testdata/golden/*.conf"} {
+		files, err := filepath.Glob(pattern)
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: no files: %v", pattern, err)
+		}
+		for _, path := range files {
+			examine(path, good, bad)
+		}
+	}
+	n := 0
+	for k := range Schema() {
+		outer, _, _ := strings.Cut(k.Path(), ".")
+		if !slices.Contains(examined, outer) {
+			continue
+		}
+		n++
+		if !good[k.Path()] && (k.Successor == "" || k.silent) && !deprecatedOption[k.Name] {
+			t.Errorf("%s stands in no file without a problem", k.Path())
+		}
+		free := k.args.kind == argNone || k.args.kind == argBlock || cannotFail[k.Name] != "" || k.option && k.Args == ""
+		if !bad[k.Path()] && !free {
+			t.Errorf("%s stands in no file with a problem on its line", k.Path())
+		}
+	}
+	if n < 330 {
+		t.Errorf("only %d keywords", n)
+	}
+}
+
+// examine notes which keywords a file has, on lines with a problem and without.
+func examine(path string, good, bad map[string]bool) {
+	_, diags := Load(path, Options{Interface: exists, ConfigID: "node1"})
+	wrong := make(map[int]bool)
+	for _, d := range diags {
+		wrong[d.Pos.Line] = true
+	}
+	tree, _ := Parse(path, Options{ConfigID: "node1"})
+	var walk func(b *block, list []*Statement)
+	walk = func(b *block, list []*Statement) {
+		for _, s := range list {
+			into := good
+			if wrong[s.Pos(0).Line] {
+				into = bad
+			}
+			k := b.words[s.Keyword()]
+			if k == nil {
+				for _, o := range b.order {
+					if o.entry {
+						into[o.Path()] = true
+					}
+					if o.option && (o.Name == "TYPE" && slices.Contains(routeTypes, s.Keyword()) || slices.ContainsFunc(s.Words, func(w Token) bool { return w.Text == o.Name })) {
+						into[o.Path()] = true
+					}
+				}
+				continue
+			}
+			into[k.Path()] = true
+			if k.block != nil {
+				walk(k.block, s.Block)
+			}
+		}
+	}
+	walk(root(), tree)
+}
