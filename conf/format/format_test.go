@@ -50,6 +50,37 @@ func TestFormat(t *testing.T) {
 	}
 }
 
+// TestBytes formats what an archive of text cannot hold.
+func TestBytes(t *testing.T) {
+	long := "# " + strings.Repeat("x", 1018)
+	for _, test := range []struct{ name, text, want, refused string }{
+		{name: "nothing"},
+		{name: "only blanks", text: " \n\t\n\n"},
+		{name: "no final newline", text: "a b", want: "a b\n"},
+		{name: "carriage returns", text: "a {\r\n\r\n\r\nb\r\n}\r\n", want: "a {\n\n    b\n}\n"},
+		{name: "byte order mark", text: "\ufeffa b\n", want: "a b\n"},
+		{name: "Latin-1", text: "a  b # \xe9\n", want: "a b # \xe9\n"},
+		{name: "a comment too long to be indented as usual", text: "a {\n" + long + "\n}\n", want: "a {\n  " + long + "\n}\n"},
+		{name: "a long line", text: "a b\n#" + strings.Repeat("x", 1100) + "\n", refused: "x.conf:2:1: line too long"},
+		{name: "a NUL byte", text: "a\x00b\n", refused: "x.conf:1:2: the line contains a NUL byte"},
+		{name: "a brace too much", text: "a {\n}\n}\n", refused: "Extra '}'"},
+		{name: "a definition that is itself", text: "$A=${A}\nb ${A}\n", refused: "contains itself"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got, err := Source("x.conf", []byte(test.text))
+			if test.refused != "" {
+				if _, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), test.refused) {
+					t.Errorf("error %v, want %s", err, test.refused)
+				}
+				return
+			}
+			if diff := cmp.Diff(test.want, string(got)); err != nil || diff != "" {
+				t.Errorf("error %v (-want +got)\n%s", err, diff)
+			}
+		})
+	}
+}
+
 // corpus is every configuration of the tests of package conf, by name.
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
