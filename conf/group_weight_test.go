@@ -31,7 +31,7 @@ vrrp_track_process daemon {
 	}
 	const tracks = " track_script {\n  chk\n  fault\n }\n track_file {\n  level\n }\n track_process {\n  daemon\n }\n track_interface {\n  eth1 weight 10\n }\n"
 	for _, tt := range []struct{ word, want string }{
-		{"", "track_script fault 0, track_file level 0, track_interface eth1 0"},
+		{"", "track_script fault 0, track_file level 0"},
 		{"sync_group_tracking_weight\n", "track_script chk -20, track_script fault 0, track_file level 2, track_process daemon 5, track_interface eth1 10"},
 	} {
 		text := trackers + "vrrp_sync_group G {\n group {\n  A\n  B\n }\n" + tt.word + "}\n" +

@@ -141,7 +141,7 @@ func (d *decoder) trackedByGroup(in *VRRPInstance, g *syncGroup) {
 
 // weightlessInGroup takes the weights from the trackers of a member: members of
 // a sync group that went their own ways would tear it apart. Like the C daemon
-// it leaves files and interfaces as faults and drops the others.
+// it leaves files as faults and drops the others.
 func (d *decoder) weightlessInGroup(in *VRRPInstance) {
 	ignore := func(t *Track, class Class, format string, args ...any) {
 		d.diags.add(Diagnostic{
@@ -160,7 +160,7 @@ func (d *decoder) weightlessInGroup(in *VRRPInstance) {
 			t.Weight = 0
 		case t.Kind == TrackedInterface:
 			ignore(&t, ClassOrdinary, "ignoring %s tracked interface weight due to SYNC group", name)
-			t.Weight = 0
+			continue
 		case t.Kind == TrackedScript:
 			ignore(&t, ClassOrdinary, "ignoring tracked script %s with weights due to SYNC group", name)
 			continue
