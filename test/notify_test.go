@@ -588,3 +588,61 @@ func TestFIFOScript(t *testing.T) {
 		}
 	}
 }
+
+// TestTrackersOfMembers: weights of a group's members count only with
+// sync_group_tracking_weight; without it a weighted script says nothing, and a
+// file says a fault with any number but 0.
+func TestTrackersOfMembers(t *testing.T) {
+	t.Parallel()
+	for _, option := range []string{"", "sync_group_tracking_weight"} {
+		t.Run("with "+option, func(t *testing.T) {
+			t.Parallel()
+			mine, upstream := beside(t, 2, []string{"a"}, func(s *scene, p lab.Program) heard {
+				l := s.listen("a")
+				s.write("a", "n", "0")
+				s.write("a", "alive", "")
+				one := instance{Name: "VI_1", VRID: 51, Interval: 200 * time.Millisecond}.at(240).
+					tracks("script", "service").tracks("interface", "eth1 weight -30").tracks("file", "number")
+				two := instance{Name: "VI_2", VRID: 52, Interval: 200 * time.Millisecond, VIPs: []string{vip2.String()}}.at(100)
+				d := s.start("a", p, trackFile("number", s.path("a", "n"), "")+
+					vrrpScript("service", s.script("a", "check", "test -e "+s.path("a", "alive")), "weight -50")+
+					"vrrp_sync_group G1 {\n    group {\n        VI_1\n        VI_2\n    }\n    "+option+"\n}\n"+
+					configWith(l.global()+"\nvrrp_notify_priority_changes", one, two))
+				n := s.await(l.fifo, 0, `GROUP "G1" MASTER 0`, 5*time.Second)
+				next := func(line string) {
+					s.Helper()
+					n = s.await(l.fifo, n, line, 3*time.Second)
+				}
+				s.must(os.Remove(s.path("a", "alive")))
+				if option != "" {
+					next(`INSTANCE "VI_1" MASTER_PRIORITY 190`)
+				}
+				s.must(s.Node("a").Unplug(1))
+				if option != "" {
+					next(`INSTANCE "VI_1" MASTER_PRIORITY 160`)
+				} else {
+					s.stays(vip, "a", 500*time.Millisecond)
+					s.must(s.Node("a").Plug(1))
+					s.stays(vip, "a", 300*time.Millisecond)
+				}
+				s.write("a", "n", "-10")
+				if option != "" {
+					next(`INSTANCE "VI_1" MASTER_PRIORITY 150`)
+				} else {
+					next(`GROUP "G1" FAULT 0`)
+				}
+				s.must(d.Stop())
+				next(`GROUP "G1" STOP 0`)
+				return l.heard()
+			})
+			if !t.Failed() {
+				if option == "" && !underC {
+					// Upstream says that it ignores the weight of the interface, and
+					// takes it from the priority all the same.
+					upstream = upstream.without("MASTER_PRIORITY")
+				}
+				sameLines(t, "lines of the FIFO", mine.fifo, upstream.fifo)
+			}
+		})
+	}
+}

@@ -284,6 +284,12 @@ func TestTrackersTogether(t *testing.T) {
 		blocks = append(blocks, trackFile(name, file, ""))
 		list = append(list, name)
 	}
+	s.write("a", "bad", "0")
+	for i := range 3 {
+		name := fmt.Sprintf("bad%d", i)
+		blocks = append(blocks, trackFile(name, s.path("a", "bad"), "weight 0"))
+		list = append(list, name)
+	}
 	fifo := s.fifo("a", "fifo")
 	in := instance{Interval: time.Second}.at(150).tracks("file", strings.Join(list, "\n"))
 	a := s.start("a", ours, strings.Join(blocks, "")+
@@ -300,9 +306,22 @@ func TestTrackersTogether(t *testing.T) {
 		}
 	}
 	s.onlyPriorities(a.Started, "a", 150, 125, 170, 100)
+	s.write("a", "bad", "1")
+	s.await(fifo, n, `INSTANCE "VI_1" FAULT 100`, 2*time.Second)
+	s.awaitPriority(a.Started, "a", 0, time.Second)
+	s.write("a", "bad", "0")
+	s.await(fifo, n, `INSTANCE "VI_1" BACKUP 100`, 2*time.Second)
+	zero := 0
+	for _, e := range s.adverts(a.Started, time.Now(), "a") {
+		zero += btoi(e.Priority == 0)
+	}
+	if zero != 1 && !underC {
+		t.Errorf("%d adverts of priority 0, want one", zero)
+	}
 	want := []string{
 		`INSTANCE "VI_1" BACKUP 150`, `INSTANCE "VI_1" MASTER 150`,
 		`INSTANCE "VI_1" MASTER_PRIORITY 125`, `INSTANCE "VI_1" MASTER_PRIORITY 170`, `INSTANCE "VI_1" MASTER_PRIORITY 100`,
+		`INSTANCE "VI_1" FAULT 100`, `INSTANCE "VI_1" BACKUP 100`,
 	}
 	if lines := fifo.all(); !underC && !slices.Equal(lines, want) { // which goes there in five steps
 		t.Errorf("told %q, want %q", lines, want)
