@@ -18,7 +18,7 @@ func (i *Instance) start(t *turn, ev Event) {
 	}
 	if ev.Resume != nil {
 		i.restore(ev.Resume)
-		if i.faults == 0 && i.resumable(t.now, ev.Resume) {
+		if i.Resumable(t.now, ev.Resume) {
 			i.resume(t, ev.Resume)
 			if g != nil {
 				g.started(t)
@@ -79,16 +79,17 @@ func (i *Instance) restore(s *Snapshot) {
 	}
 }
 
-// resumable says whether the predecessor was master and its last advert is so
-// young that no peer can have taken over since. A time in the future comes
-// from another boot of the machine.
-func (i *Instance) resumable(now time.Duration, s *Snapshot) bool {
+// Resumable says whether Start with this snapshot would go on as master: there
+// is no fault, the predecessor was master, and its last advert is so young that
+// no peer can have taken over since. A time in the future comes from another
+// boot of the machine.
+func (i *Instance) Resumable(now time.Duration, s *Snapshot) bool {
 	interval := i.cfg.AdvertInterval
 	if s.MasterInterval > 0 {
 		interval = min(interval, s.MasterInterval)
 	}
 	age := now - s.LastAdvert
-	return s.State == Master && age >= 0 &&
+	return i.faults == 0 && s.State == Master && age >= 0 &&
 		age < time.Duration(i.cfg.DownTimerAdverts)*interval
 }
 

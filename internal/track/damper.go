@@ -18,6 +18,17 @@ func NewDamper(up, down time.Duration, state bool) Damper {
 	return Damper{up: up, down: down, hold: hold{known: true, up: state}}
 }
 
+// Tune changes the delays; one that runs ends as if it had been so from its
+// beginning.
+func (d *Damper) Tune(up, down time.Duration) {
+	if d.hold.up {
+		d.hold.deadline += down - d.down
+	} else {
+		d.hold.deadline += up - d.up
+	}
+	d.up, d.down = up, down
+}
+
 // Step says what is observed at now, on any monotonic clock, and returns what to
 // believe.
 func (d *Damper) Step(now time.Duration, up bool) bool {

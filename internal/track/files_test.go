@@ -30,9 +30,10 @@ func watch(t testing.TB, c *conf.Config) *watched {
 }
 
 func (w *watched) configure(c *conf.Config) []Update {
-	updates := w.set.Configure(c)
-	w.take(updates)
-	return updates
+	var first []Update
+	w.set.Configure(c, func(u []Update) { first = u })
+	w.take(first)
+	return first
 }
 
 func (w *watched) take(list []Update) {

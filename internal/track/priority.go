@@ -30,6 +30,7 @@ type Outcome struct {
 	// Waiting: a tracker that could be a fault has not said anything yet, and
 	// until it has the node must not serve either.
 	Waiting bool
+	Partial bool // some tracker has not said anything yet, and may change the priority
 	// Cause is that of the first term that is a fault or, without one, that is
 	// waited for.
 	Cause vrrp.Cause
@@ -48,7 +49,11 @@ func Evaluate(base uint8, owner bool, terms []Term) Outcome {
 	for i := range terms {
 		t := &terms[i]
 		if !t.Known || t.Disabled {
-			if t.Weight == 0 && !t.Disabled {
+			if t.Disabled {
+				continue
+			}
+			o.Partial = true
+			if t.Weight == 0 {
 				if !o.Fault && !o.Waiting {
 					o.Cause = t.cause()
 				}

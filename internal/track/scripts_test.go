@@ -424,7 +424,8 @@ func TestRealScript(t *testing.T) {
 	flag := filepath.Join(t.TempDir(), "flag")
 	sc := &conf.Script{Name: "chk", Interval: 20 * time.Millisecond, Timeout: 10 * time.Second, Rise: 1, Fall: 1,
 		Command: conf.Command{Args: []string{"/bin/sh", "-c", `test -e "$0" || { echo no flag; exit 3; }`, flag}}}
-	first := set.Configure(&conf.Config{Scripts: []*conf.Script{sc}})
+	var first []Update
+	set.Configure(&conf.Config{Scripts: []*conf.Script{sc}}, func(u []Update) { first = u })
 	if len(first) != 1 || first[0].Status.Known {
 		t.Errorf("first %+v", first)
 	}

@@ -21,8 +21,9 @@ type Options struct {
 	ProcessRcvBuf      int
 	ProcessRcvBufForce bool
 
-	// Report takes what is new. It is called by several goroutines and must not
-	// block; the slice is its own. Updates of one tracker come in their order.
+	// Report takes what is new. It is called by several goroutines, one at a time,
+	// and must not block; the slice is its own. Updates of one tracker come in
+	// their order.
 	Report func([]Update)
 }
 
@@ -34,6 +35,16 @@ type Set struct {
 	drivers []driver
 	running sync.WaitGroup
 	stop    chan struct{}
+
+	mu    sync.Mutex
+	round *round // nil: Configure is not waiting
+}
+
+// round is one Configure.
+type round struct {
+	answered map[driver]bool
+	first    []Update      // what these have said, in their answer and since
+	complete chan struct{} // all have answered
 }
 
 // driver runs the trackers of one kind.
@@ -58,64 +69,77 @@ func (m mail) mailbox() mail { return m }
 // Start begins with no tracker at all.
 func Start(o Options) *Set {
 	s := &Set{report: o.Report, stop: make(chan struct{})}
-	s.drivers = []driver{
-		newScripts(func(r script.Request) func() { return o.Runner.Start(r).Terminate }, o.Report),
-		newFiles(o.Report),
-		newProcesses(o.Report, o.ProcessRcvBuf, o.ProcessRcvBufForce),
-		newBeats(o.Report),
-	}
-	for _, d := range s.drivers {
-		s.running.Go(func() { d.run(s.stop) })
-	}
+	s.add(func(report func([]Update)) driver {
+		return newScripts(func(r script.Request) func() { return o.Runner.Start(r).Terminate }, report)
+	})
+	s.add(func(report func([]Update)) driver { return newFiles(report) })
+	s.add(func(report func([]Update)) driver {
+		return newProcesses(report, o.ProcessRcvBuf, o.ProcessRcvBufForce)
+	})
+	s.add(func(report func([]Update)) driver { return newBeats(report) })
 	return s
 }
 
-// Configure makes the set run what c defines. Trackers that look at the same as
-// before keep their results and timers. It returns the first status of the
-// others: of files, processes and polled links what holds now, of scripts that
-// there is no result yet or that they are disabled. What cannot be learnt at
-// once is reported later instead. What c does not define ends, also a script
-// that is running.
-//
-// Configure and Close are for one goroutine at a time.
-func (s *Set) Configure(c *conf.Config) []Update {
-	var (
-		mu      sync.Mutex
-		updates []Update
-		left    = len(s.drivers)
-		late    bool
-		all     = make(chan struct{})
-	)
-	answer := func(some []Update) {
-		mu.Lock()
-		defer mu.Unlock()
-		if late {
-			if len(some) > 0 {
-				s.report(some)
-			}
-			return
-		}
-		updates = append(updates, some...)
-		if left--; left == 0 {
-			close(all)
+// add has start make a driver, and runs it.
+func (s *Set) add(start func(report func([]Update)) driver) {
+	var d driver
+	d = start(func(updates []Update) { s.said(d, updates, nil) })
+	s.drivers = append(s.drivers, d)
+	s.running.Go(func() { d.run(s.stop) })
+}
+
+// said takes updates of a driver, in answer to a round or (nil) of itself. A
+// driver that has answered speaks of the new trackers: that is kept until the
+// round is over.
+func (s *Set) said(d driver, updates []Update, answer *round) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.round
+	if r != nil && r == answer {
+		r.answered[d] = true
+		if len(r.answered) == len(s.drivers) {
+			close(r.complete)
 		}
 	}
+	switch {
+	case r != nil && r.answered[d]:
+		r.first = append(r.first, updates...)
+	case len(updates) > 0:
+		s.report(updates)
+	}
+}
+
+// Configure makes the set run what c defines. Trackers that look at the same as
+// before keep their results and timers. It calls take with the first status of
+// the others: of files, processes and polled links what holds now, of scripts
+// that there is no result yet or that they are disabled. What cannot be learnt
+// at once is reported later instead. What was reported before take is called is
+// about the trackers as they were, what is reported after it about those of c.
+// What c does not define ends, also a script that is running.
+//
+// It waits, though not for long, for the file system; so does take, which must
+// not, for reports. One Configure at a time; Close may come meanwhile.
+func (s *Set) Configure(c *conf.Config, take func(first []Update)) {
+	r := &round{answered: make(map[driver]bool), complete: make(chan struct{})}
+	s.mu.Lock()
+	s.round = r
+	s.mu.Unlock()
 	for _, d := range s.drivers {
 		m := d.mailbox()
 		select {
 		case <-m: // overtaken
 		default:
 		}
-		m <- request{c, answer}
+		m <- request{c, func(updates []Update) { s.said(d, updates, r) }}
 	}
 	select {
-	case <-all:
+	case <-r.complete:
 	case <-time.After(patience):
 	}
-	mu.Lock()
-	defer mu.Unlock()
-	late = true
-	return updates
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	take(r.first)
+	s.round = nil
 }
 
 // Close ends everything; Report is not called any more when it returns. Scripts

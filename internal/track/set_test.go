@@ -1,6 +1,7 @@
 package track
 
 import (
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,10 +12,11 @@ import (
 // slow answers late, as a driver does whose files are behind a network.
 type slow struct {
 	mail
-	after time.Duration
+	after  time.Duration
+	report func([]Update)
 }
 
-func (s slow) run(stop <-chan struct{}) {
+func (s *slow) run(stop <-chan struct{}) {
 	for {
 		select {
 		case <-stop:
@@ -26,27 +28,59 @@ func (s slow) run(stop <-chan struct{}) {
 	}
 }
 
+// newSlowSet is a set of drivers that answer after these times.
+func newSlowSet(report func([]Update), after ...time.Duration) *Set {
+	s := &Set{report: report, stop: make(chan struct{})}
+	for _, after := range after {
+		s.add(func(report func([]Update)) driver { return &slow{make(mail, 1), after, report} })
+	}
+	return s
+}
+
 func TestConfigureDoesNotWaitForLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		reported := make(chan []Update, 10)
-		s := &Set{report: func(u []Update) { reported <- u }, stop: make(chan struct{})}
-		for _, after := range []time.Duration{0, 50 * time.Millisecond, time.Second} {
-			d := slow{make(mail, 1), after}
-			s.drivers = append(s.drivers, d)
-			s.running.Go(func() { d.run(s.stop) })
-		}
+		s := newSlowSet(func(u []Update) { reported <- u }, 0, 50*time.Millisecond, time.Second)
 		begin := time.Now()
-		got := s.Configure(new(conf.Config))
+		var got []Update
+		s.Configure(new(conf.Config), func(first []Update) { got = first })
 		if took := time.Since(begin); took != patience || len(got) != 2 || got[0].Name != "0s" || got[1].Name != "50ms" {
 			t.Errorf("after %v: %+v", took, got)
 		}
 		// One that is busy takes the latest configuration, and no other.
-		s.Configure(new(conf.Config))
-		s.Configure(new(conf.Config))
+		s.Configure(new(conf.Config), func([]Update) {})
+		s.Configure(new(conf.Config), func([]Update) {})
 		time.Sleep(10 * time.Second)
 		if n := len(reported); n != 2 {
 			t.Errorf("%d late answers, want 2", n)
 		}
 		s.Close()
+	})
+}
+
+// TestReportsAroundConfigure: what is said of the old trackers comes before the
+// first status of the new ones, and what is said of these after it.
+func TestReportsAroundConfigure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var said []string
+		note := func(list []Update) {
+			for _, u := range list {
+				said = append(said, u.Name)
+			}
+		}
+		s := newSlowSet(note, 20*time.Millisecond, 50*time.Millisecond)
+		for name, at := range map[string]time.Duration{"before": 10, "during": 30, "after": 60} {
+			time.AfterFunc(at*time.Millisecond, func() { s.drivers[0].(*slow).report([]Update{{Name: name}}) })
+		}
+		s.Configure(new(conf.Config), func(first []Update) {
+			said = append(said, "(")
+			note(first)
+			said = append(said, ")")
+		})
+		time.Sleep(time.Second)
+		s.Close()
+		if got, want := strings.Join(said, " "), "before ( 20ms during 50ms ) after"; got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
 	})
 }

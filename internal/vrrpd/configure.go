@@ -10,6 +10,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/engine"
 	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/track"
 	"keepalived-go/vrrp"
 )
 
@@ -31,8 +32,13 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	}
 	d.adoptLeftovers(found, left)
 	d.link(c)
+	if set := d.trackers(c); set != nil {
+		// What files and processes say right now is known before an engine
+		// starts: it never has a priority that it would lose at once.
+		set.Configure(c, func(first []track.Update) { d.tracking.learn(c, first) })
+	}
 	d.watchLinks()
-	d.track()
+	d.bindTrackers()
 	d.setNotifier()
 
 	d.promoteSecondaries()
@@ -43,7 +49,8 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	}
 	d.writeJournal()
 	for _, r := range d.routers {
-		d.startRouter(r, snapshots[identity(r.conf)])
+		r.predecessor = snapshots[identity(r.conf)]
+		d.startRouter(r)
 	}
 }
 
@@ -137,9 +144,27 @@ func keyOf(c *conf.VRRPInstance) routerKey {
 	return routerKey{c.Interface, c.Family, c.VRID, c.Unicast}
 }
 
+// prepareReload has the trackers look at what c names, which takes time, beside
+// the loop, and then makes c the configuration. Until then trackers speak of the
+// one in force.
+func (d *daemon) prepareReload(c *conf.Config, reloaded func()) {
+	reload := func(first []track.Update) {
+		if !d.stopping {
+			d.reload(c, first)
+			reloaded()
+		}
+	}
+	set := d.trackers(c)
+	if set == nil {
+		reload(nil)
+		return
+	}
+	go set.Configure(c, func(first []track.Update) { d.loop.post(func() { reload(first) }) })
+}
+
 // reload makes c the configuration. Virtual routers that are the same in both
 // are not touched: no packet is sent, no address moved, no timer shifted.
-func (d *daemon) reload(c *conf.Config) {
+func (d *daemon) reload(c *conf.Config, first []track.Update) {
 	old := d.conf
 	d.conf = c
 	d.setAutoPriority()
@@ -186,8 +211,9 @@ func (d *daemon) reload(c *conf.Config) {
 		d.link(c)
 	}
 	d.promoteSecondaries()
+	d.tracking.learn(c, first)
 	d.watchLinks()
-	d.track()
+	d.bindTrackers()
 	d.setNotifier()
 	for _, r := range d.routers {
 		r.evaluate()
@@ -195,7 +221,7 @@ func (d *daemon) reload(c *conf.Config) {
 	d.checkFaults(func(*router) bool { return true })
 	d.writeJournal()
 	for _, r := range fresh {
-		d.startRouter(r, nil)
+		d.startRouter(r)
 	}
 	d.retrack()
 	d.repeatStates()
@@ -277,6 +303,10 @@ func (d *daemon) resync(links []kernel.Link, addrs []kernel.Addr) {
 			d.addrs.linkGone(l.Index)
 		}
 	}
+	for name := range d.linkStates {
+		d.linkChanged(name)
+	}
+	d.spreadLinks()
 	for _, v := range d.addrs.vips {
 		v.removals = 0 // their events are among those that were lost
 		l := d.net.links[v.key.Link]

@@ -219,7 +219,10 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 				changed[l.Index] = true
 				d.relink()
 			}
-			if (!known || before.Up() != e.Link.Up()) && d.linkChanged(l.Name) {
+			if known && before.Name != l.Name {
+				d.linkChanged(before.Name)
+			}
+			if (!known || before.Name != l.Name || before.Up() != e.Link.Up()) && d.linkChanged(l.Name) {
 				changed[l.Index] = true
 				if known {
 					d.logLink(l)

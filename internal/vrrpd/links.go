@@ -14,13 +14,11 @@ import (
 // (interface_up_down_delays).
 type linkState struct {
 	settings conf.InterfaceSettings
-	polled   bool // the poll has answered
-	beat     bool // its last answer
 	damper   track.Damper
 	up       bool // what counts
 }
 
-// watchLinks takes up the settings of interfaces.
+// watchLinks takes up the settings of interfaces. A delay that runs goes on.
 func (d *daemon) watchLinks() {
 	before := d.linkStates
 	d.linkStates = nil
@@ -32,20 +30,28 @@ func (d *daemon) watchLinks() {
 			d.linkStates = map[string]*linkState{}
 		}
 		w := &linkState{settings: s}
-		if old := before[s.Name]; old != nil && old.settings.LinkBeat == s.LinkBeat {
-			w.polled, w.beat = old.polled, old.beat
+		if old := before[s.Name]; old != nil {
+			w.damper = old.damper
+			w.damper.Tune(s.UpDelay, s.DownDelay)
+			w.up = w.damper.Step(now(), d.rawUp(w))
+		} else {
+			w.up = d.rawUp(w)
+			w.damper = track.NewDamper(s.UpDelay, s.DownDelay, w.up)
 		}
-		raw := d.rawUp(w)
-		w.damper = track.NewDamper(s.UpDelay, s.DownDelay, raw)
-		w.up = raw
 		d.linkStates[s.Name] = w
 	}
+	d.linkDeadline()
 }
 
-// rawUp is what is seen of a link this moment.
+// rawUp is what is seen of a link this moment. Until the first poll that is
+// what netlink says.
 func (d *daemon) rawUp(w *linkState) bool {
 	l := d.net.byName[w.settings.Name]
-	return l != nil && l.Up() && (w.settings.LinkBeat == conf.LinkBeatNone || !w.polled || w.beat)
+	if l == nil || !l.Up() {
+		return false
+	}
+	beat := d.tracking.status[trackerKey{conf.TrackedInterface, w.settings.Name}]
+	return !beat.Known || beat.Up
 }
 
 // linkUp reports whether a link counts as up.
@@ -85,18 +91,6 @@ func (d *daemon) expireLinks() {
 		if d.linkChanged(name) {
 			d.linkSettled(name)
 		}
-	}
-}
-
-// linkBeat takes up the answer of a poll.
-func (d *daemon) linkBeat(name string, up bool) {
-	w := d.linkStates[name]
-	if w == nil {
-		return // the reload that ended the poll was faster
-	}
-	w.polled, w.beat = true, up
-	if d.linkChanged(name) {
-		d.linkSettled(name)
 	}
 }
 

@@ -33,7 +33,11 @@ type router struct {
 	vips   []*vip // the configured addresses in their order; nil: the link does not exist
 	held   bool   // the addresses shall be in the kernel
 
-	tracked        *tracked // nil: nothing is tracked
+	tracked     *tracked       // nil: nothing is tracked
+	waiting     bool           // the engine is not started: a tracker has yet to speak
+	predecessor *vrrp.Snapshot // until the engine is started; nil: there was none
+	inherited   bool           // the priority is the predecessor's: a tracker has yet to speak
+
 	history        []change // the last ones, oldest first
 	announce       announcement
 	record         *record   // in the state file

@@ -225,15 +225,13 @@ func (d *daemon) listen(out chan<- link.Message) {
 func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
 	switch m.Kind {
 	case link.Configure:
-		if d.stopping {
-			return
-		}
-		d.reload(m.Config)
-		time.AfterFunc(settledTime, kernel.GiveBackMemory)
-		select {
-		case out <- link.Message{Kind: link.Reloaded}:
-		default: // the parent does not read; it will notice by itself
-		}
+		d.prepareReload(m.Config, func() {
+			time.AfterFunc(settledTime, kernel.GiveBackMemory)
+			select {
+			case out <- link.Message{Kind: link.Reloaded}:
+			default: // the parent does not read; it will notice by itself
+			}
+		})
 	case link.Stop:
 		d.stop()
 	case link.DumpData:

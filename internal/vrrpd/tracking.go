@@ -40,7 +40,6 @@ type tracked struct {
 	terms   []track.Term // its own trackers and those of its sync group
 	outcome track.Outcome
 	dirty   bool // a term has changed in this turn
-	waiting bool // the engine is not started: a tracker has yet to speak
 }
 
 func (r *router) evaluate() {
@@ -49,42 +48,58 @@ func (r *router) evaluate() {
 	}
 }
 
-// waiting reports whether the engine of r waits for a tracker.
-func (r *router) waiting() bool { return r.tracked != nil && r.tracked.waiting }
-
 // tracksAnything reports whether c needs a track.Set.
 func tracksAnything(c *conf.Config) bool {
 	return len(c.Scripts)+len(c.Files)+len(c.Processes) > 0 ||
 		slices.ContainsFunc(c.Interfaces, func(i conf.InterfaceSettings) bool { return i.LinkBeat != conf.LinkBeatNone })
 }
 
-// track makes the trackers those of the configuration in force. What stays the
-// same keeps its last result.
-func (d *daemon) track() {
+// trackers returns the set of trackers; nil if neither c nor a configuration
+// before it has any.
+func (d *daemon) trackers(c *conf.Config) *track.Set {
 	t := &d.tracking
-	if t.set == nil && tracksAnything(d.conf) {
-		g := &d.conf.Global
+	if t.set == nil && tracksAnything(c) {
 		t.set = track.Start(track.Options{
 			Runner:             d.scriptRunner(),
-			ProcessRcvBuf:      g.ProcessRcvBuf,
-			ProcessRcvBufForce: g.ProcessRcvBufForce,
+			ProcessRcvBuf:      c.Global.ProcessRcvBuf,
+			ProcessRcvBufForce: c.Global.ProcessRcvBufForce,
 			Report: func(updates []track.Update) {
 				own := slices.Clone(updates)
 				d.loop.post(func() { d.trackersSay(own) })
 			},
 		})
 	}
-	if t.status == nil {
-		t.status = map[trackerKey]track.Status{}
-	}
-	if t.set != nil {
-		// What files and processes say right now is known before an engine
-		// starts: it never has a priority that it would lose at once.
-		for _, u := range t.set.Configure(d.conf) {
-			t.status[trackerKey{u.Kind, u.Name}] = u.Status
+	return t.set
+}
+
+// learn notes the first status of the trackers in force, and forgets the
+// others.
+func (t *tracking) learn(c *conf.Config, first []track.Update) {
+	known := t.status
+	t.status = make(map[trackerKey]track.Status, len(known))
+	keep := func(kind conf.TrackKind, name string) {
+		k := trackerKey{kind, name}
+		if s, ok := known[k]; ok {
+			t.status[k] = s
 		}
 	}
-	d.bindTrackers()
+	for _, s := range c.Scripts {
+		keep(conf.TrackedScript, s.Name)
+	}
+	for _, f := range c.Files {
+		keep(conf.TrackedFile, f.Name)
+	}
+	for _, p := range c.Processes {
+		keep(conf.TrackedProcess, p.Name)
+	}
+	for _, i := range c.Interfaces {
+		if i.LinkBeat != conf.LinkBeatNone {
+			keep(conf.TrackedInterface, i.Name)
+		}
+	}
+	for _, u := range first {
+		t.status[trackerKey{u.Kind, u.Name}] = u.Status
+	}
 }
 
 // bindTrackers gives each router the terms of its priority.
@@ -108,7 +123,7 @@ func (d *daemon) bindTrackers() {
 		}
 		for _, c := range slices.Concat(lists...) {
 			if r.tracked == nil {
-				r.tracked = &tracked{waiting: had != nil && had.waiting}
+				r.tracked = &tracked{}
 			}
 			k := trackerKey{c.Kind, c.Name}
 			t.users[k] = append(t.users[k], termRef{r.tracked, r, len(r.tracked.terms)})
@@ -117,7 +132,7 @@ func (d *daemon) bindTrackers() {
 		if had != nil || r.tracked != nil {
 			if r.tracked == nil {
 				// The last tracker is gone: once more without any.
-				r.tracked = &tracked{waiting: had.waiting}
+				r.tracked = &tracked{}
 			}
 			d.reevaluate(r)
 		}
@@ -135,13 +150,13 @@ func (d *daemon) statusOf(k trackerKey) track.Status {
 // trackersSay takes up what trackers report.
 func (d *daemon) trackersSay(updates []track.Update) {
 	for _, u := range updates {
-		if u.Kind == conf.TrackedInterface {
-			d.linkBeat(u.Name, u.Status.Up)
-			continue
-		}
 		k := trackerKey{u.Kind, u.Name}
 		d.tracking.status[k] = u.Status
-		d.spread(k, u.Status)
+		if u.Kind != conf.TrackedInterface {
+			d.spread(k, u.Status)
+		} else if d.linkChanged(u.Name) {
+			d.linkSettled(u.Name)
+		}
 	}
 }
 
@@ -175,8 +190,8 @@ func (d *daemon) retrack() {
 		r.tracked.dirty = false
 		r.evaluate()
 		d.checkRouter(r)
-		if r.waiting() {
-			d.startRouter(r, nil)
+		if r.waiting {
+			d.startRouter(r)
 		} else {
 			d.setPriority(r)
 		}
@@ -188,6 +203,10 @@ func (d *daemon) retrack() {
 // setPriority tells the engine of r the effective priority.
 func (d *daemon) setPriority(r *router) {
 	o := &r.tracked.outcome
+	if r.inherited && o.Partial {
+		return
+	}
+	r.inherited = false
 	if o.Priority == r.engine.Priority() {
 		return
 	}
@@ -197,17 +216,23 @@ func (d *daemon) setPriority(r *router) {
 
 // startRouter starts the engine of r, unless a tracker that could be a fault
 // has not spoken yet: whether the node may serve is not known then, so that it
-// takes no part. A router whose predecessor was master a moment ago does not
-// wait.
-func (d *daemon) startRouter(r *router, resume *vrrp.Snapshot) {
-	if t := r.tracked; t != nil {
-		t.waiting = t.outcome.Waiting && (resume == nil || resume.State != vrrp.Master)
-		if t.waiting {
-			return
-		}
+// takes no part. A router that goes on as the master that its predecessor was
+// does not wait, and has the predecessor's priority until all have spoken.
+func (d *daemon) startRouter(r *router) {
+	at, before := now(), r.predecessor
+	resumes := before != nil && r.engine.Resumable(at, before)
+	r.waiting = r.tracked != nil && r.tracked.outcome.Waiting && !resumes
+	if r.waiting {
+		return
 	}
-	d.step(r, now(), vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Resume: resume, Cause: r.cause, Wall: time.Now()})
-	if r.tracked != nil {
-		d.setPriority(r)
+	r.predecessor = nil
+	d.step(r, at, vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Resume: before, Cause: r.cause, Wall: time.Now()})
+	if r.tracked == nil {
+		return
 	}
+	if r.inherited = resumes && r.tracked.outcome.Partial; r.inherited {
+		d.step(r, at, vrrp.Event{Kind: vrrp.PriorityChanged, Priority: before.Priority, Wall: time.Now(),
+			Cause: vrrp.Cause{Code: "resumed", Arithmetic: "as before the restart, until all trackers have a result"}})
+	}
+	d.setPriority(r)
 }

@@ -1,0 +1,97 @@
+package vrrpd
+
+import (
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/track"
+)
+
+const linkIsUp = unix.IFF_UP | unix.IFF_RUNNING
+
+// newLinks is a daemon that knows two links, of which eth0 has settings and is
+// up, and a function that reports a link.
+func newLinks(s conf.InterfaceSettings) (d *daemon, report func(index int, name string, flags uint32)) {
+	s.Name = "eth0"
+	d = &daemon{conf: &conf.Config{Interfaces: []conf.InterfaceSettings{s}}}
+	d.net = newNetwork([]kernel.Link{{Index: 2, Name: "eth0", Flags: linkIsUp}, {Index: 3, Name: "eth1", Flags: linkIsUp}}, nil)
+	d.watchLinks()
+	return d, func(index int, name string, flags uint32) {
+		d.handleEvents([]kernel.Event{{Kind: kernel.LinkNew, Link: kernel.Link{Index: index, Name: name, Flags: flags}}})
+	}
+}
+
+func (d *daemon) counts(name string) bool { return d.linkStatus(name).Up }
+
+// TestReloadDuringInterfaceDelay: a delay that runs goes on, and ends with its
+// settings.
+func TestReloadDuringInterfaceDelay(t *testing.T) {
+	d, report := newLinks(conf.InterfaceSettings{UpDelay: time.Hour, DownDelay: time.Hour})
+	report(2, "eth0", unix.IFF_UP)
+	ends := d.linkTimer
+	if ends == 0 || !d.counts("eth0") {
+		t.Fatalf("timer %v, up %t after the loss", ends, d.counts("eth0"))
+	}
+	reload := func(s ...conf.InterfaceSettings) {
+		d.conf = &conf.Config{Interfaces: s}
+		d.watchLinks()
+	}
+	reload(conf.InterfaceSettings{Name: "eth0", UpDelay: time.Minute, DownDelay: time.Hour})
+	if d.linkTimer != ends || !d.counts("eth0") {
+		t.Errorf("timer %v, up %t after a reload of another delay, want %v, true", d.linkTimer, d.counts("eth0"), ends)
+	}
+	reload(conf.InterfaceSettings{Name: "eth0", DownDelay: 2 * time.Hour})
+	if want := ends + time.Hour; d.linkTimer != want {
+		t.Errorf("timer %v after a reload of this delay, want %v", d.linkTimer, want)
+	}
+	reload()
+	if d.linkTimer != 0 || d.counts("eth0") {
+		t.Errorf("timer %v, up %t without settings, want none, false", d.linkTimer, d.counts("eth0"))
+	}
+}
+
+// TestLinkRenamed: a link that gets a name with settings while it is up.
+func TestLinkRenamed(t *testing.T) {
+	d, report := newLinks(conf.InterfaceSettings{UpDelay: time.Hour})
+	report(2, "eth9", linkIsUp)
+	if d.counts("eth0") {
+		t.Error("up after it was renamed")
+	}
+	report(3, "eth0", linkIsUp)
+	if d.counts("eth0") || d.linkTimer == 0 {
+		t.Errorf("up %t, timer %v: another link must be up for the delay", d.counts("eth0"), d.linkTimer)
+	}
+	d, report = newLinks(conf.InterfaceSettings{DownDelay: time.Hour})
+	report(2, "eth9", linkIsUp)
+	report(3, "eth0", linkIsUp)
+	if !d.counts("eth0") || d.linkTimer != 0 {
+		t.Errorf("up %t, timer %v: without a delay it counts at once", d.counts("eth0"), d.linkTimer)
+	}
+}
+
+// TestLinkBeatKnownAtStart: what the first poll says holds from the start.
+func TestLinkBeatKnownAtStart(t *testing.T) {
+	d, _ := newLinks(conf.InterfaceSettings{LinkBeat: conf.LinkBeatMII})
+	if !d.counts("eth0") {
+		t.Error("without a poll, netlink does not count")
+	}
+	d.linkStates = nil
+	d.tracking.learn(d.conf, []track.Update{{Kind: conf.TrackedInterface, Name: "eth0", Status: track.Status{Known: true}}})
+	d.watchLinks()
+	if d.counts("eth0") {
+		t.Error("the first poll does not count")
+	}
+	d.trackersSay([]track.Update{{Kind: conf.TrackedInterface, Name: "eth0", Status: track.Status{Known: true, Up: true}}})
+	if !d.counts("eth0") {
+		t.Error("the second poll does not count")
+	}
+	d.conf = &conf.Config{}
+	d.tracking.learn(d.conf, nil)
+	if len(d.tracking.status) != 0 {
+		t.Errorf("%v is known of trackers that there are not", d.tracking.status)
+	}
+}
