@@ -54,7 +54,11 @@ func (run *Run) Terminate() {
 
 // start starts the process of run.
 func (r *Runner) start(run *Run) {
-	if err := r.fork(run); err != nil {
+	err := errClosed
+	if !r.isClosed() {
+		err = r.fork(run)
+	}
+	if err != nil {
 		r.release(run)
 		r.finish(run, Result{Err: err})
 		return

@@ -209,9 +209,10 @@ func (r *Runner) Start(req Request) *Run {
 // Running is the number of runs whose Done has not returned.
 func (r *Runner) Running() int { return int(r.live.Load()) }
 
-// Close ends everything: SIGTERM to all process groups, SIGKILL to those that
-// are left after wait. It returns the paths of what had to be killed. When it
-// returns, every Done has been called; it must not be called from one.
+// Close ends everything: what waits for its start is refused; SIGTERM to all
+// process groups, SIGKILL to those that are left after wait. It returns the
+// paths of what had to be killed. When it returns, every Done has been called;
+// it must not be called from one.
 func (r *Runner) Close(wait time.Duration) (killed []string) {
 	r.mu.Lock()
 	if !r.closed {
@@ -236,6 +237,14 @@ func (r *Runner) post(f func(), limit int) error {
 	}
 	r.enqueue(f)
 	return nil
+}
+
+// isClosed reports whether Close was called: what still waits for its start
+// then does so in vain.
+func (r *Runner) isClosed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.closed
 }
 
 // enqueue needs mu. The thread closes the eventfd only after closed is set.
