@@ -69,9 +69,6 @@ type member struct {
 	source netip.Addr // that its adverts come from; made up if nobody says
 }
 
-// name is what the virtual router is called: by its first member.
-func (v *virtualRouter) name() string { return v.members[0].Name }
-
 // on is the member on a node, or nil.
 func (v *virtualRouter) on(node int) *member {
 	for _, m := range v.members {

@@ -19,6 +19,8 @@ type Outcome struct {
 	Routers []Router `json:"routers"`
 	Masters []string `json:"masters"` // while all is well, from a start of all nodes together
 	Rows    []Row    `json:"failures"`
+
+	drops []string // which adverts are dropped while all is well, and why
 }
 
 // Router names a virtual router, as the first node that has it does.
@@ -94,7 +96,7 @@ func (c *cluster) components() []component {
 
 // simulate lets everything fail that can, and reports what should not be.
 func (c *cluster) simulate() []Outcome {
-	var outcomes []Outcome
+	outcomes := []Outcome{}
 	var routers [][]*virtualRouter // of each outcome
 	place := make(map[string]int)
 	runs := make(map[string][]Outcome) // what a run gave, by what it depends on
@@ -133,7 +135,7 @@ func (o *Outcome) alike(explained bool) string {
 	for i := range rows {
 		rows[i].pos = conf.Pos{}
 	}
-	return fmt.Sprintf("%v %#v %#v", explained, o.Masters, rows)
+	return fmt.Sprintf("%v %q %q %#v", explained, o.Masters, o.drops, rows)
 }
 
 // key is everything that what happens to a single virtual router depends on;
@@ -278,6 +280,15 @@ type lab struct {
 	routers []map[int]*vrrptest.Router
 	comp    component
 	settle  time.Duration // how long things take at most
+
+	// dropped are the adverts that the engines did not take, by virtual router:
+	// who drops whose, and why.
+	dropped []map[drop]bool
+}
+
+type drop struct {
+	by, from *member // from: nil if the source is nobody's
+	why      vrrp.Reject
 }
 
 // build starts all nodes together, healthy.
@@ -285,7 +296,9 @@ func (c *cluster) build(comp component) *lab {
 	l := &lab{lan: vrrptest.New(1), comp: comp, nodes: make([][]*vrrptest.Node, len(c.nodes))}
 	for range comp {
 		l.routers = append(l.routers, make(map[int]*vrrptest.Router))
+		l.dropped = append(l.dropped, make(map[drop]bool))
 	}
+	l.lan.Observe = l.observe
 	for n := range c.nodes {
 		byGroup := make(map[*conf.SyncGroup][]int)
 		var order []*conf.SyncGroup
@@ -313,6 +326,41 @@ func (c *cluster) build(comp component) *lab {
 	return l
 }
 
+// observe takes notes of dropped adverts.
+func (l *lab) observe(_ *vrrptest.Node, _ vrrp.Event, actions []vrrp.Action) {
+	for _, a := range actions {
+		if a.Kind != vrrp.Notify || a.Reject == vrrp.RejectNone {
+			continue
+		}
+		for i, v := range l.comp {
+			for _, m := range v.members {
+				if l.routers[i][m.node].Instance == a.Instance {
+					from := slices.IndexFunc(v.members, func(o *member) bool { return o.source == a.Addr })
+					d := drop{by: m, why: a.Reject}
+					if from >= 0 {
+						d.from = v.members[from]
+					}
+					l.dropped[i][d] = true
+				}
+			}
+		}
+	}
+}
+
+// drops says which adverts of a virtual router are dropped.
+func (c *cluster) drops(dropped map[drop]bool) []string {
+	var list []string
+	for d := range dropped {
+		whose := "another source"
+		if d.from != nil {
+			whose = c.nameOf(d.from)
+		}
+		list = append(list, fmt.Sprintf("%s drops the adverts of %s (%v)", c.nameOf(d.by), whose, d.why))
+	}
+	slices.Sort(list)
+	return list
+}
+
 // add adds the virtual routers that are in one sync group, or a single one.
 func (l *lab) add(n int, places []int) {
 	var routers []vrrptest.Router
@@ -320,10 +368,13 @@ func (l *lab) add(n int, places []int) {
 		m := l.comp[i].on(n)
 		r := vrrptest.Router{Segment: strconv.Itoa(i), Source: m.source, Config: engine.Config(m.VRRPInstance)}
 		r.Faults, _ = m.condition(nil)
+		// It does not matter who waits for how long, as long as it is for more
+		// than an election takes.
+		r.Config.PreemptDelay = min(r.Config.PreemptDelay, 2*masterDown(m.VRRPInstance))
 		routers = append(routers, r)
 		// Master_Down_Interval twice, as members of a sync group wait for each
 		// other, then the time that a better node waits.
-		l.settle = max(l.settle, 3*masterDown(m.VRRPInstance)+m.PreemptDelay+time.Second)
+		l.settle = max(l.settle, 3*masterDown(m.VRRPInstance)+r.Config.PreemptDelay+time.Second)
 	}
 	node := l.lan.Add(fmt.Sprintf("%d/%d", n, places[0]), routers...)
 	node.Sync = len(routers) > 1
@@ -422,9 +473,10 @@ func (l *lab) masters() [][]int {
 // that is another one, after the death and return of a node.
 func (c *cluster) play(comp component) []Outcome {
 	outcomes := make([]Outcome, len(comp))
-	start := c.build(comp).masters()
+	healthy := c.build(comp)
+	start := healthy.masters()
 	for i := range outcomes {
-		outcomes[i].Masters = c.names(start[i])
+		outcomes[i] = Outcome{Masters: c.names(start[i]), Rows: []Row{}, drops: c.drops(healthy.dropped[i])}
 	}
 	faults := c.faults(comp)
 	if len(faults) == 0 || !slices.ContainsFunc(comp, func(v *virtualRouter) bool { return len(v.members) > 1 }) {
@@ -577,7 +629,11 @@ func (c *cluster) judge(o *Outcome, routers []*virtualRouter) {
 		return
 	case v.explained:
 	case len(o.Masters) > 1:
-		c.found("cluster-two-masters", first.Pos, name+" "+strings.Join(o.Masters, " and ")+" are master while all nodes are well", "let their adverts reach each other")
+		what := name + " " + strings.Join(o.Masters, " and ") + " are master while all nodes are well"
+		if len(o.drops) > 0 {
+			what += ": " + strings.Join(o.drops, ", ")
+		}
+		c.found("cluster-two-masters", first.Pos, what, "let their adverts reach each other")
 		return
 	}
 	for _, r := range o.Rows {

@@ -50,7 +50,7 @@ func check(args []string) int {
 		return supervisor.ExitFatal
 	}
 	if c.cluster {
-		return c.checkCluster(nodes, found)
+		return c.checkCluster(nodes, found, len(nodes) == len(operands))
 	}
 	return c.checkFiles(operands)
 }
@@ -188,9 +188,12 @@ func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error)
 }
 
 // checkCluster reports what is found in all files together, and the tables of
-// failures.
-func (c *checker) checkCluster(nodes []lint.Node, found conf.Diagnostics) int {
-	cluster := lint.Cluster(nodes)
+// failures. Without one of the files there is nothing to say but that.
+func (c *checker) checkCluster(nodes []lint.Node, found conf.Diagnostics, complete bool) int {
+	cluster := lint.Report{Outcomes: []lint.Outcome{}}
+	if complete {
+		cluster = lint.Cluster(nodes)
+	}
 	found = lint.Silence(append(found, cluster.Diagnostics...), report.ReadFile)
 	var err error
 	switch o := c.reportOptions(); o.Format {
@@ -200,7 +203,7 @@ func (c *checker) checkCluster(nodes []lint.Node, found conf.Diagnostics) int {
 			Outcomes []lint.Outcome `json:"outcomes"`
 		}{report.NewDocument(found), cluster.Outcomes})
 	case report.Text:
-		if err = report.Write(os.Stdout, found, o); err == nil && len(found) > 0 {
+		if err = report.Write(os.Stdout, found, o); err == nil && len(found) > 0 && complete {
 			fmt.Println()
 		}
 		if err == nil {
