@@ -126,6 +126,7 @@ func (l *linter) sharedVRIDs() {
 // addresses looks at the virtual addresses of an instance.
 func (l *linter) addresses(in *conf.VRRPInstance) {
 	lengths := false // once is enough
+	known := l.networks(in)
 	for a := range addresses(in) {
 		p := a.Prefix
 		if p.Addr().Is4() && p.Bits() < 31 && (p.Addr() == p.Masked().Addr() || p.Addr() == broadcast(p)) {
@@ -136,10 +137,10 @@ func (l *linter) addresses(in *conf.VRRPInstance) {
 		if lengths {
 			continue
 		}
-		if net, of := l.network(in, a); of != "" {
+		if net, of := around(a, known); of != "" {
 			lengths = true
 			l.found("prefix-length", a.Pos,
-				fmt.Sprintf("(%s) %s is in %s, the network of %s", in.Name, p, net.Masked(), of),
+				fmt.Sprintf("(%s) %s is in %s, the network of %s", in.Name, p, net, of),
 				fmt.Sprintf("write %s/%d", p.Addr(), net.Bits()))
 		}
 	}
@@ -154,30 +155,60 @@ func broadcast(p netip.Prefix) netip.Addr {
 	return netip.AddrFrom4(b)
 }
 
-// network is the network that an address is in, if its prefix length is not that
-// of the address, and whose it is: the interface's or that of another address.
-func (l *linter) network(in *conf.VRRPInstance, a *conf.Address) (net netip.Prefix, of string) {
+// network is a network on an interface, and whose it is: the interface's, or
+// that of a virtual address there.
+type network struct {
+	iface  string
+	prefix netip.Prefix
+	whose  string
+}
+
+// networks are those that the addresses of an instance may be in. What the host
+// says comes first.
+func (l *linter) networks(in *conf.VRRPInstance) []network {
+	var known []network
+	seen := make(map[string]bool)
+	if l.host.Networks != nil {
+		for a := range addresses(in) {
+			if seen[a.Interface] {
+				continue
+			}
+			seen[a.Interface] = true
+			for _, p := range l.host.Networks(a.Interface) {
+				if l.virtual[p.Addr()] == nil && !p.IsSingleIP() {
+					known = append(known, network{a.Interface, p.Masked(), a.Interface})
+				}
+			}
+		}
+	}
+	distinct := make(map[network]bool)
+	for a := range addresses(in) {
+		n := network{a.Interface, a.Prefix.Masked(), ""}
+		if !a.Prefix.IsSingleIP() && !distinct[n] {
+			distinct[n] = true
+			n.whose = a.Prefix.Addr().String()
+			known = append(known, n)
+		}
+	}
+	return known
+}
+
+// around is the smallest network of its interface that an address is in, if its
+// prefix length is another than that of the address, and whose it is. Where the
+// host knows one, that counts.
+func around(a *conf.Address, known []network) (net netip.Prefix, of string) {
 	addr := a.Prefix.Addr()
 	if addr.IsLinkLocalUnicast() || a.Peer.IsValid() {
 		return net, ""
 	}
-	around := func(p netip.Prefix, whose string) {
-		if !p.IsSingleIP() && p.Contains(addr) && (of == "" || p.Bits() > net.Bits()) {
-			net, of = p, whose
+	fromHost := false
+	for _, n := range known {
+		host := n.whose == n.iface
+		if n.iface != a.Interface || !n.prefix.Contains(addr) || fromHost && !host {
+			continue
 		}
-	}
-	if l.host.Networks != nil {
-		for _, p := range l.host.Networks(a.Interface) {
-			if l.virtual[p.Addr()] == nil {
-				around(p, a.Interface)
-			}
-		}
-	}
-	if of == "" {
-		for b := range addresses(in) {
-			if b.Interface == a.Interface {
-				around(b.Prefix, b.Prefix.Addr().String())
-			}
+		if of == "" || n.prefix.Bits() > net.Bits() {
+			net, of, fromHost = n.prefix, n.whose, host
 		}
 	}
 	if net.Bits() == a.Prefix.Bits() {

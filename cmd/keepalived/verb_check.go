@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/netip"
 	"os"
 	"strings"
+	"sync"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/kernel"
 	"keepalived-go/internal/report"
 	"keepalived-go/internal/script"
 	"keepalived-go/internal/supervisor"
@@ -83,7 +84,8 @@ func checkUsage(w io.Writer, flags []getopt.Flag) {
 
 // checkFiles checks each file as that of a node of its own.
 func (c *checker) checkFiles(names []string) int {
-	host := lint.Host{CheckCommand: script.Check, Networks: networks}
+	known := sync.OnceValue(networks) // when this process is in its namespace
+	host := lint.Host{CheckCommand: script.Check, Networks: func(name string) []netip.Prefix { return known()[name] }}
 	var all conf.Diagnostics
 	for _, name := range names {
 		c.run.Config = name
@@ -128,24 +130,33 @@ func checkStatus(ds conf.Diagnostics) int {
 	return supervisor.ExitOK
 }
 
-// networks are the addresses of an interface of this host; none if it does not
-// exist.
-func networks(name string) []netip.Prefix {
-	iface, err := net.InterfaceByName(name)
+// networks are the addresses of each interface of this host that are not ours;
+// nil if the kernel does not tell.
+func networks() map[string][]netip.Prefix {
+	conn, err := kernel.Dial(0, false)
 	if err != nil {
 		return nil
 	}
-	addrs, err := iface.Addrs()
+	defer conn.Close()
+	links, err := conn.Links()
 	if err != nil {
 		return nil
 	}
-	var list []netip.Prefix
+	names := make(map[int]string, len(links))
+	for _, l := range links {
+		names[l.Index] = l.Name
+	}
+	addrs, err := conn.Addrs()
+	if err != nil {
+		return nil
+	}
+	all := make(map[string][]netip.Prefix)
 	for _, a := range addrs {
-		if p, err := netip.ParsePrefix(a.String()); err == nil {
-			list = append(list, p)
+		if a.Proto != kernel.AddrProto {
+			all[names[a.Link]] = append(all[names[a.Link]], a.Prefix)
 		}
 	}
-	return list
+	return all
 }
 
 // load reads the files of a cluster, which are those of other hosts: their
