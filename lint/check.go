@@ -35,6 +35,7 @@ func Check(c *conf.Config, h Host) conf.Diagnostics {
 	groups := groupsOf(c)
 	for _, in := range c.Instances {
 		l.addresses(in)
+		l.ownership(in)
 		l.partners(in)
 		l.announcements(in)
 		l.weights(in, terms(in, groups[in.Name]))
@@ -215,6 +216,22 @@ func around(a *conf.Address, known []network) (net netip.Prefix, of string) {
 		return net, ""
 	}
 	return net, of
+}
+
+// ownership looks whether an address owner has an address.
+func (l *linter) ownership(in *conf.VRRPInstance) {
+	if in.Priority != vrrp.PriorityOwner || l.host.Networks == nil {
+		return
+	}
+	for a := range addresses(in) {
+		held := l.host.Networks(a.Interface)
+		if len(held) == 0 || slices.ContainsFunc(held, func(p netip.Prefix) bool { return p.Addr() == a.Prefix.Addr() }) {
+			return // nothing is known, or it has one
+		}
+	}
+	l.found("owner-without-address", in.Pos,
+		fmt.Sprintf("(%s) has priority 255, that of an address owner, but %s has none of its addresses by itself", in.Name, cmp.Or(in.Interface, "the node")),
+		"write a priority of 254 or less, as a rule")
 }
 
 // partners looks at where an instance sends adverts from and to, and when.

@@ -40,6 +40,7 @@ func Cluster(nodes []Node) Report {
 		c.guessSources(v)
 		c.compare(v)
 	}
+	c.preferences()
 	outcomes := c.simulate()
 	return Report{c.sorted(), outcomes}
 }

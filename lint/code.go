@@ -22,6 +22,7 @@ func Codes() iter.Seq[Code] { return slices.Values(codes) }
 var codes = []Code{
 	{"address-of-network", conf.Warning, "a virtual address is the address of a network itself, or its broadcast address; hosts do not answer to these", "write the address of a host"},
 	{"prefix-length", conf.Note, "a virtual address has another prefix length than its network, so that the route to its neighbours or its broadcast address may be wrong", "write the prefix length of the network"},
+	{"owner-without-address", conf.Note, "a node claims to own the addresses (priority 255, also the default of state MASTER), but its interface has none of them by itself; it takes them at once whenever it starts, and no weight counts", "write a priority of 254 or less"},
 	{"source-is-virtual", conf.Error, "adverts are to come from a virtual address, which only a master has: no node could become one", "name an address that the node has all the time"},
 	{"peer-is-virtual", conf.Warning, "a unicast peer is a virtual address, so that a master sends its adverts to itself", "name an address that the peer has all the time"},
 	{"vrid-shared", conf.Warning, "two virtual routers on one link have the same virtual_router_id and differ in their destination only; other routers on the link cannot tell them apart", "give one of them another virtual_router_id"},
@@ -55,9 +56,10 @@ var codes = []Code{
 	{"cluster-owners", conf.Error, "more than one node claims to own the addresses (priority 255)", "give all nodes but one a lower priority"},
 	{"cluster-alone", conf.Warning, "a virtual router is on one node only: nobody takes over", "add it to another node"},
 	{"cluster-sync-group", conf.Warning, "virtual routers that change state together on one node do not on another", "use the same sync groups on all nodes"},
+	{"cluster-sync-priority", conf.Warning, "virtual routers of one sync group have their highest priority on different nodes: neither node takes over from the other, and nodes that start at once may take turns", "give all members of a sync group their highest priority on the same node"},
 	{"cluster-nopreempt", conf.Note, "nopreempt on a node that others preempt anyway, and that preempts nobody, has no effect", "write nopreempt on the node with the highest priority"},
 	{"cluster-no-failover", conf.Warning, "a failure on the master does not move the addresses to a healthy node", "make the weight large enough, or 0, with which a failure is a fault"},
-	{"cluster-no-master", conf.Error, "with one failure nobody is master, though a node is healthy", "see the table of failures"},
+	{"cluster-no-master", conf.Error, "nobody is master, or none for long, though a node is healthy", "see the table of failures"},
 	{"cluster-two-masters", conf.Error, "two nodes are master at the same time for good", "see which adverts are dropped, and why"},
 }
 

@@ -192,7 +192,7 @@ func (c *cluster) rivals(v *virtualRouter, a, b *member) {
 
 // pointlessNoPreempt finds nopreempt on a node that has nobody to spare.
 func (c *cluster) pointlessNoPreempt(v *virtualRouter) {
-	best := slices.MaxFunc(v.members, func(a, b *member) int { return int(a.Priority) - int(b.Priority) })
+	best := v.preferred()
 	if best.NoPreempt || len(best.terms) > 0 {
 		return // trackers may change who is best
 	}
@@ -232,6 +232,48 @@ func (c *cluster) syncGroups(v *virtualRouter) {
 		if !maps.Equal(company(a), company(b)) {
 			what := describe(a) + " and " + strings.TrimPrefix(describe(b), "is ")
 			c.differ("cluster-sync-group", a, b, what, "use the same sync groups on all nodes")
+		}
+	}
+}
+
+// preferred is the member with the highest priority while all is well.
+func (v *virtualRouter) preferred() *member {
+	return slices.MaxFunc(v.members, func(a, b *member) int {
+		return int(a.healthyPriority()) - int(b.healthyPriority())
+	})
+}
+
+// prefers reports whether no node has a higher priority than the given one.
+func (v *virtualRouter) prefers(node int) bool {
+	m := v.on(node)
+	return m != nil && m.healthyPriority() == v.preferred().healthyPriority()
+}
+
+// preferences finds sync groups whose members prefer different nodes.
+func (c *cluster) preferences() {
+	reported := make(map[[2]*virtualRouter]bool)
+	for n, node := range c.nodes {
+		firsts := make(map[*conf.SyncGroup]*virtualRouter)
+		for _, in := range node.Config.Instances {
+			g, v := c.groups[n][in.Name], c.at[in]
+			if g == nil || len(v.members) < 2 {
+				continue
+			}
+			first := firsts[g]
+			if first == nil {
+				firsts[g] = v
+				continue
+			}
+			a, b := first.preferred(), v.preferred()
+			if first.prefers(b.node) || v.prefers(a.node) || reported[[2]*virtualRouter{first, v}] {
+				continue
+			}
+			reported[[2]*virtualRouter{first, v}] = true
+			c.found("cluster-sync-priority", g.Pos,
+				fmt.Sprintf("members of sync group %s prefer different nodes: %s prefers %s (%d), %s prefers %s (%d)",
+					g.Name, a.Name, c.nameOf(a), a.healthyPriority(), b.Name, c.nameOf(b), b.healthyPriority()),
+				"give all members their highest priority on the same node",
+				other(a.Pos, "%s on %s is", a.Name, c.nameOf(a)), other(b.Pos, "%s on %s is", b.Name, c.nameOf(b)))
 		}
 	}
 }

@@ -279,7 +279,9 @@ type lab struct {
 	nodes   [][]*vrrptest.Node // of each node: one for each sync group or single virtual router
 	routers []map[int]*vrrptest.Router
 	comp    component
+	unit    time.Duration // the shortest interval of adverts
 	settle  time.Duration // how long things take at most
+	calm    time.Duration // for how long nothing must have changed at the end
 
 	// dropped are the adverts that the engines did not take, by virtual router:
 	// who drops whose, and why.
@@ -319,8 +321,12 @@ func (c *cluster) build(comp component) *lab {
 			l.add(n, byGroup[g])
 		}
 	}
+	// Nobody starts at the very same time. A moment later is enough to end a tie,
+	// and too little to change who wins an election.
+	l.lan.MinDelay, l.lan.MaxDelay = l.unit/10000, l.unit/4000
 	for n := range l.nodes {
 		l.start(n)
+		l.lan.Run(l.unit / 500)
 	}
 	l.run()
 	return l
@@ -373,8 +379,13 @@ func (l *lab) add(n int, places []int) {
 		r.Config.PreemptDelay = min(r.Config.PreemptDelay, 2*masterDown(m.VRRPInstance))
 		routers = append(routers, r)
 		// Master_Down_Interval twice, as members of a sync group wait for each
-		// other, then the time that a better node waits.
-		l.settle = max(l.settle, 3*masterDown(m.VRRPInstance)+r.Config.PreemptDelay+time.Second)
+		// other, the time that a better node waits, and time to see that it stays.
+		if l.unit == 0 || m.AdvertInterval < l.unit {
+			l.unit = m.AdvertInterval
+		}
+		down := masterDown(m.VRRPInstance)
+		l.settle = max(l.settle, 4*down+r.Config.PreemptDelay+time.Second)
+		l.calm = max(l.calm, down+down/4)
 	}
 	node := l.lan.Add(fmt.Sprintf("%d/%d", n, places[0]), routers...)
 	node.Sync = len(routers) > 1
@@ -455,12 +466,23 @@ func (l *lab) repair(f *fault) {
 	l.run()
 }
 
+// unsettled stands for nodes that become master in turn.
+const unsettled = -1
+
+// changing is its name.
+const changing = "changing"
+
 // masters are the nodes that are master of each virtual router.
 func (l *lab) masters() [][]int {
 	all := make([][]int, len(l.comp))
 	for i, v := range l.comp {
 		for _, m := range v.members {
-			if l.routers[i][m.node].State() == vrrp.Master {
+			r := l.routers[i][m.node]
+			if r.Since > l.lan.Now-l.calm {
+				all[i] = []int{unsettled}
+				break
+			}
+			if r.State() == vrrp.Master {
 				all[i] = append(all[i], m.node)
 			}
 		}
@@ -540,7 +562,11 @@ func holdsAny(masters [][]int, node int) bool {
 func (c *cluster) names(nodes []int) []string {
 	names := make([]string, len(nodes))
 	for i, n := range nodes {
-		names[i] = c.nodes[n].Name
+		if n == unsettled {
+			names[i] = changing
+		} else {
+			names[i] = c.nodes[n].Name
+		}
 	}
 	return names
 }
@@ -554,7 +580,7 @@ func (c *cluster) judgeRow(row *Row, v *virtualRouter, f *fault, before, during 
 	_, cut := m.linkDown(f)
 	reachable := slices.DeleteFunc(slices.Clone(during), func(n int) bool { return cut && n == f.node })
 	switch {
-	case len(reachable) == 0:
+	case len(reachable) == 0, slices.Contains(during, unsettled):
 		row.code, row.pos = "cluster-no-master", m.Pos
 		row.remedy = "let another node serve alone"
 	case v.explained:
@@ -605,6 +631,10 @@ func (m *member) stuck(v *virtualRouter, f *fault, c *cluster) (why, remedy stri
 	case best.NoPreempt:
 		return fmt.Sprintf("%s, but %s (%d) does not preempt (nopreempt)", bad.Arithmetic(), rival, theirs), weight, at
 	}
+	if g := best.group; g != nil && len(g.Members) > 1 {
+		return fmt.Sprintf("%s, but not all members of sync group %s are better on %s", bad.Arithmetic(), g.Name, rival),
+			"let the group track it, or " + weight, at
+	}
 	return fmt.Sprintf("%s does not take over with %d against %s", rival, theirs, bad.Arithmetic()), weight, at
 }
 
@@ -627,6 +657,9 @@ func (c *cluster) judge(o *Outcome, routers []*virtualRouter) {
 	case len(o.Masters) == 0:
 		c.found("cluster-no-master", first.Pos, name+" nobody is master while all nodes are well", "see why each node does not serve")
 		return
+	case slices.Contains(o.Masters, changing):
+		c.found("cluster-no-master", first.Pos, name+" the master changes for ever while all nodes are well", "see which virtual routers change state together")
+		return
 	case v.explained:
 	case len(o.Masters) > 1:
 		what := name + " " + strings.Join(o.Masters, " and ") + " are master while all nodes are well"
@@ -645,7 +678,7 @@ func (c *cluster) judge(o *Outcome, routers []*virtualRouter) {
 		case "cluster-no-failover":
 			c.found("cluster-no-failover", r.pos, fmt.Sprintf("%s %s: %s, and %s stays master%s: %s", name, r.Node, r.Failure, r.Node, when, r.Stuck), r.remedy)
 		case "cluster-no-master":
-			c.found("cluster-no-master", r.pos, fmt.Sprintf("%s %s: %s, and nobody is master%s", name, r.Node, r.Failure, when), r.remedy)
+			c.found("cluster-no-master", r.pos, fmt.Sprintf("%s %s: %s, and nobody stays master%s", name, r.Node, r.Failure, when), r.remedy)
 		case "cluster-two-masters":
 			c.found("cluster-two-masters", r.pos, fmt.Sprintf("%s %s: %s, and %s are master%s", name, r.Node, r.Failure, strings.Join(r.During, " and "), when), r.remedy)
 		}
