@@ -30,11 +30,6 @@ func Check(c conf.Command, p conf.ScriptPolicy) error {
 	return err
 }
 
-// CheckAccount reports, as a [*Problem], why scripts cannot be run as p says.
-func CheckAccount(p conf.ScriptPolicy) error {
-	return new(Program).setUser(conf.Command{Args: []string{"scripts"}}, p)
-}
-
 // Resolve finds the file that c names and the user who is to run it. A name
 // without a slash is searched in PATH. The error is a [*Problem].
 func Resolve(c conf.Command, p conf.ScriptPolicy) (*Program, error) {

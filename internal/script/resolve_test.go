@@ -314,8 +314,3 @@ func TestWithoutPrivileges(t *testing.T) {
 		}
 	}
 }
-
-func TestCheckAccount(t *testing.T) {
-	must(t, CheckAccount(conf.ScriptPolicy{}))
-	wantProblem(t, CheckAccount(conf.ScriptPolicy{User: "no-such-user"}), UnknownUser, "", "useradd --system no-such-user")
-}

@@ -4,7 +4,6 @@ import (
 	"os"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/script"
 )
 
 // Test reads the configuration and returns what is wrong with it, for
@@ -24,7 +23,6 @@ func Load(o Options) (*conf.Config, conf.Diagnostics, error) {
 		return nil, nil, enterNamespace(o.Namespace)
 	}
 	opt := o.ConfOptions()
-	opt.CheckCommand = checkCommand
 	config, diagnostics := conf.Load(o.Config, opt)
 	if config != nil && config.Global.NetNamespace != "" && !inside {
 		if err := enterNamespace(config.Global.NetNamespace); err != nil {
@@ -33,12 +31,4 @@ func Load(o Options) (*conf.Config, conf.Diagnostics, error) {
 		}
 	}
 	return config, diagnostics, nil
-}
-
-// checkCommand is for [conf.Options].
-func checkCommand(c conf.Command, p conf.ScriptPolicy) error {
-	if !c.Given() {
-		return script.CheckAccount(p)
-	}
-	return script.Check(c, p)
 }
