@@ -49,8 +49,14 @@ var (
 func appendValue(b []byte, v reflect.Value) []byte {
 	t := v.Type()
 	if marshalsItself(t) {
+		var self encoding.BinaryAppender
+		if v.CanAddr() { // the pointer needs no room of its own
+			self = v.Addr().Interface().(encoding.BinaryAppender)
+		} else {
+			self = v.Interface().(encoding.BinaryAppender)
+		}
 		start := len(b)
-		b, err := v.Interface().(encoding.BinaryAppender).AppendBinary(append(b, 0))
+		b, err := self.AppendBinary(append(b, 0))
 		if err != nil || len(b)-start > 0x80 {
 			panic(fmt.Sprintf("link: encode %s: %d bytes, %v", t, len(b)-start, err))
 		}
