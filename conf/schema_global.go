@@ -122,8 +122,12 @@ func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keywo
 		return own(k, func(_ *decoder, a *argument, p *ProcessLimits) { f(p, a) })
 	}
 	rttime := func(p *ProcessLimits, a *argument) { p.RTTime = max(a.n, 2) }
+	nice, most := "0", "10000"
+	if prefix == "vrrp" {
+		nice, most = "-20, unless it is real-time", "1000000"
+	}
 	return []*Keyword{
-		set(kw(prefix+"_priority", number(-20, 19).soft("No "+prefix+" process priority specified"), "0", "nice value of the "+of+" process"),
+		set(kw(prefix+"_priority", number(-20, 19).soft("No "+prefix+" process priority specified"), nice, "nice value of the "+of+" process"),
 			func(p *ProcessLimits, a *argument) { p.Priority, p.PrioritySet = int(a.n), true }),
 		set(kw(prefix+"_no_swap", bare(), "off", "keep the "+of+" process in memory"),
 			func(p *ProcessLimits, a *argument) { p.NoSwap = true }),
@@ -131,7 +135,7 @@ func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keywo
 			setRTPriority),
 		own(kw(prefix+"_cpu_affinity", several("CPU...").soft("No "+prefix+" cpu_id set specified"), "all", "CPUs that the "+of+" process may use"),
 			setAffinity),
-		set(kw(prefix+"_rlimit_rttime", number(1, 1<<32-1).as("USECS"), "10000", "microseconds of real-time work of the "+of+" process without a pause"), rttime),
+		set(kw(prefix+"_rlimit_rttime", number(1, 1<<32-1).as("USECS"), most, "microseconds of real-time work of the "+of+" process without a pause"), rttime),
 		set(kw(prefix+"_rlimit_rtime", number(1, 1<<32-1).as("USECS"), "", "old name of "+prefix+"_rlimit_rttime").alias(prefix+"_rlimit_rttime"), rttime),
 	}
 }

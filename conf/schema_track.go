@@ -104,7 +104,10 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 			Message: fmt.Sprintf("(%s) unknown %s option %s - ignoring", owner, what, printable(option)),
 			Fix:     "write " + name + " weight N [reverse]",
 		}
-		if u.Kind != TrackedInterface && d.tracked.defined[trackerKey{u.Kind, option}] != nil {
+		switch {
+		case u.Kind == TrackedScript && strings.Contains(u.Name, "/"):
+			p.Fix = d.trackerRemedy(*u)
+		case u.Kind != TrackedInterface && d.tracked.defined[trackerKey{u.Kind, option}] != nil:
 			p.Fix = "write one name per line"
 		}
 		d.report(s, 1, p)
