@@ -87,17 +87,14 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			a.UseVMAC = true
 			d.wait(&Keyword{Block: "vrrp_instance.virtual_ipaddress", Name: "use_vmac"}, s)
 			continue
-		case "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft", "track_group":
+		case "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft":
+		case "track_group":
+			if d.inst != nil { // it tracks its own addresses
+				d.addressOption(s, i)
+				continue
+			}
 		default:
-			p := Diagnostic{
-				Severity: Error, Class: ClassOrdinary, Code: "address-option",
-				Message: fmt.Sprintf("Unknown configuration entry '%s' for ip address - ignoring", printable(option)),
-				Fix:     "options are those of " + addressArgs[len("ADDR[/LEN] "):],
-			}
-			if _, err := netip.ParseAddr(strings.SplitN(option, "/", 2)[0]); err == nil {
-				p.Fix = "write one address per line"
-			}
-			d.report(s, i, p)
+			d.addressOption(s, i)
 			continue
 		}
 		i++
@@ -163,6 +160,20 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 		a.Broadcast = broadcast(prefix)
 	}
 	return a, true
+}
+
+// addressOption reports a word that is no option of an address.
+func (d *decoder) addressOption(s *Statement, word int) {
+	option := s.Words[word].Text
+	p := Diagnostic{
+		Severity: Error, Class: ClassOrdinary, Code: "address-option",
+		Message: fmt.Sprintf("Unknown configuration entry '%s' for ip address - ignoring", printable(option)),
+		Fix:     "options are those of " + addressArgs[len("ADDR[/LEN] "):],
+	}
+	if _, err := netip.ParseAddr(strings.SplitN(option, "/", 2)[0]); err == nil {
+		p.Fix = "write one address per line"
+	}
+	d.report(s, word, p)
 }
 
 // prefix reads ADDR[/LEN]. A bad length is reported and taken as that of a host.

@@ -136,7 +136,7 @@ func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck)
 		if checks&checkReadable != 0 {
 			class, exit, severity = ClassMissingFile, 6, Fatal
 		}
-		if errors.Is(err, errIncludesItself) {
+		if errors.Is(err, errIncludesItself) && class == ClassNone {
 			class, severity = ClassOrdinary, Error
 		}
 		p.diags.incomplete = p.report(l, at, Diagnostic{

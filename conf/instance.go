@@ -181,11 +181,13 @@ func badAdvertInt(d *decoder, a *argument) string {
 
 func setAdvertInt(d *decoder, a *argument) { d.inst.AdvertInterval = a.d }
 
+// setNativeIPv6 decides the family before the first address does.
 func setNativeIPv6(d *decoder, a *argument) {
-	d.report(a.Statement, 0, Diagnostic{
-		Severity: Warning, Class: ClassDeprecated, Code: "deprecated",
-		Message: "(" + d.inst.Name + ") native_ipv6 is deprecated - the family is detected", Fix: "remove it",
-	})
+	if d.inst.Family == IPv4 {
+		d.wrong(a.Statement, 0, "address-family", "(%s) Cannot specify native_ipv6 with IPv4 addresses", d.inst.Name)
+		return
+	}
+	d.inst.Family = IPv6
 }
 
 func setSource(d *decoder, a *argument) {

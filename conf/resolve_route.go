@@ -105,7 +105,7 @@ func (d *decoder) trackGroups() {
 // route reads one line of routes.
 func (d *decoder) route(l entryLine) (Route, bool) {
 	s := l.s
-	e := &entry{d: d, s: s, ok: true}
+	e := &entry{d: d, s: s, inst: l.inst, ok: true}
 	r := &routeEntry{Route: Route{Pos: d.pos(s), Table: 254}}
 	destination := false
 	for ; e.ok && e.i < len(s.Words); e.i++ {
@@ -199,7 +199,7 @@ func anyOf(f Family) netip.Prefix {
 // rule reads one line of rules.
 func (d *decoder) rule(l entryLine) (Rule, bool) {
 	s := l.s
-	e := &entry{d: d, s: s, ok: true}
+	e := &entry{d: d, s: s, inst: l.inst, ok: true}
 	r := &ruleEntry{Rule: Rule{Pos: d.pos(s), SuppressPrefixLength: -1, SuppressGroup: -1}}
 	for ; e.ok && e.i < len(s.Words); e.i++ {
 		text := s.Words[e.i].Text

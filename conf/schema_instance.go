@@ -20,7 +20,7 @@ func instanceBlock() *block {
 			sets(func(d *decoder, a *argument) { d.inst.DontTrackPrimary = true }),
 		kw("linkbeat_use_polling", bare(), "off", "poll the link state").gone("linkbeat_interfaces").
 			sets(func(d *decoder, a *argument) { d.inst.poll = true }),
-		kw("native_ipv6", bare(), "", "once chose IPv6; the family is that of the addresses").
+		kw("native_ipv6", bare(), "", "IPv6; not needed, the family is that of the addresses").
 			sets(setNativeIPv6),
 		kw("debug", number(0, 4), "0", "how much more is logged about this virtual router").
 			sets(func(d *decoder, a *argument) { d.inst.Debug = int(a.n) }),

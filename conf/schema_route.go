@@ -196,6 +196,9 @@ func entryBlock[T any](path, placeholder string, words []entryWord[T], keep func
 	b.lines(func(d *decoder, s *Statement) { keep(d, entryLine{s, d.inst}) },
 		&Keyword{Name: placeholder, Args: lower + " words", Doc: "a " + lower + " as iproute2 writes it, one per line", Effect: PendingEffect})
 	for _, w := range words {
+		if w.name == "track_group" && !strings.HasPrefix(path, "static_") {
+			continue // an instance tracks its own
+		}
 		b.order = append(b.order, &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, Effect: PendingEffect, option: true})
 	}
 	return b
@@ -218,10 +221,11 @@ type entryLine struct {
 
 // entry reads the words of a line one after the other.
 type entry struct {
-	d  *decoder
-	s  *Statement
-	i  int  // the current word
-	ok bool // nothing was wrong so far
+	d    *decoder
+	s    *Statement
+	inst *instance // nil for static ones
+	i    int       // the current word
+	ok   bool      // nothing was wrong so far
 }
 
 // fail reports why an entry cannot be used.
@@ -396,6 +400,10 @@ func (e *entry) device() string {
 }
 
 func (e *entry) trackGroup() string {
+	if e.inst != nil {
+		e.fail("entry-word", "track_group is only for static routes and rules; an instance tracks its own unless they have no_track")
+		return ""
+	}
 	name := e.value()
 	if e.ok && !e.d.routing.exists[name] {
 		e.d.wrong(e.s, e.i, "no-track-group", "track_group %s not found", printable(name))

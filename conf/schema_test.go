@@ -40,7 +40,7 @@ func TestSchemaAccepts(t *testing.T) {
 				case "unknown-keyword", "entry-word", "bad-number", "out-of-range", "bad-choice", "bad-address", "bad-boolean", "missing-argument", "unexpected-block", "no-block":
 					t.Errorf("%s in %q: %v\n%s", name, b.path, d, text)
 				case "deprecated":
-					if d.Pos.Line == line && k.Successor == "" && k.Name != "native_ipv6" && k.Name != "global_tracking" {
+					if d.Pos.Line == line && k.Successor == "" && k.Name != "global_tracking" {
 						t.Errorf("%s in %q is reported as deprecated", name, b.path)
 					}
 				}
