@@ -31,7 +31,9 @@ var cannotFail = map[string]string{
 
 // alwaysReported are words that no file has without a problem.
 var alwaysReported = map[string]string{
-	"vrrp_sync_group.global_tracking": "it is deprecated",
+	"vrrp_sync_group.global_tracking":                "it is deprecated",
+	"vrrp_instance.virtual_routes.ROUTE.track_group": "it is for static ones",
+	"vrrp_instance.virtual_rules.RULE.track_group":   "it is for static ones",
 }
 
 // deprecatedOption are words in lines that are always reported.

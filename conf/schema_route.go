@@ -132,7 +132,7 @@ var routeWords = []entryWord[routeEntry]{
 		r.VRF = e.d.intern(name)
 	}},
 	{"no_track", "", "its loss is no fault", func(e *entry, r *routeEntry) { r.NoTrack = true }},
-	{"track_group", "NAME", "instances that its loss concerns", func(e *entry, r *routeEntry) { r.TrackGroup = e.trackGroup() }},
+	{"track_group", "NAME", "instances that the loss of a static one concerns", func(e *entry, r *routeEntry) { r.TrackGroup = e.trackGroup() }},
 }
 
 var ruleWords = []entryWord[ruleEntry]{
@@ -175,7 +175,7 @@ var ruleWords = []entryWord[ruleEntry]{
 	{"goto", "N", "go on with the rule of this preference", func(e *entry, r *ruleEntry) { r.Goto = uint32(e.integer(0, 0, 1<<32-1)); r.act(RuleGoto) }},
 	{"nop", "", "no effect", func(e *entry, r *ruleEntry) { r.act(RuleNop) }},
 	{"no_track", "", "its loss is no fault", func(e *entry, r *ruleEntry) { r.NoTrack = true }},
-	{"track_group", "NAME", "instances that its loss concerns", func(e *entry, r *ruleEntry) { r.TrackGroup = e.trackGroup() }},
+	{"track_group", "NAME", "instances that the loss of a static one concerns", func(e *entry, r *ruleEntry) { r.TrackGroup = e.trackGroup() }},
 }
 
 var ruleActions = map[string]RuleAction{"blackhole": RuleBlackhole, "unreachable": RuleUnreachable, "prohibit": RuleProhibit}
@@ -196,9 +196,6 @@ func entryBlock[T any](path, placeholder string, words []entryWord[T], keep func
 	b.lines(func(d *decoder, s *Statement) { keep(d, entryLine{s, d.inst}) },
 		&Keyword{Name: placeholder, Args: lower + " words", Doc: "a " + lower + " as iproute2 writes it, one per line", Effect: PendingEffect})
 	for _, w := range words {
-		if w.name == "track_group" && !strings.HasPrefix(path, "static_") {
-			continue // an instance tracks its own
-		}
 		b.order = append(b.order, &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, Effect: PendingEffect, option: true})
 	}
 	return b
