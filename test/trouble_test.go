@@ -1,6 +1,7 @@
 package test
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -68,4 +69,66 @@ func TestStartLongAfterKill(t *testing.T) {
 	s.silent(next.Started, time.Now(), "a")
 	s.write("a", "go", "")
 	s.awaitOwner(vip, 2*time.Second, "a")
+}
+
+// TestGroupWithoutResult: a sync group whose member tracks a script takes no
+// part before the script has answered.
+func TestGroupWithoutResult(t *testing.T) {
+	t.Parallel()
+	type told struct{ before, after []string }
+	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) (x told) {
+		fifo := s.fifo("a", "fifo")
+		slow := s.script("a", "slow", "until [ -e "+s.path("a", "go")+" ]; do sleep 0.05; done")
+		a := s.start("a", p, vrrpScript("slow", slow, "interval 20\ntimeout 20")+
+			"vrrp_sync_group G1 {\n    group {\n        VI_1\n        VI_2\n    }\n}\n"+
+			configWith("vrrp_notify_fifo "+fifo.path, instance{Name: "VI_1"}.at(150).tracks("script", "slow"),
+				instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String() + "/16"}}.at(100)))
+		s.stays(vip, "", time.Second)
+		x.before = fifo.all()
+		s.write("a", "go", "")
+		s.await(fifo, 0, `GROUP "G1" MASTER 0`, 3*time.Second)
+		x.after = slices.Sorted(slices.Values(fifo.all())) // whose order upstream leaves to chance
+		s.awaitOwner(vip2, time.Second, "a")
+		s.must(a.Stop())
+		return x
+	})
+	sameLines(t, "before the first result", mine.before, upstream.before)
+	sameLines(t, "in the end", mine.after, upstream.after)
+}
+
+// TestReloadEndsFault: what a tracker holds back goes on when a reload gives it
+// another weight or removes it, be it that it failed or never answered.
+func TestReloadEndsFault(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a")
+	failing := vrrpScript("failing", s.script("a", "failing", "exit 1"), "interval 60")
+	silent := "vrrp_script silent {\n    script " + s.script("a", "silent", "sleep 60") + "\n    interval 100\n}\n"
+	in := instance{}.at(150)
+	a := s.start("a", ours, failing+config(in.tracks("script", "failing")))
+	s.awaitLog(a, a.Started, "(VI_1) Entering FAULT STATE", 3*time.Second)
+	next := func(config string, priority int) {
+		s.Helper()
+		from := time.Now()
+		s.must(a.Reload(config))
+		if priority > 0 {
+			s.awaitOwner(vip, 3*time.Second, "a")
+			s.awaitPriority(time.Now(), "a", priority, 2*time.Second)
+		} else {
+			s.awaitOwner(vip, 3*time.Second)
+			s.awaitLog(a, from, "(VI_1) Entering FAULT STATE", time.Second)
+		}
+	}
+	next(failing+config(in.tracks("script", "failing weight -20")), 130)
+	next(failing+config(in.tracks("script", "failing weight 0")), 0)
+	next(config(in), 150)
+	next(failing+config(in.tracks("script", "failing weight 0")), 0)
+	next(failing+config(in.tracks("script", "failing weight 0 reverse")), 150)
+	from := time.Now()
+	next(silent+config(in.tracks("script", "silent")), 150) // which serves already
+	s.onlyPriorities(from, "a", 150)
+	s.must(a.Stop())
+
+	a = s.start("a", ours, silent+config(in.tracks("script", "silent")))
+	s.stays(vip, "", time.Second)
+	next(config(in), 150)
 }

@@ -102,7 +102,7 @@ func (d *daemon) adoptLeftovers(found []kernel.Addr, left []journalAddr) {
 
 // add makes a router that is not started yet.
 func (d *daemon) add(c *conf.VRRPInstance, order int) *router {
-	r := &router{engine: vrrp.New(engine.Config(c)), conf: c, order: order, heapIndex: -1}
+	r := &router{engine: vrrp.New(engine.Config(c)), conf: c, order: order, heapIndex: -1, waiting: true}
 	d.routers = append(d.routers, r)
 	d.byEngine[r.engine] = r
 	return r
@@ -220,8 +220,10 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 	}
 	d.checkFaults(func(*router) bool { return true })
 	d.writeJournal()
-	for _, r := range fresh {
-		d.startRouter(r)
+	for _, r := range d.routers {
+		if r.waiting {
+			d.startRouter(r)
+		}
 	}
 	d.retrack()
 	d.repeatStates()

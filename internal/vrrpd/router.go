@@ -34,7 +34,7 @@ type router struct {
 	held   bool   // the addresses shall be in the kernel
 
 	tracked     *tracked       // nil: nothing is tracked
-	waiting     bool           // the engine is not started: a tracker has yet to speak
+	waiting     bool           // the engine is not started yet
 	predecessor *vrrp.Snapshot // until the engine is started; nil: there was none
 	inherited   bool           // the priority is the predecessor's: a tracker has yet to speak
 

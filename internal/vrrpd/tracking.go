@@ -191,7 +191,7 @@ func (d *daemon) retrack() {
 		r.evaluate()
 		d.checkRouter(r)
 		if r.waiting {
-			d.startRouter(r)
+			d.startWaiting(r)
 		} else {
 			d.setPriority(r)
 		}
@@ -214,18 +214,46 @@ func (d *daemon) setPriority(r *router) {
 		Cause: vrrp.Cause{Code: "tracking", Detail: "trackers", Arithmetic: o.Arithmetic()}})
 }
 
+// startWaiting starts the engine of r and those that wait with it, if they need
+// not wait any longer.
+func (d *daemon) startWaiting(r *router) {
+	for _, m := range d.together(r) {
+		if m.waiting {
+			d.startRouter(m)
+		}
+	}
+}
+
+// together is r, or all members of its sync group.
+func (d *daemon) together(r *router) []*router {
+	g := r.engine.Group()
+	if g == nil {
+		return []*router{r}
+	}
+	all := make([]*router, 0, len(g.Members()))
+	for _, m := range g.Members() {
+		all = append(all, d.router(m))
+	}
+	return all
+}
+
+// undecided reports whether a tracker that could be a fault has not spoken
+// before the start of r.
+func (r *router) undecided() bool {
+	return r.waiting && r.tracked != nil && r.tracked.outcome.Waiting
+}
+
 // startRouter starts the engine of r, unless a tracker that could be a fault
-// has not spoken yet: whether the node may serve is not known then, so that it
-// takes no part. A router that goes on as the master that its predecessor was
+// has not spoken yet, be it that of another member of its sync group: whether
+// the node may serve is not known then, so that it takes no part. A router that goes on as the master that its predecessor was
 // does not wait, and has the predecessor's priority until all have spoken.
 func (d *daemon) startRouter(r *router) {
 	at, before := now(), r.predecessor
 	resumes := before != nil && r.engine.Resumable(at, before)
-	r.waiting = r.tracked != nil && r.tracked.outcome.Waiting && !resumes
-	if r.waiting {
+	if !resumes && slices.ContainsFunc(d.together(r), (*router).undecided) {
 		return
 	}
-	r.predecessor = nil
+	r.waiting, r.predecessor = false, nil
 	d.step(r, at, vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Resume: before, Cause: r.cause, Wall: time.Now()})
 	if r.tracked == nil {
 		return
