@@ -219,12 +219,17 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 				changed[l.Index] = true
 				d.relink()
 			}
-			if known && before.Name != l.Name {
+			renamed, turned := known && before.Name != l.Name, known && before.Up() != l.Up()
+			switch {
+			case !known:
+				slog.Info("Interface "+l.Name+" added", "interface", l.Name)
+			case renamed:
+				slog.Info("Interface name has changed from "+before.Name+" to "+l.Name, "interface", l.Name)
 				d.linkChanged(before.Name)
 			}
-			if (!known || before.Name != l.Name || before.Up() != e.Link.Up()) && d.linkChanged(l.Name) {
+			if (!known || renamed || turned) && d.linkChanged(l.Name) {
 				changed[l.Index] = true
-				if known {
+				if turned {
 					d.logLink(l)
 				}
 			}
@@ -233,6 +238,7 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 			}
 		case kernel.LinkGone:
 			if l := d.net.removeLink(e.Link.Index); l != nil {
+				slog.Info("Interface "+l.Name+" deleted", "interface", l.Name)
 				changed[e.Link.Index] = true
 				d.linkChanged(l.Name)
 				d.addrs.linkGone(e.Link.Index)

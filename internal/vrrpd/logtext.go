@@ -66,8 +66,9 @@ func appendCause(attrs []slog.Attr, c *vrrp.Cause) []slog.Attr {
 }
 
 // causeText is a cause for people: "track_script chk: exited with status 1".
+// What is found here names its object in the detail, a tracker does not.
 func causeText(c *vrrp.Cause) string {
-	if c.Object == "" || strings.Contains(c.Detail, c.Object) {
+	if !strings.HasPrefix(c.Code, "track_") {
 		return c.Detail
 	}
 	return c.Code + " " + c.Object + ": " + c.Detail

@@ -217,7 +217,7 @@ func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, so
 			if r.ipv6() {
 				family = "IPv6"
 			}
-			add(vrrp.FaultNoSource, "no-source", c.Interface, "no "+family+" address for interface")
+			add(vrrp.FaultNoSource, "no-source", c.Interface, "no "+family+" address for interface "+c.Interface)
 		}
 	}
 	if c.Unicast && len(c.Peers) == 0 {
