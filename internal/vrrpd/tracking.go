@@ -141,8 +141,11 @@ func (d *daemon) bindTrackers() {
 
 // statusOf is what is known of a tracker now.
 func (d *daemon) statusOf(k trackerKey) track.Status {
-	if k.kind == conf.TrackedInterface {
+	switch k.kind {
+	case conf.TrackedInterface:
 		return d.linkStatus(k.name)
+	case conf.TrackedBFD: // there are no sessions yet: nothing waits for them
+		return track.Status{Disabled: true}
 	}
 	return d.tracking.status[k]
 }
