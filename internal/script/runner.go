@@ -22,8 +22,10 @@ import (
 const (
 	// killAfter is how long a process group has to end after SIGTERM.
 	killAfter = 2 * time.Second
-	// maxQueue bounds the requests that wait to be started.
-	maxQueue = 4096
+	// maxQueue bounds the requests that wait to be started. No script and no
+	// owner of notifications has two, so that it takes more of these than a
+	// machine has virtual routers.
+	maxQueue = 1 << 15
 	// reapEvery is how often ends are looked for that the kernel does not tell:
 	// those of processes without a pidfd (before Linux 5.3) and of groups.
 	reapEvery = 20 * time.Millisecond
