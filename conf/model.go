@@ -114,6 +114,8 @@ type Global struct {
 	// /etc/iproute2.
 	IPRouteUsrDir, IPRouteEtcDir string
 
+	Defaults InstanceDefaults
+
 	ConfigSaveDir string // config_save_dir; empty: nothing is saved
 	TmpConfigDir  string // tmp_config_directory; empty: in memory
 	Reload        Reload
@@ -126,6 +128,35 @@ type Global struct {
 	ProcessRcvBuf      int
 	ProcessRcvBufForce bool
 }
+
+// InstanceDefaults are what global_defs gives to what does not say it itself.
+// The instances have them already; they are kept for those who want to see them.
+type InstanceDefaults struct {
+	Version          int // of IPv4 instances
+	DownTimerAdverts int
+	GARP             GARP
+
+	LowerPriorityNoAdvert    bool
+	HigherPrioritySendAdvert bool
+	CheckUnicastSource       bool
+	SkipCheckAdvertAddresses bool
+	Strict                   bool
+	PriorityChanges          bool // vrrp_notify_priority_changes
+
+	// smtp_alert, and what overrules it for VRRP and for the health checks.
+	Alert, AlertVRRP, AlertChecker Switch
+}
+
+// Switch is a boolean that may be left open.
+type Switch uint8
+
+const (
+	SwitchUnset Switch = iota
+	SwitchOff
+	SwitchOn
+)
+
+func (s Switch) String() string { return [...]string{"unset", "off", "on"}[s] }
 
 // ProcessLimits are the scheduling and memory settings of one process.
 type ProcessLimits struct {

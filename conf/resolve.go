@@ -30,6 +30,34 @@ type globals struct {
 	mailAuth                       place     // of smtp_auth
 }
 
+// defaults are what an instance gets that says nothing itself.
+func (g *globals) defaults() InstanceDefaults {
+	return InstanceDefaults{
+		Version:                  max(g.version, 2),
+		DownTimerAdverts:         cmp.Or(g.downTimer, 3),
+		LowerPriorityNoAdvert:    g.lowerNoAdvert,
+		HigherPrioritySendAdvert: g.higherSend,
+		CheckUnicastSource:       g.checkUnicastSrc,
+		SkipCheckAdvertAddresses: g.skipCheck,
+		Strict:                   g.strict,
+		PriorityChanges:          g.priorityChanges,
+		Alert:                    switchOf(g.alert),
+		AlertVRRP:                switchOf(g.alertVRRP),
+		AlertChecker:             switchOf(g.alertChecker),
+		GARP:                     g.garpOf(&garpSettings{}),
+	}
+}
+
+func switchOf(o opt[bool]) Switch {
+	switch {
+	case !o.set:
+		return SwitchUnset
+	case o.v:
+		return SwitchOn
+	}
+	return SwitchOff
+}
+
 // resolve turns what the file says into effective values. It runs when all is
 // read: a global_defs block counts for instances before it too.
 func (d *decoder) resolve() {
@@ -43,6 +71,7 @@ func (d *decoder) resolve() {
 	g.IPRouteUsrDir = cmp.Or(g.IPRouteUsrDir, "/usr/share/iproute2")
 	g.IPRouteEtcDir = cmp.Or(g.IPRouteEtcDir, "/etc/iproute2")
 	d.routes()
+	g.Defaults = d.global.defaults()
 	d.absentInterfaces()
 	d.mail()
 	pace := d.paceGroups()

@@ -8,30 +8,8 @@ import (
 // announcements settles when and how often the addresses of an instance are
 // announced.
 func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
-	own, g := &in.garp, &d.global.garp
-	inherited := func(own, global opt[int], def int) int { return own.or(global.or(def)) }
-	in.GARP = GARP{
-		Repeat:        inherited(own.repeat, g.repeat, 5),
-		Delay:         own.delay.or(g.delay.or(5 * time.Second)),
-		Refresh:       own.refresh.or(g.refresh.or(0)),
-		RefreshRepeat: inherited(own.refreshRepeat, g.refreshRepeat, 1),
-		Interval:      d.global.garpInterval,
-		NAInterval:    d.global.naInterval,
-		Extra:         own.extra.or(g.extra.v),
-	}
-	if d.global.minGARP {
-		if !own.repeat.set && !g.repeat.set {
-			in.GARP.Repeat = 1
-		}
-		if !own.delay.set && !g.delay.set {
-			in.GARP.Delay = 0
-		}
-		if !own.refresh.set && !g.refresh.set {
-			in.GARP.Refresh = 0
-		}
-	}
-	in.GARP.LowerRepeat = inherited(own.lowerRepeat, g.lowerRepeat, in.GARP.Repeat)
-	in.GARP.LowerDelay = own.lowerDelay.or(g.lowerDelay.or(in.GARP.Delay))
+	own := &in.garp
+	in.GARP = d.global.garpOf(own)
 	if in.Strict {
 		if own.lowerRepeat.v != 0 || own.lowerDelay.v != 0 {
 			d.problem(in, "strict-garp", "Strict mode requires no repeat garps. resetting")
@@ -41,6 +19,35 @@ func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
 	if p := pace[in.Interface]; p != nil {
 		in.GARP.Interval, in.GARP.NAInterval, in.GARP.PacingGroup = p.garpInterval, p.naInterval, p.name
 	}
+}
+
+// garpOf is how addresses are announced by who says own.
+func (g *globals) garpOf(own *garpSettings) GARP {
+	all := &g.garp
+	inherited := func(own, global opt[int], def int) int { return own.or(global.or(def)) }
+	out := GARP{
+		Repeat:        inherited(own.repeat, all.repeat, 5),
+		Delay:         own.delay.or(all.delay.or(5 * time.Second)),
+		Refresh:       own.refresh.or(all.refresh.or(0)),
+		RefreshRepeat: inherited(own.refreshRepeat, all.refreshRepeat, 1),
+		Interval:      g.garpInterval,
+		NAInterval:    g.naInterval,
+		Extra:         own.extra.or(all.extra.v),
+	}
+	if g.minGARP {
+		if !own.repeat.set && !all.repeat.set {
+			out.Repeat = 1
+		}
+		if !own.delay.set && !all.delay.set {
+			out.Delay = 0
+		}
+		if !own.refresh.set && !all.refresh.set {
+			out.Refresh = 0
+		}
+	}
+	out.LowerRepeat = inherited(own.lowerRepeat, all.lowerRepeat, out.Repeat)
+	out.LowerDelay = own.lowerDelay.or(all.lowerDelay.or(out.Delay))
+	return out
 }
 
 type paceGroup struct {

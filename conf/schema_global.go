@@ -352,17 +352,17 @@ func setFIFO(d *decoder, a *argument, f *FIFO) {
 func fileWords() []*Keyword {
 	return []*Keyword{
 		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "what include lines must find from here on").sets(checkIncludeWords),
-		text("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read", func(g *Global) *string { return &g.ConfigSaveDir }).pending(),
-		text("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use", func(g *Global) *string { return &g.TmpConfigDir }).pending(),
+		text("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read", func(g *Global) *string { return &g.ConfigSaveDir }),
+		text("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use", func(g *Global) *string { return &g.TmpConfigDir }),
 		kw("reload_check_config", word("LOGFILE").opt(), "off; /dev/null", "test a new configuration before a reload").sets(func(d *decoder, a *argument) {
 			r := &d.cfg.Global.Reload
 			r.Check, r.CheckLog = true, cmp.Or(d.intern(a.text), "/dev/null")
-		}).pending(),
-		text("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload", func(g *Global) *string { return &g.Reload.TimeFile }).pending(),
-		kept("reload_repeat", bare(), "reload at the time in reload_time_file every day", func(g *Global) *bool { return &g.Reload.Repeat }),
+		}),
+		text("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload", func(g *Global) *string { return &g.Reload.TimeFile }),
+		switched("reload_repeat", bare(), "reload at the time in reload_time_file every day", func(g *Global) *bool { return &g.Reload.Repeat }),
 		kw("reload_file", word("PATH").opt(), "off; keepalived.reload in the directory of pid files", "file that exists while the configuration is read").sets(func(d *decoder, a *argument) {
 			d.cfg.Global.Reload.Marker, d.cfg.Global.Reload.MarkerPath = true, d.intern(a.text)
-		}).pending(),
+		}),
 		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),
 		kw("json_version", number(1, 2), "1", "layout of the JSON dump").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.JSONVersion = int(a.n) }),
