@@ -165,12 +165,16 @@ type ProcessLimits struct {
 	NoSwap      bool
 	RTPriority  int // SCHED_RR priority 1 to 99; 0: not real-time
 	CPUAffinity []int
-	RTTime      int64 // RLIMIT_RTTIME, microseconds; 0: default
+	RTTime      int64 // RLIMIT_RTTIME, microseconds; 0: DefaultRTTime
 	// MaxAutoPriority and MinAutoPriorityDelay are max_auto_priority (-1 to 99)
 	// and min_auto_priority_delay.
 	MaxAutoPriority      int
 	MinAutoPriorityDelay time.Duration
 }
+
+// DefaultRTTime is how many microseconds a real-time process may run without a
+// pause. The C daemon's 10 ms are less than the start of a Go program may take.
+const DefaultRTTime = 1_000_000
 
 // RxBufPolicy is vrrp_rx_bufs_policy.
 type RxBufPolicy uint8

@@ -30,6 +30,14 @@ func Check(c conf.Command, p conf.ScriptPolicy) error {
 	return err
 }
 
+// Account returns as whom something is run for which user and group are
+// configured. The error is a [*Problem].
+func Account(user, group string, p conf.ScriptPolicy) (uid, gid uint32, err error) {
+	var prog Program
+	err = prog.setUser(conf.Command{Args: []string{"scripts"}, User: user, Group: group}, p)
+	return prog.UID, prog.GID, err
+}
+
 // Resolve finds the file that c names and the user who is to run it. A name
 // without a slash is searched in PATH. The error is a [*Problem].
 func Resolve(c conf.Command, p conf.ScriptPolicy) (*Program, error) {

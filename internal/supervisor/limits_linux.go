@@ -10,10 +10,6 @@ import (
 	"keepalived-go/conf"
 )
 
-// defaultRTTime is how many microseconds a real-time process may run without
-// waiting for anything, unless the configuration says it.
-const defaultRTTime = 1_000_000
-
 // defaultPriority is the nice value of a VRRP process whose configuration asks
 // for no scheduling of its own: the highest, for on a busy machine an advert
 // every 10 ms does not wait its turn.
@@ -57,7 +53,7 @@ func limitRTTime(pid int, l conf.ProcessLimits) error {
 	if l.RTPriority <= 0 {
 		return nil
 	}
-	limit := uint64(defaultRTTime)
+	limit := uint64(conf.DefaultRTTime)
 	if l.RTTime > 0 {
 		limit = uint64(l.RTTime)
 	}

@@ -75,6 +75,7 @@ type ProcessState struct {
 	fork, exit  time.Duration
 
 	count int
+	grown bool // count, when it changed last
 	hold  hold
 }
 
@@ -89,11 +90,19 @@ func NewProcessState(p *conf.TrackProcess) ProcessState {
 // count counts at once.
 func (s *ProcessState) Step(now time.Duration, count int) bool {
 	delay := s.exit
+	if count != s.count {
+		s.grown = count > s.count
+	}
 	if count > s.count {
 		delay = s.fork
 	}
 	s.count = count
 	return s.hold.step(now, count >= s.quorum && (s.max < 0 || count <= s.max), delay)
+}
+
+// Delayed says which of the delays runs.
+func (s *ProcessState) Delayed() (fork, terminate bool) {
+	return s.hold.pending && s.grown, s.hold.pending && !s.grown
 }
 
 // Count is the number of processes last told.

@@ -19,6 +19,8 @@ type scripts struct {
 	launch func(script.Request) (terminate func())
 	report func([]Update)
 
+	ask chan func()
+
 	policy conf.ScriptPolicy
 	all    map[string]*check
 	due    checkHeap // those that are not disabled
@@ -61,6 +63,7 @@ func newScripts(launch func(script.Request) (terminate func()), report func([]Up
 		launch: launch,
 		report: report,
 		all:    make(map[string]*check),
+		ask:    make(chan func()),
 		wake:   make(chan struct{}, 1),
 	}
 }
@@ -77,6 +80,8 @@ func (s *scripts) run(stop <-chan struct{}) {
 			return
 		case r := <-s.mail:
 			r.answer(s.configure(r.conf))
+		case f := <-s.ask:
+			f()
 		case <-s.wake:
 			s.take()
 		case <-timer.C:

@@ -32,6 +32,8 @@ type Options struct {
 // business.
 type Set struct {
 	report  func([]Update)
+	scripts *scripts
+	procs   *processes
 	drivers []driver
 	running sync.WaitGroup
 	stop    chan struct{}
@@ -70,11 +72,13 @@ func (m mail) mailbox() mail { return m }
 func Start(o Options) *Set {
 	s := &Set{report: o.Report, stop: make(chan struct{})}
 	s.add(func(report func([]Update)) driver {
-		return newScripts(func(r script.Request) func() { return o.Runner.Start(r).Terminate }, report)
+		s.scripts = newScripts(func(r script.Request) func() { return o.Runner.Start(r).Terminate }, report)
+		return s.scripts
 	})
 	s.add(func(report func([]Update)) driver { return newFiles(report) })
 	s.add(func(report func([]Update)) driver {
-		return newProcesses(report, o.ProcessRcvBuf, o.ProcessRcvBufForce)
+		s.procs = newProcesses(report, o.ProcessRcvBuf, o.ProcessRcvBufForce)
+		return s.procs
 	})
 	s.add(func(report func([]Update)) driver { return newBeats(report) })
 	return s
@@ -140,6 +144,53 @@ func (s *Set) Configure(c *conf.Config, take func(first []Update)) {
 	defer s.mu.Unlock()
 	take(r.first)
 	s.round = nil
+}
+
+// ScriptRun is how a script stands beyond its [Status].
+type ScriptRun struct {
+	Count   int // of ScriptState: 0 to Rise+Fall-1, up from Rise on
+	Running bool
+}
+
+// Scripts asks how all scripts stand, by name. Any goroutine may; after Close
+// there is no answer.
+func (s *Set) Scripts() map[string]ScriptRun {
+	answer := make(chan map[string]ScriptRun, 1)
+	ask := func() {
+		all := make(map[string]ScriptRun, len(s.scripts.all))
+		for name, k := range s.scripts.all {
+			all[name] = ScriptRun{k.state.count, k.run != nil}
+		}
+		answer <- all
+	}
+	select {
+	case s.scripts.ask <- ask:
+		return <-answer
+	case <-s.stop:
+		return nil
+	}
+}
+
+// ProcessCount is how a tracked process stands beyond its [Status].
+type ProcessCount struct {
+	Count  int
+	Quorum bool
+	// ForkDelay and TerminateDelay: a change that counts when that is over.
+	ForkDelay, TerminateDelay bool
+}
+
+// Processes tells how all processes stand, by name. Any goroutine may ask.
+func (s *Set) Processes() map[string]ProcessCount {
+	p := s.procs
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	all := make(map[string]ProcessCount, len(p.all))
+	for _, k := range p.all {
+		c := ProcessCount{Count: k.count, Quorum: k.status.Up}
+		c.ForkDelay, c.TerminateDelay = k.state.Delayed()
+		all[k.conf.Name] = c
+	}
+	return all
 }
 
 // Close ends everything; Report is not called any more when it returns. Scripts

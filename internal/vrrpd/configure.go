@@ -48,6 +48,9 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 		d.checkRouter(r)
 	}
 	d.writeJournal()
+	if d.LogData {
+		d.logData(d.configurationText())
+	}
 	for _, r := range d.routers {
 		r.predecessor = snapshots[identity(r.conf)]
 		d.startRouter(r)

@@ -62,6 +62,7 @@ type daemon struct {
 	unknownVRIDs map[unknownVRID]bool
 
 	started  time.Duration // when the engines began
+	reloads  int           // whose data was kept for config_save_dir
 	stopping bool
 	err      error // the loop cannot go on
 }

@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/dump"
 )
 
 // jsonData is the "data" object of an instance in the JSON dump; names, order
@@ -43,8 +45,19 @@ type jsonData struct {
 	Version                  int         `json:"version"`
 	SMTPAlert                bool        `json:"smtp_alert"`
 	NotifyDeleted            bool        `json:"notify_deleted"`
+	ScriptBackup             string      `json:"script_backup,omitempty"`
+	ScriptMaster             string      `json:"script_master,omitempty"`
+	ScriptFault              string      `json:"script_fault,omitempty"`
+	ScriptStop               string      `json:"script_stop,omitempty"`
+	ScriptDeleted            string      `json:"script_deleted,omitempty"`
+	Script                   string      `json:"script,omitempty"`
+	ScriptMasterRxLowerPri   string      `json:"script_master_rx_lower_pri,omitempty"`
 	Addresses                []string    `json:"vips,omitempty"`
 	Excluded                 []string    `json:"evips,omitempty"`
+	Routes                   []string    `json:"vroutes,omitempty"`
+	Rules                    []string    `json:"vrules,omitempty"`
+	TrackedInterfaces        []string    `json:"track_ifp,omitempty"`
+	TrackedScripts           []string    `json:"track_script,omitempty"` // their commands
 	AuthType                 uint8       `json:"auth_type"`
 	AuthData                 string      `json:"auth_data,omitempty"`
 }
@@ -59,39 +72,106 @@ func (f jsonFlag) MarshalJSON() ([]byte, error) {
 	return []byte("0"), nil
 }
 
-// jsonText is the JSON dump, in the layout that json_version asks for.
-func (d *daemon) jsonText() []byte {
-	var b bytes.Buffer
-	open, end := "[", "]"
-	if d.conf.Global.JSONVersion == 2 {
-		open, end = `{"vrrp":[`, `]}`
+// jsonProcess is an element of "track_process" in version 2.
+type jsonProcess struct {
+	Process               string  `json:"process"`
+	Parameters            string  `json:"parameters,omitempty"`
+	ParamMatch            string  `json:"param_match,omitempty"`
+	MinProcesses          int     `json:"min_processes"`
+	MaxProcesses          *int    `json:"max_processes,omitempty"`
+	CurrentProcesses      int     `json:"current_processes"`
+	HaveQuorum            bool    `json:"have_quorum"`
+	Weight                int     `json:"weight"`
+	TerminateDelay        float64 `json:"terminate_delay"` // seconds
+	ForkDelay             float64 `json:"fork_delay"`
+	ForkDelayRunning      bool    `json:"fork_delay_timer_running"`
+	TerminateDelayRunning bool    `json:"terminate_delay_timer_running"`
+	FullCommand           bool    `json:"full_command"`
+}
+
+// composeJSON writes the JSON dump, in the layout that json_version asks for,
+// in slices, and hands it over on the loop.
+func (d *daemon) composeJSON(done func([]byte)) {
+	d.askBeside(func(b beside) {
+		v2 := d.conf.Global.JSONVersion == 2
+		var out bytes.Buffer
+		if v2 {
+			out.WriteString(`{"vrrp":`)
+		}
+		separator := byte('[')
+		d.forEachRouter(func(r *router) {
+			out.WriteByte(separator)
+			separator = ','
+			d.writeJSON(&out, r)
+		}, func() {
+			if separator == '[' {
+				out.WriteByte('[')
+			}
+			out.WriteByte(']')
+			if v2 {
+				out.WriteString(`,"track_process":`)
+				out.Write(marshal(d.jsonProcesses(b)))
+				out.WriteByte('}')
+			}
+			done(out.Bytes())
+		})
+	})
+}
+
+// marshal is for types of which every value can be marshalled.
+func marshal(v any) []byte {
+	data, err := json.Marshal(v)
+	if err != nil {
+		return []byte("null")
 	}
-	b.WriteString(open)
-	for i, r := range d.routers {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		data, err := json.Marshal(d.jsonRouter(r))
-		if err != nil { // every field can be marshalled
-			data = []byte("null")
-		}
-		fmt.Fprintf(&b, `{"data":%s,"stats":{`, data)
-		separator := ""
-		for name, n := range r.engine.Stats().All() {
-			fmt.Fprintf(&b, `%s%q:%d`, separator, name, n)
-			separator = ","
-		}
-		b.WriteString("}}")
+	return data
+}
+
+func (d *daemon) writeJSON(out *bytes.Buffer, r *router) {
+	fmt.Fprintf(out, `{"data":%s,"stats":{`, marshal(d.jsonRouter(r)))
+	separator := ""
+	for name, n := range r.engine.Stats().All() {
+		fmt.Fprintf(out, `%s%q:%d`, separator, name, n)
+		separator = ","
 	}
-	b.WriteString(end)
-	return b.Bytes()
+	out.WriteString("}}")
+}
+
+func (d *daemon) jsonProcesses(b beside) []jsonProcess {
+	all := []jsonProcess{}
+	for _, p := range d.conf.Processes {
+		n := b.processes[p.Name]
+		j := jsonProcess{
+			Process:               p.Process,
+			MinProcesses:          p.Quorum,
+			CurrentProcesses:      n.Count,
+			HaveQuorum:            n.Quorum,
+			Weight:                p.Weight,
+			TerminateDelay:        p.TerminateDelay.Seconds(),
+			ForkDelay:             p.ForkDelay.Seconds(),
+			ForkDelayRunning:      n.ForkDelay,
+			TerminateDelayRunning: n.TerminateDelay,
+			FullCommand:           p.FullCommand,
+		}
+		if len(p.Params) > 0 {
+			j.Parameters, j.ParamMatch = strings.Join(p.Params, " "), matchNames[p.Match]
+		}
+		if p.QuorumMax >= 0 {
+			j.MaxProcesses = &p.QuorumMax
+		}
+		all = append(all, j)
+	}
+	return all
 }
 
 func (d *daemon) jsonRouter(r *router) jsonData {
 	c, e := r.conf, r.engine
-	want := uint8(1)
-	if c.Master {
-		want = 2
+	n := notifyOf(c.Notify)
+	command := func(c *conf.Command) string {
+		if !c.Given() {
+			return ""
+		}
+		return dump.Command(c)
 	}
 	out := jsonData{
 		Name:                     c.Name,
@@ -120,20 +200,48 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		NoPreempt:                c.NoPreempt,
 		PreemptDelay:             c.PreemptDelay.Seconds(),
 		State:                    uint8(e.State()),
-		WantState:                want,
+		WantState:                uint8(r.wanted()),
 		Version:                  c.Version,
+		SMTPAlert:                n.SMTPAlert,
+		NotifyDeleted:            n.SignalDeleted,
+		ScriptBackup:             command(&n.Backup),
+		ScriptMaster:             command(&n.Master),
+		ScriptFault:              command(&n.Fault),
+		ScriptStop:               command(&n.Stop),
+		ScriptDeleted:            command(&n.Deleted),
+		Script:                   command(&n.Any),
+		ScriptMasterRxLowerPri:   command(&n.MasterRxLowerPri),
+		Addresses:                d.addressTexts(r, c.Addresses),
+		Excluded:                 d.addressTexts(r, c.Excluded),
 		AuthType:                 uint8(c.Auth.Type),
 	}
 	if c.Auth.Type != conf.AuthNone {
 		out.AuthData = c.Auth.Password.String() // masked
 	}
-	for i := range c.Addresses {
-		out.Addresses = append(out.Addresses, d.addressText(r, &c.Addresses[i]))
+	if c.Routing != nil {
+		out.Routes, out.Rules = routingTexts(c.Routing)
 	}
-	for i := range c.Excluded {
-		out.Excluded = append(out.Excluded, d.addressText(r, &c.Excluded[i]))
+	for i := range c.Track {
+		switch t := &c.Track[i]; t.Kind {
+		case conf.TrackedInterface:
+			out.TrackedInterfaces = append(out.TrackedInterfaces, t.Name)
+		case conf.TrackedScript:
+			if s := d.script(t.Name); s != nil {
+				out.TrackedScripts = append(out.TrackedScripts, dump.Command(&s.Command))
+			}
+		}
 	}
 	return out
+}
+
+// script finds a vrrp_script.
+func (d *daemon) script(name string) *conf.Script {
+	for _, s := range d.conf.Scripts {
+		if s.Name == name {
+			return s
+		}
+	}
+	return nil
 }
 
 // stamp notes the wall clock of a transition, for people and programs that read

@@ -18,6 +18,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/kernel"
 	"keepalived-go/internal/link"
+	"keepalived-go/internal/logging"
 	"keepalived-go/vrrp"
 )
 
@@ -30,6 +31,10 @@ type Options struct {
 	NetNamespace string     // likewise
 	DontRelease  bool       // -V: keep addresses at stop
 	LogAddresses bool       // -a: log every change of an address
+	LogData      bool       // -d: log the data at start and after a reload
+	MarkerPath   string     // of reload_file without a path
+
+	Logs *logging.Logs // where lines go; nil: they need not be waited for
 }
 
 // Exit codes that the parent takes for final (keepalived(8)).
@@ -225,26 +230,29 @@ func (d *daemon) listen(out chan<- link.Message) {
 func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
 	switch m.Kind {
 	case link.Configure:
-		d.prepareReload(m.Config, func() {
-			time.AfterFunc(settledTime, kernel.GiveBackMemory)
-			select {
-			case out <- link.Message{Kind: link.Reloaded}:
-			default: // the parent does not read; it will notice by itself
-			}
+		d.keepingData(func(done func()) {
+			d.prepareReload(m.Config, func() {
+				time.AfterFunc(settledTime, kernel.GiveBackMemory)
+				select {
+				case out <- link.Message{Kind: link.Reloaded}:
+				default: // the parent does not read; it will notice by itself
+				}
+				if d.LogData {
+					d.composeData(d.logData)
+				}
+				done()
+			})
 		})
 	case link.Stop:
 		d.stop()
 	case link.DumpData:
-		d.dump(d.conf.Global.StateDumpFile, "keepalived.data", d.dataText())
+		d.dumpData()
 	case link.DumpStats:
-		d.dump(d.conf.Global.StatsDumpFile, "keepalived.stats", d.statsText())
+		d.dumpStats(false)
 	case link.ClearStats:
-		d.dump(d.conf.Global.StatsDumpFile, "keepalived.stats", d.statsText())
-		for _, r := range d.routers {
-			*r.engine.Stats() = vrrp.Stats{}
-		}
+		d.dumpStats(true)
 	case link.DumpJSON:
-		d.dump(d.conf.Global.JSONDumpFile, "keepalived.json", d.jsonText())
+		d.dumpJSON()
 	}
 }
 
