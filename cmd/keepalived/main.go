@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/internal/getopt"
 	"keepalived-go/internal/link"
+	"keepalived-go/internal/logging"
 	"keepalived-go/internal/supervisor"
 	"keepalived-go/internal/vrrpd"
 )
@@ -32,7 +33,7 @@ func main() {
 }
 
 // runVRRP is the VRRP process.
-func runVRRP(conn *link.Conn, s *link.Setup) int {
+func runVRRP(conn *link.Conn, s *link.Setup, logs *logging.Logs) int {
 	return vrrpd.Run(vrrpd.Options{
 		Link:         conn,
 		StateFile:    s.StateFile,
@@ -41,6 +42,9 @@ func runVRRP(conn *link.Conn, s *link.Setup) int {
 		NetNamespace: s.NetNamespace,
 		DontRelease:  s.DontRelease,
 		LogAddresses: s.LogAddresses,
+		LogData:      s.LogData,
+		MarkerPath:   s.ReloadMarker,
+		Logs:         logs,
 	})
 }
 

@@ -20,8 +20,7 @@ type Process struct {
 }
 
 // Global writes the section of global_defs.
-func Global(t *Text, c *conf.Config, p Process, a *Accounts) {
-	g := &c.Global
+func Global(t *Text, g *conf.Global, p Process, a *Accounts) {
 	t.Section("Global definitions")
 	named(t, " Config save dir", g.ConfigSaveDir)
 	t.Line(" Network namespace = %s", or(p.NetNamespace, "(default)"))

@@ -73,6 +73,9 @@ type Setup struct {
 	CoreDump     bool
 	LogAddresses bool // -a
 	DontRelease  bool // -V
+	LogData      bool // -d
+
+	ReloadMarker string // of a reload_file without a path, for dumps
 }
 
 // maxFrame bounds a message, against a length field gone wrong: 65,024 virtual
@@ -80,19 +83,24 @@ type Setup struct {
 const maxFrame = 1 << 30
 
 // Frame is an encoded message. The parent keeps the frame of the running
-// configuration for the successor of a child that dies, in a memory file:
-// beside the heap, where it would weigh on the collector.
+// configuration for the successor of a child that dies, in a memory file or one
+// without a name: beside the heap, where it would weigh on the collector.
 type Frame struct{ file *os.File }
 
-// NewFrame encodes m.
-func NewFrame(m Message) (*Frame, error) {
-	f, err := newMemoryFile("keepalived-message")
+// NewFrame encodes m, into memory or, if dir is not empty, into a file without
+// a name on the file system of that directory.
+func NewFrame(m Message, dir string) (*Frame, error) {
+	open := func() (*os.File, error) { return newMemoryFile("keepalived-message") }
+	if dir != "" {
+		open = func() (*os.File, error) { return newUnnamedFile(dir) }
+	}
+	f, err := open()
 	if err != nil {
-		return nil, fmt.Errorf("create memory file: %w", err)
+		return nil, fmt.Errorf("keep the configuration: %w", err)
 	}
 	if _, err := f.Write(appendFrame(nil, m)); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("write memory file: %w", err)
+		return nil, fmt.Errorf("keep the configuration: %w", err)
 	}
 	return &Frame{f}, nil
 }

@@ -59,21 +59,23 @@ func TestFrameCanBeSentTwice(t *testing.T) {
 	for range 5000 { // more than a socket buffer holds
 		want.Instances = append(want.Instances, &conf.VRRPInstance{Name: "an instance with a name of some length"})
 	}
-	frame, err := NewFrame(Message{Kind: Configure, Config: want})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer frame.Close()
-	for range 2 {
-		parent, child := pair(t)
-		sent := make(chan error, 1)
-		go func() { sent <- parent.SendFrame(frame) }()
-		m := receive(t, child)
-		if err := <-sent; err != nil {
+	for _, dir := range []string{"", t.TempDir()} {
+		frame, err := NewFrame(Message{Kind: Configure, Config: want}, dir)
+		if err != nil {
 			t.Fatal(err)
 		}
-		if m.Kind != Configure || len(m.Config.Instances) != len(want.Instances) {
-			t.Fatalf("received kind %d with %d instances", m.Kind, len(m.Config.Instances))
+		defer frame.Close()
+		for range 2 {
+			parent, child := pair(t)
+			sent := make(chan error, 1)
+			go func() { sent <- parent.SendFrame(frame) }()
+			m := receive(t, child)
+			if err := <-sent; err != nil {
+				t.Fatal(err)
+			}
+			if m.Kind != Configure || len(m.Config.Instances) != len(want.Instances) {
+				t.Fatalf("received kind %d with %d instances", m.Kind, len(m.Config.Instances))
+			}
 		}
 	}
 }

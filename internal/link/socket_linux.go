@@ -32,4 +32,13 @@ func newMemoryFile(name string) (*os.File, error) {
 	return os.NewFile(uintptr(fd), name), nil
 }
 
+// newUnnamedFile is gone with its last descriptor, as a memory file is.
+func newUnnamedFile(dir string) (*os.File, error) {
+	fd, err := unix.Open(dir, unix.O_TMPFILE|unix.O_RDWR|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("create file in %s: %w", dir, err)
+	}
+	return os.NewFile(uintptr(fd), dir), nil
+}
+
 func isReset(err error) bool { return errors.Is(err, unix.ECONNRESET) }

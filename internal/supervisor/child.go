@@ -119,6 +119,8 @@ func (s *supervisor) setup() *link.Setup {
 		CoreDump:     s.o.CoreDump,
 		DontRelease:  s.o.DontRelease,
 		LogAddresses: s.o.LogAddresses,
+		LogData:      s.o.DumpConfig,
+		ReloadMarker: s.files.reloadMarker,
 	}
 	if log.File != "" {
 		setup.File = logging.FileFor(log.File, suffix)

@@ -21,7 +21,7 @@ func IsChild() bool { return os.Getenv(envChild) != "" }
 
 // RunChild sets the process up as its parent says and calls run for the rest,
 // which returns the exit code.
-func RunChild(run func(*link.Conn, *link.Setup) int) int {
+func RunChild(run func(*link.Conn, *link.Setup, *logging.Logs) int) int {
 	os.Unsetenv(envChild)
 	setProcessName(processName) // until the parent says another: exec has left "exe"
 	// A Ctrl-C reaches the whole process group; it is the parent that stops us.
@@ -57,7 +57,7 @@ func RunChild(run func(*link.Conn, *link.Setup) int) int {
 			slog.Error("lock memory: " + err.Error())
 		}
 	}
-	return run(conn, setup)
+	return run(conn, setup, logs)
 }
 
 func receiveSetup() (*link.Conn, *link.Setup, error) {

@@ -2,31 +2,68 @@ package supervisor
 
 import (
 	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"time"
 	"unicode"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/dump"
 )
 
-// dump yields the configuration as understood (-d), line by line: what is set,
-// with defaults and inheritance applied. Secrets stay secret.
-func dump(c *conf.Config, yield func(string)) {
-	yield("------< Global definitions >------")
-	dumpFields(" ", reflect.ValueOf(c.Global), yield)
-	yield("------< VRRP Topology >------")
-	for _, i := range c.Instances {
-		yield(" VRRP Instance = " + i.Name)
-		dumpFields("   ", reflect.ValueOf(*i), yield)
+// logConfiguration logs what c says of processes that do not exist in this
+// version (-d); the VRRP process logs its own part.
+func (s *supervisor) logConfiguration(c *conf.Config) {
+	var t dump.Text
+	if !s.needed() {
+		dump.Global(&t, &c.Global, s.process(), &dump.Accounts{Policy: c.Global.Scripts})
 	}
-	if len(c.SyncGroups) > 0 {
-		yield("------< VRRP Sync groups >------")
+	dump.BFD(&t, c)
+	if len(c.VirtualServers) > 0 {
+		t.Section("LVS Topology")
+		for _, v := range c.VirtualServers {
+			t.Line(" VIP = %v", v)
+			dumpFields("   ", reflect.ValueOf(*v), func(line string) { t.Line("%s", line) })
+		}
 	}
-	for _, g := range c.SyncGroups {
-		yield(" VRRP Sync Group = " + g.Name)
-		dumpFields("   ", reflect.ValueOf(*g), yield)
+	// Without overrunning the queues of the log.
+	const slice = 500
+	n := 0
+	for line := range strings.Lines(string(t.Bytes())) {
+		slog.Info(strings.TrimSuffix(line, "\n"))
+		if n++; n%slice == 0 {
+			s.logs.Flush(time.Now().Add(time.Second))
+		}
 	}
+}
+
+// process is what dumps say of this one.
+func (s *supervisor) process() dump.Process {
+	return dump.Process{Parent: true, NetNamespace: s.settings.namespace, Reload: s.schedule.at, MarkerPath: s.files.reloadMarker}
+}
+
+// dumpData writes keepalived_parent.data.
+func (s *supervisor) dumpData() {
+	slog.Info(fmt.Sprintf("Printing parent data for process(%d) on signal", os.Getpid()))
+	g := s.global
+	path := filepath.Join(os.TempDir(), "keepalived_parent.data")
+	if g.StateDumpFile != "" {
+		ext := filepath.Ext(g.StateDumpFile)
+		path = strings.TrimSuffix(g.StateDumpFile, ext) + "_parent" + ext
+	} else if g.DataUseInst {
+		path = dump.Name(path, s.settings.namespace, s.settings.instance)
+	}
+	process := s.process()
+	go func() {
+		var t dump.Text
+		dump.Global(&t, &g, process, &dump.Accounts{Policy: g.Scripts})
+		if err := dump.Replace(path, t.Bytes()); err != nil {
+			slog.Error(err.Error())
+		}
+	}()
 }
 
 func dumpFields(indent string, v reflect.Value, yield func(string)) {

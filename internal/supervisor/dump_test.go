@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"net/netip"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -11,27 +12,17 @@ import (
 	"keepalived-go/conf"
 )
 
-func TestDump(t *testing.T) {
-	c := &conf.Config{
-		Global: conf.Global{RouterID: "a", VRRP: conf.ProcessLimits{RTPriority: 50}},
-		Instances: []*conf.VRRPInstance{{
-			Name: "VI_1", Interface: "eth0", VRID: 51, AdvertInterval: 250 * time.Millisecond,
-			Auth: conf.Auth{Type: conf.AuthPass, Password: "hidden"},
-			HMAC: conf.HMAC{Keys: map[uint8]conf.Secret{1: "hidden"}},
-			Addresses: []conf.Address{{Prefix: netip.MustParsePrefix("192.0.2.10/24"), Interface: "eth0",
-				Pos: conf.Pos{File: "k.conf", Line: 5}}},
-		}},
-		SyncGroups: []*conf.SyncGroup{{Name: "G", Members: []string{"VI_1", "VI_2"}}},
+func TestDumpFields(t *testing.T) {
+	v := &conf.VRRPInstance{
+		Name: "VI_1", Interface: "eth0", VRID: 51, AdvertInterval: 250 * time.Millisecond,
+		Auth: conf.Auth{Type: conf.AuthPass, Password: "hidden"},
+		HMAC: conf.HMAC{Keys: map[uint8]conf.Secret{1: "hidden"}},
+		Addresses: []conf.Address{{Prefix: netip.MustParsePrefix("192.0.2.10/24"), Interface: "eth0",
+			Pos: conf.Pos{File: "k.conf", Line: 5}}},
 	}
 	var lines []string
-	dump(c, func(l string) { lines = append(lines, l) })
-	want := `------< Global definitions >------
- Router ID = a
- VRRP:
-   RTPriority = 50
-------< VRRP Topology >------
- VRRP Instance = VI_1
-   Interface = eth0
+	dumpFields("   ", reflect.ValueOf(*v), func(l string) { lines = append(lines, l) })
+	want := `   Interface = eth0
    VRID = 51
    Advert interval = 250ms
    Auth:
@@ -40,10 +31,7 @@ func TestDump(t *testing.T) {
    HMAC:
      Keys = map[1:********]
    Addresses (1):
-     Prefix 192.0.2.10/24, Interface eth0
-------< VRRP Sync groups >------
- VRRP Sync Group = G
-   Members = [VI_1 VI_2]`
+     Prefix 192.0.2.10/24, Interface eth0`
 	if diff := cmp.Diff(want, strings.Join(lines, "\n")); diff != "" {
 		t.Errorf("dump (-want +got):\n%s", diff)
 	}

@@ -19,6 +19,7 @@ var errRunning = errors.New("daemon is already running")
 type runFiles struct {
 	parentPid, vrrpPid string
 	vrrpState          string // what the VRRP process leaves to its successor
+	reloadMarker       string // of a reload_file without a path
 }
 
 // filesFor returns the names of the files in dir (/run). A daemon with an
@@ -37,6 +38,8 @@ func filesFor(dir string, s settings, parentPid, vrrpPid string) runFiles {
 		parentPid: filepath.Join(dir, "keepalived"+suffix+".pid"),
 		vrrpPid:   filepath.Join(dir, "vrrp"+suffix+".pid"),
 		vrrpState: filepath.Join(dir, "keepalived"+suffix+".vrrp.state"),
+
+		reloadMarker: filepath.Join(dir, "keepalived"+suffix+".reload"),
 	}
 	if parentPid != "" {
 		f.parentPid = parentPid

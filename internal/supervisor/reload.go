@@ -11,6 +11,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/link"
+	"keepalived-go/internal/logging"
 	"keepalived-go/internal/script"
 )
 
@@ -21,6 +22,13 @@ type loaded struct {
 	diagnostics conf.Diagnostics
 	frame       *link.Frame // encoded for the child; nil if refused
 	err         error       // other than in the text
+	failed      bool        // the test of reload_check_config
+}
+
+// reading is how a configuration is read.
+type reading struct {
+	number int         // how many this process has read before
+	reload conf.Reload // of the configuration in force; zero at start
 }
 
 // ConfOptions returns how the configuration is read.
@@ -29,21 +37,49 @@ func (o Options) ConfOptions() conf.Options {
 }
 
 // load reads the configuration. It may run beside the loop.
-func (o Options) load() loaded {
+func (o Options) load(how reading) loaded {
 	debug.SetGCPercent(400) // until [supervisor.forget]: a usual file is read without a collection
-	var r loaded
+	complain := func(err error) {
+		if err != nil {
+			slog.Error(err.Error())
+		}
+	}
+	if how.reload.Marker {
+		if err := beginReading(how.reload.MarkerPath); err != nil {
+			complain(err)
+		} else {
+			defer func() { complain(endReading(how.reload.MarkerPath)) }()
+		}
+	}
 	opt := o.ConfOptions()
-	// An interface may come later and may go again. The virtual router that
-	// needs it is in FAULT meanwhile, and says why.
-	opt.Interface = nil
-	// Likewise a script: who runs it says so, and looks again at each start.
-	opt.CheckCommand = nil
+	if how.reload.Check {
+		slog.Log(context.Background(), logging.LevelDetail, "validate conf before Reload")
+	} else {
+		// An interface may come later and may go again. The virtual router that
+		// needs it is in FAULT meanwhile, and says why.
+		opt.Interface = nil
+		// Likewise a script: who runs it says so, and looks again at each start.
+		opt.CheckCommand = nil
+	}
+	var r loaded
 	r.config, r.diagnostics = conf.Load(o.Config, opt)
-	if r.refusal() != ExitOK {
+	if how.reload.Check {
+		r.failed = r.diagnostics.TestExitCode() != ExitOK
+		complain(writeCheckLog(how.reload.CheckLog, o.Version, r.diagnostics))
+	}
+	if r.config != nil && r.config.Global.ConfigSaveDir != "" {
+		complain(saveConfiguration(r.config.Global.ConfigSaveDir, how.number, o.Config, opt))
+	}
+	if r.failed || r.refusal() != ExitOK {
 		return r
 	}
 	r.settings = settingsOf(r.config)
-	r.frame, r.err = link.NewFrame(link.Message{Kind: link.Configure, Config: r.config})
+	message := link.Message{Kind: link.Configure, Config: r.config}
+	dir := r.config.Global.TmpConfigDir
+	if r.frame, r.err = link.NewFrame(message, dir); r.err != nil && dir != "" {
+		slog.Error("tmp_config_directory: " + r.err.Error() + "; it is kept in memory")
+		r.frame, r.err = link.NewFrame(message, "")
+	}
 	return r
 }
 
@@ -124,7 +160,12 @@ func (s *supervisor) reload() {
 	s.reloading = true
 	slog.Info("Reloading ...")
 	s.systemd.reloading()
-	go func() { s.loaded <- s.o.load() }()
+	how := reading{s.loads, s.global.Reload}
+	if how.reload.MarkerPath == "" {
+		how.reload.MarkerPath = s.files.reloadMarker
+	}
+	s.loads++
+	go func() { s.loaded <- s.o.load(how) }()
 }
 
 // reloaded takes up what reload has read, all of it or nothing.
@@ -135,7 +176,10 @@ func (s *supervisor) reloaded(r loaded) {
 	r.log(s.o.Config)
 	// A start makes the best of a file with errors, as upstream does. A reload
 	// has something better: what runs.
-	if errs := r.diagnostics.Count(conf.Error); errs > 0 || r.refusal() != ExitOK {
+	if r.failed {
+		slog.Error("New config failed validation, see " + s.global.Reload.CheckLog + " for details")
+	}
+	if errs := r.diagnostics.Count(conf.Error); errs > 0 || r.failed || r.refusal() != ExitOK {
 		slog.Error(fmt.Sprintf("Reload refused: the running configuration stays (%d errors)", max(1, errs)))
 		s.reloadEnded("the last reload was refused")
 		s.forget()

@@ -59,6 +59,7 @@ func (s *supervisor) signal(sig os.Signal) {
 	case syscall.SIGHUP:
 		s.reload()
 	case syscall.SIGUSR1:
+		s.dumpData()
 		s.forward(link.DumpData)
 	case syscall.SIGUSR2:
 		s.forward(link.DumpStats)

@@ -149,6 +149,9 @@ type supervisor struct {
 	parentPid, vrrpPid *pidFile
 
 	frame    *link.Frame // of the running configuration
+	global   conf.Global // likewise
+	schedule *schedule   // of reloads
+	loads    int         // configurations read so far
 	vrrp     *child      // nil: does not run
 	backoff  backoff
 	respawn  *time.Timer // runs while a dead child waits for its successor
@@ -180,6 +183,8 @@ func Run(o Options) int {
 		messages: make(chan childMessage, 64),
 		ended:    make(chan childEnd),
 		loaded:   make(chan loaded, 1),
+		schedule: newSchedule(),
+		loads:    1,
 		respawn:  stoppedTimer(),
 		deadline: stoppedTimer(),
 	}
@@ -225,7 +230,7 @@ func (s *supervisor) run() int {
 	if inside == "" || s.o.Namespace != "" {
 		s.sayHello()
 	}
-	r := s.o.load()
+	r := s.o.load(reading{})
 	if code := r.refusal(); code != ExitOK {
 		r.log(s.o.Config)
 		return s.refuse(code)
@@ -319,9 +324,6 @@ func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
 	if s.o.CorePattern != "" {
 		s.restoreCore = setCorePattern(s.o.CorePattern)
 	}
-	if s.o.DumpConfig {
-		s.dump(r.config)
-	}
 	g := &r.config.Global
 	startup := onceScript{"Startup", g.Startup, g.StartupTimeout, g.Scripts}
 	s.accept(&r)
@@ -349,18 +351,6 @@ func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
 	return ExitOK
 }
 
-// dump logs c without overrunning the queues of the log.
-func (s *supervisor) dump(c *conf.Config) {
-	const slice = 500
-	n := 0
-	dump(c, func(line string) {
-		slog.Info(line)
-		if n++; n%slice == 0 {
-			s.logs.Flush(time.Now().Add(time.Second))
-		}
-	})
-}
-
 // accept makes r the running configuration.
 func (s *supervisor) accept(r *loaded) {
 	s.frame = r.frame
@@ -368,7 +358,12 @@ func (s *supervisor) accept(r *loaded) {
 	s.settings.limits = r.settings.limits
 	s.settings.routers = r.settings.routers
 	s.settings.shutdown = r.settings.shutdown
-	r.config = nil // the frame is all that is kept of it
+	s.global = r.config.Global
+	if s.o.DumpConfig {
+		s.logConfiguration(r.config)
+	}
+	r.config = nil // the frame is all that is kept of the rest
+	s.schedule.configure(s.global.Reload.TimeFile, s.global.Reload.Repeat)
 }
 
 // forget gives back the memory that reading a configuration took.
@@ -384,6 +379,7 @@ func (s *supervisor) removePidFiles() {
 }
 
 func (s *supervisor) end(signals <-chan os.Signal) {
+	s.schedule.close()
 	s.settings.shutdown.run(signals)
 	if s.restoreCore != nil {
 		s.restoreCore()
@@ -420,6 +416,10 @@ func (s *supervisor) loop(signals <-chan os.Signal) int {
 			s.childEnded(e)
 		case r := <-s.loaded:
 			s.reloaded(r)
+		case <-s.schedule.wake:
+			if s.schedule.woken(time.Now()) {
+				s.reload()
+			}
 		case <-s.respawn.C:
 			s.startIfNeeded()
 		case <-s.deadline.C:

@@ -65,7 +65,7 @@ func TestMain(m *testing.M) {
 }
 
 // playChild is the child's part.
-func playChild(conn *link.Conn, s *link.Setup) int {
+func playChild(conn *link.Conn, s *link.Setup, _ *logging.Logs) int {
 	part := os.Getenv(envPart)
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
@@ -152,11 +152,17 @@ func routers(n int) string {
 // supervise starts a supervisor with a configuration.
 func supervise(t *testing.T, config string, env ...string) *running {
 	t.Helper()
-	lab.Need(t, lab.Root)
-	r := &running{t: t, dir: t.TempDir()}
+	r := prepare(t)
 	r.configure(config)
 	r.launch(env...)
 	return r
+}
+
+// prepare makes a directory for one that is to be launched.
+func prepare(t *testing.T) *running {
+	t.Helper()
+	lab.Need(t, lab.Root)
+	return &running{t: t, dir: t.TempDir()}
 }
 
 func (r *running) configure(config string) {
@@ -169,7 +175,7 @@ func (r *running) configure(config string) {
 func (r *running) launch(env ...string) {
 	r.t.Helper()
 	r.cmd = exec.Command("/proc/self/exe")
-	r.cmd.Env = append(os.Environ(), envTest+"="+r.dir, "GORACE=atexit_sleep_ms=0")
+	r.cmd.Env = append(os.Environ(), envTest+"="+r.dir, "TMPDIR="+r.dir, "GORACE=atexit_sleep_ms=0")
 	r.cmd.Env = append(r.cmd.Env, env...)
 	read, write, err := os.Pipe()
 	if err != nil {

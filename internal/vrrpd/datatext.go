@@ -57,7 +57,7 @@ func (d *daemon) newReport(running bool) *report {
 }
 
 func (t *report) head() {
-	dump.Global(&t.Text, t.conf, dump.Process{NetNamespace: t.NetNamespace, MarkerPath: t.MarkerPath}, &t.accounts)
+	dump.Global(&t.Text, &t.conf.Global, dump.Process{NetNamespace: t.NetNamespace, MarkerPath: t.MarkerPath}, &t.accounts)
 	t.paces()
 	dump.Static(&t.Text, t.conf)
 	t.Section("VRRP Topology")

@@ -1,0 +1,88 @@
+package supervisor
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/dump"
+	"keepalived-go/internal/report"
+)
+
+// beginReading creates the file of reload_file, or empties it: whoever changes
+// the configuration sees by it that it is being read.
+func beginReading(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
+	if err != nil {
+		return fmt.Errorf("reload_file: %w", err)
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
+		return fmt.Errorf("reload_file: %s is not a regular file", path)
+	}
+	if err := f.Truncate(0); err != nil {
+		return fmt.Errorf("reload_file: %w", err)
+	}
+	return nil
+}
+
+// endReading removes it: everything has been read.
+func endReading(path string) error {
+	if err := os.Remove(path); err != nil {
+		return fmt.Errorf("reload_file: %w", err)
+	}
+	return nil
+}
+
+// saveConfiguration keeps a copy of the configuration at path, expanded, in the
+// directory of config_save_dir as number n of this process. The directory is
+// made if it does not exist.
+func saveConfiguration(dir string, n int, path string, o conf.Options) error {
+	err := os.Mkdir(dir, 0o700)
+	if err == nil {
+		err = os.Chmod(dir, 0o700) // whatever the umask is
+	}
+	if err != nil && !os.IsExist(err) {
+		return fmt.Errorf("config_save_dir: %w", err)
+	}
+	var b bytes.Buffer
+	fmt.Fprintf(&b, "# %s\n", path)
+	tree, _ := conf.Parse(path, o)
+	writeStatements(&b, "", tree)
+	return dump.Replace(filepath.Join(dir, fmt.Sprintf("keepalived.conf.%d.%d", os.Getpid(), n)), b.Bytes())
+}
+
+func writeStatements(w io.Writer, indent string, list []*conf.Statement) {
+	for _, s := range list {
+		line := indent + s.Keyword()
+		if rest := strings.TrimSpace(s.Rest()); rest != "" {
+			line += " " + rest
+		}
+		if !s.HasBlock {
+			fmt.Fprintln(w, line)
+			continue
+		}
+		fmt.Fprintln(w, line+" {")
+		writeStatements(w, indent+"    ", s.Block)
+		fmt.Fprintln(w, indent+"}")
+	}
+}
+
+// writeCheckLog writes what the test of a configuration found to the file of
+// reload_check_config, as -t would.
+func writeCheckLog(path, version string, ds conf.Diagnostics) error {
+	if path == os.DevNull {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := report.Write(&b, ds, report.Options{Version: version}); err != nil {
+		return err
+	}
+	return dump.Replace(path, b.Bytes())
+}

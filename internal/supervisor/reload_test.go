@@ -1,0 +1,356 @@
+package supervisor
+
+import (
+	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// words is a configuration with words of global_defs; DIR in them is the
+// directory of the test.
+func (r *running) words(n int, words ...string) string {
+	return "global_defs {\n" + strings.ReplaceAll(strings.Join(words, "\n"), "DIR", r.dir) + "\n}\n" + routers(n)
+}
+
+// superviseWords starts a supervisor of one router with such a configuration.
+func superviseWords(t *testing.T, words ...string) *running {
+	t.Helper()
+	r := prepare(t)
+	r.configure(r.words(1, words...))
+	r.launch()
+	r.up(1)
+	return r
+}
+
+func (r *running) path(name string) string { return filepath.Join(r.dir, name) }
+
+func (r *running) write(name, text string) {
+	r.t.Helper()
+	if err := os.WriteFile(r.path(name), []byte(text), 0o644); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// gone waits until a file is not there any more.
+func (r *running) gone(name string) {
+	r.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if _, err := os.Lstat(r.path(name)); os.IsNotExist(err) {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s is still there", name)
+		}
+	}
+}
+
+func TestReloadAtTheTimeInAFile(t *testing.T) {
+	r := superviseWords(t, "reload_time_file DIR/time")
+	r.write("time", time.Now().Add(time.Hour).Format(time.DateTime)+"\n")
+	r.expect("Scheduling reload for ")
+	soon := time.Now().Add(2 * time.Second).Truncate(time.Second)
+	r.write("new", soon.UTC().Format("06-01-02 15:04:05Z"))
+	if err := os.Rename(r.path("new"), r.path("time")); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("Reload time updated from ")
+	r.configure(r.words(2, "reload_time_file DIR/time"))
+	r.expect("Reloading ...", "child: configured 2 routers")
+	if late := time.Since(soon); late < 0 || late > time.Second {
+		t.Errorf("the reload was %v after its time", late)
+	}
+	r.gone("time")
+	r.expect("Reload complete")
+
+	r.write("time", "12:00\n")
+	r.expect(`Invalid reload time "12:00" specified - ignoring: expected HH:MM:SS`)
+	r.write("time", "2020-01-01 00:00:00\n")
+	r.expect("Reload date/time is in the past - ignoring")
+	r.write("time", time.Now().Add(time.Hour).Format("15:04:05"))
+	r.expect("Scheduling reload for ")
+	r.write("time", "")
+	r.expect(`Invalid reload time "" specified`, "Cancelling reload scheduled for ")
+	r.write("time", time.Now().Add(time.Hour).Format("15:04:05"))
+	r.expect("Scheduling reload for ")
+	if err := os.Remove(r.path("time")); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("Cancelling reload scheduled for ")
+
+	r.write("time", time.Now().Add(time.Hour).Format("15:04:05"))
+	r.expect("Scheduling reload for ")
+	r.configure(r.words(1))
+	r.signal(syscall.SIGHUP)
+	r.expect("Cancelling reload scheduled for ", "Reload complete") // the word is gone
+}
+
+// With reload_repeat the file stays, and what it says holds for the next day.
+func TestReloadRepeats(t *testing.T) {
+	r := prepare(t)
+	r.configure(r.words(1, "reload_time_file DIR/time", "reload_repeat"))
+	at := time.Now().Add(3 * time.Second)
+	r.write("time", at.Format("15:04:05")) // there before the start
+	r.launch()
+	r.expect("Scheduling reload for "+at.Format(time.DateTime), "Startup complete")
+	r.expect("Reloading ...", "Scheduling reload for ")
+	r.expect("Reload complete")
+	if _, err := os.Stat(r.path("time")); err != nil {
+		t.Error(err)
+	}
+	r.signal(syscall.SIGUSR1)
+	r.expect("child: dump data")
+	tomorrow := at.AddDate(0, 0, 1).Format(time.DateTime)
+	if data := r.read("keepalived_parent.data"); !strings.Contains(data, " Reload time file = "+r.path("time")+" (repeat)\n Reload scheduled for "+tomorrow+"\n") {
+		t.Errorf("the dump does not say that the next reload is at %s:\n%s", tomorrow, data)
+	}
+}
+
+// read waits for a file that is put in place whole.
+func (r *running) read(name string) string {
+	r.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		b, err := os.ReadFile(r.path(name))
+		if err == nil {
+			return string(b)
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatal(err)
+		}
+	}
+}
+
+// reload_check_config demands what -t demands, and keeps what it found.
+func TestReloadChecksLikeATest(t *testing.T) {
+	r := superviseWords(t, "reload_check_config DIR/check.log")
+	r.write("victim", "untouched")
+	if err := os.Symlink(r.path("victim"), r.path("check.log")); err != nil {
+		t.Fatal(err)
+	}
+	missing := strings.Replace(r.words(2, "reload_check_config"), "interface lo", "interface not-there", 1)
+	r.configure(missing)
+	r.signal(syscall.SIGHUP)
+	r.expect("New config failed validation, see "+r.path("check.log")+" for details", "Reload refused")
+	if found := r.read("check.log"); !strings.Contains(found, "not-there") {
+		t.Errorf("the log of the check says %q", found)
+	}
+	if victim := r.read("victim"); victim != "untouched" {
+		t.Errorf("a link was followed: %q", victim)
+	}
+	r.configure(r.words(2, "reload_check_config"))
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 2 routers", "Reload complete")
+	if found := r.read("check.log"); found != "" {
+		t.Errorf("the log of a check that found nothing says %q", found)
+	}
+	// Now /dev/null is the log.
+	r.configure(missing)
+	r.signal(syscall.SIGHUP)
+	r.expect("New config failed validation, see /dev/null for details")
+	if info, err := os.Stat("/dev/null"); err != nil || info.Mode()&os.ModeCharDevice == 0 {
+		t.Fatalf("/dev/null is %v, %v", info.Mode(), err)
+	}
+	// And without the word an interface that is missing is none of its business.
+	r.configure(r.words(2))
+	r.signal(syscall.SIGHUP)
+	r.expect("Reload complete")
+	r.configure(missing)
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 2 routers", "Reload complete")
+}
+
+// The file of reload_file is empty while the configuration is read, and gone
+// afterwards.
+func TestReloadFileExistsWhileReading(t *testing.T) {
+	r := superviseWords(t, "reload_file DIR/reading")
+	r.write("reading", "the update of the configuration")
+	r.configure(r.words(1, "reload_file"))
+	watch, err := unix.InotifyInit1(unix.IN_CLOEXEC)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(watch)
+	if _, err := unix.InotifyAddWatch(watch, r.dir, unix.IN_MODIFY|unix.IN_OPEN|unix.IN_CLOSE_NOWRITE|unix.IN_DELETE); err != nil {
+		t.Fatal(err)
+	}
+	r.signal(syscall.SIGHUP)
+	r.expect("Reload complete")
+	r.gone("reading")
+	want := []string{"modified reading", "opened keepalived.conf", "closed keepalived.conf", "deleted reading"}
+	if got := order(t, watch, want); !slices.Equal(got, want) {
+		t.Errorf("in this order: %q, want %q", got, want)
+	}
+
+	// Now its default is in force. A link is neither followed nor removed.
+	r.write("victim", "untouched")
+	if err := os.Symlink(r.path("victim"), r.path("keepalived.reload")); err != nil {
+		t.Fatal(err)
+	}
+	r.configure(r.words(1, "reload_file"))
+	r.signal(syscall.SIGHUP)
+	r.expect("reload_file: open "+r.path("keepalived.reload"), "Reload complete")
+	if victim := r.read("victim"); victim != "untouched" {
+		t.Errorf("a link was followed: %q", victim)
+	}
+	if err := os.Remove(r.path("keepalived.reload")); err != nil {
+		t.Fatal(err)
+	}
+	r.write("keepalived.reload", "x")
+	r.signal(syscall.SIGHUP)
+	r.expect("Reload complete")
+	r.gone("keepalived.reload")
+}
+
+// order reads what happened in a watched directory, as far as it is in want.
+func order(t *testing.T, watch int, want []string) (got []string) {
+	t.Helper()
+	buf := make([]byte, 64<<10)
+	n, err := unix.Read(watch, buf)
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := map[uint32]string{unix.IN_MODIFY: "modified ", unix.IN_OPEN: "opened ", unix.IN_CLOSE_NOWRITE: "closed ", unix.IN_DELETE: "deleted "}
+	for events := buf[:n]; len(events) >= unix.SizeofInotifyEvent; {
+		end := unix.SizeofInotifyEvent + int(binary.NativeEndian.Uint32(events[12:]))
+		name := unix.ByteSliceToString(events[unix.SizeofInotifyEvent:end])
+		if e := names[binary.NativeEndian.Uint32(events[4:])] + name; slices.Contains(want, e) {
+			got = append(got, e)
+		}
+		events = events[end:]
+	}
+	return slices.Compact(got)
+}
+
+// config_save_dir keeps each configuration that was read, expanded, and for
+// nobody else to see.
+func TestConfigurationsAreSaved(t *testing.T) {
+	r := prepare(t)
+	r.write("part", "$PRIO=77\n  priority ${PRIO}\n")
+	config := func(extra string) string {
+		return r.words(0, "config_save_dir DIR/saved", extra) + `vrrp_instance VI_1 {
+  interface lo
+  virtual_router_id 1
+  include ` + r.path("part") + `
+  authentication {
+    auth_type PASS
+    auth_pass "s e c"
+  }
+  virtual_ipaddress {
+    192.0.2.1
+  }
+}
+`
+	}
+	r.configure(config(""))
+	r.launch()
+	r.up(1)
+	r.configure(config("router_id second"))
+	r.signal(syscall.SIGHUP)
+	r.expect("Reload complete")
+	pid := r.cmd.Process.Pid
+	first := r.read(fmt.Sprintf("saved/keepalived.conf.%d.0", pid))
+	want := "# " + r.path("keepalived.conf") + `
+global_defs {
+    config_save_dir ` + r.path("saved") + `
+}
+vrrp_instance VI_1 {
+    interface lo
+    virtual_router_id 1
+    priority 77
+    authentication {
+        auth_type PASS
+        auth_pass "s e c"
+    }
+    virtual_ipaddress {
+        192.0.2.1
+    }
+}
+`
+	if first != want {
+		t.Errorf("saved:\n%s\nwant:\n%s", first, want)
+	}
+	name := fmt.Sprintf("saved/keepalived.conf.%d.1", pid)
+	if second := r.read(name); !strings.Contains(second, "router_id second\n") {
+		t.Errorf("saved at the reload:\n%s", second)
+	}
+	for path, mode := range map[string]os.FileMode{name: 0o600, "saved": os.ModeDir | 0o700} {
+		if info, err := os.Stat(r.path(path)); err != nil || info.Mode() != mode {
+			t.Errorf("mode of %s: %v, %v; want %v", path, info.Mode(), err, mode)
+		}
+	}
+}
+
+// tmp_config_directory keeps the configuration that a successor of the child
+// gets in a file there.
+func TestConfigurationInADirectory(t *testing.T) {
+	r := superviseWords(t, "tmp_config_directory DIR")
+	descriptors, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", r.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !slices.ContainsFunc(descriptors, func(fd string) bool {
+		to, _ := os.Readlink(fd)
+		return strings.HasPrefix(to, r.dir+"/#") && strings.HasSuffix(to, " (deleted)")
+	}) {
+		t.Error("no file without a name is open in the directory")
+	}
+	r.killChild()
+	r.expect("Respawning", "child: configured 1 routers")
+
+	r.configure(r.words(2, "tmp_config_directory DIR/not-there"))
+	r.signal(syscall.SIGHUP)
+	r.expect("tmp_config_directory: keep the configuration: ", "child: configured 2 routers", "Reload complete")
+}
+
+func TestParentDump(t *testing.T) {
+	r := prepare(t)
+	r.configure("instance blue\n" + r.words(1, "data_use_instance", "umask 027", "reload_file", "notification_email {\na@b\n}", "smtp_server 192.0.2.1", "smtp_auth me hidden"))
+	r.launch()
+	r.up(1)
+	r.write("victim", "untouched")
+	if err := os.Symlink(r.path("victim"), r.path("keepalived_parent.blue.data")); err != nil {
+		t.Fatal(err)
+	}
+	r.signal(syscall.SIGUSR1)
+	r.expect("Printing parent data for process(", "child: dump data")
+	r.awaitFile("keepalived_parent.blue.data")
+	data := r.read("keepalived_parent.blue.data")
+	for _, line := range []string{
+		"------< Global definitions >------", " Network namespace = (default)", " Instance name = blue",
+		" Smtp server = 192.0.2.1", " No test config before reload", " umask = 027",
+		" Reload_file = " + r.path("keepalived/keepalived_blue.reload"), " Use instance name in data dumps",
+	} {
+		if !strings.Contains(data, line+"\n") {
+			t.Errorf("no line %q in\n%s", line, data)
+		}
+	}
+	if strings.Contains(data, "hidden") {
+		t.Error("a secret is in the dump")
+	}
+	if victim := r.read("victim"); victim != "untouched" {
+		t.Errorf("a link was followed: %q", victim)
+	}
+	if info, err := os.Stat(r.path("keepalived_parent.blue.data")); err != nil || info.Mode() != 0o640 {
+		t.Errorf("mode %v, %v; want what the umask leaves, 0640", info.Mode(), err)
+	}
+}
+
+// awaitFile waits until what has this name is a file, and no link.
+func (r *running) awaitFile(name string) {
+	r.t.Helper()
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+		if info, err := os.Lstat(r.path(name)); err == nil && info.Mode().IsRegular() {
+			return
+		}
+		if time.Now().After(deadline) {
+			r.t.Fatalf("%s is not written", name)
+		}
+	}
+}
