@@ -39,6 +39,7 @@ var fields = map[string][]string{
 	"Global.RxBufMultiplier":           {"global_defs.vrrp_rx_bufs_multiplier"},
 	"Global.McastGroup4":               {"global_defs.vrrp_mcast_group4"},
 	"Global.McastGroup6":               {"global_defs.vrrp_mcast_group6"},
+	"Global.Defaults":                  {"-"}, // shown where they are in force
 	"Global.UmaskSet":                  {"-"},
 	"Global.Umask":                     {"global_defs.umask/"},
 	"Global.SeedSet":                   {"-"},

@@ -73,9 +73,15 @@ func Global(t *Text, g *conf.Global, p Process, a *Accounts) {
 		t.Line(" vrrp_startup_delay = %s", Seconds(g.StartupDelay))
 	}
 	flag(t, g.LogUnknownVRIDs, " log_unknown_vrids")
-	named(t, " VMAC prefix", g.VMACPrefix)
-	named(t, " VMAC address prefix", g.VMACAddrPrefix)
+	if g.VMACPrefix != defaultVMACPrefix {
+		named(t, " VMAC prefix", g.VMACPrefix)
+	}
+	if g.VMACAddrPrefix != g.VMACPrefix {
+		named(t, " VMAC address prefix", g.VMACAddrPrefix)
+	}
 }
+
+const defaultVMACPrefix = "vrrp"
 
 func or(s, def string) string {
 	if s == "" {
@@ -297,7 +303,11 @@ func agents(t *Text, g *conf.Global) {
 	}
 	t.Line(" SNMP socket = %s", or(s.Socket, "default (unix:/var/agentx/master)"))
 	t.Line(" DBus %s", Enabled(g.DBus.Enabled))
-	t.Line(" DBus service name = %s", g.DBus.ServiceName)
+	name := g.DBus.ServiceName
+	if !g.DBus.Enabled {
+		name = ""
+	}
+	t.Line(" DBus service name = %s", name)
 }
 
 func buffers(t *Text, g *conf.Global) {

@@ -147,7 +147,7 @@ func Address(a *conf.Address, dev string) string {
 		set  bool
 		word string
 	}{
-		{a.Home, "home"}, {a.NoDAD, "nodad"}, {a.MngTmpAddr, "mngtmpaddr"},
+		{a.Home, "home"}, {a.MngTmpAddr, "mngtmpaddr"},
 		{a.NoPrefixRoute, "noprefixroute"}, {a.AutoJoin, "autojoin"}, {a.NoTrack, "no_track"},
 	} {
 		if f.set {

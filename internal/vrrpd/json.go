@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/dump"
+	"keepalived-go/vrrp"
 )
 
 // jsonData is the "data" object of an instance in the JSON dump; names, order
@@ -179,7 +180,7 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		SkipCheckAdvertAddresses: jsonFlag(c.SkipCheckAdvertAddresses),
 		Strict:                   jsonFlag(c.Strict),
 		Interface:                c.Interface,
-		MasterPriority:           e.MasterPriority(),
+		MasterPriority:           r.foreignMaster(),
 		LastTransition:           json.Number(fmt.Sprintf("%d.%06d", r.lastTransition.Unix(), r.lastTransition.Nanosecond()/1000)),
 		GARPDelay:                c.GARP.Delay.Seconds(),
 		GARPRefresh:              c.GARP.Refresh.Seconds(),
@@ -232,6 +233,14 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		}
 	}
 	return out
+}
+
+// foreignMaster is the priority of another node that is master, or 0.
+func (r *router) foreignMaster() uint8 {
+	if r.engine.State() == vrrp.Backup {
+		return r.engine.MasterPriority()
+	}
+	return 0
 }
 
 // script finds a vrrp_script.

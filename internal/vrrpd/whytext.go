@@ -1,6 +1,7 @@
 package vrrpd
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -18,8 +19,9 @@ func (t *report) why(r *router) {
 	if r.cause.Detail != "" && r.faults != 0 {
 		t.Line("   Fault = %s", causeText(&r.cause))
 	}
-	if r.waiting {
-		t.Line("   Waits for %s", causeText(&r.tracked.outcome.Cause))
+	if r.waiting && r.tracked != nil {
+		c := &r.tracked.outcome.Cause
+		t.Line("   Waits for %s %s", c.Code, c.Object)
 	}
 	if r.tracked != nil {
 		t.Line("   Effective priority = %s", r.tracked.outcome.Arithmetic())
@@ -35,7 +37,7 @@ func (t *report) why(r *router) {
 			case s.Up:
 				state = "up"
 			}
-			lines = append(lines, fmt.Sprintf("%v %s %s, %s: %s", s.Kind, s.Name, weight(s.Weight, s.Reverse), state, s.Cause.Detail))
+			lines = append(lines, fmt.Sprintf("%v %s %s, %s: %s", s.Kind, s.Name, weight(s.Weight, s.Reverse), state, cmp.Or(s.Cause.Detail, "nothing known")))
 		}
 		t.List("   Trackers :", lines)
 	}
