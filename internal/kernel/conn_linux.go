@@ -265,6 +265,9 @@ func (c *Conn) linkName(index int) string {
 // refusals are reported in any case. The error says that the outcome is
 // unknown.
 func (c *Conn) batch(changes []Change, refused []*Error) error {
+	if c.seq+uint32(len(changes)) >= addMark {
+		c.seq = 0
+	}
 	first := c.seq + 1
 	last := c.seq + uint32(len(changes))
 	c.seq = last
@@ -274,7 +277,11 @@ func (c *Conn) batch(changes []Change, refused []*Error) error {
 		if i == len(changes)-1 {
 			flags |= unix.NLM_F_ACK
 		}
-		c.out = appendChange(c.out, change, flags, first+uint32(i))
+		seq := first + uint32(i)
+		if change.Op == AddAddr {
+			seq |= addMark
+		}
+		c.out = appendChange(c.out, change, flags, seq)
 	}
 	if err := c.send(); err != nil {
 		return err
@@ -290,19 +297,24 @@ func (c *Conn) batch(changes []Change, refused []*Error) error {
 				break
 			}
 			b = rest
-			i := m.seq - first // wraps for older ones
+			seq := m.seq &^ addMark
+			i := seq - first // wraps for older ones
 			if m.typ != unix.NLMSG_ERROR || i >= uint32(len(changes)) {
 				continue
 			}
 			if refused[i], err = ackError(m); err != nil {
 				return err
 			}
-			if m.seq == last {
+			if seq == last {
 				return nil
 			}
 		}
 	}
 }
+
+// addMark is set in the sequence numbers of requests to add an address, by
+// which [Watch] knows the events they cause.
+const addMark = 1 << 31
 
 // appendChange appends the request for a change.
 func appendChange(b []byte, change Change, flags uint16, seq uint32) []byte {

@@ -1,10 +1,13 @@
 package kernel
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"syscall"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 )
 
@@ -48,11 +51,21 @@ const (
 // nothing. deliver is called from the monitor's goroutine with at least one
 // event; the slice is valid during the call. rcvbuf and force are as in [Dial];
 // 1 MiB holds 2,500 addresses set while deliver is busy.
-func Watch(rcvbuf int, force bool, deliver func([]Event)) (*Monitor, error) {
+//
+// The IPv4 addresses that own adds cause no event, unless own is nil: it is
+// told by the completion, and waking up for each of thousands would take as
+// long as adding them.
+func Watch(rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, error) {
 	const groups = unix.RTMGRP_LINK | unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR
 	fd, _, err := openNetlink(unix.SOCK_NONBLOCK, groups, rcvbuf, force)
 	if err != nil {
 		return nil, fmt.Errorf("watch links and addresses: %w", err)
+	}
+	if own != nil {
+		if err := ignoreAdditions(fd, own.port); err != nil {
+			unix.Close(fd)
+			return nil, fmt.Errorf("watch links and addresses: %w", err)
+		}
 	}
 	m := &Monitor{file: os.NewFile(uintptr(fd), "netlink"), done: make(chan struct{})}
 	conn, err := m.file.SyscallConn()
@@ -62,6 +75,37 @@ func Watch(rcvbuf int, force bool, deliver func([]Event)) (*Monitor, error) {
 	}
 	go m.run(conn, deliver)
 	return m, nil
+}
+
+// ignoreAdditions keeps events of added addresses from the socket fd, as far as
+// the connection with the port asked for them. An address that is promoted
+// because of a removal carries the sequence number of that.
+func ignoreAdditions(fd int, port uint32) error {
+	// The filter loads in network byte order what the kernel has written in the
+	// order of the machine.
+	is16 := func(v uint16) uint32 { return uint32(binary.BigEndian.Uint16(native.AppendUint16(nil, v))) }
+	is32 := func(v uint32) uint32 { return binary.BigEndian.Uint32(native.AppendUint32(nil, v)) }
+	const typ, seq, pid = 4, 8, 12 // offsets in struct nlmsghdr
+	program, err := bpf.Assemble([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: typ, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: is16(unix.RTM_NEWADDR), SkipTrue: 5},
+		bpf.LoadAbsolute{Off: pid, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: is32(port), SkipTrue: 3},
+		bpf.LoadAbsolute{Off: seq, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: is32(addMark), SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.RetConstant{Val: math.MaxUint32},
+	})
+	if err != nil {
+		return err
+	}
+	filter := make([]unix.SockFilter, len(program))
+	for i, in := range program {
+		filter[i] = unix.SockFilter{Code: in.Op, Jt: in.Jt, Jf: in.Jf, K: in.K}
+	}
+	err = unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER,
+		&unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]})
+	return os.NewSyscallError("setsockopt", err)
 }
 
 // Close ends the monitor; deliver is not called any more when it returns. It

@@ -30,7 +30,7 @@ func await(t *testing.T, events <-chan Event, f func(Event) bool) Event {
 func watch(t *testing.T, rcvbuf int) (*Monitor, <-chan Event) {
 	t.Helper()
 	events := make(chan Event, 10000)
-	m, err := Watch(rcvbuf, true, func(batch []Event) {
+	m, err := Watch(rcvbuf, true, nil, func(batch []Event) {
 		for _, e := range batch {
 			events <- e
 		}
@@ -114,7 +114,7 @@ func TestMonitorOverrun(t *testing.T) {
 	hold, overrun, later := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	sentinel := prefix("192.0.2.1/32")
 	held, overran := false, false
-	m, err := Watch(1, true, func(batch []Event) { // 1: the smallest buffer there is
+	m, err := Watch(1, true, nil, func(batch []Event) { // 1: the smallest buffer there is
 		if !held {
 			held = true
 			<-hold
@@ -158,7 +158,7 @@ func TestMonitorOverrun(t *testing.T) {
 
 func TestMonitorCloseEndsItsGoroutine(t *testing.T) {
 	newNetNS(t)
-	m, err := Watch(0, false, func([]Event) {})
+	m, err := Watch(0, false, nil, func([]Event) {})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -188,5 +188,49 @@ func TestMessagesAllocateNothing(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { b = appendChange(b[:0], Change{AddAddr, a}, unix.NLM_F_REQUEST, 1) }); n != 0 {
 		t.Errorf("%v allocations per change encoded", n)
+	}
+}
+
+// Of what a connection does, the monitor that is told of it leaves out the
+// additions, and nothing else: neither others' nor what a removal brings about.
+func TestMonitorOfOwner(t *testing.T) {
+	newNetNS(t)
+	ip(t, "link add test0 type veth peer name peer0")
+	test0 := link(t, "test0")
+	if _, err := PromoteSecondaries("test0"); err != nil {
+		t.Fatal(err)
+	}
+	c := dial(t)
+	events := make(chan Event, 1000)
+	m, err := Watch(0, false, c, func(batch []Event) {
+		for _, e := range batch {
+			events <- e
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { m.Close() })
+
+	first := Addr{Link: test0, Prefix: prefix("192.0.2.1/24"), Proto: AddrProto}
+	second := Addr{Link: test0, Prefix: prefix("192.0.2.2/24"), Proto: AddrProto}
+	change := func(changes ...Change) {
+		t.Helper()
+		refused := make([]*Error, len(changes))
+		if err := c.batch(changes, refused); err != nil || refused[0] != nil {
+			t.Fatal(err, refused[0])
+		}
+	}
+	change(Change{AddAddr, first}, Change{AddAddr, second})
+	ip(t, "addr add 192.0.2.3/32 dev test0")
+	got := await(t, events, func(e Event) bool { return e.Kind == AddrNew })
+	if got.Addr.Prefix != prefix("192.0.2.3/32") {
+		t.Errorf("an addition of our own was delivered: %+v", got)
+	}
+	change(Change{RemoveAddr, first})
+	await(t, events, func(e Event) bool { return e.Kind == AddrGone && e.Addr.Prefix == first.Prefix })
+	promoted := await(t, events, func(e Event) bool { return e.Kind == AddrNew })
+	if promoted.Addr.Prefix != second.Prefix || promoted.Addr.Flags&unix.IFA_F_SECONDARY != 0 {
+		t.Errorf("promotion: %+v", promoted)
 	}
 }

@@ -140,7 +140,7 @@ func useEverything() error {
 	if missing := MissingCapabilities(); missing != nil {
 		return fmt.Errorf("missing %v", missing)
 	}
-	m, err := Watch(8<<20, true, func([]Event) {})
+	m, err := Watch(8<<20, true, nil, func([]Event) {})
 	if err != nil {
 		return err
 	}

@@ -143,7 +143,11 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 		return nil, nil, err
 	}
 	// Watch first, dump then: no change falls between the two.
-	d.mon, err = kernel.Watch(g.NetlinkMonitorRcvBuf, g.NetlinkMonitorRcvBufForce, d.deliverEvents)
+	own := conn
+	if o.LogAddresses {
+		own = nil
+	}
+	d.mon, err = kernel.Watch(g.NetlinkMonitorRcvBuf, g.NetlinkMonitorRcvBufForce, own, d.deliverEvents)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -206,8 +210,12 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 func (d *daemon) carriedOut(c kernel.Completion) {
 	d.addrs.completed(c)
 	for i := range c.Changes {
-		if v := d.addrs.vips[c.Changes[i].Addr.Key()]; v != nil && v.owner != nil {
+		ch := &c.Changes[i]
+		if v := d.addrs.vips[ch.Addr.Key()]; v != nil && v.owner != nil {
 			d.queueAnnouncement(v.owner)
+		}
+		if ch.Op == kernel.AddAddr && (c.Errs == nil || c.Errs[i] == nil) {
+			d.net.setAddr(ch.Addr) // there is no event
 		}
 	}
 }
