@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // decoder fills a Config from statements by the schema.
@@ -68,6 +69,12 @@ func (d *decoder) intern(s string) string {
 func (d *decoder) report(s *Statement, word int, p Diagnostic) {
 	if hint := lookalike(&s.Words[min(word, len(s.Words)-1)]); hint != "" {
 		p.Fix = hint
+	}
+	if r := d.diags.encoding; r != 0 && !utf8.ValidString(s.Words[min(word, len(s.Words)-1)].Text) {
+		d.diags.follow(r, p)
+		d.diags.list[r-1].Severity = max(d.diags.list[r-1].Severity, p.Severity)
+		d.noteReason(p.Severity, r)
+		return
 	}
 	if r := d.diags.incomplete; r != 0 && undefined(s, word) != "" {
 		d.diags.follow(r, p)

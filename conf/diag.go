@@ -174,6 +174,9 @@ type diagnosing struct {
 	// lostClass and lostExit keep the verdict of what did not fit the list.
 	lostClass Class
 	lostExit  int
+	// encoding is the report of lines that are not UTF-8: what is wrong with
+	// their words may follow from that.
+	encoding reason
 	// incomplete is the report of a file that could not be included: what is
 	// missing later may stand there.
 	incomplete reason
@@ -221,6 +224,13 @@ func (g *diagnosing) follow(r reason, d Diagnostic) {
 	first := &g.list[r-1]
 	first.Class = max(first.Class, d.Class)
 	first.Exit = max(first.Exit, d.Exit)
+}
+
+// again counts a problem once more.
+func (g *diagnosing) again(r reason) {
+	if r != 0 {
+		g.list[r-1].Repeated++
+	}
 }
 
 // sorted is the list in the order of the files, the main file first.

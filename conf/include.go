@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 // includeCheck is what include_check, -e or the letter of includeX demand of an
@@ -129,6 +130,7 @@ func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck)
 			p.diags.incomplete = p.report(l, at, Diagnostic{
 				Severity: Warning, Class: ClassNone, Code: "include-skip",
 				Message: fmt.Sprintf("%s is not a regular non-executable file - skipping", name),
+				Fix:     "name files alone, and take their execute permission away: chmod a-x",
 			})
 			return
 		}
@@ -136,20 +138,27 @@ func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck)
 		if checks&checkReadable != 0 {
 			class, exit, severity = ClassMissingFile, 6, Fatal
 		}
-		if errors.Is(err, errIncludesItself) && class == ClassNone {
-			class, severity = ClassOrdinary, Error
+		remedy := "make it readable for the user that runs keepalived"
+		if u := (*unusable)(nil); errors.As(err, &u) {
+			remedy = u.remedy
+			if class == ClassNone {
+				class, severity = ClassOrdinary, Error
+			}
 		}
 		p.diags.incomplete = p.report(l, at, Diagnostic{
 			Severity: severity, Class: class, Exit: exit, Code: "include-unreadable",
-			Message: fmt.Sprintf("include %s: %v", name, err),
+			Message: fmt.Sprintf("include %s: %v", name, err), Fix: remedy,
 		})
 	}
 }
 
 var (
 	errNotPlain       = errors.New("not a regular non-executable file")
-	errIncludesItself = errors.New("the file includes itself")
+	errIncludesItself = &unusable{"the file includes itself", "remove this line, or that in a file between"}
 )
+
+// includePatience is how long an included file may keep its reader waiting.
+const includePatience = time.Second
 
 // fileID tells files apart however they are named.
 type fileID struct{ device, inode uint64 }
@@ -201,6 +210,9 @@ func (p *pipeline) contents(name string, included bool) (text string, id fileID,
 			if syscall.Stat(name, &st) == nil {
 				id = fileID{uint64(st.Dev), st.Ino}
 			}
+			if u := usable(text); u != nil {
+				return "", id, u
+			}
 			return text, id, nil
 		}
 	}
@@ -220,9 +232,17 @@ func (p *pipeline) contents(name string, included bool) (text string, id fileID,
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		id = fileID{uint64(st.Dev), st.Ino}
 	}
+	if included {
+		// What looks like a file may wait for news, as /proc/kmsg does. Nothing
+		// comes of it where a file cannot wait.
+		_ = f.SetReadDeadline(time.Now().Add(includePatience))
+	}
 	text, err = readText(f)
 	if err != nil {
 		return "", id, cause(err)
+	}
+	if u := usable(text); u != nil {
+		return "", id, u
 	}
 	return text, id, nil
 }

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"time"
@@ -94,8 +95,12 @@ func ParseText(name, text string, o Options) ([]*Statement, Diagnostics) {
 	p := newPipeline(o, diags, b)
 	p.alone = true
 	p.files[name] = 0
+	if err := usable(text); err != nil {
+		diags.add(err.problem(name))
+		return nil, diags.sorted(p.files)
+	}
 	p.readLines(&file{name: name, dir: filepath.Dir(name)}, text)
-	b.finish(p.last)
+	p.finish()
 	return tree, diags.sorted(p.files)
 }
 
@@ -105,13 +110,17 @@ func parse(path string, o Options, diags *diagnosing, emit func(*Statement)) (p 
 	b := &builder{diags: diags, emit: emit}
 	p = newPipeline(o, diags, b)
 	if err := p.readFile(path, nil); err != nil {
-		diags.add(Diagnostic{
+		problem := Diagnostic{
 			Pos: Pos{File: path}, Severity: Fatal, Class: ClassMissingFile, Exit: 6, Code: "no-file",
 			Message: fmt.Sprintf("Config files missing '%s': %v", path, err),
 			Fix:     "name an existing file with -f",
-		})
+		}
+		if u := (*unusable)(nil); errors.As(err, &u) {
+			problem = u.problem(path)
+		}
+		diags.add(problem)
 		return p, false
 	}
-	b.finish(p.last)
+	p.finish()
 	return p, true
 }

@@ -1,13 +1,13 @@
 package conf
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // Limits that no real configuration reaches. They turn a definition that
@@ -15,11 +15,13 @@ import (
 const (
 	maxLine     = 1023      // bytes of a line without its end, as in the C daemon
 	maxExpanded = 64 << 10  // bytes of a line after substitution
-	maxFile     = 256 << 20 // bytes of a file
-	maxWork     = 512 << 20 // bytes of all lines after substitution, and lineWork for each
+	maxWork     = 256 << 20 // bytes of all lines after substitution, and lineWork for each
 	lineWork    = 128
 	maxDepth    = 64 // definitions, sequences or files inside each other
 )
+
+// MaxFile is how many bytes a file may have.
+const MaxFile = 32 << 20
 
 // pipeline turns files into expanded lines. One line passes: comments, include,
 // @conditions, $definitions, ~SEQ and ~LST, substitution.
@@ -34,6 +36,7 @@ type pipeline struct {
 	ids    []fileID // the identity of each open file
 	checks includeCheck
 	work   int // counted against maxWork
+	told   map[fileProblem]reason
 	depth  int
 	halted bool // a limit was reached: nothing more is read
 	alone  bool // one text is read as it stands: see ParseText
@@ -50,7 +53,7 @@ func newPipeline(o Options, diags *diagnosing, out *builder) *pipeline {
 		o.ConfigID = hostName()
 	}
 	p := &pipeline{Options: o, diags: diags, out: out,
-		defs: make(map[string]*definition), files: make(map[string]int)}
+		defs: make(map[string]*definition), files: make(map[string]int), told: make(map[fileProblem]reason)}
 	if o.AllChecks {
 		p.checks = checkAll
 	}
@@ -111,21 +114,30 @@ func (p *pipeline) run(src source) {
 		}
 		p.last = l.origin
 		if isFile {
-			if l.text, ok = p.clean(l.text, l.origin); !ok {
-				continue
-			}
+			l.text, _ = p.clean(l.text, l.origin)
 		}
 		if l = trim(l); l.text != "" {
 			p.process(l, src)
+		} else {
+			p.count(l)
 		}
 	}
+}
+
+// count counts a line against maxWork; ok is false where that is reached.
+func (p *pipeline) count(l line) (ok bool) {
+	if p.work += len(l.text) + lineWork; p.work <= maxWork {
+		return true
+	}
+	p.halt(l, "too-much", "the configuration is too large: %d MiB after expansion, counting %d bytes for each line", maxWork>>20, lineWork)
+	return false
 }
 
 // clean checks a line of a file and takes its comment away.
 func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
 	text = strings.TrimRight(text, "\r")
 	if len(text) > maxLine {
-		p.report(line{origin: origin}, 0, Diagnostic{
+		p.everywhere(line{origin: origin}, 0, Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "long-line",
 			Message: "line too long - ignoring",
 			Fix:     fmt.Sprintf("a line holds at most %d bytes, this one has %d", maxLine, len(text)),
@@ -133,9 +145,9 @@ func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
 		return "", false
 	}
 	if i := strings.IndexByte(text, 0); i >= 0 {
-		p.report(line{origin: origin}, i, Diagnostic{
+		p.everywhere(line{origin: origin}, i, Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "nul",
-			Message: "the line contains a NUL byte - ignoring",
+			Message: "the line contains a NUL byte - ignoring", Fix: "remove it",
 		})
 		return "", false
 	}
@@ -155,7 +167,32 @@ func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
 		})
 		text = closeQuote(text)
 	}
+	if !utf8.ValidString(text) {
+		p.diags.encoding = p.everywhere(line{text: text, origin: origin}, strings.IndexRune(text, utf8.RuneError), Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "encoding",
+			Message: "the line is not UTF-8; its bytes are taken as they are", Fix: "save the file as UTF-8",
+		})
+	}
 	return text, true
+}
+
+// everywhere reports a problem that a file tends to have in every line: the
+// first one is listed, the others are counted.
+func (p *pipeline) everywhere(l line, at int, d Diagnostic) reason {
+	key := fileProblem{l.origin.file, d.Code}
+	r, ok := p.told[key]
+	if ok {
+		p.diags.again(r)
+		return r
+	}
+	r = p.report(l, at, d)
+	p.told[key] = r
+	return r
+}
+
+type fileProblem struct {
+	file *file
+	code string
 }
 
 // trim is the line without blanks at both ends.
@@ -175,8 +212,7 @@ func (p *pipeline) process(l line, src source) {
 		return
 	}
 	defer func() { p.depth-- }()
-	if p.work += len(l.text) + lineWork; p.work > maxWork {
-		p.halt(l, "too-much", "the configuration is too large: %d MiB after expansion, counting %d bytes for each line", maxWork>>20, lineWork)
+	if !p.count(l) {
 		return
 	}
 
@@ -312,10 +348,19 @@ func (p *pipeline) halt(l line, code, format string, args ...any) {
 		return
 	}
 	p.halted = true
-	p.report(l, 0, Diagnostic{
+	p.diags.incomplete = p.report(l, 0, Diagnostic{
 		Severity: Fatal, Class: ClassOrdinary, Exit: 2, Code: code,
 		Message: fmt.Sprintf(format, args...), Fix: "nothing after it is read",
 	})
+}
+
+// finish ends the reading. Where a limit has ended it, what is open has no end.
+func (p *pipeline) finish() {
+	if p.halted {
+		p.out.release()
+		return
+	}
+	p.out.finish(p.last)
 }
 
 // randomInt is for ${_RANDOM}.
@@ -326,20 +371,47 @@ func (p *pipeline) randomInt(low, high int64) string {
 	return strconv.FormatInt(low+p.random.Int64N(high-low+1), 10)
 }
 
-var errTooLarge = errors.New("larger than 256 MiB")
+// unusable is why the text of a file is not read.
+type unusable struct{ what, remedy string }
+
+func (u *unusable) Error() string { return u.what }
+
+// problem is that of a main file.
+func (u *unusable) problem(name string) Diagnostic {
+	return Diagnostic{
+		Pos: Pos{File: name}, Severity: Fatal, Class: ClassOrdinary, Exit: 2, Code: "unusable-file",
+		Message: u.what, Fix: u.remedy,
+	}
+}
+
+var (
+	errTooLarge = &unusable{fmt.Sprintf("the file is larger than %d MiB", MaxFile>>20), "split it, and name the parts with include"}
+	errWide     = &unusable{"the file is UTF-16", "save it as UTF-8"}
+	errBinary   = &unusable{"the file is no text: it is full of NUL bytes", "name a configuration file"}
+)
+
+// usable reports why a text cannot be one of a configuration.
+func usable(text string) *unusable {
+	switch nul := strings.Count(text, "\x00"); {
+	case len(text) > MaxFile:
+		return errTooLarge
+	case strings.HasPrefix(text, "\xff\xfe") && nul > 0, strings.HasPrefix(text, "\xfe\xff") && nul > 0:
+		return errWide
+	case nul > 16 && nul > len(text)/64:
+		return errBinary
+	}
+	return nil
+}
 
 // readText reads a whole file as one string, so that its lines share it.
 func readText(f *os.File) (string, error) {
 	var b strings.Builder
 	if info, err := f.Stat(); err == nil {
-		if info.Size() > maxFile {
+		if info.Size() > MaxFile {
 			return "", errTooLarge
 		}
 		b.Grow(int(info.Size()))
 	}
-	n, err := io.Copy(&b, io.LimitReader(f, maxFile+1))
-	if n > maxFile {
-		return "", errTooLarge
-	}
+	_, err := io.Copy(&b, io.LimitReader(f, MaxFile+1))
 	return b.String(), err
 }

@@ -59,6 +59,8 @@ type builder struct {
 	words []Token      // a slab that the Words of statements are cut from
 	deep  int          // braces beyond maxNesting
 	stray int          // braces that belong to no statement
+	extra reason       // a brace without its other half, and nothing since
+	lost  *Statement   // a block that was nested too deep
 
 	// closed is the last outermost block and closedAt its brace. It is handed
 	// over when something else begins: if that are words of the block, and
@@ -102,6 +104,7 @@ func (b *builder) statement(l *line, from, to int) {
 		return
 	}
 	b.flush()
+	b.extra = 0
 	w := b.words[n:len(b.words):len(b.words)]
 	if b.deep > 0 || b.stray > 0 {
 		return
@@ -149,6 +152,9 @@ func (b *builder) flush() {
 
 // deliver hands an outermost statement over, or holds it back for a moment.
 func (b *builder) deliver(s *Statement) {
+	if s == b.lost {
+		return
+	}
 	if b.closed != nil && root().words[s.Keyword()] == nil {
 		if k := root().words[b.closed.Keyword()]; k != nil && k.block != nil && k.block.words[s.Keyword()] != nil {
 			b.behind = append(b.behind, s)
@@ -185,8 +191,8 @@ func (b *builder) begin(l *line, at int) {
 		b.stray = 1
 		b.report(l, at, "unexpected-brace", "Unexpected '{'", "a block begins with a keyword; this one is skipped")
 	case len(b.open) >= maxNesting:
-		b.deep = 1
-		b.report(l, at, "too-deep", fmt.Sprintf("blocks are nested more than %d deep", maxNesting), "what stands inside is skipped")
+		b.deep, b.lost = 1, b.open[0]
+		b.report(l, at, "too-deep", fmt.Sprintf("blocks are nested more than %d deep", maxNesting), "the outermost one is left out; look for braces that are not closed")
 	default:
 		b.last.HasBlock = true
 		b.open = append(b.open, b.last)
@@ -203,7 +209,11 @@ func (b *builder) end(l *line, at int) {
 	case len(b.open) == 0:
 		b.flush()
 		if len(b.behind) == 0 {
-			b.report(l, at, "extra-brace", "Extra '}' found", "remove it, or look for a missing '{' above")
+			if b.extra != 0 {
+				b.diags.again(b.extra)
+				return
+			}
+			b.extra = b.report(l, at, "extra-brace", "Extra '}' found", "remove it, or look for a missing '{' above")
 			return
 		}
 		b.reportAt(b.closedAt, "extra-brace", "Extra '}' found", fmt.Sprintf("remove it: words of the block of %q follow", b.closed.Keyword()))
@@ -228,6 +238,8 @@ func (b *builder) finish(at *Origin) {
 	message := fmt.Sprintf("There are %d missing '}'s or extra '{'s", missing)
 	b.flush()
 	switch {
+	case len(b.open) > 0 && b.open[0] == b.lost:
+		// It is left out as a whole, as was reported.
 	case len(b.open) > 0:
 		innermost := b.open[len(b.open)-1]
 		list := []*Statement{b.open[0]}
@@ -244,7 +256,7 @@ func (b *builder) finish(at *Origin) {
 			b.deliver(s)
 		}
 	case missing > 0:
-		b.reportAt(place{origin: at}, "missing-brace", message, "")
+		b.reportAt(place{origin: at}, "missing-brace", message, "look for a '{' without its keyword, or write the '}'")
 	}
 	b.release()
 }
@@ -296,12 +308,12 @@ func (b *builder) at(l *line, offset int) place {
 	return place{l.origin, col, nil}
 }
 
-func (b *builder) report(l *line, at int, code, message, fix string) {
-	b.reportAt(b.at(l, at), code, message, fix)
+func (b *builder) report(l *line, at int, code, message, fix string) reason {
+	return b.reportAt(b.at(l, at), code, message, fix)
 }
 
-func (b *builder) reportAt(where place, code, message, fix string) {
-	b.diags.add(Diagnostic{
+func (b *builder) reportAt(where place, code, message, fix string) reason {
+	return b.diags.add(Diagnostic{
 		Pos: where.pos(), Chain: where.chain(),
 		Severity: Error, Class: ClassOrdinary, Code: code, Message: message, Fix: fix,
 	})

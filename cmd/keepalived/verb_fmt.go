@@ -10,6 +10,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/diff"
 
+	"keepalived-go/conf"
 	"keepalived-go/conf/format"
 	"keepalived-go/internal/getopt"
 )
@@ -79,12 +80,16 @@ func formatUsage(w io.Writer, flags []getopt.Flag) {
 
 // file formats one file; "-" is standard input.
 func (f *formatter) file(name string) (differs bool, err error) {
-	var text []byte
+	in := os.Stdin
 	if name == "-" {
 		name = "standard input"
-		text, err = io.ReadAll(os.Stdin)
-	} else {
-		text, err = os.ReadFile(name)
+	} else if in, err = os.Open(name); err == nil {
+		defer in.Close()
+	}
+	var text []byte
+	if err == nil {
+		// One byte more than is accepted, to be told.
+		text, err = io.ReadAll(io.LimitReader(in, conf.MaxFile+1))
 	}
 	if err != nil {
 		return false, fmt.Errorf("keepalived fmt: %w", err)

@@ -20,8 +20,9 @@ import (
 
 const (
 	indent  = "    "
-	width   = 80   // columns that a block on one line may take, its comment not counted
-	maxLine = 1022 // bytes of a line that every keepalived reads
+	width   = 80        // columns that a block on one line may take, its comment not counted
+	maxLine = 1022      // bytes of a line that every keepalived reads
+	maxRead = 512 << 20 // bytes read for all configuration ids together
 )
 
 // Error is why a file is not formatted: problems that leave open what it says.
@@ -44,6 +45,9 @@ func (e *Error) Error() string {
 // compared with src, for each configuration id, before it is returned.
 func Source(name string, src []byte) ([]byte, error) {
 	before := string(src)
+	if n := len(configIDs(before)); n > 2 && n*len(before) > maxRead {
+		return nil, fmt.Errorf("%s: not formatted: its %d bytes speak of %d configuration ids, and are read for each; split it, and name the parts with include", name, len(before), n)
+	}
 	if err := unclear(name, before); err != nil {
 		return nil, err
 	}

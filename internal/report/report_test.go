@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "rewrite the golden parts of testdata")
 var large = strings.NewReplacer(
 	"%BOM%", "\ufeff",
 	"%NUL%", "\x00",
+	"%WIDE%", "\xff\xfeg\x00l\x00o\x00b\x00",
 	"%LONG%", strings.Repeat("x", 1100),
 	"%SEQUENCES%", strings.Repeat("~SEQ(I,1,1) ", 70),
 	"%REPEAT%", strings.Repeat("a {\n", 70),

@@ -23,8 +23,8 @@ type sources struct {
 // source is a file and the parameters that it uses as secrets.
 type source struct{ lines, secrets []string }
 
-// maxSource bounds how much of a file is read to show a line of it.
-const maxSource = 16 << 20
+// maxShown bounds a line that is shown. No line of a configuration is as long.
+const maxShown = 4 << 10
 
 var errNotRegular = errors.New("not a regular file")
 
@@ -43,7 +43,7 @@ func ReadFile(name string) (string, error) {
 	}
 	defer f.Close()
 	var b strings.Builder
-	_, err = io.Copy(&b, io.LimitReader(f, maxSource))
+	_, err = io.Copy(&b, io.LimitReader(f, conf.MaxFile))
 	return b.String(), err
 }
 
@@ -64,7 +64,7 @@ func (s *sources) line(at conf.Pos) (string, bool) {
 		}
 		s.files[at.File] = f
 	}
-	if at.Line > len(f.lines) {
+	if at.Line > len(f.lines) || len(f.lines[at.Line-1]) > maxShown {
 		return "", false
 	}
 	return mask(strings.TrimRight(f.lines[at.Line-1], "\r"), f.secrets), true
