@@ -21,33 +21,27 @@ func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
 	}
 }
 
-// garpOf is how addresses are announced by who says own.
+// garpOf is how addresses are announced by who says own. What follows an advert
+// of lower priority is by default what global_defs says of new masters, whatever
+// own says of them.
 func (g *globals) garpOf(own *garpSettings) GARP {
 	all := &g.garp
-	inherited := func(own, global opt[int], def int) int { return own.or(global.or(def)) }
-	out := GARP{
-		Repeat:        inherited(own.repeat, all.repeat, 5),
-		Delay:         own.delay.or(all.delay.or(5 * time.Second)),
+	repeat, delay := 5, 5*time.Second
+	if g.minGARP {
+		repeat, delay = 1, 0
+	}
+	repeat, delay = all.repeat.or(repeat), all.delay.or(delay)
+	return GARP{
+		Repeat:        own.repeat.or(repeat),
+		Delay:         own.delay.or(delay),
 		Refresh:       own.refresh.or(all.refresh.or(0)),
-		RefreshRepeat: inherited(own.refreshRepeat, all.refreshRepeat, 1),
+		RefreshRepeat: own.refreshRepeat.or(all.refreshRepeat.or(1)),
+		LowerRepeat:   own.lowerRepeat.or(all.lowerRepeat.or(repeat)),
+		LowerDelay:    own.lowerDelay.or(all.lowerDelay.or(delay)),
 		Interval:      g.garpInterval,
 		NAInterval:    g.naInterval,
 		Extra:         own.extra.or(all.extra.v),
 	}
-	if g.minGARP {
-		if !own.repeat.set && !all.repeat.set {
-			out.Repeat = 1
-		}
-		if !own.delay.set && !all.delay.set {
-			out.Delay = 0
-		}
-		if !own.refresh.set && !all.refresh.set {
-			out.Refresh = 0
-		}
-	}
-	out.LowerRepeat = inherited(own.lowerRepeat, all.lowerRepeat, out.Repeat)
-	out.LowerDelay = own.lowerDelay.or(all.lowerDelay.or(out.Delay))
-	return out
 }
 
 type paceGroup struct {

@@ -71,8 +71,8 @@ func TestEffectiveValues(t *testing.T) {
 		{strict + pass, auth, "0 0", "strict-auth"},
 
 		{"", garp, "5 5s 0s 1 5 5s", ""},
-		{"garp_master_repeat 0\n", garp, "1 5s 0s 1 1 5s", "out-of-range"},
-		{"garp_master_delay 2\ngarp_master_repeat 3\n", garp, "3 2s 0s 1 3 2s", ""},
+		{"garp_master_repeat 0\n", garp, "1 5s 0s 1 5 5s", "out-of-range"},
+		{"garp_master_delay 2\ngarp_master_repeat 3\n", garp, "3 2s 0s 1 5 5s", ""},
 		{"garp_lower_prio_repeat 0\n", garp, "5 5s 0s 1 0 5s", ""},
 		{strict, garp, "5 5s 0s 1 0 0s", ""},
 		{strict + "garp_lower_prio_repeat 2\n", garp, "5 5s 0s 1 0 0s", "strict-garp"},

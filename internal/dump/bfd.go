@@ -18,7 +18,9 @@ func BFD(t *Text, c *conf.Config) {
 		t.Line("   Desired min TX interval = %d us", b.MinTx.Microseconds())
 		t.Line("   Desired idle TX interval = %d us", b.IdleTx.Microseconds())
 		t.Line("   Detection multiplier = %d", b.Multiplier)
-		t.Line("   TTL = %d", b.TTL)
+		if b.Neighbor.Is4() {
+			t.Line("   TTL = %d", b.TTL)
+		}
 		t.Line("   max_hops = %d", b.MaxHops)
 		t.Line("   passive = %t", b.Passive)
 		t.Line("   send event to VRRP process = %s", yes(b.VRRP))

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/notify"
 )
 
 // Process is whose data is written.
@@ -40,15 +41,12 @@ func Global(t *Text, g *conf.Global, p Process, a *Accounts) {
 		onceScript(t, " Shutdown script", g.Shutdown, g.ShutdownTimeout, a)
 	}
 	t.Line(" Dynamic interfaces = %t", g.DynamicInterfaces)
-	flag(t, g.AllowIfChanges, " Allow interface changes = true")
-	flag(t, g.Mail.NoFaults, " Send emails for fault transitions = off")
-	if !p.Parent {
-		named(t, " Default interface", g.DefaultInterface)
-	}
-	ipvs(t, g)
-	fifo(t, " Global notify fifo", &g.FIFO, a)
-	fifo(t, " VRRP notify fifo", &g.VRRPFIFO, a)
-	fifo(t, " LVS notify fifo", &g.LVSFIFO, a)
+	note(t, g.AllowIfChanges, " Allow interface changes = true")
+	note(t, g.Mail.NoFaults, " Send emails for fault transitions = off")
+	ipvs(t, g, p)
+	fifo(t, " Global notify fifo", &g.FIFO, p, a)
+	fifo(t, " VRRP notify fifo", &g.VRRPFIFO, p, a)
+	fifo(t, " LVS notify fifo", &g.LVSFIFO, p, a)
 	t.Line(" FIFO write vrrp states on reload = %t", g.StatesOnReload)
 	vrrp(t, g)
 	firewall(t, &g.Firewall)
@@ -72,7 +70,7 @@ func Global(t *Text, g *conf.Global, p Process, a *Accounts) {
 	if g.StartupDelay > 0 {
 		t.Line(" vrrp_startup_delay = %s", Seconds(g.StartupDelay))
 	}
-	flag(t, g.LogUnknownVRIDs, " log_unknown_vrids")
+	note(t, g.LogUnknownVRIDs, " log_unknown_vrids")
 	if g.VMACPrefix != defaultVMACPrefix {
 		named(t, " VMAC prefix", g.VMACPrefix)
 	}
@@ -81,7 +79,11 @@ func Global(t *Text, g *conf.Global, p Process, a *Accounts) {
 	}
 }
 
-const defaultVMACPrefix = "vrrp"
+// Defaults that are not written.
+const (
+	defaultVMACPrefix = "vrrp"
+	defaultBusName    = "org.keepalived.Vrrp1"
+)
 
 func or(s, def string) string {
 	if s == "" {
@@ -104,7 +106,7 @@ func named(t *Text, name, value string) {
 	}
 }
 
-func flag(t *Text, on bool, line string) {
+func note(t *Text, on bool, line string) {
 	if on {
 		t.Line("%s", line)
 	}
@@ -131,16 +133,14 @@ func processNames(t *Text, g *conf.Global) {
 }
 
 func mail(t *Text, g *conf.Global) {
-	m := &g.Mail
+	m := g.Mail
 	if m.Server != "" {
+		host, _ := os.Hostname()
+		m = notify.CompleteMail(m, host)
 		t.Line(" Smtp server = %s", m.Server)
 		t.Line(" Smtp server port = %d", m.Port)
 	}
-	helo := m.HeloName
-	if helo == "" && m.Server != "" {
-		helo, _ = os.Hostname()
-	}
-	named(t, " Smtp HELO name", helo)
+	named(t, " Smtp HELO name", m.HeloName)
 	if m.Server != "" {
 		t.Line(" Smtp server connection timeout = %s", Seconds(m.ConnectTimeout))
 	}
@@ -175,7 +175,7 @@ func reload(t *Text, g *conf.Global, p Process) {
 		t.Line(" Reload_file = %s", or(r.MarkerPath, p.MarkerPath))
 	}
 	named(t, " config save directory", g.TmpConfigDir)
-	flag(t, g.DataUseInst, " Use instance name in data dumps")
+	note(t, g.DataUseInst, " Use instance name in data dumps")
 }
 
 func onceScript(t *Text, name string, c conf.Command, timeout time.Duration, a *Accounts) {
@@ -184,7 +184,7 @@ func onceScript(t *Text, name string, c conf.Command, timeout time.Duration, a *
 	}
 }
 
-func ipvs(t *Text, g *conf.Global) {
+func ipvs(t *Text, g *conf.Global, p Process) {
 	l := &g.LVS
 	for _, timeout := range []struct {
 		name string
@@ -194,9 +194,16 @@ func ipvs(t *Text, g *conf.Global) {
 			t.Line(" LVS %s timeout = %s", timeout.name, Seconds(timeout.d))
 		}
 	}
+	if !p.Parent {
+		named(t, " Default interface", g.DefaultInterface)
+	}
 	t.Line(" Disable local IGMP = %s", YesNo(g.DisableLocalIGMP))
 	if s := l.Sync; s != nil {
-		named(t, " LVS syncd vrrp name", s.Instance)
+		of := "instance"
+		if p.Parent {
+			of = "name"
+		}
+		named(t, " LVS syncd vrrp "+of, s.Instance)
 		t.Line(" LVS syncd interface = %s", s.Interface)
 		t.Line(" LVS syncd syncid = %d", s.ID)
 		if s.MaxLen != 0 {
@@ -216,14 +223,18 @@ func ipvs(t *Text, g *conf.Global) {
 	t.Line(" LVS flush on stop = %s", [...]string{"disabled", "VS", "full"}[l.FlushOnStop])
 }
 
-func fifo(t *Text, name string, f *conf.FIFO, a *Accounts) {
+// fifo writes a FIFO and its reader, which the processes that write into the FIFO
+// start with its path.
+func fifo(t *Text, name string, f *conf.FIFO, p Process, a *Accounts) {
 	if f.Path == "" {
 		return
 	}
 	t.Line("%s = %s, uid:gid %s", name, f.Path, a.Of(f.User, f.Group))
 	if f.Script.Given() {
 		reader := f.Script
-		reader.Args = append(reader.Args[:len(reader.Args):len(reader.Args)], f.Path)
+		if !p.Parent {
+			reader.Args = append(reader.Args[:len(reader.Args):len(reader.Args)], f.Path)
+		}
 		t.Line("%s script = %s", name, a.Command(&reader))
 	}
 }
@@ -304,7 +315,7 @@ func agents(t *Text, g *conf.Global) {
 	t.Line(" SNMP socket = %s", or(s.Socket, "default (unix:/var/agentx/master)"))
 	t.Line(" DBus %s", Enabled(g.DBus.Enabled))
 	name := g.DBus.ServiceName
-	if !g.DBus.Enabled {
+	if name == defaultBusName {
 		name = ""
 	}
 	t.Line(" DBus service name = %s", name)

@@ -21,11 +21,12 @@ func (w *words) addIf(yes bool, format string, args ...any) {
 
 func (w words) String() string { return strings.Join(w, " ") }
 
+// realms are those of a route; a source realm of 0 is not said.
 func realms(r uint32) string {
 	if r>>16 == 0 {
-		return fmt.Sprint(r)
+		return fmt.Sprintf("realm %d", r)
 	}
-	return fmt.Sprintf("%d/%d", r>>16, r&0xffff)
+	return fmt.Sprintf("realms %d/%d", r>>16, r&0xffff)
 }
 
 func via(a netip.Addr) string {
@@ -39,14 +40,27 @@ func via(a netip.Addr) string {
 var metricNames = []struct {
 	metric conf.Metric
 	name   string
-	unit   string
 }{
-	{conf.MetricRTT, "rtt", "ms"}, {conf.MetricRTTVar, "rttvar", "ms"}, {conf.MetricRTOMin, "rto_min", "ms"},
-	{conf.MetricFeatures, "features", ""},
-	{conf.MetricMTU, "mtu", ""}, {conf.MetricWindow, "window", ""}, {conf.MetricSSThresh, "ssthresh", ""},
-	{conf.MetricCWnd, "cwnd", ""}, {conf.MetricAdvMSS, "advmss", ""}, {conf.MetricReordering, "reordering", ""},
-	{conf.MetricHopLimit, "hoplimit", ""}, {conf.MetricInitCWnd, "initcwnd", ""}, {conf.MetricInitRWnd, "initrwnd", ""},
-	{conf.MetricQuickAck, "quickack", ""}, {conf.MetricFastOpenNoCookie, "fastopen_no_cookie", ""},
+	{conf.MetricRTT, "rtt"}, {conf.MetricRTTVar, "rttvar"}, {conf.MetricRTOMin, "rto_min"}, {conf.MetricFeatures, "features"},
+	{conf.MetricMTU, "mtu"}, {conf.MetricWindow, "window"}, {conf.MetricSSThresh, "ssthresh"}, {conf.MetricCWnd, "cwnd"},
+	{conf.MetricAdvMSS, "advmss"}, {conf.MetricReordering, "reordering"}, {conf.MetricHopLimit, "hoplimit"},
+	{conf.MetricInitCWnd, "initcwnd"}, {conf.MetricInitRWnd, "initrwnd"}, {conf.MetricQuickAck, "quickack"},
+	{conf.MetricFastOpenNoCookie, "fastopen_no_cookie"},
+}
+
+func metricValue(m conf.RouteMetric) string {
+	switch m.Metric {
+	case conf.MetricRTT, conf.MetricRTTVar, conf.MetricRTOMin:
+		if m.Value%1000 == 0 {
+			return fmt.Sprintf("%ds", m.Value/1000)
+		}
+		return fmt.Sprintf("%dms", m.Value)
+	case conf.MetricFeatures:
+		if m.Value == 1 {
+			return "ecn"
+		}
+	}
+	return fmt.Sprint(m.Value)
 }
 
 // Route is a route, with every option that it has.
@@ -73,7 +87,7 @@ func Route(r *conf.Route) string {
 	w.addIf(r.Metric != 0, "metric %d", r.Metric)
 	w.addIf(r.Expires != 0, "expires %.0fsec", r.Expires.Seconds())
 	w.addIf(hop.OnLink, "onlink")
-	w.addIf(hop.Realms != 0, "realms %s", realms(hop.Realms))
+	w.addIf(hop.Realms != 0, "%s", realms(hop.Realms))
 	if r.CongestionControl != "" {
 		lock := ""
 		if r.CongestionControlLocked {
@@ -86,14 +100,11 @@ func Route(r *conf.Route) string {
 			if m.Metric != n.metric {
 				continue
 			}
-			value := fmt.Sprint(m.Value) + n.unit
-			if m.Metric == conf.MetricFeatures && m.Value == 1 {
-				value = "ecn"
-			}
+			lock := ""
 			if m.Locked {
-				value = "lock " + value
+				lock = "lock "
 			}
-			w.add("%s %s", n.name, value)
+			w.add("%s %s%s", n.name, lock, metricValue(m))
 		}
 	}
 	if r.Preference != nil {
@@ -113,9 +124,9 @@ func Route(r *conf.Route) string {
 			w.add("%s", via(h.Via))
 		}
 		w.addIf(h.Interface != "", "dev %s", h.Interface)
-		w.addIf(h.Weight > 1, "weight %d", h.Weight)
+		w.add("weight %d", h.Weight)
 		w.addIf(h.OnLink, "onlink")
-		w.addIf(h.Realms != 0, "realms %s", realms(h.Realms))
+		w.addIf(h.Realms != 0, "%s", realms(h.Realms))
 	}
 	w.addIf(r.NoTrack, "no_track")
 	w.addIf(r.TrackGroup != "", "track_group %s", r.TrackGroup)
@@ -170,10 +181,10 @@ func Rule(r *conf.Rule) string {
 	w.addIf(r.SuppressPrefixLength >= 0, "suppress_prefixlen %d", r.SuppressPrefixLength)
 	w.addIf(r.SuppressGroup >= 0, "suppress_ifgroup %d", r.SuppressGroup)
 	w.addIf(r.TunnelID != 0, "tunnel-id %d", r.TunnelID)
+	w.addIf(r.L3MDev, "l3mdev")
 	if r.UIDs != nil {
 		w.add("uidrange %d-%d", r.UIDs.First, r.UIDs.Last)
 	}
-	w.addIf(r.L3MDev, "l3mdev")
 	w.addIf(r.Protocol != 0, "protocol %d", r.Protocol)
 	w.addIf(r.IPProto != 0, "ipproto %d", r.IPProto)
 	for _, p := range []struct {
@@ -184,10 +195,10 @@ func Rule(r *conf.Rule) string {
 			w.add("%s %d-%d", p.name, p.ports.First, p.ports.Last)
 		}
 	}
-	w.addIf(r.Realms != 0, "realms %s", realms(r.Realms))
+	w.addIf(r.Realms != 0, "realms %d/%d", r.Realms>>16, r.Realms&0xffff)
 	switch r.Action {
 	case conf.RuleLookup:
-		w.addIf(r.Table != 0, "lookup %d", r.Table)
+		w.add("lookup %d", r.Table)
 	case conf.RuleGoto:
 		w.add("goto %d", r.Goto)
 	case conf.RuleNop:
@@ -217,7 +228,11 @@ func Static(t *Text, c *conf.Config) {
 	}
 	section("Static Addresses", len(c.StaticAddresses), func(i int) string {
 		a := &c.StaticAddresses[i]
-		return Address(&a.Address, a.Interface)
+		text := Address(&a.Address, a.Interface)
+		if a.TrackGroup != "" {
+			text += " track_group " + a.TrackGroup
+		}
+		return text
 	})
 	section("Static Routes", len(c.StaticRoutes), func(i int) string { return Route(&c.StaticRoutes[i]) })
 	section("Static Rules", len(c.StaticRules), func(i int) string { return Rule(&c.StaticRules[i]) })

@@ -21,6 +21,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 	"time"
 )
 
@@ -113,6 +114,19 @@ func (l *Logs) Flush(deadline time.Time) bool {
 		}
 	}
 	return true
+}
+
+// InfoLines logs each line of a text. A long one waits for the destinations now
+// and then, so that it does not push out the lines of others.
+func (l *Logs) InfoLines(text string) {
+	const slice = queueLen / 8
+	n := 0
+	for line := range strings.Lines(text) {
+		slog.Info(strings.TrimSuffix(line, "\n"))
+		if n++; n%slice == 0 {
+			l.Flush(time.Now().Add(time.Second))
+		}
+	}
 }
 
 // Dropped returns how many lines were lost since the start because a

@@ -40,18 +40,23 @@ func (s *settings) title(a *alert) string { return "[" + s.RouterID + "] " + a.s
 
 // complete fills what the configuration leaves open.
 func complete(m conf.Mail, routerID, hostname string) settings {
-	s := settings{m, cmp.Or(routerID, hostname)}
-	if s.From == "" {
+	return settings{CompleteMail(m, hostname), cmp.Or(routerID, hostname)}
+}
+
+// CompleteMail returns m as mails are sent: with the sender and the names that
+// the configuration leaves to the host.
+func CompleteMail(m conf.Mail, hostname string) conf.Mail {
+	if m.From == "" {
 		name := "keepalived"
 		if u, err := user.Current(); err == nil {
 			name = u.Username
 		}
-		s.From = name + "@" + hostname
+		m.From = name + "@" + hostname
 	}
-	s.HeloName = cmp.Or(s.HeloName, hostname)
-	s.Port = cmp.Or(s.Port, 25)
-	s.ConnectTimeout = cmp.Or(s.ConnectTimeout, defaultConnect)
-	return s
+	m.HeloName = cmp.Or(m.HeloName, hostname)
+	m.Port = cmp.Or(m.Port, 25)
+	m.ConnectTimeout = cmp.Or(m.ConnectTimeout, defaultConnect)
+	return m
 }
 
 // mailer sends mails in the order in which they were told, one at a time.

@@ -98,6 +98,7 @@ func (t *report) instance(r *router) {
 	if t.running {
 		t.routerTimes(r)
 	}
+	dump.Link(&t.Text, c, t.conf.Global.VMACPrefix, false)
 	if c.Interface != "" {
 		t.Line("   Interface = %s", c.Interface)
 	}
@@ -164,11 +165,7 @@ func (t *report) instance(r *router) {
 	} else {
 		t.Line("   No sockets allocated")
 	}
-	if c.Routing != nil {
-		routes, rules := routingTexts(c.Routing)
-		t.List("   Virtual Routes :", routes)
-		t.List("   Virtual Rules :", rules)
-	}
+	dump.Routing(&t.Text, c.Routing)
 	t.tracked(c.Track)
 	n := notifyOf(c.Notify)
 	t.Line("   Using smtp notification = %s", dump.YesNo(n.SMTPAlert))
@@ -271,16 +268,6 @@ func (d *daemon) addressText(r *router, a *conf.Address) string {
 		}
 	}
 	return text
-}
-
-func routingTexts(c *conf.Routing) (routes, rules []string) {
-	for i := range c.Routes {
-		routes = append(routes, dump.Route(&c.Routes[i]))
-	}
-	for i := range c.Rules {
-		rules = append(rules, dump.Rule(&c.Rules[i]))
-	}
-	return routes, rules
 }
 
 func (t *report) unicast(c *conf.VRRPInstance) {

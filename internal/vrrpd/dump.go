@@ -6,8 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"time"
 
 	"keepalived-go/internal/dump"
 	"keepalived-go/internal/notify"
@@ -114,20 +112,8 @@ func (d *daemon) dumpJSON() {
 	d.composeJSON(func(text []byte) { save(path, text) })
 }
 
-// logData logs the data (-d), between other lines and without overrunning the
-// log.
-func (d *daemon) logData(text []byte) {
-	const slice = 500
-	go func() {
-		n := 0
-		for line := range strings.Lines(string(text)) {
-			slog.Info(strings.TrimSuffix(line, "\n"))
-			if n++; n%slice == 0 && d.Logs != nil {
-				d.Logs.Flush(time.Now().Add(time.Second))
-			}
-		}
-	}()
-}
+// logData logs the data (-d), between other lines.
+func (d *daemon) logData(text []byte) { go d.Logs.InfoLines(string(text)) }
 
 // keepingData calls reload, which says when it is done, and keeps the data before
 // and after it in the directory of config_save_dir.

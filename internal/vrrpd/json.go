@@ -219,9 +219,7 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 	if c.Auth.Type != conf.AuthNone {
 		out.AuthData = c.Auth.Password.String() // masked
 	}
-	if c.Routing != nil {
-		out.Routes, out.Rules = routingTexts(c.Routing)
-	}
+	out.Routes, out.Rules = dump.RoutingTexts(c.Routing)
 	for i := range c.Track {
 		switch t := &c.Track[i]; t.Kind {
 		case conf.TrackedInterface:

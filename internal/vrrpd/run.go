@@ -34,7 +34,7 @@ type Options struct {
 	LogData      bool       // -d: log the data at start and after a reload
 	MarkerPath   string     // of reload_file without a path
 
-	Logs *logging.Logs // where lines go; nil: they need not be waited for
+	Logs *logging.Logs // of this process; needed for LogData only
 }
 
 // Exit codes that the parent takes for final (keepalived(8)).

@@ -1,0 +1,56 @@
+package dump
+
+import (
+	"fmt"
+	"net"
+
+	"keepalived-go/conf"
+)
+
+// Link writes what an instance makes on top of its interface; up says whether
+// that is there and up.
+func Link(t *Text, c *conf.VRRPInstance, prefix string, up bool) {
+	l := c.Link
+	if l == nil {
+		return
+	}
+	name := or(l.Name, fmt.Sprintf("%s.%d", prefix, c.VRID))
+	switch l.Kind {
+	case conf.LinkVMAC:
+		t.Line("   Use VMAC, i/f name %s, is_up = %t, xmit_base = %t", name, up, l.TransmitBase)
+		if l.MACSet {
+			of := ""
+			if l.MAC[5] == c.VRID {
+				of = " (using VRID)"
+			}
+			t.Line("     MAC = %v%s", net.HardwareAddr(l.MAC[:]), of)
+		}
+	case conf.LinkIPVLAN:
+		t.Line("   Use IPVLAN, i/f name %s, is_up = %t", name, up)
+	case conf.LinkPlain:
+		if l.AddressVMACs {
+			t.Line("   Use VMAC for VIPs on other interfaces")
+		}
+	}
+}
+
+// Routing writes the routes and rules of an instance.
+func Routing(t *Text, c *conf.Routing) {
+	routes, rules := RoutingTexts(c)
+	t.List("   Virtual Routes :", routes)
+	t.List("   Virtual Rules :", rules)
+}
+
+// RoutingTexts are the routes and rules of an instance, one text each.
+func RoutingTexts(c *conf.Routing) (routes, rules []string) {
+	if c == nil {
+		return nil, nil
+	}
+	for i := range c.Routes {
+		routes = append(routes, Route(&c.Routes[i]))
+	}
+	for i := range c.Rules {
+		rules = append(rules, Rule(&c.Rules[i]))
+	}
+	return routes, rules
+}
