@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -62,7 +64,7 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 	const script = "vrrp_script %s {\n    script \"/usr/bin/%s\"\n    interval 1\n    timeout 1\n    %s\n}\n"
 	secure := "enable_script_security\nscript_user root"
 	in := instance{Version: 2}
-	for _, c := range []struct {
+	cases := []struct {
 		name   string
 		config string
 		await  string // a line of the log, of each program
@@ -100,12 +102,15 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 		{name: "routes and rules", config: configWith("", instance{More: "virtual_routes {\n    192.168.5.0/24 via 10.0.0.9 dev eth0 metric 5 mtu 1400\n    192.168.7.0/24 table 12 src 10.0.0.1 nexthop via 10.0.0.7 dev eth0 weight 2 nexthop via 10.0.0.8 dev eth0 weight 3\n}\nvirtual_rules {\n    from 10.0.0.100 table 10 priority 99\n    not to 192.168.1.0/24 lookup main priority 101\n}"}.at(100)) +
 			"static_ipaddress {\n    10.0.88.1/24 dev eth0\n}\nstatic_routes {\n    192.168.77.0/24 via 10.0.0.9 dev eth0\n}\nstatic_rules {\n    from 10.9.9.0/24 table 100 priority 7\n}\n",
 			await: "(VI_1) Entering MASTER STATE"},
-		{name: "global_defs", config: configWith("vrrp_mcast_group4 224.0.0.19\nvrrp_mcast_group6 ff02::13\nvrrp_garp_master_delay 4\nvrrp_garp_master_repeat 6\nvrrp_garp_master_refresh 70\nvrrp_garp_master_refresh_repeat 2\nvrrp_garp_lower_prio_delay 8\nvrrp_garp_lower_prio_repeat 9\nvrrp_garp_interval 0.001\nvrrp_gna_interval 0.000002\nvrrp_down_timer_adverts 4\nvrrp_garp_extra_if 100\nvrrp_version 3\nvrrp_skip_check_adv_addr\nvrrp_higher_prio_send_advert\nvrrp_lower_prio_no_advert\nmax_auto_priority 20\nmin_auto_priority_delay 1000\nvrrp_priority -5\nvrrp_no_swap\nchecker_priority 3\nbfd_priority 4\nbfd_rlimit_rttime 5\nvrrp_rlimit_rttime 20000\nchecker_rlimit_rttime 7\nprocess_names\nvrrp_process_name vx\nvrrp_netlink_cmd_rcv_bufs 65536\nvrrp_netlink_monitor_rcv_bufs_force\nprocess_monitor_rcv_bufs 123456\nlvs_netlink_cmd_rcv_bufs 65537\nvrrp_rx_bufs_policy MTU\nvrrp_rx_bufs_multiplier 5\nlvs_flush\nlvs_flush_on_stop VS\nlvs_timeouts tcp 7200 tcpfin 120\nrs_init_notifies\nchecker_log_all_failures\ndynamic_interfaces allow_if_changes\ndisable_local_igmp\nnftables kt\nnftables_priority 7\nnftables_counters\nsmtp_alert\nsmtp_server 127.0.0.1 2525\nnotification_email {\n    a@b.c\n}\nsmtp_alert_checker off\nno_email_faults\nreload_check_config DIR/check.log\nreload_time_file DIR/time\nreload_repeat\nreload_file DIR/reading\nconfig_save_dir DIR/saved\ntmp_config_directory DIR\ndata_use_instance off\nvrrp_startup_delay 0.1\nlog_unknown_vrids\numask 0137\nsnmp_socket tcp:127.0.0.1:705\nscript_user nobody nogroup\ndbus_service_name org.example",
+		{name: "global_defs", config: configWith("vrrp_mcast_group4 224.0.0.19\nvrrp_mcast_group6 ff02::13\nvrrp_garp_master_delay 4\nvrrp_garp_master_repeat 6\nvrrp_garp_master_refresh 70\nvrrp_garp_master_refresh_repeat 2\nvrrp_garp_lower_prio_delay 8\nvrrp_garp_lower_prio_repeat 9\nvrrp_garp_interval 0.001\nvrrp_gna_interval 0.000002\nvrrp_down_timer_adverts 4\nvrrp_garp_extra_if 100\nvrrp_version 3\nvrrp_skip_check_adv_addr\nvrrp_higher_prio_send_advert\nvrrp_lower_prio_no_advert\nmax_auto_priority -1\nmin_auto_priority_delay 1000\nvrrp_rt_priority 3\nvrrp_no_swap\nchecker_priority 3\nbfd_priority 4\nbfd_rlimit_rttime 5\nvrrp_rlimit_rttime 20000\nchecker_rlimit_rttime 7\nprocess_names\nvrrp_process_name vx\nvrrp_netlink_cmd_rcv_bufs 65536\nvrrp_netlink_monitor_rcv_bufs_force\nprocess_monitor_rcv_bufs 123456\nlvs_netlink_cmd_rcv_bufs 65537\nvrrp_rx_bufs_policy MTU\nvrrp_rx_bufs_multiplier 5\nlvs_flush\nlvs_flush_on_stop VS\nlvs_timeouts tcp 7200 tcpfin 120\nrs_init_notifies\nchecker_log_all_failures\ndynamic_interfaces allow_if_changes\ndisable_local_igmp\nnftables kt\nnftables_priority 7\nnftables_counters\nsmtp_alert\nsmtp_server 127.0.0.1 2525\nnotification_email {\n    a@b.c\n}\nsmtp_alert_checker off\nno_email_faults\nreload_check_config DIR/check.log\nreload_time_file DIR/time\nreload_repeat\nreload_file DIR/reading\nconfig_save_dir DIR/saved\ntmp_config_directory DIR\ndata_use_instance off\nvrrp_startup_delay 0.1\nlog_unknown_vrids\numask 0137\nsnmp_socket tcp:127.0.0.1:705\nscript_user nobody nogroup\ndbus_service_name org.example",
 			instance{}.at(100)), await: "(VI_1) Entering MASTER STATE"},
 		{name: "interfaces", config: configWith("", instance{More: "track_interface {\n    eth1 weight 10\n    lo weight 5 reverse\n}"}.at(100), instance{Name: "OTHER", Iface: "eth1", VRID: 9, VIPs: []string{"10.1.77.1/24"}, More: "strict_mode\nvirtual_ipaddress_excluded {\n}"}.at(100)) +
 			"linkbeat_interfaces {\n    eth1 ETHTOOL\n}\ninterface_up_down_delays {\n    eth1 0.15 0.125\n}\ngarp_group {\n    garp_interval 0.5\n    gna_interval 0.25\n    interfaces {\n        eth0\n        eth1\n    }\n}\n",
 			await: "(OTHER) Entering MASTER STATE"},
-	} {
+	}
+	var reasons reasonable
+	t.Cleanup(func() { reasons.unused(t, len(cases)) })
+	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			mine, upstream := beside(t, 2, []string{"a", "b"}, func(s *scene, p lab.Program) dumped {
@@ -126,36 +131,51 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 			if t.Failed() {
 				return
 			}
-			compareText(t, "keepalived.data", mine.data, upstream.data)
-			compareText(t, "keepalived_parent.data", mine.parent, upstream.parent)
+			reasons.compare(t, "keepalived.data", mine.data, upstream.data)
+			reasons.compare(t, "keepalived_parent.data", mine.parent, upstream.parent)
+			reasons.cases.Add(1)
 			compareStats(t, mine.stats, upstream.stats)
+			if strings.Contains(mine.data+mine.parent+string(mine.json), "secret") {
+				t.Error("a password is in a dump")
+			}
 			compareJSON(t, mine.json, upstream.json)
 		})
 	}
 }
 
-// reasons say why a line of a state dump is otherwise here: it matches what the
-// C daemon has.
-var reasons = []struct{ line, why string }{
-	{` = \d+\.\d+ \(`, "a time"},
+// otherwise are lines of the C daemon's state dumps that differ here, and why.
+var otherwise = []struct{ line, why string }{
+	{`^(VRRP Topology|Interfaces)/.* = \d+\.\d+ \(`, "a time"},
 	{`^Interfaces/.*/(index|IPv6 address|MAC) = `, "the two run on different machines"},
-	{`/Using src_ip = fe80`, "likewise"},
-	{`^VRRP Topology/.*/Multicast address .*ifindex`, "likewise"},
-	{`fd_(in|out)`, "likewise"},
+	{`/Using src_ip = fe80|/Multicast address .*ifindex`, "likewise"},
+	{`fd_(in|out)`, "likewise, and there is one socket where the C daemon has two"},
 	{`^Interfaces/.*/MAC broadcast = `, "is not asked for"},
 	{`^Interfaces/.*/Seen up = `, "there is no such state: what an interface is now is all that counts"},
-	{`^Interfaces/vrrp|nft`, "there is no firewall yet"},
 	{`/Master router = `, "the C daemon shows what its memory holds before it has heard a master"},
 	{`^VRRP Topology/.*/Password = `, "a secret"},
 	{`realtime limit = 10000$`, "a Go program needs more time to start"},
 	{` = 4294967295$`, "what is not set is shown as a number"},
 	{`/no_checker_emails = `, "the word has no effect yet"},
-	{`/No reload scheduled|/Reload scheduled`, "the parent knows"},
-	{`^Gratuitous ARP delays/|^GARP delay group`, "groups are numbered; nothing waits for its turn"},
-	{`^VRRP Topology/.*/(Read timeout|Last transition) = `, "a time"},
-	{`^VRRP Scripts/.*/Result = `, "the C daemon counts only some results"},
-	{`^VRRP Sockpool/`, "one socket where the C daemon has two"},
-	{`^Global definitions/libnftnl`, "nftables is not a library here"},
+	{`/GN?ARP next time|^GARP delay group`, "groups are numbered; nothing waits for its turn"},
+	{`^Global definitions/nftables (table name = keepalived|base chain priority = -1)$`, "a firewall that nobody has asked for is not there yet"},
+}
+
+// reasonable compares state dumps, and remembers what was otherwise.
+type reasonable struct {
+	used  sync.Map
+	cases atomic.Int32
+}
+
+// unused fails for what is not otherwise any more, if all cases have been run.
+func (r *reasonable) unused(t *testing.T, cases int) {
+	if int(r.cases.Load()) < cases {
+		return
+	}
+	for _, o := range otherwise {
+		if _, ok := r.used.Load(o.line); !ok {
+			t.Errorf("no dump has a line like %q that differs", o.line)
+		}
+	}
 }
 
 var (
@@ -183,28 +203,30 @@ func keyed(text string) (lines []string) {
 	return lines
 }
 
-// compareText wants each keyed line of upstream among ours, in its order, unless
+// compare wants each keyed line of upstream among ours, in its order, unless
 // there is a reason.
-func compareText(t *testing.T, name, mine, upstream string) {
+func (r *reasonable) compare(t *testing.T, name, mine, upstream string) {
 	t.Helper()
 	have := keyed(mine)
 	at := 0
+lines:
 	for _, want := range keyed(upstream) {
 		if i := slices.Index(have[at:], want); i >= 0 {
 			at += i + 1
 			continue
 		}
-		if !slices.ContainsFunc(reasons, func(r struct{ line, why string }) bool {
-			return regexp.MustCompile(r.line).MatchString(want)
-		}) {
-			key, _, _ := strings.Cut(want, " = ")
-			i := slices.IndexFunc(have, func(l string) bool { return strings.HasPrefix(l, key+" = ") })
-			got := "nothing"
-			if i >= 0 {
-				got = have[i]
+		for _, o := range otherwise {
+			if regexp.MustCompile(o.line).MatchString(want) {
+				r.used.Store(o.line, true)
+				continue lines
 			}
-			t.Errorf("%s: upstream has %q, ours %q", name, want, got)
 		}
+		key, _, _ := strings.Cut(want, " = ")
+		got := "nothing"
+		if i := slices.IndexFunc(have, func(l string) bool { return strings.HasPrefix(l, key+" = ") }); i >= 0 {
+			got = have[i]
+		}
+		t.Errorf("%s: upstream has %q, ours %q", name, want, got)
 	}
 }
 
@@ -299,4 +321,190 @@ func members(t *testing.T, object []byte) (out []member) {
 		out = append(out, member{key.(string), v})
 	}
 	return out
+}
+
+// dataWhen waits until a new state dump holds all the texts.
+func (s *scene) dataWhen(d *lab.Daemon, name string, texts ...string) string {
+	s.Helper()
+	path := name
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(d.Dir, name)
+	}
+	missing := func(data string) []string {
+		return slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return strings.Contains(data, text) })
+	}
+	data := ""
+	if !s.Until(8*time.Second, func() bool {
+		os.Remove(path)
+		s.must(d.Signal(unix.SIGUSR1))
+		if !s.Until(2*time.Second, func() bool { _, err := os.Stat(path); return err == nil }) {
+			return false
+		}
+		b, err := os.ReadFile(path) // whole: it is put in place by renaming
+		data = string(b)
+		return err == nil && len(missing(data)) == 0
+	}) {
+		s.Fatalf("%s does not say %q:\n%s", name, missing(data), data)
+	}
+	return data
+}
+
+// TestDumpSaysWhy: the state dump has the trackers with their last results, the
+// arithmetic, the history, what became of notifications, what is disabled and
+// what reached nobody.
+func TestDumpSaysWhy(t *testing.T) {
+	differs(t, "has no such sections")
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	check := s.script("a", "check", `test ! -e "$0.fail"`)
+	told, _ := s.recorder("a", "told")
+	a := s.start("a", ours, configWith("smtp_server 127.0.0.1\nnotification_email {\n    a@b.c\n}\nstate_dump_file "+s.path("a", "state")+"\nvrrp_notify_fifo "+s.path("a", "fifo"))+
+		"vrrp_script chk {\n    script "+check+"\n    interval 1\n    weight -20\n}\n"+
+		"vrrp_script gone {\n    script /not/there\n    interval 1\n    weight 5\n}\n"+
+		instance{More: "notify_master " + told + "\nnotify_backup /not/there/either\nsmtp_alert"}.at(100).tracks("script", "chk\ngone").String())
+	s.awaitOwner(vip, 3*time.Second, "a")
+	s.start("b", ours, config(instance{VRID: 99, VIPs: []string{vip2.String()}}.at(90))) // a stranger
+	s.awaitOwner(vip2, 3*time.Second, "b")
+	s.write("a", "check.fail", "")
+	data := s.dataWhen(a, s.path("a", "state"),
+		"------< Reasons >------\n VRRP Instance = VI_1\n   Faults = none\n   Effective priority = 100 - 20 (track_script chk: exited with status 1) = 80\n",
+		"     track_script chk weight -20, down: exited with status 1\n",
+		"     track_script gone weight 5, disabled: /not",
+		" INIT -> BACKUP (start)\n", " BACKUP -> MASTER (master-down)\n",
+		"------< Notifications >------\n", "   Last = notify_master "+told+": exited with status 0, ",
+		" FIFO = ", "   Written = 2\n", " Mail = 127.0.0.1\n", "   Waiting = 2\n   Sent = 0\n",
+		"------< Disabled scripts >------\n", "vrrp_script gone = '/not/there', ", "notify_backup of VI_1 = /not/there/either, disabled: ",
+		"------< Packets that reached no instance >------\n  vrid_err = ",
+	)
+	if own, theirs := strings.Index(data, "------< Reasons"), strings.Index(data, "------< Interfaces"); own < theirs {
+		t.Error("our sections are not behind those of the C daemon")
+	}
+	s.dataWhen(a, s.path("a", "state_parent"), "------< Global definitions >------\n")
+}
+
+// TestDumpConfiguration: -d logs at the start what is configured, and after a
+// reload what runs.
+func TestDumpConfiguration(t *testing.T) {
+	differs(t, "is not asked")
+	t.Parallel()
+	s := newScene(t, "a")
+	in := instance{}.at(100)
+	a := s.start("a", ours, config(in)+"bfd_instance peer {\n    neighbor_ip 10.0.0.9\n}\n", "-d")
+	s.awaitOwner(vip, 3*time.Second, "a")
+	for _, line := range []string{
+		"------< Global definitions >------", " Router ID = lab", "------< BFD Topology >------", "   Neighbor IP = 10.0.0.9",
+		"------< VRRP Topology >------", " VRRP Instance = VI_1", "   Wantstate = BACKUP", "   Priority = 100", " Name = eth0",
+	} {
+		s.awaitLog(a, a.Started, line, 3*time.Second)
+	}
+	if a.Logged(a.Started, "   Last transition = ") {
+		t.Error("there is a state before anything has begun")
+	}
+	from := time.Now()
+	s.must(a.Reload(config(in.at(90))))
+	s.awaitLog(a, from, "   Priority = 90", 3*time.Second)
+	s.awaitLog(a, from, "   State = MASTER", 3*time.Second)
+}
+
+// TestJSONVersion2: the same instances, and the tracked processes.
+func TestJSONVersion2(t *testing.T) {
+	differs(t, "does not know the word before 2.3")
+	t.Parallel()
+	s := newScene(t, "a")
+	a := s.start("a", ours, configWith("json_version 2\njson_dump_file "+s.path("a", "out.json"))+
+		"vrrp_track_process P {\n    process no-such a b\n    param_match initial\n    quorum 2\n    quorum_max 4\n    weight -3\n    fork_delay 1.5\n    terminate_delay 2\n    full_command\n}\n"+
+		instance{}.at(100).tracks("process", "P").String())
+	s.awaitOwner(vip, 3*time.Second, "a")
+	s.must(a.Signal(36))
+	var out struct {
+		VRRP []struct {
+			Data struct {
+				Name     string `json:"iname"`
+				Priority int    `json:"effective_priority"`
+				State    int    `json:"state"`
+			}
+			Stats map[string]int
+		}
+		Processes json.RawMessage `json:"track_process"`
+	}
+	var text []byte
+	if !s.Until(3*time.Second, func() bool {
+		var err error
+		text, err = os.ReadFile(s.path("a", "out.json"))
+		return err == nil
+	}) {
+		t.Fatal("there is no dump")
+	}
+	if err := json.Unmarshal(text, &out); err != nil {
+		t.Fatalf("%v\n%s", err, text)
+	}
+	if len(out.VRRP) != 1 || out.VRRP[0].Data.Name != "VI_1" || out.VRRP[0].Data.Priority != 97 || out.VRRP[0].Data.State != 2 || out.VRRP[0].Stats["become_master"] != 1 {
+		t.Errorf("vrrp: %+v", out.VRRP)
+	}
+	want := `[{"process":"no-such","parameters":"a b","param_match":"initial","min_processes":2,"max_processes":4,"current_processes":0,` +
+		`"have_quorum":false,"weight":-3,"terminate_delay":2,"fork_delay":1.5,"fork_delay_timer_running":false,"terminate_delay_timer_running":false,"full_command":true}]`
+	if string(out.Processes) != want {
+		t.Errorf("track_process:\n%s\nwant\n%s", out.Processes, want)
+	}
+}
+
+// TestDumpsOfMany: the dumps of hundreds of virtual routers are complete, and
+// their adverts go on meanwhile. Statistics are cleared only when they have been
+// written.
+func TestDumpsOfMany(t *testing.T) {
+	differs(t, "is silent for a while")
+	t.Parallel()
+	s := newScene(t, "a")
+	const n = 250
+	var all []instance
+	for i := range n {
+		all = append(all, instance{Name: fmt.Sprintf("VI_%d", i), VRID: i + 1, VIPs: []string{lab.SegmentAddr(0, 2000+i).String()}}.at(100))
+	}
+	a := s.start("a", ours, config(all...))
+	s.awaitOwner(lab.SegmentAddr(0, 2000+n-1), 5*time.Second, "a")
+	from := time.Now()
+	for range 3 {
+		data := s.dataWhen(a, "keepalived.data", "------< Reasons >------")
+		if got := strings.Count(data, "   State = MASTER\n"); got != n {
+			t.Errorf("%d of %d virtual routers are in the dump", got, n)
+		}
+	}
+	s.must(a.Signal(63))
+	stats := s.dumpFile(a, "keepalived.stats", fmt.Sprintf("VRRP Instance: VI_%d\n", n-1))
+	if got := strings.Count(stats, "  Became master: 1\n"); got != n {
+		t.Errorf("%d of %d virtual routers became master", got, n)
+	}
+	s.must(os.Remove(filepath.Join(a.Dir, "keepalived.stats")))
+	s.must(a.Signal(unix.SIGUSR2))
+	stats = s.dumpFile(a, "keepalived.stats", fmt.Sprintf("VRRP Instance: VI_%d\n", n-1))
+	if got := strings.Count(stats, "  Became master: 0\n"); got != n {
+		t.Errorf("%d of %d statistics were cleared", got, n)
+	}
+	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+}
+
+// TestReloadKeepsData: config_save_dir has the data before and after a reload.
+func TestReloadKeepsData(t *testing.T) {
+	differs(t, "needs a directory that is there")
+	t.Parallel()
+	s := newScene(t, "a")
+	saved := "config_save_dir " + s.path("a", "saved")
+	a := s.start("a", ours, configWith(saved, instance{}.at(100)))
+	s.awaitOwner(vip, 3*time.Second, "a")
+	s.must(a.Reload(configWith(saved, instance{}.at(90))))
+	name := fmt.Sprintf("saved/keepalived_vrrp.%d.1.", a.VRRPPid())
+	for end, priority := range map[string]int{"pre": 100, "post": 90} {
+		var text []byte
+		if !s.Until(3*time.Second, func() bool {
+			var err error
+			text, err = os.ReadFile(s.path("a", name+end))
+			return err == nil
+		}) {
+			t.Errorf("there is no %s%s", name, end)
+		}
+		if !strings.Contains(string(text), fmt.Sprintf("   Priority = %d\n", priority)) {
+			t.Errorf("%s%s does not have priority %d", name, end, priority)
+		}
+	}
+	s.awaitOwner(vip, time.Second, "a")
 }

@@ -53,7 +53,11 @@ func Global(t *Text, g *conf.Global, p Process, a *Accounts) {
 	t.Line(" VRRP check unicast_src = %t", d.CheckUnicastSource)
 	t.Line(" VRRP skip check advert addresses = %t", d.SkipCheckAdvertAddresses)
 	t.Line(" VRRP strict mode = %t", d.Strict)
-	t.Line(" Max auto priority = %d", g.VRRP.MaxAutoPriority)
+	if n := g.VRRP.MaxAutoPriority; n < 0 {
+		t.Line(" Max auto priority = Disabled")
+	} else {
+		t.Line(" Max auto priority = %d", n)
+	}
 	t.Line(" Min auto priority delay = %d usecs", orDuration(g.VRRP.MinAutoPriorityDelay, time.Second).Microseconds())
 	limits(t, "VRRP", &g.VRRP)
 	limits(t, "Checker", &g.Checker)

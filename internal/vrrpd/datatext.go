@@ -58,6 +58,10 @@ func (d *daemon) newReport(running bool) *report {
 
 func (t *report) head() {
 	dump.Global(&t.Text, &t.conf.Global, dump.Process{NetNamespace: t.NetNamespace, MarkerPath: t.MarkerPath}, &t.accounts)
+	if limits := &t.conf.Global.VRRP; limits.RTPriority > 0 || t.hurry.now > 0 {
+		t.Line(" current realtime priority = %d", max(limits.RTPriority, t.hurry.now))
+		t.Line(" current realtime time limit = %d", cmp.Or(limits.RTTime, conf.DefaultRTTime))
+	}
 	t.paces()
 	dump.Static(&t.Text, t.conf)
 	t.Section("VRRP Topology")

@@ -182,6 +182,7 @@ func (d *daemon) deliver(s *socket, g *kernel.Datagram, at time.Duration) {
 	}
 	r := s.find(p)
 	if r == nil {
+		d.foreign[vrrp.RejectVRID]++
 		d.unknown(s, p)
 		return
 	}

@@ -28,16 +28,16 @@ func (t *report) why(r *router) {
 		var lines []string
 		for i := range r.tracked.terms {
 			s := &r.tracked.terms[i]
-			state := "down"
+			said := "down: " + s.Cause.Detail
 			switch {
 			case s.Disabled:
-				state = "disabled"
+				said = s.Cause.Detail // "disabled: …"
 			case !s.Known:
-				state = "unknown"
+				said = "unknown: " + cmp.Or(s.Cause.Detail, "it has said nothing yet")
 			case s.Up:
-				state = "up"
+				said = "up: " + s.Cause.Detail
 			}
-			lines = append(lines, fmt.Sprintf("%v %s %s, %s: %s", s.Kind, s.Name, weight(s.Weight, s.Reverse), state, cmp.Or(s.Cause.Detail, "nothing known")))
+			lines = append(lines, fmt.Sprintf("%v %s %s, %s", s.Kind, s.Name, weight(s.Weight, s.Reverse), said))
 		}
 		t.List("   Trackers :", lines)
 	}
