@@ -3,14 +3,13 @@ package supervisor
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/conf/view"
 	"keepalived-go/internal/dump"
 	"keepalived-go/internal/report"
 )
@@ -40,9 +39,9 @@ func endReading(path string) error {
 	return nil
 }
 
-// saveConfiguration keeps a copy of the configuration at path, expanded, in the
-// directory of config_save_dir as number n of this process. The directory is
-// made if it does not exist.
+// saveConfiguration keeps a copy of the configuration at path, expanded and with
+// stars for secrets, in the directory of config_save_dir as number n of this
+// process. The directory is made if it does not exist.
 func saveConfiguration(dir string, n int, path string, o conf.Options) error {
 	err := os.Mkdir(dir, 0o700)
 	if err == nil {
@@ -51,27 +50,12 @@ func saveConfiguration(dir string, n int, path string, o conf.Options) error {
 	if err != nil && !os.IsExist(err) {
 		return fmt.Errorf("config_save_dir: %w", err)
 	}
-	var b bytes.Buffer
-	fmt.Fprintf(&b, "# %s\n", path)
 	tree, _ := conf.Parse(path, o)
-	writeStatements(&b, "", tree)
-	return dump.Replace(filepath.Join(dir, fmt.Sprintf("keepalived.conf.%d.%d", os.Getpid(), n)), b.Bytes())
-}
-
-func writeStatements(w io.Writer, indent string, list []*conf.Statement) {
-	for _, s := range list {
-		line := indent + s.Keyword()
-		if rest := strings.TrimSpace(s.Rest()); rest != "" {
-			line += " " + rest
-		}
-		if !s.HasBlock {
-			fmt.Fprintln(w, line)
-			continue
-		}
-		fmt.Fprintln(w, line+" {")
-		writeStatements(w, indent+"    ", s.Block)
-		fmt.Fprintln(w, indent+"}")
+	text, err := view.Expanded(tree)
+	if err != nil {
+		return fmt.Errorf("config_save_dir: %w", err)
 	}
+	return dump.Replace(filepath.Join(dir, fmt.Sprintf("keepalived.conf.%d.%d", os.Getpid(), n)), []byte(text))
 }
 
 // writeCheckLog writes what the test of a configuration found to the file of

@@ -166,6 +166,23 @@ func TestReloadChecksLikeATest(t *testing.T) {
 	r.expect("child: configured 2 routers", "Reload complete")
 }
 
+// With include_check an included file that is missing refuses the reload.
+func TestReloadWithoutAnInclude(t *testing.T) {
+	r := prepare(t)
+	r.write("part", "# nothing\n")
+	r.configure(r.words(1, "include_check") + "include " + r.path("part") + "\n")
+	r.launch()
+	r.up(1)
+	if err := os.Remove(r.path("part")); err != nil {
+		t.Fatal(err)
+	}
+	r.signal(syscall.SIGHUP)
+	r.expect(r.path("part"), "Reload refused")
+	r.write("part", "# back\n")
+	r.signal(syscall.SIGHUP)
+	r.expect("Reload complete")
+}
+
 // The file of reload_file is empty while the configuration is read, and gone
 // afterwards.
 func TestReloadFileExistsWhileReading(t *testing.T) {
@@ -263,10 +280,12 @@ global_defs {
 vrrp_instance VI_1 {
     interface lo
     virtual_router_id 1
+    # ` + r.path("part") + `
     priority 77
+    # ` + r.path("keepalived.conf") + `
     authentication {
         auth_type PASS
-        auth_pass "s e c"
+        auth_pass ********
     }
     virtual_ipaddress {
         192.0.2.1
