@@ -14,7 +14,7 @@ import (
 )
 
 // dumpSlice is how many virtual routers are written between two looks at the
-// timers: about a tenth of a millisecond.
+// timers: well below a millisecond's work.
 const dumpSlice = 16
 
 // forEachRouter calls f for every virtual router and then done, in slices: the

@@ -139,6 +139,7 @@ func (t *report) linkBeats(l *netLink) {
 // linkUse is who depends on an interface.
 type linkUse struct {
 	lines []string
+	last  *router    // whose line is the last
 	garp  *conf.GARP // of an instance on it, if that paces its announcements
 }
 
@@ -146,9 +147,9 @@ func (t *report) linkUsers() map[string]linkUse {
 	all := map[string]linkUse{}
 	add := func(name string, r *router, w int, reverse bool) {
 		u := all[name]
-		line := r.conf.Name + ", "
-		if !slices.ContainsFunc(u.lines, func(l string) bool { return strings.HasPrefix(l, line) }) {
-			u.lines = append(u.lines, line+weight(w, reverse))
+		if u.last != r {
+			u.last = r
+			u.lines = append(u.lines, r.conf.Name+", "+weight(w, reverse))
 		}
 		if g := &r.conf.GARP; name == r.conf.Interface && (g.Interval != 0 || g.NAInterval != 0) {
 			u.garp = g
