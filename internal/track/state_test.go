@@ -215,3 +215,21 @@ func FuzzParseNumber(f *testing.F) {
 		}
 	})
 }
+
+// A delay that runs is that of the change that began it.
+func TestProcessStateDelayed(t *testing.T) {
+	s := NewProcessState(&conf.TrackProcess{Quorum: 1, QuorumMax: -1, ForkDelay: time.Second, TerminateDelay: 2 * time.Second})
+	for _, step := range []struct {
+		at              time.Duration
+		count           int
+		fork, terminate bool
+	}{
+		{0, 0, false, false}, {time.Second, 1, true, false}, {2 * time.Second, 1, false, false},
+		{3 * time.Second, 0, false, true}, {4 * time.Second, 0, false, true}, {5 * time.Second, 0, false, false},
+	} {
+		s.Step(step.at, step.count)
+		if fork, terminate := s.Delayed(); fork != step.fork || terminate != step.terminate {
+			t.Errorf("at %v: fork delay %t, terminate delay %t; want %t, %t", step.at, fork, terminate, step.fork, step.terminate)
+		}
+	}
+}
