@@ -194,6 +194,9 @@ type diagKey struct {
 func (g *diagnosing) full() bool { return len(g.list) >= maxDiagnostics }
 
 func (g *diagnosing) add(d Diagnostic) reason {
+	if d.Fix == "" && !strings.Contains(d.Message, "; expected ") {
+		d.Fix = remedies[d.Code]
+	}
 	if d.Pos.Line != 0 {
 		key := diagKey{d.Pos, d.Code}
 		if i, ok := g.index[key]; ok {
@@ -244,7 +247,7 @@ func (g *diagnosing) sorted(files map[string]int) Diagnostics {
 	if g.lost > 0 {
 		g.list = append(g.list, Diagnostic{
 			Severity: Error, Class: g.lostClass, Exit: g.lostExit, Code: "too-many",
-			Message: fmt.Sprintf("%d more problems are not listed", g.lost),
+			Message: fmt.Sprintf("%d more problems are not listed", g.lost), Fix: "correct those that are listed first",
 		})
 	}
 	return g.list

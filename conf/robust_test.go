@@ -31,7 +31,7 @@ func TestHostile(t *testing.T) {
 		{"invalid UTF-8 in a value", "global_defs {\n router_id caf\xe9\n}\n", "encoding"},
 		{"invalid UTF-8 for words", strings.Repeat("\xff\xfe\xfd x\n", 5000), "encoding"},
 		{"UTF-16", "\xff\xfeg\x00l\x00o\x00b\x00\n\x00", "unusable-file"},
-		{"long lines", strings.Repeat(strings.Repeat("x", 2000) + "\n", 5000), "long-line"},
+		{"long lines", strings.Repeat(strings.Repeat("x", 2000)+"\n", 5000), "long-line"},
 		{"a long line", "# " + strings.Repeat("x", 1<<20) + "\n", "long-line"},
 		{"a byte order mark", "\ufeffglobal_defs {\n router_id x\n}\n", "bom"},
 		{"binary", "\x7fELF\x02\x01\x01\xff\xfe\n", "encoding"},

@@ -32,6 +32,22 @@ var large = strings.NewReplacer(
 	"%MANY%", strings.Repeat("foo\n", 1005),
 )
 
+// saysItself are the codes of problems without a remedy.
+var saysItself = map[string]string{
+	"bad-method":        "the message lists the methods",
+	"bad-scope":         "the message lists the scopes",
+	"bad-status":        "the message says what is expected",
+	"bad-umask":         "the message says what is expected",
+	"deprecated":        "the message names the new word",
+	"sync-id":           "the message says what to write",
+	"hmac-key":          "the message gives the length",
+	"rule-action":       "the message lists the actions",
+	"route-encap":       "the message lists the types",
+	"route-destination": "the message says what to write",
+	"route-value":       "the message gives the range",
+	"unknown-option":    "the message lists the options",
+}
+
 // TestCodes compares the report of one kind of problem with the last part of
 // testdata/codes/CODE.txtar.
 func TestCodes(t *testing.T) {
@@ -72,6 +88,11 @@ func TestCodes(t *testing.T) {
 			ds = slices.DeleteFunc(ds, func(d conf.Diagnostic) bool { return d.Code != code })
 			if len(ds) == 0 {
 				t.Fatal("the problem does not occur")
+			}
+			for _, d := range ds {
+				if d.Fix == "" && d.Severity >= conf.Warning && saysItself[code] == "" {
+					t.Errorf("no remedy: %v", d)
+				}
 			}
 			var got strings.Builder
 			if err := Write(&got, ds, Options{}); err != nil {
