@@ -2,6 +2,7 @@ package track
 
 import (
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -62,10 +63,18 @@ func TestConfigureDoesNotWaitForLong(t *testing.T) {
 // first status of the new ones, and what is said of these after it.
 func TestReportsAroundConfigure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var said []string
+		var (
+			mu   sync.Mutex
+			said []string
+		)
+		say := func(words ...string) {
+			mu.Lock()
+			defer mu.Unlock()
+			said = append(said, words...)
+		}
 		note := func(list []Update) {
 			for _, u := range list {
-				said = append(said, u.Name)
+				say(u.Name)
 			}
 		}
 		s := newSlowSet(note, 20*time.Millisecond, 50*time.Millisecond)
@@ -73,12 +82,14 @@ func TestReportsAroundConfigure(t *testing.T) {
 			time.AfterFunc(at*time.Millisecond, func() { s.drivers[0].(*slow).report([]Update{{Name: name}}) })
 		}
 		s.Configure(new(conf.Config), func(first []Update) {
-			said = append(said, "(")
+			say("(")
 			note(first)
-			said = append(said, ")")
+			say(")")
 		})
 		time.Sleep(time.Second)
 		s.Close()
+		mu.Lock()
+		defer mu.Unlock()
 		if got, want := strings.Join(said, " "), "before ( 20ms during 50ms ) after"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
