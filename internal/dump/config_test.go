@@ -175,13 +175,16 @@ var (
 // selected are the lines of a dump that effectiveLines writes too.
 func selected(dump string) string {
 	var b strings.Builder
-	part, globals := "", 0
+	part := ""
+	seen := make(map[string]int) // the parent writes some parts too, before or after
 	for line := range strings.Lines(dump) {
 		line = stamp.ReplaceAllString(strings.TrimRight(line, "\n"), "")
 		if m := extent.FindStringSubmatch(line); m != nil {
-			if part = m[1]; part == "Global definitions" {
-				globals++
-			}
+			part = m[1]
+			seen[part]++
+		}
+		if seen[part] > 1 {
+			continue
 		}
 		switch part {
 		case "", "Interfaces":
@@ -191,7 +194,7 @@ func selected(dump string) string {
 				continue
 			}
 		case "Global definitions":
-			if globals > 1 || !globalShown.MatchString(line) {
+			if !globalShown.MatchString(line) {
 				continue
 			}
 		default:
