@@ -322,9 +322,6 @@ func fifoWords() []*Keyword {
 			sets(func(d *decoder, a *argument) {
 				d.keep(&p.fifo(&d.cfg.Global).Script, a, name+"_script", name+"_script already specified - ignoring "+firstOf(d, a))
 			})
-		if p.prefix == "lvs_" {
-			path, reader = path.pending(), reader.pending()
-		}
 		words = append(words, path, reader)
 	}
 	return append(words,

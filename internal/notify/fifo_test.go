@@ -252,3 +252,32 @@ func TestFIFOScriptThatCannotRun(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 }
+
+// The FIFO for virtual and real servers is there with its reader like the
+// others; what virtual routers do is not its business.
+func TestFIFOOfServersHearsNothingOfRouters(t *testing.T) {
+	dir := t.TempDir()
+	c := &conf.Config{}
+	c.Global.FIFO.Path = filepath.Join(dir, "all")
+	c.Global.LVSFIFO.Path = filepath.Join(dir, "lvs")
+	n := New(newRunner(t), "host")
+	n.Configure(c)
+	n.Tell(Event{Name: "VI_1", Kind: Master, Priority: 100})
+	status := n.Status().FIFOs // the hub has come so far
+	if len(status) != 2 || status[1].Path != c.Global.LVSFIFO.Path {
+		t.Errorf("FIFOs %+v", status)
+	}
+	for path, want := range map[string]string{c.Global.FIFO.Path: "INSTANCE \"VI_1\" MASTER 100\n", c.Global.LVSFIFO.Path: ""} {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var b [100]byte
+		got, _ := unix.Read(fd, b[:])
+		unix.Close(fd)
+		if s := string(b[:max(got, 0)]); s != want {
+			t.Errorf("%s has %q, want %q", path, s, want)
+		}
+	}
+	n.Close(time.Second)
+}

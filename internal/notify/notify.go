@@ -116,7 +116,7 @@ type Notifier struct {
 	owners   map[Owner]*owner
 	programs map[string]program // by commandKey
 	running  int                // owners that run a script
-	fifos    [2]*FIFO
+	fifos    [3]*FIFO // notify_fifo, vrrp_notify_fifo, lvs_notify_fifo
 	line     []byte
 	ticker   *time.Ticker
 	deadline time.Time // when Close stops waiting; zero: not closing
@@ -147,7 +147,7 @@ func New(runner *script.Runner, hostname string) *Notifier {
 		config:   &conf.Config{},
 		owners:   make(map[Owner]*owner),
 		programs: make(map[string]program),
-		fifos:    [2]*FIFO{NewFIFO("notify_fifo", runner), NewFIFO("vrrp_notify_fifo", runner)},
+		fifos:    [3]*FIFO{NewFIFO("notify_fifo", runner), NewFIFO("vrrp_notify_fifo", runner), NewFIFO("lvs_notify_fifo", runner)},
 		ticker:   time.NewTicker(lookEvery),
 	}
 	n.ticker.Stop() // nothing runs yet
@@ -213,7 +213,7 @@ func (n *Notifier) configure(c *conf.Config) {
 	n.config = c
 	n.mail.configure(c.Global.Mail, c.Global.RouterID)
 	n.configureOwners()
-	wanted := [2]conf.FIFO{c.Global.FIFO, c.Global.VRRPFIFO}
+	wanted := [3]conf.FIFO{c.Global.FIFO, c.Global.VRRPFIFO, c.Global.LVSFIFO}
 	for i, f := range n.fifos { // a path may move from one to the other
 		if f.Status().Path != wanted[i].Path {
 			f.Close()
@@ -232,7 +232,7 @@ func (n *Notifier) tell(e *Event) {
 		n.tellScripts(e)
 	}
 	if n.line = e.line(n.line[:0]); len(n.line) > 0 {
-		for _, f := range n.fifos {
+		for _, f := range n.fifos[:2] { // the third is for virtual and real servers
 			f.Write(n.line)
 		}
 	}

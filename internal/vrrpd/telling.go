@@ -34,7 +34,7 @@ func (d *daemon) scriptRunner() *script.Runner {
 // tellsAnybody reports whether c names anybody to be told of changes.
 func tellsAnybody(c *conf.Config) bool {
 	g := &c.Global
-	return g.FIFO.Path != "" || g.VRRPFIFO.Path != "" ||
+	return g.FIFO.Path != "" || g.VRRPFIFO.Path != "" || g.LVSFIFO.Path != "" ||
 		slices.ContainsFunc(c.Instances, func(i *conf.VRRPInstance) bool { return i.Notify != nil }) ||
 		slices.ContainsFunc(c.SyncGroups, func(g *conf.SyncGroup) bool { return g.Notify != nil })
 }
