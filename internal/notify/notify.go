@@ -116,7 +116,7 @@ type Notifier struct {
 	owners   map[Owner]*owner
 	programs map[string]program // by commandKey
 	running  int                // owners that run a script
-	fifos    [3]*FIFO // notify_fifo, vrrp_notify_fifo, lvs_notify_fifo
+	fifos    [3]*FIFO           // notify_fifo, vrrp_notify_fifo, lvs_notify_fifo
 	line     []byte
 	ticker   *time.Ticker
 	deadline time.Time // when Close stops waiting; zero: not closing
