@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
 )
@@ -29,8 +30,13 @@ var longLoop = regexp.MustCompile(`SEQ.*(\d{4}|0x)`)
 // has files whose reading takes long, or never ends.
 var elsewhere = regexp.MustCompile(`include.*(/|\.\.|~|\$)`)
 
-// FuzzLoad reads anything: there is a result, every problem has a text, and
-// places are inside of the file.
+// slow is far above what 64 KiB and their expansion may take. An input that
+// takes longer is kept as a failure; a fuzzer that is stopped meanwhile would
+// lose it.
+const slow = 15 * time.Second
+
+// FuzzLoad reads anything: there is a result, every problem has a text,
+// places are inside of the file, and neither time nor problems are without bound.
 func FuzzLoad(f *testing.F) {
 	addCorpus(f)
 	dir := f.TempDir()
@@ -42,16 +48,23 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		start := time.Now()
 		cfg, diags := Load(path, Options{Env: func(string) (string, bool) { return "", false }})
+		if took := time.Since(start); took > slow {
+			t.Errorf("took %v", took)
+		}
+		if len(diags) > 2*maxDiagnostics+1 {
+			t.Errorf("%d problems", len(diags))
+		}
 		if cfg == nil {
 			if len(diags) != 1 || diags[0].Code != "unusable-file" {
 				t.Fatalf("no configuration:\n%s", list(diags))
 			}
 			return
 		}
-		lines := strings.Count(string(data), "\n") + 1
+		last := strings.Count(string(data), "\n") + 1
 		for _, d := range diags {
-			if d.Message == "" || d.Code == "" || d.Pos.File == path && d.Pos.Line > lines {
+			if d.Message == "" || d.Code == "" || d.Pos.File == path && d.Pos.Line > last {
 				t.Errorf("bad problem: %+v", d)
 			}
 		}

@@ -82,6 +82,9 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 	}
 	found, told := 0, false
 	for _, alternative := range braces(pattern) {
+		if !p.count(l, nameWork+len(alternative)) {
+			return
+		}
 		path := alternative
 		if !filepath.IsAbs(path) {
 			path = filepath.Join(from.dir, path)

@@ -85,6 +85,7 @@ func openInstance(d *decoder, s *Statement) bool {
 		return false
 	}
 	d.names[name] = s.Pos(0)
+	d.peers = nil
 	d.inst = &instance{
 		VRRPInstance: &VRRPInstance{Name: name, Pos: s.Pos(0), TTL: 255},
 		at:           s.place(0),

@@ -3,7 +3,6 @@ package conf
 import (
 	"fmt"
 	"net/netip"
-	"slices"
 	"strconv"
 )
 
@@ -57,12 +56,16 @@ func unicastPeer(d *decoder, s *Statement) {
 		d.wrong(s, 0, "peer-ttl", "(%s) min_ttl %d of unicast peer %s is above max_ttl %d - ignoring both", name, p.MinTTL, addr, p.MaxTTL)
 		p.MinTTL, p.MaxTTL = 0, 255
 	}
-	if slices.ContainsFunc(d.inst.Peers, func(q Peer) bool { return q.Addr == addr }) {
+	if d.peers[addr] {
 		d.report(s, 0, Diagnostic{
 			Severity: Warning, Class: ClassOrdinary, Code: "peer-twice",
 			Message: fmt.Sprintf("(%s) unicast peer %s is given twice - ignoring", name, addr),
 		})
 		return
 	}
+	if d.peers == nil {
+		d.peers = make(map[netip.Addr]bool)
+	}
+	d.peers[addr] = true
 	d.inst.Peers = append(d.inst.Peers, p)
 }

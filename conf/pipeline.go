@@ -17,7 +17,8 @@ const (
 	maxExpanded = 64 << 10  // bytes of a line after substitution
 	maxWork     = 256 << 20 // bytes of all lines after substitution, and lineWork for each
 	lineWork    = 128
-	maxDepth    = 64 // definitions, sequences or files inside each other
+	nameWork    = 4 << 10 // counted for each name that an include line looks for
+	maxDepth    = 64      // definitions, sequences or files inside each other
 )
 
 // MaxFile is how many bytes a file may have.
@@ -119,14 +120,14 @@ func (p *pipeline) run(src source) {
 		if l = trim(l); l.text != "" {
 			p.process(l, src)
 		} else {
-			p.count(l)
+			p.count(l, lineWork)
 		}
 	}
 }
 
-// count counts a line against maxWork; ok is false where that is reached.
-func (p *pipeline) count(l line) (ok bool) {
-	if p.work += len(l.text) + lineWork; p.work <= maxWork {
+// count counts n against maxWork; ok is false where that is reached.
+func (p *pipeline) count(l line, n int) (ok bool) {
+	if p.work += n; p.work <= maxWork {
 		return true
 	}
 	p.halt(l, "too-much", "the configuration is too large: %d MiB after expansion, counting %d bytes for each line", maxWork>>20, lineWork)
@@ -212,7 +213,7 @@ func (p *pipeline) process(l line, src source) {
 		return
 	}
 	defer func() { p.depth-- }()
-	if !p.count(l) {
+	if !p.count(l, len(l.text)+lineWork) {
 		return
 	}
 

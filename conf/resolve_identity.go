@@ -114,8 +114,12 @@ func (d *decoder) syncGroups() {
 		case owners != 0 && owners != len(g.Members):
 			at("group-owners", "Sync group %s mixes address owners and others. This won't work", g.Name)
 		}
+		tracked := make(map[trackerKey]bool, len(g.Track))
+		for i := range g.Track {
+			tracked[g.Track[i].key()] = true
+		}
 		for _, name := range g.Members {
-			d.trackedByGroup(alive[name], g)
+			d.trackedByGroup(alive[name], g, tracked)
 			if !g.TrackingWeight {
 				d.weightlessInGroup(alive[name])
 			}
@@ -125,9 +129,9 @@ func (d *decoder) syncGroups() {
 }
 
 // trackedByGroup drops the trackers of a member that its group tracks.
-func (d *decoder) trackedByGroup(in *VRRPInstance, g *syncGroup) {
+func (d *decoder) trackedByGroup(in *VRRPInstance, g *syncGroup, tracked map[trackerKey]bool) {
 	in.Track = slices.DeleteFunc(in.Track, func(t Track) bool {
-		if !hasTrack(g.Track, t.key()) {
+		if !tracked[t.key()] {
 			return false
 		}
 		d.diags.add(Diagnostic{

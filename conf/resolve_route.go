@@ -85,7 +85,6 @@ func (d *decoder) routes() {
 
 // trackGroups keeps the instances that exist.
 func (d *decoder) trackGroups() {
-	d.routing.exists = make(map[string]bool, len(d.routing.groups))
 	for _, g := range d.routing.groups {
 		g.Instances = slices.DeleteFunc(g.Instances, func(name string) bool {
 			_, ok := d.names[name]
@@ -97,7 +96,6 @@ func (d *decoder) trackGroups() {
 			}
 			return !ok
 		})
-		d.routing.exists[g.Name] = true
 		d.cfg.TrackGroups = append(d.cfg.TrackGroups, g.TrackGroup)
 	}
 }

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -51,6 +52,45 @@ func TestHostile(t *testing.T) {
 	}
 }
 
+// TestWorkGrowsWithSize allocates for blocks with four times as many lines about
+// four times as much.
+func TestWorkGrowsWithSize(t *testing.T) {
+	block := func(open, line string, n int) string {
+		var b strings.Builder
+		b.WriteString(open)
+		for i := range n {
+			fmt.Fprintf(&b, line, i>>8&255, i&255)
+		}
+		b.WriteString("}\n}\n")
+		return b.String()
+	}
+	instance := "vrrp_instance V {\ninterface eth0\nvirtual_router_id 4\n"
+	tests := []struct{ name, open, line string }{
+		{"peers", instance + "unicast_peer {\n", "10.0.%d.%d\n"},
+		{"addresses", instance + "virtual_ipaddress_excluded {\n", "10.0.%d.%d\n"},
+		{"tracked interfaces", instance + "track_interface {\n", "e%d.%d weight 2\n"},
+		{"scripts that do not exist", instance + "track_script {\n", "s%d.%d\n"},
+		{"members", "vrrp_sync_group G {\ngroup {\n", "V%d.%d\n"},
+		{"recipients", "global_defs {\nnotification_email {\n", "a%d@%d.example\n"},
+		{"real servers", "virtual_server 10.0.0.1 80 {\nlb_algo rr\nlb_kind NAT\nprotocol TCP\nvirtualhost x {\n}\n", "real_server 10.0.%d.%d 80 {\n}\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			allocated := func(n int) uint64 {
+				text := block(test.open, test.line, n)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				load(t, text, Options{})
+				runtime.ReadMemStats(&after)
+				return after.TotalAlloc - before.TotalAlloc
+			}
+			if small, large := allocated(2000), allocated(8000); large > 6*small {
+				t.Errorf("%d bytes are allocated for 8000 lines, %d for 2000", large, small)
+			}
+		})
+	}
+}
+
 func hasCode(diags Diagnostics, code string) bool {
 	for _, d := range diags {
 		if d.Code == code {
@@ -93,6 +133,14 @@ func TestIncludesItself(t *testing.T) {
 	}
 	if cfg.Global.RouterID != "x" {
 		t.Errorf("the rest of the file was not read")
+	}
+}
+
+// TestManyNames looks for no more files than a configuration can have.
+func TestManyNames(t *testing.T) {
+	_, diags := load(t, strings.Repeat("include "+strings.Repeat("{a,b}", 12)+"\n", 1000), Options{})
+	if !hasCode(diags, "too-much") || len(diags) > 20 {
+		t.Errorf("problems:\n%.2000s", list(diags))
 	}
 }
 

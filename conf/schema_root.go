@@ -94,13 +94,17 @@ func trackGroupBlock() *block {
 	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that follow the group").holds(members))
 	b.open = func(d *decoder, s *Statement) bool {
 		name := d.intern(s.Words[1].Text)
-		for _, g := range d.routing.groups {
-			if g.Name == name {
-				d.wrong(s, 1, "group-twice", "track_group %s already defined; the first is at %v", printable(name), g.Pos)
-				return false
-			}
+		r := &d.routing
+		if first := r.byName[name]; first != nil {
+			d.wrong(s, 1, "group-twice", "track_group %s already defined; the first is at %v", printable(name), first.Pos)
+			return false
 		}
-		d.routing.groups = append(d.routing.groups, &trackGroup{TrackGroup{Name: name, Pos: d.pos(s)}, s.place(0)})
+		g := &trackGroup{TrackGroup{Name: name, Pos: d.pos(s)}, s.place(0)}
+		if r.byName == nil {
+			r.byName = make(map[string]*trackGroup)
+		}
+		r.byName[name] = g
+		r.groups = append(r.groups, g)
 		return true
 	}
 	return b

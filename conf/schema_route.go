@@ -207,7 +207,7 @@ type routing struct {
 	groups        []*trackGroup
 	static        []staticLine
 	names         names
-	exists        map[string]bool // track groups
+	byName        map[string]*trackGroup
 }
 
 // entryLine is a line of routes or rules; inst is nil for static ones.
@@ -402,7 +402,7 @@ func (e *entry) trackGroup() string {
 		return ""
 	}
 	name := e.value()
-	if e.ok && !e.d.routing.exists[name] {
+	if e.ok && e.d.routing.byName[name] == nil {
 		e.d.wrong(e.s, e.i, "no-track-group", "track_group %s not found", printable(name))
 		return ""
 	}

@@ -143,6 +143,8 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 // resolve gives the instances and groups their trackers. It runs when all is
 // read, so that a tracker may be defined after the block that tracks it.
 func (t *trackers) resolve(d *decoder) {
+	var last *[]Track
+	var have map[trackerKey]bool // of last
 	for _, u := range t.used {
 		var into *[]Track
 		if u.inst != nil {
@@ -169,25 +171,25 @@ func (t *trackers) resolve(d *decoder) {
 				u.Reverse = *n.reverse
 			}
 		}
-		if hasTrack(*into, u.key()) {
+		// What one block tracks stands together.
+		if into != last {
+			last = into
+			have = make(map[trackerKey]bool)
+			for i := range *into {
+				have[(*into)[i].key()] = true
+			}
+		}
+		if have[u.key()] {
 			d.atPlace(u.at, "tracked-twice", "(%s) duplicate %s %s - ignoring", u.owner(), u.Kind, printable(u.Name))
 			continue
 		}
+		have[u.key()] = true
 		*into = append(*into, u.Track)
 	}
 	t.used = nil
 }
 
 func (t *Track) key() trackerKey { return trackerKey{t.Kind, t.Name} }
-
-func hasTrack(list []Track, k trackerKey) bool {
-	for i := range list {
-		if list[i].key() == k {
-			return true
-		}
-	}
-	return false
-}
 
 // noTracker reports a tracker that is not defined.
 func (d *decoder) noTracker(u trackUse) {
