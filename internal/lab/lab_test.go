@@ -24,7 +24,7 @@ func TestNodesReachEachOtherUntilCut(t *testing.T) {
 	l := newLab(t, 2, "a", "b")
 	a, b := l.Node("a"), l.Node("b")
 	ping := func(to fmt.Stringer) error {
-		_, err := a.Run("ping", "-c1", "-W1", to.String())
+		_, err := a.Run("ping", "-c3", "-i0.3", "-W1", to.String())
 		return err
 	}
 	for k := range 2 {
