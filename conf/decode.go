@@ -41,7 +41,7 @@ type decoder struct {
 	// What is being filled, and the outermost statement it belongs to.
 	outer   *Statement
 	inst    *instance
-	peers   map[netip.Addr]bool // of inst
+	peers   map[netip.Addr]*instance // by address: the last instance that has it
 	group   *syncGroup
 	garp    *garpGroup
 	tracked trackers

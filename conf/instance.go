@@ -53,11 +53,10 @@ type instance struct {
 
 	lowerNoAdvert, higherSend, ownerIgnore opt[bool]
 
-	notify          Notify
 	priorityChanges opt[bool]
 	smtpAlert       opt[bool]
 
-	garp  garpSettings
+	garp  *garpSettings // nil: it says nothing about announcements
 	poll  bool // linkbeat_use_polling
 	noVIP bool
 
@@ -66,6 +65,23 @@ type instance struct {
 	unicast   place             // the first word that asks for unicast
 	bad       bool              // it cannot run
 	hurt      map[string]reason // by word: mistakes that others follow from
+}
+
+// told is whom the instance tells of its state, made when a word asks for it:
+// most have none.
+func (in *instance) told() *Notify {
+	if in.Notify == nil {
+		in.Notify = new(Notify)
+	}
+	return in.Notify
+}
+
+// announces is what the instance says about announcements.
+func (in *instance) announces() *garpSettings {
+	if in.garp == nil {
+		in.garp = new(garpSettings)
+	}
+	return in.garp
 }
 
 func openInstance(d *decoder, s *Statement) bool {
@@ -85,7 +101,6 @@ func openInstance(d *decoder, s *Statement) bool {
 		return false
 	}
 	d.names[name] = s.Pos(0)
-	d.peers = nil
 	d.inst = &instance{
 		VRRPInstance: &VRRPInstance{Name: name, Pos: s.Pos(0), TTL: 255},
 		at:           s.place(0),

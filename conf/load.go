@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"net/netip"
 	"path/filepath"
 	"time"
 )
@@ -40,6 +41,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 		Options: o, diags: diags,
 		cfg:     &Config{Path: path},
 		names:   make(map[string]Pos),
+		peers:   make(map[netip.Addr]*instance),
 		groupAt: make(map[string]Pos),
 		strings: make(map[string]string),
 		pending: make(map[pendingKey]int),

@@ -56,16 +56,13 @@ func unicastPeer(d *decoder, s *Statement) {
 		d.wrong(s, 0, "peer-ttl", "(%s) min_ttl %d of unicast peer %s is above max_ttl %d - ignoring both", name, p.MinTTL, addr, p.MaxTTL)
 		p.MinTTL, p.MaxTTL = 0, 255
 	}
-	if d.peers[addr] {
+	if d.peers[addr] == d.inst {
 		d.report(s, 0, Diagnostic{
 			Severity: Warning, Class: ClassOrdinary, Code: "peer-twice",
 			Message: fmt.Sprintf("(%s) unicast peer %s is given twice - ignoring", name, addr),
 		})
 		return
 	}
-	if d.peers == nil {
-		d.peers = make(map[netip.Addr]bool)
-	}
-	d.peers[addr] = true
+	d.peers[addr] = d.inst
 	d.inst.Peers = append(d.inst.Peers, p)
 }

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 )
@@ -8,7 +9,7 @@ import (
 // announcements settles when and how often the addresses of an instance are
 // announced.
 func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
-	own := &in.garp
+	own := cmp.Or(in.garp, &garpSettings{})
 	in.GARP = d.global.garpOf(own)
 	if in.Strict {
 		if own.lowerRepeat.v != 0 || own.lowerDelay.v != 0 {

@@ -20,9 +20,13 @@ func (d *decoder) notifications() {
 		if g := groupOf[in.Name]; g != nil {
 			changes.v = g.priorityChanges.or(changes.v)
 		}
-		in.notify.PriorityChanges = in.priorityChanges.or(changes.v)
-		in.notify.SMTPAlert = d.alert(in.smtpAlert, in.at, in.Name)
-		in.VRRPInstance.Notify = in.notify.orNil()
+		tell, mail := in.priorityChanges.or(changes.v), d.alert(in.smtpAlert, in.at, in.Name)
+		if in.Notify == nil && !tell && !mail {
+			continue
+		}
+		n := in.told()
+		n.PriorityChanges, n.SMTPAlert = tell, mail
+		in.Notify = n.orNil()
 	}
 }
 

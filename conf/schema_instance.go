@@ -85,10 +85,10 @@ func instanceBlock() *block {
 		kw("lvs_sync_daemon_interface", word("IFNAME"), "", "interface of the IPVS sync daemon").gone("lvs_sync_daemon in global_defs").
 			sets(setLegacySync).pending(),
 	)
-	b.add(garpWords("garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return &d.inst.garp })...)
+	b.add(garpWords("garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return d.inst.announces() })...)
 	b.add(
-		extraGARP("garp_extra_if", "vrrp_garp_extra_if", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.garp.extra }),
-		extraGARP("vmac_garp_intvl", "", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.garp.extra }).gone("garp_extra_if"),
+		extraGARP("garp_extra_if", "vrrp_garp_extra_if", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.announces().extra }),
+		extraGARP("vmac_garp_intvl", "", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.announces().extra }).gone("garp_extra_if"),
 	)
 	b.add(notifyWords("called with type, name, state and priority")...)
 	b.add(
@@ -199,7 +199,7 @@ func notifyCommand(name, doc string, field func(*Notify) *Command) *Keyword {
 		what := name + " script"
 		if d.inst != nil {
 			owner := "(" + d.inst.Name + ") "
-			d.keep(field(&d.inst.notify), a, owner+what, owner+what+" already specified - ignoring "+firstOf(d, a))
+			d.keep(field(d.inst.told()), a, owner+what, owner+what+" already specified - ignoring "+firstOf(d, a))
 			return
 		}
 		owner := "vrrp group " + d.group.Name + ": "
@@ -216,7 +216,7 @@ func firstOf(d *decoder, a *argument) string {
 }
 
 func setNotifyDeleted(d *decoder, a *argument) {
-	n, what := &d.inst.notify, "("+d.inst.Name+") notify_deleted"
+	n, what := d.inst.told(), "("+d.inst.Name+") notify_deleted"
 	if n.SignalDeleted {
 		d.wrong(a.Statement, 0, "command-twice", "%s already specified - ignoring %s", what, firstOf(d, a))
 		return

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -10,14 +11,14 @@ import (
 type trackers struct {
 	defined map[trackerKey]*tracker
 	order   []*tracker
-	used    []trackUse
+	used    []*trackUse
 
 	// What is being read.
 	script   *Script
 	scriptAt place // of its command
 	file     *TrackFile
 	process  *TrackProcess
-	told     map[string]bool // words of the block that were given
+	told     []string // words of the block that were given
 }
 
 type trackerKey struct {
@@ -69,14 +70,14 @@ var trackerNames = [...]string{"track interface", "track script", "track file", 
 
 func trackEntry(kind TrackKind) func(*decoder, *Statement) {
 	return func(d *decoder, s *Statement) {
-		u := trackUse{
+		u := &trackUse{
 			Track: Track{Kind: kind, Name: d.intern(s.Words[0].Text), Pos: s.Pos(0)},
 			at:    s.place(0), inst: d.inst, group: d.group,
 		}
 		if kind == TrackedInterface {
 			d.needInterface(s, 0, "("+u.owner()+") tracked interface %s doesn't exist")
 		}
-		if d.trackWeight(s, &u) {
+		if d.trackWeight(s, u) {
 			d.tracked.used = append(d.tracked.used, u)
 		}
 	}
@@ -106,7 +107,7 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 		}
 		switch {
 		case u.Kind == TrackedScript && strings.Contains(u.Name, "/"):
-			p.Fix = d.trackerRemedy(*u)
+			p.Fix = d.trackerRemedy(u)
 		case u.Kind != TrackedInterface && d.tracked.defined[trackerKey{u.Kind, option}] != nil:
 			p.Fix = "write one name per line"
 		}
@@ -143,8 +144,9 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 // resolve gives the instances and groups their trackers. It runs when all is
 // read, so that a tracker may be defined after the block that tracks it.
 func (t *trackers) resolve(d *decoder) {
-	var last *[]Track
-	var have map[trackerKey]bool // of last
+	// What one block tracks stands together, so the last list with a tracker
+	// tells whether this one has it.
+	last := make(map[trackerKey]*[]Track)
 	for _, u := range t.used {
 		var into *[]Track
 		if u.inst != nil {
@@ -171,19 +173,11 @@ func (t *trackers) resolve(d *decoder) {
 				u.Reverse = *n.reverse
 			}
 		}
-		// What one block tracks stands together.
-		if into != last {
-			last = into
-			have = make(map[trackerKey]bool)
-			for i := range *into {
-				have[(*into)[i].key()] = true
-			}
-		}
-		if have[u.key()] {
+		if last[u.key()] == into {
 			d.atPlace(u.at, "tracked-twice", "(%s) duplicate %s %s - ignoring", u.owner(), u.Kind, printable(u.Name))
 			continue
 		}
-		have[u.key()] = true
+		last[u.key()] = into
 		*into = append(*into, u.Track)
 	}
 	t.used = nil
@@ -192,7 +186,7 @@ func (t *trackers) resolve(d *decoder) {
 func (t *Track) key() trackerKey { return trackerKey{t.Kind, t.Name} }
 
 // noTracker reports a tracker that is not defined.
-func (d *decoder) noTracker(u trackUse) {
+func (d *decoder) noTracker(u *trackUse) {
 	p := Diagnostic{
 		Severity: Error, Class: ClassOrdinary, Code: "no-tracker",
 		Message: "(" + u.owner() + ") " + trackerNames[u.Kind] + " " + printable(u.Name) + " not found, ignoring...",
@@ -206,7 +200,7 @@ func (d *decoder) noTracker(u trackUse) {
 }
 
 // trackerRemedy is what was probably meant by a name that is not defined.
-func (d *decoder) trackerRemedy(u trackUse) string {
+func (d *decoder) trackerRemedy(u *trackUse) string {
 	block := map[TrackKind]string{
 		TrackedScript: "vrrp_script", TrackedFile: "track_file", TrackedProcess: "vrrp_track_process", TrackedBFD: "bfd_instance",
 	}[u.Kind]
@@ -269,7 +263,7 @@ func (d *decoder) keepTracked() {
 func weigh(once bool, into func(*trackers) (name string, weight *int, reverse *bool)) func(*decoder, *argument) {
 	return func(d *decoder, a *argument) {
 		name, weight, reverse := into(&d.tracked)
-		if once && d.twice(a, "Weight already set for "+trackerWord(a)+" "+printable(name)+" - ignoring "+printable(a.text)) {
+		if once && d.twice(a, name) {
 			return
 		}
 		*weight = int(a.n)
@@ -289,17 +283,16 @@ func trackerWord(a *argument) string {
 	return strings.ReplaceAll(strings.TrimPrefix(a.k.Block, "vrrp_"), "_", " ")
 }
 
-// twice reports a word that stands in its block for the second time, where the
-// first one counts.
-func (d *decoder) twice(a *argument, message string) bool {
-	if d.tracked.told[a.k.Name] {
-		d.wrong(a.Statement, 0, "word-twice", "%s", message)
+// twice reports a word that stands in the block of a tracker for the second
+// time, where the first one counts.
+func (d *decoder) twice(a *argument, name string) bool {
+	word := a.k.Name
+	if slices.Contains(d.tracked.told, word) {
+		d.wrong(a.Statement, 0, "word-twice", "%s already set for %s %s - ignoring %s",
+			strings.ToUpper(word[:1])+word[1:], trackerWord(a), printable(name), printable(a.text))
 		return true
 	}
-	if d.tracked.told == nil {
-		d.tracked.told = make(map[string]bool)
-	}
-	d.tracked.told[a.k.Name] = true
+	d.tracked.told = append(d.tracked.told, word)
 	return false
 }
 
@@ -312,7 +305,7 @@ func trackFileBlock(path string) *block {
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		d.tracked.file = &TrackFile{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), Weight: 1}
-		d.tracked.told = nil
+		d.tracked.told = d.tracked.told[:0]
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {
@@ -336,7 +329,7 @@ func setTrackFile(d *decoder, a *argument) {
 		d.wrong(a.Statement, 1, "missing-argument", "track file file name missing")
 		return
 	}
-	if d.twice(a, "File already set for track file "+printable(f.Name)+" - ignoring "+printable(a.text)) {
+	if d.twice(a, f.Name) {
 		return
 	}
 	f.Path = path[0]
@@ -386,7 +379,7 @@ func trackProcessBlock() *block {
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		d.tracked.process = &TrackProcess{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), Quorum: 1, QuorumMax: -1, Match: MatchNone}
-		d.tracked.told = nil
+		d.tracked.told = d.tracked.told[:0]
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {
@@ -410,7 +403,7 @@ func trackProcessBlock() *block {
 
 func setProcess(d *decoder, a *argument) {
 	p := d.tracked.process
-	if d.twice(a, "Process already set for track process "+printable(p.Name)+" - ignoring "+printable(a.text)) {
+	if d.twice(a, p.Name) {
 		return
 	}
 	p.Process = d.intern(a.text)
