@@ -57,7 +57,7 @@ type instance struct {
 	smtpAlert       opt[bool]
 
 	garp  *garpSettings // nil: it says nothing about announcements
-	poll  bool // linkbeat_use_polling
+	poll  bool          // linkbeat_use_polling
 	noVIP bool
 
 	vrf       place
