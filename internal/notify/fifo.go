@@ -1,13 +1,9 @@
 package notify
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
-	"os/user"
-	"strconv"
-	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -90,10 +86,11 @@ func (f *FIFO) Configure(c conf.FIFO, p conf.ScriptPolicy) error {
 // the configured user. No link is followed, and what is examined is what was
 // opened.
 func (f *FIFO) open(c *conf.FIFO, p conf.ScriptPolicy) error {
-	uid, gid, err := account(c, p)
+	owner, group, err := script.Account(c.User, c.Group, p)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", c.Path, err)
 	}
+	uid, gid := int(owner), int(group)
 	made := false
 	switch err := unix.Mkfifo(c.Path, 0o600); {
 	case err == nil:
@@ -150,47 +147,6 @@ func fileType(mode uint32) string {
 		return "a directory"
 	}
 	return "a device"
-}
-
-// account returns who a FIFO is to belong to: the user it names, else that of
-// scripts, else ourselves.
-func account(c *conf.FIFO, p conf.ScriptPolicy) (uid, gid int, err error) {
-	name, group := c.User, strings.TrimPrefix(c.Group, ":")
-	if rest, ok := strings.CutPrefix(name, ":"); ok { // :GROUP
-		name, group = "", rest
-	}
-	if name == "" {
-		name, group = p.User, cmp.Or(group, strings.TrimPrefix(p.Group, ":"))
-	}
-	uid, gid = unix.Geteuid(), unix.Getegid()
-	if name != "" {
-		u, err := user.Lookup(name)
-		if _, notNumber := strconv.ParseUint(name, 10, 32); err != nil && notNumber == nil {
-			u, err = user.LookupId(name)
-		}
-		if err != nil {
-			return 0, 0, fmt.Errorf("its user: %w", err)
-		}
-		ids := [2]int{}
-		ids[0], err = strconv.Atoi(u.Uid)
-		if err == nil {
-			ids[1], err = strconv.Atoi(u.Gid)
-		}
-		if err != nil {
-			return 0, 0, fmt.Errorf("account %s: %w", name, err)
-		}
-		uid, gid = ids[0], ids[1]
-	}
-	if group != "" {
-		g, err := user.LookupGroup(group)
-		if err == nil {
-			group = g.Gid
-		}
-		if gid, err = strconv.Atoi(group); err != nil {
-			return 0, 0, fmt.Errorf("its group: no group %s", group)
-		}
-	}
-	return uid, gid, nil
 }
 
 // Write writes one line, which ends in a newline. When the FIFO is full the line

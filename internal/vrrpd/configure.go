@@ -20,6 +20,9 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	d.conf = c
 	d.started = now()
 	d.setAutoPriority()
+	if delay := d.startDelay(); delay > 0 {
+		slog.Info(fmt.Sprintf("Delaying startup for %g seconds", delay.Round(time.Millisecond).Seconds()))
+	}
 	snapshots, left, err := readJournal(d.StateFile)
 	if err != nil {
 		slog.Warn(err.Error())

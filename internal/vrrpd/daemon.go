@@ -56,7 +56,7 @@ type daemon struct {
 	runner     *script.Runner        // nil: no program was to be run so far
 	notifier   *notify.Notifier      // nil: nobody is to be told
 
-	rehearsed *router // whose take-over was rehearsed last
+	rehearsed time.Duration // deadline of the take-over rehearsed last
 
 	foreign      [256]uint64 // packets that reached no engine, by reason
 	unknownVRIDs map[unknownVRID]bool

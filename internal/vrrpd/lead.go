@@ -26,10 +26,10 @@ func (r *router) lead() time.Duration {
 // in the caches then.
 func (d *daemon) rehearse(r *router) {
 	at := now()
-	if d.rehearsed == r || r.deadline <= at {
+	if d.rehearsed == r.deadline || r.deadline <= at {
 		return
 	}
-	d.rehearsed = r
+	d.rehearsed = r.deadline
 	stand := vrrp.New(*r.engine.Config())
 	for _, ev := range []vrrp.Event{
 		{Kind: vrrp.SourceChanged, Source: r.source},

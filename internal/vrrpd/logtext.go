@@ -129,7 +129,7 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 	case vrrp.NotePriorityZeroSent:
 		return detail("sent 0 priority")
 	case vrrp.NotePriorityEffective:
-		if a.Cause.Arithmetic != "" {
+		if strings.Contains(a.Cause.Arithmetic, " ") { // more than the base alone
 			return info("Changing effective priority from %d to %d (%s)", a.Count, a.Priority, a.Cause.Arithmetic)
 		}
 		return info("Changing effective priority from %d to %d", a.Count, a.Priority)

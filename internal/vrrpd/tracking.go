@@ -248,8 +248,9 @@ func (r *router) undecided() bool {
 
 // startRouter starts the engine of r, unless a tracker that could be a fault
 // has not spoken yet, be it that of another member of its sync group: whether
-// the node may serve is not known then, so that it takes no part. A router that goes on as the master that its predecessor was
-// does not wait, and has the predecessor's priority until all have spoken.
+// the node may serve is not known then, so that it takes no part. A router that
+// goes on as the master that its predecessor was does not wait, and has the
+// predecessor's priority until all have spoken.
 func (d *daemon) startRouter(r *router) {
 	at, before := now(), r.predecessor
 	resumes := before != nil && r.engine.Resumable(at, before)
