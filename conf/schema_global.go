@@ -284,7 +284,7 @@ func bufferWords() []*Keyword {
 		on(force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkCmdRcvBufForce }).pending(),
 		size(bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkMonitorRcvBuf }).pending(),
 		on(force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkMonitorRcvBufForce }).pending(),
-		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "size of the receive buffers of VRRP sockets").sets(setRxBufPolicy),
+		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "share of each virtual router in the receive buffer of its socket").sets(setRxBufPolicy),
 		kw("vrrp_rx_bufs_multiplier", number(1, 1<<31-1).soft("Invalid vrrp_rx_bufs_multiplier"), "3", "packets of MTU or ADVERT size that a receive buffer holds").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.RxBufMultiplier = int(a.n) }),
 	}

@@ -8,7 +8,7 @@ import (
 
 // linkWords are the words about what is made on top of an interface.
 func linkWords() []*Keyword {
-	return waiting([]*Keyword{
+	return append(waiting([]*Keyword{
 		kw("use_vmac", several("[NAME] [MAC]").opt(), "off; PREFIX.VRID and the virtual MAC address", "put the addresses on a macvlan with the virtual MAC address").sets(setVMAC),
 		kw("use_vmac_addr", bare(), "off", "use macvlans for addresses on other interfaces too").
 			sets(func(d *decoder, a *argument) { d.inst.link().AddressVMACs = true }),
@@ -17,9 +17,8 @@ func linkWords() []*Keyword {
 		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa]").opt(), "off", "put the addresses on an ipvlan").sets(setIPVLAN),
 		kw("vrf", word("NAME"), "none", "routing domain of an instance without interface").
 			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.place(1) }),
-		kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), "vrrp_rx_bufs_policy", "receive buffer of its socket").
-			sets(func(d *decoder, a *argument) { d.inst.RxBuf = int(a.n) }),
-	})
+	}), kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), "vrrp_rx_bufs_policy", "its share of the receive buffer of the socket, which all virtual routers of a family on an interface have in common").
+		sets(func(d *decoder, a *argument) { d.inst.RxBuf = int(a.n) }))
 }
 
 // link is what the instance makes on its interface.

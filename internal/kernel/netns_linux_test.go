@@ -158,11 +158,14 @@ func useEverything() error {
 		return err
 	}
 	for _, family := range []int{4, 6} {
-		s, err := OpenRaw(family, 112, lo, RawOptions{RcvBuf: 8 << 20, Force: true})
+		s, err := OpenRaw(family, 112, lo, RawOptions{})
 		if err != nil {
 			return err
 		}
 		defer s.Close()
+		if err := setReceiveBuffer(s.FD(), 8<<20, true); err != nil {
+			return err
+		}
 	}
 	fd, err := OpenPacket()
 	if err != nil {

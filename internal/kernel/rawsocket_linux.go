@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"os"
 	"unsafe"
@@ -22,13 +23,12 @@ type RawSocket struct {
 	family  int
 	link    int
 	buffers *Buffers
+
+	ownRcvBuf int // receive buffer before SetReceiveBuffer; 0: it has not been called
 }
 
 // RawOptions are the options of OpenRaw; the zero value serves.
 type RawOptions struct {
-	RcvBuf int  // receive buffer in bytes; 0: the system's default
-	Force  bool // exceed net.core.rmem_max where CAP_NET_ADMIN permits it
-
 	// HopLimit is that of IPv6 packets sent, 1 to 255; 0 means 255. IPv4
 	// packets bring their own.
 	HopLimit int
@@ -192,9 +192,6 @@ func openRaw(family, protocol, link int, opt RawOptions) (_ *RawSocket, err erro
 			return nil, fmt.Errorf("set IP_MULTICAST_IF to link #%d: %w", link, err)
 		}
 	}
-	if err := setReceiveBuffer(fd, opt.RcvBuf, opt.Force); err != nil {
-		return nil, err
-	}
 	s := &RawSocket{fd: fd, family: domain, link: link, buffers: opt.Buffers}
 	if s.buffers == nil {
 		s.buffers = NewBuffers()
@@ -211,6 +208,27 @@ func (s *RawSocket) FD() int { return s.fd }
 
 // Close closes the socket, which also leaves its groups.
 func (s *RawSocket) Close() error { return os.NewSyscallError("close", unix.Close(s.fd)) }
+
+// SetReceiveBuffer gives the socket a receive buffer of size bytes, of which
+// the kernel makes twice as much and at most twice net.core.rmem_max; 0: the
+// one that it was opened with.
+func (s *RawSocket) SetReceiveBuffer(size int) error {
+	if s.ownRcvBuf == 0 {
+		own, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_RCVBUF)
+		if err != nil {
+			return fmt.Errorf("get SO_RCVBUF: %w", err)
+		}
+		s.ownRcvBuf = own
+	}
+	if size == 0 {
+		size = s.ownRcvBuf / 2
+	}
+	size = min(size, math.MaxInt32)
+	if err := setReceiveBuffer(s.fd, size, false); err != nil {
+		return fmt.Errorf("set SO_RCVBUF to %d: %w", size, err)
+	}
+	return nil
+}
 
 // Join makes the socket receive what is sent to the group on its link.
 func (s *RawSocket) Join(group netip.Addr) error {

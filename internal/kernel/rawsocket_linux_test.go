@@ -52,6 +52,16 @@ func openRawTest(t testing.TB, family, link int, opt RawOptions) *RawSocket {
 	return s
 }
 
+// openRoomyTest opens a socket that many packets may wait in.
+func openRoomyTest(t testing.TB, family, link int) *RawSocket {
+	t.Helper()
+	s := openRawTest(t, family, link, RawOptions{})
+	if err := setReceiveBuffer(s.FD(), 1<<20, true); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // readAll waits until n packets have come.
 func readAll(t *testing.T, s *RawSocket, n int) []Datagram {
 	t.Helper()
@@ -100,7 +110,7 @@ func TestRawMulticast4(t *testing.T) {
 	}
 	var r, deaf *RawSocket
 	inPath(t, other, func() {
-		r = openRawTest(t, 4, peer0, RawOptions{RcvBuf: 1 << 20, Force: true})
+		r = openRoomyTest(t, 4, peer0)
 		deaf = openRawTest(t, 4, peer0, RawOptions{}) // joins nothing
 	})
 	if err := r.Join(group); err != nil {
@@ -247,7 +257,7 @@ func TestRawAllocatesNothing(t *testing.T) {
 	} {
 		s := openRawTest(t, tt.family, test0, RawOptions{})
 		var r *RawSocket
-		inPath(t, other, func() { r = openRawTest(t, tt.family, peer0, RawOptions{RcvBuf: 1 << 20, Force: true}) })
+		inPath(t, other, func() { r = openRoomyTest(t, tt.family, peer0) })
 		if err := r.Join(tt.group); err != nil {
 			t.Fatal(err)
 		}

@@ -174,6 +174,7 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 	old := d.conf
 	d.conf = c
 	d.setAutoPriority()
+	d.unsized = true
 	byKey := make(map[routerKey][]*router, len(d.routers))
 	for _, r := range d.routers {
 		byKey[keyOf(r.conf)] = append(byKey[keyOf(r.conf)], r)

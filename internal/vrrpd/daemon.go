@@ -39,6 +39,7 @@ type daemon struct {
 	hurry    autoPriority
 
 	sockets   map[socketKey]*socket
+	unsized   bool      // their receive buffers may have to change
 	sending   []*socket // with adverts of this turn
 	announcer *announcer
 
@@ -79,6 +80,9 @@ func (d *daemon) turn() {
 	at := now()
 	deadline := d.sendAnnouncements(at)
 	d.tell()
+	if d.unsized {
+		d.sizeBuffers()
+	}
 	if len(d.timers) > 0 {
 		next := d.timers[0]
 		if wake := next.deadline - next.lead(); wake <= at {
@@ -219,6 +223,9 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 			if !known || before.Name != e.Link.Name {
 				changed[l.Index] = true
 				d.relink()
+			}
+			if known && before.MTU != l.MTU {
+				d.unsized = true
 			}
 			renamed, turned := known && before.Name != l.Name, known && before.Up() != l.Up()
 			switch {

@@ -24,6 +24,7 @@ type socket struct {
 	key    socketKey
 	raw    *kernel.RawSocket
 	users  int
+	rcvBuf int                // what SetReceiveBuffer was told; 0: nothing
 	groups map[netip.Addr]int // joined, by how many virtual routers
 	byVRID [256]*router
 
@@ -58,7 +59,7 @@ func (d *daemon) bind(r *router) {
 	s := d.sockets[key]
 	if s == nil {
 		raw, err := kernel.OpenRaw(int(key.family), int(key.protocol), key.link, kernel.RawOptions{
-			RcvBuf: d.receiveBuffer(r), HopLimit: int(key.hops), Buffers: d.buffers})
+			HopLimit: int(key.hops), Buffers: d.buffers})
 		if err != nil {
 			d.socketFailed(r, err)
 			return
@@ -88,6 +89,7 @@ func (d *daemon) bind(r *router) {
 	r.next = s.byVRID[r.conf.VRID]
 	s.byVRID[r.conf.VRID] = r
 	r.muted = false
+	d.unsized = true
 }
 
 func (d *daemon) socketFailed(r *router, err error) {
@@ -119,6 +121,7 @@ func (d *daemon) unbind(r *router) {
 	if s.users--; s.users == 0 {
 		d.closeSocket(s)
 	}
+	d.unsized = true
 }
 
 func (d *daemon) closeSocket(s *socket) {
@@ -127,9 +130,33 @@ func (d *daemon) closeSocket(s *socket) {
 	delete(d.sockets, s.key)
 }
 
-// receiveBuffer is the size that vrrp_rx_bufs_policy asks for; 0 leaves the
-// kernel's default.
+// sizeBuffers gives every socket a receive buffer of what its virtual routers
+// ask for together.
+func (d *daemon) sizeBuffers() {
+	d.unsized = false
+	sizes := make(map[*socket]int, len(d.sockets))
+	for _, r := range d.routers {
+		if r.socket != nil {
+			sizes[r.socket] += d.receiveBuffer(r)
+		}
+	}
+	for s, size := range sizes {
+		if s.rcvBuf == size {
+			continue
+		}
+		s.rcvBuf = size
+		if err := s.raw.SetReceiveBuffer(size); err != nil {
+			slog.Warn(fmt.Sprintf("receive buffer of %s: %v", d.linkName(s.key.link), err))
+		}
+	}
+}
+
+// receiveBuffer is the size that kernel_rx_buf_size, or else
+// vrrp_rx_bufs_policy, asks for; 0 leaves the kernel's default.
 func (d *daemon) receiveBuffer(r *router) int {
+	if r.conf.RxBuf > 0 {
+		return r.conf.RxBuf
+	}
 	g := &d.conf.Global
 	switch g.RxBufPolicy {
 	case conf.RxBufMTU:
