@@ -100,7 +100,7 @@ func (r Route) equal(o Route) bool {
 		slices.EqualFunc(r.Hops, o.Hops, NextHop.equal) &&
 		r.TOS == o.TOS &&
 		r.Table == o.Table &&
-		r.Protocol == o.Protocol &&
+		same(r.Protocol, o.Protocol) &&
 		r.Scope == o.Scope &&
 		r.Metric == o.Metric &&
 		r.Expires == o.Expires &&
@@ -129,11 +129,11 @@ func (e *Encap) equal(o *Encap) bool {
 }
 
 func (r Rule) equal(o Rule) bool {
-	if !same(r.UIDs, o.UIDs) || !same(r.SPort, o.SPort) || !same(r.DPort, o.DPort) {
+	if !same(r.UIDs, o.UIDs) || !same(r.SPort, o.SPort) || !same(r.DPort, o.DPort) || !same(r.Protocol, o.Protocol) {
 		return false
 	}
 	for _, x := range []*Rule{&r, &o} {
-		x.Pos, x.UIDs, x.SPort, x.DPort = Pos{}, nil, nil, nil
+		x.Pos, x.UIDs, x.SPort, x.DPort, x.Protocol = Pos{}, nil, nil, nil, nil
 	}
 	return r == o
 }

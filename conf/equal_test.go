@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// full is an instance with something in each list.
+// full is an instance with something in each list and behind each pointer.
 func full() *VRRPInstance {
 	return &VRRPInstance{
 		Peers:     []Peer{{Addr: netip.MustParseAddr("192.0.2.2")}},
@@ -17,8 +17,9 @@ func full() *VRRPInstance {
 		Routing: &Routing{
 			Routes: []Route{{
 				Hop: NextHop{Encap: &Encap{Labels: []uint32{3}}}, Hops: []NextHop{{Weight: 1}}, Metrics: []RouteMetric{{MetricMTU, 1400, false}},
+				Protocol: new(uint8(5)), Preference: new(uint8), TTLPropagate: new(bool),
 			}},
-			Rules: []Rule{{UIDs: &Range{1, 2}}},
+			Rules: []Rule{{UIDs: &Range{1, 2}, SPort: &Range{3, 4}, DPort: &Range{5, 6}, Protocol: new(uint8(5))}},
 		},
 		Link:   &Link{Name: "vrrp.1"},
 		Notify: &Notify{Any: Command{Args: []string{"/bin/true"}}},

@@ -58,9 +58,9 @@ var routeTypes = []string{"unicast", "local", "broadcast", "anycast", "multicast
 type RouteOrder uint8
 
 const (
-	RoutePrepend RouteOrder = iota
+	RoutePrepend RouteOrder = iota // default
 	RouteAppend
-	RouteAdd // nowhere: it is an error if there is one
+	RouteAdd // nowhere: it is an error if there is one; default if the type is written
 )
 
 func (o RouteOrder) String() string { return [...]string{"prepend", "append", "add"}[o] }
@@ -80,7 +80,7 @@ type Route struct {
 
 	TOS      uint8
 	Table    uint32 // default main (254)
-	Protocol uint8  // default ProtocolKeepalived
+	Protocol *uint8 // ProtocolKeepalived if tracked; nil: not given, of which the kernel makes the same
 	Scope    uint8  // rtnetlink scope; default global
 	Metric   uint32 // 0: kernel's default
 
@@ -103,7 +103,7 @@ type NextHop struct {
 	Via       netip.Addr // zero: directly connected
 	Interface string
 	OnLink    bool
-	Weight    int    // 1 to 256; 0 in Route.Hop
+	Weight    int    // 1 to 256; 0: not given, which is 1
 	Realms    uint32 // source realm in the upper half, destination in the lower
 	Encap     *Encap
 }
@@ -177,7 +177,7 @@ type Rule struct {
 	Family   Family
 	Not      bool         // match the opposite
 	From, To netip.Prefix // zero: any
-	Priority uint32       // default 16384
+	Priority uint32       // default 16384, for each further one of a family one less
 
 	TOS            uint8
 	FWMark, FWMask uint32 // a FWMask of 0: any mark
@@ -196,7 +196,7 @@ type Rule struct {
 	SuppressPrefixLength int // -1: none
 	SuppressGroup        int // interface group; -1: none
 
-	Protocol   uint8 // default ProtocolKeepalived
+	Protocol   *uint8 // ProtocolKeepalived if tracked; nil: none
 	NoTrack    bool
 	TrackGroup string // likewise
 }

@@ -70,8 +70,9 @@ func (d *decoder) routes() {
 			to.Routes = append(to.Routes, route)
 		}
 	}
+	last := make(map[Family]uint32)
 	for _, l := range r.rules {
-		rule, ok := d.rule(l)
+		rule, ok := d.rule(l, last)
 		switch {
 		case !ok:
 		case l.inst == nil:
@@ -116,6 +117,7 @@ func (d *decoder) route(l entryLine) (Route, bool) {
 			w.read(e, r)
 		case slices.Contains(routeTypes, text):
 			r.Type = RouteType(slices.Index(routeTypes, text) + 1)
+			r.Order = RouteAdd // unless a later word says where
 		case !destination && isNetwork(text):
 			destination = true
 			r.Destination = e.network(text, &r.Family)
@@ -145,6 +147,7 @@ func (d *decoder) route(l entryLine) (Route, bool) {
 
 // routeTracking settles whether the loss of a route can be noticed.
 func (d *decoder) routeTracking(s *Statement, r *routeEntry) {
+	r.Protocol = d.entryProtocol(s, "Route", r.Protocol, r.NoTrack)
 	if !r.NoTrack && r.devices == 0 {
 		d.report(s, 0, Diagnostic{
 			Severity: Warning, Class: ClassOrdinary, Code: "route-device",
@@ -153,19 +156,19 @@ func (d *decoder) routeTracking(s *Statement, r *routeEntry) {
 		})
 		r.NoTrack = true
 	}
-	r.Protocol = d.entryProtocol(s, "Route", r.Protocol, r.NoTrack)
 }
 
 // entryProtocol is the protocol of a route or rule. Only what is marked as ours
 // can be tracked.
-func (d *decoder) entryProtocol(s *Statement, what string, protocol uint8, noTrack bool) uint8 {
-	if protocol != 0 && protocol != ProtocolKeepalived && noTrack {
+func (d *decoder) entryProtocol(s *Statement, what string, protocol *uint8, noTrack bool) *uint8 {
+	if noTrack {
 		return protocol
 	}
-	if protocol != 0 && protocol != ProtocolKeepalived {
+	if protocol != nil && *protocol != ProtocolKeepalived {
 		d.wrong(s, 0, "entry-protocol", "%s cannot be tracked if protocol is not RTPROT_KEEPALIVED(18), resetting protocol", what)
 	}
-	return ProtocolKeepalived
+	ours := uint8(ProtocolKeepalived)
+	return &ours
 }
 
 func isNetwork(s string) bool {
@@ -194,8 +197,13 @@ func anyOf(f Family) netip.Prefix {
 	return netip.PrefixFrom(netip.IPv4Unspecified(), 0)
 }
 
-// rule reads one line of rules.
-func (d *decoder) rule(l entryLine) (Rule, bool) {
+// firstPreference is the preference of the first rule of a family that has none
+// of its own. Those after it come before it, as if ip had added them.
+const firstPreference = 16384
+
+// rule reads one line of rules; last has the preference given last to a rule of
+// each family without one.
+func (d *decoder) rule(l entryLine, last map[Family]uint32) (Rule, bool) {
 	s := l.s
 	e := &entry{d: d, s: s, inst: l.inst, ok: true}
 	r := &ruleEntry{Rule: Rule{Pos: d.pos(s), SuppressPrefixLength: -1, SuppressGroup: -1}}
@@ -220,20 +228,29 @@ func (d *decoder) rule(l entryLine) (Rule, bool) {
 	case r.actions > 1:
 		e.fail("rule-action", "Cannot specify more than one of table/nop/goto/blackhole/prohibit/unreachable/l3mdev for rule")
 		return r.Rule, false
-	case !r.priority.set:
-		d.report(s, 0, Diagnostic{
-			Severity: Warning, Class: ClassOrdinary, Code: "rule-preference",
-			Message: "Rule has no preference specified - setting to 16384. This is probably not what you want.",
-			Fix:     "write priority and a number",
-		})
-	}
-	r.Priority = r.priority.or(16384)
-	if r.Action == RuleGoto && r.Goto <= r.Priority {
-		e.fail("rule-goto", "Invalid rule - preference %d >= goto target %d", r.Priority, r.Goto)
+	case r.Action == RuleGoto && !r.priority.set:
+		e.fail("rule-goto", "Invalid rule - goto target %d specified without preference; write preference and a number below %d", r.Goto, r.Goto)
 		return r.Rule, false
 	}
 	if r.Family == 0 {
 		r.Family = IPv4
+	}
+	r.Priority = r.priority.v
+	if !r.priority.set {
+		r.Priority = firstPreference
+		if before, ok := last[r.Family]; ok {
+			r.Priority = before - 1
+		}
+		last[r.Family] = r.Priority
+		d.report(s, 0, Diagnostic{
+			Severity: Warning, Class: ClassOrdinary, Code: "rule-preference",
+			Message: fmt.Sprintf("Rule has no preference specified - setting to %d. This is probably not what you want.", r.Priority),
+			Fix:     "write priority and a number",
+		})
+	}
+	if r.Action == RuleGoto && r.Goto <= r.Priority {
+		e.fail("rule-goto", "Invalid rule - preference %d >= goto target %d", r.Priority, r.Goto)
+		return r.Rule, false
 	}
 	if r.TrackGroup != "" && r.Iif == "" {
 		d.wrong(s, 0, "rule-track", "Static rule cannot have track_group if dev/iif not specified")

@@ -51,7 +51,7 @@ var routeWords = []entryWord[routeEntry]{
 		r.Table = e.named("rt_tables", 32, "Routing table %s not found for route")
 	}},
 	{"protocol", "ID|NAME", "who made the route; keepalived unless given", func(e *entry, r *routeEntry) {
-		r.Protocol = uint8(e.named("rt_protos", 8, "Protocol %s not found or invalid for route"))
+		r.Protocol = e.protocol("Protocol %s not found or invalid for route")
 	}},
 	{"scope", "ID|NAME", "scope of the destination", func(e *entry, r *routeEntry) {
 		r.Scope = uint8(e.named("rt_scopes", 8, "Scope %s not found or invalid for route"))
@@ -115,9 +115,9 @@ var routeWords = []entryWord[routeEntry]{
 	{"nexthop", "OPTION...", "one of several next routers, with via, dev, weight, onlink, realms, encap", readNextHop},
 	{"or", "ADDR", "second router, old notation", func(e *entry, r *routeEntry) {
 		e.deprecated("or", "nexthop")
-		second := NextHop{Weight: 1}
+		second := NextHop{}
 		e.via(&second, &r.Family)
-		first := NextHop{Via: r.Hop.Via, Weight: 1}
+		first := NextHop{Via: r.Hop.Via}
 		r.Hop.Via = netip.Addr{}
 		r.Hops = append(r.Hops, first, second)
 	}},
@@ -160,7 +160,7 @@ var ruleWords = []entryWord[ruleEntry]{
 	{"tunnel-id", "N", "tunnel a packet came from", func(e *entry, r *ruleEntry) { r.TunnelID = uint64(e.integer(0, 0, 1<<62)) }},
 	{"uidrange", "N-N", "users of the sending process", func(e *entry, r *ruleEntry) { r.UIDs = e.span(1<<32 - 1) }},
 	{"l3mdev", "", "look in the table of the routing domain", func(e *entry, r *ruleEntry) { r.L3MDev = true; r.act(RuleLookup) }},
-	{"protocol", "ID|NAME", "who made the rule", func(e *entry, r *ruleEntry) { r.Protocol = uint8(e.named("rt_protos", 8, "Invalid protocol %s")) }},
+	{"protocol", "ID|NAME", "who made the rule", func(e *entry, r *ruleEntry) { r.Protocol = e.protocol("Invalid protocol %s") }},
 	{"ipproto", "ID|NAME", "protocol of the packet", func(e *entry, r *ruleEntry) { r.IPProto = uint8(e.named("protocols", 8, "Invalid ipproto %s")) }},
 	{"sport", "N[-N]", "source port", func(e *entry, r *ruleEntry) { r.SPort = e.span(65535) }},
 	{"dport", "N[-N]", "destination port", func(e *entry, r *ruleEntry) { r.DPort = e.span(65535) }},
@@ -295,6 +295,12 @@ func (e *entry) named(kind string, bits int, message string) uint32 {
 		e.fail("route-name", message, printable(text))
 	}
 	return v
+}
+
+// protocol reads the number or name of who made a route or rule.
+func (e *entry) protocol(message string) *uint8 {
+	v := uint8(e.named("rt_protos", 8, message))
+	return &v
 }
 
 func (e *entry) tos() uint8 {
@@ -486,7 +492,7 @@ func timeMetric(m Metric, perMilli uint32) func(*entry, *routeEntry) {
 
 // readNextHop reads nexthop and its own words.
 func readNextHop(e *entry, r *routeEntry) {
-	hop := NextHop{Weight: 1}
+	hop := NextHop{}
 	for e.ok && e.i+1 < len(e.s.Words) && e.peek() != "nexthop" {
 		e.i++
 		switch word := e.s.Words[e.i].Text; word {

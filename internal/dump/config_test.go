@@ -166,7 +166,7 @@ var (
 		`Virtual Server Group = |VIP( Range)? = |FWMARK = |LVS (TCP|syncd|mcast|flush)|nftables |ipvs nftables|` +
 		`(Checker|BFD) (process|don|realtime)|VMAC (address )?prefix|DBus |SNMP socket|` +
 		`Use (VMAC|IPVLAN)|MAC = .*using|Kernel rx|Gratuitous ARP for each secondary [iV]|Static Track Group|VI_\d$)|` +
-		`^     ((prepend|append|add|from|not) |[\d.:a-f]+(/\d+)? (dev|brd))`)
+		`^     ((prepend|append|add|from|not|inet6) |[\d.:a-f]+(/\d+)? (dev|brd))`)
 	installed = regexp.MustCompile(` (set|\[[^]]*\])$`)
 	// extent are the parts of a dump that are compared.
 	extent = regexp.MustCompile(`^-+< (.*) >-+$`)
@@ -211,7 +211,7 @@ func selected(dump string) string {
 
 var (
 	globalShown = regexp.MustCompile(`^ (LVS|nftables|ipvs nftables|Checker|BFD (process|don|realtime)|VMAC|DBus|SNMP socket|Gratuitous ARP for)`)
-	vrrpShown   = regexp.MustCompile(`^ +(Use (VMAC|IPVLAN)|MAC = .*using|Kernel rx|(prepend|append|add|from|not) )`)
+	vrrpShown   = regexp.MustCompile(`^ +(Use (VMAC|IPVLAN)|MAC = .*using|Kernel rx|(prepend|append|add|from|not|inet6) )`)
 )
 
 // effectiveLines are the lines of a configuration that are compared.

@@ -82,7 +82,9 @@ func Route(r *conf.Route) string {
 	w.addIf(hop.Interface != "", "dev %s", hop.Interface)
 	w.addIf(r.VRF != "", "vrf %s", r.VRF)
 	w.addIf(r.Table != mainTable && r.VRF == "", "table %d", r.Table)
-	w.addIf(r.Protocol != 0, "proto %d", r.Protocol)
+	if r.Protocol != nil {
+		w.add("proto %d", *r.Protocol)
+	}
 	w.addIf(r.Scope != 0, "scope %d", r.Scope)
 	w.addIf(r.Metric != 0, "metric %d", r.Metric)
 	w.addIf(r.Expires != 0, "expires %.0fsec", r.Expires.Seconds())
@@ -124,7 +126,7 @@ func Route(r *conf.Route) string {
 			w.add("%s", via(h.Via))
 		}
 		w.addIf(h.Interface != "", "dev %s", h.Interface)
-		w.add("weight %d", h.Weight)
+		w.addIf(h.Weight != 0, "weight %d", h.Weight)
 		w.addIf(h.OnLink, "onlink")
 		w.addIf(h.Realms != 0, "%s", realms(h.Realms))
 	}
@@ -161,6 +163,7 @@ func encap(e *conf.Encap) string {
 // Rule is a rule, with every option that it has.
 func Rule(r *conf.Rule) string {
 	var w words
+	w.addIf(r.Family == conf.IPv6 && !r.From.IsValid() && !r.To.IsValid(), "inet6")
 	w.addIf(r.Not, "not")
 	if r.From.IsValid() {
 		w.add("from %s", Prefix(r.From))
@@ -185,7 +188,9 @@ func Rule(r *conf.Rule) string {
 	if r.UIDs != nil {
 		w.add("uidrange %d-%d", r.UIDs.First, r.UIDs.Last)
 	}
-	w.addIf(r.Protocol != 0, "protocol %d", r.Protocol)
+	if r.Protocol != nil {
+		w.add("protocol %d", *r.Protocol)
+	}
 	w.addIf(r.IPProto != 0, "ipproto %d", r.IPProto)
 	for _, p := range []struct {
 		name  string
