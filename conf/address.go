@@ -58,10 +58,8 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 	// A virtual address was another node's a moment ago: there is no time to
 	// ask whether somebody has it.
 	a.NoDAD = addr.Is6()
-	if addr.Is6() && prefix.Bits() < 128 || addr.Is4() {
-		a.PreferredLft = forever
-	}
-	plus := false
+	var lifetime opt[uint32]
+	brd, host := 0, "" // the word of the broadcast address, and how to compute it
 	for i := 1; i < len(s.Words); i++ {
 		option := s.Words[i].Text
 		switch option {
@@ -111,17 +109,15 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			switch {
 			case addr.Is6():
 				d.wrong(s, i, "broadcast", "broadcast address is not valid for IPv6 address %s - ignoring", addr)
-			case value == "+":
-				plus = true
-			case value == "-":
-				a.Broadcast, plus = netip.Addr{}, false
+			case value == "+", value == "-":
+				brd, host = i, value
 			default:
-				brd, err := netip.ParseAddr(value)
-				if err != nil || !brd.Is4() {
+				b, err := netip.ParseAddr(value)
+				if err != nil || !b.Is4() {
 					d.wrong(s, i, "bad-address", "VRRP is trying to assign invalid broadcast %s. skipping VIP...", printable(value))
 					return a, false
 				}
-				a.Broadcast, plus = brd, false
+				a.Broadcast, brd, host = b, i, ""
 			}
 		case "label":
 			if len(value) > 15 {
@@ -138,14 +134,19 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			a.Scope = scope
 		case "peer":
 			peer, err := netip.ParseAddr(value)
-			if err != nil || peer.Is4() != addr.Is4() {
-				d.wrong(s, i, "bad-address", "Invalid peer address %s", printable(value))
-				return a, false
+			switch {
+			case err != nil || peer.Zone() != "":
+				d.wrong(s, i, "bad-address", "Invalid peer address %s - ignoring", printable(value))
+			case peer.Is4() != addr.Is4():
+				d.wrong(s, i, "entry-family", "Peer address %s does not match address family - ignoring", peer)
+			case a.Peer.IsValid():
+				d.wrong(s, i, "word-twice", "Peer %s - another peer has already been specified - ignoring", peer)
+			default:
+				a.Peer = netip.PrefixFrom(peer, peer.BitLen())
 			}
-			a.Peer = netip.PrefixFrom(peer, prefix.Bits())
 		case "preferred_lft":
 			if value == "forever" {
-				a.PreferredLft = forever
+				lifetime.put(forever)
 				continue
 			}
 			n, err := strconv.ParseUint(value, 10, 32)
@@ -153,11 +154,32 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 				d.wrong(s, i, "bad-number", "invalid number '%s' for preferred_lft", printable(value))
 				continue
 			}
-			a.PreferredLft = uint32(n)
+			lifetime.put(uint32(n))
 		}
 	}
-	if plus {
+	if host != "" {
+		a.Broadcast = netip.Addr{}
+	}
+	switch {
+	case a.Peer.IsValid():
+		// A point-to-point address: it has no network, and so no broadcast.
+		if prefix.Bits() < addr.BitLen() {
+			d.wrong(s, 0, "peer-prefix", "Cannot specify address prefix when specifying peer address - ignoring")
+			a.Prefix = netip.PrefixFrom(addr, addr.BitLen())
+		}
+		if brd != 0 {
+			d.wrong(s, brd, "peer-broadcast", "Cannot specify broadcast and peer addresses - ignoring broadcast address")
+			a.Broadcast = netip.Addr{}
+		}
+	case host != "" && prefix.Bits() >= 31:
+		d.wrong(s, brd, "broadcast-length", "Address prefix length %d too long for broadcast - ignoring", prefix.Bits())
+	case host == "+":
 		a.Broadcast = broadcast(prefix)
+	case host == "-":
+		a.Broadcast = prefix.Masked().Addr()
+	}
+	if a.PreferredLft = lifetime.v; !lifetime.set && (addr.Is4() || a.Prefix.Bits() < 128) {
+		a.PreferredLft = forever
 	}
 	return a, true
 }
@@ -208,12 +230,8 @@ func (d *decoder) prefixLength(s *Statement, word int, text string, most int) (i
 	return 0, false
 }
 
-// broadcast is the last address of an IPv4 network; for /31 and /32 there is
-// none.
+// broadcast is the last address of an IPv4 network.
 func broadcast(p netip.Prefix) netip.Addr {
-	if p.Bits() >= 31 || !p.Addr().Is4() {
-		return netip.Addr{}
-	}
 	b := p.Addr().As4()
 	for i := range b {
 		if n := p.Bits() - 8*i; n <= 0 {

@@ -334,10 +334,10 @@ type ExtraGARP struct {
 type Address struct {
 	Prefix    netip.Prefix // address with prefix length
 	Interface string       // dev; the interface of the instance unless given
-	Broadcast netip.Addr   // zero: none; with brd +, computed
+	Broadcast netip.Addr   // zero: none; with brd + and -, computed
 	Label     string
-	Scope     uint8 // rtnetlink scope: 0 global, 200 site, 253 link, 254 host
-	Peer      netip.Prefix
+	Scope     uint8        // rtnetlink scope: 0 global, 200 site, 253 link, 254 host
+	Peer      netip.Prefix // of full length, as Prefix is then; zero: none
 
 	Home, NoDAD, MngTmpAddr, NoPrefixRoute, AutoJoin bool
 

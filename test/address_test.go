@@ -37,6 +37,8 @@ func TestAddressOptions(t *testing.T) {
 		{"10.0.9.4/24 dev eth1", `eth1\s+inet 10\.0\.9\.4/24 scope global eth1`, ""},
 		{"10.98.0.5/24 dev eth1 scope link", `eth1\s+inet 10\.98\.0\.5/24 scope link eth1`, ""},
 		{"10.0.9.6 peer 10.0.9.7", `inet 10\.0\.9\.6 peer 10\.0\.9\.7/32`, ""},
+		{"10.0.9.9/24 brd -", `inet 10\.0\.9\.9/24 brd 10\.0\.9\.0 scope global`, ""},
+		{"10.0.9.10/24 peer 10.0.9.11 brd +", `inet 10\.0\.9\.10 peer 10\.0\.9\.11/32 scope global`, ""},
 		{"10.0.9.8/24 dev eth1 noprefixroute", `inet 10\.0\.9\.8/24 .*noprefixroute`, ""},
 	}
 	var lines []string

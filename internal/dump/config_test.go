@@ -168,6 +168,7 @@ var (
 		`Use (VMAC|IPVLAN)|MAC = .*using|Kernel rx|Gratuitous ARP for each secondary [iV]|Static Track Group|VI_\d$)|` +
 		`^     ((prepend|append|add|from|not|inet6) |[\d.:a-f]+(/\d+)? (dev|brd))`)
 	installed = regexp.MustCompile(` (set|\[[^]]*\])$`)
+	made      = regexp.MustCompile(` dev \S+@`) // the interface that use_vmac puts the address on
 	// extent are the parts of a dump that are compared.
 	extent = regexp.MustCompile(`^-+< (.*) >-+$`)
 )
@@ -203,6 +204,7 @@ func selected(dump string) string {
 			}
 		}
 		if shown.MatchString(line) {
+			line = made.ReplaceAllString(line, " dev ")
 			b.WriteString(installed.ReplaceAllString(line, "") + "\n")
 		}
 	}
@@ -211,7 +213,7 @@ func selected(dump string) string {
 
 var (
 	globalShown = regexp.MustCompile(`^ (LVS|nftables|ipvs nftables|Checker|BFD (process|don|realtime)|VMAC|DBus|SNMP socket|Gratuitous ARP for)`)
-	vrrpShown   = regexp.MustCompile(`^ +(Use (VMAC|IPVLAN)|MAC = .*using|Kernel rx|(prepend|append|add|from|not|inet6) )`)
+	vrrpShown   = regexp.MustCompile(`^ +(Use (VMAC|IPVLAN)|MAC = .*using|Kernel rx|(prepend|append|add|from|not|inet6) |[\d.:a-f]+(/\d+)? (dev|brd))`)
 )
 
 // effectiveLines are the lines of a configuration that are compared.
@@ -226,6 +228,11 @@ func effectiveLines(c *conf.Config) string {
 		Link(&t, in, c.Global.VMACPrefix, true)
 		if in.RxBuf != 0 {
 			t.Line("   Kernel rx buffer size = %d", in.RxBuf)
+		}
+		for _, list := range [][]conf.Address{in.Addresses, in.Excluded} {
+			for i := range list {
+				t.Line("     %s", Address(&list[i], list[i].Interface))
+			}
 		}
 		Routing(&t, in.Routing)
 	}
