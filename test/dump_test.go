@@ -71,13 +71,15 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 		other  string // configuration of a second node, if there is one
 	}{
 		{name: "version 2", config: configWith("", in.at(100)), await: "(VI_1) Entering MASTER STATE"},
-		{name: "version 3", config: configWith("", instance{Interval: 250 * time.Millisecond, VIPs: []string{vip.String(), vip2.String() + "/16 label eth0:x brd +"},
+		{name: "version 3", config: configWith("", instance{Interval: 250 * time.Millisecond, VIPs: []string{vip.String(), vip2.String() + "/16 label eth0:x brd +", "10.0.66.1/24 peer 10.0.66.2 brd +"},
 			Excluded: []string{"10.0.77.1/24 no_track"}, More: "nopreempt\ngarp_master_delay 1\ngarp_master_refresh 60\ngarp_lower_prio_repeat 2\nno_accept"}.at(100)),
 			await: "(VI_1) Entering MASTER STATE"},
 		{name: "IPv6", config: configWith("", instance{VIPs: []string{"fe80::77/64", vip6.String() + "/64 preferred_lft 30"}, More: "native_ipv6\npromote_secondaries"}.at(100)),
 			await: "(VI_1) Entering MASTER STATE"},
 		{name: "unicast", config: configWith("", instance{More: "unicast_src_ip 10.0.0.1\nunicast_ttl 64\ncheck_unicast_src\nunicast_peer {\n    10.0.0.2\n    10.0.0.3 min_ttl 10 max_ttl 200\n}\nhigher_prio_send_advert\nlower_prio_no_advert"}.at(100)),
 			await: "(VI_1) Entering MASTER STATE"},
+		{name: "unicast, checked by all", config: configWith("vrrp_check_unicast_src", instance{Name: "CHECKED", More: "unicast_peer {\n    10.0.0.2\n}"}.at(100)),
+			await: "(CHECKED) Entering MASTER STATE"},
 		{name: "authentication", config: configWith("",
 			instance{Version: 2, Name: "PASS", VRID: 1, More: "authentication {\n    auth_type PASS\n    auth_pass secret\n}"}.at(100),
 			instance{Version: 2, Name: "AH", VRID: 2, VIPs: []string{vip2.String()}, More: "authentication {\n    auth_type AH\n    auth_pass secret\n}\nskip_check_adv_addr\ndont_track_primary\ndebug 2"}.at(90)),
@@ -99,8 +101,8 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 		{name: "notifications", config: configWith(secure+"\nnotification_email {\n    a@b.c\n    d@e.f\n}\nnotification_email_from me@here\nsmtp_server 127.0.0.1 2525\nsmtp_connect_timeout 3\nsmtp_helo_name hello\nsmtp_alert_vrrp off\nvrrp_notify_fifo DIR/fifo\nvrrp_notify_fifo_script /usr/bin/cat\nnotify_fifo DIR/other\nvrrp_notify_priority_changes\nfifo_write_vrrp_states_on_reload",
 			instance{More: "notify \"/usr/bin/true 'a b'\"\nnotify_master /usr/bin/true\nnotify_backup /usr/bin/true\nnotify_fault /usr/bin/true\nnotify_stop /usr/bin/true\nnotify_deleted /usr/bin/true\nnotify_master_rx_lower_pri /usr/bin/true\nsmtp_alert off"}.at(100)),
 			await: "(VI_1) Entering MASTER STATE"},
-		{name: "routes and rules", config: configWith("", instance{More: "virtual_routes {\n    192.168.5.0/24 via 10.0.0.9 dev eth0 metric 5 mtu 1400\n    192.168.7.0/24 table 12 src 10.0.0.1 nexthop via 10.0.0.7 dev eth0 weight 2 nexthop via 10.0.0.8 dev eth0 weight 3\n}\nvirtual_rules {\n    from 10.0.0.100 table 10 priority 99\n    not to 192.168.1.0/24 lookup main priority 101\n}"}.at(100)) +
-			"static_ipaddress {\n    10.0.88.1/24 dev eth0\n}\nstatic_routes {\n    192.168.77.0/24 via 10.0.0.9 dev eth0\n}\nstatic_rules {\n    from 10.9.9.0/24 table 100 priority 7\n}\n",
+		{name: "routes and rules", config: configWith("", instance{More: "virtual_routes {\n    192.168.5.0/24 via 10.0.0.9 dev eth0 metric 5 mtu 1400\n    192.168.6.0/24 via 10.0.0.9 dev eth0 no_track\n    192.168.7.0/24 table 12 src 10.0.0.1 nexthop via 10.0.0.7 dev eth0 weight 2 nexthop via 10.0.0.8 dev eth0 weight 3\n}\nvirtual_rules {\n    from 10.0.0.100 table 10 priority 99\n    not to 192.168.1.0/24 lookup main priority 101\n    from 10.0.0.101 table 10\n    from 10.0.0.102 table 10 no_track\n}"}.at(100)) +
+			"static_ipaddress {\n    10.0.88.1/24 dev eth0\n}\nstatic_routes {\n    192.168.77.0/24 via 10.0.0.9 dev eth0\n}\nstatic_rules {\n    from 10.9.9.0/24 table 100 priority 7\n    from 10.9.8.0/24 table 100\n}\n",
 			await: "(VI_1) Entering MASTER STATE"},
 		{name: "global_defs", config: configWith("vrrp_mcast_group4 224.0.0.19\nvrrp_mcast_group6 ff02::13\nvrrp_garp_master_delay 4\nvrrp_garp_master_repeat 6\nvrrp_garp_master_refresh 70\nvrrp_garp_master_refresh_repeat 2\nvrrp_garp_lower_prio_delay 8\nvrrp_garp_lower_prio_repeat 9\nvrrp_garp_interval 0.001\nvrrp_gna_interval 0.000002\nvrrp_down_timer_adverts 4\nvrrp_garp_extra_if 100\nvrrp_version 3\nvrrp_skip_check_adv_addr\nvrrp_higher_prio_send_advert\nvrrp_lower_prio_no_advert\nmax_auto_priority -1\nmin_auto_priority_delay 1000\nvrrp_rt_priority 3\nvrrp_no_swap\nchecker_priority 3\nbfd_priority 4\nbfd_rlimit_rttime 5\nvrrp_rlimit_rttime 20000\nchecker_rlimit_rttime 7\nprocess_names\nvrrp_process_name vx\nvrrp_netlink_cmd_rcv_bufs 65536\nvrrp_netlink_monitor_rcv_bufs_force\nprocess_monitor_rcv_bufs 123456\nlvs_netlink_cmd_rcv_bufs 65537\nvrrp_rx_bufs_policy MTU\nvrrp_rx_bufs_multiplier 5\nlvs_flush\nlvs_flush_on_stop VS\nlvs_timeouts tcp 7200 tcpfin 120\nrs_init_notifies\nchecker_log_all_failures\ndynamic_interfaces allow_if_changes\ndisable_local_igmp\nnftables kt\nnftables_priority 7\nnftables_counters\nsmtp_alert\nsmtp_server 127.0.0.1 2525\nnotification_email {\n    a@b.c\n}\nsmtp_alert_checker off\nno_email_faults\nreload_check_config DIR/check.log\nreload_time_file DIR/time\nreload_repeat\nreload_file DIR/reading\nconfig_save_dir DIR/saved\ntmp_config_directory DIR\ndata_use_instance off\nvrrp_startup_delay 0.1\nlog_unknown_vrids\numask 0137\nsnmp_socket tcp:127.0.0.1:705\nscript_user nobody nogroup\ndbus_service_name org.example",
 			instance{}.at(100)), await: "(VI_1) Entering MASTER STATE"},
@@ -160,6 +162,7 @@ var otherwise = []struct{ line, why string }{
 	{`^Interfaces/.*/MAC broadcast = `, "is not asked for"},
 	{`^Interfaces/.*/Seen up = `, "there is no such state: what an interface is now is all that counts"},
 	{`/Master router = `, "the C daemon shows what its memory holds before it has heard a master"},
+	{`/CHECKED/Check unicast src : no$`, "vrrp_check_unicast_src holds for the instance"},
 	{`^VRRP Topology/.*/Password = `, "a secret"},
 	{`realtime limit = 10000$`, "a Go program needs more time to start"},
 	{` = 4294967295$`, "what is not set is shown as a number"},
