@@ -69,7 +69,7 @@ func (d *decoder) intern(s string) string {
 // report adds a problem with a word of a statement.
 func (d *decoder) report(s *Statement, word int, p Diagnostic) {
 	if hint := lookalike(&s.Words[min(word, len(s.Words)-1)]); hint != "" {
-		p.Fix = hint
+		p.Fix, p.Edit = hint, Edit{}
 	}
 	if r := d.diags.encoding; r != 0 && !utf8.ValidString(s.Words[min(word, len(s.Words)-1)].Text) {
 		d.diags.follow(r, p)
@@ -146,7 +146,7 @@ func (d *decoder) unknown(b *block, s *Statement) {
 	if d.diags.full() {
 		// Nobody will see it.
 	} else if near := nearest(word, b); near != "" {
-		p.Fix = fmt.Sprintf("did you mean %q?", near)
+		p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near), Edit{d.intern(word), near}
 	} else if strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "=") {
 		p.Fix = "a definition has no blank before its '='"
 	} else if name := undefined(s, 0); name != "" {

@@ -59,6 +59,7 @@ type Diagnostic struct {
 	Code    string
 	Message string
 	Fix     string // what was expected or what to do; may be empty
+	Edit    Edit   // what Fix says, for programs; zero if it is no single word
 	Chain   []Frame
 	// Exit is the status with which a daemon refuses to start because of this
 	// problem; 0 when it starts nevertheless.
@@ -67,6 +68,10 @@ type Diagnostic struct {
 	// expansions of the same text.
 	Repeated int
 }
+
+// Edit puts the word New in place of Old. Old stands at the place of the problem,
+// unless it came there by a parameter, a sequence or quotation marks.
+type Edit struct{ Old, New string }
 
 // Frame is one step from a problem's place to the line in the main file that
 // led there.

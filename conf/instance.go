@@ -171,7 +171,7 @@ func setState(d *decoder, a *argument) {
 			Message: "(" + d.inst.Name + ") unknown state '" + printable(a.text) + "', defaulting to BACKUP",
 		}
 		if near := Nearest(strings.ToUpper(a.text), []string{"MASTER", "BACKUP"}); len(near) > 0 {
-			p.Fix = fmt.Sprintf("did you mean %q?", near[0])
+			p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near[0]), Edit{d.intern(a.text), near[0]}
 		}
 		d.report(a.Statement, 1, p)
 	}

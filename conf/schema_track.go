@@ -107,7 +107,7 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 		}
 		switch {
 		case u.Kind == TrackedScript && strings.Contains(u.Name, "/"):
-			p.Fix = d.trackerRemedy(u)
+			p.Fix, _ = d.trackerRemedy(u)
 		case u.Kind != TrackedInterface && d.tracked.defined[trackerKey{u.Kind, option}] != nil:
 			p.Fix = "write one name per line"
 		}
@@ -190,8 +190,8 @@ func (d *decoder) noTracker(u *trackUse) {
 	p := Diagnostic{
 		Severity: Error, Class: ClassOrdinary, Code: "no-tracker",
 		Message: "(" + u.owner() + ") " + trackerNames[u.Kind] + " " + printable(u.Name) + " not found, ignoring...",
-		Fix:     d.trackerRemedy(u),
 	}
+	p.Fix, p.Edit = d.trackerRemedy(u)
 	if r := d.whyMissing(u.Name); r != 0 {
 		d.diags.follow(r, p)
 		return
@@ -200,7 +200,7 @@ func (d *decoder) noTracker(u *trackUse) {
 }
 
 // trackerRemedy is what was probably meant by a name that is not defined.
-func (d *decoder) trackerRemedy(u *trackUse) string {
+func (d *decoder) trackerRemedy(u *trackUse) (fix string, e Edit) {
 	block := map[TrackKind]string{
 		TrackedScript: "vrrp_script", TrackedFile: "track_file", TrackedProcess: "vrrp_track_process", TrackedBFD: "bfd_instance",
 	}[u.Kind]
@@ -212,19 +212,19 @@ func (d *decoder) trackerRemedy(u *trackUse) string {
 	}
 	switch {
 	case u.Name == "weight":
-		return "write the weight on the line of the name, as in NAME weight 20, or in the " + block + " block"
+		return "write the weight on the line of the name, as in NAME weight 20, or in the " + block + " block", e
 	case u.Kind == TrackedScript && strings.Contains(u.Name, "/"):
 		for _, c := range d.scripts.used {
 			if c.track != "" && c.cmd.Args[0] == u.Name {
-				return "write the name of the vrrp_script that runs it: " + printable(c.track)
+				return "write the name of the vrrp_script that runs it: " + printable(c.track), e
 			}
 		}
-		return "track_script takes the name of a vrrp_script block; the path belongs there, as script " + printable(u.Name)
+		return "track_script takes the name of a vrrp_script block; the path belongs there, as script " + printable(u.Name), e
 	}
 	if near := Nearest(u.Name, names); len(near) > 0 {
-		return fmt.Sprintf("did you mean %q?", printable(near[0]))
+		return fmt.Sprintf("did you mean %q?", printable(near[0])), Edit{u.Name, near[0]}
 	}
-	return "define it: " + block + " " + printable(u.Name) + " { … }"
+	return "define it: " + block + " " + printable(u.Name) + " { … }", e
 }
 
 // keepTracked adds what instances and groups track to the configuration.
