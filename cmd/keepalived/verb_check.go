@@ -84,8 +84,7 @@ func checkUsage(w io.Writer, flags []getopt.Flag) {
 
 // checkFiles checks each file as that of a node of its own.
 func (c *checker) checkFiles(names []string) int {
-	known := sync.OnceValue(networks) // when this process is in its namespace
-	host := lint.Host{CheckCommand: script.Check, Networks: func(name string) []netip.Prefix { return known()[name] }}
+	host := thisHost()
 	var all conf.Diagnostics
 	for _, name := range names {
 		c.run.Config = name
@@ -128,6 +127,13 @@ func checkStatus(ds conf.Diagnostics) int {
 		return exitWarnings
 	}
 	return supervisor.ExitOK
+}
+
+// thisHost is the one that this program runs on, in the network namespace where
+// it is asked first.
+func thisHost() lint.Host {
+	known := sync.OnceValue(networks)
+	return lint.Host{CheckCommand: script.Check, Networks: func(name string) []netip.Prefix { return known()[name] }}
 }
 
 // networks are the addresses of each interface of this host that are not ours;

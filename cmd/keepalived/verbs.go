@@ -91,7 +91,9 @@ func languageServer(args []string) int {
 		fmt.Fprintf(os.Stderr, "keepalived lsp: unexpected argument: %s\n", args[0])
 		return supervisor.ExitFatal
 	}
-	status, err := lsp.Serve(os.Stdin, os.Stdout, version)
+	status, err := lsp.Serve(os.Stdin, os.Stdout, lsp.Options{Version: version, Machine: func() lsp.Machine {
+		return lsp.Machine{Conf: newCommandLine().run.ConfOptions(), Host: thisHost()}
+	}})
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived lsp: %v\n", err)
 	}

@@ -1,7 +1,6 @@
 package lsp
 
 import (
-	"slices"
 	"strings"
 
 	"keepalived-go/conf"
@@ -47,16 +46,21 @@ func wanted(at place) []string {
 }
 
 // complete is what may stand at a place.
-func (s *server) complete(name string, d *document, at place) []completionItem {
+func (v *view) complete(name string, d *document, at place) []completionItem {
 	items := []completionItem{}
-	add := func(kind int, label, detail, doc string) {
-		if !slices.ContainsFunc(items, func(i completionItem) bool { return i.Label == label }) {
-			items = append(items, completionItem{Label: label, Kind: kind, Detail: detail, Documentation: doc})
+	known := make(map[string]bool)
+	put := func(i completionItem) {
+		if !known[i.Label] {
+			known[i.Label] = true
+			items = append(items, i)
 		}
 	}
+	add := func(kind int, label, detail, doc string) {
+		put(completionItem{Label: label, Kind: kind, Detail: detail, Documentation: doc})
+	}
 	if strings.HasPrefix(at.word.text, "$") {
-		for _, n := range s.reach(name) {
-			if other := s.document(n); other != nil {
+		for _, n := range v.reach(name) {
+			if other := v.document(n); other != nil {
 				for _, w := range other.settings {
 					add(kindVariable, "$"+w.text, "", "")
 				}
@@ -65,7 +69,7 @@ func (s *server) complete(name string, d *document, at place) []completionItem {
 		return items
 	}
 	for _, block := range wanted(at) {
-		s.definitions(name, block, func(_ string, _ *document, def *statement) {
+		v.definitions(name, block, func(_ string, _ *document, def *statement) {
 			add(kindReference, def.name(), block, "")
 		})
 	}
@@ -75,8 +79,10 @@ func (s *server) complete(name string, d *document, at place) []completionItem {
 			if k.Block != path || k.Entry() {
 				continue
 			}
-			add(kindKeyword, k.Name, strings.TrimSpace(k.Name+" "+k.Args), k.Doc)
-			items[len(items)-1].Deprecated = k.Successor != ""
+			put(completionItem{
+				Label: k.Name, Kind: kindKeyword, Deprecated: k.Successor != "",
+				Detail: strings.TrimSpace(k.Name + " " + k.Args), Documentation: k.Doc,
+			})
 		}
 		return items
 	}
@@ -141,7 +147,7 @@ func explain(d *document, at place) any {
 }
 
 // define is where what stands at a place is defined.
-func (s *server) define(name string, d *document, at place) []location {
+func (v *view) define(name string, d *document, at place) []location {
 	found := []location{}
 	if at.word.text == "" {
 		return found
@@ -150,29 +156,29 @@ func (s *server) define(name string, d *document, at place) []location {
 		if w.line == at.line && w.from <= at.at && at.at <= w.to {
 			whole := &document{lines: d.lines, includes: []token{w}}
 			for _, file := range included(name, whole) {
-				found = append(found, location{URI: s.uriOf(file)})
+				found = append(found, location{URI: v.uriOf(file)})
 			}
 			return found
 		}
 	}
 	if parameter := parameterAt(at.word, at.at); parameter != "" {
-		for _, n := range s.reach(name) {
-			other := s.document(n)
+		for _, n := range v.reach(name) {
+			other := v.document(n)
 			if other == nil {
 				continue
 			}
 			for _, w := range other.settings {
 				if w.text == parameter {
-					found = append(found, location{s.uriOf(n), other.tokenRange(w)})
+					found = append(found, location{v.uriOf(n), other.tokenRange(w)})
 				}
 			}
 		}
 		return found
 	}
 	for _, block := range wanted(at) {
-		s.definitions(name, block, func(n string, other *document, def *statement) {
+		v.definitions(name, block, func(n string, other *document, def *statement) {
 			if def.name() == at.word.text {
-				found = append(found, location{s.uriOf(n), other.tokenRange(def.words[1])})
+				found = append(found, location{v.uriOf(n), other.tokenRange(def.words[1])})
 			}
 		})
 	}
@@ -200,9 +206,9 @@ func parameterAt(w token, at int) string {
 
 // definitions calls f for the outermost blocks with a keyword and a name that a
 // document can see.
-func (s *server) definitions(name, keyword string, f func(name string, d *document, def *statement)) {
-	for _, n := range s.reach(name) {
-		d := s.document(n)
+func (v *view) definitions(name, keyword string, f func(name string, d *document, def *statement)) {
+	for _, n := range v.reach(name) {
+		d := v.document(n)
 		if d == nil {
 			continue
 		}

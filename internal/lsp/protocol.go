@@ -1,5 +1,7 @@
 package lsp
 
+import "keepalived-go/conf"
+
 // The types of the Language Server Protocol 3.17 that are used. Lines and
 // characters count from 0, characters in units of UTF-16.
 type (
@@ -23,17 +25,24 @@ type (
 		Document documentID `json:"textDocument"`
 		Position position   `json:"position"`
 	}
+	actionParams struct {
+		Document documentID `json:"textDocument"`
+		Range    textRange  `json:"range"`
+		Context  struct {
+			Only []string `json:"only"`
+		} `json:"context"`
+	}
 	openParams struct {
 		Document struct {
-			URI  string `json:"uri"`
-			Text string `json:"text"`
+			URI  string  `json:"uri"`
+			Text *string `json:"text"`
 		} `json:"textDocument"`
 	}
 	changeParams struct {
 		Document documentID `json:"textDocument"`
 		Changes  []struct {
 			Range *textRange `json:"range"`
-			Text  string     `json:"text"`
+			Text  *string    `json:"text"`
 		} `json:"contentChanges"`
 	}
 	diagnostic struct {
@@ -43,6 +52,8 @@ type (
 		Source   string    `json:"source"`
 		Message  string    `json:"message"`
 		Related  []related `json:"relatedInformation,omitempty"`
+
+		edit conf.Edit // of the word in the range
 	}
 	related struct {
 		Location location `json:"location"`
@@ -78,6 +89,19 @@ type (
 		Range   textRange `json:"range"`
 		NewText string    `json:"newText"`
 	}
+	codeAction struct {
+		Title       string       `json:"title"`
+		Kind        string       `json:"kind"`
+		Diagnostics []diagnostic `json:"diagnostics"`
+		Preferred   bool         `json:"isPreferred"`
+		Edit        struct {
+			Changes map[string][]textEdit `json:"changes"`
+		} `json:"edit"`
+	}
+	logParams struct {
+		Type    int    `json:"type"` // 1 error
+		Message string `json:"message"`
+	}
 )
 
 // Kinds of completion items and of symbols.
@@ -89,12 +113,16 @@ const (
 	symbolBlock   = 19
 )
 
+// kindQuickFix is the kind of all code actions.
+const kindQuickFix = "quickfix"
+
 // serverCapabilities are the answer to initialize.
 type serverCapabilities struct {
 	Capabilities struct {
 		Sync struct {
 			OpenClose bool `json:"openClose"`
 			Change    int  `json:"change"` // 1: the whole text
+			Save      bool `json:"save"`
 		} `json:"textDocumentSync"`
 		Completion struct {
 			Triggers []string `json:"triggerCharacters"`
@@ -103,6 +131,9 @@ type serverCapabilities struct {
 		Definition bool `json:"definitionProvider"`
 		Symbols    bool `json:"documentSymbolProvider"`
 		Formatting bool `json:"documentFormattingProvider"`
+		Actions    struct {
+			Kinds []string `json:"codeActionKinds"`
+		} `json:"codeActionProvider"`
 	} `json:"capabilities"`
 	Info struct {
 		Name    string `json:"name"`

@@ -3,6 +3,7 @@ package lsp
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,15 +15,57 @@ import (
 // maxMessage bounds a message: what is larger is no text of a configuration.
 const maxMessage = 64 << 20
 
-// message is one of JSON-RPC 2.0: a request, a notification (without id) or an
+// message is one of JSON-RPC 2.0 that is sent: a notification (without id) or an
 // answer (without method).
 type message struct {
 	Version string          `json:"jsonrpc"`
 	ID      json.RawMessage `json:"id,omitempty"`
 	Method  string          `json:"method,omitempty"`
-	Params  json.RawMessage `json:"params,omitempty"`
+	Params  any             `json:"params,omitempty"`
 	Result  any             `json:"result,omitempty"`
 	Error   *rpcError       `json:"error,omitempty"`
+}
+
+// received is a message of the editor: a request, a notification (without id)
+// or an answer (without method).
+type received struct {
+	ID     json.RawMessage `json:"id"`
+	Method string          `json:"method"`
+	Params json.RawMessage `json:"params"`
+	Result json.RawMessage `json:"result"`
+	Error  json.RawMessage `json:"error"`
+}
+
+// parse reads a message. What is none has an error, and the id as far as it can
+// be read.
+func parse(text []byte) (received, *rpcError) {
+	var m received
+	err := json.Unmarshal(text, &m)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case err != nil && !errors.As(err, &wrong):
+		return received{ID: null}, &rpcError{codeParse, "the message is no JSON: " + err.Error()}
+	case len(m.ID) > 0 && strings.IndexByte("[{tf", m.ID[0]) >= 0:
+		return received{ID: null}, &rpcError{codeInvalidRequest, "the id of a request is a number or a string"}
+	case err != nil:
+	case m.Method == "" && m.Result == nil && m.Error == nil:
+		err = errors.New("it has neither method nor result")
+	default:
+		return m, nil
+	}
+	if m.ID == nil {
+		m.ID = null
+	}
+	return m, &rpcError{codeInvalidRequest, "the message is neither request nor answer: " + wrongJSON(err)}
+}
+
+// wrongJSON says in the words of the protocol what is wrong with JSON.
+func wrongJSON(err error) string {
+	var wrong *json.UnmarshalTypeError
+	if !errors.As(err, &wrong) {
+		return err.Error()
+	}
+	return fmt.Sprintf("%s cannot be of the type %s", cmp.Or(wrong.Field, "it"), wrong.Value)
 }
 
 // rpcError is the error of an answer, with the codes of the specification.

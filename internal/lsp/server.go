@@ -1,76 +1,127 @@
 // Package lsp serves the configuration language to editors over the Language
-// Server Protocol: problems while typing, completion, explanations,
-// definitions, an outline and the layout.
+// Server Protocol: what keepalived check finds while typing, corrections,
+// completion, explanations, definitions, an outline and the layout.
 package lsp
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"net/url"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 
-	"keepalived-go/conf"
 	"keepalived-go/conf/format"
 )
 
-// server is the state of one connection. Requests are answered one by one.
+// Options are what a server is made with. The zero value will do.
+type Options struct {
+	Version string // that clients are told
+	// Machine is asked before each check. If nil, nobody knows anything about
+	// the host.
+	Machine func() Machine
+}
+
+// server is the state of one connection. Requests are answered one by one, while
+// a check runs beside them.
 type server struct {
-	out     io.Writer
-	version string
+	Options
+	out io.Writer
 
 	initialized, down bool
-	// open are the documents that the editor holds, by name: a path, or the
-	// URI of what is no file.
+	// open are the documents that the editor holds.
 	open map[string]*buffer
-	// told are the names for which problems were published.
-	told map[string]bool
-	// files are the documents that are not open, as this request found them.
-	files map[string]*document
+	// told are the problems that were published.
+	told findings
+
+	// stale documents differ from those that were checked, or are checked now.
+	stale    bool
+	checking bool
+	checked  chan findings
 }
 
-// buffer is a text that the editor holds.
-type buffer struct {
-	uri  string
-	text string
-	doc  *document
+// arrival is the text of a message, or the end.
+type arrival struct {
+	text []byte
+	err  error
 }
 
-// Serve answers requests until the editor says exit or closes the connection.
-// The status is 0 if it asked for a shutdown before.
-func Serve(in io.Reader, out io.Writer, version string) (status int, err error) {
-	s := &server{out: out, version: version, open: make(map[string]*buffer), told: make(map[string]bool)}
-	r := bufio.NewReader(in)
+// Serve answers requests until the editor says exit or closes the connection;
+// then what it sent last is still checked. The status is 0 if it asked for a
+// shutdown before. A read of in that waits is left behind.
+func Serve(in io.Reader, out io.Writer, o Options) (status int, err error) {
+	if o.Machine == nil {
+		o.Machine = func() Machine { return Machine{} }
+	}
+	s := &server{Options: o, out: out, open: make(map[string]*buffer), checked: make(chan findings, 1)}
+	arrivals, ended := make(chan arrival), make(chan struct{})
+	defer close(ended)
+	go receive(in, arrivals, ended)
 	for {
-		text, err := readMessage(r)
-		if errors.Is(err, io.EOF) {
+		s.check()
+		if arrivals == nil && !s.checking {
 			return s.status(), nil
+		}
+		select {
+		case a := <-arrivals:
+			switch {
+			case errors.Is(a.err, io.EOF):
+				arrivals = nil
+				continue
+			case a.err != nil:
+				// Nobody knows where the next message begins.
+				_ = s.answer(message{ID: null, Error: &rpcError{codeParse, a.err.Error()}})
+				return 1, a.err
+			}
+			m, failed := parse(a.text)
+			if failed != nil {
+				err = s.answer(message{ID: m.ID, Error: failed})
+			} else if m.Method == "exit" {
+				return s.status(), nil
+			} else {
+				err = s.handle(m)
+			}
+		case found := <-s.checked:
+			s.checking = false
+			if !s.stale && !s.down {
+				err = s.publish(found)
+			}
 		}
 		if err != nil {
 			return 1, err
 		}
-		var m message
-		if err := json.Unmarshal(text, &m); err != nil {
-			err := writeMessage(out, message{ID: null, Error: &rpcError{codeParse, "the message is no JSON object of a request: " + err.Error()}})
-			if err != nil {
-				return 1, err
-			}
-			continue
+	}
+}
+
+// receive passes messages on until there are no more, or nobody wants them.
+func receive(in io.Reader, to chan<- arrival, ended <-chan struct{}) {
+	r := bufio.NewReader(in)
+	for {
+		text, err := readMessage(r)
+		select {
+		case to <- arrival{text, err}:
+		case <-ended:
+			return
 		}
-		if m.Method == "exit" {
-			return s.status(), nil
-		}
-		if err := s.handle(m); err != nil {
-			return 1, err
+		if err != nil {
+			return
 		}
 	}
 }
+
+// check begins a check if one is due. Those that come late are not told: while
+// somebody types, the next one is due already.
+func (s *server) check() {
+	if !s.stale || s.checking || s.down {
+		return
+	}
+	s.stale, s.checking = false, true
+	v := newView(maps.Clone(s.open))
+	go func() { s.checked <- v.check(s.Machine) }()
+}
+
+func (s *server) view() *view { return newView(s.open) }
 
 func (s *server) status() int {
 	if s.down {
@@ -79,35 +130,35 @@ func (s *server) status() int {
 	return 1
 }
 
-// handle answers one request, or follows one notification. An error is one of
-// the connection.
-func (s *server) handle(m message) error {
+// handle does what a message says. The error is one of the connection.
+func (s *server) handle(m received) error {
 	if m.Method == "" {
-		return nil // an answer; nothing was asked
+		return nil // an answer, though nothing was asked
 	}
 	result, err := s.call(m)
-	if m.ID == nil {
-		var failed *rpcError
-		if errors.As(err, &failed) {
-			return nil // nobody waits for an answer
-		}
-		return err
+	var failed *rpcError
+	if err != nil && !errors.As(err, &failed) {
+		failed = &rpcError{codeFailed, err.Error()}
 	}
-	answer := message{ID: m.ID, Result: result}
-	if err != nil {
-		failed := &rpcError{Code: codeFailed, Message: err.Error()}
-		errors.As(err, &failed)
-		answer.Result, answer.Error = nil, failed
-	} else if result == nil {
-		answer.Result = null
+	switch {
+	case m.ID != nil && failed != nil:
+		return s.answer(message{ID: m.ID, Error: failed})
+	case m.ID != nil && result == nil:
+		return s.answer(message{ID: m.ID, Result: null})
+	case m.ID != nil:
+		return s.answer(message{ID: m.ID, Result: result})
+	case failed != nil && s.initialized && !s.down:
+		// A notification has no answer.
+		return s.notify("window/logMessage", logParams{1, m.Method + ": " + failed.Message})
 	}
-	return writeMessage(s.out, answer)
+	return nil
 }
 
-func (s *server) call(m message) (any, error) {
-	s.files = make(map[string]*document)
+func (s *server) call(m received) (any, error) {
 	switch {
-	case m.Method == "initialize":
+	case m.Method == "initialize" && s.initialized:
+		return nil, &rpcError{codeInvalidRequest, "initialize comes once"}
+	case m.Method == "initialize" && m.ID != nil:
 		s.initialized = true
 		return s.capabilities(), nil
 	case !s.initialized:
@@ -117,271 +168,122 @@ func (s *server) call(m message) (any, error) {
 	}
 	switch m.Method {
 	case "shutdown":
-		s.down = true
+		s.down = m.ID != nil
 		return nil, nil
 	case "textDocument/didOpen":
-		return nil, with(m, func(p openParams) error { return s.set(p.Document.URI, p.Document.Text) })
+		return with(m, func(p openParams) (any, error) { return nil, s.set(p.Document.URI, p.Document.Text) })
 	case "textDocument/didChange":
-		return nil, with(m, func(p changeParams) error {
-			if len(p.Changes) == 0 {
-				return nil
-			}
-			last := p.Changes[len(p.Changes)-1]
-			if last.Range != nil {
-				return &rpcError{codeInvalidParams, "changes are whole texts"}
-			}
-			return s.set(p.Document.URI, last.Text)
-		})
+		return with(m, s.change)
+	case "textDocument/didSave":
+		s.stale = true // what is not open may have changed too
+		return nil, nil
 	case "textDocument/didClose":
-		return nil, with(m, func(p positionParams) error {
+		return with(m, func(p positionParams) (any, error) {
 			delete(s.open, nameOf(p.Document.URI))
-			return s.publish()
+			s.stale = true
+			return nil, nil
 		})
 	case "textDocument/completion":
-		return ask(s, m, func(name string, d *document, at place) any { return s.complete(name, d, at) })
+		return s.ask(m, func(v *view, name string, d *document, at place) any { return v.complete(name, d, at) })
 	case "textDocument/hover":
-		return ask(s, m, func(_ string, d *document, at place) any { return explain(d, at) })
+		return s.ask(m, func(_ *view, _ string, d *document, at place) any { return explain(d, at) })
 	case "textDocument/definition":
-		return ask(s, m, func(name string, d *document, at place) any { return s.define(name, d, at) })
+		return s.ask(m, func(v *view, name string, d *document, at place) any { return v.define(name, d, at) })
 	case "textDocument/documentSymbol":
-		return ask(s, m, func(_ string, d *document, _ place) any { return outline(d, d.root) })
+		return s.ask(m, func(_ *view, _ string, d *document, _ place) any { return outline(d, d.root) })
 	case "textDocument/formatting":
-		var p positionParams
-		if err := json.Unmarshal(m.Params, &p); err != nil {
-			return nil, &rpcError{codeInvalidParams, err.Error()}
-		}
-		return s.format(nameOf(p.Document.URI))
+		return with(m, s.format)
+	case "textDocument/codeAction":
+		return with(m, s.actions)
 	}
-	if strings.HasPrefix(m.Method, "$/") || m.ID == nil {
+	if m.ID == nil {
 		return nil, nil
 	}
 	return nil, &rpcError{codeNoMethod, fmt.Sprintf("there is no method %q", m.Method)}
 }
 
-// with calls f with the parameters of a notification.
-func with[P any](m message, f func(P) error) error {
+// with calls f with the parameters of a message.
+func with[P any](m received, f func(P) (any, error)) (any, error) {
 	var p P
 	if err := json.Unmarshal(m.Params, &p); err != nil {
-		return &rpcError{codeInvalidParams, err.Error()}
+		return nil, &rpcError{codeInvalidParams, "the parameters are wrong: " + wrongJSON(err)}
 	}
 	return f(p)
 }
 
 // ask calls f with the place that a request is about.
-func ask(s *server, m message, f func(name string, d *document, at place) any) (any, error) {
-	var p positionParams
-	if err := json.Unmarshal(m.Params, &p); err != nil {
-		return nil, &rpcError{codeInvalidParams, err.Error()}
-	}
-	name := nameOf(p.Document.URI)
-	d := s.document(name)
-	if d == nil {
-		return nil, &rpcError{codeInvalidParams, p.Document.URI + " is not open"}
-	}
-	return f(name, d, d.place(p.Position)), nil
+func (s *server) ask(m received, f func(v *view, name string, d *document, at place) any) (any, error) {
+	return with(m, func(p positionParams) (any, error) {
+		if p.Position.Line < 0 || p.Position.Character < 0 {
+			return nil, &rpcError{codeInvalidParams, "lines and characters count from 0"}
+		}
+		v, name := s.view(), nameOf(p.Document.URI)
+		d := v.document(name)
+		if d == nil {
+			return nil, notOpen(p.Document.URI)
+		}
+		return f(v, name, d, d.place(p.Position)), nil
+	})
+}
+
+func notOpen(uri string) error {
+	return &rpcError{codeInvalidParams, cmp.Or(uri, "a document without uri") + " is not open"}
 }
 
 func (s *server) capabilities() serverCapabilities {
 	var c serverCapabilities
-	c.Capabilities.Sync.OpenClose, c.Capabilities.Sync.Change = true, 1
+	c.Capabilities.Sync.OpenClose, c.Capabilities.Sync.Change, c.Capabilities.Sync.Save = true, 1, true
+	c.Capabilities.Actions.Kinds = []string{kindQuickFix}
 	c.Capabilities.Completion.Triggers = []string{"$", " "}
 	c.Capabilities.Hover, c.Capabilities.Definition, c.Capabilities.Symbols, c.Capabilities.Formatting = true, true, true, true
-	c.Info.Name, c.Info.Version = "keepalived", s.version
+	c.Info.Name, c.Info.Version = "keepalived", s.Version
 	return c
 }
 
-// nameOf is the path of a file's URI, or the URI itself.
-func nameOf(uri string) string {
-	if u, err := url.Parse(uri); err == nil && u.Scheme == "file" && u.Path != "" {
-		return filepath.Clean(u.Path)
-	}
-	return uri
-}
-
-func (s *server) uriOf(name string) string {
-	if b := s.open[name]; b != nil {
-		return b.uri
-	}
-	return (&url.URL{Scheme: "file", Path: name}).String()
-}
-
 // set takes the text of a document.
-func (s *server) set(uri, text string) error {
-	s.open[nameOf(uri)] = &buffer{uri: uri, text: text, doc: newDocument(text)}
-	return s.publish()
-}
-
-// maxFile bounds a file that is read for its definitions.
-const maxFile = 16 << 20
-
-// document is the text of an open document, or of a file; nil if there is none.
-func (s *server) document(name string) *document {
-	if b := s.open[name]; b != nil {
-		return b.doc
+func (s *server) set(uri string, text *string) error {
+	name := nameOf(uri)
+	room := left(s.open, name)
+	switch {
+	case uri == "" || text == nil:
+		return &rpcError{codeInvalidParams, "a document has a uri and a text"}
+	case len(uri)+len(*text) > room.text, room.size < 2:
+		delete(s.open, name)
+		s.stale = true
+		return &rpcError{codeInvalidParams, fmt.Sprintf("%s is ignored: all open documents together are too large; close some", uri)}
 	}
-	d, ok := s.files[name]
-	if !ok {
-		d = readDocument(name)
-		s.files[name] = d
-	}
-	return d
-}
-
-func readDocument(name string) *document {
-	if info, err := os.Stat(name); err != nil || !info.Mode().IsRegular() || info.Size() > maxFile {
-		return nil
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return nil
-	}
-	return newDocument(string(text))
-}
-
-// included are the files that a document includes.
-func included(name string, d *document) []string {
-	var names []string
-	for _, w := range d.includes {
-		path := w.text
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(name), path)
-		}
-		found, _ := filepath.Glob(path)
-		names = append(names, found...)
-	}
-	return names
-}
-
-// maxReach bounds how many files are followed.
-const maxReach = 1000
-
-// reach is a document and all it includes, then the other open ones: a part of
-// a configuration is often open beside the file that includes it.
-func (s *server) reach(name string) []string {
-	names := []string{name}
-	add := func(list []string) {
-		for _, n := range list {
-			if len(names) < maxReach && !slices.Contains(names, n) {
-				names = append(names, n)
-			}
-		}
-	}
-	follow := func(from int) {
-		for i := from; i < len(names); i++ {
-			if d := s.document(names[i]); d != nil {
-				add(included(names[i], d))
-			}
-		}
-	}
-	follow(0)
-	n := len(names)
-	add(slices.Sorted(maps.Keys(s.open)))
-	follow(n)
-	return names
-}
-
-// publish tells the problems of all open documents. A document that another
-// open one includes is read as its part.
-func (s *server) publish() error {
-	part := make(map[string]bool)
-	for name, b := range s.open {
-		for _, n := range included(name, b.doc) {
-			if n != name {
-				part[n] = true
-			}
-		}
-	}
-	found := make(map[string][]diagnostic)
-	for _, name := range slices.Sorted(maps.Keys(s.open)) {
-		found[name] = append([]diagnostic{}, found[name]...)
-		if part[name] {
-			continue
-		}
-		_, ds := conf.Load(name, conf.Options{Unsaved: func(name string) (string, bool) {
-			b := s.open[name]
-			if b == nil {
-				return "", false
-			}
-			return b.text, true
-		}})
-		for _, d := range ds {
-			file := d.Pos.File
-			if file == "" {
-				file = name
-			}
-			found[file] = append(found[file], s.diagnostic(d))
-		}
-	}
-	for name := range s.told {
-		if _, ok := found[name]; !ok {
-			found[name] = []diagnostic{}
-		}
-	}
-	s.told = make(map[string]bool)
-	for _, name := range slices.Sorted(maps.Keys(found)) {
-		if len(found[name]) > 0 {
-			s.told[name] = true
-		}
-		if err := s.notify("textDocument/publishDiagnostics", publishParams{s.uriOf(name), found[name]}); err != nil {
-			return err
-		}
-	}
+	s.open[name] = &buffer{uri, newDocument(*text, room.size/2)}
+	s.stale = true
 	return nil
 }
 
+// change takes the last one of several texts.
+func (s *server) change(p changeParams) (any, error) {
+	if s.open[nameOf(p.Document.URI)] == nil {
+		return nil, notOpen(p.Document.URI)
+	}
+	for _, c := range p.Changes {
+		if c.Range != nil || c.Text == nil {
+			return nil, &rpcError{codeInvalidParams, "changes are whole texts"}
+		}
+	}
+	if len(p.Changes) == 0 {
+		return nil, nil
+	}
+	return nil, s.set(p.Document.URI, p.Changes[len(p.Changes)-1].Text)
+}
+
 func (s *server) notify(method string, params any) error {
-	text, err := json.Marshal(params)
-	if err != nil {
-		return err
-	}
-	return writeMessage(s.out, message{Method: method, Params: text})
+	return s.answer(message{Method: method, Params: params})
 }
 
-func (s *server) diagnostic(d conf.Diagnostic) diagnostic {
-	out := diagnostic{
-		Range: s.rangeOf(d.Pos), Severity: 1, Code: d.Code, Source: "keepalived", Message: d.Message,
-	}
-	switch d.Severity {
-	case conf.Note:
-		out.Severity = 3
-	case conf.Warning:
-		out.Severity = 2
-	}
-	if d.Fix != "" {
-		out.Message += "; " + d.Fix
-	}
-	for _, f := range d.Chain {
-		if f.Pos.File != "" {
-			out.Related = append(out.Related, related{location{s.uriOf(f.Pos.File), s.rangeOf(f.Pos)}, f.What})
-		}
-	}
-	return out
-}
+func (s *server) answer(m message) error { return writeMessage(s.out, m) }
 
-// rangeOf is the word at a position, or the whole line.
-func (s *server) rangeOf(at conf.Pos) textRange {
-	d := s.document(at.File)
-	if d == nil || at.Line < 1 || at.Line > len(d.lines) {
-		return textRange{}
-	}
-	line := at.Line - 1
-	text := d.lines[line]
-	from := min(max(at.Column-1, 0), len(text))
-	if at.Column == 0 {
-		return d.lineRange(line, 0, len(text))
-	}
-	for _, w := range scan(text, line) {
-		if w.from <= from && from < w.to {
-			return d.lineRange(line, from, w.to)
-		}
-	}
-	return d.lineRange(line, from, min(from+1, len(text)))
-}
-
-func (s *server) format(name string) (any, error) {
+func (s *server) format(p positionParams) (any, error) {
+	name := nameOf(p.Document.URI)
 	b := s.open[name]
 	if b == nil {
-		return nil, &rpcError{codeInvalidParams, name + " is not open"}
+		return nil, notOpen(p.Document.URI)
 	}
 	text, err := format.Source(name, []byte(b.text))
 	if err != nil {
@@ -390,7 +292,7 @@ func (s *server) format(name string) (any, error) {
 	if string(text) == b.text {
 		return []textEdit{}, nil
 	}
-	last := len(b.doc.lines) - 1
-	whole := textRange{End: b.doc.lineRange(last, 0, len(b.doc.lines[last])).End}
+	last := len(b.lines) - 1
+	whole := textRange{End: b.lineRange(last, 0, len(b.lines[last])).End}
 	return []textEdit{{whole, string(text)}}, nil
 }

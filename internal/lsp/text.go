@@ -1,6 +1,7 @@
 package lsp
 
 import (
+	"iter"
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
@@ -9,12 +10,14 @@ import (
 // document is a text and what can be seen in it without expansion: an editor's
 // text is often incomplete.
 type document struct {
+	text  string
 	lines []string
 	root  *statement
 	// settings are the lines $NAME=VALUE, and includes the patterns of include
 	// lines.
 	settings []token
 	includes []token
+	size     int // how many lines and tokens there are
 }
 
 // token is a word of a line: bytes from to to.
@@ -53,11 +56,16 @@ func (s *statement) name() string {
 	return ""
 }
 
+// maxWords bounds how many words of a statement are looked at: nobody writes more.
+const maxWords = 10000
+
 // maxNesting bounds how deep blocks are followed; the language has four levels.
 const maxNesting = 64
 
-func newDocument(text string) *document {
-	d := &document{lines: strings.Split(text, "\n"), root: &statement{hasBlock: true}}
+// newDocument reads a text. What is behind most lines and tokens is not looked at.
+func newDocument(text string, most int) *document {
+	d := &document{text: text, lines: strings.SplitN(text, "\n", max(most, 1)), root: &statement{hasBlock: true}}
+	d.size = len(d.lines)
 	here, depth := d.root, 0
 	var last *statement
 	for n, line := range d.lines {
@@ -72,7 +80,11 @@ func newDocument(text string) *document {
 			d.note(words)
 			words = nil
 		}
-		for _, w := range scan(d.lines[n], n) {
+		for w := range scan(d.lines[n], n) {
+			if d.size >= most {
+				break
+			}
+			d.size++
 			switch w.text {
 			case "{":
 				flush()
@@ -131,45 +143,55 @@ func (d *document) note(words []token) {
 	}
 }
 
-// scan splits a line into words and braces, up to its comment. Braces of
+// scan yields the words and braces of a line, up to its comment. Braces of
 // ${NAME} belong to their word.
-func scan(line string, n int) []token {
-	var out []token
-	for i := 0; i < len(line); {
-		switch c := line[i]; {
-		case c == ' ' || '\t' <= c && c <= '\r':
-			i++
-		case c == '#' || c == '!':
-			return out
-		case c == '{' || c == '}':
-			out = append(out, token{line[i : i+1], n, i, i + 1})
-			i++
-		case c == '"':
-			end := strings.IndexByte(line[i+1:], '"')
-			if end < 0 {
-				end = len(line) - i - 1
-			}
-			to := min(i+end+2, len(line))
-			out = append(out, token{line[i+1 : i+1+end], n, i, to})
-			i = to
-		default:
+func scan(line string, n int) iter.Seq[token] {
+	return func(yield func(token) bool) {
+		for i := 0; i < len(line); {
 			from := i
-			for i < len(line) && !strings.ContainsRune(" \t\v\f\r\"#!{}", rune(line[i])) {
-				if strings.HasPrefix(line[i:], "${") {
-					if end := strings.IndexByte(line[i:], '}'); end > 0 {
-						i += end
-					}
-				}
-				if strings.HasPrefix(line[i:], `\#`) || strings.HasPrefix(line[i:], `\!`) {
-					i++
-				}
+			switch c := line[i]; {
+			case c == ' ' || '\t' <= c && c <= '\r':
 				i++
+				continue
+			case c == '#' || c == '!':
+				return
+			case c == '{' || c == '}':
+				i++
+			case c == '"':
+				end := strings.IndexByte(line[i+1:], '"')
+				if end < 0 {
+					end = len(line) - i - 1
+				}
+				i = min(i+end+2, len(line))
+				if !yield(token{line[from+1 : from+1+end], n, from, i}) {
+					return
+				}
+				continue
+			default:
+				i = wordEnd(line, i)
 			}
-			i = min(i, len(line))
-			out = append(out, token{line[from:i], n, from, i})
+			if !yield(token{line[from:i], n, from, i}) {
+				return
+			}
 		}
 	}
-	return out
+}
+
+// wordEnd is where a word without quotation marks ends.
+func wordEnd(line string, i int) int {
+	for i < len(line) && strings.IndexByte(" \t\v\f\r\"#!{}", line[i]) < 0 {
+		if strings.HasPrefix(line[i:], "${") {
+			// A name is short: nobody looks through megabytes again and again.
+			if end := strings.IndexByte(line[i:min(i+256, len(line))], '}'); end > 0 {
+				i += end
+			}
+		}
+		if strings.HasPrefix(line[i:], `\#`) || strings.HasPrefix(line[i:], `\!`) {
+			i++
+		}
+		i++
+	}
+	return min(i, len(line))
 }
 
 // place is where a position of the editor is.
@@ -181,8 +203,11 @@ type place struct {
 }
 
 func (d *document) place(p position) place {
-	line := min(max(p.Line, 0), len(d.lines)-1)
-	at := fromUTF16(d.lines[line], p.Character)
+	line, character := p.Line, p.Character
+	if last := len(d.lines) - 1; line > last {
+		line, character = last, len(d.lines[last])
+	}
+	at := fromUTF16(d.lines[line], character)
 	out := place{line: line, at: at, block: d.root}
 	for found := true; found; {
 		found = false
@@ -193,9 +218,9 @@ func (d *document) place(p position) place {
 			}
 		}
 	}
-	for _, w := range scan(d.lines[line], line) {
+	for w := range scan(d.lines[line], line) {
 		switch {
-		case w.from > at:
+		case w.from > at, len(out.before) == maxWords:
 			return out
 		case w.text == "{" || w.text == "}":
 			out.before, out.word = nil, token{}
@@ -225,8 +250,15 @@ func (d *document) lineRange(line, from, to int) textRange {
 
 func (d *document) tokenRange(t token) textRange { return d.lineRange(t.line, t.from, t.to) }
 
+// maxLine is how long a line is whose characters are counted. In a longer one a
+// byte is taken for a character: there may be thousands of places in it.
+const maxLine = 4096
+
 // toUTF16 turns a byte of a line into a character, fromUTF16 the reverse.
 func toUTF16(line string, at int) int {
+	if len(line) > maxLine {
+		return at
+	}
 	n := 0
 	for i, r := range line {
 		if i >= at {
