@@ -35,6 +35,9 @@ type decoder struct {
 	// listed one by one.
 	muted int
 
+	// argument is what is being set. It is used again and again: a block has
+	// been opened before what stands in it is looked at.
+	argument argument
 	// checking is the statement whose arguments are being checked.
 	checking *argument
 
@@ -193,16 +196,17 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 	if k.Block == "vrrp_instance" {
 		d.word = k.Name
 	}
-	a := argument{Statement: s, k: k}
-	d.checking = &a
-	ok := d.arguments(&a)
+	a := &d.argument
+	*a = argument{Statement: s, k: k}
+	d.checking = a
+	ok := d.arguments(a)
 	d.checking = nil
 	if !ok {
 		return
 	}
 	if k.block == nil {
 		if k.set != nil {
-			k.set(d, &a)
+			k.set(d, a)
 		}
 		return
 	}
@@ -218,7 +222,7 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 		defer func() { d.muted-- }()
 	}
 	if k.set != nil {
-		k.set(d, &a)
+		k.set(d, a)
 	}
 	if k.block.open != nil && !k.block.open(d, s) {
 		return

@@ -42,15 +42,15 @@ func definitionLine(s string) (name string, value int, ok bool) {
 // line that ends with a backslash continues; empty lines of it are dropped.
 func (p *pipeline) readDefinition(l line, name string, value int, src source) *definition {
 	at, _ := l.locate(0)
-	def := &definition{name: name, at: l.origin, col: at}
+	def := &definition{name: name, at: l.row, col: at}
 	if !strings.HasSuffix(l.text, `\`) {
 		def.value = l.text[value:]
 		return def
 	}
-	def.multi = true
+	def.multi, def.file = true, l.origin.file
 	keep := func(l line) {
 		if text := strings.TrimRight(strings.TrimSuffix(l.text, `\`), blanks); text != "" {
-			def.lines = append(def.lines, bodyLine{text: text, start: l.start, spans: l.spans, file: l.origin.file, line: l.origin.line})
+			def.lines = append(def.lines, bodyLine{text: text, start: l.start, line: l.line, spans: l.spans})
 		}
 	}
 	keep(l.from(value))
@@ -61,7 +61,7 @@ func (p *pipeline) readDefinition(l line, name string, value int, src source) *d
 			return def
 		}
 		if isFile {
-			if next.text, ok = p.clean(next.text, next.origin); !ok {
+			if next.text, ok = p.clean(next.text, next.row); !ok {
 				continue
 			}
 		}
@@ -88,7 +88,7 @@ func (p *pipeline) expand(l line) (out line, tail tailUse, changed bool, err err
 	if err != nil || !x.changed {
 		return l, x.tail, false, err
 	}
-	return line{text: string(x.buf), origin: l.origin, spans: x.spans}, x.tail, true, nil
+	return line{text: string(x.buf), row: l.row, spans: x.spans}, x.tail, true, nil
 }
 
 type expansion struct {
@@ -242,7 +242,7 @@ func (p *pipeline) predefined(name, args string) (string, bool) {
 			return "", false
 		}
 		if low > high {
-			p.report(line{origin: p.last}, 0, Diagnostic{
+			p.report(line{row: p.last}, 0, Diagnostic{
 				Severity: Warning, Class: ClassOrdinary, Code: "random-range",
 				Message: fmt.Sprintf("_RANDOM: minimum %d is above maximum %d", low, high),
 				Fix:     "the minimum is used",

@@ -68,8 +68,11 @@ func (n *Notify) Equal(o *Notify) bool {
 		n.SMTPAlert == o.SMTPAlert
 }
 
-// Equal reports whether c and o run the same as the same user.
+// Equal reports whether c and o run the same as the same user; nil runs nothing.
 func (c *Command) Equal(o *Command) bool {
+	if c == nil || o == nil {
+		return c == o
+	}
 	return slices.Equal(c.Args, o.Args) && c.User == o.User && c.Group == o.Group
 }
 

@@ -128,7 +128,7 @@ func (p *pipeline) missing(l line, at int, name string) {
 }
 
 func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck) {
-	if err := p.readFile(name, l.origin); err != nil {
+	if err := p.readFile(name, l.row); err != nil {
 		if errors.Is(err, errNotPlain) {
 			p.diags.incomplete = p.report(l, at, Diagnostic{
 				Severity: Warning, Class: ClassNone, Code: "include-skip",
@@ -166,10 +166,10 @@ const includePatience = time.Second
 // fileID tells files apart however they are named.
 type fileID struct{ device, inode uint64 }
 
-// readFile passes the lines of a file on. from is the include line, nil for the
+// readFile passes the lines of a file on. from is the include line, none for the
 // main file, which may also be a pipe.
-func (p *pipeline) readFile(name string, from *Origin) error {
-	text, id, err := p.contents(name, from != nil)
+func (p *pipeline) readFile(name string, from row) error {
+	text, id, err := p.contents(name, from.origin != nil)
 	if err != nil {
 		return err
 	}
@@ -187,34 +187,38 @@ func (p *pipeline) readFile(name string, from *Origin) error {
 	return nil
 }
 
+const byteOrderMark = "\ufeff"
+
 // readLines passes the lines of a file on whose text is known.
-func (p *pipeline) readLines(opened *file, text string) {
+func (p *pipeline) readLines(opened *file, text pieces) {
 	p.open = append(p.open, opened)
+	from := &origin{file: opened}
 	level := p.checks
-	if marked, ok := strings.CutPrefix(text, "\ufeff"); ok {
-		text = marked
-		p.report(line{origin: &Origin{file: opened, line: 1}}, 0, Diagnostic{
+	if text.begins(byteOrderMark) {
+		text[0] = text[0][len(byteOrderMark):]
+		p.report(line{row: row{from, 1}}, 0, Diagnostic{
 			Severity: Warning, Class: ClassOrdinary, Code: "bom",
 			Message: "the file begins with a byte order mark, which is skipped", Fix: "save it as UTF-8 without",
 		})
 	}
 	p.depth++
-	p.run(&fileLines{file: opened, text: text})
+	p.run(&fileLines{origin: from, rest: text})
 	p.depth--
 	p.checks = level
 	p.open = p.open[:len(p.open)-1]
 }
 
 // contents is the text of a file and what tells it from others.
-func (p *pipeline) contents(name string, included bool) (text string, id fileID, err error) {
+func (p *pipeline) contents(name string, included bool) (text pieces, id fileID, err error) {
 	if p.Unsaved != nil {
-		if text, ok := p.Unsaved(name); ok {
+		if unsaved, ok := p.Unsaved(name); ok {
 			var st syscall.Stat_t
 			if syscall.Stat(name, &st) == nil {
 				id = fileID{uint64(st.Dev), st.Ino}
 			}
-			if u := usable(text); u != nil {
-				return "", id, u
+			text = pieces{unsaved}
+			if u := text.usable(); u != nil {
+				return nil, id, u
 			}
 			return text, id, nil
 		}
@@ -222,15 +226,15 @@ func (p *pipeline) contents(name string, included bool) (text string, id fileID,
 	// O_NONBLOCK: opening a FIFO must not wait for its writer to come.
 	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
-		return "", id, cause(err)
+		return nil, id, cause(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", id, cause(err)
+		return nil, id, cause(err)
 	}
 	if info.IsDir() || included && (!info.Mode().IsRegular() || info.Mode().Perm()&0o111 != 0) {
-		return "", id, errNotPlain
+		return nil, id, errNotPlain
 	}
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		id = fileID{uint64(st.Dev), st.Ino}
@@ -242,10 +246,10 @@ func (p *pipeline) contents(name string, included bool) (text string, id fileID,
 	}
 	text, err = readText(f)
 	if err != nil {
-		return "", id, cause(err)
+		return nil, id, cause(err)
 	}
-	if u := usable(text); u != nil {
-		return "", id, u
+	if u := text.usable(); u != nil {
+		return nil, id, u
 	}
 	return text, id, nil
 }

@@ -97,11 +97,12 @@ func ParseText(name, text string, o Options) ([]*Statement, Diagnostics) {
 	p := newPipeline(o, diags, b)
 	p.alone = true
 	p.files[name] = 0
-	if err := usable(text); err != nil {
+	content := pieces{text}
+	if err := content.usable(); err != nil {
 		diags.add(err.problem(name))
 		return nil, diags.sorted(p.files)
 	}
-	p.readLines(&file{name: name, dir: filepath.Dir(name)}, text)
+	p.readLines(&file{name: name, dir: filepath.Dir(name)}, content)
 	p.finish()
 	return tree, diags.sorted(p.files)
 }
@@ -111,7 +112,7 @@ func ParseText(name, text string, o Options) ([]*Statement, Diagnostics) {
 func parse(path string, o Options, diags *diagnosing, emit func(*Statement)) (p *pipeline, ok bool) {
 	b := &builder{diags: diags, emit: emit}
 	p = newPipeline(o, diags, b)
-	if err := p.readFile(path, nil); err != nil {
+	if err := p.readFile(path, row{}); err != nil {
 		problem := Diagnostic{
 			Pos: Pos{File: path}, Severity: Fatal, Class: ClassMissingFile, Exit: 6, Code: "no-file",
 			Message: fmt.Sprintf("Config files missing '%s': %v", path, err),

@@ -31,36 +31,40 @@ func (k CheckKind) String() string {
 // Check is one health check of a real server with effective values. The times
 // mean nothing to CheckBFD and CheckFile, which are told of changes.
 type Check struct {
-	Kind CheckKind
-	Pos  Pos
-
+	Kind           CheckKind
 	Alpha          bool // down until it succeeds
 	LogAllFailures bool
+	Pos            Pos
 
+	*CheckTiming // never nil
+
+	Connect *Connection // nil for CheckMisc, CheckBFD and CheckFile
+
+	// What the kind needs; the others are nil.
+	HTTP *HTTPCheck // CheckHTTP, CheckSSL
+	SMTP *SMTPCheck
+	DNS  *DNSCheck
+	Misc *MiscCheck
+	BFD  *BFDCheck
+	UDP  *UDPCheck
+	File *FileCheck
+}
+
+// CheckTiming is when a check is repeated. Checks with equal values share one.
+type CheckTiming struct {
 	DelayLoop        time.Duration // from one check to the next; default 60 s
 	Retry            int           // failures in a row that are forgiven; default 1, DNS 3, MISC 0
 	DelayBeforeRetry time.Duration // default 1 s, HTTP and SSL 3 s, DNS DelayLoop
 	Warmup           time.Duration // longest delay of the first check; default DelayLoop
-
-	Connect *Connection // nil for CheckMisc, CheckBFD and CheckFile
-
-	// What the kind needs; the others are nil or empty.
-	HTTP *HTTPCheck // CheckHTTP, CheckSSL
-	Helo string     // CheckSMTP: helo_name
-	DNS  *DNSCheck
-	Misc *MiscCheck
-	BFD  string // name of a bfd_instance that exists
-	UDP  *UDPCheck
-	File *FileCheck
 }
 
 // Connection is where a check connects, and from where.
 type Connection struct {
 	Addr     netip.Addr // connect_ip; the real server unless given
-	Port     uint16     // connect_port; that of the real server unless given
 	Bind     netip.Addr // bindto, of the family of Addr; zero: any
-	BindPort uint16     // 0: any
 	BindIf   string     // empty: any
+	Port     uint16     // connect_port; that of the real server unless given
+	BindPort uint16     // 0: any
 	FWMark   uint32     // of the packets sent
 	Timeout  time.Duration
 }
@@ -107,6 +111,16 @@ type Regex struct {
 	// StackStart and StackMax are bytes of working memory; 0: default.
 	StackStart, StackMax uint
 	MinOffset, MaxOffset int // where a match may begin; MaxOffset -1: anywhere
+}
+
+// SMTPCheck is how a SMTP_CHECK talks.
+type SMTPCheck struct {
+	Helo string // helo_name
+}
+
+// BFDCheck is the session that a BFD_CHECK follows.
+type BFDCheck struct {
+	Name string // of a bfd_instance that exists
 }
 
 // DNSCheck is the question of a DNS_CHECK.

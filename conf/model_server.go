@@ -66,10 +66,10 @@ type VirtualServer struct {
 	SMTPAlert     bool // default off
 	VirtualHost   string
 	SNMPName      string
-	Defaults      CheckDefaults
+	Defaults      *CheckDefaults
 
-	Sorry       *SorryServer // nil: none
-	RealServers []RealServer // at least one
+	Sorry       *SorryServer  // nil: none
+	RealServers []*RealServer // at least one
 }
 
 // String is the name of the virtual server in messages: [ADDR]:PROTOCOL:PORT,
@@ -133,7 +133,7 @@ type Forward struct {
 }
 
 // CheckDefaults is what a virtual or real server says about its checks. Each
-// check has the effective values.
+// check has the effective values. Servers that say the same share one.
 type CheckDefaults struct {
 	ConnectTimeout time.Duration // default 5 s
 	DelayLoop      time.Duration // default 60 s
@@ -160,22 +160,22 @@ type RealServer struct {
 	// Port is that of the virtual server unless given. It is always so without
 	// NAT, and then 0 for a firewall mark.
 	Port    uint16
-	Weight  int // 0: no new connections
 	Forward Forward
+	Weight  int // 0: no new connections
 	// Above Upper connections it gets no new ones until there are less than
 	// Lower; 0: no limit.
 	Upper, Lower uint32
 
 	InhibitOnFail bool
 	Alpha         bool
-	SMTPAlert     bool // default on, unlike that of virtual servers
-	NotifyUp      Command
-	NotifyDown    Command
+	SMTPAlert     bool     // default on, unlike that of virtual servers
+	NotifyUp      *Command // nil: none
+	NotifyDown    *Command
 	VirtualHost   string
 	SNMPName      string
-	Defaults      CheckDefaults
+	Defaults      *CheckDefaults
 
-	Checks []Check
+	Checks []*Check
 }
 
 // ServerGroup is one virtual_server_group block.

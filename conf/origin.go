@@ -2,38 +2,43 @@ package conf
 
 // file is one opened configuration file.
 type file struct {
-	name string  // as messages show it
-	dir  string  // what relative includes are relative to
-	from *Origin // the include line; nil for the main file
+	name string // as messages show it
+	dir  string // what relative includes are relative to
+	from row    // the include line; none for the main file
 }
 
-// Origin is the line a statement's text stands on: a line of a file, or a line
-// of a multi-line definition together with the place where that is used.
-// Statements of one line share it, and all expansions of a definition from one
-// place share theirs.
-type Origin struct {
+// origin is where lines come from: a file, or a multi-line definition in it
+// together with the place where that is used. All lines of one share it.
+type origin struct {
 	file *file
-	line int32
-	use  *Origin // where the definition is used; nil for a line of a file
-	col  int32   // the column of that use
+	use  row   // where the definition is used; none for a file
+	col  int32 // the column of that use
 }
 
-// Pos is the place of a column of the line.
-func (o *Origin) Pos(column int) Pos {
-	if o == nil {
+// row is a line of an origin.
+type row struct {
+	origin *origin
+	line   int32
+}
+
+// pos is the place of a column of the line.
+func (r row) pos(column int32) Pos {
+	if r.origin == nil {
 		return Pos{}
 	}
-	return Pos{File: o.file.name, Line: int(o.line), Column: column}
+	return Pos{File: r.origin.file.name, Line: int(r.line), Column: int(column)}
 }
 
 // place is where a word stands. It is small enough to keep.
 type place struct {
-	origin *Origin
-	col    int32
-	def    *definition // the definition the word is from, if any
+	origin    *origin
+	line, col int32
+	def       *definition // the definition the word is from, if any
 }
 
-func (p place) pos() Pos { return p.origin.Pos(int(p.col)) }
+func (p place) row() row { return row{p.origin, p.line} }
+
+func (p place) pos() Pos { return p.row().pos(p.col) }
 
 // maxChain bounds how many steps of the origin a message shows.
 const maxChain = 8
@@ -42,19 +47,19 @@ const maxChain = 8
 // definitions used and files included, innermost first.
 func (p place) chain() []Frame {
 	var frames []Frame
-	if p.def != nil && p.def.at != nil {
-		frames = append(frames, Frame{"$" + p.def.name + " defined at", p.def.at.Pos(int(p.def.col))})
+	if p.def != nil && p.def.at.origin != nil {
+		frames = append(frames, Frame{"$" + p.def.name + " defined at", p.def.at.pos(p.def.col)})
 	}
-	for o := p.origin; o != nil; {
-		switch {
+	for r := p.row(); r.origin != nil; {
+		switch o := r.origin; {
 		case len(frames) >= maxChain:
-			return append(frames, Frame{"and further up, to", o.Pos(0)})
-		case o.use != nil:
-			frames = append(frames, Frame{"expanded from", o.use.Pos(int(o.col))})
-			o = o.use
-		case o.file.from != nil:
-			o = o.file.from
-			frames = append(frames, Frame{"included from", o.Pos(0)})
+			return append(frames, Frame{"and further up, to", r.pos(0)})
+		case o.use.origin != nil:
+			frames = append(frames, Frame{"expanded from", o.use.pos(o.col)})
+			r = o.use
+		case o.file.from.origin != nil:
+			r = o.file.from
+			frames = append(frames, Frame{"included from", r.pos(0)})
 		default:
 			return frames
 		}
@@ -65,35 +70,33 @@ func (p place) chain() []Frame {
 // definition is a $NAME, or the variable of a ~SEQ or ~LST while it runs.
 type definition struct {
 	name  string
-	at    *Origin
+	at    row
 	col   int32
 	value string
 	// lines are the lines of a multi-line definition; value is unused then.
 	lines []bodyLine
 	multi bool
+	file  *file   // of lines
+	memo  *origin // of the latest use: a definition used a thousand times on one line needs one
 	// busy is the number of uses being expanded, to find one that uses itself.
 	busy int
 }
 
-// bodyLine is a line of a multi-line definition. It remembers the Origin of its
-// latest use: a definition used a thousand times on one line needs one.
+// bodyLine is a line of a multi-line definition.
 type bodyLine struct {
 	text  string
 	start int32 // and spans: as in line
-	spans []span
-	file  *file
 	line  int32
-	use   *Origin
-	col   int32
-	memo  *Origin
+	spans []span
 }
 
-func (b *bodyLine) origin(use *Origin, col int32) *Origin {
-	if b.memo == nil || b.use != use || b.col != col {
-		b.use, b.col = use, col
-		b.memo = &Origin{file: b.file, line: b.line, use: use, col: col}
+// usedAt is the origin of the lines of a definition that is used at a column of
+// a line.
+func (d *definition) usedAt(use row, col int32) *origin {
+	if d.memo == nil || d.memo.use != use || d.memo.col != col {
+		d.memo = &origin{file: d.file, use: use, col: col}
 	}
-	return b.memo
+	return d.memo
 }
 
 // span says where the bytes of an expanded line from offset out on come from:
@@ -107,10 +110,10 @@ type span struct {
 
 // line is a line on its way through the pipeline.
 type line struct {
-	text   string
-	origin *Origin
-	start  int32 // without spans: text is the line as it stands from this byte on
-	spans  []span
+	row
+	start int32 // without spans: text is the line as it stands from this byte on
+	text  string
+	spans []span
 }
 
 // locate is the column of a byte of the text, and the definition it is from.
@@ -137,7 +140,7 @@ func (l line) from(n int) line {
 		return l
 	}
 	if l.spans == nil {
-		return line{text: l.text[n:], origin: l.origin, start: l.start + int32(n)}
+		return line{text: l.text[n:], row: l.row, start: l.start + int32(n)}
 	}
 	col, def := l.locate(n)
 	spans := []span{{0, col, def}}
@@ -146,5 +149,5 @@ func (l line) from(n int) line {
 			spans = append(spans, span{s.out - int32(n), s.col, s.def})
 		}
 	}
-	return line{text: l.text[n:], origin: l.origin, spans: spans}
+	return line{text: l.text[n:], row: l.row, spans: spans}
 }

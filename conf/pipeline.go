@@ -1,10 +1,12 @@
 package conf
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -43,7 +45,7 @@ type pipeline struct {
 	alone  bool // one text is read as it stands: see ParseText
 	random *rand.Rand
 	buffer []byte // of expand
-	last   *Origin
+	last   row
 }
 
 func newPipeline(o Options, diags *diagnosing, out *builder) *pipeline {
@@ -74,25 +76,29 @@ type source interface {
 }
 
 type fileLines struct {
-	*file
-	text string
-	line int32
+	origin *origin
+	rest   pieces
+	piece  string // the one being read
+	line   int32
 }
 
 func (f *fileLines) next() (line, bool) {
-	if f.text == "" {
-		return line{}, false
+	for f.piece == "" {
+		if len(f.rest) == 0 {
+			return line{}, false
+		}
+		f.piece, f.rest[0] = f.rest[0], ""
+		f.rest = f.rest[1:]
 	}
 	var s string
-	s, f.text, _ = strings.Cut(f.text, "\n")
+	s, f.piece, _ = strings.Cut(f.piece, "\n")
 	f.line++
-	return line{text: s, origin: &Origin{file: f.file, line: f.line}}, true
+	return line{text: s, row: row{f.origin, f.line}}, true
 }
 
 type bodyLines struct {
-	lines []bodyLine
-	use   *Origin
-	col   int32
+	lines  []bodyLine
+	origin *origin
 }
 
 func (b *bodyLines) next() (line, bool) {
@@ -101,7 +107,7 @@ func (b *bodyLines) next() (line, bool) {
 	}
 	first := &b.lines[0]
 	b.lines = b.lines[1:]
-	return line{first.text, first.origin(b.use, b.col), first.start, first.spans}, true
+	return line{row{b.origin, first.line}, first.start, first.text, first.spans}, true
 }
 
 // run passes every line of src on. Lines that continue a definition are
@@ -113,9 +119,9 @@ func (p *pipeline) run(src source) {
 		if !ok {
 			return
 		}
-		p.last = l.origin
+		p.last = l.row
 		if isFile {
-			l.text, _ = p.clean(l.text, l.origin)
+			l.text, _ = p.clean(l.text, l.row)
 		}
 		if l = trim(l); l.text != "" {
 			p.process(l, src)
@@ -135,10 +141,10 @@ func (p *pipeline) count(l line, n int) (ok bool) {
 }
 
 // clean checks a line of a file and takes its comment away.
-func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
+func (p *pipeline) clean(text string, at row) (string, bool) {
 	text = strings.TrimRight(text, "\r")
 	if len(text) > maxLine {
-		p.everywhere(line{origin: origin}, 0, Diagnostic{
+		p.everywhere(line{row: at}, 0, Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "long-line",
 			Message: "line too long - ignoring",
 			Fix:     fmt.Sprintf("a line holds at most %d bytes, this one has %d", maxLine, len(text)),
@@ -146,7 +152,7 @@ func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
 		return "", false
 	}
 	if i := strings.IndexByte(text, 0); i >= 0 {
-		p.everywhere(line{origin: origin}, i, Diagnostic{
+		p.everywhere(line{row: at}, i, Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "nul",
 			Message: "the line contains a NUL byte - ignoring", Fix: "remove it",
 		})
@@ -155,21 +161,21 @@ func (p *pipeline) clean(text string, origin *Origin) (string, bool) {
 	whole := text
 	text, closed := uncomment(whole)
 	if n := len(text); 0 < n && n < len(whole) && whole[:n] == text && !strings.ContainsRune(blanks+`{}"`, rune(text[n-1])) {
-		p.report(line{text: whole, origin: origin}, n, Diagnostic{
+		p.report(line{text: whole, row: at}, n, Diagnostic{
 			Severity: Note, Class: ClassNone, Code: "glued-comment",
 			Message: fmt.Sprintf("'%c' in the middle of a word begins a comment", whole[n]),
 			Fix:     `put a blank before it; where it belongs to the value, write it as \` + whole[n:n+1] + " or put the value in quotes",
 		})
 	}
 	if !closed {
-		p.report(line{text: text, origin: origin}, strings.LastIndexByte(text, '"'), Diagnostic{
+		p.report(line{text: text, row: at}, strings.LastIndexByte(text, '"'), Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "unterminated-quote",
 			Message: "Unterminated quote", Fix: `close it with another " on the same line`,
 		})
 		text = closeQuote(text)
 	}
 	if !utf8.ValidString(text) {
-		p.diags.encoding = p.everywhere(line{text: text, origin: origin}, strings.IndexRune(text, utf8.RuneError), Diagnostic{
+		p.diags.encoding = p.everywhere(line{text: text, row: at}, strings.IndexRune(text, utf8.RuneError), Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "encoding",
 			Message: "the line is not UTF-8; its bytes are taken as they are", Fix: "save the file as UTF-8",
 		})
@@ -243,7 +249,7 @@ func (p *pipeline) process(l line, src source) {
 			if p.alone {
 				p.out.line(&l, len(word), at)
 			} else {
-				p.include(f.file, l, word, at)
+				p.include(f.origin.file, l, word, at)
 			}
 			return
 		}
@@ -286,7 +292,7 @@ func (p *pipeline) useLines(l, before line, tail tailUse, src source) {
 		return
 	}
 	defer func() { def.busy-- }()
-	body := bodyLines{lines: def.lines, use: l.origin, col: tail.col}
+	body := bodyLines{lines: def.lines, origin: def.usedAt(l.row, tail.col)}
 	if before.text != "" && len(def.lines) > 0 {
 		n := len(before.text)
 		spans := before.spans
@@ -294,9 +300,9 @@ func (p *pipeline) useLines(l, before line, tail tailUse, src source) {
 			spans = []span{{0, before.start + 1, nil}}
 		}
 		joined := line{
-			text:   before.text + " " + def.lines[0].text,
-			origin: l.origin,
-			spans:  append(spans, span{int32(n), tail.col, def}),
+			row:   l.row,
+			text:  before.text + " " + def.lines[0].text,
+			spans: append(spans, span{int32(n), tail.col, def}),
 		}
 		body.lines = body.lines[1:]
 		p.process(joined, src)
@@ -338,7 +344,7 @@ func (p *pipeline) condition(l line) (rest line, met bool) {
 // report adds a problem at a byte of a line.
 func (p *pipeline) report(l line, at int, d Diagnostic) reason {
 	col, def := l.locate(max(at, 0))
-	where := place{l.origin, col, def}
+	where := place{l.origin, l.line, col, def}
 	d.Pos, d.Chain = where.pos(), where.chain()
 	return p.diags.add(d)
 }
@@ -391,28 +397,60 @@ var (
 	errBinary   = &unusable{"the file is no text: it is full of NUL bytes", "name a configuration file"}
 )
 
+// pieces are the text of a file. Each is of whole lines, which share it; one that
+// has been read is not kept.
+type pieces []string
+
+// pieceLen is about how long a piece is.
+const pieceLen = 64 << 10
+
+// begins reports whether the text has a prefix, of a few bytes.
+func (t pieces) begins(prefix string) bool { return len(t) > 0 && strings.HasPrefix(t[0], prefix) }
+
 // usable reports why a text cannot be one of a configuration.
-func usable(text string) *unusable {
-	switch nul := strings.Count(text, "\x00"); {
-	case len(text) > MaxFile:
+func (t pieces) usable() *unusable {
+	size, nul := 0, 0
+	for _, piece := range t {
+		size += len(piece)
+		nul += strings.Count(piece, "\x00")
+	}
+	switch {
+	case size > MaxFile:
 		return errTooLarge
-	case strings.HasPrefix(text, "\xff\xfe") && nul > 0, strings.HasPrefix(text, "\xfe\xff") && nul > 0:
+	case nul > 0 && (t.begins("\xff\xfe") || t.begins("\xfe\xff")):
 		return errWide
-	case nul > 16 && nul > len(text)/64:
+	case nul > 16 && nul > size/64:
 		return errBinary
 	}
 	return nil
 }
 
-// readText reads a whole file as one string, so that its lines share it.
-func readText(f *os.File) (string, error) {
-	var b strings.Builder
-	if info, err := f.Stat(); err == nil {
-		if info.Size() > MaxFile {
-			return "", errTooLarge
-		}
-		b.Grow(int(info.Size()))
+// readText reads a whole file.
+func readText(f *os.File) (pieces, error) {
+	if info, err := f.Stat(); err == nil && info.Size() > MaxFile {
+		return nil, errTooLarge
 	}
-	_, err := io.Copy(&b, io.LimitReader(f, MaxFile+1))
-	return b.String(), err
+	var t pieces
+	r := io.LimitReader(f, MaxFile+1)
+	buf := make([]byte, 0, pieceLen)
+	for {
+		n, err := io.ReadFull(r, buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		end := bytes.LastIndexByte(buf, '\n') + 1
+		if err != nil {
+			end = len(buf)
+		}
+		if end > 0 {
+			t = append(t, string(buf[:end]))
+			buf = buf[:copy(buf, buf[end:])]
+		}
+		switch {
+		case err == io.EOF || err == io.ErrUnexpectedEOF:
+			return t, nil
+		case err != nil:
+			return nil, err
+		case len(buf) == cap(buf): // one line
+			buf = slices.Grow(buf, len(buf))
+		}
+	}
 }

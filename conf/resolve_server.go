@@ -70,7 +70,7 @@ func (d *decoder) virtualServer(vs *virtualServer, groups map[string]*ServerGrou
 	}
 	vs.Forward = vs.forward.v
 	vs.SMTPAlert = vs.smtpAlert.or(d.alertOr(false))
-	vs.Defaults = vs.times.defaults()
+	vs.Defaults = d.servers.defaults.of(vs.times.defaults())
 	d.sorryServer(vs)
 	d.family(vs, group)
 	if vs.RealServers = d.realServers(vs); len(vs.RealServers) == 0 {
@@ -157,9 +157,10 @@ func (d *decoder) family(vs *virtualServer, group *ServerGroup) {
 }
 
 // realServers settles the real servers of vs.
-func (d *decoder) realServers(vs *virtualServer) []RealServer {
+func (d *decoder) realServers(vs *virtualServer) []*RealServer {
 	seen := make(map[netip.AddrPort]bool, len(vs.real))
-	list := make([]RealServer, 0, len(vs.real))
+	list := make([]*RealServer, 0, len(vs.real))
+	checks := make([]*Check, 0, len(vs.checks))
 	noMethod := false
 	for _, rs := range vs.real {
 		if !rs.forward.set && !vs.forward.set && !noMethod {
@@ -174,19 +175,22 @@ func (d *decoder) realServers(vs *virtualServer) []RealServer {
 			continue
 		}
 		seen[key] = true
-		rs.Weight = rs.weight.or(vs.weight.or(1))
+		rs.Weight = int(rs.weight.or(vs.weight.or(1)))
 		rs.Alpha = rs.alpha.or(vs.Alpha)
 		rs.InhibitOnFail = rs.inhibit.or(vs.InhibitOnFail)
 		rs.SMTPAlert = rs.smtpAlert.or(d.alertOr(true))
-		rs.times = rs.times.inherit(vs.times)
-		rs.Defaults = rs.times.defaults()
-		for _, c := range rs.checks {
-			if d.resolveCheck(c, rs, vs) {
-				rs.Checks = append(rs.Checks, c.Check)
+		times := rs.times.inherit(vs.times)
+		rs.Defaults = d.servers.defaults.of(times.defaults())
+		n := len(checks)
+		for _, c := range vs.checks[rs.checks[0]:rs.checks[1]] {
+			if d.resolveCheck(c, times, rs, vs) {
+				checks = append(checks, &c.Check)
 			}
 		}
-		list = append(list, rs.RealServer)
+		rs.Checks = checks[n:len(checks):len(checks)]
+		list = append(list, &rs.RealServer)
 	}
+	vs.real, vs.checks = nil, nil
 	return list
 }
 
@@ -228,29 +232,31 @@ func (d *decoder) quorum(vs *virtualServer) {
 }
 
 // resolveCheck settles one check; ok is false if it cannot run.
-func (d *decoder) resolveCheck(c *check, rs *realServer, vs *virtualServer) (ok bool) {
-	t := c.times.inherit(rs.times)
+func (d *decoder) resolveCheck(c *check, outer checkTimes, rs *realServer, vs *virtualServer) (ok bool) {
+	t := c.times.inherit(outer)
 	c.Alpha = c.alpha.or(rs.Alpha)
 	c.LogAllFailures = c.logAll.or(d.cfg.Global.LVS.LogAllFailures)
-	c.DelayLoop = t.loop.or(time.Minute)
-	c.Warmup = t.warmup.or(c.DelayLoop)
+	timing := CheckTiming{DelayLoop: t.loop.or(time.Minute)}
+	timing.Warmup = t.warmup.or(timing.DelayLoop)
 	retry, before := 1, time.Second
+	ok = true
 	switch c.Kind {
 	case CheckHTTP, CheckSSL:
 		before = 3 * time.Second
 	case CheckDNS:
-		retry, before = 3, c.DelayLoop
+		retry, before = 3, timing.DelayLoop
 	case CheckMisc:
 		retry = 0
 		if c.Misc.Timeout == 0 {
-			c.Misc.Timeout = c.DelayLoop
+			c.Misc.Timeout = timing.DelayLoop
 		}
 	case CheckBFD:
-		return d.checkBFD(c, rs, vs)
+		ok = d.checkBFD(c, rs, vs)
 	case CheckFile:
-		return d.checkFile(c)
+		ok = d.checkFile(c)
 	}
-	c.Retry, c.DelayBeforeRetry = t.retry.or(retry), t.before.or(before)
+	timing.Retry, timing.DelayBeforeRetry = t.retry.or(retry), t.before.or(before)
+	c.CheckTiming = d.servers.timing.of(timing)
 	if c.Connect != nil {
 		d.connection(c, t, rs)
 	}
@@ -263,7 +269,7 @@ func (d *decoder) resolveCheck(c *check, rs *realServer, vs *virtualServer) (ok 
 			c.HTTP.URLs = append(c.HTTP.URLs, u.URL)
 		}
 	}
-	return true
+	return ok
 }
 
 func (d *decoder) connection(c *check, t checkTimes, rs *realServer) {
@@ -283,9 +289,9 @@ func (d *decoder) connection(c *check, t checkTimes, rs *realServer) {
 func (d *decoder) alertOr(def bool) bool { return d.global.alertChecker.or(d.global.alert.or(def)) }
 
 func (d *decoder) checkBFD(c *check, rs *realServer, vs *virtualServer) bool {
-	b := d.bfdNamed(c.BFD)
+	b := d.bfdNamed(c.BFD.Name)
 	if b == nil || !b.Checker {
-		d.atPlace(c.at, "no-bfd", "(%s) BFD_CHECK - BFD %s not configured", vs.Endpoint(rs.Addr, rs.Port), printable(c.BFD))
+		d.atPlace(c.at, "no-bfd", "(%s) BFD_CHECK - BFD %s not configured", vs.Endpoint(rs.Addr, rs.Port), printable(c.BFD.Name))
 		return false
 	}
 	return true

@@ -13,17 +13,24 @@ import (
 type check struct {
 	Check
 	at    place
-	times checkTimes
+	times *checkTimes // nil: says nothing; shared once its block is read
 
-	alpha, logAll, tls opt[bool]
-	port               opt[uint16]
-	host               string // virtualhost
-	file               opt[int]
-	fileReverse        opt[bool]
-	urls               []*url
-	hosts              []*check // host blocks
-	outer              *check   // of a host block
-	script             place    // of misc_path
+	alpha, logAll opt[bool]
+	port          opt[uint16]
+	*kindWords
+}
+
+// kindWords are words that only some kinds of checks have. It is nil for the
+// others.
+type kindWords struct {
+	tls         opt[bool]
+	host        string // virtualhost
+	urls        []*url
+	hosts       []*check // host blocks
+	outer       *check   // of a host block
+	script      place    // of misc_path
+	file        opt[int]
+	fileReverse opt[bool]
 }
 
 type url struct {
@@ -58,7 +65,7 @@ func checkWords(path string) []*Keyword {
 		http(CheckSSL, "fetch pages over TLS and look at the answers"),
 		checkKeyword(CheckSMTP, "talk to a mail server", connectWords(), repeatWords(), []*Keyword{
 			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), "smtpchecker.keepalived.org", "name to greet with").
-				sets(func(d *decoder, a *argument) { current(d).Helo = d.intern(a.text) }),
+				sets(func(d *decoder, a *argument) { current(d).SMTP.Helo = d.intern(a.text) }),
 			kw("host", braced("{}"), "", "where to connect, old notation").alias("the words outside of host").holds(hostBlock(path + ".SMTP_CHECK.host")),
 		}),
 		checkKeyword(CheckDNS, "ask a name server", connectWords(), repeatWords(), []*Keyword{
@@ -89,7 +96,7 @@ func checkWords(path string) []*Keyword {
 		}).requires("misc_path", "No script path has been specified for MISC_CHECKER - skipping"),
 		checkKeyword(CheckBFD, "follow a BFD session", []*Keyword{
 			kw("name", word("BFD_INSTANCE").soft("BFD_CHECK - No or too many names specified - skipping checker"), "", "the session; required").
-				sets(func(d *decoder, a *argument) { current(d).BFD = d.intern(a.text) }),
+				sets(func(d *decoder, a *argument) { current(d).BFD.Name = d.intern(a.text) }),
 			alphaWord(),
 		}).requires("name", "No name has been specified for BFD_CHECKER - skipping"),
 		checkKeyword(CheckUDP, "send a datagram and perhaps wait for an answer", connectWords(), repeatWords(), udpWords()),
@@ -111,6 +118,10 @@ func (k *Keyword) requires(word, message string) *Keyword {
 func newCheck(kind CheckKind, pos Pos, at place) *check {
 	c := &check{Check: Check{Kind: kind, Pos: pos}, at: at}
 	switch kind {
+	case CheckHTTP, CheckSSL, CheckSMTP, CheckMisc, CheckFile:
+		c.kindWords = &kindWords{}
+	}
+	switch kind {
 	case CheckMisc:
 		c.Misc = &MiscCheck{}
 		return c
@@ -118,11 +129,12 @@ func newCheck(kind CheckKind, pos Pos, at place) *check {
 		c.File = &FileCheck{}
 		return c
 	case CheckBFD:
+		c.BFD = &BFDCheck{}
 		return c
 	case CheckHTTP, CheckSSL:
 		c.HTTP = &HTTPCheck{}
 	case CheckSMTP:
-		c.Helo = "smtpchecker.keepalived.org"
+		c.SMTP = &SMTPCheck{Helo: "smtpchecker.keepalived.org"}
 	case CheckDNS:
 		c.DNS = &DNSCheck{Type: "SOA"}
 	case CheckUDP:
@@ -137,10 +149,11 @@ func newCheck(kind CheckKind, pos Pos, at place) *check {
 func closeCheck(d *decoder, s *Statement) {
 	c := current(d)
 	d.servers.check = nil
+	c.times = d.servers.times.share(c.times)
 	switch {
 	case c.HTTP != nil && len(c.urls) == 0,
 		c.Misc != nil && !c.Misc.Command.Given(),
-		c.Kind == CheckBFD && c.BFD == "",
+		c.BFD != nil && c.BFD.Name == "",
 		c.File != nil && c.File.File == "":
 		return
 	}
@@ -151,16 +164,21 @@ func closeCheck(d *decoder, s *Statement) {
 	if c.UDP != nil && c.UDP.MinLength > c.UDP.MaxLength {
 		d.wrong(s, 0, "reply-length", "UDP_CHECK min_reply length %d > max_reply_length %d - will always fail", c.UDP.MinLength, c.UDP.MaxLength)
 	}
-	checks := &d.servers.rs.checks
-	if len(c.hosts) == 0 {
+	checks := &d.servers.vs.checks
+	if c.Kind != CheckSMTP || len(c.hosts) == 0 {
 		*checks = append(*checks, c)
 		return
 	}
 	for _, host := range c.hosts {
 		one := *c
 		one.Connect, one.port = host.Connect, host.port
-		one.times.timeout = host.times.timeout
-		one.times.timeout.inherit(c.times.timeout)
+		times := c.times.inherit(checkTimes{})
+		if host.times != nil {
+			own := host.times.timeout
+			own.inherit(times.timeout)
+			times.timeout = own
+		}
+		one.times = d.servers.times.of(times)
 		*checks = append(*checks, &one)
 	}
 }
@@ -204,7 +222,7 @@ func connectWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { current(d).Connect.BindPort = uint16(a.n) }),
 		kw("bind_if", word("IFNAME"), "any", "interface to connect over").
 			sets(func(d *decoder, a *argument) { current(d).Connect.BindIf = d.intern(a.text) }),
-		timeoutWord("of the real server", func(d *decoder) *checkTimes { return &current(d).times }),
+		timeoutWord("of the real server", func(d *decoder) *checkTimes { return made(&current(d).times) }),
 		kw("fwmark", number(0, 1<<32-1), "0", "mark of the packets sent").
 			sets(func(d *decoder, a *argument) { current(d).Connect.FWMark = uint32(a.n) }),
 	}
@@ -216,7 +234,7 @@ func alphaWord() *Keyword {
 }
 
 func repeatWords() []*Keyword {
-	return append(timerWords("of the real server", 0, func(d *decoder) *checkTimes { return &current(d).times }),
+	return append(timerWords("of the real server", 0, func(d *decoder) *checkTimes { return made(&current(d).times) }),
 		alphaWord(),
 		kw("log_all_failures", onOff(), "checker_log_all_failures", "log every failed attempt").
 			sets(func(d *decoder, a *argument) { current(d).logAll.put(a.on) }),
@@ -380,7 +398,7 @@ func httpWords(path string, tls bool) []*Keyword {
 	words.needs("path", "HTTP/SSL_GET checker url has no path - ignoring")
 	list := []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
-			sets(func(d *decoder, a *argument) { current(d).times.retry.put(int(a.n)) }),
+			sets(func(d *decoder, a *argument) { made(&current(d).times).retry.put(int(a.n)) }),
 		kw("virtualhost", word("NAME"), "of the real server", "host name to send with the request").
 			sets(func(d *decoder, a *argument) { current(d).host = d.intern(a.text) }),
 		kw("http_protocol", word("1.0|1.0C|1.1"), "1.0", "version of HTTP; with C it asks to close the connection").sets(setHTTPProtocol),

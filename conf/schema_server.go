@@ -20,6 +20,43 @@ type servers struct {
 	check *check
 	url   *url
 	group *serverGroup
+
+	times    shared[checkTimes]
+	timing   shared[CheckTiming]
+	defaults shared[CheckDefaults]
+}
+
+// shared holds one copy of each value. Ten thousand servers are configured in a
+// few ways.
+type shared[T comparable] map[T]*T
+
+func (s *shared[T]) of(v T) *T {
+	if *s == nil {
+		*s = make(shared[T])
+	}
+	p := (*s)[v]
+	if p == nil {
+		p = new(T)
+		*p = v
+		(*s)[v] = p
+	}
+	return p
+}
+
+// share is of for a value that may not be there.
+func (s *shared[T]) share(p *T) *T {
+	if p == nil {
+		return nil
+	}
+	return s.of(*p)
+}
+
+// made is what *p points to, made when a word asks for it: most have none.
+func made[T any](p **T) *T {
+	if *p == nil {
+		*p = new(T)
+	}
+	return *p
 }
 
 // checkTimes are the words that virtual servers, real servers and checks share.
@@ -30,13 +67,17 @@ type checkTimes struct {
 }
 
 // inherit is t with what it lacks from outer.
-func (t checkTimes) inherit(outer checkTimes) checkTimes {
-	t.retry.inherit(outer.retry)
-	t.before.inherit(outer.before)
-	t.warmup.inherit(outer.warmup)
-	t.timeout.inherit(outer.timeout)
-	t.loop.inherit(outer.loop)
-	return t
+func (t *checkTimes) inherit(outer checkTimes) checkTimes {
+	if t == nil {
+		return outer
+	}
+	own := *t
+	own.retry.inherit(outer.retry)
+	own.before.inherit(outer.before)
+	own.warmup.inherit(outer.warmup)
+	own.timeout.inherit(outer.timeout)
+	own.loop.inherit(outer.loop)
+	return own
 }
 
 func (t checkTimes) defaults() CheckDefaults {
@@ -54,8 +95,9 @@ type virtualServer struct {
 
 	forward, sorryForward opt[Forward]
 	smtpAlert             opt[bool]
-	weight                opt[int]
+	weight                opt[int32]
 	real                  []*realServer
+	checks                []*check // of all of them
 	sorryAt               place
 }
 
@@ -63,13 +105,13 @@ type virtualServer struct {
 type realServer struct {
 	RealServer
 	at    place
-	times checkTimes
+	times *checkTimes // nil: says nothing; shared once its block is read
 
 	port                      opt[uint16]
-	weight                    opt[int]
+	weight                    opt[int32]
 	forward                   opt[Forward]
 	alpha, inhibit, smtpAlert opt[bool]
-	checks                    []*check
+	checks                    [2]int32 // its part of those of the virtual server
 }
 
 type serverGroup struct {
@@ -374,7 +416,7 @@ func virtualServerBlock() *block {
 	}
 	flag1 := func(v *virtualServer) *bool { return &v.Flag1 }
 	flag2 := func(v *virtualServer) *bool { return &v.Flag2 }
-	setScheduler := func(d *decoder, a *argument) { d.servers.vs.Scheduler = a.text }
+	setScheduler := func(d *decoder, a *argument) { d.servers.vs.Scheduler = d.intern(a.text) }
 	setMethod := func(d *decoder, a *argument) {
 		if f, ok := d.forward(a); ok {
 			d.servers.vs.forward.put(f)
@@ -424,7 +466,7 @@ func virtualServerBlock() *block {
 		kw("hysteresis", number(0, 1<<32-1), "0", "how far the sum of weights must pass the quorum to change the state").
 			sets(func(d *decoder, a *argument) { d.servers.vs.Hysteresis = uint32(a.n) }),
 		kw("weight", number(0, 1<<31-1), "1", "weight of real servers that set none").
-			sets(func(d *decoder, a *argument) { d.servers.vs.weight.put(int(a.n)) }),
+			sets(func(d *decoder, a *argument) { d.servers.vs.weight.put(int32(a.n)) }),
 		kw("sorry_server", several("IP [PORT]"), "", "server that answers while there are too few real servers").sets(setSorryServer),
 		kw("sorry_server_inhibit", bare(), "off", "like inhibit_on_failure, for the sorry server").sets(func(d *decoder, a *argument) {
 			if vs := d.servers.vs; vs.Sorry != nil {
@@ -596,10 +638,10 @@ func realServerBlock() *block {
 	toggle := func(name, def, doc string, field func(*realServer) *opt[bool]) *Keyword {
 		return kw(name, onOff(), def, doc).sets(func(d *decoder, a *argument) { field(d.servers.rs).put(a.on) })
 	}
-	times := func(d *decoder) *checkTimes { return &d.servers.rs.times }
+	times := func(d *decoder) *checkTimes { return made(&d.servers.rs.times) }
 	b := vocabulary(path,
 		kw("weight", number(0, 1<<31-1), "of the service", "share of the connections; 0: no new ones").
-			sets(func(d *decoder, a *argument) { d.servers.rs.weight.put(int(a.n)) }),
+			sets(func(d *decoder, a *argument) { d.servers.rs.weight.put(int32(a.n)) }),
 		kw("lvs_method", method(), "of the service", "how packets reach the real server").sets(func(d *decoder, a *argument) {
 			if f, ok := d.forward(a); ok {
 				d.servers.rs.forward.put(f)
@@ -608,8 +650,8 @@ func realServerBlock() *block {
 		threshold("uthreshold", "number of connections above which it gets no new ones; 0: no limit", func(r *realServer) *uint32 { return &r.Upper }),
 		threshold("lthreshold", "number of connections below which it gets new ones again", func(r *realServer) *uint32 { return &r.Lower }),
 		toggle("inhibit_on_failure", "of the service", "set the weight to 0 on failure instead of removing it", func(r *realServer) *opt[bool] { return &r.inhibit }),
-		commandOnce("notify_up", "command when the real server comes up", func(d *decoder) *Command { return &d.servers.rs.NotifyUp }),
-		commandOnce("notify_down", "command when the real server goes down", func(d *decoder) *Command { return &d.servers.rs.NotifyDown }),
+		commandOnce("notify_up", "command when the real server comes up", func(d *decoder) *Command { return made(&d.servers.rs.NotifyUp) }),
+		commandOnce("notify_down", "command when the real server goes down", func(d *decoder) *Command { return made(&d.servers.rs.NotifyDown) }),
 		toggle("alpha", "of the service", "down until a check succeeds", func(r *realServer) *opt[bool] { return &r.alpha }),
 		timeoutWord("of the service", times),
 		toggle("smtp_alert", "smtp_alert_checker, else on", "send mail when the service or a real server goes up or down", func(r *realServer) *opt[bool] { return &r.smtpAlert }),
@@ -623,12 +665,17 @@ func realServerBlock() *block {
 		addr, port, ok := d.endpoint(s, "real server")
 		if ok {
 			d.servers.rs = &realServer{RealServer: RealServer{Pos: d.pos(s), Addr: addr}, at: s.place(0), port: port}
+			d.servers.rs.checks[0] = int32(len(d.servers.vs.checks))
 		}
 		return ok
 	}
 	b.close = func(d *decoder, s *Statement) {
-		d.servers.vs.real = append(d.servers.vs.real, d.servers.rs)
+		rs := d.servers.rs
 		d.servers.rs = nil
+		rs.times = d.servers.times.share(rs.times)
+		rs.checks[1] = int32(len(d.servers.vs.checks))
+		rs.NotifyUp, rs.NotifyDown = rs.NotifyUp.orNil(), rs.NotifyDown.orNil()
+		d.servers.vs.real = append(d.servers.vs.real, rs)
 	}
 	return b
 }

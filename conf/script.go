@@ -65,6 +65,14 @@ func (d *decoder) keep(into *Command, a *argument, what, twice string) {
 	}
 }
 
+// orNil is c, or nil if there is no command.
+func (c *Command) orNil() *Command {
+	if c == nil || !c.Given() {
+		return nil
+	}
+	return c
+}
+
 // commands judges the commands, when it is known how they are run.
 func (d *decoder) commands() {
 	c := &d.scripts

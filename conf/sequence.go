@@ -95,7 +95,7 @@ func (p *pipeline) sequence(l, rest line, args string, hex bool, src source) {
 		base = 16
 	}
 	at, _ := l.locate(0)
-	def := &definition{name: name, at: l.origin, col: at}
+	def := &definition{name: name, at: l.row, col: at}
 	defer p.shadow(def)()
 	if p.alone && (end-start)/step > aloneSteps {
 		end = start + aloneSteps*step
@@ -144,7 +144,7 @@ func (p *pipeline) list(l, rest line, args string, src source) {
 			p.badSequence(l, 0, fmt.Sprintf("~LST: %q is not a variable name", name))
 			return
 		}
-		vars = append(vars, &definition{name: name, at: l.origin, col: at})
+		vars = append(vars, &definition{name: name, at: l.row, col: at})
 	}
 	for _, v := range vars {
 		defer p.shadow(v)()

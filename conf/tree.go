@@ -11,7 +11,8 @@ type Statement struct {
 	Words    []Token // the keyword first; never empty
 	Block    []*Statement
 	HasBlock bool
-	Origin   *Origin
+	row      int32 // line of origin
+	origin   *origin
 
 	rest string // what follows the keyword, as written
 }
@@ -41,7 +42,7 @@ func (s *Statement) Chain(word int) []Frame { return s.place(word).chain() }
 
 func (s *Statement) place(word int) place {
 	w := &s.Words[min(word, len(s.Words)-1)]
-	return place{s.Origin, w.col, w.def}
+	return place{s.origin, s.row, w.col, w.def}
 }
 
 // maxNesting bounds how deep blocks stand in each other. The language itself
@@ -117,7 +118,7 @@ func (b *builder) statement(l *line, from, to int) {
 	if w[0].Quoted {
 		k = min(k+2, len(rest))
 	}
-	b.last = &Statement{Words: w, Origin: l.origin, rest: rest[k:]}
+	b.last = &Statement{Words: w, origin: l.origin, row: l.line, rest: rest[k:]}
 	if len(b.open) > 0 {
 		top := b.open[len(b.open)-1]
 		top.Block = append(top.Block, b.last)
@@ -131,7 +132,7 @@ func (b *builder) line(l *line, length, at int) {
 	if b.deep > 0 || b.stray > 0 {
 		return
 	}
-	b.last = &Statement{Origin: l.origin, rest: l.text[length:]}
+	b.last = &Statement{origin: l.origin, row: l.line, rest: l.text[length:]}
 	for _, part := range [][2]int{{0, length}, {at, len(l.text)}} {
 		col, def := l.locate(part[0])
 		b.last.Words = append(b.last.Words, Token{l.text[part[0]:part[1]], false, col, def})
@@ -233,7 +234,7 @@ func (b *builder) end(l *line, at int) {
 }
 
 // finish ends the text: what is open is closed, with a complaint.
-func (b *builder) finish(at *Origin) {
+func (b *builder) finish(at row) {
 	missing := len(b.open) + b.deep + b.stray
 	message := fmt.Sprintf("There are %d missing '}'s or extra '{'s", missing)
 	b.flush()
@@ -256,7 +257,7 @@ func (b *builder) finish(at *Origin) {
 			b.deliver(s)
 		}
 	case missing > 0:
-		b.reportAt(place{origin: at}, "missing-brace", message, "look for a '{' without its keyword, or write the '}'")
+		b.reportAt(place{origin: at.origin, line: at.line}, "missing-brace", message, "look for a '{' without its keyword, or write the '}'")
 	}
 	b.release()
 }
@@ -305,7 +306,7 @@ func strayed(v *block, around []*block, s *Statement) bool {
 
 func (b *builder) at(l *line, offset int) place {
 	col, _ := l.locate(offset)
-	return place{l.origin, col, nil}
+	return place{l.origin, l.line, col, nil}
 }
 
 func (b *builder) report(l *line, at int, code, message, fix string) reason {

@@ -416,12 +416,15 @@ func (l *linter) commands() func(func(*conf.Command) bool) {
 	}
 	for _, v := range l.VirtualServers {
 		all = append(all, &v.QuorumUp, &v.QuorumDown)
-		for i := range v.RealServers {
-			r := &v.RealServers[i]
-			all = append(all, &r.NotifyUp, &r.NotifyDown)
-			for k := range r.Checks {
-				if m := r.Checks[k].Misc; m != nil {
-					all = append(all, &m.Command)
+		for _, r := range v.RealServers {
+			for _, c := range []*conf.Command{r.NotifyUp, r.NotifyDown} {
+				if c != nil {
+					all = append(all, c)
+				}
+			}
+			for _, c := range r.Checks {
+				if c.Misc != nil {
+					all = append(all, &c.Misc.Command)
 				}
 			}
 		}
@@ -453,7 +456,7 @@ func (l *linter) mail() {
 	if slices.ContainsFunc(l.Instances, func(in *conf.VRRPInstance) bool { return wanted(in.Notify) }) ||
 		slices.ContainsFunc(l.SyncGroups, func(g *conf.SyncGroup) bool { return wanted(g.Notify) }) ||
 		slices.ContainsFunc(l.VirtualServers, func(v *conf.VirtualServer) bool {
-			return v.SMTPAlert || slices.ContainsFunc(v.RealServers, func(r conf.RealServer) bool { return r.SMTPAlert })
+			return v.SMTPAlert || slices.ContainsFunc(v.RealServers, func(r *conf.RealServer) bool { return r.SMTPAlert })
 		}) {
 		return
 	}
@@ -477,9 +480,11 @@ func (l *linter) sessions() {
 		mark(g.Track)
 	}
 	for _, v := range l.VirtualServers {
-		for i := range v.RealServers {
-			for _, c := range v.RealServers[i].Checks {
-				used[c.BFD] = true
+		for _, r := range v.RealServers {
+			for _, c := range r.Checks {
+				if c.BFD != nil {
+					used[c.BFD.Name] = true
+				}
 			}
 		}
 	}
@@ -493,11 +498,10 @@ func (l *linter) sessions() {
 // virtualServer looks at a service that is balanced.
 func (l *linter) virtualServer(v *conf.VirtualServer) {
 	checked := false
-	for i := range v.RealServers {
-		r := &v.RealServers[i]
+	for _, r := range v.RealServers {
 		checked = checked || len(r.Checks) > 0
 		for _, c := range r.Checks {
-			l.checkTimes(v, r, &c)
+			l.checkTimes(v, r, c)
 		}
 	}
 	if !checked && len(v.RealServers) > 1 {

@@ -259,8 +259,7 @@ var fields = map[string][]string{
 	"RealServer.VirtualHost":      {"virtualhost"},
 
 	"Check.Kind":            {"-"},
-	"Check.Helo":            {"helo_name"},
-	"Check.BFD":             {"name"},
+	"SMTPCheck.Helo":        {"helo_name"},
 	"Connection.Addr":       {"connect_ip"},
 	"Connection.Port":       {"connect_port"},
 	"Connection.Bind":       {"bindto"},

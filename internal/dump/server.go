@@ -26,16 +26,15 @@ func Servers(t *Text, c *conf.Config) {
 		virtualServer(t, v)
 	}
 	if !slices.ContainsFunc(c.VirtualServers, func(v *conf.VirtualServer) bool {
-		return slices.ContainsFunc(v.RealServers, func(r conf.RealServer) bool { return len(r.Checks) > 0 })
+		return slices.ContainsFunc(v.RealServers, func(r *conf.RealServer) bool { return len(r.Checks) > 0 })
 	}) {
 		return
 	}
 	t.Section("Health checkers")
 	for _, v := range c.VirtualServers {
-		for i := range v.RealServers {
-			r := &v.RealServers[i]
-			for j := range r.Checks {
-				check(t, v, r, &r.Checks[j])
+		for _, r := range v.RealServers {
+			for _, c := range r.Checks {
+				check(t, v, r, c)
 			}
 		}
 	}
@@ -123,7 +122,7 @@ func virtualServer(t *Text, v *conf.VirtualServer) {
 	t.Line("   protocol = %s", protocol)
 	t.Line("   alpha is %s", onOff(v.Alpha))
 	t.Line("   omega is %s", onOff(v.Omega))
-	checkDefaults(t, &v.Defaults)
+	checkDefaults(t, v.Defaults)
 	t.Line("   Inhibit on failure is %s", onOff(v.InhibitOnFail))
 	t.Line("   quorum = %d, hysteresis = %d", v.Quorum, v.Hysteresis)
 	t.Line("   Using smtp notification = %s", YesNo(v.SMTPAlert))
@@ -141,9 +140,9 @@ func virtualServer(t *Text, v *conf.VirtualServer) {
 		}
 		t.Line("     Inhibit on failure is %s", onOff(s.InhibitOnFail))
 	}
-	for i := range v.RealServers {
+	for _, r := range v.RealServers {
 		t.Line("   ------< Real server >------")
-		realServer(t, &v.RealServers[i])
+		realServer(t, r)
 	}
 }
 
@@ -155,7 +154,7 @@ func realServer(t *Text, r *conf.RealServer) {
 	t.Line("   connection timeout = %s", decimals(r.Defaults.ConnectTimeout))
 	t.Line("   connection limit range = %d -> %d", r.Lower, r.Upper)
 	t.Line("   Delay loop = %s", decimals(r.Defaults.DelayLoop))
-	checkDefaults(t, &r.Defaults)
+	checkDefaults(t, r.Defaults)
 	t.Line("   Inhibit on failure is %s", onOff(r.InhibitOnFail))
 	if r.VirtualHost != "" {
 		t.Line("    VirtualHost = '%s'", r.VirtualHost)
@@ -203,7 +202,9 @@ func check(t *Text, v *conf.VirtualServer, r *conf.RealServer, c *conf.Check) {
 	} else {
 		httpCheck(t, c)
 	}
-	named(t, "   helo", c.Helo)
+	if c.SMTP != nil {
+		named(t, "   helo", c.SMTP.Helo)
+	}
 	if c.DNS != nil {
 		t.Line("   Type = %v", c.DNS.Type)
 		t.Line("   Name = %s", c.DNS.Name)

@@ -2,13 +2,19 @@ package supervisor
 
 import (
 	"os"
+	"runtime/debug"
 
 	"keepalived-go/conf"
 )
 
+// testGC keeps a test as small as what it reads. It shares the machine with the
+// daemon, and has time.
+const testGC = 20
+
 // Test reads the configuration and returns what is wrong with it, for
 // keepalived -t.
 func Test(o Options) (conf.Diagnostics, error) {
+	debug.SetGCPercent(testGC)
 	_, diagnostics, err := Load(o)
 	return diagnostics, err
 }
