@@ -197,8 +197,9 @@ func TestFIFOScript(t *testing.T) {
 	reader := shell(t, `
 trap 'exit 0' TERM
 trap 'echo "$1 ends" >'`+said.path+` EXIT
+exec 3<"$2" # once: a signal just before it is opened again would not be seen
 echo "$1 begins: $2" >`+said.path+`
-while read -r line <"$2"; do
+while read -r line <&3; do
 	echo "$1 read $line" >`+said.path+`
 	[ "$line" = die ] && exit 3
 done`)
