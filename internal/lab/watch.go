@@ -1,12 +1,14 @@
 package lab
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +23,8 @@ type watch struct {
 	conn *netlink.Conn
 	done chan struct{}
 
+	pending []byte // of drain
+
 	mu    sync.Mutex
 	addrs map[addrKey]bool
 }
@@ -34,8 +38,7 @@ func openWatch(l *Lab, n *Node) (*watch, error) {
 	w := &watch{lab: l, node: n, done: make(chan struct{}), addrs: map[addrKey]bool{}}
 	err := n.Do(func() (err error) {
 		w.conn, err = netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
-			Groups:            unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR,
-			MessageBufferSize: 1 << 13, // instead of a look at each message's size first
+			Groups: unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR,
 		})
 		if err != nil {
 			return err
@@ -65,53 +68,102 @@ func setNetlinkBuffer(c *netlink.Conn) error {
 
 // read keeps a thread of the highest priority, which waits for events itself:
 // these messages carry no time of the kernel's, and a daemon that runs at a
-// high priority must not look slow because it delays who watches it.
+// high priority must not look slow because it delays who watches it. Nor must it
+// be delayed by who watches it: the first event of a burst wakes the thread, and
+// it looks for the others every burstInterval.
 func (w *watch) read() {
 	defer close(w.done)
 	runtime.LockOSThread()                          // never unlocked: the thread ends with the priority
 	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20) // refused to an ordinary user, who measures nothing
 	for {
-		now, err := w.wait()
-		var msgs []netlink.Message
-		if err == nil {
-			msgs, err = w.conn.Receive()
+		err := w.wait()
+		for err == nil {
+			var n int
+			if n, err = w.drain(); n == 0 {
+				break
+			}
+			burst := unix.NsecToTimespec(burstInterval.Nanoseconds())
+			_ = unix.Nanosleep(&burst, nil)
 		}
-		if errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.EBADF) {
+		switch {
+		case errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.EBADF):
 			return
-		}
-		if err != nil {
+		case err != nil:
 			w.lab.fail(fmt.Errorf("addresses of %s: %w", w.node.Name, err))
 			return
-		}
-		for _, m := range msgs {
-			w.apply(now, m)
 		}
 	}
 }
 
-// wait returns when a message has come, and the time.
-func (w *watch) wait() (time.Time, error) {
-	rc, err := w.conn.SyscallConn()
-	if err != nil {
-		return time.Time{}, err
-	}
+// burstInterval is how exact the times of a burst's later events are.
+const burstInterval = 100 * time.Microsecond
+
+// wait returns when a message has come.
+func (w *watch) wait() error {
 	for {
 		var n int
 		var perr error
-		err := rc.Control(func(fd uintptr) {
+		err := w.control(func(fd int) {
 			const lookAgain = 100 // ms; closing the socket does not end a poll
 			n, perr = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, lookAgain)
 		})
 		switch {
 		case err != nil:
-			return time.Time{}, err
+			return err
 		case perr != nil && perr != unix.EINTR:
-			return time.Time{}, perr
+			return perr
 		case n > 0:
-			return time.Now(), nil
+			return nil
 		}
 	}
 }
+
+func (w *watch) control(f func(fd int)) error {
+	rc, err := w.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	return rc.Control(func(fd uintptr) { f(int(fd)) })
+}
+
+// drain takes the messages that have come. All are received before any is looked
+// at, so that they have the time at which they were there.
+func (w *watch) drain() (n int, err error) {
+	w.pending = w.pending[:0]
+	var ends []int
+	cerr := w.control(func(fd int) {
+		for {
+			start := len(w.pending)
+			w.pending = slices.Grow(w.pending, maxEvent)
+			var got int
+			got, _, err = unix.Recvfrom(fd, w.pending[start:start+maxEvent], unix.MSG_DONTWAIT)
+			switch err {
+			case nil:
+				w.pending = w.pending[:start+got]
+				ends = append(ends, len(w.pending))
+			case unix.EINTR:
+			case unix.EAGAIN:
+				err = nil
+				return
+			default:
+				return
+			}
+		}
+	})
+	now, from := time.Now(), 0
+	for _, end := range ends {
+		var m netlink.Message
+		if err := m.UnmarshalBinary(w.pending[from:end]); err != nil {
+			return 0, err
+		}
+		w.apply(now, m)
+		from = end
+	}
+	return len(ends), cmp.Or(err, cerr)
+}
+
+// maxEvent is more than a message about an address takes.
+const maxEvent = 1 << 10
 
 func (w *watch) apply(now time.Time, m netlink.Message) {
 	if len(m.Data) < unix.SizeofIfAddrmsg {
