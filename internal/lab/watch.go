@@ -127,10 +127,14 @@ func (w *watch) control(f func(fd int)) error {
 }
 
 // drain takes the messages that have come. All are received before any is looked
-// at, so that they have the time at which they were there.
+// at, so that they have the time at which they were there at the latest.
 func (w *watch) drain() (n int, err error) {
 	w.pending = w.pending[:0]
-	var ends []int
+	type arrival struct {
+		end  int // in pending
+		time time.Time
+	}
+	var arrivals []arrival
 	cerr := w.control(func(fd int) {
 		for {
 			start := len(w.pending)
@@ -140,7 +144,7 @@ func (w *watch) drain() (n int, err error) {
 			switch err {
 			case nil:
 				w.pending = w.pending[:start+got]
-				ends = append(ends, len(w.pending))
+				arrivals = append(arrivals, arrival{len(w.pending), time.Now()})
 			case unix.EINTR:
 			case unix.EAGAIN:
 				err = nil
@@ -150,16 +154,16 @@ func (w *watch) drain() (n int, err error) {
 			}
 		}
 	})
-	now, from := time.Now(), 0
-	for _, end := range ends {
+	from := 0
+	for _, a := range arrivals {
 		var m netlink.Message
-		if err := m.UnmarshalBinary(w.pending[from:end]); err != nil {
+		if err := m.UnmarshalBinary(w.pending[from:a.end]); err != nil {
 			return 0, err
 		}
-		w.apply(now, m)
-		from = end
+		w.apply(a.time, m)
+		from = a.end
 	}
-	return len(ends), cmp.Or(err, cerr)
+	return len(arrivals), cmp.Or(err, cerr)
 }
 
 // maxEvent is more than a message about an address takes.
