@@ -19,9 +19,9 @@ import (
 // capture is a destination in memory.
 type capture struct{ entries []entry }
 
-func (c *capture) write(e *entry) error {
-	c.entries = append(c.entries, *e)
-	return nil
+func (c *capture) write(entries []entry) (lost int) {
+	c.entries = append(c.entries, entries...)
+	return 0
 }
 
 // flush fails the test if what was logged is not written within seconds.
@@ -317,6 +317,38 @@ func TestIdentChanges(t *testing.T) {
 	}
 }
 
+// held is a writer that takes the first text when it is let go.
+type held struct {
+	begun, let chan struct{}
+	texts      []string
+}
+
+func (h *held) Write(b []byte) (int, error) {
+	if h.texts = append(h.texts, string(b)); len(h.texts) == 1 {
+		close(h.begun)
+		<-h.let
+	}
+	return len(b), nil
+}
+
+// What comes while a line is written is written together.
+func TestBurstIsWrittenTogether(t *testing.T) {
+	h := &held{begun: make(chan struct{}), let: make(chan struct{})}
+	q := newQueue(&lines{w: h})
+	q.push(entry{text: "first"})
+	<-h.begun
+	for _, text := range []string{"a", "b", "c"} {
+		q.push(entry{text: text})
+	}
+	done := make(chan struct{})
+	q.push(entry{do: func(sink) { close(done) }})
+	close(h.let)
+	<-done
+	if diff := cmp.Diff([]string{"first\n", "a\nb\nc\n"}, h.texts); diff != "" {
+		t.Errorf("written (-want +got):\n%s", diff)
+	}
+}
+
 func TestRenamedLogFileIsReplaced(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "keepalived.log")
 	f, err := openFile(path, true)
@@ -324,8 +356,8 @@ func TestRenamedLogFileIsReplaced(t *testing.T) {
 		t.Fatal(err)
 	}
 	write := func(text string) {
-		if err := f.write(&entry{text: text}); err != nil {
-			t.Fatal(err)
+		if f.write([]entry{{text: text}}) != 0 {
+			t.Fatalf("%q is lost", text)
 		}
 	}
 	write("old")

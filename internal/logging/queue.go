@@ -14,9 +14,16 @@ const queueLen = 4096
 // A sink writes entries to one destination. Only the goroutine of its queue
 // calls it.
 type sink interface {
-	// write returns an error if e is lost.
-	write(e *entry) error
+	// write returns how many of the entries are lost.
+	write(entries []entry) (lost int)
 }
+
+// A burst is written together: waking the goroutine and calling the kernel for
+// each of a thousand lines takes processors that the burst itself needs.
+const (
+	maxBurst   = 256
+	burstPause = time.Millisecond // between two looks at the queue
+)
 
 // A queue feeds one sink.
 type queue struct {
@@ -42,21 +49,29 @@ func (q *queue) push(e entry) {
 
 func (q *queue) run() {
 	var reported uint64 // lost lines already told of
+	burst := make([]entry, 0, maxBurst)
 	for e := range q.ch {
-		if e.do != nil {
-			e.do(q.sink)
-			continue
-		}
-		if err := q.sink.write(&e); err != nil {
-			q.dropped.Add(1)
-			continue
-		}
-		if lost := q.dropped.Load(); lost > reported {
-			report := entry{time: time.Now(), level: slog.LevelWarn,
-				text: fmt.Sprintf("%d log messages were lost here: not taken in time", lost-reported)}
-			if q.sink.write(&report) == nil {
-				reported = lost
+		for burst = burst[:0]; e.do == nil; e = <-q.ch {
+			if burst = append(burst, e); len(burst) == maxBurst || len(q.ch) == 0 {
+				break
 			}
 		}
+		if len(burst) > 0 {
+			lost := q.sink.write(burst)
+			total := q.dropped.Add(uint64(lost))
+			if total > reported && lost < len(burst) { // it takes lines again
+				report := entry{time: time.Now(), level: slog.LevelWarn,
+					text: fmt.Sprintf("%d log messages were lost here: not taken in time", total-reported)}
+				if q.sink.write([]entry{report}) == 0 {
+					reported = total
+				}
+			}
+		}
+		if e.do != nil {
+			e.do(q.sink)
+		} else {
+			time.Sleep(burstPause)
+		}
+		clear(burst)
 	}
 }

@@ -54,7 +54,16 @@ func newSyslog(o Options) *syslog {
 	return s
 }
 
-func (s *syslog) write(e *entry) error {
+func (s *syslog) write(entries []entry) (lost int) {
+	for i := range entries {
+		if s.writeOne(&entries[i]) != nil {
+			lost++
+		}
+	}
+	return lost
+}
+
+func (s *syslog) writeOne(e *entry) error {
 	if s.journal {
 		s.buf = s.appendJournal(s.buf[:0], e)
 	} else {

@@ -1,6 +1,7 @@
 package logging
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
@@ -15,10 +16,16 @@ type lines struct {
 	buf []byte
 }
 
-func (l *lines) write(e *entry) error {
-	l.buf = appendLine(l.buf[:0], e)
-	_, err := l.w.Write(l.buf)
-	return err
+func (l *lines) write(entries []entry) (lost int) {
+	l.buf = l.buf[:0]
+	for i := range entries {
+		l.buf = appendLine(l.buf, &entries[i])
+	}
+	n, err := l.w.Write(l.buf)
+	if err == nil {
+		return 0
+	}
+	return max(1, bytes.Count(l.buf[n:], []byte{'\n'}))
 }
 
 func appendLine(b []byte, e *entry) []byte {
@@ -73,17 +80,15 @@ func (f *file) rotated() bool {
 	return err != nil || !os.SameFile(ours, named)
 }
 
-func (f *file) write(e *entry) error {
+func (f *file) write(entries []entry) (lost int) {
 	if f.rotated() {
 		_ = f.reopen() // without a new file the old one goes on
 	}
-	if err := f.lines.write(e); err != nil {
-		return err
+	lost = f.lines.write(entries)
+	if f.flush && f.open.Sync() != nil {
+		return len(entries)
 	}
-	if f.flush {
-		return f.open.Sync()
-	}
-	return nil
+	return lost
 }
 
 // FileFor returns the log file of a process: path with suffix (as "_vrrp",
