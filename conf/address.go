@@ -97,8 +97,8 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 		}
 		i++
 		if i == len(s.Words) {
-			d.wrong(s, i-1, "missing-argument", "%s of ip address %s has no value - ignoring", option, addr)
-			break
+			d.wrong(s, i-1, "missing-argument", "No %s parameter specified for %s - ignoring the address", option, printable(s.Words[0].Text))
+			return a, false
 		}
 		value := s.Words[i].Text
 		switch option {

@@ -510,12 +510,9 @@ func readNextHop(e *entry, r *routeEntry) {
 			hop.Realms = e.realms("Invalid realms %s for route")
 		case "as":
 			readAs(e, r)
-		case "no_track":
-			r.NoTrack = true
-		case "track_group":
-			r.TrackGroup = e.trackGroup()
-		default:
-			e.fail("entry-word", "Route has trailing nonsense after nexthops - %s; expected via, dev, weight, onlink, realms, encap or nexthop", printable(word))
+		default: // no_track and track_group stand before the routers
+			e.d.wrong(e.s, e.i, "entry-word", "Route has trailing nonsense after nexthops - %s; what follows is ignored; expected via, dev, weight, onlink, realms, encap or nexthop", printable(word))
+			e.i = len(e.s.Words) - 1
 		}
 	}
 	r.Hops = append(r.Hops, hop)
