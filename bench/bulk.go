@@ -2,10 +2,12 @@ package main
 
 import (
 	"fmt"
+	"net"
 	"net/netip"
 	"strings"
 	"time"
 
+	"keepalived-go/internal/kernel"
 	"keepalived-go/internal/lab"
 )
 
@@ -17,7 +19,7 @@ func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		interval  time.Duration
 		rounds    int
 	}{{1000, 100 * time.Millisecond, 5}, {4000, 100 * time.Millisecond, 5}, {1000, 10 * time.Millisecond, 5}} {
-		var set, announced, gap, strangers, batch []float64
+		var set, announced, gap, strangers, batch, floor []float64
 		for range b.rounds(c.rounds) {
 			r, err := bulkRound(l, p, c.addresses, c.interval)
 			if err != nil {
@@ -30,6 +32,10 @@ func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 				return out, err
 			}
 			batch = append(batch, ms(d))
+			if d, err = kernelAlone(l, addresses(c.addresses)); err != nil {
+				return out, err
+			}
+			floor = append(floor, ms(d))
 		}
 		name := fmt.Sprintf("%d at %g s: ", c.addresses, c.interval.Seconds())
 		interval := ms(c.interval)
@@ -42,6 +48,7 @@ func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			out = append(out,
 				summary(name+"first advert until all are in the kernel", "ms", set, half),
 				yardstick,
+				summary(name+"the kernel takes for them in one batch, with nothing else to do", "ms", floor, none),
 				sample{What: name + "the same as a multiple of ip -batch", Unit: "×", Value: summary("", "", set, none).Value / yardstick.Value, Target: limit(1.3, "≤ 1.3")},
 				summary(name+"first advert until each was announced", "ms", announced, atMost(1)))
 		}
@@ -122,6 +129,45 @@ func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration) (r bulk
 	r.gap = max(r.gap, end.Sub(previous)) // silent to the end: it gave way
 	r.strangers = len(l.Events(first.Time, end, sentBy(b)))
 	return r, nil
+}
+
+// kernelAlone is how long the kernel takes for the same addresses when they come
+// in one batch, nobody else uses the link, and only the watcher listens: what no
+// program can be faster than.
+func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
+	defer l.Forget()
+	a := l.Node("a")
+	var exec *kernel.Executor
+	changes := make([]kernel.Change, 0, len(vips))
+	err := a.Do(func() error {
+		link, err := net.InterfaceByName("eth0")
+		if err != nil {
+			return err
+		}
+		for _, v := range vips {
+			changes = append(changes, kernel.Change{Op: kernel.AddAddr, Addr: kernel.Addr{Link: link.Index, Prefix: netip.PrefixFrom(v, v.BitLen())}})
+		}
+		conn, err := kernel.Dial(0, false)
+		if err == nil {
+			exec = kernel.NewExecutor(conn, func(kernel.Completion) {})
+		}
+		return err
+	})
+	if err != nil {
+		return 0, err
+	}
+	defer exec.Close()
+	began := time.Now()
+	exec.Do(1, changes)
+	last, ok := l.Wait(began, 10*time.Second, func(e *lab.Event) bool { return e.Kind == lab.AddrAdded && e.Addr == vips[len(vips)-1] })
+	if !ok {
+		return 0, fmt.Errorf("one batch: the last address did not appear")
+	}
+	for i := range changes {
+		changes[i].Op = kernel.RemoveAddr
+	}
+	exec.Do(2, changes)
+	return last.Time.Sub(began), nil
 }
 
 // ipBatch is how long ip(8) takes for the same addresses in one batch.
