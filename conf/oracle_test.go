@@ -57,8 +57,8 @@ func corpus(t *testing.T, f func(t *testing.T, path string, v verdict)) {
 		}
 		archive := txtar.Parse(data)
 		want := verdicts(t, string(archive.Comment))
-		if len(archive.Files) < 60 {
-			t.Errorf("%s has %d files, want at least 60", name, len(archive.Files))
+		if len(archive.Files) < 150 {
+			t.Errorf("%s has %d files, want at least 150", name, len(archive.Files))
 		}
 		dir := t.TempDir()
 		for _, file := range archive.Files {
