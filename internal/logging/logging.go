@@ -91,29 +91,35 @@ func (l *Logs) SetIdent(ident string) {
 	}
 }
 
-// Flush waits until everything logged so far has been written, at most until
-// deadline, and reports whether it has.
+// Flush waits until everything logged so far has been written and the journal
+// has read it, at most until deadline, and reports whether that is so.
 func (l *Logs) Flush(deadline time.Time) bool {
 	timeout := time.NewTimer(time.Until(deadline))
 	defer timeout.Stop()
-	done := make(chan struct{}, len(l.queues))
+	done := make(chan bool, len(l.queues))
 	pending := 0
+	settle := func(s sink) {
+		log, ok := s.(*syslog)
+		done <- !ok || log.settle(deadline)
+	}
 	for _, q := range l.queues {
 		select {
-		case q.ch <- entry{do: func(sink) { done <- struct{}{} }}:
+		case q.ch <- entry{do: settle}:
 			pending++
 		case <-timeout.C:
 			return false
 		}
 	}
+	all := true
 	for range pending {
 		select {
-		case <-done:
+		case settled := <-done:
+			all = all && settled
 		case <-timeout.C:
 			return false
 		}
 	}
-	return true
+	return all
 }
 
 // InfoLines logs each line of a text. A long one waits for the destinations now

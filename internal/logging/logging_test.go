@@ -191,6 +191,25 @@ func next(t *testing.T, c *net.UnixConn) string {
 	return text
 }
 
+// What the journal reads after the end of a process it cannot ascribe to a
+// service.
+func TestFlushWaitsForTheJournal(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "journal")
+	journal := receiver(t, path)
+	s := newSyslog(Options{SyslogSocket: path})
+	s.journal = true
+	l := &Logs{}
+	l.add(s)
+	slog.New(l.Handler()).Info("last words")
+	if l.Flush(time.Now().Add(50 * time.Millisecond)) {
+		t.Error("flushed before the journal has read it")
+	}
+	next(t, journal)
+	if !l.Flush(time.Now().Add(10 * time.Second)) {
+		t.Error("not flushed though the journal has read it")
+	}
+}
+
 // A syslog daemon that takes nothing costs the caller nothing, and the other
 // destinations go on. When it takes again, it learns how much it has missed.
 func TestStuckSyslogDelaysNobody(t *testing.T) {

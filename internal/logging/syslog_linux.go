@@ -126,6 +126,33 @@ func (s *syslog) send() error {
 	return err
 }
 
+// settle waits until the journal has read all that was sent to it, at most
+// until deadline, and reports whether it has. The journal looks up in /proc
+// which service a line is of: what it reads from a process that has ended,
+// "journalctl -u" and "systemctl status" do not show.
+func (s *syslog) settle(deadline time.Time) bool {
+	if !s.journal || s.conn == nil {
+		return true
+	}
+	raw, err := s.conn.SyscallConn()
+	if err != nil {
+		return false
+	}
+	for {
+		var unread int
+		cerr := raw.Control(func(fd uintptr) { unread, err = unix.IoctlGetInt(int(fd), unix.SIOCOUTQ) })
+		switch {
+		case cerr != nil || err != nil:
+			return false
+		case unread == 0:
+			return true
+		case time.Now().After(deadline):
+			return false
+		}
+		time.Sleep(time.Millisecond) // nothing tells of it
+	}
+}
+
 // appendSyslog appends e in the form that syslog(3) sends to its daemon on the
 // same host.
 func (s *syslog) appendSyslog(b []byte, e *entry) []byte {
