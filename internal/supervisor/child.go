@@ -48,6 +48,10 @@ type childEnd struct {
 	crash string // the trace of a panic
 }
 
+// toldToStop reports whether the child ended in good order, which it does only
+// when told to.
+func (e childEnd) toldToStop() bool { return e.state != nil && e.state.ExitCode() == ExitOK }
+
 // outboxLen bounds the messages a hung child has not taken.
 const outboxLen = 16
 

@@ -25,7 +25,9 @@ func enterNamespace(name string) error {
 		return fmt.Errorf("network namespace %s: %w", name, err)
 	}
 	runtime.LockOSThread() // the exec below ends all other threads
-	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err != nil {
+	if err := unix.Setns(int(f.Fd()), unix.CLONE_NEWNET); err == unix.EPERM {
+		return fmt.Errorf("enter network namespace %s: %w; run as root with CAP_SYS_ADMIN, under systemd with RestrictNamespaces=no as well", name, err)
+	} else if err != nil {
 		return fmt.Errorf("enter network namespace %s: %w", name, err)
 	}
 	env := append(os.Environ(), envNamespace+"="+name)

@@ -181,7 +181,7 @@ func (s *supervisor) reloaded(r loaded) {
 	}
 	if errs := r.diagnostics.Count(conf.Error); errs > 0 || r.failed || r.refusal() != ExitOK {
 		slog.Error(fmt.Sprintf("Reload refused: the running configuration stays (%d errors)", max(1, errs)))
-		s.reloadEnded("the last reload was refused")
+		s.reloadEnded(s.settings.running() + "; the last reload was refused")
 		s.forget()
 		return
 	}
@@ -221,7 +221,7 @@ func (s *supervisor) keepFixed(next settings) {
 
 func (s *supervisor) reloadComplete() {
 	slog.Info("Reload complete")
-	s.reloadEnded(fmt.Sprintf("Running %d virtual routers", s.settings.routers))
+	s.reloadEnded(s.settings.running())
 }
 
 func (s *supervisor) reloadEnded(status string) {

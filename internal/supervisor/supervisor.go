@@ -13,6 +13,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -91,6 +92,8 @@ const (
 	// for: it removes its addresses when its parent has died.
 	startWait = 3 * time.Second
 	flushWait = 200 * time.Millisecond
+	// signalWait is how long a signal may take from the kernel to the loop.
+	signalWait = 100 * time.Millisecond
 	// idleGC is the GC percentage of a parent that has nothing to do but wait.
 	idleGC = 25
 )
@@ -125,6 +128,14 @@ func settingsOf(c *conf.Config) settings {
 		s.umask = int(g.Umask)
 	}
 	return s
+}
+
+// running says in one line what runs.
+func (s settings) running() string {
+	if s.routers == 1 {
+		return "Running 1 virtual router"
+	}
+	return fmt.Sprintf("Running %d virtual routers", s.routers)
 }
 
 // suffix is what instance and namespace add to the name in the log.
@@ -207,6 +218,9 @@ func (s *supervisor) run() int {
 	s.front.keepOverExec(false)
 	setProcessName(processName)
 
+	// A crash ends with SIGABRT: 2, with which the runtime would exit, means a
+	// refused configuration, after which systemd does not start us again.
+	debug.SetTraceback("crash")
 	unix.Umask(0o177)
 	if s.o.Umask >= 0 {
 		unix.Umask(s.o.Umask)
@@ -223,9 +237,7 @@ func (s *supervisor) run() int {
 	s.systemd = newServiceManager()
 
 	if s.o.Namespace != "" && inside == "" {
-		err := s.enter(s.o.Namespace)
-		slog.Error(err.Error())
-		return s.refuse(ExitFatal)
+		return s.refuse(s.enter(s.o.Namespace))
 	}
 	if inside == "" || s.o.Namespace != "" {
 		s.sayHello()
@@ -236,9 +248,7 @@ func (s *supervisor) run() int {
 		return s.refuse(code)
 	}
 	if r.settings.namespace != "" && inside == "" {
-		err := s.enter(r.settings.namespace) // and start over there
-		slog.Error(err.Error())
-		return s.refuse(ExitFatal)
+		return s.refuse(s.enter(r.settings.namespace)) // and start over there
 	}
 	r.log(s.o.Config)
 	if code := s.begin(r, signals); code != ExitOK {
@@ -255,14 +265,20 @@ func stoppedTimer() *time.Timer {
 	return t
 }
 
-// enter moves the program into a namespace; it returns only on error.
-func (s *supervisor) enter(name string) error {
+// enter moves the program into a namespace; it returns only if it cannot, with
+// the exit code.
+func (s *supervisor) enter(name string) int {
 	s.logs.Flush(time.Now().Add(flushWait))
 	s.front.keepOverExec(true)
 	if s.front != nil {
 		os.Setenv(envReady, fmt.Sprint(s.front.pipe.Fd()))
 	}
-	return enterNamespace(name)
+	err := enterNamespace(name)
+	slog.Error(err.Error())
+	if errors.Is(err, unix.EPERM) {
+		return ExitPermission
+	}
+	return ExitFatal
 }
 
 func (s *supervisor) sayHello() {
@@ -388,13 +404,15 @@ func (s *supervisor) end(signals <-chan os.Signal) {
 	slog.Info("Stopped Keepalived " + s.o.Version)
 }
 
+// sayStarted is called when all runs that should, also again.
 func (s *supervisor) sayStarted() {
 	if s.started {
+		s.systemd.status(s.settings.running())
 		return
 	}
 	s.started = true
 	slog.Info("Startup complete")
-	s.systemd.ready(fmt.Sprintf("Running %d virtual routers", s.settings.routers))
+	s.systemd.ready(s.settings.running())
 }
 
 func (s *supervisor) loop(signals <-chan os.Signal) int {
@@ -413,6 +431,15 @@ func (s *supervisor) loop(signals <-chan os.Signal) int {
 				s.message(m.Message)
 			}
 		case e := <-s.ended:
+			if e.toldToStop() && !s.stopping {
+				// By whom? If by systemd, which stops all processes of a
+				// service at once, our signal is on its way.
+				select {
+				case sig := <-signals:
+					s.signal(sig)
+				case <-time.After(signalWait):
+				}
+			}
 			s.childEnded(e)
 		case r := <-s.loaded:
 			s.reloaded(r)

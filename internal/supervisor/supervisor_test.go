@@ -57,11 +57,24 @@ func TestMain(m *testing.M) {
 				o.NoRespawn = true
 			case "namespace":
 				o.Namespace = value
+			case "no-admin":
+				dropAdmin()
 			}
 		}
 		os.Exit(Run(o))
 	}
 	os.Exit(m.Run())
+}
+
+// dropAdmin takes CAP_SYS_ADMIN from the calling thread.
+func dropAdmin() {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	err := unix.Capget(&hdr, &data[0])
+	data[0].Effective &^= 1 << unix.CAP_SYS_ADMIN
+	if err = errors.Join(err, unix.Capset(&hdr, &data[0])); err != nil {
+		panic(err)
+	}
 }
 
 // playChild is the child's part.
@@ -523,15 +536,22 @@ func TestBackgroundReportsRefusal(t *testing.T) {
 	r.exit(ExitConfig)
 }
 
+// namespace makes a network namespace.
+func namespace(t *testing.T) (name string) {
+	t.Helper()
+	lab.Need(t, lab.Root)
+	name = fmt.Sprintf("daemon-%d", os.Getpid())
+	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
+		t.Fatalf("ip netns add: %v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
+	return name
+}
+
 func TestNetworkNamespace(t *testing.T) {
 	for _, from := range []string{"command line", "configuration"} {
 		t.Run(from, func(t *testing.T) {
-			name := fmt.Sprintf("daemon-%d", os.Getpid())
-			lab.Need(t, lab.Root)
-			if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
-				t.Fatalf("ip netns add: %v: %s", err, out)
-			}
-			t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
+			name := namespace(t)
 			config, env := routers(1), envArgs+"=namespace="+name
 			if from == "configuration" {
 				config, env = "net_namespace "+name+"\n"+config, envArgs+"="
@@ -559,6 +579,14 @@ func TestNetworkNamespace(t *testing.T) {
 
 // Every thread of the child has the settings, even those the runtime started
 // before any of our code ran.
+// As under the unit of systemd. Another start does not help, and the exit code
+// tells systemd so.
+func TestNetworkNamespaceNotPermitted(t *testing.T) {
+	r := supervise(t, routers(1), envArgs+"=no-admin namespace="+namespace(t))
+	r.expect("operation not permitted; run as root with CAP_SYS_ADMIN")
+	r.exit(ExitPermission)
+}
+
 func TestProcessSettings(t *testing.T) {
 	r := supervise(t, `global_defs {
   vrrp_priority -7
@@ -672,16 +700,66 @@ func TestSystemdIsTold(t *testing.T) {
 	if after := monotonic(t); stamp < before || stamp > after {
 		t.Errorf("reload begins at %d, signalled at %d, seen at %d", stamp, before, after)
 	}
-	expectState(t, states, "READY=1\nSTATUS=Running 1 virtual routers")
+	expectState(t, states, "READY=1\nSTATUS=Running 1 virtual router")
 
 	r.configure("vrrp_instance X {\n interface lo\n}\n")
 	r.signal(syscall.SIGHUP)
 	expectState(t, states, "RELOADING=1")
-	expectState(t, states, "READY=1\nSTATUS=the last reload was refused")
+	expectState(t, states, "READY=1\nSTATUS=Running 1 virtual router; the last reload was refused")
 
 	r.signal(syscall.SIGTERM)
 	expectState(t, states, "STOPPING=1")
 	r.exit(ExitOK)
+}
+
+// The status tells of a delayed restart only until it is over.
+func TestSystemdIsToldOfRestart(t *testing.T) {
+	path, states := notifySocket(t)
+	r := supervise(t, routers(1), "NOTIFY_SOCKET="+path)
+	r.up(1)
+	for range atOnce {
+		r.killChild()
+		r.expect("child: configured 1 routers")
+	}
+	r.killChild()
+	expectState(t, states, "STATUS=VRRP process died")
+	expectState(t, states, "STATUS=Running 1 virtual router")
+}
+
+// systemd does not start a daemon again whose exit code says that its
+// configuration is refused, and its watchdog ends a daemon with SIGABRT.
+func TestCrashIsNoRefusedConfiguration(t *testing.T) {
+	var core unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &core); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Max: core.Max}); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Setrlimit(unix.RLIMIT_CORE, &core) })
+	r := supervise(t, routers(1))
+	r.up(1)
+	r.signal(syscall.SIGABRT)
+	r.rest()
+	r.wait()
+	if status := r.cmd.ProcessState.Sys().(syscall.WaitStatus); status.Signal() != syscall.SIGABRT {
+		t.Errorf("ended with %v, want signal SIGABRT", r.cmd.ProcessState)
+	}
+}
+
+// systemd stops all processes of a service at the same time.
+func TestStopOfBothProcesses(t *testing.T) {
+	r := supervise(t, routers(1))
+	r.up(1)
+	child := r.pid("vrrp.pid")
+	r.signal(syscall.SIGTERM)
+	if err := syscall.Kill(child, syscall.SIGTERM); err != nil && err != syscall.ESRCH {
+		t.Fatal(err)
+	}
+	r.exit(ExitOK)
+	if r.count("Respawning") > 0 {
+		t.Errorf("started again while it stops; log:\n%s", strings.Join(r.seen, "\n"))
+	}
 }
 
 func monotonic(t *testing.T) int64 {
