@@ -27,7 +27,7 @@ func (d *decoder) noteReason(s Severity, r reason) {
 // mayDefine notes the name of a statement that was not understood.
 func (d *decoder) mayDefine(s *Statement) {
 	if s.HasBlock && len(s.Words) > 1 {
-		d.notDefined(s.Words[1].Text, reason(len(d.diags.list)))
+		d.notDefined(d.intern(s.Words[1].Text), reason(len(d.diags.list)))
 	}
 }
 
@@ -38,7 +38,7 @@ func (d *decoder) notDefined(name string, r reason) {
 	if d.vague == nil {
 		d.vague = make(map[string]reason)
 	}
-	d.vague[d.intern(name)] = r
+	d.vague[name] = r
 }
 
 // whyMissing is the problem because of which a name is not defined, or 0.

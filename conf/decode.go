@@ -19,7 +19,7 @@ type decoder struct {
 	instances []*instance
 	groups    []*syncGroup
 	garps     []*garpGroup
-	names     map[string]Pos  // of vrrp_instance blocks
+	names     map[string]*instance
 	groupAt   map[string]Pos  // of vrrp_sync_group blocks
 	present   map[string]bool // interfaces, as far as they were asked for
 	absent    []absentInterface

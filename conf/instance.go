@@ -92,19 +92,19 @@ func openInstance(d *decoder, s *Statement) bool {
 		})
 		return false
 	}
-	name := d.intern(s.Words[1].Text)
-	if first, ok := d.names[name]; ok {
+	name := strings.Clone(s.Words[1].Text) // unlike others it comes once
+	if first := d.names[name]; first != nil {
 		d.report(s, 1, Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "instance-twice",
-			Message: "vrrp_instance " + name + " already defined", Fix: "the first is at " + first.String() + "; this block is skipped",
+			Message: "vrrp_instance " + name + " already defined", Fix: "the first is at " + first.Pos.String() + "; this block is skipped",
 		})
 		return false
 	}
-	d.names[name] = s.Pos(0)
 	d.inst = &instance{
 		VRRPInstance: &VRRPInstance{Name: name, Pos: s.Pos(0), TTL: 255},
 		at:           s.place(0),
 	}
+	d.names[name] = d.inst
 	return true
 }
 

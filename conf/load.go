@@ -40,7 +40,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	d := &decoder{
 		Options: o, diags: diags,
 		cfg:     &Config{Path: path},
-		names:   make(map[string]Pos),
+		names:   make(map[string]*instance),
 		peers:   make(map[netip.Addr]*instance),
 		groupAt: make(map[string]Pos),
 		strings: make(map[string]string),

@@ -33,6 +33,7 @@ type tracker struct {
 	weight  *int // of its block
 	reverse *bool
 	keep    func(*Config) // adds it to what is run
+	list    *[]Track      // the last that it was added to
 	named   bool          // some line tracks it
 	tracked bool          // some instance or group that runs does
 }
@@ -71,7 +72,7 @@ var trackerNames = [...]string{"track interface", "track script", "track file", 
 func trackEntry(kind TrackKind) func(*decoder, *Statement) {
 	return func(d *decoder, s *Statement) {
 		u := &trackUse{
-			Track: Track{Kind: kind, Name: d.intern(s.Words[0].Text), Pos: s.Pos(0)},
+			Track: Track{Kind: kind, Name: d.tracked.name(d, kind, s.Words[0].Text), Pos: s.Pos(0)},
 			at:    s.place(0), inst: d.inst, group: d.group,
 		}
 		if kind == TrackedInterface {
@@ -81,6 +82,15 @@ func trackEntry(kind TrackKind) func(*decoder, *Statement) {
 			d.tracked.used = append(d.tracked.used, u)
 		}
 	}
+}
+
+// name is a copy of the name of a tracker: that of its definition, if that comes
+// first, as it usually does.
+func (t *trackers) name(d *decoder, kind TrackKind, name string) string {
+	if n := t.defined[trackerKey{kind, name}]; n != nil {
+		return n.name
+	}
+	return d.intern(name)
 }
 
 func (u *trackUse) owner() string {
@@ -146,9 +156,10 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 func (t *trackers) resolve(d *decoder) {
 	// What one block tracks stands together, so the last list with a tracker
 	// tells whether this one has it.
-	last := make(map[trackerKey]*[]Track)
-	for _, u := range t.used {
-		var into *[]Track
+	links := make(map[string]*[]Track)
+	for i, u := range t.used {
+		t.used[i] = nil // large files need the room
+		var into, last *[]Track
 		if u.inst != nil {
 			into = &u.inst.Track
 		} else {
@@ -159,6 +170,8 @@ func (t *trackers) resolve(d *decoder) {
 				d.atPlace(u.at, "own-interface", "(%s) Ignoring track_interface %s since own interface", u.owner(), printable(u.Name))
 				continue
 			}
+			last = links[u.Name]
+			links[u.Name] = into
 		} else {
 			n := t.defined[u.key()]
 			if n == nil {
@@ -166,6 +179,7 @@ func (t *trackers) resolve(d *decoder) {
 				continue
 			}
 			n.named = true
+			last, n.list = n.list, into
 			if !u.weighted {
 				u.Weight = *n.weight
 			}
@@ -173,11 +187,10 @@ func (t *trackers) resolve(d *decoder) {
 				u.Reverse = *n.reverse
 			}
 		}
-		if last[u.key()] == into {
+		if last == into {
 			d.atPlace(u.at, "tracked-twice", "(%s) duplicate %s %s - ignoring", u.owner(), u.Kind, printable(u.Name))
 			continue
 		}
-		last[u.key()] = into
 		*into = append(*into, u.Track)
 	}
 	t.used = nil
@@ -304,7 +317,7 @@ func trackFileBlock(path string) *block {
 		kw("init_file", several("[N] [overwrite]").opt(), "off", "create the file at start").sets(setInitFile),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
-		d.tracked.file = &TrackFile{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), Weight: 1}
+		d.tracked.file = &TrackFile{Name: strings.Clone(s.Words[1].Text), Pos: s.Pos(0), Weight: 1}
 		d.tracked.told = d.tracked.told[:0]
 		return true
 	}

@@ -9,7 +9,7 @@ import (
 
 // testGC keeps a test as small as what it reads. It shares the machine with the
 // daemon, and has time.
-const testGC = 20
+const testGC = 10
 
 // Test reads the configuration and returns what is wrong with it, for
 // keepalived -t.
