@@ -19,6 +19,7 @@ type decoder struct {
 	instances []*instance
 	groups    []*syncGroup
 	garps     []*garpGroup
+	announced shared[GARP]
 	names     map[string]*instance
 	groupAt   map[string]Pos  // of vrrp_sync_group blocks
 	present   map[string]bool // interfaces, as far as they were asked for
@@ -146,9 +147,10 @@ func (d *decoder) unknown(b *block, s *Statement) {
 		Severity: Error, Class: ClassOrdinary, Code: "unknown-keyword",
 		Message: fmt.Sprintf("Unknown keyword '%s'%s", printable(word), d.within(b)),
 	}
-	if d.diags.full() {
-		// Nobody will see it.
-	} else if near := nearest(word, b); near != "" {
+	near := ""
+	if seen := !d.diags.full() && (d.diags.encoding == 0 || utf8.ValidString(word)); !seen {
+		// A sequence may bring millions that nobody will see.
+	} else if near = nearest(word, b); near != "" {
 		p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near), Edit{d.intern(word), near}
 	} else if strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "=") {
 		p.Fix = "a definition has no blank before its '='"
@@ -157,7 +159,7 @@ func (d *decoder) unknown(b *block, s *Statement) {
 	} else if owner := blockOf(word); owner != "" {
 		p.Fix = "it belongs " + owner
 	}
-	if near := nearest(word, b); b.path == "vrrp_instance" && near != "" {
+	if b.path == "vrrp_instance" && near != "" {
 		d.word = near
 	}
 	d.report(s, 0, p)

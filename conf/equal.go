@@ -42,7 +42,7 @@ func (v *VRRPInstance) Equal(o *VRRPInstance) bool {
 		slices.EqualFunc(v.Addresses, o.Addresses, Address.equal) &&
 		slices.EqualFunc(v.Excluded, o.Excluded, Address.equal) &&
 		v.PromoteSecondaries == o.PromoteSecondaries &&
-		v.GARP == o.GARP &&
+		same(v.GARP, o.GARP) &&
 		v.Debug == o.Debug &&
 		v.Routing.Equal(o.Routing) &&
 		v.Link.Equal(o.Link) &&

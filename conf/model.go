@@ -238,7 +238,7 @@ type VRRPInstance struct {
 	Excluded           []Address // virtual_ipaddress_excluded and what did not fit an advert
 	PromoteSecondaries bool
 
-	GARP  GARP
+	GARP  *GARP // never nil; instances with equal settings share one
 	Debug int
 
 	Routing *Routing // virtual_routes and virtual_rules; nil: none

@@ -10,16 +10,17 @@ import (
 // announced.
 func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
 	own := cmp.Or(in.garp, &garpSettings{})
-	in.GARP = d.global.garpOf(own)
+	g := d.global.garpOf(own)
 	if in.Strict {
 		if own.lowerRepeat.v != 0 || own.lowerDelay.v != 0 {
 			d.problem(in, "strict-garp", "Strict mode requires no repeat garps. resetting")
 		}
-		in.GARP.LowerRepeat, in.GARP.LowerDelay = 0, 0
+		g.LowerRepeat, g.LowerDelay = 0, 0
 	}
 	if p := pace[in.Interface]; p != nil {
-		in.GARP.Interval, in.GARP.NAInterval, in.GARP.PacingGroup = p.garpInterval, p.naInterval, p.name
+		g.Interval, g.NAInterval, g.PacingGroup = p.garpInterval, p.naInterval, p.name
 	}
+	in.GARP = d.announced.of(g)
 }
 
 // garpOf is how addresses are announced by who says own. What follows an advert

@@ -40,6 +40,7 @@ func (d *decoder) routes() {
 	g := &d.cfg.Global
 	r.names.dirs = []string{g.IPRouteUsrDir, g.IPRouteEtcDir}
 	d.trackGroups()
+	d.names = nil // large, and nobody asks any more
 	for _, l := range r.static {
 		a := StaticAddress{Address: l.addr}
 		if a.Interface == "" {

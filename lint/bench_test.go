@@ -21,7 +21,7 @@ func many(n int, priority uint8, unicast bool) *conf.Config {
 			Priority: priority, AdvertInterval: time.Second, DownTimerAdverts: 3,
 			Group:     netip.MustParseAddr("224.0.0.18"),
 			Addresses: []conf.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, byte(i >> 8), byte(i), 1}), 24)}},
-			GARP:      conf.GARP{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1},
+			GARP:      &conf.GARP{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1},
 			Track:     []conf.Track{{Kind: conf.TrackedScript, Name: "chk", Weight: -20}},
 		}
 		if unicast {

@@ -257,7 +257,7 @@ func (l *linter) partners(in *conf.VRRPInstance) {
 
 // announcements looks at gratuitous ARPs and neighbour advertisements.
 func (l *linter) announcements(in *conf.VRRPInstance) {
-	g := &in.GARP
+	g := in.GARP
 	if g.Refresh > 0 && g.Refresh <= g.Delay {
 		l.found("announcements-overlap", in.Pos,
 			fmt.Sprintf("(%s) garp_master_refresh (%s) comes before garp_master_delay (%s)", in.Name, seconds(g.Refresh), seconds(g.Delay)),

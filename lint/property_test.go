@@ -29,6 +29,7 @@ func TestTables(t *testing.T) {
 			c := &conf.Config{}
 			for i := range routers {
 				in := &conf.VRRPInstance{
+					GARP: &conf.GARP{},
 					Name: fmt.Sprintf("VI_%d", i), Interface: fmt.Sprintf("eth%d", i%2),
 					VRID: uint8(i + 1), Version: 3, Family: conf.IPv4, Priority: uint8(priorities[(n+i)%5]),
 					AdvertInterval: time.Second, DownTimerAdverts: 3, Group: netip.MustParseAddr("224.0.0.18"),

@@ -20,6 +20,7 @@ func sharing() *conf.Config {
 	c := &conf.Config{}
 	for i := range 3 {
 		r := &conf.VRRPInstance{
+			GARP: &conf.GARP{},
 			Name: fmt.Sprintf("VI_%d", i), Interface: "eth0", Family: conf.IPv4, Version: 3, VRID: uint8(i + 1),
 			Priority: 100, AdvertInterval: 10 * time.Second, DownTimerAdverts: 3, TTL: 255,
 			Group: netip.MustParseAddr("224.0.0.18"),

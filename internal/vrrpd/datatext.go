@@ -125,7 +125,7 @@ func (t *report) instance(r *router) {
 	default:
 		t.Line("   Multicast address %v", c.Group)
 	}
-	dump.GARP(&t.Text, "   ", "", &c.GARP)
+	dump.GARP(&t.Text, "   ", "", c.GARP)
 	t.Line("   Down timer adverts = %d", c.DownTimerAdverts)
 	t.Line("   Send advert after receive lower priority advert = %t", !c.LowerPriorityNoAdvert)
 	t.Line("   Send advert after receive higher priority advert = %t", c.HigherPrioritySendAdvert)
@@ -556,7 +556,7 @@ func (t *report) paces() {
 	byName := map[string]*pace{}
 	var order []*pace
 	for _, r := range t.routers {
-		g, on := &r.conf.GARP, r.conf.Interface
+		g, on := r.conf.GARP, r.conf.Interface
 		if on == "" || g.Interval == 0 && g.NAInterval == 0 {
 			continue
 		}

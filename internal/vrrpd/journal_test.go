@@ -17,11 +17,11 @@ import (
 )
 
 func journalRouters() []*router {
-	web := &conf.VRRPInstance{Name: "web", Interface: "eth0", Family: conf.IPv4, Version: 2, VRID: 51, Priority: 100,
+	web := &conf.VRRPInstance{GARP: &conf.GARP{}, Name: "web", Interface: "eth0", Family: conf.IPv4, Version: 2, VRID: 51, Priority: 100,
 		AdvertInterval: time.Second,
 		Addresses:      []conf.Address{{Prefix: netip.MustParsePrefix("192.0.2.10/24")}},
 		Excluded:       []conf.Address{{Prefix: netip.MustParsePrefix("192.0.2.11/32"), Interface: "eth1"}}}
-	six := &conf.VRRPInstance{Name: "six", Interface: "eth0", Family: conf.IPv6, Version: 3, VRID: 51, Priority: 100,
+	six := &conf.VRRPInstance{GARP: &conf.GARP{}, Name: "six", Interface: "eth0", Family: conf.IPv6, Version: 3, VRID: 51, Priority: 100,
 		AdvertInterval: time.Second,
 		Addresses:      []conf.Address{{Prefix: netip.MustParsePrefix("2001:db8::10/64")}}}
 	var out []*router

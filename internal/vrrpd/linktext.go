@@ -151,7 +151,7 @@ func (t *report) linkUsers() map[string]linkUse {
 			u.last = r
 			u.lines = append(u.lines, r.conf.Name+", "+weight(w, reverse))
 		}
-		if g := &r.conf.GARP; name == r.conf.Interface && (g.Interval != 0 || g.NAInterval != 0) {
+		if g := r.conf.GARP; name == r.conf.Interface && (g.Interval != 0 || g.NAInterval != 0) {
 			u.garp = g
 		}
 		all[name] = u

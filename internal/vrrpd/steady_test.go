@@ -78,7 +78,7 @@ func owners(n int) *conf.Config {
 			Priority: vrrp.PriorityOwner, AdvertInterval: 50 * time.Millisecond, DownTimerAdverts: 3, TTL: 255,
 			Group:     netip.MustParseAddr("224.0.0.18"),
 			Addresses: []conf.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 32)}},
-			GARP:      conf.GARP{Repeat: 1},
+			GARP:      &conf.GARP{Repeat: 1},
 		})
 	}
 	return c
