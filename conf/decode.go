@@ -147,17 +147,24 @@ func (d *decoder) unknown(b *block, s *Statement) {
 		Severity: Error, Class: ClassOrdinary, Code: "unknown-keyword",
 		Message: fmt.Sprintf("Unknown keyword '%s'%s", printable(word), d.within(b)),
 	}
+	// A sequence may bring millions of words that nobody will see.
+	shown := !d.diags.full() && !d.diags.has(s.Pos(0), p.Code) && (d.diags.encoding == 0 || utf8.ValidString(word))
 	near := ""
-	if seen := !d.diags.full() && (d.diags.encoding == 0 || utf8.ValidString(word)); !seen {
-		// A sequence may bring millions that nobody will see.
-	} else if near = nearest(word, b); near != "" {
+	if shown || b.path == "vrrp_instance" {
+		near = nearest(word, b)
+	}
+	switch {
+	case !shown:
+	case near != "":
 		p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near), Edit{d.intern(word), near}
-	} else if strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "=") {
+	case strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "="):
 		p.Fix = "a definition has no blank before its '='"
-	} else if name := undefined(s, 0); name != "" {
-		p.Fix = "the parameter " + name + " is not defined"
-	} else if owner := blockOf(word); owner != "" {
-		p.Fix = "it belongs " + owner
+	default:
+		if name := undefined(s, 0); name != "" {
+			p.Fix = "the parameter " + name + " is not defined"
+		} else if owner := blockOf(word); owner != "" {
+			p.Fix = "it belongs " + owner
+		}
 	}
 	if b.path == "vrrp_instance" && near != "" {
 		d.word = near

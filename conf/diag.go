@@ -234,6 +234,13 @@ func (g *diagnosing) follow(r reason, d Diagnostic) {
 	first.Exit = max(first.Exit, d.Exit)
 }
 
+// has reports whether a problem is listed already, so that it would only be
+// counted.
+func (g *diagnosing) has(at Pos, code string) bool {
+	_, ok := g.index[diagKey{at, code}]
+	return ok
+}
+
 // again counts a problem once more.
 func (g *diagnosing) again(r reason) {
 	if r != 0 {
