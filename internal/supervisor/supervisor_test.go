@@ -577,8 +577,6 @@ func TestNetworkNamespace(t *testing.T) {
 	}
 }
 
-// Every thread of the child has the settings, even those the runtime started
-// before any of our code ran.
 // As under the unit of systemd. Another start does not help, and the exit code
 // tells systemd so.
 func TestNetworkNamespaceNotPermitted(t *testing.T) {
@@ -587,6 +585,8 @@ func TestNetworkNamespaceNotPermitted(t *testing.T) {
 	r.exit(ExitPermission)
 }
 
+// Every thread of the child has the settings, even those the runtime started
+// before any of our code ran.
 func TestProcessSettings(t *testing.T) {
 	r := supervise(t, `global_defs {
   vrrp_priority -7
