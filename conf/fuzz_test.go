@@ -24,7 +24,7 @@ func addCorpus(f *testing.F) {
 }
 
 // longLoop is a sequence with a number that may keep it busy for seconds.
-var longLoop = regexp.MustCompile(`SEQ.*(\d{4}|0x)`)
+var longLoop = regexp.MustCompile(`SEQ.*(\d{4}|0[xX])`)
 
 // elsewhere is an include that could leave the directory of the test: a system
 // has files whose reading takes long, or never ends.
