@@ -70,18 +70,12 @@ type instance struct {
 // told is whom the instance tells of its state, made when a word asks for it:
 // most have none.
 func (in *instance) told() *Notify {
-	if in.Notify == nil {
-		in.Notify = new(Notify)
-	}
-	return in.Notify
+	return made(&in.Notify)
 }
 
 // announces is what the instance says about announcements.
 func (in *instance) announces() *garpSettings {
-	if in.garp == nil {
-		in.garp = new(garpSettings)
-	}
-	return in.garp
+	return made(&in.garp)
 }
 
 func openInstance(d *decoder, s *Statement) bool {

@@ -78,19 +78,19 @@ func (v *view) problems(name string, machine func() Machine) conf.Diagnostics {
 	var config *conf.Config
 	var found conf.Diagnostics
 	m := machine()
-	load := func() error {
+	load := func() {
 		config, found = conf.Load(name, m.Conf)
 		if config != nil {
 			found = append(found, lint.Check(config, m.Host)...)
 		}
-		return nil
 	}
-	_ = load()
+	load()
 	if config != nil && config.Global.NetNamespace != "" {
 		m = machine()
-		if kernel.InNetNS(config.Global.NetNamespace, load) != nil {
+		inside := func() error { load(); return nil }
+		if kernel.InNetNS(config.Global.NetNamespace, inside) != nil {
 			m.Conf.Interface, m.Host.Networks = nil, nil // nobody can say which are there
-			_ = load()
+			load()
 		}
 	}
 	return lint.Silence(found, func(file string) (string, error) {

@@ -12,8 +12,9 @@ import (
 	"keepalived-go/internal/script"
 )
 
-// fifoMode lets everybody see what happens and nobody but its owner say so.
-const fifoMode = 0o644
+// fifoMode is that of the C daemon. Who reads a line takes it away from the
+// others, so that nobody but its owner may read.
+const fifoMode = 0o600
 
 // FIFO is a named pipe that lines are written into, and the script that reads
 // it, if one is configured. Its methods may be called from any goroutine; none
@@ -92,7 +93,7 @@ func (f *FIFO) open(c *conf.FIFO, p conf.ScriptPolicy) error {
 	}
 	uid, gid := int(owner), int(group)
 	made := false
-	switch err := unix.Mkfifo(c.Path, 0o600); {
+	switch err := unix.Mkfifo(c.Path, fifoMode); {
 	case err == nil:
 		made = true
 	case err != unix.EEXIST:

@@ -35,7 +35,7 @@ func TestFIFOIsMadeReadAndRemoved(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if want := fs.ModeNamedPipe | 0o644; info.Mode() != want {
+	if want := fs.ModeNamedPipe | 0o600; info.Mode() != want {
 		t.Errorf("mode %v, want %v", info.Mode(), want)
 	}
 
