@@ -11,6 +11,8 @@ import (
 	"unicode"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/reap"
 )
 
 // Run is a program that was asked to run. All its fields but the first two
@@ -100,10 +102,12 @@ func (r *Runner) fork(run *Run) error {
 	}
 	sys := &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM, PidFD: &run.pidfd, Credential: p.credential()}
 	run.started = time.Now()
-	run.pid, err = syscall.ForkExec(path, args, &syscall.ProcAttr{
-		Env:   r.env,
-		Files: []uintptr{uintptr(r.null), uintptr(run.theirs), uintptr(run.theirs)},
-		Sys:   sys,
+	run.pid, err = reap.Fork(func() (int, error) {
+		return syscall.ForkExec(path, args, &syscall.ProcAttr{
+			Env:   r.env,
+			Files: []uintptr{uintptr(r.null), uintptr(run.theirs), uintptr(run.theirs)},
+			Sys:   sys,
+		})
 	})
 	switch {
 	case err == syscall.EAGAIN:
@@ -167,9 +171,8 @@ func (r *Runner) pipe(run *Run) error {
 
 // reap looks whether run has ended, and tells it.
 func (r *Runner) reap(run *Run) {
-	var status unix.WaitStatus
-	pid, err := unix.Wait4(run.pid, &status, unix.WNOHANG, nil)
-	if err == unix.EINTR || err == nil && pid == 0 {
+	status, over, err := reap.Collect(run.pid)
+	if !over {
 		return
 	}
 	res := Result{TimedOut: run.timedOut, Took: time.Since(run.started)}

@@ -8,12 +8,13 @@ import (
 	"runtime"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
-	"keepalived-go/conf"
+	"golang.org/x/sys/unix"
+
 	"keepalived-go/internal/link"
 	"keepalived-go/internal/logging"
+	"keepalived-go/internal/reap"
 )
 
 // Descriptors of a child.
@@ -28,7 +29,6 @@ const envChild = "KEEPALIVED_CHILD"
 
 // child is a running child process.
 type child struct {
-	proc    *os.Process
 	pid     int
 	started time.Time
 	outbox  chan any // link.Message or *link.Frame
@@ -43,14 +43,22 @@ type childMessage struct {
 
 // childEnd is the end of a child: all it said is in the channel of messages.
 type childEnd struct {
-	child *child
-	state *os.ProcessState
-	crash string // the trace of a panic
+	child  *child
+	status *unix.WaitStatus // nil: nobody knows
+	crash  string           // the trace of a panic
 }
 
 // toldToStop reports whether the child ended in good order, which it does only
 // when told to.
-func (e childEnd) toldToStop() bool { return e.state != nil && e.state.ExitCode() == ExitOK }
+func (e childEnd) toldToStop() bool { return e.exitCode() == ExitOK }
+
+// exitCode is -1 if the child has not exited by itself.
+func (e childEnd) exitCode() int {
+	if e.status == nil {
+		return -1
+	}
+	return e.status.ExitStatus()
+}
 
 // outboxLen bounds the messages a hung child has not taken.
 const outboxLen = 16
@@ -65,7 +73,7 @@ func (c *child) post(m any) {
 	}
 }
 
-func (c *child) kill() { c.proc.Kill() }
+func (c *child) kill() { reap.Kill(c.pid, unix.SIGKILL) }
 
 // needed reports whether there is something for a VRRP process to do.
 func (s *supervisor) needed() bool {
@@ -87,10 +95,16 @@ func (s *supervisor) startIfNeeded() {
 	}
 	c, err := s.start()
 	if err != nil {
-		slog.Error("start VRRP process: " + err.Error())
-		s.scheduleRespawn(0)
+		// Not a death: nothing speaks against trying again soon.
+		if s.failedStarts%retriesTold == 0 {
+			slog.Error(fmt.Sprintf("start VRRP process: %v; tried again every %v", err, startRetry))
+			s.systemd.status("VRRP process cannot be started: " + err.Error())
+		}
+		s.failedStarts++
+		s.respawn.Reset(startRetry)
 		return
 	}
+	s.failedStarts = 0
 	slog.Info(fmt.Sprintf("Starting VRRP child process, pid=%d", c.pid), "pid", c.pid)
 	if err := s.vrrpPid.write(c.pid); err != nil {
 		slog.Error(err.Error())
@@ -148,42 +162,28 @@ func (s *supervisor) start() (*child, error) {
 
 	c := &child{started: time.Now(), outbox: make(chan any, outboxLen)}
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr, theirs, s.vrrpPid.file, crashEnd}
-	result := make(chan error)
-	go s.runChild(c, files, s.settings.limits, conn, crash, result)
-	if err := <-result; err != nil {
+	var unset error
+	c.pid, err, unset = s.spawner.start(files, append(childEnviron(), envChild+"=vrrp"), s.settings.limits)
+	if unset != nil {
+		slog.Error("VRRP process: " + unset.Error())
+	}
+	if err != nil {
 		conn.Close()
 		crash.Close()
 		return nil, err
 	}
+	go s.attend(c, conn, crash)
 	return c, nil
 }
 
-// The main goroutine keeps the main thread, so that runChild never gets it: the
-// scheduling settings of a thread that starts a child must not become those of
-// the parent, and the main thread does not end with a goroutine.
+// The main goroutine keeps the main thread, so that the spawner never gets it:
+// the scheduling settings of a thread that starts a child must not become those
+// of the parent.
 func init() { runtime.LockOSThread() }
 
-// runChild starts the process and waits for its end. It keeps its thread: the
-// kernel sends the parent death signal when the thread that started the
-// process ends, and the thread has the scheduling settings of the child. It is
-// never unlocked, so that it ends with this goroutine.
-func (s *supervisor) runChild(c *child, files []*os.File, limits conf.ProcessLimits, conn *link.Conn, crash *os.File, result chan<- error) {
-	runtime.LockOSThread()
-	if err := inheritLimits(limits); err != nil {
-		slog.Error("VRRP process: " + err.Error())
-	}
-	proc, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{
-		Files: files,
-		Env:   append(childEnviron(), envChild+"=vrrp"),
-		Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM},
-	})
-	if err != nil {
-		result <- err
-		return
-	}
-	c.proc, c.pid = proc, proc.Pid
-	result <- nil
-
+// attend carries the messages of a child to and fro and waits for its end. None
+// of its goroutines keeps a thread.
+func (s *supervisor) attend(c *child, conn *link.Conn, crash *os.File) {
 	received, trace, ended := make(chan struct{}), make(chan string, 1), make(chan struct{})
 	go func() {
 		defer close(received)
@@ -216,9 +216,11 @@ func (s *supervisor) runChild(c *child, files []*os.File, limits conf.ProcessLim
 		io.Copy(io.Discard, crash)
 		trace <- string(b)
 	}()
-	state, err := proc.Wait()
-	if err != nil {
+	end := childEnd{child: c}
+	if status, err := reap.Wait(c.pid); err != nil {
 		slog.Error("wait for VRRP process: " + err.Error())
+	} else {
+		end.status = &status
 	}
 	close(ended)
 	// A grandchild may hold the descriptors: what is still on its way is not
@@ -227,9 +229,9 @@ func (s *supervisor) runChild(c *child, files []*os.File, limits conf.ProcessLim
 	crash.SetReadDeadline(time.Now().Add(time.Second))
 	<-received
 	conn.Close()
-	text := <-trace
+	end.crash = <-trace
 	crash.Close()
-	s.ended <- childEnd{c, state, text}
+	s.ended <- end
 }
 
 func sendTo(conn *link.Conn, m any) error {
@@ -271,14 +273,14 @@ func (s *supervisor) childEnded(e childEnd) {
 	}
 	// The Go runtime exits with 2 on a panic, which is CONFIG among the exit
 	// codes: only a child that has announced its failure means its exit code.
-	if f := e.child.failure; f != nil && e.state != nil && permanent(e.state.ExitCode()) != "" {
+	if f := e.child.failure; f != nil && permanent(e.exitCode()) != "" {
 		slog.Error(fmt.Sprintf("pid %d exited with permanent error %s. Terminating",
-			e.child.pid, permanent(e.state.ExitCode())), "pid", e.child.pid)
-		s.code, s.done = e.state.ExitCode(), true
+			e.child.pid, permanent(e.exitCode())), "pid", e.child.pid)
+		s.code, s.done = e.exitCode(), true
 		s.systemd.stopping()
 		return
 	}
-	slog.Error(fmt.Sprintf("pid %d %s", e.child.pid, describe(e.state)), "pid", e.child.pid)
+	slog.Error(fmt.Sprintf("pid %d %s", e.child.pid, describe(e.status)), "pid", e.child.pid)
 	if s.o.NoRespawn {
 		slog.Error(fmt.Sprintf("VRRP child process(%d) died: Exiting", e.child.pid))
 		s.stop(ExitFatal)
@@ -312,13 +314,13 @@ func permanent(code int) string {
 	return ""
 }
 
-func describe(state *os.ProcessState) string {
-	if state == nil {
+func describe(status *unix.WaitStatus) string {
+	if status == nil {
 		return "is gone"
 	}
-	if status, ok := state.Sys().(syscall.WaitStatus); ok && status.Signaled() {
+	if status.Signaled() {
 		name := status.Signal().String()
 		return fmt.Sprintf("exited due to signal %d (%s)", status.Signal(), strings.ToUpper(name[:1])+name[1:])
 	}
-	return fmt.Sprintf("exited with status %d", state.ExitCode())
+	return fmt.Sprintf("exited with status %d", status.ExitStatus())
 }

@@ -13,6 +13,7 @@ import (
 
 	"keepalived-go/internal/link"
 	"keepalived-go/internal/logging"
+	"keepalived-go/internal/reap"
 )
 
 // IsChild reports whether this process was started by [Run] as its VRRP
@@ -31,6 +32,10 @@ func RunChild(run func(*link.Conn, *link.Setup, *logging.Logs) int) int {
 	for _, fd := range []int{fdLink, fdPid, fdCrash} {
 		unix.CloseOnExec(fd)
 	}
+	if reap.Inherits() {
+		reap.Others()
+	}
+	reserveThreads(spareThreads)
 	conn, setup, err := receiveSetup()
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: VRRP process: %v\n", err)

@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime/debug"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -38,10 +39,10 @@ func setCorePattern(pattern string) (restore func()) {
 }
 
 // setProcessName sets the name that ps(1) and killall(1) know the process by.
-// The file is that of the first thread, which the process is named after,
-// whichever thread writes it.
+// That is the name of its first thread, which the main goroutine keeps.
 func setProcessName(name string) {
-	if err := os.WriteFile("/proc/self/comm", []byte(name), 0); err != nil {
+	b := append([]byte(name), 0)
+	if err := unix.Prctl(unix.PR_SET_NAME, uintptr(unsafe.Pointer(&b[0])), 0, 0, 0); err != nil {
 		slog.Warn("set process name: " + err.Error())
 	}
 }

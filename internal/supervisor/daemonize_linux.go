@@ -26,7 +26,11 @@ func daemonize() (int, error) {
 	if err != nil {
 		return ExitFatal, err
 	}
-	p, err := os.StartProcess("/proc/self/exe", os.Args, &os.ProcAttr{
+	program, err := ownProgram()
+	if err != nil {
+		return ExitFatal, err
+	}
+	p, err := os.StartProcess(program, os.Args, &os.ProcAttr{
 		Files: []*os.File{null, null, os.Stderr, w},
 		Env:   append(os.Environ(), envReady+"=3"),
 		Sys:   &syscall.SysProcAttr{Setsid: true},

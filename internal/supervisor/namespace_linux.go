@@ -30,8 +30,12 @@ func enterNamespace(name string) error {
 	} else if err != nil {
 		return fmt.Errorf("enter network namespace %s: %w", name, err)
 	}
+	program, err := ownProgram()
+	if err != nil {
+		return err
+	}
 	env := append(os.Environ(), envNamespace+"="+name)
-	if err := unix.Exec("/proc/self/exe", os.Args, env); err != nil {
+	if err := unix.Exec(program, os.Args, env); err != nil {
 		return fmt.Errorf("execute in network namespace %s: %w", name, err)
 	}
 	return nil

@@ -76,54 +76,122 @@ func lockPidFile(path string, deadline time.Time) (*pidFile, error) {
 	}
 }
 
+// tryLock opens and locks the file path, and makes it what it would be had this
+// process created it: a regular file of its own user and group, mode 0644 whatever the
+// umask is. One that somebody else made is replaced, for whoever has it open, or
+// another name for it, could go on writing it. The lock alone says that a daemon
+// runs: the number in the file may be anybody's by now.
 func tryLock(path string) (*os.File, error) {
 	for {
-		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o644)
+		f, err := openPidFile(path)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrExist) {
+			continue // removed or made in this moment
+		}
 		if err != nil {
-			return nil, fmt.Errorf("pid file: %w", err)
+			return nil, err
 		}
-		lock := unix.Flock_t{Type: unix.F_WRLCK}
-		if err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock); err != nil {
+		ours, err := lockAndLook(f, path)
+		switch {
+		case err != nil:
 			f.Close()
-			if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EACCES) {
-				return nil, errRunning
-			}
-			return nil, fmt.Errorf("lock pid file %s: %w", path, err)
-		}
-		// Between open and lock the holder may have removed the file: then we
-		// have locked one without a name.
-		ours, err := f.Stat()
-		if err != nil {
-			f.Close()
-			return nil, fmt.Errorf("pid file: %w", err)
-		}
-		if named, err := os.Lstat(path); err != nil || !os.SameFile(ours, named) {
+			return nil, err
+		case ours == nil: // locked in vain: the name is another's by now
 			f.Close()
 			continue
-		}
-		if heldWithoutLock(f) {
+		case int(ours.Uid) != unix.Geteuid() || ours.Nlink != 1:
+			// Only who holds the lock of the file with that name removes it.
+			err := os.Remove(path)
 			f.Close()
-			return nil, errRunning
+			if err != nil {
+				return nil, fmt.Errorf("pid file of user %d: %w", ours.Uid, err)
+			}
+			continue
 		}
-		return f, f.Chmod(0o644) // whatever the umask is
+		if err := errors.Join(f.Chown(unix.Geteuid(), unix.Getegid()), f.Chmod(0o644)); err != nil {
+			f.Close()
+			return nil, fmt.Errorf("pid file: %w", err)
+		}
+		return f, nil
 	}
 }
 
-// heldWithoutLock reports whether f names another running keepalived: releases
-// up to 2.2 of the C daemon do not lock their pid files.
-func heldWithoutLock(f *os.File) bool {
-	b := make([]byte, len("4194304\n"))
-	n, _ := f.ReadAt(b, 0)
-	pid, err := strconv.Atoi(strings.TrimSpace(string(b[:n])))
-	if err != nil || pid == os.Getpid() {
-		return false
+// openPidFile opens the file that is there, or makes one. Neither waits, as
+// opening a FIFO does, and no link is followed.
+func openPidFile(path string) (*os.File, error) {
+	const flags = os.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK
+	// Not with O_CREATE: the kernel refuses that, to root too, for a file of
+	// somebody else in a directory like /tmp (fs.protected_regular).
+	f, err := os.OpenFile(path, flags, 0)
+	if errors.Is(err, os.ErrNotExist) {
+		f, err = os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, 0o644)
 	}
-	proc := filepath.Join("/proc", strconv.Itoa(pid))
-	if _, err := os.Readlink(filepath.Join(proc, "exe")); err != nil {
-		return false // nobody, or one that has ended and is not reaped yet
+	if err == nil || errors.Is(err, os.ErrExist) {
+		return f, err
 	}
-	name, err := os.ReadFile(filepath.Join(proc, "comm"))
-	return err == nil && strings.HasPrefix(string(name), processName)
+	what := ""
+	if info, err := os.Lstat(path); err == nil && !info.Mode().IsRegular() {
+		what = kindOf(info.Mode())
+	}
+	if what != "" {
+		return nil, notRegular(path, what)
+	}
+	if errors.Is(err, os.ErrNotExist) { // the directory
+		return nil, fmt.Errorf("pid file: directory of %s: %v", path, unix.ENOENT)
+	}
+	return nil, fmt.Errorf("pid file: %w", err)
+}
+
+// lockAndLook locks f and returns what it is; nil if path names it no more.
+func lockAndLook(f *os.File, path string) (*unix.Stat_t, error) {
+	fd := int(f.Fd())
+	var ours, named unix.Stat_t
+	if err := unix.Fstat(fd, &ours); err != nil {
+		return nil, fmt.Errorf("pid file %s: %w", path, err)
+	}
+	if ours.Mode&unix.S_IFMT != unix.S_IFREG {
+		info, err := f.Stat()
+		if err != nil {
+			return nil, fmt.Errorf("pid file: %w", err)
+		}
+		return nil, notRegular(path, kindOf(info.Mode()))
+	}
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	switch err := unix.FcntlFlock(uintptr(fd), unix.F_OFD_SETLK, &lock); {
+	case err == unix.EAGAIN || err == unix.EACCES:
+		if int(ours.Uid) != unix.Geteuid() && ours.Uid != 0 {
+			return nil, fmt.Errorf("pid file %s belongs to user %d and is locked by a process of whoever may write it: %w, or remove the file", path, ours.Uid, errRunning)
+		}
+		return nil, errRunning
+	case err != nil:
+		return nil, fmt.Errorf("lock pid file %s: %w", path, err)
+	}
+	// Between open and lock the holder may have removed the file: then we have
+	// locked one without a name.
+	if err := unix.Lstat(path, &named); err != nil || named.Dev != ours.Dev || named.Ino != ours.Ino {
+		return nil, nil
+	}
+	if err := unix.Fstat(fd, &ours); err != nil { // what it is now that it is locked
+		return nil, fmt.Errorf("pid file %s: %w", path, err)
+	}
+	return &ours, nil
+}
+
+func notRegular(path, what string) error {
+	return fmt.Errorf("pid file %s is %s, not a regular file: remove it or name another (-p, -r)", path, what)
+}
+
+func kindOf(mode os.FileMode) string {
+	switch mode.Type() {
+	case os.ModeSymlink:
+		return "a symbolic link"
+	case os.ModeDir:
+		return "a directory"
+	case os.ModeNamedPipe:
+		return "a FIFO"
+	case os.ModeSocket:
+		return "a socket"
+	}
+	return "a device"
 }
 
 func makeDir(dir string) error {
@@ -147,11 +215,15 @@ func (p *pidFile) write(pid int) error {
 	return p.file.Truncate(int64(len(text)))
 }
 
-// remove deletes the file and gives up the lock.
+// remove deletes the file, unless another has its name by now, and gives up the
+// lock.
 func (p *pidFile) remove() {
 	if p == nil {
 		return
 	}
-	os.Remove(p.path)
+	ours, err := p.file.Stat()
+	if named, nameErr := os.Lstat(p.path); err == nil && nameErr == nil && os.SameFile(ours, named) {
+		os.Remove(p.path)
+	}
 	p.file.Close()
 }

@@ -2,8 +2,8 @@
 // the VRRP process and starts it again when it dies, passes signals on to it,
 // keeps the pid files, and talks to systemd.
 //
-//	signals ────────────┐
-//	reader of the link ─┤                      ┌─ sender of the link ─ child
+//	signals ────────────┐                      ┌─ spawner, one thread ─ child
+//	reader of the link ─┤                      ├─ sender of the link ─ child
 //	waiter for the end ─┼─ loop (owns it all) ─┼─ loader of a configuration
 //	loader ─────────────┤                      └─ systemd notifier
 //	timers ─────────────┘
@@ -29,6 +29,7 @@ import (
 	"keepalived-go/internal/kernel"
 	"keepalived-go/internal/link"
 	"keepalived-go/internal/logging"
+	"keepalived-go/internal/reap"
 )
 
 // Exit codes of the daemon and of its children.
@@ -91,7 +92,11 @@ const (
 	// startWait is how long the end of a predecessor's VRRP process is waited
 	// for: it removes its addresses when its parent has died.
 	startWait = 3 * time.Second
-	flushWait = 200 * time.Millisecond
+	// startRetry is how long after it could not be started a child is tried again,
+	// and retriesTold how many of these times one is told of.
+	startRetry  = time.Second
+	retriesTold = 60
+	flushWait   = 200 * time.Millisecond
 	// signalWait is how long a signal may take from the kernel to the loop.
 	signalWait = 100 * time.Millisecond
 	// idleGC is the GC percentage of a parent that has nothing to do but wait.
@@ -156,6 +161,7 @@ type supervisor struct {
 	settings settings
 	files    runFiles
 	front    *starter
+	spawner  *spawner
 
 	parentPid, vrrpPid *pidFile
 
@@ -166,7 +172,9 @@ type supervisor struct {
 	vrrp     *child      // nil: does not run
 	backoff  backoff
 	respawn  *time.Timer // runs while a dead child waits for its successor
-	deadline *time.Timer // runs while a child is given time to stop
+
+	failedStarts int         // in a row
+	deadline     *time.Timer // runs while a child is given time to stop
 
 	messages chan childMessage
 	ended    chan childEnd
@@ -188,6 +196,7 @@ func Run(o Options) int {
 	if o.RunDir == "" {
 		o.RunDir = "/run"
 	}
+	startedBy() // while we are where we were started
 	s := &supervisor{
 		o:        o,
 		front:    inheritedStarter(),
@@ -217,6 +226,9 @@ func (s *supervisor) run() int {
 	os.Unsetenv(envReady)
 	s.front.keepOverExec(false)
 	setProcessName(processName)
+	reap.Others()
+	reserveThreads(spareThreads)
+	s.spawner = newSpawner()
 
 	// A crash ends with SIGABRT: 2, with which the runtime would exit, means a
 	// refused configuration, after which systemd does not start us again.

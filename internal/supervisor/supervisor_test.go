@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -33,11 +34,24 @@ const (
 	envTest = "SUPERVISOR_TEST" // the run directory: this is the supervisor
 	envArgs = "SUPERVISOR_TEST_OPTIONS"
 	envPart = "SUPERVISOR_TEST_CHILD" // what the child does differently
+
+	envLimit = "SUPERVISOR_TEST_LIMIT" // limit the number of processes of the process, to the number
 )
 
 func TestMain(m *testing.M) {
 	if IsChild() {
 		os.Exit(RunChild(playChild))
+	}
+	if limit := os.Getenv(envLimit); limit != "" {
+		var pid int
+		var n uint64
+		if _, err := fmt.Sscan(limit, &pid, &n); err != nil {
+			panic(err)
+		}
+		if err := unix.Prlimit(pid, unix.RLIMIT_NPROC, &unix.Rlimit{Cur: n, Max: limitMax}, nil); err != nil {
+			panic(err)
+		}
+		os.Exit(0)
 	}
 	if dir := os.Getenv(envTest); dir != "" {
 		o := Options{
@@ -149,6 +163,7 @@ type running struct {
 	t     *testing.T
 	dir   string
 	cmd   *exec.Cmd
+	attr  *syscall.SysProcAttr // of the supervisor; nil: nothing special
 	lines chan string
 	seen  []string
 	wait  func() error
@@ -195,6 +210,7 @@ func (r *running) launch(env ...string) {
 		r.t.Fatal(err)
 	}
 	r.cmd.Stderr = write
+	r.cmd.SysProcAttr = r.attr
 	if err := r.cmd.Start(); err != nil {
 		r.t.Fatal(err)
 	}
@@ -788,4 +804,122 @@ func TestWatchdogIsNotPingedForSilentChild(t *testing.T) {
 			return
 		}
 	}
+}
+
+// limitMax is more processes than a test needs, and less than what a machine
+// grants everybody.
+const limitMax = 500
+
+// poor makes the supervisor that is launched next an ordinary user outside its
+// user namespace, for whom the limit of processes counts. It returns what sets
+// the limit of the running one.
+func (r *running) poor() (limit func(n uint64)) {
+	const user = 64_873 // of nobody else
+	for _, path := range []string{filepath.Dir(r.dir), r.dir} {
+		if err := os.Chmod(path, 0o755); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	for _, path := range []string{r.dir, r.path("keepalived.conf")} {
+		if err := os.Chown(path, user, user); err != nil {
+			r.t.Fatal(err)
+		}
+	}
+	ids := []syscall.SysProcIDMap{{ContainerID: 0, HostID: user, Size: 1}}
+	r.attr = &syscall.SysProcAttr{
+		Cloneflags:  unix.CLONE_NEWUSER,
+		UidMappings: ids, GidMappings: ids, GidMappingsEnableSetgroups: true,
+		Credential: &syscall.Credential{},
+	}
+	return func(n uint64) {
+		r.t.Helper()
+		cmd := exec.Command("/proc/self/exe") // as that user, who may set what is that user's
+		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d", envLimit, r.cmd.Process.Pid, n))
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			r.t.Fatalf("%v: %s", err, out)
+		}
+	}
+}
+
+// TestNoMoreProcesses: where no thread and no process is to be had the parent
+// goes on, and starts the child as soon as it can.
+func TestNoMoreProcesses(t *testing.T) {
+	r := prepare(t)
+	r.configure(routers(1))
+	limit := r.poor()
+	r.launch()
+	r.up(1)
+	limit(1) // it has more already
+	r.killChild()
+	r.expect("died: Respawning", "start VRRP process: too many processes (pids.max")
+	for range 20 {
+		r.signal(syscall.SIGUSR1)
+		r.expect("Printing parent data")
+		r.configure(routers(2))
+		r.signal(syscall.SIGHUP)
+		r.expect("Configuration file")
+	}
+	limit(limitMax)
+	r.expect("Starting VRRP child process", "child: configured 2 routers")
+	r.signal(syscall.SIGTERM)
+	r.exit(ExitOK)
+}
+
+// TestProcessOne: as process 1 of a container the parent reaps what comes to
+// it, and knows the ends of its own child all the same.
+func TestProcessOne(t *testing.T) {
+	r := prepare(t)
+	r.configure(routers(1))
+	r.attr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
+	r.launch()
+	r.up(1)
+	// Others join the namespace, and leave orphans.
+	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", r.cmd.Process.Pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ns.Close()
+	ended := make(chan error)
+	go func() {
+		runtime.LockOSThread() // never unlocked: its children are in the namespace
+		if err := unix.Setns(int(ns.Fd()), unix.CLONE_NEWPID); err != nil {
+			ended <- err
+			return
+		}
+		for range 20 {
+			if err := exec.Command("/bin/sh", "-c", "(exit 3)& (sleep 0.01)& exit 0").Run(); err != nil {
+				ended <- err
+				return
+			}
+		}
+		ended <- nil
+	}()
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(20 * time.Second); len(r.children()) > 1; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("process 1 has the children %v, want its own alone", r.children())
+		}
+	}
+	if err := syscall.Kill(r.children()[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.expect("exited due to signal 9 (Killed)", "Starting VRRP child process", "child: configured 1 routers")
+	r.signal(syscall.SIGTERM)
+	r.exit(ExitOK)
+}
+
+// children lists the children of the parent, zombies too.
+func (r *running) children() (pids []int) {
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.cmd.Process.Pid))
+	for _, path := range threads {
+		b, _ := os.ReadFile(path)
+		for _, field := range strings.Fields(string(b)) {
+			pid, _ := strconv.Atoi(field)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

@@ -6,11 +6,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/lab"
 )
 
 func TestBackoff(t *testing.T) {
@@ -122,55 +126,161 @@ func TestStalePidFileIsTakenOver(t *testing.T) {
 	}
 }
 
-// The C daemon up to release 2.2 writes its pid file and does not lock it.
-func TestPidFileOfRunningDaemonWithoutLock(t *testing.T) {
+// The number in a pid file may be that of anybody who came after a killed
+// daemon, whatever its name: the lock alone tells.
+func TestNumberInPidFileDoesNotCount(t *testing.T) {
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
 		t.Skip("needs sleep(1)")
 	}
-	dir := t.TempDir()
-	daemon := filepath.Join(dir, "keepalived") // what a process is named after
-	if err := os.Symlink(sleep, daemon); err != nil {
-		t.Fatal(err)
+	for _, name := range []string{"keepalived", "keepalived-exporter", "keepalived_x.sh"} {
+		dir := t.TempDir()
+		program := filepath.Join(dir, name) // what a process is named after
+		if err := os.Symlink(sleep, program); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(program, "60")
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		path := filepath.Join(dir, "keepalived.pid")
+		if err := os.WriteFile(path, fmt.Appendln(nil, cmd.Process.Pid), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		p, err := lockPidFile(path, time.Now())
+		if err != nil {
+			t.Errorf("beside a %s: %v", name, err)
+		}
+		p.remove()
+		cmd.Process.Kill()
+		cmd.Wait()
 	}
-	cmd := exec.Command(daemon, "60")
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	path := filepath.Join(dir, "keepalived.pid")
-	if err := os.WriteFile(path, fmt.Appendln(nil, cmd.Process.Pid), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := tryLock(path); !errors.Is(err, errRunning) {
-		t.Errorf("beside a running daemon: %v, want %v", err, errRunning)
-	}
-	// A killed one counts for nothing even before its parent has reaped it.
-	cmd.Process.Kill()
-	p, err := lockPidFile(path, time.Now().Add(10*time.Second))
-	if err != nil {
-		t.Errorf("after its death: %v", err)
-	}
-	p.remove()
-	cmd.Wait()
 }
 
-// A link planted in a directory that others can write does not lead the
-// daemon, which runs as root, to a file of somebody else.
-func TestPidFileDoesNotFollowLinks(t *testing.T) {
-	dir := t.TempDir()
-	victim := filepath.Join(dir, "victim")
-	if err := os.WriteFile(victim, []byte("precious"), 0o600); err != nil {
+// Whatever is there becomes a file of ours, or is refused in words.
+func TestPidFileMadeByOthers(t *testing.T) {
+	lab.Need(t, lab.Root)
+	const stranger = 64_874
+	path := ""
+	make := func(mode os.FileMode) error {
+		return errors.Join(os.WriteFile(path, []byte("12345\n"), mode), os.Chmod(path, mode))
+	}
+	for _, c := range []struct {
+		name  string
+		make  func() error
+		same  bool   // the file is kept
+		wrong string // part of the error
+	}{
+		{"ours", func() error { return make(0o644) }, true, ""},
+		{"for all to write", func() error { return make(0o666) }, true, ""},
+		{"with special bits", func() error { return make(0o644 | os.ModeSetuid | os.ModeSetgid) }, true, ""},
+		{"of another group", func() error { return errors.Join(make(0o664), os.Chown(path, 0, stranger)) }, true, ""},
+		{"of a stranger", func() error { return errors.Join(make(0o600), os.Chown(path, stranger, stranger)) }, false, ""},
+		{"of a stranger, in a directory like /tmp", func() error {
+			return errors.Join(os.Chmod(filepath.Dir(path), 0o777|os.ModeSticky), make(0o666), os.Chown(path, stranger, stranger))
+		}, false, ""},
+		{"with another name", func() error { return errors.Join(make(0o600), os.Link(path, path+".victim")) }, false, ""},
+		{"FIFO", func() error { return unix.Mkfifo(path, 0o666) }, true, "is a FIFO, not a regular file: remove it"},
+		{"directory", func() error { return os.Mkdir(path, 0o755) }, true, "is a directory, not a regular file: remove it"},
+		{"link", func() error {
+			return errors.Join(os.WriteFile(path+".victim", nil, 0o600), os.Symlink(path+".victim", path))
+		}, true,
+			"is a symbolic link, not a regular file: remove it"},
+		{"link to nothing", func() error { return os.Symlink(path+".victim", path) }, true, "is a symbolic link, not a regular file: remove it"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			path = filepath.Join(t.TempDir(), "vrrp.pid")
+			if err := c.make(); err != nil {
+				t.Fatal(err)
+			}
+			before, err := os.Lstat(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			held, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) // so that its number is not given to another
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer unix.Close(held)
+			p, err := lockPidFile(path, time.Now())
+			defer p.remove()
+			after, statErr := os.Lstat(path)
+			if statErr != nil {
+				t.Fatal(statErr)
+			}
+			if os.SameFile(before, after) != c.same {
+				t.Errorf("the same file: %v, want %v", !c.same, c.same)
+			}
+			if victim, err := os.Stat(path + ".victim"); err == nil && victim.Mode() != 0o600 {
+				t.Errorf("mode %v of another file, want it untouched", victim.Mode())
+			}
+			if c.wrong != "" {
+				if err == nil || !strings.Contains(err.Error(), c.wrong) {
+					t.Errorf("error %v, want one with %q", err, c.wrong)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := p.write(7); err != nil {
+				t.Fatal(err)
+			}
+			st := after.Sys().(*syscall.Stat_t)
+			if text, _ := os.ReadFile(path); after.Mode() != 0o644 || st.Uid != 0 || int(st.Gid) != os.Getegid() || string(text) != "7\n" {
+				t.Errorf("mode %v, owner %d:%d, text %q; want 0644, 0:%d, 7", after.Mode(), st.Uid, st.Gid, text, os.Getegid())
+			}
+		})
+	}
+}
+
+// A stranger who may write the file may lock it too: the message says whose it
+// is.
+func TestPidFileLockedByStranger(t *testing.T) {
+	lab.Need(t, lab.Root)
+	path := filepath.Join(t.TempDir(), "keepalived.pid")
+	f, err := os.Create(path)
+	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(victim, filepath.Join(dir, "keepalived.pid")); err != nil {
+	defer f.Close()
+	lock := unix.Flock_t{Type: unix.F_WRLCK}
+	if err := errors.Join(f.Chown(64_874, 0), unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lockPidFile(filepath.Join(dir, "keepalived.pid"), time.Now()); err == nil {
-		t.Error("a pid file that is a link is accepted")
+	if _, err := tryLock(path); !errors.Is(err, errRunning) || !strings.Contains(err.Error(), "belongs to user 64874") {
+		t.Errorf("%v, want its owner and %v", err, errRunning)
 	}
-	if got, _ := os.ReadFile(victim); string(got) != "precious" {
-		t.Errorf("the file behind the link holds %q", got)
+}
+
+// Many daemons that meet one file of a stranger: one of them gets it.
+func TestPidFileIsTakenOnce(t *testing.T) {
+	lab.Need(t, lab.Root)
+	for range 50 {
+		path := filepath.Join(t.TempDir(), "keepalived.pid")
+		if err := errors.Join(os.WriteFile(path, nil, 0o666), os.Chown(path, 64_874, 0)); err != nil {
+			t.Fatal(err)
+		}
+		files := make(chan *os.File)
+		for range 8 {
+			go func() {
+				f, err := tryLock(path)
+				if err != nil && !errors.Is(err, errRunning) {
+					t.Error(err)
+				}
+				files <- f
+			}()
+		}
+		got := 0
+		for range 8 {
+			if f := <-files; f != nil {
+				got++
+				defer f.Close()
+			}
+		}
+		if got != 1 {
+			t.Fatalf("%d daemons hold the pid file, want 1", got)
+		}
 	}
 }
 

@@ -1,0 +1,129 @@
+package reap
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// The tests need a process whose children are all its own: the test binary,
+// which then does what this variable names.
+const envHelper = "REAP_TEST_HELPER"
+
+func TestMain(m *testing.M) {
+	switch os.Getenv(envHelper) {
+	case "":
+		os.Exit(m.Run())
+	case "children":
+		helpChildren()
+	}
+}
+
+func shell(text string) (int, error) {
+	return Fork(func() (int, error) {
+		return syscall.ForkExec("/bin/sh", []string{"sh", "-c", text}, &syscall.ProcAttr{
+			Env: []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin"}, Files: []uintptr{0, 1, 2}})
+	})
+}
+
+func check(err error) {
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(1)
+	}
+}
+
+// await waits until cond holds; the end of a child is told by nothing here.
+func await(what string, cond func() bool) {
+	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			fmt.Println("not in time:", what)
+			os.Exit(1)
+		}
+	}
+}
+
+// children lists the children of this process, zombies too.
+func children() []string {
+	var all []string
+	tasks, _ := os.ReadDir("/proc/self/task")
+	for _, t := range tasks {
+		b, _ := os.ReadFile("/proc/self/task/" + t.Name() + "/children")
+		all = append(all, strings.Fields(string(b))...)
+	}
+	return all
+}
+
+// helpChildren is a process to which orphans come. Half of its own children it
+// waits for, half it asks about; each must have its status.
+func helpChildren() {
+	check(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
+	if !Inherits() {
+		fmt.Println("a subreaper does not know that it is one")
+	}
+	// One that has been there before, as the child of a shell that has
+	// executed this program.
+	before, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "exit 9"}, &syscall.ProcAttr{})
+	check(err)
+	await("zombie", func() bool {
+		b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", before))
+		return strings.Contains(string(b), ") Z ")
+	})
+	Others()
+	await("end of the foreign child", func() bool { return unix.Kill(before, 0) == unix.ESRCH })
+
+	const each = 20
+	results := make(chan string)
+	for i := range each {
+		leave := fmt.Sprintf("(exit 7)& (sleep 0.0%d; exit 8)& exit %d", i, i)
+		waited, err := shell(leave)
+		check(err)
+		asked, err := shell(leave)
+		check(err)
+		go func() {
+			status, err := Wait(waited)
+			results <- fmt.Sprint(status.ExitStatus() == i, err)
+		}()
+		go func() {
+			var status unix.WaitStatus
+			var err error
+			await("own child", func() (over bool) {
+				status, over, err = Collect(asked)
+				return over
+			})
+			results <- fmt.Sprint(status.ExitStatus() == i, err)
+		}()
+	}
+	for range 2 * each {
+		if got := <-results; got != "true <nil>" {
+			fmt.Println("own child:", got)
+		}
+	}
+	await("orphans", func() bool { return len(children()) == 0 })
+
+	killed, err := shell("exec sleep 600")
+	check(err)
+	Kill(killed, unix.SIGTERM)
+	if status, err := Wait(killed); status.Signal() != unix.SIGTERM || err != nil {
+		fmt.Println("killed child:", status, err)
+	}
+	Kill(killed, unix.SIGKILL) // nobody: its number may be another's
+	if _, err := Wait(killed); err != unix.ECHILD {
+		fmt.Println("waited for nobody:", err)
+	}
+	fmt.Println("done")
+}
+
+func TestOthersAreReapedOwnAreNot(t *testing.T) {
+	cmd := exec.Command("/proc/self/exe")
+	cmd.Env = append(os.Environ(), envHelper+"=children")
+	if out, err := cmd.CombinedOutput(); string(out) != "done\n" || err != nil {
+		t.Errorf("%v:\n%s", err, out)
+	}
+}

@@ -1,0 +1,114 @@
+package supervisor
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/reap"
+)
+
+// spareThreads is how many threads a process has in store, so that it needs no
+// new one when there is none to get: the runtime would end it. More never wait
+// in system calls at the same time.
+const spareThreads = 8
+
+// reserveThreads has the runtime make n threads, which it then keeps.
+func reserveThreads(n int) {
+	arrived, leave := make(chan struct{}), make(chan struct{})
+	for range n {
+		go func() {
+			runtime.LockOSThread() // so that each has one of its own
+			arrived <- struct{}{}
+			<-leave
+			runtime.UnlockOSThread()
+		}()
+	}
+	for range n {
+		<-arrived
+	}
+	close(leave)
+}
+
+// spawner starts VRRP processes, on one thread. It is always the same: the
+// kernel sends the parent death signal when the thread that started the process
+// ends; a process has the scheduling settings of the thread that started it;
+// and a new thread is not always to be had, as at a limit of the number of
+// processes.
+type spawner struct {
+	requests chan func()
+
+	// What the thread began with, and whether it has been changed since.
+	scheduling *unix.SchedAttr
+	cpus       unix.CPUSet
+	changed    bool
+}
+
+func newSpawner() *spawner {
+	s := &spawner{requests: make(chan func())}
+	go func() {
+		runtime.LockOSThread() // never unlocked
+		for f := range s.requests {
+			f()
+		}
+	}()
+	return s
+}
+
+// start starts this program anew as a child with these descriptors. The second
+// error says which of the settings asked for it does not have.
+func (s *spawner) start(files []*os.File, env []string, limits conf.ProcessLimits) (pid int, err, unset error) {
+	program, err := ownProgram()
+	if err != nil {
+		return 0, err, nil
+	}
+	fds := make([]uintptr, len(files))
+	for i, f := range files {
+		fds[i] = f.Fd()
+	}
+	done := make(chan struct{})
+	s.requests <- func() {
+		defer close(done)
+		s.reset()
+		s.changed = true
+		unset = inheritLimits(limits)
+		pid, err = reap.Fork(func() (int, error) {
+			return syscall.ForkExec(program, os.Args, &syscall.ProcAttr{
+				Files: fds,
+				Env:   env,
+				Sys:   &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM},
+			})
+		})
+	}
+	<-done
+	runtime.KeepAlive(files)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		err = fmt.Errorf("too many processes (pids.max of the container, TasksMax of the service, ulimit -u): %w", err)
+	case err != nil:
+		err = fmt.Errorf("execute %s: %w", program, err)
+	}
+	return pid, err, unset
+}
+
+// reset gives the thread back what it had before the first start: a reload may
+// have taken settings out of the configuration.
+func (s *spawner) reset() {
+	if !s.changed {
+		s.scheduling, _ = unix.SchedGetAttr(0, 0)
+		_ = unix.SchedGetaffinity(0, &s.cpus)
+		return
+	}
+	if s.scheduling != nil {
+		_ = unix.SchedSetAttr(0, s.scheduling, 0)
+	}
+	var now unix.CPUSet
+	if unix.SchedGetaffinity(0, &now) == nil && now != s.cpus {
+		_ = unix.SchedSetaffinity(0, &s.cpus)
+	}
+}
