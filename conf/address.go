@@ -83,7 +83,7 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			continue
 		case "use_vmac":
 			a.UseVMAC = true
-			d.wait(&Keyword{Block: "vrrp_instance.virtual_ipaddress", Name: "use_vmac"}, s)
+			d.wait("use_vmac", s)
 			continue
 		case "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft":
 		case "track_group":

@@ -31,7 +31,8 @@ type decoder struct {
 	bfd     *bfdInstance
 	routing routing
 
-	pending map[pendingKey]int // index into cfg.Pending
+	idle   []*idleBlock
+	idleOf map[idleOwner]*idleBlock
 	// muted is above 0 inside of a block without effect: its words are not
 	// listed one by one.
 	muted int
@@ -56,8 +57,6 @@ type decoder struct {
 	consequences
 	pointed []pointed
 }
-
-type pendingKey struct{ block, keyword string }
 
 // intern returns one copy of equal strings. It also frees a string from the
 // text of the file it was cut from.
@@ -197,7 +196,7 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 		})
 	}
 	if k.Effect == PendingEffect {
-		d.wait(k, s)
+		d.wait(k.Name, s)
 	}
 	if s.HasBlock && k.block == nil {
 		d.wrong(s, 0, "unexpected-block", "Unexpected '{' after '%s', which takes no block", k.Name)
@@ -240,25 +239,6 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 	if k.block.close != nil {
 		k.block.close(d, s)
 	}
-}
-
-// wait notes the use of a keyword without effect.
-func (d *decoder) wait(k *Keyword, s *Statement) {
-	if d.muted > 0 {
-		return
-	}
-	d.waitAt(k.Block, k.Name, s.Pos(0))
-}
-
-func (d *decoder) waitAt(block, keyword string, at Pos) {
-	key := pendingKey{block, keyword}
-	i, ok := d.pending[key]
-	if !ok {
-		i = len(d.cfg.Pending)
-		d.pending[key] = i
-		d.cfg.Pending = append(d.cfg.Pending, Pending{Block: block, Keyword: keyword, Pos: at})
-	}
-	d.cfg.Pending[i].Count++
 }
 
 // arguments checks the arguments of a statement. What follows the declared

@@ -28,7 +28,7 @@
 //
 // Declare it in the schema_*.go file of its block, with its arguments, default
 // and one line of meaning, and give it a function that stores the value (sets).
-// Without one it is accepted, checked and listed in [Config.Pending]. If its
+// Without one it is accepted, checked, and a warning names it. If its
 // notation does not make a good example, add one to the table in help.go. Then
 // go test ./internal/reference -update rewrites docs/reference. A new kind of
 // problem gets a case in internal/report/testdata/codes.

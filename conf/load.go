@@ -44,7 +44,6 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 		peers:   make(map[netip.Addr]*instance),
 		groupAt: make(map[string]Pos),
 		strings: make(map[string]string),
-		pending: make(map[pendingKey]int),
 		present: make(map[string]bool),
 	}
 	d.cfg.Global.ChildWait = 5 * time.Second
@@ -69,6 +68,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	}
 	d.cfg.Global.RouterID = cmp.Or(d.cfg.Global.RouterID, hostName())
 	d.resolve()
+	d.reportIdle()
 	d.point(path)
 	return d.cfg, diags.sorted(p.files)
 }

@@ -37,17 +37,6 @@ type Config struct {
 	// checkers or for BFD.
 	HasVirtualServers bool
 	HasBFD            bool
-
-	// Pending are the keywords in the file that are understood but have no
-	// effect in this version.
-	Pending []Pending
-}
-
-// Pending is a keyword without effect, and where it first stands.
-type Pending struct {
-	Block, Keyword string
-	Pos            Pos
-	Count          int // how often it stands in the file
 }
 
 // Global holds what global_defs and the words outside of blocks set for the

@@ -55,6 +55,7 @@ var remedies = map[string]string{
 	"neighbor-twice":       "remove one of the two, or write another neighbor_ip",
 	"no-address":           "write virtual_ipaddress { … }",
 	"no-bfd":               "define it: bfd_instance NAME { … }",
+	NoEffect:               "do without it, or keep the C daemon where it is needed",
 	"no-instance":          "define the instance, or remove its name here",
 	"no-interface":         "make the interface, or write dynamic_interfaces in global_defs if it comes later",
 	"no-member":            "define the instance, or remove its name from the group",

@@ -87,7 +87,7 @@ func (d *decoder) resolve() {
 		if !in.bad {
 			if !in.Accept && !in.accept.set {
 				// Strict mode says it without the word.
-				d.waitAt("vrrp_instance", "no_accept", in.Pos)
+				d.waitIn(idleOwner{"vrrp_instance", in.Name, in.at}, "no_accept", in.at)
 			}
 			d.cfg.Instances = append(d.cfg.Instances, in.VRRPInstance)
 		}

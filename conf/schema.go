@@ -14,7 +14,7 @@ const (
 	// Effective keywords do what they say.
 	Effective Effect = iota
 	// PendingEffect is that of keywords which are understood and checked, but
-	// do nothing yet. Load lists those a file uses in Config.Pending.
+	// do nothing yet. Load warns of those a file uses.
 	PendingEffect
 )
 

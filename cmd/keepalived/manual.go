@@ -81,7 +81,8 @@ Write the statistics to /tmp/keepalived.stats.
 .SH EXIT STATUS
 .TP
 0
-Ended as told; of a configuration test: nothing to report.
+Ended as told; of a configuration test: nothing to correct. Warnings about
+words without effect, and notes, do not count.
 .TP
 1
 Could not start or go on.

@@ -79,7 +79,7 @@ func checkUsage(w io.Writer, flags []getopt.Flag) {
 	fmt.Fprintf(w, "Checks a configuration, %s unless given, and reports everything that is wrong or unwise.\n", defaultConfig)
 	fmt.Fprintln(w, "A comment '# keepalived: ignore CODE' in a line or above it leaves a finding out.")
 	getopt.Usage(w, flags)
-	fmt.Fprintf(w, "\nThe status is that of -t, and %d if only the lint has warnings; notes do not count.\n", exitWarnings)
+	fmt.Fprintf(w, "\nThe status is that of -t, and %d if there are only warnings, of the lint or of words\nwithout effect; notes do not count.\n", exitWarnings)
 }
 
 // checkFiles checks each file as that of a node of its own.
@@ -166,8 +166,8 @@ func networks() map[string][]netip.Prefix {
 }
 
 // load reads the files of a cluster, which are those of other hosts: their
-// interfaces and scripts are not looked for here. It returns the errors too that
-// keep a configuration from being run as written.
+// interfaces and scripts are not looked for here. It returns the problems too
+// that keep a configuration from being run as written.
 func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error) {
 	var nodes []lint.Node
 	var found conf.Diagnostics
@@ -190,7 +190,7 @@ func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error)
 			CheckCommand: func(conf.Command, conf.ScriptPolicy) error { return nil },
 		})
 		for _, d := range diagnostics {
-			if d.Severity >= conf.Error {
+			if d.Severity >= conf.Error || d.Code == conf.NoEffect {
 				found = append(found, d)
 			}
 		}

@@ -15,7 +15,6 @@ var fields = map[string][]string{
 	"Config.BFDs":              {"-"}, // part of BFDInstances
 	"Config.HasVirtualServers": {"-"},
 	"Config.HasBFD":            {"-"},
-	"Config.Pending":           {"-"},
 
 	"Global.NetNamespace":              {"net_namespace"},
 	"Global.NetNamespaceIPVS":          {"net_namespace_ipvs"},

@@ -110,14 +110,6 @@ func (r loaded) log(path string) {
 	if r.err != nil {
 		slog.Error(r.err.Error())
 	}
-	if r.config == nil || len(r.config.Pending) == 0 {
-		return
-	}
-	var pending []string
-	for _, p := range r.config.Pending {
-		pending = append(pending, fmt.Sprintf("%s (%v)", p.Keyword, p.Pos))
-	}
-	slog.Warn("Keywords without effect in this version: " + strings.Join(pending, ", "))
 }
 
 // interfaces returns a function that reports whether an interface has a name,
