@@ -131,7 +131,7 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 				d := s.start("a", p, strings.ReplaceAll(c.config, "DIR", dir))
 				s.awaitLog(d, d.Started, c.await, 8*time.Second)
 				// The adverts, addresses and results of the first moments.
-				s.Until(1500*time.Millisecond, func() bool { return false })
+				s.Watch(time.Now(), 1500*time.Millisecond, func(*lab.Event) bool { return false })
 				out := s.dumps(d)
 				for _, text := range []*string{&out.data, &out.parent} {
 					*text = strings.ReplaceAll(*text, dir, "DIR")

@@ -161,21 +161,34 @@ func (s *scene) awaitOwner(addr netip.Addr, timeout time.Duration, owners ...str
 }
 
 // stays fails if within d the address moves, or another node than owner
-// sends an advert.
+// sends an advert. Where the machine had no processor for the owner's adverts,
+// it looks again, twice at the most.
 func (s *scene) stays(addr netip.Addr, owner string, d time.Duration) {
 	s.Helper()
-	from := time.Now()
-	e, moved := s.Wait(from, d, func(e *lab.Event) bool {
-		switch e.Kind {
-		case lab.AddrAdded, lab.AddrRemoved:
-			return e.Addr == addr
-		case lab.Advert:
-			return e.Node.Name != owner
+	for again := 2; ; again-- {
+		from := time.Now()
+		e, moved := s.Watch(from, d, func(e *lab.Event) bool {
+			switch e.Kind {
+			case lab.AddrAdded, lab.AddrRemoved:
+				return e.Addr == addr
+			case lab.Advert:
+				return e.Node.Name != owner
+			}
+			return false
+		})
+		if !moved {
+			break
 		}
-		return false
-	})
-	if moved {
-		s.Fatalf("%s should have stayed the only master; %v", owner, e)
+		starved := lab.Starved(e.Time.Add(-time.Second), e.Time)
+		if again == 0 || starved < slack {
+			s.Fatalf("%s should have stayed the only master; %v", owner, e)
+		}
+		s.Logf("%v; programs had waited %v for a processor: once more", e, lab.Elapsed(starved))
+		var owners []string
+		if owner != "" {
+			owners = []string{owner}
+		}
+		s.awaitOwner(addr, 10*time.Second, owners...)
 	}
 	if owner != "" && !s.Node(owner).Has(addr) {
 		s.Fatalf("%s does not hold %v", owner, addr)
@@ -217,9 +230,12 @@ func (s *scene) silent(from, to time.Time, node string) {
 	}
 }
 
-// within fails unless d is in [low, high].
+// within fails unless d, measured just now, is in [low, high]. What the machine
+// was busy with meanwhile is no fault of the daemon.
 func (s *scene) within(what string, d, low, high time.Duration) {
 	s.Helper()
+	now := time.Now()
+	high += lab.Starved(now.Add(-d-time.Second), now)
 	if d < low || d > high {
 		s.Errorf("%s: %v, want between %v and %v", what, lab.Elapsed(d), low, high)
 	}

@@ -175,25 +175,24 @@ func (d *Daemon) Stop() error {
 // Wait waits for the end of the parent; an exit code other than 0 is an
 // [exec.ExitError].
 func (d *Daemon) Wait(timeout time.Duration) error {
-	select {
-	case <-d.done:
-		if code := d.cmd.ProcessState.ExitCode(); code != 0 {
-			return &exec.ExitError{ProcessState: d.cmd.ProcessState}
-		}
+	switch code := d.ExitCode(timeout); code {
+	case 0:
 		return nil
-	case <-time.After(timeout):
-		return fmt.Errorf("%s in %s still runs %v later", d.Program.Name, d.Node.Name, timeout)
+	case -1:
+		if d.Running() {
+			return fmt.Errorf("%s in %s still runs %v later", d.Program.Name, d.Node.Name, timeout)
+		}
 	}
+	return &exec.ExitError{ProcessState: d.cmd.ProcessState}
 }
 
-// ExitCode waits like Wait and returns the exit code, or -1.
+// ExitCode waits like Wait and returns the exit code; -1 if the parent still
+// runs or was ended by a signal.
 func (d *Daemon) ExitCode(timeout time.Duration) int {
-	select {
-	case <-d.done:
-		return d.cmd.ProcessState.ExitCode()
-	case <-time.After(timeout):
+	if !d.Node.lab.Until(timeout, func() bool { return !d.Running() }) {
 		return -1
 	}
+	return d.cmd.ProcessState.ExitCode()
 }
 
 // Running reports whether the parent has not ended.

@@ -93,10 +93,19 @@ func (l *Lab) fail(err error) {
 }
 
 // Wait returns the first event from that time on for which match is true, and
-// false if none has come when the timeout ends.
+// false if none has come when the timeout ends, which comes later while the
+// machine is busy (see [Starved]).
 func (l *Lab) Wait(from time.Time, timeout time.Duration, match func(*Event) bool) (Event, bool) {
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
+	return l.wait(from, match, newPatience(timeout).left)
+}
+
+// Watch is Wait for an event that should not come: it looks exactly so long.
+func (l *Lab) Watch(from time.Time, d time.Duration, match func(*Event) bool) (Event, bool) {
+	end := time.Now().Add(d)
+	return l.wait(from, match, func() time.Duration { return time.Until(end) })
+}
+
+func (l *Lab) wait(from time.Time, match func(*Event) bool, left func() time.Duration) (Event, bool) {
 	for i := 0; ; {
 		l.mu.Lock()
 		events, changed := l.events, l.changesLocked()
@@ -106,18 +115,21 @@ func (l *Lab) Wait(from time.Time, timeout time.Duration, match func(*Event) boo
 				return *e, true
 			}
 		}
+		rest := left()
+		if rest <= 0 {
+			return Event{}, false
+		}
 		select {
 		case <-changed:
-		case <-timer.C:
-			return Event{}, false
+		case <-time.After(rest):
 		}
 	}
 }
 
 // Until waits for cond, looking on every event and log line and at least
-// every 50 ms.
+// every 50 ms. The timeout is longer while the machine is busy.
 func (l *Lab) Until(timeout time.Duration, cond func() bool) bool {
-	end := time.Now().Add(timeout)
+	patience := newPatience(timeout)
 	for {
 		l.mu.Lock()
 		changed := l.changesLocked()
@@ -125,7 +137,7 @@ func (l *Lab) Until(timeout time.Duration, cond func() bool) bool {
 		if cond() {
 			return true
 		}
-		left := time.Until(end)
+		left := patience.left()
 		if left <= 0 {
 			return false
 		}

@@ -61,6 +61,7 @@ func New(segments int, names ...string) (*Lab, error) {
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the reaper of orphans: %w", err)
 	}
+	watchPressure()
 	dir, err := os.MkdirTemp("", "keepalived-lab-")
 	if err != nil {
 		return nil, err

@@ -1,0 +1,121 @@
+package lab
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+)
+
+// A test that waits must not fail because the machine is busy with something
+// else. The kernel counts how long some program was ready to run and had no
+// processor (pressure stall information, /proc/pressure/cpu); all waits of a
+// lab are longer by that time, and upper bounds of measured times with them. On
+// an idle machine it is nearly nothing. A kernel without the count gives 0.
+
+// maxPatience bounds by how many times a wait becomes longer.
+const maxPatience = 8
+
+// sampleInterval is how often the count is read, and sampleTime how far back
+// [Starved] can look.
+const (
+	sampleInterval = 50 * time.Millisecond
+	sampleTime     = 5 * time.Minute
+)
+
+// pressure is the history of the count, from the first lab on.
+var pressure struct {
+	once    sync.Once
+	mu      sync.Mutex
+	samples []sample // oldest first
+}
+
+type sample struct {
+	at    time.Time
+	total time.Duration
+}
+
+// watchPressure begins the history.
+func watchPressure() {
+	pressure.once.Do(func() {
+		samplePressure()
+		go func() {
+			for range time.Tick(sampleInterval) {
+				samplePressure()
+			}
+		}()
+	})
+}
+
+func samplePressure() {
+	s := sample{time.Now(), starvedTotal()}
+	pressure.mu.Lock()
+	defer pressure.mu.Unlock()
+	p := append(pressure.samples, s)
+	if len(p) > int(sampleTime/sampleInterval) {
+		p = p[1:]
+	}
+	pressure.samples = p
+}
+
+// Starved is how long between two times some program of this machine had to
+// wait for a processor.
+func Starved(from, to time.Time) time.Duration {
+	samplePressure()
+	pressure.mu.Lock()
+	defer pressure.mu.Unlock()
+	p := pressure.samples
+	first := 0
+	for first < len(p)-1 && !p[first+1].at.After(from) {
+		first++
+	}
+	last := first
+	for last < len(p)-1 && p[last].at.Before(to) {
+		last++
+	}
+	return p[last].total - p[first].total
+}
+
+// patience is a timeout that grows while the machine is starved.
+type patience struct {
+	begin   time.Time
+	starved time.Duration
+	timeout time.Duration
+}
+
+func newPatience(timeout time.Duration) patience {
+	return patience{time.Now(), starvedTotal(), timeout}
+}
+
+// left is how long there is still to wait; 0 or less: no longer.
+func (p patience) left() time.Duration {
+	more := min(starvedTotal()-p.starved, maxPatience*p.timeout)
+	return p.timeout + more - time.Since(p.begin)
+}
+
+// starvedTotal reads the count since boot.
+func starvedTotal() time.Duration {
+	b, err := os.ReadFile("/proc/pressure/cpu")
+	if err != nil {
+		return 0
+	}
+	return parsePressure(string(b))
+}
+
+// parsePressure finds the microseconds of the line "some".
+func parsePressure(text string) time.Duration {
+	line, _, _ := strings.Cut(text, "\n")
+	if !strings.HasPrefix(line, "some ") {
+		return 0
+	}
+	_, total, ok := strings.Cut(line, "total=")
+	if !ok {
+		return 0
+	}
+	us, err := strconv.ParseInt(strings.TrimSpace(total), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return time.Duration(us) * time.Microsecond
+}
