@@ -198,6 +198,31 @@ func (d *decoder) addressOption(s *Statement, word int) {
 	d.report(s, word, p)
 }
 
+// single reads a word that is one address, for what. What would make a network or
+// a range of it is left out, as by the C daemon: an address that was refused for
+// it would be a peer or a source that is missing.
+func (d *decoder) single(s *Statement, word int, what string) (netip.Addr, bool) {
+	text := s.Words[word].Text
+	end := strings.IndexByte(text, '-')
+	if end < 0 {
+		end = strings.IndexByte(text, '/')
+	}
+	if end < 0 {
+		addr, err := plainAddr(text)
+		return addr, err == nil
+	}
+	addr, err := plainAddr(text[:end])
+	if err != nil {
+		return addr, false
+	}
+	d.report(s, word, Diagnostic{
+		Severity: Warning, Class: ClassNone, Code: "address-suffix",
+		Message: fmt.Sprintf("%s is one address: '%s' behind %s is not read", what, printable(text[end:]), addr),
+		Fix:     "write " + addr.String(), Edit: Edit{d.intern(text), addr.String()},
+	})
+	return addr, true
+}
+
 // prefix reads ADDR[/LEN]. A bad length is reported and taken as that of a host.
 func (d *decoder) prefix(s *Statement, word int) (netip.Addr, netip.Prefix, bool) {
 	text, length, found := strings.Cut(s.Words[word].Text, "/")

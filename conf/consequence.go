@@ -13,14 +13,25 @@ type consequences struct {
 
 // noteReason remembers a mistake in an instance.
 func (d *decoder) noteReason(s Severity, r reason) {
-	if d.inst == nil || s < Error || r == 0 {
+	if d.inst == nil || s < Error {
 		return
 	}
-	if d.inst.hurt == nil {
-		d.inst.hurt = make(map[string]reason)
+	if d.word == "unicast_peer" {
+		d.inst.meant = true // even if the list of problems is full
 	}
-	if d.inst.hurt[d.word] == 0 {
-		d.inst.hurt[d.word] = r
+	d.inst.blame(d.word, r)
+}
+
+// blame notes the first mistake in a word of the instance.
+func (in *instance) blame(word string, r reason) {
+	if r == 0 {
+		return
+	}
+	if in.hurt == nil {
+		in.hurt = make(map[string]reason)
+	}
+	if in.hurt[word] == 0 {
+		in.hurt[word] = r
 	}
 }
 

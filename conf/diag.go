@@ -226,6 +226,13 @@ func (g *diagnosing) add(d Diagnostic) reason {
 	return reason(len(g.list))
 }
 
+// below reports whether an error is known at a place or further down in its file.
+func (g *diagnosing) below(at Pos) bool {
+	return slices.ContainsFunc(g.list, func(d Diagnostic) bool {
+		return d.Severity >= Error && d.Pos.File == at.File && d.Pos.Line >= at.Line
+	})
+}
+
 // follow notes a problem that is the consequence of another: it is not listed,
 // but the verdict is as if it were.
 func (g *diagnosing) follow(r reason, d Diagnostic) {

@@ -63,6 +63,7 @@ type instance struct {
 	vrf       place
 	macByVRID bool              // the last byte of Link.MAC is the VRID
 	unicast   place             // the first word that asks for unicast
+	meant     bool              // peers were to be named, and a mistake lost them
 	bad       bool              // it cannot run
 	hurt      map[string]reason // by word: mistakes that others follow from
 }
@@ -201,15 +202,11 @@ func setNativeIPv6(d *decoder, a *argument) {
 }
 
 func setSource(d *decoder, a *argument) {
-	addr, err := netip.ParseAddr(a.text)
-	if err != nil {
+	if !d.sameFamily(a.addr) {
+		d.wrong(a.Statement, 1, "source-family", "(%s) address family of %s %s does not match the instance - ignoring", d.inst.Name, a.k.Name, a.addr)
 		return
 	}
-	if !d.sameFamily(addr) {
-		d.wrong(a.Statement, 1, "source-family", "(%s) address family of %s %s does not match the instance - ignoring", d.inst.Name, a.k.Name, addr)
-		return
-	}
-	d.inst.SourceIP = addr
+	d.inst.SourceIP = a.addr
 	if a.k.Name == "unicast_src_ip" {
 		d.unicastWord(a)
 	}
@@ -232,12 +229,11 @@ func (d *decoder) unicastWord(a *argument) {
 }
 
 func setGroup(d *decoder, a *argument) {
-	addr, err := netip.ParseAddr(a.text)
-	if err != nil || !addr.IsMulticast() {
+	if !a.addr.IsMulticast() {
 		d.wrong(a.Statement, 1, "bad-address", "(%s) mcast_dst_ip '%s' is not a multicast address", d.inst.Name, printable(a.text))
 		return
 	}
-	d.inst.Group = addr
+	d.inst.Group = a.addr
 }
 
 func setTTL(d *decoder, a *argument) {

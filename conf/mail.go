@@ -83,7 +83,23 @@ func setMailServer(d *decoder, a *argument) {
 		}
 		port = int(n)
 	}
-	d.cfg.Global.Mail.Server, d.cfg.Global.Mail.Port = d.intern(a.text), port
+	server := a.text
+	switch addr, err := plainAddr(server); {
+	case err == nil:
+		server = addr.String()
+	case strings.Contains(server, "/"):
+		addr, ok := d.single(a.Statement, 1, a.k.Name)
+		if !ok {
+			d.wrong(a.Statement, 1, "smtp-server", "Invalid smtp server %s %d", printable(server), port)
+			return
+		}
+		server = addr.String()
+	case strings.Contains(server, ":"), strings.Trim(server, "0123456789.") == "":
+		// A port behind a colon, or what was to be an IPv4 address.
+		d.wrong(a.Statement, 1, "smtp-server", "Invalid smtp server %s %d", printable(server), port)
+		return
+	}
+	d.cfg.Global.Mail.Server, d.cfg.Global.Mail.Port = d.intern(server), port
 }
 
 // setMailAuth reads USER PASSWORD. Messages show neither.

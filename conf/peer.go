@@ -2,23 +2,34 @@ package conf
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 )
 
 func peerBlock() *block {
-	b := &block{path: "vrrp_instance.unicast_peer"}
+	b := &block{path: "vrrp_instance.unicast_peer", close: closePeers}
 	return b.lines(unicastPeer, &Keyword{
 		Name: "ADDRESS", Args: "ADDR [min_ttl N] [max_ttl N]", Range: "0 to 255", Default: "min_ttl 0, max_ttl 255",
 		Doc: "a unicast peer, and the TTL its adverts may arrive with",
 	})
 }
 
+// closePeers looks at a block that names nobody. It means multicast, as if it were
+// not there, unless a mistake may have emptied it: two nodes of which one sends to
+// the group and one to its peers would both be master.
+func closePeers(d *decoder, s *Statement) {
+	if d.inst.unicast.origin == nil {
+		d.inst.unicast = s.place(0)
+	}
+	if len(s.Block) == 0 && (d.diags.incomplete != 0 || d.diags.full() || d.diags.below(s.Pos(0))) {
+		d.inst.meant = true
+	}
+}
+
 // unicastPeer takes a line of unicast_peer.
 func unicastPeer(d *decoder, s *Statement) {
 	name := d.inst.Name
-	addr, err := netip.ParseAddr(s.Words[0].Text)
-	if err != nil || addr.Is4In6() {
+	addr, ok := d.single(s, 0, "a unicast peer")
+	if !ok {
 		d.wrong(s, 0, "bad-address", "Configuration error: VRRP instance[%s] malformed unicast peer address[%s]. Skipping...", name, printable(s.Words[0].Text))
 		return
 	}

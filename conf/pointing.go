@@ -22,6 +22,7 @@ var aboutWord = map[string][]string{
 	"nopreempt-owner":      {"nopreempt"},
 	"owner-ignore":         {"owner_ignore_adverts"},
 	"peer-self":            {"unicast_peer"},
+	"peers-lost":           {"unicast_peer"},
 	"preempt-delay":        {"preempt_delay"},
 	"strict-accept":        {"accept"},
 	"strict-auth":          {"authentication"},

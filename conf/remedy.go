@@ -76,6 +76,7 @@ var remedies = map[string]string{
 	"own-interface":        "remove it: its own interface is tracked unless dont_track_primary is written",
 	"owner-ignore":         "write priority 255, or remove it",
 	"peer-broadcast":       "remove brd: there is only the peer",
+	"peers-lost":           "correct unicast_peer: a mistake in it must not lead to multicast",
 	"peer-family":          "write peers of the family of the addresses",
 	"peer-prefix":          "remove the prefix length: there is only the peer",
 	"peer-self":            "remove it: a file for all nodes has the lines of each behind @ID or @^ID",

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -114,15 +115,15 @@ func (d *decoder) resolve() {
 }
 
 // problem reports something about an instance, at its first line.
-func (d *decoder) problem(in *instance, code, format string, args ...any) {
-	d.about(in, Diagnostic{
+func (d *decoder) problem(in *instance, code, format string, args ...any) reason {
+	return d.about(in, Diagnostic{
 		Severity: Warning, Class: ClassOrdinary, Code: code,
 		Message: "(" + in.Name + ") " + fmt.Sprintf(format, args...),
 	})
 }
 
 // about reports a problem of an instance, unless it follows from another.
-func (d *decoder) about(in *instance, p Diagnostic) {
+func (d *decoder) about(in *instance, p Diagnostic) reason {
 	r := in.hurt[needsWord[p.Code]]
 	if r != 0 {
 		d.diags.follow(r, p)
@@ -135,6 +136,7 @@ func (d *decoder) about(in *instance, p Diagnostic) {
 	if in.bad {
 		d.notDefined(in.Name, r)
 	}
+	return r
 }
 
 // atPlace reports a mistake that is found when everything is read.
@@ -313,12 +315,16 @@ func (d *decoder) authentication(in *instance) {
 func (d *decoder) destinations(in *instance) {
 	in.Peers = slices.DeleteFunc(in.Peers, func(p Peer) bool {
 		if p.Addr == in.SourceIP {
-			d.problem(in, "peer-self", "unicast peer %s is the own source address - ignoring", p.Addr)
+			in.meant = true
+			in.blame("unicast_peer", d.problem(in, "peer-self", "unicast peer %s is the own source address - ignoring", p.Addr))
 		}
 		return p.Addr == in.SourceIP
 	})
-	in.Unicast = len(in.Peers) > 0 || in.FaultNoPeer
+	in.Unicast = len(in.Peers) > 0 || in.FaultNoPeer || in.meant
 	if in.Unicast {
+		if in.meant && len(in.Peers) == 0 {
+			d.peersLost(in)
+		}
 		if in.Strict && len(in.Peers) > 0 {
 			d.drop(in, "strict-unicast", "remove unicast_peer or strict mode", "Unicast peers are not supported in strict mode")
 		}
@@ -326,7 +332,7 @@ func (d *decoder) destinations(in *instance) {
 		in.Group = netip.Addr{}
 		return
 	}
-	if p := in.unicast; p.origin != nil && in.hurt["unicast_peer"] == 0 {
+	if p := in.unicast; p.origin != nil {
 		d.reportAt(p, Diagnostic{
 			Severity: Warning, Class: ClassDeprecated, Code: "unicast-no-peers",
 			Message: "(" + in.Name + ") A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration.",
@@ -344,6 +350,18 @@ func (d *decoder) destinations(in *instance) {
 			in.Group = d.cfg.Global.McastGroup6
 		}
 	}
+}
+
+// peersLost says that an instance without a peer stays in FAULT: behind the
+// mistake that took the peers, if one is listed.
+func (d *decoder) peersLost(in *instance) {
+	r := in.hurt["unicast_peer"]
+	if r == 0 {
+		d.problem(in, "peers-lost", "no unicast peer is left of those in unicast_peer. Staying in FAULT state")
+		return
+	}
+	first := &d.diags.list[r-1]
+	first.Fix = strings.TrimPrefix(first.Fix+"; without a unicast peer ("+in.Name+") stays in FAULT", "; ")
 }
 
 // inherit fills the switches that global_defs gives a default for.

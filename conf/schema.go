@@ -2,6 +2,7 @@ package conf
 
 import (
 	"iter"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -181,6 +182,7 @@ type argument struct {
 	n    int64
 	d    time.Duration
 	on   bool
+	addr netip.Addr
 	text string // the first argument
 	cmd  []string
 }

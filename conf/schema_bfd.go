@@ -14,12 +14,7 @@ type bfdInstance struct {
 func bfdBlock() *block {
 	addr := func(name, def, doc string, field func(*BFDInstance) *netip.Addr) *Keyword {
 		return kw(name, address(), def, doc).sets(func(d *decoder, a *argument) {
-			addr, err := plainAddr(a.text)
-			if err != nil {
-				d.wrong(a.Statement, 1, "bad-address", "Configuration error: BFD instance %s has malformed %s %s, ignoring", d.bfd.Name, name, printable(a.text))
-				return
-			}
-			*field(d.bfd.BFDInstance) = addr
+			*field(d.bfd.BFDInstance) = a.addr
 		})
 	}
 	neighbor := func(b *BFDInstance) *netip.Addr { return &b.Neighbor }

@@ -205,12 +205,7 @@ func hostBlock(path string) *block {
 func connectWords() []*Keyword {
 	addr := func(name, def, doc string, field func(*Connection) *netip.Addr) *Keyword {
 		return kw(name, address(), def, doc).sets(func(d *decoder, a *argument) {
-			addr, err := plainAddr(a.text)
-			if err != nil {
-				d.wrong(a.Statement, 1, "bad-address", "Invalid %s address %s - ignoring", name, printable(a.text))
-				return
-			}
-			*field(current(d).Connect) = addr
+			*field(current(d).Connect) = a.addr
 		})
 	}
 	return []*Keyword{

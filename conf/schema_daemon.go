@@ -1,7 +1,6 @@
 package conf
 
 import (
-	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -102,8 +101,8 @@ func setSyncDaemon(d *decoder, a *argument) {
 				s.TTL = uint8(n)
 			}
 		case "group":
-			group, err := netip.ParseAddr(a.Words[i].Text)
-			if err != nil || !group.IsMulticast() {
+			group, ok := d.single(a.Statement, i, "group of lvs_sync_daemon")
+			if !ok || !group.IsMulticast() {
 				d.wrong(a.Statement, i, "bad-address", "lvs_sync_daemon group address %s is not multicast - ignoring", printable(a.Words[i].Text))
 				continue
 			}

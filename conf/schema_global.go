@@ -2,7 +2,6 @@ package conf
 
 import (
 	"cmp"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -236,7 +235,7 @@ func vrrpWords() []*Keyword {
 }
 
 func setMcastGroup4(d *decoder, a *argument) {
-	addr, _ := netip.ParseAddr(a.text)
+	addr := a.addr
 	if !addr.Is4() || !addr.IsMulticast() {
 		d.wrong(a.Statement, 1, "bad-address", "vrrp_mcast_group4 [%s] is not multicast. Skipping; expected an IPv4 multicast address", printable(a.text))
 		return
@@ -245,7 +244,7 @@ func setMcastGroup4(d *decoder, a *argument) {
 }
 
 func setMcastGroup6(d *decoder, a *argument) {
-	addr, _ := netip.ParseAddr(a.text)
+	addr := a.addr
 	if !addr.Is6() || !addr.IsMulticast() {
 		d.wrong(a.Statement, 1, "bad-address", "vrrp_mcast_group6 [%s] is not multicast. Skipping; expected an IPv6 multicast address", printable(a.text))
 		return

@@ -306,8 +306,8 @@ func (d *decoder) port(s *Statement, word int) (opt[uint16], bool) {
 
 // endpoint reads IP [PORT].
 func (d *decoder) endpoint(s *Statement, what string) (addr netip.Addr, port opt[uint16], ok bool) {
-	addr, err := plainAddr(s.Words[1].Text)
-	if err != nil {
+	addr, ok = d.single(s, 1, s.Keyword())
+	if !ok {
 		d.wrong(s, 1, "bad-address", "Invalid %s ip address %s - skipping", what, printable(s.Words[1].Text))
 		return addr, port, false
 	}

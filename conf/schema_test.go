@@ -1,8 +1,6 @@
 package conf
 
 import (
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 )
@@ -16,38 +14,16 @@ func sample(k *Keyword) string {
 	return line
 }
 
-// TestSchemaAccepts feeds every keyword to the reader in its place.
-func TestSchemaAccepts(t *testing.T) {
+// each calls f for every keyword that begins a line, and with what stands before
+// and after that line in a file.
+func each(f func(k *Keyword, before, after string)) {
 	var walk func(b *block, before, after string)
-	dir := t.TempDir()
-	n := 0
 	walk = func(b *block, before, after string) {
 		for _, k := range b.order {
 			if k.option || strings.HasPrefix(k.Name, "include") && k.Name != "include_check" {
 				continue
 			}
-			name := k.Name
-			n++
-			text := before + sample(k) + after
-			path := filepath.Join(dir, "keepalived.conf")
-			if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			_, diags := Load(path, Options{})
-			line := strings.Count(before, "\n") + 1
-			for _, d := range diags {
-				switch d.Code {
-				case "unknown-keyword", "entry-word", "bad-number", "out-of-range", "bad-choice", "bad-address", "bad-boolean", "missing-argument", "unexpected-block", "no-block":
-					t.Errorf("%s in %q: %v\n%s", name, b.path, d, text)
-				case "deprecated":
-					if d.Pos.Line == line && k.Successor == "" && k.Name != "global_tracking" {
-						t.Errorf("%s in %q is reported as deprecated", name, b.path)
-					}
-				}
-				if d.Pos.Line > line+strings.Count(sample(k), "\n")+strings.Count(after, "\n") {
-					t.Errorf("%v is outside of the file", d)
-				}
-			}
+			f(k, before, after)
 			if k.block != nil {
 				open, _, _ := strings.Cut(sample(k), "{")
 				walk(k.block, before+open+"{\n", "}\n"+after)
@@ -55,6 +31,30 @@ func TestSchemaAccepts(t *testing.T) {
 		}
 	}
 	walk(root(), "", "")
+}
+
+// TestSchemaAccepts feeds every keyword to the reader in its place.
+func TestSchemaAccepts(t *testing.T) {
+	n := 0
+	each(func(k *Keyword, before, after string) {
+		n++
+		text := before + sample(k) + after
+		_, diags := load(t, text, Options{})
+		line := strings.Count(before, "\n") + 1
+		for _, d := range diags {
+			switch d.Code {
+			case "unknown-keyword", "entry-word", "bad-number", "out-of-range", "bad-choice", "bad-address", "bad-boolean", "missing-argument", "unexpected-block", "no-block":
+				t.Errorf("%s: %v\n%s", k.Path(), d, text)
+			case "deprecated":
+				if d.Pos.Line == line && k.Successor == "" && k.Name != "global_tracking" {
+					t.Errorf("%s is reported as deprecated", k.Path())
+				}
+			}
+			if d.Pos.Line > line+strings.Count(sample(k), "\n")+strings.Count(after, "\n") {
+				t.Errorf("%v is outside of the file", d)
+			}
+		}
+	})
 	if n < 480 {
 		t.Errorf("only %d keywords", n)
 	}

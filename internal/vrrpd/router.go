@@ -221,7 +221,11 @@ func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, so
 		}
 	}
 	if c.Unicast && len(c.Peers) == 0 {
-		add(vrrp.FaultNoPeers, "no-peers", "", "no unicast peer is configured")
+		why := "no unicast peer is configured"
+		if !c.FaultNoPeer {
+			why = "every unicast peer was lost to a mistake in the configuration"
+		}
+		add(vrrp.FaultNoPeers, "no-peers", "", why)
 	}
 	if r.socket == nil && faults&vrrp.FaultLinkMissing == 0 {
 		add(vrrp.FaultSocket, "socket", "", "no socket could be opened")
