@@ -7,8 +7,9 @@ import "time"
 type Command struct {
 	Args []string // the program, then its arguments; empty: none configured
 	// User and Group are as configured, names or numbers; empty: those of
-	// script_user, and without that keepalived_script where there is such an
-	// account, else the user of the daemon.
+	// script_user, and without that keepalived_script. Where there is no such
+	// account it is the user of the daemon, but with Secure of ScriptPolicy
+	// nobody: the command is not run.
 	User, Group string
 	Pos         Pos
 }
@@ -20,7 +21,8 @@ func (c *Command) Given() bool { return len(c.Args) > 0 }
 type ScriptPolicy struct {
 	User, Group string // script_user
 	// Secure is enable_script_security: nothing is run as root that others than
-	// root could change.
+	// root could change, and what names no user runs as keepalived_script or not
+	// at all.
 	Secure bool
 	// SymlinkPaths is use_symlink_paths: paths are kept as written where they
 	// lead over symbolic links.

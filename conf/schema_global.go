@@ -88,14 +88,14 @@ func processWords() []*Keyword {
 			}),
 		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ShutdownTimeout = time.Duration(a.n) * time.Second }),
-		kw("script_user", several("USER [[:]GROUP]").soft("No script username specified"), "keepalived_script, else the own user", "user that runs scripts").
+		kw("script_user", several("USER [[:]GROUP]").soft("No script username specified"), "keepalived_script; without that account the own user, or nobody with enable_script_security", "user that runs scripts").
 			sets(func(d *decoder, a *argument) {
 				p := &d.cfg.Global.Scripts
 				p.User, p.Group = d.userGroup(a)
 				p.Group = strings.TrimPrefix(p.Group, ":")
 				d.scripts.user = a.place(1)
 			}),
-		switched("enable_script_security", bare(), "do not run scripts as root that others could change", func(g *Global) *bool { return &g.Scripts.Secure }),
+		switched("enable_script_security", bare(), "run nothing as root that others could change, and as default user only keepalived_script", func(g *Global) *bool { return &g.Scripts.Secure }),
 		switched("use_symlink_paths", onOff(), "keep symbolic links in script paths", func(g *Global) *bool { return &g.Scripts.SymlinkPaths }).newer(),
 		switched("set_supplementary_groups", onOff(), "give scripts all groups of their user", func(g *Global) *bool { return &g.Scripts.SupplementaryGroups }).newer(),
 	}
@@ -342,6 +342,9 @@ func setFIFO(d *decoder, a *argument, f *FIFO) {
 	if len(a.Words) > 3 {
 		f.Group = d.intern(a.Words[3].Text)
 	}
+	d.scripts.used = append(d.scripts.used, commandUse{
+		at: a.place(1), what: a.k.Name, cmd: Command{User: f.User, Group: f.Group, Pos: f.Pos},
+	})
 }
 
 // fileWords are the words about files it reads and writes.

@@ -3,6 +3,7 @@ package conf
 import (
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // scripts are the commands that a configuration names.
@@ -17,9 +18,9 @@ type scripts struct {
 // commandUse is a command and what it is for.
 type commandUse struct {
 	at    place
-	what  string // "(VI_1) notify_master script", "vrrp_script chk"
-	cmd   Command
-	track string // the name of a vrrp_script
+	what  string  // "(VI_1) notify_master script", "vrrp_script chk"
+	cmd   Command // without words: whose a FIFO is
+	track string  // the name of a vrrp_script
 }
 
 // note remembers the command of a keyword.
@@ -78,17 +79,29 @@ func (d *decoder) commands() {
 	c := &d.scripts
 	policy := d.cfg.Global.Scripts
 	noUser := false
-	if d.CheckCommand != nil && policy.User != "" {
-		if err := d.CheckCommand(Command{Pos: c.user.pos()}, policy); err != nil {
-			noUser = true
-			d.reportAt(c.user, Diagnostic{
-				Severity: Error, Class: ClassOrdinary, Code: "script-user",
-				Message: "Error setting global script uid/gid: " + err.Error(),
-			})
+	if at, asked := c.user, policy.User != ""; d.CheckCommand != nil {
+		if !asked && policy.Secure {
+			at, asked = c.usesDefault()
+		}
+		if err := error(nil); asked {
+			if err = d.CheckCommand(Command{Pos: at.pos()}, policy); err != nil {
+				noUser = true
+				d.noUser(at, policy, err)
+			}
 		}
 	}
 	for _, u := range c.used {
 		switch {
+		case u.cmd.Args == nil: // a FIFO
+			if d.CheckCommand != nil && u.cmd.User != "" {
+				if err := d.CheckCommand(u.cmd, policy); err != nil {
+					text, fix := remedied(err)
+					d.reportAt(u.at, Diagnostic{
+						Severity: Warning, Class: ClassNone, Code: "script-disabled",
+						Message: u.what + " is not opened: " + text, Fix: fix,
+					})
+				}
+			}
 		case d.CheckCommand == nil:
 			if path := u.cmd.Args[0]; u.track != "" && filepath.IsAbs(path) && !c.executable(path) {
 				d.reportAt(u.at, Diagnostic{
@@ -116,16 +129,48 @@ func (d *decoder) commands() {
 	})
 }
 
+// usesDefault is the first command that names no user of its own.
+func (c *scripts) usesDefault() (at place, ok bool) {
+	for _, u := range c.used {
+		if u.cmd.User == "" {
+			return u.at, true
+		}
+	}
+	return at, false
+}
+
+// noUser reports that nobody can run what names no user of its own.
+func (d *decoder) noUser(at place, policy ScriptPolicy, err error) {
+	message := "Error setting global script uid/gid: "
+	if policy.User == "" {
+		message = "Unable to set default user keepalived_script for script: "
+	}
+	text, fix := remedied(err)
+	d.reportAt(at, Diagnostic{
+		Severity: Error, Class: ClassOrdinary, Code: "script-user", Message: message + text, Fix: fix,
+	})
+}
+
+// remedied takes what CheckCommand says to do off its error.
+func remedied(err error) (text, fix string) {
+	text, fix, found := strings.Cut(err.Error(), "; try: ")
+	if found {
+		fix = "try: " + fix
+	}
+	return text, fix
+}
+
 // disabled reports a command that cannot be run. Like the C daemon, a
 // configuration test counts those of vrrp_script blocks only.
 func (d *decoder) disabled(u commandUse, err error) {
+	text, fix := remedied(err)
 	p := Diagnostic{
 		Severity: Warning, Class: ClassNone, Code: "script-disabled",
-		Message: u.what + " cannot be run: " + err.Error(),
+		Message: u.what + " cannot be run: " + text, Fix: fix,
 	}
 	if u.track != "" {
 		p.Severity, p.Class = Error, ClassOrdinary
-		p.Message = "Disabling track script " + u.track + ": " + err.Error()
+		p.Message = "Disabling track script " + u.track + ": " + text
 	}
 	d.reportAt(u.at, p)
 }

@@ -411,6 +411,7 @@ func TestCheckCommand(t *testing.T) {
 		return "vrrp_script s {\n" + words + "\n}\n" + instanceText("V", 1, "track_script {\ns\n}")
 	}
 	secure := "global_defs {\nenable_script_security\n}\n"
+	nobody := "# there is no default user\n" + secure
 	for _, test := range []struct {
 		text, codes string
 		exit        int
@@ -429,12 +430,23 @@ func TestCheckCommand(t *testing.T) {
 		{secure + "global_defs {\nscript_user nosuchuser\n}\n" + tracked("script true\nuser root"), "script-user", 5},
 		{secure + instanceText("V", 1, "notify /nonexistent/x\nnotify_master true nosuchuser"), "script-disabled script-disabled", 0},
 		{instanceText("V", 1, "notify true"), "script-security", 6},
+		{nobody + tracked("script true"), "script-user", 5},
+		{nobody + tracked("script true\nuser root"), "", 0},
+		{nobody + instanceText("V", 1, "notify true\nnotify_master true root"), "script-user", 5},
+		{nobody + "global_defs {\nnotify_fifo /run/x\n}\n", "script-user", 5},
+		{nobody + "global_defs {\nnotify_fifo /run/x root\n}\n", "", 0},
+		{nobody + "global_defs {\nnotify_fifo /run/x nosuchuser\n}\n", "script-disabled", 0},
+		{nobody + "global_defs {\nstartup_script true\n}\n", "script-user", 5},
+		{nobody + instanceText("V", 1, ""), "", 0},
 	} {
 		checked := make(map[string]int)
 		cfg, diags := load(t, test.text, Options{CheckCommand: func(c Command, p ScriptPolicy) error {
 			checked[fmt.Sprint(c.Args, c.Pos)]++
 			if p.Secure != strings.Contains(test.text, "enable_script_security") {
 				return errors.New("another policy")
+			}
+			if c.User == "" && p.User == "" && strings.HasPrefix(test.text, nobody) {
+				return errors.New("there is no default user")
 			}
 			return runnable(c, p)
 		}})

@@ -2,6 +2,7 @@ package lint
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -16,7 +17,8 @@ import (
 // knows anything about.
 type Host struct {
 	// CheckCommand reports why a command cannot be run, or not safely, under a
-	// policy; the error says what to do about it.
+	// policy; the error says what to do about it. One with a method Insecure that
+	// returns true says that others than root could change what root would run.
 	CheckCommand func(c conf.Command, p conf.ScriptPolicy) error
 	// Networks are the addresses of an interface with their prefix lengths.
 	Networks func(iface string) []netip.Prefix
@@ -385,11 +387,15 @@ func (l *linter) scripts() {
 	}
 	secure := l.Global.Scripts
 	secure.Secure = true
+	if secure.User == "" && l.host.CheckCommand(conf.Command{}, secure) != nil {
+		secure.User = "root" // there is no account that would be the default
+	}
 	for c := range l.commands() {
 		if l.host.CheckCommand(*c, l.Global.Scripts) != nil {
 			continue // it is not run at all, which conf says
 		}
-		if err := l.host.CheckCommand(*c, secure); err != nil {
+		var p interface{ Insecure() bool }
+		if err := l.host.CheckCommand(*c, secure); errors.As(err, &p) && p.Insecure() {
 			l.found("script-writable", c.Pos, err.Error(), "")
 		}
 	}

@@ -2,6 +2,7 @@ package lint_test
 
 import (
 	"bytes"
+	"errors"
 	"flag"
 	"fmt"
 	"go/ast"
@@ -97,6 +98,14 @@ func write(w *bytes.Buffer, ds conf.Diagnostics) {
 
 // hostOf is the host that an archive describes: its networks, and the programs
 // that others than root can write to.
+// writable is the problem of a file that others than root may change.
+type writable string
+
+func (w writable) Error() string {
+	return fmt.Sprintf("others than root may change %s; try: chmod go-w %[1]s", string(w))
+}
+func (w writable) Insecure() bool { return true }
+
 func hostOf(a *txtar.Archive) lint.Host {
 	text := make(map[string]string)
 	for _, f := range a.Files {
@@ -112,8 +121,11 @@ func hostOf(a *txtar.Archive) lint.Host {
 			return list
 		},
 		CheckCommand: func(c conf.Command, p conf.ScriptPolicy) error {
-			if p.Secure && slices.Contains(strings.Fields(text["writable"]), c.Args[0]) {
-				return fmt.Errorf("others than root may change %s; try: chmod go-w %s", c.Args[0], c.Args[0])
+			switch {
+			case p.Secure && p.User == "" && c.User == "":
+				return errors.New("there is no user keepalived_script")
+			case p.Secure && slices.Contains(strings.Fields(text["writable"]), c.Args[0]):
+				return writable(c.Args[0])
 			}
 			return nil
 		},

@@ -3,6 +3,7 @@ package test
 import (
 	"fmt"
 	"os"
+	"os/user"
 	"slices"
 	"strings"
 	"testing"
@@ -457,6 +458,44 @@ func TestUnsafeScripts(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNobodyElse: with enable_script_security and without the account
+// keepalived_script nothing runs that names no user of its own, not even as
+// root.
+func TestNobodyElse(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root)
+	if _, err := user.Lookup("keepalived_script"); err == nil {
+		t.Skip("missing: a machine without the account keepalived_script")
+	}
+	s := newScene(t, "a")
+	s.must(os.Mkdir(s.path("a", "run/scripts"), 0o755))
+	ran, mine := s.path("a", "ran"), s.path("a", "mine")
+	s.script("a", "run/scripts/check", "echo \"$* $(id -u)\" >>"+ran)
+	s.script("a", "run/scripts/mine", "echo ran >>"+mine)
+	fifo := s.path("a", "run/fifo")
+	in := instance{More: "notify_master \"/run/scripts/mine\" root\nnotify \"/run/scripts/check notify\""}.at(150).tracks("script", "check")
+	a := s.start("a", ours, vrrpScript("check", "/run/scripts/check script", "")+
+		configWith("enable_script_security\nvrrp_notify_fifo "+fifo+"\nstartup_script \"/run/scripts/check startup\"", in))
+	s.awaitOwner(vip, 4*time.Second, "a")
+	s.awaitTold(mine, "ran", 5*time.Second) // its user is named
+	if lines := fileLines(ran); len(lines) > 0 {
+		t.Errorf("it ran: %q", lines)
+	}
+	if _, err := os.Lstat(fifo); err == nil {
+		t.Errorf("the FIFO was made")
+	}
+	if underC {
+		return
+	}
+	for _, about := range []string{"Disabling track script check", "notify script", "Startup script", "vrrp_notify_fifo"} {
+		if !slices.ContainsFunc(a.Log(), func(l lab.Line) bool {
+			return strings.Contains(l.Text, about) && strings.Contains(l.Text, "there is no user keepalived_script")
+		}) {
+			t.Errorf("no line says why not %s", about)
+		}
 	}
 }
 

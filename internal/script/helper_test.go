@@ -28,6 +28,7 @@ var helpers = map[string]func(args []string) error{
 	"resolve":  helperResolve,
 	"accounts": helperAccounts,
 	"cleanup":  helperCleanup,
+	"default":  helperDefault,
 }
 
 func TestMain(m *testing.M) {
@@ -92,13 +93,8 @@ func helperResolve(args []string) error {
 // helperAccounts sees the accounts of the directory args[0] and prints who
 // would run a command of the default user and of the user wheel.
 func helperAccounts(args []string) error {
-	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+	if err := mountAccounts(args[0]); err != nil {
 		return err
-	}
-	for _, name := range []string{"passwd", "group"} {
-		if err := unix.Mount(args[0]+"/"+name, "/etc/"+name, "", unix.MS_BIND, ""); err != nil {
-			return err
-		}
 	}
 	for _, u := range []string{"", "wheel"} {
 		p, err := Resolve(conf.Command{User: u, Args: []string{"/bin/sh", "-c", "echo $(id -u) $(id -g) $(id -G)"}},
@@ -108,6 +104,38 @@ func helperAccounts(args []string) error {
 		}
 		if err := printRun(p); err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// mountAccounts makes the accounts of this process those of a directory.
+func mountAccounts(dir string) error {
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return err
+	}
+	for _, name := range []string{"passwd", "group"} {
+		if err := unix.Mount(dir+"/"+name, "/etc/"+name, "", unix.MS_BIND, ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// helperDefault prints as whom commands run, with the accounts of a directory:
+// for each line of args, "secure" or "open", the user and the group of
+// script_user, and those of the command.
+func helperDefault(args []string) error {
+	if err := mountAccounts(args[0]); err != nil {
+		return err
+	}
+	for _, line := range args[1:] {
+		f := strings.Split(line, ",")
+		uid, gid, err := Account(f[3], f[4], conf.ScriptPolicy{Secure: f[0] == "secure", User: f[1], Group: f[2]})
+		if p, ok := err.(*Problem); ok {
+			fmt.Println(p.Code)
+		} else {
+			fmt.Println(uid, gid)
 		}
 	}
 	return nil

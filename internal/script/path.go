@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,14 +17,26 @@ const maxLinks = 40
 
 // found is what a path leads to.
 type found struct {
-	path  string // without symbolic links
-	shell bool   // neither a binary nor with #!
+	path   string   // without symbolic links
+	shell  bool     // neither a binary nor with #!
+	interp []string // of the #! line: the interpreter and its argument
 }
+
+// how says what for a path is judged.
+type how uint8
+
+const (
+	asProgram how = iota // the user of the program executes it
+	asText               // an interpreter reads it
+)
 
 // walk follows a path one component at a time, on descriptors: what is judged
 // is what was opened, whatever is renamed meanwhile.
 type walk struct {
 	prog  *Program
+	goal  string // the path that is followed
+	how   how
+	role  string   // of the goal, where it is not what is configured: ", which …"
 	fd    int      // where it is
 	names []string // how to come there from /
 }
@@ -46,9 +59,49 @@ func (w *walk) to(fd int, name string) {
 	}
 }
 
-// inspect walks to the file of prog and judges everything on the way.
+// inspect walks to the file of prog and judges everything on the way, and
+// whatever else root would run with it.
 func (prog *Program) inspect() (found, error) {
-	w := &walk{prog: prog, fd: -1}
+	return prog.judge(prog.Path, prog.Args, asProgram, "", 0)
+}
+
+// judge judges a path, and what runs it or is run by it: args is the command
+// line.
+func (prog *Program) judge(path string, args []string, how how, role string, depth int) (found, error) {
+	f, err := prog.follow(path, how, role)
+	if err != nil || !prog.judged() {
+		return f, err
+	}
+	if depth > maxInterpreters {
+		return f, &Problem{Code: Insecure, Path: path,
+			Message: fmt.Sprintf("root would run %s over more than %d interpreters", prog.Path, maxInterpreters)}
+	}
+	next := f.interp
+	if f.shell {
+		next = []string{shell}
+	}
+	if next == nil {
+		return f, prog.judgeGiven(f.path, args, depth)
+	}
+	interpreter := next[0]
+	if !filepath.IsAbs(interpreter) { // the kernel looks in the working directory, and nowhere else
+		dir, err := os.Getwd()
+		if err != nil {
+			return f, &Problem{Code: Missing, Path: f.path, Message: fmt.Sprintf("the interpreter %q of %s is relative to a working directory that is not known: %v", interpreter, f.path, err)}
+		}
+		interpreter = dir + "/" + interpreter
+	}
+	next = slices.Concat(next, []string{f.path}, args[1:])
+	_, err = prog.judge(interpreter, next, asProgram, ", the interpreter of "+f.path, depth+1)
+	return f, err
+}
+
+// judged reports whether nobody but root may be able to change what is run.
+func (prog *Program) judged() bool { return prog.Secure && prog.UID == 0 }
+
+// follow walks to a file and judges everything on the way.
+func (prog *Program) follow(path string, how how, role string) (found, error) {
+	w := &walk{prog: prog, goal: path, how: how, role: role, fd: -1}
 	defer func() {
 		if w.fd >= 0 {
 			unix.Close(w.fd)
@@ -62,7 +115,7 @@ func (w *walk) run() (found, error) {
 		return found{}, err
 	}
 	links := 0
-	rest := strings.Split(w.prog.Path, "/")
+	rest := strings.Split(w.goal, "/")
 	for len(rest) > 0 {
 		name := rest[0]
 		rest = rest[1:]
@@ -105,7 +158,7 @@ func (w *walk) run() (found, error) {
 			parent := w.path()
 			w.to(fd, name)
 			if slices.ContainsFunc(rest, func(s string) bool { return s != "" }) {
-				return found{}, &Problem{Missing, w.path(), fmt.Sprintf("%s does not exist: %s is not a directory", w.prog.Path, w.path()), "ls -l " + quote(parent)}
+				return found{}, &Problem{Missing, w.path(), fmt.Sprintf("%s does not exist: %s is not a directory", w.goal, w.path()), "ls -l " + quote(parent)}
 			}
 			return w.judgeFile(&st)
 		}
@@ -133,13 +186,13 @@ func (w *walk) openError(name string, err error) error {
 	switch err {
 	case unix.ENOENT:
 		p.Message = path + " does not exist"
-		if path != w.prog.Path {
-			p.Message += ", which is on the way to " + w.prog.Path
+		if path != w.goal {
+			p.Message += ", which is on the way to " + w.goal
 		}
 		p.Remedy = "ls -l " + quote(w.path())
 	case unix.ELOOP:
-		p.Message = fmt.Sprintf("%s leads over more than %d symbolic links", w.prog.Path, maxLinks)
-		p.Remedy = "namei -l " + quote(w.prog.Path)
+		p.Message = fmt.Sprintf("%s leads over more than %d symbolic links", w.goal, maxLinks)
+		p.Remedy = "namei -l " + quote(w.goal)
 	case unix.EACCES:
 		p.Code = NoPermission
 		p.Message = fmt.Sprintf("keepalived, which is user %s, may not search %s", userName(uint32(os.Geteuid())), w.path())
@@ -156,7 +209,7 @@ func (w *walk) judgeDir(st *unix.Stat_t) error {
 	}
 	if w.prog.UID != 0 && !w.allowed(st, 1) {
 		return &Problem{NoPermission, w.path(),
-			fmt.Sprintf("user %s, who is to run %s, may not search %s (%s)", userName(w.prog.UID), w.prog.Path, w.path(), describe(st)),
+			fmt.Sprintf("user %s, who is to run %s, may not search %s (%s)", userName(w.prog.UID), w.goal, w.path(), describe(st)),
 			"chmod a+x " + quote(w.path())}
 	}
 	return nil
@@ -170,6 +223,9 @@ func (w *walk) judgeFile(st *unix.Stat_t) (found, error) {
 	if err := w.judgeOwner(st); err != nil {
 		return found{}, err
 	}
+	if w.how == asText {
+		return found{path: path}, nil
+	}
 	if st.Mode&0o111 == 0 {
 		return found{}, &Problem{NotExecutable, path, fmt.Sprintf("%s is not executable (%s)", path, describe(st)), "chmod a+x " + quote(path)}
 	}
@@ -182,21 +238,22 @@ func (w *walk) judgeFile(st *unix.Stat_t) (found, error) {
 	if unix.Fstatfs(w.fd, &fsys) == nil && fsys.Flags&unix.ST_NOEXEC != 0 {
 		return found{}, &Problem{NoPermission, path, path + " is on a file system that is mounted noexec", "mount -o remount,exec $(stat -c %m " + quote(path) + ")"}
 	}
-	shell, text, err := w.interpreter()
+	f, err := w.interpreter()
 	if err != nil {
 		return found{}, err
 	}
-	if text && w.prog.UID != 0 && !w.allowed(st, 4) {
+	if text := f.shell || f.interp != nil; text && w.prog.UID != 0 && !w.allowed(st, 4) {
 		return found{}, &Problem{NoPermission, path,
 			fmt.Sprintf("user %s, group %s may execute %s but not read it, as its interpreter must (%s)", userName(w.prog.UID), groupName(w.prog.GID), path, describe(st)),
 			"chmod a+rx " + quote(path)}
 	}
-	return found{path: path, shell: shell}, nil
+	f.path = path
+	return f, nil
 }
 
 // judgeOwner refuses what root would run although others could change it.
 func (w *walk) judgeOwner(st *unix.Stat_t) error {
-	if !w.prog.Secure || w.prog.UID != 0 {
+	if !w.prog.judged() {
 		return nil
 	}
 	// With an access control list the mode of the group is the most that anyone
@@ -216,10 +273,13 @@ func (w *walk) judgeOwner(st *unix.Stat_t) error {
 		remedy = "chown root " + quote(path)
 	}
 	what := "others than root may change " + path
-	if path != w.prog.Path {
+	if w.role != "" && path == w.goal {
+		what = "others than root may change it"
+	}
+	if path != w.goal {
 		what += ", which is on the way to it"
 	}
-	return &Problem{Insecure, path, fmt.Sprintf("root would run %s, but %s (%s)", w.prog.Path, what, describe(st)), remedy}
+	return &Problem{Insecure, path, fmt.Sprintf("root would run %s%s, but %s (%s)", w.goal, w.role, what, describe(st)), remedy}
 }
 
 // allowed reports whether the user of the program has the permission bit (4
@@ -237,45 +297,64 @@ func (w *walk) allowed(st *unix.Stat_t, bit uint32) bool {
 	return st.Mode&bit != 0
 }
 
+// hasACL reports whether there is an access control list, or may be one.
 func (w *walk) hasACL() bool {
 	n, err := unix.Getxattr(procFD(w.fd), "system.posix_acl_access", nil)
-	return err == nil && n > 0
+	switch err {
+	case nil:
+		return n > 0
+	case unix.ENODATA, unix.EOPNOTSUPP:
+		return false
+	}
+	return true
 }
 
 // interpreter finds what runs the file: itself, what its #! names, or (shell)
-// /bin/sh. text says that it is read by what runs it.
-func (w *walk) interpreter() (shell, text bool, err error) {
+// /bin/sh.
+func (w *walk) interpreter() (f found, err error) {
 	fd, err := unix.Open(procFD(w.fd), unix.O_RDONLY|unix.O_CLOEXEC, 0)
-	if err != nil {
-		return false, false, nil // whoever may execute but not read it has a binary
+	if err == unix.ENOENT { // without /proc
+		fd, err = unix.Open(w.path(), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	}
+	if err != nil && w.prog.judged() {
+		return f, &Problem{Code: NoPermission, Path: w.path(), Message: fmt.Sprintf("read %s, to see what runs it: %v", w.path(), err)}
+	} else if err != nil {
+		return f, nil // whoever may execute but not read it has a binary
 	}
 	defer unix.Close(fd)
 	var head [256]byte // as much as the kernel looks at
 	n, err := unix.Read(fd, head[:])
 	if err != nil {
-		return false, false, &Problem{Code: Missing, Path: w.path(), Message: fmt.Sprintf("read %s: %v", w.path(), err)}
+		return f, &Problem{Code: Missing, Path: w.path(), Message: fmt.Sprintf("read %s: %v", w.path(), err)}
 	}
 	if bytes.HasPrefix(head[:n], []byte("\x7fELF")) {
-		return false, false, nil
+		return f, nil
 	}
 	line, ok := bytes.CutPrefix(head[:n], []byte("#!"))
 	if !ok {
-		return true, true, nil
+		f.shell = true
+		return f, nil
 	}
 	line, _, _ = bytes.Cut(line, []byte("\n"))
-	name, _, _ := bytes.Cut(bytes.Trim(line, " \t"), []byte(" "))
-	name, _, _ = bytes.Cut(name, []byte("\t"))
-	if len(name) == 0 {
-		return true, true, nil
+	name, rest := string(bytes.Trim(line, " \t")), ""
+	if i := strings.IndexAny(name, " \t"); i >= 0 {
+		name, rest = name[:i], strings.Trim(name[i:], " \t")
 	}
-	if _, err := os.Stat(string(name)); errors.Is(err, os.ErrNotExist) {
+	if name == "" {
+		f.shell = true
+		return f, nil
+	}
+	if _, err := os.Stat(name); errors.Is(err, os.ErrNotExist) {
 		remedy := "head -1 " + quote(w.path())
-		if bytes.HasSuffix(name, []byte("\r")) {
+		if strings.HasSuffix(name, "\r") {
 			remedy = `sed -i 's/\r$//' ` + quote(w.path())
 		}
-		return false, true, &Problem{Missing, w.path(), fmt.Sprintf("the interpreter %q of %s does not exist", name, w.path()), remedy}
+		return f, &Problem{Missing, w.path(), fmt.Sprintf("the interpreter %q of %s does not exist", name, w.path()), remedy}
 	}
-	return false, true, nil
+	if f.interp = []string{name}; rest != "" {
+		f.interp = append(f.interp, rest)
+	}
+	return f, nil
 }
 
 func readLink(fd int) (string, error) {

@@ -24,6 +24,9 @@ type Problem struct {
 	Remedy  string // a command, or a line of the configuration; may be empty
 }
 
+// Insecure reports whether others than root could change what root would run.
+func (p *Problem) Insecure() bool { return p.Code == Insecure }
+
 func (p *Problem) Error() string {
 	if p.Remedy == "" {
 		return p.Message

@@ -16,8 +16,9 @@ import (
 	"keepalived-go/conf"
 )
 
-// defaultUser runs scripts where nothing else is configured, if there is such
-// an account.
+// defaultUser runs scripts where nothing else is configured. With
+// enable_script_security nobody else does; without, the user of the daemon where
+// there is no such account.
 const defaultUser = "keepalived_script"
 
 // Check reports, as a [*Problem], why c cannot be run. A command without words
@@ -117,7 +118,7 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 			if numErr != nil && isNumber(name) {
 				return &Problem{Code: UnknownUser, Message: numErr.Error()}
 			} else if numErr != nil {
-				return &Problem{Code: UnknownUser, Message: unknown("user", name, err), Remedy: "useradd --system " + name}
+				return &Problem{Code: UnknownUser, Message: unknown("user", name, err), Remedy: addAccount("useradd", name)}
 			}
 			if group == "" {
 				return &Problem{Code: UnknownUser,
@@ -126,8 +127,18 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 			}
 			account, prog.UID = nil, id
 		}
+	case p.Secure:
+		var err error
+		if account, err = user.Lookup(defaultUser); err != nil {
+			return &Problem{Code: UnknownUser,
+				Message: fmt.Sprintf("%s, and with enable_script_security nobody else is the default", unknown("user", defaultUser, err)),
+				Remedy:  "useradd --system " + defaultUser + ", or write script_user in global_defs"}
+		}
 	case canBecome():
-		account, _ = user.Lookup(defaultUser)
+		var err error
+		if account, err = user.Lookup(defaultUser); err != nil && !isUnknown(err) {
+			return &Problem{Code: UnknownUser, Message: unknown("user", defaultUser, err), Remedy: "write script_user in global_defs"}
+		}
 	}
 	if account != nil {
 		uid, err1 := parseID(account.Uid)
@@ -144,7 +155,7 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 		if err != nil && isNumber(group) {
 			return &Problem{Code: UnknownGroup, Message: err.Error()}
 		} else if err != nil {
-			return &Problem{Code: UnknownGroup, Message: unknown("group", group, err), Remedy: "groupadd --system " + group}
+			return &Problem{Code: UnknownGroup, Message: unknown("group", group, err), Remedy: addAccount("groupadd", group)}
 		}
 		prog.GID = g
 	}
@@ -211,13 +222,29 @@ func lookupGroup(s string) (uint32, error) {
 }
 
 func unknown(what, name string, err error) string {
-	var noUser user.UnknownUserError
-	var noID user.UnknownUserIdError
-	var noGroup user.UnknownGroupError
-	if errors.As(err, &noUser) || errors.As(err, &noID) || errors.As(err, &noGroup) || errors.Is(err, fs.ErrNotExist) {
+	if isUnknown(err) {
 		return fmt.Sprintf("there is no %s %s", what, name)
 	}
 	return fmt.Sprintf("look up %s %s: %v", what, name, err)
+}
+
+// isUnknown reports whether a look-up says that there is no such account. Any
+// other error leaves that open.
+func isUnknown(err error) bool {
+	var noUser user.UnknownUserError
+	var noID user.UnknownUserIdError
+	var noGroup user.UnknownGroupError
+	return errors.As(err, &noUser) || errors.As(err, &noID) || errors.As(err, &noGroup) || errors.Is(err, fs.ErrNotExist)
+}
+
+// addAccount is the command that makes a missing account. What cannot be the
+// name of one is an argument of the program that stands outside of its quotes.
+func addAccount(tool, name string) string {
+	const allowed = "_-.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+	if name == "" || name[0] == '-' || strings.Trim(name, allowed) != "" {
+		return "put the program and its arguments into one pair of quotes; what follows is the user and the group"
+	}
+	return tool + " --system " + name
 }
 
 func isNumber(s string) bool {

@@ -294,6 +294,64 @@ func TestDefaultUserAndGroups(t *testing.T) {
 	}
 }
 
+// With enable_script_security nobody stands in for the default user.
+func TestDefaultUser(t *testing.T) {
+	const (
+		none  = "root:x:0:0::/:/bin/sh\nwheel:x:4003:4004::/:/bin/sh\n"
+		there = none + "keepalived_script:x:4001:4002::/:/bin/sh\n"
+		odd   = none + "keepalived_script:x:4294967295:4002::/:/bin/sh\n"
+	)
+	for _, tt := range []struct{ passwd, policy, want string }{
+		{there, "secure,,,,", "4001 4002"},
+		{there, "open,,,,", "4001 4002"},
+		{there, "secure,,,wheel,", "4003 4004"},
+		{there, "secure,wheel,,,", "4003 4004"},
+		{there, "secure,,,,:wheel", "4001 4004"},
+		{none, "open,,,,", "0 0"},
+		{none, "secure,,,,", "unknown-user"},
+		{none, "secure,,,,:wheel", "unknown-user"},
+		{none, "secure,,,:wheel,", "unknown-user"},
+		{none, "secure,,wheel,,", "unknown-user"},
+		{none, "secure,wheel,,,", "4003 4004"},
+		{none, "secure,root,,,", "0 0"},
+		{none, "secure,,,root,", "0 0"},
+		{none, "secure,nosuch,,,", "unknown-user"},
+		{none, "secure,,,nosuch,", "unknown-user"},
+		{none, "secure,wheel,,nosuch,", "unknown-user"},
+		{none, "secure,wheel,nosuch,,", "unknown-group"},
+		{none, "secure,4294967295,,,", "unknown-user"},
+		{none, "open,77,,,", "unknown-user"},
+		{odd, "secure,,,,", "unknown-user"},
+		{odd, "open,,,,", "unknown-user"},
+		{"", "secure,,,,", "unknown-user"},
+	} {
+		dir := safeDir(t)
+		write(t, dir+"/passwd", tt.passwd)
+		write(t, dir+"/group", "root:x:0:\nwheel:x:4004:\n")
+		cmd := helper("default", dir, tt.policy)
+		cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS}
+		out, err := cmd.CombinedOutput()
+		if got := strings.TrimSpace(string(out)); err != nil || got != tt.want {
+			t.Errorf("%s with the accounts %q: %s %v, want %s", tt.policy, tt.passwd, got, err, tt.want)
+		}
+	}
+}
+
+// A path that was taken for a user is no account to be made.
+func TestRemedyForUser(t *testing.T) {
+	for name, want := range map[string]string{
+		"app":         "useradd --system app",
+		"app.1-x_y":   "useradd --system app.1-x_y",
+		"/usr/bin/a":  "put the program and its arguments into one pair of quotes; what follows is the user and the group",
+		"-x":          "put the program and its arguments into one pair of quotes; what follows is the user and the group",
+		"a b; rm -rf": "put the program and its arguments into one pair of quotes; what follows is the user and the group",
+	} {
+		if got := addAccount("useradd", name); got != want {
+			t.Errorf("%s: %s", name, got)
+		}
+	}
+}
+
 func TestWithoutPrivileges(t *testing.T) {
 	dir := safeDir(t)
 	exe, err := os.ReadFile("/proc/self/exe")

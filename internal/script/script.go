@@ -1,5 +1,26 @@
 // Package script runs the programs a configuration names: checks that it
 // tracks, programs to be told of changes, readers of FIFOs.
+//
+// # Who decides what
+//
+// Whatever a look-up cannot answer is refused.
+//
+//   - As whom something runs, or whose a FIFO is: Program.setUser, for all of
+//     them ([Resolve], [Account]). A user or group that cannot be found is a
+//     [Problem]; so is, with enable_script_security, the lack of the default
+//     user.
+//   - Which file runs, and whether the user may: Program.follow, one component
+//     after the other. A component that cannot be opened or examined is a
+//     Problem.
+//   - Whether root may run it (enable_script_security): walk.judgeOwner, for
+//     every component. An access control list that cannot be read counts as one
+//     that lets others write.
+//   - What else root would run with it: Program.judge for interpreters,
+//     Program.judgeGiven for what a command line hands on. A file whose first
+//     bytes cannot be read is refused.
+//   - When: [Check] for a configuration test and the lint, Resolve when a
+//     configuration is taken, Runner before each start.
+//   - Whether a FIFO that exists may be used: notify.FIFO.
 package script
 
 import (
