@@ -23,8 +23,9 @@ func (f Family) size() int {
 
 // prepareAddresses puts the addresses into wire form.
 func (i *Instance) prepareAddresses() {
-	i.addrs = make([]byte, 0, len(i.cfg.Addresses)*i.cfg.Family.size())
-	for _, a := range i.cfg.Addresses {
+	all := i.cfg.Advertised()
+	i.addrs = make([]byte, 0, len(all)*i.cfg.Family.size())
+	for _, a := range all {
 		i.addrs = append(i.addrs, a.AsSlice()...)
 	}
 }
@@ -41,7 +42,7 @@ func (c *Config) lenHeaders() (n int) {
 }
 
 func (c *Config) lenMessage() int {
-	n := lenVRRP + len(c.Addresses)*c.Family.size()
+	n := lenVRRP + len(c.Advertised())*c.Family.size()
 	if c.Version == 2 && c.Family == IPv4 {
 		n += lenAuthData
 	}
@@ -148,7 +149,7 @@ func (i *Instance) build() {
 		m[0] = c.Version<<4 | typeAdvert
 		m[1] = c.VRID
 		m[2] = i.prio
-		m[3] = uint8(len(c.Addresses))
+		m[3] = uint8(len(c.Advertised()))
 		if c.Version == 2 {
 			m[4] = uint8(c.Auth)
 			m[5] = uint8(c.AdvertInterval / time.Second)

@@ -42,10 +42,13 @@ type Config struct {
 	// master; 0: only when it was late by more than its peers wait.
 	TimerExpiredBackup int
 
-	// Addresses are the advertised addresses in the order they are sent, at
-	// most 255. The driver may own more (the excluded ones); the engine need
-	// not know them.
+	// Addresses are the addresses to advertise in the order they are sent. An
+	// advert has as many of them as it can carry: see [Config.Advertised]. The
+	// driver may own more (the excluded ones); the engine need not know them.
 	Addresses []netip.Addr
+	// MTU is the longest packet, in bytes, that the link of the adverts carries;
+	// 0: not known, any.
+	MTU int
 
 	Unicast            bool
 	Group              netip.Addr // multicast destination, when not Unicast

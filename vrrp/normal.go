@@ -44,7 +44,6 @@ func (c Config) normal() Config {
 	if slices.ContainsFunc(c.Addresses, c.foreign) {
 		c.Addresses = slices.DeleteFunc(slices.Clone(c.Addresses), c.foreign)
 	}
-	c.Addresses = c.Addresses[:min(len(c.Addresses), 255)] // the count is one byte
 	if !c.Unicast {
 		c.Peers = nil
 	}
@@ -62,6 +61,35 @@ const centisecond = 10 * time.Millisecond
 // foreign says whether a is not of the family of the virtual router.
 func (c *Config) foreign(a netip.Addr) bool { return a.Is4() != (c.Family == IPv4) || !a.IsValid() }
 
+// Advertised returns those of Addresses that an advert carries: the first ones,
+// as far as there is [Config.Room].
+func (c *Config) Advertised() []netip.Addr { return c.Addresses[:min(len(c.Addresses), c.Room())] }
+
+// Room returns how many addresses an advert can carry: 255, the count being one
+// byte, or fewer on a link of a small MTU. keepalived counts an Ethernet header
+// as part of the MTU, and so must who wants its adverts to list the same
+// addresses. Room for the authentication trailer is left as soon as there are
+// keys, so that nodes that sign and nodes that do not yet agree.
+func (c *Config) Room() int {
+	const most, lenEthernet, lenIPv6 = 255, 14, 40
+	if c.MTU == 0 {
+		return most
+	}
+	used := lenEthernet + lenIPv4 + lenVRRP
+	if c.Family == IPv6 {
+		used = lenEthernet + lenIPv6 + lenVRRP
+	} else if c.Version == 2 {
+		used += lenAuthData
+	}
+	if c.Auth == AuthAH {
+		used += lenAH
+	}
+	if c.HMAC.Mode != HMACOff {
+		used += lenTrailer
+	}
+	return min(max(0, (c.MTU-used)/c.Family.size()), most)
+}
+
 // equal reports whether two normal configurations mean the same.
 func (c *Config) equal(d *Config) bool {
 	return c.Name == d.Name && c.VRID == d.VRID && c.Version == d.Version &&
@@ -69,7 +97,7 @@ func (c *Config) equal(d *Config) bool {
 		c.AdvertInterval == d.AdvertInterval && c.DownTimerAdverts == d.DownTimerAdverts &&
 		c.NoPreempt == d.NoPreempt && c.PreemptDelay == d.PreemptDelay &&
 		c.TimerExpiredBackup == d.TimerExpiredBackup &&
-		slices.Equal(c.Addresses, d.Addresses) &&
+		slices.Equal(c.Addresses, d.Addresses) && len(c.Advertised()) == len(d.Advertised()) &&
 		c.Unicast == d.Unicast && c.Group == d.Group && slices.Equal(c.Peers, d.Peers) &&
 		c.TTL == d.TTL && c.CheckUnicastSource == d.CheckUnicastSource &&
 		c.SkipCheckAdvertAddresses == d.SkipCheckAdvertAddresses &&

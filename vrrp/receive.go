@@ -221,13 +221,14 @@ func (i *Instance) checkAddresses(t *turn, p *Packet, adv advert) {
 	if bytes.Equal(adv.addrs, i.addrs) {
 		return
 	}
-	if adv.count != len(i.cfg.Addresses) {
+	advertised := i.cfg.Advertised()
+	if adv.count != len(advertised) {
 		i.stats.AddressListErrors++
 		i.noteOnce(t, Action{Note: NoteAddressCountMismatch, Addr: p.Src, Count: adv.count})
 		return
 	}
 	size := i.cfg.Family.size()
-	for n, own := range i.cfg.Addresses {
+	for n, own := range advertised {
 		if !containsAddr(adv.addrs, i.addrs[n*size:(n+1)*size]) {
 			i.stats.AddressListErrors++
 			i.noteOnce(t, Action{Note: NoteAddressMismatch, Addr: own})

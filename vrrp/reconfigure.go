@@ -6,6 +6,9 @@ import "slices"
 // numbers and counters. What does not differ has no effect: the same
 // configuration again emits nothing.
 //
+// Addresses that only come into the adverts or leave them, with another MTU, are
+// not announced: the node holds them all the same.
+//
 // The difference that tracking has made to the priority stays, until
 // PriorityChanged says otherwise.
 func (i *Instance) reconfigure(t *turn, to *Config) {
@@ -13,7 +16,11 @@ func (i *Instance) reconfigure(t *turn, to *Config) {
 		return
 	}
 	c := to.normal()
-	if c.Family != i.cfg.Family || c.equal(&i.cfg) {
+	if c.Family != i.cfg.Family {
+		return
+	}
+	if c.equal(&i.cfg) {
+		i.cfg.MTU = c.MTU
 		return
 	}
 	was := i.cfg

@@ -134,7 +134,7 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 		}
 		return info("Changing effective priority from %d to %d", a.Count, a.Priority)
 	case vrrp.NoteAddressCountMismatch:
-		return info("expected %d VIPs but received %d", len(r.engine.Config().Addresses), a.Count)
+		return info("expected %d VIPs but received %d", len(r.engine.Config().Advertised()), a.Count)
 	case vrrp.NoteAddressMismatch:
 		return info("ip address associated with VRID %d not present in MASTER advert : %v", r.conf.VRID, a.Addr)
 	case vrrp.NoteRejected:
