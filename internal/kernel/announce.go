@@ -5,9 +5,10 @@ import (
 	"net/netip"
 )
 
-// EtherTypes of announcements.
+// EtherTypes of frames.
 const (
 	EtherTypeARP  = 0x0806
+	EtherTypeIPv4 = 0x0800
 	EtherTypeIPv6 = 0x86dd
 )
 
@@ -67,6 +68,31 @@ func AppendUnsolicitedNA(b []byte, hw [6]byte, ip netip.Addr, router bool) []byt
 	// The pseudo-header is both addresses, length and protocol (RFC 8200, 8.1).
 	binary.BigEndian.PutUint16(b[message+2:], checksum(b[pseudo:], length+icmpv6))
 	return b
+}
+
+// AppendMulticastIPv4 appends the Ethernet frame of an IPv4 packet, header and
+// checksums included, to the group that it names (RFC 1112, section 6.4).
+func AppendMulticastIPv4(b []byte, hw [6]byte, packet []byte) []byte {
+	b = append(b, 1, 0, 0x5e, packet[17]&0x7f, packet[18], packet[19])
+	b = append(b, hw[:]...)
+	b = binary.BigEndian.AppendUint16(b, EtherTypeIPv4)
+	return append(b, packet...)
+}
+
+// AppendMulticastIPv6 appends the Ethernet frame of a VRRP message, its checksum
+// included, from src to an IPv6 group (RFC 2464, section 7), of traffic class CS6.
+func AppendMulticastIPv6(b []byte, hw [6]byte, src, group netip.Addr, hops uint8, message []byte) []byte {
+	const vrrp = 112
+	from, to := src.As16(), group.As16()
+	b = append(b, 0x33, 0x33, to[12], to[13], to[14], to[15])
+	b = append(b, hw[:]...)
+	b = binary.BigEndian.AppendUint16(b, EtherTypeIPv6)
+	b = append(b, 0x6c, 0, 0, 0)
+	b = binary.BigEndian.AppendUint16(b, uint16(len(message)))
+	b = append(b, vrrp, hops)
+	b = append(b, from[:]...)
+	b = append(b, to[:]...)
+	return append(b, message...)
 }
 
 // checksum is the Internet checksum (RFC 1071) of b, of even length, with the

@@ -7,6 +7,23 @@ import (
 	"testing"
 )
 
+// TestMulticastFrames: the group's bits in the hardware address, and a whole IPv6
+// header.
+func TestMulticastFrames(t *testing.T) {
+	hw := [6]byte{0x02, 0x00, 0x5e, 0x10, 0x20, 0x30}
+	packet, _ := hex.DecodeString("45c0001c00010000ff70d0840a090001e1808012" + "210b000001010000")
+	const want4 = "01005e008012" + "02005e102030" + "0800" + "45c0001c00010000ff70d0840a090001e1808012" + "210b000001010000"
+	if got := hex.EncodeToString(AppendMulticastIPv4(nil, hw, packet)); got != want4 {
+		t.Errorf("IPv4:\n got %s\nwant %s", got, want4)
+	}
+	const want6 = "3333bbcc0012" + "02005e102030" + "86dd" + "6c000000000870fe" +
+		"fe800000000000000000000000000001" + "ff0200000000000000000000bbcc0012" + "210b000001010000"
+	got := hex.EncodeToString(AppendMulticastIPv6(nil, hw, netip.MustParseAddr("fe80::1"), netip.MustParseAddr("ff02::bbcc:12"), 254, packet[20:]))
+	if got != want6 {
+		t.Errorf("IPv6:\n got %s\nwant %s", got, want6)
+	}
+}
+
 func TestAnnouncements(t *testing.T) {
 	hw := [6]byte{0x02, 0x00, 0x5e, 0x10, 0x20, 0x30}
 	vip4, vip6 := netip.MustParseAddr("192.0.2.10"), netip.MustParseAddr("2001:db8::10")

@@ -11,7 +11,18 @@ type Link struct {
 	Flags        uint32 // IFF_*, netdevice(7)
 	Master       int    // index of the bridge, bond or VRF it belongs to; 0: none
 	Kind         string // "veth", "macvlan", "bridge" …; empty for hardware
+
+	// Whether the kernel ran the protocols on it when it reported. It gives one
+	// up, with addresses and group memberships, below a smallest MTU.
+	IPv4, IPv6 bool
 }
+
+// The smallest MTUs on which the kernel runs the protocols (RFC 791, RFC 8200
+// section 5).
+const (
+	MinMTU4 = 68
+	MinMTU6 = 1280
+)
 
 // Up reports whether packets can pass: administratively up, with carrier.
 func (l *Link) Up() bool {
@@ -75,6 +86,16 @@ func decodeLink(body []byte, names names) (Link, bool) {
 				if typ == unix.IFLA_INFO_KIND {
 					l.Kind = names.of(kind)
 				}
+			}
+		case unix.IFLA_AF_SPEC: // one for each protocol that runs
+			for {
+				family, _, rest, ok := nextAttr(v)
+				if !ok {
+					break
+				}
+				v = rest
+				l.IPv4 = l.IPv4 || family == unix.AF_INET
+				l.IPv6 = l.IPv6 || family == unix.AF_INET6
 			}
 		}
 	}

@@ -48,8 +48,8 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	// The state file lists the addresses before the first of them is set.
 	for _, r := range d.routers {
 		r.evaluate()
-		d.checkRouter(r)
 	}
+	d.check(d.routers)
 	d.writeJournal()
 	if d.LogData {
 		d.logData(d.configurationText())
@@ -225,7 +225,7 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 	for _, r := range d.routers {
 		r.evaluate()
 	}
-	d.checkFaults(func(*router) bool { return true })
+	d.check(d.routers)
 	d.writeJournal()
 	for _, r := range d.routers {
 		if r.waiting {
@@ -259,11 +259,12 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 		r.conf = c
 		return
 	}
-	ec := engine.Config(c)
-	if old := r.engine.Config(); old.Group != ec.Group || (old.Auth == vrrp.AuthAH) != (ec.Auth == vrrp.AuthAH) {
-		d.unbind(r)
-	}
+	ec := d.engineConfig(r, c)
 	r.conf = c
+	if r.stale() {
+		d.unbind(r)
+		d.bind(r, nil)
+	}
 	d.step(r, now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now()})
 	held := slices.Clone(r.vips)
 	d.rebind(r)
@@ -307,6 +308,7 @@ func (d *daemon) writeJournal() {
 func (d *daemon) resync(links []kernel.Link, addrs []kernel.Addr) {
 	before := d.net
 	d.net = newNetwork(links, addrs)
+	d.net.succeed(before, d.doubtful())
 	for index, l := range before.links {
 		if d.net.links[index] == nil {
 			d.addrs.linkGone(l.Index)
@@ -330,12 +332,9 @@ func (d *daemon) resync(links []kernel.Link, addrs []kernel.Addr) {
 		}
 	}
 	for _, r := range d.routers {
-		if l := d.net.byName[r.conf.Interface]; l == nil || r.link == nil || l.Index != r.link.Index {
-			d.unbind(r)
-		}
 		d.rebind(r)
 	}
-	d.checkFaults(func(*router) bool { return true })
+	d.check(d.routers)
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/engine"
 	"keepalived-go/internal/kernel"
 	"keepalived-go/internal/notify"
 	"keepalived-go/internal/script"
@@ -51,11 +52,12 @@ type daemon struct {
 
 	told []vrrp.Action // what is to be told when there is time
 
-	tracking   tracking
-	linkStates map[string]*linkState // by name: of those that have settings
-	linkTimer  time.Duration         // when the next of their delays ends; 0: none runs
-	runner     *script.Runner        // nil: no program was to be run so far
-	notifier   *notify.Notifier      // nil: nobody is to be told
+	tracking    tracking
+	linkStates  map[string]*linkState // by name: of those that have settings
+	linkTimer   time.Duration         // when the next of their delays ends; 0: none runs
+	rebindTimer time.Duration         // when sockets that could not be opened are tried again; 0: there are none
+	runner      *script.Runner        // nil: no program was to be run so far
+	notifier    *notify.Notifier      // nil: nobody is to be told
 
 	rehearsed time.Duration // deadline of the take-over rehearsed last
 
@@ -93,6 +95,9 @@ func (d *daemon) turn() {
 	if d.linkTimer != 0 {
 		deadline = min(deadline, d.linkTimer)
 	}
+	if d.rebindTimer != 0 {
+		deadline = min(deadline, d.rebindTimer)
+	}
 	if d.addrs.retry != 0 {
 		deadline = min(deadline, d.addrs.retry)
 	}
@@ -110,6 +115,10 @@ func (d *daemon) turn() {
 	}
 	if d.linkTimer != 0 && now() >= d.linkTimer {
 		d.expireLinks()
+	}
+	if d.rebindTimer != 0 && now() >= d.rebindTimer {
+		d.rebindTimer = 0
+		d.checkFaults(func(r *router) bool { return r.socket == nil })
 	}
 	d.retrack()
 	d.expire()
@@ -224,8 +233,9 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 				changed[l.Index] = true
 				d.relink()
 			}
-			if known && before.MTU != l.MTU {
+			if known && (before.MTU != l.MTU || before.IPv4 != l.IPv4 || before.IPv6 != l.IPv6) {
 				d.unsized = true
+				changed[l.Index] = true
 			}
 			renamed, turned := known && before.Name != l.Name, known && before.Up() != l.Up()
 			switch {
@@ -296,39 +306,131 @@ func (d *daemon) addressLost(v *vip) {
 		Code: "address-removed", Object: v.key.Prefix.Addr().String(), Detail: fmt.Sprintf("address %v was removed by another program", v.key.Prefix.Addr())}})
 }
 
-// relink rebinds every router whose interface has come, gone or changed its
-// index.
+// relink brings those routers onto their links of which a link has come, gone or
+// become another one. Nobody else notices.
 func (d *daemon) relink() {
+	var all []*router
 	for _, r := range d.routers {
-		if l := d.net.byName[r.conf.Interface]; l != r.link || r.spread {
-			d.unbind(r)
+		if d.moved(r) {
 			d.rebind(r)
+			all = append(all, r)
 		}
 	}
-	d.checkFaults(func(*router) bool { return true })
+	d.check(all)
 }
 
-// checkFaults computes the faults and the source address of the chosen routers
-// and tells the engines what has changed.
+// checkFaults compares the chosen routers with what holds now.
 func (d *daemon) checkFaults(choose func(*router) bool) {
+	var all []*router
 	for _, r := range d.routers {
 		if choose(r) {
-			d.checkRouter(r)
+			all = append(all, r)
 		}
+	}
+	d.check(all)
+}
+
+// check computes, from what holds now, the faults, the socket, the source and
+// the room in the adverts of the routers, makes the sockets anew that a fresh
+// start would make otherwise, and tells the engines what has changed.
+func (d *daemon) check(routers []*router) {
+	// Who may not serve any longer says so by the socket and from the address
+	// that it had so far.
+	type fallen struct {
+		*router
+		faults vrrp.Faults
+		cause  vrrp.Cause
+	}
+	var fall []fallen
+	stale := false
+	for _, r := range routers {
+		faults, cause, _ := d.findFaults(r)
+		r.bereft = faults&(vrrp.FaultNoSource|vrrp.FaultSourceMissing) != 0
+		stale = stale || r.stale()
+		if faults != 0 && faults != r.faults {
+			fall = append(fall, fallen{r, faults, cause})
+		}
+	}
+	for _, f := range fall {
+		d.setFaults(f.router, f.faults, f.cause)
+	}
+	if stale {
+		for _, r := range routers {
+			if r.stale() {
+				d.unbind(r)
+			}
+		}
+	}
+	var refused map[basis]error
+	for _, r := range routers {
+		if r.socket == nil {
+			if refused == nil {
+				refused = map[basis]error{}
+			}
+			if !d.bind(r, refused) && r.refusal != nil && d.rebindTimer == 0 {
+				d.rebindTimer = now() + rebindDelay
+			}
+		}
+		faults, cause, source := d.findFaults(r)
+		if source != r.source {
+			r.source = source
+			d.step(r, now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
+		}
+		d.fit(r)
+		d.setFaults(r, faults, cause)
 	}
 }
 
-func (d *daemon) checkRouter(r *router) {
-	d.bind(r)
-	faults, cause, source := d.findFaults(r)
-	if source != r.source {
-		r.source = source
-		d.step(r, now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
-	}
+// rebindDelay is how long a socket that could not be opened is left alone if
+// nothing happens that could help.
+const rebindDelay = 5 * time.Second
+
+func (d *daemon) setFaults(r *router, faults vrrp.Faults, cause vrrp.Cause) {
 	if faults != r.faults {
 		r.faults, r.cause = faults, cause
 		d.step(r, now(), vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
 	}
+}
+
+// fit has the adverts of r list as many addresses as the MTU has room for.
+func (d *daemon) fit(r *router) {
+	c := *r.engine.Config()
+	before := len(c.Advertised())
+	c.MTU = d.mtu(r)
+	n, all := len(c.Advertised()), len(r.conf.Addresses)
+	if n == before {
+		return
+	}
+	ec := d.engineConfig(r, r.conf)
+	d.step(r, now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now()})
+	if n < all {
+		slog.Warn(fmt.Sprintf("(%s) Number of VIPs (%d) exceeds maximum/space available in packet (max %d addresses) - excess moved to eVIPs",
+			r.conf.Name, all, n), "instance", r.conf.Name, "mtu", c.MTU)
+	} else {
+		slog.Info(fmt.Sprintf("(%s) all %d VIPs fit into a packet again", r.conf.Name, all), "instance", r.conf.Name, "mtu", c.MTU)
+	}
+}
+
+// mtu is that of the link by which the adverts of r leave; 0: not known.
+func (d *daemon) mtu(r *router) int {
+	if r.link != nil {
+		return r.link.MTU
+	}
+	if r.conf.Interface == "" {
+		for _, l := range d.net.links {
+			if d.net.holds(l, r.conf.SourceIP) {
+				return l.MTU
+			}
+		}
+	}
+	return 0
+}
+
+// engineConfig is what c says to the engine of r.
+func (d *daemon) engineConfig(r *router, c *conf.VRRPInstance) vrrp.Config {
+	ec := engine.Config(c)
+	ec.MTU = d.mtu(r)
+	return ec
 }
 
 // reannounce repeats the announcements of all masters on a link whose

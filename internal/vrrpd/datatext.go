@@ -157,10 +157,11 @@ func (t *report) instance(r *router) {
 	if c.RxBuf > 0 {
 		t.Line("   Kernel rx buffer size = %d", c.RxBuf)
 	}
-	if len(c.Addresses) > 0 {
-		t.List(fmt.Sprintf("   Virtual IP (%d):", len(c.Addresses)), t.addressTexts(r, c.Addresses))
+	advertised, excluded := r.lists()
+	if len(advertised) > 0 {
+		t.List(fmt.Sprintf("   Virtual IP (%d):", len(advertised)), t.addressTexts(r, advertised))
 	}
-	t.List("   Virtual IP Excluded :", t.addressTexts(r, c.Excluded))
+	t.List("   Virtual IP Excluded :", t.addressTexts(r, excluded))
 	if c.Unicast {
 		t.unicast(c)
 	}

@@ -168,6 +168,7 @@ func (d *daemon) jsonProcesses(b beside) []jsonProcess {
 func (d *daemon) jsonRouter(r *router) jsonData {
 	c, e := r.conf, r.engine
 	n := notifyOf(c.Notify)
+	advertised, excluded := r.lists()
 	command := func(c *conf.Command) string {
 		if !c.Given() {
 			return ""
@@ -212,8 +213,8 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		ScriptDeleted:            command(&n.Deleted),
 		Script:                   command(&n.Any),
 		ScriptMasterRxLowerPri:   command(&n.MasterRxLowerPri),
-		Addresses:                d.addressTexts(r, c.Addresses),
-		Excluded:                 d.addressTexts(r, c.Excluded),
+		Addresses:                d.addressTexts(r, advertised),
+		Excluded:                 d.addressTexts(r, excluded),
 		AuthType:                 uint8(c.Auth.Type),
 	}
 	if c.Auth.Type != conf.AuthNone {

@@ -127,6 +127,9 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 	case vrrp.NotePreemptDelayStopped:
 		return info("stop preempt delay")
 	case vrrp.NotePriorityZeroSent:
+		if r.unsaid != nil {
+			return info("priority 0 could not be sent: %v", r.unsaid)
+		}
 		return detail("sent 0 priority")
 	case vrrp.NotePriorityEffective:
 		if strings.Contains(a.Cause.Arithmetic, " ") { // more than the base alone

@@ -22,6 +22,10 @@ type netLink struct {
 	addrs map[kernel.Key]seenAddr
 	seen  int32 // how many addresses were ever added: their order
 
+	// How often the kernel has given up IPv4 and IPv6 on the link. The group
+	// memberships of sockets end with that, and do not come back with it.
+	losses [2]uint32
+
 	// The sources chosen last, of IPv4 and IPv6: a reload asks once for each of
 	// thousands of routers.
 	chosen [2]struct {
@@ -64,7 +68,51 @@ func (n *network) setLink(l kernel.Link) (now *netLink, before kernel.Link, know
 	}
 	have.Link = l
 	n.byName[l.Name] = have
+	if known {
+		for i, lost := range familiesLost(&before, &l) {
+			if lost {
+				have.losses[i]++
+			}
+		}
+	}
 	return have, before, known
+}
+
+// familiesLost tells from two successive reports of a link whether the kernel
+// has given up IPv4 and IPv6 on it meanwhile. The report of a smaller MTU may
+// be older than its consequence, and that of a larger one likewise.
+func familiesLost(before, now *kernel.Link) [2]bool {
+	shrunk := func(least int) bool { return before.MTU >= least && now.MTU < least }
+	return [2]bool{
+		before.IPv4 && !now.IPv4 || shrunk(kernel.MinMTU4),
+		before.IPv6 && !now.IPv6 || shrunk(kernel.MinMTU6),
+	}
+}
+
+// familyIndex is the place of a family in what is kept for both.
+func familyIndex(ipv6 bool) int {
+	if ipv6 {
+		return 1
+	}
+	return 0
+}
+
+// succeed takes over from the network as it was known before what no reading of
+// the kernel's state tells. What happened in between is not known: doubtful says
+// whether a family may have been lost on a link that is still there.
+func (n *network) succeed(before *network, doubtful func(link int, ipv6 bool) bool) {
+	for index, l := range n.links {
+		old := before.links[index]
+		if old == nil {
+			continue
+		}
+		l.losses = old.losses
+		for i, lost := range familiesLost(&old.Link, &l.Link) {
+			if lost || doubtful(index, i == 1) {
+				l.losses[i]++
+			}
+		}
+	}
 }
 
 // removeLink forgets a link and its addresses.
@@ -90,6 +138,11 @@ func (n *network) setAddr(a kernel.Addr) {
 		have.second = a.Flags&unix.IFA_F_SECONDARY != 0
 		have.usable = !a.Tentative() && !a.DADFailed()
 		l.addrs[a.Key()] = have
+		if a.Prefix.Addr().Is6() {
+			l.IPv6 = true // its return is not reported otherwise
+		} else {
+			l.IPv4 = true
+		}
 		l.forgetSources()
 	}
 }
@@ -122,21 +175,23 @@ func (n *network) holds(link *netLink, ip netip.Addr) bool {
 
 // source chooses the address that adverts on link are sent from: for IPv4 the
 // primary address, for IPv6 the link-local one. Addresses for which skip
-// answers true are virtual ones and no choice.
+// answers true are virtual ones and no choice. A secondary address without a
+// primary one is about to be promoted: where secondary addresses end with the
+// primary one, the kernel removes them first.
 func (l *netLink) source(ipv6 bool, skip func(kernel.Key) bool) netip.Addr {
 	var best netip.Addr
-	first := int32(math.MaxInt32)
+	first, second := int32(math.MaxInt32), true
 	for k, a := range l.addrs {
 		ip := k.Prefix.Addr()
 		switch {
-		case ip.Is6() != ipv6 || a.order >= first || skip(k):
+		case ip.Is6() != ipv6 || skip(k):
 			continue
 		case ipv6 && !(ip.IsLinkLocalUnicast() && a.usable):
 			continue
-		case !ipv6 && a.second:
+		case a.second && !second, a.second == second && a.order >= first:
 			continue
 		}
-		best, first = ip, a.order
+		best, first, second = ip, a.order, a.second
 	}
 	return best
 }
@@ -149,10 +204,7 @@ func (l *netLink) forgetSources() {
 
 // sourceOf is the address that adverts on l are sent from.
 func (d *daemon) sourceOf(l *netLink, ipv6 bool) netip.Addr {
-	c := &l.chosen[0]
-	if ipv6 {
-		c = &l.chosen[1]
-	}
+	c := &l.chosen[familyIndex(ipv6)]
 	if !c.valid || c.edits != d.addrs.edits {
 		c.addr, c.valid, c.edits = l.source(ipv6, d.addrs.isVirtual), true, d.addrs.edits
 	}

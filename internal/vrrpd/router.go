@@ -2,6 +2,7 @@ package vrrpd
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -23,11 +24,16 @@ type router struct {
 
 	link   *netLink // nil: the interface does not exist, or none is configured
 	socket *socket  // nil: not open
+	basis  basis    // what it was made from
 	next   *router  // with the same VRID on the same socket
 
 	faults vrrp.Faults // as last told to the engine
 	cause  vrrp.Cause  // of the first of them
 	source netip.Addr  // likewise
+	bereft bool        // that source is not there any more
+
+	refusal error // why there is no socket though it should be
+	unsaid  error // why the last advert of priority 0 was not sent; nil: it was
 
 	spread bool   // some addresses are on other links than the interface
 	vips   []*vip // the configured addresses in their order; nil: the link does not exist
@@ -128,6 +134,28 @@ func (d *daemon) hold(r *router, held bool) {
 	}
 }
 
+// moved reports whether a link that r or one of its addresses is on has come,
+// gone or become another one.
+func (d *daemon) moved(r *router) bool {
+	if d.net.byName[r.conf.Interface] != r.link {
+		return true
+	}
+	if !r.spread {
+		return false
+	}
+	for i, v := range r.vips {
+		switch l := d.net.byName[linkOf(r.conf, r.address(i))]; {
+		case l == nil || v == nil:
+			if l != nil || v != nil {
+				return true
+			}
+		case v.key.Link != l.Index:
+			return true
+		}
+	}
+	return false
+}
+
 func (d *daemon) acquire(r *router) {
 	for i, v := range r.vips {
 		if v != nil {
@@ -154,6 +182,17 @@ func (d *daemon) rebind(r *router) {
 		d.release(old)
 	}
 	d.disown(r, old)
+}
+
+// lists are the addresses that adverts of r have and those that it holds beside:
+// the excluded ones, and before them what does not fit into an advert.
+func (r *router) lists() (advertised, excluded []conf.Address) {
+	c := r.conf
+	n := min(len(r.engine.Config().Advertised()), len(c.Addresses))
+	if n == len(c.Addresses) {
+		return c.Addresses, c.Excluded
+	}
+	return c.Addresses[:n], slices.Concat(c.Addresses[n:], c.Excluded)
 }
 
 // disown gives up those of old that r no longer has.
@@ -227,8 +266,8 @@ func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, so
 		}
 		add(vrrp.FaultNoPeers, "no-peers", "", why)
 	}
-	if r.socket == nil && faults&vrrp.FaultLinkMissing == 0 {
-		add(vrrp.FaultSocket, "socket", "", "no socket could be opened")
+	if r.socket == nil && r.refusal != nil && faults&vrrp.FaultLinkMissing == 0 {
+		add(vrrp.FaultSocket, "socket", "", r.refusal.Error())
 	}
 	if t := r.tracked; t != nil && t.outcome.Fault {
 		because(vrrp.FaultTracker, t.outcome.Cause)

@@ -1,6 +1,7 @@
 package vrrpd
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/netip"
@@ -15,9 +16,49 @@ import (
 // protocol on an interface share one. Link 0 is for unicast without interface.
 type socketKey struct {
 	link     int
+	losses   uint32 // of the family on that link, when the socket was opened: see netLink
 	family   vrrp.Family
 	protocol uint8 // 112, or 51 with an authentication header
 	hops     uint8 // IPv6: the hop limit of what is sent; IPv4 packets bring their own
+}
+
+// A basis is all that the socket of a virtual router follows from. While it is
+// the same the socket is as good as a new one.
+type basis struct {
+	key   socketKey
+	group netip.Addr // joined; the zero Addr for unicast
+}
+
+// wanted is what the socket of a virtual router is to be made from now, l being
+// its interface. There is none without the interface.
+func wanted(c *conf.VRRPInstance, l *netLink) (b basis, ok bool) {
+	if c.Interface != "" && l == nil {
+		return basis{}, false
+	}
+	b.key = socketKey{family: vrrp.Family(c.Family), protocol: protocolVRRP}
+	if c.Auth.Type == conf.AuthAH {
+		b.key.protocol = protocolAH
+	}
+	ipv6 := c.Family == conf.IPv6
+	if ipv6 {
+		b.key.hops = c.TTL
+	}
+	if l != nil {
+		b.key.link, b.key.losses = l.Index, l.losses[familyIndex(ipv6)]
+	}
+	if !c.Unicast {
+		b.group = c.Group
+	}
+	return b, true
+}
+
+// stale reports whether r has a socket that is not what it is to be now.
+func (r *router) stale() bool {
+	if r.socket == nil {
+		return false
+	}
+	b, ok := wanted(r.conf, r.link)
+	return !ok || b != r.basis
 }
 
 type socket struct {
@@ -29,7 +70,13 @@ type socket struct {
 	byVRID [256]*router
 
 	out     []kernel.Outgoing // adverts of this turn
-	senders []*router         // whose
+	senders []sender          // whose
+}
+
+// sender is the router of a packet that waits to be sent.
+type sender struct {
+	*router
+	last bool // it says priority 0
 }
 
 const (
@@ -41,78 +88,95 @@ const (
 // flood cannot keep the timers waiting.
 const receiveLimit = 16 // batches
 
-// bind opens or joins the socket that r needs. It does nothing when r has it.
-func (d *daemon) bind(r *router) {
-	if r.socket != nil || r.conf.Interface != "" && r.link == nil {
-		return
+// bind opens or joins the socket that r is to have, unless it has one, and
+// reports whether it has one then. Sockets that are stale must have been given
+// up before, all of them: in the kernel a group that is left for one of them is
+// left for a newer one too. refused keeps what could not be opened for the
+// others that want it; it may be nil.
+func (d *daemon) bind(r *router, refused map[basis]error) bool {
+	if r.socket != nil {
+		return true
 	}
-	key := socketKey{family: vrrp.Family(r.conf.Family), protocol: protocolVRRP}
-	if r.link != nil {
-		key.link = r.link.Index
+	b, ok := wanted(r.conf, r.link)
+	if !ok {
+		return false
 	}
-	if r.conf.Auth.Type == conf.AuthAH {
-		key.protocol = protocolAH
+	err := refused[b]
+	var s *socket
+	if err == nil {
+		s, err = d.open(b)
 	}
-	if r.ipv6() {
-		key.hops = r.conf.TTL
-	}
-	s := d.sockets[key]
-	if s == nil {
-		raw, err := kernel.OpenRaw(int(key.family), int(key.protocol), key.link, kernel.RawOptions{
-			HopLimit: int(key.hops), Buffers: d.buffers})
-		if err != nil {
-			d.socketFailed(r, err)
-			return
+	if err != nil {
+		if refused != nil {
+			refused[b] = err
 		}
-		s = &socket{key: key, raw: raw, groups: map[netip.Addr]int{}}
+		d.socketFailed(r, err)
+		return false
+	}
+	s.users++
+	r.socket, r.basis = s, b
+	r.next = s.byVRID[r.conf.VRID]
+	s.byVRID[r.conf.VRID] = r
+	r.muted, r.refusal = false, nil
+	d.unsized = true
+	return true
+}
+
+// open returns the socket made from b, a member of its group.
+func (d *daemon) open(b basis) (*socket, error) {
+	s := d.sockets[b.key]
+	if s == nil {
+		raw, err := kernel.OpenRaw(int(b.key.family), int(b.key.protocol), b.key.link, kernel.RawOptions{
+			HopLimit: int(b.key.hops), Buffers: d.buffers})
+		if err != nil {
+			return nil, err
+		}
+		s = &socket{key: b.key, raw: raw, groups: map[netip.Addr]int{}}
 		if err := d.loop.watch(raw.FD(), func() { d.receive(s) }); err != nil {
 			raw.Close()
-			d.socketFailed(r, err)
-			return
+			return nil, err
 		}
-		d.sockets[key] = s
+		d.sockets[b.key] = s
 	}
-	if !r.conf.Unicast {
-		if s.groups[r.conf.Group] == 0 {
-			if err := s.raw.Join(r.conf.Group); err != nil {
-				d.socketFailed(r, fmt.Errorf("join %v on %s: %w", r.conf.Group, r.conf.Interface, err))
+	if b.group.IsValid() {
+		if s.groups[b.group] == 0 {
+			if err := s.raw.Join(b.group); err != nil {
 				if s.users == 0 {
 					d.closeSocket(s)
 				}
-				return
+				return nil, fmt.Errorf("%s: %w", d.linkName(b.key.link), err)
 			}
 		}
-		s.groups[r.conf.Group]++
+		s.groups[b.group]++
 	}
-	s.users++
-	r.socket = s
-	r.next = s.byVRID[r.conf.VRID]
-	s.byVRID[r.conf.VRID] = r
-	r.muted = false
-	d.unsized = true
+	return s, nil
 }
 
 func (d *daemon) socketFailed(r *router, err error) {
+	r.refusal = err
 	if !r.muted {
 		r.muted = true
 		slog.Error(fmt.Sprintf("(%s) %v", r.conf.Name, err), "instance", r.conf.Name)
 	}
 }
 
-// unbind gives up the socket of r.
+// unbind gives up the socket of r, after what waits to be sent by it.
 func (d *daemon) unbind(r *router) {
 	s := r.socket
 	if s == nil {
 		return
 	}
+	if len(s.out) > 0 {
+		d.sendAdverts()
+	}
 	r.socket = nil
-	for p := &s.byVRID[r.engine.Config().VRID]; *p != nil; p = &(*p).next {
+	for p := &s.byVRID[r.conf.VRID]; *p != nil; p = &(*p).next {
 		if *p == r {
 			*p, r.next = r.next, nil
 			break
 		}
 	}
-	if group := r.engine.Config().Group; !r.engine.Config().Unicast {
+	if group := r.basis.group; group.IsValid() {
 		if s.groups[group]--; s.groups[group] == 0 {
 			delete(s.groups, group)
 			s.raw.Leave(group) // fails only when the link is gone, and the membership with it
@@ -122,6 +186,28 @@ func (d *daemon) unbind(r *router) {
 		d.closeSocket(s)
 	}
 	d.unsized = true
+}
+
+// doubtful reports whether sockets of the family on a link may have lost a
+// group: the kernel does not list one as joined, or cannot be asked.
+func (d *daemon) doubtful() func(link int, ipv6 bool) bool {
+	var joined [2]map[kernel.Group]bool
+	for i, family := range []int{4, 6} {
+		joined[i], _ = kernel.Groups(family) // in doubt all are joined anew
+	}
+	return func(link int, ipv6 bool) bool {
+		for _, s := range d.sockets {
+			if s.key.link != link || (s.key.family == vrrp.IPv6) != ipv6 {
+				continue
+			}
+			for group := range s.groups {
+				if !joined[familyIndex(ipv6)][kernel.Group{Link: link, Addr: group}] {
+					return true
+				}
+			}
+		}
+		return false
+	}
 }
 
 func (d *daemon) closeSocket(s *socket) {
@@ -268,33 +354,71 @@ type unknownVRID struct {
 // queueAdvert puts the adverts of r with the given priority into the outgoing
 // batch of its socket.
 func (d *daemon) queueAdvert(r *router, priority uint8) {
+	last := priority == 0
 	s := r.socket
 	if s == nil {
+		r.unsaid = errNoSocket
 		return
 	}
 	if r.queued { // the bytes of its last advert are about to change
 		d.sendAdverts()
 	}
-	if len(s.out) == 0 {
-		d.sending = append(d.sending, s)
+	if last {
+		r.unsaid = errNoSource
 	}
 	wall := time.Now()
 	c := r.engine.Config()
 	if !c.Unicast {
-		s.queue(r, r.engine.Advert(-1, priority, wall), c.Group)
+		packet := r.engine.Advert(-1, priority, wall)
+		if last && r.bereft && d.sendFrame(r, packet) {
+			return
+		}
+		d.queue(s, r, packet, c.Group, last)
 	}
 	for i := range c.Peers {
-		s.queue(r, r.engine.Advert(i, priority, wall), c.Peers[i].Addr)
+		d.queue(s, r, r.engine.Advert(i, priority, wall), c.Peers[i].Addr, last)
 	}
 }
 
+var (
+	errNoSocket = errors.New("there is no socket")
+	errNoSource = errors.New("there is no source address")
+	errDown     = errors.New("the interface is down")
+)
+
 // queue adds one packet; there is none while a router has no source address.
-func (s *socket) queue(r *router, packet []byte, to netip.Addr) {
-	if packet != nil {
-		s.out = append(s.out, kernel.Outgoing{Data: packet, Dst: to, Src: r.source, IfIndex: s.key.link})
-		s.senders = append(s.senders, r)
-		r.queued = true
+func (d *daemon) queue(s *socket, r *router, packet []byte, to netip.Addr, last bool) {
+	if packet == nil {
+		return
 	}
+	if len(s.out) == 0 {
+		d.sending = append(d.sending, s)
+	}
+	s.out = append(s.out, kernel.Outgoing{Data: packet, Dst: to, Src: r.source, IfIndex: s.key.link})
+	s.senders = append(s.senders, sender{r, last})
+	r.queued = true
+}
+
+// sendFrame sends the last words of a router whose source address is gone past
+// the kernel's IP, which may have gone with it. It reports false where only the
+// kernel knows how: off Ethernet, or when it refuses.
+func (d *daemon) sendFrame(r *router, packet []byte) bool {
+	l := d.net.links[r.basis.key.link]
+	if packet == nil || l == nil || !l.Up() || l.HardwareAddr == [6]byte{} {
+		return false
+	}
+	f := kernel.Frame{Link: l.Index, Proto: kernel.EtherTypeIPv4}
+	if c := r.engine.Config(); r.ipv6() {
+		f.Proto = kernel.EtherTypeIPv6
+		f.Data = kernel.AppendMulticastIPv6(nil, l.HardwareAddr, r.source, c.Group, c.TTL, packet)
+	} else {
+		f.Data = kernel.AppendMulticastIPv4(nil, l.HardwareAddr, packet)
+	}
+	if n, _ := kernel.SendFrames(d.announcer.fd, []kernel.Frame{f}); n != 1 {
+		return false
+	}
+	r.unsaid = nil
+	return true
 }
 
 // sendAdverts sends what queueAdvert collected, one system call per socket and
@@ -309,6 +433,9 @@ func (d *daemon) sendAdverts() {
 			n, err := s.raw.WriteBatch(rest)
 			for _, r := range who[:n] {
 				r.muted = false
+				if r.last {
+					r.unsaid = d.impassable(s.key.link)
+				}
 			}
 			rest, who = rest[n:], who[n:]
 			if err == nil && n > 0 {
@@ -317,7 +444,11 @@ func (d *daemon) sendAdverts() {
 			if len(rest) == 0 {
 				break
 			}
-			if r := who[0]; !r.muted {
+			r := who[0]
+			if r.last && r.unsaid == errNoSource {
+				r.unsaid = err
+			}
+			if !r.muted {
 				r.muted = true
 				slog.Warn(fmt.Sprintf("(%s) send advert to %v: %v", r.conf.Name, rest[0].Dst, err), "instance", r.conf.Name)
 			}
@@ -326,4 +457,12 @@ func (d *daemon) sendAdverts() {
 		s.out, s.senders = s.out[:0], s.senders[:0]
 	}
 	d.sending = d.sending[:0]
+}
+
+// impassable says why a packet that the kernel took does not leave by a link.
+func (d *daemon) impassable(link int) error {
+	if l := d.net.links[link]; link != 0 && (l == nil || !l.Up()) {
+		return errDown
+	}
+	return nil
 }

@@ -192,7 +192,7 @@ func (d *daemon) retrack() {
 		}
 		r.tracked.dirty = false
 		r.evaluate()
-		d.checkRouter(r)
+		d.check([]*router{r})
 		if r.waiting {
 			d.startWaiting(r)
 		} else {

@@ -1,0 +1,466 @@
+package test
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/lab"
+)
+
+// linkLocal is the address by which IPv6 adverts of the node leave.
+func (s *scene) linkLocal(node string) netip.Addr {
+	s.Helper()
+	out, err := s.Node(node).Run("ip", "-o", "-6", "addr", "show", "dev", "eth0", "scope", "link")
+	s.must(err)
+	for _, field := range strings.Fields(out) {
+		if p, err := netip.ParsePrefix(field); err == nil && p.Addr().IsLinkLocalUnicast() && p.Addr() != addr("fe80::77:2") {
+			return p.Addr()
+		}
+	}
+	s.Fatalf("%s has no link-local address: %q", node, out)
+	return netip.Addr{}
+}
+
+func (s *scene) disableIPv6(node, value string) {
+	s.Helper()
+	_, err := s.Node(node).Run("sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6="+value)
+	s.must(err)
+}
+
+// advertising waits for an advert with that priority from that address.
+func (s *scene) advertising(from time.Time, node string, priority uint8, source netip.Addr, timeout time.Duration) {
+	s.Helper()
+	if _, ok := s.Wait(from, timeout, func(e *lab.Event) bool {
+		return e.Kind == lab.Advert && e.Node.Name == node && e.Priority == priority && e.Addr == source
+	}); !ok {
+		s.Fatalf("no advert of priority %d from %s (%v) on the wire", priority, node, source)
+	}
+}
+
+// family is a virtual router of IPv4 or IPv6, by multicast or unicast, and the
+// address that node a sends from.
+type family struct {
+	name   string
+	in     instance
+	vip    netip.Addr
+	peers  [2]string // lines of node a and of node b
+	source func(s *scene) netip.Addr
+}
+
+var families = []family{
+	{"IPv4", instance{VIPs: []string{"10.99.0.1/32"}}, addr("10.99.0.1"), [2]string{},
+		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }},
+	{"IPv4 with AH", instance{Version: 2, VIPs: []string{"10.99.0.1/32"}}, addr("10.99.0.1"),
+		[2]string{"authentication {\n    auth_type AH\n    auth_pass secret\n}", "authentication {\n    auth_type AH\n    auth_pass secret\n}"},
+		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }},
+	{"IPv4 unicast", instance{VIPs: []string{"10.99.0.1/32"}}, addr("10.99.0.1"),
+		[2]string{"unicast_peer {\n    10.0.0.2\n}", "unicast_peer {\n    10.0.0.1\n}"},
+		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }},
+	{"IPv6", instance{VIPs: []string{"fe80::77:2/64", "fd00:99::1/128"}}, addr("fd00:99::1"), [2]string{},
+		func(s *scene) netip.Addr { return s.linkLocal("a") }},
+	{"IPv6 unicast", instance{VIPs: []string{"fd00:99::1/128"}}, addr("fd00:99::1"),
+		[2]string{"unicast_src_ip fd00::1\nunicast_peer {\n    fd00::2\n}", "unicast_src_ip fd00::2\nunicast_peer {\n    fd00::1\n}"},
+		func(s *scene) netip.Addr { return s.Node("a").Addr6(0) }},
+}
+
+// pairOf starts both nodes; a is master.
+func (f *family) pairOf(s *scene) (a, b *lab.Daemon) {
+	s.Helper()
+	high, low := f.in.at(150), f.in.at(100)
+	high.More, low.More = f.peers[0], f.peers[1]
+	a = s.start("a", ours, config(high))
+	b = s.start("b", ours, config(low))
+	s.awaitOwner(f.vip, 6*time.Second+masterDown(high), "a")
+	s.awaitLog(b, b.Started, "Entering BACKUP STATE", 6*time.Second)
+	return a, b
+}
+
+// TestLastWords: a master that loses what it sends from says priority 0 before
+// it is too late for that, or although it is; its log says so only then. When
+// all is as before it is the only master again.
+func TestLastWords(t *testing.T) {
+	t.Parallel()
+	differs(t, "of version 2.2.7 goes on without a source address")
+	gone := func(s *scene, source netip.Addr) (undo func()) {
+		bits := 16
+		if source.Is6() {
+			bits = 64
+		}
+		rest := fmt.Sprintf("%v/%d dev eth0", source, bits)
+		s.must(s.Node("a").IP("addr del " + rest))
+		if source.Is6() {
+			rest += " nodad"
+		}
+		return func() { s.must(s.Node("a").IP("addr add " + rest)) }
+	}
+	losses := []struct {
+		name string
+		ipv6 bool // it takes IPv6 only
+		lose func(s *scene, source netip.Addr) (undo func())
+	}{
+		{"source address", false, gone},
+		{"interface renamed", false, func(s *scene, _ netip.Addr) func() {
+			if err := s.Node("a").IP("link set eth0 name lan0"); err != nil {
+				s.Skip("this kernel does not rename what is up: ", err)
+			}
+			return func() { s.must(s.Node("a").IP("link set lan0 name eth0")) }
+		}},
+		{"MTU", true, func(s *scene, source netip.Addr) func() {
+			s.must(s.Node("a").IP("link set eth0 mtu 1200"))
+			return func() {
+				s.must(s.Node("a").IP("link set eth0 mtu 1500"))
+				s.Node("a").IP(fmt.Sprintf("addr add %v/64 dev eth0 nodad", s.Node("a").Addr6(0)))
+			}
+		}},
+		{"disable_ipv6", true, func(s *scene, source netip.Addr) func() {
+			s.disableIPv6("a", "1")
+			return func() {
+				s.disableIPv6("a", "0")
+				s.Node("a").IP(fmt.Sprintf("addr add %v/64 dev eth0 nodad", s.Node("a").Addr6(0)))
+			}
+		}},
+	}
+	for _, f := range families {
+		for _, l := range losses {
+			if l.ipv6 && !strings.HasPrefix(f.name, "IPv6") {
+				continue
+			}
+			// With the last address the kernel forgets the way to a peer.
+			silent := f.name == "IPv6 unicast" && l.name != "interface renamed"
+			t.Run(f.name+", "+l.name, func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t, "a", "b")
+				a, b := f.pairOf(s)
+				source := f.source(s)
+				from := time.Now()
+				undo := l.lose(s, source)
+				if silent {
+					s.awaitLog(a, from, "priority 0 could not be sent", 5*time.Second)
+				} else {
+					s.advertising(from, "a", 0, source, 5*time.Second)
+					s.awaitLog(a, from, "sent 0 priority", 5*time.Second)
+					s.awaitLog(b, from, "Backup received priority 0 advertisement", 5*time.Second)
+				}
+				s.awaitOwner(f.vip, 6*time.Second, "b")
+				undo()
+				s.awaitOwner(f.vip, 10*time.Second, "a")
+				s.stays(f.vip, "a", 3*f.in.interval()+masterDown(f.in.at(100)))
+			})
+		}
+	}
+}
+
+// TestLastWordsUnsent: nothing leaves by an interface that is down or gone, and
+// the log does not say otherwise.
+func TestLastWordsUnsent(t *testing.T) {
+	t.Parallel()
+	differs(t, "says that it was sent")
+	for name, how := range map[string]func(s *scene) error{
+		"down":       func(s *scene) error { return s.Node("a").IP("link set eth0 down") },
+		"no carrier": func(s *scene) error { return s.Node("a").Unplug(0) },
+		"deleted":    func(s *scene) error { return s.Node("a").IP("link del eth0") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "a")
+			a := s.start("a", ours, config(instance{}.at(150)))
+			s.awaitOwner(vip, 5*time.Second, "a")
+			from := time.Now()
+			s.must(how(s))
+			s.awaitLog(a, from, "(VI_1) priority 0 could not be sent: ", 5*time.Second)
+			if a.Logged(from, "sent 0 priority") {
+				t.Error("the log says that priority 0 was sent")
+			}
+		})
+	}
+}
+
+// TestHearsAgain: whatever happens to the interface of a backup, in the end it
+// hears the master again, as it would after a restart.
+func TestHearsAgain(t *testing.T) {
+	t.Parallel()
+	ips := func(lines ...string) func(s *scene) {
+		return func(s *scene) { s.must(s.Node("b").IPBatch(strings.Join(lines, "\n") + "\n")) }
+	}
+	own := func(s *scene) { // the addresses that went with IPv6 or the interface
+		s.Node("b").IP(fmt.Sprintf("addr add %v/64 dev eth0 nodad", s.Node("b").Addr6(0)))
+		s.Node("b").IP(fmt.Sprintf("addr add %v/16 dev eth0", s.Node("b").Addr(0)))
+	}
+	disturbances := []struct {
+		name string
+		do   func(s *scene)
+	}{
+		{"MTU too small for IPv6 and back", ips("link set eth0 mtu 1200", "link set eth0 mtu 1500")},
+		{"MTU thrice", ips("link set eth0 mtu 1200", "link set eth0 mtu 1500", "link set eth0 mtu 1200", "link set eth0 mtu 1500",
+			"link set eth0 mtu 1000", "link set eth0 mtu 1500")},
+		{"MTU with a pause", func(s *scene) {
+			s.must(s.Node("b").IP("link set eth0 mtu 1200"))
+			s.Until(500*time.Millisecond, func() bool { return false }) // the daemon settles into it
+			s.must(s.Node("b").IP("link set eth0 mtu 1500"))
+		}},
+		{"disable_ipv6", func(s *scene) { s.disableIPv6("b", "1"); s.disableIPv6("b", "0") }},
+		{"down and up", ips("link set eth0 down", "link set eth0 up")},
+		{"in a bridge and out", ips("link add br9 type bridge", "link set eth0 master br9", "link set eth0 nomaster", "link del br9")},
+		{"in a VRF and out", func(s *scene) {
+			if s.Node("b").IP("link add vrf9 type vrf table 9") != nil {
+				s.Skip("this kernel has no VRF")
+			}
+			ips("link set vrf9 up", "link set eth0 master vrf9", "link set eth0 nomaster", "link del vrf9")(s)
+		}},
+		{"in a bond and out", func(s *scene) {
+			if s.Node("b").IP("link add bond9 type bond") != nil {
+				s.Skip("this kernel has no bonding")
+			}
+			ips("link set eth0 down", "link set eth0 master bond9", "link set eth0 nomaster", "link del bond9", "link set eth0 up")(s)
+		}},
+		{"renamed and back", func(s *scene) {
+			ips("link set eth0 down", "link set eth0 name lan0", "link set lan0 up", "link set lan0 down", "link set lan0 name eth0", "link set eth0 up")(s)
+		}},
+		{"made anew", func(s *scene) { s.must(s.Node("b").IP("link del eth0")); s.must(s.Node("b").Replug(0)) }},
+		{"another source address", func(s *scene) {
+			s.must(s.Node("b").IPBatch(fmt.Sprintf("addr add 10.0.77.2/16 dev eth0\naddr del %v/16 dev eth0\naddr add %[1]v/16 dev eth0\n", s.Node("b").Addr(0))))
+		}},
+		{"all groups of IPv4 lost", ips("link set eth0 down", "link set eth0 multicast off", "link set eth0 multicast on", "link set eth0 up")},
+	}
+	for _, f := range families {
+		for _, d := range disturbances {
+			t.Run(f.name+", "+d.name, func(t *testing.T) {
+				t.Parallel()
+				s := newScene(t, "a", "b")
+				f := f
+				if f.in.interval() < 300*time.Millisecond {
+					f.in.Interval = 300 * time.Millisecond
+				}
+				_, b := f.pairOf(s)
+				from := time.Now()
+				d.do(s)
+				own(s)
+				// It is in BACKUP, and hears the master: that is known.
+				s.dataWhen(b, "keepalived.data", "State = BACKUP", "Master priority = 150")
+				s.stays(f.vip, "a", masterDown(f.in.at(100))+f.in.interval())
+				if d.name != "made anew" { // whose unicast peer has to learn its hardware address
+					s.silent(from, time.Now(), "b")
+				}
+			})
+		}
+	}
+}
+
+// vipsOf are n addresses on eth1.
+func vipsOf(n int) (lines []string) {
+	for i := range n {
+		lines = append(lines, fmt.Sprintf("10.78.7.%d/32 dev eth1", i+1))
+	}
+	return lines
+}
+
+// TestAdvertFitsMTU: what does not fit into an advert is served as the excluded
+// addresses are; there is one master, whenever the MTU changes.
+func TestAdvertFitsMTU(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name string
+		in   instance
+		more string
+		at   map[int]int // addresses in an advert by MTU
+	}{
+		{"version 2", instance{Version: 2}, "", map[int]int{400: 87, 300: 62, 1500: 120}},
+		{"version 3", instance{Interval: 500 * time.Millisecond}, "", map[int]int{400: 89, 300: 64, 1500: 120}},
+		{"AH", instance{Version: 2}, "authentication {\n    auth_type AH\n    auth_pass secret\n}", map[int]int{400: 81, 300: 56, 1500: 120}},
+		{"HMAC", instance{Interval: 500 * time.Millisecond},
+			"auth_hmac {\n    key 1 0123456789012345678901234567890123456789\n    active_key 1\n}", map[int]int{400: 82, 300: 57, 1500: 120}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if c.name == "HMAC" {
+				differs(t, "of version 2.2.7 has no trailer")
+			}
+			s := newWideScene(t, 2, "a", "b")
+			mtu := func(n int, nodes ...string) time.Time {
+				for _, node := range nodes {
+					s.must(s.Node(node).IP(fmt.Sprint("link set eth0 mtu ", n)))
+				}
+				return time.Now()
+			}
+			mtu(400, "a", "b")
+			in := c.in
+			in.VIPs, in.More = vipsOf(120), c.more
+			a := s.start("a", ours, config(in.at(150)))
+			last := addr("10.78.7.120")
+			s.awaitOwner(last, 10*time.Second, "a") // the excess is served all the same
+			b := s.start("b", ours, config(in.at(100)))
+			carries := func(from time.Time, n int) {
+				t.Helper()
+				if _, ok := s.Wait(from, 8*time.Second, func(e *lab.Event) bool {
+					return e.Kind == lab.Advert && e.Node.Name == "a" && e.Count == n
+				}); !ok {
+					t.Errorf("no advert of %d addresses", n)
+				}
+			}
+			carries(a.Started, c.at[400])
+			s.awaitLog(a, a.Started, fmt.Sprintf("(VI_1) Number of VIPs (120) exceeds maximum/space available in packet (max %d addresses) - excess moved to eVIPs", c.at[400]), time.Second)
+			s.awaitLog(b, b.Started, "Entering BACKUP STATE", 5*time.Second)
+			s.stays(last, "a", masterDown(in.at(100)))
+			if underC {
+				return // it looks at the MTU once
+			}
+			carries(mtu(300, "a", "b"), c.at[300]) // while master, and while backup
+			s.stays(last, "a", masterDown(in.at(100)))
+
+			// A reload reckons with the MTU that there is.
+			in.VIPs = vipsOf(110)
+			for _, d := range []*lab.Daemon{a, b} {
+				s.must(d.Reload(config(in.at(100 + 50*btoi(d == a)))))
+			}
+			s.awaitOwner(addr("10.78.7.120"), 5*time.Second)
+			carries(time.Now(), c.at[300])
+			carries(mtu(1500, "a", "b"), 110)
+			s.stays(addr("10.78.7.110"), "a", masterDown(in.at(100)))
+			s.silent(b.Started, time.Now(), "b")
+			for _, d := range []*lab.Daemon{a, b} {
+				if d.Logged(d.Started, "message too long") {
+					t.Error("an advert was too long")
+				}
+				if n := count(d, d.Started, "Entering MASTER STATE"); n > 1 {
+					t.Errorf("MASTER %d times", n)
+				}
+			}
+			if c.name != "HMAC" { // tshark takes the trailer for a part of the sum
+				s.noneMalformed()
+			}
+		})
+	}
+}
+
+// TestAdvertFitsMTUAsC: both daemons put the same number of addresses into
+// their adverts, so that neither complains about the other's.
+func TestAdvertFitsMTUAsC(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Peer)
+	for _, c := range []struct {
+		name string
+		mtu  int
+		in   instance
+	}{
+		{"version 2", 400, instance{Version: 2}},
+		{"version 3", 333, instance{Interval: 500 * time.Millisecond}},
+		{"AH", 402, instance{Version: 2, More: "authentication {\n    auth_type AH\n    auth_pass secret\n}"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			s := newWideScene(t, 2, "a", "b")
+			for _, n := range s.Nodes {
+				s.must(n.IP(fmt.Sprint("link set eth0 mtu ", c.mtu)))
+			}
+			in := c.in
+			in.VIPs = vipsOf(120)
+			s.start("a", ours, config(in.at(150)))
+			s.awaitOwner(addr("10.78.7.120"), 10*time.Second, "a")
+			b := s.start("b", lab.C(), config(in.at(100)))
+			s.awaitLog(b, b.Started, "Entering BACKUP STATE", 5*time.Second)
+			// This release drops adverts with another number.
+			s.stays(addr("10.78.7.120"), "a", masterDown(in.at(100))+time.Second)
+		})
+	}
+}
+
+// mcasts counts the IPv4 multicast packets that the node has sent.
+func (s *scene) mcasts(node string) int {
+	s.Helper()
+	out, err := s.Node(node).Run("cat", "/proc/thread-self/net/netstat")
+	s.must(err)
+	var names []string
+	for line := range strings.Lines(out) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 || fields[0] != "IpExt:" {
+			continue
+		}
+		if names == nil {
+			names = fields
+			continue
+		}
+		for i, name := range names {
+			if name == "OutMcastPkts" {
+				n, err := strconv.Atoi(fields[i])
+				s.must(err)
+				return n
+			}
+		}
+	}
+	s.Fatal("no OutMcastPkts")
+	return 0
+}
+
+// TestUnrelatedInterfaces: what happens to interfaces that an instance does not
+// use costs it no packet, be its addresses on several interfaces or not.
+func TestUnrelatedInterfaces(t *testing.T) {
+	t.Parallel()
+	s := newWideScene(t, 2, "a", "b")
+	in := instance{VIPs: []string{"10.78.0.101/32 dev eth1", vip.String() + "/16"}, Interval: 300 * time.Millisecond}
+	s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip, 5*time.Second, "a")
+	b := s.start("b", ours, config(in.at(100)))
+	s.awaitLog(b, b.Started, "Entering BACKUP STATE", 5*time.Second)
+	// The kernel repeats the report of a group that was joined, within a second
+	// or so (RFC 3376, 8.11).
+	before := -1
+	if !s.Until(20*time.Second, func() bool {
+		was := before
+		before = s.mcasts("b")
+		return was == before && !s.Until(2*time.Second, func() bool { return s.mcasts("b") != before })
+	}) {
+		t.Fatal("the backup never falls silent")
+	}
+	const n = 10
+	from := time.Now()
+	for i := range n {
+		s.must(s.Node("b").IPBatch(fmt.Sprintf("link add v%d type veth peer name w%[1]d\nlink set v%[1]d mtu 1200\nlink set v%[1]d name x%[1]d\nlink del x%[1]d\n", i)))
+	}
+	if !underC && !s.Until(10*time.Second, func() bool { return count(b, from, "Interface x") >= n }) {
+		t.Fatal("the daemon has not noticed the interfaces")
+	}
+	s.stays(vip, "a", masterDown(in.at(100)))
+	if after := s.mcasts("b"); after != before {
+		t.Errorf("%d multicast packets", after-before)
+	}
+	s.silent(b.Started, time.Now(), "b")
+}
+
+// TestSourceReplaced: a master whose source address is replaced by another one
+// goes on from that, without a word to its peers.
+func TestSourceReplaced(t *testing.T) {
+	t.Parallel()
+	differs(t, "of version 2.2.7 keeps the source that it started with")
+	for name, c := range map[string]struct {
+		before, at string // ip(8) commands
+		then       netip.Addr
+	}{
+		"another subnet": {"addr add 10.77.0.1/24 dev eth0", "addr del 10.0.0.1/16 dev eth0", addr("10.77.0.1")},
+		"promoted":       {"addr add 10.0.0.77/16 dev eth0", "addr del 10.0.0.1/16 dev eth0", addr("10.0.0.77")},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "a", "b")
+			_, err := s.Node("a").Run("sysctl", "-qw", "net.ipv4.conf.eth0.promote_secondaries=1")
+			s.must(err)
+			s.must(s.Node("a").IPBatch(c.before + "\n"))
+			in := instance{VIPs: []string{"10.99.0.1/32"}, Interval: 300 * time.Millisecond}
+			a := s.start("a", ours, config(in.at(150)))
+			s.awaitOwner(addr("10.99.0.1"), 5*time.Second, "a")
+			s.start("b", ours, config(in.at(100)))
+			s.advertising(time.Now(), "a", 150, s.Node("a").Addr(0), 3*time.Second)
+			from := time.Now()
+			s.must(s.Node("a").IPBatch(c.at + "\n"))
+			s.advertising(from, "a", 150, c.then, 5*time.Second)
+			s.stays(addr("10.99.0.1"), "a", masterDown(in.at(100)))
+			s.onlyPriorities(from, "a", 150)
+			if a.Logged(from, "STATE") {
+				t.Error("a change of state")
+			}
+		})
+	}
+}
