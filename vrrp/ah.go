@@ -6,18 +6,22 @@ import (
 	"encoding/binary"
 	"hash"
 	"math"
-	"net/netip"
 )
 
 // ahState is the authentication header of RFC 2338, 5.3.6.3: HMAC-MD5-96
 // (RFC 2403) over the IP header, whose fields that change on the way count as
 // zero, the authentication header and the message.
+//
+// One sequence number serves the whole virtual router, whoever is its master:
+// nobody accepts a number that is not greater than the greatest it has sent or
+// accepted so far, and each new master counts on from there. So a recording of
+// a master that has stopped, died or yielded is as old as one of the present
+// master. The number outlives FAULT, a reload and, as far as the journal goes,
+// the process; the first one after a start is taken as it comes.
 type ahState struct {
 	hash     hash.Hash
 	key      [8]byte
-	sequence uint32     // last one sent
-	heard    uint32     // last one accepted
-	from     netip.Addr // its sender
+	sequence uint32 // greatest one sent or accepted
 	header   [lenIPv4]byte
 	digest   [md5.Size]byte
 }
@@ -73,35 +77,38 @@ func (a *ahState) authenticate(b []byte, next, unicast bool) {
 	copy(ah[offsetICV:], a.icv(b[:lenIPv4], ah, message, unicast))
 }
 
-// verify checks the authentication header of p and keeps its sequence number.
-// The first packet of another sender begins a new sequence, and so does the
-// one after a priority 0.
-func (a *ahState) verify(p *Packet, stopping bool) Reject {
+// verifyAH checks the authentication header of p and keeps its sequence number.
+// A master takes its own number from another one, too: after a split two
+// masters may count in step, and each would refuse the other for ever.
+func (i *Instance) verifyAH(p *Packet) refusal {
+	a := i.ah
 	ah, message := p.Payload[:lenAH], p.Payload[lenAH:]
 	if len(p.IPHeader) != lenIPv4 ||
 		!hmac.Equal(ah[offsetICV:], a.icv(p.IPHeader, ah, message, !p.Multicast)) {
-		return RejectAHDigest
+		return refusal{reject: RejectAHDigest}
 	}
 	src := p.Src.As4()
 	if [4]byte(ah[4:8]) != src {
-		return RejectAHSPI
+		return refusal{reject: RejectAHSPI}
 	}
 	sequence := binary.BigEndian.Uint32(ah[8:])
-	if a.from == p.Src && !stopping && sequence <= a.heard {
-		return RejectAHReplayed
+	if sequence < a.sequence || sequence == a.sequence && i.state != Master {
+		return refusal{reject: RejectAHReplayed, count: int(sequence)}
 	}
-	a.from, a.heard = p.Src, sequence
-	return RejectNone
+	a.sequence = sequence
+	return refusal{}
 }
 
-// goOn makes the next sequence number greater than any that was heard, for
-// peers accept nothing else from the master.
-func (a *ahState) goOn() { a.sequence = max(a.sequence, a.heard) }
+// restart begins the numbers anew for a mastership when they are used up.
+func (a *ahState) restart() {
+	if a.sequence == math.MaxUint32 {
+		a.sequence = 0
+	}
+}
 
 // exhausted ends a mastership whose sequence numbers are used up: the number
-// must not wrap (RFC 2402, 3.3.2). They begin anew with the next one.
+// must not wrap (RFC 2402, 3.3.2). Whoever is master next begins anew.
 func (i *Instance) exhausted(t *turn) {
-	i.ah.sequence, i.ah.heard, i.ah.from = 0, 0, netip.Addr{}
 	i.note(t, Action{Note: NoteSequenceExhausted})
 	i.release(t)
 	i.announceSecond = never

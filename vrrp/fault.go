@@ -1,7 +1,5 @@
 package vrrp
 
-import "net/netip"
-
 // setFaults sets the reasons that keep this instance from serving. FAULT is a
 // function of the present set, never of a count of what came and went.
 func (i *Instance) setFaults(t *turn, f Faults) {
@@ -33,9 +31,6 @@ func (i *Instance) applyFaults(t *turn) {
 			return
 		}
 		i.masterInterval = i.cfg.AdvertInterval
-		if i.ah != nil {
-			i.ah.from = netip.Addr{} // deaf for a while: as good as just started
-		}
 		i.enterBackup(t)
 		i.become(t, Backup, Action{Reason: ReasonFaultCleared})
 	}

@@ -111,6 +111,12 @@ func (h *hmacState) mac(key hash.Hash, src netip.Addr, message, trailer []byte) 
 	return key.Sum(h.digest[:0])[:lenMAC]
 }
 
+// age returns how long before wall a sequence number was given out, in whole
+// seconds; it is negative when its clock was ahead.
+func age(sequence uint64, wall time.Time) time.Duration {
+	return time.Duration(int32(uint32(wall.Unix())-uint32(sequence>>32))) * time.Second
+}
+
 // clock returns wall as a sequence number with counter 0.
 func clock(wall time.Time) uint64 {
 	return uint64(uint32(wall.Unix()))<<32 | uint64(wall.Nanosecond())<<16/1e9<<16
@@ -163,7 +169,7 @@ func (i *Instance) verifyTrailer(t *turn, p *Packet, message, trailer []byte, si
 	}
 	sequence := binary.BigEndian.Uint64(trailer[4:])
 	window := i.window()
-	skew := time.Duration(int32(uint32(sequence>>32)-uint32(t.wall.Unix()))) * time.Second
+	skew := -age(sequence, t.wall)
 	if !i.cfg.HMAC.Monotonic && skew.Abs() > window {
 		return refusal{reject: RejectHMACStale, time: skew, count: int(window / time.Second)}
 	}
@@ -180,7 +186,9 @@ func (i *Instance) verifyTrailer(t *turn, p *Packet, message, trailer []byte, si
 	} else {
 		last = h.source(p.Src)
 	}
-	expired := !i.cfg.HMAC.Monotonic && t.now-last.at > window
+	// An entry is forgotten when its number is too old to be repeated: by our
+	// clock, which the sender's may be ahead of.
+	expired := !i.cfg.HMAC.Monotonic && t.now-last.at > window && age(last.sequence, t.wall) > window
 	if last.src == p.Src && !expired && int64(sequence-last.sequence) <= 0 {
 		return refusal{reject: RejectHMACReplayed}
 	}

@@ -52,14 +52,15 @@ func packet(t testing.TB, c Config, from string, prio uint8) *Packet {
 
 // rig steps one instance and collects what it does.
 type rig struct {
-	t   testing.TB
-	i   *Instance
-	now time.Duration
-	out []Action
+	t    testing.TB
+	i    *Instance
+	now  time.Duration
+	wall time.Time
+	out  []Action
 }
 
 func newRig(t testing.TB, c Config) *rig {
-	r := &rig{t: t, i: New(c)}
+	r := &rig{t: t, i: New(c), wall: time.Unix(1e9, 0)}
 	source := addr(ownAddr)
 	if c.Family == IPv6 {
 		source = addr("fe80::2")
@@ -69,8 +70,19 @@ func newRig(t testing.TB, c Config) *rig {
 }
 
 func (r *rig) step(ev Event) {
-	ev.Wall = time.Unix(1e9, 0)
+	ev.Wall = r.wall
 	r.out = r.i.Step(r.now, ev, r.out)
+}
+
+// advertise asks for the packets of the adverts that are to be sent, as a
+// driver does, and forgets what else happened.
+func (r *rig) advertise() {
+	for _, a := range r.out {
+		if a.Kind == SendAdvert {
+			r.i.Advert(-1, a.Priority, r.wall)
+		}
+	}
+	r.out = nil
 }
 
 // hear delivers an advert at the present time.

@@ -16,7 +16,7 @@ func (i *Instance) enterMaster(t *turn, a Action) {
 	i.stopping, i.wants, i.immediate = false, false, false
 	i.stats.BecomeMaster++
 	if i.ah != nil {
-		i.ah.goOn()
+		i.ah.restart()
 	}
 	i.sendAdvert(t, i.prio)
 	t.emit(Action{Kind: SetAddresses, Instance: i})
@@ -77,10 +77,6 @@ func (i *Instance) expireMaster(t *turn) {
 
 // masterReceived is an advert that a master hears (RFC 9568, 6.4.3).
 func (i *Instance) masterReceived(t *turn, p *Packet, adv advert) {
-	if i.ah != nil {
-		// The sender's peers may expect more than its number (RFC 2338, 5.3.6.3).
-		i.ah.goOn()
-	}
 	if i.conceded && adv.priority != PriorityOwner {
 		i.reclaim(t)
 	}

@@ -173,7 +173,7 @@ func (i *Instance) verifyAuth(p *Packet, m, data []byte) refusal {
 			return refusal{reject: RejectPassword}
 		}
 	case AuthAH:
-		return refusal{reject: i.ah.verify(p, i.stopping)}
+		return i.verifyAH(p)
 	}
 	return refusal{}
 }

@@ -186,64 +186,84 @@ func TestAddressLists(t *testing.T) {
 
 // sender is a master whose packets a test receives one by one.
 type sender struct {
-	t testing.TB
-	i *Instance
+	t        testing.TB
+	i        *Instance
+	priority uint8
 }
 
 func newSender(t testing.TB, c Config, from string) sender {
 	i := New(c)
 	i.Step(0, Event{Kind: SourceChanged, Source: addr(from)}, nil)
-	return sender{t, i}
+	return sender{t, i, 200}
 }
 
 func (s sender) next(wall time.Time) *Packet {
 	var p Packet
-	b := append([]byte(nil), s.i.Advert(-1, 200, wall)...)
+	b := append([]byte(nil), s.i.Advert(-1, s.priority, wall)...)
 	if r := ParseIPv4(b, &p); r != RejectNone {
 		s.t.Fatal(r)
 	}
 	return &p
 }
 
+// TestAHReplay: one number serves all senders, and nothing that has been heard
+// is heard again: not of another master, not after a priority 0, not after a
+// fault, not as master.
 func TestAHReplay(t *testing.T) {
 	c := base()
 	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
 	a, b := newSender(t, c, lowAddr), newSender(t, c, highAddr)
-	first, second, other := a.next(time.Time{}), a.next(time.Time{}), b.next(time.Time{})
 	r := newRig(t, c).in(Backup)
-	for _, step := range []struct {
-		p    *Packet
-		want uint64 // replays so far
+	// number is that of the instance, known at the end of each step.
+	for n, step := range []struct {
+		do       func() // before the packet
+		from     sender
+		sequence uint32
+		priority uint8
+		accepted bool
+		number   uint32
 	}{
-		{second, 0}, // the first one heard may have any number
-		{second, 1},
-		{first, 2},
-		{other, 2}, // another master has its own numbers
-		{first, 2},
-		{first, 3},
+		{nil, a, 1000, 200, true, 1000}, // the first one heard may have any number
+		{nil, a, 1000, 200, false, 1000},
+		{nil, a, 500, 200, false, 1000},
+		{nil, b, 700, 200, false, 1000}, // another master has no numbers of its own
+		{nil, b, 1001, 200, true, 1001},
+		{nil, a, 1001, 200, false, 1001},
+		{nil, b, 1002, 0, true, 1002}, // it stops
+		{nil, b, 600, 200, false, 1002},
+		{nil, a, 1002, 200, false, 1002},
+		{func() { r.until(r.now + time.Second) }, b, 900, 0, false, 1003}, // we have sent 1003
+		{nil, a, 1002, 200, false, 1003},
+		{nil, a, 1003, 50, true, 1004}, // two masters that count in step hear one another
+		{nil, a, 1010, 50, true, 1011}, // its backups are told at once
+		{nil, b, 1012, 200, true, 1012},
+		{func() {
+			r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})
+			r.step(Event{Kind: FaultsChanged})
+		}, a, 1000, 200, false, 1012},
+		{func() {
+			d := c
+			d.Priority = 90
+			r.step(Event{Kind: Reconfigure, Config: &d})
+		}, a, 1012, 200, false, 1012},
+		{nil, a, 1013, 200, true, 1013},
 	} {
-		r.step(Event{Kind: Received, Packet: step.p})
-		if got := r.i.Stats().Rejected[RejectAHReplayed]; got != step.want {
-			t.Fatalf("%d replays, want %d", got, step.want)
+		if step.do != nil {
+			step.do()
+			r.advertise()
 		}
-	}
-}
-
-// TestAHAfterFault: who was deaf for a while takes any number, or the master
-// that meanwhile began anew would be refused for ever.
-func TestAHAfterFault(t *testing.T) {
-	c := base()
-	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
-	a := newSender(t, c, lowAddr)
-	a.i.ah.sequence = 500
-	r := newRig(t, c).in(Backup)
-	r.step(Event{Kind: Received, Packet: a.next(time.Time{})})
-	r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})
-	r.step(Event{Kind: FaultsChanged})
-	a.i.ah.sequence = 0
-	r.step(Event{Kind: Received, Packet: a.next(time.Time{})})
-	if n := r.i.Stats().AdvertsReceived; n != 2 {
-		t.Errorf("%d adverts accepted, want 2", n)
+		step.from.i.ah.sequence = step.sequence - 1
+		step.from.priority = step.priority
+		before := r.i.stats
+		r.step(Event{Kind: Received, Packet: step.from.next(time.Time{})})
+		r.advertise()
+		accepted, refused := r.i.stats.AdvertsReceived-before.AdvertsReceived, r.i.stats.Rejected[RejectAHReplayed]-before.Rejected[RejectAHReplayed]
+		if accepted+refused != 1 || (accepted == 1) != step.accepted {
+			t.Errorf("step %d: accepted %d, refused %d, want %v", n, accepted, refused, step.accepted)
+		}
+		if got := r.i.Snapshot().AHSequence; got != step.number {
+			t.Errorf("step %d: number %d, want %d", n, got, step.number)
+		}
 	}
 }
 
@@ -374,10 +394,42 @@ func TestHMACReplay(t *testing.T) {
 	}
 	r.step(Event{Kind: Received, Packet: second})
 	replays(2)
-	// What was heard longer ago than the window is forgotten.
-	r.now += 6 * time.Second
-	r.step(Event{Kind: Received, Packet: second})
-	replays(2)
+}
+
+// TestHMACReplayWindow: the number of a source is forgotten when what it signed
+// is too old for our clock, not before, though its own clock may be ahead.
+func TestHMACReplayWindow(t *testing.T) {
+	c := base()
+	c.HMAC = HMAC{Mode: HMACEnforce, SendKey: 1, Keys: map[uint8][]byte{1: vectorKey()}} // window: 5 s
+	r := newRig(t, c).in(Backup)
+	a := newSender(t, c, lowAddr)
+	start := r.wall
+	recording := a.next(start.Add(4 * time.Second))
+	for _, step := range []struct {
+		at   time.Duration
+		p    *Packet
+		want Reject
+	}{
+		{0, recording, RejectNone},
+		{6 * time.Second, recording, RejectHMACReplayed},
+		{9 * time.Second, recording, RejectHMACReplayed},
+		{10 * time.Second, recording, RejectHMACStale},
+		// Its clock has been set back.
+		{11 * time.Second, newSender(t, c, lowAddr).next(start.Add(11*time.Second - 3*time.Second)), RejectNone},
+	} {
+		r.now, r.wall = step.at, start.Add(step.at)
+		before := r.i.stats
+		r.step(Event{Kind: Received, Packet: step.p})
+		got := RejectNone
+		for n := range r.i.stats.Rejected {
+			if r.i.stats.Rejected[n] != before.Rejected[n] {
+				got = Reject(n)
+			}
+		}
+		if got != step.want {
+			t.Errorf("at %v: %v, want %v", step.at, got, step.want)
+		}
+	}
 }
 
 func TestHMACModes(t *testing.T) {

@@ -37,7 +37,7 @@ const (
 	RejectPassword    // version 2: wrong simple password
 	RejectAHDigest    // AH: wrong integrity check value
 	RejectAHSPI       // AH: security parameter index is not the source address
-	RejectAHReplayed  // AH: sequence not greater than the last
+	RejectAHReplayed  // AH: sequence not greater than the greatest so far
 	RejectInterval    // version 2: interval other than ours; version 3: zero
 	RejectType        // not an advertisement
 	RejectTotalLength // longer than its address count says

@@ -150,8 +150,9 @@ func (c *capture) read(ctx context.Context) {
 		}
 		if e, ok := decode(buf[:n]); ok {
 			e.Time, e.Node, e.Segment = at, p.node, p.segment
+			e.Frame = append([]byte(nil), buf[:n]...)
 			c.lab.mu.Lock()
-			c.lab.frames = append(c.lab.frames, frame{at, append([]byte(nil), buf[:n]...)})
+			c.lab.frames = append(c.lab.frames, frame{at, e.Frame})
 			c.lab.mu.Unlock()
 			c.lab.record(e)
 		}

@@ -25,6 +25,7 @@ type Event struct {
 	Segment int       // of a frame
 	Kind    Kind
 	Addr    netip.Addr // announced, added or removed; of an advert its source
+	Frame   []byte     // as recorded, from the Ethernet header on; not to be changed
 
 	// Of an advert.
 	Dst      netip.Addr

@@ -198,7 +198,8 @@ func rejectText(a *vrrp.Action, r *router) string {
 	case vrrp.RejectAHDigest:
 		return "IPSEC-AH : invalid IPSEC HMAC-MD5 value. Due to fields mutation or bad password !"
 	case vrrp.RejectAHReplayed:
-		return fmt.Sprintf("IPSEC-AH : replayed sequence number from %v", a.Addr)
+		return fmt.Sprintf("IPSEC-AH : sequence number %d from %v already processed. Packet dropped. Local(%d)",
+			a.Count, a.Addr, r.engine.Snapshot().AHSequence)
 	case vrrp.RejectVersion:
 		return fmt.Sprintf("wrong VRRP version from %v. Received %d and expect %d", a.Addr, a.Count, c.Version)
 	case vrrp.RejectInterval:

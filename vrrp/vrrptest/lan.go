@@ -39,6 +39,7 @@ type LAN struct {
 	cuts    map[path]bool
 	flights flights
 	serial  int
+	tape    map[*Router][][]byte // what has been recorded of each
 }
 
 // path is a way from one router to another; empty names mean any.
@@ -169,6 +170,9 @@ func (l *LAN) next(end time.Duration) bool {
 // send carries one packet to everybody on the segment whom it concerns.
 func (l *LAN) send(from *Router, dst netip.Addr, b []byte) {
 	b = slices.Clone(b)
+	if tape, on := l.tape[from]; on {
+		l.tape[from] = append(tape, b)
+	}
 	for _, n := range l.Nodes {
 		for _, to := range n.Routers {
 			if to == from || n == from.node || to.Segment != from.Segment ||
@@ -194,6 +198,38 @@ func (l *LAN) send(from *Router, dst netip.Addr, b []byte) {
 			to.latest[from] = at
 			l.serial++
 			heap.Push(&l.flights, flight{at, l.serial, to, from.Source, dst, from.Instance.Config().TTL, b})
+		}
+	}
+}
+
+// Record has everything that r sends from now on kept for Replay.
+func (l *LAN) Record(r *Router) {
+	if l.tape == nil {
+		l.tape = map[*Router][][]byte{}
+	}
+	l.tape[r] = [][]byte{}
+}
+
+// Replay has a stranger on the segment repeat what was recorded of r, one
+// packet after the other, from now on and as often as every says. It reaches
+// everybody, r itself too.
+func (l *LAN) Replay(r *Router, every time.Duration) {
+	at := l.Now
+	for _, b := range l.tape[r] {
+		l.inject(r, at, b)
+		at += every
+	}
+}
+
+// inject lets all routers on r's segment hear at that time a packet that
+// claims to be r's.
+func (l *LAN) inject(r *Router, at time.Duration, b []byte) {
+	for _, n := range l.Nodes {
+		for _, to := range n.Routers {
+			if to.Segment == r.Segment && to.Config.VRID == r.Config.VRID {
+				l.serial++
+				heap.Push(&l.flights, flight{at, l.serial, to, r.Source, r.Config.Group, 255, b})
+			}
 		}
 	}
 }

@@ -34,6 +34,9 @@ import (
 //	clear NAME                no fault any more
 //	lose-address NAME         somebody else removes an address
 //	reload NAME KEY=VALUE...
+//	record NAME               keeps what it sends from now on
+//	replay NAME every=D       a stranger repeats that
+//	sequence NAME N           for its next start: N is the number of AH it left
 //	expect NAME STATE [within DURATION]
 //	adverts on|off            whether plain adverts are written too
 //
@@ -137,6 +140,16 @@ func (p *player) command(verb string, args []string) error {
 		r.SetFaults(0)
 	case "lose-address":
 		r.Step(vrrp.Event{Kind: vrrp.AddressLost})
+	case "record":
+		l.Record(r)
+	case "replay":
+		every, err := time.ParseDuration(strings.TrimPrefix(arg(1), "every="))
+		l.Replay(r, every)
+		return err
+	case "sequence":
+		n, err := strconv.ParseUint(arg(1), 10, 32)
+		r.snapshot.AHSequence = uint32(n)
+		return err
 	case "reload":
 		c := r.Config
 		for _, o := range args[1:] {

@@ -1,0 +1,75 @@
+package test
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/lab"
+	"keepalived-go/vrrp"
+)
+
+// A speaker puts VRRP packets of our choice on the wire, from any address.
+type speaker struct {
+	*scene
+	node *lab.Node
+	fd   int
+}
+
+// speaker opens one on a node.
+func (s *scene) speaker(node string) *speaker {
+	s.Helper()
+	p := &speaker{scene: s, node: s.Node(node), fd: -1}
+	s.must(p.node.Do(func() (err error) {
+		if p.fd, err = unix.Socket(unix.AF_INET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.IPPROTO_RAW); err != nil {
+			return err
+		}
+		return unix.SetsockoptInet4Addr(p.fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, p.node.Addr(0).As4())
+	}))
+	s.Cleanup(func() { unix.Close(p.fd) })
+	return p
+}
+
+// send puts a whole IPv4 packet on the wire.
+func (p *speaker) send(b []byte) {
+	p.Helper()
+	p.scene.must(unix.Sendto(p.fd, b, 0, &unix.SockaddrInet4{Addr: [4]byte(b[16:20])}))
+}
+
+// voice is a virtual router that speaks through a speaker: in has the values
+// of a daemon's instance, change what that type has not.
+type voice struct {
+	*speaker
+	engine *vrrp.Instance
+}
+
+func (p *speaker) voice(in instance, source netip.Addr, change func(*vrrp.Config)) *voice {
+	c := vrrp.Config{
+		Name: "voice", VRID: uint8(in.vrid()), Version: uint8(max(in.Version, 2+btoi(in.Version == 0))), Family: vrrp.IPv4,
+		Priority: uint8(in.Priority), AdvertInterval: in.interval(),
+		Addresses: []netip.Addr{vip}, Group: addr("224.0.0.18"),
+	}
+	if change != nil {
+		change(&c)
+	}
+	v := &voice{p, vrrp.New(c)}
+	v.engine.Step(0, vrrp.Event{Kind: vrrp.SourceChanged, Source: source}, nil)
+	return v
+}
+
+// count makes n the next sequence number of AH.
+func (v *voice) count(n uint32) *voice {
+	c := *v.engine.Config()
+	source := v.engine.Source()
+	v.engine = vrrp.New(c)
+	v.engine.Step(0, vrrp.Event{Kind: vrrp.SourceChanged, Source: source}, nil)
+	v.engine.Step(0, vrrp.Event{Kind: vrrp.Start, Resume: &vrrp.Snapshot{AHSequence: n - 1}}, nil)
+	return v
+}
+
+// advert returns the next packet.
+func (v *voice) advert(priority uint8) []byte {
+	return slices.Clone(v.engine.Advert(-1, priority, time.Now()))
+}
