@@ -7,15 +7,15 @@ package vrrp
 // lower priority, whose sender has taught them something else.
 
 // announce has count packets sent for each address.
-func (i *Instance) announce(t *turn, count int) {
+func (i *Instance) announce(t *turn, count int, quiet bool) {
 	if count > 0 {
-		t.emit(Action{Kind: Announce, Instance: i, Count: count})
+		t.emit(Action{Kind: Announce, Instance: i, Count: count, Quiet: quiet})
 	}
 }
 
 func (i *Instance) announceMastership(t *turn) {
 	a := &i.cfg.Announce
-	i.announce(t, a.Repeat)
+	i.announce(t, a.Repeat, false)
 	// A master that lost an address and returned keeps the time of its first
 	// mastership.
 	if a.Delay > 0 && a.Repeat > 0 && (i.announceSecond == never || i.announceSecond <= t.now) {
@@ -35,7 +35,7 @@ func (i *Instance) scheduleRefresh(t *turn) {
 // set keeps its time, or a stream of adverts would put it off for ever.
 func (i *Instance) announceAgainstLower(t *turn) {
 	a := &i.cfg.Announce
-	i.announce(t, a.LowerRepeat)
+	i.announce(t, a.LowerRepeat, i.quiet)
 	if a.LowerRepeat > 0 && a.LowerDelay > 0 && i.announceLower == never {
 		i.announceLower = t.now + a.LowerDelay
 	}
@@ -44,21 +44,21 @@ func (i *Instance) announceAgainstLower(t *turn) {
 // expireAnnouncements makes one set of all that are due.
 func (i *Instance) expireAnnouncements(t *turn) {
 	a := &i.cfg.Announce
-	count := 0
+	count, quiet := 0, i.quiet
 	if t.now >= i.announceSecond {
 		i.announceSecond = never
-		count = a.Repeat
+		count, quiet = a.Repeat, false
 	}
 	if t.now >= i.announceLower {
 		i.announceLower = never
 		count = max(count, a.LowerRepeat)
 	}
 	if t.now >= i.announceRefresh {
-		count = max(count, a.RefreshRepeat)
+		count, quiet = max(count, a.RefreshRepeat), false
 		i.announceRefresh += a.Refresh
 		if i.announceRefresh <= t.now {
 			i.announceRefresh = t.now + a.Refresh
 		}
 	}
-	i.announce(t, count)
+	i.announce(t, count, quiet)
 }

@@ -109,6 +109,8 @@ type Action struct {
 	Addr     netip.Addr    // Notify, Transition: the peer concerned
 	Count    int           // Announce: packets per address; Notify: a number belonging to the note
 	Time     time.Duration // Notify, Transition: a duration belonging to it, such as lateness
+	Missed   int           // Notify: how many of the kind were not told since the last one: see [Limit]
+	Quiet    bool          // Announce: not worth a line; what it follows has not been told either
 	Cause    Cause         // Transition
 }
 
@@ -156,7 +158,8 @@ const (
 	ReasonSequenceExhausted // the AH sequence numbers are used up
 )
 
-// Note is a noteworthy occurrence that is not a change of state.
+// Note is a noteworthy occurrence that is not a change of state. Those that
+// packets cause are limited, see [Limit], by their kind.
 type Note uint8
 
 const (
@@ -183,4 +186,6 @@ const (
 	NoteHoldEnded            // the start-up delay is over
 	NoteSequenceExhausted    // AH sequence number reached its end
 	NoteClockSkew            // HMAC: the peer's clock is Time away
+
+	numNotes
 )

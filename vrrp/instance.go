@@ -42,8 +42,13 @@ type Instance struct {
 	immediate      bool // backup: the timer is that of an address owner, which does not wait
 	conceded       bool // address owner: lowered to 254 by another owner
 
-	noted    uint64 // notes given since state or master last changed, by Note
-	rejected uint64 // the same for NoteRejected, by Reject
+	noted    uint64  // notes given since state or master last changed, by Note
+	rejected uint64  // the same for NoteRejected, by Reject
+	limits   *limits // of what packets have caused; nil: nothing so far
+
+	answerLower answer // against adverts of lower priority
+	answerZero  answer // against priority 0
+	quiet       bool   // the last advert of lower priority was not told
 
 	wire   []byte // packets ready to send, one for each destination; nil: to be built
 	stride int    // length of one of them
@@ -163,7 +168,8 @@ func (i *Instance) Deadline() (time.Duration, bool) {
 		d := min(i.timer, i.hold, i.preempt)
 		return d, d != never
 	case Master:
-		d := min(i.timer, i.conflict, i.announceSecond, i.announceRefresh, i.announceLower)
+		d := min(i.timer, i.conflict, i.announceSecond, i.announceRefresh, i.announceLower,
+			i.answerLower.deadline(), i.answerZero.deadline())
 		return d, d != never
 	}
 	return 0, false
@@ -174,24 +180,33 @@ type turn struct {
 	now   time.Duration
 	wall  time.Time
 	cause Cause
+	heard bool // the event is a packet
 	out   []Action
 }
 
 func (t *turn) emit(a Action) { t.out = append(t.out, a) }
 
-// note emits a Notify action.
-func (i *Instance) note(t *turn, a Action) {
+// note emits a Notify action and reports whether it did: what packets cause is
+// limited, so that neither a persistent fault nor forged packets can flood a
+// log or start a script for each of them.
+func (i *Instance) note(t *turn, a Action) bool {
+	if t.heard && !i.take(t, &a) {
+		return false
+	}
 	a.Kind, a.Instance = Notify, i
 	t.emit(a)
+	return true
 }
 
-// noteOnce emits a Notify action unless its Note has been given since the
-// state or the master last changed, so that neither a persistent fault nor a
-// forged packet a millisecond can flood a log.
+// noteOnce emits a Notify action unless its Note, or for a dropped packet its
+// reason, has been given since the state or the master last changed.
 func (i *Instance) noteOnce(t *turn, a Action) {
-	if bit := uint64(1) << a.Note; i.noted&bit == 0 {
-		i.noted |= bit
-		i.note(t, a)
+	given, bit := &i.noted, uint64(1)<<a.Note
+	if a.Note == NoteRejected {
+		given, bit = &i.rejected, uint64(1)<<a.Reject
+	}
+	if *given&bit == 0 && i.note(t, a) {
+		*given |= bit
 	}
 }
 
@@ -206,12 +221,12 @@ func (i *Instance) become(t *turn, to State, a Action) {
 // Step applies ev at now and appends to out what the driver must do, in
 // order. now is monotonic time since any fixed point (the boot of the
 // machine, for one) and must not go back. Step allocates nothing when out has
-// room.
+// room, but for the first packet worth a note.
 //
 // Events that make no sense in the present state, such as anything after
 // Shutdown, change nothing.
 func (i *Instance) Step(now time.Duration, ev Event, out []Action) []Action {
-	t := turn{now: now, wall: ev.Wall, cause: ev.Cause, out: out}
+	t := turn{now: now, wall: ev.Wall, cause: ev.Cause, heard: ev.Kind == Received, out: out}
 	if i.unsettled() {
 		i.settle(&t)
 	}

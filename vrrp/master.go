@@ -39,6 +39,7 @@ func (i *Instance) sendAdvert(t *turn, prio uint8) {
 func (i *Instance) release(t *turn) {
 	i.stats.ReleaseMaster++
 	i.conflict, i.announceLower, i.announceRefresh = never, never, never
+	i.answerLower.owed, i.answerZero.owed = false, false
 	t.emit(Action{Kind: ClearAddresses, Instance: i})
 }
 
@@ -57,6 +58,10 @@ func (i *Instance) expireMaster(t *turn) {
 	if t.now >= i.conflict {
 		i.concede(t)
 	}
+	if t.now >= i.answerZero.deadline() {
+		i.answerZero.ask(t.now, answerZeroPause)
+		i.advertiseNow(t)
+	}
 	if t.now >= i.timer {
 		if i.ah != nil && i.ah.sequence == math.MaxUint32 {
 			i.exhausted(t)
@@ -72,6 +77,11 @@ func (i *Instance) expireMaster(t *turn) {
 			i.timer = t.now + i.cfg.AdvertInterval
 		}
 	}
+	if t.now >= i.answerLower.deadline() {
+		unanswered := i.lastAdvert <= i.answerLower.asked
+		i.answerLower.ask(t.now, answerLowerPause)
+		i.reassert(t, unanswered)
+	}
 	i.expireAnnouncements(t)
 }
 
@@ -83,8 +93,9 @@ func (i *Instance) masterReceived(t *turn, p *Packet, adv advert) {
 	switch {
 	case adv.priority == 0:
 		// The other believed itself master: its backups are to hear of us at once.
-		i.sendAdvert(t, i.prio)
-		i.timer = t.now + i.cfg.AdvertInterval
+		if i.answerZero.ask(t.now, answerZeroPause) {
+			i.advertiseNow(t)
+		}
 	case adv.priority > i.prio:
 		i.yield(t, p, adv, NoteHigherPriorityReceived, ReasonHigherPriority)
 	case adv.priority == i.prio && p.Src.Compare(i.source) > 0:
@@ -96,8 +107,14 @@ func (i *Instance) masterReceived(t *turn, p *Packet, adv advert) {
 		if i.prio == PriorityOwner && adv.priority == PriorityOwner {
 			i.contest(t, p, adv)
 		}
-		i.answerLower(t, p, adv)
+		i.lowerReceived(t, p, adv)
 	}
+}
+
+// advertiseNow sends an advert out of turn, from which the next one counts.
+func (i *Instance) advertiseNow(t *turn) {
+	i.sendAdvert(t, i.prio)
+	i.timer = t.now + i.cfg.AdvertInterval
 }
 
 // yield goes to BACKUP under a better master.
@@ -114,25 +131,33 @@ func (i *Instance) yield(t *turn, p *Packet, adv advert, note Note, reason Reaso
 	i.become(t, Backup, Action{Reason: reason, Addr: p.Src})
 }
 
-// answerLower is an advert of lower priority, or of the same and a lower
+// lowerReceived is an advert of lower priority, or of the same and a lower
 // address. RFC 3768 and RFC 5798 discard it; RFC 9568 (6.4.3)
 // answers, and so does keepalived, with announcements because switches have
 // learnt the other's port. Members of a sync group answer together: their
 // peers split where ours did.
-func (i *Instance) answerLower(t *turn, p *Packet, adv advert) {
-	i.note(t, Action{Note: NoteLowerPriorityReceived, Addr: p.Src, Priority: adv.priority})
-	i.reassert(t)
+func (i *Instance) lowerReceived(t *turn, p *Packet, adv advert) {
+	quiet := !i.note(t, Action{Note: NoteLowerPriorityReceived, Addr: p.Src, Priority: adv.priority})
+	i.answer(t, quiet)
 	if i.group != nil {
 		for _, m := range i.group.members {
 			if m != i && m.state == Master {
-				m.reassert(t)
+				m.answer(t, quiet)
 			}
 		}
 	}
 }
 
-func (i *Instance) reassert(t *turn) {
-	if !i.cfg.LowerPriorityNoAdvert {
+// answer reasserts the mastership, unless it has just been.
+func (i *Instance) answer(t *turn, quiet bool) {
+	i.quiet = quiet
+	if i.answerLower.ask(t.now, answerLowerPause) {
+		i.reassert(t, true)
+	}
+}
+
+func (i *Instance) reassert(t *turn, advert bool) {
+	if advert && !i.cfg.LowerPriorityNoAdvert {
 		i.sendAdvert(t, i.prio)
 	}
 	i.announceAgainstLower(t)

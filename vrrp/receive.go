@@ -64,13 +64,10 @@ func (i *Instance) refuse(t *turn, p *Packet, why refusal) {
 	case RejectOwner, RejectVRID:
 		return // as configured; as delivered
 	}
-	if bit := uint64(1) << why.reject; i.rejected&bit == 0 {
-		i.rejected |= bit
-		i.note(t, Action{
-			Note: NoteRejected, Reject: why.reject, Addr: p.Src, Priority: p.Priority(),
-			Count: why.count, Time: why.time,
-		})
-	}
+	i.noteOnce(t, Action{
+		Note: NoteRejected, Reject: why.reject, Addr: p.Src, Priority: p.Priority(),
+		Count: why.count, Time: why.time,
+	})
 }
 
 // validate checks a packet in keepalived's order, which decides what is

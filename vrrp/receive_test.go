@@ -235,7 +235,7 @@ func TestAHReplay(t *testing.T) {
 		{func() { r.until(r.now + time.Second) }, b, 900, 0, false, 1003}, // we have sent 1003
 		{nil, a, 1002, 200, false, 1003},
 		{nil, a, 1003, 50, true, 1004}, // two masters that count in step hear one another
-		{nil, a, 1010, 50, true, 1011}, // its backups are told at once
+		{nil, a, 1010, 50, true, 1010}, // its next advert will be above that
 		{nil, b, 1012, 200, true, 1012},
 		{func() {
 			r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})

@@ -51,7 +51,7 @@ func (i *Instance) reconfigure(t *turn, to *Config) {
 	}
 	if !slices.Equal(c.Addresses, was.Addresses) {
 		t.emit(Action{Kind: SetAddresses, Instance: i})
-		i.announce(t, c.Announce.Repeat)
+		i.announce(t, c.Announce.Repeat, false)
 	}
 	if c.Announce.Refresh != was.Announce.Refresh || c.Announce.RefreshRepeat != was.Announce.RefreshRepeat {
 		i.scheduleRefresh(t)

@@ -99,7 +99,7 @@ func (i *Instance) resume(t *turn, s *Snapshot) {
 	i.lastAdvert = s.LastAdvert
 	i.timer = min(max(s.AdvertDeadline, t.now), t.now+i.cfg.AdvertInterval)
 	t.emit(Action{Kind: SetAddresses, Instance: i})
-	i.announce(t, 1)
+	i.announce(t, 1, false)
 	i.scheduleRefresh(t)
 	i.become(t, Master, Action{Reason: ReasonResumed})
 }

@@ -186,6 +186,9 @@ func (a Action) String() string {
 		fmt.Fprintf(&b, " %s %v->%v", a.Group.Name(), a.From, a.To)
 	case Announce:
 		fmt.Fprintf(&b, " count=%d", a.Count)
+		if a.Quiet {
+			b.WriteString(" quiet")
+		}
 	case Notify:
 		fmt.Fprintf(&b, " %v", a.Note)
 		if a.Reject != RejectNone {
@@ -203,6 +206,9 @@ func (a Action) String() string {
 	}
 	if a.Time != 0 {
 		fmt.Fprintf(&b, " time=%v", a.Time)
+	}
+	if a.Missed != 0 {
+		fmt.Fprintf(&b, " missed=%d", a.Missed)
 	}
 	if a.Cause.Code != "" {
 		fmt.Fprintf(&b, " cause=%s", a.Cause.Code)
@@ -226,13 +232,15 @@ func (a Action) MarshalJSON() ([]byte, error) {
 		Addr       netip.Addr    `json:"addr,omitzero"`
 		Count      int           `json:"count,omitzero"`
 		Time       time.Duration `json:"time_ns,omitzero"`
+		Missed     int           `json:"missed,omitzero"`
+		Quiet      bool          `json:"quiet,omitzero"`
 		Cause      string        `json:"cause,omitzero"`
 		Object     string        `json:"object,omitzero"`
 		Detail     string        `json:"detail,omitzero"`
 		Arithmetic string        `json:"arithmetic,omitzero"`
 	}{
 		Kind: a.Kind, Note: a.Note, Reject: a.Reject, Reason: a.Reason,
-		Addr: a.Addr, Count: a.Count, Time: a.Time,
+		Addr: a.Addr, Count: a.Count, Time: a.Time, Missed: a.Missed, Quiet: a.Quiet,
 		Cause: a.Cause.Code, Object: a.Cause.Object, Detail: a.Cause.Detail, Arithmetic: a.Cause.Arithmetic,
 	}
 	if a.Instance != nil {

@@ -17,6 +17,7 @@ import (
 // its addresses, of which the current one has come to next.
 type announcement struct {
 	rounds, next int
+	quiet        bool // not to be logged
 	queued       bool
 	forwards     bool // the node routes IPv6: neighbour advertisements say so
 }
@@ -59,12 +60,20 @@ func newAnnouncer() (*announcer, error) {
 	return a, nil
 }
 
-// announceAddresses schedules count packets for each address of r.
-func (d *daemon) announceAddresses(r *router, count int) {
+// announceAddresses schedules count packets for each address of r; quiet ones
+// are not logged. What is still being sent goes on from where it is, or an
+// address late in the list might never have its turn.
+func (d *daemon) announceAddresses(r *router, count int, quiet bool) {
 	if count == 0 {
 		return
 	}
-	r.announce.rounds, r.announce.next = count, 0
+	r.announce.quiet = quiet && (r.announce.quiet || r.announce.rounds == 0)
+	if r.announce.rounds == 0 {
+		r.announce.next = 0
+	} else if r.announce.next > 0 {
+		count++ // for those that have had their turn in this round
+	}
+	r.announce.rounds = max(r.announce.rounds, count)
 	r.announce.forwards = r.ipv6() && forwards(r.conf.Interface)
 	d.queueAnnouncement(r)
 }
@@ -154,7 +163,7 @@ func (d *daemon) fillFrames(r *router, at time.Duration) (ready time.Duration, a
 			}
 			a.pace[k] = at + interval
 		}
-		d.appendFrame(v.key.Link, v.key.Prefix.Addr(), r.announce.forwards)
+		d.appendFrame(v.key.Link, v.key.Prefix.Addr(), r.announce.forwards, r.announce.quiet)
 		r.announce.next++
 	}
 	return 0, false
@@ -168,7 +177,7 @@ func (r *router) pace(ip netip.Addr) time.Duration {
 }
 
 // appendFrame adds the announcement of ip on a link to the slice.
-func (d *daemon) appendFrame(link int, ip netip.Addr, forwards bool) {
+func (d *daemon) appendFrame(link int, ip netip.Addr, forwards, quiet bool) {
 	l := d.net.links[link]
 	if l == nil || l.Flags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) != 0 && ip.Is4() || l.Flags&unix.IFF_LOOPBACK != 0 {
 		return
@@ -184,7 +193,7 @@ func (d *daemon) appendFrame(link int, ip netip.Addr, forwards bool) {
 		f.Proto = unix.ETH_P_IPV6
 		f.Data = kernel.AppendUnsolicitedNA(f.Data[:0], l.HardwareAddr, ip, forwards)
 	}
-	if detailed() {
+	if !quiet && detailed() {
 		a.told = append(a.told, kernel.Key{Link: link, Prefix: netip.PrefixFrom(ip, ip.BitLen())})
 	}
 }

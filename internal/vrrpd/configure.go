@@ -269,7 +269,7 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 	held := slices.Clone(r.vips)
 	d.rebind(r)
 	if r.held && !slices.Equal(held, r.vips) {
-		d.announceAddresses(r, c.GARP.Repeat)
+		d.announceAddresses(r, c.GARP.Repeat, false)
 	}
 }
 

@@ -61,8 +61,8 @@ type daemon struct {
 
 	rehearsed time.Duration // deadline of the take-over rehearsed last
 
-	foreign      [256]uint64 // packets that reached no engine, by reason
-	unknownVRIDs map[unknownVRID]bool
+	foreign [256]uint64 // packets that reached no engine, by reason
+	readErr vrrp.Limit  // of the lines about sockets that cannot be read
 
 	started  time.Duration // when the engines began
 	reloads  int           // whose data was kept for config_save_dir
@@ -205,13 +205,13 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 		d.hold(r, false)
 		d.cancelAnnouncements(r)
 	case vrrp.Announce:
-		d.announceAddresses(r, a.Count)
+		d.announceAddresses(r, a.Count, a.Quiet)
 	case vrrp.Transition:
 		r.stamp()
 		r.note()
 		if a.From == vrrp.Fault && r.conf.Unicast && r.link != nil {
 			// Peers may have forgotten where the adverts come from.
-			d.appendFrame(r.link.Index, r.source, false)
+			d.appendFrame(r.link.Index, r.source, false, false)
 			d.announcer.flush(at)
 		}
 	}
@@ -438,7 +438,7 @@ func (d *daemon) engineConfig(r *router, c *conf.VRRPInstance) vrrp.Config {
 func (d *daemon) reannounce(link int) {
 	for _, r := range d.routers {
 		if r.held && r.link != nil && r.link.Index == link {
-			d.announceAddresses(r, max(1, r.conf.GARP.Repeat))
+			d.announceAddresses(r, max(1, r.conf.GARP.Repeat), false)
 		}
 	}
 }

@@ -36,7 +36,9 @@ func (d *daemon) logAction(a *vrrp.Action) {
 	case vrrp.ClearAddresses:
 		text = "removing VIPs."
 	case vrrp.Announce:
-		d.logAnnouncements(r)
+		if !a.Quiet {
+			d.logAnnouncements(r)
+		}
 	}
 	if text == "" || !slog.Default().Enabled(context.Background(), level) {
 		return
@@ -50,7 +52,16 @@ func (d *daemon) logAction(a *vrrp.Action) {
 	if a.Addr.IsValid() {
 		attrs = append(attrs, slog.String("address", a.Addr.String()))
 	}
+	if a.Missed > 0 {
+		text += missedText(a.Missed)
+		attrs = append(attrs, slog.Int("missed", a.Missed))
+	}
 	slog.LogAttrs(context.Background(), level, "("+r.conf.Name+") "+text, attrs...)
+}
+
+// missedText tells how many lines of a kind were left out before this one.
+func missedText(n int) string {
+	return fmt.Sprintf(" (and %d more of these that were not logged)", n)
 }
 
 // appendCause adds why something happened, for programs.

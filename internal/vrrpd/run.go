@@ -122,12 +122,11 @@ func run(o Options) error {
 // returns the addresses found in the kernel.
 func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err error) {
 	d := &daemon{
-		Options:      o,
-		byEngine:     map[*vrrp.Instance]*router{},
-		sockets:      map[socketKey]*socket{},
-		unknownVRIDs: map[unknownVRID]bool{},
-		buffers:      kernel.NewBuffers(),
-		datagrams:    make([]kernel.Datagram, kernel.MaxBatch),
+		Options:   o,
+		byEngine:  map[*vrrp.Instance]*router{},
+		sockets:   map[socketKey]*socket{},
+		buffers:   kernel.NewBuffers(),
+		datagrams: make([]kernel.Datagram, kernel.MaxBatch),
 	}
 	d.addrs.vips = map[kernel.Key]*vip{}
 	d.addrs.failAt = logRefusal

@@ -62,12 +62,13 @@ func (r *router) stale() bool {
 }
 
 type socket struct {
-	key    socketKey
-	raw    *kernel.RawSocket
-	users  int
-	rcvBuf int                // what SetReceiveBuffer was told; 0: nothing
-	groups map[netip.Addr]int // joined, by how many virtual routers
-	byVRID [256]*router
+	key     socketKey
+	raw     *kernel.RawSocket
+	users   int
+	rcvBuf  int                // what SetReceiveBuffer was told; 0: nothing
+	groups  map[netip.Addr]int // joined, by how many virtual routers
+	byVRID  [256]*router
+	strange [256]bool // virtual routers that nobody here has, already logged
 
 	out     []kernel.Outgoing // adverts of this turn
 	senders []sender          // whose
@@ -265,7 +266,13 @@ func (d *daemon) receive(s *socket) {
 	for range receiveLimit {
 		n, err := s.raw.ReadBatch(d.datagrams)
 		if err != nil {
-			slog.Warn(fmt.Sprintf("receive adverts: %v", err))
+			if missed, ok := d.readErr.Take(now()); ok {
+				text := fmt.Sprintf("receive adverts on %s: %v", d.linkName(s.key.link), err)
+				if missed > 0 {
+					text += missedText(missed)
+				}
+				slog.Warn(text)
+			}
 			return
 		}
 		if n == 0 {
@@ -328,27 +335,21 @@ func (s *socket) find(p *vrrp.Packet) *router {
 	return first
 }
 
-// unknown logs a VRID that nobody here has, once each.
+// unknown logs a VRID that nobody here has, once each while the socket is open.
 func (d *daemon) unknown(s *socket, p *vrrp.Packet) {
 	if !d.conf.Global.LogUnknownVRIDs || s.key.link == 0 {
 		return
 	}
-	id := unknownVRID{s.key.link, p.VRID()}
-	if d.unknownVRIDs[id] {
+	if s.strange[p.VRID()] {
 		return
 	}
-	d.unknownVRIDs[id] = true
+	s.strange[p.VRID()] = true
 	name := ""
 	if l := d.net.links[s.key.link]; l != nil {
 		name = l.Name
 	}
 	slog.Info(fmt.Sprintf("Unknown VRID(%d) received on interface(%s). ignoring...", p.VRID(), name),
 		"vrid", p.VRID(), "interface", name, "source", p.Src)
-}
-
-type unknownVRID struct {
-	link int
-	vrid uint8
 }
 
 // queueAdvert puts the adverts of r with the given priority into the outgoing

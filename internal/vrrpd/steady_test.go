@@ -97,12 +97,22 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		}
 		return n
 	}
-	before := sent()
-	if n := testing.AllocsPerRun(20, d.turn); n != 0 && !raceDetector {
-		t.Errorf("a turn allocates %v times, want 0", n)
+	// A machine that holds the process up for longer than its peers wait makes
+	// backups of the masters: that is no steady state, and is tried again.
+	var allocations float64
+	var adverts uint64
+	for end := now() + 30*time.Second; now() < end; {
+		before := sent()
+		allocations = testing.AllocsPerRun(20, d.turn)
+		if adverts = sent() - before; adverts >= 400 && (allocations == 0 || raceDetector) {
+			break
+		}
 	}
-	if sent()-before < 400 {
-		t.Errorf("%d adverts in 21 turns, want 20 in each", sent()-before)
+	if allocations != 0 && !raceDetector {
+		t.Errorf("a turn allocates %v times, want 0", allocations)
+	}
+	if adverts < 400 {
+		t.Errorf("%d adverts in 21 turns, want 20 in each", adverts)
 	}
 	if d.err != nil {
 		t.Error(d.err)

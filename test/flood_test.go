@@ -1,0 +1,61 @@
+package test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/lab"
+)
+
+// TestSpoofedLowerPriority: adverts of lower priority, as many as a stranger
+// cares to send, make a master with many addresses answer once a second and
+// write a few lines.
+func TestSpoofedLowerPriority(t *testing.T) {
+	t.Parallel()
+	differs(t, "answers each of them")
+	s := newScene(t, "a", "x")
+	in := instance{Version: 2, Priority: 150}
+	const addresses = 20
+	for i := range addresses {
+		in.VIPs = append(in.VIPs, lab.SegmentAddr(0, 1000+i).String()+"/16")
+	}
+	hear := s.fifo("a", "fifo")
+	in.More = "garp_lower_prio_delay 0"
+	a := s.start("a", ours, configWith("vrrp_notify_fifo "+hear.path, in), "-D")
+	s.awaitOwner(vip, 12*time.Second, "a")
+	// The second set of announcements that follows the take-over is out.
+	if !s.Until(15*time.Second, func() bool {
+		return len(s.Events(time.Time{}, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.Announce })) >= 10*addresses
+	}) {
+		t.Fatal("no second set of announcements")
+	}
+	lower := s.speaker("x").voice(in, s.Node("x").Addr(0), nil)
+	from := time.Now()
+	const packets = 2000
+	for range packets {
+		lower.send(lower.advert(50))
+		time.Sleep(time.Millisecond)
+	}
+	seconds := int(time.Since(from)/time.Second) + 2
+	if !s.Until(5*time.Second, func() bool { return a.Logged(from, "with lower priority 50") }) {
+		t.Fatal("nothing is logged")
+	}
+	if n := len(s.adverts(from, time.Now(), "a")); n > 2*seconds {
+		t.Errorf("%d adverts against %d packets in %d s", n, packets, seconds)
+	}
+	sets := len(s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.Announce })) / addresses / 5
+	if sets > seconds || sets == 0 {
+		t.Errorf("%d sets of announcements in %d s", sets, seconds)
+	}
+	if n := count(a, from, "with lower priority 50"); n > 5+seconds/10 {
+		t.Errorf("%d lines", n)
+	}
+	if n := strings.Count(fmt.Sprint(hear.all()), "MASTER_RX_LOWER_PRI"); n == 0 || n > 5+seconds/10 {
+		t.Errorf("%d lines in the FIFO", n)
+	}
+	if lines := len(a.LogText()); lines > 200_000 {
+		t.Errorf("a log of %d bytes", lines)
+	}
+}
