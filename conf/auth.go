@@ -2,11 +2,15 @@ package conf
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
 	"time"
+
+	"keepalived-go/internal/readfile"
 )
 
 func authBlock() *block {
@@ -110,7 +114,7 @@ func (d *decoder) hmacKey(s *Statement, value string) (string, error) {
 	if !ok {
 		return strings.Clone(value), nil
 	}
-	f, err := os.Open(path)
+	f, err := readfile.Open(path, readfile.Patience)
 	if err != nil {
 		return "", err
 	}
@@ -125,12 +129,15 @@ func (d *decoder) hmacKey(s *Statement, value string) (string, error) {
 			Message: fmt.Sprintf("key file %s can be read by others", path), Fix: "chmod 600 " + path,
 		})
 	}
-	b := make([]byte, 256)
-	n, err := f.Read(b)
+	const enough = 256
+	b, err := io.ReadAll(io.LimitReader(f, enough))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return "", fmt.Errorf("read %s: %w; %s", path, errEndless, errEndless.remedy)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", path, cause(err))
 	}
-	text := strings.TrimRight(string(b[:n]), "\r\n")
+	text := strings.TrimRight(string(b), "\r\n")
 	if digits, ok := strings.CutPrefix(text, "hex:"); ok {
 		if raw, err := hex.DecodeString(digits); err == nil {
 			return string(raw), nil

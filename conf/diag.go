@@ -50,6 +50,10 @@ const (
 	ClassMissingFile
 )
 
+// CodeUnclosed is the [Diagnostic.Code] of a text that ends inside a block: a '}'
+// is missing.
+const CodeUnclosed = "missing-brace"
+
 // Diagnostic is one problem, where it is and what to do about it.
 type Diagnostic struct {
 	Pos      Pos

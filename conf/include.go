@@ -9,6 +9,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"keepalived-go/internal/readfile"
 )
 
 // includeCheck is what include_check, -e or the letter of includeX demand of an
@@ -157,11 +159,13 @@ func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck)
 
 var (
 	errNotPlain       = errors.New("not a regular non-executable file")
+	errEndless        = &unusable{"the file keeps its reader waiting", "name a regular file, or one whose writer closes it within a few seconds"}
 	errIncludesItself = &unusable{"the file includes itself", "remove this line, or that in a file between"}
 )
 
-// includePatience is how long an included file may keep its reader waiting.
-const includePatience = time.Second
+// mainPatience is how long the main file may keep its reader waiting: what writes
+// a pipe may have to work for it.
+const mainPatience = 5 * time.Second
 
 // fileID tells files apart however they are named.
 type fileID struct{ device, inode uint64 }
@@ -223,8 +227,11 @@ func (p *pipeline) contents(name string, included bool) (text pieces, id fileID,
 			return text, id, nil
 		}
 	}
-	// O_NONBLOCK: opening a FIFO must not wait for its writer to come.
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	patience := mainPatience
+	if included {
+		patience = readfile.Patience
+	}
+	f, err := readfile.Open(name, patience)
 	if err != nil {
 		return nil, id, cause(err)
 	}
@@ -239,12 +246,10 @@ func (p *pipeline) contents(name string, included bool) (text pieces, id fileID,
 	if st, ok := info.Sys().(*syscall.Stat_t); ok {
 		id = fileID{uint64(st.Dev), st.Ino}
 	}
-	if included {
-		// What looks like a file may wait for news, as /proc/kmsg does. Nothing
-		// comes of it where a file cannot wait.
-		_ = f.SetReadDeadline(time.Now().Add(includePatience))
-	}
 	text, err = readText(f)
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, id, errEndless
+	}
 	if err != nil {
 		return nil, id, cause(err)
 	}

@@ -2,10 +2,12 @@ package conf
 
 import (
 	"bufio"
-	"os"
+	"io"
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"keepalived-go/internal/readfile"
 )
 
 // names are the names that iproute2 has for numbers. Each kind is read when it
@@ -59,15 +61,18 @@ func (n *names) number(kind, name string, bits int) (uint32, bool) {
 	return v, ok && uint64(v)>>bits == 0
 }
 
+// maxNames bounds what is read of one file of names, in bytes.
+const maxNames = 1 << 20
+
 // readNames adds the lines NUMBER NAME of a file, or NAME NUMBER ALIAS… as
 // /etc/protocols has them. A file that is missing adds nothing.
 func readNames(table map[string]uint32, path string, nameFirst bool) {
-	f, err := os.Open(path)
+	f, err := readfile.Open(path, readfile.Patience)
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	for lines := bufio.NewScanner(f); lines.Scan(); {
+	for lines := bufio.NewScanner(io.LimitReader(f, maxNames)); lines.Scan(); {
 		text, _, _ := strings.Cut(lines.Text(), "#")
 		words := strings.Fields(text)
 		if len(words) < 2 {

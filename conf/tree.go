@@ -251,13 +251,13 @@ func (b *builder) finish(at row) {
 		}
 		// A block around an unclosed one gave its brace to that.
 		for _, s := range unclosed[:min(missing, len(unclosed))] {
-			b.reportAt(s.place(0), "missing-brace", message, fmt.Sprintf("close the block of %q with '}'", s.Keyword()))
+			b.reportAt(s.place(0), CodeUnclosed, message, fmt.Sprintf("close the block of %q with '}'", s.Keyword()))
 		}
 		for _, s := range list {
 			b.deliver(s)
 		}
 	case missing > 0:
-		b.reportAt(place{origin: at.origin, line: at.line}, "missing-brace", message, "look for a '{' without its keyword, or write the '}'")
+		b.reportAt(place{origin: at.origin, line: at.line}, CodeUnclosed, message, "look for a '{' without its keyword, or write the '}'")
 	}
 	b.release()
 }

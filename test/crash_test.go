@@ -1,6 +1,9 @@
 package test
 
 import (
+	"errors"
+	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -168,4 +171,47 @@ func TestShortPause(t *testing.T) {
 	time.Sleep(700 * time.Millisecond) // the length of the pause is what is tested
 	a.Continue()
 	s.stays(vip, "a", 3*time.Second)
+}
+
+// TestStopRemovesWhateverTheVRRPProcessDoes: it hangs, it is dead, it died for
+// good: when the daemon has ended none of its addresses is there.
+func TestStopRemovesWhateverTheVRRPProcessDoes(t *testing.T) {
+	t.Parallel()
+	differs(t, "leaves the addresses to whoever finds them")
+	in := instance{VIPs: []string{vip.String() + "/16", vip2.String() + "/16"}, Excluded: []string{vip6.String() + "/64"}}
+	for name, tt := range map[string]struct {
+		args []string
+		end  func(a *lab.Daemon) error
+		code int
+	}{
+		"hangs": {nil, func(a *lab.Daemon) error {
+			return errors.Join(unix.Kill(a.VRRPPid(), unix.SIGSTOP), a.Signal(unix.SIGTERM))
+		}, 0},
+		"hangs in a reload": {nil, func(a *lab.Daemon) error {
+			return errors.Join(unix.Kill(a.VRRPPid(), unix.SIGSTOP), a.Reload(config(in.at(140))), a.Signal(unix.SIGTERM))
+		}, 0},
+		"dies with -R": {[]string{"-R"}, func(a *lab.Daemon) error { return unix.Kill(a.VRRPPid(), unix.SIGKILL) }, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newScene(t, "a")
+			a := s.start("a", ours, "child_wait_time 1\n"+config(in.at(150)), tt.args...)
+			s.awaitOwner(vip2, 6*time.Second, "a")
+			s.awaitOwner(vip6, 6*time.Second, "a")
+			s.must(tt.end(a))
+			if code := a.ExitCode(20 * time.Second); code != tt.code {
+				t.Fatalf("exit code %d, want %d", code, tt.code)
+			}
+			out, err := s.Node("a").Run("ip", "-o", "addr", "show", "dev", "eth0")
+			s.must(err)
+			for _, addr := range []netip.Addr{vip, vip2, vip6} {
+				if strings.Contains(out, addr.String()) {
+					t.Errorf("%v is still there", addr)
+				}
+			}
+			if pids := s.Node("a").Pids(); len(pids) > 0 {
+				t.Errorf("processes left: %v", pids)
+			}
+		})
+	}
 }

@@ -62,11 +62,28 @@ func TestReloadRefusesBadFile(t *testing.T) {
 			t.Errorf("%s: nothing in the log", name)
 		}
 	}
-	// It still takes a good one.
+	for name, half := range map[string]string{
+		"empty":    "",
+		"comments": "# to be written\n",
+		"cut":      config(in)[:len(config(in))-20],
+	} {
+		from := time.Now()
+		s.must(a.Reload(half))
+		if !s.Until(5*time.Second, func() bool { return a.Logged(from, "Reload refused") }) {
+			t.Errorf("%s: not refused", name)
+		}
+	}
+	s.stays(vip, "a", 500*time.Millisecond)
+	// It still takes a good one, and one that a start would only complain about.
 	s.must(a.Reload(config(in.at(140))))
 	if _, ok := s.Wait(time.Now(), 2*time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Priority == 140 }); !ok {
 		t.Error("a good file is not taken any more")
 	}
+	s.must(a.Reload(configWith("vrrp_garp_interval 0\nno_such_word", in.at(130)) + "vrrp_script gone {\n script /not/there\n}\n"))
+	if _, ok := s.Wait(time.Now(), 2*time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Priority == 130 }); !ok {
+		t.Error("a file that a start complains about is not taken")
+	}
+	s.stays(vip, "a", 300*time.Millisecond)
 }
 
 // TestReloadInPlace: priority, interval and addresses change without leaving

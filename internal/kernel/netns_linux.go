@@ -17,7 +17,7 @@ func openNetNS(name string) (*os.File, error) {
 	if name == "" || name != filepath.Base(name) || name == ".." || name == "." {
 		return nil, fmt.Errorf("network namespace %q: not a name in %s", name, netnsDir)
 	}
-	f, err := os.Open(filepath.Join(netnsDir, name))
+	f, err := os.OpenFile(filepath.Join(netnsDir, name), os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO is none either
 	if err != nil {
 		return nil, fmt.Errorf("network namespace %s: %w", name, err)
 	}

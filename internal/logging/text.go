@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 )
 
@@ -56,7 +57,8 @@ func openFile(path string, flush bool) (*file, error) {
 }
 
 func (f *file) reopen() error {
-	w, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	// O_NONBLOCK: a FIFO must not wait for its reader.
+	w, err := os.OpenFile(f.path, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o600)
 	if err != nil {
 		return fmt.Errorf("log file: %w", err)
 	}

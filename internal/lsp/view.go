@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"keepalived-go/internal/readfile"
 )
 
 // buffer is a document that the editor holds.
@@ -95,7 +97,7 @@ func (v *view) read(name string) *document {
 	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 || info.Size() > int64(v.text) {
 		return nil
 	}
-	text, err := os.ReadFile(name)
+	text, err := readfile.Head(name, int64(v.text))
 	if err != nil {
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/readfile"
 )
 
 // sources are the files that problems are in, read once.
@@ -37,7 +38,7 @@ func ReadFile(name string) (string, error) {
 	if !info.Mode().IsRegular() {
 		return "", errNotRegular
 	}
-	f, err := os.Open(name)
+	f, err := readfile.Open(name, readfile.Patience)
 	if err != nil {
 		return "", err
 	}

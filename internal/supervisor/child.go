@@ -31,7 +31,11 @@ const envChild = "KEEPALIVED_CHILD"
 type child struct {
 	pid     int
 	started time.Time
-	outbox  chan any // link.Message or *link.Frame
+	outbox  *outbox
+	// unanswered counts the configurations it was sent and has not confirmed.
+	unanswered int
+	releases   bool // it only removes what its predecessor left
+	stalled    bool // it was said that it takes nothing
 
 	failure *link.Message // why it gives up
 }
@@ -60,17 +64,17 @@ func (e childEnd) exitCode() int {
 	return e.status.ExitStatus()
 }
 
-// outboxLen bounds the messages a hung child has not taken.
-const outboxLen = 16
-
 // post hands m, a link.Message or *link.Frame, to the sender. It does not
-// wait; what a hung child does not take is lost.
+// wait.
 func (c *child) post(m any) {
-	select {
-	case c.outbox <- m:
-	default:
-		slog.Warn("VRRP process takes no messages", "pid", c.pid)
+	more := c.outbox.put(m)
+	if _, ok := m.(*link.Frame); ok && more {
+		c.unanswered++
 	}
+	if !more && !c.stalled {
+		slog.Warn("VRRP process takes no messages: what is asked of it meanwhile it gets once", "pid", c.pid)
+	}
+	c.stalled = !more
 }
 
 func (c *child) kill() { reap.Kill(c.pid, unix.SIGKILL) }
@@ -160,7 +164,7 @@ func (s *supervisor) start() (*child, error) {
 	}
 	defer crashEnd.Close()
 
-	c := &child{started: time.Now(), outbox: make(chan any, outboxLen)}
+	c := &child{started: time.Now(), outbox: newOutbox()}
 	files := []*os.File{os.Stdin, os.Stdout, os.Stderr, theirs, s.vrrpPid.file, crashEnd}
 	var unset error
 	c.pid, err, unset = s.spawner.start(files, append(childEnviron(), envChild+"=vrrp"), s.settings.limits)
@@ -201,9 +205,11 @@ func (s *supervisor) attend(c *child, conn *link.Conn, crash *os.File) {
 	go func() {
 		for {
 			select {
-			case m := <-c.outbox:
-				if err := sendTo(conn, m); err != nil {
-					return // it has ended, which the waiter reports
+			case <-c.outbox.ready:
+				for m := c.outbox.take(); m != nil; m = c.outbox.take() {
+					if err := sendTo(conn, m); err != nil {
+						return // it has ended, which the waiter reports
+					}
 				}
 			case <-ended:
 				return
@@ -263,9 +269,11 @@ func (s *supervisor) childEnded(e childEnd) {
 		}
 	}
 	s.vrrp = nil
-	s.deadline.Stop()
+	if e.toldToStop() {
+		s.unreleased = false
+	}
 	if s.stopping {
-		s.done = true
+		s.release()
 		return
 	}
 	for line := range strings.Lines(e.crash) {
@@ -276,8 +284,7 @@ func (s *supervisor) childEnded(e childEnd) {
 	if f := e.child.failure; f != nil && permanent(e.exitCode()) != "" {
 		slog.Error(fmt.Sprintf("pid %d exited with permanent error %s. Terminating",
 			e.child.pid, permanent(e.exitCode())), "pid", e.child.pid)
-		s.code, s.done = e.exitCode(), true
-		s.systemd.stopping()
+		s.stop(e.exitCode())
 		return
 	}
 	slog.Error(fmt.Sprintf("pid %d %s", e.child.pid, describe(e.status)), "pid", e.child.pid)

@@ -20,7 +20,7 @@ const envNamespace = "KEEPALIVED_NETNS"
 // only on error.
 func enterNamespace(name string) error {
 	path := filepath.Join(namespaceDir, name)
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NONBLOCK, 0) // a FIFO is none either
 	if err != nil {
 		return fmt.Errorf("network namespace %s: %w", name, err)
 	}

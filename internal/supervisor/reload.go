@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -17,9 +18,11 @@ import (
 
 // loaded is a configuration as read.
 type loaded struct {
+	number      int // as in reading
 	config      *conf.Config
 	settings    settings
 	diagnostics conf.Diagnostics
+	blocks      int         // outermost ones
 	frame       *link.Frame // encoded for the child; nil if refused
 	err         error       // other than in the text
 	failed      bool        // the test of reload_check_config
@@ -27,7 +30,7 @@ type loaded struct {
 
 // reading is how a configuration is read.
 type reading struct {
-	number int         // how many this process has read before
+	number int         // how many configurations this process has read before
 	reload conf.Reload // of the configuration in force; zero at start
 }
 
@@ -61,7 +64,12 @@ func (o Options) load(how reading) loaded {
 		// Likewise a script: who runs it says so, and looks again at each start.
 		opt.CheckCommand = nil
 	}
-	var r loaded
+	r := loaded{number: how.number}
+	opt.Statement = func(st *conf.Statement) {
+		if st.HasBlock {
+			r.blocks++
+		}
+	}
 	r.config, r.diagnostics = conf.Load(o.Config, opt)
 	if how.reload.Check {
 		r.failed = r.diagnostics.TestExitCode() != ExitOK
@@ -92,6 +100,41 @@ func (r loaded) refusal() int {
 	return r.diagnostics.Fatal()
 }
 
+// reloadRefusal returns why r does not take the place of a running
+// configuration; empty: it does. What a daemon can start with it can go on with,
+// too. But a file that somebody is just writing does not take addresses away.
+func (r loaded) reloadRefusal() string {
+	if r.failed {
+		return "reload_check_config demands a file without faults"
+	}
+	for i := range r.diagnostics {
+		if d := &r.diagnostics[i]; d.Code == conf.CodeUnclosed {
+			return fmt.Sprintf("the file ends inside a block (%v), as one does that is still being written", d.Pos)
+		}
+	}
+	if r.refusal() != ExitOK {
+		return "a daemon could not start with this file"
+	}
+	if r.blocks == 0 {
+		return "the file has no block at all, as one that is still being written"
+	}
+	return ""
+}
+
+// reasons returns why a daemon cannot start with r.
+func (r loaded) reasons() []string {
+	var list []string
+	for _, d := range r.diagnostics {
+		if d.Exit != ExitOK {
+			list = append(list, d.String())
+		}
+	}
+	if r.err != nil {
+		list = append(list, r.err.Error())
+	}
+	return list
+}
+
 // log tells what is wrong with r, read from path.
 func (r loaded) log(path string) {
 	slog.Info("Configuration file " + path)
@@ -109,6 +152,9 @@ func (r loaded) log(path string) {
 	}
 	if r.err != nil {
 		slog.Error(r.err.Error())
+	}
+	if errs := r.diagnostics.Count(conf.Error); errs > 0 && r.refusal() == ExitOK {
+		slog.Error(fmt.Sprintf("Errors in the configuration: %d; what is wrong is left out or replaced, the rest runs", errs))
 	}
 }
 
@@ -139,7 +185,16 @@ func interfaceExists(name string) bool {
 	return unix.IoctlIfreq(fd, unix.SIOCGIFINDEX, req) == nil
 }
 
-// reload begins to read the configuration anext. Requests that come meanwhile
+const (
+	// reloadPatience is how long a reload is waited for before that is reported
+	// and the next one may begin.
+	reloadPatience = 10 * time.Second
+	// maxReaders bounds the readings of a configuration that do not come to an
+	// end, as those of a file on a file system that does not answer.
+	maxReaders = 4
+)
+
+// reload begins to read the configuration anew. Requests that come meanwhile
 // are answered by one more reload.
 func (s *supervisor) reload() {
 	if s.stopping {
@@ -149,36 +204,56 @@ func (s *supervisor) reload() {
 		s.again = true
 		return
 	}
-	s.reloading = true
 	slog.Info("Reloading ...")
+	if s.readers == maxReaders {
+		slog.Error(fmt.Sprintf("Reload refused: the running configuration stays; %d earlier reloads still wait for a file", maxReaders))
+		return
+	}
+	s.reloading = true
+	s.slow.Reset(reloadPatience)
 	s.systemd.reloading()
 	how := reading{s.loads, s.global.Reload}
 	if how.reload.MarkerPath == "" {
 		how.reload.MarkerPath = s.files.reloadMarker
 	}
+	s.waited = s.loads
 	s.loads++
+	s.readers++
 	go func() { s.loaded <- s.o.load(how) }()
+}
+
+// reloadIsSlow reports a reload that takes too long. What it does late is still
+// taken over, unless a later one is quicker.
+func (s *supervisor) reloadIsSlow() {
+	what := "the VRRP process has not confirmed the configuration"
+	if s.taken != s.waited {
+		what = "the configuration is still being read"
+	}
+	slog.Error(fmt.Sprintf("Reload not complete after %g seconds: %s; another reload does not wait for it", reloadPatience.Seconds(), what))
+	s.reloadEnded(s.status() + "; the last reload is not complete")
 }
 
 // reloaded takes up what reload has read, all of it or nothing.
 func (s *supervisor) reloaded(r loaded) {
-	if s.stopping {
+	s.readers--
+	if s.stopping || r.number < s.taken {
 		return
 	}
 	r.log(s.o.Config)
-	// A start makes the best of a file with errors, as upstream does. A reload
-	// has something better: what runs.
-	if r.failed {
-		slog.Error("New config failed validation, see " + s.global.Reload.CheckLog + " for details")
-	}
-	if errs := r.diagnostics.Count(conf.Error); errs > 0 || r.failed || r.refusal() != ExitOK {
-		slog.Error(fmt.Sprintf("Reload refused: the running configuration stays (%d errors)", max(1, errs)))
-		s.reloadEnded(s.settings.running() + "; the last reload was refused")
+	if why := r.reloadRefusal(); why != "" {
+		if r.failed {
+			slog.Error("New config failed validation, see " + s.global.Reload.CheckLog + " for details")
+		}
+		slog.Error("Reload refused: the running configuration stays; " + why)
+		if s.reloading && r.number == s.waited {
+			s.reloadEnded(s.status() + "; the last reload was refused")
+		}
 		s.forget()
 		return
 	}
 	s.keepFixed(r.settings)
 	s.accept(&r)
+	s.applying = true
 	if s.vrrp != nil {
 		s.vrrp.post(s.frame)
 		return // it answers with Reloaded
@@ -189,6 +264,19 @@ func (s *supervisor) reloaded(r loaded) {
 		s.reloadComplete()
 		s.forget()
 	}
+}
+
+// configured takes up that the child runs a configuration.
+func (s *supervisor) configured() {
+	s.unreleased = s.unreleased || !s.vrrp.releases
+	if s.vrrp.unanswered--; s.vrrp.unanswered > 0 || s.stopping {
+		return // a later one is on its way
+	}
+	s.sayStarted()
+	if s.applying {
+		s.reloadComplete()
+	}
+	s.forget()
 }
 
 // keepFixed says what of next cannot change while the daemon runs.
@@ -213,11 +301,15 @@ func (s *supervisor) keepFixed(next settings) {
 
 func (s *supervisor) reloadComplete() {
 	slog.Info("Reload complete")
-	s.reloadEnded(s.settings.running())
+	s.applying = false
+	if s.reloading && s.taken == s.waited {
+		s.reloadEnded(s.status())
+	}
 }
 
 func (s *supervisor) reloadEnded(status string) {
 	s.reloading = false
+	s.slow.Stop()
 	s.systemd.ready(status)
 	if s.again {
 		s.again = false

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/readfile"
 )
 
 // schedule is the reload that reload_time_file asks for.
@@ -72,16 +73,11 @@ func (s *schedule) line() (*string, error) {
 	if s.path == "" {
 		return nil, nil
 	}
-	f, err := os.OpenFile(s.path, os.O_RDONLY|unix.O_NONBLOCK, 0)
+	const enough = 64 // more than any form has
+	b, err := readfile.Head(s.path, enough)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	const enough = 64 // more than any form has
-	b, err := io.ReadAll(io.LimitReader(f, enough))
 	if err != nil {
 		return nil, err
 	}

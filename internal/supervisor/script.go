@@ -3,10 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/script"
@@ -24,7 +21,7 @@ type onceScript struct {
 // run waits for the script, its timeout, or a signal to stop, and returns
 // false after the latter. That the script fails is only logged: it cannot keep
 // a service from starting or ending.
-func (o onceScript) run(signals <-chan os.Signal) bool {
+func (o onceScript) run(orders *orders) bool {
 	if !o.command.Given() {
 		return true
 	}
@@ -47,23 +44,19 @@ func (o onceScript) run(signals <-chan os.Signal) bool {
 		Timeout: o.timeout,
 		Done:    func(r script.Result) { ended <- r },
 	})
-	for {
-		select {
-		case r := <-ended:
-			if !r.OK() {
-				text := r.String()
-				if r.Output != "" {
-					text += ": " + r.Output
-				}
-				failed(text)
+	select {
+	case r := <-ended:
+		if !r.OK() {
+			text := r.String()
+			if r.Output != "" {
+				text += ": " + r.Output
 			}
-			return true
-		case sig := <-signals:
-			if sig == unix.SIGTERM || sig == unix.SIGINT {
-				run.Terminate()
-				<-ended
-				return false
-			}
+			failed(text)
 		}
+		return true
+	case <-orders.stop:
+		run.Terminate()
+		<-ended
+		return false
 	}
 }

@@ -3,6 +3,7 @@ package supervisor
 import (
 	"log/slog"
 	"os"
+	"os/signal"
 	"syscall"
 
 	"keepalived-go/internal/link"
@@ -38,26 +39,62 @@ func SignalNumber(name string) (int, bool) {
 	return 0, false
 }
 
-// handledSignals are the signals that the parent handles. SIGPIPE is among
-// them so that a console that has gone away does not end the daemon.
-func handledSignals() []os.Signal {
-	signals := []os.Signal{syscall.SIGINT, syscall.SIGPIPE}
-	for _, s := range signalNames {
-		signals = append(signals, s.signal)
-	}
-	return signals
+// orders are the signals to the parent, by what they ask for. Of each signal one
+// is kept until it is taken, so that no number of others pushes it out; the same
+// signal meanwhile asks for the same.
+type orders struct {
+	stop   chan os.Signal
+	reload chan os.Signal
+	dumps  chan os.Signal
 }
 
-func (s *supervisor) signal(sig os.Signal) {
-	switch sig {
-	case syscall.SIGINT:
-		if !s.o.IgnoreSIGINT {
-			s.stop(ExitOK)
+// takeOrders handles signals from here on. SIGPIPE is among them so that a
+// console that has gone away does not end the daemon.
+func takeOrders(ignoreSIGINT bool) *orders {
+	o := &orders{make(chan os.Signal), make(chan os.Signal), make(chan os.Signal)}
+	forgotten := []os.Signal{syscall.SIGPIPE}
+	if ignoreSIGINT {
+		forgotten = append(forgotten, syscall.SIGINT)
+	} else {
+		keepOne(o.stop, syscall.SIGINT)
+	}
+	signal.Notify(make(chan os.Signal, 1), forgotten...)
+	keepOne(o.stop, syscall.SIGTERM)
+	keepOne(o.reload, syscall.SIGHUP)
+	for _, sig := range []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, SignalStatsClear, SignalJSON} {
+		keepOne(o.dumps, sig)
+	}
+	return o
+}
+
+// keepOne passes a signal on to whoever takes it from out.
+func keepOne(out chan<- os.Signal, sig os.Signal) {
+	own := make(chan os.Signal, 1)
+	signal.Notify(own, sig)
+	go func() {
+		for sig := range own {
+			out <- sig
 		}
-	case syscall.SIGTERM:
-		s.stop(ExitOK)
-	case syscall.SIGHUP:
-		s.reload()
+	}()
+}
+
+// unlessStopped works until work is done, or told to stop: then ok is false, and
+// the process is about to end while work may still be waiting for something.
+func unlessStopped[T any](o *orders, work func() T) (result T, ok bool) {
+	done := make(chan T, 1)
+	go func() { done <- work() }()
+	select {
+	case result = <-done:
+		return result, true
+	case <-o.stop:
+		slog.Info("Stopping")
+		return result, false
+	}
+}
+
+// dump passes on a request for a dump.
+func (s *supervisor) dump(sig os.Signal) {
+	switch sig {
 	case syscall.SIGUSR1:
 		s.dumpData()
 		s.forward(link.DumpData)

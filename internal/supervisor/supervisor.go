@@ -17,7 +17,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"os/signal"
 	"path/filepath"
 	"runtime/debug"
 	"strings"
@@ -99,6 +98,9 @@ const (
 	flushWait   = 200 * time.Millisecond
 	// signalWait is how long a signal may take from the kernel to the loop.
 	signalWait = 100 * time.Millisecond
+	// releaseWait is how long the removal of addresses that a VRRP process has
+	// left behind may take, and how long the end of one that was killed.
+	releaseWait = 5 * time.Second
 	// idleGC is the GC percentage of a parent that has nothing to do but wait.
 	idleGC = 25
 )
@@ -172,9 +174,13 @@ type supervisor struct {
 	vrrp     *child      // nil: does not run
 	backoff  backoff
 	respawn  *time.Timer // runs while a dead child waits for its successor
-
-	failedStarts int         // in a row
-	deadline     *time.Timer // runs while a child is given time to stop
+	deadline *time.Timer // runs while a child is given time to stop
+	killed   bool        // the child has been; its end is waited for
+	// unreleased says that there may be addresses which no VRRP process has
+	// given up: one runs, or has ended otherwise than when told to.
+	unreleased   bool
+	giveUp       time.Time // when that is not tried any more; zero: not tried yet
+	failedStarts int       // of children, in a row
 
 	messages chan childMessage
 	ended    chan childEnd
@@ -182,12 +188,20 @@ type supervisor struct {
 
 	restoreCore func() // nil: nothing to restore
 
-	started   bool // Startup complete was said
-	reloading bool
-	again     bool // another reload was asked for meanwhile
-	stopping  bool
-	done      bool
-	code      int
+	started   bool        // Startup complete was said
+	reloading bool        // a reload is waited for
+	again     bool        // another one was asked for meanwhile
+	waited    int         // number of its configuration
+	slow      *time.Timer // runs while a reload is waited for
+	readers   int         // of configurations, some perhaps given up
+	taken     int         // number of the configuration taken over last
+	applying  bool        // it came by a reload, and the child has not confirmed it
+	problems  int         // errors of the running configuration
+
+	reasons  []string // why a start fails, for who started us
+	stopping bool
+	done     bool
+	code     int
 }
 
 // Run is the daemon: it returns its exit code when it has stopped, or in the
@@ -207,6 +221,7 @@ func Run(o Options) int {
 		loads:    1,
 		respawn:  stoppedTimer(),
 		deadline: stoppedTimer(),
+		slow:     stoppedTimer(),
 	}
 	if !o.Foreground && s.front == nil {
 		code, err := daemonize()
@@ -244,8 +259,7 @@ func (s *supervisor) run() int {
 		slog.Error(err.Error())
 	}
 	defer func() { logs.Flush(time.Now().Add(flushWait)) }()
-	signals := make(chan os.Signal, 32)
-	signal.Notify(signals, handledSignals()...)
+	orders := takeOrders(s.o.IgnoreSIGINT)
 	s.systemd = newServiceManager()
 
 	if s.o.Namespace != "" && inside == "" {
@@ -254,20 +268,24 @@ func (s *supervisor) run() int {
 	if inside == "" || s.o.Namespace != "" {
 		s.sayHello()
 	}
-	r := s.o.load(reading{})
+	r, ok := unlessStopped(orders, func() loaded { return s.o.load(reading{}) })
+	if !ok {
+		return s.refuse(ExitOK)
+	}
 	if code := r.refusal(); code != ExitOK {
 		r.log(s.o.Config)
+		s.reasons = append(s.reasons, r.reasons()...)
 		return s.refuse(code)
 	}
 	if r.settings.namespace != "" && inside == "" {
 		return s.refuse(s.enter(r.settings.namespace)) // and start over there
 	}
 	r.log(s.o.Config)
-	if code := s.begin(r, signals); code != ExitOK {
+	if code, ok := s.begin(r, orders); !ok {
 		return s.refuse(code)
 	}
-	code := s.loop(signals)
-	s.end(signals)
+	code := s.loop(orders)
+	s.end(orders)
 	return code
 }
 
@@ -286,7 +304,7 @@ func (s *supervisor) enter(name string) int {
 		os.Setenv(envReady, fmt.Sprint(s.front.pipe.Fd()))
 	}
 	err := enterNamespace(name)
-	slog.Error(err.Error())
+	s.fail(err)
 	if errors.Is(err, unix.EPERM) {
 		return ExitPermission
 	}
@@ -306,17 +324,30 @@ func (s *supervisor) sayHello() {
 	}
 }
 
-// refuse ends a start that failed.
+// fail notes why the start fails.
+func (s *supervisor) fail(err error) {
+	slog.Error(err.Error())
+	s.reasons = append(s.reasons, err.Error())
+}
+
+// refuse ends a start that failed, or was told to stop.
 func (s *supervisor) refuse(code int) int {
 	s.removePidFiles()
 	slog.Info("Stopped Keepalived " + s.o.Version)
 	s.logs.Flush(time.Now().Add(flushWait))
+	if s.front != nil && s.o.Log.Console == nil {
+		// Who started us looks at a terminal, not at the log.
+		for _, reason := range s.reasons {
+			fmt.Fprintf(os.Stderr, "keepalived: %s\n", reason)
+		}
+	}
 	s.front.tell(code)
 	return code
 }
 
-// begin takes up what must be there before the loop runs.
-func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
+// begin takes up what must be there before the loop runs. If it is not ok, the
+// daemon ends with the code.
+func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 	s.settings = r.settings
 	if s.o.Namespace != "" {
 		s.settings.namespace = s.o.Namespace
@@ -333,18 +364,29 @@ func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
 		slog.Error(err.Error())
 	}
 	if missing != "" {
-		slog.Error("Missing capability: " + missing + "; run as root or grant it")
-		return ExitPermission
+		s.fail(fmt.Errorf("Missing capability: %s; run as root or grant it", missing))
+		return ExitPermission, false
 	}
 	if s.parentPid, err = lockPidFile(s.files.parentPid, time.Now()); err == nil {
 		err = s.parentPid.write(os.Getpid())
 	}
 	if err == nil && s.needed() {
-		s.vrrpPid, err = lockPidFile(s.files.vrrpPid, time.Now().Add(startWait))
+		type result struct {
+			file *pidFile
+			err  error
+		}
+		r, ok := unlessStopped(orders, func() (r result) {
+			r.file, r.err = lockPidFile(s.files.vrrpPid, time.Now().Add(startWait))
+			return r
+		})
+		if !ok {
+			return ExitOK, false
+		}
+		s.vrrpPid, err = r.file, r.err
 	}
 	if err != nil {
-		slog.Error(err.Error())
-		return ExitFatal
+		s.fail(err)
+		return ExitFatal, false
 	}
 	if s.o.CoreDump {
 		AllowCoreDumps()
@@ -364,9 +406,9 @@ func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
 		}
 		s.front.tell(ExitOK)
 	}
-	if !startup.run(signals) {
+	if !startup.run(orders) {
 		s.done = true // told to stop before anything has started
-		return ExitOK
+		return ExitOK, true
 	}
 	if !s.needed() {
 		slog.Warn("Warning - keepalived has no configuration to run")
@@ -376,7 +418,7 @@ func (s *supervisor) begin(r loaded, signals <-chan os.Signal) int {
 		s.sayStarted()
 		s.forget()
 	}
-	return ExitOK
+	return ExitOK, true
 }
 
 // accept makes r the running configuration.
@@ -386,6 +428,8 @@ func (s *supervisor) accept(r *loaded) {
 	s.settings.limits = r.settings.limits
 	s.settings.routers = r.settings.routers
 	s.settings.shutdown = r.settings.shutdown
+	s.taken = r.number
+	s.problems = r.diagnostics.Count(conf.Error)
 	s.global = r.config.Global
 	if s.o.DumpConfig {
 		s.logConfiguration(r.config)
@@ -406,9 +450,9 @@ func (s *supervisor) removePidFiles() {
 	s.vrrpPid, s.parentPid = nil, nil
 }
 
-func (s *supervisor) end(signals <-chan os.Signal) {
+func (s *supervisor) end(orders *orders) {
 	s.schedule.close()
-	s.settings.shutdown.run(signals)
+	s.settings.shutdown.run(orders)
 	if s.restoreCore != nil {
 		s.restoreCore()
 	}
@@ -419,15 +463,23 @@ func (s *supervisor) end(signals <-chan os.Signal) {
 // sayStarted is called when all runs that should, also again.
 func (s *supervisor) sayStarted() {
 	if s.started {
-		s.systemd.status(s.settings.running())
+		s.systemd.status(s.status())
 		return
 	}
 	s.started = true
 	slog.Info("Startup complete")
-	s.systemd.ready(s.settings.running())
+	s.systemd.ready(s.status())
 }
 
-func (s *supervisor) loop(signals <-chan os.Signal) int {
+// status says in one line how we are.
+func (s *supervisor) status() string {
+	if s.problems == 0 {
+		return s.settings.running()
+	}
+	return fmt.Sprintf("%s; errors in the configuration: %d, see the log", s.settings.running(), s.problems)
+}
+
+func (s *supervisor) loop(orders *orders) int {
 	var idle <-chan time.Time // pings for a child that need not run
 	if s.systemd.watchdog > 0 {
 		t := time.NewTicker(s.systemd.watchdog / 2)
@@ -436,8 +488,12 @@ func (s *supervisor) loop(signals <-chan os.Signal) int {
 	}
 	for !s.done {
 		select {
-		case sig := <-signals:
-			s.signal(sig)
+		case <-orders.stop:
+			s.stop(ExitOK)
+		case <-orders.reload:
+			s.reload()
+		case sig := <-orders.dumps:
+			s.dump(sig)
 		case m := <-s.messages:
 			if m.from == s.vrrp {
 				s.message(m.Message)
@@ -447,8 +503,8 @@ func (s *supervisor) loop(signals <-chan os.Signal) int {
 				// By whom? If by systemd, which stops all processes of a
 				// service at once, our signal is on its way.
 				select {
-				case sig := <-signals:
-					s.signal(sig)
+				case <-orders.stop:
+					s.stop(ExitOK)
 				case <-time.After(signalWait):
 				}
 			}
@@ -460,10 +516,15 @@ func (s *supervisor) loop(signals <-chan os.Signal) int {
 				s.reload()
 			}
 		case <-s.respawn.C:
-			s.startIfNeeded()
+			if s.stopping {
+				s.release()
+			} else {
+				s.startIfNeeded()
+			}
+		case <-s.slow.C:
+			s.reloadIsSlow()
 		case <-s.deadline.C:
-			slog.Warn("VRRP process does not stop: killed", "pid", s.vrrp.pid)
-			s.vrrp.kill()
+			s.stopIsSlow()
 		case <-idle:
 			if s.vrrp == nil {
 				s.systemd.alive()
@@ -479,11 +540,7 @@ func (s *supervisor) message(m link.Message) {
 	case link.Alive:
 		s.systemd.alive()
 	case link.Started, link.Reloaded:
-		s.sayStarted()
-		if s.reloading {
-			s.reloadComplete()
-		}
-		s.forget()
+		s.configured()
 	case link.Failed:
 		s.vrrp.failure = &m // it has logged the reason itself
 	}
@@ -498,10 +555,59 @@ func (s *supervisor) stop(code int) {
 	s.stopping, s.code = true, code
 	s.systemd.stopping()
 	s.respawn.Stop()
+	s.slow.Stop()
 	if s.vrrp == nil {
-		s.done = true
+		s.release()
 		return
 	}
 	s.vrrp.post(link.Message{Kind: link.Stop})
 	s.deadline.Reset(s.settings.childWait)
+}
+
+// stopIsSlow goes further with a child that should have ended by now.
+func (s *supervisor) stopIsSlow() {
+	if !s.killed {
+		slog.Warn("VRRP process does not stop: killed", "pid", s.vrrp.pid)
+		s.killed = true
+		s.vrrp.kill()
+		s.deadline.Reset(releaseWait)
+		return
+	}
+	// The kernel does not let go of it.
+	slog.Error("VRRP process does not even end when killed: left alone", "pid", s.vrrp.pid)
+	s.vrrp = nil
+	s.release()
+}
+
+// release is the last step of a stop, when no VRRP process runs: it removes what
+// one may have left behind, and ends the daemon. A successor that has nothing to
+// run does so: whatever its predecessor has noted is not wanted any more.
+func (s *supervisor) release() {
+	s.deadline.Stop()
+	if !s.unreleased || s.o.DontRelease {
+		s.done = true
+		return
+	}
+	if s.giveUp.IsZero() {
+		s.giveUp = time.Now().Add(releaseWait)
+		slog.Warn("The VRRP process has not given its addresses up: removing what it left")
+	}
+	frame, err := link.NewFrame(link.Message{Kind: link.Configure, Config: &conf.Config{}}, "")
+	if err == nil {
+		s.vrrp, err = s.start()
+	}
+	if err != nil {
+		slog.Error("remove the addresses: " + err.Error())
+		s.vrrp = nil
+		if s.done = time.Now().After(s.giveUp); !s.done {
+			s.respawn.Reset(startRetry)
+		}
+		return
+	}
+	s.unreleased, s.killed = false, false // it does so or not
+	s.vrrp.releases = true
+	s.vrrp.post(link.Message{Kind: link.Begin, Setup: s.setup()})
+	s.vrrp.post(frame)
+	s.vrrp.post(link.Message{Kind: link.Stop})
+	s.deadline.Reset(releaseWait)
 }

@@ -64,8 +64,9 @@ type daemon struct {
 	foreign [256]uint64 // packets that reached no engine, by reason
 	readErr vrrp.Limit  // of the lines about sockets that cannot be read
 
-	started  time.Duration // when the engines began
-	reloads  int           // whose data was kept for config_save_dir
+	started  time.Duration  // when the engines began
+	next     []*conf.Config // received and not taken up: the first is being prepared
+	reloads  int            // whose data was kept for config_save_dir
 	stopping bool
 	err      error // the loop cannot go on
 }

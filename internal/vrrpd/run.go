@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -237,19 +238,9 @@ func (d *daemon) listen(out chan<- link.Message) {
 func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
 	switch m.Kind {
 	case link.Configure:
-		d.keepingData(func(done func()) {
-			d.prepareReload(m.Config, func() {
-				time.AfterFunc(settledTime, kernel.GiveBackMemory)
-				select {
-				case out <- link.Message{Kind: link.Reloaded}:
-				default: // the parent does not read; it will notice by itself
-				}
-				if d.LogData {
-					d.composeData(d.logData)
-				}
-				done()
-			})
-		})
+		if d.next = append(d.next, m.Config); len(d.next) == 1 {
+			d.reloadNext(out)
+		}
 	case link.Stop:
 		d.stop()
 	case link.DumpData:
@@ -261,6 +252,27 @@ func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
 	case link.DumpJSON:
 		d.dumpJSON()
 	}
+}
+
+// reloadNext takes up the first configuration that waits, and then the others:
+// one at a time, each confirmed.
+func (d *daemon) reloadNext(out chan<- link.Message) {
+	d.keepingData(func(done func()) {
+		d.prepareReload(d.next[0], func() {
+			time.AfterFunc(settledTime, kernel.GiveBackMemory)
+			select {
+			case out <- link.Message{Kind: link.Reloaded}:
+			default: // a parent that does not read sends no configurations either
+			}
+			if d.LogData {
+				d.composeData(d.logData)
+			}
+			done()
+			if d.next = slices.Delete(d.next, 0, 1); len(d.next) > 0 {
+				d.reloadNext(out)
+			}
+		})
+	})
 }
 
 // report sends the parent what the loop has to say, and once a second that the
@@ -276,9 +288,8 @@ func (d *daemon) report(out chan link.Message) {
 			}
 		case <-tick.C:
 			d.loop.post(func() {
-				select {
-				case out <- link.Message{Kind: link.Alive}:
-				default:
+				if len(out) < cap(out)/2 { // the rest is for what is not said again
+					out <- link.Message{Kind: link.Alive}
 				}
 			})
 		}

@@ -1,0 +1,43 @@
+// Package readfile reads files that a configuration or a user names. What is
+// there may be a FIFO, a device, or a file like /proc/kmsg, all of which can
+// keep their reader waiting for ever; and it may have no end.
+package readfile
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"syscall"
+	"time"
+)
+
+// Patience is how long a file may keep its reader waiting that has no reason to.
+const Patience = time.Second
+
+// Open opens a file for reading. It does not wait for the writer of a FIFO, and
+// all reads together take at most patience: what is later fails with
+// [os.ErrDeadlineExceeded].
+func Open(name string, patience time.Duration) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, err
+	}
+	// This fails where a file cannot wait.
+	_ = f.SetReadDeadline(time.Now().Add(patience))
+	return f, nil
+}
+
+// Head reads the first n bytes of a file, or what there is.
+func Head(name string, n int64) ([]byte, error) {
+	f, err := Open(name, Patience)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, n))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = fmt.Errorf("read %s: it keeps its reader waiting; name a regular file", name)
+	}
+	return b, err
+}

@@ -1,0 +1,349 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/link"
+)
+
+// A child that takes nothing gets, once it does, all that was asked of it
+// meanwhile: each thing once, and of configurations the last.
+func TestOutbox(t *testing.T) {
+	o := newOutbox()
+	dump, stop := link.Message{Kind: link.DumpData}, link.Message{Kind: link.Stop}
+	first, last := new(link.Frame), new(link.Frame)
+	for range 1500 {
+		o.put(dump)
+		o.put(first)
+	}
+	if o.put(last) {
+		t.Error("a configuration was kept beside an earlier one")
+	}
+	if !o.put(stop) {
+		t.Error("the order to stop was not kept")
+	}
+	var got []any
+	for m := o.take(); m != nil; m = o.take() {
+		got = append(got, m)
+	}
+	if want := []any{dump, last, stop}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// pause stops the child, which then takes nothing, until the test or goOn lets
+// it run again.
+func (r *running) pause() (goOn func()) {
+	r.t.Helper()
+	child := r.pid("vrrp.pid")
+	if err := syscall.Kill(child, syscall.SIGSTOP); err != nil {
+		r.t.Fatal(err)
+	}
+	return func() { syscall.Kill(child, syscall.SIGCONT) }
+}
+
+func TestNoOrderIsLostOnTheWayToAChild(t *testing.T) {
+	t.Parallel()
+	r := supervise(t, routers(1))
+	r.up(1)
+	goOn := r.pause()
+	for i := range 1500 {
+		r.signal([]os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, SignalStatsClear, SignalJSON}[i%4])
+	}
+	r.configure(routers(3))
+	r.signal(syscall.SIGHUP)
+	for i := range 1500 {
+		r.signal([]os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, SignalStatsClear, SignalJSON}[i%4])
+	}
+	// The child is fast: a dump that was asked for now is not the first one.
+	r.expect("Reloading ...")
+	goOn()
+	r.expect("child: configured 3 routers", "Reload complete")
+	r.pause()
+	r.configure("child_wait_time 1\n" + routers(2))
+	r.signal(syscall.SIGTERM)
+	r.expect("Stopping")
+	r.exit(ExitOK)
+}
+
+// A reload that does not come to its end is reported, and the next one begins;
+// when the child goes on it has the last configuration.
+func TestReloadThatIsNotConfirmed(t *testing.T) {
+	t.Parallel()
+	path, states := notifySocket(t)
+	r := supervise(t, routers(1), "NOTIFY_SOCKET="+path)
+	r.up(1)
+	goOn := r.pause()
+	r.configure(routers(2))
+	r.signal(syscall.SIGHUP)
+	r.expect("Reloading ...")
+	r.expect("Reload not complete after 10 seconds: the VRRP process has not confirmed the configuration")
+	expectState(t, states, "READY=1\nSTATUS=Running 2 virtual routers; the last reload is not complete")
+	r.configure(routers(3))
+	r.signal(syscall.SIGHUP)
+	r.expect("Reloading ...")
+	goOn()
+	r.expect("child: configured 3 routers", "Reload complete")
+	expectState(t, states, "READY=1\nSTATUS=Running 3 virtual routers")
+}
+
+// silent makes a FIFO in the directory of the test that never says anything.
+func (r *running) silent(name string) {
+	r.t.Helper()
+	os.Remove(r.path(name))
+	if err := unix.Mkfifo(r.path(name), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+	w, err := os.OpenFile(r.path(name), os.O_RDWR, 0)
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	r.t.Cleanup(func() { w.Close() })
+}
+
+// Files that keep their reader waiting: the configuration, what it includes, a
+// key, the time of a reload.
+func TestFilesThatAreSilent(t *testing.T) {
+	t.Parallel()
+	r := superviseWords(t)
+	r.silent("fifo")
+	hmac := strings.Replace(routers(1), "  virtual_ipaddress", "  version 3\n  auth_hmac {\n    key 1 file:DIR/fifo\n  }\n  virtual_ipaddress", 1)
+	for _, config := range []string{
+		routers(2) + "include DIR/fifo\n",
+		routers(2) + "include /proc/kmsg\n",
+		hmac,
+		"global_defs {\n  reload_time_file DIR/fifo\n}\n" + routers(2),
+	} {
+		r.configure(strings.ReplaceAll(config, "DIR", r.dir))
+		r.signal(syscall.SIGHUP)
+		r.expect("Reload complete")
+	}
+	r.configure(routers(3))
+	if err := os.Rename(r.path("keepalived.conf"), r.path("good")); err != nil {
+		t.Fatal(err)
+	}
+	r.silent("keepalived.conf")
+	r.signal(syscall.SIGHUP)
+	r.expect("keepalived.conf: the file keeps its reader waiting; name a regular file", "Reload refused")
+	if err := os.Rename(r.path("good"), r.path("keepalived.conf")); err != nil {
+		t.Fatal(err)
+	}
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 3 routers", "Reload complete")
+}
+
+// Whatever a start waits for, it ends when told to.
+func TestStopWhileStarting(t *testing.T) {
+	t.Parallel()
+	script := "#!/bin/sh\ntrap '' TERM\necho > DIR/runs\nsleep 1000\n"
+	for _, tt := range []struct {
+		name, config string
+		prepare      func(*running)
+		await        func(*running)
+	}{
+		{"configuration", "", func(r *running) { r.silent("keepalived.conf") },
+			func(r *running) { r.expect("Command line: ") }},
+		{"startup_script", "global_defs {\n  startup_script DIR/script\n  startup_script_timeout 1000\n}\n" + routers(1),
+			func(r *running) {
+				r.write("script", strings.ReplaceAll(script, "DIR", r.dir))
+				if err := os.Chmod(r.path("script"), 0o700); err != nil {
+					t.Fatal(err)
+				}
+			},
+			func(r *running) { r.awaitFile("runs") }},
+		{"pid file", routers(1), func(r *running) {
+			lock, err := lockPidFile(r.path("vrrp.pid"), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.t.Cleanup(lock.remove)
+		}, func(r *running) { r.awaitFile("keepalived.pid") }},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := prepare(t)
+			if tt.config != "" {
+				r.configure(strings.ReplaceAll(tt.config, "DIR", r.dir))
+			}
+			tt.prepare(r)
+			r.launch()
+			tt.await(r)
+			r.signal(syscall.SIGTERM)
+			r.exit(ExitOK)
+			if r.count("Startup complete") > 0 || r.count("child: configured") > 0 {
+				t.Errorf("started nevertheless; log:\n%s", strings.Join(r.seen, "\n"))
+			}
+		})
+	}
+}
+
+// A reload that is asked for while a script holds up the start is done after it.
+func TestReloadWhileStarting(t *testing.T) {
+	t.Parallel()
+	r := prepare(t)
+	config := func(n int) string {
+		return "global_defs {\n  startup_script " + r.path("script") + "\n}\n" + routers(n)
+	}
+	r.write("script", "#!/bin/sh\necho > "+r.path("runs")+"\nuntil [ -e "+r.path("go")+" ]; do sleep 0.01; done\n")
+	if err := os.Chmod(r.path("script"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	r.configure(config(1))
+	r.launch()
+	r.awaitFile("runs")
+	r.configure(config(2))
+	r.signal(syscall.SIGHUP)
+	for range 200 {
+		r.signal(syscall.SIGUSR1)
+	}
+	r.write("go", "")
+	r.expect("child: configured 2 routers", "Reload complete")
+}
+
+// Addresses that a VRRP process has not given up are removed by a successor that
+// has nothing else to do.
+func TestWhatAChildLeavesIsRemoved(t *testing.T) {
+	t.Parallel()
+	const removes = "The VRRP process has not given its addresses up: removing what it left"
+	for _, tt := range []struct {
+		name, part string
+		end        func(*running)
+		code       int
+	}{
+		{"hangs", "hangs", func(r *running) { r.signal(syscall.SIGTERM) }, ExitOK},
+		{"paused", "", func(r *running) { r.pause(); r.signal(syscall.SIGTERM) }, ExitOK},
+		{"dies with -R", "", func(r *running) { r.killChild() }, ExitFatal},
+		{"fails", "fails", func(r *running) { r.signal(SignalJSON) }, ExitPermission},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := supervise(t, "child_wait_time 1\n"+routers(1), envPart+"="+tt.part, envArgs+"=no-respawn")
+			r.up(1)
+			tt.end(r)
+			r.expect(removes)
+			r.expect("child: configured 0 routers")
+			r.expect("child: stop")
+			r.exit(tt.code)
+		})
+	}
+	t.Run("dead at the stop", func(t *testing.T) {
+		t.Parallel()
+		r := supervise(t, routers(1))
+		r.up(1)
+		for range atOnce {
+			r.killChild()
+			r.expect("child: configured 1 routers")
+		}
+		r.killChild()
+		r.expect("Restart of VRRP process delayed")
+		r.signal(syscall.SIGTERM)
+		r.expect(removes)
+		r.expect("child: configured 0 routers")
+		r.exit(ExitOK)
+	})
+	t.Run("in good order", func(t *testing.T) {
+		t.Parallel()
+		r := supervise(t, routers(1))
+		r.up(1)
+		r.signal(syscall.SIGTERM)
+		r.exit(ExitOK)
+		if r.count(removes) > 0 {
+			t.Error("a second process removes what the first has removed")
+		}
+	})
+}
+
+// What a daemon starts with it reloads, with all its complaints; what looks like
+// a file that is being written it does not.
+func TestVerdictOfReloadIsThatOfStart(t *testing.T) {
+	t.Parallel()
+	complaints := "global_defs {\n  vrrp_garp_interval 0\n  no_such_word\n}\n" +
+		strings.Replace(routers(2), "interface lo\n", "interface lo\n  state backup\n  notify /not/there\n  misspelt 1\n", 1)
+	r := supervise(t, complaints)
+	r.expect("Unknown keyword 'no_such_word'", "the rest runs", "child: configured 2 routers", "Startup complete")
+	r.signal(syscall.SIGHUP)
+	r.expect("Unknown keyword 'no_such_word'", "the rest runs", "child: configured 2 routers", "Reload complete")
+	for name, tt := range map[string]struct{ config, why string }{
+		"empty":        {"", "no block at all"},
+		"comments":     {"# VRRP\n\n! of two routers\n", "no block at all"},
+		"parameters":   {"$IF=lo\n", "no block at all"},
+		"cut":          {routers(3)[:len(routers(3))-2], "ends inside a block (" + r.path("keepalived.conf") + ":"},
+		"cut in words": {routers(3)[:len(routers(2))+40], "ends inside a block"},
+		"no VRID":      {"vrrp_instance X {\n interface lo\n}\n", "a daemon could not start with this file"},
+	} {
+		r.configure(tt.config)
+		r.signal(syscall.SIGHUP)
+		if line := r.expect("Reload refused: the running configuration stays; "); !strings.Contains(line, tt.why) {
+			t.Errorf("%s: %q, want %q", name, line, tt.why)
+		}
+	}
+	r.configure(routers(1))
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 1 routers", "Reload complete")
+}
+
+// Without a console the terminal that the daemon was started from shows why it
+// is not started; and nothing when it is.
+func TestBackgroundSaysWhyItDoesNotStart(t *testing.T) {
+	t.Parallel()
+	double := strings.ReplaceAll(routers(2), "router_id 2", "router_id 1")
+	for _, tt := range []struct {
+		name, config, want string
+		code               int
+	}{
+		{"configuration", double, "keepalived.conf:8:1: VI_1 and VI_2 both use VRID 1", ExitConfig},
+		{"no file", "", "Config files missing", ExitNoConfig},
+		{"namespace", "net_namespace not-there\n" + routers(1), "network namespace not-there: ", ExitFatal},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			r := prepare(t)
+			if tt.config != "" {
+				r.configure(tt.config)
+			}
+			r.launch(envArgs + "=daemon quiet")
+			r.exit(tt.code)
+			if text := strings.Join(r.seen, "\n"); !strings.Contains(text, "keepalived: ") || !strings.Contains(text, tt.want) {
+				t.Errorf("the terminal shows %q, want %q", text, tt.want)
+			}
+		})
+	}
+	t.Run("started", func(t *testing.T) {
+		t.Parallel()
+		r := prepare(t)
+		r.configure("global_defs {\n  no_such_word\n}\n" + routers(1))
+		r.launch(envArgs + "=daemon quiet")
+		r.exit(ExitOK)
+		daemon, err := os.FindProcess(r.pid("keepalived.pid"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { daemon.Kill() })
+		if len(r.seen) > 0 {
+			t.Errorf("the terminal shows %q", r.seen)
+		}
+		second := &running{t: t, dir: r.dir}
+		second.launch(envArgs + "=daemon quiet")
+		second.exit(ExitFatal)
+		if text := fmt.Sprint(second.seen); !strings.Contains(text, "daemon is already running") {
+			t.Errorf("the terminal of a second daemon shows %q", text)
+		}
+		if err := daemon.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		lock, err := lockPidFile(filepath.Join(r.dir, "keepalived.pid"), time.Now().Add(20*time.Second))
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock.remove()
+	})
+}

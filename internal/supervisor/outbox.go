@@ -1,0 +1,53 @@
+package supervisor
+
+import (
+	"slices"
+	"sync"
+
+	"keepalived-go/internal/link"
+)
+
+// outbox holds what a child has not taken yet. Nothing is lost in it, and it is
+// bounded all the same: what is asked for again while it waits is there already,
+// and of two configurations only the later one counts.
+type outbox struct {
+	mu    sync.Mutex
+	queue []any         // link.Message or *link.Frame, in order
+	ready chan struct{} // there is something to take
+}
+
+func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
+
+// put adds m and reports whether that is one more: it is not if it stands for
+// one that waits.
+func (o *outbox) put(m any) (more bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	i := slices.IndexFunc(o.queue, func(waiting any) bool { return sameOrder(waiting, m) })
+	if i < 0 {
+		o.queue = append(o.queue, m)
+	} else {
+		o.queue[i] = m // what was asked for since then comes after it, as was meant
+	}
+	poke(o.ready)
+	return i < 0
+}
+
+// take removes the first one; nil: there is none.
+func (o *outbox) take() any {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if len(o.queue) == 0 {
+		return nil
+	}
+	m := o.queue[0]
+	o.queue = slices.Delete(o.queue, 0, 1)
+	return m
+}
+
+// sameOrder reports whether two messages ask for the same.
+func sameOrder(a, b any) bool {
+	x, isMessage := a.(link.Message)
+	y, both := b.(link.Message)
+	return isMessage == both && x.Kind == y.Kind
+}
