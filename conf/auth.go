@@ -48,7 +48,7 @@ func setAuthPass(d *decoder, a *argument) {
 func hmacBlock() *block {
 	b := vocabulary("vrrp_instance.auth_hmac",
 		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").newer().secret().sets(setHMACKey),
-		kw("active_key", number(1, 255).as("ID"), "first key", "key that own adverts are signed with").newer().
+		kw("active_key", number(1, 255).as("ID"), "", "key that own adverts are signed with; without it there is no authentication").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.SendKey = uint8(a.n) }),
 		kw("time_window", number(1, 300).as("SECS"), "three adverts, at least 5", "largest accepted difference of the clocks").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.Window = time.Duration(a.n) * time.Second }),
@@ -95,9 +95,6 @@ func setHMACKey(d *decoder, a *argument) {
 	if len(key) < 32 || len(key) > 64 {
 		d.wrong(a.Statement, 2, "hmac-key", "(%s) auth_hmac key %d has %d bytes; expected 32 to 64", name, id, len(key))
 		return
-	}
-	if d.inst.HMAC.SendKey == 0 {
-		d.inst.HMAC.SendKey = uint8(id)
 	}
 	d.inst.HMAC.Keys[uint8(id)] = Secret(key)
 }
@@ -154,11 +151,10 @@ func closeHMAC(d *decoder, s *Statement) {
 		return
 	}
 	if _, ok := h.Keys[h.SendKey]; !ok {
-		least := uint8(255)
-		for id := range h.Keys {
-			least = min(least, id)
-		}
-		d.wrong(s, 0, "hmac-active", "(%s) auth_hmac active_key %d is not defined - using key %d", d.inst.Name, h.SendKey, least)
-		h.SendKey = least
+		// As upstream: a node that signed with another key would be a second
+		// master beside one that does not.
+		d.wrong(s, 0, "hmac-active", "(%s) auth_hmac: active_key %d is not defined, disabling extension:"+
+			" adverts are neither signed nor checked", d.inst.Name, h.SendKey)
+		*h = HMAC{}
 	}
 }

@@ -40,7 +40,7 @@ var remedies = map[string]string{
 	"group-name":           "write one word as name, before the {",
 	"group-owners":         "give all members priority 255, or none",
 	"group-twice":          "rename or remove one of the two",
-	"hmac-active":          "write key with this number, or another active_key",
+	"hmac-active":          "write active_key with the number of a key of this block, on every node",
 	"hmac-key":             "write key ID VALUE, with a value of 32 to 64 bytes",
 	"hysteresis":           "write a hysteresis below the quorum",
 	"init-value":           "write a number from -2147483648 to 2147483647",
