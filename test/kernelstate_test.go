@@ -3,10 +3,13 @@ package test
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/lab"
 )
@@ -463,4 +466,43 @@ func TestSourceReplaced(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWithoutProc: what the daemon reads below /proc helps it, but the protocol
+// and scripts run without it, also after the death of the VRRP process.
+func TestWithoutProc(t *testing.T) {
+	t.Parallel()
+	differs(t, "needs /proc")
+	s := newScene(t, "a")
+	s.must(s.Node("a").Do(func() error { return unix.Mount("none", "/proc", "tmpfs", 0, "") }))
+	good := s.path("a", "good")
+	s.write("a", "good", "")
+	a := s.start("a", ours, vrrpScript("chk", s.script("a", "chk", "[ -e "+good+" ]"), "")+config(instance{}.at(150).tracks("script", "chk")))
+	s.awaitOwner(vip, 8*time.Second, "a")
+	old := a.VRRPPid()
+	s.must(unix.Kill(old, unix.SIGKILL))
+	s.awaitSuccessor(a, old)
+	s.awaitOwner(vip, 8*time.Second, "a")
+	s.must(unix.Unlink(good))
+	s.awaitOwner(vip, 8*time.Second)
+	s.write("a", "good", "")
+	s.awaitOwner(vip, 8*time.Second, "a")
+	s.must(a.Stop())
+	s.awaitOwner(vip, 3*time.Second)
+}
+
+// TestFewDescriptors: with hardly any descriptors what is not vital is missed,
+// and said; the protocol runs.
+func TestFewDescriptors(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b")
+	s.write("a", "few", fmt.Sprintf("#!/bin/sh\nulimit -n 20\nexec %s \"$@\"\n", ours.Path))
+	s.must(os.Chmod(s.path("a", "few"), 0o755))
+	in := instance{}
+	a := s.start("a", lab.Program{Name: "ours", Path: s.path("a", "few")}, config(in.at(150)))
+	s.awaitOwner(vip, 8*time.Second, "a")
+	s.start("b", ours, config(in.at(100)))
+	s.stays(vip, "a", 2*masterDown(in.at(100)))
+	s.must(a.Stop())
+	s.awaitOwner(vip, 5*time.Second, "b")
 }

@@ -30,11 +30,10 @@ func TestReloadUnchanged(t *testing.T) {
 	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind != lab.Advert && e.Node.Name == "a" }) {
 		t.Errorf("the reload was not without effect: %v", e)
 	}
+	// An extra advert at each reload would be five; a late one may make two more.
 	all := s.adverts(from, time.Now(), "a")
-	for i := range len(all) - 1 {
-		if gap := all[i+1].Time.Sub(all[i].Time); gap < 80*time.Millisecond {
-			t.Errorf("an extra advert after %v", gap)
-		}
+	if span := all[len(all)-1].Time.Sub(all[0].Time); len(all)-1 > int(span/in.interval())+3 {
+		t.Errorf("%d adverts in %v", len(all), span)
 	}
 	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
 }

@@ -153,9 +153,18 @@ func (r *Runner) pipe(run *Run) error {
 		return fmt.Errorf("create pipe: %w", err)
 	}
 	run.out = ends[0]
-	defer unix.Close(ends[1])
 	var err error
-	if run.theirs, err = unix.Open(procFD(ends[1]), unix.O_RDWR|unix.O_CLOEXEC, 0); err != nil {
+	run.theirs, err = unix.Open(procFD(ends[1]), unix.O_RDWR|unix.O_CLOEXEC, 0)
+	switch err {
+	case nil:
+		unix.Close(ends[1])
+	case unix.ENOENT: // no /proc: who writes after its run is over gets SIGPIPE
+		run.theirs = ends[1]
+		if err := unix.SetNonblock(run.theirs, false); err != nil {
+			return fmt.Errorf("open pipe: %w", err)
+		}
+	default:
+		unix.Close(ends[1])
 		return fmt.Errorf("open pipe: %w", err)
 	}
 	if p := run.req.Program; canBecome() {

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 	"runtime"
@@ -56,6 +57,8 @@ type Runner struct {
 	queue  []func() // for the thread, in order
 	closed bool
 
+	refusal error // why there is no thread
+
 	// The rest belongs to the thread.
 	runs    map[*Run]struct{}
 	blind   int            // how many of them have no pidfd
@@ -98,10 +101,7 @@ func NewRunner() (*Runner, error) {
 		return nil, err
 	}
 	catchIgnored()
-	if err := keepDescriptors(); err != nil {
-		r.closeFDs()
-		return nil, err
-	}
+	keepDescriptors()
 	ready := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
@@ -117,6 +117,14 @@ func NewRunner() (*Runner, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// Refusing returns a runner for a process that cannot have another one, for the
+// reason why: each of its runs ends at once with that.
+func Refusing(why error) *Runner {
+	r := &Runner{epoll: -1, wake: -1, null: -1, gone: make(chan struct{}), closed: true, refusal: why}
+	close(r.gone)
+	return r
 }
 
 func (r *Runner) closeFDs() {
@@ -162,19 +170,22 @@ func catchIgnored() {
 }
 
 // keepDescriptors keeps from programs what this process has inherited; what Go
-// opens they do not get anyway.
-func keepDescriptors() error {
-	list, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return fmt.Errorf("list descriptors: %w", err)
+// opens they do not get anyway. It needs neither /proc nor a descriptor.
+func keepDescriptors() {
+	const first = 3
+	if unix.CloseRange(first, math.MaxUint32, unix.CLOSE_RANGE_CLOEXEC) == nil { // Linux 5.11
+		return
 	}
-	for _, e := range list {
-		if fd, err := strconv.Atoi(e.Name()); err == nil && fd > 2 {
-			unix.CloseOnExec(fd)
-		}
+	limit := unix.Rlimit{Cur: mostDescriptors}
+	_ = unix.Getrlimit(unix.RLIMIT_NOFILE, &limit)
+	for fd := first; fd < int(min(limit.Cur, mostDescriptors)); fd++ {
+		unix.CloseOnExec(fd)
 	}
-	return nil
 }
+
+// mostDescriptors bounds the search for inherited descriptors, which have low
+// numbers.
+const mostDescriptors = 1 << 16
 
 // plainThread gives the calling thread the scheduling and signal mask of an
 // ordinary process: children have those of the thread that starts them. A nice
@@ -232,6 +243,8 @@ func (r *Runner) post(f func(), limit int) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
+	case r.refusal != nil:
+		return r.refusal
 	case r.closed:
 		return errClosed
 	case len(r.queue) >= limit:

@@ -25,7 +25,9 @@ func (d *daemon) scriptRunner() *script.Runner {
 	if d.runner == nil {
 		var err error
 		if d.runner, err = script.NewRunner(); err != nil {
-			d.err = fmt.Errorf("run scripts: %w", err)
+			err = fmt.Errorf("run scripts: %w", err)
+			slog.Error(err.Error())
+			d.runner = script.Refusing(err)
 		}
 	}
 	return d.runner
@@ -46,9 +48,7 @@ func (d *daemon) setNotifier() {
 			return
 		}
 		host, _ := os.Hostname()
-		if d.notifier = notify.New(d.scriptRunner(), host); d.err != nil {
-			return
-		}
+		d.notifier = notify.New(d.scriptRunner(), host)
 	}
 	d.notifier.Configure(d.conf)
 }
