@@ -8,9 +8,9 @@ import (
 
 const (
 	maxAddresses = 255 // the count field is one byte
-	// maxAddresses6 fit in an Ethernet frame: 1500 bytes less the headers of
-	// IPv6 (40) and VRRP (8) and the authentication trailer (28).
-	maxAddresses6 = (1500 - 40 - 8 - 28) / 16
+	// usualAddresses6 fit into the usual MTU: 1500 bytes, from which the C daemon
+	// takes the headers of Ethernet (14), IPv6 (40) and VRRP (8).
+	usualAddresses6 = (1500 - 14 - 40 - 8) / 16
 )
 
 func (d *decoder) addresses(in *instance) {
@@ -26,14 +26,15 @@ func (d *decoder) addresses(in *instance) {
 			d.problem(in, "no-address", "No VIP specified; at least one is sensible")
 		}
 	}
-	most := maxAddresses
-	if in.Family == IPv6 {
-		most = maxAddresses6
-	}
-	if n := len(in.Addresses); n > most {
-		d.problem(in, "many-addresses", "Number of VIPs (%d) exceeds maximum/space available in packet (max %d addresses) - excess moved to eVIPs", n, most)
-		in.Excluded = append(slices.Clone(in.Addresses[most:]), in.Excluded...)
-		in.Addresses = in.Addresses[:most:most]
+	const many = "Number of VIPs (%d) exceeds maximum/space available in packet (max %d addresses) - excess moved to eVIPs"
+	switch n := len(in.Addresses); {
+	case n > maxAddresses:
+		d.problem(in, "many-addresses", many, n, maxAddresses)
+		in.Excluded = append(slices.Clone(in.Addresses[maxAddresses:]), in.Excluded...)
+		in.Addresses = in.Addresses[:maxAddresses:maxAddresses]
+	case in.Family == IPv6 && n > usualAddresses6:
+		// The MTU that counts is that of the interface when the daemon runs.
+		d.problem(in, "many-addresses", many+" where the MTU is 1500", n, usualAddresses6)
 	}
 	if in.Family == IPv6 && len(in.Addresses) > 0 && !in.Unicast && !in.Addresses[0].Prefix.Addr().IsLinkLocalUnicast() {
 		p := Diagnostic{

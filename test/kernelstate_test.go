@@ -261,6 +261,13 @@ func vipsOf(n int) (lines []string) {
 	return lines
 }
 
+func vips6Of(n int) (lines []string) {
+	for i := range n {
+		lines = append(lines, fmt.Sprintf("fe80::77:%d/128 dev eth1", i+1))
+	}
+	return lines
+}
+
 // TestAdvertFitsMTU: what does not fit into an advert is served as the excluded
 // addresses are; there is one master, whenever the MTU changes.
 func TestAdvertFitsMTU(t *testing.T) {
@@ -352,6 +359,7 @@ func TestAdvertFitsMTUAsC(t *testing.T) {
 		{"version 2", 400, instance{Version: 2}},
 		{"version 3", 333, instance{Interval: 500 * time.Millisecond}},
 		{"AH", 402, instance{Version: 2, More: "authentication {\n    auth_type AH\n    auth_pass secret\n}"}},
+		{"IPv6", 1300, instance{Interval: 500 * time.Millisecond, VIPs: vips6Of(120)}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -360,13 +368,16 @@ func TestAdvertFitsMTUAsC(t *testing.T) {
 				s.must(n.IP(fmt.Sprint("link set eth0 mtu ", c.mtu)))
 			}
 			in := c.in
-			in.VIPs = vipsOf(120)
+			last := addr("fe80::77:120")
+			if in.VIPs == nil {
+				in.VIPs, last = vipsOf(120), addr("10.78.7.120")
+			}
 			s.start("a", ours, config(in.at(150)))
-			s.awaitOwner(addr("10.78.7.120"), 10*time.Second, "a")
+			s.awaitOwner(last, 10*time.Second, "a")
 			b := s.start("b", lab.C(), config(in.at(100)))
 			s.awaitLog(b, b.Started, "Entering BACKUP STATE", 5*time.Second)
 			// This release drops adverts with another number.
-			s.stays(addr("10.78.7.120"), "a", masterDown(in.at(100))+time.Second)
+			s.stays(last, "a", masterDown(in.at(100))+time.Second)
 		})
 	}
 }
@@ -505,4 +516,23 @@ func TestFewDescriptors(t *testing.T) {
 	s.stays(vip, "a", 2*masterDown(in.at(100)))
 	s.must(a.Stop())
 	s.awaitOwner(vip, 5*time.Second, "b")
+}
+
+// TestPartOfBridge: a port of a bridge hears nobody, and neither would a new
+// daemon: that is said, when it begins and at the start.
+func TestPartOfBridge(t *testing.T) {
+	t.Parallel()
+	differs(t, "says nothing")
+	s := newScene(t, "a")
+	const text = "(VI_1) interface eth0 is part of bridge br9, which takes what it receives"
+	a := s.start("a", ours, config(instance{}.at(150)))
+	s.awaitOwner(vip, 5*time.Second, "a")
+	s.must(s.Node("a").IPBatch("link add br9 type bridge\nlink set eth0 master br9\n"))
+	s.awaitLog(a, a.Started, text, 5*time.Second)
+	s.must(a.Stop())
+	a = s.start("a", ours, config(instance{}.at(150)))
+	s.awaitLog(a, a.Started, text, 5*time.Second)
+	if n := count(a, a.Started, text); n != 1 {
+		t.Errorf("said %d times", n)
+	}
 }

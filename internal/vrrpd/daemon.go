@@ -234,7 +234,7 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 				changed[l.Index] = true
 				d.relink()
 			}
-			if known && (before.MTU != l.MTU || before.IPv4 != l.IPv4 || before.IPv6 != l.IPv6) {
+			if known && (before.MTU != l.MTU || before.Master != l.Master || before.IPv4 != l.IPv4 || before.IPv6 != l.IPv6) {
 				d.unsized = true
 				changed[l.Index] = true
 			}
@@ -378,6 +378,7 @@ func (d *daemon) check(routers []*router) {
 			d.step(r, now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
 		}
 		d.fit(r)
+		d.lookForMaster(r)
 		d.setFaults(r, faults, cause)
 	}
 }
@@ -409,6 +410,27 @@ func (d *daemon) fit(r *router) {
 			r.conf.Name, all, n), "instance", r.conf.Name, "mtu", c.MTU)
 	} else {
 		slog.Info(fmt.Sprintf("(%s) all %d VIPs fit into a packet again", r.conf.Name, all), "instance", r.conf.Name, "mtu", c.MTU)
+	}
+}
+
+// lookForMaster warns when the interface of r is, or becomes, a part of another
+// one that takes all that it receives: others' adverts then reach no socket of
+// the part, be it opened before or after.
+func (d *daemon) lookForMaster(r *router) {
+	var master int
+	if r.link != nil {
+		master = r.link.Master
+	}
+	if master == r.master {
+		return
+	}
+	r.master = master
+	if m := d.net.links[master]; m != nil {
+		switch m.Kind {
+		case "bridge", "bond", "team", "openvswitch":
+			slog.Warn(fmt.Sprintf("(%s) interface %s is part of %s %s, which takes what it receives: adverts of others are not heard on it, use %s",
+				r.conf.Name, r.link.Name, m.Kind, m.Name, m.Name), "instance", r.conf.Name, "interface", r.link.Name)
+		}
 	}
 }
 

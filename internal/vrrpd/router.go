@@ -32,6 +32,7 @@ type router struct {
 	source netip.Addr  // likewise
 	bereft bool        // that source is not there any more
 
+	master  int   // index of what the interface is part of, as far as it was looked at; 0: nothing
 	refusal error // why there is no socket though it should be
 	unsaid  error // why the last advert of priority 0 was not sent; nil: it was
 
