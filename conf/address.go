@@ -232,27 +232,13 @@ func (d *decoder) prefix(s *Statement, word int) (netip.Addr, netip.Prefix, bool
 	}
 	bits := addr.BitLen()
 	if found {
-		n, ok := d.prefixLength(s, word, length, bits)
-		if ok {
-			bits = n
+		if n, err := strconv.ParseUint(length, 10, 31); err == nil && int(n) <= bits {
+			bits = int(n)
 		} else {
 			d.wrong(s, word, "bad-prefix-use", "Invalid address prefix len %s for address %s - using %d", printable(length), printable(s.Words[word].Text), bits)
 		}
 	}
 	return addr, netip.PrefixFrom(addr, bits), true
-}
-
-func (d *decoder) prefixLength(s *Statement, word int, text string, most int) (int, bool) {
-	n, err := strconv.ParseUint(text, 10, 31)
-	switch {
-	case err != nil:
-		d.wrong(s, word, "bad-number", "invalid number '%s'", printable(text))
-	case int(n) > most:
-		d.wrong(s, word, "out-of-range", "number '%s' outside range [0, %d]", text, most)
-	default:
-		return int(n), true
-	}
-	return 0, false
 }
 
 // broadcast is the last address of an IPv4 network.

@@ -81,5 +81,8 @@ func undefined(s *Statement, word int) string {
 	if name, _, n := parameter(text[i:]); n > 0 {
 		return "$" + name
 	}
+	if parameterBraces(text[i:]) > 0 {
+		return "$" + text[i+2:i+2+nameLen(text[i+2:])]
+	}
 	return ""
 }

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -56,6 +57,12 @@ type decoder struct {
 
 	consequences
 	pointed []pointed
+	// reported is the last statement that something was wrong with.
+	reported  *Statement
+	blamed    blamed
+	commented map[*file]reason // the first comment of another language
+	// insideComment is the report of a /* without its */ so far.
+	insideComment reason
 }
 
 // intern returns one copy of equal strings. It also frees a string from the
@@ -85,7 +92,15 @@ func (d *decoder) report(s *Statement, word int, p Diagnostic) {
 		d.noteReason(p.Severity, r)
 		return
 	}
-	d.reportAt(s.place(word), p)
+	h, done := d.explain(s, word, &p)
+	if done {
+		return
+	}
+	p.Pos, p.Chain = s.Pos(word), s.Chain(word)
+	r := d.diags.add(p)
+	d.noteReason(p.Severity, r)
+	d.blame(s, h, r)
+	d.reported = s
 }
 
 func (d *decoder) reportAt(at place, p Diagnostic) {
@@ -104,14 +119,13 @@ func (d *decoder) wrong(s *Statement, word int, code, format string, args ...any
 	})
 }
 
-// remedy is what to do about a wrong word: define its parameter, or write the
-// statement like the example.
+// remedy is what to do about a wrong word: write the statement like the example.
 func (d *decoder) remedy(s *Statement, word int) string {
-	if name := undefined(s, word); name != "" {
-		return "the parameter " + name + " is not defined"
-	}
 	if d.checking == nil {
 		return ""
+	}
+	if k := d.checking.k; k.Default != "" && len(s.Words) > 1 && s.Words[1].Text == k.Default {
+		return "remove it: without it, " + k.Name + " is " + k.Default
 	}
 	if line := d.checking.k.Example(); line != "" {
 		return "for example: " + strings.TrimSuffix(line, " {")
@@ -129,9 +143,15 @@ func (d *decoder) statements(b *block, list []*Statement) {
 func (d *decoder) statement(b *block, s *Statement) {
 	k := b.words[s.Keyword()]
 	d.typography(s, b, k)
+	if d.insideComment != 0 && endsComment(s) {
+		defer func() { d.insideComment = 0 }()
+	}
 	switch {
 	case k != nil:
 		d.keyword(k, s)
+		if d.reported != s {
+			d.silentHabit(s, k)
+		}
 	case b.entry != nil:
 		b.entry(d, s)
 	default:
@@ -152,16 +172,19 @@ func (d *decoder) unknown(b *block, s *Statement) {
 	if shown || b.path == "vrrp_instance" {
 		near = nearest(word, b)
 	}
+	meant := cmp.Or(oldWord(word, b), spaced(s, b))
 	switch {
 	case !shown:
+	case meant != "" && strings.Contains(meant, word+"_"):
+		p.Fix = fmt.Sprintf("write %s, with underscores", meant)
+	case meant != "":
+		p.Fix, p.Edit = fmt.Sprintf("write %s instead", meant), Edit{d.intern(word), meant}
 	case near != "":
 		p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near), Edit{d.intern(word), near}
 	case strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "="):
 		p.Fix = "a definition has no blank before its '='"
 	default:
-		if name := undefined(s, 0); name != "" {
-			p.Fix = "the parameter " + name + " is not defined"
-		} else if owner := blockOf(word); owner != "" {
+		if owner := blockOf(word); owner != "" {
 			p.Fix = "it belongs " + owner
 		}
 	}

@@ -186,6 +186,8 @@ type diagnosing struct {
 	// encoding is the report of lines that are not UTF-8: what is wrong with
 	// their words may follow from that.
 	encoding reason
+	// unresolved are the reports of parameters in braces that are not defined.
+	unresolved map[string]reason
 	// incomplete is the report of a file that could not be included: what is
 	// missing later may stand there.
 	incomplete reason

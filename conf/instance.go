@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -113,10 +114,16 @@ func setInterface(d *decoder, a *argument) {
 	d.needInterface(a.Statement, 1, "WARNING - interface %s for vrrp_instance "+d.inst.Name+" doesn't exist")
 }
 
+// weightAlone is what to do about a weight on a line of its own.
+const weightAlone = "write the weight on the line of the name, as in NAME weight 20"
+
 // absentInterface is a use of an interface that does not exist.
 type absentInterface struct {
+	name    string
 	at      place
 	message string
+	habit   habit
+	after   reason // what it follows from
 }
 
 // needInterface checks that an interface exists. It is no problem with
@@ -134,18 +141,53 @@ func (d *decoder) needInterface(s *Statement, word int, message string) {
 	if present {
 		return
 	}
-	d.absent = append(d.absent, absentInterface{s.place(word), strings.Replace(message, "%s", printable(name), 1)})
+	a := absentInterface{name: d.intern(name), at: s.place(word), message: strings.Replace(message, "%s", printable(name), 1)}
+	var p Diagnostic
+	h, done := d.explain(s, word, &p)
+	if a.habit = h; done {
+		a.after = d.blamed.r
+		if name := undefined(s, word); name != "" {
+			a.after = d.diags.unresolved[name]
+		}
+		d.noteReason(Error, a.after)
+	}
+	d.absent = append(d.absent, a)
 }
 
 func (d *decoder) absentInterfaces() {
 	if d.cfg.Global.DynamicInterfaces {
+		for _, a := range d.absent {
+			if a.name == "weight" {
+				d.reportAt(a.at, Diagnostic{Severity: Warning, Class: ClassNone, Code: "habit", Message: a.message, Fix: weightAlone})
+			}
+		}
 		return
 	}
+	first := make(map[string]reason) // each is reported once
 	for _, a := range d.absent {
-		d.reportAt(a.at, Diagnostic{
+		p := Diagnostic{
 			Severity: Fatal, Class: ClassWarning, Exit: 2, Code: "no-interface", Message: a.message,
 			Fix: "create it first, or allow it to come later with dynamic_interfaces in global_defs",
-		})
+		}
+		if r := cmp.Or(a.after, first[a.name]); r != 0 {
+			if a.after == 0 {
+				d.diags.again(r)
+			}
+			d.followFrom(r, p)
+			continue
+		}
+		if a.name == "weight" {
+			p.Fix = weightAlone
+		} else if d.Interfaces != nil {
+			if near := Nearest(a.name, d.Interfaces()); len(near) > 0 {
+				p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", printable(near[0])), Edit{a.name, near[0]}
+			}
+		}
+		if a.habit.remedy != "" {
+			p.Fix = a.habit.remedy
+		}
+		p.Pos, p.Chain = a.at.pos(), a.at.chain()
+		first[a.name] = d.diags.add(p)
 	}
 }
 

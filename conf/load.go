@@ -20,6 +20,9 @@ type Options struct {
 	// Interface reports whether a network interface exists. If nil, interfaces
 	// are taken to exist.
 	Interface func(name string) bool
+	// Interfaces lists the names that exist, for those that are misspelt. If nil,
+	// no name is suggested.
+	Interfaces func() []string
 	// CheckCommand reports why a command cannot be run, with what to do about
 	// it. A command without arguments asks for the account of p alone. If nil,
 	// commands are not checked.

@@ -235,7 +235,14 @@ func (d *decoder) preemption(in *instance) {
 			d.problem(in, "preempt-delay", "preempt_delay is incompatible with nopreempt mode - resetting")
 			in.PreemptDelay = 0
 		case in.Master || owner:
-			d.problem(in, "preempt-delay", "Warning - preempt delay will not work with initial state MASTER - clearing")
+			fix := "write state BACKUP: the priority decides who becomes master"
+			if owner {
+				fix = "remove preempt_delay, or write state BACKUP and a priority below 255"
+			}
+			d.about(in, Diagnostic{
+				Severity: Warning, Class: ClassOrdinary, Code: "preempt-delay", Fix: fix,
+				Message: "(" + in.Name + ") Warning - preempt delay will not work with initial state MASTER - clearing",
+			})
 			in.PreemptDelay = 0
 		}
 	}

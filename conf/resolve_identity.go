@@ -99,7 +99,16 @@ func (d *decoder) syncGroups() {
 			return r != 0
 		})
 		if len(unknown) > 0 {
-			at("no-member", "Virtual router %s specified in sync group %s doesn't exist - ignoring", printable(strings.Join(unknown, ", ")), g.Name)
+			p := Diagnostic{
+				Severity: Warning, Class: ClassOrdinary, Code: "no-member",
+				Message: fmt.Sprintf("Virtual router %s specified in sync group %s doesn't exist - ignoring", printable(strings.Join(unknown, ", ")), g.Name),
+			}
+			for _, name := range unknown {
+				if alive[strings.Trim(name, ",")] != nil || strings.Contains(name, ",") {
+					p.Fix = "separate the names by blanks, without commas"
+				}
+			}
+			d.reportAt(g.at, p)
 			explained = true
 		}
 		switch {

@@ -167,6 +167,10 @@ func (t *trackers) resolve(d *decoder) {
 		}
 		if u.Kind == TrackedInterface {
 			if u.inst != nil && u.Name == u.inst.Interface {
+				if r := u.inst.hurt["interface"]; r != 0 {
+					d.followFrom(r, Diagnostic{Class: ClassOrdinary})
+					continue
+				}
 				d.atPlace(u.at, "own-interface", "(%s) Ignoring track_interface %s since own interface", u.owner(), printable(u.Name))
 				continue
 			}
@@ -186,6 +190,9 @@ func (t *trackers) resolve(d *decoder) {
 			if !u.turned {
 				u.Reverse = *n.reverse
 			}
+		}
+		if last == into && u.Name == "weight" {
+			continue // no name, as was said
 		}
 		if last == into {
 			d.atPlace(u.at, "tracked-twice", "(%s) duplicate %s %s - ignoring", u.owner(), u.Kind, printable(u.Name))
@@ -225,7 +232,7 @@ func (d *decoder) trackerRemedy(u *trackUse) (fix string, e Edit) {
 	}
 	switch {
 	case u.Name == "weight":
-		return "write the weight on the line of the name, as in NAME weight 20, or in the " + block + " block", e
+		return weightAlone + ", or in the " + block + " block", e
 	case u.Kind == TrackedScript && strings.Contains(u.Name, "/"):
 		for _, c := range d.scripts.used {
 			if c.track != "" && c.cmd.Args[0] == u.Name {

@@ -21,6 +21,7 @@ type commandUse struct {
 	what  string  // "(VI_1) notify_master script", "vrrp_script chk"
 	cmd   Command // without words: whose a FIFO is
 	track string  // the name of a vrrp_script
+	words int     // behind the command: its user and group, or arguments without quotes
 }
 
 // note remembers the command of a keyword.
@@ -62,7 +63,7 @@ func (d *decoder) keep(into *Command, a *argument, what, twice string) {
 		})
 	default:
 		*into = c
-		d.scripts.used = append(d.scripts.used, commandUse{at: a.place(1), what: what, cmd: c})
+		d.scripts.used = append(d.scripts.used, commandUse{at: a.place(1), what: what, cmd: c, words: len(a.cmd) - 1})
 	}
 }
 
@@ -171,6 +172,15 @@ func (d *decoder) disabled(u commandUse, err error) {
 	if u.track != "" {
 		p.Severity, p.Class = Error, ClassOrdinary
 		p.Message = "Disabling track script " + u.track + ": " + text
+	}
+	alone := u.cmd
+	alone.User, alone.Group = "", ""
+	switch {
+	case len(u.cmd.Args) == 0:
+	case assignment(u.cmd.Args[0]):
+		p.Fix = "write a blank and the command behind the word, without = or :"
+	case u.words > 0 && d.CheckCommand(alone, d.cfg.Global.Scripts) == nil:
+		p.Fix = "put the command and its arguments in quotes, as in \"/path/program argument\": words behind it are its user and group"
 	}
 	d.reportAt(u.at, p)
 }

@@ -441,7 +441,7 @@ func TestCheckCommand(t *testing.T) {
 	} {
 		checked := make(map[string]int)
 		cfg, diags := load(t, test.text, Options{CheckCommand: func(c Command, p ScriptPolicy) error {
-			checked[fmt.Sprint(c.Args, c.Pos)]++
+			checked[fmt.Sprint(c.Args, c.Pos, c.User)]++
 			if p.Secure != strings.Contains(test.text, "enable_script_security") {
 				return errors.New("another policy")
 			}

@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Statement is one line of a configuration after expansion, or the part of it
@@ -79,6 +80,11 @@ func (b *builder) add(l *line) {
 		switch s[i] {
 		case '"':
 			quoted = !quoted
+		case '$':
+			if n := parameterBraces(s[i:]); n > 0 && !quoted {
+				b.unresolved(l, i, n)
+				i += n - 1
+			}
 		case '{', '}':
 			if quoted {
 				continue
@@ -93,6 +99,33 @@ func (b *builder) add(l *line) {
 		}
 	}
 	b.statement(l, start, len(s))
+}
+
+// unresolved reports a parameter in braces that has no value: ${NAME}, or what a
+// shell would have there. Its braces are those of no block.
+func (b *builder) unresolved(l *line, at, n int) {
+	text := l.text[at : at+n]
+	name := text[2 : 2+nameLen(text[2:])]
+	if r := b.diags.unresolved["$"+name]; r != 0 {
+		b.diags.again(r)
+		return
+	}
+	fix := fmt.Sprintf("define it in a line above, as in $%s=VALUE, or write ${_ENV %s} for the environment's", name, name)
+	if op := text[2+len(name)]; op != '}' && !blank(op) {
+		fix = fmt.Sprintf("write $%s=VALUE in a line above, and ${%s} here: a default within the braces is the shell's", name, name)
+	}
+	if b.diags.unresolved == nil {
+		b.diags.unresolved = make(map[string]reason)
+	}
+	b.diags.unresolved["$"+name] = b.report(l, at, "undefined-parameter", "the parameter ${"+name+"} is not defined", fix)
+}
+
+// parameterBraces is the length of ${NAME…} that s begins with, 0 if it does not.
+func parameterBraces(s string) int {
+	if len(s) < 4 || s[1] != '{' || nameLen(s[2:]) == 0 {
+		return 0
+	}
+	return strings.IndexByte(s, '}') + 1
 }
 
 func (b *builder) statement(l *line, from, to int) {

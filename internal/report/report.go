@@ -93,6 +93,21 @@ func palette(s conf.Severity, color bool) paint {
 	return paint{severity: severity, place: "\x1b[1m", fix: "\x1b[36m", caret: "\x1b[1;32m", off: "\x1b[0m"}
 }
 
+// withoutSeverity is a message without the word that the C daemon begins it with:
+// the severity stands before it.
+func withoutSeverity(message string) string {
+	owner, rest := "", message
+	if i := strings.Index(message, ") "); strings.HasPrefix(message, "(") && i > 0 {
+		owner, rest = message[:i+2], message[i+2:]
+	}
+	for _, word := range []string{"WARNING - ", "Warning - ", "warning - "} {
+		if m, ok := strings.CutPrefix(rest, word); ok {
+			return owner + m
+		}
+	}
+	return message
+}
+
 // text writes one problem: the sentence, the line with a mark below the word,
 // and how the main file led there.
 func text(b *strings.Builder, d conf.Diagnostic, files *sources, o Options) {
@@ -100,7 +115,7 @@ func text(b *strings.Builder, d conf.Diagnostic, files *sources, o Options) {
 	if at := d.Pos.String(); at != "" {
 		fmt.Fprintf(b, "%s%s:%s ", p.place, at, p.off)
 	}
-	fmt.Fprintf(b, "%s%v:%s %s", p.severity, d.Severity, p.off, d.Message)
+	fmt.Fprintf(b, "%s%v:%s %s", p.severity, d.Severity, p.off, withoutSeverity(d.Message))
 	if d.Fix != "" {
 		fmt.Fprintf(b, "; %s%s%s", p.fix, d.Fix, p.off)
 	}

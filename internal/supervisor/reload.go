@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -36,7 +37,7 @@ type reading struct {
 
 // ConfOptions returns how the configuration is read.
 func (o Options) ConfOptions() conf.Options {
-	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces(), CheckCommand: script.Check}
+	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces(), Interfaces: interfaceNames, CheckCommand: script.Check}
 }
 
 // load reads the configuration. It may run beside the loop.
@@ -170,6 +171,22 @@ func interfaces() func(name string) bool {
 		}
 		return exists
 	}
+}
+
+// interfaceNames are those in the network namespace of the process, without the
+// loopback one.
+func interfaceNames() []string {
+	links, err := net.Interfaces()
+	if err != nil {
+		return nil
+	}
+	var names []string
+	for _, l := range links {
+		if l.Flags&net.FlagLoopback == 0 {
+			names = append(names, l.Name)
+		}
+	}
+	return names
 }
 
 func interfaceExists(name string) bool {
