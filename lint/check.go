@@ -33,6 +33,7 @@ func Check(c *conf.Config, h Host) conf.Diagnostics {
 			l.virtual[a.Prefix.Addr()] = in
 		}
 	}
+	l.nothing()
 	l.sharedVRIDs()
 	groups := groupsOf(c)
 	for _, in := range c.Instances {
@@ -49,6 +50,14 @@ func Check(c *conf.Config, h Host) conf.Diagnostics {
 		l.virtualServer(v)
 	}
 	return l.sorted()
+}
+
+// nothing finds files without any block that the daemon acts on.
+func (l *linter) nothing() {
+	c := l.Config
+	if len(c.Instances) == 0 && !c.HasVirtualServers && !c.HasBFD && len(c.StaticAddresses)+len(c.StaticRoutes)+len(c.StaticRules) == 0 {
+		l.found("nothing-configured", conf.Pos{File: c.Path}, "nothing is configured: the daemon would run and protect nothing", "write a vrrp_instance")
+	}
 }
 
 // linter checks one configuration.

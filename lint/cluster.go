@@ -40,6 +40,8 @@ func Cluster(nodes []Node) Report {
 		c.guessSources(v)
 		c.compare(v)
 	}
+	c.sharedAddresses()
+	c.ownAddresses()
 	c.preferences()
 	outcomes := c.simulate()
 	return Report{c.sorted(), outcomes}

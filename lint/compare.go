@@ -277,3 +277,87 @@ func (c *cluster) preferences() {
 		}
 	}
 }
+
+// sharedAddresses finds addresses of more than one virtual router, on different
+// nodes. Within one file conf finds them.
+func (c *cluster) sharedAddresses() {
+	type holder struct {
+		v *virtualRouter
+		m *member
+	}
+	first := make(map[netip.Addr]holder)
+	type pair struct{ a, b *virtualRouter }
+	told := make(map[pair]bool)
+	for _, v := range c.routers {
+		for _, m := range v.members {
+			for a := range addresses(m.VRRPInstance) {
+				addr := a.Prefix.Addr()
+				f, known := first[addr]
+				switch {
+				case !known:
+					first[addr] = holder{v, m}
+				case f.v != v && f.m.node != m.node && !told[pair{f.v, v}]:
+					told[pair{f.v, v}] = true
+					c.found("cluster-address-shared", a.Pos,
+						fmt.Sprintf("%s is in %s on %s and in %s on %s, which know nothing of each other: both nodes may hold it", addr, f.m.describe(), c.nameOf(f.m), m.describe(), c.nameOf(m)),
+						"write it in one of them, on all nodes", other(f.m.Pos, "%s on %s is", f.m.Name, c.nameOf(f.m)))
+				}
+			}
+		}
+	}
+}
+
+// describe is a virtual router with its number and group.
+func (m *member) describe() string {
+	s := fmt.Sprintf("%s (virtual_router_id %d", m.Name, m.VRID)
+	if m.group != nil {
+		s += ", sync group " + m.group.Name
+	}
+	return s + ")"
+}
+
+// ownAddresses finds virtual addresses that a node has by itself, as far as the
+// files say so: it sends from them, or others send to it there. What a node says
+// about itself [Check] finds.
+func (c *cluster) ownAddresses() {
+	type use struct {
+		m    *member
+		word string
+	}
+	own := make(map[netip.Addr]use)
+	note := func(a netip.Addr, u use) {
+		if _, ok := own[a]; a.IsValid() && !ok {
+			own[a] = u
+		}
+	}
+	for _, v := range c.routers {
+		for _, m := range v.members {
+			word := "mcast_src_ip"
+			if m.Unicast {
+				word = "unicast_src_ip"
+			}
+			note(m.SourceIP, use{m, word})
+		}
+	}
+	for _, v := range c.routers {
+		for _, m := range v.members {
+			for _, p := range m.Peers {
+				note(p.Addr, use{m, "unicast_peer"})
+			}
+		}
+	}
+	for _, v := range c.routers {
+		for _, m := range v.members {
+			for a := range addresses(m.VRRPInstance) {
+				u, ok := own[a.Prefix.Addr()]
+				if !ok || u.m.node == m.node {
+					continue
+				}
+				c.found("cluster-address-own", a.Pos,
+					fmt.Sprintf("(%s) the virtual address %s on %s is %s of %s on %s", m.Name, a.Prefix.Addr(), c.nameOf(m), u.word, u.m.Name, c.nameOf(u.m)),
+					"write an address that no node has by itself", other(u.m.Pos, "%s on %s is", u.m.Name, c.nameOf(u.m)))
+				break
+			}
+		}
+	}
+}

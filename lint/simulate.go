@@ -619,6 +619,20 @@ func (m *member) stuck(v *virtualRouter, f *fault, c *cluster) (why, remedy stri
 	}
 	rival, theirs := c.nodes[best.node].Name, best.healthyPriority()
 	weight := "give it weight 0, so that the failure is a fault"
+	// A weight that counts while all is well is missing after a failure: what the
+	// other node has of it decides.
+	if t := m.terms[i]; t.Weight > 0 && !t.Reverse && t.Kind != conf.TrackedFile {
+		for _, o := range best.terms {
+			if o.Kind == t.Kind && o.Name == t.Name && o.Weight > 0 && theirs <= bad.Priority {
+				need := int(bad.Priority) - (int(theirs) - o.Weight)
+				why := fmt.Sprintf("%s is still above %d of %s", bad.Arithmetic(), theirs, rival)
+				if theirs == bad.Priority {
+					why = fmt.Sprintf("%s is as much as %s has, which is not enough to preempt", bad.Arithmetic(), rival)
+				}
+				return why, fmt.Sprintf("give it a weight of more than %d on all nodes, or 0, so that the failure is a fault", need), at
+			}
+		}
+	}
 	switch {
 	case m.Priority == vrrp.PriorityOwner:
 		return "the priority of an address owner stays 255", "use a priority of 254 or less, or weight 0", at
