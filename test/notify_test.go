@@ -324,6 +324,61 @@ func TestStatesOnReload(t *testing.T) {
 	}
 }
 
+// TestReloadTellsNewGroups: a sync group that a reload makes or renames is told its
+// state, on the master and on the backup; what is not new is not told again.
+func TestReloadTellsNewGroups(t *testing.T) {
+	t.Parallel()
+	differs(t, "tells those of backups only")
+	s := newScene(t, "a", "b")
+	type node struct {
+		*lab.Daemon
+		name, state, file string
+		fifo              *pipe
+		conf              func(groups string) string
+	}
+	group := func(name, members, more string) string {
+		return "vrrp_sync_group " + name + " {\n    group {\n        " + members + "\n    }\n    " + more + "\n}\n"
+	}
+	var nodes []*node
+	for i, name := range []string{"a", "b"} {
+		n := &node{name: name, state: []string{"MASTER", "BACKUP"}[i], fifo: s.fifo(name, "fifo")}
+		one := instance{}.at(150 - 50*i)
+		two := instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String()}}.at(150 - 50*i)
+		n.conf = func(groups string) string { return groups + configWith("vrrp_notify_fifo "+n.fifo.path, one, two) }
+		n.Daemon = s.start(name, ours, n.conf(""))
+		nodes = append(nodes, n)
+	}
+	s.awaitOwner(vip, 5*time.Second, "a")
+	s.awaitOwner(vip2, 5*time.Second, "a")
+	for _, n := range nodes {
+		recorder, file := s.recorder(n.name, "notify")
+		var want []string
+		s.await(n.fifo, 0, fmt.Sprintf(`INSTANCE "VI_2" %s %d`, n.state, map[string]int{"MASTER": 150, "BACKUP": 100}[n.state]), 5*time.Second)
+		at := len(n.fifo.all())
+		for _, step := range []struct {
+			groups string
+			told   []string
+		}{
+			{group("G", "VI_1\nVI_2", "notify "+recorder), []string{"G"}},
+			{group("H", "VI_1\nVI_2", "notify "+recorder), []string{"H"}},
+			{group("H", "VI_1", "notify "+recorder), nil},
+			{group("H", "VI_1", "notify "+recorder) + group("I", "VI_2", "notify "+recorder), []string{"I"}},
+		} {
+			from := time.Now()
+			s.must(n.Reload(n.conf(step.groups)))
+			s.awaitLog(n.Daemon, from, "Reload complete", 10*time.Second)
+			for _, name := range step.told {
+				want = append(want, fmt.Sprintf(`GROUP "%s" %s 0`, name, n.state))
+				s.await(n.fifo, at, want[len(want)-1], 10*time.Second)
+				s.awaitTold(file, fmt.Sprintf("GROUP %s %s 0", name, n.state), 10*time.Second)
+			}
+		}
+		if lines := n.fifo.all()[at:]; !slices.Equal(lines, want) {
+			t.Errorf("%s was told %q, want %q", n.name, lines, want)
+		}
+	}
+}
+
 // TestHundredTransitions: when changes come faster than a script ends, it never
 // runs twice at once, and the last run names the state there is. The FIFO has
 // them all.

@@ -195,6 +195,7 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 		kept[i] = take(ic)
 	}
 
+	groups := d.groups
 	d.ungroup(old, c)
 	for _, list := range byKey {
 		for _, r := range list {
@@ -216,6 +217,7 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 	}
 	if d.groups == nil {
 		d.link(c)
+		d.introduce(groups)
 	}
 	d.promoteSecondaries()
 	d.tracking.learn(c, first)
@@ -234,6 +236,23 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 	}
 	d.retrack()
 	d.repeatStates()
+}
+
+// introduce tells in which state the groups are that a reload has made, as far as
+// nobody was told before: that of a group among those before, by name, is known.
+func (d *daemon) introduce(before map[string]*vrrp.SyncGroup) {
+	for _, c := range d.conf.SyncGroups {
+		g, known := d.groups[c.Name], vrrp.Init
+		if g == nil {
+			continue
+		}
+		if b := before[c.Name]; b != nil {
+			known = b.State()
+		}
+		if to := g.State(); to != vrrp.Init && to != known {
+			d.told = append(d.told, vrrp.Action{Kind: vrrp.GroupTransition, Group: g, From: known, To: to})
+		}
+	}
 }
 
 // drop ends a router that the new configuration does not have.
