@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"syscall"
 
 	"keepalived-go/internal/getopt"
 	"keepalived-go/internal/logging"
@@ -200,7 +201,7 @@ func (c *commandLine) configTest() int {
 	if c.testFile == "" {
 		return c.check(os.Stderr)
 	}
-	f, err := os.OpenFile(c.testFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	f, err := os.OpenFile(c.testFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644) // a FIFO must not wait for its reader
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: open test report: %v\n", err)
 		return supervisor.ExitFatal
