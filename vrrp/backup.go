@@ -27,19 +27,12 @@ func (i *Instance) masterDownExpired(t *turn) {
 	}
 	if i.group != nil && !i.group.othersWant(i) {
 		i.wants = true
+		i.noteOnce(t, Action{Note: NoteGroupWaits, Cause: Cause{Code: "group", Object: i.group.unwilling(i).cfg.Name}})
 		i.timer = t.now + i.MasterDownInterval()
 		return
 	}
-	reason := ReasonMasterDown
-	switch {
-	case i.stopping:
-		reason = ReasonPriorityZero
-	case i.immediate:
-		reason = ReasonOwner
-	}
-	master := i.master
-	i.note(t, Action{Note: NoteMasterDownExpired, Addr: master})
-	i.enterMaster(t, Action{Reason: reason, Addr: master})
+	i.note(t, Action{Note: NoteMasterDownExpired, Addr: i.master})
+	i.enterMaster(t, i.whyMaster(t.now))
 	if i.group != nil {
 		i.group.takeAlong(t, i)
 	}
@@ -54,6 +47,7 @@ func (i *Instance) backupReceived(t *turn, p *Packet, adv advert) {
 	case adv.priority == 0:
 		i.note(t, Action{Note: NotePriorityZeroReceived, Addr: p.Src})
 		i.stopping, i.immediate = true, false
+		i.account.stopped = p.Src
 		i.timer = t.now + i.skew(i.prio)
 	case i.tolerates(t, p.Src, adv.priority):
 		if i.master != p.Src {
@@ -65,8 +59,13 @@ func (i *Instance) backupReceived(t *turn, p *Packet, adv advert) {
 		i.masterPrio = adv.priority
 		i.stopping, i.wants, i.immediate = false, false, false
 		i.timer = t.now + i.MasterDownInterval()
+		i.account = account{since: t.now}
+		if i.cfg.NoPreempt && adv.priority < i.prio {
+			i.noteOnce(t, Action{Note: NoteNoPreempt, Addr: p.Src, Priority: adv.priority})
+		}
 	default:
 		// The timer runs on: it will expire, whatever this master sends.
+		i.account.lower(t.now, p.Src, adv.priority)
 		i.note(t, Action{Note: NoteLowerPriorityDiscarded, Addr: p.Src, Priority: adv.priority})
 	}
 }

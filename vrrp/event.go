@@ -28,6 +28,7 @@ type Event struct {
 	Hold     time.Duration // Start: ignore adverts and run no timer for so long
 	Resume   *Snapshot     // Start: what a predecessor process left; nil: nothing
 	Config   *Config       // Reconfigure: same Name and Family
+	Blocked  bool          // SendStatus: a firewall of this node refuses to send adverts
 	Wall     time.Time     // any event: the wall clock, used by HMAC only
 	Cause    Cause         // FaultsChanged, PriorityChanged: why, passed on to the transition
 }
@@ -56,6 +57,8 @@ const (
 	Reconfigure
 	// Shutdown ends the protocol; a master sends priority 0.
 	Shutdown
+	// SendStatus says that adverts cannot leave this node, or can again.
+	SendStatus
 )
 
 // Faults is a set of reasons why a node must not serve.
@@ -100,14 +103,14 @@ type Snapshot struct {
 type Action struct {
 	Kind     ActionKind
 	Note     Note   // Notify
-	Reject   Reject // Notify with NoteRejected
+	Reject   Reject // Notify with NoteRejected, Transition with ReasonRejected
 	From, To State  // Transition, GroupTransition
 	Reason   Reason // Transition
-	Priority uint8  // SendAdvert: priority to send; Notify: the one received
+	Priority uint8  // SendAdvert: priority to send; Notify, Transition: the one received
 	Instance *Instance
 	Group    *SyncGroup    // GroupTransition
 	Addr     netip.Addr    // Notify, Transition: the peer concerned
-	Count    int           // Announce: packets per address; Notify: a number belonging to the note
+	Count    int           // Announce: packets per address; Notify, Transition: a number belonging to it
 	Time     time.Duration // Notify, Transition: a duration belonging to it, such as lateness
 	Missed   int           // Notify: how many of the kind were not told since the last one: see [Limit]
 	Quiet    bool          // Announce: not worth a line; what it follows has not been told either
@@ -144,7 +147,7 @@ const (
 	ReasonNone Reason = iota
 	ReasonStart
 	ReasonOwner          // address owner at start
-	ReasonMasterDown     // Master_Down_Interval passed without an advert
+	ReasonMasterDown     // the master, Addr, has been silent for Time
 	ReasonPriorityZero   // the master said that it stops, and Skew_Time passed
 	ReasonHigherPriority // a master yields to a higher priority
 	ReasonHigherAddress  // a master yields to the same priority and a higher address
@@ -156,6 +159,10 @@ const (
 	ReasonResumed        // a new process goes on where its predecessor ended
 	ReasonShutdown
 	ReasonSequenceExhausted // the AH sequence numbers are used up
+	ReasonNoMaster          // nobody has been heard for Time, since the start or the way into BACKUP
+	ReasonPreempt           // the master, Addr, lives and has the lower priority Priority
+	ReasonRejected          // Count adverts of Addr have been dropped; the last because of Reject
+	ReasonFirewall          // nothing has been heard, and a firewall of this node refuses to send
 )
 
 // Note is a noteworthy occurrence that is not a change of state. Those that
@@ -186,6 +193,8 @@ const (
 	NoteHoldEnded            // the start-up delay is over
 	NoteSequenceExhausted    // AH sequence number reached its end
 	NoteClockSkew            // HMAC: the peer's clock is Time away
+	NoteNoPreempt            // a backup leaves a master of lower priority alone: nopreempt
+	NoteGroupWaits           // a backup would be master, but for the member of its group that Cause names
 
 	numNotes
 )

@@ -40,7 +40,7 @@ func Example() {
 	// 3.4140625s VI_1 send-advert prio=150
 	// 3.4140625s VI_1 set-addresses
 	// 3.4140625s VI_1 announce count=5
-	// 3.4140625s VI_1 transition BACKUP->MASTER reason=master-down
+	// 3.4140625s VI_1 transition BACKUP->MASTER reason=no-master time=3.4140625s
 	// 4.4140625s VI_1 send-advert prio=150
 	// 4.4140625s VI_1 send-advert prio=0
 	// 4.4140625s VI_1 notify priority-zero-sent

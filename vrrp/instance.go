@@ -36,6 +36,9 @@ type Instance struct {
 	master         netip.Addr    // whom a backup believes to be master
 	masterPrio     uint8         // its priority
 
+	account account // what a backup will give as the reason of its take-over
+	blocked bool    // a firewall of this node refuses to send adverts
+
 	preemptElapsed bool // the preempt delay has run out for the present master
 	stopping       bool // backup: the master has sent priority 0
 	wants          bool // backup in a group: would be master, but for other members
@@ -250,6 +253,8 @@ func (i *Instance) Step(now time.Duration, ev Event, out []Action) []Action {
 		i.reconfigure(&t, ev.Config)
 	case Shutdown:
 		i.shutdown(&t)
+	case SendStatus:
+		i.blocked = ev.Blocked
 	}
 	if i.group != nil {
 		i.group.demote(&t)

@@ -232,7 +232,7 @@ func TestStateTable(t *testing.T) {
 			do: func(r *rig) { r.until(4 * time.Second) },
 			want: []string{
 				"notify master-down-expired", "send-advert prio=100", "set-addresses", "announce count=5",
-				"transition BACKUP->MASTER reason=master-down",
+				"transition BACKUP->MASTER reason=no-master time=3.609375s",
 			},
 			state: Master,
 		},
@@ -267,7 +267,7 @@ func TestStateTable(t *testing.T) {
 			name: "backup: lower priority, nopreempt", in: Backup,
 			config: func(c *Config) { c.NoPreempt = true },
 			do:     func(r *rig) { r.now += time.Second; r.hear(highAddr, 99) },
-			want:   []string{"notify master-changed prio=99 addr=10.0.0.3"},
+			want:   []string{"notify master-changed prio=99 addr=10.0.0.3", "notify no-preempt prio=99 addr=10.0.0.3"},
 			state:  Backup, deadline: 3*time.Second + skew100,
 		},
 		{
@@ -296,7 +296,7 @@ func TestStateTable(t *testing.T) {
 				"notify lower-priority-discarded prio=99 addr=10.0.0.3",
 				"notify lower-priority-discarded prio=99 addr=10.0.0.3",
 				"notify master-down-expired addr=10.0.0.3", "send-advert prio=100", "set-addresses", "announce count=5",
-				"transition BACKUP->MASTER reason=master-down addr=10.0.0.3",
+				"transition BACKUP->MASTER reason=preempt prio=99 addr=10.0.0.3",
 			},
 			state: Master,
 		},
@@ -379,7 +379,7 @@ func TestStateTable(t *testing.T) {
 			do: func(r *rig) { r.hear(lowAddr, 101) },
 			want: []string{
 				"notify higher-priority-received prio=101 addr=10.0.0.1", "clear-addresses",
-				"transition MASTER->BACKUP reason=higher-priority addr=10.0.0.1",
+				"transition MASTER->BACKUP reason=higher-priority prio=101 addr=10.0.0.1",
 			},
 			state: Backup, deadline: 3*time.Second + skew100,
 		},
@@ -393,7 +393,7 @@ func TestStateTable(t *testing.T) {
 			want: []string{
 				"notify higher-priority-received prio=101 addr=10.0.0.1", "clear-addresses",
 				"notify interval-learned count=1000 addr=10.0.0.1 time=100ms",
-				"transition MASTER->BACKUP reason=higher-priority addr=10.0.0.1",
+				"transition MASTER->BACKUP reason=higher-priority prio=101 addr=10.0.0.1",
 			},
 			state: Backup, deadline: 300*time.Millisecond + skew100/10,
 		},
@@ -403,7 +403,7 @@ func TestStateTable(t *testing.T) {
 			do:     func(r *rig) { r.hear(lowAddr, 101) },
 			want: []string{
 				"notify higher-priority-received prio=101 addr=10.0.0.1", "send-advert prio=100", "clear-addresses",
-				"transition MASTER->BACKUP reason=higher-priority addr=10.0.0.1",
+				"transition MASTER->BACKUP reason=higher-priority prio=101 addr=10.0.0.1",
 			},
 			state: Backup,
 		},
@@ -412,7 +412,7 @@ func TestStateTable(t *testing.T) {
 			do: func(r *rig) { r.hear(highAddr, 100) },
 			want: []string{
 				"notify higher-address-received prio=100 addr=10.0.0.3", "clear-addresses",
-				"transition MASTER->BACKUP reason=higher-address addr=10.0.0.3",
+				"transition MASTER->BACKUP reason=higher-address prio=100 addr=10.0.0.3",
 			},
 			state: Backup,
 		},
@@ -526,7 +526,7 @@ func TestStateTable(t *testing.T) {
 			want: []string{
 				"notify owner-conflict prio=255 count=1 addr=10.0.0.3",
 				"notify higher-address-received prio=255 addr=10.0.0.3", "clear-addresses",
-				"transition MASTER->BACKUP reason=higher-address addr=10.0.0.3",
+				"transition MASTER->BACKUP reason=higher-address prio=255 addr=10.0.0.3",
 			},
 			state: Backup,
 		},
@@ -755,9 +755,9 @@ func TestReconfigure(t *testing.T) {
 			[]string{"set-addresses", "announce count=5"}, 600 * time.Millisecond},
 		{"addresses, as backup", backup, func(c *Config) { c.Addresses = nil }, nil, 2600*time.Millisecond + skew100},
 		{"priority", master, func(c *Config) { c.Priority = 50 },
-			[]string{"notify priority-effective prio=50 count=100"}, 600 * time.Millisecond},
+			[]string{"notify priority-effective prio=50 count=100 cause=reload"}, 600 * time.Millisecond},
 		{"priority, as backup", backup, func(c *Config) { c.Priority = 228 },
-			[]string{"notify priority-effective prio=228 count=100"}, 2100*time.Millisecond + skew100},
+			[]string{"notify priority-effective prio=228 count=100 cause=reload"}, 2100*time.Millisecond + skew100},
 		{"own interval while another's is learnt", backup, func(c *Config) { c.AdvertInterval = 3 * time.Second }, nil, 2600*time.Millisecond + skew100},
 		{"more missed adverts", backup, func(c *Config) { c.DownTimerAdverts = 5 }, nil, 4600*time.Millisecond + skew100},
 		{"password", master, func(c *Config) { c.Version, c.Auth, c.Key = 2, AuthPass, key("x") }, nil, 600 * time.Millisecond},

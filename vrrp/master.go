@@ -128,7 +128,7 @@ func (i *Instance) yield(t *turn, p *Packet, adv advert, note Note, reason Reaso
 	i.learn(t, adv, p.Src)
 	i.enterBackup(t)
 	i.master, i.masterPrio = p.Src, adv.priority
-	i.become(t, Backup, Action{Reason: reason, Addr: p.Src})
+	i.become(t, Backup, Action{Reason: reason, Addr: p.Src, Priority: adv.priority})
 }
 
 // lowerReceived is an advert of lower priority, or of the same and a lower

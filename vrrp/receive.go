@@ -57,6 +57,7 @@ func (i *Instance) receive(t *turn, p *Packet) {
 // state or master changed.
 func (i *Instance) refuse(t *turn, p *Packet, why refusal) {
 	i.stats.Rejected[why.reject]++
+	i.account.refuse(t.now, p, why.reject)
 	switch why.reject {
 	case RejectOwnAddress:
 		i.noteOnce(t, Action{Note: NoteOwnAddressReceived, Addr: p.Src, Priority: p.Priority()})

@@ -41,6 +41,9 @@ func (i *Instance) reconfigure(t *turn, to *Config) {
 		i.preempt, i.preemptElapsed = never, false
 	}
 	if c.Priority != was.Priority {
+		if t.cause.Code == "" {
+			t.cause = Cause{Code: "reload", Detail: "the configuration has another priority"}
+		}
 		i.rebase(t, was.Priority)
 	}
 	if i.state != Master {

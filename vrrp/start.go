@@ -52,6 +52,7 @@ func (i *Instance) start(t *turn, ev Event) {
 // reports the transition.
 func (i *Instance) enterBackup(t *turn) {
 	i.stopping, i.wants, i.preemptElapsed = false, false, false
+	i.account = account{since: t.now}
 	i.preempt = never
 	i.master = netip.Addr{}
 	i.immediate = i.prio == PriorityOwner && i.state != Master

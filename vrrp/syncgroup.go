@@ -125,15 +125,18 @@ func (g *SyncGroup) spreadFaults(t *turn, m *Instance) {
 	}
 }
 
-// othersWant says whether all other members are MASTER or would be.
-func (g *SyncGroup) othersWant(i *Instance) bool {
+// unwilling is the first member that keeps i from being master.
+func (g *SyncGroup) unwilling(i *Instance) *Instance {
 	for _, m := range g.members {
 		if m != i && m.state != Master && m.state != Stopped && (m.state != Backup || !m.wants) {
-			return false
+			return m
 		}
 	}
-	return true
+	return nil
 }
+
+// othersWant says whether all other members are MASTER or would be.
+func (g *SyncGroup) othersWant(i *Instance) bool { return g.unwilling(i) == nil }
 
 // takeAlong makes masters of the other members after i became one.
 func (g *SyncGroup) takeAlong(t *turn, i *Instance) {

@@ -74,7 +74,7 @@ func TestGroupLastMemberTakesAll(t *testing.T) {
 	p.want("group-transition g INIT->BACKUP", "a transition INIT->BACKUP reason=start", "b transition INIT->BACKUP reason=start")
 	// The first expiry starts the timer again; the second takes both.
 	p.until(500*time.Millisecond + p.b.MasterDownInterval())
-	p.want("b set-addresses", "b transition BACKUP->MASTER reason=master-down",
+	p.want("b set-addresses", "b transition BACKUP->MASTER reason=no-master time=3.609375s",
 		"a set-addresses", "a transition BACKUP->MASTER reason=group", "group-transition g BACKUP->MASTER")
 	if g.State() != Master || p.a.Group() != g || len(g.Members()) != 2 {
 		t.Errorf("%v, %v", g.State(), g.Members())
@@ -82,7 +82,7 @@ func TestGroupLastMemberTakesAll(t *testing.T) {
 	// A better master on one side.
 	higher := packet(t, base(), highAddr, 200)
 	p.step(p.b, Event{Kind: Received, Packet: higher})
-	p.want("b clear-addresses", "b transition MASTER->BACKUP reason=higher-priority addr=10.0.0.3",
+	p.want("b clear-addresses", "b transition MASTER->BACKUP reason=higher-priority prio=200 addr=10.0.0.3",
 		"a clear-addresses", "a transition MASTER->BACKUP reason=group", "group-transition g MASTER->BACKUP")
 	// It keeps both from becoming master.
 	for range 10 {
@@ -121,7 +121,7 @@ func TestGroupWithAHeldMember(t *testing.T) {
 	p.until(20 * time.Second)
 	p.out = nil
 	p.until(24 * time.Second)
-	p.want("b set-addresses", "b transition BACKUP->MASTER reason=master-down",
+	p.want("b set-addresses", "b transition BACKUP->MASTER reason=no-master time=3.609375s",
 		"a set-addresses", "a transition BACKUP->MASTER reason=group", "group-transition g BACKUP->MASTER")
 }
 
@@ -136,7 +136,7 @@ func TestGroupAddressLost(t *testing.T) {
 	p.want("a send-advert prio=0", "a clear-addresses", "a transition MASTER->BACKUP reason=address-lost",
 		"b send-advert prio=0", "b clear-addresses", "b transition MASTER->BACKUP reason=group", "group-transition g MASTER->BACKUP")
 	p.until(5*time.Second + skew100)
-	p.want("a set-addresses", "a transition BACKUP->MASTER reason=master-down",
+	p.want("a set-addresses", "a transition BACKUP->MASTER reason=no-master time=609.375ms",
 		"b set-addresses", "b transition BACKUP->MASTER reason=group", "group-transition g BACKUP->MASTER")
 }
 

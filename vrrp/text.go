@@ -44,6 +44,7 @@ var eventNames = [...]string{
 	AddressLost:     "address-lost",
 	Reconfigure:     "reconfigure",
 	Shutdown:        "shutdown",
+	SendStatus:      "send-status",
 }
 
 func (k EventKind) String() string { return name(eventNames[:], k) }
@@ -76,6 +77,10 @@ var reasonNames = [...]string{
 	ReasonResumed:           "resumed",
 	ReasonShutdown:          "shutdown",
 	ReasonSequenceExhausted: "sequence-exhausted",
+	ReasonNoMaster:          "no-master",
+	ReasonPreempt:           "preempt",
+	ReasonRejected:          "adverts-rejected",
+	ReasonFirewall:          "firewall",
 }
 
 func (r Reason) String() string { return name(reasonNames[:], r) }
@@ -104,6 +109,8 @@ var noteNames = [...]string{
 	NoteHoldEnded:              "hold-ended",
 	NoteSequenceExhausted:      "sequence-exhausted",
 	NoteClockSkew:              "clock-skew",
+	NoteNoPreempt:              "no-preempt",
+	NoteGroupWaits:             "group-waits",
 }
 
 func (n Note) String() string   { return name(noteNames[:], n) }
@@ -155,6 +162,8 @@ func (e Event) String() string {
 		fmt.Fprintf(&b, " faults=%v", e.Faults)
 	case SourceChanged:
 		fmt.Fprintf(&b, " source=%v", e.Source)
+	case SendStatus:
+		fmt.Fprintf(&b, " blocked=%v", e.Blocked)
 	case Start:
 		if e.Hold != 0 {
 			fmt.Fprintf(&b, " hold=%v", e.Hold)
@@ -182,6 +191,7 @@ func (a Action) String() string {
 		fmt.Fprintf(&b, " prio=%d", a.Priority)
 	case Transition:
 		fmt.Fprintf(&b, " %v->%v reason=%v", a.From, a.To, a.Reason)
+		a.writeNumbers(&b)
 	case GroupTransition:
 		fmt.Fprintf(&b, " %s %v->%v", a.Group.Name(), a.From, a.To)
 	case Announce:
@@ -191,15 +201,7 @@ func (a Action) String() string {
 		}
 	case Notify:
 		fmt.Fprintf(&b, " %v", a.Note)
-		if a.Reject != RejectNone {
-			fmt.Fprintf(&b, " reject=%v", a.Reject)
-		}
-		if a.Priority != 0 {
-			fmt.Fprintf(&b, " prio=%d", a.Priority)
-		}
-		if a.Count != 0 {
-			fmt.Fprintf(&b, " count=%d", a.Count)
-		}
+		a.writeNumbers(&b)
 	}
 	if a.Addr.IsValid() {
 		fmt.Fprintf(&b, " addr=%v", a.Addr)
@@ -214,6 +216,18 @@ func (a Action) String() string {
 		fmt.Fprintf(&b, " cause=%s", a.Cause.Code)
 	}
 	return b.String()
+}
+
+func (a Action) writeNumbers(b *strings.Builder) {
+	if a.Reject != RejectNone {
+		fmt.Fprintf(b, " reject=%v", a.Reject)
+	}
+	if a.Priority != 0 {
+		fmt.Fprintf(b, " prio=%d", a.Priority)
+	}
+	if a.Count != 0 {
+		fmt.Fprintf(b, " count=%d", a.Count)
+	}
 }
 
 // MarshalJSON names instance and group instead of spelling them out, and
@@ -278,13 +292,14 @@ func (e Event) MarshalJSON() ([]byte, error) {
 		Source     *netip.Addr   `json:"source,omitzero"`
 		Hold       time.Duration `json:"hold_ns,omitzero"`
 		Resume     *Snapshot     `json:"resume,omitzero"`
+		Blocked    bool          `json:"blocked,omitzero"`
 		Wall       time.Time     `json:"wall,omitzero"`
 		Cause      string        `json:"cause,omitzero"`
 		Object     string        `json:"object,omitzero"`
 		Detail     string        `json:"detail,omitzero"`
 		Arithmetic string        `json:"arithmetic,omitzero"`
 	}{
-		Kind: e.Kind, Priority: e.Priority, Hold: e.Hold, Resume: e.Resume,
+		Kind: e.Kind, Priority: e.Priority, Hold: e.Hold, Resume: e.Resume, Blocked: e.Blocked,
 		Wall: e.Wall, Cause: e.Cause.Code, Object: e.Cause.Object, Detail: e.Cause.Detail, Arithmetic: e.Cause.Arithmetic,
 	}
 	switch e.Kind {

@@ -284,7 +284,7 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 		d.unbind(r)
 		d.bind(r, nil)
 	}
-	d.step(r, now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now()})
+	d.step(r, now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now(), Cause: reloaded})
 	held := slices.Clone(r.vips)
 	d.rebind(r)
 	if r.held && !slices.Equal(held, r.vips) {

@@ -135,7 +135,23 @@ func (d *daemon) writeJSON(out *bytes.Buffer, r *router) {
 		fmt.Fprintf(out, `%s%q:%d`, separator, name, n)
 		separator = ","
 	}
-	out.WriteString("}}")
+	fmt.Fprintf(out, `},"why":%s}`, marshal(r.jsonWhy()))
+}
+
+// jsonWhy is what the C daemon's dump does not have: how the state has come
+// about. It stands beside the objects that exporters read.
+type jsonWhy struct {
+	Reason    string `json:"reason,omitempty"`    // of the last change of state: a vrrp.Reason
+	Why       string `json:"why,omitempty"`       // the same in words
+	Hindrance string `json:"hindrance,omitempty"` // what keeps a backup from being master that could be
+}
+
+func (r *router) jsonWhy() jsonWhy {
+	j := jsonWhy{Hindrance: r.engine.Hindrance(now()).String()}
+	if n := len(r.history); n > 0 {
+		j.Reason, j.Why = r.history[n-1].reason.String(), r.history[n-1].why
+	}
+	return j
 }
 
 func (d *daemon) jsonProcesses(b beside) []jsonProcess {

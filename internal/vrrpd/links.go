@@ -143,5 +143,5 @@ type change struct {
 	at       time.Time
 	from, to vrrp.State
 	reason   vrrp.Reason
-	cause    *vrrp.Cause // nil: none but the reason
+	why      string // the same in words
 }

@@ -1,6 +1,7 @@
 package vrrpd
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -46,7 +47,10 @@ func (d *daemon) logAction(a *vrrp.Action) {
 	attrs := []slog.Attr{slog.String("instance", r.conf.Name)}
 	if a.Kind == vrrp.Transition {
 		attrs = append(attrs, slog.String("from", stateName(a.From)), slog.String("state", stateName(a.To)),
-			slog.String("reason", a.Reason.String()))
+			slog.String("reason", a.Reason.String()), slog.String("why", why(a)))
+		if a.Reject != vrrp.RejectNone {
+			attrs = append(attrs, slog.String("reject", a.Reject.String()), slog.Int("count", a.Count))
+		}
 	}
 	attrs = appendCause(attrs, &a.Cause)
 	if a.Addr.IsValid() {
@@ -85,6 +89,21 @@ func causeText(c *vrrp.Cause) string {
 	return c.Code + " " + c.Object + ": " + c.Detail
 }
 
+// why is the reason of a transition in words: what the engine knows, and what it
+// was told.
+func why(a *vrrp.Action) string {
+	cause := causeText(&a.Cause)
+	switch a.Reason {
+	case vrrp.ReasonFault, vrrp.ReasonAddressLost:
+		return cmp.Or(cause, a.Why())
+	case vrrp.ReasonGroup:
+		if cause != "" {
+			return a.Why() + ": " + cause
+		}
+	}
+	return a.Why()
+}
+
 func transitionText(a *vrrp.Action) (slog.Level, string) {
 	switch {
 	case a.To == vrrp.Stopped:
@@ -96,7 +115,11 @@ func transitionText(a *vrrp.Action) (slog.Level, string) {
 	case a.Reason == vrrp.ReasonResumed:
 		return slog.LevelInfo, "Entering MASTER STATE (resumed)"
 	}
-	return slog.LevelInfo, "Entering " + stateName(a.To) + " STATE"
+	text := "Entering " + stateName(a.To) + " STATE"
+	if because := why(a); because != "" {
+		text += " (" + because + ")"
+	}
+	return slog.LevelInfo, text
 }
 
 // noteText words a note; the level is LevelDetail for what upstream says with
@@ -143,10 +166,14 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 		}
 		return detail("sent 0 priority")
 	case vrrp.NotePriorityEffective:
+		cause := causeText(&a.Cause)
 		if strings.Contains(a.Cause.Arithmetic, " ") { // more than the base alone
-			return info("Changing effective priority from %d to %d (%s)", a.Count, a.Priority, a.Cause.Arithmetic)
+			if cause != "" {
+				cause += "; "
+			}
+			cause += a.Cause.Arithmetic
 		}
-		return info("Changing effective priority from %d to %d", a.Count, a.Priority)
+		return info("Changing effective priority from %d to %d (%s)", a.Count, a.Priority, cause)
 	case vrrp.NoteAddressCountMismatch:
 		return info("expected %d VIPs but received %d", len(r.engine.Config().Advertised()), a.Count)
 	case vrrp.NoteAddressMismatch:
@@ -164,6 +191,10 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 		return info("start-up delay is over")
 	case vrrp.NoteSequenceExhausted:
 		return slog.LevelWarn, "IPSEC-AH : sequence number exhausted"
+	case vrrp.NoteNoPreempt:
+		return info("stays BACKUP: nopreempt leaves %v master, of the lower priority %d", a.Addr, a.Priority)
+	case vrrp.NoteGroupWaits:
+		return info("would be MASTER, but waits for %s of its sync group", a.Cause.Object)
 	case vrrp.NoteClockSkew:
 		return slog.LevelWarn, fmt.Sprintf("authentication trailer from %v, clock skew %v", a.Addr, a.Time)
 	}

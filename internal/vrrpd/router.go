@@ -50,6 +50,7 @@ type router struct {
 	record         *record   // in the state file
 	lastTransition time.Time // wall clock, for dumps
 	muted          bool      // a failure to send has been logged
+	blocked        bool      // the last advert was refused by a firewall of this machine
 	queued         bool      // an advert waits in the batch of the socket
 }
 

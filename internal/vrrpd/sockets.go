@@ -7,6 +7,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"keepalived-go/conf"
 	"keepalived-go/internal/kernel"
 	"keepalived-go/vrrp"
@@ -434,6 +436,7 @@ func (d *daemon) sendAdverts() {
 			n, err := s.raw.WriteBatch(rest)
 			for _, r := range who[:n] {
 				r.muted = false
+				d.sendStatus(r.router, false)
 				if r.last {
 					r.unsaid = d.impassable(s.key.link)
 				}
@@ -451,8 +454,10 @@ func (d *daemon) sendAdverts() {
 			}
 			if !r.muted {
 				r.muted = true
-				slog.Warn(fmt.Sprintf("(%s) send advert to %v: %v", r.conf.Name, rest[0].Dst, err), "instance", r.conf.Name)
+				slog.Warn(fmt.Sprintf("(%s) send advert to %v: %v%s", r.conf.Name, rest[0].Dst, err, s.firewallText(err)),
+					"instance", r.conf.Name)
 			}
+			d.sendStatus(r.router, errors.Is(err, unix.EPERM))
 			rest, who = rest[1:], who[1:]
 		}
 		s.out, s.senders = s.out[:0], s.senders[:0]
@@ -466,4 +471,31 @@ func (d *daemon) impassable(link int) error {
 		return errDown
 	}
 	return nil
+}
+
+// firewallText says what to do about an advert that a packet filter of this
+// machine refused.
+func (s *socket) firewallText(err error) string {
+	if !errors.Is(err, unix.EPERM) {
+		return ""
+	}
+	protocol := "112 (VRRP)"
+	if s.key.protocol == protocolAH {
+		protocol = "51 (AH)"
+	}
+	return "; a firewall of this machine refuses it: allow IP protocol " + protocol +
+		", in and out, or the other nodes will be master, too"
+}
+
+// sendStatus tells the engine of r whether a firewall holds its adverts back.
+func (d *daemon) sendStatus(r *router, blocked bool) {
+	if r.blocked == blocked {
+		return
+	}
+	r.blocked = blocked
+	d.loop.post(func() { // not within a step, which may be what sends
+		if d.byEngine[r.engine] == r {
+			d.step(r, now(), vrrp.Event{Kind: vrrp.SendStatus, Blocked: blocked, Wall: time.Now()})
+		}
+	})
 }

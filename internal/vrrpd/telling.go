@@ -83,11 +83,7 @@ func (d *daemon) tell() {
 
 // remember keeps a change of state in the history.
 func (r *router) remember(a *vrrp.Action) {
-	c := change{at: r.lastTransition, from: a.From, to: a.To, reason: a.Reason}
-	if a.Cause.Code != "" {
-		cause := a.Cause
-		c.cause = &cause
-	}
+	c := change{at: r.lastTransition, from: a.From, to: a.To, reason: a.Reason, why: why(a)}
 	if len(r.history) == historyLen {
 		r.history = slices.Delete(r.history, 0, 1)
 	}

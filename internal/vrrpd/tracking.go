@@ -39,7 +39,8 @@ type termRef struct {
 type tracked struct {
 	terms   []track.Term // its own trackers and those of its sync group
 	outcome track.Outcome
-	dirty   bool // a term has changed in this turn
+	because vrrp.Cause // what has changed last: a tracker, or the configuration
+	dirty   bool       // a term has changed in this turn
 }
 
 func (r *router) evaluate() {
@@ -134,10 +135,14 @@ func (d *daemon) bindTrackers() {
 				// The last tracker is gone: once more without any.
 				r.tracked = &tracked{}
 			}
+			r.tracked.because = reloaded
 			d.reevaluate(r)
 		}
 	}
 }
+
+// reloaded is the cause of what a new configuration changes.
+var reloaded = vrrp.Cause{Code: "reload", Detail: "reload"}
 
 // statusOf is what is known of a tracker now.
 func (d *daemon) statusOf(k trackerKey) track.Status {
@@ -167,6 +172,7 @@ func (d *daemon) trackersSay(updates []track.Update) {
 func (d *daemon) spread(k trackerKey, s track.Status) {
 	for _, u := range d.tracking.users[k] {
 		u.t.terms[u.i].Status = s
+		u.t.because = s.Cause
 		d.reevaluate(u.r)
 	}
 }
@@ -213,8 +219,9 @@ func (d *daemon) setPriority(r *router) {
 	if o.Priority == r.engine.Priority() {
 		return
 	}
-	d.step(r, now(), vrrp.Event{Kind: vrrp.PriorityChanged, Priority: o.Priority, Wall: time.Now(),
-		Cause: vrrp.Cause{Code: "tracking", Detail: "trackers", Arithmetic: o.Arithmetic()}})
+	cause := r.tracked.because
+	cause.Arithmetic = o.Arithmetic()
+	d.step(r, now(), vrrp.Event{Kind: vrrp.PriorityChanged, Priority: o.Priority, Wall: time.Now(), Cause: cause})
 }
 
 // startWaiting starts the engine of r and those that wait with it, if they need
@@ -258,13 +265,16 @@ func (d *daemon) startRouter(r *router) {
 		return
 	}
 	r.waiting, r.predecessor = false, nil
+	if r.tracked != nil {
+		r.tracked.because = vrrp.Cause{Code: "start", Detail: "start"}
+	}
 	d.step(r, at, vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Resume: before, Cause: r.cause, Wall: time.Now()})
 	if r.tracked == nil {
 		return
 	}
 	if r.inherited = resumes && r.tracked.outcome.Partial; r.inherited {
 		d.step(r, at, vrrp.Event{Kind: vrrp.PriorityChanged, Priority: before.Priority, Wall: time.Now(),
-			Cause: vrrp.Cause{Code: "resumed", Arithmetic: "as before the restart, until all trackers have a result"}})
+			Cause: vrrp.Cause{Code: "resumed", Detail: "restart", Arithmetic: "as before the restart, until all trackers have a result"}})
 	}
 	d.setPriority(r)
 }

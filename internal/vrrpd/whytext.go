@@ -23,6 +23,9 @@ func (t *report) why(r *router) {
 		c := &r.tracked.outcome.Cause
 		t.Line("   Waits for %s %s", c.Code, c.Object)
 	}
+	if h := r.engine.Hindrance(now()); h.Obstacle != vrrp.ObstacleNone {
+		t.Line("   Kept from MASTER by = %v", h)
+	}
 	if r.tracked != nil {
 		t.Line("   Effective priority = %s", r.tracked.outcome.Arithmetic())
 		var lines []string
@@ -50,8 +53,8 @@ func (t *report) why(r *router) {
 
 func (c *change) String() string {
 	text := fmt.Sprintf("%s %s -> %s (%v)", c.at.Local().Format("2006-01-02 15:04:05.000000"), stateName(c.from), stateName(c.to), c.reason)
-	if c.cause != nil {
-		text += ": " + causeText(c.cause)
+	if c.why != "" {
+		text += ": " + c.why
 	}
 	return text
 }
