@@ -93,3 +93,24 @@ func TestHindranceIsSaid(t *testing.T) {
 		t.Errorf("the JSON dump says %+v", all)
 	}
 }
+
+// TestPriorityCauses: each change of the priority says what caused it, the way
+// back and a reload as well.
+func TestPriorityCauses(t *testing.T) {
+	t.Parallel()
+	differs(t, "does not say it")
+	s := newScene(t, "a")
+	s.write("a", "load", "0\n")
+	file := s.path("a", "load")
+	text := func(priority int) string {
+		return trackFile("load", file, "weight 1") + config(instance{}.at(priority).tracks("file", "load"))
+	}
+	a := s.start("a", ours, text(100))
+	s.awaitOwner(vip, 5*time.Second, "a")
+	s.write("a", "load", "20\n")
+	s.awaitLog(a, a.Started, "Changing effective priority from 100 to 120 (track_file load: ", 5*time.Second)
+	s.write("a", "load", "0\n")
+	s.awaitLog(a, a.Started, "Changing effective priority from 120 to 100 (track_file load: ", 5*time.Second)
+	s.must(a.Reload(text(90)))
+	s.awaitLog(a, a.Started, "Changing effective priority from 100 to 90 (reload", 5*time.Second)
+}

@@ -59,3 +59,25 @@ func TestSpoofedLowerPriority(t *testing.T) {
 		t.Errorf("a log of %d bytes", lines)
 	}
 }
+
+// TestUnknownVRIDs: each virtual router that nobody here has is logged once.
+func TestUnknownVRIDs(t *testing.T) {
+	t.Parallel()
+	differs(t, "logs each packet")
+	s := newScene(t, "a", "x")
+	a := s.start("a", ours, configWith("log_unknown_vrids", instance{}.at(150)))
+	s.awaitOwner(vip, 5*time.Second, "a")
+	speaker := s.speaker("x")
+	for range 50 {
+		for id := 60; id < 70; id++ {
+			speaker.send(speaker.voice(instance{VRID: id, Priority: 100}, s.Node("x").Addr(0), nil).advert(100))
+		}
+	}
+	s.awaitLog(a, a.Started, "Unknown VRID(69) received on interface(eth0). ignoring...", 5*time.Second)
+	// A router that is known is heard after all of them.
+	speaker.send(speaker.voice(instance{Priority: 50}, s.Node("x").Addr(0), nil).advert(50))
+	s.awaitLog(a, a.Started, "with lower priority 50", 5*time.Second)
+	if n := count(a, a.Started, "Unknown VRID"); n != 10 {
+		t.Errorf("%d lines, want 10", n)
+	}
+}

@@ -194,3 +194,63 @@ func TestAnswers(t *testing.T) {
 	// Its advert, which was due, is answer enough.
 	r.want("send-advert prio=100", "announce count=2")
 }
+
+// TestFloodOfGroup: the members of a sync group that answer together do so once
+// a second, too.
+func TestFloodOfGroup(t *testing.T) {
+	const members, packets = 8, 5000
+	now := time.Duration(0)
+	var all []*Instance
+	for n := range members {
+		c := base()
+		c.Name, c.VRID = fmt.Sprint(n), uint8(n+1)
+		all = append(all, New(c))
+	}
+	NewSyncGroup("g", false, all...)
+	var out []Action
+	for _, m := range all {
+		m.Step(now, Event{Kind: SourceChanged, Source: addr(ownAddr)}, nil)
+	}
+	for _, m := range all {
+		m.Step(now, Event{Kind: Start}, nil)
+	}
+	serve := func(to time.Duration) {
+		for {
+			due, at := (*Instance)(nil), to+1
+			for _, m := range all {
+				if d, ok := m.Deadline(); ok && d < at {
+					due, at = m, d
+				}
+			}
+			if due == nil {
+				now = to
+				return
+			}
+			now = max(now, at)
+			out = due.Step(now, Event{Kind: Expiry}, out)
+		}
+	}
+	serve(10 * time.Second)
+	if all[0].State() != Master {
+		t.Fatal("not master")
+	}
+	p := packet(t, all[0].cfg, lowAddr, 50)
+	out = nil
+	start := now
+	for range packets {
+		out = all[0].Step(now, Event{Kind: Received, Packet: p}, out)
+		serve(now + time.Millisecond)
+	}
+	seconds := int((now-start)/time.Second) + 1
+	did := map[ActionKind]int{}
+	for _, a := range out {
+		did[a.Kind]++
+	}
+	// The rhythm of each member, and an answer of each a second.
+	if most := 2 * members * seconds; did[SendAdvert] > most {
+		t.Errorf("%d adverts in %d s, want at most %d", did[SendAdvert], seconds, most)
+	}
+	if most := members * seconds; did[Announce] > most || did[Announce] < members {
+		t.Errorf("%d sets of announcements in %d s, want at most %d", did[Announce], seconds, most)
+	}
+}
