@@ -49,7 +49,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 		strings: make(map[string]string),
 		present: make(map[string]bool),
 	}
-	d.cfg.Global.ChildWait = 5 * time.Second
+	d.cfg.Global.ChildWait = defaultChildWait
 	d.cfg.Global.RxBufMultiplier = 3
 	d.cfg.Global.JSONVersion = 1
 	d.cfg.Global.DefaultInterface = "eth0"

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 )
@@ -47,7 +48,7 @@ type Global struct {
 	NetNamespace string
 	InstanceName string // instance: suffix of pid files, log ident, process names
 	UsePidDir    bool
-	ChildWait    time.Duration // child_wait_time; default 5 s
+	ChildWait    time.Duration // child_wait_time; default 5 s; see ChildTime
 
 	ProcessNames    bool   // process_names: default names for all processes
 	ProcessName     string // explicit names; empty: none given
@@ -135,6 +136,12 @@ type InstanceDefaults struct {
 	// smtp_alert, and what overrules it for VRRP and for the health checks.
 	Alert, AlertVRRP, AlertChecker Switch
 }
+
+// ChildTime is how long processes and scripts have to end when the daemon is
+// stopped: child_wait_time, 5 s where that is 0.
+func (g *Global) ChildTime() time.Duration { return cmp.Or(g.ChildWait, defaultChildWait) }
+
+const defaultChildWait = 5 * time.Second
 
 // Switch is a boolean that may be left open.
 type Switch uint8

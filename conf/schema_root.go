@@ -28,7 +28,7 @@ var root = sync.OnceValue(func() *block {
 		kept("namespace_with_ipsets", bare(), "use address sets of the firewall in a namespace too", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
 		text("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon among several, added to pid files and log lines", func(g *Global) *string { return &g.InstanceName }),
 		switched("use_pid_dir", bare(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
-		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long the parent waits for its children to end").
+		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long processes have to end at a stop, and after SIGTERM scripts and readers of FIFOs").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ChildWait = time.Duration(a.n) * time.Second }),
 		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces instead of listening to the kernel").
 			sets(func(d *decoder, a *argument) { d.global.poll = true }),

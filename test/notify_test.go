@@ -435,7 +435,7 @@ func TestNotifyScriptsMisbehave(t *testing.T) {
 	loud := s.script("a", "loud", "head -c 1048576 /dev/zero | tr '\\0' x\nhead -c 1048576 /dev/zero >&2\necho \"$*\" >>"+s.path("a", "loud.told"))
 	one := instance{Name: "VI_1", VRID: 51, More: "notify " + hung}
 	two := instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String() + "/16"}, More: "notify " + loud}
-	a := s.start("a", ours, config(one.at(150), two.at(150)))
+	a := s.start("a", ours, "child_wait_time 1\n"+config(one.at(150), two.at(150)))
 	s.awaitOwner(vip, 4*time.Second, "a")
 	one.More, two.More = "", ""
 	s.start("b", ours, config(one.at(100), two.at(100)))

@@ -201,7 +201,7 @@ loud) head -c 1048576 /dev/zero | tr '\0' x; exit 0;;
 heir) sleep 0.5 & exit 0;;
 hang) trap '' TERM; sleep 3600;;
 esac`)
-	block := fmt.Sprintf("vrrp_script moody {\n    script %s\n    interval 0.2\n    timeout 0.5\n    weight -50\n}\n", moody)
+	block := fmt.Sprintf("vrrp_script moody {\n    script %s\n    interval 0.2\n    timeout 4\n    weight -50\n}\n", moody)
 	a := s.start("a", ours, block+config(instance{}.at(150).tracks("script", "moody")))
 	s.awaitOwner(vip, 4*time.Second, "a")
 	for _, mode := range []string{"loud", "heir"} {
@@ -212,9 +212,9 @@ esac`)
 	}
 	from := time.Now()
 	s.write("a", "mode", "hang")
-	s.awaitPriority(from, "a", 100, 4*time.Second)
+	s.awaitPriority(from, "a", 100, 15*time.Second)
 	s.write("a", "mode", "good")
-	s.awaitPriority(time.Now(), "a", 150, 8*time.Second) // SIGKILL comes 2 s after SIGTERM
+	s.awaitPriority(time.Now(), "a", 150, 15*time.Second) // SIGKILL comes 2 s after SIGTERM
 	if !a.Logged(from, "timed") {
 		t.Error("the log does not say that it timed out")
 	}

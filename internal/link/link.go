@@ -39,6 +39,8 @@ const (
 	Started  // the first configuration is running
 	Reloaded // a later one is
 	Alive    // the loop that owns the state is running; sent each second
+	Reload   // somebody has sent SIGHUP to the child, who has no configuration of its own to read
+	Ending   // addresses are given up; scripts have child_wait_time to end
 	Failed   // Text: the child gives up; it exits with ExitCode next
 )
 

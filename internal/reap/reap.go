@@ -15,6 +15,8 @@ package reap
 import (
 	"os"
 	"os/signal"
+	"runtime"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -29,11 +31,49 @@ var (
 	once  = sync.OnceFunc(reapForEver) // starts it
 )
 
+// uncatchable are the signals that end a process unless they are caught or
+// ignored, and that the runtime does not let it catch: SIGSTKFLT, SIGSYS and
+// SIGRTMIN. Of 32 and 33 the C library makes its own use.
+var uncatchable = []unix.Signal{16, 31, 34}
+
+const (
+	sigDfl uintptr = 0 // SIG_DFL
+	sigIgn uintptr = 1 // SIG_IGN
+)
+
+var ignoring bool
+
+// IgnoreStray has this process ignore the signals that nobody sends on purpose
+// and that it could not catch. Its children, if [Fork] starts them, do not.
+func IgnoreStray() {
+	mu.Lock()
+	defer mu.Unlock()
+	ignoring = true
+	dispose(sigIgn)
+}
+
+// dispose sets what is done with the signals that cannot be caught.
+func dispose(handler uintptr) {
+	if strings.HasPrefix(runtime.GOARCH, "mips") {
+		return // its struct sigaction does not begin with the handler
+	}
+	for _, sig := range uncatchable {
+		var action [8]uintptr // struct sigaction of the kernel: no flags, no mask
+		action[0] = handler
+		const maskSize = 8
+		unix.RawSyscall6(unix.SYS_RT_SIGACTION, uintptr(sig), uintptr(unsafe.Pointer(&action)), 0, maskSize, 0, 0)
+	}
+}
+
 // Fork calls start, which starts a child and returns its number. Its end is for
 // [Collect] or [Wait], one of which must be called until it reports it.
 func Fork(start func() (pid int, err error)) (int, error) {
 	mu.Lock()
 	defer mu.Unlock()
+	if ignoring { // which a program would inherit
+		dispose(sigDfl)
+		defer dispose(sigIgn)
+	}
 	pid, err := start()
 	if err == nil {
 		own[pid] = struct{}{}

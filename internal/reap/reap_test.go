@@ -22,6 +22,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "children":
 		helpChildren()
+	case "signals":
+		helpSignals()
 	}
 }
 
@@ -120,10 +122,57 @@ func helpChildren() {
 	fmt.Println("done")
 }
 
-func TestOthersAreReapedOwnAreNot(t *testing.T) {
+// helpSignals is a process that survives what it cannot catch, and whose children
+// do not know of it.
+func helpSignals() {
+	IgnoreStray()
+	for _, sig := range uncatchable {
+		check(unix.Kill(os.Getpid(), sig))
+	}
+	before, err := os.ReadFile("/proc/self/status")
+	check(err)
+	Others()
+	child, err := shell("grep SigIgn /proc/self/status")
+	check(err)
+	_, err = Wait(child)
+	check(err)
+	after, err := os.ReadFile("/proc/self/status")
+	check(err)
+	for line := range strings.Lines(string(before)) {
+		if strings.HasPrefix(line, "SigIgn") && !strings.Contains(string(after), line) {
+			fmt.Println("ignored no more after a fork:", line)
+		}
+	}
+	fmt.Println("done")
+}
+
+// help runs a helper and returns what it said.
+func help(t *testing.T, what string) string {
+	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
-	cmd.Env = append(os.Environ(), envHelper+"=children")
-	if out, err := cmd.CombinedOutput(); string(out) != "done\n" || err != nil {
+	cmd.Env = append(os.Environ(), envHelper+"="+what)
+	out, err := cmd.CombinedOutput()
+	if err != nil {
 		t.Errorf("%v:\n%s", err, out)
+	}
+	return string(out)
+}
+
+func TestOthersAreReapedOwnAreNot(t *testing.T) {
+	if out := help(t, "children"); out != "done\n" {
+		t.Error(out)
+	}
+}
+
+func TestStraySignals(t *testing.T) {
+	out := help(t, "signals")
+	var ignored uint64
+	if _, err := fmt.Sscanf(out, "SigIgn:\t%x\ndone\n", &ignored); err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	for _, sig := range uncatchable {
+		if ignored&(1<<(sig-1)) != 0 {
+			t.Errorf("a child ignores signal %d", sig)
+		}
 	}
 }

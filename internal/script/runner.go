@@ -56,6 +56,7 @@ type Runner struct {
 	mu     sync.Mutex
 	queue  []func() // for the thread, in order
 	closed bool
+	over   bool // the thread takes nothing more from the queue
 
 	refusal error // why there is no thread
 
@@ -223,13 +224,16 @@ func (r *Runner) Start(req Request) *Run {
 func (r *Runner) Running() int { return int(r.live.Load()) }
 
 // Close ends everything: what waits for its start is refused; SIGTERM to all
-// process groups, SIGKILL to those that are left after wait. It returns the
+// process groups, SIGKILL to those that are left after wait, those that were
+// told to end shortly before too; who was ended for its timeout has no more
+// than the rest of its two seconds. Called again meanwhile, with less to wait, it
+// makes that shorter. It returns the
 // paths of what had to be killed. When it returns, every Done has been called;
 // it must not be called from one.
 func (r *Runner) Close(wait time.Duration) (killed []string) {
 	r.mu.Lock()
-	if !r.closed {
-		r.closed = true
+	r.closed = true
+	if !r.over {
 		r.enqueue(func() { r.close(wait) })
 	}
 	r.mu.Unlock()
@@ -262,7 +266,7 @@ func (r *Runner) isClosed() bool {
 	return r.closed
 }
 
-// enqueue needs mu. The thread closes the eventfd only after closed is set.
+// enqueue needs mu. The thread closes the eventfd only after over is set.
 func (r *Runner) enqueue(f func()) {
 	r.queue = append(r.queue, f)
 	if len(r.queue) == 1 {
@@ -285,6 +289,14 @@ func (r *Runner) next() (f func(), more bool) {
 	return f, len(r.queue) > 0
 }
 
+// rest reports that the queue is empty, and that nothing will be put into it.
+func (r *Runner) rest() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.over = len(r.queue) == 0
+	return r.over
+}
+
 func (r *Runner) watch(fd int) error {
 	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
 	if err := unix.EpollCtl(r.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
@@ -302,7 +314,7 @@ func (r *Runner) loop() {
 		if f != nil {
 			f()
 		}
-		if r.closing && !more && r.ended() {
+		if r.closing && !more && r.ended() && r.rest() {
 			return
 		}
 		n, err := unix.EpollWait(r.epoll, events[:], r.timeout(more))
@@ -406,16 +418,20 @@ func (r *Runner) unschedule(run *Run) {
 	}
 }
 
-// close begins the end of everything.
+// close begins the end of everything, or brings it nearer.
 func (r *Runner) close(wait time.Duration) {
 	now := time.Now()
 	kill := now.Add(wait)
-	r.closing, r.giveUp = true, kill.Add(killAfter)
+	again := r.closing
+	if !again || kill.Add(killAfter).Before(r.giveUp) {
+		r.giveUp = kill.Add(killAfter)
+	}
+	r.closing = true
 	for run := range r.runs {
 		r.terminate(run, kill)
 	}
 	for _, run := range slices.Clone(r.due) { // and those told to end before
-		if run.at.After(kill) {
+		if run.at.After(kill) || !again && !run.timedOut {
 			r.schedule(run, kill)
 		}
 	}

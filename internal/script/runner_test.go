@@ -355,6 +355,40 @@ func TestClose(t *testing.T) {
 	r.Close(0) // again
 }
 
+// Close extends what Terminate grants, called again it shortens, and it does not
+// extend the time of one that has used up its own.
+func TestCloseAgain(t *testing.T) {
+	dir := t.TempDir()
+	r := newRunner(t)
+	path, line := fifo(t)
+	text := "#!/bin/sh\ntrap 'echo term > " + path + "' TERM\necho ready > " + path + "\nwhile :; do sleep 60 & wait; done\n"
+	late, told := write(t, dir+"/late", text), write(t, dir+"/told", text)
+	_, timedOut := start(r, Request{Program: resolve(t, late), Timeout: time.Second})
+	line() // ready
+	toldRun, ended := start(r, Request{Program: resolve(t, told)})
+	line() // ready, or of the late one that its time is over
+	line()
+	toldRun.Terminate()
+	line()
+	closed := make(chan []string)
+	go func() { closed <- r.Close(time.Hour) }()
+	if res := wait(t, timedOut); !res.TimedOut || res.Signal != syscall.SIGKILL {
+		t.Errorf("timed out: %s", &res)
+	}
+	select {
+	case res := <-ended:
+		t.Errorf("told to end: %s", &res)
+	default:
+	}
+	r.Close(0)
+	if res := wait(t, ended); res.Signal != syscall.SIGKILL {
+		t.Errorf("told to end: %s", &res)
+	}
+	if killed := wait(t, closed); !slices.Contains(killed, told) {
+		t.Errorf("killed %q", killed)
+	}
+}
+
 // TestCloseWithManyWaiting: what has not been started by then never is.
 func TestCloseWithManyWaiting(t *testing.T) {
 	r := newRunner(t)

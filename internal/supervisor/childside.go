@@ -26,9 +26,15 @@ func RunChild(run func(*link.Conn, *link.Setup, *logging.Logs) int) int {
 	os.Unsetenv(envChild)
 	setProcessName(processName) // until the parent says another: exec has left "exe"
 	// A Ctrl-C reaches the whole process group; it is the parent that stops us.
-	// Caught and forgotten rather than ignored: scripts would inherit that.
-	signal.Notify(make(chan os.Signal, 1), syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGPIPE,
-		SignalStatsClear, SignalJSON)
+	// Caught and forgotten rather than ignored: scripts would inherit that. The
+	// others have no meaning before there is a configuration; who runs it asks
+	// for them too.
+	forgotten := append([]os.Signal{syscall.SIGINT, syscall.SIGHUP}, strayed...)
+	for sig := range link.DumpSignals {
+		forgotten = append(forgotten, sig)
+	}
+	signal.Notify(make(chan os.Signal, 1), forgotten...)
+	reap.IgnoreStray()
 	for _, fd := range []int{fdLink, fdPid, fdCrash} {
 		unix.CloseOnExec(fd)
 	}

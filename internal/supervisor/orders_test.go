@@ -57,12 +57,12 @@ func TestNoOrderIsLostOnTheWayToAChild(t *testing.T) {
 	r.up(1)
 	goOn := r.pause()
 	for i := range 1500 {
-		r.signal([]os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, SignalStatsClear, SignalJSON}[i%4])
+		r.signal([]os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, link.SignalStatsClear, link.SignalJSON}[i%4])
 	}
 	r.configure(routers(3))
 	r.signal(syscall.SIGHUP)
 	for i := range 1500 {
-		r.signal([]os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, SignalStatsClear, SignalJSON}[i%4])
+		r.signal([]os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, link.SignalStatsClear, link.SignalJSON}[i%4])
 	}
 	// The child is fast: a dump that was asked for now is not the first one.
 	r.expect("Reloading ...")
@@ -222,7 +222,7 @@ func TestWhatAChildLeavesIsRemoved(t *testing.T) {
 		{"hangs", "hangs", func(r *running) { r.signal(syscall.SIGTERM) }, ExitOK},
 		{"paused", "", func(r *running) { r.pause(); r.signal(syscall.SIGTERM) }, ExitOK},
 		{"dies with -R", "", func(r *running) { r.killChild() }, ExitFatal},
-		{"fails", "fails", func(r *running) { r.signal(SignalJSON) }, ExitPermission},
+		{"fails", "fails", func(r *running) { r.signal(link.SignalJSON) }, ExitPermission},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

@@ -16,6 +16,7 @@ type onceScript struct {
 	command conf.Command
 	timeout time.Duration
 	policy  conf.ScriptPolicy
+	wait    time.Duration // after SIGTERM, when the daemon is told to stop
 }
 
 // run waits for the script, its timeout, or a signal to stop, and returns
@@ -39,7 +40,7 @@ func (o onceScript) run(orders *orders) bool {
 	defer runner.Close(0)
 	slog.Info(fmt.Sprintf("Running %s script %s", o.name, o.command.Args[0]))
 	ended := make(chan script.Result, 1)
-	run := runner.Start(script.Request{
+	runner.Start(script.Request{
 		Program: program,
 		Timeout: o.timeout,
 		Done:    func(r script.Result) { ended <- r },
@@ -55,8 +56,7 @@ func (o onceScript) run(orders *orders) bool {
 		}
 		return true
 	case <-orders.stop:
-		run.Terminate()
-		<-ended
+		runner.Close(o.wait)
 		return false
 	}
 }

@@ -9,13 +9,6 @@ import (
 	"keepalived-go/internal/link"
 )
 
-// Signals that have no name in Go: real-time signals as the C library counts
-// them.
-const (
-	SignalJSON       = syscall.Signal(36) // SIGRTMIN+2
-	SignalStatsClear = syscall.Signal(63) // SIGRTMAX-1
-)
-
 // signalNames are what --signum knows.
 var signalNames = []struct {
 	name   string
@@ -25,8 +18,8 @@ var signalNames = []struct {
 	{"RELOAD", syscall.SIGHUP},
 	{"DATA", syscall.SIGUSR1},
 	{"STATS", syscall.SIGUSR2},
-	{"STATS_CLEAR", SignalStatsClear},
-	{"JSON", SignalJSON},
+	{"STATS_CLEAR", link.SignalStatsClear},
+	{"JSON", link.SignalJSON},
 }
 
 // SignalNumber returns the number of the signal that asks for name.
@@ -39,6 +32,11 @@ func SignalNumber(name string) (int, bool) {
 	return 0, false
 }
 
+// strayed are signals that mean nothing to a process of ours and would end it:
+// SIGPIPE of a console that has gone away, SIGQUIT, for which the runtime has a
+// trace of all goroutines and an abort.
+var strayed = []os.Signal{syscall.SIGPIPE, syscall.SIGQUIT}
+
 // orders are the signals to the parent, by what they ask for. Of each signal one
 // is kept until it is taken, so that no number of others pushes it out; the same
 // signal meanwhile asks for the same.
@@ -48,20 +46,18 @@ type orders struct {
 	dumps  chan os.Signal
 }
 
-// takeOrders handles signals from here on. SIGPIPE is among them so that a
-// console that has gone away does not end the daemon.
+// takeOrders handles signals from here on.
 func takeOrders(ignoreSIGINT bool) *orders {
 	o := &orders{make(chan os.Signal), make(chan os.Signal), make(chan os.Signal)}
-	forgotten := []os.Signal{syscall.SIGPIPE}
+	signal.Notify(make(chan os.Signal, 1), strayed...)
 	if ignoreSIGINT {
-		forgotten = append(forgotten, syscall.SIGINT)
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
 	} else {
 		keepOne(o.stop, syscall.SIGINT)
 	}
-	signal.Notify(make(chan os.Signal, 1), forgotten...)
 	keepOne(o.stop, syscall.SIGTERM)
 	keepOne(o.reload, syscall.SIGHUP)
-	for _, sig := range []os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, SignalStatsClear, SignalJSON} {
+	for sig := range link.DumpSignals {
 		keepOne(o.dumps, sig)
 	}
 	return o
@@ -94,16 +90,11 @@ func unlessStopped[T any](o *orders, work func() T) (result T, ok bool) {
 
 // dump passes on a request for a dump.
 func (s *supervisor) dump(sig os.Signal) {
-	switch sig {
-	case syscall.SIGUSR1:
+	if sig == syscall.SIGUSR1 {
 		s.dumpData()
-		s.forward(link.DumpData)
-	case syscall.SIGUSR2:
-		s.forward(link.DumpStats)
-	case SignalStatsClear:
-		s.forward(link.ClearStats)
-	case SignalJSON:
-		s.forward(link.DumpJSON)
+	}
+	if kind, ok := link.DumpSignals[sig]; ok {
+		s.forward(kind)
 	}
 }
 

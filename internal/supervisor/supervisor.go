@@ -87,7 +87,6 @@ type settings struct {
 
 const (
 	processName = "keepalived"
-	defaultWait = 5 * time.Second // child_wait_time
 	// startWait is how long the end of a predecessor's VRRP process is waited
 	// for: it removes its addresses when its parent has died.
 	startWait = 3 * time.Second
@@ -96,6 +95,10 @@ const (
 	startRetry  = time.Second
 	retriesTold = 60
 	flushWait   = 200 * time.Millisecond
+	// endingSlack is what a VRRP process may take beyond the time that it gives to
+	// scripts: before it, those who are told of the end; after it, who does not
+	// even die of SIGKILL.
+	endingSlack = 5 * time.Second
 	// signalWait is how long a signal may take from the kernel to the loop.
 	signalWait = 100 * time.Millisecond
 	// releaseWait is how long the removal of addresses that a VRRP process has
@@ -111,16 +114,13 @@ func settingsOf(c *conf.Config) settings {
 		namespace:   g.NetNamespace,
 		instance:    g.InstanceName,
 		usePidDir:   g.UsePidDir,
-		childWait:   g.ChildWait,
+		childWait:   g.ChildTime(),
 		limits:      g.VRRP,
 		processName: processName,
 		vrrpName:    processName,
 		routers:     len(c.Instances),
-		shutdown:    onceScript{"Shutdown", g.Shutdown, g.ShutdownTimeout, g.Scripts},
+		shutdown:    onceScript{"Shutdown", g.Shutdown, g.ShutdownTimeout, g.Scripts, g.ChildTime()},
 		umask:       -1,
-	}
-	if s.childWait <= 0 {
-		s.childWait = defaultWait
 	}
 	if g.ProcessNames {
 		s.vrrpName = processName + "_vrrp"
@@ -241,6 +241,7 @@ func (s *supervisor) run() int {
 	os.Unsetenv(envReady)
 	s.front.keepOverExec(false)
 	setProcessName(processName)
+	reap.IgnoreStray()
 	reap.Others()
 	reserveThreads(spareThreads)
 	s.spawner = newSpawner()
@@ -395,7 +396,7 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 		s.restoreCore = setCorePattern(s.o.CorePattern)
 	}
 	g := &r.config.Global
-	startup := onceScript{"Startup", g.Startup, g.StartupTimeout, g.Scripts}
+	startup := onceScript{"Startup", g.Startup, g.StartupTimeout, g.Scripts, g.ChildTime()}
 	s.accept(&r)
 	if s.front != nil {
 		if err := s.logs.SilenceConsole(time.Now().Add(flushWait)); err != nil {
@@ -541,6 +542,13 @@ func (s *supervisor) message(m link.Message) {
 		s.systemd.alive()
 	case link.Started, link.Reloaded:
 		s.configured()
+	case link.Reload:
+		s.reload()
+	case link.Ending:
+		s.unreleased = false
+		if s.stopping && !s.killed {
+			s.deadline.Reset(s.settings.childWait + endingSlack)
+		}
 	case link.Failed:
 		s.vrrp.failure = &m // it has logged the reason itself
 	}

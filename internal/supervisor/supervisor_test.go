@@ -478,7 +478,7 @@ func TestChildIsNotStartedAgainWithR(t *testing.T) {
 func TestPanicIsNoPermanentError(t *testing.T) {
 	r := supervise(t, routers(1), envPart+"=panics")
 	r.up(1)
-	r.signal(SignalJSON)
+	r.signal(link.SignalJSON)
 	r.expect("VRRP process: panic: child has a bug", "VRRP process: keepalived-go/internal/supervisor.playChild",
 		"exited with status 2", "died: Respawning", "child: configured 1 routers")
 }
@@ -486,7 +486,7 @@ func TestPanicIsNoPermanentError(t *testing.T) {
 func TestPermanentErrorEndsAll(t *testing.T) {
 	r := supervise(t, routers(1), envPart+"=fails")
 	r.up(1)
-	r.signal(SignalJSON)
+	r.signal(link.SignalJSON)
 	r.expect("child: cannot go on", "exited with permanent error missing permission. Terminating", "Stopped Keepalived")
 	r.exit(ExitPermission)
 }

@@ -160,6 +160,9 @@ func (d *daemon) prepareReload(c *conf.Config, reloaded func()) {
 			reloaded()
 		}
 	}
+	if d.stopping {
+		return
+	}
 	set := d.trackers(c)
 	if set == nil {
 		reload(nil)

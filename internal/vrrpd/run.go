@@ -104,19 +104,58 @@ func run(o Options) error {
 	time.AfterFunc(settledTime, kernel.GiveBackMemory)
 	out := make(chan link.Message, 16)
 	go d.report(out)
-	go d.listen(out)
+	alone := make(chan struct{})
+	go d.listen(out, alone)
+	d.heed(out)
 	out <- link.Message{Kind: link.Started}
 
 	for d.err == nil && !(d.stopping && d.addrs.idle()) {
 		d.turn()
 	}
 	d.tell() // of the last turn
-	d.closeScripts()
-	if d.err == nil && !d.DontRelease {
-		d.journal.remove()
+	if d.err == nil {
+		if !d.DontRelease {
+			d.journal.remove()
+		}
+		d.sayTo(out, link.Ending)
 	}
+	closed := d.closeScripts(alone)
+	for d.err == nil && len(closed) == 0 {
+		d.turn() // with -V a master goes on as such
+	}
+	<-closed
 	slog.Info("Stopped")
 	return d.err
+}
+
+// heed takes signals that are sent to this process rather than to its parent.
+func (d *daemon) heed(out chan<- link.Message) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGHUP)
+	for sig := range link.DumpSignals {
+		signal.Notify(signals, sig)
+	}
+	go func() {
+		for sig := range signals {
+			if sig == unix.SIGHUP {
+				d.sayTo(out, link.Reload)
+				continue
+			}
+			d.loop.post(func() { d.handleMessage(link.Message{Kind: link.DumpSignals[sig]}, out) })
+		}
+	}()
+}
+
+// sayTo tells the parent, unless it does not read: then it sends no
+// configurations either, and will notice.
+func (d *daemon) sayTo(out chan<- link.Message, kind link.Kind) {
+	if again := kind == link.Alive || kind == link.Reload; again && len(out) >= cap(out)/2 {
+		return // the rest is for what is not said again
+	}
+	select {
+	case out <- link.Message{Kind: kind}:
+	default:
+	}
 }
 
 // newDaemon opens what the process needs before it can start an engine, and
@@ -220,14 +259,16 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 	}
 }
 
-// listen carries the parent's messages into the loop.
-func (d *daemon) listen(out chan<- link.Message) {
+// listen carries the parent's messages into the loop. It closes alone when there
+// is no parent any more.
+func (d *daemon) listen(out chan<- link.Message, alone chan<- struct{}) {
 	for {
 		m, err := d.Link.Receive()
 		if err != nil {
 			if !errors.Is(err, io.EOF) {
 				slog.Error(fmt.Sprintf("parent process: %v", err))
 			}
+			close(alone)
 			d.loop.post(d.stop) // without a parent there is nobody to end us
 			return
 		}
@@ -260,10 +301,7 @@ func (d *daemon) reloadNext(out chan<- link.Message) {
 	d.keepingData(func(done func()) {
 		d.prepareReload(d.next[0], func() {
 			time.AfterFunc(settledTime, kernel.GiveBackMemory)
-			select {
-			case out <- link.Message{Kind: link.Reloaded}:
-			default: // a parent that does not read sends no configurations either
-			}
+			d.sayTo(out, link.Reloaded)
 			if d.LogData {
 				d.composeData(d.logData)
 			}
@@ -287,11 +325,7 @@ func (d *daemon) report(out chan link.Message) {
 				return
 			}
 		case <-tick.C:
-			d.loop.post(func() {
-				if len(out) < cap(out)/2 { // the rest is for what is not said again
-					out <- link.Message{Kind: link.Alive}
-				}
-			})
+			d.loop.post(func() { d.sayTo(out, link.Alive) })
 		}
 	}
 }

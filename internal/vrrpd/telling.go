@@ -16,6 +16,10 @@ import (
 // stopWait is how long scripts that are told of the end may take.
 const stopWait = time.Second
 
+// aloneWait is how long scripts may take after SIGTERM when the parent process has
+// died: a new daemon waits for the end of this one.
+const aloneWait = time.Second
+
 // historyLen is how many changes of state of a router are remembered.
 const historyLen = 16
 
@@ -179,18 +183,37 @@ func (d *daemon) repeatStates() {
 	}
 }
 
-// closeScripts ends everything that was started beside the loop.
-func (d *daemon) closeScripts() {
-	if d.tracking.set != nil {
-		d.tracking.set.Close()
+// closeScripts ends, beside the loop, everything that was started beside it.
+// Scripts, readers of FIFOs too, are sent SIGTERM, and SIGKILL after
+// child_wait_time; when alone is closed, soon. The channel it returns has
+// something when all have ended.
+func (d *daemon) closeScripts(alone <-chan struct{}) <-chan struct{} {
+	closed, ended := make(chan struct{}, 1), make(chan struct{})
+	set, notifier, runner, wait := d.tracking.set, d.notifier, d.runner, d.conf.Global.ChildTime()
+	if runner != nil {
+		go func() {
+			select {
+			case <-alone:
+				runner.Close(min(wait, aloneWait))
+			case <-ended:
+			}
+		}()
 	}
-	if d.notifier != nil {
-		d.notifier.Close(stopWait)
-	}
-	if d.runner == nil {
-		return
-	}
-	for _, name := range d.runner.Close(0) {
-		slog.Warn("script " + name + " was still running and has been killed")
-	}
+	go func() {
+		if set != nil {
+			set.Close()
+		}
+		if notifier != nil {
+			notifier.Close(stopWait)
+		}
+		if runner != nil {
+			for _, name := range runner.Close(wait) {
+				slog.Warn("script " + name + " was still running and has been killed")
+			}
+		}
+		close(ended)
+		closed <- struct{}{}
+		d.loop.post(func() {})
+	}()
+	return closed
 }
