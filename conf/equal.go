@@ -6,8 +6,12 @@ import (
 )
 
 // Equal reports whether v and o ask for the same, wherever in the files they
-// stand. A reload compares thousands, which reflection would make slow.
+// stand; nil asks for nothing. A reload compares thousands, which reflection would
+// make slow.
 func (v *VRRPInstance) Equal(o *VRRPInstance) bool {
+	if v == nil || o == nil {
+		return v == o
+	}
 	return v.Name == o.Name &&
 		v.Interface == o.Interface &&
 		v.Version == o.Version &&

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"reflect"
 	"slices"
+	"sync"
 )
 
 // The encoding is the plainest that serves: fields in order, integers as
@@ -20,6 +21,7 @@ import (
 var (
 	errShort    = errors.New("message ends early")
 	errTrailing = errors.New("bytes after the message")
+	errNil      = errors.New("nothing in a list")
 )
 
 // Append appends v to b. A type that cannot be encoded (channel, function,
@@ -28,7 +30,9 @@ var (
 func Append(b []byte, v any) []byte { return appendValue(b, reflect.ValueOf(v)) }
 
 // Decode fills *v, of the type that was given to [Append], from all of b.
-// Slices and maps of length 0 become nil.
+// Slices and maps of length 0 become nil. No bytes make it panic, or take more
+// memory than some times their number; a nil pointer in a slice or map, which no
+// configuration has, is an error.
 func Decode(b []byte, v any) error {
 	rest, err := decodeValue(b, reflect.ValueOf(v).Elem())
 	if err == nil && len(rest) != 0 {
@@ -193,6 +197,9 @@ func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
 
 func decodeSlice(b []byte, v reflect.Value) ([]byte, error) {
 	n, b, err := decodeLen(b)
+	if err == nil && n > len(b)/leastSize(v.Type().Elem()) {
+		err = errShort
+	}
 	if err != nil || n == 0 {
 		v.SetZero()
 		return b, err
@@ -203,16 +210,55 @@ func decodeSlice(b []byte, v reflect.Value) ([]byte, error) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), n, n))
 	for i := range n {
-		if b, err = decodeValue(b, v.Index(i)); err != nil {
+		if b, err = decodeElement(b, v.Index(i)); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
+// decodeElement decodes what is in a slice or map.
+func decodeElement(b []byte, v reflect.Value) ([]byte, error) {
+	b, err := decodeValue(b, v)
+	if err == nil && v.Kind() == reflect.Pointer && v.IsNil() {
+		err = errNil
+	}
+	return b, err
+}
+
+// leastSize is how many bytes a value of the type takes at least, so that a
+// count which the rest of a message cannot hold is refused before there is memory
+// for it. It is 1 at least.
+func leastSize(t reflect.Type) int {
+	if size, known := leastSizes.Load(t); known {
+		return size.(int)
+	}
+	size := 1
+	switch {
+	case marshalsItself(t):
+	case t.Kind() == reflect.Float64:
+		size = 8
+	case t.Kind() == reflect.Array:
+		size = max(1, t.Len()*leastSize(t.Elem()))
+	case t.Kind() == reflect.Struct:
+		size = 0
+		for i := range t.NumField() {
+			size += leastSize(t.Field(i).Type)
+		}
+		size = max(1, size)
+	}
+	leastSizes.Store(t, size)
+	return size
+}
+
+var leastSizes sync.Map // by reflect.Type
+
 func decodeMap(b []byte, v reflect.Value) ([]byte, error) {
 	t := v.Type()
 	n, b, err := decodeLen(b)
+	if err == nil && n > len(b)/(leastSize(t.Key())+leastSize(t.Elem())) {
+		err = errShort
+	}
 	if err != nil || n == 0 {
 		v.SetZero()
 		return b, err
@@ -223,7 +269,7 @@ func decodeMap(b []byte, v reflect.Value) ([]byte, error) {
 		if b, err = decodeValue(b, key); err != nil {
 			return nil, err
 		}
-		if b, err = decodeValue(b, val); err != nil {
+		if b, err = decodeElement(b, val); err != nil {
 			return nil, err
 		}
 		v.SetMapIndex(key, val)

@@ -1,8 +1,11 @@
 package link
 
 import (
+	"bytes"
 	"net/netip"
 	"reflect"
+	"runtime"
+	"strings"
 	"testing"
 	"time"
 
@@ -17,6 +20,7 @@ var compare = cmp.Options{
 	cmpopts.EquateEmpty(),
 	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmpopts.EquateNaNs(),
 }
 
 // draw fills v with values of every kind that a configuration holds. New
@@ -123,6 +127,67 @@ func TestDecodeRefuses(t *testing.T) {
 	if err := Decode([]byte{2, 0xff, 0xff, 0xff, 0xff, 0x0f}, &p); err == nil {
 		t.Error("a count beyond the message decodes without an error")
 	}
+	var list []*pair
+	if err := Decode([]byte{1, 0}, &list); err != errNil {
+		t.Errorf("a nil pointer in a slice: %v, want %v", err, errNil)
+	}
+	var table map[int8]*pair
+	if err := Decode([]byte{1, 5, 0}, &table); err != errNil {
+		t.Errorf("a nil pointer in a map: %v, want %v", err, errNil)
+	}
+	// As many structs as there are bytes: each takes more than one.
+	var many []conf.Address
+	if err := Decode(append([]byte{100}, make([]byte, 100)...), &many); err != errShort || many != nil {
+		t.Errorf("100 addresses of a byte: %v, %d of them; want %v", err, len(many), errShort)
+	}
+}
+
+// A length field alone costs nothing.
+func TestLengthFieldCostsNothing(t *testing.T) {
+	for _, c := range []struct {
+		head []byte
+		want string
+	}{
+		{[]byte{0xff, 0xff, 0xff, 0xff, byte(Configure)}, "message of kind 2 of 4294967295 bytes"},
+		{[]byte{0, 0, 0, 0x10, byte(Begin)}, "message of kind 1 of 268435456 bytes"},
+		{[]byte{0, 0, 0, 0x10, byte(Configure)}, "EOF"}, // is waited for
+		{[]byte{1, 0, 0, 0, byte(Stop), 7}, "unexpected body of 1 bytes"},
+		{[]byte{1, 0, 0}, "EOF"},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := readMessage(bytes.NewReader(c.head))
+		runtime.ReadMemStats(&after)
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("% x: %v, want %s", c.head, err, c.want)
+		}
+		if used := after.TotalAlloc - before.TotalAlloc; used > 2*maxAhead {
+			t.Errorf("% x: %d bytes of memory", c.head, used)
+		}
+	}
+}
+
+// FuzzReceive: no stream of bytes panics or takes memory out of proportion.
+func FuzzReceive(f *testing.F) {
+	for _, m := range []Message{
+		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived"}},
+		{Kind: Configure, Config: &conf.Config{Path: "k.conf", Instances: []*conf.VRRPInstance{{Name: "VI_1"}}}},
+		{Kind: Stop}, {Kind: Failed, Text: "no", ExitCode: 1},
+	} {
+		f.Add(appendFrame(nil, m))
+	}
+	f.Add([]byte{0, 0, 0, 0x10, byte(Configure)})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		for r := bytes.NewReader(b); ; {
+			m, err := readMessage(r)
+			if err != nil {
+				return
+			}
+			if again, err := readMessage(bytes.NewReader(appendFrame(nil, m))); err != nil {
+				t.Fatalf("received %+v once, not twice: %v", again, err)
+			}
+		}
+	})
 }
 
 // FuzzDecode looks for bytes that panic or allocate out of proportion.
@@ -140,6 +205,15 @@ func FuzzDecode(f *testing.F) {
 		}
 		if err := Decode(Append(nil, c), &again); err != nil {
 			t.Fatalf("decoded once, not twice: %v", err)
+		}
+		if c == nil || again == nil {
+			return
+		}
+		// What reloads compare: nothing in it panics, whatever was decoded.
+		for i, v := range c.Instances {
+			if other := again.Instances[len(again.Instances)-1-i]; v.Equal(other) != other.Equal(v) {
+				t.Errorf("%+v and %+v are equal in one direction", v, other)
+			}
 		}
 		if diff := cmp.Diff(c, again, compare); diff != "" {
 			t.Errorf("decoded twice (-once +twice):\n%s", diff)

@@ -14,6 +14,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -81,8 +82,14 @@ type Setup struct {
 }
 
 // maxFrame bounds a message, against a length field gone wrong: 65,024 virtual
-// routers take about 30 MB.
-const maxFrame = 1 << 30
+// routers take about 30 MB. Other messages than a configuration hold a few names.
+const (
+	maxFrame = 1 << 28
+	maxSmall = 1 << 20
+)
+
+// maxAhead is how much memory a length field alone gets, in bytes.
+const maxAhead = 1 << 20
 
 // Frame is an encoded message. The parent keeps the frame of the running
 // configuration for the successor of a child that dies, in a memory file or one
@@ -155,23 +162,36 @@ func (c *Conn) SendFrame(f *Frame) error {
 
 // Receive waits for the next message; io.EOF says that the other process ended.
 func (c *Conn) Receive() (Message, error) {
+	return readMessage(c.r)
+}
+
+func readMessage(r io.Reader) (Message, error) {
 	var head [5]byte
-	if _, err := io.ReadFull(c.r, head[:]); err != nil {
+	if _, err := io.ReadFull(r, head[:]); err != nil {
 		// A peer that ends with our messages unread resets the connection.
 		if errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) {
 			err = io.EOF
 		}
 		return Message{}, err
 	}
-	size := binary.LittleEndian.Uint32(head[:4])
-	if size > maxFrame {
-		return Message{}, fmt.Errorf("message of %d bytes", size)
-	}
-	body := make([]byte, size)
-	if _, err := io.ReadFull(c.r, body); err != nil {
-		return Message{}, io.EOF
-	}
 	m := Message{Kind: Kind(head[4])}
+	limit := uint32(maxSmall)
+	if m.Kind == Configure {
+		limit = maxFrame
+	}
+	size := binary.LittleEndian.Uint32(head[:4])
+	if size > limit {
+		return Message{}, fmt.Errorf("message of kind %d of %d bytes", m.Kind, size)
+	}
+	var body []byte
+	for left := int(size); left > 0; { // memory follows what has come
+		n := min(left, max(maxAhead, len(body)))
+		body = slices.Grow(body, n)[:len(body)+n]
+		if _, err := io.ReadFull(r, body[len(body)-n:]); err != nil {
+			return Message{}, io.EOF
+		}
+		left -= n
+	}
 	if err := decodeBody(body, &m); err != nil {
 		return Message{}, fmt.Errorf("message of kind %d: %w", m.Kind, err)
 	}

@@ -13,12 +13,14 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // session is a dialogue with an SMTP server (RFC 5321). It says what keepalived
 // says, in that order; net/smtp would begin with EHLO.
 type session struct {
 	*textproto.Conn
+	in         *bounded // what Conn reads from
 	conn       net.Conn
 	server     string // its name, or its address
 	encrypted  bool
@@ -38,7 +40,9 @@ func (m *mailer) deliver(ctx context.Context, s *settings, a *alert) error {
 	conn.SetDeadline(time.Now().Add(dialogueTimeout))
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 
-	err = m.talk(&session{Conn: textproto.NewConn(conn), conn: conn, server: s.Server}, s, a)
+	c := &session{conn: conn, server: s.Server}
+	c.over(conn)
+	err = m.talk(c, s, a)
 	if errors.Is(err, os.ErrDeadlineExceeded) {
 		err = fmt.Errorf("%w (the server did not answer in time)", err)
 	}
@@ -46,7 +50,7 @@ func (m *mailer) deliver(ctx context.Context, s *settings, a *alert) error {
 }
 
 func (m *mailer) talk(c *session, s *settings, a *alert) error {
-	if _, _, err := c.ReadResponse(220); err != nil {
+	if _, err := c.reply(220); err != nil {
 		return fmt.Errorf("greeting of the server: %w", err)
 	}
 	if err := m.introduce(c, s); err != nil {
@@ -79,7 +83,7 @@ func (m *mailer) talk(c *session, s *settings, a *alert) error {
 	if err := w.Close(); err != nil {
 		return fmt.Errorf("send the message: %w", err)
 	}
-	if _, _, err := c.ReadResponse(250); err != nil {
+	if _, err := c.reply(250); err != nil {
 		return fmt.Errorf("the message: %w", err)
 	}
 	c.command(221, "QUIT") // accepted is accepted, whatever is answered
@@ -118,7 +122,8 @@ func (m *mailer) encrypt(c *session, s *settings) error {
 		return fmt.Errorf("STARTTLS with %s: %w", c.server, err)
 	}
 	// Anything read before is forgotten (RFC 3207, 4.2).
-	c.Conn, c.encrypted = textproto.NewConn(t), true
+	c.over(t)
+	c.encrypted = true
 	return c.ehlo(s.HeloName)
 }
 
@@ -166,11 +171,74 @@ func (c *session) command(expected int, format string, args ...any) (string, err
 	if err := c.PrintfLine("%s", line); err != nil {
 		return "", fmt.Errorf("%s: %w", line, err)
 	}
-	_, text, err := c.ReadResponse(expected)
+	text, err := c.reply(expected)
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", line, err)
 	}
 	return text, nil
+}
+
+const (
+	// maxReply bounds a reply of the server, all its lines together, in bytes. RFC
+	// 5321 (4.5.3.1.5) allows 512 for a line; a reply to EHLO has some dozen.
+	maxReply = 16 << 10
+	// maxShown is how many bytes of a reply a message shows.
+	maxShown = 256
+)
+
+// over has the dialogue go over conn from here on.
+func (c *session) over(conn net.Conn) {
+	c.in = &bounded{Conn: conn}
+	c.Conn = textproto.NewConn(c.in)
+}
+
+// bounded is a connection of which no more can be read than is granted.
+type bounded struct {
+	net.Conn
+	left int // bytes
+}
+
+var errTooLong = fmt.Errorf("the answer is longer than %d bytes", maxReply)
+
+func (b *bounded) Read(p []byte) (int, error) {
+	if b.left == 0 {
+		return 0, errTooLong
+	}
+	n, err := b.Conn.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// reply reads the server's answer, whose code must begin with or be the one
+// expected. What the error shows of it is cut.
+func (c *session) reply(expected int) (text string, err error) {
+	c.in.left = maxReply
+	_, text, err = c.ReadResponse(expected)
+	var refused *textproto.Error
+	var nonsense textproto.ProtocolError
+	switch {
+	case errors.As(err, &refused):
+		err = &textproto.Error{Code: refused.Code, Msg: cut(refused.Msg)}
+	case errors.As(err, &nonsense):
+		err = textproto.ProtocolError(cut(string(nonsense)))
+	}
+	return text, err
+}
+
+// cut shortens what a server said to what a message shows, on one line.
+func cut(text string) string {
+	if len(text) > maxShown {
+		text = text[:maxShown] + "…"
+	}
+	return strings.ToValidUTF8(strings.Map(func(r rune) rune {
+		if r == '\n' || r == '\t' {
+			return ' '
+		}
+		if !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text), "?")
 }
 
 // secret is command for a line that no message shows, nor what the server says
@@ -179,10 +247,14 @@ func (c *session) secret(expected int, what, line string) error {
 	if err := c.PrintfLine("%s", line); err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
-	_, _, err := c.ReadResponse(expected)
+	_, err := c.reply(expected)
 	var reply *textproto.Error
-	if errors.As(err, &reply) {
+	var nonsense textproto.ProtocolError
+	switch {
+	case errors.As(err, &reply):
 		err = &textproto.Error{Code: reply.Code, Msg: "refused"}
+	case errors.As(err, &nonsense):
+		err = errors.New("the answer is no SMTP reply")
 	}
 	if err != nil {
 		return fmt.Errorf("%s as configured: %w", what, err)

@@ -1,6 +1,7 @@
 package supervisor
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -65,7 +66,11 @@ func RunChild(run func(*link.Conn, *link.Setup, *logging.Logs) int) int {
 	if setup.NoSwap {
 		// On fault: Go reserves far more address space than it uses.
 		if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
-			slog.Error("lock memory: " + err.Error())
+			remedy := ""
+			if errors.Is(err, unix.EPERM) || errors.Is(err, unix.ENOMEM) {
+				remedy = "; grant CAP_IPC_LOCK, or raise the limit of locked memory (ulimit -l, LimitMEMLOCK)"
+			}
+			slog.Error("lock memory: " + err.Error() + remedy)
 		}
 	}
 	return run(conn, setup, logs)

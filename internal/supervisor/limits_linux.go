@@ -22,11 +22,14 @@ func inheritLimits(l conf.ProcessLimits) error {
 	var errs []error
 	switch {
 	case !l.PrioritySet && l.RTPriority == 0:
-		// Without CAP_SYS_NICE it goes on as it is: nobody asked for this.
-		_ = unix.Setpriority(unix.PRIO_PROCESS, 0, defaultPriority)
+		// Nobody asked for this: without it we run, but not as well.
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, defaultPriority); err != nil {
+			errs = append(errs, fmt.Errorf("run at nice value %d: %w%s; without it adverts may be late on a busy machine",
+				defaultPriority, err, niceRemedy(err)))
+		}
 	case l.PrioritySet:
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, l.Priority); err != nil {
-			errs = append(errs, fmt.Errorf("set priority %d: %w", l.Priority, err))
+			errs = append(errs, fmt.Errorf("set priority %d: %w%s", l.Priority, err, niceRemedy(err)))
 		}
 	}
 	if len(l.CPUAffinity) > 0 {
@@ -41,10 +44,18 @@ func inheritLimits(l conf.ProcessLimits) error {
 	if l.RTPriority > 0 {
 		attr := unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_RR, Priority: uint32(l.RTPriority)}
 		if err := unix.SchedSetAttr(0, &attr, 0); err != nil {
-			errs = append(errs, fmt.Errorf("set real-time priority %d: %w", l.RTPriority, err))
+			errs = append(errs, fmt.Errorf("set real-time priority %d: %w%s", l.RTPriority, err, niceRemedy(err)))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// niceRemedy says what err lacks, if it is a permission.
+func niceRemedy(err error) string {
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return ": CAP_SYS_NICE is missing; grant it (docker run --cap-add SYS_NICE, CapabilityBoundingSet of the unit)"
+	}
+	return ""
 }
 
 // limitRTTime bounds how long the real-time process pid may run without

@@ -74,7 +74,16 @@ func TestMain(m *testing.M) {
 			case "namespace":
 				o.Namespace = value
 			case "no-admin":
-				dropAdmin()
+				drop(unix.CAP_SYS_ADMIN)
+			case "no-proc":
+				err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, "")
+				if err = errors.Join(err, unix.Mount("none", "/proc", "tmpfs", 0, "")); err != nil {
+					panic(err)
+				}
+			case "no-nice":
+				drop(unix.CAP_SYS_NICE)
+				os.Setenv(envArgs, "")
+				panic(unix.Exec("/proc/self/exe", os.Args, os.Environ())) // so that no thread has it
 			}
 		}
 		os.Exit(Run(o))
@@ -82,13 +91,15 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// dropAdmin takes CAP_SYS_ADMIN from the calling thread.
-func dropAdmin() {
+// drop takes a capability from the calling thread, and from what it starts.
+func drop(capability uint) {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	err := unix.Capget(&hdr, &data[0])
-	data[0].Effective &^= 1 << unix.CAP_SYS_ADMIN
-	if err = errors.Join(err, unix.Capset(&hdr, &data[0])); err != nil {
+	for _, set := range []*uint32{&data[0].Effective, &data[0].Permitted, &data[0].Inheritable} {
+		*set &^= 1 << capability
+	}
+	if err = errors.Join(err, unix.Prctl(unix.PR_CAPBSET_DROP, uintptr(capability), 0, 0, 0), unix.Capset(&hdr, &data[0])); err != nil {
 		panic(err)
 	}
 }
@@ -206,7 +217,14 @@ func (r *running) configure(config string) {
 
 func (r *running) launch(env ...string) {
 	r.t.Helper()
-	r.cmd = exec.Command("/proc/self/exe")
+	program, err := os.Executable()
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	if r.attr != nil && r.attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
+		program = "/proc/self/exe" // its directory is root's alone
+	}
+	r.cmd = exec.Command(program)
 	r.cmd.Env = append(os.Environ(), envTest+"="+r.dir, "TMPDIR="+r.dir, "GORACE=atexit_sleep_ms=0")
 	r.cmd.Env = append(r.cmd.Env, env...)
 	read, write, err := os.Pipe()
@@ -926,4 +944,36 @@ func (r *running) children() (pids []int) {
 		}
 	}
 	return pids
+}
+
+// TestWithoutNice: what is missing is named, with what it costs and how to get
+// it; the daemon runs.
+func TestWithoutNice(t *testing.T) {
+	for _, c := range []struct{ config, want string }{
+		{"", "run at nice value -20: permission denied: CAP_SYS_NICE is missing; grant it"},
+		{"vrrp_priority -7\n", "set priority -7: permission denied: CAP_SYS_NICE is missing; grant it"},
+		{"vrrp_rt_priority 12\n", "set real-time priority 12: operation not permitted: CAP_SYS_NICE is missing; grant it"},
+	} {
+		r := supervise(t, "global_defs {\n"+c.config+"}\n"+routers(1), envArgs+"=no-nice")
+		r.expect(c.want, "Startup complete", "child: configured 1 routers")
+		r.signal(syscall.SIGTERM)
+		r.exit(ExitOK)
+	}
+}
+
+// TestWithoutProc: nothing of the daemon itself needs /proc, not even to start a
+// child anew.
+func TestWithoutProc(t *testing.T) {
+	r := prepare(t)
+	r.configure(routers(1))
+	r.attr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
+	r.launch(envArgs + "=no-proc")
+	r.up(1)
+	r.killChild()
+	r.expect("exited due to signal 9 (Killed)", "child: configured 1 routers")
+	if name := comm(t, r.pid("vrrp.pid")); name != "keepalived" {
+		t.Errorf("the child is called %q", name)
+	}
+	r.signal(syscall.SIGTERM)
+	r.exit(ExitOK)
 }

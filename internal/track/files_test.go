@@ -1,6 +1,7 @@
 package track
 
 import (
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -330,6 +331,42 @@ func TestWatchesAreGivenUp(t *testing.T) {
 	if len(w.dirs) != 0 || len(w.byWD) != 0 || len(w.paths) != 0 {
 		t.Errorf("left: %d directories, %d watches, %d paths", len(w.dirs), len(w.byWD), len(w.paths))
 	}
+}
+
+// FuzzChanges: no bytes in the place of events panic, or tell of a file that is
+// not watched.
+func FuzzChanges(f *testing.F) {
+	record := func(wd int32, mask uint32, name string) []byte {
+		b := binary.NativeEndian.AppendUint32(nil, uint32(wd))
+		b = binary.NativeEndian.AppendUint32(b, mask)
+		b = binary.NativeEndian.AppendUint32(b, 0)
+		b = binary.NativeEndian.AppendUint32(b, uint32(len(name)))
+		return append(b, name...)
+	}
+	f.Add(record(1, syscall.IN_CREATE, "f\x00\x00\x00"))
+	f.Add(append(record(1, syscall.IN_DELETE_SELF, ""), record(2, syscall.IN_MOVED_TO|syscall.IN_ISDIR, "d")...))
+	f.Add(record(-1, syscall.IN_Q_OVERFLOW, ""))
+	f.Add(record(1, syscall.IN_MODIFY, "f")[:12])
+	f.Add([]byte("\x01\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\xff\xff\xff\xffname"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		w, err := newWatcher()
+		must(t, err)
+		defer w.close()
+		dir := t.TempDir()
+		known := make(map[*file]bool)
+		for _, name := range []string{"/f", "/d/f", "/d"} {
+			file := &file{conf: &conf.TrackFile{Path: dir + name}}
+			known[file] = true
+			w.add(file)
+		}
+		list := w.changes(raw)
+		for _, c := range list {
+			if !known[c.file] {
+				t.Errorf("a change of %+v", c.file)
+			}
+			delete(known, c.file) // each once
+		}
+	})
 }
 
 func TestOverflowReadsAll(t *testing.T) {

@@ -304,7 +304,7 @@ func (w *watcher) changes(raw []byte) []change {
 	for len(raw) >= unix.SizeofInotifyEvent {
 		wd := int32(binary.NativeEndian.Uint32(raw))
 		mask := binary.NativeEndian.Uint32(raw[4:])
-		size := min(unix.SizeofInotifyEvent+int(binary.NativeEndian.Uint32(raw[12:])), len(raw))
+		size := int(min(unix.SizeofInotifyEvent+uint64(binary.NativeEndian.Uint32(raw[12:])), uint64(len(raw))))
 		name := raw[unix.SizeofInotifyEvent:size]
 		raw = raw[size:]
 		if mask&unix.IN_Q_OVERFLOW != 0 {

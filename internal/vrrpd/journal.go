@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/fnv"
+	"io"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -60,10 +61,14 @@ func bootID() []byte {
 	return bytes.TrimSpace(id)
 }
 
+// maxJournal bounds what is read of a state file: 65,024 routers with 255 addresses
+// each have less.
+const maxJournal = 1 << 30
+
 // readJournal returns what a predecessor left, nothing when it ended well, and
 // an error when the file is there and cannot be used.
 func readJournal(path string) (map[uint64]*vrrp.Snapshot, []journalAddr, error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
 		return nil, nil, nil
 	}
@@ -79,7 +84,10 @@ func readJournal(path string) (map[uint64]*vrrp.Snapshot, []journalAddr, error) 
 	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, nil, fmt.Errorf("state file %s: not a regular file that only user %d can write; remove it", path, os.Geteuid())
 	}
-	b, err := os.ReadFile(path)
+	if st.Size > maxJournal {
+		return nil, nil, fmt.Errorf("state file %s: %d bytes are more than any of ours; remove it", path, st.Size)
+	}
+	b, err := io.ReadAll(io.LimitReader(f, maxJournal))
 	if err != nil {
 		return nil, nil, err
 	}

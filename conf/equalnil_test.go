@@ -1,0 +1,19 @@
+package conf
+
+import "testing"
+
+// A nil pointer asks for nothing, and nothing else is equal to it.
+func TestEqualOfNothing(t *testing.T) {
+	for name, got := range map[string][3]bool{
+		"instance": equalities((*VRRPInstance).Equal), "notify": equalities((*Notify).Equal), "command": equalities((*Command).Equal),
+		"link": equalities((*Link).Equal), "routing": equalities((*Routing).Equal), "encap": equalities((*Encap).equal),
+	} {
+		if got != [3]bool{true, false, false} {
+			t.Errorf("%s: nil with nil, with a value, a value with nil: %v", name, got)
+		}
+	}
+}
+
+func equalities[T any](equal func(a, b *T) bool) [3]bool {
+	return [3]bool{equal(nil, nil), equal(nil, new(T)), equal(new(T), nil)}
+}
