@@ -16,8 +16,35 @@ const addressArgs = "ADDR[/LEN] [dev IFNAME] [brd ADDR|+|-] [label NAME] [scope 
 // addressBlock is a block with one address per line.
 func addressBlock(path string, excluded bool) *block {
 	b := &block{path: path}
-	return b.lines(func(d *decoder, s *Statement) { instanceAddress(d, s, excluded) },
+	b.lines(func(d *decoder, s *Statement) { instanceAddress(d, s, excluded) },
 		&Keyword{Name: "ADDRESS", Args: addressArgs, Default: "/32 or /128 on the interface of the instance", Doc: "an address and its options, one per line"})
+	if excluded {
+		return b // the same options
+	}
+	for _, o := range addressOptions {
+		k := o
+		k.Block, k.option = path+".ADDRESS", true
+		b.order = append(b.order, &k)
+	}
+	return b
+}
+
+// addressOptions are what may stand behind an address, for the manual.
+var addressOptions = []Keyword{
+	{Name: "dev", Args: "IFNAME", Default: "that of the instance", Doc: "interface the address is set on"},
+	{Name: "brd", Args: "ADDR|+|-", Default: "none", Doc: "broadcast address of IPv4; + is the last of the network, - the first"},
+	{Name: "broadcast", Args: "ADDR|+|-", Default: "none", Doc: "same as brd"},
+	{Name: "label", Args: "NAME", Default: "none", Doc: "label of an IPv4 address, as eth0:web, at most 15 bytes"},
+	{Name: "scope", Args: "SCOPE", Default: "global", Doc: "global, site, link, host, nowhere or a number up to 255"},
+	{Name: "peer", Args: "ADDR", Default: "none", Doc: "address at the other end of a point-to-point link"},
+	{Name: "preferred_lft", Args: "SECS|forever", Default: "forever; 0 with IPv6 and /128", Doc: "how long the address is preferred as a source; 0: it is deprecated"},
+	{Name: "home", Doc: "home address of a mobile IPv6 node"},
+	{Name: "-nodad", Doc: "no duplicate address detection; virtual IPv6 addresses have none anyway"},
+	{Name: "mngtmpaddr", Doc: "the kernel makes temporary addresses of the prefix (IPv6)"},
+	{Name: "noprefixroute", Doc: "no route to the network of the address"},
+	{Name: "autojoin", Doc: "join the multicast group that the address is"},
+	{Name: "no_track", Doc: "its removal by others is no fault"},
+	{Name: "use_vmac", Doc: "set it on a macvlan with the virtual MAC address", Effect: PendingEffect},
 }
 
 // instanceAddress takes a line of virtual_ipaddress or of

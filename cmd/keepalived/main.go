@@ -54,7 +54,7 @@ func daemon(args []string) int {
 	flags := c.flags()
 	operands, err := getopt.Parse(flags, args)
 	if err == nil && len(operands) > 0 {
-		err = fmt.Errorf("unexpected argument: %s", operands[0])
+		err = unknownVerb(operands[0])
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: %v\n\n", err)
@@ -90,5 +90,7 @@ func daemon(args []string) int {
 
 func usage(w io.Writer, flags []getopt.Flag) {
 	fmt.Fprintln(w, "Usage: keepalived [OPTION...]")
+	fmt.Fprintln(w, "       keepalived VERB [ARGUMENT...]")
 	getopt.Usage(w, flags)
+	writeVerbs(w)
 }

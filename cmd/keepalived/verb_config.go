@@ -14,9 +14,8 @@ import (
 
 // viewer is keepalived config.
 type viewer struct {
-	expanded, effective, json, help bool
+	expanded, effective, onlySet, json, diff, help bool
 
-	other   string // of --diff
 	options conf.Options
 }
 
@@ -27,8 +26,9 @@ func (v *viewer) flags() []getopt.Flag {
 	return []getopt.Flag{
 		{Long: "expanded", Set: on(&v.expanded), Help: "Print the text after all substitution, with the included files"},
 		{Long: "effective", Set: on(&v.effective), Help: "Print the values the daemon runs with, and where each is from"},
-		{Long: "json", Set: on(&v.json), Help: "Print these values as JSON"},
-		{Long: "diff", Arg: getopt.Required, Value: "FILE", Set: v.against, Help: "Print how the values of the other FILE differ; end with 1 if they do"},
+		{Long: "json", Set: on(&v.json), Help: "Print these values as JSON: the words, values and units of the language"},
+		{Long: "only-set", Set: on(&v.onlySet), Help: "With --effective or --json: without the values that the file does not give"},
+		{Long: "diff", Set: on(&v.diff), Help: "Print what changes from the file OLD to the file NEW; end with 1 if anything does"},
 		{Long: "all-config", Short: 'e', Set: on(&v.options.AllChecks), Help: "Demand that every included file is there"},
 		{Long: "config-id", Short: 'i', Arg: getopt.Required, Value: "ID", Set: func(id string) error { v.options.ConfigID = id; return nil },
 			Help: "Take the lines for @ID (default: the name of the host)"},
@@ -36,18 +36,10 @@ func (v *viewer) flags() []getopt.Flag {
 	}
 }
 
-func (v *viewer) against(other string) error {
-	if other == "" {
-		return errors.New("needs the name of a file")
-	}
-	v.other = other
-	return nil
-}
-
 // asked is how many of the views are.
 func (v *viewer) asked() int {
 	n := 0
-	for _, b := range []bool{v.expanded, v.effective, v.json, v.other != ""} {
+	for _, b := range []bool{v.expanded, v.effective, v.json, v.diff} {
 		if b {
 			n++
 		}
@@ -63,25 +55,29 @@ func configMain(args []string) int {
 	case err == nil && v.help:
 		configUsage(os.Stdout, flags)
 		return exitSame
-	case err == nil && len(files) > 1:
-		err = fmt.Errorf("unexpected argument: %s", files[1])
 	case err == nil && v.asked() != 1:
 		err = errors.New("expected one of --expanded, --effective, --json and --diff")
+	case err == nil && v.diff && len(files) != 2:
+		err = errors.New("--diff takes two files: OLD NEW")
+	case err == nil && !v.diff && len(files) > 1:
+		err = fmt.Errorf("unexpected argument: %s", files[1])
+	case err == nil && v.onlySet && !v.effective && !v.json:
+		err = errors.New("--only-set is for --effective and --json")
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived config: %v\n\n", err)
 		configUsage(os.Stderr, flags)
 		return exitTrouble
 	}
-	name := defaultConfig
-	if len(files) > 0 {
-		name = files[0]
+	if v.diff {
+		return v.compare(files[0], files[1])
 	}
-	return v.show(name)
+	return v.show(append(files, defaultConfig)[0])
 }
 
 func configUsage(w io.Writer, flags []getopt.Flag) {
-	fmt.Fprintln(w, "Usage: keepalived config [FILE] --expanded | --effective | --json | --diff FILE")
+	fmt.Fprintln(w, "Usage: keepalived config [FILE] --expanded | --effective | --json")
+	fmt.Fprintln(w, "       keepalived config --diff OLD NEW")
 	fmt.Fprintf(w, "Shows what a configuration, %s unless given, comes to. Problems are reported too.\n", defaultConfig)
 	fmt.Fprintln(w, "Secrets are stars. Interfaces need not exist.")
 	getopt.Usage(w, flags)
@@ -101,29 +97,44 @@ func (v *viewer) show(name string) int {
 			fmt.Fprintln(os.Stderr, err)
 			return exitTrouble
 		}
-	case v.effective:
-		text = view.Text(view.Effective(cfg, tree))
-	case v.json:
-		out, err := json.MarshalIndent(cfg, "", "  ")
+	default:
+		sections := view.Effective(cfg, tree)
+		if v.onlySet {
+			sections = view.OnlySet(sections)
+		}
+		if v.effective {
+			text = view.Text(sections)
+			break
+		}
+		out, err := json.MarshalIndent(sections, "", "  ")
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "keepalived config: %v\n", err)
 			return exitTrouble
 		}
 		text = string(out) + "\n"
-	default:
-		other, otherTree, c := v.load(v.other)
-		if other == nil {
-			return c
-		}
-		text = view.Diff(view.Effective(cfg, tree), view.Effective(other, otherTree))
-		if code = max(code, c); text != "" {
-			code = max(code, exitDiffers)
-		}
 	}
 	if _, err := os.Stdout.WriteString(text); err != nil {
 		return exitTrouble
 	}
 	return code
+}
+
+// compare prints what changes from one file to another; the result is 1 if
+// anything does, and 2 if a daemon would refuse one of them.
+func (v *viewer) compare(old, new string) int {
+	from, fromTree, code := v.load(old)
+	to, toTree, c := v.load(new)
+	if code = max(code, c); from == nil || to == nil {
+		return code
+	}
+	text := view.Diff(view.Effective(from, fromTree), view.Effective(to, toTree))
+	if text == "" {
+		return code
+	}
+	if _, err := fmt.Printf("--- %s\n+++ %s\n\n%s", old, new, text); err != nil {
+		return exitTrouble
+	}
+	return max(code, exitDiffers)
 }
 
 // load reads a configuration and reports its problems.

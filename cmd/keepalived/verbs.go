@@ -4,7 +4,9 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/demo"
 	"keepalived-go/internal/getopt"
 	"keepalived-go/internal/lsp"
@@ -36,7 +38,7 @@ func verbs() []verb {
 			flags: func() []getopt.Flag { return (&checker{commandLine: newCommandLine()}).flags() }, operand: operand{files: true}},
 		{name: "completion", args: "bash|zsh|fish", summary: "print the completion script of a shell", run: completion,
 			operand: operand{words: func() []string { return getopt.Shells }}},
-		{name: "config", args: "[FILE] VIEW", summary: "show what a configuration comes to, or how two differ", run: configMain,
+		{name: "config", args: "[FILE] VIEW | --diff OLD NEW", summary: "show what a configuration comes to, or how two differ", run: configMain,
 			flags: new(viewer).flags, operand: operand{files: true}},
 		{name: "demo", args: "[OPTION...]", summary: "show a failover in network namespaces of its own", run: demo.Main},
 		{name: "fmt", args: "[OPTION...] [FILE...]", summary: "lay configuration files out", run: formatMain,
@@ -75,12 +77,28 @@ func help(args []string) int {
 	return supervisor.ExitOK
 }
 
-func writeTopics(w io.Writer) {
-	fmt.Fprintln(w, "keepalived [OPTION...] runs the daemon; keepalived --help lists its options.")
+func writeVerbs(w io.Writer) {
 	fmt.Fprintln(w, "\nkeepalived VERB does something else:")
 	for _, v := range verbs() {
 		fmt.Fprintf(w, "  %-26s %s\n", v.name, v.summary)
 	}
+}
+
+// unknownVerb says that a word of the command line is none.
+func unknownVerb(word string) error {
+	var names []string
+	for _, v := range verbs() {
+		names = append(names, v.name)
+	}
+	if near := conf.Nearest(word, names); len(near) > 0 {
+		return fmt.Errorf("unexpected argument: %s; did you mean %q?", word, near[0])
+	}
+	return fmt.Errorf("unexpected argument: %s; a verb is one of %s, and a configuration is named with -f", word, strings.Join(names, ", "))
+}
+
+func writeTopics(w io.Writer) {
+	fmt.Fprintln(w, "keepalived [OPTION...] runs the daemon; keepalived --help lists its options.")
+	writeVerbs(w)
 	fmt.Fprintln(w, "\nkeepalived help KEYWORD explains a keyword. These are blocks:")
 	reference.Topics(w)
 }

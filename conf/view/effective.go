@@ -20,18 +20,18 @@ import (
 type Section struct {
 	// Title is how the block of the thing begins, after those it stands in:
 	// "vrrp_instance VI_1".
-	Title    string
-	Pos      conf.Pos // of the block; zero: of none
-	Settings []Setting
+	Title    string    `json:"title"`
+	Pos      conf.Pos  `json:"-"` // of the block; zero: of none
+	Settings []Setting `json:"settings"`
 }
 
 // Setting is one value that the daemon runs with.
 type Setting struct {
-	Name   string // the word that sets it
-	Value  string // as the word takes it, stars for a secret
-	Origin string // where it is from: "keepalived.conf:12", "default", …
+	Name   string `json:"word"`  // that sets it
+	Value  string `json:"value"` // as the word takes it, stars for a secret
+	Origin string `json:"from"`  // "keepalived.conf:12", "default", …
 	// Item says that there may be several of the same Name.
-	Item bool
+	Item bool `json:"-"`
 
 	secret string // the value itself
 }
@@ -56,6 +56,21 @@ func Effective(cfg *conf.Config, tree []*conf.Statement) []Section {
 		v.things("", f, config.Field(i), frame{block: tree})
 	}
 	return v.sections
+}
+
+// OnlySet is what the file gives: without defaults, and without what they make
+// of other values.
+func OnlySet(list []Section) []Section {
+	kept := []Section{}
+	for _, s := range list {
+		s.Settings = slices.DeleteFunc(slices.Clone(s.Settings), func(set Setting) bool {
+			return set.Origin == "default" || set.Origin == "derived"
+		})
+		if len(s.Settings) > 0 {
+			kept = append(kept, s)
+		}
+	}
+	return kept
 }
 
 // frame is the blocks that a value stands in, from the inside out.
