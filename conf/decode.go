@@ -63,6 +63,18 @@ type decoder struct {
 	commented map[*file]reason // the first comment of another language
 	// insideComment is the report of a /* without its */ so far.
 	insideComment reason
+
+	lost lostNames
+
+	// here is the statement that is looked at, before the one above it in the
+	// text, whatever block that is in, last the one looked at last.
+	here, before, last visit
+}
+
+// visit is a statement and the vocabulary it is read with.
+type visit struct {
+	block     *block
+	statement *Statement
 }
 
 // intern returns one copy of equal strings. It also frees a string from the
@@ -80,6 +92,9 @@ func (d *decoder) intern(s string) string {
 func (d *decoder) report(s *Statement, word int, p Diagnostic) {
 	if hint := lookalike(&s.Words[min(word, len(s.Words)-1)]); hint != "" {
 		p.Fix, p.Edit = hint, Edit{}
+	}
+	if !d.diags.full() || p.Severity >= Fatal {
+		d.hush(s, word, &p)
 	}
 	if r := d.diags.encoding; r != 0 && !utf8.ValidString(s.Words[min(word, len(s.Words)-1)].Text) {
 		d.diags.follow(r, p)
@@ -141,6 +156,14 @@ func (d *decoder) statements(b *block, list []*Statement) {
 }
 
 func (d *decoder) statement(b *block, s *Statement) {
+	here, before := d.here, d.before
+	d.here, d.before = visit{b, s}, d.last
+	d.last = d.here
+	d.dispatch(b, s)
+	d.here, d.before = here, before
+}
+
+func (d *decoder) dispatch(b *block, s *Statement) {
 	k := b.words[s.Keyword()]
 	d.typography(s, b, k)
 	if d.insideComment != 0 && endsComment(s) {
@@ -226,6 +249,12 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 	}
 	if k.Block == "vrrp_instance" {
 		d.word = k.Name
+	}
+	if k.Secret {
+		if d.lost == nil {
+			d.lost = make(lostNames)
+		}
+		d.lost.note(s, 1)
 	}
 	a := &d.argument
 	*a = argument{Statement: s, k: k}

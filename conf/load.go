@@ -73,7 +73,9 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	d.resolve()
 	d.reportIdle()
 	d.point(path)
-	return d.cfg, diags.sorted(p.files)
+	found := diags.sorted(p.files)
+	d.lost.hush(found)
+	return d.cfg, found
 }
 
 // Parse reads a configuration and yields its outermost statements in order,

@@ -238,6 +238,7 @@ func (p *pipeline) process(l line, src source) {
 		if met {
 			p.defs[name] = def
 		}
+		p.out.hush = def.lacking()
 		return
 	}
 	if !met {

@@ -12,6 +12,7 @@ type Statement struct {
 	Words    []Token // the keyword first; never empty
 	Block    []*Statement
 	HasBlock bool
+	hushed   bool  // a definition without value stands before it: it may be that, and a secret
 	row      int32 // line of origin
 	origin   *origin
 
@@ -55,6 +56,7 @@ const maxNesting = 64
 type builder struct {
 	diags *diagnosing
 	emit  func(*Statement)
+	hush  bool // the next statement is hushed
 
 	open  []*Statement // blocks not closed yet
 	last  *Statement   // the statement a { belongs to, if it comes next
@@ -151,7 +153,8 @@ func (b *builder) statement(l *line, from, to int) {
 	if w[0].Quoted {
 		k = min(k+2, len(rest))
 	}
-	b.last = &Statement{Words: w, origin: l.origin, row: l.line, rest: rest[k:]}
+	b.last = &Statement{Words: w, origin: l.origin, row: l.line, rest: rest[k:], hushed: b.hush}
+	b.hush = false
 	if len(b.open) > 0 {
 		top := b.open[len(b.open)-1]
 		top.Block = append(top.Block, b.last)

@@ -74,7 +74,7 @@ func formatMain(args []string) int {
 
 func formatUsage(w io.Writer, flags []getopt.Flag) {
 	fmt.Fprintln(w, "Usage: keepalived fmt [OPTION...] [FILE...]")
-	fmt.Fprintln(w, "Lays configuration files out, without a FILE standard input. Included files are not followed.")
+	fmt.Fprintln(w, "Lays configuration files out, without a FILE standard input. Included files are not followed.\nWhat it prints is the file itself, with its secrets.")
 	getopt.Usage(w, flags)
 }
 

@@ -19,22 +19,6 @@ var keywords = sync.OnceValue(func() map[string]conf.Keyword {
 	return all
 })
 
-// secretsOf are the words of a block whose values nobody prints.
-func secretsOf(path string) map[string]bool { return secrets()[path] }
-
-var secrets = sync.OnceValue(func() map[string]map[string]bool {
-	all := make(map[string]map[string]bool)
-	for _, k := range keywords() {
-		if k.Secret {
-			if all[k.Block] == nil {
-				all[k.Block] = make(map[string]bool)
-			}
-			all[k.Block][k.Name] = true
-		}
-	}
-	return all
-})
-
 func join(path, word string) string {
 	if path == "" {
 		return word

@@ -32,7 +32,7 @@ func TestShow(t *testing.T) {
 		{"control characters", "a\x1b[31mb c", 1, "a\ufffd[31mb c", "^~~~~~~"},
 		{"overriding directions", "a\u202eb", 1, "a\ufffdb", "^~~"},
 		{"not UTF-8", "a\xff b", 4, "a\ufffd b", "   ^"},
-		{"a secret", mask("  auth_pass hunter2 # here", nil), 13, "  auth_pass ******** # here", "            ^~~~~~~~"},
+		{"a secret", mask("  auth_pass hunter2 # here", [][2]int{{12, 19}}), 13, "  auth_pass ******** # here", "            ^~~~~~~~"},
 		{"the end of a long line", strings.Repeat("x", 200) + " y", 202, "…" + strings.Repeat("x", 98) + " y", strings.Repeat(" ", 100) + "^"},
 		{"the middle of a long line", strings.Repeat("a ", 100) + "b" + strings.Repeat(" c", 100), 201,
 			"… " + strings.Repeat("a ", 16) + "b" + strings.Repeat(" c", 33) + "…", strings.Repeat(" ", 34) + "^"},
@@ -41,40 +41,6 @@ func TestShow(t *testing.T) {
 			shown, mark := show(tt.line, tt.column)
 			if diff := cmp.Diff([]string{tt.shown, tt.mark}, []string{shown, mark}); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
-			}
-		})
-	}
-}
-
-func TestMask(t *testing.T) {
-	for _, tt := range []struct{ line, secret, kept string }{
-		{"  auth_pass hunter2", "hunter2", "auth_pass"},
-		{"  auth_pass \"two words\"", "two words", "auth_pass"},
-		{"  auth_pass two words", "words", "auth_pass"},
-		{"authentication { auth_type PASS auth_pass hunter2 }", "hunter2", "auth_type PASS"},
-		{"  auth_pas hunter2", "hunter2", "auth_pas"},
-		{"  pasword hunter2", "hunter2", "pasword"},
-		{"SSL { password hunter2 }", "hunter2", "SSL"},
-		{"  key 1 0123456789abcdef", "0123456789abcdef", "key 1"},
-		{"  key 1 hex:00ff", "00ff", "key 1"},
-		{"  key 1 file:/etc/key", "", "file:/etc/key"},
-		{"  key /etc/ssl/key.pem", "", "/etc/ssl/key.pem"},
-		{"  active_key 300", "", "300"},
-		{"$PASSWORD=hunter2", "hunter2", "$PASSWORD="},
-		{"@node1 $P=hunter2", "hunter2", "@node1 $P="},
-		{"  auth_pass $P", "", "$P"},
-		{"  auth_pass x$P", "x$P", "auth_pass"},
-		{"  auth_pass ${P}", "", "${P}"},
-		{"  track_script { chk_passage weight 300 }", "", "chk_passage weight 300"},
-		{"  notify /etc/password-change.sh x", "", "x"},
-	} {
-		t.Run(tt.line, func(t *testing.T) {
-			got := mask(tt.line, []string{"P"})
-			if len(got) != len(tt.line) {
-				t.Errorf("columns move: %q", got)
-			}
-			if tt.secret != "" && strings.Contains(got, tt.secret) || !strings.Contains(got, tt.kept) {
-				t.Errorf("%q: want %q and not %q", got, tt.kept, tt.secret)
 			}
 		})
 	}

@@ -7,7 +7,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -21,8 +20,11 @@ type sources struct {
 	files map[string]*source
 }
 
-// source is a file and the parameters that it uses as secrets.
-type source struct{ lines, secrets []string }
+// source is a file and where in its lines secrets stand.
+type source struct {
+	lines   []string
+	secrets [][][2]int
+}
 
 // maxShown bounds a line that is shown. No line of a configuration is as long.
 const maxShown = 4 << 10
@@ -58,7 +60,7 @@ func (s *sources) line(at conf.Pos) (string, bool) {
 		f = &source{}
 		if text, err := s.read(at.File); err == nil {
 			f.lines = strings.Split(text, "\n")
-			f.secrets = parametersWithSecrets(f.lines)
+			f.secrets = conf.SecretSpans(f.lines)
 		}
 		if s.files == nil {
 			s.files = make(map[string]*source)
@@ -68,72 +70,10 @@ func (s *sources) line(at conf.Pos) (string, bool) {
 	if at.Line > len(f.lines) || len(f.lines[at.Line-1]) > maxShown {
 		return "", false
 	}
-	return mask(strings.TrimRight(f.lines[at.Line-1], "\r"), f.secrets), true
+	return mask(strings.TrimRight(f.lines[at.Line-1], "\r"), f.secrets[at.Line-1]), true
 }
 
-// secrets are the names of keywords whose values are never shown.
-var secrets = sync.OnceValue(func() []string {
-	var names []string
-	for k := range conf.Schema() {
-		if k.Secret && !slices.Contains(names, k.Name) {
-			names = append(names, k.Name)
-		}
-	}
-	return names
-})
-
-var (
-	wordRx      = regexp.MustCompile(`"[^"]*"?|(?:\$\{[^}]*\}|[^\s{}"])+`)
-	parameterRx = regexp.MustCompile(`\$\{?(\w+)`)
-	onlyRx      = regexp.MustCompile(`^\$(\w+|\{\w+\})$`)
-	assignedRx  = regexp.MustCompile(`^\s*(?:@\S+\s+)*\$(\w+)=\s*`)
-	// secretive are names that say what they hold, misspelt keywords among them.
-	secretive = regexp.MustCompile(`(?i)pas+w?(or)?d?$|passw|secret|credential|token|psk|hmac_?key|_key$|^auth_pas`)
-)
-
-// parametersWithSecrets are the parameters used as the value of a secret.
-func parametersWithSecrets(lines []string) []string {
-	var names []string
-	for _, l := range lines {
-		if !strings.Contains(l, "$") {
-			continue
-		}
-		for _, at := range secretSpans(l) {
-			for _, m := range parameterRx.FindAllStringSubmatch(l[at[0]:at[1]], -1) {
-				names = append(names, m[1])
-			}
-		}
-	}
-	return names
-}
-
-// secretSpans are the values of secret keywords in a line, as byte ranges.
-func secretSpans(line string) [][2]int {
-	var spans [][2]int
-	words := wordRx.FindAllStringIndex(line, -1)
-	for i, w := range words {
-		name := line[w[0]:w[1]]
-		first := i == 0 || strings.ContainsAny(line[words[i-1][1]:w[0]], "{}")
-		known := slices.Contains(secrets(), name)
-		guess := first && name != "active_key" && secretive.MatchString(name)
-		if name == "key" {
-			// key ID VALUE of auth_hmac; the key of SSL is a path.
-			known = first && i+2 < len(words) && !strings.HasPrefix(line[words[i+2][0]:], "file:")
-			i++
-		}
-		if !known && !guess {
-			continue
-		}
-		for _, v := range words[min(i+1, len(words)):] {
-			if c := line[v[0]]; c == '#' || c == '!' {
-				break
-			}
-			spans = append(spans, [2]int{v[0], v[1]})
-		}
-		break
-	}
-	return spans
-}
+var wordRx = regexp.MustCompile(`"[^"]*"?|(?:\$\{[^}]*\}|[^\s{}"])+`)
 
 // hidden stands for a byte of a secret. A run of them is shown as stars, always
 // the same number.
@@ -143,22 +83,9 @@ const (
 )
 
 // mask replaces the secrets of a line, byte for byte, so that columns stay.
-func mask(line string, parameters []string) string {
-	spans := secretSpans(line)
-	if m := assignedRx.FindStringSubmatchIndex(line); m != nil {
-		name := line[m[2]:m[3]]
-		if slices.Contains(parameters, name) || secretive.MatchString(name) {
-			spans = append(spans, [2]int{m[1], len(line)})
-		}
-	}
-	if len(spans) == 0 {
-		return line
-	}
+func mask(line string, secrets [][2]int) string {
 	b := []byte(line)
-	for _, at := range spans {
-		if onlyRx.MatchString(line[at[0]:at[1]]) {
-			continue // its name is no secret
-		}
+	for _, at := range secrets {
 		for i := at[0]; i < at[1]; i++ {
 			b[i] = hidden
 		}
