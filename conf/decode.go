@@ -93,9 +93,6 @@ func (d *decoder) report(s *Statement, word int, p Diagnostic) {
 	if hint := lookalike(&s.Words[min(word, len(s.Words)-1)]); hint != "" {
 		p.Fix, p.Edit = hint, Edit{}
 	}
-	if !d.diags.full() || p.Severity >= Fatal {
-		d.hush(s, word, &p)
-	}
 	if r := d.diags.encoding; r != 0 && !utf8.ValidString(s.Words[min(word, len(s.Words)-1)].Text) {
 		d.diags.follow(r, p)
 		d.diags.list[r-1].Severity = max(d.diags.list[r-1].Severity, p.Severity)
@@ -110,6 +107,9 @@ func (d *decoder) report(s *Statement, word int, p Diagnostic) {
 	h, done := d.explain(s, word, &p)
 	if done {
 		return
+	}
+	if !d.diags.full() || p.Severity >= Fatal {
+		d.hush(s, word, &p)
 	}
 	p.Pos, p.Chain = s.Pos(word), s.Chain(word)
 	r := d.diags.add(p)

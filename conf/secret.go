@@ -201,7 +201,7 @@ func (b *block) secret(words []string, after bool) cover {
 	for lead < len(first) && first[lead] < 0x80 && !wordByte(first[lead]) {
 		lead++
 	}
-	equals := strings.IndexAny(first[lead:], "=:")
+	equals := strings.IndexByte(first[lead:], '=')
 	if equals >= 0 {
 		equals += lead
 	}
@@ -279,6 +279,9 @@ func (b *block) named(words []string, k *Keyword) (v cover, ok bool) {
 			v.Cut = Cut{i + 2, 0}
 		default:
 			v.Cut = Cut{i + 1, 0}
+		}
+		if v.Word < len(words)-1 && v.Byte == 0 && (words[v.Word] == "=" || words[v.Word] == ":") {
+			v.Word++
 		}
 		v.hidden = v.Word < len(words)
 		v.waits = !v.hidden || name == "smtp_auth" && i+2 == len(words)

@@ -50,6 +50,12 @@ func Resolve(c conf.Command, p conf.ScriptPolicy) (*Program, error) {
 		return nil, err
 	}
 	path := c.Args[0]
+	if strings.HasPrefix(path, "<") {
+		var err error
+		if path, err = prog.test(path); err != nil || prog.Connect != "" {
+			return prog, err
+		}
+	}
 	switch {
 	case !strings.Contains(path, "/"):
 		found, err := searchPath(path)

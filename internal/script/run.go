@@ -2,6 +2,7 @@ package script
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"math"
 	"slices"
@@ -15,11 +16,12 @@ import (
 	"keepalived-go/internal/reap"
 )
 
-// Run is a program that was asked to run. All its fields but the first two
+// Run is a program that was asked to run. All its fields but the first three
 // belong to the thread of the runner.
 type Run struct {
 	runner *Runner
 	req    Request
+	cancel context.CancelFunc // of a connection; nil: a process
 
 	phase    phase
 	pid      int // and process group
@@ -46,6 +48,10 @@ const (
 // Terminate sends SIGTERM to the process group, and SIGKILL two seconds later.
 // Done still tells the end. To a run that has ended it does nothing.
 func (run *Run) Terminate() {
+	if run.cancel != nil {
+		run.cancel()
+		return
+	}
 	r := run.runner
 	_ = r.post(func() { // refused only by a runner that ends everything anyway
 		if _, ok := r.runs[run]; ok {

@@ -2,6 +2,7 @@ package script
 
 import (
 	"container/heap"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -50,6 +51,11 @@ type Runner struct {
 	epoll, wake, null int
 	env               []string
 
+	// Connections that are tested, each by a goroutine.
+	calls   context.Context
+	hangUp  context.CancelFunc
+	dialing sync.WaitGroup
+
 	live atomic.Int32
 	gone chan struct{} // closed by the thread when it ends
 
@@ -85,6 +91,7 @@ func NewRunner() (*Runner, error) {
 		byFD: map[int32]*Run{},
 		buf:  make([]byte, 64<<10),
 	}
+	r.calls, r.hangUp = context.WithCancel(context.Background())
 	var err error
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("create epoll: %w", err)
@@ -214,6 +221,10 @@ func plainThread() error {
 func (r *Runner) Start(req Request) *Run {
 	run := &Run{runner: r, req: req, pidfd: -1, out: -1, theirs: -1, index: -1}
 	r.live.Add(1)
+	if req.Program != nil && req.Program.Connect != "" {
+		r.dial(run)
+		return run
+	}
 	if err := r.post(func() { r.start(run) }, maxQueue); err != nil {
 		go r.finish(run, Result{Err: err})
 	}
@@ -237,6 +248,8 @@ func (r *Runner) Close(wait time.Duration) (killed []string) {
 		r.enqueue(func() { r.close(wait) })
 	}
 	r.mu.Unlock()
+	r.hangUp()
+	r.dialing.Wait()
 	<-r.gone
 	return r.killed
 }

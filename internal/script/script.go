@@ -39,6 +39,10 @@ type Program struct {
 	UID, GID uint32
 	Groups   []uint32 // supplementary groups; nil: none but GID
 
+	// Connect is HOST:PORT of a test that a connection can be made, which needs no
+	// process; "" is a program.
+	Connect string
+
 	// Shell says that the file is neither a binary nor begins with #!, so that
 	// it is handed to /bin/sh.
 	Shell  bool
