@@ -38,6 +38,11 @@ func Dial(rcvbuf int, force bool) (*Conn, error) {
 		unix.Close(fd)
 		return nil, fmt.Errorf("open netlink socket: %w", os.NewSyscallError("setsockopt", err))
 	}
+	// Connected, it hears the kernel alone.
+	if err := unix.Connect(fd, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("open netlink socket: %w", os.NewSyscallError("connect", err))
+	}
 	return &Conn{fd: fd, port: port, in: make([]byte, connBuffer), names: make(names)}, nil
 }
 
@@ -99,8 +104,7 @@ func (c *Conn) PortID() uint32 { return c.port }
 func (c *Conn) Close() error { return os.NewSyscallError("close", unix.Close(c.fd)) }
 
 func (c *Conn) send() error {
-	err := unix.Sendto(c.fd, c.out, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
-	return os.NewSyscallError("sendto", err)
+	return os.NewSyscallError("send", unix.Send(c.fd, c.out, 0))
 }
 
 // receive returns the next datagram; it is valid until the next call.
@@ -121,18 +125,24 @@ func (c *Conn) receive() ([]byte, error) {
 	}
 }
 
-var errInterrupted = fmt.Errorf("dump interrupted by changes: %w", unix.EINTR)
+// ErrInterrupted comes with a list during whose reading others changed what it
+// lists, again and again. What it names was there; what it does not name may be
+// there all the same. Events tell what has changed since.
+var ErrInterrupted = fmt.Errorf("interrupted by changes of others: %w", unix.EINTR)
 
-// A dump that changes interrupt is repeated so many times.
-const dumpAttempts = 20
+// A dump that changes interrupt is repeated so many times: there may be a moment
+// of quiet, and what one leaves out another is likely to name.
+const dumpAttempts = 3
 
 const skipStats = 1 << 3 // RTEXT_FILTER_SKIP_STATS
 
-// Links returns all links of the namespace.
+// Links returns all links of the namespace. With [ErrInterrupted] the list is
+// right as far as it goes, and may name a link several times.
 func (c *Conn) Links() ([]Link, error) {
 	var links []Link
+	first := 0 // of the last attempt
 	err := c.dump(func() {
-		links = links[:0]
+		first = len(links)
 		var start int
 		c.out, start = beginMessage(c.out[:0], unix.RTM_GETLINK, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, c.seq)
 		c.out = appendLinkHeader(c.out, 0)
@@ -144,17 +154,19 @@ func (c *Conn) Links() ([]Link, error) {
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list links: %w", err)
+		return links, fmt.Errorf("list links: %w", err)
 	}
-	return links, nil
+	return links[first:], nil
 }
 
 // Addrs returns all addresses of the namespace, the primary ones of a subnet
-// before its secondary ones.
+// before its secondary ones. With [ErrInterrupted] the list is right as far as it
+// goes, and may name an address several times.
 func (c *Conn) Addrs() ([]Addr, error) {
 	var addrs []Addr
+	first := 0 // of the last attempt
 	err := c.dump(func() {
-		addrs = addrs[:0]
+		first = len(addrs)
 		var start int
 		c.out, start = beginMessage(c.out[:0], unix.RTM_GETADDR, unix.NLM_F_REQUEST|unix.NLM_F_DUMP, c.seq)
 		c.out = append(c.out, make([]byte, unix.SizeofIfAddrmsg)...) // of all families and links
@@ -165,9 +177,9 @@ func (c *Conn) Addrs() ([]Addr, error) {
 		}
 	})
 	if err != nil {
-		return nil, fmt.Errorf("list addresses: %w", err)
+		return addrs, fmt.Errorf("list addresses: %w", err)
 	}
-	return addrs, nil
+	return addrs[first:], nil
 }
 
 // dump sends the request that encode puts together and hands every answer to
@@ -181,11 +193,11 @@ func (c *Conn) dump(encode func(), yield func(message)) error {
 			return err
 		}
 		err := c.parts(yield)
-		if !errors.Is(err, errInterrupted) {
+		if !errors.Is(err, ErrInterrupted) {
 			return err
 		}
 	}
-	return errInterrupted
+	return ErrInterrupted
 }
 
 // parts reads the messages of one dump to its end.
@@ -219,7 +231,7 @@ func (c *Conn) parts(yield func(message)) error {
 					}
 				}
 				if interrupted {
-					return errInterrupted
+					return ErrInterrupted
 				}
 				return nil
 			default:

@@ -20,9 +20,19 @@ type Completion struct {
 	ID      uint64
 	Changes []Change // this part, a slice of what was submitted
 	Errs    []error  // nil, or one per change, nil for those that succeeded
+	Found   []Found  // nil, or one per change: whether the address to be added was there
 	Last    bool     // nothing of the plan is left
 	Took    time.Duration
 }
+
+// Found says what an addition has found.
+type Found uint8
+
+const (
+	NotFound     Found = iota // it was added
+	FoundThere                // it was there just so
+	FoundForeign              // likewise, and without our mark, which this kernel would have kept
+)
 
 // Executor carries out plans, one after the other in the order they were
 // submitted, on its own goroutine.
@@ -156,7 +166,7 @@ func (e *Executor) step(work []plan) []plan {
 		}
 	}
 	start := time.Now()
-	errs := e.execute(e.chunk)
+	errs, found := e.execute(e.chunk)
 	took := time.Since(start)
 
 	done := 0
@@ -166,6 +176,9 @@ func (e *Executor) step(work []plan) []plan {
 		c := Completion{ID: p.id, Changes: p.left[:n], Last: n == len(p.left), Took: took}
 		if errs != nil {
 			c.Errs = errs[done : done+n]
+		}
+		if found != nil {
+			c.Found = found[done : done+n]
 		}
 		done += n
 		p.left = p.left[n:]
@@ -178,10 +191,10 @@ func (e *Executor) step(work []plan) []plan {
 }
 
 // execute carries out the changes and returns an error for each, or nil if all
-// succeeded.
-func (e *Executor) execute(changes []Change) []error {
+// succeeded, and what additions have found, or nil if nothing.
+func (e *Executor) execute(changes []Change) (errs []error, found []Found) {
 	if len(changes) == 0 {
-		return nil
+		return nil, nil
 	}
 	names := map[int]string{} // of links in errors
 	linkName := func(index int) string {
@@ -197,10 +210,9 @@ func (e *Executor) execute(changes []Change) []error {
 		for i, c := range changes {
 			errs[i] = changeError(c, linkName(c.Addr.Link), err)
 		}
-		return errs
+		return errs, nil
 	}
 
-	var errs []error
 	var present map[Key]Addr // dumped at most once
 	for i, c := range changes {
 		if refused[i] == nil || c.Op == RemoveAddr && isGone(refused[i]) {
@@ -214,6 +226,12 @@ func (e *Executor) execute(changes []Change) []error {
 			if a, ok := present[c.Addr.Key()]; ok {
 				same, _ := compare(a, c.Addr)
 				if same {
+					if found == nil {
+						found = make([]Found, len(changes))
+					}
+					if found[i] = FoundThere; a.Proto != AddrProto && MarksAddresses() {
+						found[i] = FoundForeign
+					}
 					continue
 				}
 				err = fmt.Errorf("it is there with %s: %w", cmp.Or(attributes(a), "no attributes"), err)
@@ -224,17 +242,14 @@ func (e *Executor) execute(changes []Change) []error {
 		}
 		errs[i] = changeError(c, linkName(c.Addr.Link), err)
 	}
-	return errs
+	return errs, found
 }
 
-// present returns the addresses the kernel holds; none if it cannot say, so
-// that the refusal at hand stands.
+// present returns the addresses the kernel holds, as far as it says: for the
+// others the refusal at hand stands.
 func (e *Executor) present() map[Key]Addr {
-	addrs, err := e.conn.Addrs()
+	addrs, _ := e.conn.Addrs()
 	present := make(map[Key]Addr, len(addrs))
-	if err != nil {
-		return present
-	}
 	for _, a := range addrs {
 		present[a.Key()] = a
 	}

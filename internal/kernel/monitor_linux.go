@@ -2,10 +2,12 @@ package kernel
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -20,6 +22,7 @@ const (
 	AddrNew                   // an address appeared or changed
 	AddrGone                  // an address was removed
 	Overrun                   // events were lost: dump again
+	Reminder                  // the time that [Monitor.Remind] was given has passed
 )
 
 // Event is a change in the kernel, whoever made it.
@@ -108,6 +111,10 @@ func ignoreAdditions(fd int, port uint32) error {
 	return os.NewSyscallError("setsockopt", err)
 }
 
+// Remind has a [Reminder] delivered after d, in the order of the events. The
+// last call counts.
+func (m *Monitor) Remind(d time.Duration) { m.file.SetReadDeadline(time.Now().Add(d)) }
+
 // Close ends the monitor; deliver is not called any more when it returns. It
 // must not be called from deliver.
 func (m *Monitor) Close() error {
@@ -138,10 +145,14 @@ func (m *Monitor) run(conn syscall.RawConn, deliver func([]Event)) {
 		return err != unix.EAGAIN
 	}
 	for {
-		if conn.Read(read) != nil {
+		events = events[:0]
+		if e := conn.Read(read); errors.Is(e, os.ErrDeadlineExceeded) {
+			m.file.SetReadDeadline(time.Time{})
+			deliver(append(events, Event{Kind: Reminder}))
+			continue
+		} else if e != nil {
 			return // closed
 		}
-		events = events[:0]
 		if err != nil {
 			// ENOBUFS: the receive buffer was full. Whatever else it may be, the
 			// kernel reports it once, and what we know is no longer sure.

@@ -37,6 +37,7 @@ type child struct {
 	releases   bool // it only removes what its predecessor left
 	stalled    bool // it was said that it takes nothing
 
+	ran     bool          // it got as far as to serve
 	failure *link.Message // why it gives up
 }
 
@@ -280,8 +281,9 @@ func (s *supervisor) childEnded(e childEnd) {
 		slog.Error("VRRP process: "+strings.TrimRight(line, "\n"), "pid", e.child.pid)
 	}
 	// The Go runtime exits with 2 on a panic, which is CONFIG among the exit
-	// codes: only a child that has announced its failure means its exit code.
-	if f := e.child.failure; f != nil && permanent(e.exitCode()) != "" {
+	// codes: only a child that has announced its failure means its exit code. And
+	// what did not keep it from serving need not keep its successor from it.
+	if f := e.child.failure; f != nil && !e.child.ran && permanent(e.exitCode()) != "" {
 		slog.Error(fmt.Sprintf("pid %d exited with permanent error %s. Terminating",
 			e.child.pid, permanent(e.exitCode())), "pid", e.child.pid)
 		s.stop(e.exitCode())

@@ -541,6 +541,7 @@ func (s *supervisor) message(m link.Message) {
 	case link.Alive:
 		s.systemd.alive()
 	case link.Started, link.Reloaded:
+		s.vrrp.ran = true
 		s.configured()
 	case link.Reload:
 		s.reload()

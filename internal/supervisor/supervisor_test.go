@@ -137,6 +137,11 @@ func playChild(conn *link.Conn, s *link.Setup, _ *logging.Logs) int {
 			routers = len(m.Config.Instances)
 			slog.Info(fmt.Sprintf("child: configured %d routers", len(m.Config.Instances)))
 			if configured == 1 {
+				if part == "cannot-start" {
+					slog.Error("child: cannot start")
+					conn.Send(link.Message{Kind: link.Failed, Text: "child: cannot start", ExitCode: ExitPermission})
+					return ExitPermission
+				}
 				conn.Send(link.Message{Kind: link.Started})
 				continue
 			}
@@ -502,11 +507,18 @@ func TestPanicIsNoPermanentError(t *testing.T) {
 }
 
 func TestPermanentErrorEndsAll(t *testing.T) {
+	r := supervise(t, routers(1), envPart+"=cannot-start")
+	r.expect("child: cannot start", "exited with permanent error missing permission. Terminating", "Stopped Keepalived")
+	r.exit(ExitPermission)
+}
+
+// A child that has served and cannot go on is started again, whatever its exit
+// code.
+func TestEndOfServingChildIsNotPermanent(t *testing.T) {
 	r := supervise(t, routers(1), envPart+"=fails")
 	r.up(1)
 	r.signal(link.SignalJSON)
-	r.expect("child: cannot go on", "exited with permanent error missing permission. Terminating", "Stopped Keepalived")
-	r.exit(ExitPermission)
+	r.expect("child: cannot go on", "exited with status 4", "died: Respawning", "child: configured 1 routers")
 }
 
 func TestHungChildIsKilled(t *testing.T) {

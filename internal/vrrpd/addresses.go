@@ -2,72 +2,87 @@ package vrrpd
 
 import (
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"keepalived-go/internal/kernel"
 )
 
 // A vip is one address on one link that a virtual router holds while it is
-// master. What the kernel should have (users) and what it was last told (sent)
-// are compared when a turn of the loop ends; so an address that moves from one
-// virtual router to another, or that a predecessor left behind for us, is not
-// touched at all.
+// master. What is wanted (users) and what is known of the kernel are compared
+// when a turn of the loop ends, and the difference is asked for, until the two
+// agree. So an address that moves from one virtual router to another, or that a
+// predecessor left behind for us, is not touched at all.
+//
+// What is known of the kernel is what it was last asked for, once it has
+// answered. Whatever speaks against that – an event, a dump, a refusal – puts it
+// in doubt, never more: the kernel may have done what was asked after that. It
+// is asked again then, which does no harm where it was needless. There is no
+// order between answers and events that would have to be known.
 type vip struct {
 	key     kernel.Key
 	users   int     // routers that want it in the kernel now
 	owner   *router // the one that asked last
 	noTrack bool
 
-	told    bool        // the kernel was told to have it
-	sent    kernel.Addr // how, when told
-	job     uint64      // the submission that told it
-	present bool        // the kernel has confirmed what it was told
-	failed  bool        // the kernel refused it; said once
-	// removals counts own removals whose event has not come yet. One that finds
-	// nothing to remove counts too: the event of whoever was quicker stands for
-	// it.
-	removals int
+	told    bool        // the kernel was asked to have it, and not to remove it since
+	sent    kernel.Addr // how, when asked last
+	doubt   bool        // what was asked for need not hold any more: ask again
+	fresh   bool        // it was not ours before it was asked for last
+	job     uint64      // the submission that asked
+	present bool        // the kernel has it, as far as is known
+	failed  bool        // the kernel refused what was asked last; said once
+	suspect bool        // somebody may have removed it: if setting it again finds it gone, it was lost
+
+	// theirs says that others set it while we did not hold it: that it is there
+	// suffices, and it is never changed or removed.
+	theirs bool
 
 	dirty int // place in the table's list, from 1; 0: not there
 }
 
-// A wish is how a vip is wanted, if it is: kept only until the kernel is told,
+// A wish is how a vip is wanted, if it is: kept only until the kernel is asked,
 // for there may be thousands.
 type wish struct {
 	v    *vip
 	want kernel.Addr
 }
 
+// executor carries out plans: a kernel.Executor.
+type executor interface {
+	Submit(id uint64, changes []kernel.Change)
+	Do(id uint64, changes []kernel.Change) bool
+}
+
 // addressTable is all vips and the executor that carries out their changes.
 type addressTable struct {
 	vips   map[kernel.Key]*vip
-	edits  uint64 // changes of vips so far
+	edits  uint64 // changes of which addresses are virtual
 	dirty  []wish // to be looked at when the turn ends
-	exec   *kernel.Executor
-	jobs   uint64 // submissions so far
-	done   uint64 // submissions carried out
-	failed []wish // refused, to be tried again
-	retry  time.Duration
+	exec   executor
+	jobs   uint64        // submissions so far
+	done   atomic.Uint64 // submissions carried out; others may read it
+	retry  time.Duration // when what was refused is asked for again; 0: nothing was
 	failAt func(v *vip, c kernel.Change, err error)
 }
 
-// retryAddresses is how long the kernel's refusal of an address is left alone.
+// retryAddresses is how long the kernel's refusal of a change is left alone.
 const retryAddresses = time.Second
 
-func (t *addressTable) get(k kernel.Key) *vip {
-	v := t.vips[k]
-	if v == nil {
-		v = &vip{key: k}
+// get returns the vip of k, and whether it is new.
+func (t *addressTable) get(k kernel.Key) (v *vip, fresh bool) {
+	if v = t.vips[k]; v == nil {
+		v, fresh = &vip{key: k}, true
 		t.vips[k] = v
 		t.edits++
 	}
-	return v
+	return v, fresh
 }
 
 // adopt takes over an address found in the kernel.
 func (t *addressTable) adopt(a kernel.Addr) {
-	v := t.get(a.Key())
-	v.told, v.sent, v.present = true, a, true
+	v, _ := t.get(a.Key())
+	v.told, v.sent, v.present, v.theirs = true, a, true, false
 	t.touch(v)
 }
 
@@ -98,11 +113,11 @@ func (t *addressTable) touch(v *vip) *wish {
 // the machine was given by others.
 func (t *addressTable) isVirtual(k kernel.Key) bool {
 	v := t.vips[k]
-	return v != nil && (v.owner != nil || v.told)
+	return v != nil && (v.owner != nil || v.told) && !v.theirs
 }
 
-// flush sends the kernel the difference between what it should have and what
-// it was told, as one plan. With atOnce a small one is carried out before it
+// flush asks the kernel for the difference between what it should have and what
+// is known of it, as one plan. With atOnce a small one is carried out before it
 // returns, if nothing else is under way; flush reports whether it was.
 func (t *addressTable) flush(atOnce bool) bool {
 	if len(t.dirty) == 0 {
@@ -113,14 +128,19 @@ func (t *addressTable) flush(atOnce bool) bool {
 		w := &t.dirty[i]
 		v := w.v
 		v.dirty = 0
-		wanted := v.users > 0
+		wanted, same := v.users > 0, v.sent == w.want
 		switch {
-		case wanted && v.told && v.sent == w.want, !wanted && !v.told:
+		case v.theirs:
+			v.sent = w.want // should it be needed
+			continue
+		case wanted && same && v.told && !v.doubt, !wanted && !v.told && !v.doubt:
 			continue
 		case wanted:
 			want = append(want, w.want)
 		}
-		if v.told {
+		// What is in doubt and wanted just so is added once more: that it is there
+		// is a success, too.
+		if (v.told || v.doubt) && !(wanted && same) {
 			have = append(have, v.sent)
 		}
 	}
@@ -134,11 +154,14 @@ func (t *addressTable) flush(atOnce bool) bool {
 		return false
 	}
 	t.jobs++
-	for _, c := range changes {
-		v := t.vips[c.Addr.Key()]
-		v.job, v.present = t.jobs, false
-		if v.told = c.Op != kernel.RemoveAddr; !v.told {
-			v.removals++
+	for i := range changes {
+		v := t.vips[changes[i].Addr.Key()]
+		if v.job != t.jobs {
+			v.fresh = !v.told && !v.doubt
+		}
+		v.job, v.present, v.doubt = t.jobs, false, false
+		if v.told = changes[i].Op != kernel.RemoveAddr; !v.told {
+			v.suspect = false
 		}
 	}
 	if atOnce && len(changes) <= smallPlan && t.exec.Do(t.jobs, changes) {
@@ -152,78 +175,106 @@ func (t *addressTable) flush(atOnce bool) bool {
 // virtual router, some tens of microseconds each.
 const smallPlan = 8
 
-// completed notes what the kernel answered to one chunk of a submission.
-func (t *addressTable) completed(c kernel.Completion) {
+// completed notes what the kernel answered to one chunk of a submission, and
+// returns which addresses have turned out to be lost before.
+func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 	for i, ch := range c.Changes {
 		v := t.vips[ch.Addr.Key()]
-		if v == nil { // its link is gone
+		if v == nil || v.job != c.ID { // its link is gone, or it was asked for something else since
 			continue
+		}
+		if v.told && ch.Op == kernel.RemoveAddr {
+			continue // to be set anew by the same plan: that answer counts
 		}
 		var err error
 		if c.Errs != nil {
 			err = c.Errs[i]
 		}
-		if err != nil && ch.Op == kernel.RemoveAddr {
-			v.removals = max(0, v.removals-1) // it is still there: no event will come
-		}
-		if v.job != c.ID {
-			continue // told something else since
-		}
 		switch {
-		case err != nil:
+		case err == nil:
+			v.failed = false
+			if v.doubt || v.theirs {
+				continue // it is asked again; others were quicker
+			}
+			v.present = v.told
+			found := kernel.NotFound
+			if c.Found != nil {
+				found = c.Found[i]
+			}
+			switch {
+			case found == kernel.FoundForeign && v.fresh:
+				v.told = false
+				t.foreign(v, v.sent)
+			case v.suspect && v.told && found == kernel.NotFound:
+				lost = append(lost, v)
+			}
+			v.suspect = false
+		default:
 			if !v.failed {
 				v.failed = true
 				t.failAt(v, ch, err)
 			}
-			if v.told {
-				v.told = false
-				t.failed = append(t.failed, wish{v, ch.Addr})
-				t.retry = now() + retryAddresses
-			}
-		default:
-			v.failed = false
-			v.present = v.told
+			v.doubt = true
+			t.retry = now() + retryAddresses
 		}
 		t.reap(v)
 	}
 	if c.Last {
-		t.done++
+		t.done.Add(1)
 	}
+	return lost
 }
 
 // retryFailed asks again for what the kernel refused.
 func (t *addressTable) retryFailed() {
-	for _, w := range t.failed {
-		if w.v.users > 0 && !w.v.told {
-			t.touch(w.v).want = w.want
+	t.retry = 0
+	for _, v := range t.vips {
+		if v.failed && v.doubt {
+			t.touch(v)
 		}
 	}
-	t.failed, t.retry = nil, 0
 }
 
-// removed handles the kernel's event that an address is gone and reports
-// whether somebody else took away what we hold.
-func (t *addressTable) removed(a kernel.Addr) (v *vip, lost bool) {
-	v = t.vips[a.Key()]
+// removed notes that an address is said to be gone, and reports whether it is
+// one that a virtual router holds and watches. It is set again in any case,
+// unless it is released first.
+func (t *addressTable) removed(v *vip) (lost bool) {
 	switch {
-	case v == nil:
-		return nil, false
-	case v.removals > 0:
-		v.removals--
-		t.reap(v)
-		return v, false
-	case v.told && v.present:
-		v.told, v.present = false, false
-		return v, v.users > 0 && !v.noTrack
+	case v.theirs:
+		v.theirs = false
+		t.edits++
+	case v.told:
+		v.doubt = true
+	default:
+		return false
 	}
-	return v, false
+	v.present = false
+	t.touch(v)
+	return v.users > 0 && !v.noTrack
+}
+
+// foreign notes that others have set an address, and reports whether that is
+// news: what we hold is ours, whoever sets it once more.
+func (t *addressTable) foreign(v *vip, a kernel.Addr) bool {
+	if v.theirs || v.told || v.doubt {
+		return false
+	}
+	v.theirs, v.present, v.sent = true, true, a
+	t.edits++
+	return true
 }
 
 // linkGone forgets what was on a link: the kernel has removed it all.
 func (t *addressTable) linkGone(link int) {
 	for k, v := range t.vips {
-		if k.Link == link {
-			v.told, v.present, v.removals = false, false, 0
+		switch {
+		case k.Link != link:
+		case v.job > t.done.Load() && v.told:
+			// It may have come back, with the same index, before it was set.
+			v.doubt, v.present = true, false
+			t.touch(v)
+		default:
+			v.told, v.doubt, v.present, v.theirs, v.failed, v.suspect, v.job = false, false, false, false, false, false, 0
 			if v.users == 0 {
 				delete(t.vips, k)
 			}
@@ -233,14 +284,14 @@ func (t *addressTable) linkGone(link int) {
 
 // reap forgets a vip that nobody needs any more.
 func (t *addressTable) reap(v *vip) {
-	if v.users == 0 && v.owner == nil && !v.told && v.removals == 0 && v.dirty == 0 {
+	if v.users == 0 && v.owner == nil && !v.told && !v.doubt && v.dirty == 0 {
 		delete(t.vips, v.key)
 		t.edits++
 	}
 }
 
 // idle reports whether the kernel has carried out everything.
-func (t *addressTable) idle() bool { return len(t.dirty) == 0 && t.jobs == t.done }
+func (t *addressTable) idle() bool { return len(t.dirty) == 0 && t.jobs == t.done.Load() }
 
 // logRefusal says which address the kernel refused, and why.
 func logRefusal(v *vip, c kernel.Change, err error) {

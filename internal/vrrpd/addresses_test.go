@@ -2,6 +2,8 @@ package vrrpd
 
 import (
 	"bytes"
+	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
@@ -12,6 +14,8 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
+	"keepalived-go/vrrp"
 )
 
 // sharing is a configuration of three virtual routers with addresses of both
@@ -100,39 +104,371 @@ func TestKernelHasWhatIsHeld(t *testing.T) {
 	}
 	d.addrs.flush(false)
 	settle(t, d)
-	// The events of the last removals.
-	for _, v := range d.addrs.vips {
-		for end := time.Now().Add(5 * time.Second); v.removals > 0; d.turn() {
-			if time.Now().After(end) {
-				t.Fatalf("%v: %d removals without an event", v.key.Prefix, v.removals)
-			}
-		}
-	}
+	catchUp(t, d)
 	if strings.Contains(log.String(), "removed from") {
 		t.Errorf("own removals were taken for those of others:\n%s", log.String())
 	}
 }
 
-// An address that somebody else removes is noticed, and set again with the
-// next holding.
+// An address that somebody else removes is noticed, and set again if it is not
+// released, whether the kernel had answered for it or not.
 func TestForeignRemovalIsNoticed(t *testing.T) {
-	d := newTestDaemonWith(t, sharing(), true)
-	d.hold(d.routers[0], true)
-	d.addrs.flush(false)
-	settle(t, d)
-	v := d.routers[0].vips[0]
-	ip(t, "addr del "+v.key.Prefix.String()+" dev eth0")
-	for end := time.Now().Add(5 * time.Second); v.told; d.turn() {
+	for _, answered := range []bool{true, false} {
+		t.Run(fmt.Sprintf("answered=%v", answered), func(t *testing.T) {
+			d := newTestDaemonWith(t, sharing(), true)
+			var log bytes.Buffer
+			before := slog.Default()
+			slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+			t.Cleanup(func() { slog.SetDefault(before) })
+			d.hold(d.routers[0], true)
+			d.addrs.flush(false)
+			v := d.routers[0].vips[0]
+			if answered {
+				settle(t, d)
+			} else {
+				// Carried out, but the loop has not heard of it.
+				await(t, "the address", func() bool { return slices.Contains(virtualOn(t), v.key.Prefix.String()) })
+			}
+			ip(t, "addr del "+v.key.Prefix.String()+" dev eth0")
+			catchUp(t, d)
+			settle(t, d)
+			if text := "IP " + v.key.Prefix.Addr().String() + " removed from eth0"; !strings.Contains(log.String(), text) {
+				t.Errorf("no %q in the log:\n%s", text, log.String())
+			}
+			if got := virtualOn(t); !slices.Contains(got, v.key.Prefix.String()) {
+				t.Errorf("%v was not set again: %v", v.key.Prefix, got)
+			}
+		})
+	}
+}
+
+func await(t testing.TB, what string, f func() bool) {
+	t.Helper()
+	for end := time.Now().Add(30 * time.Second); !f(); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatal("the removal was not noticed within 5 s")
+			t.Fatalf("no %s within 30 s", what)
 		}
 	}
-	d.hold(d.routers[0], false)
-	d.addrs.flush(false)
-	d.hold(d.routers[0], true)
-	d.addrs.flush(false)
-	settle(t, d)
-	if got := virtualOn(t); !slices.Contains(got, v.key.Prefix.String()) {
-		t.Errorf("%v was not set again: %v", v.key.Prefix, got)
+}
+
+// catchUp turns the loop until it knows of all that has happened so far: events
+// come in their order, and this is the last.
+func catchUp(t testing.TB, d *daemon) {
+	t.Helper()
+	mark := netip.MustParsePrefix("203.0.113.1/32")
+	has := func() bool {
+		_, ok := d.net.byName["eth0"].addrs[kernel.Key{Link: d.net.byName["eth0"].Index, Prefix: mark}]
+		return ok
+	}
+	for _, word := range []string{"add", "del"} {
+		ip(t, "addr "+word+" "+mark.String()+" dev eth0")
+		for end := time.Now().Add(30 * time.Second); has() != (word == "add"); d.turn() {
+			if time.Now().After(end) {
+				t.Fatal("no event within 30 s")
+			}
+		}
+	}
+}
+
+// While a thief removes addresses, masters come and go and the configuration is
+// replaced; a moment after the thief is gone, the kernel has all of them.
+func TestThief(t *testing.T) {
+	seed := newSeed(t)
+	configuration := func(moved bool) *conf.Config { // moved: a third of the addresses are with a neighbour
+		c := owners(6)
+		for i, r := range c.Instances {
+			r.Addresses = nil
+			for k := range 9 {
+				of := i
+				if moved && k%3 == 0 {
+					of = (i + 1) % len(c.Instances)
+				}
+				p := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(of*9 + k + 1)}), 32)
+				r.Addresses = append(r.Addresses, conf.Address{Prefix: p, PreferredLft: ^uint32(0), NoTrack: k%4 == 3})
+			}
+		}
+		return c
+	}
+	d := newTestDaemon(t, configuration(false))
+	quiet(t)
+	thief, err := kernel.Dial(0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	link := d.net.byName["eth0"].Index
+	hands := kernel.NewExecutor(thief, func(kernel.Completion) {})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		random := rand.New(rand.NewPCG(seed, 1))
+		for range 400 {
+			var plan []kernel.Change
+			for range 1 + random.IntN(12) {
+				p := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + random.IntN(54))}), 32)
+				plan = append(plan, kernel.Change{Op: kernel.RemoveAddr, Addr: kernel.Addr{Link: link, Prefix: p}})
+			}
+			hands.Submit(0, plan)
+			time.Sleep(time.Duration(random.IntN(4000)) * time.Microsecond)
+		}
+		hands.Close() // carried out
+	}()
+	random := rand.New(rand.NewPCG(seed, 2))
+	for going := true; going; d.turn() {
+		select {
+		case <-done:
+			going = false
+		default:
+		}
+		switch random.IntN(40) {
+		case 0:
+			d.reload(configuration(random.IntN(2) == 0), nil)
+		case 1:
+			r := d.routers[random.IntN(len(d.routers))]
+			d.step(r, now(), vrrp.Event{Kind: vrrp.AddressLost})
+		}
+	}
+	catchUp(t, d)
+	agreed := func() bool {
+		for _, v := range d.addrs.vips {
+			if v.users != 1 || !v.told || !v.present || v.doubt {
+				return false
+			}
+		}
+		return d.addrs.idle() && len(virtualOn(t)) == 54
+	}
+	for end := time.Now().Add(30 * time.Second); !agreed(); d.turn() {
+		if time.Now().After(end) {
+			for _, v := range d.addrs.vips {
+				t.Logf("%+v", *v)
+			}
+			t.Fatalf("after 30 s of quiet the kernel has %d of 54 addresses", len(virtualOn(t)))
+		}
+	}
+}
+
+// lossCounter counts what the log says of removals by others.
+type lossCounter struct {
+	slog.Handler
+	n *int
+}
+
+func (lossCounter) Enabled(context.Context, slog.Level) bool { return true }
+
+func (l lossCounter) Handle(_ context.Context, r slog.Record) error {
+	if strings.Contains(r.Message, "removed from") {
+		*l.n++
+	}
+	return nil
+}
+
+var seedFlag = flag.Uint64("seed", 0, "repeat the random test with this seed")
+
+// newSeed is the seed of a test's chance; a failure prints it.
+func newSeed(t *testing.T) uint64 {
+	seed := *seedFlag
+	if seed == 0 {
+		seed = uint64(time.Now().UnixNano())
+	}
+	t.Logf("to repeat: -seed %d", seed)
+	return seed
+}
+
+func quiet(t testing.TB) {
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.DiscardHandler))
+	t.Cleanup(func() { slog.SetDefault(before) })
+}
+
+// A kernelModel carries out plans change by change, and tells of everything
+// late and in two ways, as the kernel does: answers by one, events by another.
+type kernelModel struct {
+	has     map[kernel.Key]uint8 // who has set it
+	work    []kernel.Completion  // plans under way, each with what is done of it
+	begun   int                  // changes of the first that are done
+	answers []kernel.Completion
+	stream  []any // kernel.Event or func(), in order
+	taken   int   // addresses of others that were removed before we knew whose they are
+}
+
+const (
+	modelPort = 7
+	others    = 0
+)
+
+func (k *kernelModel) Do(uint64, []kernel.Change) bool { return false }
+
+func (k *kernelModel) Submit(id uint64, changes []kernel.Change) {
+	k.work = append(k.work, kernel.Completion{ID: id, Changes: changes})
+}
+
+// work1 carries out one change.
+func (k *kernelModel) work1() {
+	if len(k.work) == 0 {
+		return
+	}
+	p := &k.work[0]
+	c := p.Changes[k.begun]
+	if k.begun++; c.Op == kernel.RemoveAddr {
+		if proto, there := k.has[c.Addr.Key()]; there && proto == others {
+			k.taken++
+		}
+		k.remove(c.Addr.Key(), modelPort)
+	} else if _, there := k.has[c.Addr.Key()]; there {
+		if p.Found == nil {
+			p.Found = make([]kernel.Found, len(p.Changes))
+		}
+		if p.Found[k.begun-1] = kernel.FoundThere; k.has[c.Addr.Key()] == others {
+			p.Found[k.begun-1] = kernel.FoundForeign
+		}
+	} else {
+		k.has[c.Addr.Key()] = kernel.AddrProto
+		if c.Addr.Prefix.Addr().Is6() { // of IPv4 there is none, see kernel.Watch
+			k.stream = append(k.stream, kernel.Event{Kind: kernel.AddrNew, Addr: c.Addr})
+		}
+	}
+	if k.begun == len(p.Changes) {
+		p.Last = true
+		k.answers = append(k.answers, *p)
+		k.work, k.begun = k.work[1:], 0
+	}
+}
+
+func (k *kernelModel) remove(key kernel.Key, port uint32) bool {
+	if _, there := k.has[key]; !there {
+		return false
+	}
+	delete(k.has, key)
+	if key.Prefix.Addr().Is6() {
+		port = 0 // the kernel does not say
+	}
+	k.stream = append(k.stream, kernel.Event{Kind: kernel.AddrGone, PortID: port, Addr: kernel.Addr{Link: key.Link, Prefix: key.Prefix}})
+	return true
+}
+
+// Whatever the order in which wishes, requests, answers, events, readings of the
+// kernel's state and other programs come, in the end the kernel has what is
+// wanted, has not what is not – but for what others have set –, and no more
+// losses are reported than there were removals by others.
+func TestTableAgreesWithKernel(t *testing.T) {
+	quiet(t)
+	seed := newSeed(t)
+	for round := range uint64(3000) {
+		if !t.Run("", func(t *testing.T) { tableRound(t, rand.New(rand.NewPCG(seed, round)), round) }) {
+			t.Fatalf("round %d of seed %d", round, seed)
+		}
+	}
+}
+
+func tableRound(t *testing.T, random *rand.Rand, round uint64) {
+	k := &kernelModel{has: map[kernel.Key]uint8{}}
+	l := kernel.Link{Index: 2, Name: "eth0"}
+	d := &daemon{net: newNetwork([]kernel.Link{l}, nil), port: modelPort, announcer: &announcer{}}
+	d.addrs.vips, d.addrs.exec, d.addrs.failAt = map[kernel.Key]*vip{}, k, logRefusal
+	lost, stolen := 0, 0
+	var vips []*vip
+	var addrs []kernel.Addr
+	for _, p := range []string{"198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/64", "2001:db8::2/64"} {
+		a := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix(p), Proto: kernel.AddrProto}
+		v, _ := d.addrs.get(a.Key())
+		v.owner = &router{conf: &conf.VRRPInstance{GARP: &conf.GARP{}}, engine: vrrp.New(vrrp.Config{}), heapIndex: -1}
+		vips, addrs = append(vips, v), append(addrs, a)
+	}
+	slog.SetDefault(slog.New(lossCounter{slog.DiscardHandler, &lost}))
+	event := func() {
+		if len(k.stream) == 0 {
+			return
+		}
+		next := k.stream[0]
+		k.stream = k.stream[1:]
+		switch e := next.(type) {
+		case kernel.Event:
+			d.handleEvents([]kernel.Event{e})
+		case func():
+			e()
+		}
+	}
+	answer := func() {
+		if len(k.answers) > 0 {
+			c := k.answers[0]
+			k.answers = k.answers[1:]
+			d.carriedOut(c)
+		}
+	}
+	read := func() {
+		told := d.addrs.done.Load()
+		r := &reading{links: []kernel.Link{l}, allLinks: true, allAddrs: random.IntN(2) == 0}
+		for key, proto := range k.has {
+			if r.allAddrs || random.IntN(2) == 0 {
+				r.addrs = append(r.addrs, kernel.Addr{Link: 2, Prefix: key.Prefix, Proto: proto})
+			}
+		}
+		k.stream = append(k.stream, func() { d.takeUp(d.net.changes(r), told) })
+	}
+	for range 60 {
+		i := random.IntN(len(vips))
+		v, key := vips[i], addrs[i].Key()
+		switch random.IntN(12) {
+		case 0, 1:
+			if v.users == 0 {
+				d.addrs.acquire(v, addrs[i], v.owner)
+			}
+		case 2:
+			if v.users > 0 {
+				d.addrs.release(v)
+			}
+		case 3:
+			if k.remove(key, others) {
+				stolen++
+			}
+		case 4:
+			if _, there := k.has[key]; !there {
+				k.has[key] = others
+				k.stream = append(k.stream, kernel.Event{Kind: kernel.AddrNew, Addr: kernel.Addr{Link: 2, Prefix: key.Prefix}})
+			}
+		case 5: // events are lost: all that wait, and the state is read
+			if random.IntN(4) == 0 {
+				k.stream = nil
+			}
+			read()
+		case 6, 7:
+			event()
+		case 8:
+			answer()
+		case 9, 10:
+			k.work1()
+		}
+		if random.IntN(2) == 0 {
+			d.addrs.flush(false)
+		}
+	}
+	// Quiet: one complete reading, for events may have been lost.
+	for range 3 {
+		k.stream = append(k.stream, func() {})
+		for len(k.stream)+len(k.work)+len(k.answers)+len(d.addrs.dirty) > 0 {
+			event()
+			k.work1()
+			answer()
+			d.addrs.flush(false)
+		}
+		told := d.addrs.done.Load()
+		r := &reading{links: []kernel.Link{l}, allLinks: true, allAddrs: true}
+		for key, proto := range k.has {
+			r.addrs = append(r.addrs, kernel.Addr{Link: 2, Prefix: key.Prefix, Proto: proto})
+		}
+		d.takeUp(d.net.changes(r), told)
+	}
+	for i, v := range vips {
+		proto, there := k.has[addrs[i].Key()]
+		switch {
+		case v.users > 0 && !there:
+			t.Errorf("round %d: %v is wanted and not there: %+v", round, v.key.Prefix, *v)
+		case v.users == 0 && there && proto == kernel.AddrProto:
+			t.Errorf("round %d: %v of ours is there and not wanted: %+v", round, v.key.Prefix, *v)
+		case there != v.present && v.users > 0:
+			t.Errorf("round %d: %v: there %v, present %v", round, v.key.Prefix, there, v.present)
+		}
+	}
+	if lost > stolen+k.taken {
+		t.Errorf("round %d: %d losses of %d removals by others", round, lost, stolen)
 	}
 }

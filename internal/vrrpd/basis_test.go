@@ -103,10 +103,10 @@ func TestFamiliesLost(t *testing.T) {
 	}
 
 	// After lost events what is in doubt counts as lost.
-	after := newNetwork([]kernel.Link{{Index: 2, Name: "eth0", MTU: 1500, IPv6: true}, {Index: 3, Name: "eth1"}}, nil)
-	after.succeed(n, func(link int, ipv6 bool) bool { return link == 3 || !ipv6 })
-	if got := after.links[2].losses; got != [2]uint32{1, 3} {
-		t.Errorf("losses %v after a new reading, want 1 and 3", got)
+	n.setLink(kernel.Link{Index: 3, Name: "eth1"})
+	n.doubt(func(link int, ipv6 bool) bool { return link == 3 || !ipv6 })
+	if got := [][2]uint32{n.links[2].losses, n.links[3].losses}; got[0] != [2]uint32{1, 3} || got[1] != [2]uint32{1, 1} {
+		t.Errorf("losses %v after a new reading, want [1 3] and [1 1]", got)
 	}
 }
 
@@ -144,8 +144,8 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 		t.Error("what does not concern the socket has replaced it")
 	}
 	// Events were lost, but the kernel still lists the group.
-	links, addrs := d.reading(t)
-	d.resync(links, addrs)
+	state := d.reading(t)
+	d.reread(state, 0, true)
 	if open() != before {
 		t.Error("the socket was replaced though the membership is there")
 	}
@@ -153,7 +153,7 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 	if err := before.raw.Leave(netip.MustParseAddr("224.0.0.18")); err != nil {
 		t.Fatal(err)
 	}
-	d.resync(links, addrs)
+	d.reread(state, 0, true)
 	if s := open(); s == nil || s == before || d.routers[1].socket != s || s.users != 2 || len(d.sockets) != 1 {
 		t.Errorf("%+v: the group was not joined anew", s)
 	}
@@ -164,17 +164,13 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 }
 
 // reading is what the kernel says of links and addresses now.
-func (d *daemon) reading(t *testing.T) (links []kernel.Link, addrs []kernel.Addr) {
+func (d *daemon) reading(t *testing.T) *reading {
 	t.Helper()
-	conn, err := kernel.Dial(0, false)
-	if err == nil {
-		defer conn.Close()
-		links, addrs, err = dumpNetwork(conn)
-	}
+	state, err := d.readAnew()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return links, addrs
+	return state
 }
 
 // TestSocketRefused: while sockets cannot be opened nobody serves, the reason is

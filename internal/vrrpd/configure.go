@@ -30,10 +30,11 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	for i, ic := range c.Instances {
 		d.add(ic, i)
 	}
+	listed := d.markLeftovers(left)
 	for _, r := range d.routers {
 		d.resolve(r)
 	}
-	d.adoptLeftovers(found, left)
+	d.adoptLeftovers(found, listed)
 	d.link(c)
 	if set := d.trackers(c); set != nil {
 		// What files and processes say right now is known before an engine
@@ -89,18 +90,33 @@ func (d *daemon) startDelay() time.Duration {
 	return max(0, g.StartupDelay-(at-d.started), g.DelayAfterBoot-at)
 }
 
-// adoptLeftovers takes over every address found that this configuration or the
-// predecessor's state file names. What no engine asks for by the end of the
-// turn is removed.
-func (d *daemon) adoptLeftovers(found []kernel.Addr, left []journalAddr) {
-	ours := make(map[kernel.Key]bool, len(left))
+// markLeftovers returns which addresses the predecessor's state file names.
+// Where the kernel does not keep our mark, they are ours unless the predecessor
+// had found them there itself.
+func (d *daemon) markLeftovers(left []journalAddr) map[kernel.Key]bool {
+	listed := make(map[kernel.Key]bool, len(left))
 	for _, a := range left {
-		if l := d.net.byName[a.link]; l != nil {
-			ours[kernel.Key{Link: l.Index, Prefix: a.prefix}] = true
+		l := d.net.byName[a.link]
+		if l == nil || a.theirs {
+			continue
+		}
+		k := kernel.Key{Link: l.Index, Prefix: a.prefix}
+		listed[k] = true
+		if there, ok := l.addrs[k]; ok && !kernel.MarksAddresses() {
+			there.ours = true
+			l.addrs[k] = there
 		}
 	}
+	return listed
+}
+
+// adoptLeftovers takes over every address found that a predecessor has set and
+// that this configuration or the state file names. What no engine asks for by
+// the end of the turn is removed. Addresses that others have set stay theirs.
+func (d *daemon) adoptLeftovers(found []kernel.Addr, listed map[kernel.Key]bool) {
 	for _, a := range found {
-		if k := a.Key(); d.addrs.isVirtual(k) || ours[k] && (a.Proto == kernel.AddrProto || !kernel.MarksAddresses()) {
+		k := a.Key()
+		if l := d.net.links[a.Link]; l != nil && l.addrs[k].ours && (d.addrs.isVirtual(k) || listed[k]) {
 			d.addrs.adopt(a)
 		}
 	}
@@ -323,40 +339,6 @@ func (d *daemon) writeJournal() {
 	}
 	d.journal.close()
 	d.journal = j
-}
-
-// resync takes over a complete reading of the kernel's state after events were
-// lost.
-func (d *daemon) resync(links []kernel.Link, addrs []kernel.Addr) {
-	before := d.net
-	d.net = newNetwork(links, addrs)
-	d.net.succeed(before, d.doubtful())
-	for index, l := range before.links {
-		if d.net.links[index] == nil {
-			d.addrs.linkGone(l.Index)
-		}
-	}
-	for name := range d.linkStates {
-		d.linkChanged(name)
-	}
-	d.spreadLinks()
-	for _, v := range d.addrs.vips {
-		v.removals = 0 // their events are among those that were lost
-		l := d.net.links[v.key.Link]
-		if l == nil {
-			continue
-		}
-		if _, there := l.addrs[v.key]; !there && v.told && v.present && d.addrs.idle() {
-			v.told, v.present = false, false
-			if v.users > 0 {
-				d.addressLost(v)
-			}
-		}
-	}
-	for _, r := range d.routers {
-		d.rebind(r)
-	}
-	d.check(d.routers)
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are

@@ -3,6 +3,8 @@ package vrrpd
 import (
 	"fmt"
 	"log/slog"
+	"math"
+	"sync/atomic"
 	"time"
 
 	"keepalived-go/conf"
@@ -35,7 +37,11 @@ type daemon struct {
 	groups   map[string]*vrrp.SyncGroup
 	timers   timers
 	net      *network
+	port     uint32 // of what the executor asks the kernel for, in events
 	addrs    addressTable
+	inbox    inbox  // from the monitor
+	lost     uint64 // overruns not told yet
+	lostTold time.Duration
 	journal  *journal
 	hurry    autoPriority
 
@@ -68,7 +74,8 @@ type daemon struct {
 	next     []*conf.Config // received and not taken up: the first is being prepared
 	reloads  int            // whose data was kept for config_save_dir
 	stopping bool
-	err      error // the loop cannot go on
+	closing  atomic.Bool // the loop has ended: nobody takes up events
+	err      error       // the loop cannot go on
 }
 
 // turn is one round of the loop. Its order matters:
@@ -223,7 +230,12 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 func (d *daemon) router(i *vrrp.Instance) *router { return d.byEngine[i] }
 
 // handleEvents takes up what the kernel's monitor reported.
-func (d *daemon) handleEvents(events []kernel.Event) {
+func (d *daemon) handleEvents(events []kernel.Event) { d.takeUp(events, math.MaxUint64) }
+
+// takeUp takes up events, or what a reading of the kernel's state amounts to.
+// Such a reading shows what the jobs up to told have done, and cannot say that
+// an address of a later one was lost.
+func (d *daemon) takeUp(events []kernel.Event, told uint64) {
 	changed := map[int]bool{} // links whose routers must be looked at again
 	var lost []*vip           // what others took away
 	for i := range events {
@@ -266,17 +278,32 @@ func (d *daemon) handleEvents(events []kernel.Event) {
 		case kernel.AddrNew:
 			d.net.setAddr(e.Addr)
 			d.logAddress(e.Addr, true)
+			if v := d.addrs.vips[e.Addr.Key()]; v != nil && e.PortID != d.port && e.Addr.Proto != kernel.AddrProto {
+				if d.addrs.foreign(v, e.Addr) {
+					d.logForeign(v, v.owner)
+				}
+			}
 			if !d.addrs.isVirtual(e.Addr.Key()) {
 				changed[e.Addr.Link] = true
 			}
 		case kernel.AddrGone:
+			virtual := d.addrs.isVirtual(e.Addr.Key())
 			d.net.removeAddr(e.Addr)
 			d.logAddress(e.Addr, false)
-			v, taken := d.addrs.removed(e.Addr)
-			if taken {
-				lost = append(lost, v)
+			if v := d.addrs.vips[e.Addr.Key()]; v != nil {
+				// What goes because of us – a secondary address with its primary, or one
+				// that is being set anew – is nobody else's doing.
+				// Events of IPv6 do not say whose doing they are: setting it again does.
+				switch anonymous := e.PortID == 0 && e.Addr.Prefix.Addr().Is6() && told == math.MaxUint64; {
+				case !d.addrs.removed(v) || e.PortID == d.port || v.job > told:
+				case anonymous:
+					v.suspect = true
+				default:
+					lost = append(lost, v)
+				}
+				d.addrs.reap(v)
 			}
-			if v == nil {
+			if !virtual {
 				changed[e.Addr.Link] = true
 			}
 		}

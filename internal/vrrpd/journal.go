@@ -40,13 +40,14 @@ const (
 	headerSize   = 64 // magic 8, boot id 36, then at 48 two counts
 	countsAt     = 48
 	recordSize   = 64
-	entrySize    = 48 // interface name 16, prefix length 1, family 1, address 16
+	entrySize    = 48 // interface name 16, prefix length 1, family 1, address 16, set by others 1
 )
 
 // journalAddr is an address that the journal's process may have set.
 type journalAddr struct {
 	link   string
 	prefix netip.Prefix
+	theirs bool // others had set it
 }
 
 // identity names a virtual router across processes.
@@ -119,7 +120,7 @@ func parseJournal(b, boot []byte) (map[uint64]*vrrp.Snapshot, []journalAddr, err
 		if b[17] == 4 {
 			a = a.Unmap()
 		}
-		addrs = append(addrs, journalAddr{strings.TrimRight(string(b[:16]), "\x00"), netip.PrefixFrom(a, int(b[16]))})
+		addrs = append(addrs, journalAddr{strings.TrimRight(string(b[:16]), "\x00"), netip.PrefixFrom(a, int(b[16])), b[34] != 0})
 		b = b[entrySize:]
 	}
 	return snaps, addrs, nil
@@ -132,7 +133,7 @@ func createJournal(path string, routers []*router) (*journal, error) {
 	for _, r := range routers {
 		for _, list := range [][]conf.Address{r.conf.Addresses, r.conf.Excluded} {
 			for i := range list {
-				addrs = append(addrs, journalAddr{linkOf(r.conf, &list[i]), list[i].Prefix})
+				addrs = append(addrs, journalAddr{link: linkOf(r.conf, &list[i]), prefix: list[i].Prefix})
 			}
 		}
 	}

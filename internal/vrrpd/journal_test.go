@@ -54,9 +54,9 @@ func TestJournalTellsSuccessor(t *testing.T) {
 		t.Errorf("the successor of six reads %+v, want state INIT", got)
 	}
 	wantAddrs := []journalAddr{
-		{"eth0", netip.MustParsePrefix("192.0.2.10/24")},
-		{"eth1", netip.MustParsePrefix("192.0.2.11/32")},
-		{"eth0", netip.MustParsePrefix("2001:db8::10/64")},
+		{"eth0", netip.MustParsePrefix("192.0.2.10/24"), false},
+		{"eth1", netip.MustParsePrefix("192.0.2.11/32"), false},
+		{"eth0", netip.MustParsePrefix("2001:db8::10/64"), false},
 	}
 	if diff := cmp.Diff(wantAddrs, addrs, cmp.AllowUnexported(journalAddr{}), cmpopts.EquateComparable(netip.Prefix{})); diff != "" {
 		t.Errorf("addresses (-want +got):\n%s", diff)

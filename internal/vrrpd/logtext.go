@@ -228,6 +228,16 @@ func (d *daemon) logAddress(a kernel.Addr, added bool) {
 	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v %s %s", a.Prefix.Addr(), word, d.linkName(a.Link)))
 }
 
+// logForeign says once that an address which r is to hold is not ours.
+func (d *daemon) logForeign(v *vip, r *router) {
+	name := ""
+	if r != nil {
+		name = r.conf.Name
+	}
+	slog.Warn(fmt.Sprintf("(%s) address %v on %s was set by others: it is used as it is, and never removed by us",
+		name, v.key.Prefix, d.linkName(v.key.Link)), "instance", name)
+}
+
 // rejectText words why a packet was dropped. The engine reports each reason
 // once until the state or the master changes.
 func rejectText(a *vrrp.Action, r *router) string {

@@ -40,6 +40,7 @@ type seenAddr struct {
 	order  int32 // which came first: it is the one the kernel would choose as a source
 	second bool  // a secondary address
 	usable bool  // not waiting for duplicate address detection, and not found to be one
+	ours   bool  // set by us or by a predecessor, as its mark or the state file says
 }
 
 func newNetwork(links []kernel.Link, addrs []kernel.Addr) *network {
@@ -97,18 +98,12 @@ func familyIndex(ipv6 bool) int {
 	return 0
 }
 
-// succeed takes over from the network as it was known before what no reading of
-// the kernel's state tells. What happened in between is not known: doubtful says
-// whether a family may have been lost on a link that is still there.
-func (n *network) succeed(before *network, doubtful func(link int, ipv6 bool) bool) {
+// doubt counts a family of a link as lost where, after events were lost, that
+// may have happened and nobody can tell.
+func (n *network) doubt(doubtful func(link int, ipv6 bool) bool) {
 	for index, l := range n.links {
-		old := before.links[index]
-		if old == nil {
-			continue
-		}
-		l.losses = old.losses
-		for i, lost := range familiesLost(&old.Link, &l.Link) {
-			if lost || doubtful(index, i == 1) {
+		for i := range l.losses {
+			if doubtful(index, i == 1) {
 				l.losses[i]++
 			}
 		}
@@ -128,6 +123,58 @@ func (n *network) removeLink(index int) *netLink {
 	return l
 }
 
+// changes puts a reading of the kernel's state into the events that would have
+// led to it. What a reading that was interrupted does not name may be there all
+// the same.
+func (n *network) changes(r *reading) []kernel.Event {
+	var events []kernel.Event
+	links := make(map[int]bool, len(r.links))
+	for _, l := range r.links {
+		if links[l.Index] = true; n.links[l.Index] == nil || n.links[l.Index].Link != l {
+			events = append(events, kernel.Event{Kind: kernel.LinkNew, Link: l})
+		}
+	}
+	if r.allLinks {
+		for index, l := range n.links {
+			if !links[index] {
+				events = append(events, kernel.Event{Kind: kernel.LinkGone, Link: l.Link})
+			}
+		}
+	}
+	addrs := make(map[kernel.Key]bool, len(r.addrs))
+	for _, a := range r.addrs {
+		k := a.Key()
+		if addrs[k] {
+			continue
+		}
+		addrs[k] = true
+		if l := n.links[a.Link]; l != nil {
+			if have, known := l.addrs[k]; known && have == have.with(a) {
+				continue
+			}
+		}
+		events = append(events, kernel.Event{Kind: kernel.AddrNew, Addr: a})
+	}
+	if r.allAddrs {
+		for _, l := range n.links {
+			for k := range l.addrs {
+				if !addrs[k] {
+					events = append(events, kernel.Event{Kind: kernel.AddrGone, Addr: kernel.Addr{Link: k.Link, Prefix: k.Prefix}})
+				}
+			}
+		}
+	}
+	return events
+}
+
+// with is what the kernel's account a makes of s.
+func (s seenAddr) with(a kernel.Addr) seenAddr {
+	s.second = a.Flags&unix.IFA_F_SECONDARY != 0
+	s.usable = !a.Tentative() && !a.DADFailed()
+	s.ours = a.Proto == kernel.AddrProto || s.ours && !kernel.MarksAddresses()
+	return s
+}
+
 func (n *network) setAddr(a kernel.Addr) {
 	if l := n.links[a.Link]; l != nil {
 		have, known := l.addrs[a.Key()]
@@ -135,9 +182,7 @@ func (n *network) setAddr(a kernel.Addr) {
 			have.order = l.seen
 			l.seen++
 		}
-		have.second = a.Flags&unix.IFA_F_SECONDARY != 0
-		have.usable = !a.Tentative() && !a.DADFailed()
-		l.addrs[a.Key()] = have
+		l.addrs[a.Key()] = have.with(a)
 		if a.Prefix.Addr().Is6() {
 			l.IPv6 = true // its return is not reported otherwise
 		} else {

@@ -113,7 +113,11 @@ func (d *daemon) resolve(r *router) {
 		name := linkOf(r.conf, a)
 		r.spread = r.spread || name != r.conf.Interface
 		if link := d.net.byName[name]; link != nil {
-			v := d.addrs.get(kernelAddr(a, link).Key())
+			v, fresh := d.addrs.get(kernelAddr(a, link).Key())
+			if there, ok := link.addrs[v.key]; fresh && ok && !there.ours {
+				d.addrs.foreign(v, kernelAddr(a, link))
+				d.logForeign(v, r)
+			}
 			if v.users == 0 {
 				v.owner = r
 			}

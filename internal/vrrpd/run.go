@@ -112,11 +112,14 @@ func run(o Options) error {
 	for d.err == nil && !(d.stopping && d.addrs.idle()) {
 		d.turn()
 	}
+	if d.err != nil {
+		d.giveUp()
+	}
 	d.tell() // of the last turn
+	if !d.DontRelease {
+		d.journal.remove()
+	}
 	if d.err == nil {
-		if !d.DontRelease {
-			d.journal.remove()
-		}
 		d.sayTo(out, link.Ending)
 	}
 	closed := d.closeScripts(alone)
@@ -158,6 +161,15 @@ func (d *daemon) sayTo(out chan<- link.Message, kind link.Kind) {
 	}
 }
 
+// giveUp ends a loop that cannot go on as one that is told to stop does, but
+// for waiting: the masters say so and their addresses are removed.
+func (d *daemon) giveUp() {
+	d.DontRelease = false // nobody asked for a silent end
+	d.stop()
+	d.sendAdverts()
+	d.addrs.flush(false) // close waits until it is carried out
+}
+
 // newDaemon opens what the process needs before it can start an engine, and
 // returns the addresses found in the kernel.
 func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err error) {
@@ -168,6 +180,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 		buffers:   kernel.NewBuffers(),
 		datagrams: make([]kernel.Datagram, kernel.MaxBatch),
 	}
+	d.inbox.room = make(chan struct{}, 1)
 	d.addrs.vips = map[kernel.Key]*vip{}
 	d.addrs.failAt = logRefusal
 	if d.loop, err = newLoop(); err != nil {
@@ -190,64 +203,37 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	if err != nil {
 		return nil, nil, err
 	}
-	links, found, err := dumpNetwork(conn)
+	first, err := readKernel(conn)
+	for tries := 1; err != nil && tries < firstReadings; tries++ {
+		time.Sleep(rereadPause)
+		first, err = readKernel(conn)
+	}
 	if err != nil {
 		return nil, nil, err
 	}
-	d.net = newNetwork(links, found)
+	if !first.complete() {
+		d.mon.Remind(rereadAfter)
+	}
+	d.net = newNetwork(first.links, first.addrs)
+	d.port = conn.PortID()
 	d.exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
 		d.loop.post(func() { d.carriedOut(c) })
 	})
 	d.addrs.exec = d.exec
-	return d, found, nil
+	return d, first.addrs, nil
 }
 
 func (d *daemon) close() {
 	d.exec.Close()
+	d.closing.Store(true)
+	d.inbox.signal()
 	d.mon.Close()
 	d.journal.close()
 }
 
-func dumpNetwork(conn *kernel.Conn) ([]kernel.Link, []kernel.Addr, error) {
-	links, err := conn.Links()
-	if err != nil {
-		return nil, nil, err
-	}
-	addrs, err := conn.Addrs()
-	return links, addrs, err
-}
-
-// deliverEvents runs on the monitor's goroutine. After an overrun it reads the
-// whole state there, where no later event can overtake it.
-func (d *daemon) deliverEvents(events []kernel.Event) {
-	overrun := false
-	for i := range events {
-		overrun = overrun || events[i].Kind == kernel.Overrun
-	}
-	own := append([]kernel.Event(nil), events...)
-	if !overrun {
-		d.loop.post(func() { d.handleEvents(own) })
-		return
-	}
-	conn, err := kernel.Dial(0, false)
-	if err == nil {
-		defer conn.Close()
-		var links []kernel.Link
-		var addrs []kernel.Addr
-		if links, addrs, err = dumpNetwork(conn); err == nil {
-			d.loop.post(func() {
-				slog.Warn("Netlink events were lost; state of links and addresses read anew")
-				d.resync(links, addrs)
-			})
-			return
-		}
-	}
-	d.loop.post(func() { d.err = fmt.Errorf("read links and addresses after an overrun: %w", err) })
-}
-
 // carriedOut takes up a part of a plan that the executor has finished.
 func (d *daemon) carriedOut(c kernel.Completion) {
-	d.addrs.completed(c)
+	lost := d.addrs.completed(c)
 	for i := range c.Changes {
 		ch := &c.Changes[i]
 		if v := d.addrs.vips[ch.Addr.Key()]; v != nil && v.owner != nil {
@@ -255,6 +241,11 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 		}
 		if ch.Op == kernel.AddAddr && (c.Errs == nil || c.Errs[i] == nil) {
 			d.net.setAddr(ch.Addr) // there is no event
+		}
+	}
+	for _, v := range lost {
+		if v.users > 0 {
+			d.addressLost(v)
 		}
 	}
 }

@@ -1,0 +1,206 @@
+package vrrpd
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"math"
+	"sync"
+	"time"
+
+	"keepalived-go/internal/kernel"
+)
+
+// A reading is the kernel's links and addresses as they were listed. Others may
+// have changed them meanwhile: then it is right as far as it goes, and a later
+// one tells what it has left out.
+type reading struct {
+	links              []kernel.Link
+	addrs              []kernel.Addr
+	allLinks, allAddrs bool
+}
+
+func (r *reading) complete() bool { return r.allLinks && r.allAddrs }
+
+// lister is what a reading is made with: a kernel.Conn.
+type lister interface {
+	Links() ([]kernel.Link, error)
+	Addrs() ([]kernel.Addr, error)
+}
+
+// readKernel lists links and addresses. That others interrupt it is no error.
+func readKernel(conn lister) (*reading, error) {
+	r := &reading{}
+	var err error
+	if r.links, err = conn.Links(); err != nil && !errors.Is(err, kernel.ErrInterrupted) {
+		return nil, err
+	}
+	r.allLinks = err == nil
+	if r.addrs, err = conn.Addrs(); err != nil && !errors.Is(err, kernel.ErrInterrupted) {
+		return nil, err
+	}
+	r.allAddrs = err == nil
+	return r, nil
+}
+
+const (
+	// rereadAfter is how long after a reading that was interrupted, or that
+	// failed, the next is made.
+	rereadAfter = time.Second
+	// rereadPause is the least time between two readings: others can make the
+	// kernel lose events at any rate.
+	rereadPause = 100 * time.Millisecond
+	// firstReadings is how often a start tries to read.
+	firstReadings = 20
+	// eventSlice is how many events the loop takes up between two looks at the
+	// timers.
+	eventSlice = 512
+	// eventLimit is how many wait for the loop at most. Beyond that the kernel
+	// keeps them, and says when it has lost some.
+	eventLimit = 1 << 14
+)
+
+// An inbox holds what the monitor has delivered until the loop takes it up.
+type inbox struct {
+	mu     sync.Mutex
+	events []kernel.Event
+	spare  []kernel.Event
+	posted bool          // the loop will look
+	room   chan struct{} // holds one token when there may be room
+
+	readAt time.Duration // when the monitor's goroutine last read the kernel's state
+}
+
+// deliverEvents runs on the monitor's goroutine. When events were lost it reads
+// the whole state there, where no later event can overtake it. Nothing that
+// fails here ends the process: what is not known now is asked for later.
+func (d *daemon) deliverEvents(events []kernel.Event) {
+	read, lost := false, uint64(0)
+	for i := range events {
+		switch events[i].Kind {
+		case kernel.Overrun:
+			read = true
+			lost++
+		case kernel.Reminder:
+			read = true
+		}
+	}
+	d.put(events)
+	if !read {
+		return
+	}
+	if wait := d.inbox.readAt + rereadPause - now(); d.inbox.readAt != 0 && wait > 0 {
+		time.Sleep(wait)
+	}
+	d.inbox.readAt = now()
+	told := d.addrs.done.Load() // before the reading: it shows what these jobs have done
+	state, err := d.readAnew()
+	if err != nil || !state.complete() {
+		d.mon.Remind(rereadAfter)
+	}
+	d.loop.post(func() {
+		d.drain(math.MaxInt) // what was delivered before
+		if lost > 0 {
+			d.logOverrun(lost)
+		}
+		if err != nil {
+			slog.Warn("read links and addresses: " + err.Error() + "; trying again")
+			return
+		}
+		d.reread(state, told, lost > 0)
+	})
+}
+
+// reread takes up a reading, which shows what the jobs up to told have done.
+// With lost, it is made because events are missing: what they would have said of
+// sockets is not in it.
+func (d *daemon) reread(state *reading, told uint64, lost bool) {
+	if lost {
+		d.net.doubt(d.doubtful())
+	}
+	d.takeUp(d.net.changes(state), told)
+	if lost {
+		d.check(d.routers)
+	}
+}
+
+func (d *daemon) readAnew() (*reading, error) {
+	conn, err := kernel.Dial(0, false)
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	return readKernel(conn)
+}
+
+// put keeps events for the loop. It waits while there are too many.
+func (d *daemon) put(events []kernel.Event) {
+	b := &d.inbox
+	b.mu.Lock()
+	for len(b.events) > eventLimit && !d.closing.Load() {
+		b.mu.Unlock()
+		<-b.room
+		b.mu.Lock()
+	}
+	for i := range events {
+		if k := events[i].Kind; k != kernel.Overrun && k != kernel.Reminder {
+			b.events = append(b.events, events[i])
+		}
+	}
+	post := !b.posted && len(b.events) > 0
+	b.posted = b.posted || post
+	b.mu.Unlock()
+	if post {
+		d.loop.post(d.takeEvents)
+	}
+}
+
+// takeEvents handles a slice of what was delivered.
+func (d *daemon) takeEvents() {
+	if d.drain(eventSlice) {
+		d.loop.post(d.takeEvents)
+	}
+}
+
+// drain handles at most n events, and reports whether there are more for which
+// it must be called again.
+func (d *daemon) drain(n int) (more bool) {
+	b := &d.inbox
+	b.mu.Lock()
+	n = min(n, len(b.events))
+	batch := append(b.spare[:0], b.events[:n]...)
+	b.events = b.events[:copy(b.events, b.events[n:])]
+	more = len(b.events) > 0
+	b.posted = more
+	b.mu.Unlock()
+	d.inbox.signal()
+	if len(batch) > 0 {
+		d.handleEvents(batch)
+	}
+	if cap(batch) <= eventSlice {
+		b.spare = batch
+	}
+	return more
+}
+
+func (b *inbox) signal() {
+	select {
+	case b.room <- struct{}{}:
+	default:
+	}
+}
+
+// overrunPause is how often at most the log says that events were lost.
+const overrunPause = time.Minute
+
+func (d *daemon) logOverrun(n uint64) {
+	d.lost += n
+	if at := now(); d.lostTold == 0 || at >= d.lostTold+overrunPause {
+		text := "Netlink events were lost; state of links and addresses read anew"
+		if d.lost > 1 {
+			text += fmt.Sprintf(" (%d times)", d.lost)
+		}
+		slog.Warn(text)
+		d.lost, d.lostTold = 0, at
+	}
+}
