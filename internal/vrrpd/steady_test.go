@@ -88,7 +88,18 @@ func owners(n int) *conf.Config {
 // come between two adverts.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	d := newTestDaemon(t, owners(20))
-	for end := now() + 300*time.Millisecond; now() < end; { // masters, addresses set, announced
+	settled := func() bool { // masters, addresses set, announced
+		for _, r := range d.routers {
+			if !r.held || !r.vips[0].present || r.announce.rounds > 0 {
+				return false
+			}
+		}
+		return d.addrs.idle()
+	}
+	for end := now() + 30*time.Second; !settled() && now() < end; {
+		d.turn()
+	}
+	for range 40 { // and the last of what that brings about
 		d.turn()
 	}
 	sent := func() (n uint64) {
