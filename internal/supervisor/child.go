@@ -283,7 +283,7 @@ func (s *supervisor) childEnded(e childEnd) {
 	// The Go runtime exits with 2 on a panic, which is CONFIG among the exit
 	// codes: only a child that has announced its failure means its exit code. And
 	// what did not keep it from serving need not keep its successor from it.
-	if f := e.child.failure; f != nil && !e.child.ran && permanent(e.exitCode()) != "" {
+	if f := e.child.failure; f != nil && (!e.child.ran || s.o.NoRespawn) && permanent(e.exitCode()) != "" {
 		slog.Error(fmt.Sprintf("pid %d exited with permanent error %s. Terminating",
 			e.child.pid, permanent(e.exitCode())), "pid", e.child.pid)
 		s.stop(e.exitCode())
