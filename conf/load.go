@@ -23,6 +23,9 @@ type Options struct {
 	// Interfaces lists the names that exist, for those that are misspelt. If nil,
 	// no name is suggested.
 	Interfaces func() []string
+	// Addresses are those that an interface has and that no VRRP daemon of ours
+	// has set. If nil, they are not known.
+	Addresses func(iface string) []netip.Prefix
 	// CheckCommand reports why a command cannot be run, with what to do about
 	// it. A command without arguments asks for the account of p alone. If nil,
 	// commands are not checked.

@@ -50,6 +50,33 @@ func (d *decoder) addresses(in *instance) {
 	}
 	in.Addresses = d.onInterface(in, in.Addresses)
 	in.Excluded = d.onInterface(in, in.Excluded)
+	if in.Priority < priorityOwner { // an owner has them by itself
+		d.alreadyThere(in, in.Addresses)
+		d.alreadyThere(in, in.Excluded)
+	}
+}
+
+// priorityOwner is that of the node whose addresses the virtual ones are.
+const priorityOwner = 255
+
+// alreadyThere warns of virtual addresses that the machine has by itself.
+func (d *decoder) alreadyThere(in *instance, list []Address) {
+	if d.Options.Addresses == nil {
+		return
+	}
+	for i := range list {
+		a := &list[i]
+		for _, p := range d.Options.Addresses(a.Interface) {
+			if p.Addr() == a.Prefix.Addr() {
+				d.diags.add(Diagnostic{
+					Pos: a.Pos, Severity: Warning, Class: ClassNone, Code: "address-there",
+					Message: fmt.Sprintf("(%s) %s has the virtual address %v already, set by others: it is there whoever is master, and is never removed by keepalived", in.Name, a.Interface, p),
+					Fix:     "take it out of the settings of the interface, and remove it with: ip addr del " + p.String() + " dev " + a.Interface,
+				})
+				break
+			}
+		}
+	}
 }
 
 // onInterface gives every address its interface and drops repetitions.

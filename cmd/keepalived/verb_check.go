@@ -132,37 +132,8 @@ func checkStatus(ds conf.Diagnostics) int {
 // thisHost is the one that this program runs on, in the network namespace where
 // it is asked first.
 func thisHost() lint.Host {
-	known := sync.OnceValue(networks)
+	known := sync.OnceValue(kernel.ForeignAddrs)
 	return lint.Host{CheckCommand: script.Check, Networks: func(name string) []netip.Prefix { return known()[name] }}
-}
-
-// networks are the addresses of each interface of this host that are not ours;
-// nil if the kernel does not tell.
-func networks() map[string][]netip.Prefix {
-	conn, err := kernel.Dial(0, false)
-	if err != nil {
-		return nil
-	}
-	defer conn.Close()
-	links, err := conn.Links()
-	if err != nil {
-		return nil
-	}
-	names := make(map[int]string, len(links))
-	for _, l := range links {
-		names[l.Index] = l.Name
-	}
-	addrs, err := conn.Addrs()
-	if err != nil {
-		return nil
-	}
-	all := make(map[string][]netip.Prefix)
-	for _, a := range addrs {
-		if a.Proto != kernel.AddrProto {
-			all[names[a.Link]] = append(all[names[a.Link]], a.Prefix)
-		}
-	}
-	return all
 }
 
 // load reads the files of a cluster, which are those of other hosts: their

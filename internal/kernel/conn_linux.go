@@ -3,6 +3,7 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"time"
 
@@ -180,6 +181,35 @@ func (c *Conn) Addrs() ([]Addr, error) {
 		return addrs, fmt.Errorf("list addresses: %w", err)
 	}
 	return addrs[first:], nil
+}
+
+// ForeignAddrs are the addresses of each link, by its name, that do not have our
+// mark, in the namespace of the caller; nil if the kernel does not tell.
+func ForeignAddrs() map[string][]netip.Prefix {
+	conn, err := Dial(0, false)
+	if err != nil {
+		return nil
+	}
+	defer conn.Close()
+	links, err := conn.Links()
+	if err != nil && !errors.Is(err, ErrInterrupted) {
+		return nil
+	}
+	names := make(map[int]string, len(links))
+	for _, l := range links {
+		names[l.Index] = l.Name
+	}
+	addrs, err := conn.Addrs()
+	if err != nil && !errors.Is(err, ErrInterrupted) {
+		return nil
+	}
+	all := make(map[string][]netip.Prefix)
+	for _, a := range addrs {
+		if a.Proto != AddrProto {
+			all[names[a.Link]] = append(all[names[a.Link]], a.Prefix)
+		}
+	}
+	return all
 }
 
 // dump sends the request that encode puts together and hands every answer to

@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -80,6 +81,11 @@ func TestCodes(t *testing.T) {
 			o := conf.Options{
 				ConfigID:  "node1",
 				Interface: func(name string) bool { return name == "eth0" || name == "eth1" },
+			}
+			if code == "address-there" {
+				o.Addresses = func(name string) []netip.Prefix {
+					return []netip.Prefix{netip.MustParsePrefix("192.0.2.10/24"), netip.MustParsePrefix("2001:db8::10/64")}
+				}
 			}
 			if code == "script-disabled" || code == "script-user" {
 				o.CheckCommand = func(conf.Command, conf.ScriptPolicy) error { return errors.New("the reason") }

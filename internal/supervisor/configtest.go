@@ -32,7 +32,7 @@ func Load(o Options) (*conf.Config, conf.Diagnostics, error) {
 	config, diagnostics := conf.Load(o.Config, opt)
 	if config != nil && config.Global.NetNamespace != "" && !inside {
 		if err := enterNamespace(config.Global.NetNamespace); err != nil {
-			opt.Interface = nil // nobody can say which are there
+			opt.Interface, opt.Addresses = nil, nil // nobody can say which are there
 			config, diagnostics = conf.Load(o.Config, opt)
 		}
 	}

@@ -5,13 +5,16 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/kernel"
 	"keepalived-go/internal/link"
 	"keepalived-go/internal/logging"
 	"keepalived-go/internal/script"
@@ -37,7 +40,14 @@ type reading struct {
 
 // ConfOptions returns how the configuration is read.
 func (o Options) ConfOptions() conf.Options {
-	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces(), Interfaces: interfaceNames, CheckCommand: script.Check}
+	known := sync.OnceValue(func() map[string][]netip.Prefix {
+		if !kernel.MarksAddresses() {
+			return nil // nobody can say which are ours
+		}
+		return kernel.ForeignAddrs()
+	})
+	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces(), Interfaces: interfaceNames, CheckCommand: script.Check,
+		Addresses: func(iface string) []netip.Prefix { return known()[iface] }}
 }
 
 // load reads the configuration. It may run beside the loop.
@@ -62,6 +72,8 @@ func (o Options) load(how reading) loaded {
 		// An interface may come later and may go again. The virtual router that
 		// needs it is in FAULT meanwhile, and says why.
 		opt.Interface = nil
+		// Who finds an address that is there says so, too.
+		opt.Addresses = nil
 		// Likewise a script: who runs it says so, and looks again at each start.
 		opt.CheckCommand = nil
 	}

@@ -472,3 +472,76 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 		t.Errorf("round %d: %d losses of %d removals by others", round, lost, stolen)
 	}
 }
+
+// An address that was there before us stays: at the start, as backup and master,
+// when a reload drops it, and at the stop. One that a predecessor of ours has left
+// is removed. When others take theirs away it is set, and is ours then.
+func TestAddressThatWasThere(t *testing.T) {
+	c := owners(2)
+	c.Instances[0].Priority, c.Instances[0].AdvertInterval = 100, 10*time.Second // stays backup
+	theirs, left := c.Instances[0].Addresses[0].Prefix, netip.MustParsePrefix("198.51.100.9/32")
+	c.Instances[0].Addresses = append(c.Instances[0].Addresses, conf.Address{Prefix: left, PreferredLft: ^uint32(0)})
+	d := newTestDaemonAfter(t, c, func() {
+		ip(t, "addr add "+theirs.String()+" dev eth0")
+		conn, err := kernel.Dial(0, false)
+		if err != nil {
+			t.Fatal(err)
+		}
+		links, err := conn.Links()
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := kernel.NewExecutor(conn, func(kernel.Completion) {})
+		for _, l := range links {
+			if l.Name == "eth0" {
+				e.Submit(0, []kernel.Change{{Op: kernel.AddAddr, Addr: kernel.Addr{Link: l.Index, Prefix: left, Proto: kernel.AddrProto}}})
+			}
+		}
+		e.Close()
+	})
+	has := func(p netip.Prefix) bool { return slices.Contains(virtualOn(t), p.String()) }
+	until := func(what string, f func() bool) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); !f(); d.turn() {
+			if time.Now().After(end) {
+				t.Fatal("waited in vain: " + what)
+			}
+		}
+	}
+	until("the leftover is removed", func() bool { return d.addrs.idle() && !has(left) })
+	r := d.routers[0]
+	for _, held := range []bool{false, true, false} {
+		d.hold(r, held)
+		d.addrs.flush(false)
+		settle(t, d)
+		if !has(theirs) || has(left) != held {
+			t.Errorf("held %v: the kernel has %v", held, virtualOn(t))
+		}
+	}
+	d.hold(r, true)
+	d.addrs.flush(false)
+	settle(t, d)
+	if v := r.vips[0]; !v.present || d.addrs.isVirtual(v.key) {
+		t.Errorf("%+v: not taken for an address of the machine", *v)
+	}
+	ip(t, "addr del "+theirs.String()+" dev eth0")
+	catchUp(t, d)
+	until("it is set by us", func() bool { return d.addrs.idle() && has(theirs) })
+	d.hold(r, false)
+	d.addrs.flush(false)
+	settle(t, d)
+	if has(theirs) {
+		t.Error("what we had set was left behind")
+	}
+	ip(t, "addr add "+theirs.String()+" dev eth0")
+	catchUp(t, d)
+	d.hold(r, true)
+	d.addrs.flush(false)
+	settle(t, d)
+	d.hold(r, false) // as a stop does
+	d.addrs.flush(false)
+	settle(t, d)
+	if !has(theirs) || has(left) {
+		t.Errorf("after the stop the kernel has %v, want %v of the virtual ones", virtualOn(t), theirs)
+	}
+}

@@ -23,7 +23,7 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	if delay := d.startDelay(); delay > 0 {
 		slog.Info(fmt.Sprintf("Delaying startup for %g seconds", delay.Round(time.Millisecond).Seconds()))
 	}
-	snapshots, left, err := readJournal(d.StateFile)
+	snapshots, left, err := readJournalWithin(journalWait, d.StateFile)
 	if err != nil {
 		slog.Warn(err.Error())
 	}
@@ -327,18 +327,19 @@ func (d *daemon) ungroup(old, c *conf.Config) {
 	d.groups = nil
 }
 
-// writeJournal starts the state file anew for the routers that there are.
+// writeJournal starts the state file anew for the routers that there are. A
+// start waits for it, a reload has masters that must not be silent.
 func (d *daemon) writeJournal() {
 	if d.StateFile == "" {
 		return
 	}
-	j, err := createJournal(d.StateFile, d.routers)
-	if err != nil {
-		slog.Warn(err.Error() + "; a crash of this process will be noticed by the peers")
+	if d.journal == nil {
+		d.journal = newJournal(d.StateFile)
+		d.journal.replace(d.routers)
+		d.journal.await()
 		return
 	}
-	d.journal.close()
-	d.journal = j
+	d.journal.replace(d.routers)
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are

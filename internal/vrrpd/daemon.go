@@ -137,6 +137,7 @@ func (d *daemon) turn() {
 	if d.addrs.flush(d.idleFor(shortPlan)) {
 		d.loop.runPosted() // what was carried out at once
 	}
+	d.journal.kick()
 }
 
 // shortPlan is how long a plan of a few addresses may take. When no timer of

@@ -2,14 +2,17 @@ package vrrpd
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"io"
+	"log/slog"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -19,21 +22,57 @@ import (
 )
 
 // A journal keeps what must outlive this process: for each virtual router how
-// far it has come, and which addresses may be in the kernel because of us. It
-// is a small file in the run directory, mapped into memory, so that noting an
-// advert is a handful of stores. A successor that finds its predecessor's last
-// advert young enough goes on as master before any peer has noticed; one that
-// does not removes what was left behind.
+// far it has come, and which addresses may be in the kernel because of us. A
+// successor that finds its predecessor's last advert young enough goes on as
+// master before any peer has noticed; one that does not removes what was left
+// behind.
+//
+// It is a small file in the run directory. The loop notes in memory, and a
+// goroutine of its own writes what has changed: whatever the directory does –
+// full, read-only, gone, a disk that hangs – or others do to the file, the loop
+// neither waits nor fails. What is lost then, the going on after a crash, is
+// said.
 //
 // Layout, in native byte order: a header, a record for each virtual router, an
 // entry for each address.
 type journal struct {
-	path string
-	mem  []byte
+	path  string
+	dirty bool          // of the loop: wake the writer at the end of the turn
+	wake  chan struct{} // holds one token when there is something to write
+	stop  chan struct{}
+	done  chan struct{}
+	tried chan struct{} // closed when the writer has done its first work
+
+	mu      sync.Mutex
+	image   []byte // the file as it should be
+	whole   bool   // all of it is to be written
+	changed []int  // else: offsets of records
+	listed  []bool // by number of the record: it is among them
+	gone    bool   // the file is to be removed in the end
+
+	// The writer's own.
+	fd     int // -1: there is no file
+	buf    []byte
+	at     []int // offsets of the records in buf
+	st     unix.Stat_t
+	broken time.Duration // when the last failure was; 0: it works
 }
 
+const (
+	// journalPause is how long the writer rests between two writes: a thousand
+	// adverts a second are not a thousand wake-ups.
+	journalPause = 5 * time.Millisecond
+	// journalRetry is how long a directory that failed is left alone.
+	journalRetry = 10 * time.Second
+	// journalWait is how long a start and an end wait for the run directory.
+	journalWait = time.Second
+)
+
 // record is the part of a journal that belongs to one virtual router.
-type record struct{ b []byte }
+type record struct {
+	j  *journal
+	at int // offset in the image
+}
 
 const (
 	journalMagic = "KALIVE\x00\x01"
@@ -66,6 +105,22 @@ func bootID() []byte {
 // each have less.
 const maxJournal = 1 << 30
 
+// readJournalWithin is readJournal for a directory that may hang.
+func readJournalWithin(limit time.Duration, path string) (snaps map[uint64]*vrrp.Snapshot, addrs []journalAddr, err error) {
+	done := make(chan func(), 1)
+	go func() {
+		s, a, e := readJournal(path)
+		done <- func() { snaps, addrs, err = s, a, e }
+	}()
+	select {
+	case set := <-done:
+		set()
+		return snaps, addrs, err
+	case <-time.After(limit):
+		return nil, nil, fmt.Errorf("state file %s: not read within %v", path, limit)
+	}
+}
+
 // readJournal returns what a predecessor left, nothing when it ended well, and
 // an error when the file is there and cannot be used.
 func readJournal(path string) (map[uint64]*vrrp.Snapshot, []journalAddr, error) {
@@ -90,7 +145,7 @@ func readJournal(path string) (map[uint64]*vrrp.Snapshot, []journalAddr, error) 
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxJournal))
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, fmt.Errorf("read state file: %w", err)
 	}
 	return parseJournal(b, bootID())
 }
@@ -110,7 +165,7 @@ func parseJournal(b, boot []byte) (map[uint64]*vrrp.Snapshot, []journalAddr, err
 	snaps := make(map[uint64]*vrrp.Snapshot, records)
 	b = b[headerSize:]
 	for range records {
-		id, s := (&record{b[:recordSize]}).read()
+		id, s := readRecord(b)
 		snaps[id] = &s
 		b = b[recordSize:]
 	}
@@ -126,45 +181,39 @@ func parseJournal(b, boot []byte) (map[uint64]*vrrp.Snapshot, []journalAddr, err
 	return snaps, addrs, nil
 }
 
-// createJournal replaces the file at path by one for the given routers and
-// gives each its record.
-func createJournal(path string, routers []*router) (*journal, error) {
+// newJournal starts the writer of the file at path.
+func newJournal(path string) *journal {
+	j := &journal{path: path, fd: -1, wake: make(chan struct{}, 1), stop: make(chan struct{}), done: make(chan struct{}),
+		tried: make(chan struct{})}
+	go j.run()
+	return j
+}
+
+// replace begins a file for the given routers and gives each its record.
+func (j *journal) replace(routers []*router) {
 	var addrs []journalAddr
 	for _, r := range routers {
+		n := 0
 		for _, list := range [][]conf.Address{r.conf.Addresses, r.conf.Excluded} {
 			for i := range list {
-				addrs = append(addrs, journalAddr{link: linkOf(r.conf, &list[i]), prefix: list[i].Prefix})
+				theirs := n < len(r.vips) && r.vips[n] != nil && r.vips[n].theirs
+				addrs = append(addrs, journalAddr{linkOf(r.conf, &list[i]), list[i].Prefix, theirs})
+				n++
 			}
 		}
 	}
-	size := headerSize + len(routers)*recordSize + len(addrs)*entrySize
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*") // mode 0600, exclusive
-	if err != nil {
-		return nil, fmt.Errorf("create state file: %w", err)
-	}
-	defer f.Close()
-	fail := func(err error) (*journal, error) {
-		os.Remove(f.Name())
-		return nil, fmt.Errorf("create state file %s: %w", path, err)
-	}
-	if err := f.Truncate(int64(size)); err != nil {
-		return fail(err)
-	}
-	mem, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
-	if err != nil {
-		return fail(err)
-	}
-	j := &journal{path: path, mem: mem}
-	copy(mem, journalMagic)
-	copy(mem[8:countsAt], bootID())
-	binary.NativeEndian.PutUint32(mem[countsAt:], uint32(len(routers)))
-	binary.NativeEndian.PutUint32(mem[countsAt+4:], uint32(len(addrs)))
-	b := mem[headerSize:]
+	image := make([]byte, headerSize+len(routers)*recordSize+len(addrs)*entrySize)
+	copy(image, journalMagic)
+	copy(image[8:countsAt], bootID())
+	binary.NativeEndian.PutUint32(image[countsAt:], uint32(len(routers)))
+	binary.NativeEndian.PutUint32(image[countsAt+4:], uint32(len(addrs)))
+	at := headerSize
 	for _, r := range routers {
-		r.record = &record{b[:recordSize:recordSize]}
-		r.record.write(identity(r.conf), r.engine.Snapshot())
-		b = b[recordSize:]
+		r.record = &record{j, at}
+		writeRecord(image[at:], identity(r.conf), r.engine.Snapshot())
+		at += recordSize
 	}
+	b := image[at:]
 	for _, a := range addrs {
 		copy(b[:16], a.link)
 		b[16] = byte(a.prefix.Bits())
@@ -173,25 +222,202 @@ func createJournal(path string, routers []*router) (*journal, error) {
 		}
 		ip := a.prefix.Addr().As16()
 		copy(b[18:34], ip[:])
+		if a.theirs {
+			b[34] = 1
+		}
 		b = b[entrySize:]
 	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		j.close()
-		return fail(err)
+	j.mu.Lock()
+	j.image, j.whole = image, true
+	j.changed, j.listed = make([]int, 0, len(routers)), make([]bool, len(routers))
+	j.mu.Unlock()
+	j.dirty = true
+	j.kick()
+}
+
+// kick wakes the writer if there is something to write.
+func (j *journal) kick() {
+	if j == nil || !j.dirty {
+		return
 	}
-	return j, nil
+	j.dirty = false
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// await returns when the writer has tried to make the file, or is at it for
+// too long.
+func (j *journal) await() {
+	select {
+	case <-j.tried:
+	case <-time.After(journalWait):
+		slog.Warn(fmt.Sprintf("state file %s: not written within %v; until then %s", j.path, journalWait, journalLoss))
+	}
+}
+
+// journalLoss is what is lost without a state file.
+const journalLoss = "a crash of this process will be noticed by the peers"
+
+func (j *journal) run() {
+	defer close(j.done)
+	rest := time.NewTimer(0)
+	<-rest.C
+	for first := true; ; first = false {
+		select {
+		case <-j.wake:
+			j.write()
+			if first {
+				close(j.tried)
+			}
+		case <-j.stop:
+			j.end()
+			return
+		}
+		rest.Reset(journalPause)
+		select {
+		case <-rest.C:
+		case <-j.stop:
+			j.end()
+			return
+		}
+	}
+}
+
+func (j *journal) end() {
+	j.mu.Lock()
+	gone := j.gone
+	j.mu.Unlock()
+	if gone {
+		os.Remove(j.path)
+	} else {
+		j.broken = 0 // a last attempt
+		j.write()
+	}
+	j.shut()
+}
+
+func (j *journal) shut() {
+	if j.fd >= 0 {
+		unix.Close(j.fd)
+		j.fd = -1
+	}
+}
+
+// write brings the file up to date.
+func (j *journal) write() {
+	resting := j.broken != 0 && now() < j.broken+journalRetry
+	// Others may have truncated or removed it.
+	sound := j.fd >= 0 && unix.Fstat(j.fd, &j.st) == nil && j.st.Nlink > 0
+	j.mu.Lock()
+	whole := j.whole || !sound || int(j.st.Size) != len(j.image)
+	j.buf, j.at = j.buf[:0], j.at[:0]
+	switch {
+	case resting:
+	case whole:
+		j.buf = append(j.buf, j.image...)
+		j.whole = false
+	default:
+		for _, at := range j.changed {
+			j.buf = append(j.buf, j.image[at:at+recordSize]...)
+			j.at = append(j.at, at)
+		}
+	}
+	for _, at := range j.changed {
+		j.listed[(at-headerSize)/recordSize] = false
+	}
+	j.changed = j.changed[:0]
+	j.mu.Unlock()
+	switch {
+	case resting:
+	case whole:
+		j.report(j.create(j.buf))
+	default:
+		for i, at := range j.at {
+			if n, err := unix.Pwrite(j.fd, j.buf[i*recordSize:(i+1)*recordSize], int64(at)); err != nil || n < recordSize {
+				j.report(fmt.Errorf("write state file %s: %w", j.path, cmp.Or(err, error(unix.ENOSPC))))
+				return
+			}
+		}
+	}
+}
+
+// report says once that the file cannot be written, and that it can again.
+func (j *journal) report(err error) {
+	switch {
+	case err != nil:
+		if j.broken == 0 {
+			slog.Warn(err.Error() + "; " + journalLoss)
+		}
+		j.broken = now()
+		j.shut() // what is there is not what it should be
+	case j.broken != 0:
+		slog.Info("state file " + j.path + " is written again")
+		j.broken = 0
+	}
+}
+
+// create replaces the file at the path by one with the content b.
+func (j *journal) create(b []byte) error {
+	err := j.createOnce(b)
+	if errors.Is(err, unix.ENOSPC) && os.Remove(j.path) == nil { // the old one takes room, too
+		err = j.createOnce(b)
+	}
+	if err != nil {
+		return fmt.Errorf("create state file %s: %w", j.path, err)
+	}
+	return nil
+}
+
+func (j *journal) createOnce(b []byte) error {
+	temporary := j.path + ".new"
+	unix.Unlink(temporary)
+	fd, err := unix.Open(temporary, unix.O_RDWR|unix.O_CREAT|unix.O_EXCL|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0o600)
+	if err != nil {
+		return err
+	}
+	for at := 0; at < len(b) && err == nil; {
+		var n int
+		n, err = unix.Pwrite(fd, b[at:], int64(at))
+		at += n
+	}
+	if err == nil {
+		err = unix.Rename(temporary, j.path)
+	}
+	if err != nil {
+		unix.Close(fd)
+		unix.Unlink(temporary)
+		return err
+	}
+	j.shut()
+	j.fd = fd
+	return nil
 }
 
 // note records how far the engine of r has come.
 func (r *router) note() {
 	if r.record != nil {
-		r.record.write(0, r.engine.Snapshot())
+		r.record.write(r.engine.Snapshot())
 	}
 }
 
-// write stores s; id 0 leaves the identity as it is.
-func (r *record) write(id uint64, s vrrp.Snapshot) {
-	b, e := r.b, binary.NativeEndian
+// write notes s for the writer.
+func (r *record) write(s vrrp.Snapshot) {
+	j := r.j
+	j.mu.Lock()
+	writeRecord(j.image[r.at:], 0, s)
+	if n := (r.at - headerSize) / recordSize; !j.listed[n] {
+		j.listed[n] = true
+		j.changed = append(j.changed, r.at)
+	}
+	j.mu.Unlock()
+	j.dirty = true
+}
+
+// writeRecord stores s; id 0 leaves the identity as it is.
+func writeRecord(b []byte, id uint64, s vrrp.Snapshot) {
+	e := binary.NativeEndian
 	if id != 0 {
 		e.PutUint64(b[0:], id)
 	}
@@ -205,8 +431,8 @@ func (r *record) write(id uint64, s vrrp.Snapshot) {
 	e.PutUint32(b[52:], uint32(s.IPID))
 }
 
-func (r *record) read() (id uint64, s vrrp.Snapshot) {
-	b, e := r.b, binary.NativeEndian
+func readRecord(b []byte) (id uint64, s vrrp.Snapshot) {
+	e := binary.NativeEndian
 	return e.Uint64(b[0:]), vrrp.Snapshot{
 		State:          vrrp.State(e.Uint32(b[8:])),
 		Priority:       uint8(e.Uint32(b[12:])),
@@ -219,17 +445,31 @@ func (r *record) read() (id uint64, s vrrp.Snapshot) {
 	}
 }
 
-// close unmaps the journal; the file stays.
+// close ends the writer when it has written everything, or after journalWait.
+// The file stays.
 func (j *journal) close() {
-	if j != nil {
-		unix.Munmap(j.mem)
+	if j == nil {
+		return
+	}
+	select {
+	case <-j.stop:
+		return
+	default:
+	}
+	close(j.stop)
+	select {
+	case <-j.done:
+	case <-time.After(journalWait):
+		slog.Warn(fmt.Sprintf("state file %s: not written within %v", j.path, journalWait))
 	}
 }
 
-// remove closes the journal and removes its file: nothing is left behind.
+// remove ends the writer and removes the file: nothing is left behind.
 func (j *journal) remove() {
 	if j != nil {
-		os.Remove(j.path)
+		j.mu.Lock()
+		j.gone = true
+		j.mu.Unlock()
 		j.close()
 	}
 }

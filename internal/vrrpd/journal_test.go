@@ -1,18 +1,24 @@
 package vrrpd
 
 import (
+	"bytes"
+	"errors"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/engine"
+	"keepalived-go/internal/lab"
 	"keepalived-go/vrrp"
 )
 
@@ -34,13 +40,11 @@ func journalRouters() []*router {
 func TestJournalTellsSuccessor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	routers := journalRouters()
-	j, err := createJournal(path, routers)
-	if err != nil {
-		t.Fatal(err)
-	}
+	j := newJournal(path)
+	j.replace(routers)
 	want := vrrp.Snapshot{State: vrrp.Master, Priority: 100, LastAdvert: 5 * time.Second,
 		AdvertDeadline: 6 * time.Second, MasterInterval: time.Second, IPID: 77, AHSequence: 1 << 31, HMACSequence: 1 << 63}
-	routers[0].record.write(0, want)
+	routers[0].record.write(want)
 	j.close() // as a killed process leaves it
 
 	snaps, addrs, err := readJournal(path)
@@ -68,10 +72,8 @@ func TestJournalTellsSuccessor(t *testing.T) {
 
 func TestJournalOfCleanStopIsGone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
-	j, err := createJournal(path, journalRouters())
-	if err != nil {
-		t.Fatal(err)
-	}
+	j := newJournal(path)
+	j.replace(journalRouters())
 	j.remove()
 	snaps, addrs, err := readJournal(path)
 	if len(snaps) != 0 || len(addrs) != 0 || err != nil {
@@ -82,10 +84,8 @@ func TestJournalOfCleanStopIsGone(t *testing.T) {
 func TestJournalRefusesWhatOthersCouldWrite(t *testing.T) {
 	dir := t.TempDir()
 	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
-	j, err := createJournal(real, journalRouters())
-	if err != nil {
-		t.Fatal(err)
-	}
+	j := newJournal(real)
+	j.replace(journalRouters())
 	j.close()
 	if err := os.Symlink(real, link); err != nil {
 		t.Fatal(err)
@@ -103,10 +103,8 @@ func TestJournalRefusesWhatOthersCouldWrite(t *testing.T) {
 
 func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
-	j, err := createJournal(path, journalRouters())
-	if err != nil {
-		t.Fatal(err)
-	}
+	j := newJournal(path)
+	j.replace(journalRouters())
 	j.close()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -121,10 +119,8 @@ func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 // No bytes in the state file can do more than be refused.
 func FuzzParseJournal(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "state")
-	j, err := createJournal(path, journalRouters())
-	if err != nil {
-		f.Fatal(err)
-	}
+	j := newJournal(path)
+	j.replace(journalRouters())
 	j.close()
 	good, err := os.ReadFile(path)
 	if err != nil {
@@ -139,4 +135,156 @@ func FuzzParseJournal(f *testing.F) {
 			t.Errorf("refused (%v) and used: %v, %v", err, snaps, addrs)
 		}
 	})
+}
+
+// tmpfs mounts a file system of a mebibyte.
+func tmpfs(t *testing.T) string {
+	t.Helper()
+	lab.Need(t, lab.Root)
+	dir := t.TempDir()
+	if err := unix.Mount("none", dir, "tmpfs", 0, "size=1m"); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Unmount(dir, unix.MNT_DETACH) })
+	return dir
+}
+
+// fill leaves no room in a directory.
+func fill(t *testing.T, dir string) {
+	t.Helper()
+	f, err := os.Create(filepath.Join(dir, "filler"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for _, size := range []int{64 << 10, 4 << 10, 1} {
+		for err = nil; err == nil; {
+			_, err = f.Write(make([]byte, size))
+		}
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+}
+
+// Whatever the run directory does, noting goes on; what is lost is said once,
+// and the file is there again when it can be.
+func TestJournalInHostileDirectory(t *testing.T) {
+	const lost = "noticed by the peers"
+	for _, tt := range []struct {
+		name   string
+		before func(t *testing.T, dir, path string) // the first writing
+		after  func(t *testing.T, dir, path string)
+		says   string
+		whole  bool // the successor reads what was noted last
+	}{
+		{name: "full from the start", before: func(t *testing.T, dir, _ string) { fill(t, dir) }, says: lost},
+		{name: "full later", after: func(t *testing.T, dir, _ string) { fill(t, dir) }, whole: true},
+		{name: "read-only", before: func(t *testing.T, dir, _ string) {
+			if err := unix.Mount("none", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
+				t.Fatal(err)
+			}
+		}, says: lost},
+		{name: "gone", before: func(t *testing.T, dir, _ string) {
+			if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
+				t.Fatal(err)
+			}
+			os.Remove(dir)
+		}, says: lost},
+		{name: "a directory", before: func(t *testing.T, _, path string) { os.MkdirAll(path+"/x", 0o755) }, says: lost},
+		{name: "a FIFO", before: func(t *testing.T, _, path string) { unix.Mkfifo(path, 0o600) }, whole: true},
+		{name: "a link", before: func(t *testing.T, dir, path string) {
+			os.WriteFile(dir+"/victim", []byte("precious"), 0o600)
+			os.Symlink(dir+"/victim", path)
+			os.Symlink(dir+"/victim", path+".new")
+		}, after: func(t *testing.T, dir, _ string) {
+			if b, err := os.ReadFile(dir + "/victim"); string(b) != "precious" {
+				t.Errorf("a link was followed: %q, %v", b, err)
+			}
+		}, whole: true},
+		{name: "truncated by others", after: func(t *testing.T, _, path string) { os.Truncate(path, 0) }, whole: true},
+		{name: "removed by others", after: func(t *testing.T, _, path string) { os.Remove(path) }, whole: true},
+		{name: "replaced by others", after: func(t *testing.T, _, path string) {
+			os.Remove(path)
+			unix.Mkfifo(path, 0o600)
+		}, whole: true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			dir := tmpfs(t)
+			path := filepath.Join(dir, "state")
+			log := &syncBuffer{}
+			before := slog.Default()
+			slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
+			t.Cleanup(func() { slog.SetDefault(before) })
+			if tt.before != nil {
+				tt.before(t, dir, path)
+			}
+			readJournal(path) // neither hangs nor panics
+			routers := journalRouters()
+			j := newJournal(path)
+			j.replace(routers)
+			j.await()
+			if tt.after != nil {
+				tt.after(t, dir, path)
+			}
+			want := vrrp.Snapshot{State: vrrp.Master, Priority: 100, AHSequence: 7}
+			for range 3 {
+				routers[0].record.write(want)
+				j.kick()
+			}
+			j.close()
+			if n := strings.Count(log.String(), lost); (n > 0) != (tt.says != "") || n > 2 {
+				t.Errorf("the loss is told %d times:\n%s", n, log.String())
+			}
+			snaps, _, err := readJournal(path)
+			if got := snaps[identity(routers[0].conf)]; tt.whole && (err != nil || got == nil || *got != want) {
+				t.Errorf("the successor reads %+v, %v, want %+v", got, err, want)
+			}
+		})
+	}
+}
+
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
+}
+
+// A directory that hangs is the writer's trouble: the loop goes on.
+func TestJournalNeverWaitsForWriter(t *testing.T) {
+	routers := journalRouters()
+	j := &journal{wake: make(chan struct{}, 1)} // nobody writes
+	j.replace(routers)
+	if n := testing.AllocsPerRun(1000, func() {
+		for _, r := range routers {
+			r.note()
+		}
+		j.kick()
+	}); n != 0 {
+		t.Errorf("noting allocates %v times", n)
+	}
+}
+
+// BenchmarkNote is what an advert costs the loop for the state file.
+func BenchmarkNote(b *testing.B) {
+	routers := journalRouters()
+	j := newJournal(filepath.Join(b.TempDir(), "state"))
+	j.replace(routers)
+	defer j.close()
+	b.ReportAllocs()
+	for b.Loop() {
+		routers[0].note()
+		j.kick()
+	}
 }

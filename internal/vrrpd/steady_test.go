@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -27,6 +28,17 @@ func newTestDaemon(t testing.TB, c *conf.Config) *daemon {
 
 func newTestDaemonWith(t testing.TB, c *conf.Config, ipv6 bool) *daemon {
 	t.Helper()
+	return newTestDaemonIn(t, c, ipv6, func() {})
+}
+
+// newTestDaemonAfter is newTestDaemon with something done to the link before.
+func newTestDaemonAfter(t testing.TB, c *conf.Config, before func()) *daemon {
+	t.Helper()
+	return newTestDaemonIn(t, c, false, before)
+}
+
+func newTestDaemonIn(t testing.TB, c *conf.Config, ipv6 bool, before func()) *daemon {
+	t.Helper()
 	lab.Need(t, lab.Root)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -41,6 +53,7 @@ func newTestDaemonWith(t testing.TB, c *conf.Config, ipv6 bool) *daemon {
 	ip(t, "link set eth0 up")
 	ip(t, "link set far0 up")
 	ip(t, "addr add 192.0.2.1/24 dev eth0")
+	before()
 	parent, child, err := link.Pair()
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +63,7 @@ func newTestDaemonWith(t testing.TB, c *conf.Config, ipv6 bool) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, found, err := newDaemon(Options{Link: conn}, c)
+	d, found, err := newDaemon(Options{Link: conn, StateFile: filepath.Join(t.TempDir(), "state")}, c)
 	if err != nil {
 		t.Fatal(err)
 	}
