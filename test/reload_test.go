@@ -238,3 +238,47 @@ func TestReloadChangesAddressOptions(t *testing.T) {
 		t.Errorf("%d addresses, want one:\n%s", n, out)
 	}
 }
+
+// TestReloadRemovesFirstOfSubnet: the kernel removes the other addresses of a
+// subnet with its first one. Those of virtual routers that are not changed are
+// there again at once, and no peer hears of it.
+func TestReloadRemovesFirstOfSubnet(t *testing.T) {
+	t.Parallel()
+	differs(t, "leaves the backup without its address")
+	s := newScene(t, "a", "b")
+	s.must(s.Node("a").IP("link set eth0 up"))
+	_, err := s.Node("a").Run("sysctl", "-qw", "net.ipv4.conf.eth0.promote_secondaries=0", "net.ipv4.conf.all.promote_secondaries=0")
+	s.must(err)
+	first := instance{Name: "VI_1", VRID: 51, VIPs: []string{"172.30.1.1/24"}}
+	second := instance{Name: "VI_2", VRID: 52, VIPs: []string{"172.30.1.2/24", "172.30.1.3/24"}}
+	// The skew of the second is longer: its addresses come after the first.
+	a := s.start("a", ours, config(first.at(250)))
+	s.awaitOwner(addr("172.30.1.1"), 5*time.Second, "a")
+	s.must(a.Reload(config(first.at(250), second.at(150))))
+	s.awaitOwner(addr("172.30.1.3"), 5*time.Second, "a")
+	s.start("b", ours, config(second.at(100)))
+	s.stays(addr("172.30.1.2"), "a", 500*time.Millisecond)
+	if text := s.shown("a", addr("172.30.1.2")); !strings.Contains(text, "secondary") {
+		t.Fatalf("the kernel shows %q; want a secondary address", text)
+	}
+
+	from := time.Now()
+	s.must(a.Reload(config(second.at(150))))
+	s.awaitOwner(addr("172.30.1.1"), 5*time.Second)
+	if !s.Until(5*time.Second, func() bool {
+		return strings.Contains(s.shown("a", addr("172.30.1.2")), "172.30.1.2/24") && strings.Contains(s.shown("a", addr("172.30.1.3")), "172.30.1.3/24")
+	}) {
+		t.Error("the other addresses of the subnet are gone with the first")
+	}
+	// What the reload did has been heard of when the next one is complete.
+	s.must(a.Reload(config(second.at(150))))
+	s.awaitAdvert(time.Now(), 5*time.Second, "a")
+	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.Advert && e.VRID == 52 }) {
+		if e.Priority == 0 || e.Node.Name != "a" {
+			t.Errorf("an unchanged virtual router was disturbed: %v", e)
+		}
+	}
+	if a.Logged(from, "Netlink reflector reports IP 172.30.1.") {
+		t.Error("its own removal was taken for that of somebody else")
+	}
+}
