@@ -73,7 +73,7 @@ func processWords() []*Keyword {
 			sets(func(d *decoder, a *argument) {
 				d.cfg.Global.VRRP.MinAutoPriorityDelay = time.Duration(a.n) * time.Microsecond
 			}),
-		kw("umask", word("NUMBER|BITS"), "0177", "permissions taken from the files it creates: octal, or names such as IRGRP|IWGRP").sets(setUmask),
+		kw("umask", word("NUMBER|BITS"), "0177", "permissions taken from the files it creates: octal, or names such as IRGRP|IWGRP or IRWXO").sets(setUmask),
 		kw("random_seed", number(0, 1<<32-1), "the clock", "start value of random numbers, for tests").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.RandomSeed, d.cfg.Global.SeedSet = a.n, true }),
 		kw("startup_script", cmd().soft("startup script missing"), "", "command run before anything else starts").
@@ -158,6 +158,7 @@ func setAffinity(d *decoder, a *argument, p *ProcessLimits) {
 }
 
 var umaskBits = map[string]uint32{
+	"IRWXU": 0o700, "IRWXG": 0o070, "IRWXO": 0o007,
 	"IRUSR": 0o400, "IWUSR": 0o200, "IXUSR": 0o100,
 	"IRGRP": 0o040, "IWGRP": 0o020, "IXGRP": 0o010,
 	"IROTH": 0o004, "IWOTH": 0o002, "IXOTH": 0o001,

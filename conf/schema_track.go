@@ -1,8 +1,10 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -298,6 +300,29 @@ func weigh(once bool, into func(*trackers) (name string, weight *int, reverse *b
 	}
 }
 
+// nearestWeight takes the weight of a range that is nearest to a wrong one, of
+// which the C daemon reads the digits before anything else. 0 would turn a
+// failure into a fault.
+func nearestWeight(set func(*decoder, *argument)) func(*decoder, *argument) string {
+	return func(d *decoder, a *argument) string {
+		text := strings.TrimPrefix(a.text, "+")
+		end := 0
+		for end < len(text) && ('0' <= text[end] && text[end] <= '9' || end == 0 && text[end] == '-') {
+			end++
+		}
+		v, err := strconv.ParseInt(text[:end], 10, 64) // the largest there is, if out of range
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
+			v = 0
+		}
+		a.n = max(a.k.args.min, min(v, a.k.args.max))
+		checking := d.checking
+		d.checking = nil // what set reports is another mistake
+		set(d, a)
+		d.checking = checking
+		return fmt.Sprintf("using %d", a.n)
+	}
+}
+
 // trackerWord is how messages call the block of a keyword.
 func trackerWord(a *argument) string {
 	return strings.ReplaceAll(strings.TrimPrefix(a.k.Block, "vrrp_"), "_", " ")
@@ -381,11 +406,12 @@ func trackProcessBlock() *block {
 	delay := func(set func(p *TrackProcess, t time.Duration)) func(*decoder, *argument) {
 		return func(d *decoder, a *argument) { set(d.tracked.process, a.d) }
 	}
+	ofProcess := weigh(true, func(t *trackers) (string, *int, *bool) { return t.process.Name, &t.process.Weight, &t.process.Reverse })
 	b := vocabulary("vrrp_track_process",
 		kw("process", several("CMD [ARGS...]"), "", "name of the processes, and their arguments; required").sets(setProcess),
 		kw("param_match", oneOf("initial", "partial").opt(), "exact", "how arguments are compared").sets(setParamMatch),
 		kw("weight", weight(-254, 254).soft("No weight specified for track process - ignoring"), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
-			sets(weigh(true, func(t *trackers) (string, *int, *bool) { return t.process.Name, &t.process.Weight, &t.process.Reverse })),
+			sets(ofProcess).fallback(nearestWeight(ofProcess)),
 		kw("quorum", number(1, 65535), "1", "smallest number of processes that is up").sets(setQuorum),
 		kw("quorum_max", number(0, 65535), "unlimited", "largest number of processes that is up").sets(setQuorumMax),
 		kw("delay", seconds(0.000001, 3600), "0", "fork_delay and terminate_delay").
@@ -467,13 +493,14 @@ func scriptBlock() *block {
 	}
 	rise := func(s *Script) *int { return &s.Rise }
 	fall := func(s *Script) *int { return &s.Fall }
+	ofScript := weigh(false, func(t *trackers) (string, *int, *bool) { return t.script.Name, &t.script.Weight, &t.script.Reverse })
 	b := vocabulary("vrrp_script",
 		kw("script", cmd().as("CMD").soft("vrrp_script has no script"), "", "the command; required").sets(setScript),
 		kw("interval", seconds(0.000001, 4294), "1", "period of the runs").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Interval = a.d }),
 		kw("timeout", seconds(0, 4294), "interval", "how long a run may take").sets(setScriptTimeout),
 		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
-			sets(weigh(false, func(t *trackers) (string, *int, *bool) { return t.script.Name, &t.script.Weight, &t.script.Reverse })),
+			sets(ofScript).fallback(nearestWeight(ofScript)),
 		kw("fall", number(1, 1<<31-1), "1", "failures in a row that make it down").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Fall = int(a.n) }).fallback(atLeastOne("fall", fall)),
 		kw("rise", number(1, 1<<31-1), "1", "successes in a row that make it up").

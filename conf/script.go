@@ -3,6 +3,7 @@ package conf
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -92,6 +93,7 @@ func (d *decoder) commands() {
 		}
 	}
 	for _, u := range c.used {
+		d.shellSyntax(u)
 		switch {
 		case u.cmd.Args == nil: // a FIFO
 			if d.CheckCommand != nil && u.cmd.User != "" {
@@ -128,6 +130,35 @@ func (d *decoder) commands() {
 		Message: "SECURITY VIOLATION - scripts are being executed but script_security not enabled.",
 		Fix:     "write enable_script_security in global_defs",
 	})
+}
+
+// shellSyntax reports words of a command that only a shell would understand.
+// Code that an interpreter is given in quotes has blanks, and is left alone.
+func (d *decoder) shellSyntax(u commandUse) {
+	if len(u.cmd.Args) < 2 {
+		return
+	}
+	for _, w := range u.cmd.Args[1:] {
+		redirection := strings.TrimLeft(w, "0123456789")
+		switch {
+		case strings.ContainsAny(w, blanks):
+			continue
+		case slices.Contains([]string{"&&", "||", "|", "&", ";"}, w), len(w) > 1 && strings.HasSuffix(w, ";") && w != `\;`,
+			strings.HasPrefix(redirection, ">"), w == "<", strings.HasPrefix(w, "</"), strings.HasPrefix(w, "$("), strings.HasPrefix(w, "`"):
+		default:
+			continue
+		}
+		line := strings.Join(u.cmd.Args, " ")
+		fix := "put the command into a script of its own, which begins with #!/bin/sh"
+		if !strings.ContainsAny(line, `'"\`) && len(line) < 100 {
+			fix = `have a shell run it: "/bin/sh -c '` + printable(line) + `'"`
+		}
+		d.reportAt(u.at, Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "shell-syntax",
+			Message: u.what + " is run by no shell: " + printable(w) + " is an argument like any other", Fix: fix,
+		})
+		return
+	}
 }
 
 // usesDefault is the first command that names no user of its own.

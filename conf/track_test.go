@@ -112,7 +112,7 @@ func TestScripts(t *testing.T) {
 			s.Command.Args, s.Command.User, s.Command.Group, s.Interval, s.Timeout, s.Weight, s.Reverse, s.Rise, s.Fall, s.InitFail)
 	}
 	for _, test := range []struct{ words, want, codes string }{
-		{"script x", `["x"] : every 1s for 1s, 0 false 1/1 false`, ""},
+		{"script x", `["x"] : every 1s for 1s, 253 false 1/1 false`, ""},
 		{"script \"x 'y z' w\"", `["x" "y z" "w"] : every 1s for 1s, 0 false 1/1 false`, ""},
 		{"script x y", `["x"] : every 1s for 1s, 0 false 1/1 false`, ""}, // the manual wants quotes
 		{"script 'x'\\ y", `["x" "y"] : every 1s for 1s, 0 false 1/1 false`, ""},
@@ -121,7 +121,7 @@ func TestScripts(t *testing.T) {
 		{"script x\ninterval 0.005\ntimeout 0.25", `["x"] : every 5ms for 250ms, 0 false 1/1 false`, ""},
 		{"script x\ninterval 0\ntimeout 0", `["x"] : every 1s for 1s, 0 false 1/1 false`, "out-of-range out-of-range"},
 		{"script x\nweight 10 reverse\nweight 20", `["x"] : every 1s for 1s, 20 true 1/1 false`, ""},
-		{"script x\nweight 300\nrise 0\nfall x", `["x"] : every 1s for 1s, 0 false 1/1 false`, "out-of-range out-of-range bad-number"},
+		{"script x\nweight 300\nrise 0\nfall x", `["x"] : every 1s for 1s, 253 false 1/1 false`, "out-of-range out-of-range bad-number"},
 		{"script x\nweight 6 foo", `["x"] : every 1s for 1s, 6 false 1/1 false`, "track-option"},
 	} {
 		cfg, diags := load(t, "vrrp_script s {\n"+test.words+"\n}\n"+instanceText("V", 1, "track_script {\ns\n}"), Options{})
@@ -381,6 +381,61 @@ func TestInterfaceSettings(t *testing.T) {
 	}
 }
 
+// A weight out of range is the nearest one: 0 would make a failure a fault.
+func TestWeightOutOfRange(t *testing.T) {
+	for text, want := range map[string]int{
+		"254": 253, "-254": -253, "-2.5": -2, "+300": 253, "abc": 0, "-": 0, "20x": 20, "-99999999999999999999": -253, "10": 10, "-300 reverse": -253,
+	} {
+		for block, limit := range map[string]int{"vrrp_script s {\nscript /bin/true\nweight %s\n}\n": 253, "vrrp_track_process s {\nprocess x\nweight %s\n}\n": 254} {
+			kind := "track_script"
+			if limit == 254 {
+				kind = "track_process"
+			}
+			cfg, diags := load(t, "global_defs {\nenable_script_security\n}\n"+fmt.Sprintf(block, text)+instanceText("V", 1, kind+" {\ns\n}"), Options{})
+			w := want
+			if limit == 254 && max(w, -w) == 253 {
+				w = max(-254, min(254, 254*w/253))
+			}
+			if got := cfg.Instances[0].Track[0]; got.Weight != w || got.Reverse != strings.HasSuffix(text, "reverse") {
+				t.Errorf("weight %s of %s: %d, want %d\n%s", text, kind, got.Weight, w, list(diags))
+			}
+			if limit == 253 && (len(diags) == 0) != (text == "10") {
+				t.Errorf("weight %s of %s: problems %s", text, kind, list(diags))
+			}
+		}
+	}
+}
+
+func TestShellSyntax(t *testing.T) {
+	for command, want := range map[string]string{
+		`"/usr/bin/true && /usr/bin/false"`:        "shell-syntax",
+		`"/usr/bin/test -f /x || exit 1"`:          "shell-syntax",
+		`"/usr/bin/pgrep nginx > /dev/null 2>&1"`:  "shell-syntax",
+		`"/usr/bin/pgrep nginx >/dev/null"`:        "shell-syntax",
+		`"/usr/bin/pgrep nginx 2>/dev/null"`:       "shell-syntax",
+		`"/usr/bin/echo a | /usr/bin/grep x"`:      "shell-syntax",
+		"\"/usr/bin/echo `date`\"":                 "shell-syntax",
+		`"/usr/bin/logger x; /usr/bin/true"`:       "shell-syntax",
+		`"/usr/bin/echo $(date)"`:                  "shell-syntax",
+		`"/usr/bin/sleep 1 &"`:                     "shell-syntax",
+		`"/bin/sh -c 'a && b | c > /x; d $(e) &'"`: "",
+		`"/usr/bin/awk '{ print $1 > 2 }' /x"`:     "",
+		`"/usr/bin/test 1 -gt 2"`:                  "",
+		`/usr/bin/true`:                            "",
+		`"</dev/tcp/127.0.0.1/80"`:                 "",
+	} {
+		_, diags := load(t, "global_defs {\nenable_script_security\n}\n"+instanceText("V", 1, "notify_master "+command), Options{})
+		if got := codes(diags); got != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+		for _, d := range diags {
+			if !strings.Contains(d.Fix, "sh") {
+				t.Errorf("%s: no remedy: %s", command, d)
+			}
+		}
+	}
+}
+
 // runnable is a check of commands: their accounts and files exist.
 func runnable(c Command, p ScriptPolicy) error {
 	if name := cmp.Or(c.User, p.User); name != "" {
@@ -505,5 +560,21 @@ func TestAnswers(t *testing.T) {
 	// Quotation marks in quotes are nobody's mistake.
 	if _, diags := load(t, "global_defs {\nrouter_id \"„x“\"\n}\n", Options{}); len(diags) > 0 {
 		t.Errorf("problems:\n%s", list(diags))
+	}
+}
+
+// The bits of a umask by the names of the C library, those of three among them.
+func TestUmaskBits(t *testing.T) {
+	for text, want := range map[string]uint32{
+		"IXUSR|IRWXG|IRWXO":     0o177, // the manual's default
+		"IXUSR | IRWXG | IRWXO": 0o177,
+		"S_IRWXU|S_IRGRP":       0o740,
+		"0x1f":                  0o037,
+		"022":                   0o022,
+	} {
+		cfg, diags := load(t, "global_defs {\numask "+text+"\n}\n", Options{})
+		if len(diags) > 0 || cfg.Global.Umask != want {
+			t.Errorf("umask %s: %#o, want %#o\n%s", text, cfg.Global.Umask, want, list(diags))
+		}
 	}
 }

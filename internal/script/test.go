@@ -73,7 +73,8 @@ func (r *Runner) dial(run *Run) {
 			conn.Close()
 		} else {
 			res.Exit = 1
-			res.TimedOut = errors.Is(ctx.Err(), context.DeadlineExceeded)
+			var ne net.Error
+			res.TimedOut = errors.As(err, &ne) && ne.Timeout()
 			var t tail
 			t.write([]byte(err.Error()))
 			res.Output = t.String()
