@@ -130,6 +130,10 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 		value := s.Words[i].Text
 		switch option {
 		case "dev":
+			if a.Interface != "" {
+				d.wrong(s, i-1, "word-twice", "Cannot specify ipaddress device more than once for %s - ignoring the address", addr)
+				return a, false
+			}
 			d.needInterface(s, i, "WARNING - interface %s for ip address "+addr.String()+" doesn't exist")
 			a.Interface = d.intern(value)
 		case "brd", "broadcast":
@@ -147,6 +151,13 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 				a.Broadcast, brd, host = b, i, ""
 			}
 		case "label":
+			if addr.Is6() {
+				d.reportAt(s.place(i-1), Diagnostic{
+					Severity: Error, Class: ClassOrdinary, Code: "label-ipv6",
+					Message: fmt.Sprintf("Cannot specify label for IPv6 addresses (%s) - ignoring label", addr),
+				})
+				continue
+			}
 			if len(value) > 15 {
 				d.wrong(s, i, "label", "label '%s' of ip address %s is longer than 15 characters - ignoring", printable(value), addr)
 				continue

@@ -270,6 +270,7 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 		}
 		return
 	}
+	d.extraWords(k, s)
 	if !s.HasBlock {
 		d.report(s, 0, Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "no-block",
@@ -290,6 +291,24 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 	d.statements(k.block, s.Block)
 	if k.block.close != nil {
 		k.block.close(d, s)
+	}
+}
+
+// extraWords reports words between the name of a block that has none and its
+// brace.
+func (d *decoder) extraWords(k *Keyword, s *Statement) {
+	if k.args.kind != argBlock || len(s.Words) < 2 {
+		return
+	}
+	p := Diagnostic{
+		Severity: Warning, Class: ClassNone, Code: "block-words", Fix: "remove it, or write it on a line of its own in the block",
+		Message: fmt.Sprintf("Block %s has extra parameters %s ...", k.Name, printable(s.Words[1].Text)),
+	}
+	if k.block.entry != nil { // where it may have been meant as the first line
+		p.Severity, p.Class = Error, ClassOrdinary
+	}
+	if s.HasBlock {
+		d.report(s, 1, p)
 	}
 }
 
@@ -348,9 +367,28 @@ func (d *decoder) arguments(a *argument) bool {
 		d.wrong(a.Statement, 1, "bad-choice", "%s: unknown value '%s'; expected %s", k.Name, printable(a.text), strings.Join(spec.choices, ", "))
 		return false
 	case argCommand:
-		a.cmd = command(a.rest)
-		d.scripts.note(a)
+		return d.commandLine(a)
 	}
+	return true
+}
+
+// commandLine reads CMD [USER [GROUP]] and the words of CMD.
+func (d *decoder) commandLine(a *argument) bool {
+	text := a.rest
+	var open byte
+	if a.cmd, open = split(text, true); open == 0 && len(a.cmd) > 0 && a.k.Name != "regex" {
+		text = a.cmd[0]
+		a.line, open = split(text, false)
+	}
+	if open != 0 {
+		d.report(a.Statement, 1, Diagnostic{
+			Severity: Error, Class: ClassOrdinary, Code: "unterminated-quote",
+			Message: fmt.Sprintf("String '%s': missing terminating %c", printable(strings.Trim(text, blanks)), open),
+			Fix:     fmt.Sprintf("close it with another %c", open),
+		})
+		return false
+	}
+	d.scripts.note(a)
 	return true
 }
 
@@ -368,7 +406,7 @@ func parseBool(s string) (on, ok bool) {
 func (d *decoder) number(s *Statement, word int, min, max int64) (int64, bool) {
 	text := s.Words[word].Text
 	digits := strings.TrimPrefix(text, "+")
-	if digits == "" || digits[0] == '+' {
+	if digits == "" || digits[0] == '+' || digits[0] == '-' && digits != text {
 		digits = "?"
 	}
 	n, err := strconv.ParseInt(digits, 10, 64)
@@ -415,7 +453,7 @@ func (d *decoder) decimal(s *Statement, word int, spec *args) (int64, bool) {
 // parseDecimal reads digits with an optional fraction, scaled by 10 to the power
 // of places. exact is false if it had to be rounded.
 func parseDecimal(s string, places int) (v int64, exact, ok bool) {
-	whole, fraction, _ := strings.Cut(s, ".")
+	whole, fraction, _ := strings.Cut(strings.TrimPrefix(s, "+"), ".")
 	negative := strings.HasPrefix(whole, "-")
 	if negative {
 		whole = whole[1:]

@@ -122,7 +122,7 @@ type Diagnostics []Diagnostic
 
 // TestExitCode is the exit status of a configuration test (-t):
 //
-//	0  nothing to report
+//	0  nothing that the C daemon would report; there may be warnings of our own
 //	2  a word lacks the argument it needs
 //	4  the configuration cannot run on this host
 //	5  it runs after corrections

@@ -62,6 +62,7 @@ type instance struct {
 	noVIP bool
 
 	vrf       place
+	linkGroup *linkGroup        // group of use_vmac or use_ipvlan
 	macByVRID bool              // the last byte of Link.MAC is the VRID
 	unicast   place             // the first word that asks for unicast
 	meant     bool              // peers were to be named, and a mistake lost them
@@ -110,6 +111,10 @@ func closeInstance(d *decoder, s *Statement) {
 }
 
 func setInterface(d *decoder, a *argument) {
+	if a.text == "lo" {
+		d.wrong(a.Statement, 1, "loopback", "(%s) cannot use a loopback interface (lo) for vrrp - ignoring", d.inst.Name)
+		return
+	}
 	d.inst.Interface = d.intern(a.text)
 	d.needInterface(a.Statement, 1, "WARNING - interface %s for vrrp_instance "+d.inst.Name+" doesn't exist")
 }
@@ -129,16 +134,8 @@ type absentInterface struct {
 // needInterface checks that an interface exists. It is no problem with
 // dynamic_interfaces, which may stand further down.
 func (d *decoder) needInterface(s *Statement, word int, message string) {
-	if d.Interface == nil {
-		return
-	}
 	name := s.Words[word].Text
-	present, known := d.present[name]
-	if !known {
-		present = d.Interface(name)
-		d.present[d.intern(name)] = present
-	}
-	if present {
+	if d.hasInterface(name) {
 		return
 	}
 	a := absentInterface{name: d.intern(name), at: s.place(word), message: strings.Replace(message, "%s", printable(name), 1)}
@@ -154,20 +151,44 @@ func (d *decoder) needInterface(s *Statement, word int, message string) {
 	d.absent = append(d.absent, a)
 }
 
-func (d *decoder) absentInterfaces() {
-	if d.cfg.Global.DynamicInterfaces {
-		for _, a := range d.absent {
-			if a.name == "weight" {
-				d.reportAt(a.at, Diagnostic{Severity: Warning, Class: ClassNone, Code: "habit", Message: a.message, Fix: weightAlone})
-			}
-		}
-		return
+// hasInterface reports whether there may be an interface. A label of an address,
+// such as eth0:1, is none and will never be.
+func (d *decoder) hasInterface(name string) bool {
+	if strings.Contains(name, ":") {
+		return false
 	}
+	if d.Interface == nil {
+		return true
+	}
+	present, known := d.present[name]
+	if !known {
+		present = d.Interface(name)
+		d.present[d.intern(name)] = present
+	}
+	return present
+}
+
+func (d *decoder) absentInterfaces() {
 	first := make(map[string]reason) // each is reported once
 	for _, a := range d.absent {
 		p := Diagnostic{
 			Severity: Fatal, Class: ClassWarning, Exit: 2, Code: "no-interface", Message: a.message,
 			Fix: "create it first, or allow it to come later with dynamic_interfaces in global_defs",
+		}
+		base, _, label := strings.Cut(a.name, ":")
+		if label {
+			p.Code, p.Fix = "interface-label", a.name+" can only be the label of an address; write "+base
+		}
+		if d.cfg.Global.DynamicInterfaces {
+			switch {
+			case a.name == "weight":
+				p.Code, p.Fix = "habit", weightAlone
+			case !label:
+				continue
+			}
+			p.Severity, p.Class, p.Exit = Warning, ClassNone, 0
+			d.reportAt(a.at, p)
+			continue
 		}
 		if r := cmp.Or(a.after, first[a.name]); r != 0 {
 			if a.after == 0 {
@@ -178,7 +199,7 @@ func (d *decoder) absentInterfaces() {
 		}
 		if a.name == "weight" {
 			p.Fix = weightAlone
-		} else if d.Interfaces != nil {
+		} else if d.Interfaces != nil && !label {
 			if near := Nearest(a.name, d.Interfaces()); len(near) > 0 {
 				p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", printable(near[0])), Edit{a.name, near[0]}
 			}

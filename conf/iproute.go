@@ -3,7 +3,10 @@ package conf
 import (
 	"bufio"
 	"io"
+	"maps"
+	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -11,11 +14,19 @@ import (
 )
 
 // names are the names that iproute2 has for numbers. Each kind is read when it
-// is first asked for: what the system brings, then what the administrator adds.
+// is first asked for. The first meaning of a name counts: that which iproute2 has
+// itself, then that of its file, then those of further files in the order of their
+// names. So the file of a routing daemon that calls its protocol static, as well,
+// does not change what static is.
 type names struct {
-	dirs  []string
-	kinds map[string]map[string]uint32
+	usr, etc  string // what the system brings, what the administrator writes
+	protocols string // the file of IP protocols
+	kinds     map[string]map[string]uint32
 }
+
+// namesRoot stands before the directories of names, for tests: they must not depend
+// on what is installed.
+var namesRoot = ""
 
 // builtin are names that need no file.
 var builtin = map[string]map[string]uint32{
@@ -43,15 +54,9 @@ func (n *names) number(kind, name string, bits int) (uint32, bool) {
 			table[name] = v
 		}
 		if kind == "protocols" {
-			readNames(table, "/etc/protocols", true)
+			readNames(table, n.protocols, true)
 		}
-		for _, dir := range n.dirs {
-			readNames(table, filepath.Join(dir, kind), false)
-			parts, _ := filepath.Glob(filepath.Join(dir, kind+".d", "*.conf"))
-			for _, part := range parts {
-				readNames(table, part, false)
-			}
-		}
+		n.readKind(table, kind)
 		if n.kinds == nil {
 			n.kinds = make(map[string]map[string]uint32)
 		}
@@ -63,6 +68,24 @@ func (n *names) number(kind, name string, bits int) (uint32, bool) {
 
 // maxNames bounds what is read of one file of names, in bytes.
 const maxNames = 1 << 20
+
+// readKind reads the files of a kind. A file of the administrator stands for that
+// of the same name which the system brings.
+func (n *names) readKind(table map[string]uint32, kind string) {
+	files := make(map[string]string) // by name
+	for _, dir := range []string{n.usr, n.etc} {
+		if _, err := os.Stat(filepath.Join(dir, kind)); err == nil {
+			files[""] = filepath.Join(dir, kind)
+		}
+		parts, _ := filepath.Glob(filepath.Join(dir, kind+".d", "*.conf"))
+		for _, part := range parts {
+			files[filepath.Base(part)] = part
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(files)) {
+		readNames(table, files[name], false)
+	}
+}
 
 // readNames adds the lines NUMBER NAME of a file, or NAME NUMBER ALIAS… as
 // /etc/protocols has them. A file that is missing adds nothing.
@@ -86,7 +109,9 @@ func readNames(table map[string]uint32, path string, nameFirst bool) {
 			continue
 		}
 		for _, name := range words[1:] {
-			table[name] = uint32(v)
+			if _, ok := table[name]; !ok {
+				table[name] = uint32(v)
+			}
 			if !nameFirst {
 				break
 			}

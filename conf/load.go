@@ -30,6 +30,11 @@ type Options struct {
 	// it. A command without arguments asks for the account of p alone. If nil,
 	// commands are not checked.
 	CheckCommand func(c Command, p ScriptPolicy) error
+	// CPUs is how many processors the machine has; 0: it is not known.
+	CPUs int
+	// HasAddress reports whether the machine has an address. If nil, addresses
+	// are taken to be there.
+	HasAddress func(netip.Addr) bool
 	// Unsaved is the text to read instead of that of a file, as an editor holds
 	// it; ok is false for any other file. If nil, there is none.
 	Unsaved func(name string) (text string, ok bool)

@@ -374,6 +374,9 @@ type Link struct {
 	// (use_vmac_addr).
 	AddressVMACs bool
 
+	NotifyMsg bool   // netlink_notify_msg
+	Group     uint32 // group of links it belongs to; 0: that of the interface
+
 	Address netip.Prefix // of LinkIPVLAN; zero: none
 	Mode    IPVLANMode
 

@@ -82,6 +82,9 @@ func (d *decoder) resolve() {
 	d.uniqueVRIDs()
 	d.commands()
 	d.tracked.resolve(d)
+	for _, in := range d.instances {
+		d.weightlessOwner(in)
+	}
 	d.interfaceSettings()
 	d.cfg.Instances = make([]*VRRPInstance, 0, len(d.instances))
 	for _, in := range d.instances {
@@ -307,6 +310,10 @@ func (d *decoder) authentication(in *instance) {
 		d.problem(in, "auth-ipv6", "IPv6 adverts carry no authentication. Ignoring.")
 		*a = Auth{}
 	}
+	if a.Type == AuthAH && in.Master && in.Priority != 255 {
+		d.problem(in, "master-ah", "Initial state master is incompatible with AH authentication - clearing")
+		in.Master = false
+	}
 	h := &in.HMAC
 	if h.Mode != HMACOff && a.Type != AuthNone {
 		d.problem(in, "auth-both", "auth_hmac and authentication exclude each other - ignoring authentication")
@@ -334,6 +341,12 @@ func (d *decoder) destinations(in *instance) {
 		}
 		if in.Strict && len(in.Peers) > 0 {
 			d.drop(in, "strict-unicast", "remove unicast_peer or strict mode", "Unicast peers are not supported in strict mode")
+		}
+		if in.SourceIP.IsValid() && d.HasAddress != nil && !d.HasAddress(in.SourceIP) {
+			d.about(in, Diagnostic{
+				Severity: Warning, Class: ClassNone, Code: "source-missing",
+				Message: fmt.Sprintf("(%s) this machine does not have unicast_src_ip %s. Staying in FAULT state until it has", in.Name, in.SourceIP),
+			})
 		}
 		in.CheckUnicastSource = in.CheckUnicastSource || d.global.checkUnicastSrc
 		in.Group = netip.Addr{}

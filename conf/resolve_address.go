@@ -48,8 +48,12 @@ func (d *decoder) addresses(in *instance) {
 		}
 		d.reportAt(in.at, p)
 	}
-	in.Addresses = d.onInterface(in, in.Addresses)
-	in.Excluded = d.onInterface(in, in.Excluded)
+	var seen map[addressOn]bool
+	if len(in.Addresses)+len(in.Excluded) > 1 {
+		seen = make(map[addressOn]bool, len(in.Addresses)+len(in.Excluded))
+	}
+	in.Addresses = d.onInterface(in, in.Addresses, seen)
+	in.Excluded = d.onInterface(in, in.Excluded, seen)
 	if in.Priority < priorityOwner { // an owner has them by itself
 		d.alreadyThere(in, in.Addresses)
 		d.alreadyThere(in, in.Excluded)
@@ -79,23 +83,21 @@ func (d *decoder) alreadyThere(in *instance, list []Address) {
 	}
 }
 
-// onInterface gives every address its interface and drops repetitions.
-func (d *decoder) onInterface(in *instance, list []Address) []Address {
-	type key struct {
-		prefix netip.Prefix
-		dev    string
-	}
-	var seen map[key]bool
-	if len(list) > 1 {
-		seen = make(map[key]bool, len(list))
-	}
+type addressOn struct {
+	prefix netip.Prefix
+	dev    string
+}
+
+// onInterface gives every address its interface and drops repetitions: of itself,
+// and of those in seen.
+func (d *decoder) onInterface(in *instance, list []Address, seen map[addressOn]bool) []Address {
 	kept := list[:0]
 	for _, a := range list {
 		if a.Interface == "" {
 			a.Interface = in.Interface
 		}
 		if seen != nil {
-			k := key{a.Prefix, a.Interface}
+			k := addressOn{a.Prefix, a.Interface}
 			if seen[k] {
 				d.diags.add(Diagnostic{
 					Pos: a.Pos, Severity: Warning, Class: ClassOrdinary, Code: "address-twice",

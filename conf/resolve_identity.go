@@ -152,6 +152,31 @@ func (d *decoder) trackedByGroup(in *VRRPInstance, g *syncGroup, tracked map[tra
 	})
 }
 
+// weightlessOwner reports weights in an instance whose priority nothing changes.
+func (d *decoder) weightlessOwner(in *instance) {
+	if in.Priority != 255 {
+		return
+	}
+	for _, t := range in.Track {
+		if t.Weight == 0 {
+			continue
+		}
+		p := Diagnostic{
+			Pos: t.Pos, Severity: Warning, Class: ClassOrdinary, Code: "owner-weight",
+			Message: fmt.Sprintf("(%s) ignoring tracked %v %s with weight %d due to address_owner", in.Name, t.Kind, printable(t.Name), t.Weight),
+		}
+		switch t.Kind {
+		case TrackedInterface:
+			p.Message = fmt.Sprintf("(%s) ignoring %s tracked interface due to address owner", in.Name, printable(t.Name))
+		case TrackedScript:
+			p.Message = fmt.Sprintf("(%s) ignoring tracked script %s with weights due to address_owner", in.Name, printable(t.Name))
+		case TrackedProcess:
+			p.Class = ClassNone
+		}
+		d.diags.add(p)
+	}
+}
+
 // weightlessInGroup takes the weights from the trackers of a member: members of
 // a sync group that went their own ways would tear it apart. Like the C daemon
 // it leaves files as faults and drops the others.

@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 )
 
@@ -38,7 +39,8 @@ type staticLine struct {
 func (d *decoder) routes() {
 	r := &d.routing
 	g := &d.cfg.Global
-	r.names.dirs = []string{g.IPRouteUsrDir, g.IPRouteEtcDir}
+	r.names.usr, r.names.etc = filepath.Join(namesRoot, g.IPRouteUsrDir), filepath.Join(namesRoot, g.IPRouteEtcDir)
+	r.names.protocols = filepath.Join(namesRoot, "/etc/protocols")
 	d.trackGroups()
 	d.names = nil // large, and nobody asks any more
 	for _, l := range r.static {
@@ -149,13 +151,8 @@ func (d *decoder) route(l entryLine) (Route, bool) {
 // routeTracking settles whether the loss of a route can be noticed.
 func (d *decoder) routeTracking(s *Statement, r *routeEntry) {
 	r.Protocol = d.entryProtocol(s, "Route", r.Protocol, r.NoTrack)
-	if !r.NoTrack && r.devices == 0 {
-		d.report(s, 0, Diagnostic{
-			Severity: Warning, Class: ClassOrdinary, Code: "route-device",
-			Message: "Warning - cannot track route " + printable(s.Words[0].Text) + " with no interface specified, not tracking",
-			Fix:     "write dev and an interface, or no_track",
-		})
-		r.NoTrack = true
+	if r.devices == 0 {
+		r.NoTrack = true // there is no interface whose loss could be noticed
 	}
 }
 

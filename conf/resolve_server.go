@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -205,12 +206,30 @@ func (d *decoder) realPort(vs *virtualServer, rs *realServer) {
 	case vs.FWMark != 0:
 		d.atPlace(rs.at, "fwmark-port", "WARNING - fwmark virtual server %s, real server %s has port specified - clearing", vs, name)
 	case vs.Group != "":
-		d.atPlace(rs.at, "fwmark-port", "WARNING - fwmark virtual server %s, real server %s has port specified - port will be ignored", vs, name)
+		d.groupPort(vs, rs, name)
 		return
 	default:
 		d.atPlace(rs.at, "server-port", "WARNING - virtual server %s and real server %s ports don't match - resetting", vs, name)
 	}
 	rs.Port = vs.Port
+}
+
+// groupPort compares the port of a real server with those of the group.
+func (d *decoder) groupPort(vs *virtualServer, rs *realServer, name string) {
+	i := slices.IndexFunc(d.servers.groups, func(g *serverGroup) bool { return g.Name == vs.Group })
+	if i < 0 {
+		return
+	}
+	for _, e := range d.servers.groups[i].Entries {
+		switch {
+		case e.FWMark != 0:
+			d.atPlace(rs.at, "fwmark-port", "WARNING - fwmark virtual server %s, real server %s has port specified - port will be ignored", vs, name)
+			return
+		case e.Port != rs.Port:
+			d.atPlace(rs.at, "server-port", "virtual server %s:[%s,%d] and real server %s ports don't match", vs, e.First, e.Port, name)
+			return
+		}
+	}
 }
 
 // quorum bounds the quorum by what the real servers can reach.

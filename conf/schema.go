@@ -183,8 +183,9 @@ type argument struct {
 	d    time.Duration
 	on   bool
 	addr netip.Addr
-	text string // the first argument
-	cmd  []string
+	text string   // the first argument
+	cmd  []string // a command, its user and its group
+	line []string // the words of the command
 }
 
 // given reports whether there is an argument at all.

@@ -102,7 +102,7 @@ func checkWords(path string) []*Keyword {
 		checkKeyword(CheckUDP, "send a datagram and perhaps wait for an answer", connectWords(), repeatWords(), udpWords()),
 		checkKeyword(CheckPing, "check that it answers pings", connectWords(), repeatWords()),
 		checkKeyword(CheckFile, "follow a tracked file", []*Keyword{
-			kw("track_file", word("NAME").soft("FILE_CHECK has no track_file specified - ignoring"), "", "the track_file block whose number counts; required").
+			kw("track_file", word("NAME"), "", "the track_file block whose number counts; required").
 				sets(func(d *decoder, a *argument) { current(d).File.File = d.intern(a.text) }),
 			kw("weight", weight(-1<<31+1, 1<<31-1).soft("track file weight missing"), "of the file", "factor of its number").sets(setFileWeight),
 		}).requires("track_file", "FILE_CHECK has no track_file specified - ignoring"),

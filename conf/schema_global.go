@@ -149,12 +149,26 @@ func setRTPriority(d *decoder, a *argument, p *ProcessLimits) {
 	p.RTPriority = int(min(max(a.n, 1), 99))
 }
 
+// setAffinity takes the numbers of CPUs, of those that the machine has if that is
+// known.
 func setAffinity(d *decoder, a *argument, p *ProcessLimits) {
+	last := int64(8191)
+	if d.CPUs > 0 {
+		last = int64(d.CPUs) - 1
+	}
 	for i := 1; i < len(a.Words); i++ {
-		if n, ok := d.number(a.Statement, i, 0, 8191); ok {
+		if n, ok := d.number(a.Statement, i, 0, last); ok {
 			p.CPUAffinity = append(p.CPUAffinity, int(n))
 		}
 	}
+}
+
+// nothingBehind reports words from the given one on.
+func (d *decoder) nothingBehind(a *argument, word int, message string) bool {
+	if len(a.Words) > word {
+		d.wrong(a.Statement, word, "extra-argument", "%s", message)
+	}
+	return len(a.Words) <= word
 }
 
 var umaskBits = map[string]uint32{
@@ -168,6 +182,7 @@ var umaskBits = map[string]uint32{
 func setUmask(d *decoder, a *argument) {
 	g := &d.cfg.Global
 	if n, err := strconv.ParseUint(a.text, 0, 32); err == nil && n <= 0o777 {
+		d.nothingBehind(a, 2, "Extra parameter(s) to umask option")
 		g.Umask, g.UmaskSet = uint32(n), true
 		return
 	}
@@ -230,8 +245,8 @@ func vrrpWords() []*Keyword {
 		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "time after the boot of the machine in which adverts are ignored and no timer runs").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
-		text("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans", func(g *Global) *string { return &g.VMACPrefix }).pending(),
-		text("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "beginning of the names of macvlans made for single addresses", func(g *Global) *string { return &g.VMACAddrPrefix }).pending(),
+		onceText("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans", "vmac prefix has already been specified", func(g *Global) *string { return &g.VMACPrefix }),
+		onceText("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "beginning of the names of macvlans made for single addresses", "vmac_addr prefix has already been specified", func(g *Global) *string { return &g.VMACAddrPrefix }),
 	}
 }
 
@@ -286,12 +301,19 @@ func bufferWords() []*Keyword {
 		on(force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkMonitorRcvBufForce }).pending(),
 		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "share of each virtual router in the receive buffer of its socket").sets(setRxBufPolicy),
 		kw("vrrp_rx_bufs_multiplier", number(1, 1<<31-1).soft("Invalid vrrp_rx_bufs_multiplier"), "3", "packets of MTU or ADVERT size that a receive buffer holds").
-			sets(func(d *decoder, a *argument) { d.cfg.Global.RxBufMultiplier = int(a.n) }),
+			sets(func(d *decoder, a *argument) {
+				if d.nothingBehind(a, 2, "Invalid vrrp_rx_bufs_multiplier") {
+					d.cfg.Global.RxBufMultiplier = int(a.n)
+				}
+			}),
 	}
 }
 
 func setRxBufPolicy(d *decoder, a *argument) {
 	g := &d.cfg.Global
+	if !d.nothingBehind(a, 2, "Invalid vrrp_rx_bufs_policy") {
+		return
+	}
 	switch strings.ToUpper(a.text) {
 	case "MTU":
 		g.RxBufPolicy = RxBufMTU
@@ -353,12 +375,22 @@ func fileWords() []*Keyword {
 	return []*Keyword{
 		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "what include lines must find from here on").sets(checkIncludeWords),
 		text("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read", func(g *Global) *string { return &g.ConfigSaveDir }),
-		text("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use", func(g *Global) *string { return &g.TmpConfigDir }),
+		kw("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use").sets(func(d *decoder, a *argument) {
+			if d.cfg.Global.TmpConfigDir != "" {
+				d.wrong(a.Statement, 0, "word-twice", "tmp_config_directory already specified - ignoring")
+				return
+			}
+			d.cfg.Global.TmpConfigDir = d.intern(a.text)
+		}),
 		kw("reload_check_config", word("LOGFILE").opt(), "off; /dev/null", "test a new configuration before a reload").sets(func(d *decoder, a *argument) {
 			r := &d.cfg.Global.Reload
 			r.Check, r.CheckLog = true, cmp.Or(d.intern(a.text), "/dev/null")
 		}),
-		text("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload", func(g *Global) *string { return &g.Reload.TimeFile }),
+		kw("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload").sets(func(d *decoder, a *argument) {
+			if d.nothingBehind(a, 2, "reload_time_file invalid") {
+				d.cfg.Global.Reload.TimeFile = d.intern(a.text)
+			}
+		}),
 		switched("reload_repeat", bare(), "reload at the time in reload_time_file every day", func(g *Global) *bool { return &g.Reload.Repeat }),
 		kw("reload_file", word("PATH").opt(), "off; keepalived.reload in the directory of pid files", "file that exists while the configuration is read").sets(func(d *decoder, a *argument) {
 			d.cfg.Global.Reload.Marker, d.cfg.Global.Reload.MarkerPath = true, d.intern(a.text)

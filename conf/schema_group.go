@@ -62,6 +62,7 @@ func syncMember(d *decoder, s *Statement) {
 type garpGroup struct {
 	at                       place
 	garpInterval, naInterval time.Duration
+	set                      bool // one of them is given
 	interfaces               []string
 }
 
@@ -72,9 +73,9 @@ func garpGroupBlock() *block {
 	}
 	b := vocabulary("garp_group",
 		kw("garp_interval", seconds(0, 4294), "0", "time between two gratuitous ARPs").
-			sets(func(d *decoder, a *argument) { d.garp.garpInterval = a.d }),
+			sets(func(d *decoder, a *argument) { d.garp.garpInterval, d.garp.set = a.d, true }),
 		kw("gna_interval", seconds(0, 4294), "0", "time between two neighbour advertisements").
-			sets(func(d *decoder, a *argument) { d.garp.naInterval = a.d }),
+			sets(func(d *decoder, a *argument) { d.garp.naInterval, d.garp.set = a.d, true }),
 		kw("interface", word("IFNAME"), "", "the only interface of the group").
 			sets(func(d *decoder, a *argument) { add(d, a.Statement, 1) }),
 		kw("interfaces", braced("{ IFNAME... }"), "", "the interfaces of the group").effective().
@@ -91,7 +92,7 @@ func garpGroupBlock() *block {
 	b.close = func(d *decoder, s *Statement) {
 		g := d.garp
 		d.garp = nil
-		if g.garpInterval == 0 && g.naInterval == 0 {
+		if !g.set {
 			d.wrong(s, 0, "garp-group", "garp group %d does not have any delay set - removing", len(d.garps))
 			return
 		}

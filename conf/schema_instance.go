@@ -147,6 +147,9 @@ func extraGARP(name, def string, least int64, field func(*decoder) *opt[ExtraGAR
 			d.wrong(a.Statement, 1, "missing-argument", "%s specified without time - ignoring", name)
 			return
 		}
+		if !d.nothingBehind(a, at+1, name+" takes one time - ignoring") {
+			return
+		}
 		if n, ok := d.number(a.Statement, at, least, 86400); ok {
 			extra.Period = time.Duration(n) * time.Second
 			field(d).put(extra)

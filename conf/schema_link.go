@@ -9,16 +9,20 @@ import (
 // linkWords are the words about what is made on top of an interface.
 func linkWords() []*Keyword {
 	return append(waiting([]*Keyword{
-		kw("use_vmac", several("[NAME] [MAC]").opt(), "off; PREFIX.VRID and the virtual MAC address", "put the addresses on a macvlan with the virtual MAC address").sets(setVMAC),
+		kw("use_vmac", several("[NAME] [MAC] [netlink_notify_msg] [group N]").opt(), "off; PREFIX.VRID and the virtual MAC address", "put the addresses on a macvlan with the virtual MAC address").sets(setVMAC),
 		kw("use_vmac_addr", bare(), "off", "use macvlans for addresses on other interfaces too").
 			sets(func(d *decoder, a *argument) { d.inst.link().AddressVMACs = true }),
 		kw("vmac_xmit_base", bare(), "off", "send adverts from the interface itself rather than from the macvlan").
 			sets(func(d *decoder, a *argument) { d.inst.link().TransmitBase = true }),
-		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa]").opt(), "off", "put the addresses on an ipvlan").sets(setIPVLAN),
+		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa] [netlink_notify_msg] [group N]").opt(), "off", "put the addresses on an ipvlan").sets(setIPVLAN),
 		kw("vrf", word("NAME"), "none", "routing domain of an instance without interface").
 			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.place(1) }),
 	}), kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), "vrrp_rx_bufs_policy", "its share of the receive buffer of the socket, which all virtual routers of a family on an interface have in common").
-		sets(func(d *decoder, a *argument) { d.inst.RxBuf = int(a.n) }))
+		sets(func(d *decoder, a *argument) {
+			if d.nothingBehind(a, 2, "("+d.inst.Name+") invalid kernel_rx_buf_size specified") {
+				d.inst.RxBuf = int(a.n)
+			}
+		}))
 }
 
 // link is what the instance makes on its interface.
@@ -42,13 +46,42 @@ func (d *decoder) linkName(a *argument, i int, what string) {
 	}
 }
 
-// setVMAC reads [NAME] [MAC]. Of five bytes of a MAC address the sixth is the
+// linkGroup is the group of links that a line names: its number is looked up when
+// it is known where the names are.
+type linkGroup struct {
+	at   place
+	text string
+}
+
+// linkOption takes the options that macvlans and ipvlans have in common; next is
+// the last word it took, and ok is false if there is none of them.
+func (d *decoder) linkOption(a *argument, i int) (next int, ok bool) {
+	switch a.Words[i].Text {
+	case "netlink_notify_msg":
+		d.inst.link().NotifyMsg = true
+	case "group":
+		if i++; i == len(a.Words) {
+			d.wrong(a.Statement, i-1, "missing-argument", "(%s) %s group has no value - ignoring", d.inst.Name, a.k.Name)
+			break
+		}
+		d.inst.linkGroup = &linkGroup{a.place(i), a.Words[i].Text}
+	default:
+		return i, false
+	}
+	return i, true
+}
+
+// setVMAC reads [NAME] [MAC] and options. Of five bytes of a MAC address the sixth is the
 // VRID.
 func setVMAC(d *decoder, a *argument) {
 	l := d.inst.link()
 	l.Kind = LinkVMAC
 	for i := 1; i < len(a.Words); i++ {
 		text := a.Words[i].Text
+		if next, ok := d.linkOption(a, i); ok {
+			i = next
+			continue
+		}
 		if !strings.Contains(text, ":") {
 			d.linkName(a, i, "VMAC")
 			continue
@@ -70,12 +103,16 @@ func setVMAC(d *decoder, a *argument) {
 	}
 }
 
-// setIPVLAN reads [NAME] [ADDR[/LEN]] [MODE].
+// setIPVLAN reads [NAME] [ADDR[/LEN]] [MODE] and options.
 func setIPVLAN(d *decoder, a *argument) {
 	l := d.inst.link()
 	l.Kind = LinkIPVLAN
 	for i := 1; i < len(a.Words); i++ {
 		text := a.Words[i].Text
+		if next, ok := d.linkOption(a, i); ok {
+			i = next
+			continue
+		}
 		if mode := slices.Index([]string{"bridge", "private", "vepa"}, text); mode >= 0 {
 			l.Mode = IPVLANMode(mode)
 			continue
@@ -102,6 +139,12 @@ func (d *decoder) linkOf(in *instance) {
 	if l == nil {
 		return
 	}
+	if g := in.linkGroup; g != nil {
+		var ok bool
+		if l.Group, ok = d.routing.names.number("group", g.text, 32); !ok {
+			d.atPlace(g.at, "link-group", "(%s) there is no group of links '%s' - ignoring", in.Name, printable(g.text))
+		}
+	}
 	if in.macByVRID {
 		l.MAC[5] = in.VRID
 	}
@@ -121,7 +164,7 @@ func (d *decoder) linkOf(in *instance) {
 		if l.Address.IsValid() && !in.SourceIP.IsValid() {
 			in.SourceIP = l.Address.Addr()
 		}
-		if in.Family == IPv4 && !in.SourceIP.IsValid() {
+		if in.Family == IPv4 && !l.Address.IsValid() {
 			d.problem(in, "ipvlan-address", "IPv4 ipvlan requires a source ip address to be configured. setting instance to fault state")
 		}
 	}

@@ -24,9 +24,22 @@ var root = sync.OnceValue(func() *block {
 	b.add(
 		text("net_namespace", word("NAME").soft("net_namespace name missing - ignoring"), "that of the caller", "network namespace to run in", func(g *Global) *string { return &g.NetNamespace }),
 		kw("net_namespace_ipvs", word("NAME").opt(), "as net_namespace; that of the caller without a name", "network namespace for IPVS").
-			sets(func(d *decoder, a *argument) { d.global.ipvsNamespace.put(d.intern(a.text)) }).pending(),
+			sets(func(d *decoder, a *argument) {
+				if d.global.ipvsNamespace.set {
+					d.wrong(a.Statement, 0, "word-twice", "Duplicate net_namespace_ipvs definition %s - ignoring", printable(a.text))
+					return
+				}
+				d.global.ipvsNamespace.put(d.intern(a.text))
+			}).pending(),
 		kept("namespace_with_ipsets", bare(), "use address sets of the firewall in a namespace too", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
-		text("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon among several, added to pid files and log lines", func(g *Global) *string { return &g.InstanceName }),
+		kw("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon among several, added to pid files and log lines").
+			sets(func(d *decoder, a *argument) {
+				if d.cfg.Global.InstanceName != "" {
+					d.wrong(a.Statement, 1, "word-twice", "Duplicate instance definition %s - ignoring", printable(a.text))
+					return
+				}
+				d.cfg.Global.InstanceName = d.intern(a.text)
+			}),
 		switched("use_pid_dir", bare(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
 		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long processes have to end at a stop, and after SIGTERM scripts and readers of FIFOs").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ChildWait = time.Duration(a.n) * time.Second }),
@@ -60,7 +73,7 @@ func interfaceLines(path, args, doc string, set func(*decoder, *Statement, *Inte
 	b := &block{path: path}
 	return b.lines(func(d *decoder, s *Statement) {
 		name := s.Words[0].Text
-		if d.Interface != nil && !d.Interface(name) {
+		if !d.hasInterface(name) {
 			d.report(s, 0, Diagnostic{
 				Severity: Error, Class: ClassCannotRun, Code: "no-interface",
 				Message: "unknown interface " + printable(name) + " specified in " + path,
@@ -93,6 +106,10 @@ func trackGroupBlock() *block {
 		filled("Warning - track group has empty group block")
 	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that follow the group").holds(members))
 	b.open = func(d *decoder, s *Statement) bool {
+		if len(s.Words) > 2 {
+			d.wrong(s, 2, "group-name", "track_group must have a name - skipping")
+			return false
+		}
 		name := d.intern(s.Words[1].Text)
 		r := &d.routing
 		if first := r.byName[name]; first != nil {

@@ -369,7 +369,7 @@ func (d *decoder) forward(a *argument) (f Forward, ok bool) {
 }
 
 // longest is a period beyond which nothing is meant, in seconds.
-const longest = 1e9
+const longest = 9e9
 
 // timerWords may be given for a service, a real server or a check; fewest is the
 // smallest number of retries.
@@ -429,7 +429,7 @@ func virtualServerBlock() *block {
 		flag("inhibit_on_failure", "set the weight of failed real servers to 0 instead of removing them", func(v *virtualServer) *bool { return &v.InhibitOnFail }),
 		kw("lb_algo", scheduler(), "wlc", "scheduler: how connections are spread over the real servers").sets(setScheduler),
 		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo").sets(setScheduler),
-		flag("hashed", "scheduler flag", func(v *virtualServer) *bool { return &v.Hashed }),
+		schedulerFlag("hashed", "sh", "sh: the flag that the kernel calls hashed", func(v *virtualServer) *bool { return &v.Hashed }),
 		flag("ops", "schedule each UDP packet by itself", func(v *virtualServer) *bool { return &v.OnePacket }),
 		schedulerFlag("flag-1", "", "first flag of the scheduler", flag1),
 		schedulerFlag("flag-2", "", "second flag of the scheduler", flag2),
@@ -523,7 +523,7 @@ func (a *argument) command(d *decoder) Command {
 	if len(a.cmd) == 0 {
 		return Command{}
 	}
-	c := Command{Args: command(a.cmd[0]), Pos: d.pos(a.Statement)}
+	c := Command{Args: a.line, Pos: d.pos(a.Statement)}
 	if len(a.cmd) > 1 {
 		c.User = d.intern(a.cmd[1])
 	}
@@ -681,13 +681,26 @@ func realServerBlock() *block {
 }
 
 func sslBlock() *block {
+	upstream := strings.NewReplacer("certificate", "certfile", "ca", "cafile", "key", "keyfile")
+	replaces := func(d *decoder, a *argument, have bool) {
+		if have {
+			d.wrong(a.Statement, 0, "ssl-twice", "SSL %s already specified - replacing", upstream.Replace(a.k.Name))
+		}
+	}
 	path := func(name, doc string, field func(*TLSClient) *string) *Keyword {
-		return kw(name, word("PATH").soft("SSL "+strings.NewReplacer("certificate", "certfile", "ca", "cafile", "key", "keyfile").Replace(name)+" missing"), "", doc).
-			sets(func(d *decoder, a *argument) { *field(d.cfg.TLSClient) = d.intern(a.text) })
+		return kw(name, word("PATH").soft("SSL "+upstream.Replace(name)+" missing"), "", doc).
+			sets(func(d *decoder, a *argument) {
+				v := field(d.cfg.TLSClient)
+				replaces(d, a, *v != "")
+				*v = d.intern(a.text)
+			})
 	}
 	b := vocabulary("SSL",
 		kw("password", word("STRING").soft("SSL password missing"), "", "password of the file with the key").secret().
-			sets(func(d *decoder, a *argument) { d.cfg.TLSClient.Password = Secret(strings.Clone(a.text)) }),
+			sets(func(d *decoder, a *argument) {
+				replaces(d, a, d.cfg.TLSClient.Password != "")
+				d.cfg.TLSClient.Password = Secret(strings.Clone(a.text))
+			}),
 		path("ca", "file with the certificates of the authorities that are trusted", func(t *TLSClient) *string { return &t.CA }),
 		path("certificate", "file with the own certificate", func(t *TLSClient) *string { return &t.Certificate }),
 		path("key", "file with the key of the own certificate", func(t *TLSClient) *string { return &t.Key }),

@@ -389,7 +389,7 @@ func setInitFile(d *decoder, a *argument) {
 		switch {
 		case option == "overwrite":
 			f.Init = InitFileOverwrite
-		case strings.Trim(option[:min(1, len(option))], "+-0123456789") == "" && option != "":
+		case strings.Trim(option[:min(1, len(option))], "-0123456789") == "" && option != "":
 			n, ok := d.number(a.Statement, i, -1<<31, 1<<31-1)
 			if !ok {
 				d.wrong(a.Statement, i, "init-value", "Track file %s init value %s is invalid", printable(f.Name), printable(option))

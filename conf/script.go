@@ -27,10 +27,7 @@ type commandUse struct {
 
 // note remembers the command of a keyword.
 func (c *scripts) note(a *argument) {
-	if len(a.cmd) == 0 || a.k.Name == "regex" {
-		return
-	}
-	if args := command(a.cmd[0]); len(args) > 0 && c.executable(args[0]) && c.first.origin == nil {
+	if len(a.line) > 0 && c.executable(a.line[0]) && c.first.origin == nil {
 		c.first = a.place(1)
 	}
 }

@@ -42,13 +42,20 @@ func words(l *line, from, to int, out []Token) []Token {
 // both kinds of quotes group, and backslash escapes are decoded. It is how
 // scripts and file names are written.
 func command(s string) []string {
-	var out []string
+	out, _ := split(s, true)
+	return out
+}
+
+// split is command, with escapes or without: those of a command line in quotes
+// are decoded with the quotes, and what is left is for the program. open is the
+// quote that is not closed, or 0.
+func split(s string, escapes bool) (out []string, open byte) {
 	for i := 0; ; {
 		for i < len(s) && blank(s[i]) {
 			i++
 		}
 		if i >= len(s) {
-			return out
+			return out, open
 		}
 		var b []byte
 		var quote byte
@@ -63,7 +70,7 @@ func command(s string) []string {
 				quote = 0
 			case quote == 0 && (c == '"' || c == '\''):
 				quote = c
-			case c == '\\' && i < len(s):
+			case escapes && c == '\\' && i < len(s):
 				var n int
 				c, n = escape(s[i:])
 				b = append(b, c)
@@ -72,7 +79,7 @@ func command(s string) []string {
 				b = append(b, c)
 			}
 		}
-		out = append(out, string(b))
+		out, open = append(out, string(b)), quote
 	}
 }
 

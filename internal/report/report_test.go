@@ -79,8 +79,9 @@ func TestCodes(t *testing.T) {
 				chain(t)
 			}
 			o := conf.Options{
-				ConfigID:  "node1",
-				Interface: func(name string) bool { return name == "eth0" || name == "eth1" },
+				ConfigID:   "node1",
+				Interface:  func(name string) bool { return name == "eth0" || name == "eth1" },
+				HasAddress: func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.2") },
 			}
 			if code == "address-there" {
 				o.Addresses = func(name string) []netip.Prefix {

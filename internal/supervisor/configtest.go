@@ -1,6 +1,8 @@
 package supervisor
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"runtime/debug"
 
@@ -32,8 +34,14 @@ func Load(o Options) (*conf.Config, conf.Diagnostics, error) {
 	config, diagnostics := conf.Load(o.Config, opt)
 	if config != nil && config.Global.NetNamespace != "" && !inside {
 		if err := enterNamespace(config.Global.NetNamespace); err != nil {
-			opt.Interface, opt.Addresses = nil, nil // nobody can say which are there
+			opt.Interface, opt.Addresses, opt.HasAddress = nil, nil, nil // nobody can say which are there
 			config, diagnostics = conf.Load(o.Config, opt)
+			if errors.Is(err, fs.ErrNotExist) {
+				diagnostics = append(diagnostics, conf.Diagnostic{
+					Pos: conf.Pos{File: o.Config}, Severity: conf.Fatal, Class: conf.ClassCannotRun, Exit: ExitFatal, Code: "no-namespace",
+					Message: "net_namespace " + config.Global.NetNamespace + " does not exist", Fix: "create it first: ip netns add " + config.Global.NetNamespace,
+				})
+			}
 		}
 	}
 	return config, diagnostics, nil

@@ -47,6 +47,7 @@ func (o Options) ConfOptions() conf.Options {
 		return kernel.ForeignAddrs()
 	})
 	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces(), Interfaces: interfaceNames, CheckCommand: script.Check,
+		HasAddress: addresses(), CPUs: cpus(),
 		Addresses: func(iface string) []netip.Prefix { return known()[iface] }}
 }
 
@@ -73,7 +74,7 @@ func (o Options) load(how reading) loaded {
 		// needs it is in FAULT meanwhile, and says why.
 		opt.Interface = nil
 		// Who finds an address that is there says so, too.
-		opt.Addresses = nil
+		opt.Addresses, opt.HasAddress = nil, nil
 		// Likewise a script: who runs it says so, and looks again at each start.
 		opt.CheckCommand = nil
 	}

@@ -189,10 +189,21 @@ type running struct {
 	wait  func() error
 }
 
+// device is an interface that the machine has, if it has any but lo.
+var device = sync.OnceValue(func() string {
+	found, _ := net.Interfaces()
+	for _, i := range found {
+		if i.Flags&net.FlagLoopback == 0 {
+			return i.Name
+		}
+	}
+	return "eth0"
+})
+
 func routers(n int) string {
 	var b strings.Builder
 	for i := range n {
-		fmt.Fprintf(&b, "vrrp_instance VI_%d {\n  interface lo\n  virtual_router_id %d\n  virtual_ipaddress {\n    192.0.2.%d\n  }\n}\n", i+1, i+1, i+1)
+		fmt.Fprintf(&b, "vrrp_instance VI_%d {\n  interface %s\n  virtual_router_id %d\n  virtual_ipaddress {\n    192.0.2.%d\n  }\n}\n", i+1, device(), i+1, i+1)
 	}
 	return b.String()
 }
@@ -752,7 +763,7 @@ func TestSystemdIsTold(t *testing.T) {
 	}
 	expectState(t, states, "READY=1\nSTATUS=Running 1 virtual router")
 
-	r.configure("vrrp_instance X {\n interface lo\n}\n")
+	r.configure("vrrp_instance X {\n interface eth0\n}\n")
 	r.signal(syscall.SIGHUP)
 	expectState(t, states, "RELOADING=1")
 	expectState(t, states, "READY=1\nSTATUS=Running 1 virtual router; the last reload was refused")
