@@ -112,7 +112,7 @@ func TestScripts(t *testing.T) {
 			s.Command.Args, s.Command.User, s.Command.Group, s.Interval, s.Timeout, s.Weight, s.Reverse, s.Rise, s.Fall, s.InitFail)
 	}
 	for _, test := range []struct{ words, want, codes string }{
-		{"script x", `["x"] : every 1s for 1s, 253 false 1/1 false`, ""},
+		{"script x", `["x"] : every 1s for 1s, 0 false 1/1 false`, ""},
 		{"script \"x 'y z' w\"", `["x" "y z" "w"] : every 1s for 1s, 0 false 1/1 false`, ""},
 		{"script x y", `["x"] : every 1s for 1s, 0 false 1/1 false`, ""}, // the manual wants quotes
 		{"script 'x'\\ y", `["x" "y"] : every 1s for 1s, 0 false 1/1 false`, ""},

@@ -1,6 +1,7 @@
 package script
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -60,7 +61,7 @@ func (r *Runner) dial(run *Run) {
 	r.mu.Unlock()
 	if closed {
 		cancel()
-		go r.finish(run, Result{Err: errClosed})
+		go r.finish(run, Result{Err: cmp.Or(r.refusal, errClosed)})
 		return
 	}
 	go func() {
