@@ -366,7 +366,7 @@ func TestStartAndStop(t *testing.T) {
 	r := supervise(t, routers(2))
 	r.expect("Starting Keepalived vTEST (01/01,2026)")
 	r.expect("Running on Linux")
-	r.expect("Command line: '/proc/self/exe'")
+	r.expect("Command line: '" + r.cmd.Path + "'")
 	r.expect("Configuration file " + r.dir + "/keepalived.conf")
 	started := r.expect("Starting VRRP child process, pid=")
 	r.up(2)
