@@ -130,7 +130,7 @@ func NewRunner() (*Runner, error) {
 // Refusing returns a runner for a process that cannot have another one, for the
 // reason why: each of its runs ends at once with that.
 func Refusing(why error) *Runner {
-	r := &Runner{epoll: -1, wake: -1, null: -1, gone: make(chan struct{}), closed: true, refusal: why}
+	r := &Runner{epoll: -1, wake: -1, null: -1, gone: make(chan struct{}), closed: true, over: true, refusal: why}
 	r.calls, r.hangUp = context.WithCancel(context.Background())
 	close(r.gone)
 	return r
