@@ -442,7 +442,7 @@ func lacksSecret(b *block, s *Statement) bool {
 func hide(text, secret string) string {
 	parts := append([]string{secret, printable(secret)}, strings.FieldsFunc(secret, func(r rune) bool { return r < 0x80 && !nameStart(byte(r)) && (r < '0' || r > '9') })...)
 	for i, part := range parts {
-		if part == "" || i > 1 && len(part) < 4 {
+		if part == "" || part == "=" || part == ":" || i > 1 && len(part) < 4 {
 			continue
 		}
 		var b strings.Builder
