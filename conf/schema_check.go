@@ -279,6 +279,10 @@ func setDNSName(d *decoder, a *argument) {
 			return
 		}
 	}
+	if current(d).DNS.Name != "" {
+		d.wrong(a.Statement, 0, "word-twice", "DNS_CHECK name already specified - ignoring")
+		return
+	}
 	current(d).DNS.Name = d.intern(name)
 }
 
@@ -364,7 +368,7 @@ func httpWords(path string, tls bool) []*Keyword {
 			sets(func(d *decoder, a *argument) { page(d).Path = d.intern(a.text) }),
 		kw("digest", word("HEX"), "", "MD5 sum of the body, 32 digits").sets(setDigest),
 		kw("status_code", several("N[-N]..."), "200-299", "good status codes, 100 to 599").sets(setStatus),
-		kw("virtualhost", word("NAME"), "of the check", "host name to send with the request").
+		kw("virtualhost", word("NAME").soft("HTTP_GET url virtualhost missing"), "of the check", "host name to send with the request").
 			sets(func(d *decoder, a *argument) { page(d).Host = d.intern(a.text) }),
 		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match").sets(func(d *decoder, a *argument) {
 			if len(a.cmd) > 0 {
@@ -394,9 +398,9 @@ func httpWords(path string, tls bool) []*Keyword {
 	list := []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
 			sets(func(d *decoder, a *argument) { made(&current(d).times).retry.put(int(a.n)) }),
-		kw("virtualhost", word("NAME"), "of the real server", "host name to send with the request").
+		kw("virtualhost", word("NAME").soft("HTTP_GET virtualhost name missing"), "of the real server", "host name to send with the request").
 			sets(func(d *decoder, a *argument) { current(d).host = d.intern(a.text) }),
-		kw("http_protocol", word("1.0|1.0C|1.1"), "1.0", "version of HTTP; with C it asks to close the connection").sets(setHTTPProtocol),
+		kw("http_protocol", word("1.0|1.0C|1.1").soft("Missing http_protocol version"), "1.0", "version of HTTP; with C it asks to close the connection").sets(setHTTPProtocol),
 		kw("enable_sni", onOff(), "off", "send the host name in the TLS handshake").
 			sets(func(d *decoder, a *argument) { current(d).HTTP.SNI = a.on }),
 		kw("sni_name", word("NAME"), "virtualhost", "host name in the TLS handshake").newer().
@@ -433,6 +437,10 @@ func setDigest(d *decoder, a *argument) {
 	case !ok || mask != nil:
 		d.wrong(a.Statement, 1, "bad-digest", "digest '%s' is not hexadecimal", printable(a.text))
 	default:
+		if d.servers.url.Digest != "" {
+			d.wrong(a.Statement, 1, "word-twice", "Digest '%s' is a duplicate", printable(a.text))
+			return
+		}
 		d.servers.url.Digest = d.intern(strings.ToLower(a.text))
 	}
 }
