@@ -1,4 +1,4 @@
-# Targets: build test demo bench lint install fuzz. `make help` lists them.
+# Targets: build test nightly demo bench lint install fuzz. `make help` lists them.
 
 VERSION := 2.4.3-go$(shell git describe --tags --always --dirty 2>/dev/null | sed 's/^/+/')
 DATE    := $(shell git log -1 --format=%cd --date=format:'%m/%d,%Y' 2>/dev/null)
@@ -11,11 +11,12 @@ COMPDIR ?= $(PREFIX)/share
 
 export CGO_ENABLED = 0
 
-.PHONY: help build test race lint demo bench fuzz install clean
+.PHONY: help build test nightly race lint demo bench fuzz install clean
 
 help:
 	@echo 'build    the static binary ./keepalived'
 	@echo 'test     every test; installs what it needs when it may (root, Debian or Ubuntu)'
+	@echo 'nightly  what takes minutes: every mutation of files with secrets, each fuzz target for 5 minutes'
 	@echo 'race     the tests in one process, and the scenarios with a daemon built so, under the race detector'
 	@echo 'lint     gofmt, go vet, staticcheck'
 	@echo 'demo     two nodes protect an address before your eyes'
@@ -31,6 +32,11 @@ build:
 test: build
 	./packaging/test-deps
 	KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
+
+nightly: build
+	./packaging/test-deps
+	KEEPALIVED_NIGHTLY=1 KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
+	$(MAKE) fuzz FUZZTIME=5m
 
 race:
 	CGO_ENABLED=1 go test -race ./conf/... ./vrrp/... ./internal/...
