@@ -7,8 +7,8 @@ import (
 	"strings"
 	"time"
 
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/tool/lab"
 )
 
 // bulk makes a node master of very many addresses, while a backup listens.

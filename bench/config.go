@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // router is a vrrp_instance.

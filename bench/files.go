@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // files compares what a thousand tracked files cost, and how soon a number in

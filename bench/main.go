@@ -25,7 +25,7 @@ import (
 	"syscall"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // sample is one measured quantity of one program.

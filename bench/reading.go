@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // reading measures the test of a configuration file.

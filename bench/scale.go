@@ -5,7 +5,7 @@ import (
 	"net/netip"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // scale starts many instances, and reads what they take once all are master.

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // disturbed are ten masters at 100 ms, whose spacing is watched, and a backup

@@ -6,7 +6,7 @@ import (
 	"slices"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // spacing watches the adverts of 1 s masters for a minute.

@@ -6,7 +6,7 @@ import (
 	"net/netip"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // takeover kills the master with all its processes and watches the backup.

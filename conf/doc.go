@@ -30,8 +30,8 @@
 // and one line of meaning, and give it a function that stores the value (sets).
 // Without one it is accepted, checked, and a warning names it. If its
 // notation does not make a good example, add one to the table in help.go. Then
-// go test ./internal/reference -update rewrites docs/reference. A new kind of
-// problem gets a case in internal/report/testdata/codes.
+// go test ./internal/tool/reference -update rewrites docs/reference. A new kind of
+// problem gets a case in internal/tool/report/testdata/codes.
 //
 // # Differences from the C daemon
 //

@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/engine"
-	"keepalived-go/internal/track"
+	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 	"keepalived-go/vrrp/vrrptest"
 )
@@ -147,7 +147,7 @@ func (c *cluster) key(comp component) string {
 	var b strings.Builder
 	fmt.Fprintln(&b, comp[0].explained)
 	for _, m := range comp[0].members {
-		cfg := engine.Config(m.VRRPInstance)
+		cfg := policy.EngineConfig(m.VRRPInstance)
 		cfg.Name, cfg.Addresses = "", nil
 		if comp[0].members[0].VRID == m.VRID {
 			cfg.VRID = 0
@@ -372,7 +372,7 @@ func (l *lab) add(n int, places []int) {
 	var routers []vrrptest.Router
 	for _, i := range places {
 		m := l.comp[i].on(n)
-		r := vrrptest.Router{Segment: strconv.Itoa(i), Source: m.source, Config: engine.Config(m.VRRPInstance)}
+		r := vrrptest.Router{Segment: strconv.Itoa(i), Source: m.source, Config: policy.EngineConfig(m.VRRPInstance)}
 		r.Faults, _ = m.condition(nil)
 		// It does not matter who waits for how long, as long as it is for more
 		// than an election takes.

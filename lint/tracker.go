@@ -4,7 +4,7 @@ import (
 	"fmt"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/track"
+	"keepalived-go/internal/linux/track"
 )
 
 // healthy is what a tracker says while nothing is wrong. With reverse, success

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // shown is what ip(8) prints of one address.

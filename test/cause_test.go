@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // TestCauseOfTakeover: the log, the data dump and the JSON dump give one reason

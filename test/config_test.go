@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // instance is a vrrp_instance to write down. Zero fields get defaults that

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // TestKillVRRPProcess: a successor adopts the addresses and goes on as master,

@@ -13,7 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // demo prepares a run of keepalived demo whose files are in a directory of the

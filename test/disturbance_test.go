@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // TestAdvertsUndisturbed: whatever goes on beside the protocol, the master's

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 func TestFailoverAndFailback(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // TestSpoofedLowerPriority: adverts of lower priority, as many as a stranger

@@ -1,5 +1,5 @@
 // Package test runs the built daemon, as real processes in namespaces, through
-// what a cluster goes through. See internal/lab for the network.
+// what a cluster goes through. See internal/tool/lab for the network.
 //
 // KEEPALIVED_BIN names the program under test; without it, it is built first.
 // The tests hold for the C daemon too where they do not test what ours does
@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // ours is the program under test, underC whether it is the C daemon.

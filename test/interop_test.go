@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // TestInterop runs a pair of which one node is the C daemon, in both roles,

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // mailServer is what listens on 127.0.0.1:25 of a node.

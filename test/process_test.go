@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // comm is the name of a process as ps -C and killall see it.

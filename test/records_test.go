@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // script writes an executable file for the node and returns its path. A body

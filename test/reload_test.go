@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // TestReloadUnchanged: nothing happens: no extra advert, no announcement, no

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // TestReplayedAH: what a stranger has recorded of a master that stopped does not

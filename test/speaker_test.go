@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 	"keepalived-go/vrrp"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // TestSwap follows docs/operating.md: a pair of the C daemon becomes a pair of

@@ -10,7 +10,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // vrrpScript writes a vrrp_script block; more holds further lines.

@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 // awaitSuccessor waits for the successor of a killed VRRP process.

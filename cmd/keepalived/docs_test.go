@@ -10,7 +10,7 @@ import (
 	"testing"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/tool/getopt"
 )
 
 // documents are the texts whose examples people copy.

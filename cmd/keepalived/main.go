@@ -7,10 +7,10 @@ import (
 	"io"
 	"os"
 
-	"keepalived-go/internal/getopt"
-	"keepalived-go/internal/link"
-	"keepalived-go/internal/logging"
+	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/supervisor"
+	"keepalived-go/internal/tool/getopt"
 	"keepalived-go/internal/vrrpd"
 )
 

@@ -7,7 +7,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/tool/lab"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")

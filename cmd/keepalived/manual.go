@@ -6,9 +6,9 @@ import (
 	"os"
 	"time"
 
-	"keepalived-go/internal/getopt"
-	"keepalived-go/internal/reference"
 	"keepalived-go/internal/supervisor"
+	"keepalived-go/internal/tool/getopt"
+	"keepalived-go/internal/tool/reference"
 )
 
 // manual is keepalived man [5|8].

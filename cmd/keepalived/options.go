@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"syscall"
 
-	"keepalived-go/internal/getopt"
-	"keepalived-go/internal/logging"
-	"keepalived-go/internal/report"
+	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/supervisor"
+	"keepalived-go/internal/tool/getopt"
+	"keepalived-go/internal/tool/report"
 )
 
 const defaultConfig = "/etc/keepalived/keepalived.conf"

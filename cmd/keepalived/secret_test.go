@@ -12,9 +12,9 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/conf/view"
-	"keepalived-go/internal/dump"
-	"keepalived-go/internal/lsp"
-	"keepalived-go/internal/report"
+	"keepalived-go/internal/output/dump"
+	"keepalived-go/internal/tool/lsp"
+	"keepalived-go/internal/tool/report"
 	"keepalived-go/lint"
 )
 

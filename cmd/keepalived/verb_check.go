@@ -10,11 +10,11 @@ import (
 	"sync"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/getopt"
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/report"
-	"keepalived-go/internal/script"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/supervisor"
+	"keepalived-go/internal/tool/getopt"
+	"keepalived-go/internal/tool/report"
 	"keepalived-go/lint"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/conf/view"
-	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/tool/getopt"
 )
 
 // viewer is keepalived config.

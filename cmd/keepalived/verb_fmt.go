@@ -12,7 +12,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/conf/format"
-	"keepalived-go/internal/getopt"
+	"keepalived-go/internal/tool/getopt"
 )
 
 // Exit codes of the verbs that compare, as of diff(1).

@@ -7,11 +7,11 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/demo"
-	"keepalived-go/internal/getopt"
-	"keepalived-go/internal/lsp"
-	"keepalived-go/internal/reference"
 	"keepalived-go/internal/supervisor"
+	"keepalived-go/internal/tool/demo"
+	"keepalived-go/internal/tool/getopt"
+	"keepalived-go/internal/tool/lsp"
+	"keepalived-go/internal/tool/reference"
 )
 
 // verb is a program within: a first argument that is its name, and not a flag,

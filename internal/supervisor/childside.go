@@ -12,9 +12,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/link"
-	"keepalived-go/internal/logging"
-	"keepalived-go/internal/reap"
+	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/reap"
 )
 
 // IsChild reports whether this process was started by [Run] as its VRRP

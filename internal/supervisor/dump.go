@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/dump"
+	"keepalived-go/internal/output/dump"
 )
 
 // logConfiguration logs what c says of processes that do not exist in this

@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/link"
+	"keepalived-go/internal/proc/link"
 )
 
 // A child that takes nothing gets, once it does, all that was asked of it

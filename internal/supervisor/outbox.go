@@ -4,7 +4,7 @@ import (
 	"slices"
 	"sync"
 
-	"keepalived-go/internal/link"
+	"keepalived-go/internal/proc/link"
 )
 
 // outbox holds what a child has not taken yet. Nothing is lost in it, and it is

@@ -10,8 +10,8 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/conf/view"
-	"keepalived-go/internal/dump"
-	"keepalived-go/internal/report"
+	"keepalived-go/internal/output/dump"
+	"keepalived-go/internal/tool/report"
 )
 
 // beginReading creates the file of reload_file, or empties it: whoever changes

@@ -14,10 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/link"
-	"keepalived-go/internal/logging"
-	"keepalived-go/internal/script"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/link"
 )
 
 // loaded is a configuration as read.

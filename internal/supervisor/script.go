@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/script"
+	"keepalived-go/internal/linux/script"
 )
 
 // onceScript is startup_script or shutdown_script: a program that runs once,

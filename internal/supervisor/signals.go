@@ -6,7 +6,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"keepalived-go/internal/link"
+	"keepalived-go/internal/proc/link"
 )
 
 // signalNames are what --signum knows.

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/reap"
+	"keepalived-go/internal/proc/reap"
 )
 
 // spareThreads is how many threads a process has in store, so that it needs no

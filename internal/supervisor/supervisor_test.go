@@ -21,9 +21,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/lab"
-	"keepalived-go/internal/link"
-	"keepalived-go/internal/logging"
+	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/tool/lab"
 )
 
 // These tests run the supervisor as a process of its own: this test binary,

@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 )
 
 // A vip is one address on one link that a virtual router holds while it is

@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/vrrp"
 )
 

@@ -9,8 +9,8 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/logging"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/output/logging"
 )
 
 // announcement is what a virtual router still has to announce: rounds over all

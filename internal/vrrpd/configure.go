@@ -8,9 +8,9 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/engine"
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/track"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -124,7 +124,7 @@ func (d *daemon) adoptLeftovers(found []kernel.Addr, listed map[kernel.Key]bool)
 
 // add makes a router that is not started yet.
 func (d *daemon) add(c *conf.VRRPInstance, order int) *router {
-	r := &router{engine: vrrp.New(engine.Config(c)), conf: c, order: order, heapIndex: -1, waiting: true}
+	r := &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c, order: order, heapIndex: -1, waiting: true}
 	d.routers = append(d.routers, r)
 	d.byEngine[r.engine] = r
 	return r

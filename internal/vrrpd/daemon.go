@@ -8,10 +8,10 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/engine"
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/notify"
-	"keepalived-go/internal/script"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/notify"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -479,7 +479,7 @@ func (d *daemon) mtu(r *router) int {
 
 // engineConfig is what c says to the engine of r.
 func (d *daemon) engineConfig(r *router, c *conf.VRRPInstance) vrrp.Config {
-	ec := engine.Config(c)
+	ec := policy.EngineConfig(c)
 	ec.MTU = d.mtu(r)
 	return ec
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/dump"
-	"keepalived-go/internal/track"
+	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/output/dump"
 	"keepalived-go/vrrp"
 )
 

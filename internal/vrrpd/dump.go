@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"keepalived-go/internal/dump"
-	"keepalived-go/internal/notify"
-	"keepalived-go/internal/track"
+	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/output/dump"
+	"keepalived-go/internal/output/notify"
 	"keepalived-go/vrrp"
 )
 

@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 )
 
 // A reading is the kernel's links and addresses as they were listed. Others may

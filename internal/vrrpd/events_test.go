@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 )
 
 // busy is a kernel whose tables change during every listing.

@@ -17,8 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/engine"
-	"keepalived-go/internal/lab"
+	"keepalived-go/internal/policy"
+	"keepalived-go/internal/tool/lab"
 	"keepalived-go/vrrp"
 )
 
@@ -32,7 +32,7 @@ func journalRouters() []*router {
 		Addresses:      []conf.Address{{Prefix: netip.MustParsePrefix("2001:db8::10/64")}}}
 	var out []*router
 	for _, c := range []*conf.VRRPInstance{web, six} {
-		out = append(out, &router{engine: vrrp.New(engine.Config(c)), conf: c, heapIndex: -1})
+		out = append(out, &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c, heapIndex: -1})
 	}
 	return out
 }

@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/dump"
+	"keepalived-go/internal/output/dump"
 	"keepalived-go/vrrp"
 )
 

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"keepalived-go/internal/engine"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -13,7 +13,7 @@ import (
 func TestRehearse(t *testing.T) {
 	c := owners(1).Instances[0]
 	c.Priority = 100
-	r := &router{engine: vrrp.New(engine.Config(c)), conf: c, heapIndex: -1}
+	r := &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c, heapIndex: -1}
 	r.engine.Step(now(), vrrp.Event{Kind: vrrp.Start}, nil)
 	d := &daemon{}
 	if r.lead() != takeoverLead {

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/track"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/track"
 )
 
 const linkIsUp = unix.IFF_UP | unix.IFF_RUNNING

@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 )
 
 // links writes all interfaces and who depends on them.

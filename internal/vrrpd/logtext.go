@@ -8,8 +8,8 @@ import (
 	"strings"
 	"time"
 
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/logging"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/output/logging"
 	"keepalived-go/vrrp"
 )
 

@@ -9,7 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 )
 
 // A loop waits for sockets, for one timer and for work posted by other

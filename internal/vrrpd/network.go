@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 )
 
 // network is what the kernel's events have told about links and addresses.

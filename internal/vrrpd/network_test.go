@@ -6,7 +6,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 )
 
 func TestSource(t *testing.T) {

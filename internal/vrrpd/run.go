@@ -17,9 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/link"
-	"keepalived-go/internal/logging"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/link"
 	"keepalived-go/vrrp"
 )
 

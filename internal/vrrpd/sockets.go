@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/kernel"
+	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/vrrp"
 )
 

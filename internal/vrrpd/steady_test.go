@@ -13,9 +13,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/kernel"
-	"keepalived-go/internal/lab"
-	"keepalived-go/internal/link"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/tool/lab"
 	"keepalived-go/vrrp"
 )
 

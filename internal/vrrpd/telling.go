@@ -8,8 +8,8 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/notify"
-	"keepalived-go/internal/script"
+	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/notify"
 	"keepalived-go/vrrp"
 )
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/track"
+	"keepalived-go/internal/linux/track"
 	"keepalived-go/vrrp"
 )
 

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/dump"
+	"keepalived-go/internal/output/dump"
 	"keepalived-go/vrrp"
 )
 

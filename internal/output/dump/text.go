@@ -1,0 +1,168 @@
+// Package dump writes what a daemon knows as text, for people and for the
+// programs that read the files of SIGUSR1: the sections, lines and words are
+// those of the C daemon, in its order.
+package dump
+
+import (
+	"bytes"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/script"
+)
+
+// Text is a dump in the making.
+type Text struct{ b bytes.Buffer }
+
+// Line adds a line.
+func (t *Text) Line(format string, args ...any) {
+	fmt.Fprintf(&t.b, format+"\n", args...)
+}
+
+// Section begins a section.
+func (t *Text) Section(title string) { t.Line("------< %s >------", title) }
+
+// List adds a title and a line for each item; without items it adds nothing.
+func (t *Text) List(title string, items []string) {
+	if len(items) == 0 {
+		return
+	}
+	t.Line("%s", title)
+	indent := title[:len(title)-len(strings.TrimLeft(title, " "))]
+	for _, i := range items {
+		t.Line("%s  %s", indent, i)
+	}
+}
+
+// Bytes is the text so far.
+func (t *Text) Bytes() []byte { return t.b.Bytes() }
+
+// Seconds is a number of seconds, with decimals as far as needed.
+func Seconds(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }
+
+// When is a time as seconds since 1970 and, for people, in the local zone.
+func When(t time.Time) string {
+	if t.IsZero() {
+		t = time.Unix(0, 0)
+	}
+	t = t.Local()
+	return fmt.Sprintf("%d.%06d (%s.%06d %d)", t.Unix(), t.Nanosecond()/1000, t.Format("Mon Jan _2 15:04:05"), t.Nanosecond()/1000, t.Year())
+}
+
+// Enabled is the word for a switch of an instance.
+func Enabled(on bool) string {
+	if on {
+		return "enabled"
+	}
+	return "disabled"
+}
+
+// YesNo is the word for a question.
+func YesNo(yes bool) string {
+	if yes {
+		return "yes"
+	}
+	return "no"
+}
+
+// Command is a command with each word in single quotes.
+func Command(c *conf.Command) string { return "'" + strings.Join(c.Args, "' '") + "'" }
+
+// Accounts tells as whom commands run. It remembers what it has looked up, so
+// it is for one dump only.
+type Accounts struct {
+	Policy conf.ScriptPolicy
+	known  map[[2]string]string
+}
+
+// Of is "UID:GID" of a command, or of a FIFO, with that user and group.
+func (a *Accounts) Of(user, group string) string {
+	key := [2]string{user, group}
+	text, ok := a.known[key]
+	if !ok {
+		uid, gid, err := script.Account(user, group, a.Policy)
+		if text = fmt.Sprintf("%d:%d", uid, gid); err != nil {
+			text = fmt.Sprintf("unknown (%v)", err)
+		}
+		if a.known == nil {
+			a.known = map[[2]string]string{}
+		}
+		a.known[key] = text
+	}
+	return text
+}
+
+// Command is a command and as whom it runs.
+func (a *Accounts) Command(c *conf.Command) string {
+	return Command(c) + ", uid:gid " + a.Of(c.User, c.Group)
+}
+
+// Prefix is a network, or without length a single address.
+func Prefix(p netip.Prefix) string {
+	if p.IsSingleIP() {
+		return p.Addr().String()
+	}
+	return p.String()
+}
+
+func scopeName(scope uint8) string {
+	switch scope {
+	case unix.RT_SCOPE_UNIVERSE:
+		return "global"
+	case unix.RT_SCOPE_SITE:
+		return "site"
+	case unix.RT_SCOPE_LINK:
+		return "link"
+	case unix.RT_SCOPE_HOST:
+		return "host"
+	}
+	return fmt.Sprint(scope)
+}
+
+// Address is a virtual address on the interface dev.
+func Address(a *conf.Address, dev string) string {
+	var b strings.Builder
+	add := func(format string, args ...any) { fmt.Fprintf(&b, format, args...) }
+	b.WriteString(Prefix(a.Prefix))
+	if a.Broadcast.IsValid() {
+		add(" brd %v", a.Broadcast)
+	}
+	add(" dev %s", dev)
+	if a.UseVMAC {
+		add(" use_vmac")
+	}
+	add(" scope %s", scopeName(a.Scope))
+	if a.Label != "" {
+		add(" label %s", a.Label)
+	}
+	if a.Peer.IsValid() {
+		add(" peer %v", a.Peer)
+	}
+	for _, f := range []struct {
+		set  bool
+		word string
+	}{
+		{a.Home, "home"}, {a.MngTmpAddr, "mngtmpaddr"},
+		{a.NoPrefixRoute, "noprefixroute"}, {a.AutoJoin, "autojoin"}, {a.NoTrack, "no_track"},
+	} {
+		if f.set {
+			add(" %s", f.word)
+		}
+	}
+	const forever = ^uint32(0)
+	switch ipv6 := a.Prefix.Addr().Is6(); {
+	case a.PreferredLft == forever && ipv6:
+		add(" preferred_lft forever")
+	case a.PreferredLft == forever:
+	case a.PreferredLft == 0:
+		add(" deprecated")
+	default:
+		add(" preferred_lft %d", a.PreferredLft)
+	}
+	return b.String()
+}

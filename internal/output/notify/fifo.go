@@ -1,0 +1,238 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/script"
+)
+
+// fifoMode is that of the C daemon. Who reads a line takes it away from the
+// others, so that nobody but its owner may read.
+const fifoMode = 0o600
+
+// FIFO is a named pipe that lines are written into, and the script that reads
+// it, if one is configured. Its methods may be called from any goroutine; none
+// waits for a reader.
+type FIFO struct {
+	keyword string
+	reader  *reader
+
+	mu       sync.Mutex
+	config   conf.FIFO // with the path that is open; the path is empty when none is
+	reason   string    // why what is configured is not open
+	fd       int       // -1: not open
+	inode    unix.Stat_t
+	made     bool // by us, so that it is removed when it is closed
+	written  uint64
+	dropped  uint64
+	dropping uint64 // lines dropped since it was found full; 0: it is not
+}
+
+// FIFOStatus is what a FIFO does.
+type FIFOStatus struct {
+	Keyword  string
+	Path     string
+	Disabled string // why it is not open; empty: it is
+	Written  uint64 // lines
+	Dropped  uint64 // lines, because it was full
+	Full     bool   // the last line was dropped
+	Script   string // that reads it; empty: none configured
+	Running  bool   // that script
+	Result   string // how it ended last; empty: it never has
+}
+
+// NewFIFO returns the FIFO of the keyword notify_fifo, vrrp_notify_fifo or
+// lvs_notify_fifo, which is open once it has been configured. Its script is run
+// by runner.
+func NewFIFO(keyword string, runner *script.Runner) *FIFO {
+	return &FIFO{keyword: keyword, fd: -1, reader: &reader{runner: runner, keyword: keyword + "_script"}}
+}
+
+// Configure opens what c names. What is open already stays so, with the lines in
+// it, and a script that is the same goes on; another one is started when the old
+// one has ended. The error says why there will be no FIFO or no script.
+func (f *FIFO) Configure(c conf.FIFO, p conf.ScriptPolicy) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fd < 0 || f.config.Path != c.Path || f.config.User != c.User || f.config.Group != c.Group {
+		f.close()
+		f.reason = ""
+		if c.Path != "" {
+			if err := f.open(&c, p); err != nil {
+				f.reason = err.Error()
+				f.config = c
+				f.reader.set(conf.Command{}, p, "")
+				return fmt.Errorf("%s is disabled: %w", f.keyword, err)
+			}
+		}
+	}
+	f.config = c
+	command := c.Script
+	if c.Path == "" {
+		command = conf.Command{}
+	}
+	if err := f.reader.set(command, p, c.Path); err != nil {
+		return fmt.Errorf("%s_script %s is disabled: %w", f.keyword, commandLine(&command), err)
+	}
+	return nil
+}
+
+// open makes the FIFO, or opens the one that is there if it is ours or that of
+// the configured user. No link is followed, and what is examined is what was
+// opened.
+func (f *FIFO) open(c *conf.FIFO, p conf.ScriptPolicy) error {
+	owner, group, err := script.Account(c.User, c.Group, p)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", c.Path, err)
+	}
+	uid, gid := int(owner), int(group)
+	made := false
+	switch err := unix.Mkfifo(c.Path, fifoMode); {
+	case err == nil:
+		made = true
+	case err != unix.EEXIST:
+		return fmt.Errorf("make FIFO %s: %w", c.Path, err)
+	}
+	// Open for reading too: so there need be no reader, and none that goes away
+	// takes the FIFO with it.
+	fd, err := unix.Open(c.Path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ELOOP {
+		return fmt.Errorf("%s is a symbolic link, which is not followed; remove it or name another path", c.Path)
+	}
+	if err != nil {
+		return fmt.Errorf("open FIFO %s: %w", c.Path, err)
+	}
+	if err := f.adopt(fd, c.Path, made, uid, gid); err != nil {
+		unix.Close(fd)
+		return err
+	}
+	f.fd, f.made = fd, made
+	return nil
+}
+
+func (f *FIFO) adopt(fd int, path string, made bool, uid, gid int) error {
+	if err := unix.Fstat(fd, &f.inode); err != nil {
+		return fmt.Errorf("examine %s: %w", path, err)
+	}
+	if f.inode.Mode&unix.S_IFMT != unix.S_IFIFO {
+		return fmt.Errorf("%s is %s, not a FIFO; remove it or name another path", path, fileType(f.inode.Mode))
+	}
+	if owner := int(f.inode.Uid); owner != unix.Geteuid() && owner != uid {
+		return fmt.Errorf("FIFO %s belongs to user %d, who could read what is meant for user %d; remove it or name that user after the path",
+			path, owner, uid)
+	}
+	if !made {
+		return nil
+	}
+	if err := unix.Fchmod(fd, fifoMode); err != nil { // whatever the umask
+		return fmt.Errorf("set mode of FIFO %s: %w", path, err)
+	}
+	if err := unix.Fchown(fd, uid, gid); err != nil {
+		unix.Unlink(path)
+		return fmt.Errorf("give FIFO %s to user %d, group %d: %w", path, uid, gid, err)
+	}
+	return nil
+}
+
+func fileType(mode uint32) string {
+	switch mode & unix.S_IFMT {
+	case unix.S_IFREG:
+		return "a regular file"
+	case unix.S_IFDIR:
+		return "a directory"
+	}
+	return "a device"
+}
+
+// Write writes one line, which ends in a newline. When the FIFO is full the line
+// is dropped, counted and, first and last, reported.
+func (f *FIFO) Write(line []byte) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fd < 0 {
+		return
+	}
+	_, err := unix.Write(f.fd, line)
+	for err == unix.EINTR {
+		_, err = unix.Write(f.fd, line)
+	}
+	switch {
+	case err != nil:
+		f.dropped++
+		if f.dropping++; f.dropping == 1 {
+			why := err.Error()
+			if errors.Is(err, unix.EAGAIN) {
+				why = "full, nobody reads it"
+			}
+			slog.Warn(fmt.Sprintf("%s %s is %s: lines are dropped until there is room", f.keyword, f.config.Path, why),
+				"fifo", f.config.Path)
+		}
+	case f.dropping > 0:
+		slog.Warn(fmt.Sprintf("%s %s is read again: %d lines were dropped", f.keyword, f.config.Path, f.dropping),
+			"fifo", f.config.Path, "dropped", f.dropping)
+		f.dropping = 0
+		f.written++
+	default:
+		f.written++
+	}
+}
+
+// drained reports that there is no line left for the script that reads them.
+func (f *FIFO) drained() bool {
+	if running, _ := f.reader.status(); !running {
+		return true
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.fd < 0 {
+		return true
+	}
+	left, err := unix.IoctlGetInt(f.fd, unix.TIOCINQ)
+	return err != nil || left == 0
+}
+
+// Close ends the script, closes the FIFO and removes it if we made it. It can be
+// configured again.
+func (f *FIFO) Close() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.reader.set(conf.Command{}, conf.ScriptPolicy{}, "")
+	f.close()
+	f.config, f.reason = conf.FIFO{}, ""
+}
+
+func (f *FIFO) close() {
+	if f.fd < 0 {
+		return
+	}
+	if f.dropping > 0 {
+		slog.Warn(fmt.Sprintf("%s %s is closed: %d lines were dropped", f.keyword, f.config.Path, f.dropping),
+			"fifo", f.config.Path, "dropped", f.dropping)
+		f.dropping = 0
+	}
+	var there unix.Stat_t // somebody may have put something else in its place
+	if err := unix.Lstat(f.config.Path, &there); f.made && err == nil &&
+		there.Dev == f.inode.Dev && there.Ino == f.inode.Ino {
+		unix.Unlink(f.config.Path)
+	}
+	unix.Close(f.fd)
+	f.fd, f.made = -1, false
+}
+
+// Status tells what the FIFO does; the path is empty if none is configured.
+func (f *FIFO) Status() FIFOStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	running, result := f.reader.status()
+	return FIFOStatus{
+		Keyword: f.keyword, Path: f.config.Path, Disabled: f.reason,
+		Written: f.written, Dropped: f.dropped, Full: f.dropping > 0,
+		Script: commandLine(&f.config.Script), Running: running, Result: result,
+	}
+}

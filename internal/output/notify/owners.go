@@ -1,0 +1,282 @@
+package notify
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/script"
+)
+
+// owner is an instance or sync group that has scripts to run.
+type owner struct {
+	Owner
+	queue
+	run       *script.Run // of what runs
+	last      LastRun
+	overtakes uint64 // changes that were overtaken, ever
+}
+
+// program is what a command has been resolved to.
+type program struct {
+	*script.Program
+	err error
+}
+
+// LastRun is the script of an owner that ended last.
+type LastRun struct {
+	Keyword, Command string // empty: none has ended
+	Result           string // how it ended
+	OK               bool
+	Ended            time.Time
+}
+
+// OwnerStatus is what the scripts of an instance or sync group do.
+type OwnerStatus struct {
+	Owner            Owner
+	Keyword, Command string    // what runs; empty: nothing
+	Since            time.Time // when that was started
+	Waiting          int       // changes that wait for their turn
+	Overtaken        uint64    // changes whose scripts were not run because newer ones had come
+	Last             LastRun
+	Disabled         []DisabledScript // what is configured and cannot be run
+}
+
+// DisabledScript is a script that cannot be run, and why.
+type DisabledScript struct{ Keyword, Command, Reason string }
+
+// eachCommand calls f for every command that to holds.
+func eachCommand(to *conf.Notify, f func(keyword string, c *conf.Command)) {
+	for _, k := range []struct {
+		keyword string
+		c       *conf.Command
+	}{
+		{"notify_master", &to.Master}, {"notify_backup", &to.Backup}, {"notify_fault", &to.Fault},
+		{"notify_stop", &to.Stop}, {"notify_deleted", &to.Deleted},
+		{"notify_master_rx_lower_pri", &to.MasterRxLowerPri}, {"notify", &to.Any},
+	} {
+		if k.c.Given() {
+			f(k.keyword, k.c)
+		}
+	}
+}
+
+// eachOwner calls f for every instance and sync group that tells anybody.
+func eachOwner(c *conf.Config, f func(Owner, *conf.Notify)) {
+	for _, g := range c.SyncGroups {
+		if g.Notify != nil {
+			f(Owner{true, g.Name}, g.Notify)
+		}
+	}
+	for _, i := range c.Instances {
+		if i.Notify != nil {
+			f(Owner{false, i.Name}, i.Notify)
+		}
+	}
+}
+
+// commandKey is the same for commands that are the same.
+func commandKey(c *conf.Command) string {
+	return strings.Join(c.Args, "\x00") + "\x00\x00" + c.User + "\x00" + c.Group
+}
+
+// configureOwners resolves the commands of all owners and forgets the owners
+// that are gone. What is wrong with a script is said once, however many use it.
+func (n *Notifier) configureOwners() {
+	clear(n.programs)
+	exists := make(map[Owner]bool)
+	eachOwner(n.config, func(o Owner, to *conf.Notify) {
+		exists[o] = true
+		eachCommand(to, func(keyword string, c *conf.Command) {
+			if _, known := n.programs[commandKey(c)]; known {
+				return
+			}
+			p := n.resolve(c)
+			if p.err != nil {
+				slog.Warn(fmt.Sprintf("%v %s script %s is disabled: %v", o, keyword, commandLine(c), p.err),
+					"owner", o.Name, "script", commandLine(c))
+				return
+			}
+			for _, note := range p.Notes {
+				slog.Info(note, "owner", o.Name, "script", commandLine(c))
+			}
+		})
+	})
+	for key, o := range n.owners {
+		if !exists[key] && o.idle() {
+			delete(n.owners, key)
+		}
+	}
+}
+
+// resolve returns what c stands for. What could not be resolved is tried again:
+// the cause may have been mended.
+func (n *Notifier) resolve(c *conf.Command) program {
+	key := commandKey(c)
+	if p, ok := n.programs[key]; ok && p.err == nil {
+		return p
+	}
+	var p program
+	p.Program, p.err = script.Resolve(*c, n.config.Global.Scripts)
+	n.programs[key] = p
+	return p
+}
+
+func (n *Notifier) tellScripts(e *Event) {
+	steps := e.steps()
+	if len(steps) == 0 {
+		return
+	}
+	key := e.owner()
+	o := n.owners[key]
+	if o == nil {
+		o = &owner{Owner: key}
+		n.owners[key] = o
+	}
+	now := time.Now()
+	o.push(change{e.Kind, now, steps})
+	n.advance(o, now)
+}
+
+// advance starts the next script of o, if it is its turn.
+func (n *Notifier) advance(o *owner, now time.Time) {
+	for s := o.next(now); s != nil; s = o.next(now) {
+		p := n.resolve(s.command)
+		if p.err == nil {
+			o.run = n.runner.Start(script.Request{Program: p.Program, Extra: s.extra, Done: func(r script.Result) {
+				n.post(letter{do: func() { n.ended(o, r) }})
+			}})
+			n.count(1)
+			break
+		}
+		n.note(o, script.Result{Err: p.err}, now)
+		o.done()
+	}
+	if count := o.caughtUp(); count > 0 {
+		o.overtakes += uint64(count)
+		slog.Warn(fmt.Sprintf("%v changed faster than its notify scripts ended: %d changes were overtaken by newer ones",
+			o.Owner, count), "owner", o.Name)
+	}
+}
+
+// count notes that an owner has begun (1) or ceased (-1) to run a script. While
+// there are any, the hub looks at them.
+func (n *Notifier) count(change int) {
+	n.running += change
+	switch {
+	case !n.deadline.IsZero(): // it looks more often already
+	case n.running == 0:
+		n.ticker.Stop()
+	case n.running == 1 && change > 0:
+		n.ticker.Reset(lookEvery)
+	}
+}
+
+// ended takes the result of the script that o ran.
+func (n *Notifier) ended(o *owner, r script.Result) {
+	now := time.Now()
+	n.note(o, r, now)
+	o.done()
+	o.run = nil
+	n.count(-1)
+	n.advance(o, now)
+}
+
+// note keeps the result of the script that o ran and logs a failure.
+func (n *Notifier) note(o *owner, r script.Result, now time.Time) {
+	o.last = LastRun{o.running.keyword, commandLine(o.running.command), r.String(), r.OK(), now}
+	if r.OK() {
+		return
+	}
+	text := fmt.Sprintf("%v %s script %s %v", o.Owner, o.last.Keyword, o.last.Command, &r)
+	if r.Output != "" {
+		text += ": " + r.Output
+	}
+	slog.Warn(text, "owner", o.Name, "script", o.last.Command, "state", o.queue.kind.String())
+}
+
+// look reports slow scripts and ends those that are in the way.
+func (n *Notifier) look(now time.Time) {
+	closing := !n.hurry.IsZero() && !now.Before(n.hurry)
+	for _, o := range n.owners {
+		if o.isSlow(now) {
+			slog.Warn(fmt.Sprintf("%v %s script %s has been running for %v%s", o.Owner, o.running.keyword,
+				commandLine(o.running.command), now.Sub(o.started).Round(time.Second), o.behind()),
+				"owner", o.Name, "script", commandLine(o.running.command))
+		}
+		if o.isHung(now) || closing && o.queue.hurry() {
+			slog.Warn(fmt.Sprintf("%v %s script %s is ended: it has been running for %v%s", o.Owner, o.running.keyword,
+				commandLine(o.running.command), now.Sub(o.started).Round(time.Millisecond), o.behind()),
+				"owner", o.Name, "script", commandLine(o.running.command))
+			o.run.Terminate()
+		}
+	}
+}
+
+// behind words what waits behind the script that runs.
+func (o *owner) behind() string {
+	switch len(o.waiting) {
+	case 0:
+		return ""
+	case 1:
+		return fmt.Sprintf("; %v waits behind it", o.waiting[0].kind)
+	}
+	return fmt.Sprintf("; %d changes wait behind it, the last is %v", len(o.waiting), o.waiting[len(o.waiting)-1].kind)
+}
+
+// endScripts names and ends what still runs when there is no more time.
+func (n *Notifier) endScripts() {
+	for _, o := range n.owners {
+		if o.running == nil {
+			continue
+		}
+		slog.Warn(fmt.Sprintf("%v %s script %s is left unfinished%s: sent SIGTERM", o.Owner, o.running.keyword,
+			commandLine(o.running.command), o.behind()), "owner", o.Name, "script", commandLine(o.running.command))
+		if !o.queue.ended {
+			o.run.Terminate()
+		}
+	}
+}
+
+func (n *Notifier) ownerStatus() []OwnerStatus {
+	all := make(map[Owner]*OwnerStatus)
+	eachOwner(n.config, func(o Owner, to *conf.Notify) {
+		st := &OwnerStatus{Owner: o}
+		eachCommand(to, func(keyword string, c *conf.Command) {
+			if err := n.programs[commandKey(c)].err; err != nil {
+				st.Disabled = append(st.Disabled, DisabledScript{keyword, commandLine(c), err.Error()})
+			}
+		})
+		all[o] = st
+	})
+	for key, o := range n.owners {
+		st := all[key]
+		if st == nil {
+			st = &OwnerStatus{Owner: key}
+			all[key] = st
+		}
+		if o.running != nil {
+			st.Keyword, st.Command, st.Since = o.running.keyword, commandLine(o.running.command), o.started
+		}
+		st.Waiting, st.Last = len(o.waiting), o.last
+		st.Overtaken = o.overtakes + uint64(o.overtaken)
+	}
+	list := make([]OwnerStatus, 0, len(all))
+	for _, st := range all {
+		list = append(list, *st)
+	}
+	slices.SortFunc(list, func(a, b OwnerStatus) int {
+		if a.Owner.Group != b.Owner.Group {
+			if a.Owner.Group {
+				return -1
+			}
+			return 1
+		}
+		return cmp.Compare(a.Owner.Name, b.Owner.Name)
+	})
+	return list
+}
