@@ -1,24 +1,21 @@
 // Package link carries messages between the parent process and its children,
 // over a socket pair.
 //
-// On the wire a message is its length (4 bytes, little endian), its kind (1
-// byte) and its body in the encoding of [Append]. Both ends are the same
-// executable file, so that the bytes carry no types and no version.
+// A message is a frame of package wire. Both ends are the same executable file.
 package link
 
 import (
 	"bufio"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"net"
 	"os"
-	"slices"
 	"sync"
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc/wire"
 )
 
 // Kind tells messages apart.
@@ -87,9 +84,6 @@ const (
 	maxFrame = 1 << 28
 	maxSmall = 1 << 20
 )
-
-// maxAhead is how much memory a length field alone gets, in bytes.
-const maxAhead = 1 << 20
 
 // Frame is an encoded message. The parent keeps the frame of the running
 // configuration for the successor of a child that dies, in a memory file or one
@@ -166,32 +160,20 @@ func (c *Conn) Receive() (Message, error) {
 }
 
 func readMessage(r io.Reader) (Message, error) {
-	var head [5]byte
-	if _, err := io.ReadFull(r, head[:]); err != nil {
-		// A peer that ends with our messages unread resets the connection.
-		if errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) {
-			err = io.EOF
+	kind, body, err := wire.ReadFrame(r, func(kind uint8) uint32 {
+		if Kind(kind) == Configure {
+			return maxFrame
 		}
+		return maxSmall
+	})
+	// A peer that ends with our messages unread resets the connection.
+	if errors.Is(err, io.ErrUnexpectedEOF) || isReset(err) {
+		err = io.EOF
+	}
+	if err != nil {
 		return Message{}, err
 	}
-	m := Message{Kind: Kind(head[4])}
-	limit := uint32(maxSmall)
-	if m.Kind == Configure {
-		limit = maxFrame
-	}
-	size := binary.LittleEndian.Uint32(head[:4])
-	if size > limit {
-		return Message{}, fmt.Errorf("message of kind %d of %d bytes", m.Kind, size)
-	}
-	var body []byte
-	for left := int(size); left > 0; { // memory follows what has come
-		n := min(left, max(maxAhead, len(body)))
-		body = slices.Grow(body, n)[:len(body)+n]
-		if _, err := io.ReadFull(r, body[len(body)-n:]); err != nil {
-			return Message{}, io.EOF
-		}
-		left -= n
-	}
+	m := Message{Kind: Kind(kind)}
 	if err := decodeBody(body, &m); err != nil {
 		return Message{}, fmt.Errorf("message of kind %d: %w", m.Kind, err)
 	}
@@ -205,29 +187,27 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.conn.SetDeadline(t) }
 func (c *Conn) Close() error { return c.conn.Close() }
 
 func appendFrame(b []byte, m Message) []byte {
-	start := len(b)
-	b = append(b, 0, 0, 0, 0, byte(m.Kind))
+	var body any
 	switch m.Kind {
 	case Begin:
-		b = Append(b, m.Setup)
+		body = m.Setup
 	case Configure:
-		b = Append(b, m.Config)
+		body = m.Config
 	case Failed:
-		b = Append(b, &failure{m.Text, m.ExitCode})
+		body = &failure{m.Text, m.ExitCode}
 	}
-	binary.LittleEndian.PutUint32(b[start:], uint32(len(b)-start-5))
-	return b
+	return wire.AppendFrame(b, uint8(m.Kind), body)
 }
 
 func decodeBody(body []byte, m *Message) error {
 	switch m.Kind {
 	case Begin:
-		return Decode(body, &m.Setup)
+		return wire.Decode(body, &m.Setup)
 	case Configure:
-		return Decode(body, &m.Config)
+		return wire.Decode(body, &m.Config)
 	case Failed:
 		var f *failure
-		if err := Decode(body, &f); err != nil {
+		if err := wire.Decode(body, &f); err != nil {
 			return err
 		}
 		if f != nil {

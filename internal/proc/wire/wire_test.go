@@ -1,11 +1,8 @@
-package link
+package wire
 
 import (
-	"bytes"
 	"net/netip"
 	"reflect"
-	"runtime"
-	"strings"
 	"testing"
 	"time"
 
@@ -142,54 +139,6 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// A length field alone costs nothing.
-func TestLengthFieldCostsNothing(t *testing.T) {
-	for _, c := range []struct {
-		head []byte
-		want string
-	}{
-		{[]byte{0xff, 0xff, 0xff, 0xff, byte(Configure)}, "message of kind 2 of 4294967295 bytes"},
-		{[]byte{0, 0, 0, 0x10, byte(Begin)}, "message of kind 1 of 268435456 bytes"},
-		{[]byte{0, 0, 0, 0x10, byte(Configure)}, "EOF"}, // is waited for
-		{[]byte{1, 0, 0, 0, byte(Stop), 7}, "unexpected body of 1 bytes"},
-		{[]byte{1, 0, 0}, "EOF"},
-	} {
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		_, err := readMessage(bytes.NewReader(c.head))
-		runtime.ReadMemStats(&after)
-		if err == nil || !strings.Contains(err.Error(), c.want) {
-			t.Errorf("% x: %v, want %s", c.head, err, c.want)
-		}
-		if used := after.TotalAlloc - before.TotalAlloc; used > 2*maxAhead {
-			t.Errorf("% x: %d bytes of memory", c.head, used)
-		}
-	}
-}
-
-// FuzzReceive: no stream of bytes panics or takes memory out of proportion.
-func FuzzReceive(f *testing.F) {
-	for _, m := range []Message{
-		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived"}},
-		{Kind: Configure, Config: &conf.Config{Path: "k.conf", Instances: []*conf.VRRPInstance{{Name: "VI_1"}}}},
-		{Kind: Stop}, {Kind: Failed, Text: "no", ExitCode: 1},
-	} {
-		f.Add(appendFrame(nil, m))
-	}
-	f.Add([]byte{0, 0, 0, 0x10, byte(Configure)})
-	f.Fuzz(func(t *testing.T, b []byte) {
-		for r := bytes.NewReader(b); ; {
-			m, err := readMessage(r)
-			if err != nil {
-				return
-			}
-			if again, err := readMessage(bytes.NewReader(appendFrame(nil, m))); err != nil {
-				t.Fatalf("received %+v once, not twice: %v", again, err)
-			}
-		}
-	})
-}
-
 // FuzzDecode looks for bytes that panic or allocate out of proportion.
 func FuzzDecode(f *testing.F) {
 	f.Add(Append(nil, &conf.Config{Path: "k.conf", Instances: []*conf.VRRPInstance{{
@@ -221,7 +170,7 @@ func FuzzDecode(f *testing.F) {
 	})
 }
 
-func BenchmarkConfigure(b *testing.B) {
+func BenchmarkConfiguration(b *testing.B) {
 	c := &conf.Config{}
 	for range 1000 {
 		c.Instances = append(c.Instances, &conf.VRRPInstance{Name: "VI_1", Interface: "eth0",

@@ -1,4 +1,7 @@
-package link
+// Package wire encodes values of Go: for messages between processes of ours and
+// for files of state. Reader and writer are of one build, so that the bytes carry
+// no types and no version.
+package wire
 
 import (
 	"encoding"
@@ -62,7 +65,7 @@ func appendValue(b []byte, v reflect.Value) []byte {
 		start := len(b)
 		b, err := self.AppendBinary(append(b, 0))
 		if err != nil || len(b)-start > 0x80 {
-			panic(fmt.Sprintf("link: encode %s: %d bytes, %v", t, len(b)-start, err))
+			panic(fmt.Sprintf("wire: encode %s: %d bytes, %v", t, len(b)-start, err))
 		}
 		b[start] = byte(len(b) - start - 1) // a varint of one byte
 		return b
@@ -114,7 +117,7 @@ func appendValue(b []byte, v reflect.Value) []byte {
 		}
 		return b
 	}
-	panic("link: cannot encode " + t.String())
+	panic("wire: cannot encode " + t.String())
 }
 
 func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
@@ -192,7 +195,7 @@ func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
 		}
 		return b, nil
 	}
-	panic("link: cannot decode " + t.String())
+	panic("wire: cannot decode " + t.String())
 }
 
 func decodeSlice(b []byte, v reflect.Value) ([]byte, error) {

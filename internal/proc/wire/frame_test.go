@@ -1,0 +1,49 @@
+package wire
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+)
+
+func TestFrames(t *testing.T) {
+	big := strings.Repeat("a body that is longer than what a length field alone gets", 50_000)
+	var stream []byte
+	for i, body := range []any{"one", nil, big} {
+		stream = AppendFrame(stream, uint8(i+1), body)
+	}
+	unlimited := func(uint8) uint32 { return 1 << 30 }
+	r := bytes.NewReader(stream)
+	for i, want := range []string{"one", "", big} {
+		kind, body, err := ReadFrame(r, unlimited)
+		if err != nil || int(kind) != i+1 {
+			t.Fatalf("frame %d: kind %d, %v", i+1, kind, err)
+		}
+		var got string
+		if len(body) > 0 {
+			if err := Decode(body, &got); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got != want {
+			t.Errorf("frame %d: %d bytes, want %d", i+1, len(got), len(want))
+		}
+	}
+	if _, _, err := ReadFrame(r, unlimited); err != io.EOF {
+		t.Errorf("after the last frame: %v, want %v", err, io.EOF)
+	}
+	one := AppendFrame(nil, 1, "one")
+	for n := 1; n < len(one); n++ {
+		if _, _, err := ReadFrame(bytes.NewReader(one[:n]), unlimited); err != io.ErrUnexpectedEOF {
+			t.Errorf("%d of %d bytes: %v, want %v", n, len(one), err, io.ErrUnexpectedEOF)
+		}
+	}
+	limit := func(kind uint8) uint32 { return 3 * uint32(kind-1) } // "one" has 4 bytes
+	if _, _, err := ReadFrame(bytes.NewReader(one), limit); err == nil {
+		t.Error("a frame beyond the limit of its kind is read")
+	}
+	if _, _, err := ReadFrame(bytes.NewReader(AppendFrame(nil, 3, "one")), limit); err != nil {
+		t.Errorf("a frame within the limit of its kind: %v", err)
+	}
+}
