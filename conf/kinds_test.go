@@ -357,6 +357,7 @@ func TestKinds(t *testing.T) {
 // TestKindsAgainstC asks an installed keepalived for its verdicts: for all of them
 // with -update-kinds, else for every fortieth.
 func TestKindsAgainstC(t *testing.T) {
+	t.Parallel() // the C daemon sleeps more than it computes
 	if testing.Short() {
 		t.Skip("it starts another program some hundred times")
 	}

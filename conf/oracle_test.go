@@ -135,6 +135,7 @@ func oracle(t *testing.T) (program string) {
 
 // TestAgainstC compares the verdicts with those of an installed keepalived.
 func TestAgainstC(t *testing.T) {
+	t.Parallel() // the C daemon sleeps more than it computes
 	program := oracle(t)
 	present := func(name string) bool {
 		_, err := net.InterfaceByName(name)

@@ -58,8 +58,12 @@ func (s *scene) neverQuiet(node string, from, to time.Time, limit time.Duration)
 		if e.Priority == 0 {
 			s.Errorf("priority 0: %v", e)
 		}
-		if i > 0 && e.Time.Sub(all[i-1].Time) > limit {
-			s.Errorf("%s was quiet for %v before %v", node, lab.Elapsed(e.Time.Sub(all[i-1].Time)), e)
+		if i == 0 {
+			continue
+		}
+		last := all[i-1].Time
+		if quiet := e.Time.Sub(last); quiet > limit+lab.Starved(last, e.Time) {
+			s.Errorf("%s was quiet for %v before %v", node, lab.Elapsed(quiet), e)
 		}
 	}
 }
