@@ -8,6 +8,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"keepalived-go/internal/readfile"
@@ -120,10 +121,10 @@ func (d *decoder) hmacKey(s *Statement, value string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if info.Mode().Perm()&0o077 != 0 {
+	if message, fix := keyFileProblem(info); message != "" {
 		d.report(s, 2, Diagnostic{
 			Severity: Error, Class: ClassSecurity, Code: "hmac-file-mode",
-			Message: fmt.Sprintf("key file %s can be read by others", path), Fix: "chmod 600 " + path,
+			Message: fmt.Sprintf("key file %s %s", path, message), Fix: fix + " " + path,
 		})
 	}
 	const enough = 256
@@ -141,6 +142,21 @@ func (d *decoder) hmacKey(s *Statement, value string) (string, error) {
 		}
 	}
 	return text, nil
+}
+
+// keyFileProblem returns who, other than root and the user of this process, has
+// a key file in their hands, and the command that ends it; empty: nobody.
+func keyFileProblem(info os.FileInfo) (message, fix string) {
+	st, ok := info.Sys().(*syscall.Stat_t)
+	switch {
+	case info.Mode().Perm()&0o077 != 0:
+		return "can be read by others", "chmod 600"
+	case !ok:
+		return "has no owner that could be looked up", "ls -l"
+	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
+		return fmt.Sprintf("belongs to user %d, who can replace the key", st.Uid), "chown root"
+	}
+	return "", ""
 }
 
 func closeHMAC(d *decoder, s *Statement) {

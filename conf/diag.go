@@ -108,13 +108,23 @@ func (d Diagnostic) String() string {
 		b.WriteString("; ")
 		b.WriteString(d.Fix)
 	}
-	if d.Repeated > 0 {
-		fmt.Fprintf(&b, " (and %d times more)", d.Repeated)
-	}
+	b.WriteString(d.Repeats())
 	for _, f := range d.Chain {
 		fmt.Fprintf(&b, "\n  %s %v", f.What, f.Pos)
 	}
 	return b.String()
+}
+
+// Repeats says in parentheses how often the problem occurs beyond its place;
+// nothing if it does not.
+func (d Diagnostic) Repeats() string {
+	switch d.Repeated {
+	case 0:
+		return ""
+	case 1:
+		return " (and once more)"
+	}
+	return fmt.Sprintf(" (and %d times more)", d.Repeated)
 }
 
 // Diagnostics are all problems of one configuration, sorted by place.

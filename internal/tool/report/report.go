@@ -119,9 +119,7 @@ func text(b *strings.Builder, d conf.Diagnostic, files *sources, o Options) {
 	if d.Fix != "" {
 		fmt.Fprintf(b, "; %s%s%s", p.fix, d.Fix, p.off)
 	}
-	if d.Repeated > 0 {
-		fmt.Fprintf(b, " (and %d times more)", d.Repeated)
-	}
+	b.WriteString(d.Repeats())
 	if o.Codes {
 		fmt.Fprintf(b, " [%s]", d.Code)
 	}
