@@ -152,7 +152,7 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			}
 		case "label":
 			if addr.Is6() {
-				d.reportAt(s.place(i-1), Diagnostic{
+				d.reportAt(s.Place(i-1), Diagnostic{
 					Severity: Error, Class: ClassOrdinary, Code: "label-ipv6",
 					Message: fmt.Sprintf("Cannot specify label for IPv6 addresses (%s) - ignoring label", addr),
 				})
@@ -256,7 +256,7 @@ func (d *decoder) single(s *Statement, word int, what string) (netip.Addr, bool)
 	d.report(s, word, Diagnostic{
 		Severity: Warning, Class: ClassNone, Code: "address-suffix",
 		Message: fmt.Sprintf("%s is one address: '%s' behind %s is not read", what, printable(text[end:]), addr),
-		Fix:     "write " + addr.String(), Edit: Edit{d.intern(text), addr.String()},
+		Fix:     "write " + addr.String(), Edit: Edit{Old: d.intern(text), New: addr.String()},
 	})
 	return addr, true
 }

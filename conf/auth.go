@@ -130,10 +130,10 @@ func (d *decoder) hmacKey(s *Statement, value string) (string, error) {
 	const enough = 256
 	b, err := io.ReadAll(io.LimitReader(f, enough))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "", fmt.Errorf("read %s: %w; %s", path, errEndless, errEndless.remedy)
+		return "", fmt.Errorf("read %s: %s; %s", path, readfile.Endless, readfile.EndlessRemedy)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", path, cause(err))
+		return "", fmt.Errorf("read %s: %w", path, readfile.Cause(err))
 	}
 	text := strings.TrimRight(string(b), "\r\n")
 	if digits, ok := strings.CutPrefix(text, "hex:"); ok {

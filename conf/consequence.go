@@ -1,6 +1,10 @@
 package conf
 
-import "strings"
+import (
+	"strings"
+
+	"keepalived-go/conf/syntax"
+)
 
 // consequences are what later problems may follow from. A problem that follows
 // from a reported one is not listed; its verdict counts.
@@ -38,7 +42,7 @@ func (in *instance) blame(word string, r reason) {
 // mayDefine notes the name of a statement that was not understood.
 func (d *decoder) mayDefine(s *Statement) {
 	if s.HasBlock && len(s.Words) > 1 {
-		d.notDefined(d.intern(s.Words[1].Text), reason(len(d.diags.list)))
+		d.notDefined(d.intern(s.Words[1].Text), d.diags.Last())
 	}
 }
 
@@ -57,7 +61,7 @@ func (d *decoder) whyMissing(name string) reason {
 	if r := d.vague[name]; r != 0 {
 		return r
 	}
-	return d.diags.incomplete
+	return d.diags.Incomplete()
 }
 
 // needsWord are the words of an instance whose mistake explains a problem.
@@ -78,11 +82,11 @@ func undefined(s *Statement, word int) string {
 	if i < 0 {
 		return ""
 	}
-	if name, _, n := parameter(text[i:]); n > 0 {
+	if name, _, n := syntax.Parameter(text[i:]); n > 0 {
 		return "$" + name
 	}
-	if parameterBraces(text[i:]) > 0 {
-		return "$" + text[i+2:i+2+nameLen(text[i+2:])]
+	if syntax.ParameterBraces(text[i:]) > 0 {
+		return "$" + text[i+2:i+2+syntax.NameLen(text[i+2:])]
 	}
 	return ""
 }

@@ -110,7 +110,7 @@ vrrp_instance A {
 `, Options{})
 	for _, d := range diags {
 		if d.Code == "advert-int" {
-			if d.Pos != (Pos{part, 2, 1}) || len(d.Chain) != 1 {
+			if d.Pos != (Pos{File: part, Line: 2, Column: 1}) || len(d.Chain) != 1 {
 				t.Errorf("found at %v", d)
 			}
 			return

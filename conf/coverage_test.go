@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"keepalived-go/conf/syntax"
 	"os"
 	"path/filepath"
 	"slices"
@@ -123,11 +124,9 @@ func examine(t *testing.T, path string, good, bad map[string]bool) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	n := 0
-	for line := range strings.Lines(string(text)) {
-		n++
-		if word, _ := includeLine(strings.TrimSpace(line)); word != "" {
-			if wrong[n] {
+	for i, line := range syntax.SourceLines(string(text)) {
+		if line.Kind == syntax.IncludeLine {
+			if word := strings.Fields(line.Text)[0]; wrong[i+1] {
 				bad[word] = true
 			} else {
 				good[word] = true

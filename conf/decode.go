@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"keepalived-go/conf/syntax"
 )
 
 // decoder fills a Config from statements by the schema.
 type decoder struct {
 	Options
-	diags *diagnosing
+	diags *syntax.Collector
 	cfg   *Config
 
 	global    globals
@@ -60,7 +62,7 @@ type decoder struct {
 	// reported is the last statement that something was wrong with.
 	reported  *Statement
 	blamed    blamed
-	commented map[*file]reason // the first comment of another language
+	commented map[string]reason // the first comment of another language
 	// insideComment is the report of a /* without its */ so far.
 	insideComment reason
 
@@ -93,14 +95,14 @@ func (d *decoder) report(s *Statement, word int, p Diagnostic) {
 	if hint := lookalike(&s.Words[min(word, len(s.Words)-1)]); hint != "" {
 		p.Fix, p.Edit = hint, Edit{}
 	}
-	if r := d.diags.encoding; r != 0 && !utf8.ValidString(s.Words[min(word, len(s.Words)-1)].Text) {
-		d.diags.follow(r, p)
-		d.diags.list[r-1].Severity = max(d.diags.list[r-1].Severity, p.Severity)
+	if r := d.diags.Encoding(); r != 0 && !utf8.ValidString(s.Words[min(word, len(s.Words)-1)].Text) {
+		d.diags.Follow(r, p)
+		d.diags.At(r).Severity = max(d.diags.At(r).Severity, p.Severity)
 		d.noteReason(p.Severity, r)
 		return
 	}
-	if r := d.diags.incomplete; r != 0 && undefined(s, word) != "" {
-		d.diags.follow(r, p)
+	if r := d.diags.Incomplete(); r != 0 && undefined(s, word) != "" {
+		d.diags.Follow(r, p)
 		d.noteReason(p.Severity, r)
 		return
 	}
@@ -108,19 +110,19 @@ func (d *decoder) report(s *Statement, word int, p Diagnostic) {
 	if done {
 		return
 	}
-	if !d.diags.full() || p.Severity >= Fatal {
+	if !d.diags.Full() || p.Severity >= Fatal {
 		d.hush(s, word, &p)
 	}
 	p.Pos, p.Chain = s.Pos(word), s.Chain(word)
-	r := d.diags.add(p)
+	r := d.diags.Add(p)
 	d.noteReason(p.Severity, r)
 	d.blame(s, h, r)
 	d.reported = s
 }
 
 func (d *decoder) reportAt(at place, p Diagnostic) {
-	p.Pos, p.Chain = at.pos(), at.chain()
-	d.noteReason(p.Severity, d.diags.add(p))
+	p.Pos, p.Chain = at.Pos(), at.Chain()
+	d.noteReason(p.Severity, d.diags.Add(p))
 }
 
 // wrong reports an ordinary mistake, the most frequent kind.
@@ -190,7 +192,7 @@ func (d *decoder) unknown(b *block, s *Statement) {
 		Message: fmt.Sprintf("Unknown keyword '%s'%s", printable(word), d.within(b)),
 	}
 	// A sequence may bring millions of words that nobody will see.
-	shown := !d.diags.full() && !d.diags.has(s.Pos(0), p.Code) && (d.diags.encoding == 0 || utf8.ValidString(word))
+	shown := !d.diags.Full() && !d.diags.Has(s.Pos(0), p.Code) && (d.diags.Encoding() == 0 || utf8.ValidString(word))
 	near := ""
 	if shown || b.path == "vrrp_instance" {
 		near = nearest(word, b)
@@ -201,9 +203,9 @@ func (d *decoder) unknown(b *block, s *Statement) {
 	case meant != "" && strings.Contains(meant, word+"_"):
 		p.Fix = fmt.Sprintf("write %s, with underscores", meant)
 	case meant != "":
-		p.Fix, p.Edit = fmt.Sprintf("write %s instead", meant), Edit{d.intern(word), meant}
+		p.Fix, p.Edit = fmt.Sprintf("write %s instead", meant), Edit{Old: d.intern(word), New: meant}
 	case near != "":
-		p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near), Edit{d.intern(word), near}
+		p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near), Edit{Old: d.intern(word), New: near}
 	case strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "="):
 		p.Fix = "a definition has no blank before its '='"
 	default:
@@ -374,16 +376,16 @@ func (d *decoder) arguments(a *argument) bool {
 
 // commandLine reads CMD [USER [GROUP]] and the words of CMD.
 func (d *decoder) commandLine(a *argument) bool {
-	text := a.rest
+	text := a.Rest()
 	var open byte
-	if a.cmd, open = split(text, true); open == 0 && len(a.cmd) > 0 && a.k.Name != "regex" {
+	if a.cmd, open = syntax.SplitShell(text, true); open == 0 && len(a.cmd) > 0 && a.k.Name != "regex" {
 		text = a.cmd[0]
-		a.line, open = split(text, false)
+		a.line, open = syntax.SplitShell(text, false)
 	}
 	if open != 0 {
 		d.report(a.Statement, 1, Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "unterminated-quote",
-			Message: fmt.Sprintf("String '%s': missing terminating %c", printable(strings.Trim(text, blanks)), open),
+			Message: fmt.Sprintf("String '%s': missing terminating %c", printable(strings.Trim(text, syntax.Blanks)), open),
 			Fix:     fmt.Sprintf("close it with another %c", open),
 		})
 		return false

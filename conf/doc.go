@@ -2,17 +2,16 @@
 //
 // # From text to configuration
 //
-// A file passes through these stages, each a few small files of this package:
+// A file passes through these stages:
 //
-//	source     files and include lines with globs, braces and checks
-//	lines      comments, at most 1023 bytes
-//	@id        lines for one configuration id only
-//	$NAME      definitions, also of several lines, replaced when they are used
-//	~SEQ ~LST  lines repeated with a counter or a list
-//	tokens     words, quotes, braces; each word remembers where it came from
-//	tree       [Statement]: a keyword, its arguments and its block
+//	syntax     package syntax: from files to a tree of statements with positions
 //	schema     [Schema]: what may stand where, with which arguments
 //	Config     typed and effective: defaults, inheritance and limits applied
+//
+// Package syntax knows no keyword. The few things that it has to know about words
+// it asks of a [Vocabulary], which answers from the rows of the schema. Its types
+// that a configuration has too, such as [Statement] and [Diagnostic], have a name
+// here as well.
 //
 // [Load] goes all the way. [Parse] stops at the tree. Neither stops at the first
 // problem: [Diagnostics] has them all, each with its place, the place of the

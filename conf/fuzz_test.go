@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/txtar"
+
+	"keepalived-go/conf/syntax"
 )
 
 func addCorpus(f *testing.F) {
@@ -53,7 +55,7 @@ func FuzzLoad(f *testing.F) {
 		if took := time.Since(start); took > slow {
 			t.Errorf("took %v", took)
 		}
-		if len(diags) > 2*maxDiagnostics+1 {
+		if len(diags) > 2*syntax.MaxDiagnostics+1 {
 			t.Errorf("%d problems", len(diags))
 		}
 		if cfg == nil {
@@ -87,44 +89,6 @@ func FuzzLoad(f *testing.F) {
 			if in.VRID == 0 || in.Priority == 0 || in.AdvertInterval <= 0 || in.Version < 2 || in.Version > 3 {
 				t.Errorf("an instance without effective values: %+v", in)
 			}
-		}
-	})
-}
-
-func FuzzCommand(f *testing.F) {
-	for _, s := range []string{`/bin/x a "b c" 'd e'`, `"a\tb\x41\101\cA"`, `'`, `\`, `\x`, `a"b"'c'`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		total := 0
-		for _, w := range command(s) {
-			total += len(w)
-		}
-		if total > len(s) {
-			t.Errorf("%q became longer: %q", s, command(s))
-		}
-	})
-}
-
-func FuzzBraces(f *testing.F) {
-	for _, s := range []string{"a{b,c}d", "{a,{b,c}}", "{", "a{}b", "{,}{,}{,}", "}{"} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		if out := braces(s); len(out) == 0 || len(out) > maxAlternatives {
-			t.Errorf("%q has %d alternatives", s, len(out))
-		}
-	})
-}
-
-func FuzzUncomment(f *testing.F) {
-	for _, s := range []string{"a # b", `"a#b" ! c`, `\# \!`, `"`, `\`} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, s string) {
-		text, _ := uncomment(s)
-		if len(text) > len(s) {
-			t.Errorf("%q became %q", s, text)
 		}
 	})
 }

@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"keepalived-go/conf/syntax"
 )
 
 // A habit is something of another language that somebody wrote here: what it
@@ -94,7 +96,7 @@ func dottedMask(text string, i int) (h habit, ok bool) {
 		return h, false
 	}
 	good := fmt.Sprintf("%s/%d", addr, n)
-	return habit{word: i, remedy: "write " + good, edit: Edit{text, good}}, true
+	return habit{word: i, remedy: "write " + good, edit: Edit{Old: text, New: good}}, true
 }
 
 // commentMarker is what another language begins a comment with.
@@ -116,7 +118,7 @@ func commentMarker(text string, first bool) string {
 // assigned reports whether a keyword has = or : in it or behind it.
 func assigned(keyword string) bool {
 	i := strings.IndexAny(keyword, "=:")
-	return i > 0 && nameLen(keyword) == i
+	return i > 0 && syntax.NameLen(keyword) == i
 }
 
 // assignment reports whether = or : begins a value.
@@ -160,7 +162,7 @@ func (d *decoder) explain(s *Statement, word int, p *Diagnostic) (h habit, done 
 		}
 	}
 	if name := undefined(s, word); name != "" && !(word == 0 && len(s.Words) > 1 && assignment(s.Words[1].Text)) {
-		if r := d.diags.unresolved[name]; r != 0 {
+		if r := d.diags.Unresolved(name); r != 0 {
 			d.followFrom(r, *p)
 			return h, true
 		}
@@ -170,9 +172,9 @@ func (d *decoder) explain(s *Statement, word int, p *Diagnostic) (h habit, done 
 	h, ok := habitOf(s, word)
 	switch {
 	case !ok:
-	case h.comment && d.commented[s.origin.file] != 0:
-		r := d.commented[s.origin.file]
-		d.diags.again(r)
+	case h.comment && d.commented[s.Pos(0).File] != 0:
+		r := d.commented[s.Pos(0).File]
+		d.diags.Again(r)
 		d.followFrom(r, *p)
 		d.blamed = blamed{s, r}
 		d.beginsComment(s, r)
@@ -192,9 +194,9 @@ func (d *decoder) blame(s *Statement, h habit, r reason) {
 	d.blamed = blamed{s, r}
 	if h.comment {
 		if d.commented == nil {
-			d.commented = make(map[*file]reason)
+			d.commented = make(map[string]reason)
 		}
-		d.commented[s.origin.file] = r
+		d.commented[s.Pos(0).File] = r
 		d.beginsComment(s, r)
 	}
 }
@@ -220,8 +222,8 @@ func endsComment(s *Statement) bool {
 
 // followFrom is a problem that another one explains.
 func (d *decoder) followFrom(r reason, p Diagnostic) {
-	d.diags.follow(r, p)
-	first := &d.diags.list[r-1]
+	d.diags.Follow(r, p)
+	first := d.diags.At(r)
 	first.Severity = max(first.Severity, p.Severity)
 	d.noteReason(p.Severity, r)
 }

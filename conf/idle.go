@@ -33,7 +33,7 @@ func (d *decoder) wait(word string, s *Statement) {
 	if d.muted > 0 {
 		return
 	}
-	owner := idleOwner{keyword: d.intern(d.outer.Keyword()), at: d.outer.place(0)}
+	owner := idleOwner{keyword: d.intern(d.outer.Keyword()), at: d.outer.Place(0)}
 	if len(d.outer.Words) > 1 && d.outer.HasBlock {
 		var names []string
 		for _, w := range d.outer.Words[1:min(len(d.outer.Words), 4)] {
@@ -41,7 +41,7 @@ func (d *decoder) wait(word string, s *Statement) {
 		}
 		owner.name = d.intern(strings.Join(names, " "))
 	}
-	d.waitIn(owner, word, s.place(0))
+	d.waitIn(owner, word, s.Place(0))
 }
 
 func (d *decoder) waitIn(owner idleOwner, word string, at place) {
@@ -68,7 +68,7 @@ func (d *decoder) reportIdle() {
 	for _, b := range d.idle {
 		k := kind{b.keyword, strings.Join(b.words, " ")}
 		list := alike[k]
-		same := slices.IndexFunc(list, func(o *idleBlock) bool { return o.first.pos() == b.first.pos() })
+		same := slices.IndexFunc(list, func(o *idleBlock) bool { return o.first.Pos() == b.first.Pos() })
 		if same < 0 && len(list) == idleAlone {
 			same = idleAlone - 1
 		}

@@ -99,7 +99,7 @@ func openInstance(d *decoder, s *Statement) bool {
 	}
 	d.inst = &instance{
 		VRRPInstance: &VRRPInstance{Name: name, Pos: s.Pos(0), TTL: 255},
-		at:           s.place(0),
+		at:           s.Place(0),
 	}
 	d.names[name] = d.inst
 	return true
@@ -138,13 +138,13 @@ func (d *decoder) needInterface(s *Statement, word int, message string) {
 	if d.hasInterface(name) {
 		return
 	}
-	a := absentInterface{name: d.intern(name), at: s.place(word), message: strings.Replace(message, "%s", printable(name), 1)}
+	a := absentInterface{name: d.intern(name), at: s.Place(word), message: strings.Replace(message, "%s", printable(name), 1)}
 	var p Diagnostic
 	h, done := d.explain(s, word, &p)
 	if a.habit = h; done {
 		a.after = d.blamed.r
 		if name := undefined(s, word); name != "" {
-			a.after = d.diags.unresolved[name]
+			a.after = d.diags.Unresolved(name)
 		}
 		d.noteReason(Error, a.after)
 	}
@@ -192,7 +192,7 @@ func (d *decoder) absentInterfaces() {
 		}
 		if r := cmp.Or(a.after, first[a.name]); r != 0 {
 			if a.after == 0 {
-				d.diags.again(r)
+				d.diags.Again(r)
 			}
 			d.followFrom(r, p)
 			continue
@@ -201,14 +201,14 @@ func (d *decoder) absentInterfaces() {
 			p.Fix = weightAlone
 		} else if d.Interfaces != nil && !label {
 			if near := Nearest(a.name, d.Interfaces()); len(near) > 0 {
-				p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", printable(near[0])), Edit{a.name, near[0]}
+				p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", printable(near[0])), Edit{Old: a.name, New: near[0]}
 			}
 		}
 		if a.habit.remedy != "" {
 			p.Fix = a.habit.remedy
 		}
-		p.Pos, p.Chain = a.at.pos(), a.at.chain()
-		first[a.name] = d.diags.add(p)
+		p.Pos, p.Chain = a.at.Pos(), a.at.Chain()
+		first[a.name] = d.diags.Add(p)
 	}
 }
 
@@ -229,7 +229,7 @@ func setState(d *decoder, a *argument) {
 			Message: "(" + d.inst.Name + ") unknown state '" + printable(a.text) + "', defaulting to BACKUP",
 		}
 		if near := Nearest(strings.ToUpper(a.text), []string{"MASTER", "BACKUP"}); len(near) > 0 {
-			p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near[0]), Edit{d.intern(a.text), near[0]}
+			p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near[0]), Edit{Old: d.intern(a.text), New: near[0]}
 		}
 		d.report(a.Statement, 1, p)
 	}
@@ -286,8 +286,8 @@ func (d *decoder) sameFamily(a netip.Addr) bool {
 
 // unicastWord notes that an instance speaks of unicast.
 func (d *decoder) unicastWord(a *argument) {
-	if d.inst.unicast.origin == nil {
-		d.inst.unicast = a.place(0)
+	if !d.inst.unicast.Known() {
+		d.inst.unicast = a.Place(0)
 	}
 }
 

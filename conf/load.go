@@ -2,11 +2,10 @@ package conf
 
 import (
 	"cmp"
-	"errors"
-	"fmt"
 	"net/netip"
-	"path/filepath"
 	"time"
+
+	"keepalived-go/conf/syntax"
 )
 
 // Options are what a configuration is read with. The zero value will do.
@@ -47,7 +46,7 @@ type Options struct {
 // are problems; Diagnostics.Fatal says whether it may be. It is nil only if the
 // file cannot be read at all.
 func Load(path string, o Options) (*Config, Diagnostics) {
-	diags := &diagnosing{}
+	diags := &syntax.Collector{Remedies: remedies}
 	d := &decoder{
 		Options: o, diags: diags,
 		cfg:     &Config{Path: path},
@@ -67,7 +66,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	d.cfg.Global.Mail.Port = 25
 	d.cfg.Global.Mail.ConnectTimeout = 30 * time.Second
 
-	p, ok := parse(path, o, diags, func(s *Statement) {
+	ok := syntax.Read(path, o.reading(), diags, func(s *Statement) {
 		if o.Statement != nil {
 			o.Statement(s)
 		}
@@ -75,13 +74,13 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 		d.statement(root(), s)
 	})
 	if !ok {
-		return nil, diags.sorted(p.files)
+		return nil, diags.Sorted()
 	}
-	d.cfg.Global.RouterID = cmp.Or(d.cfg.Global.RouterID, hostName())
+	d.cfg.Global.RouterID = cmp.Or(d.cfg.Global.RouterID, syntax.HostName())
 	d.resolve()
 	d.reportIdle()
 	d.point(path)
-	found := diags.sorted(p.files)
+	found := diags.Sorted()
 	d.lost.hush(found)
 	return d.cfg, found
 }
@@ -89,54 +88,10 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 // Parse reads a configuration and yields its outermost statements in order,
 // expanded but not interpreted.
 func Parse(path string, o Options) ([]*Statement, Diagnostics) {
-	diags := &diagnosing{}
-	var tree []*Statement
-	p, _ := parse(path, o, diags, func(s *Statement) { tree = append(tree, s) })
-	return tree, diags.sorted(p.files)
+	return syntax.Parse(path, o.reading())
 }
 
-// ParseText reads the text of a file called name as it stands, alone: an include
-// line is a statement of its word and its pattern, a parameter that the text does
-// not define stands for itself, ${_RANDOM} is its minimum, a sequence ends after
-// 64 steps and, without Options.Env, an environment variable has its name as
-// value.
-func ParseText(name, text string, o Options) ([]*Statement, Diagnostics) {
-	if o.Env == nil {
-		o.Env = func(name string) (string, bool) { return name, true }
-	}
-	diags := &diagnosing{}
-	var tree []*Statement
-	b := &builder{diags: diags, emit: func(s *Statement) { tree = append(tree, s) }}
-	p := newPipeline(o, diags, b)
-	p.alone = true
-	p.files[name] = 0
-	content := pieces{text}
-	if err := content.usable(); err != nil {
-		diags.add(err.problem(name))
-		return nil, diags.sorted(p.files)
-	}
-	p.readLines(&file{name: name, dir: filepath.Dir(name)}, content)
-	p.finish()
-	return tree, diags.sorted(p.files)
-}
-
-// parse reads a file and hands over each outermost statement as soon as it is
-// complete; ok is false if the file cannot be read.
-func parse(path string, o Options, diags *diagnosing, emit func(*Statement)) (p *pipeline, ok bool) {
-	b := &builder{diags: diags, emit: emit}
-	p = newPipeline(o, diags, b)
-	if err := p.readFile(path, row{}); err != nil {
-		problem := Diagnostic{
-			Pos: Pos{File: path}, Severity: Fatal, Class: ClassMissingFile, Exit: 6, Code: "no-file",
-			Message: fmt.Sprintf("Config files missing '%s': %v", path, err),
-			Fix:     "name an existing file with -f",
-		}
-		if u := (*unusable)(nil); errors.As(err, &u) {
-			problem = u.problem(path)
-		}
-		diags.add(problem)
-		return p, false
-	}
-	p.finish()
-	return p, true
+// reading is the part of the options that the syntax needs.
+func (o Options) reading() syntax.Options {
+	return syntax.Options{ConfigID: o.ConfigID, AllChecks: o.AllChecks, Env: o.Env, Unsaved: o.Unsaved, Vocabulary: Vocabulary()}
 }

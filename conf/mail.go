@@ -110,7 +110,7 @@ func setMailAuth(d *decoder, a *argument) {
 	}
 	m := &d.cfg.Global.Mail
 	m.User, m.Password = d.intern(a.text), Secret(strings.Clone(a.Words[2].Text))
-	d.global.mailAuth = a.place(0)
+	d.global.mailAuth = a.Place(0)
 }
 
 func setMailTimeout(d *decoder, a *argument) {
@@ -122,7 +122,7 @@ func setMailTimeout(d *decoder, a *argument) {
 
 // mail looks at how the words about mail go together.
 func (d *decoder) mail() {
-	if d.global.mailAuth.origin != nil && !d.cfg.Global.Mail.STARTTLS {
+	if d.global.mailAuth.Known() && !d.cfg.Global.Mail.STARTTLS {
 		d.reportAt(d.global.mailAuth, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "clear-password",
 			Message: "smtp_auth sends the password in clear text", Fix: "write smtp_starttls",

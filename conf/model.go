@@ -394,10 +394,3 @@ type SyncGroup struct {
 	Track  []Track // apply to each member
 	Notify *Notify // nil: nobody is told
 }
-
-// Pos is a place in a configuration file.
-type Pos struct {
-	File   string
-	Line   int // from 1; 0: no place known
-	Column int // from 1, in bytes
-}

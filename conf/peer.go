@@ -17,10 +17,10 @@ func peerBlock() *block {
 // not there, unless a mistake may have emptied it: two nodes of which one sends to
 // the group and one to its peers would both be master.
 func closePeers(d *decoder, s *Statement) {
-	if d.inst.unicast.origin == nil {
-		d.inst.unicast = s.place(0)
+	if !d.inst.unicast.Known() {
+		d.inst.unicast = s.Place(0)
 	}
-	if len(s.Block) == 0 && (d.diags.incomplete != 0 || d.diags.full() || d.diags.below(s.Pos(0))) {
+	if len(s.Block) == 0 && (d.diags.Incomplete() != 0 || d.diags.Full() || d.diags.Below(s.Pos(0))) {
 		d.inst.meant = true
 	}
 }

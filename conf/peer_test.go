@@ -5,6 +5,8 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+
+	"keepalived-go/conf/syntax"
 )
 
 // TestPeersLost makes mistakes in unicast_peer: none of them may lead to
@@ -48,7 +50,7 @@ func TestPeersLost(t *testing.T) {
 				if len(peers) == 0 && diags.TestExitCode() == 5 {
 					got += " bad"
 				}
-				if len(peers) == 0 && !strings.Contains(list(diags), "FAULT") && len(diags) < maxDiagnostics {
+				if len(peers) == 0 && !strings.Contains(list(diags), "FAULT") && len(diags) < syntax.MaxDiagnostics {
 					t.Error("nothing says that it stays in FAULT")
 				}
 			}

@@ -1,5 +1,7 @@
 package conf
 
+import "keepalived-go/conf/syntax"
+
 // pointed is a problem of an instance that is about some of its words.
 type pointed struct {
 	problem reason
@@ -53,11 +55,9 @@ func (d *decoder) point(path string) {
 	for _, p := range d.pointed {
 		byInstance[p.at] = append(byInstance[p.at], p)
 	}
-	o := d.Options
-	o.Interface, o.CheckCommand = nil, nil
-	parse(path, o, &diagnosing{}, func(s *Statement) {
+	syntax.Read(path, d.reading(), &syntax.Collector{}, func(s *Statement) {
 		for _, p := range byInstance[s.Pos(0)] {
-			problem := &d.diags.list[p.problem-1]
+			problem := d.diags.At(p.problem)
 			for _, word := range p.words {
 				for _, inner := range s.Block {
 					if inner.Keyword() == word && problem.Pos == p.at {

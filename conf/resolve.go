@@ -129,10 +129,10 @@ func (d *decoder) problem(in *instance, code, format string, args ...any) reason
 func (d *decoder) about(in *instance, p Diagnostic) reason {
 	r := in.hurt[needsWord[p.Code]]
 	if r != 0 {
-		d.diags.follow(r, p)
+		d.diags.Follow(r, p)
 	} else {
-		p.Pos, p.Chain = in.at.pos(), in.at.chain()
-		if r = d.diags.add(p); r != 0 && aboutWord[p.Code] != nil {
+		p.Pos, p.Chain = in.at.Pos(), in.at.Chain()
+		if r = d.diags.Add(p); r != 0 && aboutWord[p.Code] != nil {
 			d.pointed = append(d.pointed, pointed{r, p.Pos, aboutWord[p.Code]})
 		}
 	}
@@ -352,7 +352,7 @@ func (d *decoder) destinations(in *instance) {
 		in.Group = netip.Addr{}
 		return
 	}
-	if p := in.unicast; p.origin != nil {
+	if p := in.unicast; p.Known() {
 		d.reportAt(p, Diagnostic{
 			Severity: Warning, Class: ClassDeprecated, Code: "unicast-no-peers",
 			Message: "(" + in.Name + ") A unicast keyword has been specified without any unicast peers. Defaulting to multicast. This usage is deprecated - please update your configuration.",
@@ -380,7 +380,7 @@ func (d *decoder) peersLost(in *instance) {
 		d.problem(in, "peers-lost", "no unicast peer is left of those in unicast_peer. Staying in FAULT state")
 		return
 	}
-	first := &d.diags.list[r-1]
+	first := d.diags.At(r)
 	first.Fix = strings.TrimPrefix(first.Fix+"; without a unicast peer ("+in.Name+") stays in FAULT", "; ")
 }
 

@@ -72,7 +72,7 @@ func (d *decoder) alreadyThere(in *instance, list []Address) {
 		a := &list[i]
 		for _, p := range d.Options.Addresses(a.Interface) {
 			if p.Addr() == a.Prefix.Addr() {
-				d.diags.add(Diagnostic{
+				d.diags.Add(Diagnostic{
 					Pos: a.Pos, Severity: Warning, Class: ClassNone, Code: "address-there",
 					Message: fmt.Sprintf("(%s) %s has the virtual address %v already, set by others: it is there whoever is master, and is never removed by keepalived", in.Name, a.Interface, p),
 					Fix:     "take it out of the settings of the interface, and remove it with: ip addr del " + p.String() + " dev " + a.Interface,
@@ -99,7 +99,7 @@ func (d *decoder) onInterface(in *instance, list []Address, seen map[addressOn]b
 		if seen != nil {
 			k := addressOn{a.Prefix, a.Interface}
 			if seen[k] {
-				d.diags.add(Diagnostic{
+				d.diags.Add(Diagnostic{
 					Pos: a.Pos, Severity: Warning, Class: ClassOrdinary, Code: "address-twice",
 					Message: fmt.Sprintf("(%s) duplicate VIP %s - ignoring", in.Name, a.Prefix.Addr()),
 				})

@@ -93,7 +93,7 @@ func (d *decoder) syncGroups() {
 		unknown = slices.DeleteFunc(unknown, func(name string) bool {
 			r := d.whyMissing(name)
 			if r != 0 {
-				d.diags.follow(r, Diagnostic{Class: ClassOrdinary})
+				d.diags.Follow(r, Diagnostic{Class: ClassOrdinary})
 				explained = true
 			}
 			return r != 0
@@ -143,7 +143,7 @@ func (d *decoder) trackedByGroup(in *VRRPInstance, g *syncGroup, tracked map[tra
 		if !tracked[t.key()] {
 			return false
 		}
-		d.diags.add(Diagnostic{
+		d.diags.Add(Diagnostic{
 			Pos: t.Pos, Severity: Warning, Class: ClassNone, Code: "tracked-by-group",
 			Message: fmt.Sprintf("(%s) %s %s is configured on VRRP instance and sync group. Remove vrrp instance config", in.Name, t.Kind, printable(t.Name)),
 			Fix:     "that of sync group " + g.Name + " is used",
@@ -173,7 +173,7 @@ func (d *decoder) weightlessOwner(in *instance) {
 		case TrackedProcess:
 			p.Class = ClassNone
 		}
-		d.diags.add(p)
+		d.diags.Add(p)
 	}
 }
 
@@ -182,7 +182,7 @@ func (d *decoder) weightlessOwner(in *instance) {
 // it leaves files as faults and drops the others.
 func (d *decoder) weightlessInGroup(in *VRRPInstance) {
 	ignore := func(t *Track, class Class, format string, args ...any) {
-		d.diags.add(Diagnostic{
+		d.diags.Add(Diagnostic{
 			Pos: t.Pos, Severity: Warning, Class: class, Code: "weight-in-group",
 			Message: "(" + in.Name + ") " + fmt.Sprintf(format, args...),
 			Fix:     "track it in the sync group, or write sync_group_tracking_weight there",

@@ -77,7 +77,7 @@ func (d *decoder) sharedAddresses() {
 				if first := owner[k]; first == nil {
 					owner[k] = in
 				} else if first != in {
-					d.diags.add(Diagnostic{
+					d.diags.Add(Diagnostic{
 						Pos: a.Pos, Severity: Warning, Class: ClassNone, Code: "address-shared",
 						Message: fmt.Sprintf("(%s) address %s on %s belongs to %s too", in.Name, k.addr, k.dev, first.Name),
 						Fix:     "one of the two takes it away from the other; leave it in one of them",

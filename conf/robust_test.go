@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"keepalived-go/conf/syntax"
 )
 
 // TestHostile reads input that is meant to exhaust the reader: each is one
@@ -164,7 +166,7 @@ func TestHugeFile(t *testing.T) {
 	}{
 		{"100 MB", "# nothing to see here\n", 100_000_000, 1, "unusable-file"},
 		{"lines without end", "\n", MaxFile, 1, "too-much"},
-		{"garbage", "what is this doing here\n", MaxFile, maxDiagnostics + 1, "too-many"},
+		{"garbage", "what is this doing here\n", MaxFile, syntax.MaxDiagnostics + 1, "too-many"},
 		{"one line", "x", MaxFile, 1, "long-line"},
 	}
 	for _, test := range tests {

@@ -45,6 +45,7 @@ type Keyword struct {
 	silent    bool   // an old word that is not reported
 	entry     bool   // a line that begins with no keyword
 	option    bool   // a word within such a line
+	checks    bool   // its arguments are the checks of the include lines after it
 }
 
 // block is the vocabulary inside of one kind of braces.
@@ -222,6 +223,9 @@ func (k *Keyword) gone(successor string) *Keyword { k.Successor = successor; ret
 
 // secret marks a keyword whose value is a password or a key.
 func (k *Keyword) secret() *Keyword { k.Secret = true; return k }
+
+// setsChecks marks the keyword that says what include lines must find.
+func (k *Keyword) setsChecks() *Keyword { k.checks = true; return k }
 
 // pending marks a keyword whose value is kept but has no effect yet.
 func (k *Keyword) pending() *Keyword { k.Effect = PendingEffect; return k }

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"keepalived-go/conf/syntax"
 )
 
 // check is a Check while its defaults are not known yet.
@@ -49,7 +51,7 @@ func checkWords(path string) []*Keyword {
 			b.add(w...)
 		}
 		b.open = func(d *decoder, s *Statement) bool {
-			d.servers.check = newCheck(kind, d.pos(s), s.place(0))
+			d.servers.check = newCheck(kind, d.pos(s), s.Place(0))
 			return true
 		}
 		b.close = closeCheck
@@ -79,7 +81,7 @@ func checkWords(path string) []*Keyword {
 					user, group := c.Misc.Command.User, c.Misc.Command.Group
 					c.Misc.Command = a.command(d)
 					c.Misc.Command.User, c.Misc.Command.Group = user, group
-					c.script = a.place(1)
+					c.script = a.Place(1)
 				}),
 			kw("misc_timeout", number(0, 4294967).as("SECS"), "delay_loop", "how long the command may take").
 				sets(func(d *decoder, a *argument) { current(d).Misc.Timeout = time.Duration(a.n) * time.Second }),
@@ -189,7 +191,7 @@ func hostBlock(path string) *block {
 	b := vocabulary(path, connectWords()...)
 	b.open = func(d *decoder, s *Statement) bool {
 		outer := current(d)
-		d.servers.check = newCheck(CheckSMTP, outer.Pos, s.place(0))
+		d.servers.check = newCheck(CheckSMTP, outer.Pos, s.Place(0))
 		d.servers.check.outer = outer
 		return true
 	}
@@ -324,7 +326,7 @@ func parseHex(words []Token) (value, mask []byte, ok bool) {
 			n := min(2, len(s))
 			var v, m byte
 			for _, c := range []byte(s[:n]) {
-				digit := hexDigit(c)
+				digit := syntax.HexDigit(c)
 				v, m = v<<4, m<<4|15
 				switch {
 				case digit >= 0:

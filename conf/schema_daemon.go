@@ -56,7 +56,7 @@ func setSyncDaemon(d *decoder, a *argument) {
 	}
 	s := &SyncDaemon{Interface: d.intern(a.text), ID: -1}
 	g.LVS.Sync = s
-	d.global.syncAt = a.place(0)
+	d.global.syncAt = a.Place(0)
 	for i := 2; i < len(a.Words); i++ {
 		option := a.Words[i].Text
 		if !slices.Contains([]string{"inst", "id", "maxlen", "port", "ttl", "group"}, option) {

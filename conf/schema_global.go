@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"keepalived-go/conf/syntax"
 )
 
 // globalBlock is what may stand in global_defs.
@@ -93,7 +95,7 @@ func processWords() []*Keyword {
 				p := &d.cfg.Global.Scripts
 				p.User, p.Group = d.userGroup(a)
 				p.Group = strings.TrimPrefix(p.Group, ":")
-				d.scripts.user = a.place(1)
+				d.scripts.user = a.Place(1)
 			}),
 		switched("enable_script_security", bare(), "run nothing as root that others could change, and as default user only keepalived_script", func(g *Global) *bool { return &g.Scripts.Secure }),
 		switched("use_symlink_paths", onOff(), "keep symbolic links in script paths", func(g *Global) *bool { return &g.Scripts.SymlinkPaths }).newer(),
@@ -187,10 +189,10 @@ func setUmask(d *decoder, a *argument) {
 		return
 	}
 	var mask uint32
-	for name := range strings.SplitSeq(strings.ReplaceAll(strings.Trim(a.rest, blanks), " ", ""), "|") {
+	for name := range strings.SplitSeq(strings.ReplaceAll(strings.Trim(a.Rest(), syntax.Blanks), " ", ""), "|") {
 		bit, ok := umaskBits[strings.TrimPrefix(name, "S_")]
 		if !ok {
-			d.wrong(a.Statement, 1, "bad-umask", "umask '%s' is neither a number up to 0777 nor names such as IRGRP|IWGRP", printable(strings.Trim(a.rest, blanks)))
+			d.wrong(a.Statement, 1, "bad-umask", "umask '%s' is neither a number up to 0777 nor names such as IRGRP|IWGRP", printable(strings.Trim(a.Rest(), syntax.Blanks)))
 			return
 		}
 		mask |= bit
@@ -366,14 +368,14 @@ func setFIFO(d *decoder, a *argument, f *FIFO) {
 		f.Group = d.intern(a.Words[3].Text)
 	}
 	d.scripts.used = append(d.scripts.used, commandUse{
-		at: a.place(1), what: a.k.Name, cmd: Command{User: f.User, Group: f.Group, Pos: f.Pos},
+		at: a.Place(1), what: a.k.Name, cmd: Command{User: f.User, Group: f.Group, Pos: f.Pos},
 	})
 }
 
 // fileWords are the words about files it reads and writes.
 func fileWords() []*Keyword {
 	return []*Keyword{
-		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "what include lines must find from here on").sets(checkIncludeWords),
+		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "what include lines must find from here on").setsChecks().sets(checkIncludeWords),
 		text("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read", func(g *Global) *string { return &g.ConfigSaveDir }),
 		kw("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use").sets(func(d *decoder, a *argument) {
 			if d.cfg.Global.TmpConfigDir != "" {
@@ -406,5 +408,15 @@ func fileWords() []*Keyword {
 		text("state_dump_file_location", word("PATH"), "", "the manual's name of state_dump_file", func(g *Global) *string { return &g.StateDumpFile }).newer(),
 		text("stats_dump_file_location", word("PATH"), "", "the manual's name of stats_dump_file", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
 		text("json_dump_file_location", word("PATH"), "", "the manual's name of json_dump_file", func(g *Global) *string { return &g.JSONDumpFile }).newer(),
+	}
+}
+
+// checkIncludeWords reports what is no check of include lines. The reader applies
+// them.
+func checkIncludeWords(d *decoder, a *argument) {
+	for i, w := range a.Words[1:] {
+		if !syntax.IsIncludeCheck(w.Text) {
+			d.wrong(a.Statement, i+1, "bad-choice", "Unknown include_check option '%s'; expected readable, match, wildcard_match or brace_match", printable(strings.TrimLeft(w.Text, "+-^")))
+		}
 	}
 }

@@ -42,7 +42,7 @@ func syncGroupBlock() *block {
 		}
 		name = d.intern(name)
 		d.groupAt[name] = s.Pos(0)
-		d.group = &syncGroup{SyncGroup: &SyncGroup{Name: name, Pos: s.Pos(0)}, at: s.place(0)}
+		d.group = &syncGroup{SyncGroup: &SyncGroup{Name: name, Pos: s.Pos(0)}, at: s.Place(0)}
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {
@@ -86,7 +86,7 @@ func garpGroupBlock() *block {
 			}, &Keyword{Name: "IFNAME", Args: "IFNAME...", Doc: "an interface"})),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
-		d.garp = &garpGroup{at: s.place(0)}
+		d.garp = &garpGroup{at: s.Place(0)}
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {

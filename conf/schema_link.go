@@ -16,7 +16,7 @@ func linkWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.inst.link().TransmitBase = true }),
 		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa] [netlink_notify_msg] [group N]").opt(), "off", "put the addresses on an ipvlan").sets(setIPVLAN),
 		kw("vrf", word("NAME"), "none", "routing domain of an instance without interface").
-			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.place(1) }),
+			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.Place(1) }),
 	}), kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), "vrrp_rx_bufs_policy", "its share of the receive buffer of the socket, which all virtual routers of a family on an interface have in common").
 		sets(func(d *decoder, a *argument) {
 			if d.nothingBehind(a, 2, "("+d.inst.Name+") invalid kernel_rx_buf_size specified") {
@@ -64,7 +64,7 @@ func (d *decoder) linkOption(a *argument, i int) (next int, ok bool) {
 			d.wrong(a.Statement, i-1, "missing-argument", "(%s) %s group has no value - ignoring", d.inst.Name, a.k.Name)
 			break
 		}
-		d.inst.linkGroup = &linkGroup{a.place(i), a.Words[i].Text}
+		d.inst.linkGroup = &linkGroup{a.Place(i), a.Words[i].Text}
 	default:
 		return i, false
 	}
@@ -177,6 +177,6 @@ func (d *decoder) linkOf(in *instance) {
 func setLegacySync(d *decoder, a *argument) {
 	if l := &d.cfg.Global.LVS; l.Sync == nil {
 		l.Sync = &SyncDaemon{Interface: d.intern(a.text), Instance: d.inst.Name, ID: -1}
-		d.global.syncAt = a.place(0)
+		d.global.syncAt = a.Place(0)
 	}
 }

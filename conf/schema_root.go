@@ -116,7 +116,7 @@ func trackGroupBlock() *block {
 			d.wrong(s, 1, "group-twice", "track_group %s already defined; the first is at %v", printable(name), first.Pos)
 			return false
 		}
-		g := &trackGroup{TrackGroup{Name: name, Pos: d.pos(s)}, s.place(0)}
+		g := &trackGroup{TrackGroup{Name: name, Pos: d.pos(s)}, s.Place(0)}
 		if r.byName == nil {
 			r.byName = make(map[string]*trackGroup)
 		}

@@ -127,7 +127,7 @@ func virtualServerGroupBlock() *block {
 		Doc: "an address or a range of addresses, one per line",
 	})
 	b.open = func(d *decoder, s *Statement) bool {
-		d.servers.group = &serverGroup{&ServerGroup{Name: d.intern(s.Words[1].Text), Pos: d.pos(s)}, s.place(0)}
+		d.servers.group = &serverGroup{&ServerGroup{Name: d.intern(s.Words[1].Text), Pos: d.pos(s)}, s.Place(0)}
 		return true
 	}
 	b.close = closeServerGroup
@@ -591,12 +591,12 @@ func setSorryServer(d *decoder, a *argument) {
 	}
 	vs := d.servers.vs
 	vs.Sorry = &SorryServer{Addr: addr, Port: port.or(vs.Port)}
-	vs.sorryAt = a.place(1)
+	vs.sorryAt = a.Place(1)
 }
 
 func openVirtualServer(d *decoder, s *Statement) bool {
 	d.cfg.HasVirtualServers = true
-	vs := &virtualServer{VirtualServer: &VirtualServer{Pos: d.pos(s)}, at: s.place(0)}
+	vs := &virtualServer{VirtualServer: &VirtualServer{Pos: d.pos(s)}, at: s.Place(0)}
 	switch kind := s.Words[1].Text; {
 	case (kind == "fwmark" || kind == "group") && len(s.Words) < 3:
 		d.wrong(s, 1, "missing-argument", "virtual_server %s has no value - skipping", kind)
@@ -664,7 +664,7 @@ func realServerBlock() *block {
 	b.open = func(d *decoder, s *Statement) bool {
 		addr, port, ok := d.endpoint(s, "real server")
 		if ok {
-			d.servers.rs = &realServer{RealServer: RealServer{Pos: d.pos(s), Addr: addr}, at: s.place(0), port: port}
+			d.servers.rs = &realServer{RealServer: RealServer{Pos: d.pos(s), Addr: addr}, at: s.Place(0), port: port}
 			d.servers.rs.checks[0] = int32(len(d.servers.vs.checks))
 		}
 		return ok

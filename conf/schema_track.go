@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"keepalived-go/conf/syntax"
 )
 
 // trackers are what can be tracked, and where it is.
@@ -56,14 +58,14 @@ func (t *trackers) define(d *decoder, s *Statement, n *tracker) {
 		d.report(s, 1, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "tracker-twice",
 			Message: fmt.Sprintf("%s %s is already defined - ignoring", s.Keyword(), printable(n.name)),
-			Fix:     "the first is at " + first.at.pos().String(),
+			Fix:     "the first is at " + first.at.Pos().String(),
 		})
 		return
 	}
 	if t.defined == nil {
 		t.defined = make(map[trackerKey]*tracker)
 	}
-	n.at = s.place(0)
+	n.at = s.Place(0)
 	t.defined[n.trackerKey] = n
 	t.order = append(t.order, n)
 }
@@ -75,7 +77,7 @@ func trackEntry(kind TrackKind) func(*decoder, *Statement) {
 	return func(d *decoder, s *Statement) {
 		u := &trackUse{
 			Track: Track{Kind: kind, Name: d.tracked.name(d, kind, s.Words[0].Text), Pos: s.Pos(0)},
-			at:    s.place(0), inst: d.inst, group: d.group,
+			at:    s.Place(0), inst: d.inst, group: d.group,
 		}
 		if kind == TrackedInterface {
 			d.needInterface(s, 0, "("+u.owner()+") tracked interface %s doesn't exist")
@@ -215,7 +217,7 @@ func (d *decoder) noTracker(u *trackUse) {
 	}
 	p.Fix, p.Edit = d.trackerRemedy(u)
 	if r := d.whyMissing(u.Name); r != 0 {
-		d.diags.follow(r, p)
+		d.diags.Follow(r, p)
 		return
 	}
 	d.reportAt(u.at, p)
@@ -244,7 +246,7 @@ func (d *decoder) trackerRemedy(u *trackUse) (fix string, e Edit) {
 		return "track_script takes the name of a vrrp_script block; the path belongs there, as script " + printable(u.Name), e
 	}
 	if near := Nearest(u.Name, names); len(near) > 0 {
-		return fmt.Sprintf("did you mean %q?", printable(near[0])), Edit{u.Name, near[0]}
+		return fmt.Sprintf("did you mean %q?", printable(near[0])), Edit{Old: u.Name, New: near[0]}
 	}
 	return "define it: " + block + " " + printable(u.Name) + " { … }", e
 }
@@ -265,7 +267,7 @@ func (d *decoder) keepTracked() {
 	for _, g := range d.cfg.SyncGroups {
 		mark(g.Track)
 	}
-	wrong := d.diags.list.Count(Error) > 0 // it may be what keeps it from being used
+	wrong := d.diags.Count(Error) > 0 // it may be what keeps it from being used
 	for _, n := range t.order {
 		switch {
 		case n.tracked:
@@ -356,7 +358,7 @@ func trackFileBlock(path string) *block {
 	b.close = func(d *decoder, s *Statement) {
 		f := d.tracked.file
 		if f.Path == "" {
-			d.notDefined(f.Name, reason(len(d.diags.list)))
+			d.notDefined(f.Name, d.diags.Last())
 			return
 		}
 		d.tracked.define(d, s, &tracker{
@@ -369,7 +371,7 @@ func trackFileBlock(path string) *block {
 
 func setTrackFile(d *decoder, a *argument) {
 	f := d.tracked.file
-	path := command(a.rest)
+	path := syntax.ShellWords(a.Rest())
 	if len(path) == 0 || path[0] == "" {
 		d.wrong(a.Statement, 1, "missing-argument", "track file file name missing")
 		return
@@ -431,7 +433,7 @@ func trackProcessBlock() *block {
 	b.close = func(d *decoder, s *Statement) {
 		p := d.tracked.process
 		if p.Process == "" {
-			d.notDefined(p.Name, reason(len(d.diags.list)))
+			d.notDefined(p.Name, d.diags.Last())
 			return
 		}
 		if len(p.Params) > 0 && p.Match == MatchNone {
@@ -521,7 +523,7 @@ func setScript(d *decoder, a *argument) {
 	c := &d.tracked.script.Command
 	v := a.command(d)
 	c.Args, c.Pos = v.Args, v.Pos // its user has a word of its own
-	d.tracked.scriptAt = a.place(1)
+	d.tracked.scriptAt = a.Place(1)
 }
 
 func setScriptTimeout(d *decoder, a *argument) {
@@ -551,7 +553,7 @@ func closeScript(d *decoder, s *Statement) {
 	v := d.tracked.script
 	if !v.Command.Given() {
 		d.wrong(s, 0, "no-script", "No script set for vrrp_script %s - removing", printable(v.Name))
-		d.notDefined(v.Name, reason(len(d.diags.list)))
+		d.notDefined(v.Name, d.diags.Last())
 		return
 	}
 	if v.Timeout == 0 {

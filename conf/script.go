@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"keepalived-go/conf/syntax"
 )
 
 // scripts are the commands that a configuration names.
@@ -27,8 +29,8 @@ type commandUse struct {
 
 // note remembers the command of a keyword.
 func (c *scripts) note(a *argument) {
-	if len(a.line) > 0 && c.executable(a.line[0]) && c.first.origin == nil {
-		c.first = a.place(1)
+	if len(a.line) > 0 && c.executable(a.line[0]) && !c.first.Known() {
+		c.first = a.Place(1)
 	}
 }
 
@@ -61,7 +63,7 @@ func (d *decoder) keep(into *Command, a *argument, what, twice string) {
 		})
 	default:
 		*into = c
-		d.scripts.used = append(d.scripts.used, commandUse{at: a.place(1), what: what, cmd: c, words: len(a.cmd) - 1})
+		d.scripts.used = append(d.scripts.used, commandUse{at: a.Place(1), what: what, cmd: c, words: len(a.cmd) - 1})
 	}
 }
 
@@ -83,7 +85,7 @@ func (d *decoder) commands() {
 			at, asked = c.usesDefault()
 		}
 		if err := error(nil); asked {
-			if err = d.CheckCommand(Command{Pos: at.pos()}, policy); err != nil {
+			if err = d.CheckCommand(Command{Pos: at.Pos()}, policy); err != nil {
 				noUser = true
 				d.noUser(at, policy, err)
 			}
@@ -114,12 +116,12 @@ func (d *decoder) commands() {
 		default:
 			if err := d.CheckCommand(u.cmd, policy); err != nil {
 				d.disabled(u, err)
-			} else if c.first.origin == nil {
+			} else if !c.first.Known() {
 				c.first = u.at
 			}
 		}
 	}
-	if c.first.origin == nil || policy.Secure {
+	if !c.first.Known() || policy.Secure {
 		return
 	}
 	d.reportAt(c.first, Diagnostic{
@@ -138,7 +140,7 @@ func (d *decoder) shellSyntax(u commandUse) {
 	for _, w := range u.cmd.Args[1:] {
 		redirection := strings.TrimLeft(w, "0123456789")
 		switch {
-		case strings.ContainsAny(w, blanks):
+		case strings.ContainsAny(w, syntax.Blanks):
 			continue
 		case slices.Contains([]string{"&&", "||", "|", "&", ";"}, w), len(w) > 1 && strings.HasSuffix(w, ";") && w != `\;`,
 			strings.HasPrefix(redirection, ">"), w == "<", strings.HasPrefix(w, "</"), strings.HasPrefix(w, "$("), strings.HasPrefix(w, "`"):

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+
+	"keepalived-go/conf/syntax"
 )
 
 // What is a secret is decided here, for all that print text of a file: messages,
@@ -26,7 +28,7 @@ func Secrets(tree []*Statement) map[*Statement]Cut {
 	var look func(v *block, list []*Statement)
 	look = func(v *block, list []*Statement) {
 		for _, s := range list {
-			cover := v.secret(texts(s), waits || s.hushed)
+			cover := v.secret(texts(s), waits || s.MayBeValue())
 			waits = cover.waits
 			if cover.hidden {
 				found[s] = cover.Cut
@@ -68,7 +70,7 @@ func (l lostNames) note(s *Statement, from int) {
 func (l lostNames) glued(word string) int {
 	n := 0
 	for name := range l {
-		if len(word) > len(name) && strings.HasPrefix(word, name) && wordByte(word[len(name)]) && (n == 0 || len(name) < n) {
+		if len(word) > len(name) && strings.HasPrefix(word, name) && syntax.NameByte(word[len(name)]) && (n == 0 || len(name) < n) {
 			n = len(name)
 		}
 	}
@@ -89,7 +91,7 @@ func (l lostNames) hush(ds Diagnostics) {
 					}
 					b.WriteString(name)
 					n := 0
-					for n < len(after) && wordByte(after[n]) {
+					for n < len(after) && syntax.NameByte(after[n]) {
 						n++
 					}
 					if n > 0 {
@@ -198,7 +200,7 @@ func (b *block) secret(words []string, after bool) cover {
 	}
 	first := words[0]
 	lead := 0
-	for lead < len(first) && first[lead] < 0x80 && !wordByte(first[lead]) {
+	for lead < len(first) && first[lead] < 0x80 && !syntax.NameByte(first[lead]) {
 		lead++
 	}
 	equals := strings.IndexByte(first[lead:], '=')
@@ -228,8 +230,8 @@ func (b *block) secret(words []string, after bool) cover {
 		return cover{Cut: Cut{0, equals}, hidden: true}
 	case equals > 0 && (b == nil || b.path == "" || nearest(first[lead:equals], b) == ""):
 		return cover{Cut: Cut{0, equals}, hidden: true} // $NAME=VALUE without its $
-	case lost && lead+nameLen(first[lead:]) < len(first):
-		return cover{Cut: Cut{0, lead + nameLen(first[lead:])}, hidden: true}
+	case lost && lead+syntax.NameLen(first[lead:]) < len(first):
+		return cover{Cut: Cut{0, lead + syntax.NameLen(first[lead:])}, hidden: true}
 	case lost, b.holds(): // or a misspelt word beside the secret
 		return cover{Cut: Cut{1, 0}, hidden: len(words) > 1, waits: lost && len(words) == 1}
 	}
@@ -239,7 +241,7 @@ func (b *block) secret(words []string, after bool) cover {
 // named looks for the word that a secret belongs to.
 func (b *block) named(words []string, k *Keyword) (v cover, ok bool) {
 	for i, w := range words {
-		if strings.ContainsAny(strings.Trim(w, blanks), blanks) {
+		if strings.ContainsAny(strings.Trim(w, syntax.Blanks), syntax.Blanks) {
 			if n := b.quoted(w); n > 0 {
 				return cover{Cut: Cut{i, n}, hidden: true}, true
 			}
@@ -392,7 +394,7 @@ const hushedText = "********"
 func (d *decoder) hush(s *Statement, word int, p *Diagnostic) {
 	var v cover
 	if here := d.here; s == here.statement {
-		v = here.block.secret(texts(s), s.hushed || lacksSecret(d.before.block, d.before.statement))
+		v = here.block.secret(texts(s), s.MayBeValue() || lacksSecret(d.before.block, d.before.statement))
 	} else {
 		v, _ = (*block)(nil).named(texts(s), nil)
 	}
@@ -411,20 +413,6 @@ func (d *decoder) hush(s *Statement, word int, p *Diagnostic) {
 	}
 }
 
-// lacking reports whether a definition ends where the value of a secret should
-// come: the next statement may be that.
-func (def *definition) lacking() bool {
-	if !def.multi {
-		return def.value == ""
-	}
-	if len(def.lines) == 0 {
-		return false
-	}
-	words := strings.Fields(def.lines[len(def.lines)-1].text)
-	v, _ := (*block)(nil).named(words, nil)
-	return v.waits
-}
-
 // lacksSecret reports whether the last statement of s lacks the value of a secret.
 func lacksSecret(b *block, s *Statement) bool {
 	if s == nil {
@@ -440,7 +428,7 @@ func lacksSecret(b *block, s *Statement) bool {
 // hide takes a secret, and what is left of it between other characters, out of
 // a text.
 func hide(text, secret string) string {
-	parts := append([]string{secret, printable(secret)}, strings.FieldsFunc(secret, func(r rune) bool { return r < 0x80 && !nameStart(byte(r)) && (r < '0' || r > '9') })...)
+	parts := append([]string{secret, printable(secret)}, strings.FieldsFunc(secret, func(r rune) bool { return r < 0x80 && !syntax.NameStart(byte(r)) && (r < '0' || r > '9') })...)
 	for i, part := range parts {
 		if part == "" || part == "=" || part == ":" || i > 1 && len(part) < 4 {
 			continue
@@ -453,7 +441,7 @@ func hide(text, secret string) string {
 			}
 			end := at + len(part)
 			// A short one is a word of its own, or a part of another.
-			if len(part) < 4 && (at > 0 && wordByte(text[at-1]) && wordByte(part[0]) || end < len(text) && wordByte(text[end]) && wordByte(part[len(part)-1])) {
+			if len(part) < 4 && (at > 0 && syntax.NameByte(text[at-1]) && syntax.NameByte(part[0]) || end < len(text) && syntax.NameByte(text[end]) && syntax.NameByte(part[len(part)-1])) {
 				b.WriteString(text[:end])
 			} else {
 				b.WriteString(text[:at] + hushedText)
@@ -465,8 +453,6 @@ func hide(text, secret string) string {
 	return text
 }
 
-func wordByte(c byte) bool { return nameStart(c) || '0' <= c && c <= '9' }
-
 // SecretSpans are the secrets of a file, as byte ranges of its lines. A
 // parameter is one if it is used as one, if its name says so, and if the file
 // does not use it: its name may be misspelt.
@@ -476,13 +462,13 @@ func SecretSpans(lines []string) [][][2]int {
 	for _, l := range lines {
 		for i := range len(l) {
 			if name := l[i:]; name[0] == '$' {
-				if name, _, n := parameter(name); n > 0 {
+				if name, _, n := syntax.Parameter(name); n > 0 {
 					plain[name] = true
 				}
 			}
 		}
 		if rest := afterLead(l); rest < len(l) && l[rest] == '$' {
-			if name, _, ok := definitionLine(l[rest:]); ok {
+			if name, _, ok := syntax.Definition(l[rest:]); ok {
 				defined[name] = true
 			}
 		}
@@ -521,12 +507,12 @@ type spanner struct {
 func afterLead(l string) int {
 	i := 0
 	for {
-		for i < len(l) && blank(l[i]) {
+		for i < len(l) && syntax.Blank(l[i]) {
 			i++
 		}
 		n := 0
 		if i < len(l) && l[i] == '@' {
-			n = leadLen(l[i:])
+			n = syntax.LeadLen(l[i:])
 		}
 		if n == 0 || i+n >= len(l) {
 			return i
@@ -542,13 +528,13 @@ func (s *spanner) line(l string) [][2]int {
 	s.text, s.spans = strings.TrimRight(l, "\r"), nil
 	i := afterLead(s.text)
 	if i < len(s.text) && s.text[i] == '$' {
-		if name, value, ok := definitionLine(s.text[i:]); ok {
+		if name, value, ok := syntax.Definition(s.text[i:]); ok {
 			from := i + value
-			if empty := strings.Trim(s.text[from:], blanks) == ""; !empty && (s.used[name] || !s.plain[name] || secretive.MatchString(name)) {
+			if empty := strings.Trim(s.text[from:], syntax.Blanks) == ""; !empty && (s.used[name] || !s.plain[name] || secretive.MatchString(name)) {
 				s.hide(from, len(s.text))
 				s.waits = false
 			} else {
-				s.waits = strings.Trim(s.text[from:], blanks) == ""
+				s.waits = strings.Trim(s.text[from:], syntax.Blanks) == ""
 				s.words(from)
 			}
 			return s.spans
@@ -574,9 +560,9 @@ func (s *spanner) words(from int) {
 	for i := from; i < len(l); {
 		c := l[i]
 		switch {
-		case blank(c):
+		case syntax.Blank(c):
 			i++
-		case (c == '#' || c == '!') && (i == 0 || blank(l[i-1]) || strings.IndexByte(`{}"`, l[i-1]) >= 0):
+		case (c == '#' || c == '!') && (i == 0 || syntax.Blank(l[i-1]) || strings.IndexByte(`{}"`, l[i-1]) >= 0):
 			end()
 			comment = true
 			i++
@@ -596,8 +582,8 @@ func (s *spanner) words(from int) {
 			i = min(i+n+2, len(l))
 		default:
 			start := i
-			for i < len(l) && !blank(l[i]) && strings.IndexByte(`{}"`, l[i]) < 0 && !(i > start && (l[i] == '#' || l[i] == '!') && l[i-1] != '\\') {
-				if _, _, n := parameter(l[i:]); l[i] == '$' && n > 0 {
+			for i < len(l) && !syntax.Blank(l[i]) && strings.IndexByte(`{}"`, l[i]) < 0 && !(i > start && (l[i] == '#' || l[i] == '!') && l[i-1] != '\\') {
+				if _, _, n := syntax.Parameter(l[i:]); l[i] == '$' && n > 0 {
 					i += n
 					continue
 				}
@@ -617,7 +603,7 @@ func (s *spanner) brace(c byte, words [][2]int) {
 	switch {
 	case c == '}' && len(s.at) > 1:
 		s.at = s.at[:len(s.at)-1]
-	case c == '{' && len(s.at) < maxNesting:
+	case c == '{' && len(s.at) < syntax.MaxNesting:
 		if len(words) > 0 {
 			top = top.inside(s.strings(words))
 		}
@@ -635,11 +621,11 @@ func (s *spanner) strings(at [][2]int) []string {
 
 func (s *spanner) statement(at [][2]int, comment bool) {
 	if l := s.text[at[0][0]:]; strings.HasPrefix(l, "~SEQ") || strings.HasPrefix(l, "~LST") {
-		end := at[0][0] + leadLen(l)
+		end := at[0][0] + syntax.LeadLen(l)
 		for len(at) > 1 && at[0][0] < end {
 			at = at[1:]
 		}
-		if name, _, ok := definitionLine(s.text[at[0][0]:]); ok && !s.used[name] && !secretive.MatchString(name) {
+		if name, _, ok := syntax.Definition(s.text[at[0][0]:]); ok && !s.used[name] && !secretive.MatchString(name) {
 			return
 		}
 	}
@@ -660,7 +646,7 @@ func (s *spanner) statement(at [][2]int, comment bool) {
 			continue
 		}
 		name := w[:n]
-		for name != "" && !nameStart(name[0]) {
+		for name != "" && !syntax.NameStart(name[0]) {
 			name = name[1:]
 		}
 		if s.used[name] {
@@ -708,7 +694,7 @@ func (s *spanner) hide(from, to int) {
 		if text[i] != '$' {
 			continue
 		}
-		n := nameLen(strings.TrimPrefix(text[i+1:], "{"))
+		n := syntax.NameLen(strings.TrimPrefix(text[i+1:], "{"))
 		start := i + 1
 		if strings.HasPrefix(text[start:], "{") {
 			start++

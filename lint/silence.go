@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
+	"keepalived-go/conf/syntax"
 )
 
 // Silence returns the problems that no comment wants to be ignored. read gives
@@ -59,7 +60,7 @@ func readWishes(text string) *wishes {
 	n := 0
 	for line := range strings.Lines(text) {
 		n++
-		comment := conf.Comment(strings.TrimRight(line, "\r\n"))
+		comment := syntax.Comment(strings.TrimRight(line, "\r\n"))
 		codes, whole := wish(comment)
 		if whole {
 			w.file = append(w.file, codes...)

@@ -94,7 +94,7 @@ func (f *formatter) file(name string) (differs bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("keepalived fmt: %w", err)
 	}
-	result, err := format.Source(name, text)
+	result, err := format.Source(name, text, conf.Vocabulary())
 	if err != nil {
 		return false, err
 	}

@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"keepalived-go/conf"
+	"keepalived-go/conf/syntax"
 )
 
 const (
@@ -26,7 +26,7 @@ const (
 )
 
 // Error is why a file is not formatted: problems that leave open what it says.
-type Error struct{ Problems conf.Diagnostics }
+type Error struct{ Problems syntax.Diagnostics }
 
 func (e *Error) Error() string {
 	var b strings.Builder
@@ -42,13 +42,14 @@ func (e *Error) Error() string {
 // Source is the text of the file called name, formatted. It is an *Error if the
 // text has a line too long, an open quote, a brace too much or too few, or
 // anything else that is unclear before words get their meaning. The result is
-// compared with src, for each configuration id, before it is returned.
-func Source(name string, src []byte) ([]byte, error) {
+// compared with src, for each configuration id, before it is returned. The known
+// words, which may be nil, decide only at which brace a problem is reported.
+func Source(name string, src []byte, known syntax.Vocabulary) ([]byte, error) {
 	before := string(src)
 	if n := len(configIDs(before)); n > 2 && n*len(before) > maxRead {
 		return nil, fmt.Errorf("%s: not formatted: its %d bytes speak of %d configuration ids, and are read for each; split it, and name the parts with include", name, len(before), n)
 	}
-	if err := unclear(name, before); err != nil {
+	if err := unclear(name, before, known); err != nil {
 		return nil, err
 	}
 	// A brace that moves may let another one move.
@@ -56,7 +57,7 @@ func Source(name string, src []byte) ([]byte, error) {
 	for next := layout(after); next != after; next = layout(after) {
 		after = next
 	}
-	if err := compare(name, before, after); err != nil {
+	if err := compare(name, before, after, known); err != nil {
 		return nil, err
 	}
 	return []byte(after), nil
@@ -64,7 +65,7 @@ func Source(name string, src []byte) ([]byte, error) {
 
 func layout(text string) string {
 	var p printer
-	for _, l := range joinBraces(conf.SourceLines(text)) {
+	for _, l := range joinBraces(syntax.SourceLines(text)) {
 		p.line(&l)
 	}
 	return p.text()
@@ -72,11 +73,11 @@ func layout(text string) string {
 
 // unclear is an *Error with the problems of the text under the configuration id
 // with the fewest: a file may make sense for some hosts only.
-func unclear(name, text string) error {
-	var fewest conf.Diagnostics
+func unclear(name, text string, known syntax.Vocabulary) error {
+	var fewest syntax.Diagnostics
 	for i, id := range configIDs(text) {
-		_, diags := conf.ParseText(name, text, conf.Options{ConfigID: id})
-		diags = slices.DeleteFunc(diags, func(d conf.Diagnostic) bool { return d.Severity < conf.Error })
+		_, diags := syntax.ParseText(name, text, syntax.Options{ConfigID: id, Vocabulary: known})
+		diags = slices.DeleteFunc(diags, func(d syntax.Diagnostic) bool { return d.Severity < syntax.Error })
 		if len(diags) == 0 {
 			return nil
 		}
@@ -101,14 +102,14 @@ func configIDs(text string) []string {
 }
 
 // compare makes sure that both texts say the same.
-func compare(name, before, after string) error {
+func compare(name, before, after string, known syntax.Vocabulary) error {
 	if was, is := comments(before), comments(after); !slices.Equal(was, is) {
 		return fmt.Errorf("%s: not formatted: a comment would be lost", name)
 	}
 	for _, id := range configIDs(before) {
-		o := conf.Options{ConfigID: id}
-		was, trouble := conf.ParseText(name, before, o)
-		is, news := conf.ParseText(name, after, o)
+		o := syntax.Options{ConfigID: id, Vocabulary: known}
+		was, trouble := syntax.ParseText(name, before, o)
+		is, news := syntax.ParseText(name, after, o)
 		for i, s := range was {
 			if i >= len(is) || !s.Same(is[i]) {
 				return fmt.Errorf("%v: not formatted: the statement that begins here would say something else", s.Pos(0))
@@ -123,7 +124,7 @@ func compare(name, before, after string) error {
 
 func comments(text string) []string {
 	var out []string
-	for _, l := range conf.SourceLines(text) {
+	for _, l := range syntax.SourceLines(text) {
 		if l.Comment != "" {
 			out = append(out, l.Comment)
 		}
@@ -132,7 +133,7 @@ func comments(text string) []string {
 }
 
 // codes are the kinds of problems; those that formatting cures are left out.
-func codes(diags conf.Diagnostics) []string {
+func codes(diags syntax.Diagnostics) []string {
 	var out []string
 	for _, d := range diags {
 		if d.Code != "bom" && d.Code != "glued-comment" {
@@ -144,11 +145,11 @@ func codes(diags conf.Diagnostics) []string {
 }
 
 // joinBraces puts a { that begins a line to the statement before it.
-func joinBraces(lines []conf.SourceLine) []conf.SourceLine {
-	var out []conf.SourceLine
+func joinBraces(lines []syntax.SourceLine) []syntax.SourceLine {
+	var out []syntax.SourceLine
 	owner := -1 // the statement in out that a { may follow; only empty lines are between
 	for _, l := range lines {
-		if l.Kind == conf.StatementLine && strings.HasPrefix(l.Text, "{") && l.Lead == nil && owner >= 0 {
+		if l.Kind == syntax.StatementLine && strings.HasPrefix(l.Text, "{") && l.Lead == nil && owner >= 0 {
 			joined := out[owner]
 			joined.Text += " " + l.Text
 			if !special(joined.Text) && len(joined.Text)+len(l.Gap)+len(l.Comment) <= maxLine && (joined.Comment == "" || l.Comment == "") {
@@ -161,9 +162,9 @@ func joinBraces(lines []conf.SourceLine) []conf.SourceLine {
 			}
 		}
 		switch {
-		case l.Kind == conf.StatementLine && l.Lead == nil && !special(l.Text) && !slices.ContainsFunc(l.Pieces(), isOpen):
+		case l.Kind == syntax.StatementLine && l.Lead == nil && !special(l.Text) && !slices.ContainsFunc(l.Pieces(), isOpen):
 			owner = len(out)
-		case l.Kind != conf.BlankLine || l.Comment != "":
+		case l.Kind != syntax.BlankLine || l.Comment != "":
 			owner = -1
 		}
 		out = append(out, l)
@@ -174,6 +175,6 @@ func joinBraces(lines []conf.SourceLine) []conf.SourceLine {
 // special reports whether text on a line of its own is anything but an ordinary
 // statement.
 func special(text string) bool {
-	lines := conf.SourceLines(text)
-	return len(lines) != 1 || lines[0].Kind != conf.StatementLine || lines[0].Lead != nil || lines[0].Text != text
+	lines := syntax.SourceLines(text)
+	return len(lines) != 1 || lines[0].Kind != syntax.StatementLine || lines[0].Lead != nil || lines[0].Text != text
 }

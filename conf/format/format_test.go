@@ -32,7 +32,7 @@ func TestFormat(t *testing.T) {
 				t.Fatalf("%d files, %v", len(archive.Files), err)
 			}
 			result := txtar.File{Name: "formatted"}
-			result.Data, err = Source("x.conf", archive.Files[0].Data)
+			result.Data, err = Source("x.conf", archive.Files[0].Data, conf.Vocabulary())
 			if err != nil {
 				result = txtar.File{Name: "refused", Data: []byte(err.Error() + "\n")}
 			}
@@ -67,7 +67,7 @@ func TestBytes(t *testing.T) {
 		{name: "a definition that is itself", text: "$A=${A}\nb ${A}\n", refused: "contains itself"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got, err := Source("x.conf", []byte(test.text))
+			got, err := Source("x.conf", []byte(test.text), conf.Vocabulary())
 			if test.refused != "" {
 				if _, ok := errors.AsType[*Error](err); !ok || !strings.Contains(err.Error(), test.refused) {
 					t.Errorf("error %v, want %s", err, test.refused)
@@ -118,7 +118,7 @@ func TestCorpus(t *testing.T) {
 	files := corpus(t)
 	dir := t.TempDir()
 	for name, data := range files {
-		got, err := Source(name, data)
+		got, err := Source(name, data, conf.Vocabulary())
 		if e, ok := errors.AsType[*Error](err); ok && len(e.Problems) > 0 {
 			refused++
 			continue
@@ -126,7 +126,7 @@ func TestCorpus(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		again, err := Source(name, got)
+		again, err := Source(name, got, conf.Vocabulary())
 		if diff := cmp.Diff(string(got), string(again)); err != nil || diff != "" {
 			t.Errorf("%s: formatting twice: %v (-once +twice)\n%s", name, err, diff)
 		}
@@ -177,14 +177,14 @@ func FuzzSource(f *testing.F) {
 		if len(data) > 1<<14 || strings.Count(string(data), "~") > 1 || strings.Count(string(data), "@") > 8 {
 			return // many repetitions take long and show nothing
 		}
-		once, err := Source("x.conf", data)
+		once, err := Source("x.conf", data, nil)
 		if err != nil {
 			if _, ok := errors.AsType[*Error](err); !ok {
 				t.Errorf("a clear file is not formatted: %v", err)
 			}
 			return
 		}
-		twice, err := Source("x.conf", once)
+		twice, err := Source("x.conf", once, nil)
 		if err != nil {
 			t.Fatalf("the result is refused: %v\n%s", err, once)
 		}

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"keepalived-go/conf"
+	"keepalived-go/conf/syntax"
 )
 
 // printer collects the lines of the result.
@@ -31,25 +31,25 @@ func (p *printer) text() string {
 	return strings.Join(p.lines, "\n") + "\n"
 }
 
-func (p *printer) line(l *conf.SourceLine) {
-	if l.Kind > conf.StatementLine {
+func (p *printer) line(l *syntax.SourceLine) {
+	if l.Kind > syntax.StatementLine {
 		p.last.change = 0
 	}
 	switch l.Kind {
-	case conf.BlankLine:
+	case syntax.BlankLine:
 		if l.Comment != "" {
 			p.put(p.depth, "", l)
 		} else if n := len(p.lines); n > 0 && p.lines[n-1] != "" {
 			p.lines = append(p.lines, "")
 		}
-	case conf.IncludeLine:
+	case syntax.IncludeLine:
 		p.put(p.depth, firstGap(l.Text), l)
-	case conf.DefinitionLine:
+	case syntax.DefinitionLine:
 		p.body = 0
 		p.definition(p.depth, l)
-	case conf.ContinuationLine:
+	case syntax.ContinuationLine:
 		p.definition(p.depth+1, l)
-	case conf.StatementLine:
+	case syntax.StatementLine:
 		p.statement(l)
 	}
 }
@@ -63,7 +63,7 @@ func firstGap(s string) string {
 }
 
 // definition prints a line of one. The blocks in it are indented too.
-func (p *printer) definition(depth int, l *conf.SourceLine) {
+func (p *printer) definition(depth int, l *syntax.SourceLine) {
 	before, change := braces(l.Pieces())
 	p.put(max(depth+p.body-before, 0), l.Text, l)
 	p.body = max(p.body+change, 0)
@@ -89,7 +89,7 @@ func braces(pieces []string) (before, change int) {
 	return before, change
 }
 
-func (p *printer) statement(l *conf.SourceLine) {
+func (p *printer) statement(l *syntax.SourceLine) {
 	pieces := l.Pieces()
 	segments := []string{join(pieces)}
 	if l.Lead == nil && !slices.ContainsFunc(pieces, isOpen) {
@@ -110,7 +110,7 @@ func (p *printer) statement(l *conf.SourceLine) {
 		if i < len(segments)-1 {
 			comment.Comment = ""
 		}
-		parts := (&conf.SourceLine{Text: s}).Pieces()
+		parts := (&syntax.SourceLine{Text: s}).Pieces()
 		before, change := braces(parts)
 		depth := max(p.depth-before, 0)
 		if last := p.last; change != 0 && change == last.change && condition != "" && last.condition != "" && condition != last.condition {
@@ -263,7 +263,7 @@ func keywordLen(s string) int {
 }
 
 // put adds a line: the lead of l, text, the comment of l.
-func (p *printer) put(depth int, text string, l *conf.SourceLine) {
+func (p *printer) put(depth int, text string, l *syntax.SourceLine) {
 	s := strings.Join(append(slices.Clone(l.Lead), text), " ")
 	s = strings.TrimRight(s, " ")
 	if l.Comment != "" {

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
+	"keepalived-go/conf/syntax"
 )
 
 // Expanded is the configuration that the statements make up, as one file that
@@ -61,8 +62,8 @@ func (w *expander) block(list []*conf.Statement, depth int) {
 // a statement.
 func keyword(s *conf.Statement) string {
 	word := s.Keyword()
-	lines := conf.SourceLines(word + " x")
-	plain := len(lines) == 1 && lines[0].Kind == conf.StatementLine && lines[0].Lead == nil && lines[0].Comment == ""
+	lines := syntax.SourceLines(word + " x")
+	plain := len(lines) == 1 && lines[0].Kind == syntax.StatementLine && lines[0].Lead == nil && lines[0].Comment == ""
 	if s.Words[0].Quoted || !plain {
 		return `"` + word + `"`
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 	"time"
@@ -14,6 +15,22 @@ import (
 
 // Patience is how long a file may keep its reader waiting that has no reason to.
 const Patience = time.Second
+
+// What is wrong with a file that keeps its reader waiting, and what to do about it.
+const (
+	Endless       = "the file keeps its reader waiting"
+	EndlessRemedy = "name a regular file, or one whose writer closes it within a few seconds"
+)
+
+// Cause is the reason of an error of the os package, for a message that has the
+// name of the file already.
+func Cause(err error) error {
+	var pe *fs.PathError
+	if errors.As(err, &pe) {
+		return pe.Err
+	}
+	return err
+}
 
 // Open opens a file for reading. It does not wait for the writer of a FIFO, and
 // all reads together take at most patience: what is later fails with

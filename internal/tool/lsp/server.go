@@ -12,6 +12,7 @@ import (
 	"io"
 	"maps"
 
+	"keepalived-go/conf"
 	"keepalived-go/conf/format"
 )
 
@@ -285,7 +286,7 @@ func (s *server) format(p positionParams) (any, error) {
 	if b == nil {
 		return nil, notOpen(p.Document.URI)
 	}
-	text, err := format.Source(name, []byte(b.text))
+	text, err := format.Source(name, []byte(b.text), conf.Vocabulary())
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package conf
+package syntax
 
 import (
 	"bytes"
@@ -30,16 +30,15 @@ const MaxFile = 32 << 20
 // @conditions, $definitions, ~SEQ and ~LST, substitution.
 type pipeline struct {
 	Options
-	diags *diagnosing
+	diags *Collector
 	out   *builder
 
 	defs   map[string]*definition
-	files  map[string]int // every file opened, in order
 	open   []*file
 	ids    []fileID // the identity of each open file
 	checks includeCheck
 	work   int // counted against maxWork
-	told   map[fileProblem]reason
+	told   map[fileProblem]Reason
 	depth  int
 	halted bool // a limit was reached: nothing more is read
 	alone  bool // one text is read as it stands: see ParseText
@@ -48,22 +47,29 @@ type pipeline struct {
 	last   row
 }
 
-func newPipeline(o Options, diags *diagnosing, out *builder) *pipeline {
+func newPipeline(o Options, diags *Collector, emit func(*Statement)) *pipeline {
 	if o.Env == nil {
 		o.Env = os.LookupEnv
 	}
 	if o.ConfigID == "" {
-		o.ConfigID = hostName()
+		o.ConfigID = HostName()
 	}
-	p := &pipeline{Options: o, diags: diags, out: out,
-		defs: make(map[string]*definition), files: make(map[string]int), told: make(map[fileProblem]reason)}
+	if o.Vocabulary == nil {
+		o.Vocabulary = noWords{}
+	}
+	if diags.files == nil {
+		diags.files = make(map[string]int)
+	}
+	p := &pipeline{Options: o, diags: diags, out: &builder{known: o.Vocabulary, diags: diags, emit: emit},
+		defs: make(map[string]*definition), told: make(map[fileProblem]Reason)}
 	if o.AllChecks {
 		p.checks = checkAll
 	}
 	return p
 }
 
-func hostName() string {
+// HostName is the first label of the host name.
+func HostName() string {
 	name, _ := os.Hostname()
 	label, _, _ := strings.Cut(name, ".")
 	return label
@@ -160,7 +166,7 @@ func (p *pipeline) clean(text string, at row) (string, bool) {
 	}
 	whole := text
 	text, closed := uncomment(whole)
-	if n := len(text); 0 < n && n < len(whole) && whole[:n] == text && !strings.ContainsRune(blanks+`{}"`, rune(text[n-1])) {
+	if n := len(text); 0 < n && n < len(whole) && whole[:n] == text && !strings.ContainsRune(Blanks+`{}"`, rune(text[n-1])) {
 		p.report(line{text: whole, row: at}, n, Diagnostic{
 			Severity: Note, Class: ClassNone, Code: "glued-comment",
 			Message: fmt.Sprintf("'%c' in the middle of a word begins a comment", whole[n]),
@@ -185,11 +191,11 @@ func (p *pipeline) clean(text string, at row) (string, bool) {
 
 // everywhere reports a problem that a file tends to have in every line: the
 // first one is listed, the others are counted.
-func (p *pipeline) everywhere(l line, at int, d Diagnostic) reason {
+func (p *pipeline) everywhere(l line, at int, d Diagnostic) Reason {
 	key := fileProblem{l.origin.file, d.Code}
 	r, ok := p.told[key]
 	if ok {
-		p.diags.again(r)
+		p.diags.Again(r)
 		return r
 	}
 	r = p.report(l, at, d)
@@ -204,9 +210,9 @@ type fileProblem struct {
 
 // trim is the line without blanks at both ends.
 func trim(l line) line {
-	text := strings.TrimRight(l.text, blanks)
+	text := strings.TrimRight(l.text, Blanks)
 	l.text = text
-	n := len(text) - len(strings.TrimLeft(text, blanks))
+	n := len(text) - len(strings.TrimLeft(text, Blanks))
 	return l.from(n)
 }
 
@@ -233,12 +239,12 @@ func (p *pipeline) process(l line, src source) {
 			return
 		}
 	}
-	if name, value, ok := definitionLine(l.text); ok {
+	if name, value, ok := Definition(l.text); ok {
 		def := p.readDefinition(l, name, value, src)
 		if met {
 			p.defs[name] = def
 		}
-		p.out.hush = def.lacking()
+		p.out.hush = p.lacking(def)
 		return
 	}
 	if !met {
@@ -321,14 +327,36 @@ func (p *pipeline) useLines(l, before line, tail tailUse, src source) {
 // files are read.
 func (p *pipeline) put(l *line) {
 	p.out.add(l)
-	if strings.HasPrefix(l.text, "include_check") {
+	if p.Vocabulary.SetsChecks(firstWord(l.text)) {
 		p.setChecks(l.text)
 	}
 }
 
+// firstWord is the word that a line begins with.
+func firstWord(s string) string {
+	for i := range len(s) {
+		if c := s[i]; Blank(c) || c == '{' || c == '}' || c == '"' {
+			return s[:i]
+		}
+	}
+	return s
+}
+
+// lacking reports whether a definition ends where a value should come: the next
+// statement may be that.
+func (p *pipeline) lacking(def *definition) bool {
+	if !def.multi {
+		return def.value == ""
+	}
+	if len(def.lines) == 0 {
+		return false
+	}
+	return p.Vocabulary.LacksValue(strings.Fields(def.lines[len(def.lines)-1].text))
+}
+
 // condition decides an @id or @^id at the start of a line; rest is what follows.
 func (p *pipeline) condition(l line) (rest line, met bool) {
-	end := strings.IndexAny(l.text, blanks)
+	end := strings.IndexAny(l.text, Blanks)
 	if end < 0 {
 		l.text = ""
 		return l, false
@@ -343,11 +371,11 @@ func (p *pipeline) condition(l line) (rest line, met bool) {
 }
 
 // report adds a problem at a byte of a line.
-func (p *pipeline) report(l line, at int, d Diagnostic) reason {
+func (p *pipeline) report(l line, at int, d Diagnostic) Reason {
 	col, def := l.locate(max(at, 0))
-	where := place{l.origin, l.line, col, def}
-	d.Pos, d.Chain = where.pos(), where.chain()
-	return p.diags.add(d)
+	where := Place{l.origin, l.line, col, def}
+	d.Pos, d.Chain = where.Pos(), where.Chain()
+	return p.diags.Add(d)
 }
 
 // halt reports a limit and ends the reading.

@@ -1,20 +1,22 @@
-package conf
+package syntax
 
 import "strings"
 
-const blanks = " \t\v\f\r\n"
+// Blanks are the characters that separate words.
+const Blanks = " \t\v\f\r\n"
 
-func blank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
+// Blank reports whether c separates words.
+func Blank(c byte) bool { return c == ' ' || '\t' <= c && c <= '\r' }
 
 // closeQuote ends the quote that is open at the end of a line, before the braces
 // there: those were not meant to be quoted.
 func closeQuote(s string) string {
-	text := strings.TrimRight(s, blanks+"{}")
+	text := strings.TrimRight(s, Blanks+"{}")
 	braces := s[len(text):]
 	if braces == "" || !strings.Contains(text, `"`) {
 		return s + `"`
 	}
-	if blank(braces[0]) {
+	if Blank(braces[0]) {
 		braces = braces[1:] // the words keep their columns
 	}
 	return text + `"` + braces

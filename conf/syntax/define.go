@@ -1,4 +1,4 @@
-package conf
+package syntax
 
 import (
 	"fmt"
@@ -6,33 +6,38 @@ import (
 	"strings"
 )
 
-func nameStart(c byte) bool {
+// NameStart reports whether the name of a definition may begin with c.
+func NameStart(c byte) bool {
 	return c == '_' || 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
 }
 
-// nameLen is the length of the definition name s begins with.
-func nameLen(s string) int {
-	if s == "" || !nameStart(s[0]) {
+// NameByte reports whether the name of a definition may have c in it.
+func NameByte(c byte) bool { return NameStart(c) || '0' <= c && c <= '9' }
+
+// NameLen is the length of the definition name s begins with.
+func NameLen(s string) int {
+	if s == "" || !NameStart(s[0]) {
 		return 0
 	}
 	n := 1
-	for n < len(s) && (nameStart(s[n]) || '0' <= s[n] && s[n] <= '9') {
+	for n < len(s) && NameByte(s[n]) {
 		n++
 	}
 	return n
 }
 
-// definitionLine recognises $NAME=value; value is the index of its text.
-func definitionLine(s string) (name string, value int, ok bool) {
+// Definition recognises $NAME=value in the text of a line, which is not empty;
+// value is the index where the value begins.
+func Definition(s string) (name string, value int, ok bool) {
 	if s[0] != '$' {
 		return "", 0, false
 	}
-	n := 1 + nameLen(s[1:])
+	n := 1 + NameLen(s[1:])
 	if n == 1 || n >= len(s) || s[n] != '=' {
 		return "", 0, false
 	}
 	value = n + 1
-	for value < len(s) && blank(s[value]) {
+	for value < len(s) && Blank(s[value]) {
 		value++
 	}
 	return s[1:n], value, true
@@ -49,7 +54,7 @@ func (p *pipeline) readDefinition(l line, name string, value int, src source) *d
 	}
 	def.multi, def.file = true, l.origin.file
 	keep := func(l line) {
-		if text := strings.TrimRight(strings.TrimSuffix(l.text, `\`), blanks); text != "" {
+		if text := strings.TrimRight(strings.TrimSuffix(l.text, `\`), Blanks); text != "" {
 			def.lines = append(def.lines, bodyLine{text: text, start: l.start, line: l.line, spans: l.spans})
 		}
 	}
@@ -65,7 +70,7 @@ func (p *pipeline) readDefinition(l line, name string, value int, src source) *d
 				continue
 			}
 		}
-		next.text = strings.TrimRight(next.text, blanks)
+		next.text = strings.TrimRight(next.text, Blanks)
 		keep(next)
 		if !strings.HasSuffix(next.text, `\`) {
 			return def
@@ -118,7 +123,7 @@ func (x *expansion) expand(s string, def *definition, col int32) error {
 			break
 		}
 		i += n
-		name, args, length := parameter(s[i:])
+		name, args, length := Parameter(s[i:])
 		if length == 0 {
 			i++
 			continue
@@ -150,7 +155,7 @@ func (x *expansion) expand(s string, def *definition, col int32) error {
 			continue
 		}
 		if d.multi {
-			if strings.Trim(s[i:], blanks) != "" {
+			if strings.Trim(s[i:], Blanks) != "" {
 				x.report(*x.line, 0, Diagnostic{
 					Severity: Error, Class: ClassOrdinary, Code: "multiline-use",
 					Message: fmt.Sprintf("the multi-line definition $%s must be the last thing on a line", name),
@@ -191,29 +196,29 @@ func (x *expansion) mark(from int) {
 	x.spans = append(x.spans, span{int32(len(x.buf)), col, def})
 }
 
-// parameter recognises $NAME and ${NAME args}; length is 0 if s begins with
+// Parameter recognises $NAME and ${NAME args}; length is 0 if s begins with
 // neither. A bare $NAME must be followed by a blank, a comma, a closing
 // parenthesis or the end.
-func parameter(s string) (name, args string, length int) {
+func Parameter(s string) (name, args string, length int) {
 	if len(s) < 2 {
 		return "", "", 0
 	}
 	if s[1] != '{' {
-		n := 1 + nameLen(s[1:])
+		n := 1 + NameLen(s[1:])
 		if n == 1 || n < len(s) && s[n] != ' ' && s[n] != '\t' && s[n] != ',' && s[n] != ')' {
 			return "", "", 0
 		}
 		return s[1:n], "", n
 	}
-	n := 2 + nameLen(s[2:])
+	n := 2 + NameLen(s[2:])
 	end := strings.IndexByte(s, '}')
 	if n == 2 || end < n {
 		return "", "", 0
 	}
-	if n < end && !blank(s[n]) {
+	if n < end && !Blank(s[n]) {
 		return "", "", 0
 	}
-	return s[2:n], strings.Trim(s[n:end], blanks), end + 1
+	return s[2:n], strings.Trim(s[n:end], Blanks), end + 1
 }
 
 // predefined is the value of a parameter that every file has.

@@ -1,4 +1,4 @@
-package conf
+package syntax
 
 import (
 	"cmp"
@@ -82,17 +82,6 @@ type Edit struct{ Old, New string }
 type Frame struct {
 	What string // "included from", "expanded from" or "$NAME defined at"
 	Pos  Pos
-}
-
-// String is the position as file:line:column, as far as it is known.
-func (p Pos) String() string {
-	switch {
-	case p.Line == 0:
-		return p.File
-	case p.Column == 0:
-		return fmt.Sprintf("%s:%d", p.File, p.Line)
-	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
 }
 
 // String is the problem in one line, followed by an indented line for each
@@ -180,102 +169,126 @@ func (ds Diagnostics) Count(s Severity) int {
 	return n
 }
 
-// maxDiagnostics bounds the list: a file of garbage needs no million messages.
+// MaxDiagnostics bounds the list: a file of garbage needs no million messages.
 // Fatal problems may take as much again.
-const maxDiagnostics = 1000
+const MaxDiagnostics = 1000
 
-// diagnosing collects problems. The same problem at the same place, met again
-// in another expansion of a definition, is only counted.
-type diagnosing struct {
+// Collector collects problems. The same problem at the same place, met again
+// in another expansion of a definition, is only counted. The zero value will do.
+type Collector struct {
+	// Remedies are what to do about problems, by their code, where whoever reports
+	// one knows nothing better.
+	Remedies map[string]string
+
 	list  Diagnostics
+	files map[string]int // every file read, in order
 	index map[diagKey]int
 	lost  int
 	// lostClass and lostExit keep the verdict of what did not fit the list.
 	lostClass Class
 	lostExit  int
-	// encoding is the report of lines that are not UTF-8: what is wrong with
-	// their words may follow from that.
-	encoding reason
-	// unresolved are the reports of parameters in braces that are not defined.
-	unresolved map[string]reason
-	// incomplete is the report of a file that could not be included: what is
-	// missing later may stand there.
-	incomplete reason
+
+	encoding   Reason
+	unresolved map[string]Reason
+	incomplete Reason
 }
 
-// reason is a problem that others follow from; 0 is none.
-type reason int
+// Reason is a problem that others follow from; 0 is none.
+type Reason int
 
 type diagKey struct {
 	pos  Pos
 	code string
 }
 
-// full reports whether further problems are only counted.
-func (g *diagnosing) full() bool { return len(g.list) >= maxDiagnostics }
+// Full reports whether further problems are only counted.
+func (g *Collector) Full() bool { return len(g.list) >= MaxDiagnostics }
 
-func (g *diagnosing) add(d Diagnostic) reason {
+// Add adds a problem, or counts it if it is known at its place. The result is 0 if
+// the list is full.
+func (g *Collector) Add(d Diagnostic) Reason {
 	if d.Fix == "" && !strings.Contains(d.Message, "; expected ") {
-		d.Fix = remedies[d.Code]
+		d.Fix = g.Remedies[d.Code]
 	}
 	if d.Pos.Line != 0 {
 		key := diagKey{d.Pos, d.Code}
 		if i, ok := g.index[key]; ok {
 			g.list[i].Repeated++
-			g.follow(reason(i+1), d)
-			return reason(i + 1)
+			g.Follow(Reason(i+1), d)
+			return Reason(i + 1)
 		}
 		if g.index == nil {
 			g.index = make(map[diagKey]int)
 		}
-		if !g.full() {
+		if !g.Full() {
 			g.index[key] = len(g.list)
 		}
 	}
-	if g.full() && (d.Severity < Fatal || len(g.list) >= 2*maxDiagnostics) {
+	if g.Full() && (d.Severity < Fatal || len(g.list) >= 2*MaxDiagnostics) {
 		g.lost++
 		g.lostClass = max(g.lostClass, d.Class)
 		g.lostExit = max(g.lostExit, d.Exit)
 		return 0
 	}
 	g.list = append(g.list, d)
-	return reason(len(g.list))
+	return Reason(len(g.list))
 }
 
-// below reports whether an error is known at a place or further down in its file.
-func (g *diagnosing) below(at Pos) bool {
+// At is the problem itself. It may be changed until the next one is added.
+func (g *Collector) At(r Reason) *Diagnostic { return &g.list[r-1] }
+
+// Last is the problem added last to the list.
+func (g *Collector) Last() Reason { return Reason(len(g.list)) }
+
+// Count is how many problems of the list are at least as severe as s.
+func (g *Collector) Count(s Severity) int { return g.list.Count(s) }
+
+// Encoding is the report of lines that are not UTF-8, if there is one: what is
+// wrong with their words may follow from that.
+func (g *Collector) Encoding() Reason { return g.encoding }
+
+// Incomplete is the report of a file that could not be included, if there is one:
+// what is missing later may stand there.
+func (g *Collector) Incomplete() Reason { return g.incomplete }
+
+// Unresolved is the report of a parameter in braces that is not defined, if there
+// is one. The name begins with $.
+func (g *Collector) Unresolved(name string) Reason { return g.unresolved[name] }
+
+// Below reports whether an error is known at a place or further down in its file.
+func (g *Collector) Below(at Pos) bool {
 	return slices.ContainsFunc(g.list, func(d Diagnostic) bool {
 		return d.Severity >= Error && d.Pos.File == at.File && d.Pos.Line >= at.Line
 	})
 }
 
-// follow notes a problem that is the consequence of another: it is not listed,
+// Follow notes a problem that is the consequence of another: it is not listed,
 // but the verdict is as if it were.
-func (g *diagnosing) follow(r reason, d Diagnostic) {
+func (g *Collector) Follow(r Reason, d Diagnostic) {
 	first := &g.list[r-1]
 	first.Class = max(first.Class, d.Class)
 	first.Exit = max(first.Exit, d.Exit)
 }
 
-// has reports whether a problem is listed already, so that it would only be
+// Has reports whether a problem is listed already, so that it would only be
 // counted.
-func (g *diagnosing) has(at Pos, code string) bool {
+func (g *Collector) Has(at Pos, code string) bool {
 	_, ok := g.index[diagKey{at, code}]
 	return ok
 }
 
-// again counts a problem once more.
-func (g *diagnosing) again(r reason) {
+// Again counts a problem once more.
+func (g *Collector) Again(r Reason) {
 	if r != 0 {
 		g.list[r-1].Repeated++
 	}
 }
 
-// sorted is the list in the order of the files, the main file first.
-func (g *diagnosing) sorted(files map[string]int) Diagnostics {
+// Sorted is the list in the order of the files, the main file first.
+func (g *Collector) Sorted() Diagnostics {
 	slices.SortStableFunc(g.list, func(a, b Diagnostic) int {
 		return cmp.Or(
-			cmp.Compare(files[a.Pos.File], files[b.Pos.File]),
+			cmp.Compare(g.files[a.Pos.File], g.files[b.Pos.File]),
 			cmp.Compare(a.Pos.Line, b.Pos.Line),
 			cmp.Compare(a.Pos.Column, b.Pos.Column))
 	})

@@ -1,9 +1,8 @@
-package conf
+package syntax
 
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,16 +41,16 @@ func includeLine(s string) (word, pattern string) {
 	if !ok || rest == "" {
 		return "", ""
 	}
-	if !blank(rest[0]) && rest[0] != '"' {
+	if !Blank(rest[0]) && rest[0] != '"' {
 		if 'a' <= rest[0] && rest[0] <= 'z' {
 			rest = rest[1:]
 		}
-		if rest == "" || !blank(rest[0]) {
+		if rest == "" || !Blank(rest[0]) {
 			return "", ""
 		}
 	}
 	word = s[:len(s)-len(rest)]
-	return word, strings.TrimLeft(rest, blanks)
+	return word, strings.TrimLeft(rest, Blanks)
 }
 
 func (f *file) absolute() string {
@@ -159,7 +158,7 @@ func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck)
 
 var (
 	errNotPlain       = errors.New("not a regular non-executable file")
-	errEndless        = &unusable{"the file keeps its reader waiting", "name a regular file, or one whose writer closes it within a few seconds"}
+	errEndless        = &unusable{readfile.Endless, readfile.EndlessRemedy}
 	errIncludesItself = &unusable{"the file includes itself", "remove this line, or that in a file between"}
 )
 
@@ -182,8 +181,8 @@ func (p *pipeline) readFile(name string, from row) error {
 			return errIncludesItself
 		}
 	}
-	if _, ok := p.files[name]; !ok {
-		p.files[name] = len(p.files)
+	if _, ok := p.diags.files[name]; !ok {
+		p.diags.files[name] = len(p.diags.files)
 	}
 	p.ids = append(p.ids, id)
 	p.readLines(&file{name: name, dir: filepath.Dir(name), from: from}, text)
@@ -233,12 +232,12 @@ func (p *pipeline) contents(name string, included bool) (text pieces, id fileID,
 	}
 	f, err := readfile.Open(name, patience)
 	if err != nil {
-		return nil, id, cause(err)
+		return nil, id, readfile.Cause(err)
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, id, cause(err)
+		return nil, id, readfile.Cause(err)
 	}
 	if info.IsDir() || included && (!info.Mode().IsRegular() || info.Mode().Perm()&0o111 != 0) {
 		return nil, id, errNotPlain
@@ -251,22 +250,12 @@ func (p *pipeline) contents(name string, included bool) (text pieces, id fileID,
 		return nil, id, errEndless
 	}
 	if err != nil {
-		return nil, id, cause(err)
+		return nil, id, readfile.Cause(err)
 	}
 	if u := text.usable(); u != nil {
 		return nil, id, u
 	}
 	return text, id, nil
-}
-
-// cause is the reason of an error of the os package, without the file name that
-// the message already has.
-func cause(err error) error {
-	var pe *fs.PathError
-	if errors.As(err, &pe) {
-		return pe.Err
-	}
-	return err
 }
 
 // maxAlternatives bounds what one pattern with braces may expand to.

@@ -1,6 +1,7 @@
-package conf
+package syntax
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -92,7 +93,7 @@ func TestExpansion(t *testing.T) {
 	}
 }
 
-func TestCommand(t *testing.T) {
+func TestShellWords(t *testing.T) {
 	tests := []struct {
 		in   string
 		want []string
@@ -104,8 +105,8 @@ func TestCommand(t *testing.T) {
 		{`  `, nil},
 	}
 	for _, test := range tests {
-		if diff := cmp.Diff(test.want, command(test.in)); diff != "" {
-			t.Errorf("command(%q) (-want +got):\n%s", test.in, diff)
+		if diff := cmp.Diff(test.want, ShellWords(test.in)); diff != "" {
+			t.Errorf("ShellWords(%q) (-want +got):\n%s", test.in, diff)
 		}
 	}
 }
@@ -127,92 +128,79 @@ func TestBraces(t *testing.T) {
 	}
 }
 
-func TestParseDecimal(t *testing.T) {
-	tests := []struct {
-		in    string
-		v     int64
-		exact bool
-		ok    bool
-	}{
-		{"1", 1000000, true, true}, {"0.5", 500000, true, true}, {".25", 250000, true, true}, {"3.", 3000000, true, true},
-		{"0.0000005", 1, false, true}, {"1.2345670", 1234567, true, true}, {"-1", -1000000, true, true},
-		{"", 0, false, false}, {".", 0, false, false}, {"1x", 0, false, false}, {"1.2.3", 0, false, false}, {"1e3", 0, false, false},
-		{"9999999999999", 0, false, false},
+// list writes problems one per line.
+func list(diags Diagnostics) string {
+	var b strings.Builder
+	for _, d := range diags {
+		b.WriteString(d.Code + " " + d.String() + "\n")
 	}
-	for _, test := range tests {
-		v, exact, ok := parseDecimal(test.in, 6)
-		if v != test.v || exact != test.exact || ok != test.ok {
-			t.Errorf("parseDecimal(%q) = %d, %t, %t, want %d, %t, %t", test.in, v, exact, ok, test.v, test.exact, test.ok)
-		}
-	}
+	return b.String()
 }
 
-// TestIncludeChecks reads include lines that find something or not, under each
-// kind of check.
-func TestIncludeChecks(t *testing.T) {
-	dir := t.TempDir()
-	write := func(name, text string, mode os.FileMode) {
-		t.Helper()
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), mode); err != nil {
-			t.Fatal(err)
-		}
+// few is a vocabulary: for each word, the words of its block.
+type few map[string]few
+
+func (f few) Knows(word string) bool { _, ok := f[word]; return ok }
+
+func (f few) Block(word string) Vocabulary {
+	if f[word] == nil {
+		return nil
 	}
-	write("a.inc", "router_id a\n", 0o600)
-	write("x.inc", "nonsense\n", 0o700)
-	tests := []struct {
-		line string
-		all  bool
-		exit int
-	}{
-		{line: "include a.inc"}, {line: "include none.inc"}, {line: "include none*.inc"}, {line: "include {a,none}.inc"},
-		{line: "include x.inc"}, {line: "include ${_PWD}/a.inc"}, {line: "include ."},
-		{line: "includer none.inc"}, {line: "includer none*.inc"},
-		{line: "includem none.inc", exit: 6}, {line: "includem none*.inc"},
-		{line: "includew none*.inc", exit: 6}, {line: "includeb {a,none}.inc", exit: 6}, {line: "includea a.inc"},
-		{line: "includea none.inc", exit: 6}, {line: "includez a.inc", exit: 5},
-		{line: "include_check\ninclude none.inc", exit: 6}, {line: "include_check +match\ninclude none*.inc"},
-		{line: "include_check read match\ninclude none.inc", exit: 6},
-		{line: "include_check\ninclude_check -match -readable\ninclude none.inc"},
-		{line: "include none.inc", all: true, exit: 6},
-	}
-	for _, test := range tests {
-		write("main.conf", "global_defs {\n"+test.line+"\n}\n", 0o600)
-		_, diags := Load(filepath.Join(dir, "main.conf"), Options{AllChecks: test.all})
-		if got := diags.TestExitCode(); got != test.exit {
-			t.Errorf("%q: exit code %d, want %d\n%s", test.line, got, test.exit, list(diags))
-		}
-	}
+	return f[word]
 }
 
-// TestChain follows a problem from its place back to the main file.
-func TestChain(t *testing.T) {
-	t.Chdir(t.TempDir())
-	for name, text := range map[string]string{
-		"main.conf": "$V=\\\nvrrp_instance V { \\\n  prioriti 1 \\\n}\n\ninclude sub/part.inc\n",
-		"part.inc":  "# a comment\n  $V\n",
-	} {
-		if name == "part.inc" {
-			if err := os.Mkdir("sub", 0o700); err != nil {
+func (few) SetsChecks(word string) bool    { return word == "demand" }
+func (few) LacksValue(words []string) bool { return words[len(words)-1] == "password" }
+
+// TestVocabulary reads what depends on the words, with a vocabulary and without.
+func TestVocabulary(t *testing.T) {
+	known := few{"outer": {"inner": {"leaf": nil}, "flat": nil}, "other": {}}
+	tests := []struct{ name, text, with, without string }{
+		{"one brace too many", "outer {\n}\nflat 1\n}\nother {\n}\n",
+			"2 extra-brace: outer {\n  flat 1\n}\nother {\n}\n", "4 extra-brace: outer {\n}\nflat 1\nother {\n}\n"},
+		{"a brace is missing", "outer {\ninner {\nleaf\nflat 1\n}\nother {\n}\n",
+			"2 missing-brace: outer {\n  inner {\n    leaf\n  }\n  flat 1\n}\nother {\n}\n",
+			"1 missing-brace: outer {\n  inner {\n    leaf\n    flat 1\n  }\n  other {\n  }\n}\n"},
+		{"two are missing", "outer {\ninner {\nleaf\nother {\n}\n",
+			"1 missing-brace: 2 missing-brace: outer {\n  inner {\n    leaf\n  }\n}\nother {\n}\n",
+			"2 missing-brace: outer {\n  inner {\n    leaf\n    other {\n    }\n  }\n}\n"},
+		{"checks of include lines", "demand\ninclude none.conf\n", "2 include-missing: demand\n", "2 include-nothing: demand\n"},
+		{"a word that begins alike", "demanding\ninclude none.conf\n", "2 include-nothing: demanding\n", "2 include-nothing: demanding\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "a.conf")
+			if err := os.WriteFile(path, []byte(test.text), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			name = "sub/part.inc"
+			for _, c := range []struct {
+				words Vocabulary
+				want  string
+			}{{known, test.with}, {nil, test.without}} {
+				tree, diags := Parse(path, Options{Vocabulary: c.words})
+				got := ""
+				for _, d := range diags {
+					got += fmt.Sprintf("%d %s: ", d.Pos.Line, d.Code)
+				}
+				if diff := cmp.Diff(c.want, got+flat(tree, "")); diff != "" {
+					t.Errorf("vocabulary %v (-want +got):\n%s", c.words, diff)
+				}
+			}
+		})
+	}
+}
+
+// TestMayBeValue marks the statement behind a definition that ends too early.
+func TestMayBeValue(t *testing.T) {
+	for text, want := range map[string]bool{
+		"$A=\nsesame\n":  true,
+		"$A=x\nsesame\n": false,
+		"$A=\\\n user me \\\n password\nsesame\n": true,
+		"$A=\\\n password \\\n user me\nsesame\n": false,
+	} {
+		tree, _ := ParseText("a.conf", text, Options{Vocabulary: few{}})
+		if len(tree) != 1 || tree[0].MayBeValue() != want {
+			t.Errorf("%q: %v, want one statement with %t", text, tree, want)
 		}
-		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	_, diags := Load("main.conf", Options{})
-	if len(diags) == 0 {
-		t.Fatal("no problem")
-	}
-	want := "main.conf:3:3: Unknown keyword 'prioriti' in vrrp_instance V; did you mean \"priority\"?" +
-		"\n  expanded from sub/part.inc:2:3" +
-		"\n  included from main.conf:6"
-	found := false
-	for _, d := range diags {
-		found = found || d.String() == want
-	}
-	if !found {
-		t.Errorf("want\n%s\ngot\n%s", want, list(diags))
 	}
 }

@@ -1,4 +1,4 @@
-package conf
+package syntax
 
 import "strings"
 
@@ -38,10 +38,10 @@ func SourceLines(text string) []SourceLine {
 	for raw := range strings.Lines(text) {
 		raw = strings.TrimRight(raw, "\r\n")
 		at, _, _ := commentAt(raw)
-		l := SourceLine{Comment: strings.TrimRight(raw[at:], blanks)}
-		l.Text = strings.TrimRight(raw[:at], blanks)
+		l := SourceLine{Comment: strings.TrimRight(raw[at:], Blanks)}
+		l.Text = strings.TrimRight(raw[:at], Blanks)
 		l.Gap = raw[len(l.Text):at]
-		l.Text = strings.TrimLeft(l.Text, blanks)
+		l.Text = strings.TrimLeft(l.Text, Blanks)
 		if continued {
 			l.Kind = ContinuationLine
 		} else {
@@ -55,9 +55,9 @@ func SourceLines(text string) []SourceLine {
 
 // classify takes the lead off and finds the kind of what follows it.
 func (l *SourceLine) classify() {
-	for n := leadLen(l.Text); n > 0; n = leadLen(l.Text) {
+	for n := LeadLen(l.Text); n > 0; n = LeadLen(l.Text) {
 		l.Lead = append(l.Lead, l.Text[:n])
-		l.Text = strings.TrimLeft(l.Text[n:], blanks)
+		l.Text = strings.TrimLeft(l.Text[n:], Blanks)
 	}
 	if l.Text == "" {
 		if l.Lead != nil {
@@ -66,18 +66,18 @@ func (l *SourceLine) classify() {
 		return
 	}
 	l.Kind = StatementLine
-	if _, _, ok := definitionLine(l.Text); ok {
+	if _, _, ok := Definition(l.Text); ok {
 		l.Kind = DefinitionLine
 	} else if word, _ := includeLine(l.Text); word != "" {
 		l.Kind = IncludeLine
 	}
 }
 
-// leadLen is the length of the @condition or ~sequence at the beginning of s.
-func leadLen(s string) int {
+// LeadLen is the length of the @condition or ~sequence at the beginning of s.
+func LeadLen(s string) int {
 	switch {
 	case strings.HasPrefix(s, "@"):
-		if end := strings.IndexAny(s, blanks); end > 0 {
+		if end := strings.IndexAny(s, Blanks); end > 0 {
 			return end
 		}
 		return len(s)
@@ -108,7 +108,7 @@ func (l *SourceLine) Pieces() []string {
 		case '"':
 			quoted = !quoted
 		case '$':
-			if _, _, n := parameter(s[i:]); n > 0 {
+			if _, _, n := Parameter(s[i:]); n > 0 {
 				i += n - 1
 			}
 		case '{', '}':

@@ -1,4 +1,4 @@
-package conf
+package syntax
 
 import (
 	"fmt"
@@ -26,7 +26,7 @@ func (p *pipeline) repeat(l line, src source) {
 	if rest.text == "" {
 		return
 	}
-	switch word := strings.TrimRight(l.text[:open], blanks); word {
+	switch word := strings.TrimRight(l.text[:open], Blanks); word {
 	case "~SEQ", "~SEQx":
 		p.sequence(l, rest, args, word == "~SEQx", src)
 	case "~LST":
@@ -53,16 +53,16 @@ func (p *pipeline) expandText(l line, from, to int) (string, error) {
 // sequence counts: ~SEQ(VAR[, START][, STEP], END).
 func (p *pipeline) sequence(l, rest line, args string, hex bool, src source) {
 	words := strings.Split(args, ",")
-	name := strings.Trim(words[0], blanks)
-	if nameLen(name) != len(name) || name == "" || len(words) < 2 || len(words) > 4 {
+	name := strings.Trim(words[0], Blanks)
+	if NameLen(name) != len(name) || name == "" || len(words) < 2 || len(words) > 4 {
 		p.badSequence(l, 0, fmt.Sprintf("~SEQ(%s) is not ~SEQ(VARIABLE, [START, [STEP,]] END)", args))
 		return
 	}
 	var n [3]int64
 	for i, w := range words[1:] {
-		v, err := strconv.ParseInt(strings.Trim(w, blanks), 0, 64)
+		v, err := strconv.ParseInt(strings.Trim(w, Blanks), 0, 64)
 		if err != nil || v > 1<<53 || v < -1<<53 {
-			p.badSequence(l, 0, fmt.Sprintf("~SEQ: %q is not a number", strings.Trim(w, blanks)))
+			p.badSequence(l, 0, fmt.Sprintf("~SEQ: %q is not a number", strings.Trim(w, Blanks)))
 			return
 		}
 		n[i] = v
@@ -140,7 +140,7 @@ func (p *pipeline) list(l, rest line, args string, src source) {
 	var vars []*definition
 	at, _ := l.locate(0)
 	for _, name := range tuple(items[0]) {
-		if nameLen(name) != len(name) || name == "" {
+		if NameLen(name) != len(name) || name == "" {
 			p.badSequence(l, 0, fmt.Sprintf("~LST: %q is not a variable name", name))
 			return
 		}
@@ -183,12 +183,12 @@ func splitList(s string) []string {
 			depth--
 		case ',':
 			if depth <= 0 {
-				out = append(out, strings.Trim(s[start:i], blanks))
+				out = append(out, strings.Trim(s[start:i], Blanks))
 				start = i + 1
 			}
 		}
 	}
-	return append(out, strings.Trim(s[start:], blanks))
+	return append(out, strings.Trim(s[start:], Blanks))
 }
 
 // tuple is the members of {a, b}; without braces, the text itself.
@@ -199,7 +199,7 @@ func tuple(s string) []string {
 	s = strings.TrimSuffix(s[1:], "}")
 	parts := strings.Split(s, ",")
 	for i := range parts {
-		parts[i] = strings.Trim(parts[i], blanks)
+		parts[i] = strings.Trim(parts[i], Blanks)
 	}
 	return parts
 }

@@ -1,4 +1,4 @@
-package conf
+package syntax
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ type Statement struct {
 	Words    []Token // the keyword first; never empty
 	Block    []*Statement
 	HasBlock bool
-	hushed   bool  // a definition without value stands before it: it may be that, and a secret
+	hushed   bool  // see MayBeValue
 	row      int32 // line of origin
 	origin   *origin
 
@@ -26,51 +26,57 @@ func (s *Statement) Keyword() string { return s.Words[0].Text }
 // and the escapes of commands are still in it.
 func (s *Statement) Rest() string { return s.rest }
 
+// MayBeValue reports whether a definition that lacks its value stands before the
+// statement: it may be that value, on a line of its own.
+func (s *Statement) MayBeValue() bool { return s.hushed }
+
 // Same reports whether s and o say the same, wherever and with whatever blanks
 // they are written.
 func (s *Statement) Same(o *Statement) bool {
 	return s.HasBlock == o.HasBlock &&
 		slices.EqualFunc(s.Words, o.Words, func(a, b Token) bool { return a.Text == b.Text }) &&
-		slices.Equal(command(s.rest), command(o.rest)) &&
+		slices.Equal(ShellWords(s.rest), ShellWords(o.rest)) &&
 		slices.EqualFunc(s.Block, o.Block, (*Statement).Same)
 }
 
 // Pos is the place of the word with the given index, or of the last word if
 // there are fewer.
-func (s *Statement) Pos(word int) Pos { return s.place(word).pos() }
+func (s *Statement) Pos(word int) Pos { return s.Place(word).Pos() }
 
 // Chain is how the main file led to the word with the given index.
-func (s *Statement) Chain(word int) []Frame { return s.place(word).chain() }
+func (s *Statement) Chain(word int) []Frame { return s.Place(word).Chain() }
 
-func (s *Statement) place(word int) place {
+// Place is Pos and Chain, small enough to keep.
+func (s *Statement) Place(word int) Place {
 	w := &s.Words[min(word, len(s.Words)-1)]
-	return place{s.origin, s.row, w.col, w.def}
+	return Place{s.origin, s.row, w.col, w.def}
 }
 
-// maxNesting bounds how deep blocks stand in each other. The language itself
+// MaxNesting bounds how deep blocks stand in each other. The language itself
 // has four levels.
-const maxNesting = 64
+const MaxNesting = 64
 
 // builder makes statements of lines and hands over each outermost one when it
 // is complete.
 type builder struct {
-	diags *diagnosing
+	known Vocabulary // of the outermost level
+	diags *Collector
 	emit  func(*Statement)
 	hush  bool // the next statement is hushed
 
 	open  []*Statement // blocks not closed yet
 	last  *Statement   // the statement a { belongs to, if it comes next
 	words []Token      // a slab that the Words of statements are cut from
-	deep  int          // braces beyond maxNesting
+	deep  int          // braces beyond MaxNesting
 	stray int          // braces that belong to no statement
-	extra reason       // a brace without its other half, and nothing since
+	extra Reason       // a brace without its other half, and nothing since
 	lost  *Statement   // a block that was nested too deep
 
 	// closed is the last outermost block and closedAt its brace. It is handed
 	// over when something else begins: if that are words of the block, and
 	// another brace follows, this one was too many.
 	closed   *Statement
-	closedAt place
+	closedAt Place
 	behind   []*Statement
 }
 
@@ -83,7 +89,7 @@ func (b *builder) add(l *line) {
 		case '"':
 			quoted = !quoted
 		case '$':
-			if n := parameterBraces(s[i:]); n > 0 && !quoted {
+			if n := ParameterBraces(s[i:]); n > 0 && !quoted {
 				b.unresolved(l, i, n)
 				i += n - 1
 			}
@@ -107,24 +113,24 @@ func (b *builder) add(l *line) {
 // shell would have there. Its braces are those of no block.
 func (b *builder) unresolved(l *line, at, n int) {
 	text := l.text[at : at+n]
-	name := text[2 : 2+nameLen(text[2:])]
+	name := text[2 : 2+NameLen(text[2:])]
 	if r := b.diags.unresolved["$"+name]; r != 0 {
-		b.diags.again(r)
+		b.diags.Again(r)
 		return
 	}
 	fix := fmt.Sprintf("define it in a line above, as in $%s=VALUE, or write ${_ENV %s} for the environment's", name, name)
-	if op := text[2+len(name)]; op != '}' && !blank(op) {
+	if op := text[2+len(name)]; op != '}' && !Blank(op) {
 		fix = fmt.Sprintf("write $%s=VALUE in a line above, and ${%s} here: a default within the braces is the shell's", name, name)
 	}
 	if b.diags.unresolved == nil {
-		b.diags.unresolved = make(map[string]reason)
+		b.diags.unresolved = make(map[string]Reason)
 	}
 	b.diags.unresolved["$"+name] = b.report(l, at, "undefined-parameter", "the parameter ${"+name+"} is not defined", fix)
 }
 
-// parameterBraces is the length of ${NAME…} that s begins with, 0 if it does not.
-func parameterBraces(s string) int {
-	if len(s) < 4 || s[1] != '{' || nameLen(s[2:]) == 0 {
+// ParameterBraces is the length of ${NAME…} that s begins with, 0 if it does not.
+func ParameterBraces(s string) int {
+	if len(s) < 4 || s[1] != '{' || NameLen(s[2:]) == 0 {
 		return 0
 	}
 	return strings.IndexByte(s, '}') + 1
@@ -146,7 +152,7 @@ func (b *builder) statement(l *line, from, to int) {
 		return
 	}
 	rest := l.text[from:to]
-	for len(rest) > 0 && blank(rest[0]) {
+	for len(rest) > 0 && Blank(rest[0]) {
 		rest = rest[1:]
 	}
 	k := len(w[0].Text)
@@ -192,8 +198,8 @@ func (b *builder) deliver(s *Statement) {
 	if s == b.lost {
 		return
 	}
-	if b.closed != nil && root().words[s.Keyword()] == nil {
-		if k := root().words[b.closed.Keyword()]; k != nil && k.block != nil && k.block.words[s.Keyword()] != nil {
+	if b.closed != nil && !b.known.Knows(s.Keyword()) {
+		if inner := b.known.Block(b.closed.Keyword()); inner != nil && inner.Knows(s.Keyword()) {
 			b.behind = append(b.behind, s)
 			return
 		}
@@ -227,9 +233,9 @@ func (b *builder) begin(l *line, at int) {
 	case b.last == nil || b.last.HasBlock:
 		b.stray = 1
 		b.report(l, at, "unexpected-brace", "Unexpected '{'", "a block begins with a keyword; this one is skipped")
-	case len(b.open) >= maxNesting:
+	case len(b.open) >= MaxNesting:
 		b.deep, b.lost = 1, b.open[0]
-		b.report(l, at, "too-deep", fmt.Sprintf("blocks are nested more than %d deep", maxNesting), "the outermost one is left out; look for braces that are not closed")
+		b.report(l, at, "too-deep", fmt.Sprintf("blocks are nested more than %d deep", MaxNesting), "the outermost one is left out; look for braces that are not closed")
 	default:
 		b.last.HasBlock = true
 		b.open = append(b.open, b.last)
@@ -247,7 +253,7 @@ func (b *builder) end(l *line, at int) {
 		b.flush()
 		if len(b.behind) == 0 {
 			if b.extra != 0 {
-				b.diags.again(b.extra)
+				b.diags.Again(b.extra)
 				return
 			}
 			b.extra = b.report(l, at, "extra-brace", "Extra '}' found", "remove it, or look for a missing '{' above")
@@ -281,19 +287,19 @@ func (b *builder) finish(at row) {
 		innermost := b.open[len(b.open)-1]
 		list := []*Statement{b.open[0]}
 		b.open = nil
-		list, unclosed := regroup(root(), nil, list)
+		list, unclosed := regroup(b.known, nil, list)
 		if len(unclosed) == 0 {
 			unclosed = append(unclosed, innermost)
 		}
 		// A block around an unclosed one gave its brace to that.
 		for _, s := range unclosed[:min(missing, len(unclosed))] {
-			b.reportAt(s.place(0), CodeUnclosed, message, fmt.Sprintf("close the block of %q with '}'", s.Keyword()))
+			b.reportAt(s.Place(0), CodeUnclosed, message, fmt.Sprintf("close the block of %q with '}'", s.Keyword()))
 		}
 		for _, s := range list {
 			b.deliver(s)
 		}
 	case missing > 0:
-		b.reportAt(place{origin: at.origin, line: at.line}, CodeUnclosed, message, "look for a '{' without its keyword, or write the '}'")
+		b.reportAt(Place{origin: at.origin, line: at.line}, CodeUnclosed, message, "look for a '{' without its keyword, or write the '}'")
 	}
 	b.release()
 }
@@ -302,19 +308,22 @@ func (b *builder) finish(at row) {
 // something in a block around it: then the brace between them is missing. It
 // returns the list of a block with the vocabulary v, and the blocks that lacked
 // their brace. It is for texts whose braces do not match only.
-func regroup(v *block, around []*block, list []*Statement) (grouped, unclosed []*Statement) {
+func regroup(v Vocabulary, around []Vocabulary, list []*Statement) (grouped, unclosed []*Statement) {
 	inside := append(around, v)
 	for i := 0; i < len(list); i++ {
 		s := list[i]
 		grouped = append(grouped, s)
-		k := v.words[s.Keyword()]
-		if k == nil || k.block == nil || len(s.Block) == 0 {
+		if len(s.Block) == 0 {
 			continue
 		}
-		inner, lacking := regroup(k.block, inside, s.Block)
+		known := v.Block(s.Keyword())
+		if known == nil {
+			continue
+		}
+		inner, lacking := regroup(known, inside, s.Block)
 		unclosed = append(unclosed, lacking...)
 		for j, word := range inner {
-			if strayed(k.block, inside, word) {
+			if strayed(known, inside, word) {
 				// The rest is looked at again as words of this block.
 				list = append(inner[j:len(inner):len(inner)], list[i+1:]...)
 				i, inner = -1, inner[:j]
@@ -328,30 +337,30 @@ func regroup(v *block, around []*block, list []*Statement) (grouped, unclosed []
 }
 
 // strayed reports whether a word is unknown in a block, but not in those around.
-func strayed(v *block, around []*block, s *Statement) bool {
-	if v.words[s.Keyword()] != nil {
+func strayed(v Vocabulary, around []Vocabulary, s *Statement) bool {
+	if v.Knows(s.Keyword()) {
 		return false
 	}
 	for _, b := range around {
-		if b.words[s.Keyword()] != nil {
+		if b.Knows(s.Keyword()) {
 			return true
 		}
 	}
 	return false
 }
 
-func (b *builder) at(l *line, offset int) place {
+func (b *builder) at(l *line, offset int) Place {
 	col, _ := l.locate(offset)
-	return place{l.origin, l.line, col, nil}
+	return Place{l.origin, l.line, col, nil}
 }
 
-func (b *builder) report(l *line, at int, code, message, fix string) reason {
+func (b *builder) report(l *line, at int, code, message, fix string) Reason {
 	return b.reportAt(b.at(l, at), code, message, fix)
 }
 
-func (b *builder) reportAt(where place, code, message, fix string) reason {
-	return b.diags.add(Diagnostic{
-		Pos: where.pos(), Chain: where.chain(),
+func (b *builder) reportAt(where Place, code, message, fix string) Reason {
+	return b.diags.Add(Diagnostic{
+		Pos: where.Pos(), Chain: where.Chain(),
 		Severity: Error, Class: ClassOrdinary, Code: code, Message: message, Fix: fix,
 	})
 }

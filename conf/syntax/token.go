@@ -1,4 +1,4 @@
-package conf
+package syntax
 
 import "strings"
 
@@ -15,7 +15,7 @@ type Token struct {
 func words(l *line, from, to int, out []Token) []Token {
 	s := l.text[:to]
 	for i := from; i < len(s); {
-		if blank(s[i]) {
+		if Blank(s[i]) {
 			i++
 			continue
 		}
@@ -30,7 +30,7 @@ func words(l *line, from, to int, out []Token) []Token {
 			continue
 		}
 		start := i
-		for i < len(s) && !blank(s[i]) && s[i] != '"' {
+		for i < len(s) && !Blank(s[i]) && s[i] != '"' {
 			i++
 		}
 		out = append(out, Token{s[start:i], false, col, def})
@@ -38,20 +38,20 @@ func words(l *line, from, to int, out []Token) []Token {
 	return out
 }
 
-// command splits the rest of a line as a shell does: adjacent pieces join,
+// ShellWords splits the rest of a line as a shell does: adjacent pieces join,
 // both kinds of quotes group, and backslash escapes are decoded. It is how
 // scripts and file names are written.
-func command(s string) []string {
-	out, _ := split(s, true)
+func ShellWords(s string) []string {
+	out, _ := SplitShell(s, true)
 	return out
 }
 
-// split is command, with escapes or without: those of a command line in quotes
+// SplitShell is [ShellWords], with escapes or without: those of a command line in quotes
 // are decoded with the quotes, and what is left is for the program. open is the
 // quote that is not closed, or 0.
-func split(s string, escapes bool) (out []string, open byte) {
+func SplitShell(s string, escapes bool) (out []string, open byte) {
 	for i := 0; ; {
-		for i < len(s) && blank(s[i]) {
+		for i < len(s) && Blank(s[i]) {
 			i++
 		}
 		if i >= len(s) {
@@ -61,7 +61,7 @@ func split(s string, escapes bool) (out []string, open byte) {
 		var quote byte
 		for i < len(s) {
 			c := s[i]
-			if quote == 0 && blank(c) {
+			if quote == 0 && Blank(c) {
 				break
 			}
 			i++
@@ -104,8 +104,8 @@ func escape(s string) (c byte, n int) {
 		return '\v', 1
 	case 'x':
 		v, i := 0, 1
-		for i < len(s) && i < 3 && hexDigit(s[i]) >= 0 {
-			v = v<<4 | hexDigit(s[i])
+		for i < len(s) && i < 3 && HexDigit(s[i]) >= 0 {
+			v = v<<4 | HexDigit(s[i])
 			i++
 		}
 		if i == 1 {
@@ -130,7 +130,8 @@ func escape(s string) (c byte, n int) {
 	}
 }
 
-func hexDigit(c byte) int {
+// HexDigit is the value of a hexadecimal digit, -1 if c is none.
+func HexDigit(c byte) int {
 	switch {
 	case '0' <= c && c <= '9':
 		return int(c - '0')

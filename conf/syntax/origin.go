@@ -1,4 +1,24 @@
-package conf
+package syntax
+
+import "fmt"
+
+// Pos is a place in a configuration file.
+type Pos struct {
+	File   string
+	Line   int // from 1; 0: no place known
+	Column int // from 1, in bytes
+}
+
+// String is the position as file:line:column, as far as it is known.
+func (p Pos) String() string {
+	switch {
+	case p.Line == 0:
+		return p.File
+	case p.Column == 0:
+		return fmt.Sprintf("%s:%d", p.File, p.Line)
+	}
+	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Column)
+}
 
 // file is one opened configuration file.
 type file struct {
@@ -29,23 +49,28 @@ func (r row) pos(column int32) Pos {
 	return Pos{File: r.origin.file.name, Line: int(r.line), Column: int(column)}
 }
 
-// place is where a word stands. It is small enough to keep.
-type place struct {
+// Place is where a word stands, and how the main file led there. It is small
+// enough to keep; the zero Place is nowhere.
+type Place struct {
 	origin    *origin
 	line, col int32
 	def       *definition // the definition the word is from, if any
 }
 
-func (p place) row() row { return row{p.origin, p.line} }
+func (p Place) row() row { return row{p.origin, p.line} }
 
-func (p place) pos() Pos { return p.row().pos(p.col) }
+// Known reports whether the place is one.
+func (p Place) Known() bool { return p.origin != nil }
+
+// Pos is the place in its file.
+func (p Place) Pos() Pos { return p.row().pos(p.col) }
 
 // maxChain bounds how many steps of the origin a message shows.
 const maxChain = 8
 
-// chain is how the main file led to the place: the definition of the word, then
+// Chain is how the main file led to the place: the definition of the word, then
 // definitions used and files included, innermost first.
-func (p place) chain() []Frame {
+func (p Place) Chain() []Frame {
 	var frames []Frame
 	if p.def != nil && p.def.at.origin != nil {
 		frames = append(frames, Frame{"$" + p.def.name + " defined at", p.def.at.pos(p.def.col)})

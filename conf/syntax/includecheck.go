@@ -1,4 +1,4 @@
-package conf
+package syntax
 
 import "strings"
 
@@ -32,12 +32,10 @@ func (p *pipeline) setChecks(line string) {
 	}
 }
 
-// checkIncludeWords reports what setChecks does not know.
-func checkIncludeWords(d *decoder, a *argument) {
-	for i, w := range a.Words[1:] {
-		name := strings.TrimLeft(w.Text, "+-^")
-		if _, ok := checkNames[name]; !ok && name != "" {
-			d.wrong(a.Statement, i+1, "bad-choice", "Unknown include_check option '%s'; expected readable, match, wildcard_match or brace_match", printable(name))
-		}
-	}
+// IsIncludeCheck reports whether a word names a check of include lines; a sign may
+// stand before it, and alone.
+func IsIncludeCheck(word string) bool {
+	name := strings.TrimLeft(word, "+-^")
+	_, ok := checkNames[name]
+	return ok || name == ""
 }

@@ -1,0 +1,75 @@
+package conf
+
+import (
+	"sync"
+
+	"keepalived-go/conf/syntax"
+)
+
+// What package syntax has, under the names that belong to a configuration too.
+type (
+	Statement   = syntax.Statement
+	Token       = syntax.Token
+	Pos         = syntax.Pos
+	Frame       = syntax.Frame
+	Diagnostic  = syntax.Diagnostic
+	Diagnostics = syntax.Diagnostics
+	Severity    = syntax.Severity
+	Class       = syntax.Class
+	Edit        = syntax.Edit
+
+	place  = syntax.Place
+	reason = syntax.Reason
+)
+
+const (
+	Note    = syntax.Note
+	Warning = syntax.Warning
+	Error   = syntax.Error
+	Fatal   = syntax.Fatal
+
+	ClassNone            = syntax.ClassNone
+	ClassCannotRun       = syntax.ClassCannotRun
+	ClassOrdinary        = syntax.ClassOrdinary
+	ClassWarning         = syntax.ClassWarning
+	ClassDeprecated      = syntax.ClassDeprecated
+	ClassSecurity        = syntax.ClassSecurity
+	ClassMissingArgument = syntax.ClassMissingArgument
+	ClassMissingFile     = syntax.ClassMissingFile
+
+	CodeUnclosed = syntax.CodeUnclosed
+	MaxFile      = syntax.MaxFile
+)
+
+// Vocabulary is the words of the schema, for a reader of syntax.
+func Vocabulary() syntax.Vocabulary { return words{root()} }
+
+// words are the words of a block, where the syntax depends on them.
+type words struct{ *block }
+
+func (v words) Knows(word string) bool { return v.words[word] != nil }
+
+func (v words) Block(word string) syntax.Vocabulary {
+	if k := v.words[word]; k != nil && k.block != nil {
+		return words{k.block}
+	}
+	return nil
+}
+
+func (words) SetsChecks(word string) bool { return includeChecks()[word] }
+
+// includeChecks are the words whose rows say so.
+var includeChecks = sync.OnceValue(func() map[string]bool {
+	found := make(map[string]bool)
+	for k := range Schema() {
+		if k.checks {
+			found[k.Name] = true
+		}
+	}
+	return found
+})
+
+func (words) LacksValue(list []string) bool {
+	v, _ := (*block)(nil).named(list, nil)
+	return v.waits
+}
