@@ -145,7 +145,7 @@ func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 			return err
 		}
 		for _, v := range vips {
-			changes = append(changes, kernel.Change{Op: kernel.AddAddr, Addr: kernel.Addr{Link: link.Index, Prefix: netip.PrefixFrom(v, v.BitLen())}})
+			changes = append(changes, kernel.Change{Op: kernel.Add, Object: &kernel.Addr{Link: link.Index, Prefix: netip.PrefixFrom(v, v.BitLen())}})
 		}
 		conn, err := kernel.Dial(0, false)
 		if err == nil {
@@ -164,7 +164,7 @@ func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 		return 0, fmt.Errorf("one batch: the last address did not appear")
 	}
 	for i := range changes {
-		changes[i].Op = kernel.RemoveAddr
+		changes[i].Op = kernel.Remove
 	}
 	exec.Do(2, changes)
 	return last.Time.Sub(began), nil

@@ -146,7 +146,7 @@ func (t *addressTable) flush(atOnce bool) bool {
 	}
 	t.dirty = nil
 
-	changes := kernel.Diff(have, want)
+	changes := kernel.DiffAddrs(have, want)
 	for _, a := range want {
 		t.vips[a.Key()].sent = a // also where Diff finds that nothing need be done
 	}
@@ -155,12 +155,12 @@ func (t *addressTable) flush(atOnce bool) bool {
 	}
 	t.jobs++
 	for i := range changes {
-		v := t.vips[changes[i].Addr.Key()]
+		v := t.vips[changes[i].Object.(*kernel.Addr).Key()]
 		if v.job != t.jobs {
 			v.fresh = !v.told && !v.doubt
 		}
 		v.job, v.present, v.doubt = t.jobs, false, false
-		if v.told = changes[i].Op != kernel.RemoveAddr; !v.told {
+		if v.told = changes[i].Op != kernel.Remove; !v.told {
 			v.suspect = false
 		}
 	}
@@ -179,11 +179,11 @@ const smallPlan = 8
 // returns which addresses have turned out to be lost before.
 func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 	for i, ch := range c.Changes {
-		v := t.vips[ch.Addr.Key()]
+		v := t.vips[ch.Object.(*kernel.Addr).Key()]
 		if v == nil || v.job != c.ID { // its link is gone, or it was asked for something else since
 			continue
 		}
-		if v.told && ch.Op == kernel.RemoveAddr {
+		if v.told && ch.Op == kernel.Remove {
 			continue // to be set anew by the same plan: that answer counts
 		}
 		var err error

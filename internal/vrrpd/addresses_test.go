@@ -205,7 +205,7 @@ func TestThief(t *testing.T) {
 			var plan []kernel.Change
 			for range 1 + random.IntN(12) {
 				p := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + random.IntN(54))}), 32)
-				plan = append(plan, kernel.Change{Op: kernel.RemoveAddr, Addr: kernel.Addr{Link: link, Prefix: p}})
+				plan = append(plan, kernel.Change{Op: kernel.Remove, Object: &kernel.Addr{Link: link, Prefix: p}})
 			}
 			hands.Submit(0, plan)
 			time.Sleep(time.Duration(random.IntN(4000)) * time.Microsecond)
@@ -308,22 +308,23 @@ func (k *kernelModel) work1() {
 	}
 	p := &k.work[0]
 	c := p.Changes[k.begun]
-	if k.begun++; c.Op == kernel.RemoveAddr {
-		if proto, there := k.has[c.Addr.Key()]; there && proto == others {
+	a := c.Object.(*kernel.Addr)
+	if k.begun++; c.Op == kernel.Remove {
+		if proto, there := k.has[a.Key()]; there && proto == others {
 			k.taken++
 		}
-		k.remove(c.Addr.Key(), modelPort)
-	} else if _, there := k.has[c.Addr.Key()]; there {
+		k.remove(a.Key(), modelPort)
+	} else if _, there := k.has[a.Key()]; there {
 		if p.Found == nil {
 			p.Found = make([]kernel.Found, len(p.Changes))
 		}
-		if p.Found[k.begun-1] = kernel.FoundThere; k.has[c.Addr.Key()] == others {
+		if p.Found[k.begun-1] = kernel.FoundThere; k.has[a.Key()] == others {
 			p.Found[k.begun-1] = kernel.FoundForeign
 		}
 	} else {
-		k.has[c.Addr.Key()] = kernel.AddrProto
-		if c.Addr.Prefix.Addr().Is6() { // of IPv4 there is none, see kernel.Watch
-			k.stream = append(k.stream, kernel.Event{Kind: kernel.AddrNew, Addr: c.Addr})
+		k.has[a.Key()] = kernel.AddrProto
+		if a.Prefix.Addr().Is6() { // of IPv4 there is none, see kernel.Watch
+			k.stream = append(k.stream, kernel.Event{Kind: kernel.AddrNew, Addr: *a})
 		}
 	}
 	if k.begun == len(p.Changes) {
@@ -494,7 +495,7 @@ func TestAddressThatWasThere(t *testing.T) {
 		e := kernel.NewExecutor(conn, func(kernel.Completion) {})
 		for _, l := range links {
 			if l.Name == "eth0" {
-				e.Submit(0, []kernel.Change{{Op: kernel.AddAddr, Addr: kernel.Addr{Link: l.Index, Prefix: left, Proto: kernel.AddrProto}}})
+				e.Submit(0, []kernel.Change{{Op: kernel.Add, Object: &kernel.Addr{Link: l.Index, Prefix: left, Proto: kernel.AddrProto}}})
 			}
 		}
 		e.Close()

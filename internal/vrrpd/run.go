@@ -236,11 +236,12 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 	lost := d.addrs.completed(c)
 	for i := range c.Changes {
 		ch := &c.Changes[i]
-		if v := d.addrs.vips[ch.Addr.Key()]; v != nil && v.owner != nil {
+		a := ch.Object.(*kernel.Addr)
+		if v := d.addrs.vips[a.Key()]; v != nil && v.owner != nil {
 			d.queueAnnouncement(v.owner)
 		}
-		if ch.Op == kernel.AddAddr && (c.Errs == nil || c.Errs[i] == nil) {
-			d.net.setAddr(ch.Addr) // there is no event
+		if ch.Op == kernel.Add && (c.Errs == nil || c.Errs[i] == nil) {
+			d.net.setAddr(*a) // there is no event
 		}
 	}
 	for _, v := range lost {

@@ -75,7 +75,7 @@ func benchmarkAddresses(b *testing.B, n int) {
 	defer e.Close()
 	ours := func(have, want []Addr) time.Duration {
 		start := time.Now()
-		e.Submit(0, Diff(have, want))
+		e.Submit(0, DiffAddrs(have, want))
 		if err := <-done; err != nil {
 			b.Fatal(err)
 		}
@@ -117,7 +117,7 @@ func BenchmarkDiff(b *testing.B) {
 	}{{"all", nil, want, len(want)}, {"none", want, want, 0}, {"remove", want, nil, len(want)}} {
 		b.Run(bb.name, func(b *testing.B) {
 			for b.Loop() {
-				if n := len(Diff(bb.have, bb.want)); n != bb.changes {
+				if n := len(DiffAddrs(bb.have, bb.want)); n != bb.changes {
 					b.Fatalf("%d changes, want %d", n, bb.changes)
 				}
 			}

@@ -141,7 +141,7 @@ func TestDiff(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			if diff := cmp.Diff(tt.plan, texts(Diff(tt.have, tt.want))); diff != "" {
+			if diff := cmp.Diff(tt.plan, texts(DiffAddrs(tt.have, tt.want))); diff != "" {
 				t.Errorf("plan (-want +got):\n%s", diff)
 			}
 		})
@@ -149,7 +149,7 @@ func TestDiff(t *testing.T) {
 }
 
 func TestChangeText(t *testing.T) {
-	c := Change{AddAddr, Addr{
+	c := Change{Add, &Addr{
 		Link: 7, Prefix: netip.MustParsePrefix("2001:db8::1/64"), ValidLft: 100, PreferredLft: 50,
 		Flags: unix.IFA_F_NODAD | unix.IFA_F_HOMEADDRESS | unix.IFA_F_MANAGETEMPADDR | unix.IFA_F_MCAUTOJOIN,
 	}}
@@ -196,24 +196,25 @@ func genAddr(links ...int) *rapid.Generator[Addr] {
 func apply(t rapid.TB, have []Addr, plan []Change) []Addr {
 	held := slices.Clone(have)
 	for _, c := range plan {
-		i := slices.IndexFunc(held, func(a Addr) bool { return a.Key() == c.Addr.Key() })
+		addr := c.Object.(*Addr)
+		i := slices.IndexFunc(held, func(a Addr) bool { return a.Key() == addr.Key() })
 		switch c.Op {
-		case AddAddr:
+		case Add:
 			if i < 0 {
-				held = append(held, c.Addr)
-			} else if same, _ := compare(held[i], c.Addr); !same {
+				held = append(held, *addr)
+			} else if same, _ := held[i].Compare(addr); !same {
 				t.Fatalf("%v: there with other attributes: %v", c, held[i])
 			}
-		case RemoveAddr:
+		case Remove:
 			if i < 0 {
 				t.Fatalf("%v: not there", c)
 			}
 			held = slices.Delete(held, i, i+1)
-		case ReplaceAddr:
+		case Replace:
 			if i < 0 {
 				t.Fatalf("%v: not there", c)
 			}
-			held[i] = c.Addr
+			held[i] = *addr
 		}
 	}
 	return held
@@ -228,8 +229,8 @@ func TestDiffReachesWhatIsWanted(t *testing.T) {
 			}
 		}
 		want := rapid.SliceOf(genAddr(1, 2)).Draw(t, "want")
-		held := apply(t, have, Diff(have, want))
-		if rest := Diff(held, want); len(rest) > 0 {
+		held := apply(t, have, DiffAddrs(have, want))
+		if rest := DiffAddrs(held, want); len(rest) > 0 {
 			t.Fatalf("left to do: %v", rest)
 		}
 		for _, a := range held {

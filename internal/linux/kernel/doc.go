@@ -1,13 +1,14 @@
 // Package kernel is what keepalived asks of Linux: links and addresses, their
 // events, announcements on the wire, raw sockets, namespaces and sysctls.
 //
-// Addresses are desired state: [Diff] compares what the kernel holds with what
-// it shall hold and yields a plan, a list of [Change] that can be printed,
-// tested and executed. Nothing here undoes "what was done before"; start,
-// transition, reload, recovery and shutdown are the same operation.
+// Addresses are desired state, as every kind of [Object] is: [Diff] compares what
+// the kernel holds with what it shall hold and yields a plan, a list of [Change]
+// that can be printed, tested and executed. Nothing here undoes "what was done
+// before"; start, transition, reload, recovery and shutdown are the same
+// operation.
 //
 //	            Diff             Submit                     sendmsg
-//	have, want ------> []Change --------> Executor (own go- --------> rtnetlink
+//	have, want ------> []Change --------> Executor (own go- --------> [nl.Conn]
 //	                                routine, never blocks     chunks     |
 //	  loop <------- report(Completion) -------'                          |
 //	    ^                                                                |

@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/nl"
 )
 
 // chunkSize is how many changes go into one sendmsg. Larger ones are hardly
@@ -20,7 +22,7 @@ type Completion struct {
 	ID      uint64
 	Changes []Change // this part, a slice of what was submitted
 	Errs    []error  // nil, or one per change, nil for those that succeeded
-	Found   []Found  // nil, or one per change: whether the address to be added was there
+	Found   []Found  // nil, or one per change: whether the object to be added was there
 	Last    bool     // nothing of the plan is left
 	Took    time.Duration
 }
@@ -51,7 +53,7 @@ type Executor struct {
 	done   chan struct{}
 
 	chunk   []Change
-	refused [chunkSize]*Error
+	refused [chunkSize]*nl.Error
 }
 
 type plan struct {
@@ -197,78 +199,54 @@ func (e *Executor) execute(changes []Change) (errs []error, found []Found) {
 		return nil, nil
 	}
 	names := map[int]string{} // of links in errors
-	linkName := func(index int) string {
-		if _, ok := names[index]; !ok {
+	failed := func(c Change, err error) error {
+		index := c.Object.OnLink()
+		if _, known := names[index]; !known && index != 0 {
 			names[index] = e.conn.linkName(index)
 		}
-		return names[index]
+		return c.failed(names[index], err)
 	}
 	refused := e.refused[:len(changes)]
 	clear(refused)
-	if err := e.conn.batch(changes, refused); err != nil {
+	encode := func(i int, b []byte) ([]byte, nl.Request) { return changes[i].Object.Encode(changes[i].Op, b) }
+	if err := e.conn.Batch(len(changes), encode, refused); err != nil {
 		errs := make([]error, len(changes))
 		for i, c := range changes {
-			errs[i] = changeError(c, linkName(c.Addr.Link), err)
+			errs[i] = failed(c, err)
 		}
 		return errs, nil
 	}
 
-	var present map[Key]Addr // dumped at most once
+	held := map[string]Finder{} // by kind, each read at most once
 	for i, c := range changes {
-		if refused[i] == nil || c.Op == RemoveAddr && isGone(refused[i]) {
+		if refused[i] == nil || c.Op == Remove && c.Object.Gone(refused[i]) {
 			continue
 		}
 		err := error(refused[i])
-		if c.Op == AddAddr && errors.Is(err, unix.EEXIST) {
-			if present == nil {
-				present = e.present()
+		if c.Op == Add && errors.Is(err, unix.EEXIST) {
+			find := held[c.Object.Kind()]
+			if find == nil {
+				find = c.Object.Held(e.conn)
+				held[c.Object.Kind()] = find
 			}
-			if a, ok := present[c.Addr.Key()]; ok {
-				same, _ := compare(a, c.Addr)
-				if same {
-					if found == nil {
-						found = make([]Found, len(changes))
-					}
-					if found[i] = FoundThere; a.Proto != AddrProto && MarksAddresses() {
-						found[i] = FoundForeign
-					}
-					continue
+			// What the kernel does not list keeps the refusal.
+			switch have, same := find(c.Object); {
+			case same:
+				if found == nil {
+					found = make([]Found, len(changes))
 				}
-				err = fmt.Errorf("it is there with %s: %w", cmp.Or(attributes(a), "no attributes"), err)
+				if found[i] = FoundThere; have.Foreign() {
+					found[i] = FoundForeign
+				}
+				continue
+			case have != nil:
+				err = fmt.Errorf("it is there with %s: %w", cmp.Or(have.Attributes(), "no attributes"), err)
 			}
 		}
 		if errs == nil {
 			errs = make([]error, len(changes))
 		}
-		errs[i] = changeError(c, linkName(c.Addr.Link), err)
+		errs[i] = failed(c, err)
 	}
 	return errs, found
-}
-
-// present returns the addresses the kernel holds, as far as it says: for the
-// others the refusal at hand stands.
-func (e *Executor) present() map[Key]Addr {
-	addrs, _ := e.conn.Addrs()
-	present := make(map[Key]Addr, len(addrs))
-	for _, a := range addrs {
-		present[a.Key()] = a
-	}
-	return present
-}
-
-// isGone reports whether the refusal of a removal says that there is nothing
-// to remove: the address or its link is gone.
-func isGone(err error) bool {
-	return errors.Is(err, unix.EADDRNOTAVAIL) || errors.Is(err, unix.ENODEV)
-}
-
-func changeError(c Change, dev string, err error) error {
-	preposition := "to"
-	switch c.Op {
-	case RemoveAddr:
-		preposition = "from"
-	case ReplaceAddr:
-		preposition = "on"
-	}
-	return fmt.Errorf("%v %s %s %s: %w", c.Op, addrText(c.Addr.wish()), preposition, dev, err)
 }

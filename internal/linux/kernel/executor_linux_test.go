@@ -30,7 +30,7 @@ func TestKernelReachesWhatIsWanted(t *testing.T) {
 	defer e.Close()
 	id := uint64(0)
 	reach := func(rt *rapid.T, want []Addr) {
-		plan := Diff(addrsOf(t, c, test0), want)
+		plan := DiffAddrs(addrsOf(t, c, test0), want)
 		id++
 		e.Submit(id, plan)
 		for done := range reported {
@@ -44,7 +44,7 @@ func TestKernelReachesWhatIsWanted(t *testing.T) {
 			}
 		}
 		held := addrsOf(t, c, test0)
-		if rest := Diff(held, want); len(rest) > 0 {
+		if rest := DiffAddrs(held, want); len(rest) > 0 {
 			rt.Fatalf("plan %q\nheld %+v\nleft to do %q", texts(plan), held, texts(rest))
 		}
 	}
@@ -63,7 +63,7 @@ func TestExecutorErrors(t *testing.T) {
 	ip(t, "addr add 192.0.2.1/24 dev test0")
 	ip(t, "addr add 192.0.2.2/32 dev test0 label test0:2")
 	test0 := link(t, "test0")
-	a := func(s string) Addr { return Addr{Link: test0, Prefix: prefix(s), Proto: AddrProto} }
+	a := func(s string) *Addr { return &Addr{Link: test0, Prefix: prefix(s), Proto: AddrProto} }
 	noLink := a("192.0.2.9/32")
 	noLink.Link = 99
 	tests := []struct {
@@ -72,15 +72,15 @@ func TestExecutorErrors(t *testing.T) {
 		errno  error
 		text   string // what the error says; empty: success
 	}{
-		{"added", Change{AddAddr, a("192.0.2.3/32")}, nil, ""},
-		{"added, though somebody has set just that", Change{AddAddr, a("192.0.2.1/24")}, nil, ""},
-		{"there with another label", Change{AddAddr, a("192.0.2.2/32")}, unix.EEXIST,
+		{"added", Change{Add, a("192.0.2.3/32")}, nil, ""},
+		{"added, though somebody has set just that", Change{Add, a("192.0.2.1/24")}, nil, ""},
+		{"there with another label", Change{Add, a("192.0.2.2/32")}, unix.EEXIST,
 			"add 192.0.2.2/32 to test0: it is there with label test0:2: ipv4: Address already assigned: file exists"},
-		{"removed, though not there", Change{RemoveAddr, a("192.0.2.8/32")}, nil, ""},
-		{"removed, though the link is gone", Change{RemoveAddr, noLink}, nil, ""},
-		{"no such link", Change{AddAddr, noLink}, unix.ENODEV,
+		{"removed, though not there", Change{Remove, a("192.0.2.8/32")}, nil, ""},
+		{"removed, though the link is gone", Change{Remove, noLink}, nil, ""},
+		{"no such link", Change{Add, noLink}, unix.ENODEV,
 			"add 192.0.2.9/32 to #99: ipv4: Device not found: no such device"},
-		{"removed from the others' midst", Change{RemoveAddr, a("192.0.2.3/32")}, nil, ""},
+		{"removed from the others' midst", Change{Remove, a("192.0.2.3/32")}, nil, ""},
 	}
 	// All in one chunk: a refusal does not touch its neighbours.
 	var plan []Change
@@ -140,15 +140,15 @@ func TestExecutorKeepsOrderAcrossPlans(t *testing.T) {
 		}
 	})
 	for id := range uint64(40) { // adds and removes the same first address, again and again
-		plan := Diff(nil, addrs[:1])
+		plan := DiffAddrs(nil, addrs[:1])
 		if id%2 == 1 {
-			plan = Diff(addrs[:1], nil)
+			plan = DiffAddrs(addrs[:1], nil)
 		}
 		e.Submit(id, plan)
 	}
 	e.Submit(40, nil)
-	e.Submit(41, Diff(nil, addrs))
-	e.Submit(42, Diff(addrs, nil))
+	e.Submit(41, DiffAddrs(nil, addrs))
+	e.Submit(42, DiffAddrs(addrs, nil))
 	e.Close()
 
 	var want []string
@@ -237,11 +237,11 @@ func TestPromoteSecondaries(t *testing.T) {
 		t.Fatalf("again: changed %v, error %v", changed, err)
 	}
 	ours := []Addr{{Link: link(t, "eth0.10"), Prefix: prefix("192.0.2.1/24"), Proto: AddrProto}}
-	if errs := execute(t, Diff(nil, ours)); errs != nil {
+	if errs := execute(t, DiffAddrs(nil, ours)); errs != nil {
 		t.Fatal(errs)
 	}
 	ip(t, "addr add 192.0.2.2/24 dev eth0.10")
-	if errs := execute(t, Diff(ours, nil)); errs != nil {
+	if errs := execute(t, DiffAddrs(ours, nil)); errs != nil {
 		t.Fatal(errs)
 	}
 	if out := ip(t, "-o addr show dev eth0.10"); !strings.Contains(out, "192.0.2.2/24") || strings.Contains(out, "192.0.2.1/24") {

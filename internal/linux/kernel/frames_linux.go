@@ -7,6 +7,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/mmsg"
 )
 
 // Frame is an Ethernet frame to send.
@@ -28,7 +30,7 @@ func OpenPacket() (fd int, err error) {
 
 // frameBatch is what sendmmsg reads.
 type frameBatch struct {
-	hdrs  [MaxBatch]mmsghdr
+	hdrs  [MaxBatch]mmsg.Header
 	iovs  [MaxBatch]unix.Iovec
 	names [MaxBatch]unix.RawSockaddrLinklayer
 }
@@ -36,7 +38,7 @@ type frameBatch struct {
 var frameBatches = sync.Pool{New: func() any {
 	b := new(frameBatch)
 	for i := range MaxBatch {
-		h := &b.hdrs[i].hdr
+		h := &b.hdrs[i].Msg
 		h.Iov = &b.iovs[i]
 		h.SetIovlen(1)
 		h.Name = (*byte)(unsafe.Pointer(&b.names[i]))
@@ -64,7 +66,7 @@ func SendFrames(fd int, frames []Frame) (int, error) {
 				Ifindex:  int32(f.Link),
 			}
 		}
-		n, err := sendmmsg(fd, b.hdrs[:len(batch)])
+		n, err := mmsg.Send(fd, b.hdrs[:len(batch)])
 		for i := range batch {
 			b.iovs[i].Base = nil // do not keep the caller's bytes alive
 		}

@@ -1,6 +1,14 @@
 package kernel
 
-import "golang.org/x/sys/unix"
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/nl"
+)
+
+var native = binary.NativeEndian
 
 // Link is a network interface as the kernel reported it last.
 type Link struct {
@@ -50,7 +58,7 @@ func appendLinkHeader(b []byte, index int) []byte {
 // decodeLink decodes the body of RTM_NEWLINK or RTM_DELLINK. It is false for
 // messages that do not speak of the link itself: with family AF_BRIDGE they
 // tell of a bridge port, and a "deleted" one still exists.
-func decodeLink(body []byte, names names) (Link, bool) {
+func decodeLink(body []byte, names nl.Names) (Link, bool) {
 	if len(body) < unix.SizeofIfInfomsg || body[0] != unix.AF_UNSPEC {
 		return Link{}, false
 	}
@@ -60,36 +68,36 @@ func decodeLink(body []byte, names names) (Link, bool) {
 	}
 	attrs := body[unix.SizeofIfInfomsg:]
 	for {
-		typ, v, rest, ok := nextAttr(attrs)
+		typ, v, rest, ok := nl.NextAttr(attrs)
 		if !ok {
 			return l, true
 		}
 		attrs = rest
 		switch typ {
 		case unix.IFLA_IFNAME:
-			l.Name = names.of(v)
+			l.Name = names.Of(v)
 		case unix.IFLA_ADDRESS:
 			if len(v) == len(l.HardwareAddr) {
 				l.HardwareAddr = [6]byte(v)
 			}
 		case unix.IFLA_MTU:
-			l.MTU = int(attrUint32(v))
+			l.MTU = int(nl.Uint32(v))
 		case unix.IFLA_MASTER:
-			l.Master = int(attrUint32(v))
+			l.Master = int(nl.Uint32(v))
 		case unix.IFLA_LINKINFO:
 			for {
-				typ, kind, rest, ok := nextAttr(v)
+				typ, kind, rest, ok := nl.NextAttr(v)
 				if !ok {
 					break
 				}
 				v = rest
 				if typ == unix.IFLA_INFO_KIND {
-					l.Kind = names.of(kind)
+					l.Kind = names.Of(kind)
 				}
 			}
 		case unix.IFLA_AF_SPEC: // one for each protocol that runs
 			for {
-				family, _, rest, ok := nextAttr(v)
+				family, _, rest, ok := nl.NextAttr(v)
 				if !ok {
 					break
 				}

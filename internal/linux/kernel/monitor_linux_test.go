@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/nl"
 )
 
 // patience is how long an event that must come may take.
@@ -63,11 +65,8 @@ func TestMonitor(t *testing.T) {
 
 	// Our own changes can be told from others' by the port.
 	c := dial(t)
-	var refused [1]*Error
 	vip := Addr{Link: test0, Prefix: prefix("192.0.2.1/32"), Label: "renamed0:1", Proto: AddrProto}
-	if err := c.batch([]Change{{AddAddr, vip}}, refused[:]); err != nil || refused[0] != nil {
-		t.Fatal(err, refused[0])
-	}
+	carryOut(t, c, Change{Add, &vip})
 	got = await(t, events, func(e Event) bool { return e.Kind == AddrNew && e.Addr.Prefix == vip.Prefix })
 	if got.PortID != c.PortID() || got.Addr.Proto != AddrProto || got.Addr.Label != vip.Label || got.Addr.Link != test0 {
 		t.Errorf("new address: %+v", got)
@@ -75,16 +74,14 @@ func TestMonitor(t *testing.T) {
 	ip(t, "addr del 192.0.2.1/32 dev renamed0")
 	got = await(t, events, func(e Event) bool { return e.Kind == AddrGone && e.Addr.Prefix == vip.Prefix })
 	if got.PortID == c.PortID() {
-		t.Errorf("somebody else's removal carries our port %d", got.PortID)
+		t.Errorf("another program's removal carries our port %d", got.PortID)
 	}
 
 	// So can what follows from them: the secondary address goes, too.
 	ip(t, "addr add 198.51.100.1/24 dev renamed0")
 	ip(t, "addr add 198.51.100.2/24 dev renamed0")
 	primary := Addr{Link: test0, Prefix: prefix("198.51.100.1/24")}
-	if err := c.batch([]Change{{RemoveAddr, primary}}, refused[:]); err != nil || refused[0] != nil {
-		t.Fatal(err, refused[0])
-	}
+	carryOut(t, c, Change{Remove, &primary})
 	got = await(t, events, func(e Event) bool { return e.Kind == AddrGone && e.Addr.Prefix == prefix("198.51.100.2/24") })
 	if got.PortID != c.PortID() {
 		t.Errorf("the secondary address's end: %+v", got)
@@ -137,7 +134,7 @@ func TestMonitorOverrun(t *testing.T) {
 	for i := range 500 {
 		many = append(many, Addr{Link: test0, Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), 32)})
 	}
-	if errs := execute(t, Diff(nil, many)); errs != nil {
+	if errs := execute(t, DiffAddrs(nil, many)); errs != nil {
 		t.Fatal(errs)
 	}
 	close(hold)
@@ -150,7 +147,7 @@ func TestMonitorOverrun(t *testing.T) {
 		}
 	}
 	wait(overrun, "the overrun")
-	if errs := execute(t, Diff(nil, []Addr{{Link: test0, Prefix: sentinel}})); errs != nil {
+	if errs := execute(t, DiffAddrs(nil, []Addr{{Link: test0, Prefix: sentinel}})); errs != nil {
 		t.Fatal(errs)
 	}
 	wait(later, "an event after the overrun")
@@ -174,11 +171,50 @@ func TestMonitorCloseEndsItsGoroutine(t *testing.T) {
 	}
 }
 
+// appendRequest appends the request for a change.
+func appendRequest(b []byte, c Change) []byte {
+	start := len(b)
+	b, _ = nl.Begin(b, 0, 0, 1)
+	b, r := c.Object.Encode(c.Op, b)
+	native.PutUint16(b[start+4:], r.Type)
+	return nl.End(b, start)
+}
+
+// appendEvents decodes the messages of a datagram.
+func appendEvents(events []Event, b []byte, names nl.Names) []Event {
+	for {
+		m, rest, ok := nl.Next(b)
+		if !ok {
+			return events
+		}
+		events = appendEvent(events, m, names)
+		b = rest
+	}
+}
+
+// carryOut has the kernel make the changes; none may be refused.
+func carryOut(t *testing.T, c *Conn, changes ...Change) {
+	t.Helper()
+	refused := make([]*nl.Error, len(changes))
+	err := c.Batch(len(changes), func(i int, b []byte) ([]byte, nl.Request) {
+		return changes[i].Object.Encode(changes[i].Op, b)
+	}, refused)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range refused {
+		if e != nil {
+			t.Fatalf("%v: %v", changes[i], e)
+		}
+	}
+}
+
 func TestMessagesAllocateNothing(t *testing.T) {
 	a := Addr{Link: 3, Prefix: prefix("192.0.2.1/32"), Label: "eth0", Proto: AddrProto}
-	b := appendChange(nil, Change{AddAddr, a}, 0, 1)
-	b = appendChange(b, Change{RemoveAddr, Addr{Link: 3, Prefix: prefix("2001:db8::1/64")}}, 0, 2)
-	names := make(names)
+	add := Change{Add, &a}
+	b := appendRequest(nil, add)
+	b = appendRequest(b, Change{Remove, &Addr{Link: 3, Prefix: prefix("2001:db8::1/64")}})
+	names := make(nl.Names)
 	events := appendEvents(nil, b, names)
 	if len(events) != 2 || events[0].Kind != AddrNew || events[1].Kind != AddrGone || events[0].Addr.Label != "eth0" {
 		t.Fatalf("events %+v", events)
@@ -186,7 +222,7 @@ func TestMessagesAllocateNothing(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() { events = appendEvents(events[:0], b, names) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
-	if n := testing.AllocsPerRun(100, func() { b = appendChange(b[:0], Change{AddAddr, a}, unix.NLM_F_REQUEST, 1) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { b = appendRequest(b[:0], add) }); n != 0 {
 		t.Errorf("%v allocations per change encoded", n)
 	}
 }
@@ -214,20 +250,13 @@ func TestMonitorOfOwner(t *testing.T) {
 
 	first := Addr{Link: test0, Prefix: prefix("192.0.2.1/24"), Proto: AddrProto}
 	second := Addr{Link: test0, Prefix: prefix("192.0.2.2/24"), Proto: AddrProto}
-	change := func(changes ...Change) {
-		t.Helper()
-		refused := make([]*Error, len(changes))
-		if err := c.batch(changes, refused); err != nil || refused[0] != nil {
-			t.Fatal(err, refused[0])
-		}
-	}
-	change(Change{AddAddr, first}, Change{AddAddr, second})
+	carryOut(t, c, Change{Add, &first}, Change{Add, &second})
 	ip(t, "addr add 192.0.2.3/32 dev test0")
 	got := await(t, events, func(e Event) bool { return e.Kind == AddrNew })
 	if got.Addr.Prefix != prefix("192.0.2.3/32") {
 		t.Errorf("an addition of our own was delivered: %+v", got)
 	}
-	change(Change{RemoveAddr, first})
+	carryOut(t, c, Change{Remove, &first})
 	await(t, events, func(e Event) bool { return e.Kind == AddrGone && e.Addr.Prefix == first.Prefix })
 	promoted := await(t, events, func(e Event) bool { return e.Kind == AddrNew })
 	if promoted.Addr.Prefix != second.Prefix || promoted.Addr.Flags&unix.IFA_F_SECONDARY != 0 {

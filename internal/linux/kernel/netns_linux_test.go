@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/nl"
 )
 
 // These make the test binary do something else than testing: enter the
@@ -152,7 +154,7 @@ func useEverything() error {
 	var errs []error
 	e := NewExecutor(c, func(c Completion) { errs = append(errs, c.Errs...) })
 	const lo = 1
-	e.Submit(1, Diff(nil, []Addr{{Link: lo, Prefix: prefix("192.0.2.1/32")}, {Link: lo, Prefix: prefix("2001:db8::1/128")}}))
+	e.Submit(1, DiffAddrs(nil, []Addr{{Link: lo, Prefix: prefix("192.0.2.1/32")}, {Link: lo, Prefix: prefix("2001:db8::1/128")}}))
 	e.Close()
 	if err := errors.Join(errs...); err != nil {
 		return err
@@ -163,7 +165,7 @@ func useEverything() error {
 			return err
 		}
 		defer s.Close()
-		if err := setReceiveBuffer(s.FD(), 8<<20, true); err != nil {
+		if err := nl.SetReceiveBuffer(s.FD(), 8<<20, true); err != nil {
 			return err
 		}
 	}

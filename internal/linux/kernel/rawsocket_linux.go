@@ -9,6 +9,9 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/mmsg"
+	"keepalived-go/internal/linux/nl"
 )
 
 // RawSocket is a non-blocking raw IP socket for VRRP, on one link or none. It
@@ -82,7 +85,7 @@ type Buffers struct {
 }
 
 type inBuffers struct {
-	hdrs  [MaxBatch]mmsghdr
+	hdrs  [MaxBatch]mmsg.Header
 	iovs  [MaxBatch]unix.Iovec
 	names [MaxBatch]unix.RawSockaddrInet6
 	ctrl  [MaxBatch][controlSpace / 8]uint64 // words: control messages are aligned
@@ -90,7 +93,7 @@ type inBuffers struct {
 }
 
 type outBuffers struct {
-	hdrs  [MaxBatch]mmsghdr
+	hdrs  [MaxBatch]mmsg.Header
 	iovs  [MaxBatch]unix.Iovec
 	names [MaxBatch]unix.RawSockaddrInet6
 	ctrl  [MaxBatch][pktinfoSpace / 8]uint64
@@ -100,7 +103,7 @@ type outBuffers struct {
 func NewBuffers() *Buffers {
 	b := &Buffers{new(inBuffers), new(outBuffers)}
 	for i := range MaxBatch {
-		h := &b.in.hdrs[i].hdr
+		h := &b.in.hdrs[i].Msg
 		h.Iov = &b.in.iovs[i]
 		h.SetIovlen(1)
 		h.Name = (*byte)(unsafe.Pointer(&b.in.names[i]))
@@ -108,7 +111,7 @@ func NewBuffers() *Buffers {
 		b.in.iovs[i].Base = &b.in.data[i][0]
 		b.in.iovs[i].SetLen(MaxDatagram)
 
-		h = &b.out.hdrs[i].hdr
+		h = &b.out.hdrs[i].Msg
 		h.Iov = &b.out.iovs[i]
 		h.SetIovlen(1)
 		h.Name = (*byte)(unsafe.Pointer(&b.out.names[i]))
@@ -226,7 +229,7 @@ func (s *RawSocket) SetReceiveBuffer(size int) error {
 		size = s.ownRcvBuf / 2
 	}
 	size = min(size, math.MaxInt32)
-	if err := setReceiveBuffer(s.fd, size, false); err != nil {
+	if err := nl.SetReceiveBuffer(s.fd, size, false); err != nil {
 		return fmt.Errorf("set SO_RCVBUF to %d: %w", size, err)
 	}
 	return nil
@@ -271,10 +274,10 @@ func (s *RawSocket) ReadBatch(dst []Datagram) (int, error) {
 		return 0, nil
 	}
 	for i := range want {
-		in.hdrs[i].hdr.Namelen = unix.SizeofSockaddrInet6
-		in.hdrs[i].hdr.SetControllen(controlSpace)
+		in.hdrs[i].Msg.Namelen = unix.SizeofSockaddrInet6
+		in.hdrs[i].Msg.SetControllen(controlSpace)
 	}
-	n, err := recvmmsg(s.fd, in.hdrs[:want])
+	n, err := mmsg.Receive(s.fd, in.hdrs[:want])
 	if err == unix.EAGAIN {
 		return 0, nil
 	}
@@ -285,12 +288,12 @@ func (s *RawSocket) ReadBatch(dst []Datagram) (int, error) {
 		h := &in.hdrs[i]
 		d := &dst[i]
 		*d = Datagram{
-			Data:      in.data[i][:h.n:h.n],
+			Data:      in.data[i][:h.N:h.N],
 			IfIndex:   s.link,
-			Truncated: h.hdr.Flags&unix.MSG_TRUNC != 0,
+			Truncated: h.Msg.Flags&unix.MSG_TRUNC != 0,
 		}
 		control := unsafe.Slice((*byte)(unsafe.Pointer(&in.ctrl[i])), controlSpace)
-		s.readControl(d, control[:min(uint64(h.hdr.Controllen), controlSpace)])
+		s.readControl(d, control[:min(uint64(h.Msg.Controllen), controlSpace)])
 		if s.family == unix.AF_INET {
 			if len(d.Data) >= 20 { // RFC 791, 3.1
 				d.HopLimit = d.Data[8]
@@ -339,7 +342,7 @@ func (s *RawSocket) WriteBatch(msgs []Outgoing) (int, error) {
 		for i := range batch {
 			s.prepare(out, i, &batch[i])
 		}
-		n, err := sendmmsg(s.fd, out.hdrs[:len(batch)])
+		n, err := mmsg.Send(s.fd, out.hdrs[:len(batch)])
 		for i := range batch {
 			out.iovs[i].Base = nil // do not keep the caller's bytes alive
 		}
@@ -353,7 +356,7 @@ func (s *RawSocket) WriteBatch(msgs []Outgoing) (int, error) {
 
 // prepare fills slot i for a packet.
 func (s *RawSocket) prepare(out *outBuffers, i int, m *Outgoing) {
-	h := &out.hdrs[i].hdr
+	h := &out.hdrs[i].Msg
 	out.iovs[i].Base = unsafe.SliceData(m.Data)
 	out.iovs[i].SetLen(len(m.Data))
 	h.Control = nil

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/nl"
 )
 
 // pair joins the test's namespace with another one by a veth, test0 with
@@ -56,7 +58,7 @@ func openRawTest(t testing.TB, family, link int, opt RawOptions) *RawSocket {
 func openRoomyTest(t testing.TB, family, link int) *RawSocket {
 	t.Helper()
 	s := openRawTest(t, family, link, RawOptions{})
-	if err := setReceiveBuffer(s.FD(), 1<<20, true); err != nil {
+	if err := nl.SetReceiveBuffer(s.FD(), 1<<20, true); err != nil {
 		t.Fatal(err)
 	}
 	return s

@@ -1,10 +1,15 @@
 package kernel
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/nl"
 )
 
 // AddrProto marks the addresses we set (IFA_PROTO, kernel 5.18 and later;
@@ -93,11 +98,11 @@ func (a Addr) wish() Addr {
 	return a
 }
 
-// compare says whether have is what want asks for and, if not, whether the
-// kernel can turn the one into the other in place. Both must have the same Key.
-// Who set the address does not count: kernels before 5.18 cannot say.
-func compare(have, want Addr) (same, inPlace bool) {
-	h, w := have.wish(), want.wish()
+// Compare says whether a is what want asks for and, if not, whether the kernel
+// can turn the one into the other in place. Both must have the same Key. Who set
+// the address does not count: kernels before 5.18 cannot say.
+func (a *Addr) Compare(want *Addr) (same, inPlace bool) {
+	h, w := a.wish(), want.wish()
 	if h.Label != w.Label && (w.Label != "" || strings.Contains(h.Label, ":")) {
 		// A label the kernel chose is the name of a link, and that has no colon.
 		return false, false
@@ -124,7 +129,7 @@ func sameLifetime(have, want uint32) bool {
 
 // decodeAddr decodes the body of RTM_NEWADDR or RTM_DELADDR; it is false for
 // what is no IPv4 or IPv6 address.
-func decodeAddr(body []byte, names names) (Addr, bool) {
+func decodeAddr(body []byte, names nl.Names) (Addr, bool) {
 	if len(body) < unix.SizeofIfAddrmsg {
 		return Addr{}, false
 	}
@@ -139,22 +144,22 @@ func decodeAddr(body []byte, names names) (Addr, bool) {
 	var local, address netip.Addr
 	attrs := body[unix.SizeofIfAddrmsg:]
 	for {
-		typ, v, rest, ok := nextAttr(attrs)
+		typ, v, rest, ok := nl.NextAttr(attrs)
 		if !ok {
 			break
 		}
 		attrs = rest
 		switch typ {
 		case unix.IFA_LOCAL:
-			local = attrIP(family, v)
+			local = nl.IP(family, v)
 		case unix.IFA_ADDRESS:
-			address = attrIP(family, v)
+			address = nl.IP(family, v)
 		case unix.IFA_BROADCAST:
-			a.Broadcast = attrIP(family, v)
+			a.Broadcast = nl.IP(family, v)
 		case unix.IFA_LABEL:
-			a.Label = names.of(v)
+			a.Label = names.Of(v)
 		case unix.IFA_FLAGS:
-			a.Flags = attrUint32(v)
+			a.Flags = nl.Uint32(v)
 		case ifaProto:
 			if len(v) > 0 {
 				a.Proto = v[0]
@@ -180,7 +185,7 @@ func decodeAddr(body []byte, names names) (Addr, bool) {
 
 // appendAddr appends the body of RTM_NEWADDR; with only its identity, that of
 // RTM_DELADDR.
-func appendAddr(b []byte, addr Addr, identityOnly bool) []byte {
+func appendAddr(b []byte, addr *Addr, identityOnly bool) []byte {
 	a := addr.wish()
 	ip := a.Prefix.Addr()
 	family := byte(unix.AF_INET6)
@@ -190,26 +195,26 @@ func appendAddr(b []byte, addr Addr, identityOnly bool) []byte {
 	// struct ifaddrmsg: family, prefix length, flags, scope, link
 	b = append(b, family, byte(a.Prefix.Bits()), byte(a.Flags), a.Scope)
 	b = native.AppendUint32(b, uint32(a.Link))
-	b = appendAttrIP(b, unix.IFA_LOCAL, ip)
+	b = nl.AppendIP(b, unix.IFA_LOCAL, ip)
 	if a.Peer.IsValid() {
-		b = appendAttrIP(b, unix.IFA_ADDRESS, a.Peer.Addr())
+		b = nl.AppendIP(b, unix.IFA_ADDRESS, a.Peer.Addr())
 	} else {
-		b = appendAttrIP(b, unix.IFA_ADDRESS, ip)
+		b = nl.AppendIP(b, unix.IFA_ADDRESS, ip)
 	}
 	if identityOnly {
 		return b
 	}
 	if a.Broadcast.IsValid() {
-		b = appendAttrIP(b, unix.IFA_BROADCAST, a.Broadcast)
+		b = nl.AppendIP(b, unix.IFA_BROADCAST, a.Broadcast)
 	}
 	if a.Label != "" {
-		b = appendAttrString(b, unix.IFA_LABEL, a.Label)
+		b = nl.AppendString(b, unix.IFA_LABEL, a.Label)
 	}
 	if a.Flags != 0 {
-		b = appendAttrUint32(b, unix.IFA_FLAGS, a.Flags)
+		b = nl.AppendUint32(b, unix.IFA_FLAGS, a.Flags)
 	}
 	if a.Proto != 0 {
-		b = appendAttr(b, ifaProto, []byte{a.Proto})
+		b = nl.AppendAttr(b, ifaProto, []byte{a.Proto})
 	}
 	// Always sent: a replacement without it would not make a lifetime endless.
 	b = native.AppendUint16(b, unix.SizeofRtAttr+16)
@@ -217,4 +222,120 @@ func appendAddr(b []byte, addr Addr, identityOnly bool) []byte {
 	b = native.AppendUint32(b, a.PreferredLft)
 	b = native.AppendUint32(b, a.ValidLft)
 	return append(b, 0, 0, 0, 0, 0, 0, 0, 0)
+}
+
+// Kind is what kind of [Object] an address is.
+func (*Addr) Kind() string { return "address" }
+
+// OnLink is the index of the address's link.
+func (a *Addr) OnLink() int { return a.Link }
+
+// Foreign reports whether the address does not have our mark, which this kernel
+// would have kept.
+func (a *Addr) Foreign() bool { return a.Proto != AddrProto && MarksAddresses() }
+
+// Encode appends the body of a request.
+func (a *Addr) Encode(op Op, b []byte) ([]byte, nl.Request) {
+	r := nl.Request{Type: unix.RTM_NEWADDR}
+	switch op {
+	case Add:
+		// By the mark [Watch] knows the events that additions cause.
+		r.Flags, r.Quiet = unix.NLM_F_CREATE|unix.NLM_F_EXCL, true
+	case Replace:
+		r.Flags = unix.NLM_F_CREATE | unix.NLM_F_REPLACE
+	case Remove:
+		r.Type = unix.RTM_DELADDR
+	}
+	return appendAddr(b, a, op == Remove), r
+}
+
+// Held reads the addresses that the kernel holds, as far as it lists them.
+func (*Addr) Held(c *Conn) Finder {
+	addrs, _ := c.Addrs()
+	return NewFinder[Addr, Key](addrs)
+}
+
+// Gone reports whether the refusal of a removal means that the address or its
+// link is gone.
+func (*Addr) Gone(refusal error) bool {
+	return errors.Is(refusal, unix.EADDRNOTAVAIL) || errors.Is(refusal, unix.ENODEV)
+}
+
+// DiffAddrs is [Diff] of addresses.
+func DiffAddrs(have, want []Addr) []Change { return Diff[Addr, Key](have, want) }
+
+// Head is the subnet that a primary address of IPv4 takes along, if the link does
+// not have promote_secondaries.
+func (a *Addr) Head() (Key, bool) {
+	return a.subnet(), a.Prefix.Addr().Is4() && a.Flags&unix.IFA_F_SECONDARY == 0
+}
+
+// Follows is the subnet of a secondary address of IPv4.
+func (a *Addr) Follows() (Key, bool) {
+	return a.subnet(), a.Prefix.Addr().Is4() && a.Flags&unix.IFA_F_SECONDARY != 0
+}
+
+// subnet is what primary and secondary addresses have in common.
+func (a *Addr) subnet() Key {
+	network := a.Prefix
+	if a.Peer.IsValid() {
+		network = a.Peer
+	}
+	return Key{a.Link, netip.PrefixFrom(network.Addr(), network.Bits()).Masked()}
+}
+
+// Text prints "192.0.2.10/24" or "192.0.2.1 peer 192.0.2.2/24".
+func (a *Addr) Text() string {
+	w := a.wish()
+	if w.Peer.IsValid() {
+		return fmt.Sprintf("%v peer %v", w.Prefix.Addr(), w.Peer)
+	}
+	return w.Prefix.String()
+}
+
+// Attributes prints what is asked for beyond the address, in the words of ip(8);
+// nothing if there is nothing.
+func (a *Addr) Attributes() string {
+	w := a.wish()
+	var words []string
+	if w.Broadcast.IsValid() {
+		words = append(words, "brd", w.Broadcast.String())
+	}
+	if w.Label != "" {
+		words = append(words, "label", w.Label)
+	}
+	switch w.Scope {
+	case unix.RT_SCOPE_UNIVERSE:
+	case unix.RT_SCOPE_SITE:
+		words = append(words, "scope", "site")
+	case unix.RT_SCOPE_LINK:
+		words = append(words, "scope", "link")
+	case unix.RT_SCOPE_HOST:
+		words = append(words, "scope", "host")
+	default:
+		words = append(words, "scope", strconv.Itoa(int(w.Scope)))
+	}
+	for _, f := range []struct {
+		flag uint32
+		word string
+	}{
+		{unix.IFA_F_NODAD, "nodad"},
+		{unix.IFA_F_HOMEADDRESS, "home"},
+		{unix.IFA_F_MANAGETEMPADDR, "mngtmpaddr"},
+		{unix.IFA_F_NOPREFIXROUTE, "noprefixroute"},
+		{unix.IFA_F_MCAUTOJOIN, "autojoin"},
+	} {
+		if w.Flags&f.flag != 0 {
+			words = append(words, f.word)
+		}
+	}
+	for _, l := range []struct {
+		word string
+		time uint32
+	}{{"valid_lft", w.ValidLft}, {"preferred_lft", w.PreferredLft}} {
+		if l.time != Forever {
+			words = append(words, l.word, strconv.FormatUint(uint64(l.time), 10))
+		}
+	}
+	return strings.Join(words, " ")
 }
