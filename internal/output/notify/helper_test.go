@@ -123,7 +123,7 @@ func (p *pipe) nexts(t *testing.T, n int) []string {
 func shell(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "script.sh")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
+	if err := os.WriteFile(path, []byte("#!/bin/bash\n"+text+"\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -154,7 +154,7 @@ func TestLengthFieldCostsNothing(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("% x: %v, want %s", c.head, err, c.want)
 		}
-		if used := after.TotalAlloc - before.TotalAlloc; used > 2<<20 {
+		if used := after.TotalAlloc - before.TotalAlloc; used > 4<<20 {
 			t.Errorf("% x: %d bytes of memory", c.head, used)
 		}
 	}
