@@ -7,8 +7,7 @@ import (
 	"io"
 	"os"
 
-	"keepalived-go/internal/output/logging"
-	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/supervisor"
 	"keepalived-go/internal/tool/getopt"
 	"keepalived-go/internal/vrrpd"
@@ -20,9 +19,13 @@ var (
 	date    = "11/22,2026"
 )
 
+// roles is the table of the processes that the parent starts, in the order of
+// their start.
+var roles = []*proc.Role{&vrrpd.Role}
+
 func main() {
-	if supervisor.IsChild() {
-		os.Exit(supervisor.RunChild(runVRRP))
+	if code, ok := proc.RunChild(roles); ok {
+		os.Exit(code)
 	}
 	if len(os.Args) > 1 {
 		if run := findVerb(os.Args[1]); run != nil {
@@ -30,22 +33,6 @@ func main() {
 		}
 	}
 	os.Exit(daemon(os.Args[1:]))
-}
-
-// runVRRP is the VRRP process.
-func runVRRP(conn *link.Conn, s *link.Setup, logs *logging.Logs) int {
-	return vrrpd.Run(vrrpd.Options{
-		Link:         conn,
-		StateFile:    s.StateFile,
-		DumpDir:      s.DumpDir,
-		InstanceName: s.InstanceName,
-		NetNamespace: s.NetNamespace,
-		DontRelease:  s.DontRelease,
-		LogAddresses: s.LogAddresses,
-		LogData:      s.LogData,
-		MarkerPath:   s.ReloadMarker,
-		Logs:         logs,
-	})
 }
 
 // daemon understands the command line and does what it says.
@@ -59,31 +46,31 @@ func daemon(args []string) int {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: %v\n\n", err)
 		usage(os.Stderr, flags)
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
 	switch {
 	case c.help:
 		usage(os.Stderr, flags)
-		return supervisor.ExitOK
+		return proc.ExitOK
 	case c.version:
 		writeVersion(os.Stderr)
-		return supervisor.ExitOK
+		return proc.ExitOK
 	case c.signum != "":
 		n, ok := supervisor.SignalNumber(c.signum)
 		if !ok {
 			fmt.Fprintf(os.Stderr, "Unknown sigfunc %s\n", c.signum)
-			return supervisor.ExitFatal
+			return proc.ExitFatal
 		}
 		fmt.Println(n)
-		return supervisor.ExitOK
+		return proc.ExitOK
 	case c.genhash:
 		fmt.Fprintln(os.Stderr, "keepalived: the digest tool (--genhash) is not part of this version")
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	case c.test:
 		return c.configTest()
 	case c.format != "":
 		fmt.Fprintln(os.Stderr, "keepalived: option --format is for the configuration test; use it with -t")
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
 	return supervisor.Run(c.options())
 }

@@ -6,7 +6,7 @@ import (
 	"os"
 	"time"
 
-	"keepalived-go/internal/supervisor"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/tool/getopt"
 	"keepalived-go/internal/tool/reference"
 )
@@ -22,14 +22,14 @@ func manual(args []string) int {
 		fmt.Fprintf(os.Stderr, "keepalived man: unexpected argument: %s\n", args[1])
 	case section == "8":
 		writeManual(os.Stdout)
-		return supervisor.ExitOK
+		return proc.ExitOK
 	case section == "5":
 		reference.Man(os.Stdout, version, isoDate())
-		return supervisor.ExitOK
+		return proc.ExitOK
 	default:
 		fmt.Fprintf(os.Stderr, "keepalived man: there is no section %q; expected 5 for keepalived.conf(5) or 8 for keepalived(8)\n", section)
 	}
-	return supervisor.ExitFatal
+	return proc.ExitFatal
 }
 
 // writeManual writes keepalived(8) in man(7) macros.

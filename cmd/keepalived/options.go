@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/supervisor"
 	"keepalived-go/internal/tool/getopt"
 	"keepalived-go/internal/tool/report"
@@ -34,9 +35,11 @@ type commandLine struct {
 
 func newCommandLine() *commandLine {
 	return &commandLine{run: supervisor.Options{
-		Version: "v" + version + " (" + date + ")",
-		Config:  defaultConfig,
-		Umask:   -1,
+		Version:  "v" + version + " (" + date + ")",
+		Config:   defaultConfig,
+		Umask:    -1,
+		Roles:    roles,
+		PidFiles: map[string]string{},
 	}}
 }
 
@@ -95,7 +98,7 @@ func (c *commandLine) flags() []getopt.Flag {
 			Help: "Log the configuration as understood"},
 		{Long: "pid", Short: 'p', Arg: getopt.Required, Value: "FILE", Set: text(&o.ParentPid),
 			Help: "Pid file of the parent process"},
-		{Long: "vrrp_pid", Short: 'r', Arg: getopt.Required, Value: "FILE", Set: text(&o.VRRPPid),
+		{Long: "vrrp_pid", Short: 'r', Arg: getopt.Required, Value: "FILE", Set: c.pidFile("vrrp"),
 			Help: "Pid file of the VRRP process"},
 		{Long: "checkers_pid", Short: 'c', Arg: getopt.Required, Value: "FILE", Set: without("--checkers_pid"),
 			Help: "Pid file of the health check process"},
@@ -136,7 +139,7 @@ func (c *commandLine) flags() []getopt.Flag {
 }
 
 func (c *commandLine) checkOnly(string) error {
-	c.run.NoVRRP = true
+	c.run.Without = append(c.run.Without, "vrrp")
 	c.run.NoEffect = append(c.run.NoEffect, "--check (there are no health checkers, and VRRP is off)")
 	return nil
 }
@@ -168,15 +171,27 @@ func (c *commandLine) testTo(v string) error {
 	return nil
 }
 
+// pidFile is a flag that names the pid file of a role.
+func (c *commandLine) pidFile(role string) func(string) error {
+	return func(v string) error { c.run.PidFiles[role] = v; return nil }
+}
+
+// absolute makes a file name independent of the working directory, if it can.
+func absolute(name string) string {
+	if abs, err := filepath.Abs(name); err == nil && name != "" {
+		return abs
+	}
+	return name
+}
+
 // options returns what the daemon needs of the command line.
 func (c *commandLine) options() supervisor.Options {
 	log := &c.run.Log
 	log.Syslog = !c.noSyslog
 	// A daemon leaves the directory it was started in.
-	for _, name := range []*string{&log.File, &c.run.ParentPid, &c.run.VRRPPid} {
-		if abs, err := filepath.Abs(*name); err == nil && *name != "" {
-			*name = abs
-		}
+	log.File, c.run.ParentPid = absolute(log.File), absolute(c.run.ParentPid)
+	for role, name := range c.run.PidFiles {
+		c.run.PidFiles[role] = absolute(name)
 	}
 	if c.console {
 		log.Console = os.Stderr
@@ -204,12 +219,12 @@ func (c *commandLine) configTest() int {
 	f, err := os.OpenFile(c.testFile, os.O_WRONLY|os.O_CREATE|os.O_APPEND|syscall.O_NONBLOCK, 0o644) // a FIFO must not wait for its reader
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: open test report: %v\n", err)
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
 	code := c.check(f)
 	if err := f.Close(); err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: write test report: %v\n", err)
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
 	return code
 }
@@ -219,7 +234,7 @@ func (c *commandLine) check(to *os.File) int {
 	diagnostics, err := supervisor.Test(c.run)
 	if err != nil {
 		fmt.Fprintln(to, err)
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
 	o := report.Options{Color: report.Terminal(to), Version: version}
 	if c.format != "" {
@@ -227,7 +242,7 @@ func (c *commandLine) check(to *os.File) int {
 	}
 	if err := report.Write(to, diagnostics, o); err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived: write test report: %v\n", err)
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
 	return diagnostics.TestExitCode()
 }

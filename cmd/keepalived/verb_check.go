@@ -12,6 +12,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/supervisor"
 	"keepalived-go/internal/tool/getopt"
 	"keepalived-go/internal/tool/report"
@@ -39,7 +40,7 @@ func check(args []string) int {
 	case err != nil:
 	case c.help:
 		checkUsage(os.Stdout, flags)
-		return supervisor.ExitOK
+		return proc.ExitOK
 	case c.cluster:
 		nodes, found, err = c.load(operands)
 	case len(operands) == 0:
@@ -48,7 +49,7 @@ func check(args []string) int {
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived check: %v\n\n", err)
 		checkUsage(os.Stderr, flags)
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
 	if c.cluster {
 		return c.checkCluster(nodes, found, len(nodes) == len(operands))
@@ -91,7 +92,7 @@ func (c *checker) checkFiles(names []string) int {
 		config, found, err := supervisor.Load(c.run)
 		if err != nil {
 			fmt.Println(err)
-			return supervisor.ExitFatal
+			return proc.ExitFatal
 		}
 		if config != nil {
 			found = append(found, lint.Check(config, host)...)
@@ -115,7 +116,7 @@ func (c *checker) reportOptions() report.Options {
 
 func writeFailed(err error) int {
 	fmt.Fprintf(os.Stderr, "keepalived check: write report: %v\n", err)
-	return supervisor.ExitFatal
+	return proc.ExitFatal
 }
 
 // checkStatus is the exit status for what was found.
@@ -126,7 +127,7 @@ func checkStatus(ds conf.Diagnostics) int {
 	if ds.Count(conf.Warning) > 0 {
 		return exitWarnings
 	}
-	return supervisor.ExitOK
+	return proc.ExitOK
 }
 
 // thisHost is the one that this program runs on, in the network namespace where

@@ -7,7 +7,7 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/supervisor"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/tool/demo"
 	"keepalived-go/internal/tool/getopt"
 	"keepalived-go/internal/tool/lsp"
@@ -66,15 +66,15 @@ func help(args []string) int {
 	switch {
 	case len(args) > 1:
 		fmt.Fprintf(os.Stderr, "keepalived help: unexpected argument: %s\n", args[1])
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	case len(args) == 1 && args[0] != "-h" && args[0] != "--help":
 		if !reference.Help(os.Stdout, args[0]) {
-			return supervisor.ExitFatal
+			return proc.ExitFatal
 		}
-		return supervisor.ExitOK
+		return proc.ExitOK
 	}
 	writeTopics(os.Stdout)
-	return supervisor.ExitOK
+	return proc.ExitOK
 }
 
 func writeVerbs(w io.Writer) {
@@ -107,7 +107,7 @@ func writeTopics(w io.Writer) {
 func languageServer(args []string) int {
 	if len(args) > 0 && args[0] != "--stdio" {
 		fmt.Fprintf(os.Stderr, "keepalived lsp: unexpected argument: %s\n", args[0])
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
 	status, err := lsp.Serve(os.Stdin, os.Stdout, lsp.Options{Version: version, Machine: func() lsp.Machine {
 		return lsp.Machine{Conf: newCommandLine().run.ConfOptions(), Host: thisHost()}
@@ -143,7 +143,7 @@ func completion(args []string) int {
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived completion: %v\n", err)
-		return supervisor.ExitFatal
+		return proc.ExitFatal
 	}
-	return supervisor.ExitOK
+	return proc.ExitOK
 }

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc"
 )
 
 // testGC keeps a test as small as what it reads. It shares the machine with the
@@ -38,7 +39,7 @@ func Load(o Options) (*conf.Config, conf.Diagnostics, error) {
 			config, diagnostics = conf.Load(o.Config, opt)
 			if errors.Is(err, fs.ErrNotExist) {
 				diagnostics = append(diagnostics, conf.Diagnostic{
-					Pos: conf.Pos{File: o.Config}, Severity: conf.Fatal, Class: conf.ClassCannotRun, Exit: ExitFatal, Code: "no-namespace",
+					Pos: conf.Pos{File: o.Config}, Severity: conf.Fatal, Class: conf.ClassCannotRun, Exit: proc.ExitFatal, Code: "no-namespace",
 					Message: "net_namespace " + config.Global.NetNamespace + " does not exist", Fix: "create it first: ip netns add " + config.Global.NetNamespace,
 				})
 			}

@@ -7,6 +7,8 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/proc"
 )
 
 // envReady holds the number of the descriptor on which the daemon tells the
@@ -20,15 +22,15 @@ const envReady = "KEEPALIVED_READY"
 func daemonize() (int, error) {
 	r, w, err := os.Pipe()
 	if err != nil {
-		return ExitFatal, fmt.Errorf("create pipe: %w", err)
+		return proc.ExitFatal, fmt.Errorf("create pipe: %w", err)
 	}
 	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
 	if err != nil {
-		return ExitFatal, err
+		return proc.ExitFatal, err
 	}
 	program, err := ownProgram()
 	if err != nil {
-		return ExitFatal, err
+		return proc.ExitFatal, err
 	}
 	p, err := os.StartProcess(program, os.Args, &os.ProcAttr{
 		Files: []*os.File{null, null, os.Stderr, w},
@@ -36,7 +38,7 @@ func daemonize() (int, error) {
 		Sys:   &syscall.SysProcAttr{Setsid: true},
 	})
 	if err != nil {
-		return ExitFatal, fmt.Errorf("start in the background: %w", err)
+		return proc.ExitFatal, fmt.Errorf("start in the background: %w", err)
 	}
 	w.Close()
 	var code [1]byte
@@ -46,9 +48,9 @@ func daemonize() (int, error) {
 	// The pipe broke: the daemon has ended without a word.
 	state, err := p.Wait()
 	if err != nil {
-		return ExitFatal, err
+		return proc.ExitFatal, err
 	}
-	return ExitFatal, fmt.Errorf("the daemon ended while starting: %s", state)
+	return proc.ExitFatal, fmt.Errorf("the daemon ended while starting: %s", state)
 }
 
 // starter is the way back to the front process of [daemonize]; nil in the

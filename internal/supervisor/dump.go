@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"keepalived-go/conf"
@@ -15,7 +16,7 @@ import (
 // version (-d); the VRRP process logs its own part.
 func (s *supervisor) logConfiguration(c *conf.Config) {
 	var t dump.Text
-	if !s.needed() {
+	if !slices.ContainsFunc(s.slots, (*slot).wanted) {
 		dump.Global(&t, &c.Global, s.process(), &dump.Accounts{Policy: c.Global.Scripts})
 	}
 	dump.BFD(&t, c)

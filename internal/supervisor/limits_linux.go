@@ -3,29 +3,26 @@ package supervisor
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc"
 )
-
-// defaultPriority is the nice value of a VRRP process whose configuration asks
-// for no scheduling of its own: the highest, for on a busy machine an advert
-// every 10 ms does not wait its turn.
-const defaultPriority = -20
 
 // inheritLimits gives the calling thread, which must be locked to its
 // goroutine, the scheduling settings of a child. A process started from this
 // thread has them in all its threads.
-func inheritLimits(l conf.ProcessLimits) error {
+func inheritLimits(role *proc.Role, l conf.ProcessLimits) error {
 	var errs []error
 	switch {
-	case !l.PrioritySet && l.RTPriority == 0:
+	case !l.PrioritySet && l.RTPriority == 0 && role.Nice != 0:
 		// Nobody asked for this: without it we run, but not as well.
-		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, defaultPriority); err != nil {
-			errs = append(errs, fmt.Errorf("run at nice value %d: %w%s; without it adverts may be late on a busy machine",
-				defaultPriority, err, niceRemedy(err)))
+		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, role.Nice); err != nil {
+			errs = append(errs, fmt.Errorf("run at nice value %d: %w%s; without it %s may be late on a busy machine",
+				role.Nice, err, niceRemedy(err), role.Late))
 		}
 	case l.PrioritySet:
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, l.Priority); err != nil {
@@ -74,25 +71,21 @@ func limitRTTime(pid int, l conf.ProcessLimits) error {
 	return nil
 }
 
-// missingCapabilities names what this process may not do and must, each with
-// what for.
-func missingCapabilities() (string, error) {
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&hdr, &data[0]); err != nil {
-		return "", fmt.Errorf("read capabilities: %w", err)
-	}
-	var missing []string
-	for _, c := range []struct {
-		bit        int
-		name, what string
-	}{
-		{unix.CAP_NET_ADMIN, "CAP_NET_ADMIN", "to set addresses"},
-		{unix.CAP_NET_RAW, "CAP_NET_RAW", "to send and receive VRRP packets"},
-	} {
-		if data[c.bit/32].Effective&(1<<(c.bit%32)) == 0 {
-			missing = append(missing, c.name+" ("+c.what+")")
+// missingCapabilities names what this process may not do and a role must, each
+// with what for.
+func missingCapabilities(roles []*proc.Role) (string, error) {
+	var needed []proc.Capability
+	for _, r := range roles {
+		for _, c := range r.Capabilities {
+			if !slices.ContainsFunc(needed, func(n proc.Capability) bool { return n.Bit == c.Bit }) {
+				needed = append(needed, c)
+			}
 		}
 	}
-	return strings.Join(missing, ", "), nil
+	missing, err := proc.Missing(needed)
+	var texts []string
+	for _, c := range missing {
+		texts = append(texts, c.Name+" ("+c.For+")")
+	}
+	return strings.Join(texts, ", "), err
 }

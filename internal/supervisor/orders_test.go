@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 )
 
@@ -72,7 +73,7 @@ func TestNoOrderIsLostOnTheWayToAChild(t *testing.T) {
 	r.configure("child_wait_time 1\n" + routers(2))
 	r.signal(syscall.SIGTERM)
 	r.expect("Stopping")
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 }
 
 // A reload that does not come to its end is reported, and the next one begins;
@@ -178,7 +179,7 @@ func TestStopWhileStarting(t *testing.T) {
 			r.launch()
 			tt.await(r)
 			r.signal(syscall.SIGTERM)
-			r.exit(ExitOK)
+			r.exit(proc.ExitOK)
 			if r.count("Startup complete") > 0 || r.count("child: configured") > 0 {
 				t.Errorf("started nevertheless; log:\n%s", strings.Join(r.seen, "\n"))
 			}
@@ -219,10 +220,10 @@ func TestWhatAChildLeavesIsRemoved(t *testing.T) {
 		end        func(*running)
 		code       int
 	}{
-		{"hangs", "hangs", func(r *running) { r.signal(syscall.SIGTERM) }, ExitOK},
-		{"paused", "", func(r *running) { r.pause(); r.signal(syscall.SIGTERM) }, ExitOK},
-		{"dies with -R", "", func(r *running) { r.killChild() }, ExitFatal},
-		{"fails", "fails", func(r *running) { r.signal(link.SignalJSON) }, ExitPermission},
+		{"hangs", "hangs", func(r *running) { r.signal(syscall.SIGTERM) }, proc.ExitOK},
+		{"paused", "", func(r *running) { r.pause(); r.signal(syscall.SIGTERM) }, proc.ExitOK},
+		{"dies with -R", "", func(r *running) { r.killChild() }, proc.ExitFatal},
+		{"fails", "fails", func(r *running) { r.signal(link.SignalJSON) }, proc.ExitPermission},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -248,14 +249,14 @@ func TestWhatAChildLeavesIsRemoved(t *testing.T) {
 		r.signal(syscall.SIGTERM)
 		r.expect(removes)
 		r.expect("child: configured 0 routers")
-		r.exit(ExitOK)
+		r.exit(proc.ExitOK)
 	})
 	t.Run("in good order", func(t *testing.T) {
 		t.Parallel()
 		r := supervise(t, routers(1))
 		r.up(1)
 		r.signal(syscall.SIGTERM)
-		r.exit(ExitOK)
+		r.exit(proc.ExitOK)
 		if r.count(removes) > 0 {
 			t.Error("a second process removes what the first has removed")
 		}
@@ -300,9 +301,9 @@ func TestBackgroundSaysWhyItDoesNotStart(t *testing.T) {
 		name, config, want string
 		code               int
 	}{
-		{"configuration", double, "keepalived.conf:8:1: VI_1 and VI_2 both use VRID 1", ExitConfig},
-		{"no file", "", "Config files missing", ExitNoConfig},
-		{"namespace", "net_namespace not-there\n" + routers(1), "network namespace not-there: ", ExitFatal},
+		{"configuration", double, "keepalived.conf:8:1: VI_1 and VI_2 both use VRID 1", proc.ExitConfig},
+		{"no file", "", "Config files missing", proc.ExitNoConfig},
+		{"namespace", "net_namespace not-there\n" + routers(1), "network namespace not-there: ", proc.ExitFatal},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -322,7 +323,7 @@ func TestBackgroundSaysWhyItDoesNotStart(t *testing.T) {
 		r := prepare(t)
 		r.configure("global_defs {\n  no_such_word\n}\n" + routers(1))
 		r.launch(envArgs + "=daemon quiet")
-		r.exit(ExitOK)
+		r.exit(proc.ExitOK)
 		daemon, err := os.FindProcess(r.pid("keepalived.pid"))
 		if err != nil {
 			t.Fatal(err)
@@ -333,7 +334,7 @@ func TestBackgroundSaysWhyItDoesNotStart(t *testing.T) {
 		}
 		second := &running{t: t, dir: r.dir}
 		second.launch(envArgs + "=daemon quiet")
-		second.exit(ExitFatal)
+		second.exit(proc.ExitFatal)
 		if text := fmt.Sprint(second.seen); !strings.Contains(text, "daemon is already running") {
 			t.Errorf("the terminal of a second daemon shows %q", text)
 		}

@@ -17,16 +17,17 @@ var errRunning = errors.New("daemon is already running")
 
 // runFiles are the files of one daemon below /run.
 type runFiles struct {
-	parentPid, vrrpPid string
-	vrrpState          string // what the VRRP process leaves to its successor
-	reloadMarker       string // of a reload_file without a path
+	parentPid    string
+	reloadMarker string // of a reload_file without a path
+
+	dir, suffix string // of the others
 }
 
 // filesFor returns the names of the files in dir (/run). A daemon with an
 // instance name, a network namespace or use_pid_dir keeps them in
-// dir/keepalived, below a directory of its own for each namespace. Explicit
-// names (-p, -r) win; the state file goes with that of the VRRP process.
-func filesFor(dir string, s settings, parentPid, vrrpPid string) runFiles {
+// dir/keepalived, below a directory of its own for each namespace. An explicit
+// name of the parent's pid file (-p) wins.
+func filesFor(dir string, s settings, parentPid string) runFiles {
 	var suffix string
 	if s.instance != "" {
 		suffix = "_" + s.instance
@@ -35,20 +36,25 @@ func filesFor(dir string, s settings, parentPid, vrrpPid string) runFiles {
 		dir = filepath.Join(dir, "keepalived", s.namespace)
 	}
 	f := runFiles{
-		parentPid: filepath.Join(dir, "keepalived"+suffix+".pid"),
-		vrrpPid:   filepath.Join(dir, "vrrp"+suffix+".pid"),
-		vrrpState: filepath.Join(dir, "keepalived"+suffix+".vrrp.state"),
-
+		parentPid:    filepath.Join(dir, "keepalived"+suffix+".pid"),
 		reloadMarker: filepath.Join(dir, "keepalived"+suffix+".reload"),
+		dir:          dir,
+		suffix:       suffix,
 	}
 	if parentPid != "" {
 		f.parentPid = parentPid
 	}
-	if vrrpPid != "" {
-		f.vrrpPid = vrrpPid
-		f.vrrpState = strings.TrimSuffix(vrrpPid, ".pid") + ".state"
-	}
 	return f
+}
+
+// of returns the names of the pid file of a role and of its file of state: what
+// one process of the role leaves to the next. An explicit name of the pid file
+// (-r) wins; the state file goes with it.
+func (f runFiles) of(role, explicit string) (pid, state string) {
+	if explicit != "" {
+		return explicit, strings.TrimSuffix(explicit, ".pid") + ".state"
+	}
+	return filepath.Join(f.dir, role+f.suffix+".pid"), filepath.Join(f.dir, "keepalived"+f.suffix+"."+role+".state")
 }
 
 // pidFile is a pid file that this process has locked. The lock belongs to the

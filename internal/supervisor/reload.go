@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 )
 
@@ -26,10 +28,16 @@ type loaded struct {
 	config      *conf.Config
 	settings    settings
 	diagnostics conf.Diagnostics
-	blocks      int         // outermost ones
-	frame       *link.Frame // encoded for the child; nil if refused
-	err         error       // other than in the text
-	failed      bool        // the test of reload_check_config
+	blocks      int    // outermost ones
+	parts       []part // of the roles, in their order; nil if refused
+	err         error  // other than in the text
+	failed      bool   // the test of reload_check_config
+}
+
+// part is what one role gets of a configuration.
+type part struct {
+	share proc.Share  // without the configuration itself
+	frame *link.Frame // that, encoded for a child
 }
 
 // reading is how a configuration is read.
@@ -86,30 +94,41 @@ func (o Options) load(how reading) loaded {
 	}
 	r.config, r.diagnostics = conf.Load(o.Config, opt)
 	if how.reload.Check {
-		r.failed = r.diagnostics.TestExitCode() != ExitOK
+		r.failed = r.diagnostics.TestExitCode() != proc.ExitOK
 		complain(writeCheckLog(how.reload.CheckLog, o.Version, r.diagnostics))
 	}
 	if r.config != nil && r.config.Global.ConfigSaveDir != "" {
 		complain(saveConfiguration(r.config.Global.ConfigSaveDir, how.number, o.Config, opt))
 	}
-	if r.failed || r.refusal() != ExitOK {
+	if r.failed || r.refusal() != proc.ExitOK {
 		return r
 	}
 	r.settings = settingsOf(r.config)
-	message := link.Message{Kind: link.Configure, Config: r.config}
 	dir := r.config.Global.TmpConfigDir
-	if r.frame, r.err = link.NewFrame(message, dir); r.err != nil && dir != "" {
-		slog.Error("tmp_config_directory: " + r.err.Error() + "; it is kept in memory")
-		r.frame, r.err = link.NewFrame(message, "")
+	for _, role := range o.Roles {
+		share := role.Of(r.config)
+		message := link.Message{Kind: link.Configure, Config: share.Config}
+		share.Config = nil // the frame is all that is kept of it
+		frame, err := link.NewFrame(message, dir)
+		if err != nil && dir != "" {
+			slog.Error("tmp_config_directory: " + err.Error() + "; it is kept in memory")
+			dir = ""
+			frame, err = link.NewFrame(message, dir)
+		}
+		if err != nil {
+			r.err = err
+			return r
+		}
+		r.parts = append(r.parts, part{share, frame})
 	}
 	return r
 }
 
-// refusal returns the exit code of a daemon that is to start with r, ExitOK if
+// refusal returns the exit code of a daemon that is to start with r, proc.ExitOK if
 // it can.
 func (r loaded) refusal() int {
 	if r.err != nil {
-		return ExitFatal
+		return proc.ExitFatal
 	}
 	return r.diagnostics.Fatal()
 }
@@ -126,7 +145,7 @@ func (r loaded) reloadRefusal() string {
 			return fmt.Sprintf("the file ends inside a block (%v), as one does that is still being written", d.Pos)
 		}
 	}
-	if r.refusal() != ExitOK {
+	if r.refusal() != proc.ExitOK {
 		return "a daemon could not start with this file"
 	}
 	if r.blocks == 0 {
@@ -139,7 +158,7 @@ func (r loaded) reloadRefusal() string {
 func (r loaded) reasons() []string {
 	var list []string
 	for _, d := range r.diagnostics {
-		if d.Exit != ExitOK {
+		if d.Exit != proc.ExitOK {
 			list = append(list, d.String())
 		}
 	}
@@ -167,7 +186,7 @@ func (r loaded) log(path string) {
 	if r.err != nil {
 		slog.Error(r.err.Error())
 	}
-	if errs := r.diagnostics.Count(conf.Error); errs > 0 && r.refusal() == ExitOK {
+	if errs := r.diagnostics.Count(conf.Error); errs > 0 && r.refusal() == proc.ExitOK {
 		slog.Error(fmt.Sprintf("Errors in the configuration: %d; what is wrong is left out or replaced, the rest runs", errs))
 	}
 }
@@ -255,9 +274,15 @@ func (s *supervisor) reload() {
 // reloadIsSlow reports a reload that takes too long. What it does late is still
 // taken over, unless a later one is quicker.
 func (s *supervisor) reloadIsSlow() {
-	what := "the VRRP process has not confirmed the configuration"
-	if s.taken != s.waited {
-		what = "the configuration is still being read"
+	what := "the configuration is still being read"
+	if s.taken == s.waited {
+		var silent []string
+		for _, sl := range s.slots {
+			if sl.awaited {
+				silent = append(silent, "the "+sl.role.Title+" process has not confirmed the configuration")
+			}
+		}
+		what = strings.Join(silent, ", ")
 	}
 	slog.Error(fmt.Sprintf("Reload not complete after %g seconds: %s; another reload does not wait for it", reloadPatience.Seconds(), what))
 	s.reloadEnded(s.status() + "; the last reload is not complete")
@@ -284,23 +309,18 @@ func (s *supervisor) reloaded(r loaded) {
 	s.keepFixed(r.settings)
 	s.accept(&r)
 	s.applying = true
-	if s.vrrp != nil {
-		s.vrrp.post(s.frame)
-		return // it answers with Reloaded
+	for i, sl := range s.slots {
+		sl.take(r.parts[i])
+		sl.apply()
 	}
-	s.respawn.Stop() // what made the process die may be gone
-	s.startIfNeeded()
-	if s.vrrp == nil {
-		s.reloadComplete()
-		s.forget()
-	}
+	s.settled()
 }
 
-// configured takes up that the child runs a configuration.
-func (s *supervisor) configured() {
-	s.unreleased = s.unreleased || !s.vrrp.releases
-	if s.vrrp.unanswered--; s.vrrp.unanswered > 0 || s.stopping {
-		return // a later one is on its way
+// settled is called when a process may have been the last one to confirm the
+// configuration.
+func (s *supervisor) settled() {
+	if s.stopping || slices.ContainsFunc(s.slots, func(sl *slot) bool { return sl.awaited }) {
+		return
 	}
 	s.sayStarted()
 	if s.applying {

@@ -4,8 +4,10 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 )
 
@@ -32,11 +34,6 @@ func SignalNumber(name string) (int, bool) {
 	return 0, false
 }
 
-// strayed are signals that mean nothing to a process of ours and would end it:
-// SIGPIPE of a console that has gone away, SIGQUIT, for which the runtime has a
-// trace of all goroutines and an abort.
-var strayed = []os.Signal{syscall.SIGPIPE, syscall.SIGQUIT}
-
 // orders are the signals to the parent, by what they ask for. Of each signal one
 // is kept until it is taken, so that no number of others pushes it out; the same
 // signal meanwhile asks for the same.
@@ -49,7 +46,7 @@ type orders struct {
 // takeOrders handles signals from here on.
 func takeOrders(ignoreSIGINT bool) *orders {
 	o := &orders{make(chan os.Signal), make(chan os.Signal), make(chan os.Signal)}
-	signal.Notify(make(chan os.Signal, 1), strayed...)
+	signal.Notify(make(chan os.Signal, 1), proc.Meaningless...)
 	if ignoreSIGINT {
 		signal.Notify(make(chan os.Signal, 1), syscall.SIGINT)
 	} else {
@@ -98,10 +95,18 @@ func (s *supervisor) dump(sig os.Signal) {
 	}
 }
 
+// forward posts an order for a dump to every process that has that dump.
 func (s *supervisor) forward(k link.Kind) {
-	if s.vrrp == nil {
-		slog.Warn("No VRRP process to write a dump")
-		return
+	taken := false
+	for _, sl := range s.slots {
+		if sl.child != nil && slices.Contains(sl.role.Dumps, k) {
+			sl.child.post(link.Message{Kind: k})
+			taken = true
+		}
 	}
-	s.vrrp.post(link.Message{Kind: k})
+	for _, sl := range s.slots {
+		if !taken && slices.Contains(sl.role.Dumps, k) {
+			slog.Warn("No " + sl.role.Title + " process to write a dump")
+		}
+	}
 }

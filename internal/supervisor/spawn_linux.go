@@ -10,32 +10,11 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/reap"
 )
 
-// spareThreads is how many threads a process has in store, so that it needs no
-// new one when there is none to get: the runtime would end it. More never wait
-// in system calls at the same time.
-const spareThreads = 8
-
-// reserveThreads has the runtime make n threads, which it then keeps.
-func reserveThreads(n int) {
-	arrived, leave := make(chan struct{}), make(chan struct{})
-	for range n {
-		go func() {
-			runtime.LockOSThread() // so that each has one of its own
-			arrived <- struct{}{}
-			<-leave
-			runtime.UnlockOSThread()
-		}()
-	}
-	for range n {
-		<-arrived
-	}
-	close(leave)
-}
-
-// spawner starts VRRP processes, on one thread. It is always the same: the
+// spawner starts children, on one thread. It is always the same: the
 // kernel sends the parent death signal when the thread that started the process
 // ends; a process has the scheduling settings of the thread that started it;
 // and a new thread is not always to be had, as at a limit of the number of
@@ -62,7 +41,7 @@ func newSpawner() *spawner {
 
 // start starts this program anew as a child with these descriptors. The second
 // error says which of the settings asked for it does not have.
-func (s *spawner) start(files []*os.File, env []string, limits conf.ProcessLimits) (pid int, err, unset error) {
+func (s *spawner) start(files []*os.File, env []string, role *proc.Role, limits conf.ProcessLimits) (pid int, err, unset error) {
 	program, err := ownProgram()
 	if err != nil {
 		return 0, err, nil
@@ -76,7 +55,7 @@ func (s *spawner) start(files []*os.File, env []string, limits conf.ProcessLimit
 		defer close(done)
 		s.reset()
 		s.changed = true
-		unset = inheritLimits(limits)
+		unset = inheritLimits(role, limits)
 		pid, err = reap.Fork(func() (int, error) {
 			return syscall.ForkExec(program, os.Args, &syscall.ProcAttr{
 				Files: fds,

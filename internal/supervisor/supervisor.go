@@ -1,12 +1,12 @@
-// Package supervisor is the parent process. It reads the configuration, starts
-// the VRRP process and starts it again when it dies, passes signals on to it,
-// keeps the pid files, and talks to systemd.
+// Package supervisor is the parent process. It reads the configuration, starts a
+// process of each role that has something to do and starts it again when it dies,
+// passes signals on to them, keeps the pid files, and talks to systemd.
 //
-//	signals ────────────┐                      ┌─ spawner, one thread ─ child
-//	reader of the link ─┤                      ├─ sender of the link ─ child
-//	waiter for the end ─┼─ loop (owns it all) ─┼─ loader of a configuration
+//	signals ────────────┐                      ┌─ spawner, one thread ─ children
+//	reader of a link ───┤                      ├─ sender of a link ─ child
+//	waiter for an end ──┼─ loop (owns slots) ──┼─ loader of a configuration
 //	loader ─────────────┤                      └─ systemd notifier
-//	timers ─────────────┘
+//	timer ──────────────┘
 //
 // Nothing the loop calls waits for a child: a child that hangs cannot hang the
 // supervisor, which ends it at last.
@@ -19,6 +19,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,21 +28,15 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
-	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/reap"
-)
-
-// Exit codes of the daemon and of its children.
-const (
-	ExitOK         = 0
-	ExitFatal      = 1
-	ExitConfig     = 2
-	ExitPermission = 4
-	ExitNoConfig   = 6
 )
 
 // Options are the command line, understood.
 type Options struct {
+	Roles   []*proc.Role // of the processes, in the order of their start
+	Without []string     // names of roles that are not wanted (-C)
+
 	Version string // as "v2.4.3 (06/22,2026)"
 
 	Config    string // file name as given
@@ -49,8 +44,7 @@ type Options struct {
 	AllConfig bool   // -e: an include that matches nothing is an error
 
 	Foreground   bool // -n
-	NoVRRP       bool // -C: no VRRP process
-	All          bool // --all: VRRP process even without a virtual router
+	All          bool // --all: each process, even one that has nothing to do
 	NoRespawn    bool // -R
 	IgnoreSIGINT bool
 	Umask        int // -1: the configuration's, or 0177
@@ -61,8 +55,9 @@ type Options struct {
 	LogAddresses bool   // -a
 	DumpConfig   bool   // -d: log the configuration as understood
 
-	ParentPid, VRRPPid string // pid files; empty: default
-	RunDir             string // empty: /run
+	ParentPid string            // pid file; empty: default
+	PidFiles  map[string]string // of the other processes, by the names of their roles, as far as given
+	RunDir    string            // empty: /run
 
 	// Log says where log lines go; Ident and File are for the parent and get a
 	// suffix in the children.
@@ -77,32 +72,27 @@ type settings struct {
 	namespace, instance string
 	usePidDir           bool
 	childWait           time.Duration
-	limits              conf.ProcessLimits
 	processName         string
-	vrrpName            string
-	routers             int
 	shutdown            onceScript
 	umask               int // -1: not set
 }
 
 const (
-	processName = "keepalived"
-	// startWait is how long the end of a predecessor's VRRP process is waited
-	// for: it removes its addresses when its parent has died.
+	// startWait is how long the end of a predecessor's process is waited for: it
+	// removes what it has in the kernel when its parent has died.
 	startWait = 3 * time.Second
 	// startRetry is how long after it could not be started a child is tried again,
 	// and retriesTold how many of these times one is told of.
 	startRetry  = time.Second
 	retriesTold = 60
-	flushWait   = 200 * time.Millisecond
-	// endingSlack is what a VRRP process may take beyond the time that it gives to
+	// endingSlack is what a process may take beyond the time that it gives to
 	// scripts: before it, those who are told of the end; after it, who does not
 	// even die of SIGKILL.
 	endingSlack = 5 * time.Second
 	// signalWait is how long a signal may take from the kernel to the loop.
 	signalWait = 100 * time.Millisecond
-	// releaseWait is how long the removal of addresses that a VRRP process has
-	// left behind may take, and how long the end of one that was killed.
+	// releaseWait is how long the removal of what a process has left behind may
+	// take, and how long the end of one that was killed.
 	releaseWait = 5 * time.Second
 	// idleGC is the GC percentage of a parent that has nothing to do but wait.
 	idleGC = 25
@@ -115,34 +105,17 @@ func settingsOf(c *conf.Config) settings {
 		instance:    g.InstanceName,
 		usePidDir:   g.UsePidDir,
 		childWait:   g.ChildTime(),
-		limits:      g.VRRP,
-		processName: processName,
-		vrrpName:    processName,
-		routers:     len(c.Instances),
+		processName: proc.Name,
 		shutdown:    onceScript{"Shutdown", g.Shutdown, g.ShutdownTimeout, g.Scripts, g.ChildTime()},
 		umask:       -1,
 	}
-	if g.ProcessNames {
-		s.vrrpName = processName + "_vrrp"
-	}
 	if g.ProcessName != "" {
 		s.processName = g.ProcessName
-	}
-	if g.VRRPProcessName != "" {
-		s.vrrpName = g.VRRPProcessName
 	}
 	if g.UmaskSet {
 		s.umask = int(g.Umask)
 	}
 	return s
-}
-
-// running says in one line what runs.
-func (s settings) running() string {
-	if s.routers == 1 {
-		return "Running 1 virtual router"
-	}
-	return fmt.Sprintf("Running %d virtual routers", s.routers)
 }
 
 // suffix is what instance and namespace add to the name in the log.
@@ -165,10 +138,11 @@ type supervisor struct {
 	front    *starter
 	spawner  *spawner
 
-	parentPid, vrrpPid *pidFile
+	slots []*slot
 
-	frame    *link.Frame // of the running configuration
-	global   conf.Global // likewise
+	parentPid *pidFile
+
+	global   conf.Global // of the running configuration
 	schedule *schedule   // of reloads
 	loads    int         // configurations read so far
 	vrrp     *child      // nil: does not run
@@ -195,7 +169,7 @@ type supervisor struct {
 	slow      *time.Timer // runs while a reload is waited for
 	readers   int         // of configurations, some perhaps given up
 	taken     int         // number of the configuration taken over last
-	applying  bool        // it came by a reload, and the child has not confirmed it
+	applying  bool        // it came by a reload, and not every process has confirmed it
 	problems  int         // errors of the running configuration
 
 	reasons  []string // why a start fails, for who started us
@@ -219,15 +193,16 @@ func Run(o Options) int {
 		loaded:   make(chan loaded, 1),
 		schedule: newSchedule(),
 		loads:    1,
-		respawn:  stoppedTimer(),
-		deadline: stoppedTimer(),
 		slow:     stoppedTimer(),
+	}
+	for _, role := range o.Roles {
+		s.slots = append(s.slots, &slot{s: s, role: role})
 	}
 	if !o.Foreground && s.front == nil {
 		code, err := daemonize()
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "keepalived: %v\n", err)
-		} else if code != ExitOK && o.Log.Console == nil {
+		} else if code != proc.ExitOK && o.Log.Console == nil {
 			fmt.Fprintf(os.Stderr, "keepalived: not started (exit code %d), see the log\n", code)
 		}
 		return code
@@ -240,10 +215,10 @@ func (s *supervisor) run() int {
 	os.Unsetenv(envNamespace)
 	os.Unsetenv(envReady)
 	s.front.keepOverExec(false)
-	setProcessName(processName)
+	proc.SetName(proc.Name)
 	reap.IgnoreStray()
 	reap.Others()
-	reserveThreads(spareThreads)
+	proc.ReserveThreads()
 	s.spawner = newSpawner()
 
 	// A crash ends with SIGABRT: 2, with which the runtime would exit, means a
@@ -259,7 +234,7 @@ func (s *supervisor) run() int {
 	if err != nil {
 		slog.Error(err.Error())
 	}
-	defer func() { logs.Flush(time.Now().Add(flushWait)) }()
+	defer func() { logs.Flush(time.Now().Add(proc.FlushWait)) }()
 	orders := takeOrders(s.o.IgnoreSIGINT)
 	s.systemd = newServiceManager()
 
@@ -271,9 +246,9 @@ func (s *supervisor) run() int {
 	}
 	r, ok := unlessStopped(orders, func() loaded { return s.o.load(reading{}) })
 	if !ok {
-		return s.refuse(ExitOK)
+		return s.refuse(proc.ExitOK)
 	}
-	if code := r.refusal(); code != ExitOK {
+	if code := r.refusal(); code != proc.ExitOK {
 		r.log(s.o.Config)
 		s.reasons = append(s.reasons, r.reasons()...)
 		return s.refuse(code)
@@ -299,7 +274,7 @@ func stoppedTimer() *time.Timer {
 // enter moves the program into a namespace; it returns only if it cannot, with
 // the exit code.
 func (s *supervisor) enter(name string) int {
-	s.logs.Flush(time.Now().Add(flushWait))
+	s.logs.Flush(time.Now().Add(proc.FlushWait))
 	s.front.keepOverExec(true)
 	if s.front != nil {
 		os.Setenv(envReady, fmt.Sprint(s.front.pipe.Fd()))
@@ -307,9 +282,9 @@ func (s *supervisor) enter(name string) int {
 	err := enterNamespace(name)
 	s.fail(err)
 	if errors.Is(err, unix.EPERM) {
-		return ExitPermission
+		return proc.ExitPermission
 	}
-	return ExitFatal
+	return proc.ExitFatal
 }
 
 func (s *supervisor) sayHello() {
@@ -335,7 +310,7 @@ func (s *supervisor) fail(err error) {
 func (s *supervisor) refuse(code int) int {
 	s.removePidFiles()
 	slog.Info("Stopped Keepalived " + s.o.Version)
-	s.logs.Flush(time.Now().Add(flushWait))
+	s.logs.Flush(time.Now().Add(proc.FlushWait))
 	if s.front != nil && s.o.Log.Console == nil {
 		// Who started us looks at a terminal, not at the log.
 		for _, reason := range s.reasons {
@@ -357,40 +332,36 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 		unix.Umask(s.settings.umask)
 	}
 	s.logs.SetIdent("Keepalived" + s.settings.suffix())
-	setProcessName(s.settings.processName)
-	s.files = filesFor(s.o.RunDir, s.settings, s.o.ParentPid, s.o.VRRPPid)
+	proc.SetName(s.settings.processName)
+	s.files = filesFor(s.o.RunDir, s.settings, s.o.ParentPid)
+	for i, sl := range s.slots {
+		sl.pidPath, sl.statePath = s.files.of(sl.role.Name, s.o.PidFiles[sl.role.Name])
+		sl.take(r.parts[i])
+	}
 
-	missing, err := missingCapabilities()
+	missing, err := missingCapabilities(s.o.Roles)
 	if err != nil {
 		slog.Error(err.Error())
 	}
 	if missing != "" {
 		s.fail(fmt.Errorf("Missing capability: %s; run as root or grant it", missing))
-		return ExitPermission, false
+		return proc.ExitPermission, false
 	}
 	if s.parentPid, err = lockPidFile(s.files.parentPid, time.Now()); err == nil {
 		err = s.parentPid.write(os.Getpid())
 	}
-	if err == nil && s.needed() {
-		type result struct {
-			file *pidFile
-			err  error
-		}
-		r, ok := unlessStopped(orders, func() (r result) {
-			r.file, r.err = lockPidFile(s.files.vrrpPid, time.Now().Add(startWait))
-			return r
-		})
+	if err == nil {
+		err, ok = unlessStopped(orders, s.lockPidFiles)
 		if !ok {
-			return ExitOK, false
+			return proc.ExitOK, false
 		}
-		s.vrrpPid, err = r.file, r.err
 	}
 	if err != nil {
 		s.fail(err)
-		return ExitFatal, false
+		return proc.ExitFatal, false
 	}
 	if s.o.CoreDump {
-		AllowCoreDumps()
+		proc.AllowCoreDumps()
 	}
 	if s.o.CorePattern != "" {
 		s.restoreCore = setCorePattern(s.o.CorePattern)
@@ -399,35 +370,45 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 	startup := onceScript{"Startup", g.Startup, g.StartupTimeout, g.Scripts, g.ChildTime()}
 	s.accept(&r)
 	if s.front != nil {
-		if err := s.logs.SilenceConsole(time.Now().Add(flushWait)); err != nil {
+		if err := s.logs.SilenceConsole(time.Now().Add(proc.FlushWait)); err != nil {
 			slog.Error("leave the console: " + err.Error())
 		}
 		if filepath.IsAbs(s.o.Config) {
 			os.Chdir("/") // pin no file system
 		}
-		s.front.tell(ExitOK)
+		s.front.tell(proc.ExitOK)
 	}
 	if !startup.run(orders) {
 		s.done = true // told to stop before anything has started
-		return ExitOK, true
+		return proc.ExitOK, true
 	}
-	if !s.needed() {
+	if !slices.ContainsFunc(s.slots, (*slot).wanted) {
 		slog.Warn("Warning - keepalived has no configuration to run")
 	}
-	s.startIfNeeded()
-	if s.vrrp == nil {
-		s.sayStarted()
-		s.forget()
+	for _, sl := range s.slots {
+		sl.apply()
 	}
-	return ExitOK, true
+	s.settled()
+	return proc.ExitOK, true
 }
 
-// accept makes r the running configuration.
+// lockPidFiles locks the pid files of the processes that are wanted. It waits for
+// the processes of a predecessor.
+func (s *supervisor) lockPidFiles() error {
+	deadline := time.Now().Add(startWait)
+	for _, sl := range s.slots {
+		if sl.wanted() {
+			if err := sl.lockPid(deadline); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// accept makes r the running configuration; the slots take their parts themselves.
 func (s *supervisor) accept(r *loaded) {
-	s.frame = r.frame
 	s.settings.childWait = r.settings.childWait
-	s.settings.limits = r.settings.limits
-	s.settings.routers = r.settings.routers
 	s.settings.shutdown = r.settings.shutdown
 	s.taken = r.number
 	s.problems = r.diagnostics.Count(conf.Error)
@@ -435,7 +416,7 @@ func (s *supervisor) accept(r *loaded) {
 	if s.o.DumpConfig {
 		s.logConfiguration(r.config)
 	}
-	r.config = nil // the frame is all that is kept of the rest
+	r.config = nil // the frames are all that is kept of the rest
 	s.schedule.configure(s.global.Reload.TimeFile, s.global.Reload.Repeat)
 }
 
@@ -446,9 +427,11 @@ func (s *supervisor) forget() {
 }
 
 func (s *supervisor) removePidFiles() {
-	s.vrrpPid.remove()
+	for _, sl := range s.slots {
+		sl.removePid()
+	}
 	s.parentPid.remove()
-	s.vrrpPid, s.parentPid = nil, nil
+	s.parentPid = nil
 }
 
 func (s *supervisor) end(orders *orders) {
@@ -475,9 +458,22 @@ func (s *supervisor) sayStarted() {
 // status says in one line how we are.
 func (s *supervisor) status() string {
 	if s.problems == 0 {
-		return s.settings.running()
+		return s.running()
 	}
-	return fmt.Sprintf("%s; errors in the configuration: %d, see the log", s.settings.running(), s.problems)
+	return fmt.Sprintf("%s; errors in the configuration: %d, see the log", s.running(), s.problems)
+}
+
+// running says in one line what runs.
+func (s *supervisor) running() string {
+	var served []string
+	for i, sl := range s.slots {
+		if n := sl.share.Units; n == 1 {
+			served = append(served, "1 "+sl.role.Unit)
+		} else if n > 1 || i == 0 {
+			served = append(served, fmt.Sprintf("%d %ss", n, sl.role.Unit))
+		}
+	}
+	return "Running " + strings.Join(served, ", ")
 }
 
 func (s *supervisor) loop(orders *orders) int {
@@ -487,72 +483,65 @@ func (s *supervisor) loop(orders *orders) int {
 		defer t.Stop()
 		idle = t.C
 	}
+	due := stoppedTimer()
 	for !s.done {
+		if at := s.next(); at.IsZero() {
+			due.Stop()
+		} else {
+			due.Reset(time.Until(at))
+		}
 		select {
 		case <-orders.stop:
-			s.stop(ExitOK)
+			s.stop(proc.ExitOK)
 		case <-orders.reload:
 			s.reload()
 		case sig := <-orders.dumps:
 			s.dump(sig)
 		case m := <-s.messages:
-			if m.from == s.vrrp {
-				s.message(m.Message)
-			}
+			m.deliver()
 		case e := <-s.ended:
 			if e.toldToStop() && !s.stopping {
 				// By whom? If by systemd, which stops all processes of a
 				// service at once, our signal is on its way.
 				select {
 				case <-orders.stop:
-					s.stop(ExitOK)
+					s.stop(proc.ExitOK)
 				case <-time.After(signalWait):
 				}
 			}
-			s.childEnded(e)
+			for len(s.messages) > 0 { // its last words
+				(<-s.messages).deliver()
+			}
+			e.child.slot.ended(e)
 		case r := <-s.loaded:
 			s.reloaded(r)
 		case <-s.schedule.wake:
 			if s.schedule.woken(time.Now()) {
 				s.reload()
 			}
-		case <-s.respawn.C:
-			if s.stopping {
-				s.release()
-			} else {
-				s.startIfNeeded()
-			}
 		case <-s.slow.C:
 			s.reloadIsSlow()
-		case <-s.deadline.C:
-			s.stopIsSlow()
+		case <-due.C:
+			now := time.Now()
+			for _, sl := range s.slots {
+				sl.due(now)
+			}
 		case <-idle:
-			if s.vrrp == nil {
+			if !slices.ContainsFunc(s.slots, (*slot).runs) {
 				s.systemd.alive()
 			}
 		}
+		s.done = s.done || s.stopping && !slices.ContainsFunc(s.slots, func(sl *slot) bool { return !sl.stopped })
 	}
 	return s.code
 }
 
-// message handles what the running child says.
-func (s *supervisor) message(m link.Message) {
-	switch m.Kind {
-	case link.Alive:
-		s.systemd.alive()
-	case link.Started, link.Reloaded:
-		s.vrrp.ran = true
-		s.configured()
-	case link.Reload:
-		s.reload()
-	case link.Ending:
-		s.unreleased = false
-		if s.stopping && !s.killed {
-			s.deadline.Reset(s.settings.childWait + endingSlack)
-		}
-	case link.Failed:
-		s.vrrp.failure = &m // it has logged the reason itself
+// next returns when a slot has something to do; zero: when something happens.
+func (s *supervisor) next() (first time.Time) {
+	for _, sl := range s.slots {
+		first = earliest(first, sl.next())
 	}
+	return first
 }
 
 // stop begins the end of the daemon.
@@ -563,60 +552,8 @@ func (s *supervisor) stop(code int) {
 	slog.Info("Stopping")
 	s.stopping, s.code = true, code
 	s.systemd.stopping()
-	s.respawn.Stop()
 	s.slow.Stop()
-	if s.vrrp == nil {
-		s.release()
-		return
+	for _, sl := range s.slots {
+		sl.stop()
 	}
-	s.vrrp.post(link.Message{Kind: link.Stop})
-	s.deadline.Reset(s.settings.childWait)
-}
-
-// stopIsSlow goes further with a child that should have ended by now.
-func (s *supervisor) stopIsSlow() {
-	if !s.killed {
-		slog.Warn("VRRP process does not stop: killed", "pid", s.vrrp.pid)
-		s.killed = true
-		s.vrrp.kill()
-		s.deadline.Reset(releaseWait)
-		return
-	}
-	// The kernel does not let go of it.
-	slog.Error("VRRP process does not even end when killed: left alone", "pid", s.vrrp.pid)
-	s.vrrp = nil
-	s.release()
-}
-
-// release is the last step of a stop, when no VRRP process runs: it removes what
-// one may have left behind, and ends the daemon. A successor that has nothing to
-// run does so: whatever its predecessor has noted is not wanted any more.
-func (s *supervisor) release() {
-	s.deadline.Stop()
-	if !s.unreleased || s.o.DontRelease {
-		s.done = true
-		return
-	}
-	if s.giveUp.IsZero() {
-		s.giveUp = time.Now().Add(releaseWait)
-		slog.Warn("The VRRP process has not given its addresses up: removing what it left")
-	}
-	frame, err := link.NewFrame(link.Message{Kind: link.Configure, Config: &conf.Config{}}, "")
-	if err == nil {
-		s.vrrp, err = s.start()
-	}
-	if err != nil {
-		slog.Error("remove the addresses: " + err.Error())
-		s.vrrp = nil
-		if s.done = time.Now().After(s.giveUp); !s.done {
-			s.respawn.Reset(startRetry)
-		}
-		return
-	}
-	s.unreleased, s.killed = false, false // it does so or not
-	s.vrrp.releases = true
-	s.vrrp.post(link.Message{Kind: link.Begin, Setup: s.setup()})
-	s.vrrp.post(frame)
-	s.vrrp.post(link.Message{Kind: link.Stop})
-	s.deadline.Reset(releaseWait)
 }

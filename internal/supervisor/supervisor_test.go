@@ -21,9 +21,12 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/vrrpd"
 )
 
 // These tests run the supervisor as a process of its own: this test binary,
@@ -35,12 +38,14 @@ const (
 	envArgs = "SUPERVISOR_TEST_OPTIONS"
 	envPart = "SUPERVISOR_TEST_CHILD" // what the child does differently
 
+	envSecond = "SUPERVISOR_TEST_SECOND" // what the process of the second role does
+
 	envLimit = "SUPERVISOR_TEST_LIMIT" // limit the number of processes of the process, to the number
 )
 
 func TestMain(m *testing.M) {
-	if IsChild() {
-		os.Exit(RunChild(playChild))
+	if code, ok := proc.RunChild(testRoles()); ok {
+		os.Exit(code)
 	}
 	if limit := os.Getenv(envLimit); limit != "" {
 		var pid int
@@ -55,6 +60,7 @@ func TestMain(m *testing.M) {
 	}
 	if dir := os.Getenv(envTest); dir != "" {
 		o := Options{
+			Roles:      testRoles()[:1],
 			Version:    "vTEST (01/01,2026)",
 			RunDir:     dir,
 			Config:     filepath.Join(dir, "keepalived.conf"),
@@ -65,6 +71,8 @@ func TestMain(m *testing.M) {
 		for option := range strings.FieldsSeq(os.Getenv(envArgs)) {
 			name, value, _ := strings.Cut(option, "=")
 			switch name {
+			case "two":
+				o.Roles = testRoles()
 			case "daemon":
 				o.Foreground = false
 			case "quiet":
@@ -104,14 +112,29 @@ func drop(capability uint) {
 	}
 }
 
-// playChild is the child's part.
-func playChild(conn *link.Conn, s *link.Setup, _ *logging.Logs) int {
-	part := os.Getenv(envPart)
+// testRoles is the table of roles of the tests: the one of the VRRP process, with
+// a process that plays it, and one that leaves nothing in the kernel and has one
+// dump alone. The second is for supervisors that are started with the option two.
+func testRoles() []*proc.Role {
+	vrrp := vrrpd.Role
+	vrrp.Run = func(c *proc.Child) int { return playChild(c, "child", os.Getenv(envPart)) }
+	second := proc.Role{Name: "second", Title: "Second", Suffix: "_second", Unit: "group", Dumps: []link.Kind{link.DumpData},
+		Of: func(c *conf.Config) proc.Share {
+			return proc.Share{Units: len(c.SyncGroups), ProcessName: "keepalived_2", Config: c}
+		},
+		Run: func(c *proc.Child) int { return playChild(c, "second", os.Getenv(envSecond)) },
+	}
+	return []*proc.Role{&vrrp, &second}
+}
+
+// playChild is the child's part. What it says begins with its name.
+func playChild(c *proc.Child, name, part string) int {
+	conn := c.Link
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
 	go func() {
 		<-terminated
-		slog.Info("child: SIGTERM")
+		slog.Info(name + ": SIGTERM")
 		if part == "slow-end" {
 			time.Sleep(500 * time.Millisecond)
 		}
@@ -125,8 +148,8 @@ func playChild(conn *link.Conn, s *link.Setup, _ *logging.Logs) int {
 			}
 		}()
 	}
-	routers := 0
-	for configured := 0; ; {
+	routers, configured := 0, 0
+	for {
 		m, err := conn.Receive()
 		if err != nil {
 			select {} // the parent has died: SIGTERM is on its way
@@ -135,45 +158,48 @@ func playChild(conn *link.Conn, s *link.Setup, _ *logging.Logs) int {
 		case link.Configure:
 			configured++
 			routers = len(m.Config.Instances)
-			slog.Info(fmt.Sprintf("child: configured %d routers", len(m.Config.Instances)))
+			slog.Info(fmt.Sprintf(name+": configured %d routers", len(m.Config.Instances)))
 			if configured == 1 {
 				if part == "cannot-start" {
-					slog.Error("child: cannot start")
-					conn.Send(link.Message{Kind: link.Failed, Text: "child: cannot start", ExitCode: ExitPermission})
-					return ExitPermission
+					slog.Error(name + ": cannot start")
+					conn.Send(link.Message{Kind: link.Failed, Text: name + ": cannot start", ExitCode: proc.ExitPermission})
+					return proc.ExitPermission
 				}
 				conn.Send(link.Message{Kind: link.Started})
 				continue
 			}
-			if part == "slow-reload" && configured == 2 {
-				continue // it takes until the next DumpStats
+			if strings.Contains(part, "slow-reload") && configured == 2 {
+				continue // it takes until the next dump
 			}
 			conn.Send(link.Message{Kind: link.Reloaded})
 		case link.Stop:
-			slog.Info("child: stop")
-			if part == "hangs" && routers > 0 {
+			slog.Info(name + ": stop")
+			if strings.Contains(part, "hangs") && routers > 0 {
 				select {}
 			}
-			return ExitOK
+			return proc.ExitOK
 		case link.DumpData:
-			slog.Info("child: dump data")
+			slog.Info(name + ": dump data")
+			if name == "second" && strings.Contains(part, "slow-reload") && configured == 2 {
+				conn.Send(link.Message{Kind: link.Reloaded})
+			}
 		case link.DumpStats:
-			slog.Info("child: dump stats")
+			slog.Info(name + ": dump stats")
 			if part == "slow-reload" {
 				conn.Send(link.Message{Kind: link.Reloaded})
 			}
 		case link.ClearStats:
-			slog.Info("child: clear stats")
+			slog.Info(name + ": clear stats")
 		case link.DumpJSON:
 			switch part {
 			case "panics":
 				panic("child has a bug")
 			case "fails":
-				slog.Error("child: cannot go on")
-				conn.Send(link.Message{Kind: link.Failed, Text: "child: cannot go on", ExitCode: ExitPermission})
-				return ExitPermission
+				slog.Error(name + ": cannot go on")
+				conn.Send(link.Message{Kind: link.Failed, Text: name + ": cannot go on", ExitCode: proc.ExitPermission})
+				return proc.ExitPermission
 			}
-			slog.Info("child: dump JSON")
+			slog.Info(name + ": dump JSON")
 		}
 	}
 }
@@ -390,7 +416,7 @@ func TestStartAndStop(t *testing.T) {
 	begin := time.Now()
 	r.signal(syscall.SIGTERM)
 	r.expect("Stopping", "child: stop", "Stopped Keepalived vTEST")
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 	if took := time.Since(begin); took > time.Second {
 		t.Errorf("stop took %v", took)
 	}
@@ -416,7 +442,7 @@ func TestSignalsAreForwarded(t *testing.T) {
 		r.signal(tt.signal)
 		r.expect(tt.line)
 	}
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 }
 
 func TestReload(t *testing.T) {
@@ -465,7 +491,7 @@ func TestReloadsMeanwhileAreOne(t *testing.T) {
 	r.signal(syscall.SIGUSR2) // the child says Reloaded
 	r.expect("child: configured 3 routers", "Reload complete")
 	r.signal(syscall.SIGTERM)
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 	if n := r.count("Reloading ..."); n != 2 {
 		t.Errorf("%d reloads for six signals, want 2", n)
 	}
@@ -505,7 +531,7 @@ func TestChildIsNotStartedAgainWithR(t *testing.T) {
 	r.up(1)
 	r.killChild()
 	r.expect("died: Exiting")
-	r.exit(ExitFatal)
+	r.exit(proc.ExitFatal)
 }
 
 // The exit code of a panic is that of a bad configuration.
@@ -520,7 +546,7 @@ func TestPanicIsNoPermanentError(t *testing.T) {
 func TestPermanentErrorEndsAll(t *testing.T) {
 	r := supervise(t, routers(1), envPart+"=cannot-start")
 	r.expect("child: cannot start", "exited with permanent error missing permission. Terminating", "Stopped Keepalived")
-	r.exit(ExitPermission)
+	r.exit(proc.ExitPermission)
 }
 
 // A child that has served and cannot go on is started again, whatever its exit
@@ -537,7 +563,7 @@ func TestHungChildIsKilled(t *testing.T) {
 	r.up(1)
 	r.signal(syscall.SIGTERM)
 	r.expect("child: stop", "VRRP process does not stop: killed")
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 }
 
 func TestChildOutlivesKilledParentBriefly(t *testing.T) {
@@ -562,7 +588,7 @@ func TestSecondDaemonRefuses(t *testing.T) {
 	second := &running{t: t, dir: r.dir}
 	second.launch()
 	second.expect("daemon is already running")
-	second.exit(ExitFatal)
+	second.exit(proc.ExitFatal)
 	if got := r.pid("keepalived.pid"); got != r.cmd.Process.Pid {
 		t.Errorf("the second daemon left pid %d in the file of the first, %d", got, r.cmd.Process.Pid)
 	}
@@ -570,7 +596,7 @@ func TestSecondDaemonRefuses(t *testing.T) {
 
 func TestBackground(t *testing.T) {
 	r := supervise(t, routers(1), envArgs+"=daemon")
-	r.exit(ExitOK) // the front process; what it started has left its standard error
+	r.exit(proc.ExitOK) // the front process; what it started has left its standard error
 	pid := r.pid("keepalived.pid")
 	daemon, err := os.FindProcess(pid)
 	if err != nil {
@@ -594,7 +620,7 @@ func TestBackground(t *testing.T) {
 func TestBackgroundReportsRefusal(t *testing.T) {
 	r := supervise(t, strings.ReplaceAll(routers(2), "router_id 2", "router_id 1"), envArgs+"=daemon")
 	r.expect("Stopped Keepalived")
-	r.exit(ExitConfig)
+	r.exit(proc.ExitConfig)
 }
 
 // namespace makes a network namespace.
@@ -630,7 +656,7 @@ func TestNetworkNamespace(t *testing.T) {
 				}
 			}
 			r.signal(syscall.SIGTERM)
-			r.exit(ExitOK)
+			r.exit(proc.ExitOK)
 			if n := r.count("Starting Keepalived"); n != 1 {
 				t.Errorf("the start is announced %d times", n)
 			}
@@ -643,7 +669,7 @@ func TestNetworkNamespace(t *testing.T) {
 func TestNetworkNamespaceNotPermitted(t *testing.T) {
 	r := supervise(t, routers(1), envArgs+"=no-admin namespace="+namespace(t))
 	r.expect("operation not permitted; run as root with CAP_SYS_ADMIN")
-	r.exit(ExitPermission)
+	r.exit(proc.ExitPermission)
 }
 
 // Every thread of the child has the settings, even those the runtime started
@@ -770,7 +796,7 @@ func TestSystemdIsTold(t *testing.T) {
 
 	r.signal(syscall.SIGTERM)
 	expectState(t, states, "STOPPING=1")
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 }
 
 // The status tells of a delayed restart only until it is over.
@@ -817,7 +843,7 @@ func TestStopOfBothProcesses(t *testing.T) {
 	if err := syscall.Kill(child, syscall.SIGTERM); err != nil && err != syscall.ESRCH {
 		t.Fatal(err)
 	}
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 	if r.count("Respawning") > 0 {
 		t.Errorf("started again while it stops; log:\n%s", strings.Join(r.seen, "\n"))
 	}
@@ -908,7 +934,7 @@ func TestNoMoreProcesses(t *testing.T) {
 	limit(limitMax)
 	r.expect("Starting VRRP child process", "child: configured 2 routers")
 	r.signal(syscall.SIGTERM)
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 }
 
 // TestProcessOne: as process 1 of a container the parent reaps what comes to
@@ -953,7 +979,7 @@ func TestProcessOne(t *testing.T) {
 	}
 	r.expect("exited due to signal 9 (Killed)", "Starting VRRP child process", "child: configured 1 routers")
 	r.signal(syscall.SIGTERM)
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 }
 
 // children lists the children of the parent, zombies too.
@@ -980,7 +1006,7 @@ func TestWithoutNice(t *testing.T) {
 		r := supervise(t, "global_defs {\n"+c.config+"}\n"+routers(1), envArgs+"=no-nice")
 		r.expect(c.want, "Startup complete", "child: configured 1 routers")
 		r.signal(syscall.SIGTERM)
-		r.exit(ExitOK)
+		r.exit(proc.ExitOK)
 	}
 }
 
@@ -998,5 +1024,5 @@ func TestWithoutProc(t *testing.T) {
 		t.Errorf("the child is called %q", name)
 	}
 	r.signal(syscall.SIGTERM)
-	r.exit(ExitOK)
+	r.exit(proc.ExitOK)
 }

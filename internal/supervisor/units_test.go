@@ -40,24 +40,25 @@ func TestFilesFor(t *testing.T) {
 		name         string
 		s            settings
 		parent, vrrp string
-		want         runFiles
+		want         []string // pid files of parent and VRRP, state file, reload_file
 	}{
 		{"plain", settings{}, "", "",
-			runFiles{"/run/keepalived.pid", "/run/vrrp.pid", "/run/keepalived.vrrp.state", "/run/keepalived.reload"}},
+			[]string{"/run/keepalived.pid", "/run/vrrp.pid", "/run/keepalived.vrrp.state", "/run/keepalived.reload"}},
 		{"use_pid_dir", settings{usePidDir: true}, "", "",
-			runFiles{"/run/keepalived/keepalived.pid", "/run/keepalived/vrrp.pid", "/run/keepalived/keepalived.vrrp.state", "/run/keepalived/keepalived.reload"}},
+			[]string{"/run/keepalived/keepalived.pid", "/run/keepalived/vrrp.pid", "/run/keepalived/keepalived.vrrp.state", "/run/keepalived/keepalived.reload"}},
 		{"instance", settings{instance: "blue"}, "", "",
-			runFiles{"/run/keepalived/keepalived_blue.pid", "/run/keepalived/vrrp_blue.pid", "/run/keepalived/keepalived_blue.vrrp.state", "/run/keepalived/keepalived_blue.reload"}},
+			[]string{"/run/keepalived/keepalived_blue.pid", "/run/keepalived/vrrp_blue.pid", "/run/keepalived/keepalived_blue.vrrp.state", "/run/keepalived/keepalived_blue.reload"}},
 		{"namespace", settings{namespace: "ns1"}, "", "",
-			runFiles{"/run/keepalived/ns1/keepalived.pid", "/run/keepalived/ns1/vrrp.pid", "/run/keepalived/ns1/keepalived.vrrp.state", "/run/keepalived/ns1/keepalived.reload"}},
+			[]string{"/run/keepalived/ns1/keepalived.pid", "/run/keepalived/ns1/vrrp.pid", "/run/keepalived/ns1/keepalived.vrrp.state", "/run/keepalived/ns1/keepalived.reload"}},
 		{"instance in namespace", settings{namespace: "ns1", instance: "blue"}, "", "",
-			runFiles{"/run/keepalived/ns1/keepalived_blue.pid", "/run/keepalived/ns1/vrrp_blue.pid", "/run/keepalived/ns1/keepalived_blue.vrrp.state", "/run/keepalived/ns1/keepalived_blue.reload"}},
+			[]string{"/run/keepalived/ns1/keepalived_blue.pid", "/run/keepalived/ns1/vrrp_blue.pid", "/run/keepalived/ns1/keepalived_blue.vrrp.state", "/run/keepalived/ns1/keepalived_blue.reload"}},
 		{"options win", settings{instance: "blue"}, "/tmp/p.pid", "/tmp/v.pid",
-			runFiles{"/tmp/p.pid", "/tmp/v.pid", "/tmp/v.state", "/run/keepalived/keepalived_blue.reload"}},
+			[]string{"/tmp/p.pid", "/tmp/v.pid", "/tmp/v.state", "/run/keepalived/keepalived_blue.reload"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			got := filesFor("/run", tt.s, tt.parent, tt.vrrp)
-			if diff := cmp.Diff(tt.want, got, cmp.AllowUnexported(runFiles{})); diff != "" {
+			f := filesFor("/run", tt.s, tt.parent)
+			pid, state := f.of("vrrp", tt.vrrp)
+			if diff := cmp.Diff(tt.want, []string{f.parentPid, pid, state, f.reloadMarker}); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}
 		})

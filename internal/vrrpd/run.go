@@ -19,6 +19,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/vrrp"
 )
@@ -38,13 +39,6 @@ type Options struct {
 	Logs *logging.Logs // of this process; needed for LogData only
 }
 
-// Exit codes that the parent takes for final (keepalived(8)).
-const (
-	exitOK         = 0
-	exitFatal      = 1
-	exitPermission = 4
-)
-
 // The process allocates when it starts, reloads and changes state, hardly ever
 // in between. So its heap may grow little beyond what is live, and what a start
 // has left over is given back once things have settled.
@@ -60,13 +54,13 @@ func Run(o Options) int {
 	debug.SetGCPercent(gcPercent)
 	err := run(o)
 	if err == nil {
-		return exitOK
+		return proc.ExitOK
 	}
-	code := exitFatal
+	code := proc.ExitFatal
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		code = exitPermission
-		if missing := kernel.MissingCapabilities(); len(missing) > 0 {
-			err = fmt.Errorf("%w (missing capabilities: %v)", err, missing)
+		code = proc.ExitPermission
+		if missing, _ := proc.Missing(capabilities); len(missing) > 0 {
+			err = fmt.Errorf("%w (missing capabilities: [%s])", err, proc.Names(missing))
 		}
 	}
 	slog.Error(err.Error())

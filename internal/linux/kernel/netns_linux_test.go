@@ -139,9 +139,6 @@ func TestEnterNetNS(t *testing.T) {
 
 // useEverything opens every kind of socket and sets an address.
 func useEverything() error {
-	if missing := MissingCapabilities(); missing != nil {
-		return fmt.Errorf("missing %v", missing)
-	}
 	m, err := Watch(8<<20, true, nil, func([]Event) {})
 	if err != nil {
 		return err

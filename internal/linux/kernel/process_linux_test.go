@@ -1,16 +1,11 @@
 package kernel
 
 import (
-	"errors"
 	"os"
-	"runtime"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 )
 
 func TestNow(t *testing.T) {
@@ -33,38 +28,5 @@ func TestNow(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { Now() }); n != 0 {
 		t.Errorf("%v allocations", n)
-	}
-}
-
-func TestMissingCapabilities(t *testing.T) {
-	if os.Getuid() != 0 {
-		missing(t, "root, to give capabilities up")
-	}
-	if got := MissingCapabilities(); got != nil {
-		missing(t, strings.Join(got, " and "))
-	}
-	runtime.LockOSThread() // its capabilities end with it
-	for _, tt := range []struct {
-		drop uint
-		want []string
-	}{
-		{unix.CAP_NET_RAW, []string{"CAP_NET_RAW"}},
-		{unix.CAP_NET_ADMIN, []string{"CAP_NET_ADMIN", "CAP_NET_RAW"}},
-	} {
-		head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var data [2]unix.CapUserData
-		if err := unix.Capget(&head, &data[0]); err != nil {
-			t.Fatal(err)
-		}
-		data[0].Effective &^= 1 << tt.drop
-		if err := unix.Capset(&head, &data[0]); err != nil {
-			t.Fatal(err)
-		}
-		if got := MissingCapabilities(); !slices.Equal(got, tt.want) {
-			t.Errorf("got %v, want %v", got, tt.want)
-		}
-	}
-	if _, err := OpenRaw(4, 112, 0, RawOptions{}); !errors.Is(err, unix.EPERM) {
-		t.Errorf("a raw socket without CAP_NET_RAW: %v", err)
 	}
 }

@@ -1,0 +1,505 @@
+package supervisor
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/reap"
+)
+
+// slot is the place of one role: at most one process at a time, started again
+// when it dies, until the slot is told to stop. The loop of the supervisor owns
+// it.
+type slot struct {
+	s     *supervisor
+	role  *proc.Role
+	share proc.Share  // of the running configuration
+	frame *link.Frame // likewise; for a successor
+
+	pidPath, statePath string
+	pid                *pidFile // nil: not locked
+
+	child        *child // nil: none runs
+	backoff      backoff
+	failedStarts int       // in a row
+	respawn      time.Time // when the next start is; zero: none is planned
+	awaited      bool      // it was given a configuration and has not confirmed the last one
+
+	deadline time.Time // when a child that stops is given up; zero: none does
+	killed   bool      // the child has been; its end is waited for
+	// unreleased says that there may be something in the kernel that no process of
+	// the role has given up: one runs, or has ended otherwise than when told to.
+	unreleased bool
+	giveUp     time.Time // when that is not tried any more; zero: not tried yet
+	stopped    bool      // nothing is left to do
+}
+
+// child is a running child process.
+type child struct {
+	slot    *slot
+	pid     int
+	started time.Time
+	outbox  *outbox
+	// unanswered counts the configurations it was sent and has not confirmed.
+	unanswered int
+	releases   bool // it only removes what its predecessor left
+	stalled    bool // it was said that it takes nothing
+
+	ran     bool          // it got as far as to serve
+	failure *link.Message // why it gives up
+}
+
+type childMessage struct {
+	from *child
+	link.Message
+}
+
+// deliver hands the message to the slot, unless its child is another by now.
+func (m childMessage) deliver() {
+	if m.from.slot.child == m.from {
+		m.from.slot.message(m.Message)
+	}
+}
+
+// childEnd is the end of a child: all it said is in the channel of messages.
+type childEnd struct {
+	child  *child
+	status *unix.WaitStatus // nil: nobody knows
+	crash  string           // the trace of a panic
+}
+
+// toldToStop reports whether the child ended in good order, which it does only
+// when told to.
+func (e childEnd) toldToStop() bool { return e.exitCode() == proc.ExitOK }
+
+// exitCode is -1 if the child has not exited by itself.
+func (e childEnd) exitCode() int {
+	if e.status == nil {
+		return -1
+	}
+	return e.status.ExitStatus()
+}
+
+// post hands m, a link.Message or *link.Frame, to the sender. It does not
+// wait.
+func (c *child) post(m any) {
+	more := c.outbox.put(m)
+	if _, ok := m.(*link.Frame); ok && more {
+		c.unanswered++
+	}
+	if !more && !c.stalled {
+		slog.Warn(c.slot.process()+" takes no messages: what is asked of it meanwhile it gets once", "pid", c.pid)
+	}
+	c.stalled = !more
+}
+
+func (c *child) kill() { reap.Kill(c.pid, unix.SIGKILL) }
+
+// process names the process in log lines.
+func (sl *slot) process() string { return sl.role.Title + " process" }
+
+// wanted reports whether there is something for a process of the role to do.
+func (sl *slot) wanted() bool {
+	return !slices.Contains(sl.s.o.Without, sl.role.Name) && (sl.share.Units > 0 || sl.s.o.All)
+}
+
+// runs reports whether a process of the role runs.
+func (sl *slot) runs() bool { return sl.child != nil }
+
+// take makes p its part of the running configuration. The name of the process
+// stays.
+func (sl *slot) take(p part) {
+	if sl.frame != nil {
+		p.share.ProcessName = sl.share.ProcessName
+	}
+	sl.share, sl.frame = p.share, p.frame
+}
+
+// apply has a process run the configuration that was taken.
+func (sl *slot) apply() {
+	if sl.child != nil {
+		sl.child.post(sl.frame)
+	} else {
+		sl.respawn = time.Time{} // what made the process die may be gone
+		sl.startIfNeeded()
+	}
+	sl.awaited = sl.child != nil
+}
+
+// lockPid locks the pid file. It waits until deadline for its holder to end.
+func (sl *slot) lockPid(deadline time.Time) (err error) {
+	sl.pid, err = lockPidFile(sl.pidPath, deadline)
+	return err
+}
+
+func (sl *slot) removePid() {
+	sl.pid.remove()
+	sl.pid = nil
+}
+
+// startIfNeeded starts the process unless it runs or need not.
+func (sl *slot) startIfNeeded() {
+	if sl.child != nil || !sl.wanted() {
+		return
+	}
+	if sl.pid == nil { // the first thing to serve came with a reload
+		if err := sl.lockPid(time.Now()); err != nil {
+			slog.Error("start " + sl.process() + ": " + err.Error())
+			sl.respawn = time.Now().Add(startWait)
+			return
+		}
+	}
+	c, err := sl.start()
+	if err != nil {
+		// Not a death: nothing speaks against trying again soon.
+		if sl.failedStarts%retriesTold == 0 {
+			slog.Error(fmt.Sprintf("start %s: %v; tried again every %v", sl.process(), err, startRetry))
+			sl.s.systemd.status(sl.process() + " cannot be started: " + err.Error())
+		}
+		sl.failedStarts++
+		sl.respawn = time.Now().Add(startRetry)
+		return
+	}
+	sl.failedStarts = 0
+	slog.Info(fmt.Sprintf("Starting %s child process, pid=%d", sl.role.Title, c.pid), "pid", c.pid)
+	if err := sl.pid.write(c.pid); err != nil {
+		slog.Error(err.Error())
+	}
+	if err := limitRTTime(c.pid, sl.share.Limits); err != nil {
+		slog.Error(err.Error())
+	}
+	sl.child = c
+	c.post(link.Message{Kind: link.Begin, Setup: sl.setup()})
+	c.post(sl.frame)
+}
+
+// setup is what the process must know first.
+func (sl *slot) setup() *link.Setup {
+	s := sl.s
+	log := s.o.Log
+	setup := &link.Setup{
+		ProcessName:  sl.share.ProcessName,
+		StateFile:    sl.statePath,
+		DumpDir:      os.TempDir(),
+		InstanceName: s.settings.instance,
+		NetNamespace: s.settings.namespace,
+		Ident:        "Keepalived" + sl.role.Suffix + s.settings.suffix(),
+		Syslog:       log.Syslog,
+		Facility:     int(log.Facility),
+		Console:      log.Console != nil && s.front == nil,
+		FlushFile:    log.FlushFile,
+		Level:        int(log.Level),
+		NoSwap:       sl.share.Limits.NoSwap,
+		CoreDump:     s.o.CoreDump,
+		DontRelease:  s.o.DontRelease,
+		LogAddresses: s.o.LogAddresses,
+		LogData:      s.o.DumpConfig,
+		ReloadMarker: s.files.reloadMarker,
+	}
+	if log.File != "" {
+		setup.File = logging.FileFor(log.File, sl.role.Suffix)
+	}
+	return setup
+}
+
+// start starts a process.
+func (sl *slot) start() (*child, error) {
+	conn, theirs, err := link.Pair()
+	if err != nil {
+		return nil, err
+	}
+	defer theirs.Close()
+	crash, crashEnd, err := os.Pipe()
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("create pipe: %w", err)
+	}
+	defer crashEnd.Close()
+
+	c := &child{slot: sl, started: time.Now(), outbox: newOutbox()}
+	files := proc.Descriptors(theirs, sl.pid.file, crashEnd)
+	var unset error
+	c.pid, err, unset = sl.s.spawner.start(files, append(childEnviron(), sl.role.Environment()), sl.role, sl.share.Limits)
+	if unset != nil {
+		slog.Error(sl.process() + ": " + unset.Error())
+	}
+	if err != nil {
+		conn.Close()
+		crash.Close()
+		return nil, err
+	}
+	go sl.s.attend(c, conn, crash)
+	return c, nil
+}
+
+// attend carries the messages of a child to and fro and waits for its end. None
+// of its goroutines keeps a thread.
+func (s *supervisor) attend(c *child, conn *link.Conn, crash *os.File) {
+	received, trace, ended := make(chan struct{}), make(chan string, 1), make(chan struct{})
+	go func() {
+		defer close(received)
+		for {
+			m, err := conn.Receive()
+			if err != nil {
+				if err != io.EOF {
+					slog.Error(c.slot.process() + ": " + err.Error())
+				}
+				return
+			}
+			s.messages <- childMessage{c, m}
+		}
+	}()
+	go func() {
+		for {
+			select {
+			case <-c.outbox.ready:
+				for m := c.outbox.take(); m != nil; m = c.outbox.take() {
+					if err := sendTo(conn, m); err != nil {
+						return // it has ended, which the waiter reports
+					}
+				}
+			case <-ended:
+				return
+			}
+		}
+	}()
+	go func() { trace <- proc.ReadCrash(crash) }()
+	end := childEnd{child: c}
+	if status, err := reap.Wait(c.pid); err != nil {
+		slog.Error("wait for " + c.slot.process() + ": " + err.Error())
+	} else {
+		end.status = &status
+	}
+	close(ended)
+	// A grandchild may hold the descriptors: what is still on its way is not
+	// waited for longer than this.
+	conn.SetDeadline(time.Now().Add(time.Second))
+	crash.SetReadDeadline(time.Now().Add(time.Second))
+	<-received
+	conn.Close()
+	end.crash = <-trace
+	crash.Close()
+	s.ended <- end
+}
+
+func sendTo(conn *link.Conn, m any) error {
+	switch m := m.(type) {
+	case link.Message:
+		return conn.Send(m)
+	case *link.Frame:
+		return conn.SendFrame(m)
+	}
+	panic(fmt.Sprintf("supervisor: posted a %T", m))
+}
+
+// childEnviron is the environment without what is between systemd and us.
+func childEnviron() []string {
+	return slices.DeleteFunc(os.Environ(), func(kv string) bool {
+		name, _, _ := strings.Cut(kv, "=")
+		return name == "NOTIFY_SOCKET" || name == "WATCHDOG_USEC" || name == "WATCHDOG_PID"
+	})
+}
+
+// ended decides what the end of a child means, after its last words.
+func (sl *slot) ended(e childEnd) {
+	if e.child != sl.child {
+		return
+	}
+	s := sl.s
+	sl.child = nil
+	if e.toldToStop() {
+		sl.unreleased = false
+	}
+	if s.stopping {
+		sl.release()
+		return
+	}
+	for line := range strings.Lines(e.crash) {
+		slog.Error(sl.process()+": "+strings.TrimRight(line, "\n"), "pid", e.child.pid)
+	}
+	// The Go runtime exits with 2 on a panic, which is CONFIG among the exit
+	// codes: only a child that has announced its failure means its exit code. And
+	// what did not keep it from serving need not keep its successor from it.
+	if f := e.child.failure; f != nil && (!e.child.ran || s.o.NoRespawn) && permanent(e.exitCode()) != "" {
+		slog.Error(fmt.Sprintf("pid %d exited with permanent error %s. Terminating",
+			e.child.pid, permanent(e.exitCode())), "pid", e.child.pid)
+		s.stop(e.exitCode())
+		return
+	}
+	slog.Error(fmt.Sprintf("pid %d %s", e.child.pid, describe(e.status)), "pid", e.child.pid)
+	if s.o.NoRespawn {
+		slog.Error(fmt.Sprintf("%s child process(%d) died: Exiting", sl.role.Title, e.child.pid))
+		s.stop(proc.ExitFatal)
+		return
+	}
+	slog.Error(fmt.Sprintf("%s child process(%d) died: Respawning", sl.role.Title, e.child.pid))
+	sl.scheduleRespawn(time.Since(e.child.started))
+}
+
+func (sl *slot) scheduleRespawn(ran time.Duration) {
+	wait := sl.backoff.after(ran)
+	if wait == 0 {
+		sl.startIfNeeded()
+		return
+	}
+	slog.Warn(fmt.Sprintf("Restart of %s delayed %d seconds to limit respawn rate", sl.process(), int(wait.Seconds())))
+	sl.s.systemd.status(sl.process() + " died, waiting to start it again")
+	sl.respawn = time.Now().Add(wait)
+}
+
+// message handles what the running child says.
+func (sl *slot) message(m link.Message) {
+	c, s := sl.child, sl.s
+	switch m.Kind {
+	case link.Alive:
+		s.systemd.alive()
+	case link.Started, link.Reloaded:
+		c.ran = true
+		if sl.role.Leaves != "" && !c.releases {
+			sl.unreleased = true
+		}
+		if c.unanswered--; c.unanswered <= 0 { // else a later one is on its way
+			sl.awaited = false
+			s.settled()
+		}
+	case link.Reload:
+		s.reload()
+	case link.Ending:
+		sl.unreleased = false
+		if s.stopping && !sl.killed {
+			sl.deadline = time.Now().Add(s.settings.childWait + endingSlack)
+		}
+	case link.Failed:
+		c.failure = &m // it has logged the reason itself
+	}
+}
+
+// stop begins the end of the slot.
+func (sl *slot) stop() {
+	sl.respawn = time.Time{}
+	if sl.child == nil {
+		sl.release()
+		return
+	}
+	sl.child.post(link.Message{Kind: link.Stop})
+	sl.deadline = time.Now().Add(sl.s.settings.childWait)
+}
+
+// stopIsSlow goes further with a child that should have ended by now.
+func (sl *slot) stopIsSlow() {
+	if !sl.killed {
+		slog.Warn(sl.process()+" does not stop: killed", "pid", sl.child.pid)
+		sl.killed = true
+		sl.child.kill()
+		sl.deadline = time.Now().Add(releaseWait)
+		return
+	}
+	// The kernel does not let go of it.
+	slog.Error(sl.process()+" does not even end when killed: left alone", "pid", sl.child.pid)
+	sl.child = nil
+	sl.release()
+}
+
+// release is the last step of a stop, when no process of the role runs: it
+// removes what one may have left behind. A successor that has nothing to run does
+// so: whatever its predecessor has noted is not wanted any more.
+func (sl *slot) release() {
+	sl.deadline = time.Time{}
+	if !sl.unreleased || sl.s.o.DontRelease {
+		sl.stopped = true
+		return
+	}
+	if sl.giveUp.IsZero() {
+		sl.giveUp = time.Now().Add(releaseWait)
+		slog.Warn("The " + sl.process() + " has not given its " + sl.role.Leaves + " up: removing what it left")
+	}
+	frame, err := link.NewFrame(link.Message{Kind: link.Configure, Config: &conf.Config{}}, "")
+	if err == nil {
+		sl.child, err = sl.start()
+	}
+	if err != nil {
+		slog.Error("remove the " + sl.role.Leaves + ": " + err.Error())
+		sl.child = nil
+		if sl.stopped = time.Now().After(sl.giveUp); !sl.stopped {
+			sl.respawn = time.Now().Add(startRetry)
+		}
+		return
+	}
+	sl.unreleased, sl.killed = false, false // it does so or not
+	sl.child.releases = true
+	sl.child.post(link.Message{Kind: link.Begin, Setup: sl.setup()})
+	sl.child.post(frame)
+	sl.child.post(link.Message{Kind: link.Stop})
+	sl.deadline = time.Now().Add(releaseWait)
+}
+
+// due does what is due by now.
+func (sl *slot) due(now time.Time) {
+	if passed(&sl.respawn, now) {
+		if sl.s.stopping {
+			sl.release()
+		} else {
+			sl.startIfNeeded()
+		}
+	}
+	if passed(&sl.deadline, now) {
+		sl.stopIsSlow()
+	}
+}
+
+// passed reports whether a time has come, and clears it then.
+func passed(t *time.Time, now time.Time) bool {
+	if t.IsZero() || t.After(now) {
+		return false
+	}
+	*t = time.Time{}
+	return true
+}
+
+// next returns when the slot has something to do; zero: when something happens.
+func (sl *slot) next() time.Time { return earliest(sl.respawn, sl.deadline) }
+
+// earliest returns the first of these times that is not zero.
+func earliest(times ...time.Time) (first time.Time) {
+	for _, t := range times {
+		if first.IsZero() || !t.IsZero() && t.Before(first) {
+			first = t
+		}
+	}
+	return first
+}
+
+// permanent names the exit codes after which a child is not started again.
+func permanent(code int) string {
+	switch code {
+	case proc.ExitFatal:
+		return "FATAL"
+	case proc.ExitConfig:
+		return "CONFIG"
+	case proc.ExitPermission:
+		return "missing permission"
+	}
+	return ""
+}
+
+func describe(status *unix.WaitStatus) string {
+	if status == nil {
+		return "is gone"
+	}
+	if status.Signaled() {
+		name := status.Signal().String()
+		return fmt.Sprintf("exited due to signal %d (%s)", status.Signal(), strings.ToUpper(name[:1])+name[1:])
+	}
+	return fmt.Sprintf("exited with status %d", status.ExitStatus())
+}

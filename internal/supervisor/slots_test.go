@@ -1,0 +1,140 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/proc"
+)
+
+// groups is a configuration of n virtual routers, each in a sync group, for which
+// the second role has work.
+func groups(n int) string {
+	var b strings.Builder
+	for i := range n {
+		fmt.Fprintf(&b, "vrrp_sync_group G_%d {\n  group {\n    VI_%d\n  }\n}\n", i+1, i+1)
+	}
+	return b.String() + routers(n)
+}
+
+// superviseTwo starts a supervisor whose table has two roles, both wanted.
+func superviseTwo(t *testing.T, config string, env ...string) *running {
+	t.Helper()
+	r := supervise(t, config, append(env, envArgs+"=two")...)
+	r.expect("Starting VRRP child process, pid=", "Starting Second child process, pid=",
+		"child: configured 2 routers", "second: configured 2 routers", "Startup complete")
+	return r
+}
+
+func TestEachRoleHasAProcess(t *testing.T) {
+	t.Parallel()
+	path, states := notifySocket(t)
+	r := superviseTwo(t, groups(2), "NOTIFY_SOCKET="+path)
+	expectState(t, states, "READY=1\nSTATUS=Running 2 virtual routers, 2 groups")
+	vrrp, second := r.pid("vrrp.pid"), r.pid("second.pid")
+	if name := comm(t, second); name != "keepalived_2" {
+		t.Errorf("the second process is called %q", name)
+	}
+	// A dump goes to whoever has it, and the order of two signals is kept.
+	r.signal(syscall.SIGUSR2)
+	r.expect("child: dump stats")
+	r.signal(syscall.SIGUSR1)
+	r.expect("child: dump data", "second: dump data")
+
+	// The death of one is none of the other's business.
+	if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.expect(fmt.Sprintf("Second child process(%d) died: Respawning", second), "second: configured 2 routers")
+	r.killChild()
+	r.expect(fmt.Sprintf("VRRP child process(%d) died: Respawning", vrrp), "child: configured 2 routers")
+	if n := r.count("second: configured 2 routers"); n != 2 {
+		t.Errorf("the second process was configured %d times, want 2", n)
+	}
+	r.signal(syscall.SIGTERM)
+	r.exit(proc.ExitOK)
+	if r.count("second: dump stats") > 0 {
+		t.Error("a process was asked for a dump that it does not have")
+	}
+	for _, line := range []string{"child: stop", "second: stop"} {
+		if r.count(line) != 1 {
+			t.Errorf("%q is not there once; log:\n%s", line, strings.Join(r.seen, "\n"))
+		}
+	}
+	for _, name := range []string{"vrrp.pid", "second.pid", "keepalived.pid"} {
+		if _, err := os.Stat(r.path(name)); !os.IsNotExist(err) {
+			t.Errorf("%s: %v, want it gone", name, err)
+		}
+	}
+}
+
+// A reload is complete when each process has confirmed it, and a stop when each
+// has ended.
+func TestAllProcessesAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	r := superviseTwo(t, "child_wait_time 1\n"+groups(2), envSecond+"=slow-reload,hangs")
+	r.configure("child_wait_time 1\n" + groups(3))
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 3 routers", "second: configured 3 routers")
+	for range 3 { // the VRRP process has confirmed it before it does this
+		r.signal(syscall.SIGUSR2)
+		r.expect("child: dump stats")
+	}
+	if r.count("Reload complete") > 0 {
+		t.Errorf("the reload was complete before the second process confirmed it; log:\n%s", strings.Join(r.seen, "\n"))
+	}
+	r.signal(syscall.SIGUSR1) // now the second one confirms it, too
+	r.expect("child: dump data", "second: dump data", "Reload complete")
+	r.signal(syscall.SIGTERM)
+	r.expect("child: stop", "second: stop", "Second process does not stop: killed")
+	r.exit(proc.ExitOK)
+}
+
+// A process that gives up for good ends the others too, and its exit code is that
+// of the daemon.
+func TestPermanentErrorOfOneEndsAll(t *testing.T) {
+	t.Parallel()
+	r := supervise(t, groups(1), envArgs+"=two", envSecond+"=cannot-start")
+	r.expect("second: cannot start", "exited with permanent error missing permission. Terminating", "Stopped Keepalived")
+	r.exit(proc.ExitPermission)
+	if r.count("child: stop") != 1 {
+		t.Errorf("the VRRP process was not stopped; log:\n%s", strings.Join(r.seen, "\n"))
+	}
+}
+
+// A role that has nothing to do has no process until a reload brings something.
+func TestRoleComesWithReload(t *testing.T) {
+	t.Parallel()
+	r := supervise(t, routers(1), envArgs+"=two")
+	r.up(1)
+	if _, err := os.Stat(r.path("second.pid")); !os.IsNotExist(err) {
+		t.Errorf("pid file of a process that is not wanted: %v", err)
+	}
+	r.configure(groups(2))
+	r.signal(syscall.SIGHUP)
+	r.expect("Starting Second child process, pid=", "second: configured 2 routers", "child: configured 2 routers", "Reload complete")
+	if pid := r.pid("second.pid"); pid == r.pid("vrrp.pid") {
+		t.Errorf("both pid files hold %d", pid)
+	}
+}
+
+func TestEarliest(t *testing.T) {
+	now := time.Now()
+	for _, c := range []struct {
+		times []time.Time
+		want  time.Time
+	}{
+		{nil, time.Time{}},
+		{[]time.Time{{}, {}}, time.Time{}},
+		{[]time.Time{{}, now, {}}, now},
+		{[]time.Time{now.Add(1), now, now.Add(2)}, now},
+	} {
+		if got := earliest(c.times...); got != c.want {
+			t.Errorf("earliest of %v is %v", c.times, got)
+		}
+	}
+}

@@ -1,0 +1,57 @@
+package vrrpd
+
+import (
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/link"
+)
+
+// Role is the VRRP process among the processes of the daemon.
+var Role = proc.Role{
+	Name:   "vrrp",
+	Title:  "VRRP",
+	Suffix: "_vrrp",
+	Unit:   "virtual router",
+	Leaves: "addresses",
+	// The highest: on a busy machine an advert every 10 ms does not wait its turn.
+	Nice:         -20,
+	Late:         "adverts",
+	Capabilities: capabilities,
+	Dumps:        []link.Kind{link.DumpData, link.DumpStats, link.ClearStats, link.DumpJSON},
+	Of:           share,
+	Run:          runChild,
+}
+
+var capabilities = []proc.Capability{
+	{Bit: unix.CAP_NET_ADMIN, Name: "CAP_NET_ADMIN", For: "to set addresses"},
+	{Bit: unix.CAP_NET_RAW, Name: "CAP_NET_RAW", For: "to send and receive VRRP packets"},
+}
+
+func share(c *conf.Config) proc.Share {
+	g := &c.Global
+	s := proc.Share{Units: len(c.Instances), ProcessName: proc.Name, Limits: g.VRRP, Config: c}
+	if g.ProcessNames {
+		s.ProcessName = proc.Name + "_vrrp"
+	}
+	if g.VRRPProcessName != "" {
+		s.ProcessName = g.VRRPProcessName
+	}
+	return s
+}
+
+func runChild(c *proc.Child) int {
+	return Run(Options{
+		Link:         c.Link,
+		StateFile:    c.Setup.StateFile,
+		DumpDir:      c.Setup.DumpDir,
+		InstanceName: c.Setup.InstanceName,
+		NetNamespace: c.Setup.NetNamespace,
+		DontRelease:  c.Setup.DontRelease,
+		LogAddresses: c.Setup.LogAddresses,
+		LogData:      c.Setup.LogData,
+		MarkerPath:   c.Setup.ReloadMarker,
+		Logs:         c.Logs,
+	})
+}
