@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/nl"
 )
 
 // How often processes are looked for where the kernel does not tell of them,
@@ -190,9 +191,9 @@ func sameProcess(a, b *conf.TrackProcess) bool {
 // listen takes events until the connection is closed.
 func (p *processes) listen(conn *procConn) {
 	var events []procEvent
-	for buf := make([]byte, 4<<10); ; {
+	for {
 		var err error
-		events, err = conn.read(buf, events[:0])
+		events, err = conn.read(events[:0])
 		if err == fs.ErrClosed {
 			return
 		}
@@ -205,7 +206,7 @@ func (p *processes) listen(conn *procConn) {
 			}
 		}
 		switch {
-		case err == unix.ENOBUFS:
+		case err == nl.ErrLost:
 			slog.Warn("process events were lost, so processes are counted anew; if this happens often, raise process_monitor_rcv_bufs")
 			p.scan()
 		case err != nil && p.conn == conn:
@@ -218,7 +219,7 @@ func (p *processes) listen(conn *procConn) {
 		case p.wake <- struct{}{}:
 		default:
 		}
-		if err != nil && err != unix.ENOBUFS {
+		if err != nil && err != nl.ErrLost {
 			conn.close()
 			return
 		}

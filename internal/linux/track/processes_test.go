@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -182,16 +184,17 @@ func TestProcessEventsFromAnotherNamespace(t *testing.T) {
 	must(t, err)
 	defer first.Close()
 	must(t, unix.Unshare(unix.CLONE_NEWNET))
-	if _, err := dialProcEvents(); !errors.Is(err, unix.ECONNREFUSED) {
+	if _, err := dialProcEvents(nl.Options{}); !errors.Is(err, unix.ECONNREFUSED) {
 		t.Fatalf("in a namespace of its own: %v", err)
 	}
-	fd, err := dialProcEventsIn(fmt.Sprintf("/proc/self/fd/%d", first.Fd()))
+	conn, err := dialProcEventsIn(fmt.Sprintf("/proc/self/fd/%d", first.Fd()), nl.Options{})
 	must(t, err)
-	defer unix.Close(fd)
+	defer conn.close()
 	must(t, exec.Command("/bin/true").Run())
-	buf := make([]byte, 4<<10)
-	if n, err := unix.Read(fd, buf); err != nil || n < eventLength {
-		t.Errorf("read %d bytes, %v", n, err)
+	for started := false; !started; { // the first answers the request to listen
+		events, err := conn.read(nil)
+		must(t, err)
+		started = slices.ContainsFunc(events, func(e procEvent) bool { return e.what == procExec })
 	}
 }
 
@@ -202,7 +205,7 @@ func TestLostProcessEventsAreTold(t *testing.T) {
 	defer conn.close()
 	must(t, exec.Command("/bin/sh", "-c", "i=0; while [ $i -lt 100 ]; do (:); i=$((i+1)); done").Run())
 	for n := 0; ; n++ {
-		if _, err := conn.read(make([]byte, 4<<10), nil); err == unix.ENOBUFS {
+		if _, err := conn.read(nil); err == nl.ErrLost {
 			break
 		} else if err != nil || n > 1000 {
 			t.Fatalf("read %d: %v", n, err)
@@ -215,7 +218,7 @@ func TestProcEventsEndWithClose(t *testing.T) {
 	done := make(chan error)
 	go func() {
 		for {
-			if _, err := conn.read(make([]byte, 4<<10), nil); err != nil {
+			if _, err := conn.read(nil); err != nil {
 				done <- err
 				return
 			}
@@ -253,7 +256,7 @@ func TestProcessesAtReload(t *testing.T) {
 }
 
 func FuzzDecodeProcEvent(f *testing.F) {
-	f.Add(append(listenRequest(), make([]byte, 64)...))
+	f.Add(append(listenRequest()[nl.HeaderLen:], make([]byte, 64)...))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if e, ok := decodeProcEvent(b); ok && len(b) < eventLength {
 			t.Errorf("%+v from %d bytes", e, len(b))

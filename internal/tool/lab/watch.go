@@ -1,29 +1,27 @@
 package lab
 
 import (
-	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"net"
+	"io/fs"
 	"net/netip"
-	"os"
 	"runtime"
-	"slices"
 	"sync"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/nl"
 )
 
 // watch follows the addresses of a node by its kernel's own events.
 type watch struct {
-	lab  *Lab
-	node *Node
-	conn *netlink.Conn
-	done chan struct{}
-
-	pending []byte // of drain
+	lab    *Lab
+	node   *Node
+	socket *nl.KernelSocket
+	events *nl.Events
+	done   chan struct{}
 
 	mu    sync.Mutex
 	addrs map[addrKey]bool
@@ -37,33 +35,19 @@ type addrKey struct {
 func openWatch(l *Lab, n *Node) (*watch, error) {
 	w := &watch{lab: l, node: n, done: make(chan struct{}), addrs: map[addrKey]bool{}}
 	err := n.Do(func() (err error) {
-		w.conn, err = netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{
-			Groups: unix.RTMGRP_IPV4_IFADDR | unix.RTMGRP_IPV6_IFADDR,
-		})
-		if err != nil {
-			return err
-		}
 		// What was there before the lab began is of no interest.
-		return setNetlinkBuffer(w.conn)
+		w.socket, err = nl.Open(unix.NETLINK_ROUTE, nl.Options{
+			ReceiveBuffer: 64 << 20, Force: true,
+			Groups: []uint32{unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR},
+		})
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("watch addresses of %s: %w", n.Name, err)
 	}
+	w.events = nl.NewEvents(w.socket, maxEvents, maxEvent)
 	go w.read()
 	return w, nil
-}
-
-func setNetlinkBuffer(c *netlink.Conn) error {
-	rc, err := c.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return rc.Control(func(fd uintptr) {
-		const size = 64 << 20
-		if unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) != nil {
-			unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUF, size)
-		}
-	})
 }
 
 // read keeps a thread of the highest priority, which waits for events itself:
@@ -86,7 +70,7 @@ func (w *watch) read() {
 			_ = unix.Nanosleep(&burst, nil)
 		}
 		switch {
-		case errors.Is(err, os.ErrClosed) || errors.Is(err, net.ErrClosed) || errors.Is(err, unix.EBADF):
+		case errors.Is(err, fs.ErrClosed):
 			return
 		case err != nil:
 			w.lab.fail(fmt.Errorf("addresses of %s: %w", w.node.Name, err))
@@ -103,9 +87,10 @@ func (w *watch) wait() error {
 	for {
 		var n int
 		var perr error
-		err := w.control(func(fd int) {
+		err := w.socket.Control(func(fd int) error {
 			const lookAgain = 100 // ms; closing the socket does not end a poll
 			n, perr = unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, lookAgain)
+			return nil
 		})
 		switch {
 		case err != nil:
@@ -118,82 +103,58 @@ func (w *watch) wait() error {
 	}
 }
 
-func (w *watch) control(f func(fd int)) error {
-	rc, err := w.conn.SyscallConn()
-	if err != nil {
-		return err
-	}
-	return rc.Control(func(fd uintptr) { f(int(fd)) })
-}
-
-// drain takes the messages that have come. All are received before any is looked
-// at, so that they have the time at which they were there at the latest.
+// drain takes the messages that have come, in batches. All of a batch are received
+// before any is looked at, so that they have the time at which they were there at
+// the latest.
 func (w *watch) drain() (n int, err error) {
-	w.pending = w.pending[:0]
-	type arrival struct {
-		end  int // in pending
-		time time.Time
-	}
-	var arrivals []arrival
-	cerr := w.control(func(fd int) {
-		for {
-			start := len(w.pending)
-			w.pending = slices.Grow(w.pending, maxEvent)
-			var got int
-			got, _, err = unix.Recvfrom(fd, w.pending[start:start+maxEvent], unix.MSG_DONTWAIT)
-			switch err {
-			case nil:
-				w.pending = w.pending[:start+got]
-				arrivals = append(arrivals, arrival{len(w.pending), time.Now()})
-			case unix.EINTR:
-			case unix.EAGAIN:
-				err = nil
-				return
-			default:
-				return
+	for {
+		var at time.Time
+		got, err := w.events.ReadNow(func(m nl.Message) {
+			if at.IsZero() {
+				at = time.Now()
 			}
+			w.apply(at, m)
+		})
+		n += got
+		if err != nil || got < maxEvents {
+			return n, err
 		}
-	})
-	from := 0
-	for _, a := range arrivals {
-		var m netlink.Message
-		if err := m.UnmarshalBinary(w.pending[from:a.end]); err != nil {
-			return 0, err
-		}
-		w.apply(a.time, m)
-		from = a.end
 	}
-	return len(arrivals), cmp.Or(err, cerr)
 }
 
-// maxEvent is more than a message about an address takes.
-const maxEvent = 1 << 10
+// maxEvents are received at once; maxEvent is more than a message about an address
+// takes.
+const (
+	maxEvents = 64
+	maxEvent  = 1 << 10
+)
 
-func (w *watch) apply(now time.Time, m netlink.Message) {
-	if len(m.Data) < unix.SizeofIfAddrmsg {
-		return
-	}
-	ad, err := netlink.NewAttributeDecoder(m.Data[unix.SizeofIfAddrmsg:])
-	if err != nil {
+func (w *watch) apply(now time.Time, m nl.Message) {
+	if len(m.Body) < unix.SizeofIfAddrmsg {
 		return
 	}
 	// IFA_LOCAL is the address, if there is one; IFA_ADDRESS then is the peer.
 	var local, address netip.Addr
-	for ad.Next() {
-		switch ad.Type() {
+	for attrs := m.Body[unix.SizeofIfAddrmsg:]; ; {
+		typ, v, rest, ok := nl.NextAttr(attrs)
+		if !ok {
+			break
+		}
+		attrs = rest
+		switch typ {
 		case unix.IFA_LOCAL:
-			local, _ = netip.AddrFromSlice(ad.Bytes())
+			local = nl.IP(m.Body[0], v)
 		case unix.IFA_ADDRESS:
-			address, _ = netip.AddrFromSlice(ad.Bytes())
+			address = nl.IP(m.Body[0], v)
 		}
 	}
 	if !local.IsValid() {
 		local = address
 	}
-	key := addrKey{uint32(m.Data[4]) | uint32(m.Data[5])<<8, local}
+	key := addrKey{binary.NativeEndian.Uint32(m.Body[4:]), local}
 	e := Event{Time: now, Node: w.node, Kind: AddrAdded, Addr: local}
 	w.mu.Lock()
-	switch m.Header.Type {
+	switch m.Type {
 	case unix.RTM_NEWADDR:
 		if w.addrs[key] {
 			e.Kind = AddrUpdated
@@ -220,7 +181,7 @@ func (w *watch) has(a netip.Addr) bool {
 
 func (w *watch) close() {
 	if w != nil {
-		w.conn.Close()
+		w.socket.Close()
 		<-w.done
 	}
 }
