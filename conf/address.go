@@ -35,9 +35,9 @@ var addressOptions = []Keyword{
 	{Name: "brd", Args: "ADDR|+|-", Default: "none", Doc: "broadcast address of IPv4; + is the last of the network, - the first"},
 	{Name: "broadcast", Args: "ADDR|+|-", Default: "none", Doc: "same as brd"},
 	{Name: "label", Args: "NAME", Default: "none", Doc: "label of an IPv4 address, as eth0:web, at most 15 bytes"},
-	{Name: "scope", Args: "SCOPE", Default: "global", Doc: "global, site, link, host, nowhere or a number up to 255"},
+	{Name: "scope", Args: "SCOPE", Default: "global", Doc: "of an IPv4 address: global, site, link, host, nowhere or a number up to 255"},
 	{Name: "peer", Args: "ADDR", Default: "none", Doc: "address at the other end of a point-to-point link"},
-	{Name: "preferred_lft", Args: "SECS|forever", Default: "forever; 0 with IPv6 and /128", Doc: "how long the address is preferred as a source; 0: it is deprecated"},
+	{Name: "preferred_lft", Args: "SECS|forever", Default: "forever; 0 with IPv6 and /128", Doc: "how long an IPv6 address is preferred as a source; 0: it is deprecated"},
 	{Name: "home", Doc: "home address of a mobile IPv6 node"},
 	{Name: "-nodad", Doc: "no duplicate address detection; virtual IPv6 addresses have none anyway"},
 	{Name: "mngtmpaddr", Doc: "the kernel makes temporary addresses of the prefix (IPv6)"},
@@ -82,9 +82,6 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 		return a, false
 	}
 	a.Prefix = prefix
-	// A virtual address was another node's a moment ago: there is no time to
-	// ask whether somebody has it.
-	a.NoDAD = addr.Is6()
 	var lifetime opt[uint32]
 	brd, host := 0, "" // the word of the broadcast address, and how to compute it
 	for i := 1; i < len(s.Words); i++ {
@@ -169,7 +166,9 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 				d.wrong(s, i, "bad-scope", "Invalid scope '%s' specified for %s - ignoring; expected global, site, link, host, nowhere or a number up to 255", printable(value), addr)
 				continue
 			}
-			a.Scope = scope
+			if addr.Is4() { // the kernel tells by itself how far an IPv6 address reaches
+				a.Scope = scope
+			}
 		case "peer":
 			peer, err := netip.ParseAddr(value)
 			switch {
@@ -216,7 +215,8 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 	case host == "-":
 		a.Broadcast = prefix.Masked().Addr()
 	}
-	if a.PreferredLft = lifetime.v; !lifetime.set && (addr.Is4() || a.Prefix.Bits() < 128) {
+	// Only IPv6 addresses have a lifetime.
+	if a.PreferredLft = lifetime.v; addr.Is4() || !lifetime.set && a.Prefix.Bits() < 128 {
 		a.PreferredLft = forever
 	}
 	return a, true

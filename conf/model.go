@@ -332,14 +332,16 @@ type Address struct {
 	Interface string       // dev; the interface of the instance unless given
 	Broadcast netip.Addr   // zero: none; with brd + and -, computed
 	Label     string
-	Scope     uint8        // rtnetlink scope: 0 global, 200 site, 253 link, 254 host
+	Scope     uint8        // rtnetlink scope of an IPv4 address: 0 global, 200 site, 253 link, 254 host
 	Peer      netip.Prefix // of full length, as Prefix is then; zero: none
 
+	// NoDAD is that -nodad was written; virtual IPv6 addresses have no duplicate
+	// address detection anyway.
 	Home, NoDAD, MngTmpAddr, NoPrefixRoute, AutoJoin bool
 
 	NoTrack      bool   // no_track
 	UseVMAC      bool   // use_vmac: on a macvlan of its own
-	PreferredLft uint32 // seconds; ^uint32(0) is forever
+	PreferredLft uint32 // of an IPv6 address, seconds; ^uint32(0) is forever
 	Pos          Pos
 }
 

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -27,6 +28,9 @@ type dumped struct {
 // dumps asks for all dumps and waits for them.
 func (s *scene) dumps(d *lab.Daemon) (out dumped) {
 	s.Helper()
+	for _, name := range []string{"keepalived.data", "keepalived_parent.data", "keepalived.stats", "keepalived.json"} {
+		os.Remove(filepath.Join(d.Dir, name))
+	}
 	s.must(d.Signal(unix.SIGUSR1))
 	s.must(d.Signal(unix.SIGUSR2))
 	s.must(d.Signal(36))
@@ -34,6 +38,28 @@ func (s *scene) dumps(d *lab.Daemon) (out dumped) {
 	out.parent = s.dumpFile(d, "keepalived_parent.data", " umask = ")
 	out.stats = s.dumpFile(d, "keepalived.stats", "Priority Zero:\n")
 	out.json = []byte(s.dumpFile(d, "keepalived.json", "pri_zero_sent"))
+	return out
+}
+
+// dumpsIn takes dumps until they show all virtual routers in a state, and no
+// script that runs or has said nothing yet.
+func (s *scene) dumpsIn(d *lab.Daemon, state string) (out dumped) {
+	s.Helper()
+	inState := regexp.MustCompile(`(?m)^ VRRP Instance = .*\n(?:   .*\n)*?   State = (.*)$`)
+	settled := func() bool {
+		for _, m := range inState.FindAllStringSubmatch(out.data, -1) {
+			if m[1] != state {
+				return false
+			}
+		}
+		return !strings.Contains(out.data, "   State = running\n") && !strings.Contains(out.data, "   Init state = INIT\n")
+	}
+	if !s.Until(15*time.Second, func() bool {
+		out = s.dumps(d)
+		return settled() && strings.Count(string(out.json), fmt.Sprintf(`"state":%d,`, slices.Index(routerStates, state))) == strings.Count(string(out.json), `"iname":`)
+	}) {
+		s.Fatalf("not everything comes to rest in state %s:\n%s\n%s", state, out.data, out.json)
+	}
 	return out
 }
 
@@ -69,6 +95,7 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 		config string
 		await  string // a line of the log, of each program
 		other  string // configuration of a second node, if there is one
+		state  string // of all virtual routers when the dumps are taken; MASTER unless given
 	}{
 		{name: "version 2", config: configWith("", in.at(100)), await: "(VI_1) Entering MASTER STATE"},
 		{name: "version 3", config: configWith("", instance{Interval: 250 * time.Millisecond, VIPs: []string{vip.String(), vip2.String() + "/16 label eth0:x brd +", "10.0.66.1/24 peer 10.0.66.2 brd +"},
@@ -86,7 +113,17 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 			await: "(AH) Entering MASTER STATE"},
 		{name: "backup", config: configWith("", instance{Name: "V3", More: "preempt_delay 10"}.at(50), instance{Name: "V2", Version: 2, VRID: 5, VIPs: []string{vip2.String() + "/16"}}.at(50)),
 			other: configWith("", instance{Name: "V3", State: "MASTER"}.at(150), instance{Name: "V2", Version: 2, VRID: 5, State: "MASTER", VIPs: []string{vip2.String() + "/16"}}.at(150)),
-			await: "(V2) Entering BACKUP STATE"},
+			await: "(V2) Entering BACKUP STATE", state: "BACKUP"},
+		{name: "fault", config: configWith(secure) + "track_file F {\n    file DIR/none\n    weight 0\n    init_file -5\n}\n" + fmt.Sprintf(script, "bad", "false", "") +
+			instance{Name: "S", VRID: 3, State: "MASTER", VIPs: []string{"10.0.3.241"}}.at(80).tracks("file", "F").String() +
+			instance{Name: "T", VRID: 4, VIPs: []string{"10.0.3.242"}}.at(80).tracks("script", "bad").String() +
+			instance{Name: "U", VRID: 5, Iface: "eth1", VIPs: []string{"10.0.3.243"}, More: "unicast_src_ip 10.9.9.9\nunicast_peer {\n    10.1.0.2\n}"}.at(80).String(),
+			await: "(U) Entering FAULT STATE", state: "FAULT"},
+		{name: "as found", config: configWith(secure) + "vrrp_script a {\n    script true\n    interval 1\n    timeout 1\n    weight 1\n}\nvrrp_script b {\n    script \"/bin/true a  b 'c d'\"\n    interval 1\n    timeout 1\n    weight 2\n}\nvrrp_script c {\n    script /usr//bin/../bin/true\n    interval 1\n    timeout 1\n    weight 3\n}\n" +
+			instance{VIPs: []string{"fe80::77/64", "fd00::106/64 -nodad home noprefixroute no_track", "fd00::107/64 scope site preferred_lft 0", "fd00::108"},
+				Excluded: []string{"10.0.3.232/16 preferred_lft 100", "10.0.3.233/16 preferred_lft 0 -nodad home", "10.0.3.234 scope link"},
+				More:     "preempt_delay 1.5\nnotify \"true x\"\nnotify_master /bin/true\nnotify_backup \"/usr//bin/../bin/true y\"\nnotify_fault true"}.at(100).tracks("script", "a\nb\nc").String(),
+			await: "(VI_1) Entering MASTER STATE"},
 		{name: "sync group", config: configWith(secure, instance{Name: "A", VRID: 1}.at(100), instance{Name: "B", VRID: 2, VIPs: []string{vip2.String()}}.at(100)) +
 			"vrrp_sync_group G {\n    group {\n        A\n        B\n    }\n    notify \"/usr/bin/true all\"\n    notify_master /usr/bin/true\n    notify_backup /usr/bin/true\n    notify_fault /usr/bin/true\n    notify_stop /usr/bin/true\n    sync_group_tracking_weight\n    track_interface {\n        lo weight 3\n    }\n}\n",
 			await: "(B) Entering MASTER STATE"},
@@ -132,7 +169,7 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 				s.awaitLog(d, d.Started, c.await, 8*time.Second)
 				// The adverts, addresses and results of the first moments.
 				s.Watch(time.Now(), 1500*time.Millisecond, func(*lab.Event) bool { return false })
-				out := s.dumps(d)
+				out := s.dumpsIn(d, cmp.Or(c.state, "MASTER"))
 				for _, text := range []*string{&out.data, &out.parent} {
 					*text = strings.ReplaceAll(*text, dir, "DIR")
 				}
@@ -149,6 +186,8 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 				t.Error("a password is in a dump")
 			}
 			compareJSON(t, mine.json, upstream.json)
+			sameLayout(t, mine.data, upstream.data)
+			readAlike(t, mine, upstream)
 		})
 	}
 }
@@ -294,6 +333,7 @@ func compareJSON(t *testing.T, mine, upstream []byte) {
 		t.Fatalf("keepalived.json has %d instances, upstream's %d", len(a), len(b))
 	}
 	moment := []string{"last_transition", "auth_data", "master_priority"}
+	later := []string{"track_process"} // the C daemon has them after 2.2.7
 	for i := range b {
 		for _, p := range []struct {
 			name        string
@@ -301,6 +341,7 @@ func compareJSON(t *testing.T, mine, upstream []byte) {
 			values      bool
 		}{{"data", a[i].Data, b[i].Data, true}, {"stats", a[i].Stats, b[i].Stats, false}} {
 			have, want := members(t, p.mine), members(t, p.other)
+			have = slices.DeleteFunc(have, func(m member) bool { return slices.Contains(later, m.key) })
 			at := 0
 			for _, w := range want {
 				k := slices.IndexFunc(have[at:], func(m member) bool { return m.key == w.key })
@@ -311,8 +352,8 @@ func compareJSON(t *testing.T, mine, upstream []byte) {
 				at += k + 1
 				got := have[at-1]
 				switch {
-				case fmt.Sprintf("%T", got.value) != fmt.Sprintf("%T", w.value):
-					t.Errorf("keepalived.json: %q is %v, upstream's is %v", w.key, got.value, w.value)
+				case kindOf(got.value) != kindOf(w.value):
+					t.Errorf("keepalived.json: %q is %v, %s, upstream's is %v, %s", w.key, got.value, kindOf(got.value), w.value, kindOf(w.value))
 				case p.values && !slices.Contains(moment, w.key) && fmt.Sprint(got.value) != strings.ReplaceAll(fmt.Sprint(w.value), " nftable_set", ""):
 					t.Errorf("keepalived.json: %q is %v, upstream's is %v", w.key, got.value, w.value)
 				}
@@ -324,6 +365,18 @@ func compareJSON(t *testing.T, mine, upstream []byte) {
 	}
 }
 
+// kindOf tells types of JSON apart, and among numbers integers: programs decode
+// them into types of their languages.
+func kindOf(v any) string {
+	if n, ok := v.(json.Number); ok {
+		if _, err := n.Int64(); err == nil {
+			return "an integer"
+		}
+		return "a number with a fraction"
+	}
+	return fmt.Sprintf("a %T", v)
+}
+
 type member struct {
 	key   string
 	value any
@@ -333,6 +386,7 @@ type member struct {
 func members(t *testing.T, object []byte) (out []member) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(string(object)))
+	d.UseNumber()
 	d.Token() // {
 	for d.More() {
 		key, err := d.Token()
@@ -392,7 +446,7 @@ func TestDumpSaysWhy(t *testing.T) {
 	s.awaitOwner(vip2, 3*time.Second, "b")
 	s.write("a", "check.fail", "")
 	data := s.dataWhen(a, s.path("a", "state"),
-		"------< Reasons >------\n VRRP Instance = VI_1\n   Faults = none\n   Effective priority = 100 - 20 (track_script chk: exited with status 1) = 80\n",
+		"------< Reasons >------\n Reasons of VI_1\n   Faults = none\n   Arithmetic = 100 - 20 (track_script chk: exited with status 1) = 80\n",
 		"     track_script chk weight -20, down: exited with status 1\n",
 		"     track_script gone weight 5, disabled: /not",
 		" INIT -> BACKUP (start)\n", " BACKUP -> MASTER (no-master): nobody has been heard for ",
@@ -404,6 +458,20 @@ func TestDumpSaysWhy(t *testing.T) {
 	if own, theirs := strings.Index(data, "------< Reasons"), strings.Index(data, "------< Interfaces"); own < theirs {
 		t.Error("our sections are not behind those of the C daemon")
 	}
+	// Exporters find the instance and the scripts, once each.
+	byName, err := byInstance(data)
+	if in := byName["VI_1"]; err != nil || len(byName) != 1 || in.State != 2 || in.Want != 2 || in.Interface != "eth0" || in.VRID != 51 || len(in.Addresses) != 1 {
+		t.Errorf("an exporter reads %+v, %v", in, err)
+	}
+	if list, err := inOrder(data); err != nil || len(list) != 1 || list[0].Name != "VI_1" {
+		t.Errorf("an exporter reads %+v, %v", list, err)
+	}
+	if scripts := readScripts(data); len(scripts) != 2 || scripts[0].Name != "chk" || scripts[0].Status != "BAD" || scripts[1].Name != "gone" {
+		t.Errorf("an exporter reads %+v", scripts)
+	}
+	shown, own, _ := strings.Cut(data, "------< Reasons >------\n")
+	_, keys := layout(shown)
+	ownBegins(t, own, keys)
 	s.dataWhen(a, s.path("a", "state_parent"), "------< Global definitions >------\n")
 }
 
@@ -444,9 +512,10 @@ func TestJSONVersion2(t *testing.T) {
 	var out struct {
 		VRRP []struct {
 			Data struct {
-				Name     string `json:"iname"`
-				Priority int    `json:"effective_priority"`
-				State    int    `json:"state"`
+				Name     string   `json:"iname"`
+				Priority int      `json:"effective_priority"`
+				State    int      `json:"state"`
+				Tracked  []string `json:"track_process"`
 			}
 			Stats map[string]int
 		}
@@ -463,7 +532,7 @@ func TestJSONVersion2(t *testing.T) {
 	if err := json.Unmarshal(text, &out); err != nil {
 		t.Fatalf("%v\n%s", err, text)
 	}
-	if len(out.VRRP) != 1 || out.VRRP[0].Data.Name != "VI_1" || out.VRRP[0].Data.Priority != 97 || out.VRRP[0].Data.State != 2 || out.VRRP[0].Stats["become_master"] != 1 {
+	if len(out.VRRP) != 1 || out.VRRP[0].Data.Name != "VI_1" || out.VRRP[0].Data.Priority != 97 || out.VRRP[0].Data.State != 2 || out.VRRP[0].Stats["become_master"] != 1 || !slices.Equal(out.VRRP[0].Data.Tracked, []string{"P"}) {
 		t.Errorf("vrrp: %+v", out.VRRP)
 	}
 	want := `[{"process":"no-such","parameters":"a b","param_match":"initial","min_processes":2,"max_processes":4,"current_processes":0,` +

@@ -146,7 +146,7 @@ func address(a conf.Address) string {
 	add(a.Label != "", "label", printable(a.Label))
 	add(a.Scope != 0, "scope", scope(a.Scope))
 	add(a.Home, "home")
-	add(a.NoDAD && a.Prefix.Addr().Is6(), "-nodad")
+	add(a.NoDAD, "-nodad")
 	add(a.MngTmpAddr, "mngtmpaddr")
 	add(a.NoPrefixRoute, "noprefixroute")
 	add(a.AutoJoin, "autojoin")

@@ -33,7 +33,7 @@ func sharing() *conf.Config {
 			ip := netip.AddrFrom4([4]byte{198, 51, 100, byte(i*4 + k + 1)})
 			r.Addresses = append(r.Addresses, conf.Address{Prefix: netip.PrefixFrom(ip, 32), PreferredLft: ^uint32(0)})
 			ip6 := netip.MustParseAddr(fmt.Sprintf("2001:db8::%d", i*4+k+1))
-			r.Excluded = append(r.Excluded, conf.Address{Prefix: netip.PrefixFrom(ip6, 64), NoDAD: true, PreferredLft: ^uint32(0)})
+			r.Excluded = append(r.Excluded, conf.Address{Prefix: netip.PrefixFrom(ip6, 64), PreferredLft: ^uint32(0)})
 		}
 		c.Instances = append(c.Instances, r)
 	}

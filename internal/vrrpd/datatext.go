@@ -20,15 +20,13 @@ type report struct {
 	*daemon
 	dump.Text
 	beside
-	accounts dump.Accounts
-	running  bool // the engines have begun
+	running bool // the engines have begun
 }
 
 // composeData writes the state dump in slices and hands it over on the loop.
 func (d *daemon) composeData(done func([]byte)) {
 	d.askBeside(func(b beside) {
-		t := d.newReport(true)
-		t.beside = b
+		t := &report{daemon: d, beside: b, running: true}
 		t.head()
 		d.forEachRouter(t.instance, func() {
 			t.tail()
@@ -43,7 +41,7 @@ func (d *daemon) composeData(done func([]byte)) {
 
 // configurationText is the state dump before anything has a state.
 func (d *daemon) configurationText() []byte {
-	t := d.newReport(false)
+	t := &report{daemon: d, beside: beside{accounts: &dump.Accounts{Policy: d.conf.Global.Scripts}}}
 	t.head()
 	for _, r := range d.routers {
 		t.instance(r)
@@ -52,12 +50,8 @@ func (d *daemon) configurationText() []byte {
 	return t.Bytes()
 }
 
-func (d *daemon) newReport(running bool) *report {
-	return &report{daemon: d, accounts: dump.Accounts{Policy: d.conf.Global.Scripts}, running: running}
-}
-
 func (t *report) head() {
-	dump.Global(&t.Text, &t.conf.Global, dump.Process{NetNamespace: t.NetNamespace, MarkerPath: t.MarkerPath}, &t.accounts)
+	dump.Global(&t.Text, &t.conf.Global, t.dumpProcess(), t.accounts)
 	if limits := &t.conf.Global.VRRP; limits.RTPriority > 0 || t.hurry.now > 0 {
 		t.Line(" current realtime priority = %d", max(limits.RTPriority, t.hurry.now))
 		t.Line(" current realtime time limit = %d", cmp.Or(limits.RTTime, conf.DefaultRTTime))
@@ -400,7 +394,7 @@ func (t *report) trackScripts() {
 		k := trackerKey{conf.TrackedScript, s.Name}
 		status, run := t.tracking.status[k], t.scripts[s.Name]
 		t.Line(" VRRP Script = %s", s.Name)
-		t.Line("   Command = %s", dump.Command(&s.Command))
+		t.Line("   Command = %s", t.accounts.Program(&s.Command))
 		t.Line("   Interval = %s sec", dump.Seconds(s.Interval))
 		t.Line("   Timeout = %s sec", dump.Seconds(s.Timeout))
 		t.Line("   Weight = %s", strings.TrimPrefix(weight(s.Weight, s.Reverse), "weight "))

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/output/dump"
 	"keepalived-go/internal/output/notify"
@@ -36,8 +37,9 @@ func (d *daemon) forEachRouter(f func(*router), done func()) {
 	next()
 }
 
-// beside is what other goroutines know; they are asked before a dump begins.
+// beside is what other goroutines know or look up before a dump begins.
 type beside struct {
+	accounts  *dump.Accounts
 	scripts   map[string]track.ScriptRun
 	processes map[string]track.ProcessCount
 	notices   notify.Status
@@ -45,9 +47,9 @@ type beside struct {
 
 // askBeside asks, and calls f on the loop.
 func (d *daemon) askBeside(f func(beside)) {
-	set, notifier := d.tracking.set, d.notifier
+	set, notifier, c := d.tracking.set, d.notifier, d.conf
 	go func() {
-		var b beside
+		b := beside{accounts: d.lookUp(c)}
 		if set != nil {
 			b.scripts, b.processes = set.Scripts(), set.Processes()
 		}
@@ -56,6 +58,32 @@ func (d *daemon) askBeside(f func(beside)) {
 		}
 		d.loop.post(func() { f(b) })
 	}()
+}
+
+// lookUp finds the programs of all commands and as whom they run, so that the
+// loop does not wait for a file system.
+func (d *daemon) lookUp(c *conf.Config) *dump.Accounts {
+	a := &dump.Accounts{Policy: c.Global.Scripts}
+	dump.Global(new(dump.Text), &c.Global, d.dumpProcess(), a)
+	for _, s := range c.Scripts {
+		a.Command(&s.Command)
+	}
+	notified := func(n *conf.Notify) {
+		for _, s := range notifyCommands(notifyOf(n)) {
+			a.Command(s.command)
+		}
+	}
+	for _, i := range c.Instances {
+		notified(i.Notify)
+	}
+	for _, g := range c.SyncGroups {
+		notified(g.Notify)
+	}
+	return a
+}
+
+func (d *daemon) dumpProcess() dump.Process {
+	return dump.Process{NetNamespace: d.NetNamespace, MarkerPath: d.MarkerPath}
 }
 
 // dumpPath is where a dump goes: where the configuration says, else name in the

@@ -23,11 +23,11 @@ type jsonData struct {
 	Interface                string      `json:"ifp_ifname"`
 	MasterPriority           uint8       `json:"master_priority"`
 	LastTransition           json.Number `json:"last_transition"`
-	GARPDelay                float64     `json:"garp_delay"`
-	GARPRefresh              float64     `json:"garp_refresh"`
+	GARPDelay                int64       `json:"garp_delay"`
+	GARPRefresh              int64       `json:"garp_refresh"`
 	GARPRepeat               int         `json:"garp_rep"`
 	GARPRefreshRepeat        int         `json:"garp_refresh_rep"`
-	GARPLowerDelay           float64     `json:"garp_lower_prio_delay"`
+	GARPLowerDelay           int64       `json:"garp_lower_prio_delay"`
 	GARPLowerRepeat          int         `json:"garp_lower_prio_rep"`
 	LowerPriorityNoAdvert    jsonFlag    `json:"lower_prio_no_advert"`
 	HigherPrioritySendAdvert jsonFlag    `json:"higher_prio_send_advert"`
@@ -40,7 +40,7 @@ type jsonData struct {
 	MasterInterval           float64     `json:"master_adver_int"`
 	Accept                   jsonFlag    `json:"accept"`
 	NoPreempt                bool        `json:"nopreempt"`
-	PreemptDelay             float64     `json:"preempt_delay"`
+	PreemptDelay             int64       `json:"preempt_delay"` // whole seconds
 	State                    uint8       `json:"state"`
 	WantState                uint8       `json:"wantstate"`
 	Version                  int         `json:"version"`
@@ -59,6 +59,7 @@ type jsonData struct {
 	Rules                    []string    `json:"vrules,omitempty"`
 	TrackedInterfaces        []string    `json:"track_ifp,omitempty"`
 	TrackedScripts           []string    `json:"track_script,omitempty"` // their commands
+	TrackedProcesses         []string    `json:"track_process,omitempty"`
 	AuthType                 uint8       `json:"auth_type"`
 	AuthData                 string      `json:"auth_data,omitempty"`
 }
@@ -103,7 +104,7 @@ func (d *daemon) composeJSON(done func([]byte)) {
 		d.forEachRouter(func(r *router) {
 			out.WriteByte(separator)
 			separator = ','
-			d.writeJSON(&out, r)
+			d.writeJSON(&out, r, b)
 		}, func() {
 			if separator == '[' {
 				out.WriteByte('[')
@@ -128,8 +129,8 @@ func marshal(v any) []byte {
 	return data
 }
 
-func (d *daemon) writeJSON(out *bytes.Buffer, r *router) {
-	fmt.Fprintf(out, `{"data":%s,"stats":{`, marshal(d.jsonRouter(r)))
+func (d *daemon) writeJSON(out *bytes.Buffer, r *router, b beside) {
+	fmt.Fprintf(out, `{"data":%s,"stats":{`, marshal(d.jsonRouter(r, b)))
 	separator := ""
 	for name, n := range r.engine.Stats().All() {
 		fmt.Fprintf(out, `%s%q:%d`, separator, name, n)
@@ -181,7 +182,7 @@ func (d *daemon) jsonProcesses(b beside) []jsonProcess {
 	return all
 }
 
-func (d *daemon) jsonRouter(r *router) jsonData {
+func (d *daemon) jsonRouter(r *router, b beside) jsonData {
 	c, e := r.conf, r.engine
 	n := notifyOf(c.Notify)
 	advertised, excluded := r.lists()
@@ -189,7 +190,7 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		if !c.Given() {
 			return ""
 		}
-		return dump.Command(c)
+		return b.accounts.Program(c)
 	}
 	out := jsonData{
 		Name:                     c.Name,
@@ -199,11 +200,11 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		Interface:                c.Interface,
 		MasterPriority:           r.foreignMaster(),
 		LastTransition:           json.Number(fmt.Sprintf("%d.%06d", r.lastTransition.Unix(), r.lastTransition.Nanosecond()/1000)),
-		GARPDelay:                c.GARP.Delay.Seconds(),
-		GARPRefresh:              c.GARP.Refresh.Seconds(),
+		GARPDelay:                int64(c.GARP.Delay / time.Second),
+		GARPRefresh:              int64(c.GARP.Refresh / time.Second),
 		GARPRepeat:               c.GARP.Repeat,
 		GARPRefreshRepeat:        c.GARP.RefreshRepeat,
-		GARPLowerDelay:           c.GARP.LowerDelay.Seconds(),
+		GARPLowerDelay:           int64(c.GARP.LowerDelay / time.Second),
 		GARPLowerRepeat:          c.GARP.LowerRepeat,
 		LowerPriorityNoAdvert:    jsonFlag(c.LowerPriorityNoAdvert),
 		HigherPrioritySendAdvert: jsonFlag(c.HigherPrioritySendAdvert),
@@ -216,7 +217,7 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		MasterInterval:           e.Snapshot().MasterInterval.Seconds(),
 		Accept:                   jsonFlag(c.Accept),
 		NoPreempt:                c.NoPreempt,
-		PreemptDelay:             c.PreemptDelay.Seconds(),
+		PreemptDelay:             int64(c.PreemptDelay / time.Second),
 		State:                    uint8(e.State()),
 		WantState:                uint8(r.wanted()),
 		Version:                  c.Version,
@@ -241,9 +242,11 @@ func (d *daemon) jsonRouter(r *router) jsonData {
 		switch t := &c.Track[i]; t.Kind {
 		case conf.TrackedInterface:
 			out.TrackedInterfaces = append(out.TrackedInterfaces, t.Name)
+		case conf.TrackedProcess:
+			out.TrackedProcesses = append(out.TrackedProcesses, t.Name)
 		case conf.TrackedScript:
 			if s := d.script(t.Name); s != nil {
-				out.TrackedScripts = append(out.TrackedScripts, dump.Command(&s.Command))
+				out.TrackedScripts = append(out.TrackedScripts, b.accounts.Program(&s.Command))
 			}
 		}
 	}

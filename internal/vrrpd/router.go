@@ -83,7 +83,9 @@ func kernelAddr(a *conf.Address, link *netLink) kernel.Addr {
 		flag uint32
 	}{
 		{a.Home, unix.IFA_F_HOMEADDRESS},
-		{a.NoDAD, unix.IFA_F_NODAD},
+		// A virtual address was another node's a moment ago: there is no time to
+		// ask whether somebody has it.
+		{a.Prefix.Addr().Is6(), unix.IFA_F_NODAD},
 		{a.MngTmpAddr, unix.IFA_F_MANAGETEMPADDR},
 		{a.NoPrefixRoute, unix.IFA_F_NOPREFIXROUTE},
 		{a.AutoJoin, unix.IFA_F_MCAUTOJOIN},

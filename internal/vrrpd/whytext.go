@@ -10,11 +10,15 @@ import (
 	"keepalived-go/vrrp"
 )
 
+// The lines of these sections begin as no line of the C daemon's: programs that
+// read its dumps look for lines by their beginnings and do not know where its
+// sections end.
+
 // why writes how a virtual router has come to be what it is: its faults, what
 // its trackers say, the arithmetic of its priority, and its last changes of
 // state.
 func (t *report) why(r *router) {
-	t.Line(" VRRP Instance = %s", r.conf.Name)
+	t.Line(" Reasons of %s", r.conf.Name)
 	t.Line("   Faults = %v", r.engine.Faults())
 	if r.cause.Detail != "" && r.faults != 0 {
 		t.Line("   Fault = %s", causeText(&r.cause))
@@ -27,7 +31,7 @@ func (t *report) why(r *router) {
 		t.Line("   Kept from MASTER by = %v", h)
 	}
 	if r.tracked != nil {
-		t.Line("   Effective priority = %s", r.tracked.outcome.Arithmetic())
+		t.Line("   Arithmetic = %s", r.tracked.outcome.Arithmetic())
 		var lines []string
 		for i := range r.tracked.terms {
 			s := &r.tracked.terms[i]
@@ -78,11 +82,11 @@ func (t *report) notifications() {
 	}
 	t.Section("Notifications")
 	for _, o := range t.notices.Owners {
-		kind := "VRRP Instance"
+		kind := ""
 		if o.Owner.Group {
-			kind = "VRRP Sync Group"
+			kind = "group "
 		}
-		t.Line(" %s = %s", kind, o.Owner.Name)
+		t.Line(" Notifications of %s%s", kind, o.Owner.Name)
 		if o.Command != "" {
 			t.Line("   Running = %s %s, since %s", o.Keyword, o.Command, clock(o.Since))
 		}

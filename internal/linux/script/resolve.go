@@ -84,6 +84,34 @@ func Resolve(c conf.Command, p conf.ScriptPolicy) (*Program, error) {
 	return prog, nil
 }
 
+// Find returns the path of the file that [Resolve] would run for the first word
+// of a command, without judging it: found in PATH, and without symbolic links
+// unless the policy keeps them. A word that names no file is returned as it is.
+func Find(word string, p conf.ScriptPolicy) string {
+	if word == "" || word[0] == '<' {
+		return word
+	}
+	path := word
+	if !strings.Contains(path, "/") {
+		found, err := searchPath(path)
+		if err != nil {
+			return word
+		}
+		path = found
+	}
+	if !p.SymlinkPaths {
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return word
+		}
+		path = real
+	}
+	if path, err := filepath.Abs(path); err == nil {
+		return path
+	}
+	return word
+}
+
 // searchPath finds name as execvp(3) does, but never in the working directory.
 func searchPath(name string) (string, error) {
 	dirs := os.Getenv("PATH")

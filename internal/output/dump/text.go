@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,9 +20,17 @@ import (
 // Text is a dump in the making.
 type Text struct{ b bytes.Buffer }
 
-// Line adds a line.
+// Line adds a line. What would end it or begin another is written as a blank:
+// nothing that is shown can pass for a line of the dump.
 func (t *Text) Line(format string, args ...any) {
-	fmt.Fprintf(&t.b, format+"\n", args...)
+	begin := t.b.Len()
+	fmt.Fprintf(&t.b, format, args...)
+	for i, c := range t.b.Bytes()[begin:] {
+		if c < ' ' && c != '\t' {
+			t.b.Bytes()[begin+i] = ' '
+		}
+	}
+	t.b.WriteByte('\n')
 }
 
 // Section begins a section.
@@ -70,14 +79,35 @@ func YesNo(yes bool) string {
 	return "no"
 }
 
-// Command is a command with each word in single quotes.
-func Command(c *conf.Command) string { return "'" + strings.Join(c.Args, "' '") + "'" }
+// Command is a command as it is written, with each word in single quotes.
+func Command(c *conf.Command) string { return quoted(c.Args...) }
 
-// Accounts tells as whom commands run. It remembers what it has looked up, so
-// it is for one dump only.
+func quoted(words ...string) string { return "'" + strings.Join(words, "' '") + "'" }
+
+// Accounts tells which files commands are, and as whom they run. It remembers
+// what it has looked up, so it is for one dump only.
 type Accounts struct {
 	Policy conf.ScriptPolicy
 	known  map[[2]string]string
+	found  map[string]string
+}
+
+// Program is a command with each word in single quotes, where its program has
+// been found.
+func (a *Accounts) Program(c *conf.Command) string {
+	if len(c.Args) == 0 {
+		return quoted()
+	}
+	name := c.Args[0]
+	path, ok := a.found[name]
+	if !ok {
+		path = script.Find(name, a.Policy)
+		if a.found == nil {
+			a.found = map[string]string{}
+		}
+		a.found[name] = path
+	}
+	return quoted(slices.Concat([]string{path}, c.Args[1:])...)
 }
 
 // Of is "UID:GID" of a command, or of a FIFO, with that user and group.
@@ -97,9 +127,9 @@ func (a *Accounts) Of(user, group string) string {
 	return text
 }
 
-// Command is a command and as whom it runs.
+// Command is a command, as Program writes it, and as whom it runs.
 func (a *Accounts) Command(c *conf.Command) string {
-	return Command(c) + ", uid:gid " + a.Of(c.User, c.Group)
+	return a.Program(c) + ", uid:gid " + a.Of(c.User, c.Group)
 }
 
 // Prefix is a network, or without length a single address.
@@ -147,18 +177,17 @@ func Address(a *conf.Address, dev string) string {
 		set  bool
 		word string
 	}{
-		{a.Home, "home"}, {a.MngTmpAddr, "mngtmpaddr"},
+		{a.Home, "home"}, {a.NoDAD, "-nodad"}, {a.MngTmpAddr, "mngtmpaddr"},
 		{a.NoPrefixRoute, "noprefixroute"}, {a.AutoJoin, "autojoin"}, {a.NoTrack, "no_track"},
 	} {
 		if f.set {
 			add(" %s", f.word)
 		}
 	}
-	const forever = ^uint32(0)
-	switch ipv6 := a.Prefix.Addr().Is6(); {
-	case a.PreferredLft == forever && ipv6:
+	switch {
+	case a.Prefix.Addr().Is4():
+	case a.PreferredLft == ^uint32(0):
 		add(" preferred_lft forever")
-	case a.PreferredLft == forever:
 	case a.PreferredLft == 0:
 		add(" deprecated")
 	default:

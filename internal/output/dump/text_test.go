@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -102,5 +103,54 @@ func TestUnknownAccount(t *testing.T) {
 	var a Accounts
 	if got := a.Of("no-such-user", ""); len(got) < len("unknown (") || got[:9] != "unknown (" {
 		t.Errorf("got %q", got)
+	}
+}
+
+// What is shown cannot pass for a line of the dump.
+func TestLineIsOne(t *testing.T) {
+	var text Text
+	text.Line("   Last = %s", "said\n VRRP Instance = x\r\x1b[2J\tä")
+	if got, want := string(text.Bytes()), "   Last = said  VRRP Instance = x  [2J\tä\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+// A program is shown where it has been found, its arguments as they are written.
+func TestProgram(t *testing.T) {
+	dir := t.TempDir()
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, "check"), []byte("#!/bin/sh\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("check", filepath.Join(dir, "link")); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir)
+	for _, c := range []struct {
+		args  []string
+		links bool // as a link is written
+		want  string
+	}{
+		{[]string{"check"}, false, "'DIR/check'"},
+		{[]string{"link", "a b", "link"}, false, "'DIR/check' 'a b' 'link'"},
+		{[]string{"link"}, true, "'DIR/link'"},
+		{[]string{"DIR//../DIR/link"}, false, "'DIR//../DIR/link'"},
+		{[]string{"DIR/./link", "x"}, false, "'DIR/check' 'x'"},
+		{[]string{"nothere", "x"}, false, "'nothere' 'x'"},
+		{[]string{"DIR/nothere"}, false, "'DIR/nothere'"},
+		{[]string{"<DIR/check"}, false, "'<DIR/check'"},
+		{nil, false, "''"},
+	} {
+		for i := range c.args {
+			c.args[i] = strings.Replace(c.args[i], "DIR", dir, 1)
+		}
+		a := Accounts{Policy: conf.ScriptPolicy{SymlinkPaths: c.links}}
+		want := strings.Replace(c.want, "DIR", dir, 1)
+		if got := a.Program(&conf.Command{Args: c.args}); got != want {
+			t.Errorf("%q: %s, want %s", c.args, got, want)
+		}
 	}
 }
