@@ -151,8 +151,10 @@ func (s *KernelSocket) Control(f func(fd int) error) error {
 	return err
 }
 
+// Port is the address that the kernel gave the socket.
 func (s *KernelSocket) Port() uint32 { return s.conn.PID() }
 
+// Send writes one datagram of requests, waiting for room.
 func (s *KernelSocket) Send(b []byte) error {
 	var err error
 	cerr := s.raw.Write(func(fd uintptr) bool {
@@ -165,6 +167,8 @@ func (s *KernelSocket) Send(b []byte) error {
 	return os.NewSyscallError("send", err)
 }
 
+// Receive reads as many datagrams as there are, at most len(in), waiting for the
+// first if wait is set. It returns [fs.ErrClosed] after Close.
 func (s *KernelSocket) Receive(in []Datagram, wait bool) (int, error) {
 	if len(s.hdrs) != len(in) {
 		s.hdrs, s.iovs = make([]mmsg.Header, len(in)), make([]unix.Iovec, len(in))
@@ -191,6 +195,8 @@ func (s *KernelSocket) Receive(in []Datagram, wait bool) (int, error) {
 	return s.n, nil
 }
 
+// SetReadDeadline bounds the wait of Receive.
 func (s *KernelSocket) SetReadDeadline(t time.Time) error { return s.conn.SetReadDeadline(t) }
 
+// Close ends a wait of Receive, too.
 func (s *KernelSocket) Close() error { return s.conn.Close() }

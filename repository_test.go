@@ -1,0 +1,251 @@
+// Package keepalived has only tests of the repository itself: which way imports
+// point, what the binary is made of, what is documented.
+package keepalived
+
+import (
+	"flag"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"os/exec"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+var update = flag.Bool("update", false, "write the list of packages of the binary anew")
+
+const module = "keepalived-go"
+
+// layers are the rooms from the ground up. A package imports only packages of
+// layers below its own; "…/" is a package with all below it. What a layer is
+// for is in docs/architecture.md.
+var layers = [][]string{
+	{"vrrp", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/linux/mmsg", "internal/tool/getopt", "internal/output/logging"},
+	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
+	{"conf"},
+	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link"},
+	{"internal/linux/track", "internal/output/notify", "internal/proc"},
+	{"lint", "internal/output/…"},
+	{"internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
+	{"internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/supervisor"},
+	{"cmd/keepalived", "bench", "test", ""},
+}
+
+// pure packages are for others to build on, or decide without any I/O: they
+// import the standard library and what stands here.
+var pure = map[string][]string{
+	"vrrp":            nil,
+	"vrrp/vrrptest":   {"vrrp"},
+	"conf/syntax":     {"internal/readfile"},
+	"conf":            {"conf/syntax", "internal/readfile"},
+	"conf/format":     {"conf/syntax"},
+	"conf/view":       {"conf", "conf/syntax"},
+	"internal/policy": {"conf", "vrrp"},
+}
+
+// noClock are the packages that get the time as an argument.
+var noClock = []string{"vrrp", "internal/policy"}
+
+// packages lists the directories of the module that hold Go files.
+func packages(t *testing.T) []string {
+	t.Helper()
+	out, err := exec.Command("git", "ls-files", "*.go").Output()
+	if err != nil {
+		t.Skip("not a checkout: ", err)
+	}
+	var dirs []string
+	for file := range strings.Lines(string(out)) {
+		dir := path.Dir(strings.TrimSpace(file))
+		if dir != "." && !strings.Contains(dir, "testdata") && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	return dirs
+}
+
+// source is the parsed non-test files of a directory.
+func source(t *testing.T, dir string) (fset *token.FileSet, files []*ast.File) {
+	t.Helper()
+	fset = token.NewFileSet()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); strings.HasSuffix(name, ".go") && !strings.HasSuffix(name, "_test.go") {
+			f, err := parser.ParseFile(fset, path.Join(dir, name), nil, parser.ParseComments)
+			if err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, f)
+		}
+	}
+	return fset, files
+}
+
+// imports are the packages that the non-test files of a directory import.
+func imports(t *testing.T, dir string) []string {
+	_, files := source(t, dir)
+	var all []string
+	for _, f := range files {
+		for _, i := range f.Imports {
+			all = append(all, strings.Trim(i.Path.Value, `"`))
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// layer is the place of a package in layers; -1: it has none.
+func layer(pkg string) int {
+	found := -1
+	for i, list := range layers {
+		for _, name := range list {
+			prefix, all := strings.CutSuffix(name, "…")
+			if name == pkg {
+				return i
+			}
+			if all && strings.HasPrefix(pkg, prefix) {
+				found = i
+			}
+		}
+	}
+	return found
+}
+
+func TestImportsPointDownward(t *testing.T) {
+	for _, dir := range packages(t) {
+		own := layer(dir)
+		if own < 0 {
+			t.Errorf("%s has no layer: give it one in layers", dir)
+			continue
+		}
+		for _, i := range imports(t, dir) {
+			pkg, ours := strings.CutPrefix(i, module+"/")
+			if ours && layer(pkg) >= own && !(layer(pkg) == own && strings.HasPrefix(pkg, dir+"/")) {
+				t.Errorf("%s imports %s, which is not below it", dir, pkg)
+			}
+		}
+	}
+}
+
+func TestPurePackagesStayPure(t *testing.T) {
+	for dir, allowed := range pure {
+		for _, i := range imports(t, dir) {
+			pkg, ours := strings.CutPrefix(i, module+"/")
+			if foreign := strings.Contains(strings.Split(i, "/")[0], "."); foreign || ours && !slices.Contains(allowed, pkg) {
+				t.Errorf("%s imports %s", dir, i)
+			}
+		}
+	}
+	for _, dir := range noClock {
+		fset, files := source(t, dir)
+		for _, f := range files {
+			ast.Inspect(f, func(n ast.Node) bool {
+				s, ok := n.(*ast.SelectorExpr)
+				if !ok {
+					return true
+				}
+				if x, ok := s.X.(*ast.Ident); ok && x.Name == "time" && slices.Contains([]string{"Now", "Since", "Until", "Sleep", "After", "NewTimer", "Tick"}, s.Sel.Name) {
+					t.Errorf("%v reads the clock: time.%s", fset.Position(s.Pos()), s.Sel.Name)
+				}
+				return true
+			})
+		}
+	}
+}
+
+// TestPackagesOfBinary compares what the program is made of with a list that is
+// checked in, so that a new dependency is seen in the change that brings it.
+func TestPackagesOfBinary(t *testing.T) {
+	const list = "cmd/keepalived/packages.txt"
+	c := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./cmd/keepalived")
+	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS=linux", "GOARCH=amd64")
+	out, err := c.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Fields(string(out))
+	slices.Sort(lines)
+	got := strings.Join(lines, "\n") + "\n"
+	if *update {
+		if err := os.WriteFile(list, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("the binary is made of other packages (-recorded +now); if that is meant, go test . -update\n%s", diff)
+	}
+}
+
+func TestEverythingPublicIsDocumented(t *testing.T) {
+	for _, dir := range packages(t) {
+		fset, files := source(t, dir)
+		if len(files) == 0 {
+			continue
+		}
+		if !slices.ContainsFunc(files, func(f *ast.File) bool { return f.Doc != nil }) {
+			t.Errorf("package %s has no documentation", dir)
+		}
+		for _, f := range files {
+			for _, d := range f.Decls {
+				for _, name := range undocumented(d) {
+					t.Errorf("%v: %s has no documentation", fset.Position(d.Pos()), name)
+				}
+			}
+		}
+	}
+}
+
+// undocumented returns the exported names of a declaration without a comment of
+// their own or of their group.
+func undocumented(d ast.Decl) (names []string) {
+	switch d := d.(type) {
+	case *ast.FuncDecl:
+		// A method that an interface of the standard library names needs no words.
+		known := d.Recv != nil && slices.Contains([]string{"String", "GoString", "Error", "Unwrap", "MarshalText", "Len", "Less", "Swap", "Write", "Close"}, d.Name.Name)
+		if d.Name.IsExported() && d.Doc == nil && !known && exportedReceiver(d) {
+			names = append(names, d.Name.Name)
+		}
+	case *ast.GenDecl:
+		for _, s := range d.Specs {
+			switch s := s.(type) {
+			case *ast.TypeSpec:
+				if s.Name.IsExported() && d.Doc == nil && s.Doc == nil && s.Comment == nil {
+					names = append(names, s.Name.Name)
+				}
+			case *ast.ValueSpec:
+				for _, n := range s.Names {
+					if n.IsExported() && d.Doc == nil && s.Doc == nil && s.Comment == nil && !d.Lparen.IsValid() {
+						names = append(names, n.Name)
+					}
+				}
+			}
+		}
+	}
+	return names
+}
+
+func exportedReceiver(d *ast.FuncDecl) bool {
+	if d.Recv == nil {
+		return true
+	}
+	x := d.Recv.List[0].Type
+	if star, ok := x.(*ast.StarExpr); ok {
+		x = star.X
+	}
+	if generic, ok := x.(*ast.IndexExpr); ok {
+		x = generic.X
+	}
+	id, ok := x.(*ast.Ident)
+	return ok && id.IsExported()
+}
