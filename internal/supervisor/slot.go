@@ -43,6 +43,8 @@ type slot struct {
 	unreleased bool
 	giveUp     time.Time // when that is not tried any more; zero: not tried yet
 	stopped    bool      // nothing is left to do
+
+	life life
 }
 
 // child is a running child process.
@@ -180,6 +182,7 @@ func (sl *slot) startIfNeeded() {
 		slog.Error(err.Error())
 	}
 	sl.child = c
+	sl.life = life{heard: c.started, by: c.started.Add(startPatience)}
 	c.post(link.Message{Kind: link.Begin, Setup: sl.setup()})
 	c.post(sl.frame)
 }
@@ -317,7 +320,7 @@ func (sl *slot) ended(e childEnd) {
 		return
 	}
 	s := sl.s
-	sl.child = nil
+	sl.child, sl.life = nil, life{}
 	if e.toldToStop() {
 		sl.unreleased = false
 	}
@@ -363,9 +366,10 @@ func (sl *slot) message(m link.Message) {
 	c, s := sl.child, sl.s
 	switch m.Kind {
 	case link.Alive:
-		s.systemd.alive()
+		sl.lives()
 	case link.Started, link.Reloaded:
 		c.ran = true
+		sl.life.by = time.Now().Add(s.silence()) // it serves: signs of life follow
 		if sl.role.Leaves != "" && !c.releases {
 			sl.unreleased = true
 		}
@@ -387,7 +391,7 @@ func (sl *slot) message(m link.Message) {
 
 // stop begins the end of the slot.
 func (sl *slot) stop() {
-	sl.respawn = time.Time{}
+	sl.respawn, sl.life.by = time.Time{}, time.Time{} // from here on the deadline counts
 	if sl.child == nil {
 		sl.release()
 		return
@@ -456,6 +460,9 @@ func (sl *slot) due(now time.Time) {
 	if passed(&sl.deadline, now) {
 		sl.stopIsSlow()
 	}
+	if passed(&sl.life.by, now) {
+		sl.silent(now)
+	}
 }
 
 // passed reports whether a time has come, and clears it then.
@@ -468,7 +475,7 @@ func passed(t *time.Time, now time.Time) bool {
 }
 
 // next returns when the slot has something to do; zero: when something happens.
-func (sl *slot) next() time.Time { return earliest(sl.respawn, sl.deadline) }
+func (sl *slot) next() time.Time { return earliest(sl.respawn, sl.deadline, sl.life.by) }
 
 // earliest returns the first of these times that is not zero.
 func earliest(times ...time.Time) (first time.Time) {

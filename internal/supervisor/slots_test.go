@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/link"
 )
 
 // groups is a configuration of n virtual routers, each in a sync group, for which
@@ -135,6 +136,64 @@ func TestEarliest(t *testing.T) {
 	} {
 		if got := earliest(c.times...); got != c.want {
 			t.Errorf("earliest of %v is %v", c.times, got)
+		}
+	}
+}
+
+// A process whose loop does not turn is ended and started again, without systemd;
+// the log has what it did. The other process is not touched.
+func TestSilentProcessIsStartedAgain(t *testing.T) {
+	t.Parallel()
+	for _, part := range []string{"stopped", "stuck"} {
+		t.Run(part, func(t *testing.T) {
+			t.Parallel()
+			r := supervise(t, groups(2), envArgs+"=two silence=2s", envPart+"="+part)
+			r.expect("child: configured 2 routers", "second: configured 2 routers", "Startup complete")
+			child, second, did := r.pid("vrrp.pid"), r.pid("second.pid"), "supervisor.stuck"
+			if part == "stopped" {
+				r.pause()
+				did = "supervisor.playChild"
+			} else {
+				r.signal(link.SignalJSON)
+			}
+			r.expect("VRRP process shows no sign of life for ", "VRRP process: SIGABRT: abort",
+				"VRRP process: keepalived-go/internal/"+did, fmt.Sprintf("VRRP child process(%d) died: Respawning", child),
+				"child: configured 2 routers")
+			if now := r.pid("second.pid"); now != second {
+				t.Errorf("the second process %d was replaced by %d; log:\n%s", second, now, strings.Join(r.seen, "\n"))
+			}
+			r.signal(syscall.SIGTERM)
+			r.exit(proc.ExitOK)
+		})
+	}
+}
+
+// One process that is silent is enough for systemd not to hear from us.
+func TestWatchdogIsFedForAllProcesses(t *testing.T) {
+	t.Parallel()
+	path, states := notifySocket(t)
+	superviseTwo(t, groups(2), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=100000", envSecond+"=silent")
+	expectState(t, states, "READY=1")
+	for timeout := time.After(500 * time.Millisecond); ; {
+		select {
+		case s := <-states:
+			if strings.HasPrefix(s, "WATCHDOG=1") {
+				t.Fatal("the watchdog was fed although one process says nothing")
+			}
+		case <-timeout:
+			return
+		}
+	}
+}
+
+// What a watchdog leaves of the time that a process may be silent.
+func TestSilence(t *testing.T) {
+	for watchdog, want := range map[time.Duration]time.Duration{
+		0: maxSilence, time.Second: leastSilence, 20 * time.Second: 10 * time.Second, time.Hour: maxSilence,
+	} {
+		s := &supervisor{systemd: &serviceManager{watchdog: watchdog}}
+		if got := s.silence(); got != want {
+			t.Errorf("with a watchdog of %v a process may be silent for %v, want %v", watchdog, got, want)
 		}
 	}
 }

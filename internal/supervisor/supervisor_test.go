@@ -15,6 +15,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -73,6 +74,8 @@ func TestMain(m *testing.M) {
 			switch name {
 			case "two":
 				o.Roles = testRoles()
+			case "silence":
+				maxSilence, _ = time.ParseDuration(value)
 			case "daemon":
 				o.Foreground = false
 			case "quiet":
@@ -140,9 +143,10 @@ func playChild(c *proc.Child, name, part string) int {
 		}
 		os.Exit(0)
 	}()
+	var quiet atomic.Bool
 	if part != "silent" {
 		go func() {
-			for {
+			for !quiet.Load() {
 				conn.Send(link.Message{Kind: link.Alive})
 				time.Sleep(20 * time.Millisecond)
 			}
@@ -192,6 +196,9 @@ func playChild(c *proc.Child, name, part string) int {
 			slog.Info(name + ": clear stats")
 		case link.DumpJSON:
 			switch part {
+			case "stuck":
+				quiet.Store(true)
+				stuck()
 			case "panics":
 				panic("child has a bug")
 			case "fails":
@@ -201,6 +208,14 @@ func playChild(c *proc.Child, name, part string) int {
 			}
 			slog.Info(name + ": dump JSON")
 		}
+	}
+}
+
+// stuck is a fault that a loop could have.
+//
+//go:noinline
+func stuck() {
+	for {
 	}
 }
 

@@ -1,11 +1,15 @@
 package kernel
 
 import (
+	"errors"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestNow(t *testing.T) {
@@ -28,5 +32,24 @@ func TestNow(t *testing.T) {
 	}
 	if n := testing.AllocsPerRun(100, func() { Now() }); n != 0 {
 		t.Errorf("%v allocations", n)
+	}
+}
+
+func TestRawSocketWithoutCapability(t *testing.T) {
+	if os.Getuid() != 0 {
+		missing(t, "root, to give capabilities up")
+	}
+	runtime.LockOSThread() // its capabilities end with it
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&head, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	data[0].Effective &^= 1 << unix.CAP_NET_RAW
+	if err := unix.Capset(&head, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenRaw(4, 112, 0, RawOptions{}); !errors.Is(err, unix.EPERM) {
+		t.Errorf("a raw socket without CAP_NET_RAW: %v", err)
 	}
 }

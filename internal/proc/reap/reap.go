@@ -122,6 +122,18 @@ func Kill(pid int, signal unix.Signal) {
 	}
 }
 
+// Abort ends a child, if its end was not reported already, with SIGABRT: one that
+// is a program of Go leaves the stacks of its goroutines, that of its first
+// thread before all others. A child that is stopped goes on for it.
+func Abort(pid int) {
+	mu.Lock()
+	defer mu.Unlock()
+	if _, is := own[pid]; is {
+		unix.Tgkill(pid, pid, unix.SIGABRT)
+		unix.Kill(pid, unix.SIGCONT)
+	}
+}
+
 // Others reaps from now on every child that [Fork] has not started. The process
 // must start none in another way.
 func Others() { once() }
