@@ -344,7 +344,7 @@ func secretName(w string, first bool) (name string, n int) {
 			if len(head) > 3 && likeName(head, name) {
 				return name, len(head)
 			}
-		case likeName(head, name), len(head) > 3 && strings.HasPrefix(name, head):
+		case likeName(head, name), len(head) > 3 && (strings.HasPrefix(name, head) || strings.HasSuffix(name, head)):
 			return name, len(head)
 		default:
 			// The value without a blank before it: at the best place for a cut.

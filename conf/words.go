@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"slices"
 	"sync"
 
 	"keepalived-go/conf/syntax"
@@ -56,14 +57,14 @@ func (v words) Block(word string) syntax.Vocabulary {
 	return nil
 }
 
-func (words) SetsChecks(word string) bool { return includeChecks()[word] }
+func (words) SetsChecks(word string) bool { return slices.Contains(includeChecks(), word) }
 
-// includeChecks are the words whose rows say so.
-var includeChecks = sync.OnceValue(func() map[string]bool {
-	found := make(map[string]bool)
+// includeChecks are the words whose rows say so. The reader asks for each line: a
+// list of one is compared faster than a map is.
+var includeChecks = sync.OnceValue(func() (found []string) {
 	for k := range Schema() {
-		if k.checks {
-			found[k.Name] = true
+		if k.checks && !slices.Contains(found, k.Name) {
+			found = append(found, k.Name)
 		}
 	}
 	return found
