@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -312,8 +312,8 @@ func (l *linter) weights(in *conf.VRRPInstance, trackers []conf.Track) {
 		if weighted == "" {
 			weighted = t.Kind.String() + " " + t.Name
 		}
-		up := track.Evaluate(in.Priority, owner, statuses(trackers, -1))
-		down := track.Evaluate(in.Priority, owner, statuses(trackers, i))
+		up := policy.Evaluate(in.Priority, owner, statuses(trackers, -1))
+		down := policy.Evaluate(in.Priority, owner, statuses(trackers, i))
 		if !down.Fault && up.Priority == down.Priority {
 			why := fmt.Sprintf("%d, whether it fails or not: %s", up.Priority, arithmetic(&up, &down))
 			if owner {
@@ -333,7 +333,7 @@ func (l *linter) weights(in *conf.VRRPInstance, trackers []conf.Track) {
 	}
 }
 
-func arithmetic(up, down *track.Outcome) string {
+func arithmetic(up, down *policy.Outcome) string {
 	if a := down.Arithmetic(); len(a) > len(up.Arithmetic()) {
 		return a
 	}

@@ -2,13 +2,13 @@ package lint
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 	"keepalived-go/vrrp/vrrptest"
@@ -183,9 +183,9 @@ type fault struct {
 	text string
 
 	dead    bool
-	link    string        // an interface goes down; ownLink: that of the virtual router
-	tracker conf.Track    // a tracker says so
-	status  *track.Status // what it says; nil: it is another kind of failure
+	link    string         // an interface goes down; ownLink: that of the virtual router
+	tracker conf.Track     // a tracker says so
+	status  *policy.Status // what it says; nil: it is another kind of failure
 }
 
 // ownLink stands for the interface of the only virtual router of a component,
@@ -246,7 +246,7 @@ func (c *cluster) faults(comp component) []fault {
 }
 
 // statuses are the terms of a member while a fault lasts; nil: none.
-func (m *member) statuses(f *fault) []track.Term {
+func (m *member) statuses(f *fault) []policy.Term {
 	out := statuses(m.terms, -1)
 	if f == nil || f.node != m.node {
 		return out
@@ -397,19 +397,34 @@ func (l *lab) add(n int, places []int) {
 
 // condition is what a member makes of a fault: reasons not to serve, and its
 // priority.
-func (m *member) condition(f *fault) (vrrp.Faults, track.Outcome) {
-	var faults vrrp.Faults
-	if m.Unicast && len(m.Peers) == 0 {
-		faults |= vrrp.FaultNoPeers
+func (m *member) condition(f *fault) (vrrp.Faults, policy.Outcome) {
+	o := policy.Evaluate(m.Priority, m.Priority == vrrp.PriorityOwner, m.statuses(f))
+	return policy.FindFaults(m.VRRPInstance, assumed{m, f}, nil, &o).Set, o
+}
+
+// assumed is a node that has everything it needs, but for one fault.
+type assumed struct {
+	member *member
+	fault  *fault
+}
+
+// Link implements [policy.Machine].
+func (a assumed) Link(name string) (exists, up bool) {
+	f := a.fault
+	lost := f != nil && f.node == a.member.node && f.link != "" &&
+		(f.link == name || f.link == ownLink && name == a.member.Interface)
+	return true, !lost
+}
+
+// Holds implements [policy.Machine].
+func (a assumed) Holds(netip.Addr) bool { return true }
+
+// Source implements [policy.Machine].
+func (a assumed) Source(_ string, ipv6 bool) netip.Addr {
+	if ipv6 {
+		return netip.IPv6Unspecified()
 	}
-	if down, _ := m.linkDown(f); down {
-		faults |= vrrp.FaultLinkDown
-	}
-	o := track.Evaluate(m.Priority, m.Priority == vrrp.PriorityOwner, m.statuses(f))
-	if o.Fault {
-		faults |= vrrp.FaultTracker
-	}
-	return faults, o
+	return netip.IPv4Unspecified()
 }
 
 func (l *lab) start(n int) {

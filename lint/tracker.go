@@ -4,13 +4,13 @@ import (
 	"fmt"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/policy"
 )
 
 // healthy is what a tracker says while nothing is wrong. With reverse, success
 // is bad.
-func healthy(t conf.Track) track.Status {
-	s := track.Status{Known: true, Up: !t.Reverse}
+func healthy(t conf.Track) policy.Status {
+	s := policy.Status{Known: true, Up: !t.Reverse}
 	if t.Kind == conf.TrackedFile && t.Weight == 0 && t.Reverse {
 		s.Number = 1
 	}
@@ -20,8 +20,8 @@ func healthy(t conf.Track) track.Status {
 // failed is what it says while something is. A number in a file is bad in the
 // direction that takes priority away: 1 where the weight says how much, else as
 // much as counts.
-func failed(t conf.Track) track.Status {
-	s := track.Status{Known: true, Up: t.Reverse}
+func failed(t conf.Track) policy.Status {
+	s := policy.Status{Known: true, Up: t.Reverse}
 	if t.Kind != conf.TrackedFile {
 		return s
 	}
@@ -44,10 +44,10 @@ func failed(t conf.Track) track.Status {
 
 // statuses are the terms of a priority with the i-th tracker failed, or none
 // if i is -1.
-func statuses(trackers []conf.Track, i int) []track.Term {
-	out := make([]track.Term, len(trackers))
+func statuses(trackers []conf.Track, i int) []policy.Term {
+	out := make([]policy.Term, len(trackers))
 	for k, t := range trackers {
-		out[k] = track.Term{Track: t, Status: healthy(t)}
+		out[k] = policy.Term{Track: t, Status: healthy(t)}
 	}
 	if i >= 0 {
 		out[i].Status = failed(trackers[i])

@@ -373,7 +373,8 @@ func (d *daemon) check(routers []*router) {
 	var fall []fallen
 	stale := false
 	for _, r := range routers {
-		faults, cause, _ := d.findFaults(r)
+		found := d.findFaults(r)
+		faults, cause := found.Set, found.Cause
 		r.bereft = faults&(vrrp.FaultNoSource|vrrp.FaultSourceMissing) != 0
 		stale = stale || r.stale()
 		if faults != 0 && faults != r.faults {
@@ -400,7 +401,8 @@ func (d *daemon) check(routers []*router) {
 				d.rebindTimer = now() + rebindDelay
 			}
 		}
-		faults, cause, source := d.findFaults(r)
+		found := d.findFaults(r)
+		faults, cause, source := found.Set, found.Cause, found.Source
 		if source != r.source {
 			r.source = source
 			d.step(r, now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: source})

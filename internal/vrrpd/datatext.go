@@ -9,8 +9,8 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/output/dump"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -208,7 +208,7 @@ func (t *report) routerTimes(r *router) {
 			case term.Weight != 0 || term.Disabled:
 			case !term.Known:
 				waiting++
-			case track.Evaluate(r.conf.Priority, false, r.tracked.terms[i:i+1]).Fault:
+			case policy.Evaluate(r.conf.Priority, false, r.tracked.terms[i:i+1]).Fault:
 				faults++
 			}
 		}

@@ -6,6 +6,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -106,8 +107,8 @@ func (d *daemon) linkSettled(name string) {
 }
 
 // linkStatus is what a link says as a tracker.
-func (d *daemon) linkStatus(name string) track.Status {
-	s := track.Status{Known: true}
+func (d *daemon) linkStatus(name string) policy.Status {
+	s := policy.Status{Known: true}
 	switch l := d.net.byName[name]; {
 	case l == nil:
 		s.Cause.Detail = "interface does not exist"

@@ -9,6 +9,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/policy"
 )
 
 const linkIsUp = unix.IFF_UP | unix.IFF_RUNNING
@@ -80,12 +81,12 @@ func TestLinkBeatKnownAtStart(t *testing.T) {
 		t.Error("without a poll, netlink does not count")
 	}
 	d.linkStates = nil
-	d.tracking.learn(d.conf, []track.Update{{Kind: conf.TrackedInterface, Name: "eth0", Status: track.Status{Known: true}}})
+	d.tracking.learn(d.conf, []track.Update{{Kind: conf.TrackedInterface, Name: "eth0", Status: policy.Status{Known: true}}})
 	d.watchLinks()
 	if d.counts("eth0") {
 		t.Error("the first poll does not count")
 	}
-	d.trackersSay([]track.Update{{Kind: conf.TrackedInterface, Name: "eth0", Status: track.Status{Known: true, Up: true}}})
+	d.trackersSay([]track.Update{{Kind: conf.TrackedInterface, Name: "eth0", Status: policy.Status{Known: true, Up: true}}})
 	if !d.counts("eth0") {
 		t.Error("the second poll does not count")
 	}

@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -217,68 +218,36 @@ func (d *daemon) disown(r *router, old []*vip) {
 	}
 }
 
-// findFaults computes, from what holds now, the reasons that keep r from
-// serving, the cause to report, and the address its adverts come from.
-func (d *daemon) findFaults(r *router) (faults vrrp.Faults, cause vrrp.Cause, source netip.Addr) {
-	because := func(f vrrp.Faults, c vrrp.Cause) {
-		if faults == 0 {
-			cause = c
-		}
-		faults |= f
+// findFaults computes the reasons that keep r from serving and the address its
+// adverts come from.
+func (d *daemon) findFaults(r *router) policy.Faults {
+	var trackers *policy.Outcome
+	if r.tracked != nil {
+		trackers = &r.tracked.outcome
 	}
-	add := func(f vrrp.Faults, code, object, detail string) {
-		because(f, vrrp.Cause{Code: code, Object: object, Detail: detail})
+	refusal := r.refusal
+	if r.socket != nil {
+		refusal = nil
 	}
-	checkLink := func(name string, l *netLink) {
-		switch {
-		case l == nil:
-			add(vrrp.FaultLinkMissing, "link-missing", name, "interface "+name+" does not exist")
-		case !d.linkUp(l):
-			add(vrrp.FaultLinkDown, "link-down", name, "interface "+name+" is down")
-		}
+	return policy.FindFaults(r.conf, machine{d}, refusal, trackers)
+}
+
+// machine is what the kernel says, as package policy asks for it.
+type machine struct{ d *daemon }
+
+// Link implements [policy.Machine].
+func (m machine) Link(name string) (exists, up bool) {
+	l := m.d.net.byName[name]
+	return l != nil, l != nil && m.d.linkUp(l)
+}
+
+// Holds implements [policy.Machine].
+func (m machine) Holds(ip netip.Addr) bool { return m.d.net.holds(nil, ip) }
+
+// Source implements [policy.Machine].
+func (m machine) Source(link string, ipv6 bool) netip.Addr {
+	if l := m.d.net.byName[link]; l != nil {
+		return m.d.sourceOf(l, ipv6)
 	}
-	c := r.conf
-	if c.Interface != "" {
-		if r.link == nil || !c.DontTrackPrimary {
-			checkLink(c.Interface, r.link)
-		}
-	}
-	if r.spread {
-		for _, list := range [][]conf.Address{c.Addresses, c.Excluded} {
-			for i := range list {
-				if name := list[i].Interface; name != "" && name != c.Interface && !list[i].NoTrack {
-					checkLink(name, d.net.byName[name])
-				}
-			}
-		}
-	}
-	source = c.SourceIP
-	switch {
-	case source.IsValid():
-		if (c.TrackSourceIP || c.Unicast) && !d.net.holds(nil, source) {
-			add(vrrp.FaultSourceMissing, "source-missing", source.String(), "source address "+source.String()+" is not on this machine")
-		}
-	case r.link != nil:
-		if source = d.sourceOf(r.link, r.ipv6()); !source.IsValid() {
-			family := "IPv4"
-			if r.ipv6() {
-				family = "IPv6"
-			}
-			add(vrrp.FaultNoSource, "no-source", c.Interface, "no "+family+" address for interface "+c.Interface)
-		}
-	}
-	if c.Unicast && len(c.Peers) == 0 {
-		why := "no unicast peer is configured"
-		if !c.FaultNoPeer {
-			why = "every unicast peer was lost to a mistake in the configuration"
-		}
-		add(vrrp.FaultNoPeers, "no-peers", "", why)
-	}
-	if r.socket == nil && r.refusal != nil && faults&vrrp.FaultLinkMissing == 0 {
-		add(vrrp.FaultSocket, "socket", "", r.refusal.Error())
-	}
-	if t := r.tracked; t != nil && t.outcome.Fault {
-		because(vrrp.FaultTracker, t.outcome.Cause)
-	}
-	return faults, cause, source
+	return netip.Addr{}
 }

@@ -7,6 +7,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -18,7 +19,7 @@ import (
 //	                             engines ◀── once a turn ── retrack ◀─┘
 type tracking struct {
 	set    *track.Set // nil: nothing is tracked that it would have to look at
-	status map[trackerKey]track.Status
+	status map[trackerKey]policy.Status
 	users  map[trackerKey][]termRef
 	dirty  []*router // to be evaluated before this turn ends
 }
@@ -37,15 +38,15 @@ type termRef struct {
 
 // tracked is what a router tracks.
 type tracked struct {
-	terms   []track.Term // its own trackers and those of its sync group
-	outcome track.Outcome
+	terms   []policy.Term // its own trackers and those of its sync group
+	outcome policy.Outcome
 	because vrrp.Cause // what has changed last: a tracker, or the configuration
 	dirty   bool       // a term has changed in this turn
 }
 
 func (r *router) evaluate() {
 	if t := r.tracked; t != nil {
-		t.outcome = track.Evaluate(r.conf.Priority, r.conf.Priority == vrrp.PriorityOwner, t.terms)
+		t.outcome = policy.Evaluate(r.conf.Priority, r.conf.Priority == vrrp.PriorityOwner, t.terms)
 	}
 }
 
@@ -77,7 +78,7 @@ func (d *daemon) trackers(c *conf.Config) *track.Set {
 // others.
 func (t *tracking) learn(c *conf.Config, first []track.Update) {
 	known := t.status
-	t.status = make(map[trackerKey]track.Status, len(known))
+	t.status = make(map[trackerKey]policy.Status, len(known))
 	keep := func(kind conf.TrackKind, name string) {
 		k := trackerKey{kind, name}
 		if s, ok := known[k]; ok {
@@ -128,7 +129,7 @@ func (d *daemon) bindTrackers() {
 			}
 			k := trackerKey{c.Kind, c.Name}
 			t.users[k] = append(t.users[k], termRef{r.tracked, r, len(r.tracked.terms)})
-			r.tracked.terms = append(r.tracked.terms, track.Term{Track: c, Status: d.statusOf(k)})
+			r.tracked.terms = append(r.tracked.terms, policy.Term{Track: c, Status: d.statusOf(k)})
 		}
 		if had != nil || r.tracked != nil {
 			if r.tracked == nil {
@@ -145,12 +146,12 @@ func (d *daemon) bindTrackers() {
 var reloaded = vrrp.Cause{Code: "reload", Detail: "reload"}
 
 // statusOf is what is known of a tracker now.
-func (d *daemon) statusOf(k trackerKey) track.Status {
+func (d *daemon) statusOf(k trackerKey) policy.Status {
 	switch k.kind {
 	case conf.TrackedInterface:
 		return d.linkStatus(k.name)
 	case conf.TrackedBFD: // there are no sessions yet: nothing waits for them
-		return track.Status{Disabled: true}
+		return policy.Status{Disabled: true}
 	}
 	return d.tracking.status[k]
 }
@@ -169,7 +170,7 @@ func (d *daemon) trackersSay(updates []track.Update) {
 }
 
 // spread brings the status of a tracker to those who track it.
-func (d *daemon) spread(k trackerKey, s track.Status) {
+func (d *daemon) spread(k trackerKey, s policy.Status) {
 	for _, u := range d.tracking.users[k] {
 		u.t.terms[u.i].Status = s
 		u.t.because = s.Cause

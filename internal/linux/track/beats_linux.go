@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 )
 
 // beatEvery is how often links are polled.
@@ -30,7 +31,7 @@ type beat struct {
 	name   string
 	want   conf.LinkBeat
 	use    conf.LinkBeat // LinkBeatNone: the interface has not answered yet
-	status Status
+	status policy.Status
 }
 
 func newBeats(report func([]Update)) *beats {
@@ -105,7 +106,7 @@ func (b *beats) poll() []Update {
 			detail = "no " + detail
 		}
 		was := k.status
-		k.status = Status{Known: true, Up: up, Cause: cause(conf.TrackedInterface, k.name, detail)}
+		k.status = policy.Status{Known: true, Up: up, Cause: cause(conf.TrackedInterface, k.name, detail)}
 		if was.Known && was.Up != up {
 			slog.Info(fmt.Sprintf("Linkbeat reports %s %s", k.name, map[bool]string{true: "up", false: "down"}[up]), "interface", k.name)
 		}

@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -48,7 +49,7 @@ func TestBeats(t *testing.T) {
 		{Name: "lo"}, // not polled
 		{Name: "name-longer-than-any", LinkBeat: conf.LinkBeatAuto},
 	}}
-	status := make(map[string]Status)
+	status := make(map[string]policy.Status)
 	expect := func(when string, updates []Update, want map[string]bool, details map[string]string) {
 		t.Helper()
 		missing := ""

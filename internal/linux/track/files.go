@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 )
 
 // fileHead is how much of a file is read; its number comes first.
@@ -36,7 +37,7 @@ type files struct {
 // file is one track_file.
 type file struct {
 	conf   *conf.TrackFile
-	status Status
+	status policy.Status
 	state  readState
 }
 
@@ -215,7 +216,7 @@ func (f *files) read(k *file, created bool) bool {
 	}
 	k.state = state
 	was := k.status
-	k.status = Status{Known: true, Up: number != 0, Number: number, Cause: cause(conf.TrackedFile, k.conf.Name, detail)}
+	k.status = policy.Status{Known: true, Up: number != 0, Number: number, Cause: cause(conf.TrackedFile, k.conf.Name, detail)}
 	return k.status != was
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 )
 
 // watched is a set with its reports.
@@ -19,11 +20,11 @@ type watched struct {
 	t       testing.TB
 	set     *Set
 	updates chan []Update
-	status  map[string]Status
+	status  map[string]policy.Status
 }
 
 func watch(t testing.TB, c *conf.Config) *watched {
-	w := &watched{t: t, updates: make(chan []Update, 1000), status: make(map[string]Status)}
+	w := &watched{t: t, updates: make(chan []Update, 1000), status: make(map[string]policy.Status)}
 	w.set = Start(Options{Report: func(u []Update) { w.updates <- u }})
 	t.Cleanup(w.set.Close)
 	w.configure(c)
@@ -44,7 +45,7 @@ func (w *watched) take(list []Update) {
 }
 
 // await takes reports until the tracker is in the wanted state.
-func (w *watched) await(name, what string, ok func(Status) bool) {
+func (w *watched) await(name, what string, ok func(policy.Status) bool) {
 	w.t.Helper()
 	for patience := time.After(20 * time.Second); !ok(w.status[name]); {
 		select {
@@ -58,7 +59,7 @@ func (w *watched) await(name, what string, ok func(Status) bool) {
 
 func (w *watched) number(name string, n int) {
 	w.t.Helper()
-	w.await(name, fmt.Sprint(n), func(s Status) bool { return s.Known && s.Number == n })
+	w.await(name, fmt.Sprint(n), func(s policy.Status) bool { return s.Known && s.Number == n })
 }
 
 func write(t testing.TB, path, text string) {
@@ -87,7 +88,7 @@ func TestFileIsKnownAtOnce(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "f")
 	write(t, path, "17\n")
 	w := watch(t, filesAt(path, path+".missing"))
-	want := map[string]Status{
+	want := map[string]policy.Status{
 		"f0": {Known: true, Up: true, Number: 17, Cause: cause(conf.TrackedFile, "f0", "17")},
 		"f1": {Known: true, Cause: cause(conf.TrackedFile, "f1", "0, as it does not exist")},
 	}
@@ -230,7 +231,7 @@ func TestWhatAFileCannotBe(t *testing.T) {
 	}
 	for range 2 { // said once
 		write(t, dir+"/huge", "99999999999\x1b[31m and more")
-		w.await("f3", "kept", func(s Status) bool { return s.Number == 5 && strings.Contains(s.Cause.Detail, "beyond") })
+		w.await("f3", "kept", func(s policy.Status) bool { return s.Number == 5 && strings.Contains(s.Cause.Detail, "beyond") })
 	}
 	want := []string{
 		"read track file f0: read " + dir + "/fifo: not a regular file - taken as 0",

@@ -15,6 +15,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/policy"
 )
 
 // How often processes are looked for where the kernel does not tell of them,
@@ -55,7 +56,7 @@ type counted struct {
 	matcher  matcher
 	count    int
 	state    ProcessState
-	status   Status
+	status   policy.Status
 	reported time.Duration
 }
 
@@ -375,5 +376,5 @@ func (k *counted) tell(up bool) {
 		}
 		slog.Info(fmt.Sprintf("VRRP_Track_Process(%s) quorum %s (%s)", c.Name, what, detail), "track_process", c.Name, "up", up)
 	}
-	k.status = Status{Known: true, Up: up, Number: k.count, Cause: cause(conf.TrackedProcess, c.Name, detail)}
+	k.status = policy.Status{Known: true, Up: up, Number: k.count, Cause: cause(conf.TrackedProcess, c.Name, detail)}
 }

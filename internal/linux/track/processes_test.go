@@ -17,6 +17,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/policy"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -128,12 +129,12 @@ func TestProcesses(t *testing.T) {
 				process("none", 0, 0, conf.MatchNone),
 				process("params", 1, -1, conf.MatchExact, "2000"),
 			}}, func(u []Update) { answer <- u }}
-			w := &watched{t: t, updates: updates, status: make(map[string]Status)}
+			w := &watched{t: t, updates: updates, status: make(map[string]policy.Status)}
 			w.take(<-answer)
 			expect := func(when string, want map[string]bool) {
 				t.Helper()
 				for name, up := range want {
-					w.await(name, fmt.Sprintf("up=%v when %s", up, when), func(s Status) bool { return s.Known && s.Up == up })
+					w.await(name, fmt.Sprintf("up=%v when %s", up, when), func(s policy.Status) bool { return s.Known && s.Up == up })
 				}
 			}
 			expect("one runs", map[string]bool{"one": true, "two": false, "none": false, "params": false})

@@ -10,6 +10,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/policy"
 )
 
 // scripts runs scripts when they are due. One goroutine owns all of it but
@@ -35,7 +36,7 @@ type check struct {
 	conf    *conf.Script
 	program *script.Program // nil: disabled
 	state   ScriptState
-	status  Status
+	status  policy.Status
 	exit    int // last exit status; before the first, that of a success
 
 	run    *run // nil: idle
@@ -148,21 +149,21 @@ func (s *scripts) configure(c *conf.Config) []Update {
 
 // newCheck finds the program of a script. Where there is none that can be run,
 // the script is disabled.
-func newCheck(sc *conf.Script, policy conf.ScriptPolicy) *check {
+func newCheck(sc *conf.Script, allowed conf.ScriptPolicy) *check {
 	k := &check{conf: sc, state: NewScriptState(sc.Rise, sc.Fall, sc.InitFail)}
-	k.status = Status{
+	k.status = policy.Status{
 		Known: k.state.Known(),
 		Cause: cause(conf.TrackedScript, sc.Name, "no result yet"),
 	}
 	var err error
-	if k.program, err = script.Resolve(sc.Command, policy); err != nil {
+	if k.program, err = script.Resolve(sc.Command, allowed); err != nil {
 		why := "since not found/accessible"
 		if p, ok := errors.AsType[*script.Problem](err); ok && p.Code == script.Insecure {
 			why = "due to insecure"
 		}
 		slog.Warn(fmt.Sprintf("Disabling track script %s %s: %v", sc.Name, why, err), "script", sc.Name)
 		k.program = nil
-		k.status = Status{Disabled: true, Cause: cause(conf.TrackedScript, sc.Name, "disabled: "+err.Error())}
+		k.status = policy.Status{Disabled: true, Cause: cause(conf.TrackedScript, sc.Name, "disabled: "+err.Error())}
 		return k
 	}
 	for _, note := range k.program.Notes {
@@ -277,7 +278,7 @@ func (k *check) result(r *script.Result) bool {
 		detail += ": " + r.Output
 	}
 	was := k.status
-	k.status = Status{Known: true, Up: k.state.Up(), Cause: cause(conf.TrackedScript, name, detail)}
+	k.status = policy.Status{Known: true, Up: k.state.Up(), Cause: cause(conf.TrackedScript, name, detail)}
 	return k.status != was
 }
 

@@ -17,6 +17,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/policy"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -429,7 +430,7 @@ func TestRealScript(t *testing.T) {
 	if len(first) != 1 || first[0].Status.Known {
 		t.Errorf("first %+v", first)
 	}
-	await := func(want Status) {
+	await := func(want policy.Status) {
 		t.Helper()
 		for {
 			select {
@@ -444,10 +445,10 @@ func TestRealScript(t *testing.T) {
 			}
 		}
 	}
-	await(Status{Known: true, Cause: cause(conf.TrackedScript, "chk", "exited with status 3: no flag")})
+	await(policy.Status{Known: true, Cause: cause(conf.TrackedScript, "chk", "exited with status 3: no flag")})
 	if err := os.WriteFile(flag, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	await(Status{Known: true, Up: true, Cause: cause(conf.TrackedScript, "chk", "exited with status 0")})
+	await(policy.Status{Known: true, Up: true, Cause: cause(conf.TrackedScript, "chk", "exited with status 0")})
 	set.Close()
 }

@@ -146,7 +146,7 @@ func (s *Set) Configure(c *conf.Config, take func(first []Update)) {
 	s.round = nil
 }
 
-// ScriptRun is how a script stands beyond its [Status].
+// ScriptRun is how a script stands beyond its [policy.Status].
 type ScriptRun struct {
 	Count   int // of ScriptState: 0 to Rise+Fall-1, up from Rise on
 	Running bool
@@ -171,7 +171,7 @@ func (s *Set) Scripts() map[string]ScriptRun {
 	}
 }
 
-// ProcessCount is how a tracked process stands beyond its [Status].
+// ProcessCount is how a tracked process stands beyond its [policy.Status].
 type ProcessCount struct {
 	Count  int
 	Quorum bool

@@ -1,4 +1,4 @@
-package track
+package policy
 
 import (
 	"fmt"
@@ -15,6 +15,20 @@ const (
 	maxPriority = 254
 	maxWeight   = 253 // one more below zero is a fault
 )
+
+// Status is what a tracker says now.
+type Status struct {
+	Known  bool // there has been a result; without one nothing below counts
+	Up     bool // success, quorum, carrier; of files: the number is not 0
+	Number int  // of files: what the file says; of processes: how many run
+
+	// Disabled says that the tracker cannot work, as with a script that does not
+	// exist: it is as if nobody tracked it.
+	Disabled bool
+
+	// Cause names the tracker, with its last result or why it is disabled.
+	Cause vrrp.Cause
+}
 
 // Term is one line of a track block and what its tracker says.
 type Term struct {

@@ -1,0 +1,95 @@
+package policy
+
+import (
+	"net/netip"
+
+	"keepalived-go/conf"
+	"keepalived-go/vrrp"
+)
+
+// Machine is what [FindFaults] asks about the node that a virtual router runs
+// on: the kernel's state in the daemon, an assumed one in the lint.
+type Machine interface {
+	// Link reports whether an interface exists, and whether it counts as up.
+	Link(name string) (exists, up bool)
+	// Holds reports whether any interface has the address.
+	Holds(ip netip.Addr) bool
+	// Source is the address that adverts by an interface come from; invalid if
+	// it has none of the family.
+	Source(link string, ipv6 bool) netip.Addr
+}
+
+// Faults are the reasons that keep a virtual router from serving.
+type Faults struct {
+	Set    vrrp.Faults
+	Cause  vrrp.Cause // of the first of them
+	Source netip.Addr // what adverts come from; invalid: there is none
+}
+
+func (f *Faults) add(fault vrrp.Faults, cause vrrp.Cause) {
+	if f.Set == 0 {
+		f.Cause = cause
+	}
+	f.Set |= fault
+}
+
+func (f *Faults) link(m Machine, name string) {
+	switch exists, up := m.Link(name); {
+	case !exists:
+		f.add(vrrp.FaultLinkMissing, vrrp.Cause{Code: "link-missing", Object: name, Detail: "interface " + name + " does not exist"})
+	case !up:
+		f.add(vrrp.FaultLinkDown, vrrp.Cause{Code: "link-down", Object: name, Detail: "interface " + name + " is down"})
+	}
+}
+
+// FindFaults computes the faults of a virtual router from what holds now: its
+// interfaces, its source address, its peers, the refusal of its socket (nil:
+// there is none), and what its trackers make of it (nil: it has none).
+func FindFaults(c *conf.VRRPInstance, m Machine, refusal error, trackers *Outcome) Faults {
+	var f Faults
+	exists := false
+	if c.Interface != "" {
+		exists, _ = m.Link(c.Interface)
+		if !exists || !c.DontTrackPrimary {
+			f.link(m, c.Interface)
+		}
+	}
+	for _, list := range [][]conf.Address{c.Addresses, c.Excluded} {
+		for i := range list {
+			if name := list[i].Interface; name != "" && name != c.Interface && !list[i].NoTrack {
+				f.link(m, name)
+			}
+		}
+	}
+	f.Source = c.SourceIP
+	switch {
+	case c.SourceIP.IsValid():
+		if (c.TrackSourceIP || c.Unicast) && !m.Holds(c.SourceIP) {
+			text := c.SourceIP.String()
+			f.add(vrrp.FaultSourceMissing, vrrp.Cause{Code: "source-missing", Object: text, Detail: "source address " + text + " is not on this machine"})
+		}
+	case exists:
+		ipv6 := c.Family == conf.IPv6
+		if f.Source = m.Source(c.Interface, ipv6); !f.Source.IsValid() {
+			family := "IPv4"
+			if ipv6 {
+				family = "IPv6"
+			}
+			f.add(vrrp.FaultNoSource, vrrp.Cause{Code: "no-source", Object: c.Interface, Detail: "no " + family + " address for interface " + c.Interface})
+		}
+	}
+	if c.Unicast && len(c.Peers) == 0 {
+		why := "no unicast peer is configured"
+		if !c.FaultNoPeer {
+			why = "every unicast peer was lost to a mistake in the configuration"
+		}
+		f.add(vrrp.FaultNoPeers, vrrp.Cause{Code: "no-peers", Detail: why})
+	}
+	if refusal != nil && f.Set&vrrp.FaultLinkMissing == 0 {
+		f.add(vrrp.FaultSocket, vrrp.Cause{Code: "socket", Detail: refusal.Error()})
+	}
+	if trackers != nil && trackers.Fault {
+		f.add(vrrp.FaultTracker, trackers.Cause)
+	}
+	return f
+}

@@ -1,0 +1,104 @@
+package policy_test
+
+import (
+	"errors"
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
+	"keepalived-go/vrrp"
+)
+
+// machine has interfaces, each up or not, and addresses of each family.
+type machine struct {
+	links map[string]bool
+	holds []netip.Addr
+}
+
+func (m machine) Link(name string) (exists, up bool) {
+	up, exists = m.links[name]
+	return exists, up
+}
+
+func (m machine) Holds(ip netip.Addr) bool {
+	for _, a := range m.holds {
+		if a == ip {
+			return true
+		}
+	}
+	return false
+}
+
+func (m machine) Source(_ string, ipv6 bool) netip.Addr {
+	for _, a := range m.holds {
+		if a.Is6() == ipv6 {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+func TestFindFaults(t *testing.T) {
+	own, foreign := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.99")
+	well := machine{links: map[string]bool{"eth0": true, "eth1": true}, holds: []netip.Addr{own}}
+	down := machine{links: map[string]bool{"eth0": false, "eth1": false}, holds: []netip.Addr{own}}
+	base := conf.VRRPInstance{Interface: "eth0", Family: conf.IPv4}
+	with := func(f func(c *conf.VRRPInstance)) conf.VRRPInstance {
+		c := base
+		f(&c)
+		return c
+	}
+	on := func(dev string, noTrack bool) []conf.Address {
+		return []conf.Address{{Interface: dev, NoTrack: noTrack}}
+	}
+	for _, row := range []struct {
+		name    string
+		c       conf.VRRPInstance
+		m       machine
+		refusal error
+		outcome *policy.Outcome
+		want    vrrp.Faults
+		cause   string
+		source  netip.Addr
+	}{
+		{name: "all is well", c: base, m: well, source: own},
+		{name: "the interface is down", c: base, m: down, want: vrrp.FaultLinkDown, cause: "interface eth0 is down", source: own},
+		{name: "it is down but not tracked", c: with(func(c *conf.VRRPInstance) { c.DontTrackPrimary = true }), m: down, source: own},
+		{name: "it is missing, tracked or not", c: with(func(c *conf.VRRPInstance) { c.DontTrackPrimary = true; c.Interface = "eth9" }), m: well,
+			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist"},
+		{name: "the interface of an address is down", c: with(func(c *conf.VRRPInstance) { c.Addresses = on("eth1", false); c.DontTrackPrimary = true }), m: down,
+			want: vrrp.FaultLinkDown, cause: "interface eth1 is down", source: own},
+		{name: "that of an excluded address is missing", c: with(func(c *conf.VRRPInstance) { c.Excluded = on("eth9", false) }), m: well,
+			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist", source: own},
+		{name: "that of an untracked address is missing", c: with(func(c *conf.VRRPInstance) { c.Addresses = on("eth9", true) }), m: well, source: own},
+		{name: "there is no address of the family", c: with(func(c *conf.VRRPInstance) { c.Family = conf.IPv6 }), m: well,
+			want: vrrp.FaultNoSource, cause: "no IPv6 address for interface eth0"},
+		{name: "a foreign multicast source is used", c: with(func(c *conf.VRRPInstance) { c.SourceIP = foreign }), m: well, source: foreign},
+		{name: "it is tracked", c: with(func(c *conf.VRRPInstance) { c.SourceIP, c.TrackSourceIP = foreign, true }), m: well,
+			want: vrrp.FaultSourceMissing, cause: "source address 192.0.2.99 is not on this machine", source: foreign},
+		{name: "of unicast it is tracked always", c: with(func(c *conf.VRRPInstance) {
+			c.SourceIP, c.Unicast, c.Peers = foreign, true, make([]conf.Peer, 1)
+		}), m: well, want: vrrp.FaultSourceMissing, cause: "source address 192.0.2.99 is not on this machine", source: foreign},
+		{name: "no peer is configured", c: with(func(c *conf.VRRPInstance) { c.Unicast, c.FaultNoPeer = true, true }), m: well,
+			want: vrrp.FaultNoPeers, cause: "no unicast peer is configured", source: own},
+		{name: "every peer was lost", c: with(func(c *conf.VRRPInstance) { c.Unicast = true }), m: well,
+			want: vrrp.FaultNoPeers, cause: "every unicast peer was lost to a mistake in the configuration", source: own},
+		{name: "the socket is refused", c: base, m: well, refusal: errors.New("no buffer"), want: vrrp.FaultSocket, cause: "no buffer", source: own},
+		{name: "without an interface there is no socket to miss", c: with(func(c *conf.VRRPInstance) { c.Interface = "eth9" }), m: well, refusal: errors.New("no buffer"),
+			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist"},
+		{name: "a tracker is a fault; the first cause counts", c: base, m: down, outcome: &policy.Outcome{Fault: true, Cause: vrrp.Cause{Detail: "failed"}},
+			want: vrrp.FaultLinkDown | vrrp.FaultTracker, cause: "interface eth0 is down", source: own},
+	} {
+		got := policy.FindFaults(&row.c, row.m, row.refusal, row.outcome)
+		if got.Set != row.want || got.Cause.Detail != row.cause {
+			t.Errorf("%s: %v (%q), want %v (%q)", row.name, got.Set, got.Cause.Detail, row.want, row.cause)
+		}
+		if diff := cmp.Diff(row.source, got.Source, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
+			t.Errorf("%s: source (-want +got):\n%s", row.name, diff)
+		}
+	}
+}
