@@ -39,10 +39,10 @@ func endReading(path string) error {
 	return nil
 }
 
-// saveConfiguration keeps a copy of the configuration at path, expanded and with
-// stars for secrets, in the directory of config_save_dir as number n of this
+// saveConfiguration keeps a copy of the configuration that was read, expanded and
+// with stars for secrets, in the directory of config_save_dir as number n of this
 // process. The directory is made if it does not exist.
-func saveConfiguration(dir string, n int, path string, o conf.Options) error {
+func saveConfiguration(dir string, n int, read []*conf.Statement) error {
 	err := os.Mkdir(dir, 0o700)
 	if err == nil {
 		err = os.Chmod(dir, 0o700) // whatever the umask is
@@ -50,8 +50,7 @@ func saveConfiguration(dir string, n int, path string, o conf.Options) error {
 	if err != nil && !os.IsExist(err) {
 		return fmt.Errorf("config_save_dir: %w", err)
 	}
-	tree, _ := conf.Parse(path, o)
-	text, err := view.Expanded(tree)
+	text, err := view.Expanded(read)
 	if err != nil {
 		return fmt.Errorf("config_save_dir: %w", err)
 	}

@@ -87,10 +87,12 @@ func (o Options) load(how reading) loaded {
 		opt.CheckCommand = nil
 	}
 	r := loaded{number: how.number}
+	var read []*conf.Statement // what is saved is what runs: no file is read twice
 	opt.Statement = func(st *conf.Statement) {
 		if st.HasBlock {
 			r.blocks++
 		}
+		read = append(read, st)
 	}
 	r.config, r.diagnostics = conf.Load(o.Config, opt)
 	if how.reload.Check {
@@ -98,7 +100,7 @@ func (o Options) load(how reading) loaded {
 		complain(writeCheckLog(how.reload.CheckLog, o.Version, r.diagnostics))
 	}
 	if r.config != nil && r.config.Global.ConfigSaveDir != "" {
-		complain(saveConfiguration(r.config.Global.ConfigSaveDir, how.number, o.Config, opt))
+		complain(saveConfiguration(r.config.Global.ConfigSaveDir, how.number, read))
 	}
 	if r.failed || r.refusal() != proc.ExitOK {
 		return r

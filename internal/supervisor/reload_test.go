@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/proc"
 )
 
 // words is a configuration with words of global_defs; DIR in them is the
@@ -374,6 +376,32 @@ func (r *running) awaitFile(name string) {
 		}
 		if time.Now().After(deadline) {
 			r.t.Fatalf("%s is not written", name)
+		}
+	}
+}
+
+// What is saved is what runs, not what the files are when they are read again: a
+// parameter that is another number each time is the same in both.
+func TestWhatIsSavedIsWhatRuns(t *testing.T) {
+	dir := t.TempDir()
+	text := "global_defs {\n  config_save_dir " + dir + "/saved\n}\n" +
+		strings.ReplaceAll(routers(20), "interface", "priority ${_RANDOM 1 250}\n  interface")
+	path := filepath.Join(dir, "keepalived.conf")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := Options{Config: path, Roles: testRoles()}.load(reading{})
+	if code := r.refusal(); code != proc.ExitOK {
+		t.Fatalf("refused with %d: %v", code, r.reasons())
+	}
+	saved, err := os.ReadFile(fmt.Sprintf("%s/saved/keepalived.conf.%d.0", dir, os.Getpid()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, v := range r.config.Instances {
+		want := fmt.Sprintf("vrrp_instance %s {\n    priority %d\n", v.Name, v.Priority)
+		if !strings.Contains(string(saved), want) {
+			t.Errorf("not saved: %q", want)
 		}
 	}
 }

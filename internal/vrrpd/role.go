@@ -31,7 +31,10 @@ var capabilities = []proc.Capability{
 
 func share(c *conf.Config) proc.Share {
 	g := &c.Global
-	s := proc.Share{Units: len(c.Instances), ProcessName: proc.Name, Limits: g.VRRP, Config: c}
+	part := *c
+	part.VirtualServers, part.ServerGroups, part.TLSClient = nil, nil, nil
+	part.BFDInstances = nil
+	s := proc.Share{Units: len(c.Instances), ProcessName: proc.Name, Limits: g.VRRP, Config: &part}
 	if g.ProcessNames {
 		s.ProcessName = proc.Name + "_vrrp"
 	}

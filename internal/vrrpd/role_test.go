@@ -1,0 +1,43 @@
+package vrrpd
+
+import (
+	"testing"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/proc"
+)
+
+// The VRRP process gets what is its own of a configuration, and leaves the
+// configuration as it is.
+func TestShareOfVRRP(t *testing.T) {
+	c := &conf.Config{
+		Instances:      []*conf.VRRPInstance{{Name: "VI_1"}, {Name: "VI_2"}},
+		BFDs:           []*conf.TrackBFD{{}},
+		VirtualServers: []*conf.VirtualServer{{}},
+		ServerGroups:   []*conf.ServerGroup{{}},
+		TLSClient:      &conf.TLSClient{},
+		BFDInstances:   []*conf.BFDInstance{{}},
+	}
+	c.Global.VRRP.RTPriority = 12
+	s := share(c)
+	part := s.Config
+	if s.Units != 2 || len(part.Instances) != 2 || len(part.BFDs) != 1 || s.Limits.RTPriority != 12 {
+		t.Errorf("the share lacks what is VRRP's: %+v", s)
+	}
+	if part.VirtualServers != nil || part.ServerGroups != nil || part.TLSClient != nil || part.BFDInstances != nil {
+		t.Errorf("the share has what belongs to other roles: %+v", part)
+	}
+	if len(c.VirtualServers) != 1 || len(c.ServerGroups) != 1 || c.TLSClient == nil || len(c.BFDInstances) != 1 {
+		t.Error("the configuration of the others was changed")
+	}
+	for _, n := range []struct {
+		names    bool
+		explicit string
+		want     string
+	}{{false, "", proc.Name}, {true, "", "keepalived_vrrp"}, {true, "mine", "mine"}, {false, "mine", "mine"}} {
+		c.Global.ProcessNames, c.Global.VRRPProcessName = n.names, n.explicit
+		if got := share(c).ProcessName; got != n.want {
+			t.Errorf("process_names %v, vrrp_process_name %q: %q, want %q", n.names, n.explicit, got, n.want)
+		}
+	}
+}
