@@ -28,10 +28,10 @@ var layers = [][]string{
 	{"vrrp", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/linux/mmsg", "internal/tool/getopt", "internal/output/logging"},
 	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
 	{"conf"},
-	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link"},
+	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/output/status"},
 	{"internal/linux/track", "internal/output/notify", "internal/proc"},
 	{"lint", "internal/output/…"},
-	{"internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
+	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
 	{"internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/supervisor"},
 	{"cmd/keepalived", "bench", "test", ""},
 }

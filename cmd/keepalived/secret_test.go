@@ -12,7 +12,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/conf/view"
-	"keepalived-go/internal/output/dump"
+	dump "keepalived-go/internal/output/status/text"
 	"keepalived-go/internal/tool/lsp"
 	"keepalived-go/internal/tool/report"
 	"keepalived-go/lint"
@@ -168,7 +168,7 @@ func outputs(name, text string, withEditor bool) map[string]string {
 		for _, in := range cfg.Instances {
 			out["%+v"] += fmt.Sprintf("%+v", *in)
 		}
-		var t dump.Text
+		var t dump.Writer
 		dump.Global(&t, &cfg.Global, dump.Process{}, &dump.Accounts{})
 		out["dump"] = fmt.Sprint(&t)
 	}

@@ -10,23 +10,24 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/dump"
+	"keepalived-go/internal/output/status/text"
 )
 
 // logConfiguration logs what c says of processes that do not exist in this
 // version (-d); the VRRP process logs its own part.
 func (s *supervisor) logConfiguration(c *conf.Config) {
-	var t dump.Text
+	var t text.Writer
 	if !slices.ContainsFunc(s.slots, (*slot).wanted) {
-		dump.Global(&t, &c.Global, s.process(), &dump.Accounts{Policy: c.Global.Scripts})
+		text.Global(&t, &c.Global, s.process(), &text.Accounts{Policy: c.Global.Scripts})
 	}
-	dump.BFD(&t, c)
-	dump.Servers(&t, c)
+	text.BFD(&t, c)
+	text.Servers(&t, c)
 	s.logs.InfoLines(string(t.Bytes()))
 }
 
 // process is what dumps say of this one.
-func (s *supervisor) process() dump.Process {
-	return dump.Process{Parent: true, NetNamespace: s.settings.namespace, Reload: s.schedule.at, MarkerPath: s.files.reloadMarker}
+func (s *supervisor) process() text.Process {
+	return text.Process{Parent: true, NetNamespace: s.settings.namespace, Reload: s.schedule.at, MarkerPath: s.files.reloadMarker}
 }
 
 // dumpData writes keepalived_parent.data.
@@ -42,8 +43,8 @@ func (s *supervisor) dumpData() {
 	}
 	process := s.process()
 	go func() {
-		var t dump.Text
-		dump.Global(&t, &g, process, &dump.Accounts{Policy: g.Scripts})
+		var t text.Writer
+		text.Global(&t, &g, process, &text.Accounts{Policy: g.Scripts})
 		if err := dump.Replace(path, t.Bytes()); err != nil {
 			slog.Error(err.Error())
 		}

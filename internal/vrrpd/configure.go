@@ -53,7 +53,7 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	d.check(d.routers)
 	d.writeJournal()
 	if d.LogData {
-		d.logData(d.configurationText())
+		d.logData(d.snapshotNow())
 	}
 	for _, r := range d.routers {
 		r.predecessor = snapshots[identity(r.conf)]

@@ -2,12 +2,10 @@ package vrrpd
 
 import (
 	"log/slog"
-	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/policy"
-	"keepalived-go/vrrp"
 )
 
 // linkState is a link whose state is more than what netlink says: its carrier
@@ -137,12 +135,4 @@ func (d *daemon) logLink(l *netLink) {
 		word = "up"
 	}
 	slog.Info("Netlink reports "+l.Name+" "+word, "interface", l.Name)
-}
-
-// change is one entry in the history of a virtual router.
-type change struct {
-	at       time.Time
-	from, to vrrp.State
-	reason   vrrp.Reason
-	why      string // the same in words
 }

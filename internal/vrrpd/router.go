@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
@@ -46,7 +47,7 @@ type router struct {
 	predecessor *vrrp.Snapshot // until the engine is started; nil: there was none
 	inherited   bool           // the priority is the predecessor's: a tracker has yet to speak
 
-	history        []change // the last ones, oldest first
+	history        []status.Change // the last ones, oldest first
 	announce       announcement
 	record         *record   // in the state file
 	lastTransition time.Time // wall clock, for dumps

@@ -289,7 +289,7 @@ func (d *daemon) reloadNext(out chan<- link.Message) {
 			time.AfterFunc(settledTime, kernel.GiveBackMemory)
 			d.sayTo(out, link.Reloaded)
 			if d.LogData {
-				d.composeData(d.logData)
+				d.snapshot(nil, d.logData)
 			}
 			done()
 			if d.next = slices.Delete(d.next, 0, 1); len(d.next) > 0 {

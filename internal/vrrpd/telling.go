@@ -10,6 +10,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/notify"
+	"keepalived-go/internal/output/status"
 	"keepalived-go/vrrp"
 )
 
@@ -87,12 +88,16 @@ func (d *daemon) tell() {
 
 // remember keeps a change of state in the history.
 func (r *router) remember(a *vrrp.Action) {
-	c := change{at: r.lastTransition, from: a.From, to: a.To, reason: a.Reason, why: why(a)}
+	c := status.Change{At: r.lastTransition, From: a.From, To: a.To, Reason: a.Reason, Why: why(a)}
 	if len(r.history) == historyLen {
 		r.history = slices.Delete(r.history, 0, 1)
 	}
 	r.history = append(r.history, c)
 }
+
+// stamp notes the wall clock of a transition, for people and programs that read
+// dumps; the engines never see it.
+func (r *router) stamp() { r.lastTransition = time.Now() }
 
 // kindOf is what a state is called where it is notified.
 func kindOf(s vrrp.State) (notify.Kind, bool) {

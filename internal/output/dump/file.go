@@ -1,3 +1,4 @@
+// Package dump puts dumps and copies of the configuration into files.
 package dump
 
 import (

@@ -1,4 +1,4 @@
-package dump
+package text
 
 import (
 	"fmt"
@@ -12,7 +12,7 @@ import (
 
 // Servers writes the sections of virtual servers and of health checks as
 // configured.
-func Servers(t *Text, c *conf.Config) {
+func Servers(t *Writer, c *conf.Config) {
 	if len(c.VirtualServers) == 0 {
 		return
 	}
@@ -40,7 +40,7 @@ func Servers(t *Text, c *conf.Config) {
 	}
 }
 
-func serverGroup(t *Text, g *conf.ServerGroup) {
+func serverGroup(t *Writer, g *conf.ServerGroup) {
 	of := func(f conf.Family) string {
 		return YesNo(slices.ContainsFunc(g.Entries, func(e conf.GroupEntry) bool { return e.Family == f }))
 	}
@@ -85,7 +85,7 @@ func forwarding(f conf.Forward) (text string, special bool) {
 	return text, f.Tunnel != conf.TunnelIPIP
 }
 
-func virtualServer(t *Text, v *conf.VirtualServer) {
+func virtualServer(t *Writer, v *conf.VirtualServer) {
 	switch {
 	case v.Group != "":
 		t.Line(" VS GROUP = [%s]:0", v.Group)
@@ -146,7 +146,7 @@ func virtualServer(t *Text, v *conf.VirtualServer) {
 	}
 }
 
-func realServer(t *Text, r *conf.RealServer) {
+func realServer(t *Writer, r *conf.RealServer) {
 	t.Line("   RIP = %v, RPORT = %d, WEIGHT = %d EFF WEIGHT = %d", r.Addr, r.Port, r.Weight, r.Weight)
 	method, _ := forwarding(r.Forward)
 	t.Line("   forwarding method = %s", method)
@@ -164,7 +164,7 @@ func realServer(t *Text, r *conf.RealServer) {
 }
 
 // checkDefaults writes what a server says about its checks, as far as it does.
-func checkDefaults(t *Text, c *conf.CheckDefaults) {
+func checkDefaults(t *Writer, c *conf.CheckDefaults) {
 	if c.Retry >= 0 {
 		t.Line("   Retry count = %d", c.Retry)
 	}
@@ -176,7 +176,7 @@ func checkDefaults(t *Text, c *conf.CheckDefaults) {
 	}
 }
 
-func check(t *Text, v *conf.VirtualServer, r *conf.RealServer, c *conf.Check) {
+func check(t *Writer, v *conf.VirtualServer, r *conf.RealServer, c *conf.Check) {
 	t.Line(" %v -> %s", v, v.Endpoint(r.Addr, r.Port))
 	t.Line("   Alpha = %s", YesNo(c.Alpha))
 	t.Line("   Delay loop = %d us", c.DelayLoop.Microseconds())
@@ -214,7 +214,7 @@ func check(t *Text, v *conf.VirtualServer, r *conf.RealServer, c *conf.Check) {
 	}
 }
 
-func httpCheck(t *Text, c *conf.Check) {
+func httpCheck(t *Writer, c *conf.Check) {
 	t.Line("   Keepalive method = %v, http protocol %v", c.Kind, c.HTTP.Protocol)
 	for _, u := range c.HTTP.URLs {
 		t.Line("   Checked url = %s", u.Path)
@@ -233,7 +233,7 @@ func httpCheck(t *Text, c *conf.Check) {
 	}
 }
 
-func udpCheck(t *Text, u *conf.UDPCheck) {
+func udpCheck(t *Writer, u *conf.UDPCheck) {
 	if u.Payload == nil {
 		t.Line("   Payload specified = no")
 	} else {

@@ -1,7 +1,8 @@
-// Package dump writes what a daemon knows as text, for people and for the
-// programs that read the files of SIGUSR1: the sections, lines and words are
-// those of the C daemon, in its order.
-package dump
+// Package text writes what a process of ours knows as text, for people and for
+// the programs that read the files of SIGUSR1 and SIGUSR2: the sections, lines
+// and words are those of the C daemon, in its order, and behind them stands what
+// only this daemon knows.
+package text
 
 import (
 	"bytes"
@@ -17,12 +18,12 @@ import (
 	"keepalived-go/internal/linux/script"
 )
 
-// Text is a dump in the making.
-type Text struct{ b bytes.Buffer }
+// Writer is a dump in the making.
+type Writer struct{ b bytes.Buffer }
 
 // Line adds a line. What would end it or begin another is written as a blank:
 // nothing that is shown can pass for a line of the dump.
-func (t *Text) Line(format string, args ...any) {
+func (t *Writer) Line(format string, args ...any) {
 	begin := t.b.Len()
 	fmt.Fprintf(&t.b, format, args...)
 	for i, c := range t.b.Bytes()[begin:] {
@@ -34,10 +35,10 @@ func (t *Text) Line(format string, args ...any) {
 }
 
 // Section begins a section.
-func (t *Text) Section(title string) { t.Line("------< %s >------", title) }
+func (t *Writer) Section(title string) { t.Line("------< %s >------", title) }
 
 // List adds a title and a line for each item; without items it adds nothing.
-func (t *Text) List(title string, items []string) {
+func (t *Writer) List(title string, items []string) {
 	if len(items) == 0 {
 		return
 	}
@@ -49,7 +50,7 @@ func (t *Text) List(title string, items []string) {
 }
 
 // Bytes is the text so far.
-func (t *Text) Bytes() []byte { return t.b.Bytes() }
+func (t *Writer) Bytes() []byte { return t.b.Bytes() }
 
 // Seconds is a number of seconds, with decimals as far as needed.
 func Seconds(d time.Duration) string { return fmt.Sprintf("%g", d.Seconds()) }

@@ -1,4 +1,4 @@
-package dump
+package text
 
 import (
 	"fmt"
@@ -221,7 +221,7 @@ func Rule(r *conf.Rule) string {
 }
 
 // Static writes the sections of static items. They are as configured.
-func Static(t *Text, c *conf.Config) {
+func Static(t *Writer, c *conf.Config) {
 	section := func(title string, n int, item func(i int) string) {
 		if n == 0 {
 			return

@@ -1,4 +1,4 @@
-package dump
+package text
 
 import (
 	"net/netip"
@@ -7,8 +7,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
 )
@@ -37,22 +35,6 @@ func TestAddress(t *testing.T) {
 	}
 }
 
-func TestName(t *testing.T) {
-	for _, tt := range []struct {
-		parts []string
-		want  string
-	}{
-		{[]string{"", ""}, "/tmp/keepalived.data"},
-		{[]string{"ns", ""}, "/tmp/keepalived.ns.data"},
-		{[]string{"", "blue"}, "/tmp/keepalived.blue.data"},
-		{[]string{"ns", "blue"}, "/tmp/keepalived.ns_blue.data"},
-	} {
-		if got := Name("/tmp/keepalived.data", tt.parts...); got != tt.want {
-			t.Errorf("%q: %s, want %s", tt.parts, got, tt.want)
-		}
-	}
-}
-
 func TestWhen(t *testing.T) {
 	zone := time.Local
 	time.Local = time.UTC
@@ -62,39 +44,6 @@ func TestWhen(t *testing.T) {
 	}
 	if got, want := When(time.Time{}), "0.000000 (Thu Jan  1 00:00:00.000000 1970)"; got != want {
 		t.Errorf("no time: got %s, want %s", got, want)
-	}
-}
-
-func TestReplace(t *testing.T) {
-	old := unix.Umask(0o137)
-	defer unix.Umask(old)
-	dir := t.TempDir()
-	path, victim := filepath.Join(dir, "dump"), filepath.Join(dir, "victim")
-	if err := os.WriteFile(victim, []byte("untouched"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(victim, path); err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []string{"a text", "another"} {
-		if err := Replace(path, []byte(text)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := os.ReadFile(path)
-		info, _ := os.Lstat(path)
-		if err != nil || string(got) != text || info.Mode() != 0o640 {
-			t.Errorf("%v holds %q, %v; want %q, 0640", info.Mode(), got, err, text)
-		}
-	}
-	if got, _ := os.ReadFile(victim); string(got) != "untouched" {
-		t.Errorf("the link was followed: %q", got)
-	}
-	if err := Replace(dir, []byte("x")); err == nil {
-		t.Error("a directory was replaced")
-	}
-	left, _ := os.ReadDir(dir)
-	if len(left) != 2 {
-		t.Errorf("left behind: %v", left)
 	}
 }
 
@@ -108,7 +57,7 @@ func TestUnknownAccount(t *testing.T) {
 
 // What is shown cannot pass for a line of the dump.
 func TestLineIsOne(t *testing.T) {
-	var text Text
+	var text Writer
 	text.Line("   Last = %s", "said\n VRRP Instance = x\r\x1b[2J\tä")
 	if got, want := string(text.Bytes()), "   Last = said  VRRP Instance = x  [2J\tä\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)

@@ -1,4 +1,4 @@
-package dump
+package text
 
 import (
 	"bufio"
@@ -45,7 +45,7 @@ func TestDumpsAgainstC(t *testing.T) {
 	inNamespace(t)
 	program := lab.C().Path
 	shim := filepath.Join(t.TempDir(), "ipvs.so")
-	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", shim, "../../../conf/testdata/dump/ipvs.c").CombinedOutput(); err != nil {
+	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", shim, "../../../../conf/testdata/dump/ipvs.c").CombinedOutput(); err != nil {
 		if os.Getenv("KEEPALIVED_CI") == "1" {
 			t.Fatalf("cc: %v\n%s", err, out)
 		}
@@ -93,7 +93,7 @@ func exists(name string) bool { return name == "eth0" || name == "eth1" || name 
 var update = flag.Bool("update", false, "record what the C daemon says")
 
 func eachDump(t *testing.T, f func(t *testing.T, path string, cfg *conf.Config)) {
-	files, err := filepath.Glob("../../../conf/testdata/dump/*.conf")
+	files, err := filepath.Glob("../../../../conf/testdata/dump/*.conf")
 	if err != nil || len(files) < 12 {
 		t.Fatalf("%d files, want at least 12: %v", len(files), err)
 	}
@@ -218,7 +218,7 @@ var (
 
 // effectiveLines are the lines of a configuration that are compared.
 func effectiveLines(c *conf.Config) string {
-	var t Text
+	var t Writer
 	Global(&t, &c.Global, Process{}, &Accounts{Policy: c.Global.Scripts})
 	BFD(&t, c)
 	Servers(&t, c)

@@ -1,4 +1,6 @@
-package vrrpd
+// Package json writes what a process of ours knows as JSON, for exporters and
+// other programs.
+package json
 
 import (
 	"bytes"
@@ -8,17 +10,18 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/output/dump"
+	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/output/status/text"
 	"keepalived-go/vrrp"
 )
 
-// jsonData is the "data" object of an instance in the JSON dump; names, order
+// data is the "data" object of an instance in the JSON dump; names, order
 // and types are those that exporters rely on.
-type jsonData struct {
+type data struct {
 	Name                     string      `json:"iname"`
-	DontTrackPrimary         jsonFlag    `json:"dont_track_primary"`
-	SkipCheckAdvertAddresses jsonFlag    `json:"skip_check_adv_addr"`
-	Strict                   jsonFlag    `json:"strict_mode"`
+	DontTrackPrimary         bit         `json:"dont_track_primary"`
+	SkipCheckAdvertAddresses bit         `json:"skip_check_adv_addr"`
+	Strict                   bit         `json:"strict_mode"`
 	VMACInterface            string      `json:"vmac_ifname"`
 	Interface                string      `json:"ifp_ifname"`
 	MasterPriority           uint8       `json:"master_priority"`
@@ -29,8 +32,8 @@ type jsonData struct {
 	GARPRefreshRepeat        int         `json:"garp_refresh_rep"`
 	GARPLowerDelay           int64       `json:"garp_lower_prio_delay"`
 	GARPLowerRepeat          int         `json:"garp_lower_prio_rep"`
-	LowerPriorityNoAdvert    jsonFlag    `json:"lower_prio_no_advert"`
-	HigherPrioritySendAdvert jsonFlag    `json:"higher_prio_send_advert"`
+	LowerPriorityNoAdvert    bit         `json:"lower_prio_no_advert"`
+	HigherPrioritySendAdvert bit         `json:"higher_prio_send_advert"`
 	VRID                     uint8       `json:"vrid"`
 	BasePriority             uint8       `json:"base_priority"`
 	EffectivePriority        uint8       `json:"effective_priority"`
@@ -38,7 +41,7 @@ type jsonData struct {
 	PromoteSecondaries       bool        `json:"promote_secondaries"`
 	AdvertInterval           float64     `json:"adver_int"`
 	MasterInterval           float64     `json:"master_adver_int"`
-	Accept                   jsonFlag    `json:"accept"`
+	Accept                   bit         `json:"accept"`
 	NoPreempt                bool        `json:"nopreempt"`
 	PreemptDelay             int64       `json:"preempt_delay"` // whole seconds
 	State                    uint8       `json:"state"`
@@ -64,18 +67,18 @@ type jsonData struct {
 	AuthData                 string      `json:"auth_data,omitempty"`
 }
 
-// jsonFlag is a boolean that the dump writes as 0 or 1.
-type jsonFlag bool
+// bit is a boolean that the dump writes as 0 or 1.
+type bit bool
 
-func (f jsonFlag) MarshalJSON() ([]byte, error) {
-	if f {
+func (b bit) MarshalJSON() ([]byte, error) {
+	if b {
 		return []byte("1"), nil
 	}
 	return []byte("0"), nil
 }
 
-// jsonProcess is an element of "track_process" in version 2.
-type jsonProcess struct {
+// process is an element of "track_process" in version 2.
+type process struct {
 	Process               string  `json:"process"`
 	Parameters            string  `json:"parameters,omitempty"`
 	ParamMatch            string  `json:"param_match,omitempty"`
@@ -91,33 +94,34 @@ type jsonProcess struct {
 	FullCommand           bool    `json:"full_command"`
 }
 
-// composeJSON writes the JSON dump, in the layout that json_version asks for,
-// in slices, and hands it over on the loop.
-func (d *daemon) composeJSON(done func([]byte)) {
-	d.askBeside(func(b beside) {
-		v2 := d.conf.Global.JSONVersion == 2
-		var out bytes.Buffer
-		if v2 {
-			out.WriteString(`{"vrrp":`)
+// why is what the C daemon's dump does not have: how the state has come about. It
+// stands beside the objects that exporters read.
+type why struct {
+	Reason    string `json:"reason,omitempty"`    // of the last change of state: a vrrp.Reason
+	Why       string `json:"why,omitempty"`       // the same in words
+	Hindrance string `json:"hindrance,omitempty"` // what keeps a backup from being master that could be
+}
+
+// VRRP is the dump of the VRRP process in the layout that json_version asks for.
+func VRRP(s *status.VRRP) []byte {
+	v2 := s.Conf.Global.JSONVersion == 2
+	accounts := &text.Accounts{Policy: s.Conf.Global.Scripts}
+	var out bytes.Buffer
+	if v2 {
+		out.WriteString(`{"vrrp":`)
+	}
+	out.WriteByte('[')
+	for i := range s.Instances {
+		if i > 0 {
+			out.WriteByte(',')
 		}
-		separator := byte('[')
-		d.forEachRouter(func(r *router) {
-			out.WriteByte(separator)
-			separator = ','
-			d.writeJSON(&out, r, b)
-		}, func() {
-			if separator == '[' {
-				out.WriteByte('[')
-			}
-			out.WriteByte(']')
-			if v2 {
-				out.WriteString(`,"track_process":`)
-				out.Write(marshal(d.jsonProcesses(b)))
-				out.WriteByte('}')
-			}
-			done(out.Bytes())
-		})
-	})
+		writeInstance(&out, s, &s.Instances[i], accounts)
+	}
+	out.WriteByte(']')
+	if v2 {
+		fmt.Fprintf(&out, `,"track_process":%s}`, marshal(processes(s)))
+	}
+	return out.Bytes()
 }
 
 // marshal is for types of which every value can be marshalled.
@@ -129,97 +133,91 @@ func marshal(v any) []byte {
 	return data
 }
 
-func (d *daemon) writeJSON(out *bytes.Buffer, r *router, b beside) {
-	fmt.Fprintf(out, `{"data":%s,"stats":{`, marshal(d.jsonRouter(r, b)))
+func writeInstance(out *bytes.Buffer, s *status.VRRP, i *status.Instance, accounts *text.Accounts) {
+	fmt.Fprintf(out, `{"data":%s,"stats":{`, marshal(dataOf(s, i, accounts)))
 	separator := ""
-	for name, n := range r.engine.Stats().All() {
+	for name, n := range i.Stats.All() {
 		fmt.Fprintf(out, `%s%q:%d`, separator, name, n)
 		separator = ","
 	}
-	fmt.Fprintf(out, `},"why":%s}`, marshal(r.jsonWhy()))
+	fmt.Fprintf(out, `},"why":%s}`, marshal(whyOf(i)))
 }
 
-// jsonWhy is what the C daemon's dump does not have: how the state has come
-// about. It stands beside the objects that exporters read.
-type jsonWhy struct {
-	Reason    string `json:"reason,omitempty"`    // of the last change of state: a vrrp.Reason
-	Why       string `json:"why,omitempty"`       // the same in words
-	Hindrance string `json:"hindrance,omitempty"` // what keeps a backup from being master that could be
-}
-
-func (r *router) jsonWhy() jsonWhy {
-	j := jsonWhy{Hindrance: r.engine.Hindrance(now()).String()}
-	if n := len(r.history); n > 0 {
-		j.Reason, j.Why = r.history[n-1].reason.String(), r.history[n-1].why
+func whyOf(i *status.Instance) why {
+	w := why{Hindrance: i.Hindrance}
+	if n := len(i.History); n > 0 {
+		w.Reason, w.Why = i.History[n-1].Reason.String(), i.History[n-1].Why
 	}
-	return j
+	return w
 }
 
-func (d *daemon) jsonProcesses(b beside) []jsonProcess {
-	all := []jsonProcess{}
-	for _, p := range d.conf.Processes {
-		n := b.processes[p.Name]
-		j := jsonProcess{
-			Process:               p.Process,
-			MinProcesses:          p.Quorum,
-			CurrentProcesses:      n.Count,
-			HaveQuorum:            n.Quorum,
-			Weight:                p.Weight,
-			TerminateDelay:        p.TerminateDelay.Seconds(),
-			ForkDelay:             p.ForkDelay.Seconds(),
-			ForkDelayRunning:      n.ForkDelay,
-			TerminateDelayRunning: n.TerminateDelay,
-			FullCommand:           p.FullCommand,
+func processes(s *status.VRRP) []process {
+	all := []process{}
+	for i := range s.Processes {
+		p := &s.Processes[i]
+		c := p.Conf
+		j := process{
+			Process:               c.Process,
+			MinProcesses:          c.Quorum,
+			CurrentProcesses:      p.Count,
+			HaveQuorum:            p.Quorum,
+			Weight:                c.Weight,
+			TerminateDelay:        c.TerminateDelay.Seconds(),
+			ForkDelay:             c.ForkDelay.Seconds(),
+			ForkDelayRunning:      p.ForkDelay,
+			TerminateDelayRunning: p.TerminateDelay,
+			FullCommand:           c.FullCommand,
 		}
-		if len(p.Params) > 0 {
-			j.Parameters, j.ParamMatch = strings.Join(p.Params, " "), matchNames[p.Match]
+		if len(c.Params) > 0 {
+			j.Parameters, j.ParamMatch = strings.Join(c.Params, " "), text.MatchNames[c.Match]
 		}
-		if p.QuorumMax >= 0 {
-			j.MaxProcesses = &p.QuorumMax
+		if c.QuorumMax >= 0 {
+			j.MaxProcesses = &c.QuorumMax
 		}
 		all = append(all, j)
 	}
 	return all
 }
 
-func (d *daemon) jsonRouter(r *router, b beside) jsonData {
-	c, e := r.conf, r.engine
-	n := notifyOf(c.Notify)
-	advertised, excluded := r.lists()
+func dataOf(s *status.VRRP, i *status.Instance, accounts *text.Accounts) data {
+	c, n := i.Conf, i.Conf.Notify
+	if n == nil {
+		n = &conf.Notify{}
+	}
 	command := func(c *conf.Command) string {
 		if !c.Given() {
 			return ""
 		}
-		return b.accounts.Program(c)
+		return accounts.Program(c)
 	}
-	out := jsonData{
+	out := data{
 		Name:                     c.Name,
-		DontTrackPrimary:         jsonFlag(c.DontTrackPrimary),
-		SkipCheckAdvertAddresses: jsonFlag(c.SkipCheckAdvertAddresses),
-		Strict:                   jsonFlag(c.Strict),
+		DontTrackPrimary:         bit(c.DontTrackPrimary),
+		SkipCheckAdvertAddresses: bit(c.SkipCheckAdvertAddresses),
+		Strict:                   bit(c.Strict),
 		Interface:                c.Interface,
-		MasterPriority:           r.foreignMaster(),
-		LastTransition:           json.Number(fmt.Sprintf("%d.%06d", r.lastTransition.Unix(), r.lastTransition.Nanosecond()/1000)),
+		MasterPriority:           foreignMaster(i),
+		LastTransition:           json.Number(fmt.Sprintf("%d.%06d", i.Since.Unix(), i.Since.Nanosecond()/1000)),
 		GARPDelay:                int64(c.GARP.Delay / time.Second),
 		GARPRefresh:              int64(c.GARP.Refresh / time.Second),
 		GARPRepeat:               c.GARP.Repeat,
 		GARPRefreshRepeat:        c.GARP.RefreshRepeat,
 		GARPLowerDelay:           int64(c.GARP.LowerDelay / time.Second),
 		GARPLowerRepeat:          c.GARP.LowerRepeat,
-		LowerPriorityNoAdvert:    jsonFlag(c.LowerPriorityNoAdvert),
-		HigherPrioritySendAdvert: jsonFlag(c.HigherPrioritySendAdvert),
+		LowerPriorityNoAdvert:    bit(c.LowerPriorityNoAdvert),
+		HigherPrioritySendAdvert: bit(c.HigherPrioritySendAdvert),
 		VRID:                     c.VRID,
 		BasePriority:             c.Priority,
-		EffectivePriority:        e.Priority(),
-		AddressesSet:             r.held,
+		EffectivePriority:        i.Priority,
+		AddressesSet:             i.Held,
 		PromoteSecondaries:       c.PromoteSecondaries,
 		AdvertInterval:           c.AdvertInterval.Seconds(),
-		MasterInterval:           e.Snapshot().MasterInterval.Seconds(),
-		Accept:                   jsonFlag(c.Accept),
+		MasterInterval:           i.MasterInterval.Seconds(),
+		Accept:                   bit(c.Accept),
 		NoPreempt:                c.NoPreempt,
 		PreemptDelay:             int64(c.PreemptDelay / time.Second),
-		State:                    uint8(e.State()),
-		WantState:                uint8(r.wanted()),
+		State:                    uint8(i.State),
+		WantState:                uint8(i.Wanted),
 		Version:                  c.Version,
 		SMTPAlert:                n.SMTPAlert,
 		NotifyDeleted:            n.SignalDeleted,
@@ -230,23 +228,23 @@ func (d *daemon) jsonRouter(r *router, b beside) jsonData {
 		ScriptDeleted:            command(&n.Deleted),
 		Script:                   command(&n.Any),
 		ScriptMasterRxLowerPri:   command(&n.MasterRxLowerPri),
-		Addresses:                d.addressTexts(r, advertised),
-		Excluded:                 d.addressTexts(r, excluded),
+		Addresses:                text.Addresses(i.Listed),
+		Excluded:                 text.Addresses(i.Excluded),
 		AuthType:                 uint8(c.Auth.Type),
 	}
 	if c.Auth.Type != conf.AuthNone {
 		out.AuthData = c.Auth.Password.String() // masked
 	}
-	out.Routes, out.Rules = dump.RoutingTexts(c.Routing)
-	for i := range c.Track {
-		switch t := &c.Track[i]; t.Kind {
+	out.Routes, out.Rules = text.RoutingTexts(c.Routing)
+	for k := range c.Track {
+		switch t := &c.Track[k]; t.Kind {
 		case conf.TrackedInterface:
 			out.TrackedInterfaces = append(out.TrackedInterfaces, t.Name)
 		case conf.TrackedProcess:
 			out.TrackedProcesses = append(out.TrackedProcesses, t.Name)
 		case conf.TrackedScript:
-			if s := d.script(t.Name); s != nil {
-				out.TrackedScripts = append(out.TrackedScripts, b.accounts.Program(&s.Command))
+			if s := script(s, t.Name); s != nil {
+				out.TrackedScripts = append(out.TrackedScripts, accounts.Program(&s.Command))
 			}
 		}
 	}
@@ -254,23 +252,19 @@ func (d *daemon) jsonRouter(r *router, b beside) jsonData {
 }
 
 // foreignMaster is the priority of another node that is master, or 0.
-func (r *router) foreignMaster() uint8 {
-	if r.engine.State() == vrrp.Backup {
-		return r.engine.MasterPriority()
+func foreignMaster(i *status.Instance) uint8 {
+	if i.State == vrrp.Backup {
+		return i.MasterPriority
 	}
 	return 0
 }
 
 // script finds a vrrp_script.
-func (d *daemon) script(name string) *conf.Script {
-	for _, s := range d.conf.Scripts {
-		if s.Name == name {
-			return s
+func script(s *status.VRRP, name string) *conf.Script {
+	for i := range s.Scripts {
+		if c := s.Scripts[i].Conf; c.Name == name {
+			return c
 		}
 	}
 	return nil
 }
-
-// stamp notes the wall clock of a transition, for people and programs that read
-// dumps; the engines never see it.
-func (r *router) stamp() { r.lastTransition = time.Now() }

@@ -1,4 +1,4 @@
-package dump
+package text
 
 import (
 	"fmt"
@@ -21,7 +21,7 @@ type Process struct {
 }
 
 // Global writes the section of global_defs.
-func Global(t *Text, g *conf.Global, p Process, a *Accounts) {
+func Global(t *Writer, g *conf.Global, p Process, a *Accounts) {
 	t.Section("Global definitions")
 	named(t, " Config save dir", g.ConfigSaveDir)
 	t.Line(" Network namespace = %s", or(p.NetNamespace, "(default)"))
@@ -48,7 +48,7 @@ func Global(t *Text, g *conf.Global, p Process, a *Accounts) {
 	fifo(t, " VRRP notify fifo", &g.VRRPFIFO, p, a)
 	fifo(t, " LVS notify fifo", &g.LVSFIFO, p, a)
 	t.Line(" FIFO write vrrp states on reload = %t", g.StatesOnReload)
-	vrrp(t, g)
+	vrrpDefaults(t, g)
 	firewall(t, &g.Firewall)
 	t.Line(" VRRP check unicast_src = %t", d.CheckUnicastSource)
 	t.Line(" VRRP skip check advert addresses = %t", d.SkipCheckAdvertAddresses)
@@ -104,13 +104,13 @@ func orDuration(d, def time.Duration) time.Duration {
 }
 
 // named writes "name = value" unless there is none.
-func named(t *Text, name, value string) {
+func named(t *Writer, name, value string) {
 	if value != "" {
 		t.Line("%s = %s", name, value)
 	}
 }
 
-func note(t *Text, on bool, line string) {
+func note(t *Writer, on bool, line string) {
 	if on {
 		t.Line("%s", line)
 	}
@@ -123,7 +123,7 @@ func number(b bool) int {
 	return 0
 }
 
-func processNames(t *Text, g *conf.Global) {
+func processNames(t *Writer, g *conf.Global) {
 	def := func(name, suffix string) string {
 		if name == "" && g.ProcessNames {
 			return "keepalived_" + suffix
@@ -136,7 +136,7 @@ func processNames(t *Text, g *conf.Global) {
 	named(t, " BFD process name", def(g.BFDProcessName, "bfd"))
 }
 
-func mail(t *Text, g *conf.Global) {
+func mail(t *Writer, g *conf.Global) {
 	m := g.Mail
 	if m.Server != "" {
 		host, _ := os.Hostname()
@@ -154,7 +154,7 @@ func mail(t *Text, g *conf.Global) {
 	}
 }
 
-func reload(t *Text, g *conf.Global, p Process) {
+func reload(t *Writer, g *conf.Global, p Process) {
 	r := &g.Reload
 	if r.Check {
 		t.Line(" Test config before reload, log to %s", r.CheckLog)
@@ -182,13 +182,13 @@ func reload(t *Text, g *conf.Global, p Process) {
 	note(t, g.DataUseInst, " Use instance name in data dumps")
 }
 
-func onceScript(t *Text, name string, c conf.Command, timeout time.Duration, a *Accounts) {
+func onceScript(t *Writer, name string, c conf.Command, timeout time.Duration, a *Accounts) {
 	if c.Given() {
 		t.Line("%s = %s, timeout %s", name, a.Command(&c), Seconds(timeout))
 	}
 }
 
-func ipvs(t *Text, g *conf.Global, p Process) {
+func ipvs(t *Writer, g *conf.Global, p Process) {
 	l := &g.LVS
 	for _, timeout := range []struct {
 		name string
@@ -229,7 +229,7 @@ func ipvs(t *Text, g *conf.Global, p Process) {
 
 // fifo writes a FIFO and its reader, which the processes that write into the FIFO
 // start with its path.
-func fifo(t *Text, name string, f *conf.FIFO, p Process, a *Accounts) {
+func fifo(t *Writer, name string, f *conf.FIFO, p Process, a *Accounts) {
 	if f.Path == "" {
 		return
 	}
@@ -243,7 +243,7 @@ func fifo(t *Text, name string, f *conf.FIFO, p Process, a *Accounts) {
 	}
 }
 
-func vrrp(t *Text, g *conf.Global) {
+func vrrpDefaults(t *Writer, g *conf.Global) {
 	d := &g.Defaults
 	t.Line(" VRRP notify priority changes = %t", d.PriorityChanges)
 	t.Line(" VRRP IPv4 mcast group = %v", g.McastGroup4)
@@ -263,7 +263,7 @@ func vrrp(t *Text, g *conf.Global) {
 }
 
 // GARP writes how addresses are announced.
-func GARP(t *Text, indent, timer string, g *conf.GARP) {
+func GARP(t *Writer, indent, timer string, g *conf.GARP) {
 	t.Line("%sGratuitous ARP delay = %s", indent, Seconds(g.Delay))
 	t.Line("%sGratuitous ARP repeat = %d", indent, g.Repeat)
 	t.Line("%sGratuitous ARP refresh%s = %s", indent, timer, Seconds(g.Refresh))
@@ -272,7 +272,7 @@ func GARP(t *Text, indent, timer string, g *conf.GARP) {
 	t.Line("%sGratuitous ARP lower priority repeat = %d", indent, g.LowerRepeat)
 }
 
-func firewall(t *Text, f *conf.Firewall) {
+func firewall(t *Writer, f *conf.Firewall) {
 	if f.NFTables != "" {
 		t.Line(" nftables table name = %s", f.NFTables)
 		t.Line(" nftables base chain priority = %d", f.Priority)
@@ -294,7 +294,7 @@ func firewall(t *Text, f *conf.Firewall) {
 	t.Line(" nftables %s counters", with)
 }
 
-func limits(t *Text, of string, p *conf.ProcessLimits) {
+func limits(t *Writer, of string, p *conf.ProcessLimits) {
 	t.Line(" %s process priority = %d", of, p.Priority)
 	t.Line(" %s don't swap = %t", of, p.NoSwap)
 	t.Line(" %s realtime priority = %d", of, p.RTPriority)
@@ -308,7 +308,7 @@ func limits(t *Text, of string, p *conf.ProcessLimits) {
 	t.Line(" %s realtime limit = %d", of, limit)
 }
 
-func agents(t *Text, g *conf.Global) {
+func agents(t *Writer, g *conf.Global) {
 	s := &g.SNMP
 	for _, part := range []struct {
 		name string
@@ -325,7 +325,7 @@ func agents(t *Text, g *conf.Global) {
 	t.Line(" DBus service name = %s", name)
 }
 
-func buffers(t *Text, g *conf.Global) {
+func buffers(t *Writer, g *conf.Global) {
 	for _, b := range []struct {
 		name  string
 		size  int

@@ -1,4 +1,4 @@
-package dump
+package text
 
 import (
 	"fmt"
@@ -9,7 +9,7 @@ import (
 
 // Link writes what an instance makes on top of its interface; up says whether
 // that is there and up.
-func Link(t *Text, c *conf.VRRPInstance, prefix string, up bool) {
+func Link(t *Writer, c *conf.VRRPInstance, prefix string, up bool) {
 	l := c.Link
 	if l == nil {
 		return
@@ -35,7 +35,7 @@ func Link(t *Text, c *conf.VRRPInstance, prefix string, up bool) {
 }
 
 // Routing writes the routes and rules of an instance.
-func Routing(t *Text, c *conf.Routing) {
+func Routing(t *Writer, c *conf.Routing) {
 	routes, rules := RoutingTexts(c)
 	t.List("   Virtual Routes :", routes)
 	t.List("   Virtual Rules :", rules)

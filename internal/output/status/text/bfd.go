@@ -1,9 +1,9 @@
-package dump
+package text
 
 import "keepalived-go/conf"
 
 // BFD writes the section of BFD sessions as configured.
-func BFD(t *Text, c *conf.Config) {
+func BFD(t *Writer, c *conf.Config) {
 	if len(c.BFDInstances) == 0 {
 		return
 	}

@@ -1,0 +1,255 @@
+// Package status is what a process of ours knows at one moment, as plain data:
+// the loop of the process fills a snapshot, in slices, and views turn it into
+// what people and programs read. A snapshot shares the configuration, which
+// nobody changes, and nothing else with the process it is of. So a view may
+// take its time, on any goroutine.
+//
+// The states, reasons and counters of VRRP are the values of package vrrp; a
+// snapshot holds no engine, no socket and nothing of the kernel.
+package status
+
+import (
+	"net/netip"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/vrrp"
+)
+
+// VRRP is what the VRRP process knows.
+type VRRP struct {
+	At   time.Time    // when the snapshot was begun: what it holds is of then or a little later
+	Conf *conf.Config // in force
+
+	NetNamespace string // the process runs in; empty: that of its caller
+	MarkerPath   string // of reload_file without a path
+
+	// Running: the engines have begun. Otherwise nothing has a state yet, and
+	// only what is configured and what the machine has is known.
+	Running          bool
+	RealtimePriority int // to which a late loop has raised itself; 0: it has not
+
+	Instances []Instance // in the order of the configuration
+	Groups    []Group    // likewise, those that have members
+	Sockets   []Socket   // by descriptor
+
+	Scripts   []Script // each in the order of the configuration
+	Files     []File
+	Processes []Process
+	BFDs      []BFD
+
+	Links []Link // all of the machine, by index
+
+	Notifications *Notifications // nil: nobody was to be told anything so far
+	Unclaimed     []Unclaimed    // packets that reached no instance
+}
+
+// Instance is a virtual router.
+type Instance struct {
+	Conf  *conf.VRRPInstance
+	Group string // its sync group; empty: none
+
+	State   vrrp.State
+	Wanted  vrrp.State // in which it is or into which it goes when it starts
+	Since   time.Time  // when it entered State; zero: it has not entered any
+	History []Change   // the last ones, oldest first
+
+	Faults     vrrp.Faults // for which the engine does not serve
+	Found      vrrp.Faults // as last looked for: before the start too
+	FaultCause string      // of the first of Found, in words
+	WaitsFor   string      // the tracker that has to report before it starts; empty: none
+	Hindrance  string      // what keeps a backup from being master that could be; empty: nothing
+
+	Priority   uint8      // effective
+	Total      int        // Priority before it was brought into its range
+	Tracks     bool       // the priority has followed trackers, even if there are none now
+	Arithmetic string     // how Priority comes about, if Tracks
+	Trackers   []Tracking // its own and those of its sync group
+
+	Master         netip.Addr // who is master, in BACKUP; invalid: not known
+	MasterPriority uint8      // of Master
+	MasterInterval time.Duration
+	MasterDown     time.Duration // after which a silent master counts as gone
+	Timeout        time.Time     // when the timer ends that runs; zero: none runs
+
+	Source   netip.Addr // of adverts; invalid: there is none
+	Link     int        // index of the interface; 0: it does not exist, or none is configured
+	Socket   int        // descriptor; -1: none is open
+	Held     bool       // the addresses are to be in the kernel
+	Listed   []Address  // in adverts
+	Excluded []Address  // the others
+
+	Stats vrrp.Stats
+}
+
+// Change is a change of state.
+type Change struct {
+	At       time.Time
+	From, To vrrp.State
+	Reason   vrrp.Reason
+	Why      string // the same in words
+}
+
+// Address is a virtual address.
+type Address struct {
+	Conf *conf.Address
+	Link string // it is for
+	Set  bool   // the kernel has it
+}
+
+// Tracking is a tracker in the view of an instance.
+type Tracking struct {
+	conf.Track
+	Known    bool   // it has reported; without that Up does not count
+	Up       bool   // success, quorum, carrier
+	Disabled bool   // it cannot work, and does not count
+	Fault    bool   // for it alone the instance would not serve
+	Detail   string // its last result, or why it is disabled
+}
+
+// User is an instance that a tracker counts for.
+type User struct {
+	Instance string
+	Weight   int
+	Reverse  bool
+}
+
+// Group is a sync group.
+type Group struct {
+	Conf    *conf.SyncGroup
+	State   vrrp.State
+	Faulty  int // members with a fault
+	Waiting int // members that have not started
+}
+
+// Script is a vrrp_script.
+type Script struct {
+	Conf                *conf.Script
+	Known, Up, Disabled bool   // see Tracking
+	Detail              string // likewise
+	Count               int    // from 0 to rise + fall - 1, and up from rise on
+	Running             bool   // now
+	Users               []User
+}
+
+// File is a vrrp_track_file.
+type File struct {
+	Conf   *conf.TrackFile
+	Number int // the file holds
+	Users  []User
+}
+
+// Process is a vrrp_track_process.
+type Process struct {
+	Conf                      *conf.TrackProcess
+	Count                     int  // that run
+	Quorum                    bool // as many as there should be
+	ForkDelay, TerminateDelay bool // a change counts when that is over
+	Users                     []User
+}
+
+// BFD is a bfd_instance as a tracker.
+type BFD struct {
+	Conf  *conf.TrackBFD
+	Up    bool
+	Users []User
+}
+
+// Socket is a raw socket, which instances share.
+type Socket struct {
+	FD            int
+	Interface     string // empty: none
+	IPv6          bool
+	AH            bool // protocol 51 rather than 112
+	Multicast     bool
+	Source        netip.Addr // of the first of its instances
+	ReceiveBuffer int        // bytes wanted by that; 0: the kernel's default
+	Users         []SocketUser
+}
+
+// SocketUser is an instance on a socket.
+type SocketUser struct {
+	Instance string
+	VRID     uint8
+}
+
+// Link is a network interface.
+type Link struct {
+	Name  string
+	Index int
+	Flags LinkFlags
+	MTU   int
+	MAC   [6]byte // zero: it has none
+
+	// The addresses that are not virtual, of IPv6 the link-local ones; the first
+	// of each is the one that the kernel would send from.
+	IPv4, IPv6 []netip.Addr
+
+	Settings conf.InterfaceSettings // zero: none
+	Delayed  bool                   // a change counts when its delay is over
+	GARP     *conf.GARP             // of an instance on it that paces its announcements; nil: none does
+	Users    []User
+}
+
+// LinkFlags are the flags of an interface that matter (netdevice(7)).
+type LinkFlags struct {
+	Up, Running, Broadcast, Loopback, PointToPoint, NoARP, Multicast bool
+}
+
+// Unclaimed counts packets that reached no instance.
+type Unclaimed struct {
+	Reason vrrp.Reject
+	Count  uint64
+}
+
+// Notifications is what becomes of what is told.
+type Notifications struct {
+	Owners []Owner // groups, then instances, each by name
+	FIFOs  []FIFO
+	Mail   Mail // without a server: none is configured
+}
+
+// Owner is an instance or a sync group that runs scripts.
+type Owner struct {
+	Group            bool
+	Name             string
+	Keyword, Command string    // what runs; empty: nothing
+	Since            time.Time // when that was started
+	Waiting          int       // changes that wait for their turn
+	Overtaken        uint64    // changes whose scripts were not run because newer ones had come
+	Last             Run
+	Disabled         []DisabledScript
+}
+
+// Run is a script that has ended.
+type Run struct {
+	Keyword, Command string // empty: none has ended
+	Result           string // how it ended
+	OK               bool
+	Ended            time.Time
+}
+
+// DisabledScript is a script that cannot be run, and why.
+type DisabledScript struct{ Keyword, Command, Reason string }
+
+// FIFO is a named pipe for programs.
+type FIFO struct {
+	Keyword  string
+	Path     string
+	Disabled string // why it is not open; empty: it is
+	Written  uint64 // lines
+	Dropped  uint64 // lines, because it was full
+	Full     bool   // the last line was dropped
+	Script   string // that reads it; empty: none configured
+	Running  bool   // that script
+	Result   string // how it ended last; empty: it never has
+}
+
+// Mail is the queue of mails.
+type Mail struct {
+	Server    string // empty: none is configured
+	Waiting   int
+	Sent      uint64
+	Lost      uint64 // given up, or overtaken by newer ones in a full queue
+	LastError string // why the last attempt failed; empty: it did not
+}

@@ -1,0 +1,52 @@
+package text
+
+import (
+	"os"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/output/status/statustest"
+)
+
+// TestViews: what the dumps say of a snapshot, word for word; -update records it.
+func TestViews(t *testing.T) {
+	s := statustest.VRRP(t, statustest.Load(t))
+	before := *s
+	before.Running, before.Notifications = false, nil
+	for _, v := range []struct {
+		name string
+		view func(*status.VRRP) []byte
+		s    *status.VRRP
+	}{
+		{"data", Data, s}, {"configuration", Data, &before}, {"stats", Stats, s},
+	} {
+		golden := "testdata/" + v.name + ".golden"
+		got := string(v.view(v.s))
+		if *update {
+			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		want, err := os.ReadFile(golden)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(string(want), got); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", golden, diff)
+		}
+	}
+}
+
+// TestNothing: a daemon that has nothing to show shows that.
+func TestNothing(t *testing.T) {
+	c := statustest.Load(t)
+	c.Instances, c.SyncGroups, c.Scripts, c.Files, c.Processes, c.BFDs = nil, nil, nil, nil, nil, nil
+	if got := string(Stats(&status.VRRP{Conf: c})); got != "" {
+		t.Errorf("statistics of nobody: %s", got)
+	}
+	if got := string(Data(&status.VRRP{Conf: c, Running: true})); got == "" {
+		t.Error("no data")
+	}
+}

@@ -1,0 +1,72 @@
+package vrrpd
+
+import (
+	"net/netip"
+	"slices"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/output/status"
+	"keepalived-go/vrrp"
+)
+
+// TestSnapshot: a snapshot is complete, the loop turns while it is taken, and what
+// happens afterwards does not change it.
+func TestSnapshot(t *testing.T) {
+	const n = 3*snapshotSlice + 1
+	d := newTestDaemon(t, owners(n))
+	masters := func() bool {
+		return !slices.ContainsFunc(d.routers, func(r *router) bool { return r.engine.State() != vrrp.Master || !r.vips[0].present })
+	}
+	for end := now() + 30*time.Second; !masters(); d.turn() {
+		if now() > end {
+			t.Fatal("not all are masters after 30 s")
+		}
+	}
+
+	var s *status.VRRP
+	visited, most, turns := 0, 0, 0
+	d.snapshot(func(r *router) {
+		visited++
+		*r.engine.Stats() = vrrp.Stats{}
+	}, func(out *status.VRRP) { s = out })
+	for end := now() + 30*time.Second; s == nil; turns++ {
+		if now() > end {
+			t.Fatal("no snapshot after 30 s")
+		}
+		before := visited
+		d.turn()
+		most = max(most, visited-before)
+	}
+	if visited != n || most > 2*snapshotSlice || turns < n/snapshotSlice {
+		t.Errorf("%d of %d virtual routers in %d turns, up to %d in one", visited, n, turns, most)
+	}
+
+	if !s.Running || s.Conf != d.conf || len(s.Instances) != n || len(s.Sockets) != 1 || len(s.Sockets[0].Users) != n {
+		t.Fatalf("running %t, %d instances, %d sockets", s.Running, len(s.Instances), len(s.Sockets))
+	}
+	for k := range s.Instances {
+		i, r := &s.Instances[k], d.routers[k]
+		if i.Conf != r.conf || i.State != vrrp.Master || i.Stats.BecomeMaster != 1 || i.Stats.AdvertsSent == 0 ||
+			i.Source != netip.MustParseAddr("192.0.2.1") || i.Link == 0 || i.Socket < 0 || i.Since.IsZero() || i.Timeout.IsZero() ||
+			!i.Held || len(i.Listed) != 1 || !i.Listed[0].Set || i.Listed[0].Link != "eth0" || len(i.History) == 0 {
+			t.Fatalf("%s: %+v", r.conf.Name, i)
+		}
+	}
+	at := slices.IndexFunc(s.Links, func(l status.Link) bool { return l.Name == "eth0" })
+	if at < 0 {
+		t.Fatalf("links: %+v", s.Links)
+	}
+	if l := &s.Links[at]; !l.Flags.Up || len(l.Users) != n || len(l.IPv4) != 1 || l.IPv4[0] != netip.MustParseAddr("192.0.2.1") {
+		t.Errorf("eth0: %+v", l)
+	}
+
+	held := s.Instances[0].History
+	d.routers[0].history[0].Why = "something else"
+	if held[0].Why == "something else" {
+		t.Error("the snapshot shares the history with the router")
+	}
+	if now := d.snapshotNow(); now.Running || len(now.Instances) != n {
+		t.Errorf("at once: running %t, %d instances", now.Running, len(now.Instances))
+	}
+}
