@@ -385,10 +385,11 @@ func (f *filling) others() {
 	for _, fifo := range f.notices.FIFOs {
 		n.FIFOs = append(n.FIFOs, status.FIFO(fifo))
 	}
+	slices.SortFunc(f.notices.Owners, ownersInOrder)
 	for i := range f.notices.Owners {
 		o := &f.notices.Owners[i]
 		out := status.Owner{
-			Group: o.Owner.Group, Name: o.Owner.Name, Keyword: o.Keyword, Command: o.Command, Since: o.Since,
+			Group: o.Owner.Kind == kindGroup, Name: o.Owner.Name, Keyword: o.Keyword, Command: o.Command, Since: o.Since,
 			Waiting: o.Waiting, Overtaken: o.Overtaken, Last: status.Run(o.Last),
 		}
 		for _, s := range o.Disabled {

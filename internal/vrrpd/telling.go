@@ -3,13 +3,10 @@ package vrrpd
 import (
 	"fmt"
 	"log/slog"
-	"os"
 	"slices"
 	"time"
 
-	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
-	"keepalived-go/internal/output/notify"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/vrrp"
 )
@@ -36,26 +33,6 @@ func (d *daemon) scriptRunner() *script.Runner {
 		}
 	}
 	return d.runner
-}
-
-// tellsAnybody reports whether c names anybody to be told of changes.
-func tellsAnybody(c *conf.Config) bool {
-	g := &c.Global
-	return g.FIFO.Path != "" || g.VRRPFIFO.Path != "" || g.LVSFIFO.Path != "" ||
-		slices.ContainsFunc(c.Instances, func(i *conf.VRRPInstance) bool { return i.Notify != nil }) ||
-		slices.ContainsFunc(c.SyncGroups, func(g *conf.SyncGroup) bool { return g.Notify != nil })
-}
-
-// setNotifier makes those who are told the ones of the configuration in force.
-func (d *daemon) setNotifier() {
-	if d.notifier == nil {
-		if !tellsAnybody(d.conf) {
-			return
-		}
-		host, _ := os.Hostname()
-		d.notifier = notify.New(d.scriptRunner(), host)
-	}
-	d.notifier.Configure(d.conf)
 }
 
 // tell passes on what the engines had to say in the last turn: to the log, the
@@ -98,95 +75,6 @@ func (r *router) remember(a *vrrp.Action) {
 // stamp notes the wall clock of a transition, for people and programs that read
 // dumps; the engines never see it.
 func (r *router) stamp() { r.lastTransition = time.Now() }
-
-// kindOf is what a state is called where it is notified.
-func kindOf(s vrrp.State) (notify.Kind, bool) {
-	switch s {
-	case vrrp.Master:
-		return notify.Master, true
-	case vrrp.Backup:
-		return notify.Backup, true
-	case vrrp.Fault:
-		return notify.Fault, true
-	case vrrp.Stopped:
-		return notify.Stop, true
-	}
-	return 0, false
-}
-
-func (d *daemon) notifyTransition(r *router, to vrrp.State) {
-	kind, known := kindOf(to)
-	if d.notifier == nil || !known {
-		return
-	}
-	if kind == notify.Stop && !d.stopping {
-		kind = notify.Deleted // by a reload
-	}
-	d.notifier.Tell(r.event(kind))
-}
-
-// event is a notification about r.
-func (r *router) event(k notify.Kind) notify.Event {
-	return notify.Event{Name: r.conf.Name, Kind: k, Priority: int(r.engine.Priority()), To: r.conf.Notify}
-}
-
-func (d *daemon) notifyGroup(a *vrrp.Action) {
-	kind, known := kindOf(a.To)
-	if d.notifier == nil || !known {
-		return
-	}
-	d.notifier.Tell(d.groupEvent(a.Group, kind))
-}
-
-func (d *daemon) groupEvent(g *vrrp.SyncGroup, k notify.Kind) notify.Event {
-	ev := notify.Event{Group: true, Name: g.Name(), Kind: k}
-	if i := slices.IndexFunc(d.conf.SyncGroups, func(c *conf.SyncGroup) bool { return c.Name == g.Name() }); i >= 0 {
-		ev.To = d.conf.SyncGroups[i].Notify
-	}
-	return ev
-}
-
-func (d *daemon) notifyNote(r *router, a *vrrp.Action) {
-	if d.notifier == nil {
-		return
-	}
-	switch a.Note {
-	case vrrp.NoteLowerPriorityReceived:
-		d.notifier.Tell(r.event(notify.MasterRxLowerPri))
-	case vrrp.NotePriorityEffective:
-		switch n := r.conf.Notify; {
-		case n == nil || !n.PriorityChanges:
-		case r.engine.State() == vrrp.Master:
-			d.notifier.Tell(r.event(notify.MasterPriority))
-		case r.engine.State() == vrrp.Backup:
-			d.notifier.Tell(r.event(notify.BackupPriority))
-		}
-	}
-}
-
-// repeatStates writes the present states into the FIFOs again
-// (fifo_write_vrrp_states_on_reload).
-func (d *daemon) repeatStates() {
-	if d.notifier == nil || !d.conf.Global.StatesOnReload {
-		return
-	}
-	again := func(ev notify.Event) {
-		ev.FIFOOnly = true
-		d.notifier.Tell(ev)
-	}
-	for _, c := range d.conf.SyncGroups {
-		if g := d.groups[c.Name]; g != nil {
-			if kind, known := kindOf(g.State()); known {
-				again(d.groupEvent(g, kind))
-			}
-		}
-	}
-	for _, r := range d.routers {
-		if kind, known := kindOf(r.engine.State()); known {
-			again(r.event(kind))
-		}
-	}
-}
 
 // closeScripts ends, beside the loop, everything that was started beside it.
 // Scripts, readers of FIFOs too, are sent SIGTERM, and SIGKILL after

@@ -259,21 +259,19 @@ func TestFIFOScriptThatCannotRun(t *testing.T) {
 	}
 }
 
-// The FIFO for virtual and real servers is there with its reader like the
-// others; what virtual routers do is not its business.
-func TestFIFOOfServersHearsNothingOfRouters(t *testing.T) {
+// A silent FIFO is there with its reader like the others; no event is written into
+// it.
+func TestSilentFIFO(t *testing.T) {
 	dir := t.TempDir()
-	c := &conf.Config{}
-	c.Global.FIFO.Path = filepath.Join(dir, "all")
-	c.Global.LVSFIFO.Path = filepath.Join(dir, "lvs")
+	all, silent := filepath.Join(dir, "all"), filepath.Join(dir, "silent")
 	n := New(newRunner(t), "host")
-	n.Configure(c)
-	n.Tell(Event{Name: "VI_1", Kind: Master, Priority: 100})
+	n.Configure(Config{FIFOs: []FIFOConfig{{Keyword: "notify_fifo", FIFO: conf.FIFO{Path: all}}, {Keyword: "other_fifo", FIFO: conf.FIFO{Path: silent}, Silent: true}}})
+	n.Tell(Event{Line: "a line\n"})
 	status := n.Status().FIFOs // the hub has come so far
-	if len(status) != 2 || status[1].Path != c.Global.LVSFIFO.Path {
+	if len(status) != 2 || status[1].Path != silent {
 		t.Errorf("FIFOs %+v", status)
 	}
-	for path, want := range map[string]string{c.Global.FIFO.Path: "INSTANCE \"VI_1\" MASTER 100\n", c.Global.LVSFIFO.Path: ""} {
+	for path, want := range map[string]string{all: "a line\n", silent: ""} {
 		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
 		if err != nil {
 			t.Fatal(err)

@@ -4,9 +4,13 @@ import (
 	"bufio"
 	"context"
 	"flag"
+	"fmt"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -14,6 +18,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
 )
 
@@ -137,4 +142,85 @@ func eventually(t *testing.T, what string, ok func() bool) {
 			t.Fatalf("did not happen: %s", what)
 		}
 	}
+}
+
+// happening is what the tests tell of things and of groups of them. Its owner runs
+// the script for the word, if it has one, and then the one for all.
+type happening struct {
+	Group    bool
+	Name     string
+	Word     string
+	Number   int
+	To       *conf.Notify // whom the owner tells; nil: FIFOs only
+	FIFOOnly bool
+}
+
+const master, backup, stop = "MASTER", "BACKUP", "STOP"
+
+func ownerOf(group bool, name string) Owner {
+	if group {
+		return Owner{Kind: "group", Name: name, Label: "group(" + name + ")"}
+	}
+	return Owner{Kind: "thing", Name: name, Label: "(" + name + ")"}
+}
+
+// scriptsOf are the scripts that to names, by word.
+func scriptsOf(to *conf.Notify) map[string]Step {
+	all := map[string]Step{}
+	for word, s := range map[string]Step{
+		master: {Keyword: "notify_master", Command: &to.Master}, backup: {Keyword: "notify_backup", Command: &to.Backup},
+		stop: {Keyword: "notify_stop", Command: &to.Stop}, "": {Keyword: "notify", Command: &to.Any},
+	} {
+		if s.Command.Given() {
+			all[word] = s
+		}
+	}
+	return all
+}
+
+func (h happening) Event() Event {
+	owner := ownerOf(h.Group, h.Name)
+	e := Event{Owner: owner, Word: h.Word, State: true, Line: fmt.Sprintf("%s %q %s %d\n", owner.Kind, h.Name, h.Word, h.Number)}
+	if h.To == nil || h.FIFOOnly {
+		return e
+	}
+	scripts := scriptsOf(h.To)
+	if s, ok := scripts[h.Word]; ok {
+		e.Steps = append(e.Steps, s)
+	}
+	if s, ok := scripts[""]; ok {
+		s.Extra = []string{owner.Kind, h.Name, h.Word, strconv.Itoa(h.Number)}
+		e.Steps = append(e.Steps, s)
+	}
+	if h.To.SMTPAlert {
+		e.Mail = Mail{Subject: h.Name + " is " + h.Word, Body: "so it is"}
+	}
+	return e
+}
+
+// configuration is what tests configure: things, and groups of them, by name.
+type configuration struct {
+	Config
+	things, groups map[string]*conf.Notify
+}
+
+// with is a configuration with things that tell these, called A, B and so on.
+func with(to ...*conf.Notify) *configuration {
+	c := &configuration{things: map[string]*conf.Notify{}, Config: Config{FIFOs: []FIFOConfig{{Keyword: "one_fifo"}, {Keyword: "two_fifo"}}}}
+	for i, n := range to {
+		c.things[string(rune('A'+i))] = n
+	}
+	return c
+}
+
+func (c *configuration) config() Config {
+	out := c.Config
+	out.FIFOs = slices.Clone(c.FIFOs)
+	for group, all := range map[bool]map[string]*conf.Notify{true: c.groups, false: c.things} {
+		for name, to := range all {
+			out.Owners = append(out.Owners, Declared{Owner: ownerOf(group, name), Steps: slices.Collect(maps.Values(scriptsOf(to)))})
+		}
+	}
+	slices.SortFunc(out.Owners, func(a, b Declared) int { return strings.Compare(a.Owner.Name, b.Owner.Name) })
+	return out
 }

@@ -10,41 +10,10 @@ import (
 
 // alert is a mail that waits to be sent.
 type alert struct {
+	Mail
 	id       uint64 // counted from 1 in the order of telling
-	subject  string // without the identity of the router
-	body     string
 	date     time.Time
 	attempts int
-}
-
-// alertFor words the mail that tells e; false for what is not told by mail.
-func alertFor(e *Event, date time.Time) (alert, bool) {
-	what, state := "VRRP Instance", e.state()
-	if e.Group {
-		what = "VRRP Group"
-	}
-	a := alert{date: date}
-	switch {
-	case !e.Kind.isState():
-		return a, false
-	case state == Stop.String():
-		a.subject = fmt.Sprintf("%s %s - Stopping", what, e.Name)
-		a.body = fmt.Sprintf("=> %s stopping <=", what)
-	case state == Deleted.String():
-		a.subject = fmt.Sprintf("%s %s - Deleted", what, e.Name)
-		a.body = "=> VRRP Deleted at reload <="
-	default:
-		a.subject = fmt.Sprintf("%s %s - Entering %s state", what, e.Name, state)
-		switch {
-		case e.Group:
-			a.body = fmt.Sprintf("=> All VRRP group instances are now in %s state <=", state)
-		case state == Master.String():
-			a.body = "=> VRRP Instance is now owning VRRP VIPs <="
-		default:
-			a.body = "=> VRRP Instance is no longer owning VRRP VIPs <="
-		}
-	}
-	return a, true
 }
 
 // message is a as it travels, with the ends of lines of this system.
@@ -59,7 +28,7 @@ func (a *alert) message(s *settings) string {
 	fmt.Fprintf(&b, "Subject: %s\n", headerText(s.title(a)))
 	fmt.Fprint(&b, "X-Mailer: Keepalived\n")
 	fmt.Fprintf(&b, "To: %s\n", strings.Join(to, ",\n "))
-	fmt.Fprintf(&b, "\n%s\n\n", a.body)
+	fmt.Fprintf(&b, "\n%s\n\n", a.Body)
 	return b.String()
 }
 

@@ -36,33 +36,29 @@ func golden(t *testing.T, name, got string) {
 var mailDate = time.Date(2026, 11, 2, 7, 8, 9, 0, time.FixedZone("", -3*3600))
 
 func TestMails(t *testing.T) {
-	deleted := &conf.Notify{SignalDeleted: true}
 	var b strings.Builder
 	for _, c := range []struct {
 		title    string
 		settings conf.Mail
-		event    Event
+		mail     Mail
 	}{
-		{"master", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Event{Name: "VI_1", Kind: Master}},
-		{"backup", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Event{Name: "VI_1", Kind: Backup}},
-		{"fault", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Event{Name: "VI_1", Kind: Fault}},
-		{"stop", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Event{Name: "VI_1", Kind: Stop}},
-		{"deleted", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Event{Name: "VI_1", Kind: Deleted, To: deleted}},
-		{"deleted without notify_deleted", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Event{Name: "VI_1", Kind: Deleted}},
-		{"group", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Event{Group: true, Name: "G1", Kind: Fault}},
-		{"group stops", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Event{Group: true, Name: "G1", Kind: Stop}},
+		{"master", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Mail{Subject: "VRRP Instance VI_1 - Entering MASTER state", Body: "=> VRRP Instance is now owning VRRP VIPs <="}},
+		{"backup", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Mail{Subject: "VRRP Instance VI_1 - Entering BACKUP state", Body: "=> VRRP Instance is no longer owning VRRP VIPs <="}},
+		{"fault", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Mail{Subject: "VRRP Instance VI_1 - Entering FAULT state", Body: "=> VRRP Instance is no longer owning VRRP VIPs <="}},
+		{"stop", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Mail{Subject: "VRRP Instance VI_1 - Stopping", Body: "=> VRRP Instance stopping <="}},
+		{"deleted", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Mail{Subject: "VRRP Instance VI_1 - Deleted", Body: "=> VRRP Deleted at reload <="}},
+		{"deleted without notify_deleted", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Mail{Subject: "VRRP Instance VI_1 - Entering FAULT state", Body: "=> VRRP Instance is no longer owning VRRP VIPs <="}},
+		{"group", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Mail{Subject: "VRRP Group G1 - Entering FAULT state", Body: "=> All VRRP group instances are now in FAULT state <="}},
+		{"group stops", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}}, Mail{Subject: "VRRP Group G1 - Stopping", Body: "=> VRRP Group stopping <="}},
 		{"display names", conf.Mail{From: "Ka Lived <ka@example.com>",
-			To: []string{"ops@example.com", "On Duty <duty@example.com>", "root"}}, Event{Name: "VI_1", Kind: Master}},
+			To: []string{"ops@example.com", "On Duty <duty@example.com>", "root"}}, Mail{Subject: "VRRP Instance VI_1 - Entering MASTER state", Body: "=> VRRP Instance is now owning VRRP VIPs <="}},
 		{"beyond ASCII", conf.Mail{From: "Wächter <ka@example.com>", To: []string{"Örtlicher Dienst <ops@example.com>"}},
-			Event{Name: "Zürich, Büro im sehr weit entfernten Außenbezirk der Stadt – 2. Stock", Kind: Master}},
+			Mail{Subject: "VRRP Instance Zürich, Büro im sehr weit entfernten Außenbezirk der Stadt – 2. Stock - Entering MASTER state", Body: "=> VRRP Instance is now owning VRRP VIPs <="}},
 		{"a name that would be a header", conf.Mail{From: "ka@example.com", To: []string{"ops@example.com"}},
-			Event{Name: "VI_1\r\nBcc: all@example.com", Kind: Master}},
+			Mail{Subject: "VRRP Instance VI_1\r\nBcc: all@example.com - Entering MASTER state", Body: "=> VRRP Instance is now owning VRRP VIPs <="}},
 	} {
 		s := complete(c.settings, "LB1", "host")
-		a, ok := alertFor(&c.event, mailDate)
-		if !ok {
-			t.Fatalf("%s: no mail", c.title)
-		}
+		a := alert{Mail: c.mail, date: mailDate}
 		text := a.message(&s)
 		b.WriteString("-- " + c.title + " --\n" + text)
 		m, err := mail.ReadMessage(strings.NewReader(text))
@@ -77,14 +73,6 @@ func TestMails(t *testing.T) {
 		}
 	}
 	golden(t, "mails.txt", b.String())
-}
-
-func TestNoMail(t *testing.T) {
-	for _, k := range []Kind{MasterRxLowerPri, MasterPriority, BackupPriority} {
-		if a, ok := alertFor(&Event{Name: "VI_1", Kind: k}, mailDate); ok {
-			t.Errorf("%v is told by mail: %+v", k, a)
-		}
-	}
 }
 
 func TestEnvelopeAddress(t *testing.T) {

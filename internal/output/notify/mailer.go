@@ -36,7 +36,7 @@ type settings struct {
 }
 
 // title is the subject of a as it is sent.
-func (s *settings) title(a *alert) string { return "[" + s.RouterID + "] " + a.subject }
+func (s *settings) title(a *alert) string { return "[" + s.RouterID + "] " + a.Subject }
 
 // complete fills what the configuration leaves open.
 func complete(m conf.Mail, routerID, hostname string) settings {
@@ -120,15 +120,12 @@ func (m *mailer) configure(c conf.Mail, routerID string) {
 	m.signal()
 }
 
-// tell queues the mail that tells e, if one does.
-func (m *mailer) tell(e *Event) {
-	a, ok := alertFor(e, time.Now())
+// tell queues a mail.
+func (m *mailer) tell(mail *Mail) {
+	a := alert{Mail: *mail, date: time.Now()}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if !ok || m.settings.Server == "" || len(m.settings.To) == 0 || m.closing {
-		return
-	}
-	if e.state() == Fault.String() && m.settings.NoFaults {
+	if m.settings.Server == "" || len(m.settings.To) == 0 || m.closing || mail.Fault && m.settings.NoFaults {
 		return
 	}
 	if len(m.queue) >= maxMails {
@@ -203,7 +200,7 @@ func (m *mailer) outcome(a *alert, err error) time.Duration {
 		return 0 // a reload has dropped it
 	}
 	if err == nil {
-		slog.Log(context.Background(), logging.LevelDetail, "SMTP alert successfully sent.", "subject", a.subject)
+		slog.Log(context.Background(), logging.LevelDetail, "SMTP alert successfully sent.", "subject", a.Subject)
 		m.sent++
 		m.last = ""
 		m.queue = m.queue[1:]
@@ -229,14 +226,14 @@ func (m *mailer) outcome(a *alert, err error) time.Duration {
 		return 0
 	}
 	pause := retries[m.queue[0].attempts-1]
-	slog.Warn(fmt.Sprintf("mail %q is not sent yet: %s; trying again in %v", m.queue[0].subject, m.last, pause))
+	slog.Warn(fmt.Sprintf("mail %q is not sent yet: %s; trying again in %v", m.queue[0].Subject, m.last, pause))
 	return pause
 }
 
 // giveUp says what is lost, and why. The mutex is held.
 func (m *mailer) giveUp(a *alert, why string) {
 	m.lost++
-	slog.Error(fmt.Sprintf("mail %q of %s is lost: %s", a.subject, a.date.Format(time.DateTime), why))
+	slog.Error(fmt.Sprintf("mail %q of %s is lost: %s", a.Subject, a.date.Format(time.DateTime), why))
 }
 
 // pause waits before the next attempt, the last one having been with s. It ends

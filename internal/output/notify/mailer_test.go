@@ -167,7 +167,7 @@ func TestDialogue(t *testing.T) {
 		Server: "127.0.0.1", Port: s.listen(t), HeloName: "helo", From: "Ka Lived <ka@example.com>",
 		To: []string{"ops@example.com", "On Duty <duty@example.com>"},
 	}, "LB1")
-	m.tell(&Event{Name: "VI_1", Kind: Master})
+	m.tell(&Mail{Subject: "VRRP Instance VI_1 - Entering MASTER state", Body: "=> VRRP Instance is now owning VRRP VIPs <="})
 	text := <-s.mail
 	date, rest, _ := strings.Cut(text, "\n")
 	if _, err := time.Parse("Date: "+time.RFC1123Z, date); err != nil {
@@ -184,7 +184,7 @@ func TestDotsAreStuffed(t *testing.T) {
 	defer closeMailer(t, m)
 	m.configure(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), To: []string{".\n.@example.com"}}, "LB1")
 	set := m.settings
-	if err := m.deliver(context.Background(), &set, &alert{body: ".first\n.\nlast"}); err != nil {
+	if err := m.deliver(context.Background(), &set, &alert{Mail: Mail{Body: ".first\n.\nlast"}}); err != nil {
 		t.Fatal(err)
 	}
 	if _, body, _ := strings.Cut(<-s.mail, "\n\n"); body != "..first\n..\nlast\n" {
@@ -270,7 +270,7 @@ func TestEncryptionAndAuthentication(t *testing.T) {
 			}
 			c.mail.Server, c.mail.From, c.mail.To, c.mail.Password = "mail.example", "ka@example.com", []string{"ops@example.com"}, password
 			set := complete(c.mail, "LB1", "host")
-			err := m.deliver(t.Context(), &set, &alert{subject: "s", body: "b"})
+			err := m.deliver(t.Context(), &set, &alert{Mail: Mail{Subject: "s", Body: "b"}})
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("error %v, want %q", err, c.err)
 			}
@@ -369,11 +369,11 @@ func inMemory(m *mailer, s *sink) {
 var someMail = conf.Mail{Server: "mail.example", From: "ka@example.com", To: []string{"ops@example.com"}}
 
 // told makes the mail n of a test.
-func told(n int) *Event { return &Event{Name: strconv.Itoa(n), Kind: Master} }
+func told(n int) *Mail { return &Mail{Subject: "mail " + strconv.Itoa(n) + " of all"} }
 
 // numberOf is what told was given.
 func numberOf(text string) string {
-	_, rest, _ := strings.Cut(text, "VRRP Instance ")
+	_, rest, _ := strings.Cut(text, "mail ")
 	n, _, _ := strings.Cut(rest, " ")
 	return n
 }
@@ -545,10 +545,9 @@ func TestNoFaultsAndNoServer(t *testing.T) {
 		c := someMail
 		c.NoFaults = true
 		m.configure(c, "LB1")
-		m.tell(&Event{Name: "1", Kind: Fault})
-		m.tell(&Event{Name: "2", Kind: Deleted}) // told as a fault
-		m.tell(&Event{Name: "3", Kind: Deleted, To: &conf.Notify{SignalDeleted: true}})
-		if got := <-s.mail; !strings.Contains(got, "Instance 3 - Deleted") {
+		m.tell(&Mail{Subject: "one", Fault: true})
+		m.tell(&Mail{Subject: "another"})
+		if got := <-s.mail; !strings.Contains(got, "] another\n") {
 			t.Error(got)
 		}
 		synctest.Wait()

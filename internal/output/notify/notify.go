@@ -1,19 +1,18 @@
-// Package notify tells the world what virtual routers do: by scripts, FIFOs and
-// mail.
+// Package notify tells the world what happens: by scripts, FIFOs and mail. It
+// does not know what the events are about: those who tell them have the words.
 //
-//	VRRP loop ─ Tell ─ inbox ─ hub ─┬─ queue of each owner ─ script.Runner
-//	                                ├─ FIFOs
-//	                                └─ queue of mails ─ mailer ─ SMTP server
+//	loop ─ Tell ─ inbox ─ hub ─┬─ queue of each owner ─ script.Runner
+//	                           ├─ FIFOs
+//	                           └─ queue of mails ─ mailer ─ SMTP server
 //
 // Tell puts an event into the inbox and returns. One goroutine, the hub, takes
 // the events in that order; it owns the queues and writes the FIFOs, and nothing
-// it does waits for a script, a reader or a server. The scripts of one owner, an
-// instance or a sync group, run one after another, those of different owners
-// side by side. Mails leave one after another from a goroutine of their own.
+// it does waits for a script, a reader or a server. The scripts of one owner run
+// one after another, those of different owners side by side. Mails leave one
+// after another from a goroutine of their own.
 package notify
 
 import (
-	"fmt"
 	"log/slog"
 	"slices"
 	"strings"
@@ -24,80 +23,69 @@ import (
 	"keepalived-go/internal/linux/script"
 )
 
-// Kind says what happened to an instance or a sync group.
-type Kind uint8
-
-const (
-	Master Kind = iota
-	Backup
-	Fault
-	Stop
-	// Deleted is told of an instance that a reload has removed. Without
-	// notify_deleted it is told as FAULT, though notify_fault is not run.
-	Deleted
-	MasterRxLowerPri // a master has received an advert of lower priority
-	MasterPriority   // the effective priority of a master has changed
-	BackupPriority   // likewise of a backup
-)
-
-// String is the word that scripts and readers of FIFOs see.
-func (k Kind) String() string {
-	return [...]string{"MASTER", "BACKUP", "FAULT", "STOP", "DELETED",
-		"MASTER_RX_LOWER_PRI", "MASTER_PRIORITY", "BACKUP_PRIORITY"}[k]
-}
-
-// isState reports whether a state has been entered; the others happen within
-// one.
-func (k Kind) isState() bool { return k <= Deleted }
-
-// Event is something to be told.
-type Event struct {
-	Group    bool // of a sync group rather than an instance
-	Name     string
-	Kind     Kind
-	Priority int          // effective priority; 0 for groups
-	To       *conf.Notify // whom the owner tells; nil: FIFOs only
-	FIFOOnly bool         // a state that is written again after a reload
-}
-
-// owner names whose event it is.
-func (e *Event) owner() Owner { return Owner{e.Group, e.Name} }
-
-// state is the word that is told.
-func (e *Event) state() string {
-	if e.Kind == Deleted && (e.To == nil || !e.To.SignalDeleted) {
-		return Fault.String()
-	}
-	return e.Kind.String()
-}
-
-// line appends the line for FIFOs, or nothing if they are not told.
-func (e *Event) line(b []byte) []byte {
-	if (e.Kind == MasterPriority || e.Kind == BackupPriority) && (e.To == nil || !e.To.PriorityChanges) {
-		return b
-	}
-	return fmt.Appendf(b, "%s \"%s\" %s %d\n", e.owner().kind(), e.Name, e.state(), e.Priority)
-}
-
-// Owner names an instance or a sync group.
+// Owner names what events are about: the scripts of one owner run one after
+// another.
 type Owner struct {
-	Group bool
+	Kind  string // what it is, such as "VRRP Instance"
 	Name  string
+	Label string // how log lines begin that are about it
 }
 
-func (o Owner) kind() string {
-	if o.Group {
-		return "GROUP"
-	}
-	return "INSTANCE"
+// String is how log lines begin that are about o.
+func (o Owner) String() string { return o.Label }
+
+// Event is something to be told: each channel has its part, and one without a part
+// is not told.
+type Event struct {
+	Owner Owner
+	Word  string // for what has happened, such as MASTER
+	State bool   // it is a state that has been entered, which overtakes what waits for scripts
+	Steps []Step // scripts, in their order
+	Line  string // for FIFOs, with its newline
+	Mail  Mail
 }
 
-// String is how log lines begin that are about it.
-func (o Owner) String() string {
-	if o.Group {
-		return "VRRP_Group(" + o.Name + ")"
-	}
-	return "(" + o.Name + ")"
+// Step is a script to be run.
+type Step struct {
+	Keyword string // that configured it, such as notify_master
+	Command *conf.Command
+	Extra   []string // arguments after those configured
+}
+
+// Mail is a mail to be sent; without a subject there is none.
+type Mail struct {
+	Subject string // without the identity of the router
+	Body    string
+	Fault   bool // it is not sent with no_email_faults
+}
+
+// Source words an event when its turn comes: not where it is told from, which has
+// no time for words.
+type Source interface{ Event() Event }
+
+// Event returns e: an event that is worded already.
+func (e Event) Event() Event { return e }
+
+// Config is who is told, and how.
+type Config struct {
+	Owners   []Declared        // that have scripts, or want to be told otherwise
+	Scripts  conf.ScriptPolicy // which scripts may be run
+	FIFOs    []FIFOConfig
+	Mail     conf.Mail
+	RouterID string // in the subjects of mails; empty: the name of the host
+}
+
+// Declared is an owner with all scripts that its events can have.
+type Declared struct {
+	Owner Owner
+	Steps []Step
+}
+
+// FIFOConfig is one FIFO.
+type FIFOConfig struct {
+	Keyword string // that configured it, such as notify_fifo
+	conf.FIFO
+	Silent bool // it is made, and its script is run, but no event is written into it
 }
 
 // Notifier tells events by every channel that is configured.
@@ -112,20 +100,25 @@ type Notifier struct {
 	done   chan struct{} // the hub has ended
 
 	// Of the hub alone.
-	config   *conf.Config
+	config   Config
 	owners   map[Owner]*owner
 	programs map[string]program // by commandKey
 	running  int                // owners that run a script
-	fifos    [3]*FIFO           // notify_fifo, vrrp_notify_fifo, lvs_notify_fifo
-	line     []byte
+	fifos    []*fifo
 	ticker   *time.Ticker
 	deadline time.Time // when Close stops waiting; zero: not closing
 	hurry    time.Time // when it stops waiting for scripts that others wait for
 }
 
+// fifo is a FIFO, and whether it is written into.
+type fifo struct {
+	*FIFO
+	silent bool
+}
+
 // letter is what the inbox holds: an event, or something else for the hub to do.
 type letter struct {
-	event Event
+	event Source
 	do    func()
 }
 
@@ -144,10 +137,8 @@ func New(runner *script.Runner, hostname string) *Notifier {
 		mail:     newMailer(hostname),
 		wake:     make(chan struct{}, 1),
 		done:     make(chan struct{}),
-		config:   &conf.Config{},
 		owners:   make(map[Owner]*owner),
 		programs: make(map[string]program),
-		fifos:    [3]*FIFO{NewFIFO("notify_fifo", runner), NewFIFO("vrrp_notify_fifo", runner), NewFIFO("lvs_notify_fifo", runner)},
 		ticker:   time.NewTicker(lookEvery),
 	}
 	n.ticker.Stop() // nothing runs yet
@@ -156,11 +147,11 @@ func New(runner *script.Runner, hostname string) *Notifier {
 }
 
 // Tell tells e, after everything that was told before. It does not wait.
-func (n *Notifier) Tell(e Event) { n.post(letter{event: e}) }
+func (n *Notifier) Tell(e Source) { n.post(letter{event: e}) }
 
 // Configure takes effect for what is told from here on. It does not wait. What
 // is wrong with scripts and FIFOs is logged and shown by [Notifier.Status].
-func (n *Notifier) Configure(c *conf.Config) { n.post(letter{do: func() { n.configure(c) }}) }
+func (n *Notifier) Configure(c Config) { n.post(letter{do: func() { n.configure(c) }}) }
 
 // Close gives what was told up to wait to be done with: scripts that waited for
 // their turn, mails, lines that the script of a FIFO has not read. Then what
@@ -201,7 +192,7 @@ func (n *Notifier) run() {
 			if do := letters[i].do; do != nil {
 				do()
 			} else {
-				n.tell(&letters[i].event)
+				n.tell(letters[i].event.Event())
 			}
 		}
 		clear(letters)
@@ -209,35 +200,51 @@ func (n *Notifier) run() {
 	n.finish()
 }
 
-func (n *Notifier) configure(c *conf.Config) {
+func (n *Notifier) configure(c Config) {
 	n.config = c
-	n.mail.configure(c.Global.Mail, c.Global.RouterID)
+	n.mail.configure(c.Mail, c.RouterID)
 	n.configureOwners()
-	wanted := [3]conf.FIFO{c.Global.FIFO, c.Global.VRRPFIFO, c.Global.LVSFIFO}
-	for i, f := range n.fifos { // a path may move from one to the other
-		if f.Status().Path != wanted[i].Path {
-			f.Close()
+	before := n.fifos
+	n.fifos = make([]*fifo, len(c.FIFOs))
+	for i := range c.FIFOs {
+		w := &c.FIFOs[i]
+		k := slices.IndexFunc(before, func(f *fifo) bool { return f.keyword == w.Keyword })
+		if k < 0 {
+			n.fifos[i] = &fifo{NewFIFO(w.Keyword, n.runner), w.Silent}
+			continue
+		}
+		n.fifos[i] = before[k]
+		n.fifos[i].silent = w.Silent
+		before = slices.Delete(before, k, k+1)
+		if n.fifos[i].Status().Path != w.Path { // which may move from one to the other
+			n.fifos[i].Close()
 		}
 	}
+	for _, f := range before {
+		f.Close()
+	}
 	for i, f := range n.fifos {
-		if err := f.Configure(wanted[i], c.Global.Scripts); err != nil {
+		if err := f.Configure(c.FIFOs[i].FIFO, c.Scripts); err != nil {
 			slog.Error(err.Error())
 		}
 	}
 }
 
 // tell hands e to the channels: scripts, FIFOs, mail.
-func (n *Notifier) tell(e *Event) {
-	if e.To != nil && !e.FIFOOnly {
-		n.tellScripts(e)
+func (n *Notifier) tell(e Event) {
+	if len(e.Steps) > 0 {
+		n.tellScripts(&e)
 	}
-	if n.line = e.line(n.line[:0]); len(n.line) > 0 {
-		for _, f := range n.fifos[:2] { // the third is for virtual and real servers
-			f.Write(n.line)
+	if e.Line != "" {
+		line := []byte(e.Line)
+		for _, f := range n.fifos {
+			if !f.silent {
+				f.Write(line)
+			}
 		}
 	}
-	if e.To != nil && !e.FIFOOnly && e.To.SMTPAlert {
-		n.mail.tell(e)
+	if e.Mail.Subject != "" {
+		n.mail.tell(&e.Mail)
 	}
 }
 
@@ -258,7 +265,7 @@ func (n *Notifier) finished(now time.Time) bool {
 		return false
 	}
 	if now.Before(n.deadline) {
-		if n.running > 0 || slices.ContainsFunc(n.fifos[:], func(f *FIFO) bool { return !f.drained() }) {
+		if n.running > 0 || slices.ContainsFunc(n.fifos, func(f *fifo) bool { return !f.drained() }) {
 			return false
 		}
 	}
@@ -278,7 +285,7 @@ func (n *Notifier) finish() {
 
 // Status is what a notifier is doing.
 type Status struct {
-	Owners []OwnerStatus // groups, then instances, each by name
+	Owners []OwnerStatus // by kind and name
 	FIFOs  []FIFOStatus  // those configured
 	Mail   MailStatus
 }

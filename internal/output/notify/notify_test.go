@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -47,59 +46,52 @@ func (tl *teller) expect(t *testing.T, want ...string) {
 	}
 }
 
-// with is a configuration with instances that tell these.
-func with(to ...*conf.Notify) *conf.Config {
-	c := &conf.Config{}
-	for i, n := range to {
-		c.Instances = append(c.Instances, &conf.VRRPInstance{Name: "VI_" + strconv.Itoa(i+1), Notify: n})
-	}
-	return c
-}
+func (tl *teller) Configure(c *configuration) { tl.Notifier.Configure(c.config()) }
 
 func TestScriptsAndFIFOs(t *testing.T) {
 	tl := newTeller(t)
 	to := &conf.Notify{
-		Any: tl.says(t, "any", "two words"), Master: tl.says(t, "master"), Backup: tl.says(t, "backup"), Fault: tl.says(t, "fault"),
+		Any: tl.says(t, "any", "two words"), Master: tl.says(t, "master"), Backup: tl.says(t, "backup"), Stop: tl.says(t, "stop"),
 	}
 	c := with(to)
-	c.SyncGroups = []*conf.SyncGroup{{Name: "G1", Notify: &conf.Notify{Any: tl.says(t, "group")}}}
+	c.groups = map[string]*conf.Notify{"G1": {Any: tl.says(t, "group")}}
 	dir := t.TempDir()
-	c.Global.FIFO.Path = filepath.Join(dir, "all")
-	c.Global.VRRPFIFO.Path = filepath.Join(dir, "vrrp")
+	c.FIFOs[0].Path = filepath.Join(dir, "all")
+	c.FIFOs[1].Path = filepath.Join(dir, "vrrp")
 	tl.Configure(c)
-	for _, e := range []Event{
-		{Name: "VI_1", Kind: Backup, Priority: 100, To: to},
-		{Name: "VI_1", Kind: Master, Priority: 100, To: to},
-		{Name: "VI_1", Kind: Master, Priority: 100, To: to, FIFOOnly: true},
-		{Name: "VI_1", Kind: Deleted, Priority: 100, To: to},
-		{Name: "VI_2", Kind: Master, Priority: 7},
+	for _, e := range []happening{
+		{Name: "A", Word: backup, Number: 100, To: to},
+		{Name: "A", Word: master, Number: 100, To: to},
+		{Name: "A", Word: master, Number: 100, To: to, FIFOOnly: true},
+		{Name: "A", Word: stop, Number: 100, To: to},
+		{Name: "B", Word: master, Number: 7},
 	} {
 		tl.Tell(e)
 	}
 	tl.expect(t,
-		"backup", "any two words INSTANCE VI_1 BACKUP 100",
-		"master", "any two words INSTANCE VI_1 MASTER 100",
-		"any two words INSTANCE VI_1 FAULT 100")
-	tl.Tell(Event{Group: true, Name: "G1", Kind: Stop, To: c.SyncGroups[0].Notify})
-	tl.expect(t, "group GROUP G1 STOP 0")
+		"backup", "any two words thing A BACKUP 100",
+		"master", "any two words thing A MASTER 100",
+		"stop", "any two words thing A STOP 100")
+	tl.Tell(happening{Group: true, Name: "G1", Word: stop, To: c.groups["G1"]})
+	tl.expect(t, "group group G1 STOP 0")
 	lines := []string{
-		`INSTANCE "VI_1" BACKUP 100`, `INSTANCE "VI_1" MASTER 100`, `INSTANCE "VI_1" MASTER 100`,
-		`INSTANCE "VI_1" FAULT 100`, `INSTANCE "VI_2" MASTER 7`, `GROUP "G1" STOP 0`,
+		`thing "A" BACKUP 100`, `thing "A" MASTER 100`, `thing "A" MASTER 100`,
+		`thing "A" STOP 100`, `thing "B" MASTER 7`, `group "G1" STOP 0`,
 	}
-	for _, f := range []conf.FIFO{c.Global.FIFO, c.Global.VRRPFIFO} {
+	for _, f := range c.FIFOs {
 		if diff := cmp.Diff(lines, openPipe(t, f.Path).nexts(t, len(lines))); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", f.Path, diff)
 		}
 	}
 	st := tl.Status()
-	if len(st.FIFOs) != 2 || st.FIFOs[0].Written != 6 || len(st.Owners) != 2 || !st.Owners[0].Owner.Group {
+	if len(st.FIFOs) != 2 || st.FIFOs[0].Written != 6 || len(st.Owners) != 2 || st.Owners[0].Owner.Kind != "group" {
 		t.Errorf("status %+v", st)
 	}
 	tl.Close(time.Second)
 	if left, _ := os.ReadDir(dir); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
-	tl.Tell(Event{Name: "VI_1", Kind: Backup, To: to}) // nobody is there
+	tl.Tell(happening{Name: "A", Word: backup, To: to}) // nobody is there
 	if st := tl.Status(); st.Owners != nil {
 		t.Errorf("status of a closed notifier: %+v", st)
 	}
@@ -113,17 +105,17 @@ func TestOwnersAreIndependent(t *testing.T) {
 	slow := &conf.Notify{Any: tl.says(t, "slow"), Backup: tl.after(t, gate, "slow backup")}
 	quick := &conf.Notify{Any: tl.says(t, "quick")}
 	c := with(slow, quick)
-	c.Global.FIFO.Path = filepath.Join(t.TempDir(), "fifo")
+	c.FIFOs[0].Path = filepath.Join(t.TempDir(), "fifo")
 	tl.Configure(c)
-	tl.Tell(Event{Name: "VI_1", Kind: Backup, To: slow})
+	tl.Tell(happening{Name: "A", Word: backup, To: slow})
 	tl.expect(t, "slow backup begins")
 	for n := range 20 {
-		tl.Tell(Event{Name: "VI_1", Kind: Master, Priority: n, To: slow})
+		tl.Tell(happening{Name: "A", Word: master, Number: n, To: slow})
 	}
-	tl.Tell(Event{Name: "VI_2", Kind: Master, To: quick})
-	tl.expect(t, "quick INSTANCE VI_2 MASTER 0")
-	fifo := openPipe(t, c.Global.FIFO.Path).nexts(t, 22)
-	if fifo[0] != `INSTANCE "VI_1" BACKUP 0` || fifo[20] != `INSTANCE "VI_1" MASTER 19` {
+	tl.Tell(happening{Name: "B", Word: master, To: quick})
+	tl.expect(t, "quick thing B MASTER 0")
+	fifo := openPipe(t, c.FIFOs[0].Path).nexts(t, 22)
+	if fifo[0] != `thing "A" BACKUP 0` || fifo[20] != `thing "A" MASTER 19` {
 		t.Errorf("FIFO: %q", fifo)
 	}
 	st := tl.Status()
@@ -131,10 +123,10 @@ func TestOwnersAreIndependent(t *testing.T) {
 		t.Errorf("status %+v", o)
 	}
 	fmt.Fprintln(gate.f, "go on")
-	tl.expect(t, "slow backup ends", "slow INSTANCE VI_1 BACKUP 0",
-		"slow INSTANCE VI_1 MASTER 16", "slow INSTANCE VI_1 MASTER 17", "slow INSTANCE VI_1 MASTER 18", "slow INSTANCE VI_1 MASTER 19")
+	tl.expect(t, "slow backup ends", "slow thing A BACKUP 0",
+		"slow thing A MASTER 16", "slow thing A MASTER 17", "slow thing A MASTER 18", "slow thing A MASTER 19")
 	eventually(t, "the last script ends", func() bool { return tl.Status().Owners[0].Command == "" })
-	tl.log.expect(t, 1, "(VI_1) changed faster than its notify scripts ended: 16 changes were overtaken by newer ones")
+	tl.log.expect(t, 1, "(A) changed faster than its notify scripts ended: 16 changes were overtaken by newer ones")
 	if o := tl.Status().Owners[0]; o.Waiting != 0 || o.Overtaken != 16 || !o.Last.OK || o.Last.Keyword != "notify" {
 		t.Errorf("status %+v", o)
 	}
@@ -144,16 +136,16 @@ func TestFailuresAreLogged(t *testing.T) {
 	tl := newTeller(t)
 	fails := shell(t, "echo some output; echo the reason >&2; exit 4")
 	to := &conf.Notify{Any: tl.says(t), Master: command(fails), Backup: command("/no/such/script", "x")}
-	tl.Configure(with(to, &conf.Notify{Fault: to.Backup}))
-	tl.Tell(Event{Name: "VI_1", Kind: Master, Priority: 1, To: to})
-	tl.Tell(Event{Name: "VI_1", Kind: Backup, Priority: 1, To: to})
-	tl.expect(t, "INSTANCE VI_1 MASTER 1", "INSTANCE VI_1 BACKUP 1")
-	tl.log.expect(t, 1, "(VI_1) notify_master script "+fails+" exited with status 4: the reason")
-	tl.log.expect(t, 1, "(VI_1) notify_backup script /no/such/script x is disabled: ")
-	tl.log.expect(t, 0, "(VI_2)") // the same is said once
-	tl.log.expect(t, 1, "(VI_1) notify_backup script /no/such/script x could not be started: ")
+	tl.Configure(with(to, &conf.Notify{Stop: to.Backup}))
+	tl.Tell(happening{Name: "A", Word: master, Number: 1, To: to})
+	tl.Tell(happening{Name: "A", Word: backup, Number: 1, To: to})
+	tl.expect(t, "thing A MASTER 1", "thing A BACKUP 1")
+	tl.log.expect(t, 1, "(A) notify_master script "+fails+" exited with status 4: the reason")
+	tl.log.expect(t, 1, "(A) notify_backup script /no/such/script x is disabled: ")
+	tl.log.expect(t, 0, "(B)") // the same is said once
+	tl.log.expect(t, 1, "(A) notify_backup script /no/such/script x could not be started: ")
 	for i, o := range tl.Status().Owners {
-		keyword := []string{"notify_backup", "notify_fault"}[i]
+		keyword := []string{"notify_backup", "notify_stop"}[i]
 		if len(o.Disabled) != 1 || o.Disabled[0].Keyword != keyword || !strings.Contains(o.Disabled[0].Reason, "/no/such/script") {
 			t.Errorf("status %+v", o)
 		}
@@ -176,8 +168,8 @@ func TestMendedScriptRuns(t *testing.T) {
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	tl.Tell(Event{Name: "VI_1", Kind: Master, To: to})
-	tl.expect(t, "INSTANCE VI_1 MASTER 0")
+	tl.Tell(happening{Name: "A", Word: master, To: to})
+	tl.expect(t, "thing A MASTER 0")
 	if o := tl.Status().Owners[0]; len(o.Disabled) != 0 {
 		t.Errorf("status %+v", o)
 	}
@@ -188,28 +180,28 @@ func TestMendedScriptRuns(t *testing.T) {
 func TestReload(t *testing.T) {
 	tl := newTeller(t)
 	gate := newPipe(t)
-	gone := &conf.Notify{Any: tl.says(t, "gone"), Deleted: tl.says(t, "deleted"), SignalDeleted: true}
+	gone := &conf.Notify{Any: tl.says(t, "gone"), Stop: tl.says(t, "stop")}
 	stays := &conf.Notify{Master: tl.after(t, gate, "stays")}
 	dir := t.TempDir()
 	before := with(stays, gone)
-	before.Global.FIFO.Path = filepath.Join(dir, "a")
-	before.Global.VRRPFIFO.Path = filepath.Join(dir, "b")
+	before.FIFOs[0].Path = filepath.Join(dir, "a")
+	before.FIFOs[1].Path = filepath.Join(dir, "b")
 	tl.Configure(before)
-	tl.Tell(Event{Name: "VI_1", Kind: Master, To: stays})
+	tl.Tell(happening{Name: "A", Word: master, To: stays})
 	tl.expect(t, "stays begins")
-	a := openPipe(t, before.Global.FIFO.Path)
+	a := openPipe(t, before.FIFOs[0].Path)
 
 	after := with(stays)
-	after.Global.FIFO.Path = filepath.Join(dir, "c") // and a becomes the other one
-	after.Global.VRRPFIFO.Path = filepath.Join(dir, "a")
+	after.FIFOs[0].Path = filepath.Join(dir, "c") // and a becomes the other one
+	after.FIFOs[1].Path = filepath.Join(dir, "a")
 	tl.Configure(after)
-	tl.Tell(Event{Name: "VI_2", Kind: Deleted, To: gone})
-	tl.expect(t, "deleted", "gone INSTANCE VI_2 DELETED 0")
-	if got := a.next(t); got != `INSTANCE "VI_1" MASTER 0` {
+	tl.Tell(happening{Name: "B", Word: stop, To: gone})
+	tl.expect(t, "stop", "gone thing B STOP 0")
+	if got := a.next(t); got != `thing "A" MASTER 0` {
 		t.Errorf("old FIFO: %q", got)
 	}
 	for _, name := range []string{"a", "c"} {
-		if got := openPipe(t, filepath.Join(dir, name)).next(t); got != `INSTANCE "VI_2" DELETED 0` {
+		if got := openPipe(t, filepath.Join(dir, name)).next(t); got != `thing "B" STOP 0` {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
@@ -227,7 +219,7 @@ func TestReload(t *testing.T) {
 	}
 	eventually(t, "the removed owner is forgotten", func() bool {
 		tl.Configure(after)
-		return slices.Equal(names(), []string{"VI_1"})
+		return slices.Equal(names(), []string{"A"})
 	})
 }
 
@@ -235,13 +227,13 @@ func TestCloseWaitsForStopScripts(t *testing.T) {
 	tl := newTeller(t)
 	to := &conf.Notify{Stop: command(shell(t, `sleep 0.2; echo stopped >`+tl.said.path)), Any: tl.says(t, "any")}
 	tl.Configure(with(to))
-	tl.Tell(Event{Name: "VI_1", Kind: Stop, To: to})
+	tl.Tell(happening{Name: "A", Word: stop, To: to})
 	start := time.Now()
 	tl.Close(patience)
 	if time.Since(start) > patience/2 {
 		t.Error("Close waited for nothing")
 	}
-	tl.expect(t, "stopped", "any INSTANCE VI_1 STOP 0")
+	tl.expect(t, "stopped", "any thing A STOP 0")
 }
 
 // A script that hangs when the daemon stops makes way for that of the stop; what
@@ -255,16 +247,16 @@ read -r l <`+gate.path)
 	one := &conf.Notify{Master: command(hangs, "master"), Stop: tl.says(t, "stop")}
 	two := &conf.Notify{Stop: command(hangs, "stop 2")}
 	tl.Configure(with(one, two))
-	tl.Tell(Event{Name: "VI_1", Kind: Master, To: one})
+	tl.Tell(happening{Name: "A", Word: master, To: one})
 	tl.expect(t, "master begins")
-	tl.Tell(Event{Name: "VI_1", Kind: Stop, To: one})
-	tl.Tell(Event{Name: "VI_2", Kind: Stop, To: two})
+	tl.Tell(happening{Name: "A", Word: stop, To: one})
+	tl.Tell(happening{Name: "B", Word: stop, To: two})
 	tl.expect(t, "stop 2 begins")
 	tl.Close(2 * time.Second)
 	tl.expect(t, "master is told to end", "stop", "stop 2 is told to end")
-	tl.log.expect(t, 1, "(VI_1) notify_master script "+hangs+" master is ended: ")
+	tl.log.expect(t, 1, "(A) notify_master script "+hangs+" master is ended: ")
 	tl.log.expect(t, 1, "; STOP waits behind it")
-	tl.log.expect(t, 1, "(VI_2) notify_stop script "+hangs+" stop 2 is left unfinished: sent SIGTERM")
+	tl.log.expect(t, 1, "(B) notify_stop script "+hangs+" stop 2 is left unfinished: sent SIGTERM")
 }
 
 // The script of a FIFO gets the last lines before it is told to end.
@@ -272,15 +264,15 @@ func TestCloseLetsTheReaderRead(t *testing.T) {
 	tl := newTeller(t)
 	reader := shell(t, `echo ready >`+tl.said.path+`; while read -r l; do echo "read $l" >`+tl.said.path+`; done <"$1"`)
 	c := with()
-	c.Global.VRRPFIFO = conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo"), Script: command(reader)}
+	c.FIFOs[1].FIFO = conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo"), Script: command(reader)}
 	tl.Configure(c)
 	tl.expect(t, "ready")
 	for n := range 20 {
-		tl.Tell(Event{Name: "VI_1", Kind: Stop, Priority: n})
+		tl.Tell(happening{Name: "A", Word: stop, Number: n})
 	}
 	tl.Close(patience)
 	for n := range 19 { // SIGTERM may come before the last one, though taken from the FIFO, is said
-		tl.expect(t, fmt.Sprintf(`read INSTANCE "VI_1" STOP %d`, n))
+		tl.expect(t, fmt.Sprintf(`read thing "A" STOP %d`, n))
 	}
 }
 
@@ -289,26 +281,26 @@ func TestCloseLetsTheReaderRead(t *testing.T) {
 func TestOnePathForBothFIFOs(t *testing.T) {
 	tl := newTeller(t)
 	c := with()
-	c.Global.FIFO.Path = filepath.Join(t.TempDir(), "fifo")
-	c.Global.VRRPFIFO.Path = c.Global.FIFO.Path
+	c.FIFOs[0].Path = filepath.Join(t.TempDir(), "fifo")
+	c.FIFOs[1].Path = c.FIFOs[0].Path
 	tl.Configure(c)
-	tl.Tell(Event{Name: "VI_1", Kind: Master, Priority: 1})
+	tl.Tell(happening{Name: "A", Word: master, Number: 1})
 	if n := len(tl.Status().FIFOs); n != 2 {
 		t.Fatalf("%d FIFOs", n)
 	}
-	line := `INSTANCE "VI_1" MASTER 1`
-	if got := openPipe(t, c.Global.FIFO.Path).nexts(t, 2); got[0] != line || got[1] != line {
+	line := `thing "A" MASTER 1`
+	if got := openPipe(t, c.FIFOs[0].Path).nexts(t, 2); got[0] != line || got[1] != line {
 		t.Errorf("%q", got)
 	}
 	tl.Close(time.Second)
-	if _, err := os.Lstat(c.Global.FIFO.Path); !os.IsNotExist(err) {
+	if _, err := os.Lstat(c.FIFOs[0].Path); !os.IsNotExist(err) {
 		t.Errorf("still there: %v", err)
 	}
 }
 
 func TestTellAllocatesLittle(t *testing.T) {
 	n := &Notifier{wake: make(chan struct{}, 1), inbox: make([]letter, 0, 2000)}
-	e := Event{Name: "VI_1", Kind: Master, Priority: 100, To: &conf.Notify{}}
+	e := &happening{Name: "A", Word: master}
 	if got := testing.AllocsPerRun(1000, func() { n.Tell(e) }); got != 0 {
 		t.Errorf("%v allocations", got)
 	}
@@ -320,13 +312,13 @@ func TestMailOfAnEvent(t *testing.T) {
 	s := newSink(nil)
 	to := &conf.Notify{SMTPAlert: true}
 	c := with(to)
-	c.Global.RouterID = "LB1"
-	c.Global.Mail = conf.Mail{Server: "localhost", Port: s.listen(t), To: []string{"ops@example.com"}}
+	c.RouterID = "LB1"
+	c.Mail = conf.Mail{Server: "localhost", Port: s.listen(t), To: []string{"ops@example.com"}}
 	tl.Configure(c)
-	tl.Tell(Event{Name: "VI_1", Kind: Master, To: to, FIFOOnly: true})
-	tl.Tell(Event{Name: "VI_2", Kind: Master, To: &conf.Notify{}})
-	tl.Tell(Event{Name: "VI_1", Kind: Backup, To: to})
-	if got := <-s.mail; !strings.Contains(got, "Subject: [LB1] VRRP Instance VI_1 - Entering BACKUP state\n") {
+	tl.Tell(happening{Name: "A", Word: master, To: to, FIFOOnly: true})
+	tl.Tell(happening{Name: "B", Word: master, To: &conf.Notify{}})
+	tl.Tell(happening{Name: "A", Word: backup, To: to})
+	if got := <-s.mail; !strings.Contains(got, "Subject: [LB1] A is BACKUP\n") {
 		t.Errorf("%s", got)
 	}
 	eventually(t, "the mail is counted", func() bool { return tl.Status().Mail.Sent == 1 })

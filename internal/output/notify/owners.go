@@ -12,7 +12,7 @@ import (
 	"keepalived-go/internal/linux/script"
 )
 
-// owner is an instance or sync group that has scripts to run.
+// owner is an owner that has scripts to run.
 type owner struct {
 	Owner
 	queue
@@ -35,7 +35,7 @@ type LastRun struct {
 	Ended            time.Time
 }
 
-// OwnerStatus is what the scripts of an instance or sync group do.
+// OwnerStatus is what the scripts of an owner do.
 type OwnerStatus struct {
 	Owner            Owner
 	Keyword, Command string    // what runs; empty: nothing
@@ -49,36 +49,6 @@ type OwnerStatus struct {
 // DisabledScript is a script that cannot be run, and why.
 type DisabledScript struct{ Keyword, Command, Reason string }
 
-// eachCommand calls f for every command that to holds.
-func eachCommand(to *conf.Notify, f func(keyword string, c *conf.Command)) {
-	for _, k := range []struct {
-		keyword string
-		c       *conf.Command
-	}{
-		{"notify_master", &to.Master}, {"notify_backup", &to.Backup}, {"notify_fault", &to.Fault},
-		{"notify_stop", &to.Stop}, {"notify_deleted", &to.Deleted},
-		{"notify_master_rx_lower_pri", &to.MasterRxLowerPri}, {"notify", &to.Any},
-	} {
-		if k.c.Given() {
-			f(k.keyword, k.c)
-		}
-	}
-}
-
-// eachOwner calls f for every instance and sync group that tells anybody.
-func eachOwner(c *conf.Config, f func(Owner, *conf.Notify)) {
-	for _, g := range c.SyncGroups {
-		if g.Notify != nil {
-			f(Owner{true, g.Name}, g.Notify)
-		}
-	}
-	for _, i := range c.Instances {
-		if i.Notify != nil {
-			f(Owner{false, i.Name}, i.Notify)
-		}
-	}
-}
-
 // commandKey is the same for commands that are the same.
 func commandKey(c *conf.Command) string {
 	return strings.Join(c.Args, "\x00") + "\x00\x00" + c.User + "\x00" + c.Group
@@ -89,23 +59,25 @@ func commandKey(c *conf.Command) string {
 func (n *Notifier) configureOwners() {
 	clear(n.programs)
 	exists := make(map[Owner]bool)
-	eachOwner(n.config, func(o Owner, to *conf.Notify) {
+	for i := range n.config.Owners {
+		o := n.config.Owners[i].Owner
 		exists[o] = true
-		eachCommand(to, func(keyword string, c *conf.Command) {
+		for _, s := range n.config.Owners[i].Steps {
+			c := s.Command
 			if _, known := n.programs[commandKey(c)]; known {
-				return
+				continue
 			}
 			p := n.resolve(c)
 			if p.err != nil {
-				slog.Warn(fmt.Sprintf("%v %s script %s is disabled: %v", o, keyword, commandLine(c), p.err),
+				slog.Warn(fmt.Sprintf("%v %s script %s is disabled: %v", o, s.Keyword, commandLine(c), p.err),
 					"owner", o.Name, "script", commandLine(c))
-				return
+				continue
 			}
 			for _, note := range p.Notes {
 				slog.Info(note, "owner", o.Name, "script", commandLine(c))
 			}
-		})
-	})
+		}
+	}
 	for key, o := range n.owners {
 		if !exists[key] && o.idle() {
 			delete(n.owners, key)
@@ -121,33 +93,28 @@ func (n *Notifier) resolve(c *conf.Command) program {
 		return p
 	}
 	var p program
-	p.Program, p.err = script.Resolve(*c, n.config.Global.Scripts)
+	p.Program, p.err = script.Resolve(*c, n.config.Scripts)
 	n.programs[key] = p
 	return p
 }
 
 func (n *Notifier) tellScripts(e *Event) {
-	steps := e.steps()
-	if len(steps) == 0 {
-		return
-	}
-	key := e.owner()
-	o := n.owners[key]
+	o := n.owners[e.Owner]
 	if o == nil {
-		o = &owner{Owner: key}
-		n.owners[key] = o
+		o = &owner{Owner: e.Owner}
+		n.owners[e.Owner] = o
 	}
 	now := time.Now()
-	o.push(change{e.Kind, now, steps})
+	o.push(change{e.Word, e.State, now, e.Steps})
 	n.advance(o, now)
 }
 
 // advance starts the next script of o, if it is its turn.
 func (n *Notifier) advance(o *owner, now time.Time) {
 	for s := o.next(now); s != nil; s = o.next(now) {
-		p := n.resolve(s.command)
+		p := n.resolve(s.Command)
 		if p.err == nil {
-			o.run = n.runner.Start(script.Request{Program: p.Program, Extra: s.extra, Done: func(r script.Result) {
+			o.run = n.runner.Start(script.Request{Program: p.Program, Extra: s.Extra, Done: func(r script.Result) {
 				n.post(letter{do: func() { n.ended(o, r) }})
 			}})
 			n.count(1)
@@ -188,7 +155,7 @@ func (n *Notifier) ended(o *owner, r script.Result) {
 
 // note keeps the result of the script that o ran and logs a failure.
 func (n *Notifier) note(o *owner, r script.Result, now time.Time) {
-	o.last = LastRun{o.running.keyword, commandLine(o.running.command), r.String(), r.OK(), now}
+	o.last = LastRun{o.running.Keyword, commandLine(o.running.Command), r.String(), r.OK(), now}
 	if r.OK() {
 		return
 	}
@@ -196,7 +163,7 @@ func (n *Notifier) note(o *owner, r script.Result, now time.Time) {
 	if r.Output != "" {
 		text += ": " + r.Output
 	}
-	slog.Warn(text, "owner", o.Name, "script", o.last.Command, "state", o.queue.kind.String())
+	slog.Warn(text, "owner", o.Name, "script", o.last.Command, "state", o.queue.word)
 }
 
 // look reports slow scripts and ends those that are in the way.
@@ -204,14 +171,14 @@ func (n *Notifier) look(now time.Time) {
 	closing := !n.hurry.IsZero() && !now.Before(n.hurry)
 	for _, o := range n.owners {
 		if o.isSlow(now) {
-			slog.Warn(fmt.Sprintf("%v %s script %s has been running for %v%s", o.Owner, o.running.keyword,
-				commandLine(o.running.command), now.Sub(o.started).Round(time.Second), o.behind()),
-				"owner", o.Name, "script", commandLine(o.running.command))
+			slog.Warn(fmt.Sprintf("%v %s script %s has been running for %v%s", o.Owner, o.running.Keyword,
+				commandLine(o.running.Command), now.Sub(o.started).Round(time.Second), o.behind()),
+				"owner", o.Name, "script", commandLine(o.running.Command))
 		}
 		if o.isHung(now) || closing && o.queue.hurry() {
-			slog.Warn(fmt.Sprintf("%v %s script %s is ended: it has been running for %v%s", o.Owner, o.running.keyword,
-				commandLine(o.running.command), now.Sub(o.started).Round(time.Millisecond), o.behind()),
-				"owner", o.Name, "script", commandLine(o.running.command))
+			slog.Warn(fmt.Sprintf("%v %s script %s is ended: it has been running for %v%s", o.Owner, o.running.Keyword,
+				commandLine(o.running.Command), now.Sub(o.started).Round(time.Millisecond), o.behind()),
+				"owner", o.Name, "script", commandLine(o.running.Command))
 			o.run.Terminate()
 		}
 	}
@@ -223,9 +190,9 @@ func (o *owner) behind() string {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf("; %v waits behind it", o.waiting[0].kind)
+		return fmt.Sprintf("; %s waits behind it", o.waiting[0].word)
 	}
-	return fmt.Sprintf("; %d changes wait behind it, the last is %v", len(o.waiting), o.waiting[len(o.waiting)-1].kind)
+	return fmt.Sprintf("; %d changes wait behind it, the last is %s", len(o.waiting), o.waiting[len(o.waiting)-1].word)
 }
 
 // endScripts names and ends what still runs when there is no more time.
@@ -234,8 +201,8 @@ func (n *Notifier) endScripts() {
 		if o.running == nil {
 			continue
 		}
-		slog.Warn(fmt.Sprintf("%v %s script %s is left unfinished%s: sent SIGTERM", o.Owner, o.running.keyword,
-			commandLine(o.running.command), o.behind()), "owner", o.Name, "script", commandLine(o.running.command))
+		slog.Warn(fmt.Sprintf("%v %s script %s is left unfinished%s: sent SIGTERM", o.Owner, o.running.Keyword,
+			commandLine(o.running.Command), o.behind()), "owner", o.Name, "script", commandLine(o.running.Command))
 		if !o.queue.ended {
 			o.run.Terminate()
 		}
@@ -244,15 +211,16 @@ func (n *Notifier) endScripts() {
 
 func (n *Notifier) ownerStatus() []OwnerStatus {
 	all := make(map[Owner]*OwnerStatus)
-	eachOwner(n.config, func(o Owner, to *conf.Notify) {
-		st := &OwnerStatus{Owner: o}
-		eachCommand(to, func(keyword string, c *conf.Command) {
-			if err := n.programs[commandKey(c)].err; err != nil {
-				st.Disabled = append(st.Disabled, DisabledScript{keyword, commandLine(c), err.Error()})
+	for i := range n.config.Owners {
+		d := &n.config.Owners[i]
+		st := &OwnerStatus{Owner: d.Owner}
+		for _, s := range d.Steps {
+			if err := n.programs[commandKey(s.Command)].err; err != nil {
+				st.Disabled = append(st.Disabled, DisabledScript{s.Keyword, commandLine(s.Command), err.Error()})
 			}
-		})
-		all[o] = st
-	})
+		}
+		all[d.Owner] = st
+	}
 	for key, o := range n.owners {
 		st := all[key]
 		if st == nil {
@@ -260,7 +228,7 @@ func (n *Notifier) ownerStatus() []OwnerStatus {
 			all[key] = st
 		}
 		if o.running != nil {
-			st.Keyword, st.Command, st.Since = o.running.keyword, commandLine(o.running.command), o.started
+			st.Keyword, st.Command, st.Since = o.running.Keyword, commandLine(o.running.Command), o.started
 		}
 		st.Waiting, st.Last = len(o.waiting), o.last
 		st.Overtaken = o.overtakes + uint64(o.overtaken)
@@ -270,13 +238,7 @@ func (n *Notifier) ownerStatus() []OwnerStatus {
 		list = append(list, *st)
 	}
 	slices.SortFunc(list, func(a, b OwnerStatus) int {
-		if a.Owner.Group != b.Owner.Group {
-			if a.Owner.Group {
-				return -1
-			}
-			return 1
-		}
-		return cmp.Compare(a.Owner.Name, b.Owner.Name)
+		return cmp.Or(cmp.Compare(a.Owner.Kind, b.Owner.Kind), cmp.Compare(a.Owner.Name, b.Owner.Name))
 	})
 	return list
 }

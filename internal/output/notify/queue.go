@@ -1,11 +1,6 @@
 package notify
 
-import (
-	"strconv"
-	"time"
-
-	"keepalived-go/conf"
-)
+import "time"
 
 const (
 	// maxWaiting is how many changes of one owner wait for their scripts.
@@ -17,47 +12,12 @@ const (
 	hungAfter = time.Minute
 )
 
-// step is one script to be run for a change.
-type step struct {
-	keyword string // that configured it, as notify_master
-	command *conf.Command
-	extra   []string // arguments after those configured
-}
-
-// steps returns the scripts that are run for e, in order.
-func (e *Event) steps() []step {
-	var all []step
-	add := func(keyword string, c *conf.Command, extra ...string) {
-		if c.Given() {
-			all = append(all, step{keyword, c, extra})
-		}
-	}
-	to := e.To
-	switch e.Kind {
-	case Master:
-		add("notify_master", &to.Master)
-	case Backup:
-		add("notify_backup", &to.Backup)
-	case Fault:
-		add("notify_fault", &to.Fault)
-	case Stop:
-		add("notify_stop", &to.Stop)
-	case Deleted:
-		add("notify_deleted", &to.Deleted)
-	case MasterRxLowerPri:
-		add("notify_master_rx_lower_pri", &to.MasterRxLowerPri)
-	}
-	if e.Kind.isState() {
-		add("notify", &to.Any, e.owner().kind(), e.Name, e.state(), strconv.Itoa(e.Priority))
-	}
-	return all
-}
-
 // change is an event that scripts are to be told.
 type change struct {
-	kind  Kind
+	word  string
+	state bool
 	told  time.Time
-	steps []step // at least one
+	steps []Step // at least one
 }
 
 // queue holds what the scripts of one owner have not been told yet, in order,
@@ -70,9 +30,9 @@ type queue struct {
 	waiting   []change
 	overtaken int // since the queue was last empty
 
-	running  *step // nil: none
-	kind     Kind  // of the change that it is run for
-	rest     []step
+	running  *Step  // nil: none
+	word     string // of the change that it is run for
+	rest     []Step
 	started  time.Time
 	reported bool // as slow
 	ended    bool // it has been told to end
@@ -84,7 +44,7 @@ func (q *queue) push(c change) {
 	if len(q.waiting) >= maxWaiting {
 		kept := q.waiting[:0]
 		for _, w := range q.waiting {
-			if !c.kind.isState() && w.kind != c.kind {
+			if !c.state && w.word != c.word {
 				kept = append(kept, w)
 			}
 		}
@@ -97,7 +57,7 @@ func (q *queue) push(c change) {
 
 // next returns the script to be started at now; nil while one runs, or when
 // there is nothing to be told.
-func (q *queue) next(now time.Time) *step {
+func (q *queue) next(now time.Time) *Step {
 	if q.running != nil {
 		return nil
 	}
@@ -105,7 +65,7 @@ func (q *queue) next(now time.Time) *step {
 		if len(q.waiting) == 0 {
 			return nil
 		}
-		q.kind, q.rest = q.waiting[0].kind, q.waiting[0].steps
+		q.word, q.rest = q.waiting[0].word, q.waiting[0].steps
 		q.waiting[0] = change{}
 		if q.waiting = q.waiting[1:]; len(q.waiting) == 0 {
 			q.waiting = nil
@@ -160,7 +120,7 @@ func (q *queue) isHung(now time.Time) bool {
 // it waits for a script.
 func (q *queue) hurry() bool {
 	for i := len(q.waiting) - 1; i > 0; i-- {
-		if q.waiting[i].kind.isState() {
+		if q.waiting[i].state {
 			q.overtaken += i
 			q.waiting = q.waiting[i:]
 			break

@@ -7,7 +7,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
 	"keepalived-go/conf"
@@ -15,83 +14,20 @@ import (
 
 func command(words ...string) conf.Command { return conf.Command{Args: words} }
 
-// everyScript is a Notify with a script of its own for each keyword.
-func everyScript() *conf.Notify {
-	return &conf.Notify{
-		Any: command("any", "1"), Master: command("master"), Backup: command("backup"), Fault: command("fault"),
-		Stop: command("stop"), Deleted: command("deleted"), MasterRxLowerPri: command("rx_lower"),
-		SignalDeleted: true,
-	}
-}
-
-func TestWhichScriptsAndLines(t *testing.T) {
-	with := func(change func(*conf.Notify)) *conf.Notify {
-		to := everyScript()
-		change(to)
-		return to
-	}
-	all := everyScript()
-	instance := func(k Kind, to *conf.Notify) Event { return Event{Name: "VI_1", Kind: k, Priority: 105, To: to} }
-	for _, c := range []struct {
-		name  string
-		event Event
-		steps []string
-		line  string
-	}{
-		{"master", instance(Master, all), []string{"master", "any 1 INSTANCE VI_1 MASTER 105"}, `INSTANCE "VI_1" MASTER 105`},
-		{"backup", instance(Backup, all), []string{"backup", "any 1 INSTANCE VI_1 BACKUP 105"}, `INSTANCE "VI_1" BACKUP 105`},
-		{"fault", instance(Fault, all), []string{"fault", "any 1 INSTANCE VI_1 FAULT 105"}, `INSTANCE "VI_1" FAULT 105`},
-		{"stop", instance(Stop, all), []string{"stop", "any 1 INSTANCE VI_1 STOP 105"}, `INSTANCE "VI_1" STOP 105`},
-		{"deleted", instance(Deleted, all), []string{"deleted", "any 1 INSTANCE VI_1 DELETED 105"}, `INSTANCE "VI_1" DELETED 105`},
-		{"deleted with notify_deleted that names no script",
-			instance(Deleted, with(func(n *conf.Notify) { n.Deleted = conf.Command{} })),
-			[]string{"any 1 INSTANCE VI_1 DELETED 105"}, `INSTANCE "VI_1" DELETED 105`},
-		{"deleted without notify_deleted is a fault to all but notify_fault",
-			instance(Deleted, with(func(n *conf.Notify) { n.Deleted, n.SignalDeleted = conf.Command{}, false })),
-			[]string{"any 1 INSTANCE VI_1 FAULT 105"}, `INSTANCE "VI_1" FAULT 105`},
-		{"lower priority received: not by notify", instance(MasterRxLowerPri, all), []string{"rx_lower"}, `INSTANCE "VI_1" MASTER_RX_LOWER_PRI 105`},
-		{"priority of a master", instance(MasterPriority, with(func(n *conf.Notify) { n.PriorityChanges = true })),
-			nil, `INSTANCE "VI_1" MASTER_PRIORITY 105`},
-		{"priority of a backup", instance(BackupPriority, with(func(n *conf.Notify) { n.PriorityChanges = true })),
-			nil, `INSTANCE "VI_1" BACKUP_PRIORITY 105`},
-		{"priority without notify_priority_changes", instance(MasterPriority, all), nil, ""},
-		{"nobody to tell but FIFOs", instance(Deleted, &conf.Notify{}), nil, `INSTANCE "VI_1" FAULT 105`},
-		{"group", Event{Group: true, Name: "G 1", Kind: Backup, To: all},
-			[]string{"backup", "any 1 GROUP G 1 BACKUP 0"}, `GROUP "G 1" BACKUP 0`},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			var steps []string
-			for _, s := range c.event.steps() {
-				steps = append(steps, strings.Join(append(slices.Clone(s.command.Args), s.extra...), " "))
-			}
-			if diff := cmp.Diff(c.steps, steps); diff != "" {
-				t.Errorf("scripts (-want +got):\n%s", diff)
-			}
-			want := c.line
-			if want != "" {
-				want += "\n"
-			}
-			if got := string(c.event.line(nil)); got != want {
-				t.Errorf("FIFO line %q, want %q", got, want)
-			}
-		})
-	}
-	e := instance(Master, nil)
-	if got := string(e.line(nil)); got != "INSTANCE \"VI_1\" MASTER 105\n" {
-		t.Errorf("FIFO line of an instance that tells nobody: %q", got)
-	}
-}
-
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// numbered is a change with two scripts whose first argument is its number.
-func numbered(k Kind, number int) change {
-	s := step{command: &conf.Command{}, extra: []string{fmt.Sprint(number)}}
-	if k == MasterRxLowerPri {
-		return change{k, epoch, []step{s}}
+// numbered is a change with two scripts, or one for noState, whose first argument
+// is its number.
+func numbered(word string, number int) change {
+	s := Step{Command: &conf.Command{}, Extra: []string{fmt.Sprint(number)}}
+	if word == noState {
+		return change{word, false, epoch, []Step{s}}
 	}
-	return change{k, epoch, []step{s, s}}
+	return change{word, true, epoch, []Step{s, s}}
 }
+
+// noState happens within a state.
+const noState = "ADVERT"
 
 // drain ends what runs and then runs all that waits, and returns the numbers of
 // the changes that were begun.
@@ -100,8 +36,8 @@ func drain(q *queue) (begun []string) {
 		q.done()
 	}
 	for s := q.next(epoch); s != nil; s = q.next(epoch) {
-		if len(begun) == 0 || begun[len(begun)-1] != s.extra[0] {
-			begun = append(begun, s.extra[0])
+		if len(begun) == 0 || begun[len(begun)-1] != s.Extra[0] {
+			begun = append(begun, s.Extra[0])
 		}
 		q.done()
 	}
@@ -109,12 +45,12 @@ func drain(q *queue) (begun []string) {
 }
 
 func TestOvertaking(t *testing.T) {
-	const m, x = Master, MasterRxLowerPri
-	repeat := func(n int, k ...Kind) []Kind { return slices.Repeat(k, n) }
+	const m, x = master, noState
+	repeat := func(n int, k ...string) []string { return slices.Repeat(k, n) }
 	for _, c := range []struct {
 		name      string
-		kinds     []Kind // told while the script for number 0 runs, numbered from 1
-		begun     string // after it
+		words     []string // told while the script for number 0 runs, numbered from 1
+		begun     string   // after it
 		overtaken int
 	}{
 		{"none that fit", repeat(16, m), "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", 0},
@@ -128,7 +64,7 @@ func TestOvertaking(t *testing.T) {
 			var q queue
 			q.push(numbered(m, 0))
 			q.next(epoch)
-			for i, k := range c.kinds {
+			for i, k := range c.words {
 				q.push(numbered(k, i+1))
 				if n := q.caughtUp(); n != 0 {
 					t.Fatalf("%d overtaken were reported while changes wait", n)
@@ -169,15 +105,15 @@ func TestQueueProperty(t *testing.T) {
 			}
 			running = true
 			var n int
-			fmt.Sscan(s.extra[0], &n)
+			fmt.Sscan(s.Extra[0], &n)
 			begun = append(begun, n)
 		}
 		states := map[int]bool{}
 		for _, op := range rapid.SliceOfN(rapid.IntRange(0, 9), 0, 300).Draw(t, "ops") {
 			switch {
 			case op < 7:
-				k := []Kind{Master, Backup, Fault, MasterRxLowerPri}[op%4]
-				if k.isState() {
+				k := []string{master, backup, stop, noState}[op%4]
+				if k != noState {
 					lastState, states[told] = told, true
 				}
 				q.push(numbered(k, told))
@@ -228,7 +164,7 @@ func TestQueueProperty(t *testing.T) {
 func TestSlowAndHung(t *testing.T) {
 	at := func(seconds int) time.Time { return epoch.Add(time.Duration(seconds) * time.Second) }
 	var q queue
-	told := func(seconds int) { c := numbered(Master, 0); c.told = at(seconds); q.push(c) }
+	told := func(seconds int) { c := numbered(master, 0); c.told = at(seconds); q.push(c) }
 	expect := func(seconds int, slow, hung bool) {
 		t.Helper()
 		if got := q.isSlow(at(seconds)); got != slow {

@@ -51,7 +51,7 @@ const parrotPassword = "s3cret-pa55w0rd"
 func deliverTo(p *parrot, user string) error {
 	m := &mailer{hostname: "h", dial: func(context.Context, string, string) (net.Conn, error) { return p, nil }}
 	s := complete(conf.Mail{Server: "127.0.0.1", To: []string{"a@example.org"}, User: user, Password: parrotPassword}, "r", "h")
-	return m.deliver(context.Background(), &s, &alert{subject: "s", date: time.Unix(0, 0)})
+	return m.deliver(context.Background(), &s, &alert{Mail: Mail{Subject: "s"}, date: time.Unix(0, 0)})
 }
 
 // TestEndlessReplies: a server that never ends what it says costs a few kilobytes
