@@ -49,5 +49,8 @@ func (o *outbox) take() any {
 func sameOrder(a, b any) bool {
 	x, isMessage := a.(link.Message)
 	y, both := b.(link.Message)
+	if isMessage && both && x.Kind == link.Report && y.Kind == link.Report {
+		return link.SameSubject(x, y)
+	}
 	return isMessage == both && x.Kind == y.Kind
 }

@@ -44,7 +44,8 @@ type slot struct {
 	giveUp     time.Time // when that is not tried any more; zero: not tried yet
 	stopped    bool      // nothing is left to do
 
-	life life
+	life   life
+	events map[subject]*link.Event // what the child has reported for others
 }
 
 // child is a running child process.
@@ -185,6 +186,7 @@ func (sl *slot) startIfNeeded() {
 	sl.life = life{heard: c.started, by: c.started.Add(startPatience)}
 	c.post(link.Message{Kind: link.Begin, Setup: sl.setup()})
 	c.post(sl.frame)
+	sl.catchUp()
 }
 
 // setup is what the process must know first.
@@ -321,6 +323,7 @@ func (sl *slot) ended(e childEnd) {
 	}
 	s := sl.s
 	sl.child, sl.life = nil, life{}
+	sl.withdraw()
 	if e.toldToStop() {
 		sl.unreleased = false
 	}
@@ -384,6 +387,8 @@ func (sl *slot) message(m link.Message) {
 		if s.stopping && !sl.killed {
 			sl.deadline = time.Now().Add(s.settings.childWait + endingSlack)
 		}
+	case link.Report:
+		sl.report(m.Event)
 	case link.Failed:
 		c.failure = &m // it has logged the reason itself
 	}

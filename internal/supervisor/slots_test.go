@@ -3,6 +3,7 @@ package supervisor
 import (
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -195,5 +196,67 @@ func TestSilence(t *testing.T) {
 		if got := s.silence(); got != want {
 			t.Errorf("with a watchdog of %v a process may be silent for %v, want %v", watchdog, got, want)
 		}
+	}
+}
+
+// What one process reports for another gets there, also to a successor; when the
+// reporter ends, the other hears that nothing is known any more.
+func TestEventsFromChildToChild(t *testing.T) {
+	t.Parallel()
+	r := supervise(t, groups(1), envArgs+"=two", envSecond+"=reports")
+	r.expect("child: second reports one: up", "child: second reports two: up", "Startup complete")
+	r.killChild()
+	r.expect("child: second reports one: up", "child: second reports two: up")
+	if err := syscall.Kill(r.pid("second.pid"), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	r.expectLine("child: second reports one: ")
+	r.expectLine("child: second reports two: up") // of its successor
+	r.signal(syscall.SIGTERM)
+	r.exit(proc.ExitOK)
+}
+
+// expectLine waits for a line that ends with a text.
+func (r *running) expectLine(text string) {
+	r.t.Helper()
+	for !strings.HasSuffix(r.expect(text), text) {
+	}
+}
+
+func TestEventsAreBounded(t *testing.T) {
+	s := &supervisor{}
+	sl := &slot{s: s, role: &proc.Role{Name: "second", Title: "Second"}}
+	s.slots = []*slot{sl}
+	for i := range link.MaxSubjects + 10 {
+		sl.report(&link.Event{To: "vrrp", Subject: fmt.Sprint(i), Body: []byte("up")})
+	}
+	if len(sl.events) != link.MaxSubjects {
+		t.Errorf("%d events are kept, want %d", len(sl.events), link.MaxSubjects)
+	}
+	sl.report(&link.Event{To: "vrrp", Subject: "0"})
+	sl.report(&link.Event{To: "vrrp", Subject: "last", Body: []byte("up")})
+	if sl.events[subject{"vrrp", "last"}] == nil || sl.events[subject{"vrrp", "0"}] != nil {
+		t.Error("the place of a subject that is gone is not given to another")
+	}
+}
+
+// Of events that wait the last one of each subject counts.
+func TestOutboxKeepsTheLastEventOfEachSubject(t *testing.T) {
+	event := func(subject, body string) link.Message {
+		return link.Message{Kind: link.Report, Event: &link.Event{From: "second", Subject: subject, Body: []byte(body)}}
+	}
+	o := newOutbox()
+	for range 100 {
+		o.put(event("one", "down"))
+		o.put(event("two", "down"))
+	}
+	o.put(event("one", "up"))
+	var got []string
+	for m := o.take(); m != nil; m = o.take() {
+		e := m.(link.Message).Event
+		got = append(got, e.Subject+" "+string(e.Body))
+	}
+	if want := []string{"one up", "two down"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }

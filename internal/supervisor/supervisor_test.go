@@ -170,6 +170,11 @@ func playChild(c *proc.Child, name, part string) int {
 					return proc.ExitPermission
 				}
 				conn.Send(link.Message{Kind: link.Started})
+				if part == "reports" {
+					for _, subject := range []string{"one", "two"} {
+						conn.Send(link.Message{Kind: link.Report, Event: &link.Event{To: "vrrp", Subject: subject, Body: []byte("up")}})
+					}
+				}
 				continue
 			}
 			if strings.Contains(part, "slow-reload") && configured == 2 {
@@ -182,6 +187,8 @@ func playChild(c *proc.Child, name, part string) int {
 				select {}
 			}
 			return proc.ExitOK
+		case link.Report:
+			slog.Info(fmt.Sprintf("%s: %s reports %s: %s", name, m.Event.From, m.Event.Subject, m.Event.Body))
 		case link.DumpData:
 			slog.Info(name + ": dump data")
 			if name == "second" && strings.Contains(part, "slow-reload") && configured == 2 {

@@ -32,6 +32,8 @@ const (
 	ClearStats                 // write the statistics dump, then clear
 	DumpJSON                   // write the JSON dump
 
+	Ask // ID: answer with a snapshot of the state
+
 	// From a child.
 
 	Started  // the first configuration is running
@@ -40,6 +42,11 @@ const (
 	Reload   // somebody has sent SIGHUP to the child, who has no configuration of its own to read
 	Ending   // addresses are given up; scripts have child_wait_time to end
 	Failed   // Text: the child gives up; it exits with ExitCode next
+	Answer   // Part: a piece of a snapshot
+
+	// From a child to the parent, and from there to another child.
+
+	Report // Event
 )
 
 // Message is one message; fields that its Kind does not name are zero.
@@ -49,6 +56,9 @@ type Message struct {
 	Config   *conf.Config
 	Text     string
 	ExitCode int
+	ID       uint32
+	Part     *Part
+	Event    *Event
 }
 
 // Setup is what a child must know before its configuration.
@@ -83,6 +93,8 @@ type Setup struct {
 const (
 	maxFrame = 1 << 28
 	maxSmall = 1 << 20
+	maxPart  = PartSize + 4<<10
+	maxEvent = 1 << 10
 )
 
 // Frame is an encoded message. The parent keeps the frame of the running
@@ -161,8 +173,13 @@ func (c *Conn) Receive() (Message, error) {
 
 func readMessage(r io.Reader) (Message, error) {
 	kind, body, err := wire.ReadFrame(r, func(kind uint8) uint32 {
-		if Kind(kind) == Configure {
+		switch Kind(kind) {
+		case Configure:
 			return maxFrame
+		case Answer:
+			return maxPart
+		case Report:
+			return maxEvent
 		}
 		return maxSmall
 	})
@@ -195,6 +212,12 @@ func appendFrame(b []byte, m Message) []byte {
 		body = m.Config
 	case Failed:
 		body = &failure{m.Text, m.ExitCode}
+	case Ask:
+		body = m.ID
+	case Answer:
+		body = m.Part
+	case Report:
+		body = m.Event
 	}
 	return wire.AppendFrame(b, uint8(m.Kind), body)
 }
@@ -213,6 +236,12 @@ func decodeBody(body []byte, m *Message) error {
 		if f != nil {
 			m.Text, m.ExitCode = f.Text, f.ExitCode
 		}
+	case Ask:
+		return wire.Decode(body, &m.ID)
+	case Answer:
+		return wire.Decode(body, &m.Part)
+	case Report:
+		return wire.Decode(body, &m.Event)
 	default:
 		if len(body) != 0 {
 			return fmt.Errorf("unexpected body of %d bytes", len(body))

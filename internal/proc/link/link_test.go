@@ -2,6 +2,7 @@ package link
 
 import (
 	"bytes"
+	"errors"
 	"io"
 	"net/netip"
 	"runtime"
@@ -53,6 +54,9 @@ func TestMessagesComeThrough(t *testing.T) {
 		{Kind: Configure, Config: &conf.Config{Path: "k.conf"}},
 		{Kind: Stop},
 		{Kind: Failed, Text: "no permission", ExitCode: 4},
+		{Kind: Ask, ID: 7},
+		{Kind: Answer, Part: &Part{ID: 7, Body: []byte("state"), Last: true}},
+		{Kind: Report, Event: &Event{From: "bfd", To: "vrrp", Subject: "peer", Body: []byte{1}}},
 	} {
 		if err := parent.Send(want); err != nil {
 			t.Fatal(err)
@@ -122,6 +126,8 @@ func TestEndOfPeerIsEOF(t *testing.T) {
 func TestReceiveRefuses(t *testing.T) {
 	for name, frame := range map[string][]byte{
 		"a message of 4 GiB":            {0xff, 0xff, 0xff, 0xff, byte(Configure)},
+		"an event of 64 KiB":            {0, 0, 1, 0, byte(Report)},
+		"a part of 1 MiB":               {0, 0, 16, 0, byte(Answer)},
 		"a body where there is none":    {1, 0, 0, 0, byte(Stop), 0},
 		"a configuration that is short": {1, 0, 0, 0, byte(Configure), 1},
 	} {
@@ -165,7 +171,8 @@ func FuzzReceive(f *testing.F) {
 	for _, m := range []Message{
 		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived"}},
 		{Kind: Configure, Config: &conf.Config{Path: "k.conf", Instances: []*conf.VRRPInstance{{Name: "VI_1"}}}},
-		{Kind: Stop}, {Kind: Failed, Text: "no", ExitCode: 1},
+		{Kind: Stop}, {Kind: Failed, Text: "no", ExitCode: 1}, {Kind: Ask, ID: 7},
+		{Kind: Answer, Part: &Part{ID: 7, Body: []byte("state")}}, {Kind: Report, Event: &Event{To: "vrrp", Subject: "peer"}},
 	} {
 		f.Add(appendFrame(nil, m))
 	}
@@ -181,4 +188,67 @@ func FuzzReceive(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A snapshot comes through in parts, other messages between them, and an answer
+// to an earlier question does not mix with it.
+func TestSnapshotComesInParts(t *testing.T) {
+	for _, size := range []int{0, 1, PartSize - 1, PartSize, PartSize + 1, 5*PartSize + 7} {
+		want := make([]byte, size)
+		for i := range want {
+			want[i] = byte(i / 251)
+		}
+		parent, child := pair(t)
+		sent := make(chan error, 1)
+		go func() {
+			var err error
+			for m := range Answers(7, want) {
+				err = errors.Join(err, child.Send(Message{Kind: Alive}), child.Send(Message{Kind: Answer, Part: &Part{ID: 6, Body: []byte("late")}}), child.Send(m))
+			}
+			sent <- err
+		}()
+		a := Assembly{ID: 7}
+		for whole := false; !whole; {
+			m := receive(t, parent)
+			if m.Kind != Answer {
+				continue
+			}
+			var err error
+			if whole, err = a.Add(m.Part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := <-sent; err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(a.Body, want) {
+			t.Errorf("a snapshot of %d bytes arrives with %d, or with others", size, len(a.Body))
+		}
+	}
+}
+
+func TestSnapshotHasABound(t *testing.T) {
+	var refused []Message
+	for m := range Answers(1, make([]byte, MaxSnapshot+1)) {
+		refused = append(refused, m)
+	}
+	if len(refused) != 1 {
+		t.Fatalf("%d messages for a snapshot that is too long, want a refusal", len(refused))
+	}
+	if whole, err := (&Assembly{ID: 1}).Add(refused[0].Part); whole || err == nil {
+		t.Errorf("a refusal: whole %v, error %v", whole, err)
+	}
+	a := Assembly{ID: 1}
+	part := &Part{ID: 1, Body: make([]byte, PartSize)}
+	for range MaxSnapshot / PartSize {
+		if _, err := a.Add(part); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := a.Add(part); err == nil {
+		t.Errorf("%d bytes were taken", len(a.Body))
+	}
+	if whole, err := a.Add(nil); whole || err != nil {
+		t.Errorf("a message without a part: %v, %v", whole, err)
+	}
 }

@@ -1,0 +1,69 @@
+package link
+
+import (
+	"fmt"
+	"iter"
+)
+
+// A snapshot of the state of a child is asked for with [Ask], under a number, and
+// answered with [Part]s of a bounded size: orders and signs of life pass between
+// them. Who asks has one question at a time open to a child; a late answer to an
+// earlier one is known by its number.
+
+// Part is a piece of the answer to [Ask].
+type Part struct {
+	ID   uint32 // of the question
+	Body []byte // at most PartSize bytes
+	Last bool   // the answer is whole with this part
+	// Refused is why there is no answer; empty: there is one.
+	Refused string
+}
+
+const (
+	// PartSize is how many bytes of a snapshot a part has, but for the last one.
+	PartSize = 64 << 10
+	// MaxSnapshot is how long a snapshot may be, in bytes: 65,024 virtual routers of
+	// 1,000 bytes.
+	MaxSnapshot = 64 << 20
+)
+
+// Answers are the messages that answer the question id with a snapshot.
+func Answers(id uint32, snapshot []byte) iter.Seq[Message] {
+	return func(yield func(Message) bool) {
+		if len(snapshot) > MaxSnapshot {
+			why := fmt.Sprintf("the snapshot has %d bytes, at most %d are sent", len(snapshot), MaxSnapshot)
+			yield(Message{Kind: Answer, Part: &Part{ID: id, Last: true, Refused: why}})
+			return
+		}
+		for {
+			n := min(len(snapshot), PartSize)
+			last := n == len(snapshot)
+			if !yield(Message{Kind: Answer, Part: &Part{ID: id, Body: snapshot[:n], Last: last}}) || last {
+				return
+			}
+			snapshot = snapshot[n:]
+		}
+	}
+}
+
+// Assembly puts the parts of one answer together.
+type Assembly struct {
+	ID   uint32 // of the question
+	Body []byte // so far
+}
+
+// Add takes up a part and reports whether the snapshot is whole. Parts of other
+// answers are none of its business. After an error the answer is lost: it was
+// refused, or longer than MaxSnapshot.
+func (a *Assembly) Add(p *Part) (whole bool, err error) {
+	switch {
+	case p == nil || p.ID != a.ID:
+		return false, nil
+	case p.Refused != "":
+		return false, fmt.Errorf("snapshot: %s", p.Refused)
+	case len(a.Body)+len(p.Body) > MaxSnapshot:
+		return false, fmt.Errorf("snapshot: longer than %d bytes", MaxSnapshot)
+	}
+	a.Body = append(a.Body, p.Body...)
+	return p.Last, nil
+}
