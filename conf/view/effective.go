@@ -403,7 +403,7 @@ func (v *viewer) setting(words []word, f reflect.StructField, value reflect.Valu
 		set.Origin = origin(written, by.argument)
 		if same, was := says(written, by.argument, value, f, k); !same {
 			set.Origin += ", adjusted"
-			if _, secret := value.Interface().(conf.Secret); !secret && was != "" {
+			if _, secret := value.Interface().(conf.Secret); !secret && oneWord(was) {
 				set.Origin += " from " + printable(was)
 			}
 		}
@@ -425,6 +425,12 @@ func (v *viewer) setting(words []word, f reflect.StructField, value reflect.Valu
 		set.Origin = "derived"
 	}
 	return set, true
+}
+
+// oneWord reports whether what was written is a word and no secret: a quote that
+// is not closed makes a value of the lines behind it.
+func oneWord(written string) bool {
+	return written != "" && !strings.ContainsAny(written, " \t\n") && len(conf.SecretSpans([]string{written})[0]) == 0
 }
 
 // described reports whether 0 stands for what the text of the default says.
