@@ -26,7 +26,7 @@ type announcement struct {
 // in slices between the loop's other duties, so that a master of thousands of
 // addresses sends its adverts on time all the same.
 type announcer struct {
-	fd     int
+	send   func([]kernel.Frame) (int, error)
 	queue  []*router
 	frames []kernel.Frame
 	pace   map[paceKey]time.Duration // when the next frame may leave
@@ -47,12 +47,12 @@ const (
 	announcePause = 2 * time.Millisecond // when the kernel's queue is full
 )
 
-func newAnnouncer() (*announcer, error) {
-	fd, err := kernel.OpenPacket()
+func newAnnouncer(h kernel.Host) (*announcer, error) {
+	send, err := h.Frames()
 	if err != nil {
 		return nil, err
 	}
-	a := &announcer{fd: fd, pace: map[paceKey]time.Duration{}, frames: make([]kernel.Frame, 0, announceSlice)}
+	a := &announcer{send: send, pace: map[paceKey]time.Duration{}, frames: make([]kernel.Frame, 0, announceSlice)}
 	for i := range announceSlice {
 		a.frames = append(a.frames[:i], kernel.Frame{Data: make([]byte, 0, 128)})
 	}
@@ -203,7 +203,7 @@ func (d *daemon) appendFrame(link int, ip netip.Addr, forwards, quiet bool) {
 // by design.
 func (a *announcer) flush(at time.Duration) {
 	for rest := a.frames; len(rest) > 0; {
-		n, err := kernel.SendFrames(a.fd, rest)
+		n, err := a.send(rest)
 		rest = rest[n:]
 		if err == nil && n > 0 {
 			continue

@@ -125,7 +125,7 @@ func (d *daemon) reread(state *reading, told uint64, lost bool) {
 }
 
 func (d *daemon) readAnew() (*reading, error) {
-	conn, err := kernel.Dial(0, false)
+	conn, err := kernel.DialOn(d.Host, 0, false)
 	if err != nil {
 		return nil, err
 	}

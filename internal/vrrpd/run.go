@@ -36,6 +36,8 @@ type Options struct {
 	LogData      bool       // -d: log the data at start and after a reload
 	MarkerPath   string     // of reload_file without a path
 
+	Host kernel.Host // the Linux that is asked; nil: this machine
+
 	Logs *logging.Logs // of this process; needed for LogData only
 }
 
@@ -167,6 +169,9 @@ func (d *daemon) giveUp() {
 // newDaemon opens what the process needs before it can start an engine, and
 // returns the addresses found in the kernel.
 func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err error) {
+	if o.Host == nil {
+		o.Host = kernel.Machine
+	}
 	d := &daemon{
 		Options:   o,
 		byEngine:  map[*vrrp.Instance]*router{},
@@ -180,11 +185,11 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	if d.loop, err = newLoop(); err != nil {
 		return nil, nil, err
 	}
-	if d.announcer, err = newAnnouncer(); err != nil {
+	if d.announcer, err = newAnnouncer(d.Host); err != nil {
 		return nil, nil, err
 	}
 	g := &c.Global
-	conn, err := kernel.Dial(g.NetlinkCmdRcvBuf, g.NetlinkCmdRcvBufForce)
+	conn, err := kernel.DialOn(d.Host, g.NetlinkCmdRcvBuf, g.NetlinkCmdRcvBufForce)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -193,7 +198,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	if o.LogAddresses {
 		own = nil
 	}
-	d.mon, err = kernel.Watch(g.NetlinkMonitorRcvBuf, g.NetlinkMonitorRcvBufForce, own, d.deliverEvents)
+	d.mon, err = kernel.WatchOn(d.Host, g.NetlinkMonitorRcvBuf, g.NetlinkMonitorRcvBufForce, own, d.deliverEvents)
 	if err != nil {
 		return nil, nil, err
 	}

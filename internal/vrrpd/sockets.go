@@ -65,7 +65,7 @@ func (r *router) stale() bool {
 
 type socket struct {
 	key     socketKey
-	raw     *kernel.RawSocket
+	raw     kernel.PacketConn
 	users   int
 	rcvBuf  int                // what SetReceiveBuffer was told; 0: nothing
 	groups  map[netip.Addr]int // joined, by how many virtual routers
@@ -129,7 +129,7 @@ func (d *daemon) bind(r *router, refused map[basis]error) bool {
 func (d *daemon) open(b basis) (*socket, error) {
 	s := d.sockets[b.key]
 	if s == nil {
-		raw, err := kernel.OpenRaw(int(b.key.family), int(b.key.protocol), b.key.link, kernel.RawOptions{
+		raw, err := d.Host.Raw(int(b.key.family), int(b.key.protocol), b.key.link, kernel.RawOptions{
 			HopLimit: int(b.key.hops), Buffers: d.buffers})
 		if err != nil {
 			return nil, err
@@ -196,7 +196,7 @@ func (d *daemon) unbind(r *router) {
 func (d *daemon) doubtful() func(link int, ipv6 bool) bool {
 	var joined [2]map[kernel.Group]bool
 	for i, family := range []int{4, 6} {
-		joined[i], _ = kernel.Groups(family) // in doubt all are joined anew
+		joined[i], _ = d.Host.Groups(family) // in doubt all are joined anew
 	}
 	return func(link int, ipv6 bool) bool {
 		for _, s := range d.sockets {
@@ -417,7 +417,7 @@ func (d *daemon) sendFrame(r *router, packet []byte) bool {
 	} else {
 		f.Data = kernel.AppendMulticastIPv4(nil, l.HardwareAddr, packet)
 	}
-	if n, _ := kernel.SendFrames(d.announcer.fd, []kernel.Frame{f}); n != 1 {
+	if n, _ := d.announcer.send([]kernel.Frame{f}); n != 1 {
 		return false
 	}
 	r.unsaid = nil

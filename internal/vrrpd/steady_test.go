@@ -54,6 +54,12 @@ func newTestDaemonIn(t testing.TB, c *conf.Config, ipv6 bool, before func()) *da
 	ip(t, "link set far0 up")
 	ip(t, "addr add 192.0.2.1/24 dev eth0")
 	before()
+	return startTestDaemon(t, c, kernel.Machine)
+}
+
+// startTestDaemon starts the routers on a host.
+func startTestDaemon(t testing.TB, c *conf.Config, host kernel.Host) *daemon {
+	t.Helper()
 	parent, child, err := link.Pair()
 	if err != nil {
 		t.Fatal(err)
@@ -63,7 +69,7 @@ func newTestDaemonIn(t testing.TB, c *conf.Config, ipv6 bool, before func()) *da
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, found, err := newDaemon(Options{Link: conn, StateFile: filepath.Join(t.TempDir(), "state")}, c)
+	d, found, err := newDaemon(Options{Link: conn, StateFile: filepath.Join(t.TempDir(), "state"), Host: host}, c)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -127,9 +127,9 @@ func sameLifetime(have, want uint32) bool {
 	return have == want || limited(have) && limited(want) && have <= want
 }
 
-// decodeAddr decodes the body of RTM_NEWADDR or RTM_DELADDR; it is false for
+// DecodeAddr decodes the body of RTM_NEWADDR or RTM_DELADDR; it is false for
 // what is no IPv4 or IPv6 address.
-func decodeAddr(body []byte, names nl.Names) (Addr, bool) {
+func DecodeAddr(body []byte, names nl.Names) (Addr, bool) {
 	if len(body) < unix.SizeofIfAddrmsg {
 		return Addr{}, false
 	}

@@ -20,16 +20,16 @@ type Conn struct {
 // Dial opens a connection for requests. rcvbuf is the size of its receive
 // buffer in bytes, 0 for the system's default; force exceeds the limit
 // net.core.rmem_max where CAP_NET_ADMIN permits it.
-func Dial(rcvbuf int, force bool) (*Conn, error) {
-	c, err := nl.Dial(unix.NETLINK_ROUTE, nl.Options{ReceiveBuffer: rcvbuf, Force: force})
-	if err != nil {
-		return nil, err
-	}
-	return NewConn(c), nil
-}
+func Dial(rcvbuf int, force bool) (*Conn, error) { return DialOn(Machine, rcvbuf, force) }
 
-// NewConn returns a connection that makes its requests on c, one of rtnetlink.
-func NewConn(c *nl.Conn) *Conn { return &Conn{c, make(nl.Names)} }
+// DialOn is [Dial] on a host.
+func DialOn(h Host, rcvbuf int, force bool) (*Conn, error) {
+	s, err := h.Netlink(unix.NETLINK_ROUTE, nl.Options{ReceiveBuffer: rcvbuf, Force: force})
+	if err != nil {
+		return nil, fmt.Errorf("open netlink socket: %w", err)
+	}
+	return &Conn{nl.NewConn(s), make(nl.Names)}, nil
+}
 
 // ErrInterrupted comes with a list during whose reading others changed what it
 // lists, again and again: see [nl.List].
@@ -59,7 +59,7 @@ func (c *Conn) Addrs() ([]Addr, error) {
 	addrs, err := nl.List(c.Conn, unix.RTM_GETADDR, func(b []byte) []byte {
 		return append(b, make([]byte, unix.SizeofIfAddrmsg)...) // of all families and links
 	}, func(m nl.Message) (Addr, bool) {
-		a, ok := decodeAddr(m.Body, c.names)
+		a, ok := DecodeAddr(m.Body, c.names)
 		return a, ok && m.Type == unix.RTM_NEWADDR
 	})
 	if err != nil {

@@ -56,6 +56,11 @@ const (
 // told by the completion, and waking up for each of thousands would take as
 // long as adding them.
 func Watch(rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, error) {
+	return WatchOn(Machine, rcvbuf, force, own, deliver)
+}
+
+// WatchOn is [Watch] on a host.
+func WatchOn(h Host, rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, error) {
 	o := nl.Options{
 		ReceiveBuffer: rcvbuf, Force: force,
 		Groups: []uint32{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR},
@@ -64,19 +69,13 @@ func Watch(rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, 
 		// An address that is promoted because of a removal is delivered.
 		o.Filter = nl.IgnoreQuiet(own.PortID(), unix.RTM_NEWADDR)
 	}
-	s, err := nl.Open(unix.NETLINK_ROUTE, o)
+	s, err := h.Netlink(unix.NETLINK_ROUTE, o)
 	if err != nil {
 		return nil, fmt.Errorf("watch links and addresses: %w", err)
 	}
-	return NewMonitor(s, deliver), nil
-}
-
-// NewMonitor returns a monitor that delivers what comes on s, which it owns from
-// now on.
-func NewMonitor(s nl.Socket, deliver func([]Event)) *Monitor {
 	m := &Monitor{events: nl.NewEvents(s, monitorBatch, monitorMessage), done: make(chan struct{})}
 	go m.run(deliver)
-	return m
+	return m, nil
 }
 
 // Remind has a [Reminder] delivered after d, in the order of the events. The
@@ -127,7 +126,7 @@ func appendEvent(events []Event, m nl.Message, names nl.Names) []Event {
 		if m.Type == unix.RTM_DELADDR {
 			e.Kind = AddrGone
 		}
-		e.Addr, ok = decodeAddr(m.Body, names)
+		e.Addr, ok = DecodeAddr(m.Body, names)
 	}
 	if ok {
 		events = append(events, e)

@@ -1,0 +1,92 @@
+package kerneltest
+
+import (
+	"encoding/binary"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/nl"
+)
+
+var native = binary.NativeEndian
+
+// message is a message that answers m, or that m has caused.
+func message(typ, flags uint16, m nl.Message, body []byte) []byte {
+	b, start := nl.Begin(nil, typ, flags, m.Seq)
+	native.PutUint32(b[start+12:], m.Port)
+	return nl.End(append(b, body...), start)
+}
+
+func acknowledgement(m nl.Message, refusal *nl.Error) []byte {
+	if refusal == nil {
+		return message(unix.NLMSG_ERROR, unix.NLM_F_CAPPED, m, make([]byte, 4+nl.HeaderLen))
+	}
+	b := append(native.AppendUint32(nil, uint32(-int32(refusal.Errno))), make([]byte, nl.HeaderLen)...)
+	if refusal.Message == "" {
+		return message(unix.NLMSG_ERROR, unix.NLM_F_CAPPED, m, b)
+	}
+	b = nl.AppendString(b, unix.NLMSGERR_ATTR_MSG, refusal.Message)
+	return message(unix.NLMSG_ERROR, unix.NLM_F_CAPPED|unix.NLM_F_ACK_TLVS, m, b)
+}
+
+// appendLink appends the body of RTM_NEWLINK.
+func appendLink(b []byte, l kernel.Link) []byte {
+	b = append(b, unix.AF_UNSPEC, 0, 0, 0) // struct ifinfomsg: family, type, index, flags, change
+	b = native.AppendUint32(b, uint32(l.Index))
+	b = native.AppendUint32(b, l.Flags)
+	b = native.AppendUint32(b, 0)
+	b = nl.AppendString(b, unix.IFLA_IFNAME, l.Name)
+	b = nl.AppendAttr(b, unix.IFLA_ADDRESS, l.HardwareAddr[:])
+	b = nl.AppendUint32(b, unix.IFLA_MTU, uint32(l.MTU))
+	if l.Master != 0 {
+		b = nl.AppendUint32(b, unix.IFLA_MASTER, uint32(l.Master))
+	}
+	if l.Kind != "" {
+		b = nl.AppendAttr(b, unix.IFLA_LINKINFO, nl.AppendString(nil, unix.IFLA_INFO_KIND, l.Kind))
+	}
+	var families []byte
+	if l.IPv4 {
+		families = nl.AppendAttr(families, unix.AF_INET, nil)
+	}
+	if l.IPv6 {
+		families = nl.AppendAttr(families, unix.AF_INET6, nil)
+	}
+	return nl.AppendAttr(b, unix.IFLA_AF_SPEC, families)
+}
+
+const ifaProto = 11 // IFA_PROTO, not yet in x/sys
+
+// appendAddr appends the body of RTM_NEWADDR.
+func appendAddr(b []byte, a kernel.Addr) []byte {
+	ip, family := a.Prefix.Addr(), byte(unix.AF_INET6)
+	if ip.Is4() {
+		family = unix.AF_INET
+	}
+	peer, bits := ip, a.Prefix.Bits()
+	if a.Peer.IsValid() {
+		peer, bits = a.Peer.Addr(), a.Peer.Bits()
+	}
+	b = append(b, family, byte(bits), byte(a.Flags), a.Scope) // struct ifaddrmsg, and the link
+	b = native.AppendUint32(b, uint32(a.Link))
+	b = nl.AppendIP(b, unix.IFA_ADDRESS, peer)
+	if ip.Is4() || peer != ip {
+		b = nl.AppendIP(b, unix.IFA_LOCAL, ip)
+	}
+	if a.Broadcast.IsValid() {
+		b = nl.AppendIP(b, unix.IFA_BROADCAST, a.Broadcast)
+	}
+	if a.Label != "" {
+		b = nl.AppendString(b, unix.IFA_LABEL, a.Label)
+	}
+	b = nl.AppendUint32(b, unix.IFA_FLAGS, a.Flags)
+	if a.Proto != 0 {
+		b = nl.AppendAttr(b, ifaProto, []byte{a.Proto})
+	}
+	valid, preferred := a.ValidLft, a.PreferredLft
+	if valid == 0 {
+		valid, preferred = kernel.Forever, kernel.Forever
+	}
+	times := native.AppendUint32(native.AppendUint32(nil, preferred), valid)
+	return nl.AppendAttr(b, unix.IFA_CACHEINFO, append(times, make([]byte, 8)...))
+}

@@ -1,0 +1,218 @@
+package vrrpd
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/kernel/kerneltest"
+	"keepalived-go/internal/linux/nl"
+)
+
+// These tests need no root: the kernel is one in memory.
+
+const memoryLink = 2
+
+// newMemoryDaemon starts routers on eth0 of a kernel in memory.
+func newMemoryDaemon(t testing.TB, c *conf.Config) (*daemon, *kerneltest.Kernel) {
+	t.Helper()
+	k := kerneltest.New(kerneltest.Ethernet(memoryLink, "eth0"))
+	k.SetAddr(kernel.Addr{Link: memoryLink, Prefix: netip.MustParsePrefix("192.0.2.1/24")})
+	return startTestDaemon(t, c, k), k
+}
+
+// logOf collects what is logged until the test ends.
+func logOf(t testing.TB) *bytes.Buffer {
+	var log bytes.Buffer
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return &log
+}
+
+// turnUntil turns the loop until f is true.
+func turnUntil(t testing.TB, d *daemon, what string, f func() bool) {
+	t.Helper()
+	end := time.Now().Add(30 * time.Second)
+	defer time.AfterFunc(31*time.Second, func() { d.loop.post(func() {}) }).Stop() // a turn ends
+	for ; !f(); d.turn() {
+		if time.Now().After(end) || d.err != nil {
+			t.Fatalf("not within 30 s: %s (%v)", what, d.err)
+		}
+	}
+}
+
+// masters reports whether all routers are master with what they hold.
+func masters(d *daemon) func() bool {
+	return func() bool {
+		for _, r := range d.routers {
+			if !r.held {
+				return false
+			}
+			for _, v := range r.vips {
+				if !v.present {
+					return false
+				}
+			}
+		}
+		return d.addrs.idle()
+	}
+}
+
+func TestMasterInMemory(t *testing.T) {
+	quiet(t)
+	d, k := newMemoryDaemon(t, owners(3))
+	turnUntil(t, d, "three masters", masters(d))
+	turnUntil(t, d, "announcements", func() bool { return k.FramesSent() >= 3 })
+	for _, r := range d.routers {
+		p := r.vips[0].key.Prefix
+		i := slices.IndexFunc(k.Addrs(), func(a kernel.Addr) bool { return a.Prefix == p })
+		if i < 0 || k.Addrs()[i].Proto != kernel.AddrProto {
+			t.Errorf("%v is not there with our mark: %+v", p, k.Addrs())
+		}
+	}
+	d.loop.post(d.stop)
+	turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() })
+	if left := k.Addrs(); len(left) != 1 {
+		t.Errorf("left behind: %+v", left)
+	}
+	sent := k.Sent(0)
+	if last := sent[len(sent)-1]; last.Link != memoryLink || last.Dst != netip.MustParseAddr("224.0.0.18") || last.Data[20+2] != 0 {
+		t.Errorf("the last packet is no advert of priority 0: %+v", last)
+	}
+}
+
+// What the kernel refuses is said once with its sentence, and asked for until the
+// kernel agrees.
+func TestRefusals(t *testing.T) {
+	log := logOf(t)
+	refused := 0
+	d, k := newMemoryDaemon(t, owners(2))
+	virtual := d.routers[1].vips[0].key.Prefix
+	k.Refuse(func(op kernel.Op, a kernel.Addr) *nl.Error {
+		if a.Prefix != virtual || op != kernel.Add {
+			return nil
+		}
+		refused++
+		return &nl.Error{Errno: unix.EPERM, Message: "not today"}
+	})
+	turnUntil(t, d, "a second request after the refusal", func() bool { return refused >= 2 && d.addrs.idle() })
+	k.Refuse(nil)
+	turnUntil(t, d, "all addresses", masters(d))
+	if !k.Has(memoryLink, virtual) {
+		t.Errorf("%v is not there", virtual)
+	}
+	text := fmt.Sprintf("(VI_1) add %v to eth0: not today: operation not permitted", virtual)
+	if n := strings.Count(log.String(), text); n != 1 {
+		t.Errorf("%q is logged %d times, want once:\n%s", text, n, log.String())
+	}
+}
+
+// While the kernel hangs with a plan, masters advertise: of a hundred turns in
+// which adverts were due none waits for it.
+func TestKernelHangs(t *testing.T) {
+	quiet(t)
+	c := owners(4)
+	last := c.Instances[3] // more than is ever carried out at once
+	for i := range 2 * smallPlan {
+		last.Addresses = append(last.Addresses, conf.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i + 1)}), 32)})
+	}
+	d, k := newMemoryDaemon(t, c)
+	turnUntil(t, d, "four masters", masters(d))
+
+	release := k.Hang()
+	rescue := time.AfterFunc(time.Minute, func() {
+		t.Error("the loop waits for the kernel")
+		release()
+	})
+	defer rescue.Stop()
+	defer release()
+	d.hold(d.routers[3], false) // its addresses are to go, and to come again
+	d.addrs.flush(false)
+	d.hold(d.routers[3], true)
+	d.addrs.flush(false)
+	await(t, "a request that hangs", func() bool { return k.Waiting() > 0 })
+	from := len(k.Sent(0))
+	turnUntil(t, d, "adverts of all masters, 25 each, while the kernel hangs", func() bool {
+		counts := map[byte]int{}
+		for _, p := range k.Sent(from) {
+			counts[p.Data[20+1]]++ // VRID
+		}
+		return len(counts) == 4 && counts[1] >= 25 && counts[2] >= 25 && counts[3] >= 25 && counts[4] >= 25
+	})
+	if d.addrs.idle() || k.Waiting() == 0 {
+		t.Error("the kernel did not hang")
+	}
+	release()
+	turnUntil(t, d, "four masters after the hang", masters(d))
+	if n := len(k.Addrs()); n != 1+4+2*smallPlan {
+		t.Errorf("the kernel has %d addresses", n)
+	}
+}
+
+// What happens while events are lost is found by a reading, even if the first
+// readings are interrupted, and mended.
+func TestLostEvents(t *testing.T) {
+	log := logOf(t)
+	d, k := newMemoryDaemon(t, owners(3))
+	turnUntil(t, d, "three masters", masters(d))
+	stolen, theirs := d.routers[1].vips[0].key.Prefix, netip.MustParsePrefix("203.0.113.7/32")
+	for _, interrupted := range []int{0, 7} { // a reading of two lists tries each three times
+		k.Interrupt(interrupted)
+		k.LoseEvents(func() {
+			k.RemoveAddr(memoryLink, stolen)
+			k.SetAddr(kernel.Addr{Link: memoryLink, Prefix: theirs})
+		})
+		known := func() bool {
+			_, ok := d.net.byName["eth0"].addrs[kernel.Key{Link: memoryLink, Prefix: theirs}]
+			return ok
+		}
+		turnUntil(t, d, "what was set is known and what was removed is there again", func() bool {
+			return known() && k.Has(memoryLink, stolen) && masters(d)()
+		})
+		k.RemoveAddr(memoryLink, theirs)
+		turnUntil(t, d, "events again", func() bool { return !known() })
+	}
+	if !strings.Contains(log.String(), "Netlink events were lost; state of links and addresses read anew") {
+		t.Errorf("the loss is not logged:\n%s", log.String())
+	}
+}
+
+// Other programs remove what masters hold, change the link and take it away.
+func TestForeignChanges(t *testing.T) {
+	log := logOf(t)
+	d, k := newMemoryDaemon(t, owners(2))
+	turnUntil(t, d, "two masters", masters(d))
+	virtual := d.routers[0].vips[0].key.Prefix
+	if !k.RemoveAddr(memoryLink, virtual) {
+		t.Fatal("it was not there")
+	}
+	turnUntil(t, d, "the address again", func() bool { return k.Has(memoryLink, virtual) && masters(d)() })
+	if text := "IP " + virtual.Addr().String() + " removed from eth0"; strings.Count(log.String(), text) != 1 {
+		t.Errorf("want %q once:\n%s", text, log.String())
+	}
+
+	down := kerneltest.Ethernet(memoryLink, "eth0")
+	down.Flags &^= unix.IFF_RUNNING
+	k.SetLink(down)
+	turnUntil(t, d, "faults and no addresses", func() bool {
+		return !d.routers[0].held && !d.routers[1].held && d.addrs.idle() && len(k.Addrs()) == 1
+	})
+	k.SetLink(kerneltest.Ethernet(memoryLink, "eth0"))
+	turnUntil(t, d, "two masters again", masters(d))
+
+	k.RemoveLink(memoryLink)
+	turnUntil(t, d, "no link", func() bool { return !d.routers[0].held && d.routers[0].link == nil && d.routers[0].socket == nil })
+	k.SetLink(kerneltest.Ethernet(9, "eth0")) // it comes back with another index
+	k.SetAddr(kernel.Addr{Link: 9, Prefix: netip.MustParsePrefix("192.0.2.1/24")})
+	turnUntil(t, d, "masters on the new link", func() bool { return k.Has(9, virtual) && masters(d)() })
+}
