@@ -17,7 +17,7 @@ const addressArgs = "ADDR[/LEN] [dev IFNAME] [brd ADDR|+|-] [label NAME] [scope 
 func addressBlock(path string, excluded bool) *block {
 	b := &block{path: path}
 	b.lines(func(d *decoder, s *Statement) { instanceAddress(d, s, excluded) },
-		&Keyword{Name: "ADDRESS", Args: addressArgs, Default: "/32 or /128 on the interface of the instance", Doc: "an address and its options, one per line"})
+		&Keyword{Name: "ADDRESS", Args: addressArgs, Initial: plain("/32 or /128 on the interface of the instance"), Doc: "an address and its options, one per line"})
 	if excluded {
 		return b // the same options
 	}
@@ -31,13 +31,13 @@ func addressBlock(path string, excluded bool) *block {
 
 // addressOptions are what may stand behind an address, for the manual.
 var addressOptions = []Keyword{
-	{Name: "dev", Args: "IFNAME", Default: "that of the instance", Doc: "interface the address is set on"},
-	{Name: "brd", Args: "ADDR|+|-", Default: "none", Doc: "broadcast address of IPv4; + is the last of the network, - the first"},
-	{Name: "broadcast", Args: "ADDR|+|-", Default: "none", Doc: "same as brd"},
-	{Name: "label", Args: "NAME", Default: "none", Doc: "label of an IPv4 address, as eth0:web, at most 15 bytes"},
-	{Name: "scope", Args: "SCOPE", Default: "global", Doc: "of an IPv4 address: global, site, link, host, nowhere or a number up to 255"},
-	{Name: "peer", Args: "ADDR", Default: "none", Doc: "address at the other end of a point-to-point link"},
-	{Name: "preferred_lft", Args: "SECS|forever", Default: "forever; 0 with IPv6 and /128", Doc: "how long an IPv6 address is preferred as a source; 0: it is deprecated"},
+	{Name: "dev", Args: "IFNAME", Initial: plain("that of the instance"), Doc: "interface the address is set on"},
+	{Name: "brd", Args: "ADDR|+|-", Initial: plain("none"), Doc: "broadcast address of IPv4; + is the last of the network, - the first"},
+	{Name: "broadcast", Args: "ADDR|+|-", Initial: plain("none"), Doc: "same as brd"},
+	{Name: "label", Args: "NAME", Initial: plain("none"), Doc: "label of an IPv4 address, as eth0:web, at most 15 bytes"},
+	{Name: "scope", Args: "SCOPE", Initial: plain("global"), Doc: "of an IPv4 address: global, site, link, host, nowhere or a number up to 255"},
+	{Name: "peer", Args: "ADDR", Initial: plain("none"), Doc: "address at the other end of a point-to-point link"},
+	{Name: "preferred_lft", Args: "SECS|forever", Initial: depends("forever; 0 with IPv6 and /128"), Doc: "how long an IPv6 address is preferred as a source; 0: it is deprecated"},
 	{Name: "home", Doc: "home address of a mobile IPv6 node"},
 	{Name: "-nodad", Doc: "no duplicate address detection; virtual IPv6 addresses have none anyway"},
 	{Name: "mngtmpaddr", Doc: "the kernel makes temporary addresses of the prefix (IPv6)"},

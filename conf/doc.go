@@ -25,9 +25,14 @@
 //
 // # Adding a keyword
 //
-// Declare it in the schema_*.go file of its block, with its arguments, default
-// and one line of meaning, and give it a function that stores the value (sets).
-// Without one it is accepted, checked, and a warning names it. If its
+// It touches its row, its field, the code that acts on it, and a test. Declare it
+// in the schema_*.go file of its block, with its arguments, default and one line
+// of meaning, and give it a function that stores the value (sets) in its field of
+// the model. Without one it is accepted, checked, and a warning names it. The
+// default is a value, or says which words give it: global, sibling, outer (see
+// [Initial]); the effective view follows from that. A field whose name is not that
+// of the word has a line in view/fields.go. Where the syntax depends on the word,
+// the row says so and [Vocabulary] answers from it. If its
 // notation does not make a good example, add one to the table in help.go. Then
 // go test ./internal/tool/reference -update rewrites docs/reference. A new kind of
 // problem gets a case in internal/tool/report/testdata/codes.

@@ -22,13 +22,13 @@ const (
 // Keyword is the declaration of one word of the language: what the parser
 // accepts and what the manual says.
 type Keyword struct {
-	Block   string // dotted path of its block; "" is the outermost level
-	Name    string // in capitals for lines that begin with no keyword: ADDRESS, ROUTE …
-	Args    string // arguments, in the notation of the manual
-	Range   string // accepted values, if not all
-	Default string
-	Doc     string // one line
-	Since   string // which keepalived releases know it; "" is 2.2.7 and older ones too, "keepalived-go" none
+	Block string // dotted path of its block; "" is the outermost level
+	Name  string // in capitals for lines that begin with no keyword: ADDRESS, ROUTE …
+	Args  string // arguments, in the notation of the manual
+	Range string // accepted values, if not all
+	Initial
+	Doc   string // one line
+	Since string // which keepalived releases know it; "" is 2.2.7 and older ones too, "keepalived-go" none
 	// Successor is the word to use instead of an old one. Whether the old one
 	// is reported is up to what the C daemon does.
 	Successor string
@@ -193,9 +193,13 @@ type argument struct {
 func (a *argument) given() bool { return len(a.Words) > 1 }
 
 // kw declares a keyword that has no effect until sets is added.
-func kw(name string, a args, def, doc string) *Keyword {
+func kw[D string | Initial](name string, a args, def D, doc string) *Keyword {
+	initial, ok := any(def).(Initial)
+	if !ok {
+		initial = plain(any(def).(string))
+	}
 	return &Keyword{
-		Name: name, Args: a.notation(), Range: a.bounds(), Default: def, Doc: doc,
+		Name: name, Args: a.notation(), Range: a.bounds(), Initial: initial.typed(a), Doc: doc,
 		args: a, Effect: PendingEffect,
 	}
 }
@@ -223,6 +227,9 @@ func (k *Keyword) gone(successor string) *Keyword { k.Successor = successor; ret
 
 // secret marks a keyword whose value is a password or a key.
 func (k *Keyword) secret() *Keyword { k.Secret = true; return k }
+
+// inherits says that the value is that of other words where nobody writes this one.
+func (k *Keyword) inherits(from Initial) *Keyword { k.Initial = from; return k }
 
 // setsChecks marks the keyword that says what include lines must find.
 func (k *Keyword) setsChecks() *Keyword { k.checks = true; return k }
@@ -255,6 +262,9 @@ func (b *block) add(words ...*Keyword) {
 	}
 	for _, k := range words {
 		k.Block = b.path
+		for _, w := range k.beside {
+			k.From = append(k.From, strings.TrimPrefix(b.path+"."+w, "."))
+		}
 		b.order = append(b.order, k)
 		b.words[k.Name] = k
 	}

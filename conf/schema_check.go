@@ -83,11 +83,11 @@ func checkWords(path string) []*Keyword {
 					c.Misc.Command.User, c.Misc.Command.Group = user, group
 					c.script = a.Place(1)
 				}),
-			kw("misc_timeout", number(0, 4294967).as("SECS"), "delay_loop", "how long the command may take").
+			kw("misc_timeout", number(0, 4294967).as("SECS"), sibling("delay_loop"), "how long the command may take").
 				sets(func(d *decoder, a *argument) { current(d).Misc.Timeout = time.Duration(a.n) * time.Second }),
 			kw("misc_dynamic", bare(), "off", "exit status 2 to 255 sets the weight to itself less 2").
 				sets(func(d *decoder, a *argument) { current(d).Misc.Dynamic = true }),
-			kw("user", several("USER [GROUP]").soft("No user specified for misc checker script"), "script_user", "user that runs it").
+			kw("user", several("USER [GROUP]").soft("No user specified for misc checker script"), global("script_user"), "user that runs it").
 				sets(func(d *decoder, a *argument) {
 					c := &current(d).Misc.Command
 					c.User, c.Group = d.intern(a.text), ""
@@ -106,7 +106,7 @@ func checkWords(path string) []*Keyword {
 		checkKeyword(CheckFile, "follow a tracked file", []*Keyword{
 			kw("track_file", word("NAME"), "", "the track_file block whose number counts; required").
 				sets(func(d *decoder, a *argument) { current(d).File.File = d.intern(a.text) }),
-			kw("weight", weight(-1<<31+1, 1<<31-1).soft("track file weight missing"), "of the file", "factor of its number").sets(setFileWeight),
+			kw("weight", weight(-1<<31+1, 1<<31-1).soft("track file weight missing"), outer("of the file"), "factor of its number").sets(setFileWeight),
 		}).requires("track_file", "FILE_CHECK has no track_file specified - ignoring"),
 	}
 }
@@ -219,21 +219,21 @@ func connectWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { current(d).Connect.BindPort = uint16(a.n) }),
 		kw("bind_if", word("IFNAME"), "any", "interface to connect over").
 			sets(func(d *decoder, a *argument) { current(d).Connect.BindIf = d.intern(a.text) }),
-		timeoutWord("of the real server", func(d *decoder) *checkTimes { return made(&current(d).times) }),
+		timeoutWord(outer("of the real server"), func(d *decoder) *checkTimes { return made(&current(d).times) }),
 		kw("fwmark", number(0, 1<<32-1), "0", "mark of the packets sent").
 			sets(func(d *decoder, a *argument) { current(d).Connect.FWMark = uint32(a.n) }),
 	}
 }
 
 func alphaWord() *Keyword {
-	return kw("alpha", onOff(), "of the real server", "the real server is down until the check has succeeded once").
+	return kw("alpha", onOff(), outer("of the real server"), "the real server is down until the check has succeeded once").
 		sets(func(d *decoder, a *argument) { current(d).alpha.put(a.on) })
 }
 
 func repeatWords() []*Keyword {
-	return append(timerWords("of the real server", 0, func(d *decoder) *checkTimes { return made(&current(d).times) }),
+	return append(timerWords(outer("of the real server"), 0, func(d *decoder) *checkTimes { return made(&current(d).times) }),
 		alphaWord(),
-		kw("log_all_failures", onOff(), "checker_log_all_failures", "log every failed attempt").
+		kw("log_all_failures", onOff(), global("checker_log_all_failures"), "log every failed attempt").
 			sets(func(d *decoder, a *argument) { current(d).logAll.put(a.on) }),
 	)
 }
@@ -370,7 +370,7 @@ func httpWords(path string, tls bool) []*Keyword {
 			sets(func(d *decoder, a *argument) { page(d).Path = d.intern(a.text) }),
 		kw("digest", word("HEX"), "", "MD5 sum of the body, 32 digits").sets(setDigest),
 		kw("status_code", several("N[-N]..."), "200-299", "good status codes, 100 to 599").sets(setStatus),
-		kw("virtualhost", word("NAME").soft("HTTP_GET url virtualhost missing"), "of the check", "host name to send with the request").
+		kw("virtualhost", word("NAME").soft("HTTP_GET url virtualhost missing"), outer("of the check"), "host name to send with the request").
 			sets(func(d *decoder, a *argument) { page(d).Host = d.intern(a.text) }),
 		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match").sets(func(d *decoder, a *argument) {
 			if len(a.cmd) > 0 {
@@ -384,12 +384,12 @@ func httpWords(path string, tls bool) []*Keyword {
 		offset("regex_min_offset", "0", "where a match may begin at the earliest", func(r *Regex) *int { return &r.MinOffset }),
 		offset("regex_max_offset", "unlimited", "where a match may begin at the latest", func(r *Regex) *int { return &r.MaxOffset }),
 	)
-	compliant := func(def string, field func(*decoder) *opt[bool]) *Keyword {
+	compliant := func(def Initial, field func(*decoder) *opt[bool]) *Keyword {
 		return kw("tls_compliant", onOff(), def, "demand a proper end of the TLS session").newer().
 			sets(func(d *decoder, a *argument) { field(d).put(a.on) })
 	}
 	if tls {
-		words.add(compliant("of the check", func(d *decoder) *opt[bool] { return &page(d).tls }))
+		words.add(compliant(outer("of the check"), func(d *decoder) *opt[bool] { return &page(d).tls }))
 	}
 	words.open = func(d *decoder, s *Statement) bool {
 		d.servers.url = &url{regex: Regex{MaxOffset: -1}}
@@ -400,19 +400,19 @@ func httpWords(path string, tls bool) []*Keyword {
 	list := []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
 			sets(func(d *decoder, a *argument) { made(&current(d).times).retry.put(int(a.n)) }),
-		kw("virtualhost", word("NAME").soft("HTTP_GET virtualhost name missing"), "of the real server", "host name to send with the request").
+		kw("virtualhost", word("NAME").soft("HTTP_GET virtualhost name missing"), outer("of the real server"), "host name to send with the request").
 			sets(func(d *decoder, a *argument) { current(d).host = d.intern(a.text) }),
 		kw("http_protocol", word("1.0|1.0C|1.1").soft("Missing http_protocol version"), "1.0", "version of HTTP; with C it asks to close the connection").sets(setHTTPProtocol),
 		kw("enable_sni", onOff(), "off", "send the host name in the TLS handshake").
 			sets(func(d *decoder, a *argument) { current(d).HTTP.SNI = a.on }),
-		kw("sni_name", word("NAME"), "virtualhost", "host name in the TLS handshake").newer().
+		kw("sni_name", word("NAME"), sibling("virtualhost"), "host name in the TLS handshake").newer().
 			sets(func(d *decoder, a *argument) { current(d).HTTP.SNIName = d.intern(a.text) }),
 		kw("fast_recovery", onOff(), "off", "fetch all pages without a pause while recovering").
 			sets(func(d *decoder, a *argument) { current(d).HTTP.FastRecovery = a.on }),
 		kw("url", braced("{}"), "", "a page; required, repeatable").holds(words),
 	}
 	if tls {
-		list = append(list, compliant("off", func(d *decoder) *opt[bool] { return &current(d).tls }))
+		list = append(list, compliant(plain("off"), func(d *decoder) *opt[bool] { return &current(d).tls }))
 	}
 	return list
 }

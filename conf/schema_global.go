@@ -90,7 +90,7 @@ func processWords() []*Keyword {
 			}),
 		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ShutdownTimeout = time.Duration(a.n) * time.Second }),
-		kw("script_user", several("USER [[:]GROUP]").soft("No script username specified"), "keepalived_script; without that account the own user, or nobody with enable_script_security", "user that runs scripts").
+		kw("script_user", several("USER [[:]GROUP]").soft("No script username specified"), depends("keepalived_script; without that account the own user, or nobody with enable_script_security"), "user that runs scripts").
 			sets(func(d *decoder, a *argument) {
 				p := &d.cfg.Global.Scripts
 				p.User, p.Group = d.userGroup(a)
@@ -228,8 +228,8 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.global.naInterval = a.d }),
 		kw("vrrp_min_garp", onOff(), "off", "announce each address once, without a second set").
 			sets(func(d *decoder, a *argument) { d.global.minGARP = a.on }),
-		extraGARP("vrrp_garp_extra_if", "0", 1, func(d *decoder) *opt[ExtraGARP] { return &d.global.garp.extra }),
-		extraGARP("vrrp_vmac_garp_intvl", "", 1, func(d *decoder) *opt[ExtraGARP] { return &d.global.garp.extra }).gone("vrrp_garp_extra_if"),
+		extraGARP("vrrp_garp_extra_if", plain("0"), 1, func(d *decoder) *opt[ExtraGARP] { return &d.global.garp.extra }),
+		extraGARP("vrrp_vmac_garp_intvl", plain(""), 1, func(d *decoder) *opt[ExtraGARP] { return &d.global.garp.extra }).gone("vrrp_garp_extra_if"),
 		kw("vrrp_lower_prio_no_advert", onOff(), "off", "do not answer adverts of a lower priority").
 			sets(func(d *decoder, a *argument) { d.global.lowerNoAdvert = a.on }),
 		kw("vrrp_higher_prio_send_advert", onOff(), "off", "send one more advert before yielding to a higher priority").
@@ -248,7 +248,8 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
 		onceText("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans", "vmac prefix has already been specified", func(g *Global) *string { return &g.VMACPrefix }),
-		onceText("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "beginning of the names of macvlans made for single addresses", "vmac_addr prefix has already been specified", func(g *Global) *string { return &g.VMACAddrPrefix }),
+		onceText("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "beginning of the names of macvlans made for single addresses", "vmac_addr prefix has already been specified", func(g *Global) *string { return &g.VMACAddrPrefix }).
+			inherits(global("vmac_prefix")),
 	}
 }
 
@@ -384,7 +385,7 @@ func fileWords() []*Keyword {
 			}
 			d.cfg.Global.TmpConfigDir = d.intern(a.text)
 		}),
-		kw("reload_check_config", word("LOGFILE").opt(), "off; /dev/null", "test a new configuration before a reload").sets(func(d *decoder, a *argument) {
+		kw("reload_check_config", word("LOGFILE").opt(), depends("off; /dev/null"), "test a new configuration before a reload").sets(func(d *decoder, a *argument) {
 			r := &d.cfg.Global.Reload
 			r.Check, r.CheckLog = true, cmp.Or(d.intern(a.text), "/dev/null")
 		}),
@@ -394,7 +395,7 @@ func fileWords() []*Keyword {
 			}
 		}),
 		switched("reload_repeat", bare(), "reload at the time in reload_time_file every day", func(g *Global) *bool { return &g.Reload.Repeat }),
-		kw("reload_file", word("PATH").opt(), "off; keepalived.reload in the directory of pid files", "file that exists while the configuration is read").sets(func(d *decoder, a *argument) {
+		kw("reload_file", word("PATH").opt(), depends("off; keepalived.reload in the directory of pid files"), "file that exists while the configuration is read").sets(func(d *decoder, a *argument) {
 			d.cfg.Global.Reload.Marker, d.cfg.Global.Reload.MarkerPath = true, d.intern(a.text)
 		}),
 		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),

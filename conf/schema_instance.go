@@ -7,14 +7,14 @@ func instanceBlock() *block {
 	b := vocabulary("vrrp_instance",
 		// Where it lives.
 		kw("interface", word("IFNAME"), "", "network interface the virtual router runs on").sets(setInterface),
-		kw("version", number(2, 3), "3 with IPv6 addresses, else vrrp_version", "VRRP protocol version").sets(setVersion),
+		kw("version", number(2, 3), global("vrrp_version").as("3 with IPv6 addresses, else vrrp_version"), "VRRP protocol version").sets(setVersion),
 		kw("virtual_router_id", number(1, 255), "", "virtual router identifier, the same on all its nodes; required").sets(setVRID).fallback(badVRID),
-		kw("state", word("MASTER|BACKUP"), "BACKUP; MASTER with priority 255", "state the node wants at start").sets(setState),
-		kw("priority", number(1, 255), "100; 255 with state MASTER", "rank in the election; 255 is the owner of the addresses").sets(setPriority).fallback(defaultPriority),
+		kw("state", word("MASTER|BACKUP"), depends("BACKUP; MASTER with priority 255"), "state the node wants at start").sets(setState),
+		kw("priority", number(1, 255), depends("100; 255 with state MASTER"), "rank in the election; 255 is the owner of the addresses").sets(setPriority).fallback(defaultPriority),
 		kw("advert_int", seconds(0.01, 255), "1", "time between two adverts: whole seconds in version 2, hundredths up to 40.95 in version 3").sets(setAdvertInt).fallback(badAdvertInt),
-		kw("down_timer_adverts", number(1, 100), "vrrp_down_timer_adverts", "adverts that must be missed before a backup takes over").
+		kw("down_timer_adverts", number(1, 100), global("vrrp_down_timer_adverts"), "adverts that must be missed before a backup takes over").
 			sets(func(d *decoder, a *argument) { d.inst.DownTimerAdverts = int(a.n) }),
-		kw("strict_mode", onOff(), "vrrp_strict", "hold to the letter of the RFCs").
+		kw("strict_mode", onOff(), global("vrrp_strict"), "hold to the letter of the RFCs").
 			sets(func(d *decoder, a *argument) { d.inst.strict.put(a.on) }),
 		kw("dont_track_primary", bare(), "off", "do not fail when the interface is down").
 			sets(func(d *decoder, a *argument) { d.inst.DontTrackPrimary = true }),
@@ -28,7 +28,7 @@ func instanceBlock() *block {
 		// Where adverts come from and go to.
 		kw("mcast_src_ip", address(), "primary address of the interface", "source address of multicast adverts").sets(setSource),
 		kw("unicast_src_ip", address(), "primary address of the interface", "source address of unicast adverts").sets(setSource),
-		kw("mcast_dst_ip", address(), "vrrp_mcast_group4 or vrrp_mcast_group6", "multicast group of this virtual router").sets(setGroup),
+		kw("mcast_dst_ip", address(), global("vrrp_mcast_group4", "vrrp_mcast_group6"), "multicast group of this virtual router").sets(setGroup),
 		kw("track_src_ip", bare(), "off", "fail while the source address is missing from the interface").
 			sets(func(d *decoder, a *argument) { d.inst.TrackSourceIP = true }),
 		kw("unicast_ttl", number(0, 255), "255", "TTL or hop limit of unicast adverts").sets(setTTL),
@@ -36,10 +36,10 @@ func instanceBlock() *block {
 			effective().holds(peerBlock()),
 		kw("unicast_fault_no_peer", bare(), "off", "stay in FAULT, rather than use multicast, while no peer is configured").
 			sets(func(d *decoder, a *argument) { d.inst.FaultNoPeer = true; d.unicastWord(a) }),
-		kw("check_unicast_src", bare(), "vrrp_check_unicast_src", "drop adverts that come from no configured peer").
+		kw("check_unicast_src", bare(), global("vrrp_check_unicast_src"), "drop adverts that come from no configured peer").
 			sets(func(d *decoder, a *argument) { d.inst.CheckUnicastSource = true; d.unicastWord(a) }),
 		kw("old_unicast_checksum", oneOf("never").opt(), "recognised", "version 3 unicast checksum of old releases: send it, or never recognise it").sets(setOldChecksum),
-		kw("v3_checksum_as_v2", onOff(), "v3_checksum_as_v2 of global_defs", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").newer().
+		kw("v3_checksum_as_v2", onOff(), global("v3_checksum_as_v2").as("v3_checksum_as_v2 of global_defs"), "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").newer().
 			sets(func(d *decoder, a *argument) { d.inst.checksumAsV2.put(a.on) }),
 
 		// Elections.
@@ -52,13 +52,13 @@ func instanceBlock() *block {
 			sets(setTimerExpiredBackup),
 		kw("thread_timer_expired", number(1, 254).opt(), "off", "old name of timer_expired_backup").newer().gone("timer_expired_backup").
 			sets(setTimerExpiredBackup),
-		kw("skip_check_adv_addr", onOff(), "vrrp_skip_check_adv_addr", "do not compare the address list of the current master").
+		kw("skip_check_adv_addr", onOff(), global("vrrp_skip_check_adv_addr"), "do not compare the address list of the current master").
 			sets(func(d *decoder, a *argument) { d.inst.skipCheck.put(a.on) }),
-		kw("lower_prio_no_advert", onOff(), "vrrp_lower_prio_no_advert", "do not answer adverts of a lower priority").
+		kw("lower_prio_no_advert", onOff(), global("vrrp_lower_prio_no_advert"), "do not answer adverts of a lower priority").
 			sets(func(d *decoder, a *argument) { d.inst.lowerNoAdvert.put(a.on) }),
-		kw("higher_prio_send_advert", onOff(), "vrrp_higher_prio_send_advert", "send one more advert before yielding to a higher priority").
+		kw("higher_prio_send_advert", onOff(), global("vrrp_higher_prio_send_advert"), "send one more advert before yielding to a higher priority").
 			sets(func(d *decoder, a *argument) { d.inst.higherSend.put(a.on) }),
-		kw("owner_ignore_adverts", onOff(), "vrrp_owner_ignore_adverts", "an address owner does not listen to other masters").newer().
+		kw("owner_ignore_adverts", onOff(), global("vrrp_owner_ignore_adverts"), "an address owner does not listen to other masters").newer().
 			sets(func(d *decoder, a *argument) { d.inst.ownerIgnore.put(a.on) }),
 
 		// Authentication.
@@ -74,7 +74,7 @@ func instanceBlock() *block {
 			sets(func(d *decoder, a *argument) { d.inst.noVIP = true }),
 		kw("promote_secondaries", bare(), "off", "keep secondary addresses of the interface when the primary one goes").
 			sets(func(d *decoder, a *argument) { d.inst.PromoteSecondaries = true }),
-		kw("accept", bare(), "on; off in strict mode unless owner", "answer packets to the addresses").
+		kw("accept", bare(), depends("on; off in strict mode unless owner"), "answer packets to the addresses").
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(true) }),
 		kw("no_accept", bare(), "off", "do not answer packets to the addresses").
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(false) }).pending(),
@@ -87,8 +87,8 @@ func instanceBlock() *block {
 	)
 	b.add(garpWords("garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return d.inst.announces() })...)
 	b.add(
-		extraGARP("garp_extra_if", "vrrp_garp_extra_if", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.announces().extra }),
-		extraGARP("vmac_garp_intvl", "", 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.announces().extra }).gone("garp_extra_if"),
+		extraGARP("garp_extra_if", global("vrrp_garp_extra_if"), 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.announces().extra }),
+		extraGARP("vmac_garp_intvl", plain(""), 0, func(d *decoder) *opt[ExtraGARP] { return &d.inst.announces().extra }).gone("garp_extra_if"),
 	)
 	b.add(notifyWords("called with type, name, state and priority")...)
 	b.add(
@@ -104,11 +104,11 @@ func instanceBlock() *block {
 // garpWords are the words of global_defs and vrrp_instance that say how often
 // addresses are announced.
 func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword {
-	inherit := func(word, value string) string {
+	inherit := func(word string, initial Initial) Initial {
 		if prefix == def {
-			return value
+			return initial
 		}
-		return def + word
+		return global(def + word)
 	}
 	delay := func(field func(*garpSettings) *opt[time.Duration]) func(*decoder, *argument) {
 		return func(d *decoder, a *argument) { field(into(d)).put(time.Duration(a.n) * time.Second) }
@@ -119,23 +119,23 @@ func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword
 	const most = 1<<31 - 1
 	wholeSeconds := number(0, 4294).as("SECS")
 	return []*Keyword{
-		kw(prefix+"master_delay", wholeSeconds, inherit("master_delay", "5"), "time until addresses are announced a second time; 0: not at all").
+		kw(prefix+"master_delay", wholeSeconds, inherit("master_delay", plain("5")), "time until addresses are announced a second time; 0: not at all").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.delay })),
-		kw(prefix+"master_repeat", number(0, most), inherit("master_repeat", "5"), "announcements of each address on becoming master, at least 1").
+		kw(prefix+"master_repeat", number(0, most), inherit("master_repeat", plain("5")), "announcements of each address on becoming master, at least 1").
 			sets(atLeastOne(func(d *decoder) *opt[int] { return &into(d).repeat })),
-		kw(prefix+"master_refresh", wholeSeconds, inherit("master_refresh", "0"), "period at which a master announces again; 0: never").
+		kw(prefix+"master_refresh", wholeSeconds, inherit("master_refresh", plain("0")), "period at which a master announces again; 0: never").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.refresh })),
-		kw(prefix+"master_refresh_repeat", number(0, most), inherit("master_refresh_repeat", "1"), "announcements of each address per refresh, at least 1").
+		kw(prefix+"master_refresh_repeat", number(0, most), inherit("master_refresh_repeat", plain("1")), "announcements of each address per refresh, at least 1").
 			sets(atLeastOne(func(d *decoder) *opt[int] { return &into(d).refreshRepeat })),
-		kw(prefix+"lower_prio_delay", wholeSeconds, inherit("lower_prio_delay", prefix+"master_delay"), "like "+prefix+"master_delay, after an advert of a lower priority").
+		kw(prefix+"lower_prio_delay", wholeSeconds, inherit("lower_prio_delay", sibling(prefix+"master_delay")), "like "+prefix+"master_delay, after an advert of a lower priority").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.lowerDelay })),
-		kw(prefix+"lower_prio_repeat", number(0, most), inherit("lower_prio_repeat", prefix+"master_repeat"), "like "+prefix+"master_repeat, after an advert of a lower priority").
+		kw(prefix+"lower_prio_repeat", number(0, most), inherit("lower_prio_repeat", sibling(prefix+"master_repeat")), "like "+prefix+"master_repeat, after an advert of a lower priority").
 			sets(count(func(g *garpSettings) *opt[int] { return &g.lowerRepeat })),
 	}
 }
 
 // extraGARP declares [all] SECS.
-func extraGARP(name, def string, least int64, field func(*decoder) *opt[ExtraGARP]) *Keyword {
+func extraGARP(name string, def Initial, least int64, field func(*decoder) *opt[ExtraGARP]) *Keyword {
 	k := kw(name, several("[all] SECS").soft(name+" specified without time - ignoring"), def, "announce addresses on other interfaces again at this period")
 	k.Range = number(least, 86400).bounds()
 	return k.sets(func(d *decoder, a *argument) {
@@ -179,14 +179,14 @@ func notifyWords(called string) []*Keyword {
 		notifyCommand("notify_backup", "command on becoming backup", func(n *Notify) *Command { return &n.Backup }),
 		notifyCommand("notify_fault", "command on a fault", func(n *Notify) *Command { return &n.Fault }),
 		notifyCommand("notify_stop", "command when the daemon stops", func(n *Notify) *Command { return &n.Stop }),
-		kw("notify_priority_changes", onOff(), "of the sync group, else vrrp_notify_priority_changes", "notify changes of the effective priority").
+		kw("notify_priority_changes", onOff(), outer("of the sync group, else vrrp_notify_priority_changes").or(global("vrrp_notify_priority_changes")), "notify changes of the effective priority").
 			sets(into(func(d *decoder) *opt[bool] {
 				if d.inst != nil {
 					return &d.inst.priorityChanges
 				}
 				return &d.group.priorityChanges
 			})),
-		kw("smtp_alert", onOff(), "smtp_alert_vrrp", "send mail on state changes").
+		kw("smtp_alert", onOff(), global("smtp_alert_vrrp"), "send mail on state changes").
 			sets(into(func(d *decoder) *opt[bool] {
 				if d.inst != nil {
 					return &d.inst.smtpAlert

@@ -23,7 +23,7 @@ var root = sync.OnceValue(func() *block {
 	}
 	b.add(
 		text("net_namespace", word("NAME").soft("net_namespace name missing - ignoring"), "that of the caller", "network namespace to run in", func(g *Global) *string { return &g.NetNamespace }),
-		kw("net_namespace_ipvs", word("NAME").opt(), "as net_namespace; that of the caller without a name", "network namespace for IPVS").
+		kw("net_namespace_ipvs", word("NAME").opt(), sibling("net_namespace").as("as net_namespace; that of the caller without a name"), "network namespace for IPVS").
 			sets(func(d *decoder, a *argument) {
 				if d.global.ipvsNamespace.set {
 					d.wrong(a.Statement, 0, "word-twice", "Duplicate net_namespace_ipvs definition %s - ignoring", printable(a.text))
@@ -90,7 +90,7 @@ func staticAddressBlock() *block {
 			d.routing.static = append(d.routing.static, staticLine{s, a})
 		}
 	}, &Keyword{
-		Name: "ADDRESS", Args: addressArgs + " [track_group NAME]", Default: "/32 or /128 on default_interface",
+		Name: "ADDRESS", Args: addressArgs + " [track_group NAME]", Initial: global("default_interface").as("/32 or /128 on default_interface"),
 		Doc: "an address and its options, one per line", Effect: PendingEffect,
 	})
 }

@@ -123,7 +123,7 @@ func virtualServerGroupBlock() *block {
 	b := vocabulary("virtual_server_group",
 		kw("fwmark", several("N [inet|inet6]"), "", "packets with this firewall mark").sets(setGroupMark),
 	).lines(groupAddress, &Keyword{
-		Name: "ADDRESS", Args: "ADDR[-LAST|-ADDR|/LEN] [PORT]", Range: "port 0 to 65535", Default: "port 0, which is every port",
+		Name: "ADDRESS", Args: "ADDR[-LAST|-ADDR|/LEN] [PORT]", Range: "port 0 to 65535", Initial: plain("port 0, which is every port"),
 		Doc: "an address or a range of addresses, one per line",
 	})
 	b.open = func(d *decoder, s *Statement) bool {
@@ -373,27 +373,27 @@ const longest = 9e9
 
 // timerWords may be given for a service, a real server or a check; fewest is the
 // smallest number of retries.
-func timerWords(def string, fewest int64, times func(*decoder) *checkTimes) []*Keyword {
-	inherit := func(s string) string {
-		if def != "" {
+func timerWords(def Initial, fewest int64, times func(*decoder) *checkTimes) []*Keyword {
+	inherit := func(own Initial) Initial {
+		if def.Default != "" {
 			return def
 		}
-		return s
+		return own
 	}
-	period := func(name string, min float64, def, doc string, field func(*checkTimes) *opt[time.Duration]) *Keyword {
+	period := func(name string, min float64, def Initial, doc string, field func(*checkTimes) *opt[time.Duration]) *Keyword {
 		return kw(name, seconds(min, longest), inherit(def), doc).
 			sets(func(d *decoder, a *argument) { field(times(d)).put(a.d) })
 	}
 	return []*Keyword{
-		kw("retry", number(fewest, 1<<32-1), inherit("1; 3 of DNS_CHECK, 0 of MISC_CHECK"), "failures in a row that take a real server out, less one").
+		kw("retry", number(fewest, 1<<32-1), inherit(depends("1; 3 of DNS_CHECK, 0 of MISC_CHECK")), "failures in a row that take a real server out, less one").
 			sets(func(d *decoder, a *argument) { times(d).retry.put(int(a.n)) }),
-		period("delay_before_retry", 0, "1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK", "time between two attempts while failing", func(t *checkTimes) *opt[time.Duration] { return &t.before }),
-		period("warmup", 0, "delay_loop", "longest random delay before the first check", func(t *checkTimes) *opt[time.Duration] { return &t.warmup }),
-		period("delay_loop", 0.000001, "60", "time between two checks", func(t *checkTimes) *opt[time.Duration] { return &t.loop }),
+		period("delay_before_retry", 0, sibling("delay_loop").as("1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK"), "time between two attempts while failing", func(t *checkTimes) *opt[time.Duration] { return &t.before }),
+		period("warmup", 0, sibling("delay_loop"), "longest random delay before the first check", func(t *checkTimes) *opt[time.Duration] { return &t.warmup }),
+		period("delay_loop", 0.000001, plain("60"), "time between two checks", func(t *checkTimes) *opt[time.Duration] { return &t.loop }),
 	}
 }
 
-func timeoutWord(def string, times func(*decoder) *checkTimes) *Keyword {
+func timeoutWord(def Initial, times func(*decoder) *checkTimes) *Keyword {
 	return kw("connect_timeout", seconds(0.000001, 4294.967295), def, "how long a connection may take").
 		sets(func(d *decoder, a *argument) { times(d).timeout.put(a.d) })
 }
@@ -425,7 +425,7 @@ func virtualServerBlock() *block {
 	times := func(d *decoder) *checkTimes { return &d.servers.vs.times }
 	b := vocabulary("virtual_server",
 		kw("ip_family", oneOf("inet", "inet6"), "that of the real servers", "address family of a firewall mark").sets(setServiceFamily),
-		timeoutWord("5", times),
+		timeoutWord(plain("5"), times),
 		flag("inhibit_on_failure", "set the weight of failed real servers to 0 instead of removing them", func(v *virtualServer) *bool { return &v.InhibitOnFail }),
 		kw("lb_algo", scheduler(), "wlc", "scheduler: how connections are spread over the real servers").sets(setScheduler),
 		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo").sets(setScheduler),
@@ -442,7 +442,7 @@ func virtualServerBlock() *block {
 		kw("lvs_method", method(), "NAT", "the same as lb_kind").sets(setMethod),
 		kw("persistence_engine", word("NAME"), "none", "what tells clients apart, such as sip").
 			sets(func(d *decoder, a *argument) { d.servers.vs.PersistenceEngine = d.intern(a.text) }),
-		kw("persistence_timeout", number(1, 2678400).as("SECS").opt(), "off; 360 without a number", "how long a client stays with its real server").
+		kw("persistence_timeout", number(1, 2678400).as("SECS").opt(), depends("off; 360 without a number"), "how long a client stays with its real server").
 			sets(func(d *decoder, a *argument) {
 				d.servers.vs.Persistence = defaultPersistence
 				if a.given() {
@@ -452,7 +452,7 @@ func virtualServerBlock() *block {
 		kw("persistence_granularity", word("MASK|LEN"), "one address", "clients of one network count as one").sets(setGranularity),
 		kw("protocol", word("TCP|UDP|SCTP"), "UDP, with a complaint", "protocol of the service").sets(setProtocol),
 		flag("ha_suspend", "no checks while the address is not on this node", func(v *virtualServer) *bool { return &v.HASuspend }),
-		kw("smtp_alert", onOff(), "smtp_alert_checker, else off", "send mail when the service or a real server goes up or down").
+		kw("smtp_alert", onOff(), global("smtp_alert_checker").as("smtp_alert_checker, else off"), "send mail when the service or a real server goes up or down").
 			sets(func(d *decoder, a *argument) { d.servers.vs.smtpAlert.put(a.on) }),
 		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name of HTTP checks").
 			sets(func(d *decoder, a *argument) { d.servers.vs.VirtualHost = d.intern(a.text) }),
@@ -475,7 +475,7 @@ func virtualServerBlock() *block {
 			}
 			d.wrong(a.Statement, 0, "no-sorry-server", "Ignoring sorry_server inhibit used before or without sorry_server")
 		}),
-		kw("sorry_server_lvs_method", method(), "lb_kind", "how packets reach the sorry server").sets(func(d *decoder, a *argument) {
+		kw("sorry_server_lvs_method", method(), sibling("lb_kind"), "how packets reach the sorry server").sets(func(d *decoder, a *argument) {
 			if d.servers.vs.Sorry == nil {
 				d.wrong(a.Statement, 0, "no-sorry-server", "sorry_server forwarding used without sorry_server; it stands before this line")
 				return
@@ -486,7 +486,7 @@ func virtualServerBlock() *block {
 		}),
 		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").holds(realServerBlock()),
 	)
-	b.add(timerWords("", 1, times)...)
+	b.add(timerWords(Initial{}, 1, times)...)
 	b.open = openVirtualServer
 	b.close = func(d *decoder, s *Statement) {
 		d.servers.list = append(d.servers.list, d.servers.vs)
@@ -635,31 +635,31 @@ func realServerBlock() *block {
 		return kw(name, number(0, 1<<32-1), "0", doc).
 			sets(func(d *decoder, a *argument) { *field(d.servers.rs) = uint32(a.n) })
 	}
-	toggle := func(name, def, doc string, field func(*realServer) *opt[bool]) *Keyword {
+	toggle := func(name string, def Initial, doc string, field func(*realServer) *opt[bool]) *Keyword {
 		return kw(name, onOff(), def, doc).sets(func(d *decoder, a *argument) { field(d.servers.rs).put(a.on) })
 	}
 	times := func(d *decoder) *checkTimes { return made(&d.servers.rs.times) }
 	b := vocabulary(path,
-		kw("weight", number(0, 1<<31-1), "of the service", "share of the connections; 0: no new ones").
+		kw("weight", number(0, 1<<31-1), outer("of the service"), "share of the connections; 0: no new ones").
 			sets(func(d *decoder, a *argument) { d.servers.rs.weight.put(int32(a.n)) }),
-		kw("lvs_method", method(), "of the service", "how packets reach the real server").sets(func(d *decoder, a *argument) {
+		kw("lvs_method", method(), outer("of the service"), "how packets reach the real server").sets(func(d *decoder, a *argument) {
 			if f, ok := d.forward(a); ok {
 				d.servers.rs.forward.put(f)
 			}
 		}),
 		threshold("uthreshold", "number of connections above which it gets no new ones; 0: no limit", func(r *realServer) *uint32 { return &r.Upper }),
 		threshold("lthreshold", "number of connections below which it gets new ones again", func(r *realServer) *uint32 { return &r.Lower }),
-		toggle("inhibit_on_failure", "of the service", "set the weight to 0 on failure instead of removing it", func(r *realServer) *opt[bool] { return &r.inhibit }),
+		toggle("inhibit_on_failure", outer("of the service"), "set the weight to 0 on failure instead of removing it", func(r *realServer) *opt[bool] { return &r.inhibit }),
 		commandOnce("notify_up", "command when the real server comes up", func(d *decoder) *Command { return made(&d.servers.rs.NotifyUp) }),
 		commandOnce("notify_down", "command when the real server goes down", func(d *decoder) *Command { return made(&d.servers.rs.NotifyDown) }),
-		toggle("alpha", "of the service", "down until a check succeeds", func(r *realServer) *opt[bool] { return &r.alpha }),
-		timeoutWord("of the service", times),
-		toggle("smtp_alert", "smtp_alert_checker, else on", "send mail when the service or a real server goes up or down", func(r *realServer) *opt[bool] { return &r.smtpAlert }),
-		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), "of the service", "host name of HTTP checks").
+		toggle("alpha", outer("of the service"), "down until a check succeeds", func(r *realServer) *opt[bool] { return &r.alpha }),
+		timeoutWord(outer("of the service"), times),
+		toggle("smtp_alert", global("smtp_alert_checker").as("smtp_alert_checker, else on"), "send mail when the service or a real server goes up or down", func(r *realServer) *opt[bool] { return &r.smtpAlert }),
+		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), outer("of the service"), "host name of HTTP checks").
 			sets(func(d *decoder, a *argument) { d.servers.rs.VirtualHost = d.intern(a.text) }),
 		snmpName("real server", func(d *decoder) *string { return &d.servers.rs.SNMPName }),
 	)
-	b.add(timerWords("of the service", 1, times)...)
+	b.add(timerWords(outer("of the service"), 1, times)...)
 	b.add(checkWords(path)...)
 	b.open = func(d *decoder, s *Statement) bool {
 		addr, port, ok := d.endpoint(s, "real server")

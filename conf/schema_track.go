@@ -500,14 +500,14 @@ func scriptBlock() *block {
 		kw("script", cmd().as("CMD").soft("vrrp_script has no script"), "", "the command; required").sets(setScript),
 		kw("interval", seconds(0.000001, 4294), "1", "period of the runs").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Interval = a.d }),
-		kw("timeout", seconds(0, 4294), "interval", "how long a run may take").sets(setScriptTimeout),
+		kw("timeout", seconds(0, 4294), sibling("interval"), "how long a run may take").sets(setScriptTimeout),
 		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
 			sets(ofScript).fallback(nearestWeight(ofScript)),
 		kw("fall", number(1, 1<<31-1), "1", "failures in a row that make it down").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Fall = int(a.n) }).fallback(atLeastOne("fall", fall)),
 		kw("rise", number(1, 1<<31-1), "1", "successes in a row that make it up").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Rise = int(a.n) }).fallback(atLeastOne("rise", rise)),
-		kw("user", several("USER [GROUP]"), "script_user", "user that runs it").sets(setScriptBlockUser),
+		kw("user", several("USER [GROUP]"), global("script_user"), "user that runs it").sets(setScriptBlockUser),
 		kw("init_fail", bare(), "off", "down until it has succeeded").
 			sets(func(d *decoder, a *argument) { d.tracked.script.InitFail = true }),
 	)

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -421,7 +420,7 @@ func (v *viewer) setting(words []word, f reflect.StructField, value reflect.Valu
 		set.Value = k.Default
 		return set, true
 	}
-	if literal(k.Default) && value.Kind() != reflect.Struct && !matches(k.Default, value, f, k) {
+	if k.Value != nil && value.Kind() != reflect.Struct && !isDefault(value, k) {
 		set.Origin = "derived"
 	}
 	return set, true
@@ -435,16 +434,7 @@ func oneWord(written string) bool {
 
 // described reports whether 0 stands for what the text of the default says.
 func described(k conf.Keyword, value reflect.Value) bool {
-	if value.Kind() == reflect.Bool || values[value.Type()] != nil || literal(k.Default) || strings.Contains(k.Default, ";") || strings.HasPrefix(k.Default, "of the ") {
-		return false
-	}
-	for _, name := range keywordLike.FindAllString(k.Default, -1) {
-		_, here := keywords()[join(k.Block, name)]
-		if _, global := keywords()["global_defs."+name]; here || global {
-			return false
-		}
-	}
-	return true
+	return k.Described() && value.Kind() != reflect.Bool && values[value.Type()] == nil
 }
 
 // later orders statements as the last one wins.
@@ -453,16 +443,14 @@ func later(a, b *conf.Statement) bool {
 	return p.File != q.File || cmp.Or(cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column)) > 0
 }
 
-var keywordLike = regexp.MustCompile(`[a-z][a-z0-9_]*`)
-
 // inherited looks for a statement that the value came from because nothing said
-// it here: one whose word stands in the text of the default, or the same word of
-// an outer block. It counts if it says what the value is.
+// it here: one of a word that the schema names for that, or of the same word in a
+// block around. It counts if it says what the value is.
 func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.StructField, in frame, depth int) (*conf.Statement, string) {
 	if depth == 0 {
 		return nil, ""
 	}
-	if strings.HasPrefix(k.Default, "of the ") {
+	if k.Outer {
 		names := append([]string{k.Name}, fields["VirtualServer."+f.Name]...)
 		for outer := in.outer; outer != nil && outer.path != ""; outer = outer.outer {
 			for _, name := range names {
@@ -476,24 +464,19 @@ func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.Struct
 			}
 		}
 	}
-	for _, name := range keywordLike.FindAllString(k.Default, -1) {
-		for _, from := range []struct {
-			path  string
-			block []*conf.Statement
-			says  string
-		}{{k.Block, in.block, name + ", "}, {"global_defs", v.global, "global_defs, "}} {
-			other, ok := keywords()[join(from.path, name)]
-			if !ok || other.Path() == k.Path() {
-				continue
+	for _, path := range k.From {
+		other := keywords()[path]
+		block, from := in.block, other.Name+", "
+		if other.Block == "global_defs" {
+			block, from = v.global, "global_defs, "
+		}
+		if s := find(block, []string{other.Name}); s != nil {
+			if same, _ := says(s, 1, value, f, other); same {
+				return s, from
 			}
-			if s := find(from.block, []string{name}); s != nil {
-				if same, _ := says(s, 1, value, f, other); same {
-					return s, from.says
-				}
-			}
-			if s, says := v.inherited(other, value, f, in, depth-1); s != nil {
-				return s, says
-			}
+		}
+		if s, says := v.inherited(other, value, f, in, depth-1); s != nil {
+			return s, says
 		}
 	}
 	return nil, ""

@@ -295,15 +295,34 @@ func matches(argument string, value reflect.Value, f reflect.StructField, k conf
 	return true
 }
 
-// literal reports whether the text of a default is a value and not a
-// description.
-func literal(text string) bool {
-	if text == "" || strings.ContainsAny(text, " ;,") {
-		return false
+// isDefault reports whether a value is that which the word has where nobody writes
+// it. What cannot be compared is.
+func isDefault(value reflect.Value, k conf.Keyword) bool {
+	if names := values[value.Type()]; names != nil {
+		return names[value.Uint()] == k.Default || !slices.Contains(names, k.Default)
 	}
-	if text == "on" || text == "off" {
-		return true
+	switch def := k.Value.(type) {
+	case bool:
+		if value.Kind() == reflect.Bool {
+			return value.Bool() == def
+		}
+		return value.IsZero() != def
+	case time.Duration:
+		v, ok := value.Interface().(time.Duration)
+		return !ok || (def-v).Abs() < 2*time.Microsecond
+	case string:
+		return value.Kind() != reflect.String || value.String() == def
+	case int64:
+		v, ok := value.Interface().(time.Duration)
+		switch {
+		case ok:
+			return v == time.Duration(def)*unitOf(k)
+		case value.Type().PkgPath() != "": // the names of its numbers are not known here
+		case value.CanInt():
+			return value.Int() == def
+		case value.CanUint():
+			return def >= 0 && value.Uint() == uint64(def)
+		}
 	}
-	_, err := strconv.ParseFloat(text, 64)
-	return err == nil
+	return true
 }

@@ -1,0 +1,89 @@
+package conf
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Initial is what holds where nobody writes a word.
+type Initial struct {
+	// Default is how the manual says it.
+	Default string
+	// Value is the default itself if it is a switch, a number, a time or a choice:
+	// a bool, an int64, a float64, a time.Duration or a string. It is nil
+	// otherwise.
+	Value any
+	// From are the paths of the words whose value is taken, the first that is
+	// written.
+	From []string
+	// Outer says that the value of the same word in a block around is taken first.
+	Outer bool
+	// Depends says that what Default is depends on other words.
+	Depends bool
+
+	beside []string // of From: words of the block of the word
+}
+
+// Inherits reports whether another word may give the value.
+func (i Initial) Inherits() bool { return i.Outer || len(i.From) > 0 }
+
+// Described reports whether Default only describes what a zero value in the Config
+// stands for.
+func (i Initial) Described() bool {
+	return i.Default != "" && i.Value == nil && !i.Inherits() && !i.Depends
+}
+
+// plain is a value, or the description of one.
+func plain(text string) Initial { return Initial{Default: text} }
+
+// depends is a default that depends on other words.
+func depends(text string) Initial { return Initial{Default: text, Depends: true} }
+
+// outer is the value of the same word in a block around.
+func outer(text string) Initial { return Initial{Default: text, Outer: true} }
+
+// global is the value of words of global_defs.
+func global(words ...string) Initial {
+	i := plain(strings.Join(words, " or "))
+	for _, w := range words {
+		i.From = append(i.From, "global_defs."+w)
+	}
+	return i
+}
+
+// sibling is the value of another word of the same block.
+func sibling(word string) Initial { return Initial{Default: word, beside: []string{word}} }
+
+// as says it in other words.
+func (i Initial) as(text string) Initial { i.Default = text; return i }
+
+// or adds what is taken next.
+func (i Initial) or(next Initial) Initial {
+	i.From, i.beside = append(i.From, next.From...), append(i.beside, next.beside...)
+	return i
+}
+
+// typed is the default of a word with the arguments a, with its value.
+func (i Initial) typed(a args) Initial {
+	if i.Inherits() || i.beside != nil || i.Depends {
+		return i
+	}
+	switch n, err := strconv.ParseFloat(i.Default, 64); {
+	case i.Default == "on" || i.Default == "off":
+		i.Value = i.Default == "on"
+	case a.kind == argChoice && slices.Contains(a.choices, i.Default):
+		i.Value = i.Default
+	case err != nil:
+	case a.kind == argSeconds:
+		i.Value = time.Duration(n * float64(time.Second))
+	case a.kind == argMillis:
+		i.Value = time.Duration(n * float64(time.Millisecond))
+	case n == float64(int64(n)):
+		i.Value = int64(n)
+	default:
+		i.Value = n
+	}
+	return i
+}
