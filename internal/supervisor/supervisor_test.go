@@ -416,8 +416,9 @@ func TestStartAndStop(t *testing.T) {
 	r.expect("Running on Linux")
 	r.expect("Command line: '" + r.cmd.Path + "'")
 	r.expect("Configuration file " + r.dir + "/keepalived.conf")
-	started := r.expect("Starting VRRP child process, pid=")
-	r.up(2)
+	// The child's own words may come before those about it.
+	r.expect("Starting VRRP child process, pid=", "Startup complete", "child: configured 2 routers")
+	started := r.seen[slices.IndexFunc(r.seen, func(l string) bool { return strings.Contains(l, "Starting VRRP child process") })]
 
 	parent, child := r.pid("keepalived.pid"), r.pid("vrrp.pid")
 	if parent != r.cmd.Process.Pid {
@@ -435,12 +436,11 @@ func TestStartAndStop(t *testing.T) {
 		t.Errorf("mode of the pid file: %v, %v; want 0644", info.Mode(), err)
 	}
 
-	begin := time.Now()
 	r.signal(syscall.SIGTERM)
 	r.expect("Stopping", "child: stop", "Stopped Keepalived vTEST")
 	r.exit(proc.ExitOK)
-	if took := time.Since(begin); took > time.Second {
-		t.Errorf("stop took %v", took)
+	if r.count("does not stop: killed") > 0 {
+		t.Error("the child was not given the time to stop")
 	}
 	left, _ := filepath.Glob(r.dir + "/*.pid")
 	if len(left) != 0 {
@@ -531,17 +531,16 @@ func TestChildIsStartedAgain(t *testing.T) {
 	r := supervise(t, routers(1))
 	r.up(1)
 	first := r.pid("vrrp.pid")
-	begin := time.Now()
 	r.killChild()
 	r.expect(fmt.Sprintf("pid %d exited due to signal 9 (Killed)", first),
 		fmt.Sprintf("VRRP child process(%d) died: Respawning", first),
 		"child: configured 1 routers")
-	if took := time.Since(begin); took > 500*time.Millisecond {
-		t.Errorf("the first successor runs after %v", took)
-	}
 	for range atOnce - 1 {
 		r.killChild()
 		r.expect("child: configured 1 routers")
+	}
+	if r.count("delayed") > 0 {
+		t.Error("one of the first successors had to wait")
 	}
 	r.killChild()
 	r.expect("Restart of VRRP process delayed 1 seconds to limit respawn rate")
