@@ -29,7 +29,7 @@ var layers = [][]string{
 	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
 	{"conf"},
 	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/output/status"},
-	{"internal/linux/track", "internal/output/notify", "internal/proc"},
+	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/proc"},
 	{"lint", "internal/output/…"},
 	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
 	{"internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/supervisor"},
