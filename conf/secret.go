@@ -235,8 +235,19 @@ func (b *block) secret(words []string, after bool) cover {
 	case lost, b.holds(): // or a misspelt word beside the secret
 		return cover{Cut: Cut{1, 0}, hidden: len(words) > 1, waits: lost && len(words) == 1}
 	}
+	if k == nil {
+		for i, w := range words {
+			if likeKey(w) {
+				return cover{Cut: Cut{i, 0}, hidden: true}
+			}
+		}
+	}
 	return cover{}
 }
+
+// likeKey reports whether a word behind one that nobody knows is as long as a key
+// of auth_hmac, and no path, host name or address.
+func likeKey(w string) bool { return len(w) >= 32 && !strings.ContainsAny(w, "/.") }
 
 // named looks for the word that a secret belongs to.
 func (b *block) named(words []string, k *Keyword) (v cover, ok bool) {

@@ -33,6 +33,8 @@ func TestSecretSpans(t *testing.T) {
 		{"  auht_pass hunter2", "hunter2", "auht_pass"},
 		{"  pasword hunter2", "hunter2", "pasword"},
 		{"  auth_pass=hunter2", "hunter2", "auth_pass"},
+		{"auth_hmac { }ey 1 0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef", "ey 1"},
+		{"  nothing /usr/lib/a/path/that/is/longer/than/a/key", "", "/usr/lib/a/path/that/is/longer/than/a/key"},
 		{"  auth_pass = hunter2", "hunter2", "auth_pass"},
 		{"  auth_pass: hunter2", "hunter2", "auth_pass"},
 		{"  auth_passhunter2", "hunter2", "auth_pass"},
