@@ -3,7 +3,7 @@
 //
 //	 node1      node2   …   client
 //	priority   priority       |  GET http://10.0.0.100/, 50 times a second
-//	   200        190         |
+//	   240         20         |
 //	    |          |          |
 //	----+----------+----------+----   a bridge
 //	      10.0.0.100 is wherever the master is
@@ -96,12 +96,13 @@ func (o *options) check(rest []string) error {
 // virtual is the address everything is about.
 var virtual = lab.SegmentAddr(0, 100)
 
-// priority of node i, counted from 0.
-func priority(i int) int { return 200 - 10*i }
+// priority of node i, counted from 0. They lie as far apart as they can, so that
+// on a busy machine, too, the next one is first to take over.
+func (o *options) priority(i int) int { return 240 - 220/(o.nodes-1)*i }
 
 // masterDown is the Master_Down_Interval of node i (RFC 9568, 6.1).
 func (o *options) masterDown(i int) time.Duration {
-	return 3*o.interval + time.Duration(256-priority(i))*o.interval/256
+	return 3*o.interval + time.Duration(256-o.priority(i))*o.interval/256
 }
 
 func (o *options) config(i int) string {
@@ -119,7 +120,7 @@ vrrp_instance demo {
         %v/16
     }
 }
-`, i+1, priority(i), o.interval.Seconds(), virtual)
+`, i+1, o.priority(i), o.interval.Seconds(), virtual)
 }
 
 func (o *options) run(ctx context.Context) error {
