@@ -333,9 +333,9 @@ func TestReloadTellsNewGroups(t *testing.T) {
 	s := newScene(t, "a", "b")
 	type node struct {
 		*lab.Daemon
-		name, state, file string
-		fifo              *pipe
-		conf              func(groups string) string
+		name, state string
+		fifo        *pipe
+		conf        func(groups string) string
 	}
 	group := func(name, members, more string) string {
 		return "vrrp_sync_group " + name + " {\n    group {\n        " + members + "\n    }\n    " + more + "\n}\n"

@@ -59,16 +59,6 @@ func (p *speaker) voice(in instance, source netip.Addr, change func(*vrrp.Config
 	return v
 }
 
-// count makes n the next sequence number of AH.
-func (v *voice) count(n uint32) *voice {
-	c := *v.engine.Config()
-	source := v.engine.Source()
-	v.engine = vrrp.New(c)
-	v.engine.Step(0, vrrp.Event{Kind: vrrp.SourceChanged, Source: source}, nil)
-	v.engine.Step(0, vrrp.Event{Kind: vrrp.Start, Resume: &vrrp.Snapshot{AHSequence: n - 1}}, nil)
-	return v
-}
-
 // advert returns the next packet.
 func (v *voice) advert(priority uint8) []byte {
 	return slices.Clone(v.engine.Advert(-1, priority, time.Now()))

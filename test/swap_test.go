@@ -58,7 +58,7 @@ func TestSwap(t *testing.T) {
 	}
 
 	s.must(b.Stop())
-	b = s.start("b", ours, config(in.at(100)))
+	s.start("b", ours, config(in.at(100)))
 	s.stays(vip, "a", masterDown(in.at(100)))
 	move("a", "b", func() { s.must(a.Reload(config(in.at(50)))) })
 

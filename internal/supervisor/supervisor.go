@@ -145,16 +145,6 @@ type supervisor struct {
 	global   conf.Global // of the running configuration
 	schedule *schedule   // of reloads
 	loads    int         // configurations read so far
-	vrrp     *child      // nil: does not run
-	backoff  backoff
-	respawn  *time.Timer // runs while a dead child waits for its successor
-	deadline *time.Timer // runs while a child is given time to stop
-	killed   bool        // the child has been; its end is waited for
-	// unreleased says that there may be addresses which no VRRP process has
-	// given up: one runs, or has ended otherwise than when told to.
-	unreleased   bool
-	giveUp       time.Time // when that is not tried any more; zero: not tried yet
-	failedStarts int       // of children, in a row
 
 	messages chan childMessage
 	ended    chan childEnd
@@ -280,7 +270,7 @@ func (s *supervisor) enter(name string) int {
 		os.Setenv(envReady, fmt.Sprint(s.front.pipe.Fd()))
 	}
 	err := enterNamespace(name)
-	s.fail(err)
+	s.fail(err.Error())
 	if errors.Is(err, unix.EPERM) {
 		return proc.ExitPermission
 	}
@@ -301,9 +291,9 @@ func (s *supervisor) sayHello() {
 }
 
 // fail notes why the start fails.
-func (s *supervisor) fail(err error) {
-	slog.Error(err.Error())
-	s.reasons = append(s.reasons, err.Error())
+func (s *supervisor) fail(why string) {
+	slog.Error(why)
+	s.reasons = append(s.reasons, why)
 }
 
 // refuse ends a start that failed, or was told to stop.
@@ -344,7 +334,7 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 		slog.Error(err.Error())
 	}
 	if missing != "" {
-		s.fail(fmt.Errorf("Missing capability: %s; run as root or grant it", missing))
+		s.fail("Missing capability: " + missing + "; run as root or grant it")
 		return proc.ExitPermission, false
 	}
 	if s.parentPid, err = lockPidFile(s.files.parentPid, time.Now()); err == nil {
@@ -357,7 +347,7 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 		}
 	}
 	if err != nil {
-		s.fail(err)
+		s.fail(err.Error())
 		return proc.ExitFatal, false
 	}
 	if s.o.CoreDump {
