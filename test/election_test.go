@@ -283,8 +283,9 @@ func TestIntervalIsLearned(t *testing.T) {
 	slow := instance{Interval: 300 * time.Millisecond} // short enough to be heard in time
 	a := s.start("a", ours, config(slow.at(150)))
 	s.awaitOwner(vip, 4*time.Second, "a")
-	s.start("b", ours, config(instance{}.at(100)))
-	s.stays(vip, "a", time.Second)
+	b := s.start("b", ours, config(instance{}.at(100)))
+	s.awaitLog(b, b.Started, "Entering BACKUP STATE", 4*time.Second)
+	s.stays(vip, "a", time.Second) // and is heard
 	killed := a.Kill()
 	first := s.awaitAdvert(killed, 4*time.Second, "b")
 	last := s.lastAdvert("a", first.Time)

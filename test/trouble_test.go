@@ -129,6 +129,7 @@ func TestReloadEndsFault(t *testing.T) {
 	s.must(a.Stop())
 
 	a = s.start("a", ours, silent+config(in.tracks("script", "silent")))
+	s.awaitLog(a, a.Started, "Startup complete", 5*time.Second)
 	s.stays(vip, "", time.Second)
 	next(config(in), 150)
 }
