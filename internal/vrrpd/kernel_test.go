@@ -16,6 +16,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/vrrp"
 )
 
 // These tests need no root: the kernel is one in memory.
@@ -28,6 +29,15 @@ func newMemoryDaemon(t testing.TB, c *conf.Config) (*daemon, *kerneltest.Kernel)
 	k := kerneltest.New(kerneltest.Ethernet(memoryLink, "eth0"))
 	k.SetAddr(kernel.Addr{Link: memoryLink, Prefix: netip.MustParsePrefix("192.0.2.1/24")})
 	return startTestDaemon(t, c, k), k
+}
+
+// patient has the routers of c advertise so seldom that no pause of a test on a
+// busy machine is longer than their peers wait.
+func patient(c *conf.Config) *conf.Config {
+	for _, i := range c.Instances {
+		i.AdvertInterval = 10 * time.Second
+	}
+	return c
 }
 
 // logOf collects what is logged until the test ends.
@@ -70,7 +80,7 @@ func masters(d *daemon) func() bool {
 
 func TestMasterInMemory(t *testing.T) {
 	quiet(t)
-	d, k := newMemoryDaemon(t, owners(3))
+	d, k := newMemoryDaemon(t, patient(owners(3)))
 	turnUntil(t, d, "three masters", masters(d))
 	turnUntil(t, d, "announcements", func() bool { return k.FramesSent() >= 3 })
 	for _, r := range d.routers {
@@ -91,12 +101,34 @@ func TestMasterInMemory(t *testing.T) {
 	}
 }
 
+// A master whose socket cannot be made again, because the kernel has given the
+// family up on the interface, says priority 0 all the same.
+func TestLastWordsWithoutSocket(t *testing.T) {
+	log := logOf(t)
+	d, k := newMemoryDaemon(t, patient(owners(1)))
+	turnUntil(t, d, "master", masters(d))
+	l := kerneltest.Ethernet(memoryLink, "eth0")
+	l.IPv4 = false
+	k.SetLink(l)
+	turnUntil(t, d, "FAULT", func() bool { return strings.Contains(log.String(), "Entering FAULT STATE") })
+	if faults := d.routers[0].faults; faults != vrrp.FaultSocket {
+		t.Errorf("faults %v", faults)
+	}
+	// Ethernet, IPv4 with 20 bytes of header, VRRP: its third byte is the priority.
+	if f := k.LastFrame(); f.Link != memoryLink || len(f.Data) < 14+20+8 || f.Data[14+20+2] != 0 {
+		t.Errorf("the last frame is no advert of priority 0: %+v", f)
+	}
+	if err := d.routers[0].unsaid; err != nil {
+		t.Errorf("it counts as unsent: %v", err)
+	}
+}
+
 // What the kernel refuses is said once with its sentence, and asked for until the
 // kernel agrees.
 func TestRefusals(t *testing.T) {
 	log := logOf(t)
 	refused := 0
-	d, k := newMemoryDaemon(t, owners(2))
+	d, k := newMemoryDaemon(t, patient(owners(2)))
 	virtual := d.routers[1].vips[0].key.Prefix
 	k.Refuse(func(op kernel.Op, a kernel.Addr) *nl.Error {
 		if a.Prefix != virtual || op != kernel.Add {
@@ -163,7 +195,7 @@ func TestKernelHangs(t *testing.T) {
 // readings are interrupted, and mended.
 func TestLostEvents(t *testing.T) {
 	log := logOf(t)
-	d, k := newMemoryDaemon(t, owners(3))
+	d, k := newMemoryDaemon(t, patient(owners(3)))
 	turnUntil(t, d, "three masters", masters(d))
 	stolen, theirs := d.routers[1].vips[0].key.Prefix, netip.MustParsePrefix("203.0.113.7/32")
 	for _, interrupted := range []int{0, 7} { // a reading of two lists tries each three times
@@ -190,7 +222,7 @@ func TestLostEvents(t *testing.T) {
 // Other programs remove what masters hold, change the link and take it away.
 func TestForeignChanges(t *testing.T) {
 	log := logOf(t)
-	d, k := newMemoryDaemon(t, owners(2))
+	d, k := newMemoryDaemon(t, patient(owners(2)))
 	turnUntil(t, d, "two masters", masters(d))
 	virtual := d.routers[0].vips[0].key.Prefix
 	if !k.RemoveAddr(memoryLink, virtual) {

@@ -359,24 +359,29 @@ func (d *daemon) unknown(s *socket, p *vrrp.Packet) {
 func (d *daemon) queueAdvert(r *router, priority uint8) {
 	last := priority == 0
 	s := r.socket
+	if last {
+		r.unsaid = errNoSource
+	}
 	if s == nil {
 		r.unsaid = errNoSocket
-		return
+		if !last {
+			return
+		}
 	}
 	if r.queued { // the bytes of its last advert are about to change
 		d.sendAdverts()
-	}
-	if last {
-		r.unsaid = errNoSource
 	}
 	wall := time.Now()
 	c := r.engine.Config()
 	if !c.Unicast {
 		packet := r.engine.Advert(-1, priority, wall)
-		if last && r.bereft && d.sendFrame(r, packet) {
+		if last && (s == nil || r.bereft) && d.sendFrame(r, packet) || s == nil {
 			return
 		}
 		d.queue(s, r, packet, c.Group, last)
+	}
+	if s == nil {
+		return
 	}
 	for i := range c.Peers {
 		d.queue(s, r, r.engine.Advert(i, priority, wall), c.Peers[i].Addr, last)
@@ -402,9 +407,9 @@ func (d *daemon) queue(s *socket, r *router, packet []byte, to netip.Addr, last 
 	r.queued = true
 }
 
-// sendFrame sends the last words of a router whose source address is gone past
-// the kernel's IP, which may have gone with it. It reports false where only the
-// kernel knows how: off Ethernet, or when it refuses.
+// sendFrame sends the last words of a router whose source address or socket is
+// gone past the kernel's IP, which may have gone with it. It reports false where
+// only the kernel knows how: off Ethernet, or when it refuses.
 func (d *daemon) sendFrame(r *router, packet []byte) bool {
 	l := d.net.links[r.basis.key.link]
 	if packet == nil || l == nil || !l.Up() || l.HardwareAddr == [6]byte{} {

@@ -28,6 +28,7 @@ type Kernel struct {
 	conns     []*packetConn
 	sent      []Packet
 	frames    int
+	lastFrame kernel.Frame
 
 	refuse    func(op kernel.Op, a kernel.Addr) *nl.Error
 	hang      chan struct{} // not nil: requests wait for its end

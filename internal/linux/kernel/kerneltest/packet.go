@@ -71,12 +71,23 @@ func (k *Kernel) FramesSent() int {
 	return k.frames
 }
 
+// LastFrame is the frame sent last.
+func (k *Kernel) LastFrame() kernel.Frame {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.lastFrame
+}
+
 // Frames returns a function that sends frames.
 func (k *Kernel) Frames() (func([]kernel.Frame) (int, error), error) {
 	return func(frames []kernel.Frame) (int, error) {
 		k.mu.Lock()
 		defer k.mu.Unlock()
 		k.frames += len(frames)
+		if n := len(frames); n > 0 {
+			k.lastFrame = frames[n-1]
+			k.lastFrame.Data = slices.Clone(k.lastFrame.Data)
+		}
 		return len(frames), nil
 	}, nil
 }
@@ -102,6 +113,11 @@ func (c *packetConn) SetReceiveBuffer(int) error { return nil }
 func (c *packetConn) Join(group netip.Addr) error {
 	c.kernel.mu.Lock()
 	defer c.kernel.mu.Unlock()
+	for _, l := range c.kernel.links {
+		if l.Index == c.link && (group.Is4() && !l.IPv4 || group.Is6() && !l.IPv6) {
+			return unix.EINVAL
+		}
+	}
 	if c.groups[group] {
 		return unix.EADDRINUSE
 	}
