@@ -25,7 +25,7 @@ const module = "keepalived-go"
 // layers below its own; "…/" is a package with all below it. What a layer is
 // for is in docs/architecture.md.
 var layers = [][]string{
-	{"vrrp", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/linux/mmsg", "internal/tool/getopt", "internal/output/logging"},
+	{"vrrp", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/linux/mmsg", "internal/tool/getopt", "internal/output/logging", "internal/checkd/life"},
 	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
 	{"conf"},
 	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/output/status"},
@@ -46,10 +46,12 @@ var pure = map[string][]string{
 	"conf/format":     {"conf/syntax"},
 	"conf/view":       {"conf", "conf/syntax"},
 	"internal/policy": {"conf", "vrrp"},
+
+	"internal/checkd/life": nil,
 }
 
 // noClock are the packages that get the time as an argument.
-var noClock = []string{"vrrp", "internal/policy"}
+var noClock = []string{"vrrp", "internal/policy", "internal/checkd/life"}
 
 // packages lists the directories of the module that hold Go files.
 func packages(t *testing.T) []string {
