@@ -98,8 +98,8 @@ func TestAdvertsUndisturbed(t *testing.T) {
 			"-c", `exec "$0" "$@" >`+log+` 2>&1`, ours.Path, "-n", "-l", "-D", "-G", "-f", file,
 			"-p", s.path("a", "k.pid"), "-r", s.path("a", "v.pid"))
 		s.must(err)
-		s.await(fifo, 0, `INSTANCE "VI_2" BACKUP 100`, 3*time.Second)
-		s.await(fifo, 0, `INSTANCE "VI_1" MASTER 150`, 3*time.Second)
+		s.await(fifo, 0, `INSTANCE "VI_2" BACKUP 100`, 10*time.Second)
+		s.await(fifo, 0, `INSTANCE "VI_1" MASTER 150`, 10*time.Second)
 		undisturbed(s, func() { flap(s, fifo, 200) })
 		s.must(a.Stop())
 	})

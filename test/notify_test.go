@@ -242,6 +242,10 @@ func TestNotificationsOfGroupStart(t *testing.T) {
 		d := s.start("a", p, "vrrp_sync_group G1 {\n    group {\n        VI_1\n        VI_2\n    }\n    "+l.words("G1")+"\n}\n"+
 			configWith(l.global(), one, two))
 		n := s.await(l.fifo, 0, `GROUP "G1" MASTER 0`, 10*time.Second)
+		// A stop gives scripts a second, those included that others wait behind.
+		for name, line := range map[string]string{"VI_1": "INSTANCE VI_1 MASTER 240", "VI_2": "INSTANCE VI_2 MASTER 100", "G1": "GROUP G1 MASTER 0"} {
+			s.awaitTold(l.files[name], line, 10*time.Second)
+		}
 		s.must(d.Stop())
 		s.await(l.fifo, n, `GROUP "G1" STOP 0`, 5*time.Second)
 		for name, line := range map[string]string{"VI_1": "INSTANCE VI_1 STOP 240", "VI_2": "INSTANCE VI_2 STOP 100", "G1": "GROUP G1 STOP 0"} {

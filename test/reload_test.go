@@ -90,18 +90,18 @@ func TestReloadRefusesBadFile(t *testing.T) {
 func TestReloadInPlace(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
-	in := instance{}
+	in := instance{Interval: 300 * time.Millisecond} // a pause of a busy machine is shorter than peers wait
 	a := s.start("a", ours, config(in.at(150)))
 	s.start("b", ours, config(in.at(100)))
-	s.awaitOwner(vip, 3*time.Second, "a")
+	s.awaitOwner(vip, 6*time.Second, "a")
 
 	from := time.Now()
 	s.must(a.Reload(config(in.at(140))))
 	if _, ok := s.Wait(from, 2*time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Priority == 140 }); !ok {
 		t.Error("the new priority is not on the wire")
 	}
-	s.stays(vip, "a", 300*time.Millisecond)
-	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+	s.stays(vip, "a", 900*time.Millisecond)
+	s.neverQuiet("a", from, time.Now(), 750*time.Millisecond)
 
 	more := in.at(140)
 	began := from
@@ -118,7 +118,7 @@ func TestReloadInPlace(t *testing.T) {
 	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.AddrRemoved && e.Addr == vip }) {
 		t.Errorf("the address that both configurations have was removed: %v", e)
 	}
-	s.neverQuiet("a", began, time.Now(), 250*time.Millisecond)
+	s.neverQuiet("a", began, time.Now(), 750*time.Millisecond)
 }
 
 // TestReloadMovesAddress: an address that changes from one instance to another

@@ -216,8 +216,8 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 
 	groups := d.groups
 	d.ungroup(old, c)
-	for _, list := range byKey {
-		for _, r := range list {
+	for _, r := range d.routers { // in the order of the old configuration, as they are told
+		if slices.Contains(byKey[keyOf(r.conf)], r) {
 			d.drop(r)
 		}
 	}

@@ -123,6 +123,28 @@ func TestLastWordsWithoutSocket(t *testing.T) {
 	}
 }
 
+// What a reload removes ends in the order of the old configuration: readers of
+// a FIFO see upstream's order.
+func TestReloadRemovesInOrder(t *testing.T) {
+	log := logOf(t)
+	d, _ := newMemoryDaemon(t, patient(owners(8)))
+	turnUntil(t, d, "eight masters", masters(d))
+	d.reload(patient(owners(1)), nil)
+	var want, got []string
+	for i := 1; i < 8; i++ {
+		want = append(want, fmt.Sprintf("(VI_%d) removed by reload", i))
+	}
+	for _, line := range strings.Split(log.String(), "\n") {
+		if _, text, ok := strings.Cut(line, `msg="`); ok && strings.Contains(line, "removed by reload") {
+			text, _, _ = strings.Cut(text, `"`)
+			got = append(got, text)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // What the kernel refuses is said once with its sentence, and asked for until the
 // kernel agrees.
 func TestRefusals(t *testing.T) {

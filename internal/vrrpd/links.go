@@ -2,6 +2,8 @@ package vrrpd
 
 import (
 	"log/slog"
+	"maps"
+	"slices"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/track"
@@ -86,7 +88,7 @@ func (d *daemon) linkDeadline() {
 
 // expireLinks ends the delays that are over.
 func (d *daemon) expireLinks() {
-	for name := range d.linkStates {
+	for _, name := range slices.Sorted(maps.Keys(d.linkStates)) {
 		if d.linkChanged(name) {
 			d.linkSettled(name)
 		}
