@@ -25,7 +25,7 @@ const module = "keepalived-go"
 // layers below its own; "…/" is a package with all below it. What a layer is
 // for is in docs/architecture.md.
 var layers = [][]string{
-	{"vrrp", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/linux/mmsg", "internal/tool/getopt", "internal/output/logging", "internal/checkd/life"},
+	{"vrrp", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/tool/getopt", "internal/output/logging", "internal/checkd/life"},
 	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
 	{"conf"},
 	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/output/status"},

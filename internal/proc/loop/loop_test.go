@@ -1,0 +1,442 @@
+package loop
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+)
+
+// kinds are both kinds of loops: what holds for one holds for the other.
+func kinds(t *testing.T, test func(t *testing.T, l *Loop)) {
+	run := func(t *testing.T, create func() (*Loop, error)) {
+		l, err := create()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		test(t, l)
+	}
+	t.Run("kernel", func(t *testing.T) { run(t, New) })
+	t.Run("virtual", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { run(t, NewVirtual) })
+	})
+}
+
+func turn(t testing.TB, l *Loop) {
+	t.Helper()
+	if err := l.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	l.Expire()
+}
+
+// Whatever is set, moved and stopped, the running timers expire by deadline, and
+// those of one deadline in their order.
+func TestTimersExpireInOrder(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		l, err := New()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		var got, want []int
+		timers := make([]*Timer, 20)
+		for i := range timers {
+			timers[i] = &Timer{Order: i, Expire: func(time.Duration) { got = append(got, i) }}
+		}
+		for range rapid.IntRange(0, 200).Draw(t, "steps") {
+			x := rapid.SampledFrom(timers).Draw(t, "timer")
+			deadline := time.Duration(rapid.IntRange(1, 6).Draw(t, "deadline"))
+			if rapid.Bool().Draw(t, "running") {
+				l.Set(x, deadline)
+				if !x.Running() || x.Deadline() != deadline {
+					t.Fatalf("running %t until %v, want %v", x.Running(), x.Deadline(), deadline)
+				}
+			} else {
+				l.Stop(x)
+				if x.Running() || x.Deadline() != Never {
+					t.Fatalf("running %t until %v after Stop", x.Running(), x.Deadline())
+				}
+			}
+		}
+		sorted := slices.Clone(timers)
+		slices.SortStableFunc(sorted, func(a, b *Timer) int { return cmp.Compare(a.Deadline(), b.Deadline()) })
+		for _, x := range sorted {
+			if x.Running() {
+				want = append(want, x.Order)
+			}
+		}
+		l.Expire()
+		if !slices.Equal(got, want) {
+			t.Errorf("timers expire as %v, want %v", got, want)
+		}
+		if l.Next() != Never {
+			t.Errorf("a timer runs until %v", l.Next())
+		}
+	})
+}
+
+// A turn reads what has arrived, then runs what was posted, then lets timers expire.
+func TestOrderOfATurn(t *testing.T) {
+	kinds(t, func(t *testing.T, l *Loop) {
+		fd, err := unix.Eventfd(1, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		var got []string
+		if err := l.Watch(fd, func() {
+			unix.Read(fd, make([]byte, 8))
+			got = append(got, "descriptor")
+		}); err != nil {
+			t.Fatal(err)
+		}
+		timer := Timer{Expire: func(time.Duration) { got = append(got, "timer") }}
+		l.Set(&timer, l.Now())
+		l.Post(func() { got = append(got, "posted") })
+		turn(t, l)
+		if want := []string{"descriptor", "posted", "timer"}; !slices.Equal(got, want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+
+		// Who is forgotten is not called.
+		l.Forget(fd)
+		unix.Write(fd, binary.NativeEndian.AppendUint64(nil, 1))
+		l.Post(func() {})
+		turn(t, l)
+		if len(got) != 3 {
+			t.Errorf("%v after Forget", got)
+		}
+	})
+}
+
+// A timer that is set to the past while timers expire does not keep the others
+// waiting, and all have their turn in batches, between which the loop reads.
+func TestPasses(t *testing.T) {
+	kinds(t, func(t *testing.T, l *Loop) {
+		const n = 2*Batch + 1
+		past := l.Now() - time.Second
+		expired, read := 0, 0
+		greedy := Timer{Order: -1}
+		greedy.Expire = func(time.Duration) {
+			if expired < n {
+				l.Set(&greedy, past)
+			}
+		}
+		l.Set(&greedy, past)
+		others := make([]Timer, n)
+		for i := range others {
+			others[i].Expire = func(time.Duration) { expired++ }
+			l.Set(&others[i], past)
+		}
+		for turns := 1; expired < n; turns++ {
+			before := expired
+			l.Post(func() { read++ })
+			turn(t, l)
+			if got := expired - before; got > Batch {
+				t.Errorf("%d timers in one turn", got)
+			}
+			if turns > 10 || read != turns {
+				t.Fatalf("%d of %d timers and %d posts in %d turns", expired, n, read, turns)
+			}
+		}
+	})
+}
+
+// Posts of one goroutine keep their order, and what is posted by a post has its
+// turn later.
+func TestPost(t *testing.T) {
+	kinds(t, func(t *testing.T, l *Loop) {
+		const n = 1000
+		var from [3][]int
+		var all sync.WaitGroup
+		for g := range from {
+			all.Go(func() {
+				for i := range n {
+					l.Post(func() { from[g] = append(from[g], i) })
+				}
+			})
+		}
+		for len(from[0])+len(from[1])+len(from[2]) < len(from)*n {
+			turn(t, l)
+		}
+		all.Wait()
+		for g := range from {
+			if !slices.IsSorted(from[g]) {
+				t.Errorf("goroutine %d: out of order", g)
+			}
+		}
+		again := false
+		l.Post(func() { l.Post(func() { again = true }) })
+		turn(t, l)
+		if again {
+			t.Error("a post of a post ran in the same turn")
+		}
+		turn(t, l)
+		if !again {
+			t.Error("a post of a post did not run")
+		}
+	})
+}
+
+// Before its deadline a timer with a lead has its owner prepare, once for each
+// deadline, and expires not before it.
+func TestLead(t *testing.T) {
+	kinds(t, func(t *testing.T, l *Loop) {
+		prepared, expired := 0, false
+		var due time.Duration
+		set := func(timer *Timer, at time.Duration) {
+			due = at
+			l.Set(timer, at)
+		}
+		timer := Timer{Lead: time.Hour, Ahead: func() { prepared++ }}
+		timer.Expire = func(at time.Duration) {
+			expired = true
+			if at < due {
+				t.Errorf("expired at %v, before %v", at, due)
+			}
+		}
+		set(&timer, l.Now()+time.Minute)
+		for range 3 {
+			turn(t, l) // does not wait: the lead has begun
+		}
+		set(&timer, l.Now()+2*time.Minute)
+		turn(t, l)
+		if prepared != 2 || expired {
+			t.Errorf("prepared %d times for two deadlines, expired %t", prepared, expired)
+		}
+		set(&timer, l.Now())
+		turn(t, l)
+		if prepared != 2 || !expired {
+			t.Errorf("prepared %d times, expired %t, when it is due", prepared, expired)
+		}
+	})
+}
+
+// Timers that follow from their own deadlines do not drift, whatever happens
+// between them.
+func TestVirtualTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		start := l.Now()
+		var at []time.Duration
+		timer := Timer{}
+		timer.Expire = func(now time.Duration) {
+			at = append(at, now-start)
+			l.Set(&timer, now+time.Second)
+		}
+		l.Set(&timer, start+time.Second)
+		go func() {
+			time.Sleep(2500 * time.Millisecond)
+			l.Post(func() { at = append(at, l.Now()-start) })
+		}()
+		for len(at) < 4 {
+			turn(t, l)
+		}
+		if want := []time.Duration{1e9, 2e9, 2.5e9, 3e9}; !slices.Equal(at, want) {
+			t.Errorf("%v, want %v", at, want)
+		}
+		if m := l.Measure(false); m.Late != 0 || m.Longest != 0 || m.Stalls != 0 || m.Waited != 0 || m.Turns != 4 {
+			t.Errorf("%+v of a loop in virtual time", m)
+		}
+	})
+}
+
+// What the loop calls and others' posts wait for is measured.
+func TestMeasures(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		timer := Timer{Expire: func(time.Duration) {}}
+		l.Set(&timer, l.Now()+time.Second)
+		l.Post(func() {
+			go func() { time.Sleep(time.Second); l.Post(func() {}) }()
+			time.Sleep(3 * time.Second) // as something that blocks
+		})
+		if err := l.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if late := l.Expire(); late != 2*time.Second {
+			t.Errorf("late by %v, want 2s", late)
+		}
+		turn(t, l)
+		want := Measures{Turns: 2, Longest: 3 * time.Second, Stalls: 1, Late: 2 * time.Second, Waited: 2 * time.Second}
+		if m := l.Measure(true); m != want {
+			t.Errorf("%+v, want %+v", m, want)
+		}
+		if m := l.Measure(false); m != (Measures{}) {
+			t.Errorf("%+v after they began again", m)
+		}
+	})
+}
+
+// What is posted to a loop that has ended does no harm.
+func TestPostAfterClose(t *testing.T) {
+	kinds(t, func(t *testing.T, l *Loop) {
+		l.Close()
+		l.Post(func() { t.Error("it was run") })
+		if l.Now() == 0 {
+			t.Error("no clock")
+		}
+	})
+}
+
+// A wake-up is not lost, whether it comes before the wait or during it.
+func TestWaker(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	thread, err := l.NewWaker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, w := range []Waker{thread, NewChannelWaker()} {
+		woken := 0
+		go func() {
+			for range 3 {
+				w.Wait()
+				l.Post(func() { woken++ })
+			}
+			w.Close()
+			w.Wake() // too late: nothing happens
+			l.Post(func() { woken++ })
+		}()
+		for want := range 4 {
+			if want < 3 {
+				w.Wake()
+			}
+			for woken == want {
+				turn(t, l)
+			}
+		}
+	}
+}
+
+// To turn allocates nothing, with ten thousand timers as with one.
+func TestTurnsAllocateNothing(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	checks := newChecks(l, 10_000)
+	post := func() {}
+	if n := testing.AllocsPerRun(1000, func() {
+		l.Post(post)
+		turn(t, l)
+	}); n != 0 && !raceDetector {
+		t.Errorf("%v allocations in a turn", n)
+	}
+	if checks.expired == 0 {
+		t.Error("no timer expired")
+	}
+}
+
+// checks are timers at one-second intervals, spread over the second, as of health
+// checks.
+type checks struct {
+	timers  []Timer
+	expired int
+}
+
+func newChecks(l *Loop, n int) *checks {
+	c := &checks{timers: make([]Timer, n)}
+	start := l.Now()
+	for i := range c.timers {
+		t := &c.timers[i]
+		deadline := start + time.Duration(i)*time.Second/time.Duration(n)
+		t.Expire = func(time.Duration) {
+			c.expired++
+			deadline += time.Second
+			l.Set(t, deadline)
+		}
+		l.Set(t, deadline)
+	}
+	return c
+}
+
+// BenchmarkTimers is what it costs to set the next of ten thousand timers again.
+func BenchmarkTimers(b *testing.B) {
+	l, err := New()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer l.Close()
+	timers := make([]Timer, 10_000)
+	for i := range timers {
+		l.Set(&timers[i], time.Duration(i))
+	}
+	at := time.Duration(len(timers))
+	b.ReportAllocs()
+	for b.Loop() {
+		l.Set(&timers[int(at)%len(timers)], at)
+		at++
+	}
+}
+
+// BenchmarkHandOver is the way to a goroutine beside the loop and back, by a waker
+// for threads and by a channel.
+func BenchmarkHandOver(b *testing.B) {
+	for _, kind := range []string{"thread", "channel"} {
+		b.Run(kind, func(b *testing.B) {
+			l, err := New()
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer l.Close()
+			w := NewChannelWaker()
+			if kind == "thread" {
+				if w, err = l.NewWaker(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			there, back := 0, 0
+			var took []time.Duration
+			var sent time.Duration
+			answer := func() { back++ }
+			go func() {
+				defer w.Close()
+				for {
+					w.Wait()
+					took = append(took, l.Now()-sent)
+					there++
+					stop := there > b.N
+					l.Post(answer)
+					if stop {
+						return
+					}
+				}
+			}()
+			var round []time.Duration
+			for i := range b.N + 1 {
+				time.Sleep(time.Millisecond) // both are at rest
+				sent = l.Now()
+				w.Wake()
+				for back == i {
+					turn(b, l)
+				}
+				round = append(round, l.Now()-sent)
+			}
+			slices.Sort(took)
+			slices.Sort(round)
+			b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "ns-there")
+			b.ReportMetric(float64(round[len(round)/2].Nanoseconds()), "ns-round")
+		})
+	}
+}
