@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"testing"
 	"time"
 
 	"keepalived-go/internal/tool/lab"
@@ -36,6 +37,9 @@ func (in instance) interval() time.Duration {
 	}
 	if in.Version == 2 {
 		return time.Second
+	}
+	if testing.Short() { // with a daemon slowed by the race detector: less often is it silent for longer than peers wait
+		return 300 * time.Millisecond
 	}
 	return 100 * time.Millisecond
 }

@@ -574,7 +574,7 @@ func TestDumpsOfMany(t *testing.T) {
 	if got := strings.Count(stats, "  Became master: 0\n"); got != n {
 		t.Errorf("%d of %d statistics were cleared", got, n)
 	}
-	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+	s.neverQuiet("a", from, time.Now(), instance{}.interval()*5/2)
 }
 
 // TestReloadKeepsData: config_save_dir has the data before and after a reload.

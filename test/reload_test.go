@@ -35,7 +35,7 @@ func TestReloadUnchanged(t *testing.T) {
 	if span := all[len(all)-1].Time.Sub(all[0].Time); len(all)-1 > int(span/in.interval())+3 {
 		t.Errorf("%d adverts in %v", len(all), span)
 	}
-	s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+	s.neverQuiet("a", from, time.Now(), in.interval()*5/2)
 }
 
 // TestReloadRefusesBadFile: whatever is wrong with the new file, the running
@@ -55,8 +55,8 @@ func TestReloadRefusesBadFile(t *testing.T) {
 	} {
 		from := time.Now()
 		s.must(a.Reload(bad))
-		s.stays(vip, "a", 500*time.Millisecond)
-		s.neverQuiet("a", from, time.Now(), 250*time.Millisecond)
+		s.stays(vip, "a", 5*in.interval())
+		s.neverQuiet("a", from, time.Now(), in.interval()*5/2)
 		if len(a.Log()) == 0 || !a.Log()[len(a.Log())-1].Time.After(from) {
 			t.Errorf("%s: nothing in the log", name)
 		}
