@@ -143,6 +143,7 @@ func main() {
 		if *only != "" && !slices.Contains(strings.Split(*only, ","), p.name) {
 			continue
 		}
+		fmt.Fprintf(os.Stderr, "bench: %s …\n", p.name) // a part may take minutes
 		rows, err := b.run(p, programs)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", p.name, err)
