@@ -52,27 +52,44 @@ type family struct {
 	vip    netip.Addr
 	peers  [2]string // lines of node a and of node b
 	source func(s *scene) netip.Addr
+	own    string // an address of node a, and of node b, beside those of the lab; X stands for the node
+}
+
+// setUp gives the nodes their own addresses, also those that have been lost.
+func (f *family) setUp(s *scene) {
+	if f.own != "" {
+		for _, n := range s.Nodes { // it fails where the address is there
+			n.IP("addr add " + strings.ReplaceAll(f.own, "X", n.Name) + " dev eth0 nodad")
+		}
+	}
 }
 
 var families = []family{
 	{"IPv4", instance{VIPs: []string{"10.99.0.1/32"}}, addr("10.99.0.1"), [2]string{},
-		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }},
+		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }, ""},
 	{"IPv4 with AH", instance{Version: 2, VIPs: []string{"10.99.0.1/32"}}, addr("10.99.0.1"),
 		[2]string{"authentication {\n    auth_type AH\n    auth_pass secret\n}", "authentication {\n    auth_type AH\n    auth_pass secret\n}"},
-		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }},
+		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }, ""},
 	{"IPv4 unicast", instance{VIPs: []string{"10.99.0.1/32"}}, addr("10.99.0.1"),
 		[2]string{"unicast_peer {\n    10.0.0.2\n}", "unicast_peer {\n    10.0.0.1\n}"},
-		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }},
+		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }, ""},
+	{"IPv4 unicast, address of the subnet", instance{VIPs: []string{"10.0.99.1/16"}}, addr("10.0.99.1"),
+		[2]string{"unicast_peer {\n    10.0.0.2\n}", "unicast_peer {\n    10.0.0.1\n}"},
+		func(s *scene) netip.Addr { return s.Node("a").Addr(0) }, ""},
 	{"IPv6", instance{VIPs: []string{"fe80::77:2/64", "fd00:99::1/128"}}, addr("fd00:99::1"), [2]string{},
-		func(s *scene) netip.Addr { return s.linkLocal("a") }},
+		func(s *scene) netip.Addr { return s.linkLocal("a") }, ""},
 	{"IPv6 unicast", instance{VIPs: []string{"fd00:99::1/128"}}, addr("fd00:99::1"),
 		[2]string{"unicast_src_ip fd00::1\nunicast_peer {\n    fd00::2\n}", "unicast_src_ip fd00::2\nunicast_peer {\n    fd00::1\n}"},
-		func(s *scene) netip.Addr { return s.Node("a").Addr6(0) }},
+		func(s *scene) netip.Addr { return s.Node("a").Addr6(0) }, ""},
+	{"IPv6 unicast by link-local addresses", instance{VIPs: []string{"fe80::77:2/64", "fd00:99::1/128"}}, addr("fd00:99::1"),
+		[2]string{"unicast_src_ip fe80::a\nunicast_peer {\n    fe80::b\n}", "unicast_src_ip fe80::b\nunicast_peer {\n    fe80::a\n}"},
+		func(s *scene) netip.Addr { return addr("fe80::a") }, "fe80::X/64"},
 }
 
 // pairOf starts both nodes; a is master.
 func (f *family) pairOf(s *scene) (a, b *lab.Daemon) {
 	s.Helper()
+	f.setUp(s)
 	high, low := f.in.at(150), f.in.at(100)
 	high.More, low.More = f.peers[0], f.peers[1]
 	a = s.start("a", ours, config(high))
@@ -106,6 +123,14 @@ func TestLastWords(t *testing.T) {
 		lose func(s *scene, source netip.Addr) (undo func())
 	}{
 		{"source address", false, gone},
+		{"all addresses", false, func(s *scene, source netip.Addr) func() {
+			add := fmt.Sprintf("addr add %v/16 dev eth0", source)
+			if source.Is6() {
+				add = fmt.Sprintf("addr add %v/64 dev eth0 nodad", source)
+			}
+			s.must(s.Node("a").IP("addr flush dev eth0"))
+			return func() { s.must(s.Node("a").IP(add)) }
+		}},
 		{"interface renamed", false, func(s *scene, _ netip.Addr) func() {
 			if err := s.Node("a").IP("link set eth0 name lan0"); err != nil {
 				s.Skip("this kernel does not rename what is up: ", err)
@@ -132,8 +157,6 @@ func TestLastWords(t *testing.T) {
 			if l.ipv6 && !strings.HasPrefix(f.name, "IPv6") {
 				continue
 			}
-			// With the last address the kernel forgets the way to a peer.
-			silent := f.name == "IPv6 unicast" && l.name != "interface renamed"
 			t.Run(f.name+", "+l.name, func(t *testing.T) {
 				t.Parallel()
 				s := newScene(t, "a", "b")
@@ -141,15 +164,12 @@ func TestLastWords(t *testing.T) {
 				source := f.source(s)
 				from := time.Now()
 				undo := l.lose(s, source)
-				if silent {
-					s.awaitLog(a, from, "priority 0 could not be sent", 5*time.Second)
-				} else {
-					s.advertising(from, "a", 0, source, 5*time.Second)
-					s.awaitLog(a, from, "sent 0 priority", 5*time.Second)
-					s.awaitLog(b, from, "Backup received priority 0 advertisement", 5*time.Second)
-				}
+				s.advertising(from, "a", 0, source, 5*time.Second)
+				s.awaitLog(a, from, "sent 0 priority", 5*time.Second)
+				s.awaitLog(b, from, "Backup received priority 0 advertisement", 5*time.Second)
 				s.awaitOwner(f.vip, 6*time.Second, "b")
 				undo()
+				f.setUp(s)
 				s.awaitOwner(f.vip, 10*time.Second, "a")
 				s.stays(f.vip, "a", 3*f.in.interval()+masterDown(f.in.at(100)))
 			})
@@ -174,6 +194,33 @@ func TestLastWordsUnsent(t *testing.T) {
 			s.awaitOwner(vip, 5*time.Second, "a")
 			from := time.Now()
 			s.must(how(s))
+			s.awaitLog(a, from, "(VI_1) priority 0 could not be sent: ", 5*time.Second)
+			if a.Logged(from, "sent 0 priority") {
+				t.Error("the log says that priority 0 was sent")
+			}
+		})
+	}
+}
+
+// TestLastWordsBehindRouter: a peer that is not on the link cannot be told once
+// the last address is gone from which the router in between could be asked for;
+// the log does not say otherwise.
+func TestLastWordsBehindRouter(t *testing.T) {
+	t.Parallel()
+	differs(t, "says that it was sent")
+	for name, c := range map[string]struct{ way, more, vip, source string }{
+		"IPv4": {"route add 192.0.2.0/24 via 10.0.0.9", "unicast_peer {\n    192.0.2.2\n}", "10.99.0.1/32 dev eth1", "10.0.0.1/16"},
+		"IPv6": {"route add 2001:db8::/64 via fd00::9", "unicast_src_ip fd00::1\nunicast_peer {\n    2001:db8::2\n}", "fd00:99::1/128 dev eth1", "fd00::1/64"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newWideScene(t, 2, "a")
+			s.must(s.Node("a").IP(c.way))
+			s.must(s.Node("a").IP(fmt.Sprintf("addr del %v/64 dev eth0", s.linkLocal("a"))))
+			a := s.start("a", ours, config(instance{VIPs: []string{c.vip}, More: c.more}.at(150)))
+			s.awaitLog(a, a.Started, "Entering MASTER STATE", 8*time.Second)
+			from := time.Now()
+			s.must(s.Node("a").IP("addr del " + c.source + " dev eth0"))
 			s.awaitLog(a, from, "(VI_1) priority 0 could not be sent: ", 5*time.Second)
 			if a.Logged(from, "sent 0 priority") {
 				t.Error("the log says that priority 0 was sent")
@@ -242,6 +289,7 @@ func TestHearsAgain(t *testing.T) {
 				from := time.Now()
 				d.do(s)
 				own(s)
+				f.setUp(s)
 				// It is in BACKUP, and hears the master: that is known.
 				s.dataWhen(b, "keepalived.data", "State = BACKUP", "Master priority = 150")
 				s.stays(f.vip, "a", masterDown(f.in.at(100))+f.in.interval())

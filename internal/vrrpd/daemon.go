@@ -58,6 +58,10 @@ type daemon struct {
 
 	told []vrrp.Action // what is to be told when there is time
 
+	// withdrawn are the addresses that the events being taken up have removed: they
+	// said who is on the link.
+	withdrawn []kernel.Key
+
 	tracking    tracking
 	linkStates  map[string]*linkState // by name: of those that have settings
 	linkTimer   time.Duration         // when the next of their delays ends; 0: none runs
@@ -239,6 +243,7 @@ func (d *daemon) handleEvents(events []kernel.Event) { d.takeUp(events, math.Max
 func (d *daemon) takeUp(events []kernel.Event, told uint64) {
 	changed := map[int]bool{} // links whose routers must be looked at again
 	var lost []*vip           // what others took away
+	defer func() { d.withdrawn = nil }()
 	for i := range events {
 		switch e := &events[i]; e.Kind {
 		case kernel.LinkNew:
@@ -306,6 +311,7 @@ func (d *daemon) takeUp(events []kernel.Event, told uint64) {
 			}
 			if !virtual {
 				changed[e.Addr.Link] = true
+				d.withdrawn = append(d.withdrawn, e.Addr.Key())
 			}
 		}
 	}

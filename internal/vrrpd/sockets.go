@@ -371,20 +371,22 @@ func (d *daemon) queueAdvert(r *router, priority uint8) {
 	if r.queued { // the bytes of its last advert are about to change
 		d.sendAdverts()
 	}
+	beside := last && (s == nil || r.bereft) // the kernel's IP, if possible
 	wall := time.Now()
 	c := r.engine.Config()
 	if !c.Unicast {
 		packet := r.engine.Advert(-1, priority, wall)
-		if last && (s == nil || r.bereft) && d.sendFrame(r, packet) || s == nil {
+		if beside && d.sendFrame(r, packet, c.Group) || s == nil {
 			return
 		}
 		d.queue(s, r, packet, c.Group, last)
 	}
-	if s == nil {
-		return
-	}
 	for i := range c.Peers {
-		d.queue(s, r, r.engine.Advert(i, priority, wall), c.Peers[i].Addr, last)
+		packet, peer := r.engine.Advert(i, priority, wall), c.Peers[i].Addr
+		if beside && (d.sendFrame(r, packet, peer) || d.unreachable(r, peer)) || s == nil {
+			continue
+		}
+		d.queue(s, r, packet, peer, last)
 	}
 }
 
@@ -408,17 +410,26 @@ func (d *daemon) queue(s *socket, r *router, packet []byte, to netip.Addr, last 
 }
 
 // sendFrame sends the last words of a router whose source address or socket is
-// gone past the kernel's IP, which may have gone with it. It reports false where
-// only the kernel knows how: off Ethernet, or when it refuses.
-func (d *daemon) sendFrame(r *router, packet []byte) bool {
-	l := d.net.links[r.basis.key.link]
+// gone past the kernel's IP, which may have gone with it: to its group, or to an
+// IPv6 peer on the link. It reports false where only the kernel knows how: to other peers,
+// off Ethernet, or when it refuses.
+func (d *daemon) sendFrame(r *router, packet []byte, to netip.Addr) bool {
+	index := r.basis.key.link
+	switch {
+	case to.IsMulticast():
+	case r.ipv6():
+		index = d.linkTo(r, to)
+	default:
+		return false // the kernel finds a peer on the link without an address, too
+	}
+	l := d.net.links[index]
 	if packet == nil || l == nil || !l.Up() || l.HardwareAddr == [6]byte{} {
 		return false
 	}
 	f := kernel.Frame{Link: l.Index, Proto: kernel.EtherTypeIPv4}
-	if c := r.engine.Config(); r.ipv6() {
+	if r.ipv6() {
 		f.Proto = kernel.EtherTypeIPv6
-		f.Data = kernel.AppendMulticastIPv6(nil, l.HardwareAddr, r.source, c.Group, c.TTL, packet)
+		f.Data = kernel.AppendIPv6(nil, l.HardwareAddr, r.source, to, r.engine.Config().TTL, packet)
 	} else {
 		f.Data = kernel.AppendMulticastIPv4(nil, l.HardwareAddr, packet)
 	}
@@ -426,6 +437,44 @@ func (d *daemon) sendFrame(r *router, packet []byte) bool {
 		return false
 	}
 	r.unsaid = nil
+	return true
+}
+
+// linkTo is the link on which a peer is heard and spoken to directly, as the source
+// address says that r has or has just lost; 0: there is none.
+func (d *daemon) linkTo(r *router, peer netip.Addr) int {
+	own := r.basis.key.link
+	says := func(k kernel.Key) bool {
+		return k.Prefix.Addr() == r.source && (peer.IsLinkLocalUnicast() || k.Prefix.Contains(peer))
+	}
+	for _, k := range d.withdrawn {
+		if (own == 0 || own == k.Link) && says(k) {
+			return k.Link
+		}
+	}
+	if l := d.net.links[own]; l != nil {
+		for k := range l.addrs {
+			if says(k) {
+				return own
+			}
+		}
+	}
+	return 0
+}
+
+// unreachable reports whether a peer is not on the link, and no address is left from
+// which the kernel could ask for the router in between. It takes the packet all the
+// same, and drops it later.
+func (d *daemon) unreachable(r *router, peer netip.Addr) bool {
+	l := d.net.links[r.basis.key.link]
+	if l == nil || d.linkTo(r, peer) != 0 {
+		return false
+	}
+	for k, a := range l.addrs {
+		if k.Prefix.Addr().Is6() == r.ipv6() && a.usable {
+			return false
+		}
+	}
 	return true
 }
 

@@ -79,12 +79,20 @@ func AppendMulticastIPv4(b []byte, hw [6]byte, packet []byte) []byte {
 	return append(b, packet...)
 }
 
-// AppendMulticastIPv6 appends the Ethernet frame of a VRRP message, its checksum
-// included, from src to an IPv6 group (RFC 2464, section 7), of traffic class CS6.
-func AppendMulticastIPv6(b []byte, hw [6]byte, src, group netip.Addr, hops uint8, message []byte) []byte {
+// AppendIPv6 appends the Ethernet frame of a VRRP message, its checksum included,
+// from src to dst, of traffic class CS6. The frame to a group goes to the address
+// of the group (RFC 2464, section 7). That to a node of the link goes to the
+// node's solicited-node group (RFC 4291, section 2.7.1): so it needs no neighbour
+// discovery, which would need an address to ask from. Linux takes such a frame
+// unless the receiver's sysctl drop_unicast_in_l2_multicast is set.
+func AppendIPv6(b []byte, hw [6]byte, src, dst netip.Addr, hops uint8, message []byte) []byte {
 	const vrrp = 112
-	from, to := src.As16(), group.As16()
-	b = append(b, 0x33, 0x33, to[12], to[13], to[14], to[15])
+	from, to := src.As16(), dst.As16()
+	group := to[12]
+	if !dst.IsMulticast() {
+		group = 0xff
+	}
+	b = append(b, 0x33, 0x33, group, to[13], to[14], to[15])
 	b = append(b, hw[:]...)
 	b = binary.BigEndian.AppendUint16(b, EtherTypeIPv6)
 	b = append(b, 0x6c, 0, 0, 0)

@@ -7,20 +7,25 @@ import (
 	"testing"
 )
 
-// TestMulticastFrames: the group's bits in the hardware address, and a whole IPv6
-// header.
-func TestMulticastFrames(t *testing.T) {
+// TestAdvertFrames: the bits of the group, or of the peer's solicited-node group, in
+// the hardware address, and a whole IPv6 header.
+func TestAdvertFrames(t *testing.T) {
 	hw := [6]byte{0x02, 0x00, 0x5e, 0x10, 0x20, 0x30}
 	packet, _ := hex.DecodeString("45c0001c00010000ff70d0840a090001e1808012" + "210b000001010000")
 	const want4 = "01005e008012" + "02005e102030" + "0800" + "45c0001c00010000ff70d0840a090001e1808012" + "210b000001010000"
 	if got := hex.EncodeToString(AppendMulticastIPv4(nil, hw, packet)); got != want4 {
 		t.Errorf("IPv4:\n got %s\nwant %s", got, want4)
 	}
-	const want6 = "3333bbcc0012" + "02005e102030" + "86dd" + "6c000000000870fe" +
-		"fe800000000000000000000000000001" + "ff0200000000000000000000bbcc0012" + "210b000001010000"
-	got := hex.EncodeToString(AppendMulticastIPv6(nil, hw, netip.MustParseAddr("fe80::1"), netip.MustParseAddr("ff02::bbcc:12"), 254, packet[20:]))
-	if got != want6 {
-		t.Errorf("IPv6:\n got %s\nwant %s", got, want6)
+	for _, c := range []struct{ to, hardware, ip string }{
+		{"ff02::bbcc:12", "3333bbcc0012", "ff0200000000000000000000bbcc0012"},
+		{"fd00::aabb:ccdd", "3333ffbbccdd", "fd0000000000000000000000aabbccdd"},
+		{"fe80::2", "3333ff000002", "fe800000000000000000000000000002"},
+	} {
+		want := c.hardware + "02005e102030" + "86dd" + "6c000000000870fe" + "fe800000000000000000000000000001" + c.ip + "210b000001010000"
+		got := hex.EncodeToString(AppendIPv6(nil, hw, netip.MustParseAddr("fe80::1"), netip.MustParseAddr(c.to), 254, packet[20:]))
+		if got != want {
+			t.Errorf("IPv6 to %s:\n got %s\nwant %s", c.to, got, want)
+		}
 	}
 }
 
