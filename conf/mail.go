@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"net/mail"
 	"strings"
 	"time"
@@ -128,4 +129,15 @@ func (d *decoder) mail() {
 			Message: "smtp_auth sends the password in clear text", Fix: "write smtp_starttls",
 		})
 	}
+}
+
+// Complete returns m as mails are sent: with the sender and the name that the
+// configuration leaves to the account and the host that send them. An empty user
+// is an account without a name.
+func (m Mail) Complete(user, host string) Mail {
+	if m.From == "" {
+		m.From = cmp.Or(user, "keepalived") + "@" + host
+	}
+	m.HeloName = cmp.Or(m.HeloName, host)
+	return m
 }

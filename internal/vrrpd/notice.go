@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/notify"
+	"keepalived-go/internal/output/status"
 	"keepalived-go/vrrp"
 )
 
@@ -64,18 +65,12 @@ func (n *notice) Event() notify.Event {
 	return e
 }
 
-// The kinds of owners.
-const (
-	kindInstance = "VRRP Instance"
-	kindGroup    = "VRRP Sync Group"
-)
-
 func instanceOwner(name string) notify.Owner {
-	return notify.Owner{Kind: kindInstance, Name: name, Label: "(" + name + ")"}
+	return notify.Owner{Kind: status.KindInstance, Name: name, Label: "(" + name + ")"}
 }
 
 func groupOwner(name string) notify.Owner {
-	return notify.Owner{Kind: kindGroup, Name: name, Label: "VRRP_Group(" + name + ")"}
+	return notify.Owner{Kind: status.KindGroup, Name: name, Label: "VRRP_Group(" + name + ")"}
 }
 
 // state is the word that is told.
@@ -304,6 +299,6 @@ func (d *daemon) repeatStates() {
 }
 
 // ownersInOrder sorts groups before instances, and each by name.
-func ownersInOrder(a, b notify.OwnerStatus) int {
-	return cmp.Or(cmp.Compare(b.Owner.Kind, a.Owner.Kind), cmp.Compare(a.Owner.Name, b.Owner.Name))
+func ownersInOrder(a, b status.Owner) int {
+	return cmp.Or(cmp.Compare(b.Kind, a.Kind), cmp.Compare(a.Name, b.Name))
 }

@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/notify"
+	"keepalived-go/internal/output/status"
 )
 
 func command(words ...string) conf.Command { return conf.Command{Args: words} }
@@ -135,9 +136,9 @@ func TestNotifyConfig(t *testing.T) {
 	if len(got.FIFOs) != 3 || !got.FIFOs[2].Silent || got.FIFOs[2].Path != "/run/lvs" || got.FIFOs[0].Silent || got.FIFOs[1].Silent {
 		t.Errorf("FIFOs %+v", got.FIFOs)
 	}
-	owners := []notify.OwnerStatus{{Owner: instanceOwner("B")}, {Owner: instanceOwner("A")}, {Owner: groupOwner("Z")}}
+	owners := []status.Owner{{Kind: status.KindInstance, Name: "B"}, {Kind: status.KindInstance, Name: "A"}, {Kind: status.KindGroup, Name: "Z"}}
 	slices.SortFunc(owners, ownersInOrder)
-	if owners[0].Owner.Name != "Z" || owners[1].Owner.Name != "A" {
+	if owners[0].Name != "Z" || owners[1].Name != "A" {
 		t.Errorf("order %+v", owners)
 	}
 }

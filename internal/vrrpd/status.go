@@ -13,7 +13,6 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/track"
-	"keepalived-go/internal/output/notify"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
@@ -27,7 +26,7 @@ const snapshotSlice = 16
 type beside struct {
 	scripts   map[string]track.ScriptRun
 	processes map[string]track.ProcessCount
-	notices   *notify.Status
+	notices   *status.Notifications
 }
 
 // askBeside asks, and calls f on the loop.
@@ -381,21 +380,6 @@ func (f *filling) others() {
 	if f.notices == nil {
 		return
 	}
-	n := &status.Notifications{Mail: status.Mail(f.notices.Mail)}
-	for _, fifo := range f.notices.FIFOs {
-		n.FIFOs = append(n.FIFOs, status.FIFO(fifo))
-	}
 	slices.SortFunc(f.notices.Owners, ownersInOrder)
-	for i := range f.notices.Owners {
-		o := &f.notices.Owners[i]
-		out := status.Owner{
-			Group: o.Owner.Kind == kindGroup, Name: o.Owner.Name, Keyword: o.Keyword, Command: o.Command, Since: o.Since,
-			Waiting: o.Waiting, Overtaken: o.Overtaken, Last: status.Run(o.Last),
-		}
-		for _, s := range o.Disabled {
-			out.Disabled = append(out.Disabled, status.DisabledScript(s))
-		}
-		n.Owners = append(n.Owners, out)
-	}
-	f.out.Notifications = n
+	f.out.Notifications = f.notices
 }

@@ -295,6 +295,15 @@ func parseID(s string) (uint32, error) {
 	return uint32(n), nil
 }
 
+// OwnUser is the name of the account that this process runs as; empty: it has
+// none.
+func OwnUser() string {
+	if u, err := user.Current(); err == nil {
+		return u.Username
+	}
+	return ""
+}
+
 func userName(uid uint32) string {
 	if u, err := user.LookupId(strconv.Itoa(int(uid))); err == nil {
 		return u.Username

@@ -10,6 +10,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/status"
 )
 
 // fifoMode is that of the C daemon. Who reads a line takes it away from the
@@ -32,19 +33,6 @@ type FIFO struct {
 	written  uint64
 	dropped  uint64
 	dropping uint64 // lines dropped since it was found full; 0: it is not
-}
-
-// FIFOStatus is what a FIFO does.
-type FIFOStatus struct {
-	Keyword  string
-	Path     string
-	Disabled string // why it is not open; empty: it is
-	Written  uint64 // lines
-	Dropped  uint64 // lines, because it was full
-	Full     bool   // the last line was dropped
-	Script   string // that reads it; empty: none configured
-	Running  bool   // that script
-	Result   string // how it ended last; empty: it never has
 }
 
 // NewFIFO returns the FIFO of the keyword notify_fifo, vrrp_notify_fifo or
@@ -226,11 +214,11 @@ func (f *FIFO) close() {
 }
 
 // Status tells what the FIFO does; the path is empty if none is configured.
-func (f *FIFO) Status() FIFOStatus {
+func (f *FIFO) Status() status.FIFO {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	running, result := f.reader.status()
-	return FIFOStatus{
+	return status.FIFO{
 		Keyword: f.keyword, Path: f.config.Path, Disabled: f.reason,
 		Written: f.written, Dropped: f.dropped, Full: f.dropping > 0,
 		Script: commandLine(&f.config.Script), Running: running, Result: result,

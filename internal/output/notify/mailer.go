@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
-	"os/user"
 	"reflect"
 	"sync"
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/output/status"
 )
 
 const (
@@ -22,7 +23,6 @@ const (
 	// dialogueTimeout bounds the delivery of one mail once the server has
 	// accepted the connection.
 	dialogueTimeout = time.Minute
-	defaultConnect  = 30 * time.Second
 )
 
 // retries are the pauses after the attempts to deliver a mail; when they are
@@ -40,23 +40,7 @@ func (s *settings) title(a *alert) string { return "[" + s.RouterID + "] " + a.S
 
 // complete fills what the configuration leaves open.
 func complete(m conf.Mail, routerID, hostname string) settings {
-	return settings{CompleteMail(m, hostname), cmp.Or(routerID, hostname)}
-}
-
-// CompleteMail returns m as mails are sent: with the sender and the names that
-// the configuration leaves to the host.
-func CompleteMail(m conf.Mail, hostname string) conf.Mail {
-	if m.From == "" {
-		name := "keepalived"
-		if u, err := user.Current(); err == nil {
-			name = u.Username
-		}
-		m.From = name + "@" + hostname
-	}
-	m.HeloName = cmp.Or(m.HeloName, hostname)
-	m.Port = cmp.Or(m.Port, 25)
-	m.ConnectTimeout = cmp.Or(m.ConnectTimeout, defaultConnect)
-	return m
+	return settings{m.Complete(script.OwnUser(), hostname), cmp.Or(routerID, hostname)}
 }
 
 // mailer sends mails in the order in which they were told, one at a time.
@@ -77,15 +61,6 @@ type mailer struct {
 	sent     uint64
 	lost     uint64
 	last     string // why the last attempt did not succeed; empty: it has
-}
-
-// MailStatus is what has become of mails.
-type MailStatus struct {
-	Server    string // empty: none configured
-	Waiting   int
-	Sent      uint64
-	Lost      uint64
-	LastError string // of the last attempt; empty: it has succeeded
 }
 
 func newMailer(hostname string) *mailer {
@@ -266,8 +241,8 @@ func (m *mailer) abandon() {
 	m.queue = nil
 }
 
-func (m *mailer) status() MailStatus {
+func (m *mailer) status() status.Mail {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return MailStatus{m.settings.Server, len(m.queue), m.sent, m.lost, m.last}
+	return status.Mail{Server: m.settings.Server, Waiting: len(m.queue), Sent: m.sent, Lost: m.lost, LastError: m.last}
 }

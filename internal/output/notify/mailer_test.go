@@ -164,7 +164,7 @@ func TestDialogue(t *testing.T) {
 	m := newMailer("host")
 	defer closeMailer(t, m)
 	m.configure(conf.Mail{
-		Server: "127.0.0.1", Port: s.listen(t), HeloName: "helo", From: "Ka Lived <ka@example.com>",
+		Server: "127.0.0.1", Port: s.listen(t), ConnectTimeout: patience, HeloName: "helo", From: "Ka Lived <ka@example.com>",
 		To: []string{"ops@example.com", "On Duty <duty@example.com>"},
 	}, "LB1")
 	m.tell(&Mail{Subject: "VRRP Instance VI_1 - Entering MASTER state", Body: "=> VRRP Instance is now owning VRRP VIPs <="})
@@ -182,7 +182,7 @@ func TestDotsAreStuffed(t *testing.T) {
 	s := newSink(nil)
 	m := newMailer("host")
 	defer closeMailer(t, m)
-	m.configure(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), To: []string{".\n.@example.com"}}, "LB1")
+	m.configure(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), ConnectTimeout: patience, To: []string{".\n.@example.com"}}, "LB1")
 	set := m.settings
 	if err := m.deliver(context.Background(), &set, &alert{Mail: Mail{Body: ".first\n.\nlast"}}); err != nil {
 		t.Fatal(err)
@@ -269,6 +269,7 @@ func TestEncryptionAndAuthentication(t *testing.T) {
 				return conn, err
 			}
 			c.mail.Server, c.mail.From, c.mail.To, c.mail.Password = "mail.example", "ka@example.com", []string{"ops@example.com"}, password
+			c.mail.Port, c.mail.ConnectTimeout = 25, patience
 			set := complete(c.mail, "LB1", "host")
 			err := m.deliver(t.Context(), &set, &alert{Mail: Mail{Subject: "s", Body: "b"}})
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
@@ -312,7 +313,7 @@ func TestServersThatDoNotTakeMail(t *testing.T) {
 			s := newSink(c.answers)
 			m := newMailer("host")
 			defer closeMailer(t, m)
-			set := complete(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), From: "ka@example.com", To: []string{"ops@example.com"}}, "", "host")
+			set := complete(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), ConnectTimeout: patience, From: "ka@example.com", To: []string{"ops@example.com"}}, "", "host")
 			err := m.deliver(t.Context(), &set, &alert{})
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("error %v, want %q", err, c.err)
@@ -329,7 +330,7 @@ func TestOneRecipientRefused(t *testing.T) {
 	s := newSink(map[string]string{"RCPT": "550 unknown"})
 	m := newMailer("host")
 	defer closeMailer(t, m)
-	set := complete(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), To: []string{"a@example.com", "b@example.com"}}, "", "host")
+	set := complete(conf.Mail{Server: "127.0.0.1", Port: s.listen(t), ConnectTimeout: patience, To: []string{"a@example.com", "b@example.com"}}, "", "host")
 	m.dial = func(ctx context.Context, network, addr string) (net.Conn, error) {
 		conn, err := new(net.Dialer).DialContext(ctx, network, addr)
 		return &once{conn, func() { s.answer(nil) }}, err
@@ -366,7 +367,7 @@ func inMemory(m *mailer, s *sink) {
 	}
 }
 
-var someMail = conf.Mail{Server: "mail.example", From: "ka@example.com", To: []string{"ops@example.com"}}
+var someMail = conf.Mail{Port: 25, ConnectTimeout: 30 * time.Second, Server: "mail.example", From: "ka@example.com", To: []string{"ops@example.com"}}
 
 // told makes the mail n of a test.
 func told(n int) *Mail { return &Mail{Subject: "mail " + strconv.Itoa(n) + " of all"} }
@@ -576,8 +577,7 @@ func TestReloadWithoutMailDropsWhatWaits(t *testing.T) {
 
 func TestDefaults(t *testing.T) {
 	s := complete(conf.Mail{}, "", "host")
-	if s.RouterID != "host" || s.HeloName != "host" || s.Port != 25 || s.ConnectTimeout != 30*time.Second ||
-		!strings.HasSuffix(s.From, "@host") {
+	if s.RouterID != "host" || s.HeloName != "host" || !strings.HasSuffix(s.From, "@host") {
 		t.Errorf("%+v", s)
 	}
 }

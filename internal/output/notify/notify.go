@@ -21,6 +21,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/status"
 )
 
 // Owner names what events are about: the scripts of one owner run one after
@@ -283,16 +284,10 @@ func (n *Notifier) finish() {
 	<-n.mail.done
 }
 
-// Status is what a notifier is doing.
-type Status struct {
-	Owners []OwnerStatus // by kind and name
-	FIFOs  []FIFOStatus  // those configured
-	Mail   MailStatus
-}
-
-// Status asks the hub; a closed notifier has none.
-func (n *Notifier) Status() Status {
-	var s Status
+// Status asks the hub what becomes of what is told, of owners by kind and name; a
+// closed notifier has none.
+func (n *Notifier) Status() status.Notifications {
+	var s status.Notifications
 	answered := make(chan struct{})
 	n.post(letter{do: func() {
 		s.Owners = n.ownerStatus()
@@ -308,7 +303,7 @@ func (n *Notifier) Status() Status {
 	case <-answered:
 		return s
 	case <-n.done:
-		return Status{}
+		return status.Notifications{}
 	}
 }
 

@@ -84,7 +84,7 @@ func TestScriptsAndFIFOs(t *testing.T) {
 		}
 	}
 	st := tl.Status()
-	if len(st.FIFOs) != 2 || st.FIFOs[0].Written != 6 || len(st.Owners) != 2 || st.Owners[0].Owner.Kind != "group" {
+	if len(st.FIFOs) != 2 || st.FIFOs[0].Written != 6 || len(st.Owners) != 2 || st.Owners[0].Kind != "group" {
 		t.Errorf("status %+v", st)
 	}
 	tl.Close(time.Second)
@@ -213,7 +213,7 @@ func TestReload(t *testing.T) {
 	tl.Configure(after)
 	names := func() (names []string) {
 		for _, o := range tl.Status().Owners {
-			names = append(names, o.Owner.Name)
+			names = append(names, o.Name)
 		}
 		return names
 	}
@@ -313,7 +313,7 @@ func TestMailOfAnEvent(t *testing.T) {
 	to := &conf.Notify{SMTPAlert: true}
 	c := with(to)
 	c.RouterID = "LB1"
-	c.Mail = conf.Mail{Server: "localhost", Port: s.listen(t), To: []string{"ops@example.com"}}
+	c.Mail = conf.Mail{Server: "localhost", Port: s.listen(t), ConnectTimeout: patience, To: []string{"ops@example.com"}}
 	tl.Configure(c)
 	tl.Tell(happening{Name: "A", Word: master, To: to, FIFOOnly: true})
 	tl.Tell(happening{Name: "B", Word: master, To: &conf.Notify{}})

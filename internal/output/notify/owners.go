@@ -10,6 +10,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/status"
 )
 
 // owner is an owner that has scripts to run.
@@ -17,7 +18,7 @@ type owner struct {
 	Owner
 	queue
 	run       *script.Run // of what runs
-	last      LastRun
+	last      status.Run
 	overtakes uint64 // changes that were overtaken, ever
 }
 
@@ -26,28 +27,6 @@ type program struct {
 	*script.Program
 	err error
 }
-
-// LastRun is the script of an owner that ended last.
-type LastRun struct {
-	Keyword, Command string // empty: none has ended
-	Result           string // how it ended
-	OK               bool
-	Ended            time.Time
-}
-
-// OwnerStatus is what the scripts of an owner do.
-type OwnerStatus struct {
-	Owner            Owner
-	Keyword, Command string    // what runs; empty: nothing
-	Since            time.Time // when that was started
-	Waiting          int       // changes that wait for their turn
-	Overtaken        uint64    // changes whose scripts were not run because newer ones had come
-	Last             LastRun
-	Disabled         []DisabledScript // what is configured and cannot be run
-}
-
-// DisabledScript is a script that cannot be run, and why.
-type DisabledScript struct{ Keyword, Command, Reason string }
 
 // commandKey is the same for commands that are the same.
 func commandKey(c *conf.Command) string {
@@ -155,7 +134,9 @@ func (n *Notifier) ended(o *owner, r script.Result) {
 
 // note keeps the result of the script that o ran and logs a failure.
 func (n *Notifier) note(o *owner, r script.Result, now time.Time) {
-	o.last = LastRun{o.running.Keyword, commandLine(o.running.Command), r.String(), r.OK(), now}
+	o.last = status.Run{
+		Keyword: o.running.Keyword, Command: commandLine(o.running.Command), Result: r.String(), OK: r.OK(), Ended: now,
+	}
 	if r.OK() {
 		return
 	}
@@ -209,14 +190,14 @@ func (n *Notifier) endScripts() {
 	}
 }
 
-func (n *Notifier) ownerStatus() []OwnerStatus {
-	all := make(map[Owner]*OwnerStatus)
+func (n *Notifier) ownerStatus() []status.Owner {
+	all := make(map[Owner]*status.Owner)
 	for i := range n.config.Owners {
 		d := &n.config.Owners[i]
-		st := &OwnerStatus{Owner: d.Owner}
+		st := &status.Owner{Kind: d.Owner.Kind, Name: d.Owner.Name}
 		for _, s := range d.Steps {
 			if err := n.programs[commandKey(s.Command)].err; err != nil {
-				st.Disabled = append(st.Disabled, DisabledScript{s.Keyword, commandLine(s.Command), err.Error()})
+				st.Disabled = append(st.Disabled, status.DisabledScript{Keyword: s.Keyword, Command: commandLine(s.Command), Reason: err.Error()})
 			}
 		}
 		all[d.Owner] = st
@@ -224,7 +205,7 @@ func (n *Notifier) ownerStatus() []OwnerStatus {
 	for key, o := range n.owners {
 		st := all[key]
 		if st == nil {
-			st = &OwnerStatus{Owner: key}
+			st = &status.Owner{Kind: key.Kind, Name: key.Name}
 			all[key] = st
 		}
 		if o.running != nil {
@@ -233,12 +214,12 @@ func (n *Notifier) ownerStatus() []OwnerStatus {
 		st.Waiting, st.Last = len(o.waiting), o.last
 		st.Overtaken = o.overtakes + uint64(o.overtaken)
 	}
-	list := make([]OwnerStatus, 0, len(all))
+	list := make([]status.Owner, 0, len(all))
 	for _, st := range all {
 		list = append(list, *st)
 	}
-	slices.SortFunc(list, func(a, b OwnerStatus) int {
-		return cmp.Or(cmp.Compare(a.Owner.Kind, b.Owner.Kind), cmp.Compare(a.Owner.Name, b.Owner.Name))
+	slices.SortFunc(list, func(a, b status.Owner) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
 	})
 	return list
 }

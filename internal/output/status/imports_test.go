@@ -17,7 +17,7 @@ func TestPlainData(t *testing.T) {
 	const module = "keepalived-go/"
 	for dir, may := range map[string][]string{
 		".":    {"conf", "vrrp"},
-		"text": {"conf", "vrrp", "internal/output/status", "internal/output/notify", "internal/linux/script"},
+		"text": {"conf", "vrrp", "internal/output/status", "internal/linux/script"},
 		"json": {"conf", "vrrp", "internal/output/status", "internal/output/status/text"},
 	} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -204,14 +204,20 @@ type Unclaimed struct {
 
 // Notifications is what becomes of what is told.
 type Notifications struct {
-	Owners []Owner // groups, then instances, each by name
+	Owners []Owner // in the order of the process
 	FIFOs  []FIFO
 	Mail   Mail // without a server: none is configured
 }
 
-// Owner is an instance or a sync group that runs scripts.
+// The kinds of owners of VRRP.
+const (
+	KindInstance = "VRRP Instance"
+	KindGroup    = "VRRP Sync Group"
+)
+
+// Owner is what runs scripts, such as an instance or a sync group.
 type Owner struct {
-	Group            bool
+	Kind             string // what it is, such as KindInstance
 	Name             string
 	Keyword, Command string    // what runs; empty: nothing
 	Since            time.Time // when that was started

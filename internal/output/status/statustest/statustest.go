@@ -64,8 +64,8 @@ func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
 		},
 		Notifications: &status.Notifications{
 			Owners: []status.Owner{
-				{Group: true, Name: "G", Keyword: "notify", Command: "/none/true all", Since: ago(time.Second), Waiting: 1, Overtaken: 2},
-				{Name: "A", Last: status.Run{Keyword: "notify_master", Command: "/none/true", Result: "exited with status 0", OK: true, Ended: ago(time.Minute)},
+				{Kind: status.KindGroup, Name: "G", Keyword: "notify", Command: "/none/true all", Since: ago(time.Second), Waiting: 1, Overtaken: 2},
+				{Kind: status.KindInstance, Name: "A", Last: status.Run{Keyword: "notify_master", Command: "/none/true", Result: "exited with status 0", OK: true, Ended: ago(time.Minute)},
 					Disabled: []status.DisabledScript{{Keyword: "notify_fault", Command: "/not/there/either", Reason: "/not does not exist"}}},
 			},
 			FIFOs: []status.FIFO{

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/output/notify"
+	"keepalived-go/internal/linux/script"
 )
 
 // Process is whose data is written.
@@ -140,7 +140,7 @@ func mail(t *Writer, g *conf.Global) {
 	m := g.Mail
 	if m.Server != "" {
 		host, _ := os.Hostname()
-		m = notify.CompleteMail(m, host)
+		m = m.Complete(script.OwnUser(), host)
 		t.Line(" Smtp server = %s", m.Server)
 		t.Line(" Smtp server port = %d", m.Port)
 	}

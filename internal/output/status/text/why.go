@@ -77,7 +77,7 @@ func (t *data) notifications() {
 	for i := range t.Notifications.Owners {
 		o := &t.Notifications.Owners[i]
 		kind := ""
-		if o.Group {
+		if o.Kind == status.KindGroup {
 			kind = "group "
 		}
 		t.Line(" Notifications of %s%s", kind, o.Name)
