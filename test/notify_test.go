@@ -73,7 +73,9 @@ func (h heard) without(word string) heard {
 // anyOrderOf sorts what follows one another of the word. Which member of a group
 // expires last, and is told first, a busy machine may decide.
 func (h heard) anyOrderOf(word string) heard {
-	has := func(line string) bool { return strings.Contains(line, " "+word+" ") && strings.HasPrefix(line, "INSTANCE") }
+	has := func(line string) bool {
+		return strings.Contains(line, " "+word+" ") && strings.HasPrefix(line, "INSTANCE")
+	}
 	for i := 0; i < len(h.fifo); i++ {
 		end := i
 		for end < len(h.fifo) && has(h.fifo[end]) {
