@@ -25,7 +25,7 @@ const module = "keepalived-go"
 // layers below its own; "…/" is a package with all below it. What a layer is
 // for is in docs/architecture.md.
 var layers = [][]string{
-	{"vrrp", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/tool/getopt", "internal/output/logging", "internal/checkd/life"},
+	{"vrrp", "lvs", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/tool/getopt", "internal/output/logging", "internal/checkd/life"},
 	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
 	{"conf"},
 	{"internal/output/status"},
@@ -42,6 +42,7 @@ var layers = [][]string{
 var pure = map[string][]string{
 	"vrrp":            nil,
 	"vrrp/vrrptest":   {"vrrp"},
+	"lvs":             nil,
 	"conf/syntax":     {"internal/readfile"},
 	"conf":            {"conf/syntax", "internal/readfile"},
 	"conf/format":     {"conf/syntax"},
@@ -52,7 +53,7 @@ var pure = map[string][]string{
 }
 
 // noClock are the packages that get the time as an argument.
-var noClock = []string{"vrrp", "internal/policy", "internal/checkd/life"}
+var noClock = []string{"vrrp", "lvs", "internal/policy", "internal/checkd/life"}
 
 // packages lists the directories of the module that hold Go files.
 func packages(t *testing.T) []string {

@@ -1,0 +1,159 @@
+package lvs
+
+import "net/netip"
+
+// Event is what happened. Which fields count depends on Kind.
+type Event struct {
+	Kind EventKind
+
+	Config  *Config    // Configure: kept by the engine, must not change any more
+	Resume  *Snapshot  // Configure, the first one: what a predecessor process left; nil: nothing
+	Check   CheckID    // CheckResult
+	Up      bool       // CheckResult: passed
+	Weight  Weight     // CheckResult: what the check does to the weight
+	Service ServiceID  // Suspend, Unsuspend
+	Addr    netip.Addr // AddressChanged
+	Present bool       // AddressChanged: it is on this machine now
+	Keep    bool       // Shutdown: the kernel's table stays as it is
+}
+
+// EventKind is what happened.
+type EventKind uint8
+
+const (
+	// Configure starts the engine, or gives it another configuration.
+	Configure EventKind = iota
+	// CheckResult delivers the verdict of a check, after all retries. Those of
+	// suspended and unknown checks are dropped.
+	CheckResult
+	// AddressChanged says that an address has come to this machine or left it.
+	AddressChanged
+	// Suspend stops the checks of a service by order; their states stay.
+	Suspend
+	// Unsuspend ends what Suspend began. The checks run if HASuspend lets them.
+	Unsuspend
+	// Shutdown ends the engine. Nothing is in the table any more, unless Keep.
+	Shutdown
+)
+
+// Weight is what a check does to the weight of its server. The effective weight is
+// the configured one plus the differences that the checks make, at least 0.
+type Weight struct {
+	Kind  WeightKind
+	Value int32
+}
+
+// WeightKind is how Weight.Value counts.
+type WeightKind uint8
+
+const (
+	// WeightKeep keeps the difference that the check has made before.
+	WeightKeep WeightKind = iota
+	// WeightAdd adds Value to the weight (FILE_CHECK); 0 adds nothing any more.
+	WeightAdd
+	// WeightSet replaces the configured weight with Value (MISC_CHECK with
+	// misc_dynamic): the difference is Value − configured weight.
+	WeightSet
+)
+
+// Action is what the driver must report or do. Which fields count depends on
+// Kind.
+type Action struct {
+	Kind    ActionKind
+	Reason  Reason
+	Change  PoolChange  // ServerUp, ServerDown, SorryAdded, SorryRemoved
+	Service *Service    // all but FlushTable; of the old configuration for what is gone
+	Server  *RealServer // the real or sorry server
+	Check   CheckID     // CheckActivated, CheckDeactivated, CheckChanged
+	Entry   Endpoint    // EndpointGone
+
+	Up            bool // CheckChanged
+	ServerChanged bool // CheckChanged: the server goes with it (no_checker_emails: others send no mail)
+
+	From, To int // WeightChanged
+	// QuorumGained, QuorumLost: the numbers that decided.
+	Sum, Quorum, Hysteresis int64
+}
+
+// ActionKind is what to report or do. Each kind has the sentences of keepalived
+// that it stands for, where X is a server and V a service. 'mail' is sent if the service
+// or server wants it.
+type ActionKind uint8
+
+const (
+	// FlushTable: remove everything from the kernel's table, also what others put
+	// there.
+	FlushTable ActionKind = iota
+	// CheckActivated: run the check. Log: Activating healthchecker for service X
+	// for VS V.
+	CheckActivated
+	// CheckDeactivated: run it no more, until it is activated. Log: Deactivating
+	// healthchecker for service X for VS V.
+	CheckDeactivated
+	// CheckChanged: the state of a check has changed. Mail: Realserver X of virtual
+	// server V - UP (or DOWN), with a body by the kind of check. It has been
+	// announced in the log by whoever did the check. The failure of a check that
+	// has never passed is none.
+	CheckChanged
+	// WeightChanged: the weight of a server is another one. Log: Changing weight
+	// from A to B for active service X of VS V (inactive: while the server is
+	// down, see Up).
+	WeightChanged
+	// ServerUp: a server is up. Log, by Change: Adding service X to VS V; Enabling
+	// service X of VS V. FIFO: RS X V UP. Script: notify_up.
+	ServerUp
+	// ServerDown: a server is down. Log, by Change: Removing service X from VS V;
+	// Disabling service X of VS V; with ReasonShutdown: Shutting down service X
+	// from VS V. FIFO: RS X V DOWN. Script: notify_down. Mail with ReasonRemoved:
+	// => Removing <=; with ReasonShutdown: => Shutting down <=.
+	ServerDown
+	// ServerGone: the configuration has it no longer. Log: service X no longer
+	// exist. What belongs to a server that was up follows as ServerDown.
+	ServerGone
+	// ServiceGone: the configuration has it no longer. Log: Removing Virtual Server
+	// V. Its servers and its quorum follow.
+	ServiceGone
+	// EndpointGone: a group has this endpoint no longer. Log: VS [E] in group V no
+	// longer exists.
+	EndpointGone
+	// QuorumGained: a service has its quorum. Log: Gained quorum Q+H=T <= S for VS
+	// V. FIFO: VS V UP. Script: quorum_up. Mail: Virtualserver V - UP, with
+	// ReasonStart: => Starting with quorum up Q+H=T <= S <=.
+	QuorumGained
+	// QuorumLost: a service has its quorum no longer. Log, with ReasonCheck and
+	// ReasonReload: Lost quorum Q-H=T > S for VS V. FIFO: VS V DOWN. Script:
+	// quorum_down. Mail, with these and ReasonStart: Virtualserver V - DOWN.
+	QuorumLost
+	// SorryAdded: the sorry server takes over. Log, by Change: Adding sorry server
+	// X to VS V; Enabling sorry server X of VS V.
+	SorryAdded
+	// SorryRemoved: the sorry server is not needed. Log, by Change: Removing sorry
+	// server X from VS V; Disabling sorry server X of VS V.
+	SorryRemoved
+	// PoolRemoved: servers that are up have left the pool to the sorry server. Log:
+	// Removing alive servers from the pool for VS V.
+	PoolRemoved
+	// PoolAdded: they are back. Log: Adding alive servers to the pool for VS V.
+	PoolAdded
+)
+
+// Reason is why an action came about.
+type Reason uint8
+
+const (
+	ReasonNone     Reason = iota
+	ReasonCheck           // the verdict of a check
+	ReasonStart           // the service is new
+	ReasonReload          // the configuration has changed
+	ReasonRemoved         // the server or service has left the configuration
+	ReasonShutdown        // the engine ends
+)
+
+// PoolChange is what happens to a server in the table.
+type PoolChange uint8
+
+const (
+	PoolUnchanged PoolChange = iota // nothing
+	PoolEntry                       // it is added or removed
+	PoolWeight                      // it stays, and gets its weight or 0 (Inhibit)
+)
