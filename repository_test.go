@@ -33,7 +33,8 @@ var layers = [][]string{
 	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/proc"},
 	{"lint", "internal/output/…"},
 	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
-	{"internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/supervisor"},
+	{"internal/tool/lab/uml"},
+	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/supervisor"},
 	{"cmd/keepalived", "bench", "test", ""},
 }
 

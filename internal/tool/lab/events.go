@@ -97,7 +97,7 @@ func (l *Lab) fail(err error) {
 // false if none has come when the timeout ends, which comes later while the
 // machine is busy (see [Starved]).
 func (l *Lab) Wait(from time.Time, timeout time.Duration, match func(*Event) bool) (Event, bool) {
-	return l.wait(from, match, newPatience(timeout).left)
+	return l.wait(from, match, NewPatience(timeout).Left)
 }
 
 // Watch is Wait for an event that should not come: it looks exactly so long.
@@ -130,7 +130,7 @@ func (l *Lab) wait(from time.Time, match func(*Event) bool, left func() time.Dur
 // Until waits for cond, looking on every event and log line and at least
 // every 50 ms. The timeout is longer while the machine is busy.
 func (l *Lab) Until(timeout time.Duration, cond func() bool) bool {
-	patience := newPatience(timeout)
+	patience := NewPatience(timeout)
 	for {
 		l.mu.Lock()
 		changed := l.changesLocked()
@@ -138,7 +138,7 @@ func (l *Lab) Until(timeout time.Duration, cond func() bool) bool {
 		if cond() {
 			return true
 		}
-		left := patience.left()
+		left := patience.Left()
 		if left <= 0 {
 			return false
 		}

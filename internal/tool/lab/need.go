@@ -19,6 +19,7 @@ const (
 	Nft    Requirement = "nft"
 	Nginx  Requirement = "nginx"
 	User   Requirement = "an unprivileged user"
+	UML    Requirement = "linux.uml, the kernel of Debian's user-mode-linux"
 )
 
 // Test is the part of testing.TB that Need uses; the daemon's demo links this
@@ -52,6 +53,9 @@ func has(r Requirement) bool {
 		return C().IsC()
 	case Tshark, Nft, Nginx:
 		_, err := exec.LookPath(string(r))
+		return err == nil
+	case UML:
+		_, err := exec.LookPath("linux.uml")
 		return err == nil
 	case User:
 		_, err := exec.LookPath("setpriv")

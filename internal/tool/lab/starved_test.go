@@ -19,12 +19,12 @@ func TestParsePressure(t *testing.T) {
 }
 
 func TestPatience(t *testing.T) {
-	p := patience{begin: time.Now().Add(-time.Second), starved: starvedTotal(), timeout: 2 * time.Second}
-	if left := p.left(); left <= 0 {
+	p := Patience{begin: time.Now().Add(-time.Second), starved: starvedTotal(), timeout: 2 * time.Second}
+	if left := p.Left(); left <= 0 {
 		t.Errorf("after one of two seconds %v is left", left)
 	}
 	p.begin = p.begin.Add(-time.Duration(maxPatience+2) * p.timeout)
-	if left := p.left(); left > 0 {
+	if left := p.Left(); left > 0 {
 		t.Errorf("after %d times the timeout %v is left", maxPatience+2, left)
 	}
 }

@@ -1,0 +1,228 @@
+// Package uml runs programs in a User-Mode Linux: a Linux kernel that is a process
+// of this machine, with modules that the machine's own kernel may lack, as ip_vs.
+//
+// The program sees the files of this machine. What it writes goes into memory and
+// ends with the kernel, as do its processes, links and tables. Nothing is left
+// behind, however this process ends; several kernels may run at once. Tests in
+// such a kernel are simplest with package umltest.
+package uml
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"regexp"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"keepalived-go/internal/tool/lab"
+)
+
+//go:embed boot.sh
+var boot string
+
+// Machine is a User-Mode Linux to be booted. The zero value serves.
+type Machine struct {
+	// Modules are loaded before the program starts, with those that they need.
+	Modules []string
+
+	// Memory is in MiB; 0: 256.
+	Memory int
+
+	// Timeout bounds the boot and the program together; 0: a minute. It is longer
+	// while the host is busy, as the waits of a lab are.
+	Timeout time.Duration
+}
+
+// Inside reports whether this process was started by [Machine.Run].
+func Inside() bool { return os.Getenv(lab.GuestEnv) != "" }
+
+// ErrNoEnd says that the kernel ended, or time was up, before the program did.
+var ErrNoEnd = errors.New("the program in the User-Mode Linux did not end")
+
+// Run boots the machine, runs c in it, and returns its exit status, as a shell has
+// it. Of c it uses Path, Args, Env, Dir and Stdout, which gets what the program
+// writes, to its standard error too, as it comes. The error wraps [ErrNoEnd], or
+// says why the kernel did not boot, with the last lines of its console. It needs
+// root.
+func (m Machine) Run(ctx context.Context, c *exec.Cmd) (status int, err error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	timeout := cmp.Or(m.Timeout, time.Minute)
+	patience := lab.NewPatience(timeout)
+	go func() {
+		for patience.Left() > 0 {
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(min(max(patience.Left(), 10*time.Millisecond), time.Second)):
+			}
+		}
+		cancel(fmt.Errorf("more than %v, and what the host was busy with something else", timeout))
+	}()
+
+	out := &console{mark: rand.Text(), program: c.Stdout, ended: make(chan int, 1)}
+	args := append([]string{"-c", boot, "boot.sh", fmt.Sprintf("%dM", cmp.Or(m.Memory, 256))}, m.Modules...)
+	kernel := exec.CommandContext(ctx, "/bin/sh", args...)
+	kernel.Stdin = strings.NewReader(script(c, out.mark))
+	kernel.Stdout, kernel.Stderr = out, out
+	kernel.WaitDelay = 10 * time.Second
+	// The shell is the first process of its namespace: all others end with it, and
+	// it with us.
+	kernel.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
+		Pdeathsig:  syscall.SIGKILL,
+	}
+	done := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // Pdeathsig means the thread that has started it
+		defer runtime.UnlockOSThread()
+		done <- kernel.Run()
+	}()
+	select {
+	case err = <-done:
+	case status := <-out.ended:
+		cancel(nil) // the kernel need not power off
+		<-done
+		return status, nil
+	}
+	select {
+	case status := <-out.ended:
+		return status, nil
+	default:
+	}
+	if cause := context.Cause(ctx); cause != nil {
+		err = cause
+	} else if err == nil {
+		err = errors.New("the kernel ended")
+	}
+	return -1, fmt.Errorf("%w: %w\n%s", ErrNoEnd, err, out.lastLines())
+}
+
+// script is what the first process of the kernel does.
+func script(c *exec.Cmd, mark string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "cd %s\n", quote(cmp.Or(c.Dir, workingDirectory())))
+	for _, v := range append(c.Environ(), lab.GuestEnv+"=1") {
+		name, value, _ := strings.Cut(v, "=")
+		if variable.MatchString(name) {
+			fmt.Fprintf(&b, "export %s=%s\n", name, quote(value))
+		}
+	}
+	fmt.Fprintf(&b, "dmesg -C\necho; echo %s begin\n%s", mark, quote(c.Path))
+	for _, arg := range c.Args[1:] {
+		b.WriteString(" " + quote(arg))
+	}
+	fmt.Fprintf(&b, " 2>&1\nstatus=$?\n[ $status = 0 ] || dmesg -l emerg,alert,crit,err,warn | tail -n 20\n")
+	fmt.Fprintf(&b, "echo; echo %s end $status\necho o >/proc/sysrq-trigger\nwhile :; do sleep 60; done\n", mark)
+	return b.String()
+}
+
+var variable = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+
+func workingDirectory() string {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "/"
+	}
+	return dir
+}
+
+// quote makes a word of a shell.
+func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
+
+// console takes what the kernel's console shows: the messages of the boot, what the
+// program writes, and between them lines with a mark that nobody else knows.
+type console struct {
+	mark    string
+	program io.Writer // nil: nobody wants it
+	ended   chan int  // the program's status
+
+	mu    sync.Mutex
+	state consoleState
+	held  []byte // not yet passed on: it may be the beginning of a mark
+	last  []byte // the end of what was shown
+}
+
+type consoleState uint8
+
+const (
+	booting consoleState = iota
+	running
+	over
+)
+
+// maxLast is how much of a console is kept for errors.
+const maxLast = 8 << 10
+
+func (c *console) Write(b []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.last = append(c.last, b...)
+	c.last = c.last[max(0, len(c.last)-maxLast):]
+	c.held = append(c.held, b...)
+	for {
+		switch c.state {
+		case booting:
+			_, rest, found := bytes.Cut(c.held, []byte("\n"+c.mark+" begin\n"))
+			if !found {
+				c.held = c.held[max(0, len(c.held)-maxLast):]
+				return len(b), nil
+			}
+			c.held, c.state = rest, running
+		case running:
+			text, rest, found := bytes.Cut(c.held, []byte("\n"+c.mark+" end "))
+			if !found {
+				// What could be the beginning of the line with the mark stays.
+				keep := bytes.LastIndexByte(c.held, '\n')
+				if keep < 0 || len(c.held)-keep > len(c.mark)+len("\n end ") {
+					keep = len(c.held)
+				}
+				err := c.pass(c.held[:keep])
+				c.held = c.held[keep:]
+				return len(b), err
+			}
+			status, _, whole := strings.Cut(string(rest), "\n")
+			if !whole {
+				return len(b), nil
+			}
+			if err := c.pass(text); err != nil {
+				return 0, err
+			}
+			n, err := strconv.Atoi(status)
+			if err != nil {
+				return 0, fmt.Errorf("exit status %q", status)
+			}
+			c.ended <- n
+			c.held, c.state = nil, over
+		case over:
+			c.held = nil
+			return len(b), nil
+		}
+	}
+}
+
+func (c *console) pass(b []byte) error {
+	if c.program == nil || len(b) == 0 {
+		return nil
+	}
+	_, err := c.program.Write(b)
+	return err
+}
+
+func (c *console) lastLines() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return strings.ToValidUTF8(string(c.last), "?")
+}

@@ -1,0 +1,98 @@
+package umltest
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// result is what a test in the machine has printed and how it ended; the one
+// without a name holds those of the top, and what nobody else has printed.
+type result struct {
+	name     string // the last element
+	parent   *result
+	children []*result
+	output   strings.Builder
+	began    bool
+	verdict  string // PASS, FAIL, SKIP; empty: it did not end
+
+	current *result // of the one without a name: who prints
+}
+
+// child is the result of a test below r, by its name from there on.
+func (r *result) child(name string) *result {
+	for part := range strings.SplitSeq(name, "/") {
+		var found *result
+		for _, c := range r.children {
+			if c.name == part {
+				found = c
+			}
+		}
+		if found == nil {
+			found = &result{name: part, parent: r}
+			r.children = append(r.children, found)
+		}
+		r = found
+	}
+	return r
+}
+
+// mark precedes the lines of the testing package itself (-test.v=test2json).
+const mark = "\x16"
+
+// read takes a line that a test binary prints with -test.v=test2json.
+func (r *result) read(line string) {
+	if r.current == nil {
+		r.current = r
+	}
+	// What a test prints without a newline stands before the mark.
+	text, frame, framed := strings.Cut(line, mark)
+	if text = strings.TrimRight(text, " "); !framed || text != "" {
+		fmt.Fprintln(&r.current.output, text)
+	}
+	if !framed {
+		return
+	}
+	for _, event := range []string{"=== RUN ", "=== CONT ", "=== NAME ", "=== PAUSE ", "--- PASS: ", "--- FAIL: ", "--- SKIP: "} {
+		rest, ok := strings.CutPrefix(frame, event)
+		if !ok {
+			continue
+		}
+		name, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		if name == "" {
+			r.current = r
+			return
+		}
+		r.current = r.child(name)
+		r.current.began = true
+		if verdict, ok := strings.CutPrefix(event, "--- "); ok {
+			r.current.verdict = strings.TrimSuffix(verdict, ": ")
+		}
+		return
+	}
+	if strings.HasPrefix(frame, "=== ") || strings.HasPrefix(frame, "--- ") {
+		return
+	}
+	fmt.Fprintln(&r.current.output, frame) // as "PASS" and "FAIL" at the end
+}
+
+// report reports r as the result of t, and those below it as subtests. It is false
+// if there was no such test.
+func (r *result) report(t *testing.T) bool {
+	for _, c := range r.children {
+		t.Run(c.name, func(t *testing.T) { c.report(t) })
+	}
+	fmt.Fprint(t.Output(), r.output.String())
+	switch r.verdict {
+	case "PASS":
+	case "SKIP":
+		t.SkipNow()
+	case "FAIL":
+		t.Fail()
+	default:
+		if r.began {
+			t.Error("did not end")
+		}
+	}
+	return r.began
+}
