@@ -163,3 +163,19 @@ func TestUnquotedCommand(t *testing.T) {
 		}
 	}
 }
+
+// passing is what a look-up says that failed for want of descriptors.
+type passing struct{}
+
+func (passing) Error() string { return "open /: too many open files" }
+func (passing) Passes() bool  { return true }
+
+// A script that could not be looked up is not called missing, nor disabled.
+func TestScriptNotLookedUp(t *testing.T) {
+	_, diags := load(t, "vrrp_script s {\nscript /bin/true\n}\n"+instanceText("V", 1, "track_script {\ns\n}"),
+		Options{CheckCommand: func(Command, ScriptPolicy) error { return passing{} }})
+	i := slices.IndexFunc(diags, func(d Diagnostic) bool { return d.Code == "script-disabled" })
+	if i < 0 || diags[i].Severity != Warning || diags[i].Class != ClassNone || strings.Contains(diags[i].Message, "Disabling") {
+		t.Errorf("%+v", diags)
+	}
+}

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"slices"
@@ -202,6 +203,13 @@ func (d *decoder) disabled(u commandUse, err error) {
 	if u.track != "" {
 		p.Severity, p.Class = Error, ClassOrdinary
 		p.Message = "Disabling track script " + u.track + ": " + text
+	}
+	var look interface{ Passes() bool }
+	if errors.As(err, &look) && look.Passes() { // nothing is wrong with it, as far as is known
+		p.Severity, p.Class, p.Fix = Warning, ClassNone, "try again; if this stays so, raise the limit of open files (ulimit -n)"
+		p.Message = u.what + " could not be looked up, which is tried again before it is run: " + text
+		d.reportAt(u.at, p)
+		return
 	}
 	alone := u.cmd
 	alone.User, alone.Group = "", ""

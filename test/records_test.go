@@ -63,15 +63,14 @@ func (s *scene) awaitTold(file, line string, timeout time.Duration) {
 type pipe struct {
 	path string
 
-	mu      sync.Mutex
-	lines   []string
-	changed chan struct{}
+	mu    sync.Mutex
+	lines []string
 }
 
 // fifo makes a FIFO for the node and reads it to the end of the test.
 func (s *scene) fifo(node, name string) *pipe {
 	s.Helper()
-	p := &pipe{path: s.path(node, name), changed: make(chan struct{})}
+	p := &pipe{path: s.path(node, name)}
 	s.must(unix.Mkfifo(p.path, 0o644))
 	f, err := os.OpenFile(p.path, os.O_RDWR, 0) // for writing too: no end of file between daemons
 	s.must(err)
@@ -80,8 +79,6 @@ func (s *scene) fifo(node, name string) *pipe {
 		for in := bufio.NewScanner(f); in.Scan(); {
 			p.mu.Lock()
 			p.lines = append(p.lines, in.Text())
-			close(p.changed)
-			p.changed = make(chan struct{})
 			p.mu.Unlock()
 		}
 	}()
@@ -99,21 +96,16 @@ func (p *pipe) all() []string {
 // lines there are up to it.
 func (s *scene) await(p *pipe, n int, line string, timeout time.Duration) int {
 	s.Helper()
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	for {
+	read := func() []string {
 		p.mu.Lock()
-		lines, changed := p.lines, p.changed
-		p.mu.Unlock()
-		if i := slices.Index(lines[min(n, len(lines)):], line); i >= 0 {
-			return n + i + 1
-		}
-		select {
-		case <-changed:
-		case <-timer.C:
-			s.Fatalf("after %v the FIFO has no line %q; it has %q", timeout, line, lines[min(n, len(lines)):])
-		}
+		defer p.mu.Unlock()
+		return p.lines[min(n, len(p.lines)):]
 	}
+	i := -1
+	if !s.Until(timeout, func() bool { i = slices.Index(read(), line); return i >= 0 }) {
+		s.Fatalf("after %v the FIFO has no line %q; it has %q", timeout, line, read())
+	}
+	return n + i + 1
 }
 
 // awaitPriority waits for an advert of the node with that priority.

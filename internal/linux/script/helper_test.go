@@ -29,6 +29,7 @@ var helpers = map[string]func(args []string) error{
 	"accounts": helperAccounts,
 	"cleanup":  helperCleanup,
 	"default":  helperDefault,
+	"starved":  helperStarved,
 }
 
 func TestMain(m *testing.M) {
@@ -77,6 +78,39 @@ func printRun(p *Program) error {
 	r.Start(Request{Program: p, Done: func(res Result) { done <- res }})
 	res := <-done
 	fmt.Println(res.Output, &res)
+	return nil
+}
+
+// helperStarved resolves a command with 0, 1, 2 … descriptors more than are open,
+// until that succeeds, and prints each other verdict than [Undecided], and last how
+// many it takes. User, group, whether it is secure and has supplementary groups
+// come before the command.
+func helperStarved(args []string) error {
+	opened, err := os.Open("/") // the runtime has what it needs
+	if err != nil {
+		return err
+	}
+	free := int(opened.Fd())
+	opened.Close()
+	var full unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &full); err != nil {
+		return err
+	}
+	for n := range 20 {
+		if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free + n), Max: full.Max}, nil); err != nil {
+			return err
+		}
+		_, err := Resolve(conf.Command{User: args[0], Group: args[1], Args: args[4:]},
+			conf.ScriptPolicy{Secure: args[2] != "", SupplementaryGroups: args[3] != ""})
+		unix.Prlimit(0, unix.RLIMIT_NOFILE, &full, nil)
+		if err == nil {
+			fmt.Println("needs", n)
+			return nil
+		}
+		if !Passes(err) {
+			fmt.Println("with", n, "descriptors:", err)
+		}
+	}
 	return nil
 }
 

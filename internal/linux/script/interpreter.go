@@ -243,7 +243,9 @@ func (prog *Program) judgeGiven(path string, args []string, depth int) error {
 	g := givenTo(t, args[1:])
 	for _, file := range g.files {
 		full, err := whereIs(file)
-		if err != nil {
+		if Passes(err) {
+			return err
+		} else if err != nil {
 			continue
 		}
 		if err := insecure(prog.follow(full, asText, ", which is given to "+args[0])); err != nil {
@@ -255,7 +257,9 @@ func (prog *Program) judgeGiven(path string, args []string, depth int) error {
 			continue
 		}
 		full, err := whereIs(c[0])
-		if err != nil {
+		if Passes(err) {
+			return err
+		} else if err != nil {
 			continue
 		}
 		if err := insecure(prog.judge(full, c, asProgram, ", which "+args[0]+" starts", depth+1)); err != nil {
@@ -265,10 +269,10 @@ func (prog *Program) judgeGiven(path string, args []string, depth int) error {
 	return nil
 }
 
-// insecure is the problem of a path that others could change. What else is
-// wrong with a path is seen when it is run.
+// insecure is the problem of a path that others could change, or of which that is
+// not known. What else is wrong with a path is seen when it is run.
 func insecure(f found, err error) error {
-	if p, ok := err.(*Problem); ok && p.Code == Insecure {
+	if p, ok := err.(*Problem); ok && (p.Code == Insecure || p.Code == Undecided) {
 		return p
 	}
 	return nil

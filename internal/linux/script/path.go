@@ -198,6 +198,7 @@ func (w *walk) openError(name string, err error) error {
 		p.Message = fmt.Sprintf("keepalived, which is user %s, may not search %s", userName(uint32(os.Geteuid())), w.path())
 		p.Remedy = "chmod a+x " + quote(w.path())
 	default:
+		p.Code = unless(err, Missing)
 		p.Message = fmt.Sprintf("open %s: %v", path, err)
 	}
 	return p
@@ -316,8 +317,8 @@ func (w *walk) interpreter() (f found, err error) {
 	if err == unix.ENOENT { // without /proc
 		fd, err = unix.Open(w.path(), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	}
-	if err != nil && w.prog.judged() {
-		return f, &Problem{Code: NoPermission, Path: w.path(), Message: fmt.Sprintf("read %s, to see what runs it: %v", w.path(), err)}
+	if err != nil && (w.prog.judged() || !Decides(err)) {
+		return f, &Problem{Code: unless(err, NoPermission), Path: w.path(), Message: fmt.Sprintf("read %s, to see what runs it: %v", w.path(), err)}
 	} else if err != nil {
 		return f, nil // whoever may execute but not read it has a binary
 	}
@@ -325,7 +326,7 @@ func (w *walk) interpreter() (f found, err error) {
 	var head [256]byte // as much as the kernel looks at
 	n, err := unix.Read(fd, head[:])
 	if err != nil {
-		return f, &Problem{Code: Missing, Path: w.path(), Message: fmt.Sprintf("read %s: %v", w.path(), err)}
+		return f, &Problem{Code: unless(err, Missing), Path: w.path(), Message: fmt.Sprintf("read %s: %v", w.path(), err)}
 	}
 	if bytes.HasPrefix(head[:n], []byte("\x7fELF")) {
 		return f, nil

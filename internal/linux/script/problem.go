@@ -1,5 +1,11 @@
 package script
 
+import (
+	"errors"
+
+	"golang.org/x/sys/unix"
+)
+
 // Code says what keeps a program from being run.
 type Code string
 
@@ -13,6 +19,7 @@ const (
 	Insecure      Code = "insecure"       // others than root could change what root would run
 	UnknownUser   Code = "unknown-user"
 	UnknownGroup  Code = "unknown-group"
+	Undecided     Code = "undecided"     // the look-up failed: try again
 	CannotBecome  Code = "cannot-become" // without root's rights nobody becomes someone else
 )
 
@@ -26,6 +33,36 @@ type Problem struct {
 
 // Insecure reports whether others than root could change what root would run.
 func (p *Problem) Insecure() bool { return p.Code == Insecure }
+
+// Passes reports whether err says of the moment, and not of the program, that it
+// cannot be run: whoever needs the program looks again.
+func Passes(err error) bool {
+	p, ok := errors.AsType[*Problem](err)
+	return ok && p.Passes()
+}
+
+// Passes reports whether the look-up failed, and is made again.
+func (p *Problem) Passes() bool { return p.Code == Undecided }
+
+// Decides reports whether an error says something of what was looked for. Others,
+// such as too many open files, no memory or a disk that fails, say only that the
+// look-up did not succeed.
+func Decides(err error) bool {
+	for _, e := range [...]unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EACCES, unix.EPERM, unix.ENAMETOOLONG, unix.EINVAL, unix.ENXIO, unix.ESRCH} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return isUnknown(err)
+}
+
+// unless returns code, or Undecided where err decides nothing.
+func unless(err error, code Code) Code {
+	if Decides(err) {
+		return code
+	}
+	return Undecided
+}
 
 func (p *Problem) Error() string {
 	if p.Remedy == "" {

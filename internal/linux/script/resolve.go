@@ -123,7 +123,10 @@ func searchPath(name string) (string, error) {
 			continue
 		}
 		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0 {
+		switch info, err := os.Stat(path); {
+		case err != nil && !Decides(err): // it may be there, and come before what the others have
+			return "", &Problem{Code: Undecided, Path: path, Message: fmt.Sprintf("search %s: %v", name, err)}
+		case err == nil && info.Mode().IsRegular() && info.Mode()&0o111 != 0:
 			return path, nil
 		}
 	}
@@ -147,7 +150,9 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 	switch {
 	case name != "":
 		var err error
-		if account, err = lookupUser(name); err != nil {
+		if account, err = lookupUser(name); err != nil && !Decides(err) {
+			return notLookedUp("user", name, err)
+		} else if err != nil {
 			id, numErr := parseID(name)
 			if numErr != nil && isNumber(name) {
 				return &Problem{Code: UnknownUser, Message: numErr.Error()}
@@ -163,14 +168,18 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 		}
 	case p.Secure:
 		var err error
-		if account, err = user.Lookup(defaultUser); err != nil {
+		if account, err = user.Lookup(defaultUser); err != nil && !Decides(err) {
+			return notLookedUp("user", defaultUser, err)
+		} else if err != nil {
 			return &Problem{Code: UnknownUser,
 				Message: fmt.Sprintf("%s, and with enable_script_security nobody else is the default", unknown("user", defaultUser, err)),
 				Remedy:  "useradd --system " + defaultUser + ", or write script_user in global_defs"}
 		}
 	case canBecome():
 		var err error
-		if account, err = user.Lookup(defaultUser); err != nil && !isUnknown(err) {
+		if account, err = user.Lookup(defaultUser); err != nil && !Decides(err) {
+			return notLookedUp("user", defaultUser, err)
+		} else if err != nil && !isUnknown(err) {
 			return &Problem{Code: UnknownUser, Message: unknown("user", defaultUser, err), Remedy: "write script_user in global_defs"}
 		}
 	}
@@ -186,7 +195,9 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 	}
 	if group != "" {
 		g, err := lookupGroup(group)
-		if err != nil && isNumber(group) {
+		if err != nil && !Decides(err) && !errors.Is(err, errID) {
+			return notLookedUp("group", group, err)
+		} else if err != nil && isNumber(group) {
 			return &Problem{Code: UnknownGroup, Message: err.Error()}
 		} else if err != nil {
 			return &Problem{Code: UnknownGroup, Message: unknown("group", group, err), Remedy: addAccount("groupadd", group)}
@@ -195,7 +206,10 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 	}
 	if p.SupplementaryGroups {
 		if account == nil {
-			account, _ = user.LookupId(strconv.FormatUint(uint64(prog.UID), 10))
+			var err error
+			if account, err = user.LookupId(strconv.FormatUint(uint64(prog.UID), 10)); err != nil && !Decides(err) {
+				return notLookedUp("user", strconv.FormatUint(uint64(prog.UID), 10), err)
+			}
 		}
 		if err := prog.addGroups(account); err != nil {
 			return err
@@ -218,7 +232,7 @@ func (prog *Program) addGroups(account *user.User) error {
 	}
 	ids, err := account.GroupIds()
 	if err != nil {
-		return &Problem{Code: UnknownGroup, Message: fmt.Sprintf("groups of user %s: %v", account.Username, err)}
+		return &Problem{Code: unless(err, UnknownGroup), Message: fmt.Sprintf("groups of user %s: %v", account.Username, err)}
 	}
 	groups := []uint32{prog.GID}
 	for _, id := range ids {
@@ -237,7 +251,7 @@ func (prog *Program) addGroups(account *user.User) error {
 // lookupUser finds an account by its name or number.
 func lookupUser(s string) (*user.User, error) {
 	u, err := user.Lookup(s)
-	if err != nil && isNumber(s) {
+	if err != nil && Decides(err) && isNumber(s) {
 		return user.LookupId(s)
 	}
 	return u, err
@@ -249,10 +263,15 @@ func lookupGroup(s string) (uint32, error) {
 	if err == nil {
 		return parseID(g.Gid)
 	}
-	if isNumber(s) {
+	if Decides(err) && isNumber(s) {
 		return parseID(s)
 	}
 	return 0, err
+}
+
+// notLookedUp is the problem of an account of which nothing is known.
+func notLookedUp(what, name string, err error) *Problem {
+	return &Problem{Code: Undecided, Message: unknown(what, name, err)}
 }
 
 func unknown(what, name string, err error) string {
@@ -285,12 +304,14 @@ func isNumber(s string) bool {
 	return s != "" && strings.Trim(s, "0123456789") == ""
 }
 
+var errID = errors.New("is not the number of a user or group")
+
 // parseID reads the number of a user or group; 2³²−1 means "no change" to the
 // kernel and is none.
 func parseID(s string) (uint32, error) {
 	n, err := strconv.ParseUint(s, 10, 32)
 	if err != nil || n == 1<<32-1 {
-		return 0, fmt.Errorf("%q is not the number of a user or group (0 to %d)", s, uint32(1<<32-2))
+		return 0, fmt.Errorf("%q %w (0 to %d)", s, errID, uint32(1<<32-2))
 	}
 	return uint32(n), nil
 }

@@ -372,3 +372,39 @@ func TestWithoutPrivileges(t *testing.T) {
 		}
 	}
 }
+
+// With too few descriptors nothing is concluded of accounts, paths, interpreters and
+// what they are given: not that it is missing, nor that it is safe.
+func TestStarved(t *testing.T) {
+	dir := safeDir(t)
+	must(t, os.WriteFile(dir+"/script", []byte("#!/bin/sh\n"), 0o755))
+	must(t, os.WriteFile(dir+"/text", []byte("exit 0\n"), 0o755))
+	must(t, os.Symlink(dir+"/script", dir+"/link"))
+	for name, args := range map[string][]string{
+		"binary":               {"root", "", "", "", "/bin/true"},
+		"searched":             {"root", "", "", "", "true"},
+		"script":               {"root", "", "", "", dir + "/script"},
+		"behind a link":        {"root", "", "secure", "", dir + "/link"},
+		"secure script":        {"root", "", "secure", "", dir + "/script"},
+		"without #!":           {"root", "", "secure", "", dir + "/text"},
+		"given to a shell":     {"root", "", "secure", "", "/bin/sh", dir + "/script"},
+		"in a shell's command": {"root", "", "secure", "", "/bin/sh", "-c", ". " + dir + "/text; env " + dir + "/script"},
+		"another user":         {"nobody", "", "", "", "/bin/true"},
+		"user by number":       {"0", "", "", "", "/bin/true"},
+		"nobody's number":      {"54321", "root", "", "", "/bin/true"},
+		"group":                {"root", "daemon", "", "", "/bin/true"},
+		"group by number":      {"root", "54321", "", "", "/bin/true"},
+		"supplementary groups": {"root", "", "", "groups", "/bin/true"},
+		"groups of a number":   {"54321", "0", "", "groups", "/bin/true"},
+		"file that is opened":  {"root", "", "secure", "", "</etc/passwd"},
+		"nobody is configured": {"", "", "", "", "/bin/true"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			out, err := helper("starved", args...).CombinedOutput()
+			must(t, err)
+			if n, ok := strings.CutPrefix(string(out), "needs "); !ok || strings.TrimSpace(n) == "0" {
+				t.Errorf("%q", out)
+			}
+		})
+	}
+}

@@ -3,7 +3,8 @@
 //
 // # Who decides what
 //
-// Whatever a look-up cannot answer is refused.
+// Whatever a look-up cannot answer is refused. A look-up that itself failed, as
+// with too many open files, is [Undecided]: it is made again before the next start.
 //
 //   - As whom something runs, or whose a FIFO is: Program.setUser, for all of
 //     them ([Resolve], [Account]). A user or group that cannot be found is a

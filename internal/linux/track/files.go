@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/policy"
 )
 
@@ -50,6 +51,7 @@ const (
 	readNoNumber
 	readRange
 	readError
+	readUnsure // nothing is known of it: its value stays
 )
 
 func newFiles(report func([]Update)) *files {
@@ -114,7 +116,7 @@ func (f *files) configure(c *conf.Config) []Update {
 			k.conf = tf
 			delete(old, tf.Name)
 		} else {
-			k = &file{conf: tf}
+			k = &file{conf: tf, status: policy.Status{Cause: cause(conf.TrackedFile, tf.Name, "not read yet")}}
 			k.init()
 			if f.watch != nil {
 				f.watch.add(k)
@@ -210,6 +212,11 @@ func (f *files) read(k *file, created bool) bool {
 		detail = fmt.Sprintf("%d, as what it says is beyond ±2147483647", number)
 		word := string(bytes.Fields(text)[0])
 		k.tell(state, fmt.Sprintf("Invalid number %.40s read from %s - ignoring", strings.Trim(strconv.Quote(word), `"`), k.conf.Path))
+	case !script.Decides(err) && !errors.Is(err, errNotRegular):
+		k.tell(readUnsure, fmt.Sprintf("read track file %s: %v - its value stays, it is tried again", k.conf.Name, err))
+		k.state = readUnsure
+		f.fallBack(err)
+		return false
 	default:
 		state, detail = readError, "0: "+err.Error()
 		k.tell(state, fmt.Sprintf("read track file %s: %v - taken as 0", k.conf.Name, err))
@@ -227,6 +234,8 @@ func (k *file) tell(state readState, text string) {
 	}
 }
 
+var errNotRegular = errors.New("not a regular file")
+
 // head reads the beginning of a regular file into buf. Others, such as a FIFO,
 // might have to be waited for.
 func head(path string, buf []byte) ([]byte, error) {
@@ -240,7 +249,7 @@ func head(path string, buf []byte) ([]byte, error) {
 		return nil, &fs.PathError{Op: "stat", Path: path, Err: err}
 	}
 	if stat.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a regular file")}
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errNotRegular}
 	}
 	n := 0
 	for n < len(buf) {

@@ -15,6 +15,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/policy"
 )
 
@@ -45,9 +46,12 @@ type processes struct {
 	pids   map[int32][]*counted  // processes that count
 	conn   *procConn             // nil: /proc is looked through
 	opened bool                  // conn has been tried
-	wake   chan struct{}         // deadlines have changed
-	buf    []byte
-	path   []byte
+	unsure error                 // why the counts may be wrong; nil: they are not
+
+	doubted bool          // unsure was so at the last scan, too: it has been said
+	wake    chan struct{} // deadlines have changed
+	buf     []byte
+	path    []byte
 }
 
 // counted is one vrrp_track_process.
@@ -95,7 +99,7 @@ func (p *processes) run(stop <-chan struct{}) {
 		case <-p.wake:
 		case <-timer.C:
 			p.mu.Lock()
-			if p.conn == nil && len(p.all) > 0 {
+			if (p.conn == nil || p.unsure != nil) && len(p.all) > 0 {
 				p.scan()
 			}
 			p.tellAll(p.settle())
@@ -110,6 +114,9 @@ func (p *processes) wait() time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	wait := time.Hour
+	if p.unsure != nil {
+		return p.every
+	}
 	if p.conn == nil && len(p.all) > 0 {
 		wait = p.every
 	}
@@ -149,7 +156,7 @@ func (p *processes) configure(c *conf.Config, readers *sync.WaitGroup) []Update 
 		}
 	}
 	if len(p.all) == 0 {
-		p.pids, p.opened = nil, false
+		p.pids, p.opened, p.unsure = nil, false, nil
 		if p.conn != nil {
 			p.conn.close()
 			p.conn = nil
@@ -287,19 +294,39 @@ func (p *processes) set(pid int32, list []*counted) {
 	}
 }
 
+// doubt notes that a look-up failed, so that the counts may be wrong: nothing is
+// concluded from them until a scan has succeeded.
+func (p *processes) doubt(err error) {
+	if script.Decides(err) {
+		return
+	}
+	if !p.doubted {
+		slog.Warn(fmt.Sprintf("count processes: %v; nothing changes until that succeeds, it is tried every %v", err, p.every))
+	}
+	p.unsure, p.doubted = err, true
+}
+
 // scan counts all processes anew.
 func (p *processes) scan() {
+	p.unsure = nil
+	defer func() { p.doubted = p.unsure != nil }()
 	p.pids = make(map[int32][]*counted)
 	for _, k := range p.all {
 		k.count = 0
 	}
 	proc, err := os.Open("/proc")
-	if err != nil {
+	if err != nil && script.Decides(err) {
 		slog.Error(fmt.Sprintf("count processes: %v", err))
+		return
+	} else if err != nil {
+		p.doubt(err)
 		return
 	}
 	defer proc.Close()
-	names, _ := proc.Readdirnames(-1)
+	names, err := proc.Readdirnames(-1)
+	if err != nil {
+		p.doubt(err)
+	}
 	for _, name := range names {
 		if pid, err := strconv.ParseInt(name, 10, 32); err == nil {
 			p.look(int32(pid))
@@ -328,11 +355,13 @@ func (p *processes) readProc(pid int32, file string) []byte {
 	p.path = append(strconv.AppendInt(append(p.path[:0], "/proc/"...), int64(pid), 10), file...)
 	fd, err := unix.Open(string(p.path), unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
+		p.doubt(err)
 		return nil
 	}
 	defer unix.Close(fd)
 	n, err := unix.Read(fd, p.buf)
 	if err != nil {
+		p.doubt(err)
 		return nil
 	}
 	return p.buf[:n]
@@ -347,6 +376,9 @@ func (p *processes) tellAll(updates []Update) {
 
 // settle lets time and numbers act on the states, and returns what is new.
 func (p *processes) settle() []Update {
+	if p.unsure != nil {
+		return nil
+	}
 	var updates []Update
 	now := time.Since(p.start)
 	for _, k := range p.all {

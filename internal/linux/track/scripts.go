@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"time"
 
@@ -34,7 +35,7 @@ type scripts struct {
 // check is one vrrp_script.
 type check struct {
 	conf    *conf.Script
-	program *script.Program // nil: disabled
+	program *script.Program // nil: disabled, or not looked up yet
 	state   ScriptState
 	status  policy.Status
 	exit    int // last exit status; before the first, that of a success
@@ -111,7 +112,7 @@ func (s *scripts) configure(c *conf.Config) []Update {
 	)
 	for i, sc := range c.Scripts {
 		k := old[sc.Name]
-		if kept && k != nil && k.program != nil && k.conf.Command.Equal(&sc.Command) {
+		if kept && k != nil && !k.status.Disabled && k.conf.Command.Equal(&sc.Command) {
 			delete(old, sc.Name)
 			k.next = k.next.Add(sc.Interval - k.conf.Interval)
 			k.state.Tune(sc.Rise, sc.Fall)
@@ -120,17 +121,17 @@ func (s *scripts) configure(c *conf.Config) []Update {
 			was := k
 			k = newCheck(sc, s.policy)
 			k.next = now
-			if was != nil && k.program != nil && was.status.Known {
+			if was != nil && !k.status.Disabled && was.status.Known {
 				k.inherit(was)
 			}
 			updates = append(updates, Update{conf.TrackedScript, sc.Name, k.status})
-			if k.program != nil {
+			if !k.status.Disabled {
 				fresh = append(fresh, k)
 			}
 		}
 		k.order = i
 		s.all[sc.Name] = k
-		if k.program != nil {
+		if !k.status.Disabled {
 			s.due = append(s.due, k)
 		}
 	}
@@ -148,28 +149,39 @@ func (s *scripts) configure(c *conf.Config) []Update {
 }
 
 // newCheck finds the program of a script. Where there is none that can be run,
-// the script is disabled.
+// the script is disabled. A look-up that failed is repeated when the script is due.
 func newCheck(sc *conf.Script, allowed conf.ScriptPolicy) *check {
 	k := &check{conf: sc, state: NewScriptState(sc.Rise, sc.Fall, sc.InitFail)}
 	k.status = policy.Status{
 		Known: k.state.Known(),
 		Cause: cause(conf.TrackedScript, sc.Name, "no result yet"),
 	}
-	var err error
-	if k.program, err = script.Resolve(sc.Command, allowed); err != nil {
+	k.resolve(allowed)
+	return k
+}
+
+// resolve finds the program of k, or disables k where there is none that can be
+// run. The error is that of a look-up that decided neither.
+func (k *check) resolve(allowed conf.ScriptPolicy) error {
+	name := k.conf.Name
+	program, err := script.Resolve(k.conf.Command, allowed)
+	if script.Passes(err) {
+		return err
+	}
+	if err != nil {
 		why := "since not found/accessible"
 		if p, ok := errors.AsType[*script.Problem](err); ok && p.Code == script.Insecure {
 			why = "due to insecure"
 		}
-		slog.Warn(fmt.Sprintf("Disabling track script %s %s: %v", sc.Name, why, err), "script", sc.Name)
-		k.program = nil
-		k.status = policy.Status{Disabled: true, Cause: cause(conf.TrackedScript, sc.Name, "disabled: "+err.Error())}
-		return k
+		slog.Warn(fmt.Sprintf("Disabling track script %s %s: %v", name, why, err), "script", name)
+		k.status = policy.Status{Disabled: true, Cause: cause(conf.TrackedScript, name, "disabled: "+err.Error())}
+		return nil
 	}
-	for _, note := range k.program.Notes {
-		slog.Warn(note, "script", sc.Name)
+	k.program = program
+	for _, note := range program.Notes {
+		slog.Warn(note, "script", name)
 	}
-	return k
+	return nil
 }
 
 // inherit takes the status of what was the script of this name before.
@@ -189,7 +201,8 @@ func (k *check) abandon() {
 
 // start starts all scripts that are due.
 func (s *scripts) start() {
-	for now := time.Now(); len(s.due) > 0 && !s.due[0].next.After(now); heap.Fix(&s.due, 0) {
+	var updates []Update
+	for now := time.Now(); len(s.due) > 0 && !s.due[0].next.After(now); {
 		k := s.due[0]
 		due := k.next
 		if k.spread != 0 {
@@ -200,11 +213,31 @@ func (s *scripts) start() {
 		if late := now.Sub(k.next); late >= 0 { // the process was stopped for a while
 			k.next = k.next.Add(k.conf.Interval * (1 + late/k.conf.Interval))
 		}
+		heap.Fix(&s.due, 0)
 		if k.run != nil {
 			k.tellRunning(due)
 			continue
 		}
+		if k.program == nil {
+			was := k.status
+			if err := k.resolve(s.policy); err != nil {
+				k.result(&script.Result{Err: err}) // it counts as a failure
+			}
+			if k.status != was {
+				updates = append(updates, Update{conf.TrackedScript, k.conf.Name, k.status})
+			}
+			if k.status.Disabled {
+				s.due = slices.DeleteFunc(s.due, func(d *check) bool { return d == k })
+				heap.Init(&s.due)
+			}
+			if k.program == nil {
+				continue
+			}
+		}
 		s.launchNow(k, due)
+	}
+	if len(updates) > 0 {
+		s.report(updates)
 	}
 }
 

@@ -72,7 +72,15 @@ func (r *reader) start() error {
 	prog, err := script.Resolve(r.command, r.policy)
 	if err != nil {
 		r.result = (&script.Result{Err: err}).String()
-		return err
+		if !script.Passes(err) {
+			return err
+		}
+		r.ends++
+		delay := readerDelay(r.ends)
+		slog.Warn(fmt.Sprintf("%s %s could not be looked up: %v; trying again in %v", r.keyword, commandLine(&r.command), err, delay),
+			"script", commandLine(&r.command))
+		r.restart = time.AfterFunc(delay, r.again)
+		return nil
 	}
 	r.replaced = false
 	r.run = r.runner.Start(script.Request{Program: prog, Extra: []string{r.path}, Done: r.done})
