@@ -24,26 +24,26 @@ func bfdBlock() *block {
 	}
 	ttl := func(d *decoder, a *argument) { d.bfd.TTL = uint8(a.n) }
 	b := vocabulary("bfd_instance",
-		addr("source_ip", "any", "own address to connect from", func(b *BFDInstance) *netip.Addr { return &b.Source }),
+		addr("source_ip", "any", "source address of the session", func(b *BFDInstance) *netip.Addr { return &b.Source }),
 		addr("neighbor_ip", "", "address of the neighbour; required", neighbor),
 		addr("neighbour_ip", "", "the same", neighbor),
-		interval("min_rx", "10", "shortest interval it can receive at", 1, func(b *BFDInstance) *time.Duration { return &b.MinRx }),
-		interval("min_tx", "10", "shortest interval it wants to send at", 1, func(b *BFDInstance) *time.Duration { return &b.MinTx }),
+		interval("min_rx", "10", "shortest interval at which it can receive", 1, func(b *BFDInstance) *time.Duration { return &b.MinRx }),
+		interval("min_tx", "10", "shortest interval at which it sends", 1, func(b *BFDInstance) *time.Duration { return &b.MinTx }),
 		interval("idle_tx", "1000", "interval while the session is not up", 1000, func(b *BFDInstance) *time.Duration { return &b.IdleTx }),
-		kw("multiplier", number(1, 255), "5", "packets missed in a row that end the session").
+		kw("multiplier", number(1, 255), "5", "number of missed packets in a row that ends the session").
 			sets(func(d *decoder, a *argument) { d.bfd.Multiplier = uint8(a.n) }),
-		kw("passive", bare(), "off", "wait for the neighbour to begin").
+		kw("passive", bare(), "off", "wait for the neighbour to start the session").
 			sets(func(d *decoder, a *argument) { d.bfd.Passive = true }),
 		kw("ttl", number(1, 255), "255", "TTL of sent packets").sets(ttl),
 		kw("hoplimit", number(1, 255), "", "the same as ttl").sets(ttl),
-		kw("max_hops", number(-1, 255), "0", "routers that a received packet may have passed; -1: any number").
+		kw("max_hops", number(-1, 255), "0", "number of routers that a received packet may have passed; -1: any number").
 			sets(func(d *decoder, a *argument) { d.bfd.hops.put(int(a.n)) }),
 		kw("multihop", onOff(), "off", "use the port of multihop sessions").newer().
 			sets(func(d *decoder, a *argument) { d.bfd.MultiHop = a.on }),
 		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").sets(setBFDWeight),
-		kw("vrrp", bare(), "both", "only for VRRP").
+		kw("vrrp", bare(), "both", "use the session only for VRRP").
 			sets(func(d *decoder, a *argument) { d.bfd.VRRP = true }),
-		kw("checker", bare(), "both", "only for health checks").
+		kw("checker", bare(), "both", "use the session only for health checks").
 			sets(func(d *decoder, a *argument) { d.bfd.Checker = true }),
 	)
 	b.open = openBFD

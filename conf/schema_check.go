@@ -63,18 +63,18 @@ func checkWords(path string) []*Keyword {
 	}
 	return []*Keyword{
 		checkKeyword(CheckTCP, "check that a TCP connection opens", connectWords(), repeatWords()),
-		http(CheckHTTP, "fetch pages and look at the answers"),
-		http(CheckSSL, "fetch pages over TLS and look at the answers"),
-		checkKeyword(CheckSMTP, "talk to a mail server", connectWords(), repeatWords(), []*Keyword{
-			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), "smtpchecker.keepalived.org", "name to greet with").
+		http(CheckHTTP, "fetch pages and check the answers"),
+		http(CheckSSL, "fetch pages over TLS and check the answers"),
+		checkKeyword(CheckSMTP, "check that a mail server answers", connectWords(), repeatWords(), []*Keyword{
+			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), "smtpchecker.keepalived.org", "host name in the greeting").
 				sets(func(d *decoder, a *argument) { current(d).SMTP.Helo = d.intern(a.text) }),
-			kw("host", braced("{}"), "", "where to connect, old notation").alias("the words outside of host").holds(hostBlock(path + ".SMTP_CHECK.host")),
+			kw("host", braced("{}"), "", "address to connect to, old notation").alias("the keywords outside host").holds(hostBlock(path + ".SMTP_CHECK.host")),
 		}),
-		checkKeyword(CheckDNS, "ask a name server", connectWords(), repeatWords(), []*Keyword{
-			kw("type", word(strings.Join(dnsTypes, "|")), "SOA", "type of the record asked for").sets(setDNSType),
-			kw("name", word("NAME"), ".", "name asked for").sets(setDNSName),
+		checkKeyword(CheckDNS, "query a name server", connectWords(), repeatWords(), []*Keyword{
+			kw("type", word(strings.Join(dnsTypes, "|")), "SOA", "record type to query").sets(setDNSType),
+			kw("name", word("NAME"), ".", "name to query").sets(setDNSName),
 		}),
-		checkKeyword(CheckMisc, "run a command and look at its exit status", repeatWords(), []*Keyword{
+		checkKeyword(CheckMisc, "run a command and check its exit status", repeatWords(), []*Keyword{
 			kw("misc_path", cmd().as("CMD").soft("misc_path has no command"), "", "the command; required").
 				sets(func(d *decoder, a *argument) {
 					c := current(d)
@@ -85,9 +85,9 @@ func checkWords(path string) []*Keyword {
 				}),
 			kw("misc_timeout", number(0, 4294967).as("SECS"), sibling("delay_loop"), "how long the command may take").
 				sets(func(d *decoder, a *argument) { current(d).Misc.Timeout = time.Duration(a.n) * time.Second }),
-			kw("misc_dynamic", bare(), "off", "exit status 2 to 255 sets the weight to itself less 2").
+			kw("misc_dynamic", bare(), "off", "an exit status from 2 to 255 sets the weight to that status minus 2").
 				sets(func(d *decoder, a *argument) { current(d).Misc.Dynamic = true }),
-			kw("user", several("USER [GROUP]").soft("No user specified for misc checker script"), global("script_user"), "user that runs it").
+			kw("user", several("USER [GROUP]").soft("No user specified for misc checker script"), global("script_user"), "user that runs the command").
 				sets(func(d *decoder, a *argument) {
 					c := &current(d).Misc.Command
 					c.User, c.Group = d.intern(a.text), ""
@@ -96,17 +96,17 @@ func checkWords(path string) []*Keyword {
 					}
 				}),
 		}).requires("misc_path", "No script path has been specified for MISC_CHECKER - skipping"),
-		checkKeyword(CheckBFD, "follow a BFD session", []*Keyword{
+		checkKeyword(CheckBFD, "use the state of a BFD session", []*Keyword{
 			kw("name", word("BFD_INSTANCE").soft("BFD_CHECK - No or too many names specified - skipping checker"), "", "the session; required").
 				sets(func(d *decoder, a *argument) { current(d).BFD.Name = d.intern(a.text) }),
 			alphaWord(),
 		}).requires("name", "No name has been specified for BFD_CHECKER - skipping"),
-		checkKeyword(CheckUDP, "send a datagram and perhaps wait for an answer", connectWords(), repeatWords(), udpWords()),
-		checkKeyword(CheckPing, "check that it answers pings", connectWords(), repeatWords()),
-		checkKeyword(CheckFile, "follow a tracked file", []*Keyword{
-			kw("track_file", word("NAME"), "", "the track_file block whose number counts; required").
+		checkKeyword(CheckUDP, "send a datagram and, if required, wait for an answer", connectWords(), repeatWords(), udpWords()),
+		checkKeyword(CheckPing, "check that the server answers pings", connectWords(), repeatWords()),
+		checkKeyword(CheckFile, "use the value of a tracked file", []*Keyword{
+			kw("track_file", word("NAME"), "", "the track_file block whose value counts; required").
 				sets(func(d *decoder, a *argument) { current(d).File.File = d.intern(a.text) }),
-			kw("weight", weight(-1<<31+1, 1<<31-1).soft("track file weight missing"), outer("of the file"), "factor of its number").sets(setFileWeight),
+			kw("weight", weight(-1<<31+1, 1<<31-1).soft("track file weight missing"), outer("of the file"), "factor for the number in the file").sets(setFileWeight),
 		}).requires("track_file", "FILE_CHECK has no track_file specified - ignoring"),
 	}
 }
@@ -214,13 +214,13 @@ func connectWords() []*Keyword {
 		addr("connect_ip", "the real server", "address to connect to", func(c *Connection) *netip.Addr { return &c.Addr }),
 		kw("connect_port", number(1, 65535).as("PORT"), "that of the real server", "port to connect to").
 			sets(func(d *decoder, a *argument) { current(d).port.put(uint16(a.n)) }),
-		addr("bindto", "any", "own address to connect from", func(c *Connection) *netip.Addr { return &c.Bind }),
-		kw("bind_port", number(1, 65535).as("PORT"), "any", "own port to connect from").
+		addr("bindto", "any", "source address of the connection", func(c *Connection) *netip.Addr { return &c.Bind }),
+		kw("bind_port", number(1, 65535).as("PORT"), "any", "source port of the connection").
 			sets(func(d *decoder, a *argument) { current(d).Connect.BindPort = uint16(a.n) }),
-		kw("bind_if", word("IFNAME"), "any", "interface to connect over").
+		kw("bind_if", word("IFNAME"), "any", "interface of the connection").
 			sets(func(d *decoder, a *argument) { current(d).Connect.BindIf = d.intern(a.text) }),
 		timeoutWord(outer("of the real server"), func(d *decoder) *checkTimes { return made(&current(d).times) }),
-		kw("fwmark", number(0, 1<<32-1), "0", "mark of the packets sent").
+		kw("fwmark", number(0, 1<<32-1), "0", "firewall mark of sent packets").
 			sets(func(d *decoder, a *argument) { current(d).Connect.FWMark = uint32(a.n) }),
 	}
 }
@@ -294,7 +294,7 @@ func udpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { *field(current(d).UDP) = int(a.n) })
 	}
 	return []*Keyword{
-		kw("payload", several("HEX...").soft("UDP_CHECK payload requires a payload"), "a text", "what to send, in hexadecimal").sets(func(d *decoder, a *argument) {
+		kw("payload", several("HEX...").soft("UDP_CHECK payload requires a payload"), "a text", "payload to send, in hexadecimal").sets(func(d *decoder, a *argument) {
 			payload, mask, ok := parseHex(a.Words[1:])
 			if !ok || mask != nil {
 				d.wrong(a.Statement, 1, "bad-hex", "Invalid hex string for UDP_CHECK payload")
@@ -302,7 +302,7 @@ func udpWords() []*Keyword {
 			}
 			current(d).UDP.Payload = payload
 		}),
-		kw("require_reply", several("[HEX...]").opt(), "off", "demand an answer, and which: x in place of a digit is any digit").sets(func(d *decoder, a *argument) {
+		kw("require_reply", several("[HEX...]").opt(), "off", "require an answer, and optionally its bytes in hexadecimal; x stands for any digit").sets(func(d *decoder, a *argument) {
 			u := current(d).UDP
 			u.RequireReply = true
 			if reply, mask, ok := parseHex(a.Words[1:]); ok {
@@ -311,8 +311,8 @@ func udpWords() []*Keyword {
 				d.wrong(a.Statement, 1, "bad-hex", "Invalid hex string for UDP_CHECK reply")
 			}
 		}),
-		length("min_reply_length", "0", "shortest good answer", func(u *UDPCheck) *int { return &u.MinLength }),
-		length("max_reply_length", "255", "longest good answer", func(u *UDPCheck) *int { return &u.MaxLength }),
+		length("min_reply_length", "0", "shortest valid answer", func(u *UDPCheck) *int { return &u.MinLength }),
+		length("max_reply_length", "255", "longest valid answer", func(u *UDPCheck) *int { return &u.MaxLength }),
 	}
 }
 
@@ -369,23 +369,23 @@ func httpWords(path string, tls bool) []*Keyword {
 		kw("path", word("PATH"), "", "path of the page; required").
 			sets(func(d *decoder, a *argument) { page(d).Path = d.intern(a.text) }),
 		kw("digest", word("HEX"), "", "MD5 sum of the body, 32 digits").sets(setDigest),
-		kw("status_code", several("N[-N]..."), "200-299", "good status codes, 100 to 599").sets(setStatus),
-		kw("virtualhost", word("NAME").soft("HTTP_GET url virtualhost missing"), outer("of the check"), "host name to send with the request").
+		kw("status_code", several("N[-N]..."), "200-299", "accepted status codes, 100 to 599").sets(setStatus),
+		kw("virtualhost", word("NAME").soft("HTTP_GET url virtualhost missing"), outer("of the check"), "host name in the request").
 			sets(func(d *decoder, a *argument) { page(d).Host = d.intern(a.text) }),
 		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match").sets(func(d *decoder, a *argument) {
 			if len(a.cmd) > 0 {
 				page(d).regex.Pattern = d.intern(a.cmd[0])
 			}
 		}),
-		kw("regex_no_match", bare(), "off", "the body must not match").
+		kw("regex_no_match", bare(), "off", "require that the body does not match").
 			sets(func(d *decoder, a *argument) { page(d).regex.NoMatch = true }),
-		kw("regex_options", several(strings.Join(regexOptions, "|")), "", "how the pattern is read").sets(setRegexOptions),
+		kw("regex_options", several(strings.Join(regexOptions, "|")), "", "options of the pattern").sets(setRegexOptions),
 		kw("regex_stack", several("START MAX"), "", "bytes of working memory for the pattern").sets(setRegexStack),
-		offset("regex_min_offset", "0", "where a match may begin at the earliest", func(r *Regex) *int { return &r.MinOffset }),
-		offset("regex_max_offset", "unlimited", "where a match may begin at the latest", func(r *Regex) *int { return &r.MaxOffset }),
+		offset("regex_min_offset", "0", "first position at which a match may begin", func(r *Regex) *int { return &r.MinOffset }),
+		offset("regex_max_offset", "unlimited", "last position at which a match may begin", func(r *Regex) *int { return &r.MaxOffset }),
 	)
 	compliant := func(def Initial, field func(*decoder) *opt[bool]) *Keyword {
-		return kw("tls_compliant", onOff(), def, "demand a proper end of the TLS session").newer().
+		return kw("tls_compliant", onOff(), def, "require that the TLS session is closed properly").newer().
 			sets(func(d *decoder, a *argument) { field(d).put(a.on) })
 	}
 	if tls {
@@ -400,14 +400,14 @@ func httpWords(path string, tls bool) []*Keyword {
 	list := []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
 			sets(func(d *decoder, a *argument) { made(&current(d).times).retry.put(int(a.n)) }),
-		kw("virtualhost", word("NAME").soft("HTTP_GET virtualhost name missing"), outer("of the real server"), "host name to send with the request").
+		kw("virtualhost", word("NAME").soft("HTTP_GET virtualhost name missing"), outer("of the real server"), "host name in the request").
 			sets(func(d *decoder, a *argument) { current(d).host = d.intern(a.text) }),
-		kw("http_protocol", word("1.0|1.0C|1.1").soft("Missing http_protocol version"), "1.0", "version of HTTP; with C it asks to close the connection").sets(setHTTPProtocol),
+		kw("http_protocol", word("1.0|1.0C|1.1").soft("Missing http_protocol version"), "1.0", "HTTP version; C requests that the server closes the connection").sets(setHTTPProtocol),
 		kw("enable_sni", onOff(), "off", "send the host name in the TLS handshake").
 			sets(func(d *decoder, a *argument) { current(d).HTTP.SNI = a.on }),
 		kw("sni_name", word("NAME"), sibling("virtualhost"), "host name in the TLS handshake").newer().
 			sets(func(d *decoder, a *argument) { current(d).HTTP.SNIName = d.intern(a.text) }),
-		kw("fast_recovery", onOff(), "off", "fetch all pages without a pause while recovering").
+		kw("fast_recovery", onOff(), "off", "fetch all pages without a delay while recovering").
 			sets(func(d *decoder, a *argument) { current(d).HTTP.FastRecovery = a.on }),
 		kw("url", braced("{}"), "", "a page; required, repeatable").holds(words),
 	}

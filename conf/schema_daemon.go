@@ -18,11 +18,11 @@ func lvsWords() []*Keyword {
 	return waiting([]*Keyword{
 		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts").sets(setLVSTimeouts),
 		switched("lvs_flush", bare(), "remove all IPVS services at start", func(g *Global) *bool { return &g.LVS.Flush }),
-		flush(kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at the end, or with VS the configured ones")),
+		flush(kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at stop, or with VS only the configured ones")),
 		flush(kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").alias("lvs_flush_on_stop")),
-		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node, following an instance").sets(setSyncDaemon),
+		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node; an instance decides which node sends").sets(setSyncDaemon),
 		switched("checker_log_all_failures", onOff(), "log every failed attempt of a check", func(g *Global) *bool { return &g.LVS.LogAllFailures }),
-		switched("rs_init_notifies", onOff(), "notify the first UP of real servers", func(g *Global) *bool { return &g.LVS.InitNotifies }),
+		switched("rs_init_notifies", onOff(), "send notifications when real servers come up for the first time", func(g *Global) *bool { return &g.LVS.InitNotifies }),
 	})
 }
 
@@ -122,7 +122,7 @@ func (d *decoder) syncDaemon() {
 	if s.Instance != "" && i < 0 {
 		d.reportAt(d.global.syncAt, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "no-instance",
-			Message: "lvs_sync_daemon: there is no vrrp_instance " + printable(s.Instance), Fix: "it runs as without an instance",
+			Message: "lvs_sync_daemon: there is no vrrp_instance " + printable(s.Instance), Fix: "it runs as if no instance were given",
 		})
 		s.Instance = ""
 	}
@@ -164,7 +164,7 @@ func firewallWords() []*Keyword {
 		return f.IPTables
 	}
 	return []*Keyword{
-		kw("vrrp_iptables", several("[IN [OUT]]").opt(), "INPUT OUTPUT", "use iptables where packets have to be dropped").sets(func(d *decoder, a *argument) {
+		kw("vrrp_iptables", several("[IN [OUT]]").opt(), "INPUT OUTPUT", "use iptables to drop packets").sets(func(d *decoder, a *argument) {
 			t := tables(d)
 			t.In, t.Out = "INPUT", "OUTPUT"
 			if a.given() {
@@ -174,14 +174,14 @@ func firewallWords() []*Keyword {
 				t.Out = d.intern(a.Words[2].Text)
 			}
 		}).pending(),
-		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and others", "names of the address sets that iptables uses; none: no sets").newer().sets(setIPSets).pending(),
-		onceText("nftables", word("TABLE").opt(), "keepalived", "use nftables where packets have to be dropped", "nftables already specified", func(g *Global) *string { return &g.Firewall.NFTables }),
+		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and derived names", "names of the address sets that iptables uses; none: no sets").newer().sets(setIPSets).pending(),
+		onceText("nftables", word("TABLE").opt(), "keepalived", "use nftables to drop packets", "nftables already specified", func(g *Global) *string { return &g.Firewall.NFTables }),
 		priority("nftables_priority", "the nftables chains", func(f *Firewall) *int32 { return &f.Priority }),
-		kept("nftables_ifindex", bare(), "match interfaces by index instead of by name", func(g *Global) *bool { return &g.Firewall.IfIndex }),
+		kept("nftables_ifindex", bare(), "match interfaces by index rather than by name", func(g *Global) *bool { return &g.Firewall.IfIndex }),
 		kept("nftables_counters", bare(), "count packets in the rules", func(g *Global) *bool { return &g.Firewall.Counters }),
 		onceText("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers", "ipvs nftables already specified", func(g *Global) *string { return &g.Firewall.IPVSTable }),
 		priority("nftables_ipvs_priority", "the nftables_ipvs chains", func(f *Firewall) *int32 { return &f.IPVSPriority }),
-		kw("nftables_ipvs_start_fwmark", number(1, 1<<32-1), "1000", "first firewall mark that nftables_ipvs uses").
+		kw("nftables_ipvs_start_fwmark", number(1, 1<<32-1), "1000", "first firewall mark for nftables_ipvs").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.Firewall.IPVSFirstMark = uint32(a.n) }).pending(),
 	}
 }
@@ -213,26 +213,26 @@ func snmpWords() []*Keyword {
 		})
 	}
 	age := func(name, def, of string, field func(*SNMP) *time.Duration) *Keyword {
-		return kw(name, seconds(0.001, 30), def, "age at which statistics of "+of+" are read again").newer().
+		return kw(name, seconds(0.001, 30), def, "age after which statistics of "+of+" are read again").newer().
 			sets(func(d *decoder, a *argument) { *field(&d.cfg.Global.SNMP) = a.d })
 	}
 	vrrp := func(s *SNMP) *bool { return &s.VRRP }
 	v2 := func(s *SNMP) *bool { return &s.RFCv2 }
 	v3 := func(s *SNMP) *bool { return &s.RFCv3 }
 	return waiting([]*Keyword{
-		kw("snmp_socket", several("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "where the SNMP agent listens").sets(setSNMPSocket),
+		kw("snmp_socket", several("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "socket of the SNMP master agent").sets(setSNMPSocket),
 		on("enable_traps", "send SNMP notifications", func(s *SNMP) *bool { return &s.Traps }),
-		on("enable_snmp_vrrp", "serve the VRRP part of KEEPALIVED-MIB", vrrp),
+		on("enable_snmp_vrrp", "provide the VRRP part of KEEPALIVED-MIB", vrrp),
 		on("enable_snmp_keepalived", "old name of enable_snmp_vrrp", vrrp).alias("enable_snmp_vrrp"),
-		on("enable_snmp_rfc", "serve both VRRP MIBs of the RFCs", v2, v3),
-		on("enable_snmp_rfcv2", "serve the MIB of RFC 2787", v2),
-		on("enable_snmp_rfcv3", "serve the MIB of RFC 6527", v3),
-		on("enable_snmp_checker", "serve the health-check part of KEEPALIVED-MIB", func(s *SNMP) *bool { return &s.Checker }),
+		on("enable_snmp_rfc", "provide both VRRP MIBs of the RFCs", v2, v3),
+		on("enable_snmp_rfcv2", "provide the MIB of RFC 2787", v2),
+		on("enable_snmp_rfcv3", "provide the MIB of RFC 6527", v3),
+		on("enable_snmp_checker", "provide the health-check part of KEEPALIVED-MIB", func(s *SNMP) *bool { return &s.Checker }),
 		age("snmp_vs_stats_update_interval", "5", "virtual servers", func(s *SNMP) *time.Duration { return &s.VirtualServerAge }),
 		age("snmp_rs_stats_update_interval", "as for virtual servers", "real servers", func(s *SNMP) *time.Duration { return &s.RealServerAge }),
-		switched("enable_dbus", bare(), "offer the D-Bus interface", func(g *Global) *bool { return &g.DBus.Enabled }),
+		switched("enable_dbus", bare(), "provide the D-Bus interface", func(g *Global) *bool { return &g.DBus.Enabled }),
 		text("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name of keepalived on the bus", func(g *Global) *string { return &g.DBus.ServiceName }),
-		text("dbus_no_interface_name", word("NAME"), "none", "stands in object paths for a missing interface", func(g *Global) *string { return &g.DBus.NoInterface }).newer(),
+		text("dbus_no_interface_name", word("NAME"), "none", "name in object paths for an instance without an interface", func(g *Global) *string { return &g.DBus.NoInterface }).newer(),
 	})
 }
 

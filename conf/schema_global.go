@@ -54,7 +54,7 @@ func processName(name, def, of string, field func(*Global) *string) *Keyword {
 func processWords() []*Keyword {
 	words := []*Keyword{
 		text("router_id", word("STRING").soft("routerid name missing - ignoring"), "host name", "name of this node in mail subjects", func(g *Global) *string { return &g.RouterID }),
-		kw("process_names", bare(), "off", "give every process a name of its own").sets(func(d *decoder, a *argument) {
+		kw("process_names", bare(), "off", "give each process its own name").sets(func(d *decoder, a *argument) {
 			g := &d.cfg.Global
 			g.ProcessNames, g.VRRPProcessName, g.CheckerProcessName, g.BFDProcessName = true, "", "", ""
 		}),
@@ -63,7 +63,7 @@ func processWords() []*Keyword {
 		processName("checker_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).pending(),
 		processName("lvs_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).alias("checker_process_name").pending(),
 		processName("bfd_process_name", "", "the BFD process", func(g *Global) *string { return &g.BFDProcessName }).pending(),
-		kw("max_auto_priority", number(-1, 99).opt(), "0", "highest real-time priority given by itself to a process that is scheduled late; 0: none, -1: and no advice").
+		kw("max_auto_priority", number(-1, 99).opt(), "0", "highest real-time priority that a process scheduled too late gets automatically; 0: none; -1: none, and no advice is logged").
 			sets(func(d *decoder, a *argument) {
 				v := &d.cfg.Global.VRRP
 				v.MaxAutoPriority = 99
@@ -75,31 +75,31 @@ func processWords() []*Keyword {
 			sets(func(d *decoder, a *argument) {
 				d.cfg.Global.VRRP.MinAutoPriorityDelay = time.Duration(a.n) * time.Microsecond
 			}),
-		kw("umask", word("NUMBER|BITS"), "0177", "permissions taken from the files it creates: octal, or names such as IRGRP|IWGRP or IRWXO").sets(setUmask),
-		kw("random_seed", number(0, 1<<32-1), "the clock", "start value of random numbers, for tests").
+		kw("umask", word("NUMBER|BITS"), "0177", "permissions removed from created files: octal, or names such as IRGRP|IWGRP or IRWXO").sets(setUmask),
+		kw("random_seed", number(0, 1<<32-1), "the clock", "seed for random numbers, for tests").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.RandomSeed, d.cfg.Global.SeedSet = a.n, true }),
-		kw("startup_script", cmd().soft("startup script missing"), "", "command run before anything else starts").
+		kw("startup_script", cmd().soft("startup script missing"), "", "command that runs before anything else starts").
 			sets(func(d *decoder, a *argument) {
 				d.keep(&d.cfg.Global.Startup, a, "startup script", "startup script already specified")
 			}),
 		kw("startup_script_timeout", number(1, 1000).as("SECS").soft("startup_script_timeout requires value"), "10", "how long startup_script may take").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupTimeout = time.Duration(a.n) * time.Second }),
-		kw("shutdown_script", cmd().soft("shutdown script missing"), "", "command run when everything has stopped").
+		kw("shutdown_script", cmd().soft("shutdown script missing"), "", "command that runs after everything has stopped").
 			sets(func(d *decoder, a *argument) {
 				d.keep(&d.cfg.Global.Shutdown, a, "shutdown script", "shutdown script already specified")
 			}),
 		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ShutdownTimeout = time.Duration(a.n) * time.Second }),
-		kw("script_user", several("USER [[:]GROUP]").soft("No script username specified"), depends("keepalived_script; without that account the own user, or nobody with enable_script_security"), "user that runs scripts").
+		kw("script_user", several("USER [[:]GROUP]").soft("No script username specified"), depends("keepalived_script; without that account the daemon's user, or none with enable_script_security"), "user that runs scripts").
 			sets(func(d *decoder, a *argument) {
 				p := &d.cfg.Global.Scripts
 				p.User, p.Group = d.userGroup(a)
 				p.Group = strings.TrimPrefix(p.Group, ":")
 				d.scripts.user = a.Place(1)
 			}),
-		switched("enable_script_security", bare(), "run nothing as root that others could change, and as default user only keepalived_script", func(g *Global) *bool { return &g.Scripts.Secure }),
-		switched("use_symlink_paths", onOff(), "keep symbolic links in script paths", func(g *Global) *bool { return &g.Scripts.SymlinkPaths }).newer(),
-		switched("set_supplementary_groups", onOff(), "give scripts all groups of their user", func(g *Global) *bool { return &g.Scripts.SupplementaryGroups }).newer(),
+		switched("enable_script_security", bare(), "refuse scripts that would run as root and that other users can change, and allow only keepalived_script as default user", func(g *Global) *bool { return &g.Scripts.Secure }),
+		switched("use_symlink_paths", onOff(), "do not resolve symbolic links in script paths", func(g *Global) *bool { return &g.Scripts.SymlinkPaths }).newer(),
+		switched("set_supplementary_groups", onOff(), "run scripts with all groups of their user", func(g *Global) *bool { return &g.Scripts.SupplementaryGroups }).newer(),
 	}
 	words = append(words, limitWords("vrrp", "VRRP", func(g *Global) *ProcessLimits { return &g.VRRP })...)
 	words = append(words, waiting(limitWords("checker", "health-check", func(g *Global) *ProcessLimits { return &g.Checker }))...)
@@ -208,13 +208,13 @@ func kept(name string, a args, doc string, field func(*Global) *bool) *Keyword {
 // vrrpWords are defaults of all instances and settings of the VRRP process.
 func vrrpWords() []*Keyword {
 	return []*Keyword{
-		kw("dynamic_interfaces", oneOf("allow_if_changes").opt(), "off", "interfaces may be missing, come, go and change").
+		kw("dynamic_interfaces", oneOf("allow_if_changes").opt(), "off", "allow interfaces to be missing, to appear, to disappear and to change").
 			sets(func(d *decoder, a *argument) {
 				d.cfg.Global.DynamicInterfaces, d.cfg.Global.AllowIfChanges = true, a.given()
 			}),
 		text("default_interface", word("IFNAME").soft("default_interface requires interface name"), "eth0", "interface of static addresses without dev", func(g *Global) *string { return &g.DefaultInterface }),
 		kept("disable_local_igmp", bare(), "send no IGMP reports for link-local groups", func(g *Global) *bool { return &g.DisableLocalIGMP }),
-		kw("v3_checksum_as_v2", bare(), "off", "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").newer().
+		kw("v3_checksum_as_v2", bare(), "off", "omit the pseudo header from the IPv4 checksum of version 3, as in RFC 9568").newer().
 			sets(func(d *decoder, a *argument) { d.global.checksumAsV2 = true }),
 		kw("vrrp_mcast_group4", address(), "224.0.0.18", "multicast group of IPv4 adverts").sets(setMcastGroup4),
 		kw("vrrp_mcast_group6", address(), "ff02::12", "multicast group of IPv6 adverts").sets(setMcastGroup6),
@@ -234,21 +234,21 @@ func vrrpWords() []*Keyword {
 			sets(func(d *decoder, a *argument) { d.global.lowerNoAdvert = a.on }),
 		kw("vrrp_higher_prio_send_advert", onOff(), "off", "send one more advert before yielding to a higher priority").
 			sets(func(d *decoder, a *argument) { d.global.higherSend = a.on }),
-		kw("vrrp_owner_ignore_adverts", onOff(), "off", "address owners do not listen to other masters").newer().
+		kw("vrrp_owner_ignore_adverts", onOff(), "off", "let address owners ignore adverts of other masters").newer().
 			sets(func(d *decoder, a *argument) { d.global.ownerIgnore = a.on }),
-		kw("vrrp_check_unicast_src", bare(), "off", "unicast instances drop adverts that come from no configured peer").
+		kw("vrrp_check_unicast_src", bare(), "off", "drop unicast adverts that do not come from a configured peer").
 			sets(func(d *decoder, a *argument) { d.global.checkUnicastSrc = true }),
 		kw("vrrp_skip_check_adv_addr", onOff(), "off", "do not compare the address list of the current master").
 			sets(func(d *decoder, a *argument) { d.global.skipCheck = a.on }),
-		kw("vrrp_strict", onOff(), "off", "hold to the letter of the RFCs").
+		kw("vrrp_strict", onOff(), "off", "follow the RFCs strictly").
 			sets(func(d *decoder, a *argument) { d.global.strict = a.on }),
-		kw("vrrp_startup_delay", seconds(0.001, 4294), "0", "time after the start in which adverts are ignored and no timer runs").
+		kw("vrrp_startup_delay", seconds(0.001, 4294), "0", "time after the start of the daemon during which adverts are ignored and no timer runs").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupDelay = a.d }),
-		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "time after the boot of the machine in which adverts are ignored and no timer runs").newer().
+		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "time after the boot of the machine during which adverts are ignored and no timer runs").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
-		onceText("vmac_prefix", word("PREFIX"), "vrrp", "beginning of the names of macvlans", "vmac prefix has already been specified", func(g *Global) *string { return &g.VMACPrefix }),
-		onceText("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "beginning of the names of macvlans made for single addresses", "vmac_addr prefix has already been specified", func(g *Global) *string { return &g.VMACAddrPrefix }).
+		onceText("vmac_prefix", word("PREFIX"), "vrrp", "prefix for the names of macvlans", "vmac prefix has already been specified", func(g *Global) *string { return &g.VMACPrefix }),
+		onceText("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "prefix for the names of macvlans for single addresses", "vmac_addr prefix has already been specified", func(g *Global) *string { return &g.VMACAddrPrefix }).
 			inherits(global("vmac_prefix")),
 	}
 }
@@ -302,8 +302,8 @@ func bufferWords() []*Keyword {
 		on(force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkCmdRcvBufForce }).pending(),
 		size(bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkMonitorRcvBuf }).pending(),
 		on(force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkMonitorRcvBufForce }).pending(),
-		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "share of each virtual router in the receive buffer of its socket").sets(setRxBufPolicy),
-		kw("vrrp_rx_bufs_multiplier", number(1, 1<<31-1).soft("Invalid vrrp_rx_bufs_multiplier"), "3", "packets of MTU or ADVERT size that a receive buffer holds").
+		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "part of the receive buffer of a socket for each of its virtual routers").sets(setRxBufPolicy),
+		kw("vrrp_rx_bufs_multiplier", number(1, 1<<31-1).soft("Invalid vrrp_rx_bufs_multiplier"), "3", "number of packets of size MTU or ADVERT in a receive buffer").
 			sets(func(d *decoder, a *argument) {
 				if d.nothingBehind(a, 2, "Invalid vrrp_rx_bufs_multiplier") {
 					d.cfg.Global.RxBufMultiplier = int(a.n)
@@ -350,9 +350,9 @@ func fifoWords() []*Keyword {
 		words = append(words, path, reader)
 	}
 	return append(words,
-		kw("vrrp_notify_priority_changes", onOff(), "off", "notify changes of the effective priority").
+		kw("vrrp_notify_priority_changes", onOff(), "off", "write changes of the effective priority to FIFOs").
 			sets(func(d *decoder, a *argument) { d.global.priorityChanges = a.on }),
-		switched("fifo_write_vrrp_states_on_reload", bare(), "write all states into the FIFO again after a reload", func(g *Global) *bool { return &g.StatesOnReload }),
+		switched("fifo_write_vrrp_states_on_reload", bare(), "write all states to the FIFO again after a reload", func(g *Global) *bool { return &g.StatesOnReload }),
 	)
 }
 
@@ -376,7 +376,7 @@ func setFIFO(d *decoder, a *argument, f *FIFO) {
 // fileWords are the words about files it reads and writes.
 func fileWords() []*Keyword {
 	return []*Keyword{
-		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "what include lines must find from here on").setsChecks().sets(checkIncludeWords),
+		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "checks for the include lines that follow").setsChecks().sets(checkIncludeWords),
 		text("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read", func(g *Global) *string { return &g.ConfigSaveDir }),
 		kw("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use").sets(func(d *decoder, a *argument) {
 			if d.cfg.Global.TmpConfigDir != "" {
@@ -385,7 +385,7 @@ func fileWords() []*Keyword {
 			}
 			d.cfg.Global.TmpConfigDir = d.intern(a.text)
 		}),
-		kw("reload_check_config", word("LOGFILE").opt(), depends("off; /dev/null"), "test a new configuration before a reload").sets(func(d *decoder, a *argument) {
+		kw("reload_check_config", word("LOGFILE").opt(), depends("off; /dev/null"), "check the new configuration before a reload, as -t does").sets(func(d *decoder, a *argument) {
 			r := &d.cfg.Global.Reload
 			r.Check, r.CheckLog = true, cmp.Or(d.intern(a.text), "/dev/null")
 		}),
@@ -395,17 +395,17 @@ func fileWords() []*Keyword {
 			}
 		}),
 		switched("reload_repeat", bare(), "reload at the time in reload_time_file every day", func(g *Global) *bool { return &g.Reload.Repeat }),
-		kw("reload_file", word("PATH").opt(), depends("off; keepalived.reload in the directory of pid files"), "file that exists while the configuration is read").sets(func(d *decoder, a *argument) {
+		kw("reload_file", word("PATH").opt(), depends("off; keepalived.reload in the directory of pid files"), "file that exists while the configuration is being read").sets(func(d *decoder, a *argument) {
 			d.cfg.Global.Reload.Marker, d.cfg.Global.Reload.MarkerPath = true, d.intern(a.text)
 		}),
 		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),
 		kw("json_version", number(1, 2), "1", "layout of the JSON dump").newer().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.JSONVersion = int(a.n) }),
-		text("iproute_usr_dir", word("DIR"), "/usr/share/iproute2", "directory of the names of iproute2 that the system brings", func(g *Global) *string { return &g.IPRouteUsrDir }).newer(),
-		text("iproute_etc_dir", word("DIR"), "/etc/iproute2", "directory of the names of iproute2 that the administrator adds", func(g *Global) *string { return &g.IPRouteEtcDir }).newer(),
-		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "where SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).newer(),
-		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "where SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
-		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "where the JSON dump is written", func(g *Global) *string { return &g.JSONDumpFile }).newer(),
+		text("iproute_usr_dir", word("DIR"), "/usr/share/iproute2", "directory with the iproute2 name files of the system", func(g *Global) *string { return &g.IPRouteUsrDir }).newer(),
+		text("iproute_etc_dir", word("DIR"), "/etc/iproute2", "directory with the iproute2 name files of the administrator", func(g *Global) *string { return &g.IPRouteEtcDir }).newer(),
+		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "file to which SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).newer(),
+		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "file to which SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
+		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "file for the JSON dump", func(g *Global) *string { return &g.JSONDumpFile }).newer(),
 		text("state_dump_file_location", word("PATH"), "", "the manual's name of state_dump_file", func(g *Global) *string { return &g.StateDumpFile }).newer(),
 		text("stats_dump_file_location", word("PATH"), "", "the manual's name of stats_dump_file", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
 		text("json_dump_file_location", word("PATH"), "", "the manual's name of json_dump_file", func(g *Global) *string { return &g.JSONDumpFile }).newer(),

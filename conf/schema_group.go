@@ -19,9 +19,9 @@ func syncGroupBlock() *block {
 	b := vocabulary("vrrp_sync_group",
 		kw("group", braced("{ INSTANCE... }"), "", "the members; required").effective().
 			holds((&block{path: "vrrp_sync_group.group"}).lines(syncMember, &Keyword{Name: "INSTANCE", Args: "INSTANCE", Doc: "name of a vrrp_instance"})),
-		kw("sync_group_tracking_weight", bare(), "off", "let trackers change the priority of members").
+		kw("sync_group_tracking_weight", bare(), "off", "let weights of trackers change the priority of members").
 			sets(func(d *decoder, a *argument) { d.group.TrackingWeight = true }),
-		kw("global_tracking", bare(), "off", "apply the trackers of each member to all").sets(func(d *decoder, a *argument) {
+		kw("global_tracking", bare(), "off", "apply the trackers of each member to all members").sets(func(d *decoder, a *argument) {
 			d.report(a.Statement, 0, Diagnostic{
 				Severity: Warning, Class: ClassDeprecated, Code: "deprecated",
 				Message: fmt.Sprintf("(%s) global_tracking is deprecated. Use track_interface/script/file on the sync group", d.group.Name),

@@ -9,37 +9,37 @@ func instanceBlock() *block {
 		kw("interface", word("IFNAME"), "", "network interface the virtual router runs on").sets(setInterface),
 		kw("version", number(2, 3), global("vrrp_version").as("3 with IPv6 addresses, else vrrp_version"), "VRRP protocol version").sets(setVersion),
 		kw("virtual_router_id", number(1, 255), "", "virtual router identifier, the same on all its nodes; required").sets(setVRID).fallback(badVRID),
-		kw("state", word("MASTER|BACKUP"), depends("BACKUP; MASTER with priority 255"), "state the node wants at start").sets(setState),
-		kw("priority", number(1, 255), depends("100; 255 with state MASTER"), "rank in the election; 255 is the owner of the addresses").sets(setPriority).fallback(defaultPriority),
+		kw("state", word("MASTER|BACKUP"), depends("BACKUP; MASTER with priority 255"), "initial state of the node").sets(setState),
+		kw("priority", number(1, 255), depends("100; 255 with state MASTER"), "rank in the election; 255 is for the owner of the addresses").sets(setPriority).fallback(defaultPriority),
 		kw("advert_int", seconds(0.01, 255), "1", "time between two adverts: whole seconds in version 2, hundredths up to 40.95 in version 3").sets(setAdvertInt).fallback(badAdvertInt),
 		kw("down_timer_adverts", number(1, 100), global("vrrp_down_timer_adverts"), "adverts that must be missed before a backup takes over").
 			sets(func(d *decoder, a *argument) { d.inst.DownTimerAdverts = int(a.n) }),
-		kw("strict_mode", onOff(), global("vrrp_strict"), "hold to the letter of the RFCs").
+		kw("strict_mode", onOff(), global("vrrp_strict"), "follow the RFCs strictly").
 			sets(func(d *decoder, a *argument) { d.inst.strict.put(a.on) }),
-		kw("dont_track_primary", bare(), "off", "do not fail when the interface is down").
+		kw("dont_track_primary", bare(), "off", "do not enter FAULT when the interface is down").
 			sets(func(d *decoder, a *argument) { d.inst.DontTrackPrimary = true }),
 		kw("linkbeat_use_polling", bare(), "off", "poll the link state").gone("linkbeat_interfaces").
 			sets(func(d *decoder, a *argument) { d.inst.poll = true }),
-		kw("native_ipv6", bare(), "", "IPv6; not needed, the family is that of the addresses").
+		kw("native_ipv6", bare(), "", "use IPv6; not needed, since the addresses determine the family").
 			sets(setNativeIPv6),
-		kw("debug", number(0, 4), "0", "how much more is logged about this virtual router").
+		kw("debug", number(0, 4), "0", "log more about this virtual router").
 			sets(func(d *decoder, a *argument) { d.inst.Debug = int(a.n) }),
 
 		// Where adverts come from and go to.
 		kw("mcast_src_ip", address(), "primary address of the interface", "source address of multicast adverts").sets(setSource),
 		kw("unicast_src_ip", address(), "primary address of the interface", "source address of unicast adverts").sets(setSource),
 		kw("mcast_dst_ip", address(), global("vrrp_mcast_group4", "vrrp_mcast_group6"), "multicast group of this virtual router").sets(setGroup),
-		kw("track_src_ip", bare(), "off", "fail while the source address is missing from the interface").
+		kw("track_src_ip", bare(), "off", "stay in FAULT while the source address is missing from the interface").
 			sets(func(d *decoder, a *argument) { d.inst.TrackSourceIP = true }),
 		kw("unicast_ttl", number(0, 255), "255", "TTL or hop limit of unicast adverts").sets(setTTL),
 		kw("unicast_peer", braced("{ ADDR [min_ttl N] [max_ttl N] }"), "multicast", "peers that get a copy of every advert instead of the multicast group").
 			effective().holds(peerBlock()),
-		kw("unicast_fault_no_peer", bare(), "off", "stay in FAULT, rather than use multicast, while no peer is configured").
+		kw("unicast_fault_no_peer", bare(), "off", "stay in FAULT while no peer is configured, rather than use multicast").
 			sets(func(d *decoder, a *argument) { d.inst.FaultNoPeer = true; d.unicastWord(a) }),
-		kw("check_unicast_src", bare(), global("vrrp_check_unicast_src"), "drop adverts that come from no configured peer").
+		kw("check_unicast_src", bare(), global("vrrp_check_unicast_src"), "drop adverts that do not come from a configured peer").
 			sets(func(d *decoder, a *argument) { d.inst.CheckUnicastSource = true; d.unicastWord(a) }),
-		kw("old_unicast_checksum", oneOf("never").opt(), "recognised", "version 3 unicast checksum of old releases: send it, or never recognise it").sets(setOldChecksum),
-		kw("v3_checksum_as_v2", onOff(), global("v3_checksum_as_v2").as("v3_checksum_as_v2 of global_defs"), "leave the pseudo header out of the IPv4 checksum of version 3, as RFC 9568 does").newer().
+		kw("old_unicast_checksum", oneOf("never").opt(), "recognised", "version 3 unicast checksum of old releases: send it, or with never do not accept it").sets(setOldChecksum),
+		kw("v3_checksum_as_v2", onOff(), global("v3_checksum_as_v2").as("v3_checksum_as_v2 of global_defs"), "omit the pseudo header from the IPv4 checksum of version 3, as in RFC 9568").newer().
 			sets(func(d *decoder, a *argument) { d.inst.checksumAsV2.put(a.on) }),
 
 		// Elections.
@@ -48,7 +48,7 @@ func instanceBlock() *block {
 		kw("nopreempt", bare(), "off", "leave a master with a lower priority in place").
 			sets(func(d *decoder, a *argument) { d.inst.NoPreempt = true }),
 		kw("preempt_delay", seconds(0, 1000), "0", "how long a master with a lower priority is tolerated").sets(setPreemptDelay),
-		kw("timer_expired_backup", number(1, 254).opt(), "off", "with nopreempt: be BACKUP after a timer came so many advert intervals late (1 if not said)").newer().
+		kw("timer_expired_backup", number(1, 254).opt(), "off", "with nopreempt: become BACKUP if a timer fires N advert intervals late (default of N: 1)").newer().
 			sets(setTimerExpiredBackup),
 		kw("thread_timer_expired", number(1, 254).opt(), "off", "old name of timer_expired_backup").newer().gone("timer_expired_backup").
 			sets(setTimerExpiredBackup),
@@ -58,25 +58,25 @@ func instanceBlock() *block {
 			sets(func(d *decoder, a *argument) { d.inst.lowerNoAdvert.put(a.on) }),
 		kw("higher_prio_send_advert", onOff(), global("vrrp_higher_prio_send_advert"), "send one more advert before yielding to a higher priority").
 			sets(func(d *decoder, a *argument) { d.inst.higherSend.put(a.on) }),
-		kw("owner_ignore_adverts", onOff(), global("vrrp_owner_ignore_adverts"), "an address owner does not listen to other masters").newer().
+		kw("owner_ignore_adverts", onOff(), global("vrrp_owner_ignore_adverts"), "let an address owner ignore adverts of other masters").newer().
 			sets(func(d *decoder, a *argument) { d.inst.ownerIgnore.put(a.on) }),
 
 		// Authentication.
-		kw("authentication", braced(""), "none", "password authentication of version 2").effective().holds(authBlock()),
-		kw("auth_hmac", braced(""), "none", "authentication by an HMAC trailer").newer().effective().holds(hmacBlock()),
+		kw("authentication", braced(""), "none", "password authentication for version 2").effective().holds(authBlock()),
+		kw("auth_hmac", braced(""), "none", "authentication with an HMAC trailer").newer().effective().holds(hmacBlock()),
 
 		// Addresses.
 		kw("virtual_ipaddress", braced("{ ADDRESS }"), "", "addresses of the virtual router, carried in its adverts").
 			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress", false)),
-		kw("virtual_ipaddress_excluded", braced("{ ADDRESS }"), "", "further addresses that move with it but are not in adverts").
+		kw("virtual_ipaddress_excluded", braced("{ ADDRESS }"), "", "further addresses that move with the virtual router but are not in its adverts").
 			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress_excluded", true)),
 		kw("no_virtual_ipaddress", bare(), "off", "allow version 3 without any address").newer().
 			sets(func(d *decoder, a *argument) { d.inst.noVIP = true }),
-		kw("promote_secondaries", bare(), "off", "keep secondary addresses of the interface when the primary one goes").
+		kw("promote_secondaries", bare(), "off", "keep secondary addresses of the interface when its primary address is removed").
 			sets(func(d *decoder, a *argument) { d.inst.PromoteSecondaries = true }),
-		kw("accept", bare(), depends("on; off in strict mode unless owner"), "answer packets to the addresses").
+		kw("accept", bare(), depends("on; off in strict mode, except for the owner"), "accept packets to the addresses").
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(true) }),
-		kw("no_accept", bare(), "off", "do not answer packets to the addresses").
+		kw("no_accept", bare(), "off", "do not accept packets to the addresses").
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(false) }).pending(),
 		kw("virtual_routes", braced("{ ROUTE }"), "", "routes that exist while master").holds(routeBlock("vrrp_instance.virtual_routes")),
 		kw("virtual_rules", braced("{ RULE }"), "", "routing rules that exist while master").holds(ruleBlock("vrrp_instance.virtual_rules")),
@@ -93,7 +93,7 @@ func instanceBlock() *block {
 	b.add(notifyWords("called with type, name, state and priority")...)
 	b.add(
 		kw("notify_deleted", cmd().opt(), "off", "command, or the state DELETED, when a reload removes the virtual router").sets(setNotifyDeleted),
-		notifyCommand("notify_master_rx_lower_pri", "command when a master hears a lower priority", func(n *Notify) *Command { return &n.MasterRxLowerPri }),
+		notifyCommand("notify_master_rx_lower_pri", "command when a master receives an advert with a lower priority", func(n *Notify) *Command { return &n.MasterRxLowerPri }),
 	)
 	b.add(linkWords()...)
 	b.add(trackWords("this virtual router")...)
@@ -121,11 +121,11 @@ func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword
 	return []*Keyword{
 		kw(prefix+"master_delay", wholeSeconds, inherit("master_delay", plain("5")), "time until addresses are announced a second time; 0: not at all").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.delay })),
-		kw(prefix+"master_repeat", number(0, most), inherit("master_repeat", plain("5")), "announcements of each address on becoming master, at least 1").
+		kw(prefix+"master_repeat", number(0, most), inherit("master_repeat", plain("5")), "number of announcements of each address on becoming master, at least 1").
 			sets(atLeastOne(func(d *decoder) *opt[int] { return &into(d).repeat })),
-		kw(prefix+"master_refresh", wholeSeconds, inherit("master_refresh", plain("0")), "period at which a master announces again; 0: never").
+		kw(prefix+"master_refresh", wholeSeconds, inherit("master_refresh", plain("0")), "interval at which a master announces its addresses again; 0: never").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.refresh })),
-		kw(prefix+"master_refresh_repeat", number(0, most), inherit("master_refresh_repeat", plain("1")), "announcements of each address per refresh, at least 1").
+		kw(prefix+"master_refresh_repeat", number(0, most), inherit("master_refresh_repeat", plain("1")), "number of announcements of each address per refresh, at least 1").
 			sets(atLeastOne(func(d *decoder) *opt[int] { return &into(d).refreshRepeat })),
 		kw(prefix+"lower_prio_delay", wholeSeconds, inherit("lower_prio_delay", sibling(prefix+"master_delay")), "like "+prefix+"master_delay, after an advert of a lower priority").
 			sets(delay(func(g *garpSettings) *opt[time.Duration] { return &g.lowerDelay })),
@@ -136,7 +136,7 @@ func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword
 
 // extraGARP declares [all] SECS.
 func extraGARP(name string, def Initial, least int64, field func(*decoder) *opt[ExtraGARP]) *Keyword {
-	k := kw(name, several("[all] SECS").soft(name+" specified without time - ignoring"), def, "announce addresses on other interfaces again at this period")
+	k := kw(name, several("[all] SECS").soft(name+" specified without time - ignoring"), def, "interval at which addresses on other interfaces are announced again")
 	k.Range = number(least, 86400).bounds()
 	return k.sets(func(d *decoder, a *argument) {
 		at, extra := 1, ExtraGARP{All: a.text == "all"}
@@ -177,9 +177,9 @@ func notifyWords(called string) []*Keyword {
 		notifyCommand("notify", "command for every state change, "+called, func(n *Notify) *Command { return &n.Any }),
 		notifyCommand("notify_master", "command on becoming master", func(n *Notify) *Command { return &n.Master }),
 		notifyCommand("notify_backup", "command on becoming backup", func(n *Notify) *Command { return &n.Backup }),
-		notifyCommand("notify_fault", "command on a fault", func(n *Notify) *Command { return &n.Fault }),
+		notifyCommand("notify_fault", "command on entering FAULT", func(n *Notify) *Command { return &n.Fault }),
 		notifyCommand("notify_stop", "command when the daemon stops", func(n *Notify) *Command { return &n.Stop }),
-		kw("notify_priority_changes", onOff(), outer("of the sync group, else vrrp_notify_priority_changes").or(global("vrrp_notify_priority_changes")), "notify changes of the effective priority").
+		kw("notify_priority_changes", onOff(), outer("of the sync group, else vrrp_notify_priority_changes").or(global("vrrp_notify_priority_changes")), "write changes of the effective priority to FIFOs").
 			sets(into(func(d *decoder) *opt[bool] {
 				if d.inst != nil {
 					return &d.inst.priorityChanges
@@ -233,11 +233,11 @@ func setNotifyDeleted(d *decoder, a *argument) {
 // trackWords are the track_* blocks of instances and sync groups.
 func trackWords(of string) []*Keyword {
 	words := []*Keyword{
-		kw("track_interface", braced("{ IFNAME [weight N [reverse]] }"), "", "interfaces that take part in the priority of "+of).effective(),
-		kw("track_script", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_script blocks that take part in the priority of "+of).effective(),
-		kw("track_file", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "track_file blocks that take part in the priority of "+of).effective(),
-		kw("track_process", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_track_process blocks that take part in the priority of "+of).effective(),
-		kw("track_bfd", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "bfd_instance blocks that take part in the priority of "+of),
+		kw("track_interface", braced("{ IFNAME [weight N [reverse]] }"), "", "interfaces that affect the priority or the state of "+of).effective(),
+		kw("track_script", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_script blocks that affect the priority or the state of "+of).effective(),
+		kw("track_file", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "track_file blocks that affect the priority or the state of "+of).effective(),
+		kw("track_process", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_track_process blocks that affect the priority or the state of "+of).effective(),
+		kw("track_bfd", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "bfd_instance blocks that affect the priority or the state of "+of),
 	}
 	for i, k := range words {
 		k.block = &block{entry: trackEntry(TrackKind(i))}

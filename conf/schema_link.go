@@ -10,14 +10,14 @@ import (
 func linkWords() []*Keyword {
 	return append(waiting([]*Keyword{
 		kw("use_vmac", several("[NAME] [MAC] [netlink_notify_msg] [group N]").opt(), depends("off; PREFIX.VRID and the virtual MAC address"), "put the addresses on a macvlan with the virtual MAC address").sets(setVMAC),
-		kw("use_vmac_addr", bare(), "off", "use macvlans for addresses on other interfaces too").
+		kw("use_vmac_addr", bare(), "off", "also use macvlans for addresses on other interfaces").
 			sets(func(d *decoder, a *argument) { d.inst.link().AddressVMACs = true }),
 		kw("vmac_xmit_base", bare(), "off", "send adverts from the interface itself rather than from the macvlan").
 			sets(func(d *decoder, a *argument) { d.inst.link().TransmitBase = true }),
 		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa] [netlink_notify_msg] [group N]").opt(), "off", "put the addresses on an ipvlan").sets(setIPVLAN),
-		kw("vrf", word("NAME"), "none", "routing domain of an instance without interface").
+		kw("vrf", word("NAME"), "none", "VRF of an instance without an interface").
 			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.Place(1) }),
-	}), kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), global("vrrp_rx_bufs_policy"), "its share of the receive buffer of the socket, which all virtual routers of a family on an interface have in common").
+	}), kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), global("vrrp_rx_bufs_policy"), "its part of the receive buffer of the socket that all virtual routers of a family on an interface share").
 		sets(func(d *decoder, a *argument) {
 			if d.nothingBehind(a, 2, "("+d.inst.Name+") invalid kernel_rx_buf_size specified") {
 				d.inst.RxBuf = int(a.n)

@@ -9,7 +9,7 @@ import (
 var root = sync.OnceValue(func() *block {
 	b := vocabulary("")
 	for _, k := range []*Keyword{
-		kw("include", word("GLOB"), "", "read the files that match; names are relative to the directory of the file"),
+		kw("include", word("GLOB"), "", "read the files that match; names are relative to the directory of the including file"),
 		kw("includer", word("GLOB"), "", "like include, and every file found must be readable"),
 		kw("includem", word("GLOB"), "", "like includer, and a name without wildcards must exist"),
 		kw("includew", word("GLOB"), "", "like includem, and a pattern must match a file"),
@@ -23,7 +23,7 @@ var root = sync.OnceValue(func() *block {
 	}
 	b.add(
 		text("net_namespace", word("NAME").soft("net_namespace name missing - ignoring"), "that of the caller", "network namespace to run in", func(g *Global) *string { return &g.NetNamespace }),
-		kw("net_namespace_ipvs", word("NAME").opt(), sibling("net_namespace").as("as net_namespace; that of the caller without a name"), "network namespace for IPVS").
+		kw("net_namespace_ipvs", word("NAME").opt(), sibling("net_namespace").as("that of net_namespace; without a name that of the caller"), "network namespace for IPVS").
 			sets(func(d *decoder, a *argument) {
 				if d.global.ipvsNamespace.set {
 					d.wrong(a.Statement, 0, "word-twice", "Duplicate net_namespace_ipvs definition %s - ignoring", printable(a.text))
@@ -31,8 +31,8 @@ var root = sync.OnceValue(func() *block {
 				}
 				d.global.ipvsNamespace.put(d.intern(a.text))
 			}).pending(),
-		kept("namespace_with_ipsets", bare(), "use address sets of the firewall in a namespace too", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
-		kw("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon among several, added to pid files and log lines").
+		kept("namespace_with_ipsets", bare(), "use address sets of the firewall even in a namespace", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
+		kw("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon if several run; added to pid file names and log lines").
 			sets(func(d *decoder, a *argument) {
 				if d.cfg.Global.InstanceName != "" {
 					d.wrong(a.Statement, 1, "word-twice", "Duplicate instance definition %s - ignoring", printable(a.text))
@@ -40,31 +40,31 @@ var root = sync.OnceValue(func() *block {
 				}
 				d.cfg.Global.InstanceName = d.intern(a.text)
 			}),
-		switched("use_pid_dir", bare(), "keep pid files in a directory of their own", func(g *Global) *bool { return &g.UsePidDir }),
-		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "how long processes have to end at a stop, and after SIGTERM scripts and readers of FIFOs").
+		switched("use_pid_dir", bare(), "keep pid files in their own directory", func(g *Global) *bool { return &g.UsePidDir }),
+		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "time for processes to end at a stop, and for scripts and FIFO readers to end after SIGTERM").
 			sets(func(d *decoder, a *argument) { d.cfg.Global.ChildWait = time.Duration(a.n) * time.Second }),
-		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces instead of listening to the kernel").
+		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces rather than rely on events of the kernel").
 			sets(func(d *decoder, a *argument) { d.global.poll = true }),
 		kw("global_defs", braced(""), "", "settings of the daemon and defaults").effective().holds(globalBlock()),
 		kw("linkbeat_interfaces", braced("{ IFNAME [MII|ETHTOOL|IOCTL] }"), "", "interfaces whose link state is polled").effective().
-			holds(interfaceLines("linkbeat_interfaces", "IFNAME [MII|ETHTOOL|IOCTL]", "an interface and how to poll it", setLinkBeat)),
-		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last to count").effective().
+			holds(interfaceLines("linkbeat_interfaces", "IFNAME [MII|ETHTOOL|IOCTL]", "an interface, and the method to poll it", setLinkBeat)),
+		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last before it counts").effective().
 			holds(interfaceLines("interface_up_down_delays", "IFNAME DOWN [UP]", "an interface and its delays in seconds, at most 255", setDelays)),
-		kw("static_ipaddress", braced("{ ADDRESS }"), "", "addresses that are always there").holds(staticAddressBlock()),
-		kw("static_routes", braced("{ ROUTE }"), "", "routes that are always there").holds(routeBlock("static_routes")),
-		kw("static_rules", braced("{ RULE }"), "", "routing rules that are always there").holds(ruleBlock("static_rules")),
+		kw("static_ipaddress", braced("{ ADDRESS }"), "", "addresses that always exist").holds(staticAddressBlock()),
+		kw("static_routes", braced("{ ROUTE }"), "", "routes that always exist").holds(routeBlock("static_routes")),
+		kw("static_rules", braced("{ RULE }"), "", "routing rules that always exist").holds(ruleBlock("static_rules")),
 		kw("track_group", named("NAME {}").soft("track_group must have a name - skipping"), "", "static items whose loss is a fault of some instances").holds(trackGroupBlock()),
-		kw("track_file", named("NAME {}"), "", "a file whose number changes priorities").effective().holds(trackFileBlock("track_file")),
+		kw("track_file", named("NAME {}"), "", "a file; the number in it changes priorities").effective().holds(trackFileBlock("track_file")),
 		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").effective().alias("track_file").holds(trackFileBlock("vrrp_track_file")),
-		kw("vrrp_track_process", named("NAME {}"), "", "processes whose number changes priorities").effective().holds(trackProcessBlock()),
-		kw("vrrp_script", named("NAME {}"), "", "a command run again and again, whose result changes priorities").effective().holds(scriptBlock()),
+		kw("vrrp_track_process", named("NAME {}"), "", "processes; the number of running ones changes priorities").effective().holds(trackProcessBlock()),
+		kw("vrrp_script", named("NAME {}"), "", "a command that runs periodically; its result changes priorities").effective().holds(scriptBlock()),
 		kw("bfd_instance", named("NAME {}").as("NAME {}"), "", "a BFD session").holds(bfdBlock()),
 		kw("vrrp_sync_group", named("NAME {}").soft("vrrp_sync_group must have a name - skipping"), "", "instances that change state together").effective().holds(syncGroupBlock()),
-		kw("garp_group", braced("{}"), "", "interfaces that share one pace of announcements").effective().holds(garpGroupBlock()),
+		kw("garp_group", braced("{}"), "", "interfaces that share delays between announcements").effective().holds(garpGroupBlock()),
 		kw("vrrp_instance", named("NAME {}").soft("vrrp_instance must have a name"), "", "a virtual router").effective().holds(instanceBlock()),
 		kw("virtual_server_group", named("NAME {}"), "", "addresses that form one service").holds(virtualServerGroupBlock()),
 		kw("virtual_server", named("IP [PORT] | fwmark N | group NAME {}"), "", "a service balanced over real servers").holds(virtualServerBlock()),
-		kw("SSL", braced("{}"), "", "client certificate of SSL_GET checks").holds(sslBlock()),
+		kw("SSL", braced("{}"), "", "certificates for SSL_GET checks").holds(sslBlock()),
 	)
 	return b
 })
@@ -104,7 +104,7 @@ func trackGroupBlock() *block {
 		}
 	}, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance", Effect: PendingEffect}).
 		filled("Warning - track group has empty group block")
-	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that follow the group").holds(members))
+	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that depend on the group").holds(members))
 	b.open = func(d *decoder, s *Statement) bool {
 		if len(s.Words) > 2 {
 			d.wrong(s, 2, "group-name", "track_group must have a name - skipping")

@@ -50,18 +50,18 @@ var routeWords = []entryWord[routeEntry]{
 	{"table", "ID|NAME", "routing table", func(e *entry, r *routeEntry) {
 		r.Table = e.named("rt_tables", 32, "Routing table %s not found for route")
 	}},
-	{"protocol", "ID|NAME", "who made the route; keepalived unless given", func(e *entry, r *routeEntry) {
+	{"protocol", "ID|NAME", "routing protocol, the origin of the route; keepalived by default", func(e *entry, r *routeEntry) {
 		r.Protocol = e.protocol("Protocol %s not found or invalid for route")
 	}},
 	{"scope", "ID|NAME", "scope of the destination", func(e *entry, r *routeEntry) {
 		r.Scope = uint8(e.named("rt_scopes", 8, "Scope %s not found or invalid for route"))
 	}},
-	{"metric", "N", "preference among routes, lowest first", readMetric},
+	{"metric", "N", "metric; the route with the lowest one is used", readMetric},
 	{"priority", "N", "the same as metric", readMetric},
 	{"preference", "N", "the same as metric", readMetric},
 	{"dev", "IFNAME", "interface", func(e *entry, r *routeEntry) { r.Hop.Interface = e.device(); r.devices++ }},
 	{"oif", "IFNAME", "the same as dev", func(e *entry, r *routeEntry) { r.Hop.Interface = e.device(); r.devices++ }},
-	{"onlink", "", "take the next router as directly reachable", func(e *entry, r *routeEntry) { r.Hop.OnLink = true }},
+	{"onlink", "", "treat the next hop as directly reachable", func(e *entry, r *routeEntry) { r.Hop.OnLink = true }},
 	{"encap", "TYPE OPTION...", "light-weight tunnel: mpls, ip, ip6 or ila", func(e *entry, r *routeEntry) { r.Hop.Encap = e.encap() }},
 	{"expires", "SECS", "lifetime, IPv6 only", func(e *entry, r *routeEntry) {
 		if e.only6(r, "expires") {
@@ -71,23 +71,23 @@ var routeWords = []entryWord[routeEntry]{
 	{"mtu", "[lock] N", "largest packet", metric(MetricMTU)},
 	{"hoplimit", "N", "hop limit of sent packets", func(e *entry, r *routeEntry) { r.put(MetricHopLimit, uint32(e.number(0, 255)), false) }},
 	{"advmss", "[lock] N", "segment size offered to TCP peers", metric(MetricAdvMSS)},
-	{"rtt", "[lock] TIME", "first estimate of the round trip: with s or ms, or in units of 125 µs", timeMetric(MetricRTT, 8)},
-	{"rttvar", "[lock] TIME", "first estimate of its variance: with s or ms, or in units of 250 µs", timeMetric(MetricRTTVar, 4)},
+	{"rtt", "[lock] TIME", "initial estimate of the round-trip time: with s or ms, or in units of 125 µs", timeMetric(MetricRTT, 8)},
+	{"rttvar", "[lock] TIME", "initial estimate of its variance: with s or ms, or in units of 250 µs", timeMetric(MetricRTTVar, 4)},
 	{"reordering", "[lock] N", "expected reordering", metric(MetricReordering)},
-	{"window", "[lock] N", "largest window offered", metric(MetricWindow)},
-	{"cwnd", "[lock] N", "bound of the congestion window", metric(MetricCWnd)},
-	{"ssthresh", "[lock] N", "first slow start threshold", metric(MetricSSThresh)},
-	{"realms", "R[/R]", "classes for accounting", func(e *entry, r *routeEntry) { r.Hop.Realms = e.realms("Invalid realms %s for route") }},
+	{"window", "[lock] N", "largest window to offer", metric(MetricWindow)},
+	{"cwnd", "[lock] N", "limit of the congestion window", metric(MetricCWnd)},
+	{"ssthresh", "[lock] N", "initial slow start threshold", metric(MetricSSThresh)},
+	{"realms", "R[/R]", "realms, for accounting", func(e *entry, r *routeEntry) { r.Hop.Realms = e.realms("Invalid realms %s for route") }},
 	{"rto_min", "[lock] TIME", "shortest retransmission timeout: with s or ms, or in milliseconds", timeMetric(MetricRTOMin, 1)},
-	{"initcwnd", "[lock] N", "first congestion window", metric(MetricInitCWnd)},
-	{"initrwnd", "[lock] N", "first receive window", metric(MetricInitRWnd)},
+	{"initcwnd", "[lock] N", "initial congestion window", metric(MetricInitCWnd)},
+	{"initrwnd", "[lock] N", "initial receive window", metric(MetricInitRWnd)},
 	{"features", "ecn", "TCP features", func(e *entry, r *routeEntry) {
 		if v := e.value(); e.ok && v != "ecn" {
 			e.fail("route-value", "feature %s not supported; expected ecn", printable(v))
 		}
 		r.put(MetricFeatures, 1, false)
 	}},
-	{"quickack", "0|1", "acknowledge at once", func(e *entry, r *routeEntry) { r.put(MetricQuickAck, uint32(e.number(0, 1)), false) }},
+	{"quickack", "0|1", "send acknowledgements at once", func(e *entry, r *routeEntry) { r.put(MetricQuickAck, uint32(e.number(0, 1)), false) }},
 	{"congctl", "[lock] NAME", "congestion control", func(e *entry, r *routeEntry) {
 		r.CongestionControlLocked = e.locked()
 		r.CongestionControl = e.d.intern(e.value())
@@ -103,7 +103,7 @@ var routeWords = []entryWord[routeEntry]{
 		}
 		r.Preference = &code
 	}},
-	{"ttl-propagate", "enabled|disabled", "carry the TTL into MPLS", func(e *entry, r *routeEntry) {
+	{"ttl-propagate", "enabled|disabled", "copy the TTL into MPLS headers", func(e *entry, r *routeEntry) {
 		v := e.value()
 		if e.ok && v != "enabled" && v != "disabled" {
 			e.fail("route-value", "ttl-propagate value %s not recognised; expected enabled or disabled", printable(v))
@@ -112,8 +112,8 @@ var routeWords = []entryWord[routeEntry]{
 		r.TTLPropagate = &on
 	}},
 	{"fastopen_no_cookie", "0|1", "TCP fast open without a cookie", func(e *entry, r *routeEntry) { r.put(MetricFastOpenNoCookie, uint32(e.number(0, 1)), false) }},
-	{"nexthop", "OPTION...", "one of several next routers, with via, dev, weight, onlink, realms, encap", readNextHop},
-	{"or", "ADDR", "second router, old notation", func(e *entry, r *routeEntry) {
+	{"nexthop", "OPTION...", "one of several next hops, with via, dev, weight, onlink, realms, encap", readNextHop},
+	{"or", "ADDR", "second gateway, old notation", func(e *entry, r *routeEntry) {
 		e.deprecated("or", "nexthop")
 		second := NextHop{}
 		e.via(&second, &r.Family)
@@ -122,8 +122,8 @@ var routeWords = []entryWord[routeEntry]{
 		r.Hops = append(r.Hops, first, second)
 	}},
 	{"add", "", "fail if the route exists", func(e *entry, r *routeEntry) { r.Order = RouteAdd }},
-	{"prepend", "", "put it before equal routes", func(e *entry, r *routeEntry) { r.Order = RoutePrepend }},
-	{"append", "", "put it behind equal routes", func(e *entry, r *routeEntry) { r.Order = RouteAppend }},
+	{"prepend", "", "put the route before equal ones", func(e *entry, r *routeEntry) { r.Order = RoutePrepend }},
+	{"append", "", "put the route after equal ones", func(e *entry, r *routeEntry) { r.Order = RouteAppend }},
 	{"vrf", "NAME", "routing domain", func(e *entry, r *routeEntry) {
 		name := e.value()
 		if d := e.d; e.ok && d.Interface != nil && !d.Interface(name) {
@@ -131,40 +131,40 @@ var routeWords = []entryWord[routeEntry]{
 		}
 		r.VRF = e.d.intern(name)
 	}},
-	{"no_track", "", "its loss is no fault", func(e *entry, r *routeEntry) { r.NoTrack = true }},
-	{"track_group", "NAME", "instances that the loss of a static one concerns", func(e *entry, r *routeEntry) { r.TrackGroup = e.trackGroup() }},
+	{"no_track", "", "its loss does not cause FAULT", func(e *entry, r *routeEntry) { r.NoTrack = true }},
+	{"track_group", "NAME", "group of instances that the loss of a static route or rule affects", func(e *entry, r *routeEntry) { r.TrackGroup = e.trackGroup() }},
 }
 
 var ruleWords = []entryWord[ruleEntry]{
 	{"inet", "", "an IPv4 rule", func(e *entry, r *ruleEntry) { e.family(&r.Family, IPv4) }},
 	{"inet6", "", "an IPv6 rule", func(e *entry, r *ruleEntry) { e.family(&r.Family, IPv6) }},
-	{"not", "", "match the opposite", func(e *entry, r *ruleEntry) { r.Not = true }},
+	{"not", "", "invert the match", func(e *entry, r *ruleEntry) { r.Not = true }},
 	{"from", "PREFIX", "source", func(e *entry, r *ruleEntry) { r.From = e.network(e.value(), &r.Family) }},
 	{"to", "PREFIX", "destination", func(e *entry, r *ruleEntry) { r.To = e.network(e.value(), &r.Family) }},
-	{"table", "ID|NAME", "routing table to look in", readLookup},
+	{"table", "ID|NAME", "routing table to use", readLookup},
 	{"lookup", "ID|NAME", "the same as table", readLookup},
-	{"preference", "N", "order among rules, lowest first", readPriority},
+	{"preference", "N", "priority of the rule; the lowest one comes first", readPriority},
 	{"order", "N", "the same as preference", readPriority},
 	{"priority", "N", "the same as preference", readPriority},
 	{"tos", "TOS", "type of service", func(e *entry, r *ruleEntry) { r.TOS = e.tos() }},
 	{"dsfield", "TOS", "type of service", func(e *entry, r *ruleEntry) { r.TOS = e.tos() }},
 	{"fwmark", "N[/MASK]", "firewall mark", readMark},
-	{"realms", "R[/R]", "classes for accounting", func(e *entry, r *ruleEntry) { r.Realms = e.realms("invalid realms %s for rule") }},
+	{"realms", "R[/R]", "realms, for accounting", func(e *entry, r *ruleEntry) { r.Realms = e.realms("invalid realms %s for rule") }},
 	{"suppress_prefixlength", "N", "ignore routes with at most this prefix length", readSuppressLength},
 	{"sup_pl", "N", "the same as suppress_prefixlength", readSuppressLength},
 	{"suppress_ifgroup", "GROUP", "ignore routes over interfaces of this group", readSuppressGroup},
 	{"sup_group", "GROUP", "the same as suppress_ifgroup", readSuppressGroup},
-	{"dev", "IFNAME", "interface a packet came from", func(e *entry, r *ruleEntry) { r.Iif = e.device() }},
+	{"dev", "IFNAME", "interface on which a packet arrived", func(e *entry, r *ruleEntry) { r.Iif = e.device() }},
 	{"iif", "IFNAME", "the same as dev", func(e *entry, r *ruleEntry) { r.Iif = e.device() }},
-	{"oif", "IFNAME", "interface a socket is bound to", func(e *entry, r *ruleEntry) { r.Oif = e.device() }},
-	{"tunnel-id", "N", "tunnel a packet came from", func(e *entry, r *ruleEntry) { r.TunnelID = uint64(e.integer(0, 0, 1<<62)) }},
+	{"oif", "IFNAME", "interface to which the sending socket is bound", func(e *entry, r *ruleEntry) { r.Oif = e.device() }},
+	{"tunnel-id", "N", "id of the tunnel from which a packet came", func(e *entry, r *ruleEntry) { r.TunnelID = uint64(e.integer(0, 0, 1<<62)) }},
 	{"uidrange", "N-N", "users of the sending process", func(e *entry, r *ruleEntry) { r.UIDs = e.span(1<<32 - 1) }},
-	{"l3mdev", "", "look in the table of the routing domain", func(e *entry, r *ruleEntry) { r.L3MDev = true; r.act(RuleLookup) }},
-	{"protocol", "ID|NAME", "who made the rule", func(e *entry, r *ruleEntry) { r.Protocol = e.protocol("Invalid protocol %s") }},
+	{"l3mdev", "", "use the routing table of the VRF", func(e *entry, r *ruleEntry) { r.L3MDev = true; r.act(RuleLookup) }},
+	{"protocol", "ID|NAME", "routing protocol, the origin of the rule", func(e *entry, r *ruleEntry) { r.Protocol = e.protocol("Invalid protocol %s") }},
 	{"ipproto", "ID|NAME", "protocol of the packet", func(e *entry, r *ruleEntry) { r.IPProto = uint8(e.named("protocols", 8, "Invalid ipproto %s")) }},
 	{"sport", "N[-N]", "source port", func(e *entry, r *ruleEntry) { r.SPort = e.span(65535) }},
 	{"dport", "N[-N]", "destination port", func(e *entry, r *ruleEntry) { r.DPort = e.span(65535) }},
-	{"type", "blackhole|unreachable|prohibit", "what happens to the packet instead of a look-up", func(e *entry, r *ruleEntry) {
+	{"type", "blackhole|unreachable|prohibit", "action for the packet, instead of a look-up", func(e *entry, r *ruleEntry) {
 		v := e.value()
 		action, ok := ruleActions[v]
 		if e.ok && !ok {
@@ -172,10 +172,10 @@ var ruleWords = []entryWord[ruleEntry]{
 		}
 		r.act(action)
 	}},
-	{"goto", "N", "go on with the rule of this preference", func(e *entry, r *ruleEntry) { r.Goto = uint32(e.integer(0, 0, 1<<32-1)); r.act(RuleGoto) }},
+	{"goto", "N", "continue with the rule of this preference", func(e *entry, r *ruleEntry) { r.Goto = uint32(e.integer(0, 0, 1<<32-1)); r.act(RuleGoto) }},
 	{"nop", "", "no effect", func(e *entry, r *ruleEntry) { r.act(RuleNop) }},
-	{"no_track", "", "its loss is no fault", func(e *entry, r *ruleEntry) { r.NoTrack = true }},
-	{"track_group", "NAME", "instances that the loss of a static one concerns", func(e *entry, r *ruleEntry) { r.TrackGroup = e.trackGroup() }},
+	{"no_track", "", "its loss does not cause FAULT", func(e *entry, r *ruleEntry) { r.NoTrack = true }},
+	{"track_group", "NAME", "group of instances that the loss of a static route or rule affects", func(e *entry, r *ruleEntry) { r.TrackGroup = e.trackGroup() }},
 }
 
 var ruleActions = map[string]RuleAction{"blackhole": RuleBlackhole, "unreachable": RuleUnreachable, "prohibit": RuleProhibit}

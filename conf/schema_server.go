@@ -385,16 +385,16 @@ func timerWords(def Initial, fewest int64, times func(*decoder) *checkTimes) []*
 			sets(func(d *decoder, a *argument) { field(times(d)).put(a.d) })
 	}
 	return []*Keyword{
-		kw("retry", number(fewest, 1<<32-1), inherit(depends("1; 3 of DNS_CHECK, 0 of MISC_CHECK")), "failures in a row that take a real server out, less one").
+		kw("retry", number(fewest, 1<<32-1), inherit(depends("1; 3 of DNS_CHECK, 0 of MISC_CHECK")), "number of failures in a row, minus one, that takes a real server out").
 			sets(func(d *decoder, a *argument) { times(d).retry.put(int(a.n)) }),
-		period("delay_before_retry", 0, sibling("delay_loop").as("1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK"), "time between two attempts while failing", func(t *checkTimes) *opt[time.Duration] { return &t.before }),
+		period("delay_before_retry", 0, sibling("delay_loop").as("1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK"), "time between two attempts while the check fails", func(t *checkTimes) *opt[time.Duration] { return &t.before }),
 		period("warmup", 0, sibling("delay_loop"), "longest random delay before the first check", func(t *checkTimes) *opt[time.Duration] { return &t.warmup }),
 		period("delay_loop", 0.000001, plain("60"), "time between two checks", func(t *checkTimes) *opt[time.Duration] { return &t.loop }),
 	}
 }
 
 func timeoutWord(def Initial, times func(*decoder) *checkTimes) *Keyword {
-	return kw("connect_timeout", seconds(0.000001, 4294.967295), def, "how long a connection may take").
+	return kw("connect_timeout", seconds(0.000001, 4294.967295), def, "time limit for a connection").
 		sets(func(d *decoder, a *argument) { times(d).timeout.put(a.d) })
 }
 
@@ -427,20 +427,20 @@ func virtualServerBlock() *block {
 		kw("ip_family", oneOf("inet", "inet6"), "that of the real servers", "address family of a firewall mark").sets(setServiceFamily),
 		timeoutWord(plain("5"), times),
 		flag("inhibit_on_failure", "set the weight of failed real servers to 0 instead of removing them", func(v *virtualServer) *bool { return &v.InhibitOnFail }),
-		kw("lb_algo", scheduler(), "wlc", "scheduler: how connections are spread over the real servers").sets(setScheduler),
+		kw("lb_algo", scheduler(), "wlc", "scheduler: how connections are distributed to the real servers").sets(setScheduler),
 		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo").sets(setScheduler),
 		schedulerFlag("hashed", "sh", "sh: the flag that the kernel calls hashed", func(v *virtualServer) *bool { return &v.Hashed }),
-		flag("ops", "schedule each UDP packet by itself", func(v *virtualServer) *bool { return &v.OnePacket }),
+		flag("ops", "schedule each UDP packet separately", func(v *virtualServer) *bool { return &v.OnePacket }),
 		schedulerFlag("flag-1", "", "first flag of the scheduler", flag1),
 		schedulerFlag("flag-2", "", "second flag of the scheduler", flag2),
 		schedulerFlag("flag-3", "", "third flag of the scheduler", func(v *virtualServer) *bool { return &v.Flag3 }),
-		schedulerFlag("sh-port", "sh", "sh: hash the port too", flag2),
+		schedulerFlag("sh-port", "sh", "sh: include the port in the hash", flag2),
 		schedulerFlag("sh-fallback", "sh", "sh: use another server if the chosen one is unavailable", flag1),
-		schedulerFlag("mh-port", "mh", "mh: hash the port too", flag2),
+		schedulerFlag("mh-port", "mh", "mh: include the port in the hash", flag2),
 		schedulerFlag("mh-fallback", "mh", "mh: use another server if the chosen one is unavailable", flag1),
-		kw("lb_kind", method(), "NAT", "how packets reach real servers").sets(setMethod),
+		kw("lb_kind", method(), "NAT", "forwarding method to real servers").sets(setMethod),
 		kw("lvs_method", method(), "NAT", "the same as lb_kind").sets(setMethod),
-		kw("persistence_engine", word("NAME"), "none", "what tells clients apart, such as sip").
+		kw("persistence_engine", word("NAME"), "none", "persistence engine, such as sip").
 			sets(func(d *decoder, a *argument) { d.servers.vs.PersistenceEngine = d.intern(a.text) }),
 		kw("persistence_timeout", number(1, 2678400).as("SECS").opt(), depends("off; 360 without a number"), "how long a client stays with its real server").
 			sets(func(d *decoder, a *argument) {
@@ -449,25 +449,25 @@ func virtualServerBlock() *block {
 					d.servers.vs.Persistence = time.Duration(a.n) * time.Second
 				}
 			}),
-		kw("persistence_granularity", word("MASK|LEN"), "one address", "clients of one network count as one").sets(setGranularity),
-		kw("protocol", word("TCP|UDP|SCTP"), "UDP, with a complaint", "protocol of the service").sets(setProtocol),
-		flag("ha_suspend", "no checks while the address is not on this node", func(v *virtualServer) *bool { return &v.HASuspend }),
+		kw("persistence_granularity", word("MASK|LEN"), "one address", "treat clients of one network as one client").sets(setGranularity),
+		kw("protocol", word("TCP|UDP|SCTP"), "UDP, with an error message", "protocol of the service").sets(setProtocol),
+		flag("ha_suspend", "suspend checks while the address is not on this node", func(v *virtualServer) *bool { return &v.HASuspend }),
 		kw("smtp_alert", onOff(), global("smtp_alert_checker").as("smtp_alert_checker, else off"), "send mail when the service or a real server goes up or down").
 			sets(func(d *decoder, a *argument) { d.servers.vs.smtpAlert.put(a.on) }),
-		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name of HTTP checks").
+		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name for HTTP checks").
 			sets(func(d *decoder, a *argument) { d.servers.vs.VirtualHost = d.intern(a.text) }),
 		snmpName("virtual server", func(d *decoder) *string { return &d.servers.vs.SNMPName }),
 		flag("alpha", "real servers are down until a check succeeds", func(v *virtualServer) *bool { return &v.Alpha }),
-		flag("omega", "notify the end of all real servers at shutdown", func(v *virtualServer) *bool { return &v.Omega }),
+		flag("omega", "send notifications for all real servers at shutdown", func(v *virtualServer) *bool { return &v.Omega }),
 		commandOnce("quorum_up", "command when enough real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumUp }),
 		commandOnce("quorum_down", "command when too few real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumDown }),
-		kw("quorum", number(1, 1<<32-1), "1", "sum of the weights of real servers from which the service counts as up").
+		kw("quorum", number(1, 1<<32-1), "1", "lowest sum of the weights of working real servers with which the service is up").
 			sets(func(d *decoder, a *argument) { d.servers.vs.Quorum = uint32(a.n) }),
-		kw("hysteresis", number(0, 1<<32-1), "0", "how far the sum of weights must pass the quorum to change the state").
+		kw("hysteresis", number(0, 1<<32-1), "0", "how far the sum of weights must exceed or fall below the quorum to change the state").
 			sets(func(d *decoder, a *argument) { d.servers.vs.Hysteresis = uint32(a.n) }),
-		kw("weight", number(0, 1<<31-1), "1", "weight of real servers that set none").
+		kw("weight", number(0, 1<<31-1), "1", "weight of real servers that do not set one").
 			sets(func(d *decoder, a *argument) { d.servers.vs.weight.put(int32(a.n)) }),
-		kw("sorry_server", several("IP [PORT]"), "", "server that answers while there are too few real servers").sets(setSorryServer),
+		kw("sorry_server", several("IP [PORT]"), "", "server that is used while there are too few real servers").sets(setSorryServer),
 		kw("sorry_server_inhibit", bare(), "off", "like inhibit_on_failure, for the sorry server").sets(func(d *decoder, a *argument) {
 			if vs := d.servers.vs; vs.Sorry != nil {
 				vs.Sorry.InhibitOnFail = true
@@ -475,7 +475,7 @@ func virtualServerBlock() *block {
 			}
 			d.wrong(a.Statement, 0, "no-sorry-server", "Ignoring sorry_server inhibit used before or without sorry_server")
 		}),
-		kw("sorry_server_lvs_method", method(), sibling("lb_kind"), "how packets reach the sorry server").sets(func(d *decoder, a *argument) {
+		kw("sorry_server_lvs_method", method(), sibling("lb_kind"), "forwarding method to the sorry server").sets(func(d *decoder, a *argument) {
 			if d.servers.vs.Sorry == nil {
 				d.wrong(a.Statement, 0, "no-sorry-server", "sorry_server forwarding used without sorry_server; it stands before this line")
 				return
@@ -640,22 +640,22 @@ func realServerBlock() *block {
 	}
 	times := func(d *decoder) *checkTimes { return made(&d.servers.rs.times) }
 	b := vocabulary(path,
-		kw("weight", number(0, 1<<31-1), outer("of the service"), "share of the connections; 0: no new ones").
+		kw("weight", number(0, 1<<31-1), outer("of the service"), "relative share of the connections; 0: no new ones").
 			sets(func(d *decoder, a *argument) { d.servers.rs.weight.put(int32(a.n)) }),
-		kw("lvs_method", method(), outer("of the service"), "how packets reach the real server").sets(func(d *decoder, a *argument) {
+		kw("lvs_method", method(), outer("of the service"), "forwarding method to the real server").sets(func(d *decoder, a *argument) {
 			if f, ok := d.forward(a); ok {
 				d.servers.rs.forward.put(f)
 			}
 		}),
-		threshold("uthreshold", "number of connections above which it gets no new ones; 0: no limit", func(r *realServer) *uint32 { return &r.Upper }),
-		threshold("lthreshold", "number of connections below which it gets new ones again", func(r *realServer) *uint32 { return &r.Lower }),
-		toggle("inhibit_on_failure", outer("of the service"), "set the weight to 0 on failure instead of removing it", func(r *realServer) *opt[bool] { return &r.inhibit }),
+		threshold("uthreshold", "number of connections above which the server gets no new ones; 0: no limit", func(r *realServer) *uint32 { return &r.Upper }),
+		threshold("lthreshold", "number of connections below which the server gets new ones again", func(r *realServer) *uint32 { return &r.Lower }),
+		toggle("inhibit_on_failure", outer("of the service"), "set the weight to 0 on failure instead of removing the server", func(r *realServer) *opt[bool] { return &r.inhibit }),
 		commandOnce("notify_up", "command when the real server comes up", func(d *decoder) *Command { return made(&d.servers.rs.NotifyUp) }),
 		commandOnce("notify_down", "command when the real server goes down", func(d *decoder) *Command { return made(&d.servers.rs.NotifyDown) }),
-		toggle("alpha", outer("of the service"), "down until a check succeeds", func(r *realServer) *opt[bool] { return &r.alpha }),
+		toggle("alpha", outer("of the service"), "the real server is down until a check succeeds", func(r *realServer) *opt[bool] { return &r.alpha }),
 		timeoutWord(outer("of the service"), times),
 		toggle("smtp_alert", global("smtp_alert_checker").as("smtp_alert_checker, else on"), "send mail when the service or a real server goes up or down", func(r *realServer) *opt[bool] { return &r.smtpAlert }),
-		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), outer("of the service"), "host name of HTTP checks").
+		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), outer("of the service"), "host name for HTTP checks").
 			sets(func(d *decoder, a *argument) { d.servers.rs.VirtualHost = d.intern(a.text) }),
 		snmpName("real server", func(d *decoder) *string { return &d.servers.rs.SNMPName }),
 	)
@@ -696,14 +696,14 @@ func sslBlock() *block {
 			})
 	}
 	b := vocabulary("SSL",
-		kw("password", word("STRING").soft("SSL password missing"), "", "password of the file with the key").secret().
+		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key file").secret().
 			sets(func(d *decoder, a *argument) {
 				replaces(d, a, d.cfg.TLSClient.Password != "")
 				d.cfg.TLSClient.Password = Secret(strings.Clone(a.text))
 			}),
-		path("ca", "file with the certificates of the authorities that are trusted", func(t *TLSClient) *string { return &t.CA }),
-		path("certificate", "file with the own certificate", func(t *TLSClient) *string { return &t.Certificate }),
-		path("key", "file with the key of the own certificate", func(t *TLSClient) *string { return &t.Key }),
+		path("ca", "file with the trusted CA certificates", func(t *TLSClient) *string { return &t.CA }),
+		path("certificate", "file with the client certificate", func(t *TLSClient) *string { return &t.Certificate }),
+		path("key", "file with the key of the client certificate", func(t *TLSClient) *string { return &t.Key }),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		if d.cfg.TLSClient != nil {

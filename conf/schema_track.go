@@ -346,7 +346,7 @@ func (d *decoder) twice(a *argument, name string) bool {
 func trackFileBlock(path string) *block {
 	b := vocabulary(path,
 		kw("file", word("PATH").soft("track file file name missing"), "", "the file; required").sets(setTrackFile),
-		kw("weight", weight(-254, 254).soft("No weight specified for track file - ignoring"), "1", "factor of its number; 0: any number but 0 is a fault").
+		kw("weight", weight(-254, 254).soft("No weight specified for track file - ignoring"), "1", "factor for the number in the file; 0: any number except 0 is a fault").
 			sets(weigh(true, func(t *trackers) (string, *int, *bool) { return t.file.Name, &t.file.Weight, &t.file.Reverse })),
 		kw("init_file", several("[N] [overwrite]").opt(), "off", "create the file at start").sets(setInitFile),
 	)
@@ -414,15 +414,15 @@ func trackProcessBlock() *block {
 		kw("param_match", oneOf("initial", "partial").opt(), "exact", "how arguments are compared").sets(setParamMatch),
 		kw("weight", weight(-254, 254).soft("No weight specified for track process - ignoring"), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
 			sets(ofProcess).fallback(nearestWeight(ofProcess)),
-		kw("quorum", number(1, 65535), "1", "smallest number of processes that is up").sets(setQuorum),
-		kw("quorum_max", number(0, 65535), "unlimited", "largest number of processes that is up").sets(setQuorumMax),
+		kw("quorum", number(1, 65535), "1", "smallest number of processes with which it is up").sets(setQuorum),
+		kw("quorum_max", number(0, 65535), "unlimited", "largest number of processes with which it is up").sets(setQuorumMax),
 		kw("delay", seconds(0.000001, 3600), "0", "fork_delay and terminate_delay").
 			sets(delay(func(p *TrackProcess, t time.Duration) { p.ForkDelay, p.TerminateDelay = t, t })),
-		kw("fork_delay", seconds(0.000001, 3600), "0", "how long it must be up to count").
+		kw("fork_delay", seconds(0.000001, 3600), "0", "how long it must be up before that counts").
 			sets(delay(func(p *TrackProcess, t time.Duration) { p.ForkDelay = t })),
-		kw("terminate_delay", seconds(0.000001, 3600), "0", "how long it must be down to count").
+		kw("terminate_delay", seconds(0.000001, 3600), "0", "how long it must be down before that counts").
 			sets(delay(func(p *TrackProcess, t time.Duration) { p.TerminateDelay = t })),
-		kw("full_command", bare(), "off", "look at the whole command line instead of the name").
+		kw("full_command", bare(), "off", "compare the whole command line instead of the name").
 			sets(func(d *decoder, a *argument) { d.tracked.process.FullCommand = true }),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
@@ -498,17 +498,17 @@ func scriptBlock() *block {
 	ofScript := weigh(false, func(t *trackers) (string, *int, *bool) { return t.script.Name, &t.script.Weight, &t.script.Reverse })
 	b := vocabulary("vrrp_script",
 		kw("script", cmd().as("CMD").soft("vrrp_script has no script"), "", "the command; required").sets(setScript),
-		kw("interval", seconds(0.000001, 4294), "1", "period of the runs").
+		kw("interval", seconds(0.000001, 4294), "1", "interval between the starts of two runs").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Interval = a.d }),
-		kw("timeout", seconds(0, 4294), sibling("interval"), "how long a run may take").sets(setScriptTimeout),
+		kw("timeout", seconds(0, 4294), sibling("interval"), "time limit for a run").sets(setScriptTimeout),
 		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
 			sets(ofScript).fallback(nearestWeight(ofScript)),
-		kw("fall", number(1, 1<<31-1), "1", "failures in a row that make it down").
+		kw("fall", number(1, 1<<31-1), "1", "number of failures in a row after which it is down").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Fall = int(a.n) }).fallback(atLeastOne("fall", fall)),
-		kw("rise", number(1, 1<<31-1), "1", "successes in a row that make it up").
+		kw("rise", number(1, 1<<31-1), "1", "number of successes in a row after which it is up").
 			sets(func(d *decoder, a *argument) { d.tracked.script.Rise = int(a.n) }).fallback(atLeastOne("rise", rise)),
-		kw("user", several("USER [GROUP]"), global("script_user"), "user that runs it").sets(setScriptBlockUser),
-		kw("init_fail", bare(), "off", "down until it has succeeded").
+		kw("user", several("USER [GROUP]"), global("script_user"), "user that runs the command").sets(setScriptBlockUser),
+		kw("init_fail", bare(), "off", "the script is down until it has succeeded").
 			sets(func(d *decoder, a *argument) { d.tracked.script.InitFail = true }),
 	)
 	b.open = func(d *decoder, s *Statement) bool {

@@ -45,12 +45,12 @@ keepalived \- keep virtual addresses alive with VRRP
 .I VERB
 .RI [ ARGUMENT ...]
 .SH DESCRIPTION
-A group of nodes shares virtual IP addresses. The nodes agree over the Virtual
-Router Redundancy Protocol which of them holds the addresses; when it falls
-silent, another one takes over.
+A group of nodes shares virtual IP addresses. The nodes use the Virtual Router
+Redundancy Protocol to agree which node holds the addresses. When that node stops
+sending adverts, another node takes over.
 .P
-The configuration is described in
-.BR keepalived.conf (5).
+.BR keepalived.conf (5)
+describes the configuration.
 .SH OPTIONS
 `, isoDate(), reference.Troff(version))
 	getopt.Man(w, newCommandLine().flags())
@@ -64,14 +64,14 @@ The configuration is described in
 		}
 	}
 	fmt.Fprint(w, `.SH SIGNALS
-Sent to the process whose number is in the pid file.
+Send signals to the process whose number is in the pid file.
 .TP
 .B TERM, INT
-Give the addresses up and end.
+Give up the addresses and exit.
 .TP
 .B HUP
-Read the configuration anew. If anything in it prevents a start, the running
-configuration stays.
+Read the configuration again. If an error in it would prevent a start, the running
+configuration stays in force.
 .TP
 .B USR1
 Write the state of all virtual routers to /tmp/keepalived.data.
@@ -81,24 +81,26 @@ Write the statistics to /tmp/keepalived.stats.
 .SH EXIT STATUS
 .TP
 0
-Ended as told; of a configuration test: nothing to correct. Warnings about
-words without effect, and notes, do not count.
+Stopped on request. Configuration test: nothing to correct. Notes, and warnings about
+keywords without effect, do not count.
 .TP
 1
-Could not start or go on.
+The daemon could not start or continue.
 .TP
 2
-The configuration is refused; of a test: a keyword lacks its argument.
+The configuration is refused. Configuration test: a keyword lacks its argument.
 .TP
 4
-A capability is missing; of a test: the configuration cannot work on this host.
+A capability is missing. Configuration test: the configuration cannot work on this
+host.
 .TP
 5
-Of a test only: it would run, after correcting what is reported.
+Configuration test only: the daemon would run, but the reported errors should be
+corrected.
 .TP
 6
-There is no configuration, or an include that must be there is missing; of a
-test also: a script that others can change.
+There is no configuration, or a required include is missing. Configuration test: also
+if other users can change a script that root runs.
 .SH FILES
 /etc/keepalived/keepalived.conf, /run/keepalived.pid, /run/vrrp.pid
 .SH SEE ALSO

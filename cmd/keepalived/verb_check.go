@@ -60,27 +60,27 @@ func check(args []string) int {
 func (c *checker) flags() []getopt.Flag {
 	return []getopt.Flag{
 		{Long: "cluster", Set: func(string) error { c.cluster = true; return nil },
-			Help: "Check the files of all nodes together, and say who is master when something fails"},
+			Help: "Check the files of all nodes together, and report which node is master after each failure"},
 		{Long: "format", Arg: getopt.Required, Value: "FORMAT", Set: c.setFormat, Choices: report.Formats,
-			Help: "Form of the report: text (default), json or sarif"},
+			Help: "Format of the report: text (default), json or sarif"},
 		{Long: "namespace", Short: 's', Arg: getopt.Required, Value: "NAME", Set: func(v string) error { c.run.Namespace = v; return nil },
 			Help: "Look for interfaces in the network namespace NAME"},
 		{Long: "all-config", Short: 'e', Set: func(string) error { c.run.AllConfig = true; return nil },
-			Help: "Demand that every included file is there"},
+			Help: "Require that every included file exists"},
 		{Long: "config-id", Short: 'i', Arg: getopt.Required, Value: "ID", Set: func(v string) error { c.run.ConfigID = v; return nil },
-			Help: "Take the lines for @ID (default: the name of the host; of a cluster, that of the node)"},
+			Help: "Use the lines for @ID (default: the name of the host; with --cluster, the name of the node)"},
 		{Long: "help", Short: 'h', Set: func(string) error { c.help = true; return nil },
-			Help: "Print this text and end"},
+			Help: "Print this text and exit"},
 	}
 }
 
 func checkUsage(w io.Writer, flags []getopt.Flag) {
 	fmt.Fprintln(w, "Usage: keepalived check [OPTION...] [FILE...]")
 	fmt.Fprintln(w, "       keepalived check --cluster [OPTION...] NODE=FILE NODE=FILE...")
-	fmt.Fprintf(w, "Checks a configuration, %s unless given, and reports everything that is wrong or unwise.\n", defaultConfig)
-	fmt.Fprintln(w, "A comment '# keepalived: ignore CODE' in a line or above it leaves a finding out.")
+	fmt.Fprintf(w, "Checks a configuration (default %s) and reports all errors, and what is legal but wrong.\n", defaultConfig)
+	fmt.Fprintln(w, "A comment '# keepalived: ignore CODE' on a line or above it suppresses a finding.")
 	getopt.Usage(w, flags)
-	fmt.Fprintf(w, "\nThe status is that of -t, and %d if there are only warnings, of the lint or of words\nwithout effect; notes do not count.\n", exitWarnings)
+	fmt.Fprintf(w, "\nThe exit code is that of -t, and %d if there are only warnings, including warnings about\nkeywords without effect; notes do not count.\n", exitWarnings)
 }
 
 // checkFiles checks each file as that of a node of its own.
@@ -147,10 +147,10 @@ func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error)
 	for _, operand := range operands {
 		name, path, ok := strings.Cut(operand, "=")
 		if !ok || name == "" || path == "" {
-			return nil, nil, fmt.Errorf("%q is not NODE=FILE", operand)
+			return nil, nil, fmt.Errorf("%q does not have the form NODE=FILE", operand)
 		}
 		if seen[name] {
-			return nil, nil, fmt.Errorf("there are two nodes %s", name)
+			return nil, nil, fmt.Errorf("the node %s is given twice", name)
 		}
 		seen[name] = true
 		id := c.run.ConfigID
@@ -171,7 +171,7 @@ func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error)
 		}
 	}
 	if len(operands) < 2 {
-		return nil, nil, errors.New("a cluster has two nodes or more; expected NODE=FILE for each")
+		return nil, nil, errors.New("--cluster needs at least two nodes; expected NODE=FILE for each")
 	}
 	return nodes, found, nil
 }

@@ -24,15 +24,15 @@ func (v *viewer) flags() []getopt.Flag {
 		return func(string) error { *b = true; return nil }
 	}
 	return []getopt.Flag{
-		{Long: "expanded", Set: on(&v.expanded), Help: "Print the text after all substitution, with the included files"},
-		{Long: "effective", Set: on(&v.effective), Help: "Print the values the daemon runs with, and where each is from"},
-		{Long: "json", Set: on(&v.json), Help: "Print these values as JSON: the words, values and units of the language"},
-		{Long: "only-set", Set: on(&v.onlySet), Help: "With --effective or --json: without the values that the file does not give"},
-		{Long: "diff", Set: on(&v.diff), Help: "Print what changes from the file OLD to the file NEW; end with 1 if anything does"},
-		{Long: "all-config", Short: 'e', Set: on(&v.options.AllChecks), Help: "Demand that every included file is there"},
+		{Long: "expanded", Set: on(&v.expanded), Help: "Print the text after all substitutions, with the included files"},
+		{Long: "effective", Set: on(&v.effective), Help: "Print the values that the daemon runs with, and the source of each"},
+		{Long: "json", Set: on(&v.json), Help: "Print these values as JSON, with the keywords, values and units of the language"},
+		{Long: "only-set", Set: on(&v.onlySet), Help: "With --effective or --json: omit values that the file does not set"},
+		{Long: "diff", Set: on(&v.diff), Help: "Print what changes from the file OLD to the file NEW; exit with 1 if anything does"},
+		{Long: "all-config", Short: 'e', Set: on(&v.options.AllChecks), Help: "Require that every included file exists"},
 		{Long: "config-id", Short: 'i', Arg: getopt.Required, Value: "ID", Set: func(id string) error { v.options.ConfigID = id; return nil },
-			Help: "Take the lines for @ID (default: the name of the host)"},
-		{Long: "help", Short: 'h', Set: on(&v.help), Help: "Print this text and end"},
+			Help: "Use the lines for @ID (default: the name of the host)"},
+		{Long: "help", Short: 'h', Set: on(&v.help), Help: "Print this text and exit"},
 	}
 }
 
@@ -78,8 +78,8 @@ func configMain(args []string) int {
 func configUsage(w io.Writer, flags []getopt.Flag) {
 	fmt.Fprintln(w, "Usage: keepalived config [FILE] --expanded | --effective | --json")
 	fmt.Fprintln(w, "       keepalived config --diff OLD NEW")
-	fmt.Fprintf(w, "Shows what a configuration, %s unless given, comes to. Problems are reported too.\n", defaultConfig)
-	fmt.Fprintln(w, "Secrets are stars. Interfaces need not exist.")
+	fmt.Fprintf(w, "Shows the result of a configuration (default %s), and reports its problems.\n", defaultConfig)
+	fmt.Fprintln(w, "Secrets are shown as stars. Interfaces need not exist.")
 	getopt.Usage(w, flags)
 }
 

@@ -33,9 +33,9 @@ func (f *formatter) flags() []getopt.Flag {
 	}
 	return []getopt.Flag{
 		{Long: "write", Short: 'w', Set: on(&f.write), Help: "Write the result to FILE instead of standard output"},
-		{Long: "diff", Short: 'd', Set: on(&f.diff), Help: "Print what changes; end with 1 if anything does"},
-		{Long: "check", Set: on(&f.check), Help: "Print the names of files that change; end with 1 if any does"},
-		{Long: "help", Short: 'h', Set: on(&f.help), Help: "Print this text and end"},
+		{Long: "diff", Short: 'd', Set: on(&f.diff), Help: "Print what changes; exit with 1 if anything does"},
+		{Long: "check", Set: on(&f.check), Help: "Print the names of files that change; exit with 1 if any does"},
+		{Long: "help", Short: 'h', Set: on(&f.help), Help: "Print this text and exit"},
 	}
 }
 
@@ -74,7 +74,7 @@ func formatMain(args []string) int {
 
 func formatUsage(w io.Writer, flags []getopt.Flag) {
 	fmt.Fprintln(w, "Usage: keepalived fmt [OPTION...] [FILE...]")
-	fmt.Fprintln(w, "Lays configuration files out, without a FILE standard input. Included files are not followed.\nWhat it prints is the file itself, with its secrets.")
+	fmt.Fprintln(w, "Formats configuration files (default standard input), without the files that they include.\nThe output is the file itself, including its secrets.")
 	getopt.Usage(w, flags)
 }
 
@@ -108,7 +108,7 @@ func (f *formatter) file(name string) (differs bool, err error) {
 	switch {
 	case differs && f.write:
 		if err := replace(name, result); err != nil {
-			return true, fmt.Errorf("keepalived fmt: write %s: %w; it is as it was", name, err)
+			return true, fmt.Errorf("keepalived fmt: write %s: %w; the file is unchanged", name, err)
 		}
 	case !f.write && !f.diff && !f.check:
 		_, err = os.Stdout.Write(result)

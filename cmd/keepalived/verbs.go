@@ -34,16 +34,16 @@ type operand struct {
 // verbs is the table of all verbs.
 func verbs() []verb {
 	return []verb{
-		{name: "check", args: "[OPTION...] [FILE... | --cluster NODE=FILE...]", summary: "report everything that is wrong with a configuration", run: check,
+		{name: "check", args: "[OPTION...] [FILE... | --cluster NODE=FILE...]", summary: "report all errors in a configuration, and what is legal but wrong", run: check,
 			flags: func() []getopt.Flag { return (&checker{commandLine: newCommandLine()}).flags() }, operand: operand{files: true}},
 		{name: "completion", args: "bash|zsh|fish", summary: "print the completion script of a shell", run: completion,
 			operand: operand{words: func() []string { return getopt.Shells }}},
-		{name: "config", args: "[FILE] VIEW | --diff OLD NEW", summary: "show what a configuration comes to, or how two differ", run: configMain,
+		{name: "config", args: "[FILE] VIEW | --diff OLD NEW", summary: "show the result of a configuration, or how two differ", run: configMain,
 			flags: new(viewer).flags, operand: operand{files: true}},
-		{name: "demo", args: "[OPTION...]", summary: "show a failover in network namespaces of its own", run: demo.Main},
-		{name: "fmt", args: "[OPTION...] [FILE...]", summary: "lay configuration files out", run: formatMain,
+		{name: "demo", args: "[OPTION...]", summary: "show a failover in its own network namespaces", run: demo.Main},
+		{name: "fmt", args: "[OPTION...] [FILE...]", summary: "format configuration files", run: formatMain,
 			flags: new(formatter).flags, operand: operand{files: true}},
-		{name: "help", args: "[KEYWORD | BLOCK.KEYWORD]", summary: "say what a keyword of the configuration means", run: help,
+		{name: "help", args: "[KEYWORD | BLOCK.KEYWORD]", summary: "explain a keyword of the configuration", run: help,
 			operand: operand{words: reference.Words}},
 		{name: "lsp", summary: "serve editors over the Language Server Protocol on standard input and output", run: languageServer},
 		{name: "man", args: "[5|8]", summary: "print the manual page keepalived(8) or keepalived.conf(5)", run: manual,
@@ -78,7 +78,7 @@ func help(args []string) int {
 }
 
 func writeVerbs(w io.Writer) {
-	fmt.Fprintln(w, "\nkeepalived VERB does something else:")
+	fmt.Fprintln(w, "\nkeepalived VERB runs another command:")
 	for _, v := range verbs() {
 		fmt.Fprintf(w, "  %-26s %s\n", v.name, v.summary)
 	}
@@ -93,13 +93,13 @@ func unknownVerb(word string) error {
 	if near := conf.Nearest(word, names); len(near) > 0 {
 		return fmt.Errorf("unexpected argument: %s; did you mean %q?", word, near[0])
 	}
-	return fmt.Errorf("unexpected argument: %s; a verb is one of %s, and a configuration is named with -f", word, strings.Join(names, ", "))
+	return fmt.Errorf("unexpected argument: %s; expected a verb (%s), or -f with a configuration file", word, strings.Join(names, ", "))
 }
 
 func writeTopics(w io.Writer) {
 	fmt.Fprintln(w, "keepalived [OPTION...] runs the daemon; keepalived --help lists its options.")
 	writeVerbs(w)
-	fmt.Fprintln(w, "\nkeepalived help KEYWORD explains a keyword. These are blocks:")
+	fmt.Fprintln(w, "\nkeepalived help KEYWORD explains a keyword. Blocks:")
 	reference.Topics(w)
 }
 

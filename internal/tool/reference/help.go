@@ -100,7 +100,7 @@ func suggest(w io.Writer, word string) {
 	fmt.Fprintf(w, "There is no keyword %q.\n", word)
 	last := word[strings.LastIndexByte(word, '.')+1:]
 	if near := conf.Nearest(last, Words()); len(near) > 0 {
-		fmt.Fprintf(w, "Like it are: %s\n", strings.Join(near, ", "))
+		fmt.Fprintf(w, "Similar keywords: %s\n", strings.Join(near, ", "))
 	}
 	fmt.Fprintln(w, "keepalived help lists the blocks.")
 }

@@ -33,7 +33,7 @@ func Man(w io.Writer, version, date string) {
 			fmt.Fprintln(w, Troff(sentence(b.head.Doc)))
 		}
 		if twin := twinOf(b); twin != "" {
-			fmt.Fprintf(w, "It holds the same as\n.BR %s .\n", Troff(twin))
+			fmt.Fprintf(w, "It contains the same keywords as\n.BR %s .\n", Troff(twin))
 			continue
 		}
 		for _, k := range b.words {

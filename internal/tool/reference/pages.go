@@ -16,16 +16,16 @@ func Pages() map[string]string {
 	pages := make(map[string]string)
 	var index strings.Builder
 	index.WriteString("# Keywords of keepalived.conf\n\n" +
-		"Written from the schema by `go test ./internal/tool/reference -update`; the same is\n" +
-		"in `keepalived help KEYWORD` and in keepalived.conf(5). What `keepalived check`\n" +
-		"finds is in [lint.md](lint.md).\n\n" +
+		"Generated from the schema by `go test ./internal/tool/reference -update`.\n" +
+		"`keepalived help KEYWORD` and keepalived.conf(5) contain the same text.\n" +
+		"[lint.md](lint.md) lists the findings of `keepalived check`.\n\n" +
 		"| block | meaning |\n|---|---|\n")
 	for _, b := range blocks() {
 		name := pageName(b.path)
 		title := b.path
 		meaning := sentence(b.head.Doc)
 		if b.path == "" {
-			title, meaning = "outermost level", "What stands in no braces."
+			title, meaning = "outermost level", "Keywords outside all blocks."
 		}
 		fmt.Fprintf(&index, "| [%s](%s) | %s |\n", title, name, cellText(meaning))
 		pages[name] = page(b, title, meaning)
@@ -40,17 +40,17 @@ func Pages() map[string]string {
 // findings is the page of what keepalived check finds beyond mistakes.
 func findings() string {
 	var w strings.Builder
-	w.WriteString("# What `keepalived check` finds\n\n" +
-		"`keepalived check FILE` reports the mistakes that `keepalived -t` does, and what is\n" +
-		"legal and yet wrong. `keepalived check --cluster NODE=FILE NODE=FILE...` puts the\n" +
-		"files of all nodes together and says who is master when something fails; its\n" +
-		"findings begin with `cluster-`. A note does not change the exit status.\n\n" +
-		"A comment leaves a finding out, in its line, above it, or for the whole file:\n\n" +
+	w.WriteString("# Findings of `keepalived check`\n\n" +
+		"`keepalived check FILE` reports the errors that `keepalived -t` reports, and also\n" +
+		"what is legal but wrong. `keepalived check --cluster NODE=FILE NODE=FILE...` checks\n" +
+		"the files of all nodes together and reports which node is master after each failure;\n" +
+		"the codes of its findings begin with `cluster-`. A note does not change the exit code.\n\n" +
+		"A comment suppresses a finding on its line, on the line below, or in the whole file:\n\n" +
 		"    state BACKUP      # keepalived: ignore CODE\n\n" +
 		"    # keepalived: ignore CODE, CODE\n" +
 		"    vrrp_instance VI_1 {\n\n" +
 		"    # keepalived: ignore-file CODE\n\n" +
-		"| code | severity | what is found | remedy |\n|---|---|---|---|\n")
+		"| code | severity | finding | remedy |\n|---|---|---|---|\n")
 	for c := range lint.Codes() {
 		fmt.Fprintf(&w, "| `%s` | %v | %s | %s |\n", c.Name, c.Severity, cellText(c.Meaning), cellText(c.Remedy))
 	}
@@ -71,7 +71,7 @@ func page(b *blockOf, title, meaning string) string {
 		fmt.Fprintf(&w, "\nSince: %s.\n", b.head.Since)
 	}
 	if twin := twinOf(b); twin != "" {
-		fmt.Fprintf(&w, "\nIt holds the same as [%s](%s).\n", twin, pageName(twin))
+		fmt.Fprintf(&w, "\nIt contains the same keywords as [%s](%s).\n", twin, pageName(twin))
 		return w.String()
 	}
 	if b.path != "" && b.head.Block == "" {

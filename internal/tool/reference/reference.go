@@ -33,7 +33,7 @@ func fields(k conf.Keyword) []field {
 	add("instead", k.Successor)
 	add("since", k.Since)
 	if k.Effect == conf.PendingEffect {
-		add("effect", "none yet; it is understood and checked")
+		add("effect", "none yet; the keyword is accepted and checked")
 	}
 	return list
 }
