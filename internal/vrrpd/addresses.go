@@ -62,7 +62,7 @@ type addressTable struct {
 	exec   executor
 	jobs   uint64        // submissions so far
 	done   atomic.Uint64 // submissions carried out; others may read it
-	retry  time.Duration // when what was refused is asked for again; 0: nothing was
+	later  func()        // has retryFailed called, retryAddresses after the first refusal
 	failAt func(v *vip, c kernel.Change, err error)
 }
 
@@ -215,7 +215,7 @@ func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 				t.failAt(v, ch, err)
 			}
 			v.doubt = true
-			t.retry = now() + retryAddresses
+			t.later()
 		}
 		t.reap(v)
 	}
@@ -227,7 +227,6 @@ func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 
 // retryFailed asks again for what the kernel refused.
 func (t *addressTable) retryFailed() {
-	t.retry = 0
 	for _, v := range t.vips {
 		if v.failed && v.doubt {
 			t.touch(v)

@@ -224,7 +224,7 @@ func TestThief(t *testing.T) {
 			d.reload(configuration(random.IntN(2) == 0), nil)
 		case 1:
 			r := d.routers[random.IntN(len(d.routers))]
-			d.step(r, now(), vrrp.Event{Kind: vrrp.AddressLost})
+			d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost})
 		}
 	}
 	catchUp(t, d)
@@ -363,15 +363,16 @@ func TestTableAgreesWithKernel(t *testing.T) {
 func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 	k := &kernelModel{has: map[kernel.Key]uint8{}}
 	l := kernel.Link{Index: 2, Name: "eth0"}
-	d := &daemon{net: newNetwork([]kernel.Link{l}, nil), port: modelPort, announcer: &announcer{}}
+	d := &daemon{loop: newTestLoop(t), net: newNetwork([]kernel.Link{l}, nil), port: modelPort, announcer: &announcer{}}
 	d.addrs.vips, d.addrs.exec, d.addrs.failAt = map[kernel.Key]*vip{}, k, logRefusal
+	d.addrs.later = func() {}
 	lost, stolen := 0, 0
 	var vips []*vip
 	var addrs []kernel.Addr
 	for _, p := range []string{"198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/64", "2001:db8::2/64"} {
 		a := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix(p), Proto: kernel.AddrProto}
 		v, _ := d.addrs.get(a.Key())
-		v.owner = &router{conf: &conf.VRRPInstance{GARP: &conf.GARP{}}, engine: vrrp.New(vrrp.Config{}), heapIndex: -1}
+		v.owner = &router{conf: &conf.VRRPInstance{GARP: &conf.GARP{}}, engine: vrrp.New(vrrp.Config{})}
 		vips, addrs = append(vips, v), append(addrs, a)
 	}
 	slog.SetDefault(slog.New(lossCounter{slog.DiscardHandler, &lost}))

@@ -11,6 +11,7 @@ import (
 
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/loop"
 )
 
 // announcement is what a virtual router still has to announce: rounds over all
@@ -27,6 +28,7 @@ type announcement struct {
 // addresses sends its adverts on time all the same.
 type announcer struct {
 	send   func([]kernel.Frame) (int, error)
+	timer  loop.Timer // runs while something can be sent: until the next slice
 	queue  []*router
 	frames []kernel.Frame
 	pace   map[paceKey]time.Duration // when the next frame may leave
@@ -82,19 +84,26 @@ func (d *daemon) queueAnnouncement(r *router) {
 	if r.announce.rounds > 0 && !r.announce.queued {
 		r.announce.queued = true
 		d.announcer.queue = append(d.announcer.queue, r)
+		d.loop.Set(&d.announcer.timer, d.loop.Now())
 	}
 }
 
 // cancelAnnouncements forgets what r had still to announce.
 func (d *daemon) cancelAnnouncements(r *router) { r.announce.rounds = 0 }
 
-// sendAnnouncements sends one slice. It returns when the next one is due:
-// never when nothing is left that could be sent without a further event.
-func (d *daemon) sendAnnouncements(at time.Duration) (next time.Duration) {
-	a := d.announcer
-	if len(a.queue) == 0 {
-		return never
+// sendAnnouncements sends one slice, after the adverts that wait, and sets the
+// timer for the next one, if something is left that could be sent without a further
+// event.
+func (d *daemon) sendAnnouncements(at time.Duration) {
+	d.sendAdverts()
+	if next := d.sendSlice(at); next != loop.Never {
+		d.loop.Set(&d.announcer.timer, next)
 	}
+}
+
+// sendSlice sends one slice and returns when the next is due.
+func (d *daemon) sendSlice(at time.Duration) (next time.Duration) {
+	a := d.announcer
 	if at < a.pause {
 		return a.pause
 	}
@@ -120,7 +129,7 @@ func (d *daemon) sendAnnouncements(at time.Duration) (next time.Duration) {
 	a.flush(at)
 	switch {
 	case len(a.queue) == 0:
-		return never
+		return loop.Never
 	case a.pause > at:
 		return a.pause
 	case wait > at:

@@ -120,11 +120,11 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 	d := newTestDaemon(t, c)
 	await := func(what string, f func() bool) {
 		t.Helper()
-		for end := now() + 20e9; !f(); d.turn() {
-			if now() > end {
+		for end := d.loop.Now() + 20e9; !f(); d.turn() {
+			if d.loop.Now() > end {
 				t.Fatal("waited in vain: " + what)
 			}
-			d.loop.post(func() {}) // a turn ends
+			d.loop.Post(func() {}) // a turn ends
 		}
 	}
 	open := func() *socket { return d.routers[0].socket }
@@ -198,10 +198,10 @@ func TestSocketRefused(t *testing.T) {
 		}
 	}
 	setLimit(limit.Cur)
-	if d.rebindTimer == 0 {
+	if !d.rebinding.Running() {
 		t.Fatal("no further attempt")
 	}
-	d.rebindTimer = now()
+	d.loop.Set(&d.rebinding, 0)
 	d.turn()
 	for _, r := range d.routers {
 		if r.faults != 0 || r.socket == nil {

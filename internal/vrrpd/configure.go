@@ -18,7 +18,7 @@ import (
 // predecessor left among the addresses found, and starts the engines.
 func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	d.conf = c
-	d.started = now()
+	d.started = d.loop.Now()
 	d.setAutoPriority()
 	if delay := d.startDelay(); delay > 0 {
 		slog.Info(fmt.Sprintf("Delaying startup for %g seconds", delay.Round(time.Millisecond).Seconds()))
@@ -85,7 +85,7 @@ func (d *daemon) promoteSecondaries() {
 
 // startDelay is what is left of vrrp_startup_delay and vrrp_delay_after_boot.
 func (d *daemon) startDelay() time.Duration {
-	at := now() // counted from boot
+	at := d.loop.Now() // counted from boot
 	g := &d.conf.Global
 	return max(0, g.StartupDelay-(at-d.started), g.DelayAfterBoot-at)
 }
@@ -124,7 +124,12 @@ func (d *daemon) adoptLeftovers(found []kernel.Addr, listed map[kernel.Key]bool)
 
 // add makes a router that is not started yet.
 func (d *daemon) add(c *conf.VRRPInstance, order int) *router {
-	r := &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c, order: order, heapIndex: -1, waiting: true}
+	r := &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c, waiting: true}
+	r.timer.Order = order
+	r.timer.Ahead = func() { d.rehearse(r) }
+	r.timer.Expire = func(at time.Duration) {
+		d.step(r, at, vrrp.Event{Kind: vrrp.Expiry, Wall: time.Now()})
+	}
 	d.routers = append(d.routers, r)
 	d.byEngine[r.engine] = r
 	return r
@@ -184,7 +189,7 @@ func (d *daemon) prepareReload(c *conf.Config, reloaded func()) {
 		reload(nil)
 		return
 	}
-	go set.Configure(c, func(first []track.Update) { d.loop.post(func() { reload(first) }) })
+	go set.Configure(c, func(first []track.Update) { d.loop.Post(func() { reload(first) }) })
 }
 
 // reload makes c the configuration. Virtual routers that are the same in both
@@ -276,10 +281,10 @@ func (d *daemon) introduce(before map[string]*vrrp.SyncGroup) {
 
 // drop ends a router that the new configuration does not have.
 func (d *daemon) drop(r *router) {
-	d.step(r, now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
+	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
 	d.sendAdverts() // while it still has a socket
 	d.unbind(r)
-	d.timers.set(r, 0, false)
+	d.loop.Stop(&r.timer)
 	d.hold(r, false)
 	d.tell() // while it is known
 	gone := r.vips
@@ -292,7 +297,11 @@ func (d *daemon) drop(r *router) {
 // change gives a running router its new configuration, in place.
 func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 	before := r.conf
-	r.order = order
+	if r.timer.Order != order {
+		d.loop.Stop(&r.timer)
+		r.timer.Order = order
+		d.rearm(r)
+	}
 	if before.Equal(c) {
 		r.conf = c
 		return
@@ -303,7 +312,7 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 		d.unbind(r)
 		d.bind(r, nil)
 	}
-	d.step(r, now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now(), Cause: reloaded})
+	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now(), Cause: reloaded})
 	held := slices.Clone(r.vips)
 	d.rebind(r)
 	if r.held && !slices.Equal(held, r.vips) {
@@ -355,6 +364,6 @@ func (d *daemon) stop() {
 		return
 	}
 	for _, r := range d.routers {
-		d.step(r, now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
+		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
 	}
 }

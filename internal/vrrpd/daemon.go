@@ -12,6 +12,7 @@ import (
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/notify"
 	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -28,14 +29,13 @@ import (
 type daemon struct {
 	Options
 	conf *conf.Config
-	loop *loop
+	loop *loop.Loop
 	mon  *kernel.Monitor
 	exec *kernel.Executor
 
 	routers  []*router // in the order of the configuration
 	byEngine map[*vrrp.Instance]*router
 	groups   map[string]*vrrp.SyncGroup
-	timers   timers
 	net      *network
 	port     uint32 // of what the executor asks the kernel for, in events
 	addrs    addressTable
@@ -62,14 +62,10 @@ type daemon struct {
 	// said who is on the link.
 	withdrawn []kernel.Key
 
-	tracking    tracking
-	linkStates  map[string]*linkState // by name: of those that have settings
-	linkTimer   time.Duration         // when the next of their delays ends; 0: none runs
-	rebindTimer time.Duration         // when sockets that could not be opened are tried again; 0: there are none
-	runner      *script.Runner        // nil: no program was to be run so far
-	notifier    *notify.Notifier      // nil: nobody is to be told
-
-	rehearsed time.Duration // deadline of the take-over rehearsed last
+	tracking   tracking
+	linkStates map[string]*linkState // by name: of those that have settings
+	runner     *script.Runner        // nil: no program was to be run so far
+	notifier   *notify.Notifier      // nil: nobody is to be told
 
 	foreign [256]uint64 // packets that reached no engine, by reason
 	readErr vrrp.Limit  // of the lines about sockets that cannot be read
@@ -80,6 +76,10 @@ type daemon struct {
 	stopping bool
 	closing  atomic.Bool // the loop has ended: nobody takes up events
 	err      error       // the loop cannot go on
+
+	rebinding loop.Timer // while sockets could not be opened: until the next attempt
+	retrying  loop.Timer // while the kernel has refused addresses: likewise
+	alive     loop.Timer // until the parent is told again that the loop turns
 }
 
 // turn is one round of the loop. Its order matters:
@@ -88,58 +88,23 @@ type daemon struct {
 //     wake-up a backup must know the adverts that waited for it.
 //  2. Adverts leave before addresses are set, and with priority 0 before they
 //     are removed.
-//  3. Announcements fill the time that is left, in slices.
+//  3. Announcements leave in slices, one in a turn, as a timer expires.
 //  4. The log and others are told last: a sentence costs more than an advert.
 func (d *daemon) turn() {
-	at := now()
-	deadline := d.sendAnnouncements(at)
 	d.tell()
 	if d.unsized {
 		d.sizeBuffers()
 	}
-	if len(d.timers) > 0 {
-		next := d.timers[0]
-		if wake := next.deadline - next.lead(); wake <= at {
-			d.rehearse(next)
-		}
-		deadline = min(deadline, next.deadline-next.lead())
-	}
-	if d.linkTimer != 0 {
-		deadline = min(deadline, d.linkTimer)
-	}
-	if d.rebindTimer != 0 {
-		deadline = min(deadline, d.rebindTimer)
-	}
-	if d.addrs.retry != 0 {
-		deadline = min(deadline, d.addrs.retry)
-	}
-	poll := deadline <= at
-	if !poll {
-		d.loop.arm(deadline)
-	}
-	posted, err := d.loop.wait(poll)
-	if err != nil {
+	if err := d.loop.Wait(); err != nil {
 		d.err = err
 		return
 	}
-	if posted {
-		d.loop.runPosted()
-	}
-	if d.linkTimer != 0 && now() >= d.linkTimer {
-		d.expireLinks()
-	}
-	if d.rebindTimer != 0 && now() >= d.rebindTimer {
-		d.rebindTimer = 0
-		d.checkFaults(func(r *router) bool { return r.socket == nil })
-	}
 	d.retrack()
-	d.expire()
-	if d.addrs.retry != 0 && now() >= d.addrs.retry {
-		d.addrs.retryFailed()
-	}
+	d.hurry.late(d.loop.Expire())
+	d.retrack()
 	d.sendAdverts()
 	if d.addrs.flush(d.idleFor(shortPlan)) {
-		d.loop.runPosted() // what was carried out at once
+		d.loop.Post(func() {}) // what was carried out at once is taken up now
 	}
 	d.journal.kick()
 }
@@ -150,31 +115,7 @@ func (d *daemon) turn() {
 const shortPlan = 5 * time.Millisecond
 
 // idleFor reports whether no timer is due within t.
-func (d *daemon) idleFor(t time.Duration) bool {
-	return len(d.timers) == 0 || d.timers[0].deadline > now()+t
-}
-
-// expire steps every engine whose deadline has come.
-func (d *daemon) expire() {
-	at := now()
-	if len(d.timers) > 0 {
-		d.hurry.late(at - d.timers[0].deadline)
-	}
-	for n := 1; len(d.timers) > 0 && d.timers[0].deadline <= at; n++ {
-		if n%kernel.MaxBatch == 0 {
-			// A thousand at once: each batch leaves when it is due, and the next
-			// deadlines follow from that.
-			d.sendAdverts()
-			at = now()
-		}
-		r := d.timers[0]
-		d.step(r, at, vrrp.Event{Kind: vrrp.Expiry, Wall: time.Now()})
-		if r.heapIndex >= 0 && r.deadline <= at && d.timers[0] == r {
-			// The engine left its timer in the past. Give the others a turn.
-			d.timers.set(r, at+time.Microsecond, true)
-		}
-	}
-}
+func (d *daemon) idleFor(t time.Duration) bool { return d.loop.Next() > d.loop.Now()+t }
 
 // step applies an event to the engine of r and does what it answers.
 func (d *daemon) step(r *router, at time.Duration, ev vrrp.Event) {
@@ -194,7 +135,12 @@ func (d *daemon) step(r *router, at time.Duration, ev vrrp.Event) {
 
 func (d *daemon) rearm(r *router) {
 	deadline, running := r.engine.Deadline()
-	d.timers.set(r, deadline, running)
+	if !running {
+		d.loop.Stop(&r.timer)
+		return
+	}
+	r.timer.Lead = r.lead()
+	d.loop.Set(&r.timer, deadline)
 }
 
 // do carries out one action.
@@ -337,7 +283,7 @@ func (d *daemon) addressLost(v *vip) {
 	if r == nil {
 		return
 	}
-	d.step(r, now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: vrrp.Cause{
+	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: vrrp.Cause{
 		Code: "address-removed", Object: v.key.Prefix.Addr().String(), Detail: fmt.Sprintf("address %v was removed by another program", v.key.Prefix.Addr())}})
 }
 
@@ -403,15 +349,15 @@ func (d *daemon) check(routers []*router) {
 			if refused == nil {
 				refused = map[basis]error{}
 			}
-			if !d.bind(r, refused) && r.refusal != nil && d.rebindTimer == 0 {
-				d.rebindTimer = now() + rebindDelay
+			if !d.bind(r, refused) && r.refusal != nil && !d.rebinding.Running() {
+				d.loop.Set(&d.rebinding, d.loop.Now()+rebindDelay)
 			}
 		}
 		found := d.findFaults(r)
 		faults, cause, source := found.Set, found.Cause, found.Source
 		if source != r.source {
 			r.source = source
-			d.step(r, now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
+			d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
 		}
 		d.fit(r)
 		d.lookForMaster(r)
@@ -423,10 +369,15 @@ func (d *daemon) check(routers []*router) {
 // nothing happens that could help.
 const rebindDelay = 5 * time.Second
 
+// tryAgain tries to open the sockets that could not be opened.
+func (d *daemon) tryAgain(time.Duration) {
+	d.checkFaults(func(r *router) bool { return r.socket == nil })
+}
+
 func (d *daemon) setFaults(r *router, faults vrrp.Faults, cause vrrp.Cause) {
 	if faults != r.faults {
 		r.faults, r.cause = faults, cause
-		d.step(r, now(), vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
+		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
 	}
 }
 
@@ -440,7 +391,7 @@ func (d *daemon) fit(r *router) {
 		return
 	}
 	ec := d.engineConfig(r, r.conf)
-	d.step(r, now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now()})
+	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now()})
 	if n < all {
 		slog.Warn(fmt.Sprintf("(%s) Number of VIPs (%d) exceeds maximum/space available in packet (max %d addresses) - excess moved to eVIPs",
 			r.conf.Name, all, n), "instance", r.conf.Name, "mtu", c.MTU)

@@ -89,16 +89,16 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 	if !read {
 		return
 	}
-	if wait := d.inbox.readAt + rereadPause - now(); d.inbox.readAt != 0 && wait > 0 {
+	if wait := d.inbox.readAt + rereadPause - d.loop.Now(); d.inbox.readAt != 0 && wait > 0 {
 		time.Sleep(wait)
 	}
-	d.inbox.readAt = now()
+	d.inbox.readAt = d.loop.Now()
 	told := d.addrs.done.Load() // before the reading: it shows what these jobs have done
 	state, err := d.readAnew()
 	if err != nil || !state.complete() {
 		d.mon.Remind(rereadAfter)
 	}
-	d.loop.post(func() {
+	d.loop.Post(func() {
 		d.drain(math.MaxInt) // what was delivered before
 		if lost > 0 {
 			d.logOverrun(lost)
@@ -151,14 +151,14 @@ func (d *daemon) put(events []kernel.Event) {
 	b.posted = b.posted || post
 	b.mu.Unlock()
 	if post {
-		d.loop.post(d.takeEvents)
+		d.loop.Post(d.takeEvents)
 	}
 }
 
 // takeEvents handles a slice of what was delivered.
 func (d *daemon) takeEvents() {
 	if d.drain(eventSlice) {
-		d.loop.post(d.takeEvents)
+		d.loop.Post(d.takeEvents)
 	}
 }
 
@@ -195,7 +195,7 @@ const overrunPause = time.Minute
 
 func (d *daemon) logOverrun(n uint64) {
 	d.lost += n
-	if at := now(); d.lostTold == 0 || at >= d.lostTold+overrunPause {
+	if at := d.loop.Now(); d.lostTold == 0 || at >= d.lostTold+overrunPause {
 		text := "Netlink events were lost; state of links and addresses read anew"
 		if d.lost > 1 {
 			text += fmt.Sprintf(" (%d times)", d.lost)

@@ -55,7 +55,7 @@ type journal struct {
 	buf    []byte
 	at     []int // offsets of the records in buf
 	st     unix.Stat_t
-	broken time.Duration // when the last failure was; 0: it works
+	broken time.Time // when the last failure was; zero: it works
 }
 
 const (
@@ -292,7 +292,7 @@ func (j *journal) end() {
 	if gone {
 		os.Remove(j.path)
 	} else {
-		j.broken = 0 // a last attempt
+		j.broken = time.Time{} // a last attempt
 		j.write()
 	}
 	j.shut()
@@ -307,7 +307,7 @@ func (j *journal) shut() {
 
 // write brings the file up to date.
 func (j *journal) write() {
-	resting := j.broken != 0 && now() < j.broken+journalRetry
+	resting := !j.broken.IsZero() && time.Since(j.broken) < journalRetry
 	// Others may have truncated or removed it.
 	sound := j.fd >= 0 && unix.Fstat(j.fd, &j.st) == nil && j.st.Nlink > 0
 	j.mu.Lock()
@@ -347,14 +347,14 @@ func (j *journal) write() {
 func (j *journal) report(err error) {
 	switch {
 	case err != nil:
-		if j.broken == 0 {
+		if j.broken.IsZero() {
 			slog.Warn(err.Error() + "; " + journalLoss)
 		}
-		j.broken = now()
+		j.broken = time.Now()
 		j.shut() // what is there is not what it should be
-	case j.broken != 0:
+	case !j.broken.IsZero():
 		slog.Info("state file " + j.path + " is written again")
-		j.broken = 0
+		j.broken = time.Time{}
 	}
 }
 

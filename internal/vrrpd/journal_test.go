@@ -32,7 +32,7 @@ func journalRouters() []*router {
 		Addresses:      []conf.Address{{Prefix: netip.MustParsePrefix("2001:db8::10/64")}}}
 	var out []*router
 	for _, c := range []*conf.VRRPInstance{web, six} {
-		out = append(out, &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c, heapIndex: -1})
+		out = append(out, &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c})
 	}
 	return out
 }

@@ -53,7 +53,7 @@ func logOf(t testing.TB) *bytes.Buffer {
 func turnUntil(t testing.TB, d *daemon, what string, f func() bool) {
 	t.Helper()
 	end := time.Now().Add(30 * time.Second)
-	defer time.AfterFunc(31*time.Second, func() { d.loop.post(func() {}) }).Stop() // a turn ends
+	defer time.AfterFunc(31*time.Second, func() { d.loop.Post(func() {}) }).Stop() // a turn ends
 	for ; !f(); d.turn() {
 		if time.Now().After(end) || d.err != nil {
 			t.Fatalf("not within 30 s: %s (%v)", what, d.err)
@@ -90,7 +90,7 @@ func TestMasterInMemory(t *testing.T) {
 			t.Errorf("%v is not there with our mark: %+v", p, k.Addrs())
 		}
 	}
-	d.loop.post(d.stop)
+	d.loop.Post(d.stop)
 	turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() })
 	if left := k.Addrs(); len(left) != 1 {
 		t.Errorf("left behind: %+v", left)

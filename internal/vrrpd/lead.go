@@ -13,7 +13,7 @@ import (
 // comes so near its end only when the master is silent.
 const takeoverLead = 300 * time.Microsecond
 
-// lead is how much earlier than the deadline of r the loop wakes up.
+// lead is how much earlier than the deadline of r the loop is awake.
 func (r *router) lead() time.Duration {
 	if r.engine.State() == vrrp.Backup {
 		return takeoverLead
@@ -25,11 +25,7 @@ func (r *router) lead() time.Duration {
 // master and nothing is done about it. What r is going to run is in memory and
 // in the caches then.
 func (d *daemon) rehearse(r *router) {
-	at := now()
-	if d.rehearsed == r.deadline || r.deadline <= at {
-		return
-	}
-	d.rehearsed = r.deadline
+	at := d.loop.Now()
 	stand := vrrp.New(*r.engine.Config())
 	for _, ev := range []vrrp.Event{
 		{Kind: vrrp.SourceChanged, Source: r.source},

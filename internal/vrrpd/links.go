@@ -2,12 +2,12 @@ package vrrpd
 
 import (
 	"log/slog"
-	"maps"
-	"slices"
+	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/loop"
 )
 
 // linkState is a link whose state is more than what netlink says: its carrier
@@ -16,14 +16,18 @@ import (
 type linkState struct {
 	settings conf.InterfaceSettings
 	damper   track.Damper
-	up       bool // what counts
+	timer    loop.Timer // runs while a delay does, until its end
+	up       bool       // what counts
 }
 
 // watchLinks takes up the settings of interfaces. A delay that runs goes on.
 func (d *daemon) watchLinks() {
 	before := d.linkStates
 	d.linkStates = nil
-	for _, s := range d.conf.Interfaces {
+	for _, w := range before {
+		d.loop.Stop(&w.timer)
+	}
+	for i, s := range d.conf.Interfaces {
 		if s.LinkBeat == conf.LinkBeatNone && s.UpDelay == 0 && s.DownDelay == 0 {
 			continue
 		}
@@ -31,17 +35,23 @@ func (d *daemon) watchLinks() {
 			d.linkStates = map[string]*linkState{}
 		}
 		w := &linkState{settings: s}
+		w.timer.Order = i
+		w.timer.Expire = func(time.Duration) {
+			if d.linkChanged(s.Name) {
+				d.linkSettled(s.Name)
+			}
+		}
 		if old := before[s.Name]; old != nil {
 			w.damper = old.damper
 			w.damper.Tune(s.UpDelay, s.DownDelay)
-			w.up = w.damper.Step(now(), d.rawUp(w))
+			w.up = w.damper.Step(d.loop.Now(), d.rawUp(w))
 		} else {
 			w.up = d.rawUp(w)
 			w.damper = track.NewDamper(s.UpDelay, s.DownDelay, w.up)
 		}
 		d.linkStates[s.Name] = w
+		d.awaitDelay(w)
 	}
-	d.linkDeadline()
 }
 
 // rawUp is what is seen of a link this moment. Until the first poll that is
@@ -71,27 +81,17 @@ func (d *daemon) linkChanged(name string) bool {
 		return true
 	}
 	was := w.up
-	w.up = w.damper.Step(now(), d.rawUp(w))
-	d.linkDeadline()
+	w.up = w.damper.Step(d.loop.Now(), d.rawUp(w))
+	d.awaitDelay(w)
 	return w.up != was
 }
 
-// linkDeadline sets when the next delay of a link ends.
-func (d *daemon) linkDeadline() {
-	d.linkTimer = 0
-	for _, w := range d.linkStates {
-		if at, running := w.damper.Deadline(); running && (d.linkTimer == 0 || at < d.linkTimer) {
-			d.linkTimer = at
-		}
-	}
-}
-
-// expireLinks ends the delays that are over.
-func (d *daemon) expireLinks() {
-	for _, name := range slices.Sorted(maps.Keys(d.linkStates)) {
-		if d.linkChanged(name) {
-			d.linkSettled(name)
-		}
+// awaitDelay sets the timer of a link to the end of its delay, if one runs.
+func (d *daemon) awaitDelay(w *linkState) {
+	if at, running := w.damper.Deadline(); running {
+		d.loop.Set(&w.timer, at)
+	} else {
+		d.loop.Stop(&w.timer)
 	}
 }
 

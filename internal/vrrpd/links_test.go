@@ -10,15 +10,16 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/loop"
 )
 
 const linkIsUp = unix.IFF_UP | unix.IFF_RUNNING
 
 // newLinks is a daemon that knows two links, of which eth0 has settings and is
 // up, and a function that reports a link.
-func newLinks(s conf.InterfaceSettings) (d *daemon, report func(index int, name string, flags uint32)) {
+func newLinks(t *testing.T, s conf.InterfaceSettings) (d *daemon, report func(index int, name string, flags uint32)) {
 	s.Name = "eth0"
-	d = &daemon{conf: &conf.Config{Interfaces: []conf.InterfaceSettings{s}}}
+	d = &daemon{loop: newTestLoop(t), conf: &conf.Config{Interfaces: []conf.InterfaceSettings{s}}}
 	d.net = newNetwork([]kernel.Link{{Index: 2, Name: "eth0", Flags: linkIsUp}, {Index: 3, Name: "eth1", Flags: linkIsUp}}, nil)
 	d.watchLinks()
 	return d, func(index int, name string, flags uint32) {
@@ -26,15 +27,18 @@ func newLinks(s conf.InterfaceSettings) (d *daemon, report func(index int, name 
 	}
 }
 
+// delay is when the delay of the only link with settings ends; loop.Never: none runs.
+func (d *daemon) delay() time.Duration { return d.loop.Next() }
+
 func (d *daemon) counts(name string) bool { return d.linkStatus(name).Up }
 
 // TestReloadDuringInterfaceDelay: a delay that runs goes on, and ends with its
 // settings.
 func TestReloadDuringInterfaceDelay(t *testing.T) {
-	d, report := newLinks(conf.InterfaceSettings{UpDelay: time.Hour, DownDelay: time.Hour})
+	d, report := newLinks(t, conf.InterfaceSettings{UpDelay: time.Hour, DownDelay: time.Hour})
 	report(2, "eth0", unix.IFF_UP)
-	ends := d.linkTimer
-	if ends == 0 || !d.counts("eth0") {
+	ends := d.delay()
+	if ends == loop.Never || !d.counts("eth0") {
 		t.Fatalf("timer %v, up %t after the loss", ends, d.counts("eth0"))
 	}
 	reload := func(s ...conf.InterfaceSettings) {
@@ -42,41 +46,41 @@ func TestReloadDuringInterfaceDelay(t *testing.T) {
 		d.watchLinks()
 	}
 	reload(conf.InterfaceSettings{Name: "eth0", UpDelay: time.Minute, DownDelay: time.Hour})
-	if d.linkTimer != ends || !d.counts("eth0") {
-		t.Errorf("timer %v, up %t after a reload of another delay, want %v, true", d.linkTimer, d.counts("eth0"), ends)
+	if d.delay() != ends || !d.counts("eth0") {
+		t.Errorf("timer %v, up %t after a reload of another delay, want %v, true", d.delay(), d.counts("eth0"), ends)
 	}
 	reload(conf.InterfaceSettings{Name: "eth0", DownDelay: 2 * time.Hour})
-	if want := ends + time.Hour; d.linkTimer != want {
-		t.Errorf("timer %v after a reload of this delay, want %v", d.linkTimer, want)
+	if want := ends + time.Hour; d.delay() != want {
+		t.Errorf("timer %v after a reload of this delay, want %v", d.delay(), want)
 	}
 	reload()
-	if d.linkTimer != 0 || d.counts("eth0") {
-		t.Errorf("timer %v, up %t without settings, want none, false", d.linkTimer, d.counts("eth0"))
+	if d.delay() != loop.Never || d.counts("eth0") {
+		t.Errorf("timer %v, up %t without settings, want none, false", d.delay(), d.counts("eth0"))
 	}
 }
 
 // TestLinkRenamed: a link that gets a name with settings while it is up.
 func TestLinkRenamed(t *testing.T) {
-	d, report := newLinks(conf.InterfaceSettings{UpDelay: time.Hour})
+	d, report := newLinks(t, conf.InterfaceSettings{UpDelay: time.Hour})
 	report(2, "eth9", linkIsUp)
 	if d.counts("eth0") {
 		t.Error("up after it was renamed")
 	}
 	report(3, "eth0", linkIsUp)
-	if d.counts("eth0") || d.linkTimer == 0 {
-		t.Errorf("up %t, timer %v: another link must be up for the delay", d.counts("eth0"), d.linkTimer)
+	if d.counts("eth0") || d.delay() == loop.Never {
+		t.Errorf("up %t, timer %v: another link must be up for the delay", d.counts("eth0"), d.delay())
 	}
-	d, report = newLinks(conf.InterfaceSettings{DownDelay: time.Hour})
+	d, report = newLinks(t, conf.InterfaceSettings{DownDelay: time.Hour})
 	report(2, "eth9", linkIsUp)
 	report(3, "eth0", linkIsUp)
-	if !d.counts("eth0") || d.linkTimer != 0 {
-		t.Errorf("up %t, timer %v: without a delay it counts at once", d.counts("eth0"), d.linkTimer)
+	if !d.counts("eth0") || d.delay() != loop.Never {
+		t.Errorf("up %t, timer %v: without a delay it counts at once", d.counts("eth0"), d.delay())
 	}
 }
 
 // TestLinkBeatKnownAtStart: what the first poll says holds from the start.
 func TestLinkBeatKnownAtStart(t *testing.T) {
-	d, _ := newLinks(conf.InterfaceSettings{LinkBeat: conf.LinkBeatMII})
+	d, _ := newLinks(t, conf.InterfaceSettings{LinkBeat: conf.LinkBeatMII})
 	if !d.counts("eth0") {
 		t.Error("without a poll, netlink does not count")
 	}

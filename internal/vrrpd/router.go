@@ -11,6 +11,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -19,10 +20,7 @@ import (
 type router struct {
 	engine *vrrp.Instance
 	conf   *conf.VRRPInstance
-	order  int // place in the configuration
-
-	deadline  time.Duration // of engine, as in the heap
-	heapIndex int           // -1: no timer runs
+	timer  loop.Timer // of engine; its Order is the place in the configuration
 
 	link   *netLink // nil: the interface does not exist, or none is configured
 	socket *socket  // nil: not open

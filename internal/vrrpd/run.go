@@ -21,6 +21,7 @@ import (
 	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -37,6 +38,7 @@ type Options struct {
 	MarkerPath   string     // of reload_file without a path
 
 	Host kernel.Host // the Linux that is asked; nil: this machine
+	Loop *loop.Loop  // nil: one is made
 
 	Logs *logging.Logs // of this process; needed for LogData only
 }
@@ -89,7 +91,7 @@ func run(o Options) error {
 	signal.Notify(signals, unix.SIGTERM)
 	go func() {
 		for range signals {
-			d.loop.post(d.stop)
+			d.loop.Post(d.stop)
 		}
 	}()
 
@@ -100,6 +102,7 @@ func run(o Options) error {
 	time.AfterFunc(settledTime, kernel.GiveBackMemory)
 	out := make(chan link.Message, 16)
 	go d.report(out)
+	d.showLife(out)
 	alone := make(chan struct{})
 	go d.listen(out, alone)
 	d.heed(out)
@@ -140,7 +143,7 @@ func (d *daemon) heed(out chan<- link.Message) {
 				d.sayTo(out, link.Reload)
 				continue
 			}
-			d.loop.post(func() { d.handleMessage(link.Message{Kind: link.DumpSignals[sig]}, out) })
+			d.loop.Post(func() { d.handleMessage(link.Message{Kind: link.DumpSignals[sig]}, out) })
 		}
 	}()
 }
@@ -182,12 +185,22 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	d.inbox.room = make(chan struct{}, 1)
 	d.addrs.vips = map[kernel.Key]*vip{}
 	d.addrs.failAt = logRefusal
-	if d.loop, err = newLoop(); err != nil {
-		return nil, nil, err
+	if d.loop = o.Loop; d.loop == nil {
+		if d.loop, err = loop.New(); err != nil {
+			return nil, nil, err
+		}
+	}
+	d.rebinding.Expire = d.tryAgain
+	d.retrying.Expire = func(time.Duration) { d.addrs.retryFailed() }
+	d.addrs.later = func() {
+		if !d.retrying.Running() {
+			d.loop.Set(&d.retrying, d.loop.Now()+retryAddresses)
+		}
 	}
 	if d.announcer, err = newAnnouncer(d.Host); err != nil {
 		return nil, nil, err
 	}
+	d.announcer.timer.Expire = d.sendAnnouncements
 	g := &c.Global
 	conn, err := kernel.DialOn(d.Host, g.NetlinkCmdRcvBuf, g.NetlinkCmdRcvBufForce)
 	if err != nil {
@@ -216,7 +229,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	d.net = newNetwork(first.links, first.addrs)
 	d.port = conn.PortID()
 	d.exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
-		d.loop.post(func() { d.carriedOut(c) })
+		d.loop.Post(func() { d.carriedOut(c) })
 	})
 	d.addrs.exec = d.exec
 	return d, first.addrs, nil
@@ -228,6 +241,7 @@ func (d *daemon) close() {
 	d.inbox.signal()
 	d.mon.Close()
 	d.journal.close()
+	d.loop.Close()
 }
 
 // carriedOut takes up a part of a plan that the executor has finished.
@@ -260,10 +274,10 @@ func (d *daemon) listen(out chan<- link.Message, alone chan<- struct{}) {
 				slog.Error(fmt.Sprintf("parent process: %v", err))
 			}
 			close(alone)
-			d.loop.post(d.stop) // without a parent there is nobody to end us
+			d.loop.Post(d.stop) // without a parent there is nobody to end us
 			return
 		}
-		d.loop.post(func() { d.handleMessage(m, out) })
+		d.loop.Post(func() { d.handleMessage(m, out) })
 	}
 }
 
@@ -304,19 +318,24 @@ func (d *daemon) reloadNext(out chan<- link.Message) {
 	})
 }
 
-// report sends the parent what the loop has to say, and once a second that the
-// loop is alive: the sign passes through the loop, so a stuck loop sends none.
-func (d *daemon) report(out chan link.Message) {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	for {
-		select {
-		case m := <-out:
-			if d.Link.Send(m) != nil {
-				return
-			}
-		case <-tick.C:
-			d.loop.post(func() { d.sayTo(out, link.Alive) })
+// report sends the parent what the loop has to say.
+func (d *daemon) report(out <-chan link.Message) {
+	for m := range out {
+		if d.Link.Send(m) != nil {
+			return
 		}
 	}
+}
+
+// aliveInterval is how often the loop shows that it is alive. One that is stuck
+// does not.
+const aliveInterval = time.Second
+
+// showLife has the loop say from now on that it is alive.
+func (d *daemon) showLife(out chan<- link.Message) {
+	d.alive.Expire = func(at time.Duration) {
+		d.sayTo(out, link.Alive)
+		d.loop.Set(&d.alive, at+aliveInterval)
+	}
+	d.loop.Set(&d.alive, d.loop.Now()+aliveInterval)
 }

@@ -135,7 +135,7 @@ func (d *daemon) open(b basis) (*socket, error) {
 			return nil, err
 		}
 		s = &socket{key: b.key, raw: raw, groups: map[netip.Addr]int{}}
-		if err := d.loop.watch(raw.FD(), func() { d.receive(s) }); err != nil {
+		if err := d.loop.Watch(raw.FD(), func() { d.receive(s) }); err != nil {
 			raw.Close()
 			return nil, err
 		}
@@ -214,7 +214,7 @@ func (d *daemon) doubtful() func(link int, ipv6 bool) bool {
 }
 
 func (d *daemon) closeSocket(s *socket) {
-	d.loop.forget(s.raw.FD())
+	d.loop.Forget(s.raw.FD())
 	s.raw.Close()
 	delete(d.sockets, s.key)
 }
@@ -268,7 +268,7 @@ func (d *daemon) receive(s *socket) {
 	for range receiveLimit {
 		n, err := s.raw.ReadBatch(d.datagrams)
 		if err != nil {
-			if missed, ok := d.readErr.Take(now()); ok {
+			if missed, ok := d.readErr.Take(d.loop.Now()); ok {
 				text := fmt.Sprintf("receive adverts on %s: %v", d.linkName(s.key.link), err)
 				if missed > 0 {
 					text += missedText(missed)
@@ -280,7 +280,7 @@ func (d *daemon) receive(s *socket) {
 		if n == 0 {
 			return
 		}
-		at := now()
+		at := d.loop.Now()
 		for i := range d.datagrams[:n] {
 			d.deliver(s, &d.datagrams[i], at)
 		}
@@ -547,9 +547,9 @@ func (d *daemon) sendStatus(r *router, blocked bool) {
 		return
 	}
 	r.blocked = blocked
-	d.loop.post(func() { // not within a step, which may be what sends
+	d.loop.Post(func() { // not within a step, which may be what sends
 		if d.byEngine[r.engine] == r {
-			d.step(r, now(), vrrp.Event{Kind: vrrp.SendStatus, Blocked: blocked, Wall: time.Now()})
+			d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.SendStatus, Blocked: blocked, Wall: time.Now()})
 		}
 	})
 }

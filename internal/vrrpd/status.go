@@ -41,7 +41,7 @@ func (d *daemon) askBeside(f func(beside)) {
 			n := notifier.Status()
 			b.notices = &n
 		}
-		d.loop.post(func() { f(b) })
+		d.loop.Post(func() { f(b) })
 	}()
 }
 
@@ -76,7 +76,7 @@ func (d *daemon) inSlices(steps []func(), done func()) {
 		}
 		steps[0]()
 		steps = steps[1:]
-		d.loop.post(next)
+		d.loop.Post(next)
 	}
 	next()
 }
@@ -138,7 +138,7 @@ func (f *filling) instance(r *router) status.Instance {
 		History:        slices.Clone(r.history),
 		Faults:         e.Faults(),
 		Found:          r.faults,
-		Hindrance:      e.Hindrance(now()).String(),
+		Hindrance:      e.Hindrance(f.loop.Now()).String(),
 		Priority:       e.Priority(),
 		Total:          int(e.Priority()),
 		Master:         e.Master(),
@@ -157,7 +157,7 @@ func (f *filling) instance(r *router) status.Instance {
 		i.FaultCause = causeText(&r.cause)
 	}
 	if deadline, running := e.Deadline(); running {
-		i.Timeout = time.Now().Add(deadline - now())
+		i.Timeout = time.Now().Add(deadline - f.loop.Now())
 	}
 	if r.link != nil {
 		i.Link = r.link.Index

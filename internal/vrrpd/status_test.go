@@ -18,8 +18,8 @@ func TestSnapshot(t *testing.T) {
 	masters := func() bool {
 		return !slices.ContainsFunc(d.routers, func(r *router) bool { return r.engine.State() != vrrp.Master || !r.vips[0].present })
 	}
-	for end := now() + 30*time.Second; !masters(); d.turn() {
-		if now() > end {
+	for end := d.loop.Now() + 30*time.Second; !masters(); d.turn() {
+		if d.loop.Now() > end {
 			t.Fatal("not all are masters after 30 s")
 		}
 	}
@@ -30,8 +30,8 @@ func TestSnapshot(t *testing.T) {
 		visited++
 		*r.engine.Stats() = vrrp.Stats{}
 	}, func(out *status.VRRP) { s = out })
-	for end := now() + 30*time.Second; s == nil; turns++ {
-		if now() > end {
+	for end := d.loop.Now() + 30*time.Second; s == nil; turns++ {
+		if d.loop.Now() > end {
 			t.Fatal("no snapshot after 30 s")
 		}
 		before := visited

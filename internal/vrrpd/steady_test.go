@@ -115,7 +115,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		}
 		return d.addrs.idle()
 	}
-	for end := now() + 30*time.Second; !settled() && now() < end; {
+	for end := d.loop.Now() + 30*time.Second; !settled() && d.loop.Now() < end; {
 		d.turn()
 	}
 	for range 40 { // and the last of what that brings about
@@ -131,7 +131,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	// backups of the masters: that is no steady state, and is tried again.
 	var allocations float64
 	var adverts uint64
-	for end := now() + 30*time.Second; now() < end; {
+	for end := d.loop.Now() + 30*time.Second; d.loop.Now() < end; {
 		before := sent()
 		allocations = testing.AllocsPerRun(20, d.turn)
 		if adverts = sent() - before; adverts >= 400 && (allocations == 0 || raceDetector) {
@@ -153,12 +153,12 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 // due: step, build and send them all.
 func BenchmarkTurn(b *testing.B) {
 	d := newTestDaemon(b, owners(250))
-	for end := now() + 300*time.Millisecond; now() < end; {
+	for end := d.loop.Now() + 300*time.Millisecond; d.loop.Now() < end; {
 		d.turn()
 	}
 	b.ReportAllocs()
 	for b.Loop() {
-		at := now()
+		at := d.loop.Now()
 		for _, r := range d.routers {
 			deadline, _ := r.engine.Deadline()
 			d.step(r, max(at, deadline), vrrp.Event{Kind: vrrp.Expiry})

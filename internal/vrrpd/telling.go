@@ -106,7 +106,7 @@ func (d *daemon) closeScripts(alone <-chan struct{}) <-chan struct{} {
 		}
 		close(ended)
 		closed <- struct{}{}
-		d.loop.post(func() {})
+		d.loop.Post(func() {})
 	}()
 	return closed
 }

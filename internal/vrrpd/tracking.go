@@ -67,7 +67,7 @@ func (d *daemon) trackers(c *conf.Config) *track.Set {
 			ProcessRcvBufForce: c.Global.ProcessRcvBufForce,
 			Report: func(updates []track.Update) {
 				own := slices.Clone(updates)
-				d.loop.post(func() { d.trackersSay(own) })
+				d.loop.Post(func() { d.trackersSay(own) })
 			},
 		})
 	}
@@ -192,7 +192,7 @@ func (d *daemon) retrack() {
 	if len(t.dirty) == 0 {
 		return
 	}
-	slices.SortFunc(t.dirty, func(a, b *router) int { return cmp.Compare(a.order, b.order) })
+	slices.SortFunc(t.dirty, func(a, b *router) int { return cmp.Compare(a.timer.Order, b.timer.Order) })
 	for _, r := range t.dirty {
 		if d.byEngine[r.engine] != r || d.stopping {
 			continue // removed by a reload, or nothing matters any more
@@ -222,7 +222,7 @@ func (d *daemon) setPriority(r *router) {
 	}
 	cause := r.tracked.because
 	cause.Arithmetic = o.Arithmetic()
-	d.step(r, now(), vrrp.Event{Kind: vrrp.PriorityChanged, Priority: o.Priority, Wall: time.Now(), Cause: cause})
+	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.PriorityChanged, Priority: o.Priority, Wall: time.Now(), Cause: cause})
 }
 
 // startWaiting starts the engine of r and those that wait with it, if they need
@@ -260,7 +260,7 @@ func (r *router) undecided() bool {
 // goes on as the master that its predecessor was does not wait, and has the
 // predecessor's priority until all have spoken.
 func (d *daemon) startRouter(r *router) {
-	at, before := now(), r.predecessor
+	at, before := d.loop.Now(), r.predecessor
 	resumes := before != nil && r.engine.Resumable(at, before)
 	if !resumes && slices.ContainsFunc(d.together(r), (*router).undecided) {
 		return

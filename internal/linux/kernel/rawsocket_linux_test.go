@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -401,4 +402,23 @@ Neighbor Advertisement fe80::10 (rtr, ovr) is at 02:00:00:00:00:01,,1,1,
 			}
 		}
 	})
+}
+
+func TestRawSocketWithoutCapability(t *testing.T) {
+	if os.Getuid() != 0 {
+		missing(t, "root, to give capabilities up")
+	}
+	runtime.LockOSThread() // its capabilities end with it
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&head, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	data[0].Effective &^= 1 << unix.CAP_NET_RAW
+	if err := unix.Capset(&head, &data[0]); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenRaw(4, 112, 0, RawOptions{}); !errors.Is(err, unix.EPERM) {
+		t.Errorf("a raw socket without CAP_NET_RAW: %v", err)
+	}
 }

@@ -61,6 +61,7 @@ type Loop struct {
 	posted  []func()
 	spare   []func()      // the other buffer of posted
 	posting time.Duration // when the first of posted was
+	closed  bool
 }
 
 // A rest is how a loop sleeps, and the clock that it sleeps by.
@@ -107,9 +108,11 @@ func newLoop(newRest func(epoll int) (rest, error)) (*Loop, error) {
 func (l *Loop) Close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.rest.close()
-	unix.Close(l.epoll)
-	l.rest = closedRest{l.rest}
+	if !l.closed {
+		l.closed = true
+		l.rest.close()
+		unix.Close(l.epoll)
+	}
 }
 
 // Now is the time by the clock of the loop.
@@ -144,6 +147,9 @@ func (l *Loop) Forget(fd int) {
 func (l *Loop) Post(f func()) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	if l.closed {
+		return
+	}
 	if l.posted = append(l.posted, f); len(l.posted) == 1 {
 		l.posting = l.rest.now()
 		l.rest.wake()

@@ -3,7 +3,10 @@ package loop
 import (
 	"cmp"
 	"encoding/binary"
+	"os"
 	"slices"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -27,6 +30,30 @@ func kinds(t *testing.T, test func(t *testing.T, l *Loop)) {
 	t.Run("virtual", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) { run(t, NewVirtual) })
 	})
+}
+
+// The clock is that of proc_uptime(5).
+func TestNow(t *testing.T) {
+	uptime := func() time.Duration { // proc_uptime(5): seconds since boot, two digits
+		b, err := os.ReadFile("/proc/uptime")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := strconv.ParseFloat(strings.Fields(string(b))[0], 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return time.Duration(s * float64(time.Second))
+	}
+	before := uptime()
+	now, later := Now(), Now()
+	after := uptime() + 10*time.Millisecond
+	if now < before || later < now || later > after {
+		t.Errorf("%v, then %v; want between %v and %v", now, later, before, after)
+	}
+	if n := testing.AllocsPerRun(100, func() { Now() }); n != 0 {
+		t.Errorf("%v allocations", n)
+	}
 }
 
 func turn(t testing.TB, l *Loop) {

@@ -143,9 +143,3 @@ func (r *virtualRest) sleep(until time.Duration, poll bool, events []unix.EpollE
 	}
 	return woken, max(n, 0), err
 }
-
-// closedRest is what is left of a loop that was closed: its clock.
-type closedRest struct{ rest }
-
-func (closedRest) wake()  {}
-func (closedRest) close() {}
