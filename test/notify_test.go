@@ -694,6 +694,25 @@ func TestFIFOScript(t *testing.T) {
 	}
 	s.write("a", "bad", "1")
 	s.awaitTold(file, `INSTANCE "VI_1" FAULT 100`, 3*time.Second)
+	if !underC { // whose script ends with the process
+		// A crash of the process that writes is nothing to the script.
+		readers, from := s.Node("a").Pids(), time.Now()
+		readers = slices.DeleteFunc(readers, func(pid int) bool { return comm(pid) != "cat" && comm(pid) != "sleep" })
+		s.write("a", "bad", "0")
+		s.awaitTold(file, `INSTANCE "VI_1" MASTER 100`, 5*time.Second)
+		lines := len(fileLines(file))
+		s.must(unix.Kill(a.VRRPPid(), unix.SIGKILL))
+		s.awaitLog(a, from, "died: Respawning", 5*time.Second)
+		s.write("a", "bad", "1")
+		if !s.Until(10*time.Second, func() bool { return slices.Contains(fileLines(file)[lines:], `INSTANCE "VI_1" FAULT 100`) }) {
+			t.Errorf("the successor wrote %q", fileLines(file)[lines:])
+		}
+		for _, pid := range readers {
+			if name := comm(pid); name != "cat" && name != "sleep" {
+				t.Errorf("the script %d has ended with the process that wrote", pid)
+			}
+		}
+	}
 	s.must(a.Stop())
 	if !s.Until(2*time.Second, func() bool { return len(s.Node("a").Pids()) == 0 }) {
 		t.Errorf("left behind: %v", s.Node("a").Pids())

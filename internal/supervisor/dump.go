@@ -45,6 +45,7 @@ func (s *supervisor) dumpData() {
 	go func() {
 		var t text.Writer
 		text.Global(&t, &g, process, &text.Accounts{Policy: g.Scripts})
+		text.Readers(&t, s.fifos.status())
 		if err := dump.Replace(path, t.Bytes()); err != nil {
 			slog.Error(err.Error())
 		}

@@ -292,8 +292,8 @@ func (s *supervisor) reloadIsSlow() {
 
 // reloaded takes up what reload has read, all of it or nothing.
 func (s *supervisor) reloaded(r loaded) {
-	s.readers--
 	if s.stopping || r.number < s.taken {
+		s.readers--
 		return
 	}
 	r.log(s.o.Config)
@@ -302,10 +302,28 @@ func (s *supervisor) reloaded(r loaded) {
 			slog.Error("New config failed validation, see " + s.global.Reload.CheckLog + " for details")
 		}
 		slog.Error("Reload refused: the running configuration stays; " + why)
+		s.readers--
 		if s.reloading && r.number == s.waited {
 			s.reloadEnded(s.status() + "; the last reload was refused")
 		}
 		s.forget()
+		return
+	}
+	go func() {
+		s.takeFIFOs(r.number, r.config.Global)
+		s.ready <- r
+	}()
+}
+
+// takeFIFOs opens the FIFOs that a configuration names.
+func (s *supervisor) takeFIFOs(number int, g conf.Global) {
+	within(fifoPatience, "opening FIFOs", func() { s.fifos.take(number, &g) })
+}
+
+// takeOver makes r, whose FIFOs are open, the running configuration.
+func (s *supervisor) takeOver(r loaded) {
+	s.readers--
+	if s.stopping || r.number < s.taken {
 		return
 	}
 	s.keepFixed(r.settings)
@@ -324,6 +342,8 @@ func (s *supervisor) settled() {
 	if s.stopping || slices.ContainsFunc(s.slots, func(sl *slot) bool { return sl.awaited }) {
 		return
 	}
+	taken := s.taken
+	go s.fifos.retire(taken)
 	s.sayStarted()
 	if s.applying {
 		s.reloadComplete()

@@ -142,6 +142,8 @@ type supervisor struct {
 
 	parentPid *pidFile
 
+	fifos fifos
+
 	global   conf.Global // of the running configuration
 	schedule *schedule   // of reloads
 	loads    int         // configurations read so far
@@ -149,6 +151,7 @@ type supervisor struct {
 	messages chan childMessage
 	ended    chan childEnd
 	loaded   chan loaded
+	ready    chan loaded // accepted, its FIFOs opened
 
 	restoreCore func() // nil: nothing to restore
 
@@ -181,6 +184,7 @@ func Run(o Options) int {
 		messages: make(chan childMessage, 64),
 		ended:    make(chan childEnd),
 		loaded:   make(chan loaded, 1),
+		ready:    make(chan loaded, 1),
 		schedule: newSchedule(),
 		loads:    1,
 		slow:     stoppedTimer(),
@@ -375,6 +379,7 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 	if !slices.ContainsFunc(s.slots, (*slot).wanted) {
 		slog.Warn("Warning - keepalived has no configuration to run")
 	}
+	s.takeFIFOs(s.taken, s.global)
 	for _, sl := range s.slots {
 		sl.apply()
 	}
@@ -426,6 +431,8 @@ func (s *supervisor) removePidFiles() {
 
 func (s *supervisor) end(orders *orders) {
 	s.schedule.close()
+	wait := s.settings.childWait
+	within(drainWait+wait+fifoPatience, "the end of the readers of FIFOs", func() { s.fifos.close(wait) })
 	s.settings.shutdown.run(orders)
 	if s.restoreCore != nil {
 		s.restoreCore()
@@ -505,6 +512,8 @@ func (s *supervisor) loop(orders *orders) int {
 			e.child.slot.ended(e)
 		case r := <-s.loaded:
 			s.reloaded(r)
+		case r := <-s.ready:
+			s.takeOver(r)
 		case <-s.schedule.wake:
 			if s.schedule.woken(time.Now()) {
 				s.reload()

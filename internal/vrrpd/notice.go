@@ -170,8 +170,7 @@ func (n *notice) mail() (m notify.Mail) {
 	return m
 }
 
-// notifyConfig is who is told what by c. The FIFO of the checkers is made and has
-// its reader, but what virtual routers do is not written into it.
+// notifyConfig is who is told what by c.
 func notifyConfig(c *conf.Config) notify.Config {
 	g := &c.Global
 	out := notify.Config{
@@ -179,7 +178,6 @@ func notifyConfig(c *conf.Config) notify.Config {
 		FIFOs: []notify.FIFOConfig{
 			{Keyword: "notify_fifo", FIFO: g.FIFO},
 			{Keyword: "vrrp_notify_fifo", FIFO: g.VRRPFIFO},
-			{Keyword: "lvs_notify_fifo", FIFO: g.LVSFIFO, Silent: true},
 		},
 		Mail: g.Mail, RouterID: g.RouterID,
 	}

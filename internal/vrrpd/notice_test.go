@@ -120,7 +120,7 @@ func TestNotifyConfig(t *testing.T) {
 		Instances:  []*conf.VRRPInstance{{Name: "A", Notify: everyScript()}, {Name: "silent"}},
 		SyncGroups: []*conf.SyncGroup{{Name: "G", Notify: &conf.Notify{SMTPAlert: true}}},
 	}
-	c.Global.LVSFIFO.Path = "/run/lvs"
+	c.Global.VRRPFIFO.Path, c.Global.LVSFIFO.Path = "/run/vrrp", "/run/lvs"
 	got := notifyConfig(c)
 	if len(got.Owners) != 2 || got.Owners[0].Owner != groupOwner("G") || len(got.Owners[0].Steps) != 0 || got.Owners[1].Owner != instanceOwner("A") {
 		t.Errorf("owners %+v", got.Owners)
@@ -133,7 +133,7 @@ func TestNotifyConfig(t *testing.T) {
 	if diff := cmp.Diff(want, keywords); diff != "" {
 		t.Errorf("scripts (-want +got):\n%s", diff)
 	}
-	if len(got.FIFOs) != 3 || !got.FIFOs[2].Silent || got.FIFOs[2].Path != "/run/lvs" || got.FIFOs[0].Silent || got.FIFOs[1].Silent {
+	if len(got.FIFOs) != 2 || got.FIFOs[1].Path != "/run/vrrp" {
 		t.Errorf("FIFOs %+v", got.FIFOs)
 	}
 	owners := []status.Owner{{Kind: status.KindInstance, Name: "B"}, {Kind: status.KindInstance, Name: "A"}, {Kind: status.KindGroup, Name: "Z"}}

@@ -77,8 +77,7 @@ func (r *router) remember(a *vrrp.Action) {
 func (r *router) stamp() { r.lastTransition = time.Now() }
 
 // closeScripts ends, beside the loop, everything that was started beside it.
-// Scripts, readers of FIFOs too, are sent SIGTERM, and SIGKILL after
-// child_wait_time; when alone is closed, soon. The channel it returns has
+// Scripts are sent SIGTERM, and SIGKILL after child_wait_time; when alone is closed, soon. The channel it returns has
 // something when all have ended.
 func (d *daemon) closeScripts(alone <-chan struct{}) <-chan struct{} {
 	closed, ended := make(chan struct{}, 1), make(chan struct{})

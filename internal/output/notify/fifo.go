@@ -1,9 +1,7 @@
 package notify
 
 import (
-	"errors"
 	"fmt"
-	"log/slog"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -17,22 +15,20 @@ import (
 // others, so that nobody but its owner may read.
 const fifoMode = 0o600
 
-// FIFO is a named pipe that lines are written into, and the script that reads
-// it, if one is configured. Its methods may be called from any goroutine; none
-// waits for a reader.
+// FIFO is a named pipe that is kept for the processes that write into it, and the
+// script that reads it, if one is configured. It is open for as long as it is kept:
+// so its writers come and go, and the lines and the script stay. Its methods may be
+// called from any goroutine; none waits for a reader.
 type FIFO struct {
 	keyword string
 	reader  *reader
 
-	mu       sync.Mutex
-	config   conf.FIFO // with the path that is open; the path is empty when none is
-	reason   string    // why what is configured is not open
-	fd       int       // -1: not open
-	inode    unix.Stat_t
-	made     bool // by us, so that it is removed when it is closed
-	written  uint64
-	dropped  uint64
-	dropping uint64 // lines dropped since it was found full; 0: it is not
+	mu     sync.Mutex
+	config conf.FIFO // with the path that is open; the path is empty when none is
+	reason string    // why what is configured is not open
+	fd     int       // -1: not open
+	inode  unix.Stat_t
+	made   bool // by us, so that it is removed when it is closed
 }
 
 // NewFIFO returns the FIFO of the keyword notify_fifo, vrrp_notify_fifo or
@@ -79,7 +75,6 @@ func (f *FIFO) open(c *conf.FIFO, p conf.ScriptPolicy) error {
 	if err != nil {
 		return fmt.Errorf("open %s: %w", c.Path, err)
 	}
-	uid, gid := int(owner), int(group)
 	made := false
 	switch err := unix.Mkfifo(c.Path, fifoMode); {
 	case err == nil:
@@ -89,41 +84,53 @@ func (f *FIFO) open(c *conf.FIFO, p conf.ScriptPolicy) error {
 	}
 	// Open for reading too: so there need be no reader, and none that goes away
 	// takes the FIFO with it.
-	fd, err := unix.Open(c.Path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
-	if err == unix.ELOOP {
-		return fmt.Errorf("%s is a symbolic link, which is not followed; remove it or name another path", c.Path)
-	}
+	fd, inode, err := openFIFO(c.Path, unix.O_RDWR, owner)
 	if err != nil {
-		return fmt.Errorf("open FIFO %s: %w", c.Path, err)
-	}
-	if err := f.adopt(fd, c.Path, made, uid, gid); err != nil {
-		unix.Close(fd)
 		return err
 	}
-	f.fd, f.made = fd, made
+	if made {
+		if err := giveTo(fd, c.Path, owner, group); err != nil {
+			unix.Close(fd)
+			return err
+		}
+	}
+	f.fd, f.inode, f.made = fd, inode, made
 	return nil
 }
 
-func (f *FIFO) adopt(fd int, path string, made bool, uid, gid int) error {
-	if err := unix.Fstat(fd, &f.inode); err != nil {
-		return fmt.Errorf("examine %s: %w", path, err)
+// openFIFO opens the FIFO that is at path, which must be ours or belong to owner.
+// What is examined is what was opened.
+func openFIFO(path string, mode int, owner uint32) (fd int, inode unix.Stat_t, err error) {
+	fd, err = unix.Open(path, mode|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
+	if err == unix.ELOOP {
+		return -1, inode, fmt.Errorf("%s is a symbolic link, which is not followed; remove it or name another path", path)
 	}
-	if f.inode.Mode&unix.S_IFMT != unix.S_IFIFO {
-		return fmt.Errorf("%s is %s, not a FIFO; remove it or name another path", path, fileType(f.inode.Mode))
+	if err != nil {
+		return -1, inode, fmt.Errorf("open FIFO %s: %w", path, err)
 	}
-	if owner := int(f.inode.Uid); owner != unix.Geteuid() && owner != uid {
-		return fmt.Errorf("FIFO %s belongs to user %d, who could read what is meant for user %d; remove it or name that user after the path",
-			path, owner, uid)
+	if err = unix.Fstat(fd, &inode); err != nil {
+		err = fmt.Errorf("examine %s: %w", path, err)
+	} else if inode.Mode&unix.S_IFMT != unix.S_IFIFO {
+		err = fmt.Errorf("%s is %s, not a FIFO; remove it or name another path", path, fileType(inode.Mode))
+	} else if inode.Uid != uint32(unix.Geteuid()) && inode.Uid != owner {
+		err = fmt.Errorf("FIFO %s belongs to user %d, who could read what is meant for user %d; remove it or name that user after the path",
+			path, inode.Uid, owner)
 	}
-	if !made {
-		return nil
+	if err != nil {
+		unix.Close(fd)
+		return -1, inode, err
 	}
+	return fd, inode, nil
+}
+
+// giveTo gives a FIFO that was just made to its user.
+func giveTo(fd int, path string, owner, group uint32) error {
 	if err := unix.Fchmod(fd, fifoMode); err != nil { // whatever the umask
 		return fmt.Errorf("set mode of FIFO %s: %w", path, err)
 	}
-	if err := unix.Fchown(fd, uid, gid); err != nil {
+	if err := unix.Fchown(fd, int(owner), int(group)); err != nil {
 		unix.Unlink(path)
-		return fmt.Errorf("give FIFO %s to user %d, group %d: %w", path, uid, gid, err)
+		return fmt.Errorf("give FIFO %s to user %d, group %d: %w", path, owner, group, err)
 	}
 	return nil
 }
@@ -138,41 +145,8 @@ func fileType(mode uint32) string {
 	return "a device"
 }
 
-// Write writes one line, which ends in a newline. When the FIFO is full the line
-// is dropped, counted and, first and last, reported.
-func (f *FIFO) Write(line []byte) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.fd < 0 {
-		return
-	}
-	_, err := unix.Write(f.fd, line)
-	for err == unix.EINTR {
-		_, err = unix.Write(f.fd, line)
-	}
-	switch {
-	case err != nil:
-		f.dropped++
-		if f.dropping++; f.dropping == 1 {
-			why := err.Error()
-			if errors.Is(err, unix.EAGAIN) {
-				why = "full, nobody reads it"
-			}
-			slog.Warn(fmt.Sprintf("%s %s is %s: lines are dropped until there is room", f.keyword, f.config.Path, why),
-				"fifo", f.config.Path)
-		}
-	case f.dropping > 0:
-		slog.Warn(fmt.Sprintf("%s %s is read again: %d lines were dropped", f.keyword, f.config.Path, f.dropping),
-			"fifo", f.config.Path, "dropped", f.dropping)
-		f.dropping = 0
-		f.written++
-	default:
-		f.written++
-	}
-}
-
-// drained reports that there is no line left for the script that reads them.
-func (f *FIFO) drained() bool {
+// Drained reports that no line is left for the script that reads them.
+func (f *FIFO) Drained() bool {
 	if running, _ := f.reader.status(); !running {
 		return true
 	}
@@ -199,11 +173,6 @@ func (f *FIFO) close() {
 	if f.fd < 0 {
 		return
 	}
-	if f.dropping > 0 {
-		slog.Warn(fmt.Sprintf("%s %s is closed: %d lines were dropped", f.keyword, f.config.Path, f.dropping),
-			"fifo", f.config.Path, "dropped", f.dropping)
-		f.dropping = 0
-	}
 	var there unix.Stat_t // somebody may have put something else in its place
 	if err := unix.Lstat(f.config.Path, &there); f.made && err == nil &&
 		there.Dev == f.inode.Dev && there.Ino == f.inode.Ino {
@@ -213,14 +182,14 @@ func (f *FIFO) close() {
 	f.fd, f.made = -1, false
 }
 
-// Status tells what the FIFO does; the path is empty if none is configured.
+// Status is what the FIFO and its script do; the path is empty if none is
+// configured. Who writes into it knows of the lines.
 func (f *FIFO) Status() status.FIFO {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	running, result := f.reader.status()
 	return status.FIFO{
 		Keyword: f.keyword, Path: f.config.Path, Disabled: f.reason,
-		Written: f.written, Dropped: f.dropped, Full: f.dropping > 0,
 		Script: commandLine(&f.config.Script), Running: running, Result: result,
 	}
 }

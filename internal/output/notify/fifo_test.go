@@ -16,7 +16,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-func openFIFO(t *testing.T, c conf.FIFO) *FIFO {
+func keepFIFO(t *testing.T, c conf.FIFO) *FIFO {
 	t.Helper()
 	f := NewFIFO("notify_fifo", newRunner(t))
 	t.Cleanup(f.Close)
@@ -26,10 +26,21 @@ func openFIFO(t *testing.T, c conf.FIFO) *FIFO {
 	return f
 }
 
+// writeTo opens a FIFO that is kept for writing.
+func writeTo(t *testing.T, c conf.FIFO) *writer {
+	t.Helper()
+	w := &writer{keyword: "notify_fifo", fd: -1}
+	t.Cleanup(w.close)
+	if err := w.configure(c, conf.ScriptPolicy{}); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
 func TestFIFOIsMadeReadAndRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")
 	before := unix.Umask(0o177)
-	f := openFIFO(t, conf.FIFO{Path: path})
+	f := keepFIFO(t, conf.FIFO{Path: path})
 	unix.Umask(before)
 	info, err := os.Lstat(path)
 	if err != nil {
@@ -39,9 +50,10 @@ func TestFIFOIsMadeReadAndRemoved(t *testing.T) {
 		t.Errorf("mode %v, want %v", info.Mode(), want)
 	}
 
-	f.Write([]byte("before there is a reader\n"))
+	w := writeTo(t, conf.FIFO{Path: path})
+	w.write([]byte("before there is a reader\n"))
 	for _, line := range []string{"one", "two"} { // a reader comes, goes, and another one comes
-		f.Write([]byte(line + "\n"))
+		w.write([]byte(line + "\n"))
 		r, err := os.Open(path)
 		if err != nil {
 			t.Fatal(err)
@@ -61,7 +73,8 @@ func TestFIFOIsMadeReadAndRemoved(t *testing.T) {
 	if _, err := os.Lstat(path); !os.IsNotExist(err) {
 		t.Errorf("FIFO is still there after Close: %v", err)
 	}
-	f.Write([]byte("into nothing\n"))
+	w.close()
+	w.write([]byte("into nothing\n"))
 }
 
 func TestFIFOThatIsThere(t *testing.T) {
@@ -90,7 +103,12 @@ func TestFIFOThatIsThere(t *testing.T) {
 			if got := f.Status().Disabled; (c.err == "") != (got == "") {
 				t.Errorf("status says disabled: %q", got)
 			}
-			f.Write([]byte("line\n"))
+			w := &writer{keyword: "notify_fifo", fd: -1}
+			if err := w.configure(conf.FIFO{Path: path}, conf.ScriptPolicy{}); (err == nil) != (c.err == "") {
+				t.Errorf("a writer: %v", err)
+			}
+			w.write([]byte("line\n"))
+			w.close()
 			f.Close()
 			if _, err := os.Lstat(path); err != nil {
 				t.Errorf("not there after Close: %v", err)
@@ -102,7 +120,7 @@ func TestFIFOThatIsThere(t *testing.T) {
 func TestFIFOOfAnotherUser(t *testing.T) {
 	lab.Need(t, lab.Root)
 	path := filepath.Join(t.TempDir(), "fifo")
-	f := openFIFO(t, conf.FIFO{Path: path, User: "daemon", Group: "65534"})
+	f := keepFIFO(t, conf.FIFO{Path: path, User: "daemon", Group: "65534"})
 	var st unix.Stat_t
 	if err := unix.Stat(path, &st); err != nil {
 		t.Fatal(err)
@@ -134,13 +152,14 @@ func TestFIFOOfAnotherUser(t *testing.T) {
 func TestFullFIFODropsWholeLinesAndSaysSo(t *testing.T) {
 	log := captureLog(t)
 	path := filepath.Join(t.TempDir(), "fifo")
-	f := openFIFO(t, conf.FIFO{Path: path})
+	keepFIFO(t, conf.FIFO{Path: path})
+	w := writeTo(t, conf.FIFO{Path: path})
 	line := []byte(strings.Repeat("x", 99) + "\n")
-	for f.Status().Dropped < 3 {
-		f.Write(line)
+	for w.status().Dropped < 3 {
+		w.write(line)
 	}
 	log.expect(t, 1, "is full, nobody reads it")
-	st := f.Status()
+	st := w.status()
 	if !st.Full {
 		t.Error("status does not say that it is full")
 	}
@@ -150,19 +169,19 @@ func TestFullFIFODropsWholeLinesAndSaysSo(t *testing.T) {
 			t.Fatalf("torn line of %d bytes", len(got))
 		}
 	}
-	f.Write([]byte("room again\n"))
+	w.write([]byte("room again\n"))
 	if got := p.next(t); got != "room again" {
 		t.Errorf("read %q", got)
 	}
 	log.expect(t, 1, "is read again: 3 lines were dropped")
-	if st := f.Status(); st.Full || st.Dropped != 3 {
+	if st := w.status(); st.Full || st.Dropped != 3 {
 		t.Errorf("status %+v", st)
 	}
 }
 
 func TestWhatReplacedAFIFOIsNotRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")
-	f := openFIFO(t, conf.FIFO{Path: path})
+	f := keepFIFO(t, conf.FIFO{Path: path})
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +229,8 @@ while :; do
 done`)
 	path := filepath.Join(t.TempDir(), "fifo")
 	c := conf.FIFO{Path: path, Script: command(reader, "first")}
-	f := openFIFO(t, c)
+	f := keepFIFO(t, c)
+	w := writeTo(t, c)
 	expect := func(want ...string) {
 		t.Helper()
 		if diff := cmp.Diff(want, said.nexts(t, len(want))); diff != "" {
@@ -227,14 +247,14 @@ done`)
 	c.Pos.Line++
 	c.Script.Pos.Line++
 	configure() // the same
-	f.Write([]byte("a\n"))
+	w.write([]byte("a\n"))
 	expect("first read a")
 
 	c.Script = command(reader, "second")
 	configure()
 	expect("first ends", "second begins: "+path)
 
-	f.Write([]byte("die\n"))
+	w.write([]byte("die\n"))
 	expect("second read die", "second ends", "second begins: "+path)
 	log.expect(t, 1, "exited with status 3; starting it again in 1s")
 	if st := f.Status(); !st.Running || st.Result != "exited with status 3" {
@@ -253,35 +273,69 @@ func TestFIFOScriptThatCannotRun(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "notify_fifo_script /no/such/script is disabled") {
 		t.Errorf("error %v", err)
 	}
-	f.Write([]byte("line\n"))
-	if st := f.Status(); st.Written != 1 || !strings.Contains(st.Result, "could not be started") {
+	w := writeTo(t, conf.FIFO{Path: path})
+	w.write([]byte("line\n"))
+	if st := f.Status(); w.written != 1 || !strings.Contains(st.Result, "could not be started") {
 		t.Errorf("status %+v", st)
 	}
 }
 
-// A silent FIFO is there with its reader like the others; no event is written into
-// it.
-func TestSilentFIFO(t *testing.T) {
-	dir := t.TempDir()
-	all, silent := filepath.Join(dir, "all"), filepath.Join(dir, "silent")
-	n := New(newRunner(t), "host")
-	n.Configure(Config{FIFOs: []FIFOConfig{{Keyword: "notify_fifo", FIFO: conf.FIFO{Path: all}}, {Keyword: "other_fifo", FIFO: conf.FIFO{Path: silent}, Silent: true}}})
-	n.Tell(Event{Line: "a line\n"})
-	status := n.Status().FIFOs // the hub has come so far
-	if len(status) != 2 || status[1].Path != silent {
-		t.Errorf("FIFOs %+v", status)
-	}
-	for path, want := range map[string]string{all: "a line\n", silent: ""} {
-		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NONBLOCK, 0)
-		if err != nil {
-			t.Fatal(err)
+// What no process keeps open is not written into: a FIFO that is left has no
+// reader, and its lines would be old ones. When it is kept, the next configuration
+// finds it.
+func TestWriterWithoutKeeper(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	w := &writer{keyword: "notify_fifo", fd: -1}
+	defer w.close()
+	for _, left := range []bool{false, true} {
+		if left {
+			if err := unix.Mkfifo(path, 0o600); err != nil {
+				t.Fatal(err)
+			}
 		}
-		var b [100]byte
-		got, _ := unix.Read(fd, b[:])
-		unix.Close(fd)
-		if s := string(b[:max(got, 0)]); s != want {
-			t.Errorf("%s has %q, want %q", path, s, want)
+		err := w.configure(conf.FIFO{Path: path}, conf.ScriptPolicy{})
+		if err == nil || !strings.Contains(err.Error(), "notify_fifo "+path+" is not written into: open FIFO") {
+			t.Errorf("left behind: %t: %v", left, err)
 		}
+		if st := w.status(); st.Disabled == "" || st.Path != path {
+			t.Errorf("status %+v", st)
+		}
+		w.write([]byte("lost\n"))
 	}
-	n.Close(time.Second)
+	keepFIFO(t, conf.FIFO{Path: path})
+	if err := w.configure(conf.FIFO{Path: path}, conf.ScriptPolicy{}); err != nil {
+		t.Error(err)
+	}
+	w.write([]byte("line\n"))
+	if got := openPipe(t, path).next(t); got != "line" {
+		t.Errorf("read %q", got)
+	}
+	if st := w.status(); st.Disabled != "" || st.Written != 1 {
+		t.Errorf("status %+v", st)
+	}
+}
+
+// TestWritersShareAFIFO: the end of one writer is nothing to the other, nor to the
+// script that reads, which goes on.
+func TestWritersShareAFIFO(t *testing.T) {
+	said := newPipe(t)
+	reader := shell(t, `echo begins >`+said.path+`; while read -r l; do echo "read $l" >`+said.path+`; done <"$1"; echo ends >`+said.path)
+	c := conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo"), Script: command(reader)}
+	f := keepFIFO(t, c)
+	one, two := writeTo(t, c), writeTo(t, c)
+	for _, step := range []func(){
+		func() { one.write([]byte("a\n")) },
+		func() { two.write([]byte("b\n")) },
+		func() { one.close(); two.write([]byte("c\n")) },
+		func() { two.close(); one = writeTo(t, c); one.write([]byte("d\n")) },
+	} {
+		step()
+	}
+	if diff := cmp.Diff([]string{"begins", "read a", "read b", "read c", "read d"}, said.nexts(t, 5)); diff != "" {
+		t.Errorf("the script said (-want +got):\n%s", diff)
+	}
+	eventually(t, "nothing is left to be read", f.Drained)
+	if st := f.Status(); !st.Running || st.Result != "" {
+		t.Errorf("status %+v", st)
+	}
 }

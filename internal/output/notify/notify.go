@@ -82,11 +82,10 @@ type Declared struct {
 	Steps []Step
 }
 
-// FIFOConfig is one FIFO.
+// FIFOConfig is one FIFO, which the parent process keeps, see [FIFO].
 type FIFOConfig struct {
 	Keyword string // that configured it, such as notify_fifo
 	conf.FIFO
-	Silent bool // it is made, and its script is run, but no event is written into it
 }
 
 // Notifier tells events by every channel that is configured.
@@ -105,16 +104,10 @@ type Notifier struct {
 	owners   map[Owner]*owner
 	programs map[string]program // by commandKey
 	running  int                // owners that run a script
-	fifos    []*fifo
+	fifos    []*writer
 	ticker   *time.Ticker
 	deadline time.Time // when Close stops waiting; zero: not closing
 	hurry    time.Time // when it stops waiting for scripts that others wait for
-}
-
-// fifo is a FIFO, and whether it is written into.
-type fifo struct {
-	*FIFO
-	silent bool
 }
 
 // letter is what the inbox holds: an event, or something else for the hub to do.
@@ -155,9 +148,8 @@ func (n *Notifier) Tell(e Source) { n.post(letter{event: e}) }
 func (n *Notifier) Configure(c Config) { n.post(letter{do: func() { n.configure(c) }}) }
 
 // Close gives what was told up to wait to be done with: scripts that waited for
-// their turn, mails, lines that the script of a FIFO has not read. Then what
-// still runs is named in the log and sent SIGTERM, and the FIFOs made here are
-// removed. What is told later is lost.
+// their turn, mails. Then what still runs is named in the log and sent SIGTERM.
+// What is told later is lost.
 func (n *Notifier) Close(wait time.Duration) {
 	n.post(letter{do: func() { n.startClosing(wait) }})
 	<-n.done
@@ -206,28 +198,21 @@ func (n *Notifier) configure(c Config) {
 	n.mail.configure(c.Mail, c.RouterID)
 	n.configureOwners()
 	before := n.fifos
-	n.fifos = make([]*fifo, len(c.FIFOs))
+	n.fifos = make([]*writer, len(c.FIFOs))
 	for i := range c.FIFOs {
-		w := &c.FIFOs[i]
-		k := slices.IndexFunc(before, func(f *fifo) bool { return f.keyword == w.Keyword })
-		if k < 0 {
-			n.fifos[i] = &fifo{NewFIFO(w.Keyword, n.runner), w.Silent}
-			continue
+		want := &c.FIFOs[i]
+		if k := slices.IndexFunc(before, func(w *writer) bool { return w.keyword == want.Keyword }); k >= 0 {
+			n.fifos[i] = before[k]
+			before = slices.Delete(before, k, k+1)
+		} else {
+			n.fifos[i] = &writer{keyword: want.Keyword, fd: -1}
 		}
-		n.fifos[i] = before[k]
-		n.fifos[i].silent = w.Silent
-		before = slices.Delete(before, k, k+1)
-		if n.fifos[i].Status().Path != w.Path { // which may move from one to the other
-			n.fifos[i].Close()
-		}
-	}
-	for _, f := range before {
-		f.Close()
-	}
-	for i, f := range n.fifos {
-		if err := f.Configure(c.FIFOs[i].FIFO, c.Scripts); err != nil {
+		if err := n.fifos[i].configure(want.FIFO, c.Scripts); err != nil {
 			slog.Error(err.Error())
 		}
+	}
+	for _, w := range before {
+		w.close()
 	}
 }
 
@@ -238,10 +223,8 @@ func (n *Notifier) tell(e Event) {
 	}
 	if e.Line != "" {
 		line := []byte(e.Line)
-		for _, f := range n.fifos {
-			if !f.silent {
-				f.Write(line)
-			}
+		for _, w := range n.fifos {
+			w.write(line)
 		}
 	}
 	if e.Mail.Subject != "" {
@@ -265,10 +248,8 @@ func (n *Notifier) finished(now time.Time) bool {
 	if n.deadline.IsZero() {
 		return false
 	}
-	if now.Before(n.deadline) {
-		if n.running > 0 || slices.ContainsFunc(n.fifos, func(f *fifo) bool { return !f.drained() }) {
-			return false
-		}
+	if now.Before(n.deadline) && n.running > 0 {
+		return false
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -278,8 +259,8 @@ func (n *Notifier) finished(now time.Time) bool {
 
 func (n *Notifier) finish() {
 	n.endScripts()
-	for _, f := range n.fifos {
-		f.Close()
+	for _, w := range n.fifos {
+		w.close()
 	}
 	<-n.mail.done
 }
@@ -291,8 +272,8 @@ func (n *Notifier) Status() status.Notifications {
 	answered := make(chan struct{})
 	n.post(letter{do: func() {
 		s.Owners = n.ownerStatus()
-		for _, f := range n.fifos {
-			if st := f.Status(); st.Path != "" {
+		for _, w := range n.fifos {
+			if st := w.status(); st.Path != "" {
 				s.FIFOs = append(s.FIFOs, st)
 			}
 		}

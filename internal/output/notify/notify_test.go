@@ -19,11 +19,13 @@ type teller struct {
 	*Notifier
 	said *pipe
 	log  *logs
+	t    *testing.T
+	kept map[string]*FIFO // by path
 }
 
 func newTeller(t *testing.T) *teller {
 	t.Helper()
-	tl := &teller{New(newRunner(t), "host"), newPipe(t), captureLog(t)}
+	tl := &teller{New(newRunner(t), "host"), newPipe(t), captureLog(t), t, map[string]*FIFO{}}
 	t.Cleanup(func() { tl.Close(time.Second) })
 	return tl
 }
@@ -46,7 +48,15 @@ func (tl *teller) expect(t *testing.T, want ...string) {
 	}
 }
 
-func (tl *teller) Configure(c *configuration) { tl.Notifier.Configure(c.config()) }
+// Configure configures what c names. Its FIFOs are kept until the test ends.
+func (tl *teller) Configure(c *configuration) {
+	for i := range c.FIFOs {
+		if path := c.FIFOs[i].Path; path != "" && tl.kept[path] == nil {
+			tl.kept[path] = keepFIFO(tl.t, conf.FIFO{Path: path})
+		}
+	}
+	tl.Notifier.Configure(c.config())
+}
 
 func TestScriptsAndFIFOs(t *testing.T) {
 	tl := newTeller(t)
@@ -88,9 +98,6 @@ func TestScriptsAndFIFOs(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	tl.Close(time.Second)
-	if left, _ := os.ReadDir(dir); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
-	}
 	tl.Tell(happening{Name: "A", Word: backup, To: to}) // nobody is there
 	if st := tl.Status(); st.Owners != nil {
 		t.Errorf("status of a closed notifier: %+v", st)
@@ -197,16 +204,12 @@ func TestReload(t *testing.T) {
 	tl.Configure(after)
 	tl.Tell(happening{Name: "B", Word: stop, To: gone})
 	tl.expect(t, "stop", "gone thing B STOP 0")
-	if got := a.next(t); got != `thing "A" MASTER 0` {
-		t.Errorf("old FIFO: %q", got)
+	want := []string{`thing "A" MASTER 0`, `thing "B" STOP 0`}
+	if got := a.nexts(t, 2); !slices.Equal(got, want) {
+		t.Errorf("the FIFO that another keyword has got: %q", got)
 	}
-	for _, name := range []string{"a", "c"} {
-		if got := openPipe(t, filepath.Join(dir, name)).next(t); got != `thing "B" STOP 0` {
-			t.Errorf("%s: %q", name, got)
-		}
-	}
-	if _, err := os.Lstat(filepath.Join(dir, "b")); !os.IsNotExist(err) {
-		t.Errorf("b is still there: %v", err)
+	if got := openPipe(t, filepath.Join(dir, "c")).next(t); got != want[1] {
+		t.Errorf("the new FIFO: %q", got)
 	}
 	fmt.Fprintln(gate.f, "go on")
 	tl.expect(t, "stays ends")
@@ -259,23 +262,6 @@ read -r l <`+gate.path)
 	tl.log.expect(t, 1, "(B) notify_stop script "+hangs+" stop 2 is left unfinished: sent SIGTERM")
 }
 
-// The script of a FIFO gets the last lines before it is told to end.
-func TestCloseLetsTheReaderRead(t *testing.T) {
-	tl := newTeller(t)
-	reader := shell(t, `echo ready >`+tl.said.path+`; while read -r l; do echo "read $l" >`+tl.said.path+`; done <"$1"`)
-	c := with()
-	c.FIFOs[1].FIFO = conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo"), Script: command(reader)}
-	tl.Configure(c)
-	tl.expect(t, "ready")
-	for n := range 20 {
-		tl.Tell(happening{Name: "A", Word: stop, Number: n})
-	}
-	tl.Close(patience)
-	for n := range 19 { // SIGTERM may come before the last one, though taken from the FIFO, is said
-		tl.expect(t, fmt.Sprintf(`read thing "A" STOP %d`, n))
-	}
-}
-
 // One path for two FIFOs is one FIFO that gets every line twice, as in the C
 // daemon.
 func TestOnePathForBothFIFOs(t *testing.T) {
@@ -291,10 +277,6 @@ func TestOnePathForBothFIFOs(t *testing.T) {
 	line := `thing "A" MASTER 1`
 	if got := openPipe(t, c.FIFOs[0].Path).nexts(t, 2); got[0] != line || got[1] != line {
 		t.Errorf("%q", got)
-	}
-	tl.Close(time.Second)
-	if _, err := os.Lstat(c.FIFOs[0].Path); !os.IsNotExist(err) {
-		t.Errorf("still there: %v", err)
 	}
 }
 

@@ -100,13 +100,6 @@ func (t *data) notifications() {
 		t.Line("   Written = %d", f.Written)
 		t.Line("   Dropped = %d", f.Dropped)
 		t.Line("   Full = %t", f.Full)
-		if f.Script != "" {
-			t.Line("   Script = %s", f.Script)
-			t.Line("   Script running = %t", f.Running)
-		}
-		if f.Result != "" {
-			t.Line("   Script ended = %s", f.Result)
-		}
 	}
 	if m := &t.Notifications.Mail; m.Server != "" {
 		t.Line(" Mail = %s", m.Server)
@@ -115,6 +108,29 @@ func (t *data) notifications() {
 		t.Line("   Lost = %d", m.Lost)
 		if m.LastError != "" {
 			t.Line("   Last error = %s", m.LastError)
+		}
+	}
+}
+
+// Readers writes which FIFOs are kept and how the scripts are that read them.
+func Readers(t *Writer, list []status.FIFO) {
+	if len(list) == 0 {
+		return
+	}
+	t.Section("FIFOs")
+	for i := range list {
+		f := &list[i]
+		t.Line(" FIFO = %s", f.Path)
+		t.Line("   Keyword = %s", f.Keyword)
+		if f.Disabled != "" {
+			t.Line("   Disabled = %s", f.Disabled)
+		}
+		if f.Script != "" {
+			t.Line("   Script = %s", f.Script)
+			t.Line("   Script running = %t", f.Running)
+		}
+		if f.Result != "" {
+			t.Line("   Script ended = %s", f.Result)
 		}
 	}
 }

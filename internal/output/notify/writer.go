@@ -1,0 +1,100 @@
+package notify
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/status"
+)
+
+// writer writes lines into a [FIFO] that the parent process keeps. It never waits
+// for a reader. One goroutine has it.
+type writer struct {
+	keyword  string
+	config   conf.FIFO // the path is empty when none is configured
+	reason   string    // why what is configured is not open
+	fd       int       // -1: not open
+	written  uint64
+	dropped  uint64
+	dropping uint64 // lines dropped since it was found full; 0: it is not
+}
+
+// configure opens what c names. What is open already stays so. The error says why
+// there will be no lines.
+func (w *writer) configure(c conf.FIFO, p conf.ScriptPolicy) error {
+	same := w.config.Path == c.Path && w.config.User == c.User && w.config.Group == c.Group
+	if same && w.fd >= 0 {
+		return nil
+	}
+	w.close()
+	w.config = c
+	if c.Path == "" {
+		return nil
+	}
+	owner, _, err := script.Account(c.User, c.Group, p)
+	if err == nil {
+		w.fd, _, err = openFIFO(c.Path, unix.O_WRONLY, owner)
+	}
+	if err != nil {
+		w.reason = err.Error()
+		return fmt.Errorf("%s %s is not written into: %w", w.keyword, c.Path, err)
+	}
+	return nil
+}
+
+// write writes one line, which ends in a newline. When the FIFO is full the line
+// is dropped, counted and, first and last, reported.
+func (w *writer) write(line []byte) {
+	if w.fd < 0 {
+		return
+	}
+	_, err := unix.Write(w.fd, line)
+	for err == unix.EINTR {
+		_, err = unix.Write(w.fd, line)
+	}
+	switch {
+	case err != nil:
+		w.dropped++
+		if w.dropping++; w.dropping == 1 {
+			why := err.Error()
+			if errors.Is(err, unix.EAGAIN) {
+				why = "full, nobody reads it"
+			}
+			slog.Warn(fmt.Sprintf("%s %s is %s: lines are dropped until there is room", w.keyword, w.config.Path, why),
+				"fifo", w.config.Path)
+		}
+	case w.dropping > 0:
+		slog.Warn(fmt.Sprintf("%s %s is read again: %d lines were dropped", w.keyword, w.config.Path, w.dropping),
+			"fifo", w.config.Path, "dropped", w.dropping)
+		w.dropping = 0
+		w.written++
+	default:
+		w.written++
+	}
+}
+
+// close leaves the FIFO to who keeps it. It can be configured again.
+func (w *writer) close() {
+	if w.dropping > 0 {
+		slog.Warn(fmt.Sprintf("%s %s is closed: %d lines were dropped", w.keyword, w.config.Path, w.dropping),
+			"fifo", w.config.Path, "dropped", w.dropping)
+		w.dropping = 0
+	}
+	if w.fd >= 0 {
+		unix.Close(w.fd)
+	}
+	w.config, w.reason, w.fd = conf.FIFO{}, "", -1
+}
+
+// status is what has become of the lines; the path is empty if none is configured.
+func (w *writer) status() status.FIFO {
+	return status.FIFO{
+		Keyword: w.keyword, Path: w.config.Path, Disabled: w.reason,
+		Written: w.written, Dropped: w.dropped, Full: w.dropping > 0,
+	}
+}

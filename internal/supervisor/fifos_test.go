@@ -1,0 +1,162 @@
+package supervisor
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+)
+
+// fifoLab has FIFOs in a directory, and a script that says what it reads.
+type fifoLab struct {
+	t    *testing.T
+	dir  string
+	said string
+	fifos
+}
+
+func newFIFOLab(t *testing.T) *fifoLab {
+	t.Helper()
+	dir := t.TempDir()
+	l := &fifoLab{t: t, dir: dir, said: filepath.Join(dir, "said")}
+	reader := "#!/bin/bash\nexec 3<\"$2\"\necho \"$1 begins\" >>" + l.said + "\n" +
+		"while :; do read -r -t 0.2 line <&3; status=$?\n[ $status -gt 128 ] && continue\n[ $status -ne 0 ] && exit 0\n" +
+		"echo \"$1 reads $line\" >>" + l.said + "; done\n"
+	if err := os.WriteFile(l.path("reader"), []byte(reader), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.close(0) })
+	return l
+}
+
+func (l *fifoLab) path(name string) string { return filepath.Join(l.dir, name) }
+
+// fifo is a FIFO of this name with a script that calls itself so; without a name
+// there is none.
+func (l *fifoLab) fifo(name, script string) conf.FIFO {
+	c := conf.FIFO{Path: l.path(name)}
+	if script != "" {
+		c.Script = conf.Command{Args: []string{l.path("reader"), script}}
+	}
+	return c
+}
+
+// write is what a process does.
+func (l *fifoLab) write(name, line string) {
+	l.t.Helper()
+	f, err := os.OpenFile(l.path(name), os.O_WRONLY|unix.O_NONBLOCK, 0)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	defer f.Close()
+	if _, err := fmt.Fprintln(f, line); err != nil {
+		l.t.Fatal(err)
+	}
+}
+
+// await waits until the scripts have said this.
+func (l *fifoLab) await(lines ...string) {
+	l.t.Helper()
+	var all []string
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+		text, _ := os.ReadFile(l.said)
+		all = strings.Split(strings.TrimSpace(string(text)), "\n")
+		if !slices.ContainsFunc(lines, func(line string) bool { return !slices.Contains(all, line) }) {
+			return
+		}
+	}
+	l.t.Fatalf("the scripts said %q, want %q", all, lines)
+}
+
+// left are the FIFOs that are there.
+func (l *fifoLab) left() (names []string) {
+	entries, _ := os.ReadDir(l.dir)
+	for _, e := range entries {
+		if e.Type()&os.ModeNamedPipe != 0 {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+func (l *fifoLab) expectLeft(names ...string) {
+	l.t.Helper()
+	if got := l.left(); !slices.Equal(got, names) {
+		l.t.Errorf("FIFOs %q, want %q", got, names)
+	}
+}
+
+// TestFIFOsOverReloads: what a reload removes is there, with its reader, until all
+// processes have taken the configuration up; what it adds is there before; what it
+// leaves alone is not touched.
+func TestFIFOsOverReloads(t *testing.T) {
+	l := newFIFOLab(t)
+	g := &conf.Global{FIFO: l.fifo("a", "one"), VRRPFIFO: l.fifo("v", "vrrp")}
+	l.take(1, g)
+	l.retire(1)
+	l.expectLeft("a", "v")
+	l.await("one begins", "vrrp begins")
+
+	l.take(2, &conf.Global{FIFO: l.fifo("b", "two"), VRRPFIFO: l.fifo("v", "vrrp")})
+	l.expectLeft("a", "b", "v")
+	l.write("a", "last words")
+	l.write("v", "as before")
+	l.await("two begins", "one reads last words", "vrrp reads as before")
+	l.take(1, g) // a reading that took longer than the one after it
+	l.retire(1)
+	l.expectLeft("a", "b", "v")
+	if all := l.status(); len(all) != 2 || all[0].Path != l.path("b") || !all[0].Running || !all[1].Running {
+		t.Errorf("status %+v", all)
+	}
+	l.retire(2)
+	l.expectLeft("b", "v")
+
+	// A path that moves to another keyword, and one that comes back.
+	l.take(3, &conf.Global{LVSFIFO: l.fifo("b", "lvs"), FIFO: l.fifo("a", "again")})
+	l.await("lvs begins", "again begins")
+	l.take(4, &conf.Global{LVSFIFO: l.fifo("b", "lvs"), FIFO: l.fifo("a", "again"), VRRPFIFO: l.fifo("v", "back")})
+	l.await("back begins")
+	l.retire(4)
+	l.expectLeft("a", "b", "v")
+	text, _ := os.ReadFile(l.said)
+	for _, script := range []string{"one", "two", "vrrp", "lvs", "again", "back"} {
+		if n := strings.Count(string(text), script+" begins"); n != 1 {
+			t.Errorf("%s was started %d times", script, n)
+		}
+	}
+
+	l.write("v", "the end")
+	l.close(time.Minute)
+	l.expectLeft()
+	l.await("back reads the end")
+	l.take(5, g) // too late
+	l.expectLeft()
+}
+
+// TestReaderThatHangs: at the end a script that neither reads nor ends is killed,
+// and named.
+func TestReaderThatHangs(t *testing.T) {
+	l := newFIFOLab(t)
+	hangs := l.path("hangs")
+	if err := os.WriteFile(hangs, []byte("#!/bin/bash\ntrap '' TERM\necho hangs >>"+l.said+"\nexec sleep 3600\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	l.take(1, &conf.Global{FIFO: conf.FIFO{Path: l.path("f"), Script: conf.Command{Args: []string{hangs}}}})
+	l.await("hangs")
+	l.write("f", "nobody reads it")
+	ended := make(chan struct{})
+	go func() { l.close(100 * time.Millisecond); close(ended) }()
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		t.Fatal("the end of a script that hangs is waited for")
+	}
+	l.expectLeft()
+}
