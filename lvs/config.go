@@ -113,8 +113,9 @@ type RealServer struct {
 	Data any // the driver's own; the engine passes it on
 }
 
-// CheckID names a check in events and actions. It is unique in a configuration,
-// and may differ in the next one: Key identifies a check.
+// CheckID names a check in events and actions. It is unique in a configuration (of
+// two with the same one the first gets the results), and may differ in the next
+// configuration: Key identifies a check.
 type CheckID uint32
 
 // Check is one health check of a server.

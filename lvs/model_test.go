@@ -109,7 +109,9 @@ func (m *model) configure(c *Config) {
 		quorum[v.ID], ordered[v.ID] = m.quorum[v.ID], m.ordered[v.ID]
 		for _, r := range m.servers(v) {
 			for j, k := range keys(v, r) {
-				m.byID[r.Checks[j].ID] = k
+				if _, taken := m.byID[r.Checks[j].ID]; !taken {
+					m.byID[r.Checks[j].ID] = k
+				}
 				checks[k] = m.checks[k]
 				if checks[k] == nil {
 					checks[k] = &verdict{up: !r.Checks[j].Alpha || was[v.ID][r.Addr]}
@@ -341,6 +343,87 @@ func (d dice) config(hysteresis bool) *Config {
 	return c
 }
 
+// tweak changes one thing.
+func (d dice) tweak(c *Config) {
+	id := CheckID(10000)
+	if len(c.Services) == 0 {
+		return
+	}
+	v := pick(d, seq(c.Services))
+	switch d(8) {
+	case 0:
+		v.Quorum = uint32(d(6))
+	case 1:
+		v.Hysteresis = uint32(d(4))
+	case 2:
+		r := d.server(&id)
+		r.Checks = nil
+		v.Sorry = &r
+	case 3:
+		v.Sorry = nil
+	case 4:
+		if v.ID.Group != "" {
+			v.Endpoints = append(v.Endpoints, pick(d, someEndpoints))[d(2):]
+		}
+	case 5:
+		d.shuffle(len(c.Services), func(i, j int) { c.Services[i], c.Services[j] = c.Services[j], c.Services[i] })
+	case 6:
+		d.shuffle(len(v.Servers), func(i, j int) { v.Servers[i], v.Servers[j] = v.Servers[j], v.Servers[i] })
+	default:
+		list := seq(v.Servers)
+		if v.Sorry != nil {
+			list = append(list, v.Sorry)
+		}
+		if len(list) == 0 {
+			return
+		}
+		switch r := pick(d, list); d(4) {
+		case 0:
+			r.Weight = d(4)
+		case 1:
+			r.Inhibit = !r.Inhibit
+		case 2:
+			r.Attributes.UpperThreshold = uint32(d(3))
+		case 3:
+			if r != v.Sorry {
+				r.Checks = d.server(&id).Checks
+			}
+		}
+	}
+}
+
+func (d dice) shuffle(n int, swap func(i, j int)) {
+	for i := n - 1; i > 0; i-- {
+		swap(i, d(i+1))
+	}
+}
+
+// seq gives pointers to the elements of a list.
+func seq[T any](list []T) (out []*T) {
+	for i := range list {
+		out = append(out, &list[i])
+	}
+	return out
+}
+
+// copyOf copies a configuration with all that belongs to it.
+func copyOf(c *Config) *Config {
+	out := *c
+	out.Services = slices.Clone(c.Services)
+	for i := range out.Services {
+		v := &out.Services[i]
+		v.Servers, v.Endpoints = slices.Clone(v.Servers), slices.Clone(v.Endpoints)
+		if v.Sorry != nil {
+			sorry := *v.Sorry
+			v.Sorry = &sorry
+		}
+		for j := range v.Servers {
+			v.Servers[j].Checks = slices.Clone(v.Servers[j].Checks)
+		}
+	}
+	return &out
+}
+
 func (d dice) result(c *Config) Event {
 	var all []CheckID
 	for _, v := range c.Services {
@@ -394,6 +477,9 @@ func (w *twin) follow() {
 	w.t.Helper()
 	for en := range w.e.Changes() {
 		if en.Gone {
+			if _, ok := w.m.table()[en.Endpoint]; ok {
+				w.fail(en.Endpoint, " is gone and in the table")
+			}
 			delete(w.mirror, en.Endpoint)
 		} else {
 			w.mirror[en.Endpoint] = rowOf(en)
@@ -507,27 +593,27 @@ func (w *twin) random(d dice) {
 		w.step(ev)
 		w.m.ordered[v.ID] = ev.Kind == Suspend
 	case n < 90:
-		w.config = d.config(true)
+		if d.chance(30) {
+			w.config = d.config(true)
+		} else {
+			w.config = copyOf(w.config)
+			d.tweak(w.config)
+		}
 		w.step(Event{Kind: Configure, Config: w.config})
 		w.m.configure(w.config)
 	case n < 95:
 		// The same, with other numbers of the checks: nothing happens.
 		w.follow()
-		c := *w.config
-		c.Services = slices.Clone(c.Services)
+		w.config = copyOf(w.config)
 		id := CheckID(d(1000))
-		for i := range c.Services {
-			v := &c.Services[i]
-			v.Servers, v.Endpoints = slices.Clone(v.Servers), slices.Clone(v.Endpoints)
-			for j := range v.Servers {
-				v.Servers[j].Checks = slices.Clone(v.Servers[j].Checks)
-				for k := range v.Servers[j].Checks {
+		for i := range w.config.Services {
+			for _, r := range w.config.Services[i].Servers {
+				for k := range r.Checks {
 					id++
-					v.Servers[j].Checks[k].ID = id
+					r.Checks[k].ID = id
 				}
 			}
 		}
-		w.config = &c
 		w.step(Event{Kind: Configure, Config: w.config})
 		if len(w.out) > 0 || w.e.Changed() {
 			w.fail("the same configuration does something: ", w.out)
