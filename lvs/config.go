@@ -221,6 +221,9 @@ func bound(weight int64) int64 { return min(max(weight, 0), math.MaxInt32) }
 
 // once returns a list without what repeats a key.
 func once[T any, K comparable](list []T, key func(*T) K) []T {
+	if len(list) <= few && distinct(list, key) {
+		return list
+	}
 	seen := make(map[K]bool, len(list))
 	for i := range list {
 		seen[key(&list[i])] = true
@@ -236,4 +239,19 @@ func once[T any, K comparable](list []T, key func(*T) K) []T {
 		}
 	}
 	return kept
+}
+
+// few is how long a list may be to be searched without a map: a start with
+// thousands of small pools would spend its time in making maps.
+const few = 16
+
+func distinct[T any, K comparable](list []T, key func(*T) K) bool {
+	for i := range list {
+		for j := range i {
+			if key(&list[i]) == key(&list[j]) {
+				return false
+			}
+		}
+	}
+	return true
 }

@@ -64,6 +64,7 @@ func (e *Engine) configure(t *turn, c *Config, resume *Snapshot) {
 
 	clear(e.checks)
 	e.watch = map[netip.Addr][]*service{}
+	t.out = slices.Grow(t.out, fresh(services))
 	for i, v := range services {
 		v.watchAddresses(e.watch)
 		for _, s := range v.servers {
@@ -78,6 +79,20 @@ func (e *Engine) configure(t *turn, c *Config, resume *Snapshot) {
 			}
 		}
 	}
+}
+
+// fresh counts the checks that were not there before.
+func fresh(services []*service) (n int) {
+	for _, v := range services {
+		for _, s := range v.servers {
+			for _, c := range s.checks {
+				if c.fresh {
+					n++
+				}
+			}
+		}
+	}
+	return n
 }
 
 // assign gives each endpoint to the first service that has it.
@@ -141,7 +156,7 @@ func (v *service) adopt(t *turn, snap *ServiceSnapshot) {
 
 	list, past := once(v.cfg.Servers, func(r *RealServer) netip.AddrPort { return r.Addr }), snap.byAddr()
 	byAddr := v.index(list)
-	servers := make([]*server, len(list))
+	servers, room := make([]*server, len(list)), make([]server, max(0, len(list)-len(v.servers)))
 	for i := range list {
 		r := &list[i]
 		var s *server
@@ -152,7 +167,11 @@ func (v *service) adopt(t *turn, snap *ServiceSnapshot) {
 			s = v.servers[i]
 		}
 		if s == nil {
-			s = &server{service: v, cfg: r, since: t.now}
+			if len(room) == 0 { // as many leave as come
+				room = make([]server, 1)
+			}
+			s, room = &room[0], room[1:]
+			*s = server{service: v, cfg: r, since: t.now}
 			s.begin(past[r.Addr])
 		} else {
 			s.adopt(t, r)
@@ -205,12 +224,14 @@ func (v *service) index(list []RealServer) map[netip.AddrPort]*server {
 // begin puts a new server into its first state, or where a predecessor left it.
 func (s *server) begin(snap *ServerSnapshot) {
 	s.checks = make([]*check, len(s.cfg.Checks))
+	room := make([]check, len(s.cfg.Checks))
 	var taken []bool
 	if snap != nil {
 		taken = make([]bool, len(snap.Checks))
 	}
 	for i := range s.checks {
-		c := &check{server: s, cfg: &s.cfg.Checks[i], state: CheckUp, fresh: true}
+		c := &room[i]
+		*c = check{server: s, cfg: &s.cfg.Checks[i], state: CheckUp, fresh: true}
 		if c.cfg.Alpha {
 			c.state = CheckPending
 		}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"iter"
 	"net/netip"
+	"slices"
 )
 
 // Entry is what the kernel's table shall hold at one endpoint.
@@ -139,6 +140,12 @@ func (s *server) find(out []Destination, a netip.AddrPort) *Destination {
 // findTwins marks the servers that can be the same destination as another one,
 // because their port is that of the endpoint.
 func (v *service) findTwins() {
+	if !slices.ContainsFunc(v.servers, func(s *server) bool { return s.cfg.follows() }) {
+		for _, s := range v.servers {
+			s.twin = false
+		}
+		return
+	}
 	type users struct{ all, follow int }
 	at := make(map[netip.Addr]users, len(v.servers))
 	for _, s := range v.servers {
