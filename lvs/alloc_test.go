@@ -110,7 +110,7 @@ func TestWorkIsLinear(t *testing.T) {
 	}
 }
 
-// BenchmarkResult is the cost of a verdict among 10,000 servers.
+// BenchmarkResult is the cost of a result among 10,000 servers.
 func BenchmarkResult(b *testing.B) {
 	for _, changes := range []bool{false, true} {
 		b.Run(fmt.Sprintf("changes=%t", changes), func(b *testing.B) {

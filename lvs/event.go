@@ -23,7 +23,7 @@ type EventKind uint8
 const (
 	// Configure starts the engine, or gives it another configuration.
 	Configure EventKind = iota
-	// CheckResult delivers the verdict of a check, after all retries. Those of
+	// CheckResult delivers the result of a check, after all retries. Results of
 	// suspended and unknown checks are dropped.
 	CheckResult
 	// AddressChanged says that an address has come to this machine or left it.
@@ -87,15 +87,15 @@ const (
 	// CheckActivated: run the check. Log: Activating healthchecker for service X
 	// for VS V.
 	CheckActivated
-	// CheckDeactivated: run it no more, until it is activated. Log: Deactivating
+	// CheckDeactivated: do not run the check until it is activated. Log: Deactivating
 	// healthchecker for service X for VS V.
 	CheckDeactivated
 	// CheckChanged: the state of a check has changed. Mail: Realserver X of virtual
-	// server V - UP (or DOWN), with a body by the kind of check. It has been
-	// announced in the log by whoever did the check. The failure of a check that
-	// has never passed is none.
+	// server V - UP (or DOWN), with a body by the kind of check. Its log line
+	// depends on the kind of check as well, and comes before the event. There is no
+	// CheckChanged when an alpha check fails that has never passed.
 	CheckChanged
-	// WeightChanged: the weight of a server is another one. Log: Changing weight
+	// WeightChanged: the weight of a server has changed. Log: Changing weight
 	// from A to B for active service X of VS V (inactive: while the server is
 	// down, see Up).
 	WeightChanged
@@ -107,33 +107,33 @@ const (
 	// from VS V. FIFO: RS X V DOWN. Script: notify_down. Mail with ReasonRemoved:
 	// => Removing <=; with ReasonShutdown: => Shutting down <=.
 	ServerDown
-	// ServerGone: the configuration has it no longer. Log: service X no longer
-	// exist. What belongs to a server that was up follows as ServerDown.
+	// ServerGone: the server has left the configuration. Log: service X no longer
+	// exist. ServerDown follows if it was up.
 	ServerGone
-	// ServiceGone: the configuration has it no longer. Log: Removing Virtual Server
-	// V. Its servers and its quorum follow.
+	// ServiceGone: the service has left the configuration. Log: Removing Virtual
+	// Server V. ServerDown of each server that was up and QuorumLost follow.
 	ServiceGone
-	// EndpointGone: a group has this endpoint no longer. Log: VS [E] in group V no
+	// EndpointGone: an endpoint has left a group. Log: VS [E] in group V no
 	// longer exists.
 	EndpointGone
-	// QuorumGained: a service has its quorum. Log: Gained quorum Q+H=T <= S for VS
+	// QuorumGained: a service has gained its quorum. Log: Gained quorum Q+H=T <= S for VS
 	// V. FIFO: VS V UP. Script: quorum_up. Mail: Virtualserver V - UP, with
 	// ReasonStart: => Starting with quorum up Q+H=T <= S <=.
 	QuorumGained
-	// QuorumLost: a service has its quorum no longer. Log, with ReasonCheck and
+	// QuorumLost: a service has lost its quorum. Log, with ReasonCheck and
 	// ReasonReload: Lost quorum Q-H=T > S for VS V. FIFO: VS V DOWN. Script:
 	// quorum_down. Mail, with these and ReasonStart: Virtualserver V - DOWN.
 	QuorumLost
-	// SorryAdded: the sorry server takes over. Log, by Change: Adding sorry server
+	// SorryAdded: the sorry server enters the pool. Log, by Change: Adding sorry server
 	// X to VS V; Enabling sorry server X of VS V.
 	SorryAdded
-	// SorryRemoved: the sorry server is not needed. Log, by Change: Removing sorry
+	// SorryRemoved: the sorry server leaves the pool. Log, by Change: Removing sorry
 	// server X from VS V; Disabling sorry server X of VS V.
 	SorryRemoved
-	// PoolRemoved: servers that are up have left the pool to the sorry server. Log:
+	// PoolRemoved: the real servers leave the pool to the sorry server. Log:
 	// Removing alive servers from the pool for VS V.
 	PoolRemoved
-	// PoolAdded: they are back. Log: Adding alive servers to the pool for VS V.
+	// PoolAdded: the real servers return to the pool. Log: Adding alive servers to the pool for VS V.
 	PoolAdded
 )
 
@@ -142,7 +142,7 @@ type Reason uint8
 
 const (
 	ReasonNone     Reason = iota
-	ReasonCheck           // the verdict of a check
+	ReasonCheck           // the result of a check
 	ReasonStart           // the service is new
 	ReasonReload          // the configuration has changed
 	ReasonRemoved         // the server or service has left the configuration

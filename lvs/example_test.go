@@ -8,8 +8,8 @@ import (
 	"keepalived-go/lvs"
 )
 
-// A driver gives verdicts of checks to an engine, reports what it says, and
-// brings the changes to the kernel.
+// A driver gives results of checks to an engine, reports its actions, and applies
+// the changes to the kernel.
 func Example() {
 	addr := netip.MustParseAddrPort
 	e := lvs.New()

@@ -127,7 +127,7 @@ func (c *check) activity(t *turn) {
 	t.emit(Action{Kind: kind, Service: c.server.service.cfg, Server: c.server.cfg, Check: c.cfg.ID})
 }
 
-// result takes the verdict of a check.
+// result applies the result of a check.
 func (v *service) result(t *turn, c *check, up bool, weight Weight) {
 	state := CheckDown
 	if up {

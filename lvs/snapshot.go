@@ -3,7 +3,7 @@ package lvs
 import "net/netip"
 
 // Snapshot is what of an engine must outlive its process: with it the successor
-// goes on where its predecessor ended, and reports only what differs.
+// continues where its predecessor ended, and reports only what differs.
 type Snapshot struct {
 	Services []ServiceSnapshot
 }

@@ -26,7 +26,7 @@ type Destination struct {
 
 // Changes gives the entries that may differ from what was given before, first the
 // ones that are gone. What is not given has not changed. An Entry is valid until
-// the next one; where the loop is left, it goes on the next time, with the same
+// the next one. A loop that ends early continues the next time, with the same
 // service. Step must not be called inside the loop.
 func (e *Engine) Changes() iter.Seq[*Entry] {
 	return func(yield func(*Entry) bool) {
@@ -86,7 +86,7 @@ func (e *Engine) entries(v *service, yield func(*Entry) bool) bool {
 	return true
 }
 
-// destinations appends what stands behind an endpoint.
+// destinations appends the servers of an endpoint.
 func (v *service) destinations(ep Endpoint, out []Destination) []Destination {
 	var sorry Destination
 	if r := v.cfg.Sorry; r != nil && r.fits(ep) {
