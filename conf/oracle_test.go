@@ -13,6 +13,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/tool/required"
 )
 
 // verdict is the line about a file at the top of testdata/oracle/*.txtar.
@@ -103,31 +105,27 @@ func list(diags Diagnostics) string {
 // namespace with the two interfaces that the files name.
 func oracle(t *testing.T) (program string) {
 	t.Helper()
-	skip := t.Skipf
-	if os.Getenv("KEEPALIVED_CI") == "1" {
-		skip = t.Fatalf
-	}
 	program, err := exec.LookPath("keepalived")
 	if err != nil {
 		if program = "/usr/sbin/keepalived"; !executable(program) {
-			skip("the C keepalived is not installed")
+			required.Missing(t, "the C keepalived")
 		}
 	}
 	out, _ := exec.Command(program, "-v").CombinedOutput()
 	if !strings.Contains(string(out), "Copyright(C)") {
-		skip("%s is not the C keepalived", program)
+		required.Missing(t, "the C keepalived, which ", program, " is not")
 	}
 	// The thread keeps the namespace and ends with this goroutine.
 	runtime.LockOSThread()
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		skip("make a network namespace: %v", err)
+		required.Missing(t, "a network namespace: ", err)
 	}
 	for _, args := range []string{
 		"link set lo up", "link add eth0 type veth peer name eth1", "link set eth0 up", "link set eth1 up",
 		"addr add 10.7.0.1/24 dev eth0",
 	} {
 		if out, err := exec.Command("ip", strings.Fields(args)...).CombinedOutput(); err != nil {
-			skip("ip %s: %v\n%s", args, err, out)
+			required.Missing(t, "ip ", args, ": ", err, "\n", string(out))
 		}
 	}
 	return program

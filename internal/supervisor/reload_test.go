@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/proc"
+	"keepalived-go/internal/tool/required"
 )
 
 // words is a configuration with words of global_defs; DIR in them is the
@@ -133,7 +134,7 @@ func (r *running) read(name string) string {
 // reload_check_config demands what -t demands, and keeps what it found.
 func TestReloadChecksLikeATest(t *testing.T) {
 	if _, err := net.InterfaceByName(device()); err != nil {
-		t.Skipf("no interface but lo: %v", err)
+		required.Missing(t, "an interface beside lo: ", err)
 	}
 	r := superviseWords(t, "reload_check_config DIR/check.log")
 	r.write("victim", "untouched")

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/required"
 )
 
 func TestBackoff(t *testing.T) {
@@ -132,7 +133,7 @@ func TestStalePidFileIsTakenOver(t *testing.T) {
 func TestNumberInPidFileDoesNotCount(t *testing.T) {
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
-		t.Skip("needs sleep(1)")
+		required.Missing(t, "sleep(1)")
 	}
 	for _, name := range []string{"keepalived", "keepalived-exporter", "keepalived_x.sh"} {
 		dir := t.TempDir()

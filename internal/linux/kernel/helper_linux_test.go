@@ -12,17 +12,9 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
-)
 
-// missing skips the test for want of something, or fails it where nothing may
-// be left out.
-func missing(t testing.TB, what string) {
-	t.Helper()
-	if os.Getenv("KEEPALIVED_CI") == "1" {
-		t.Fatalf("missing: %s", what)
-	}
-	t.Skipf("missing: %s", what)
-}
+	"keepalived-go/internal/tool/required"
+)
 
 // newNetNS moves the test's thread into a network namespace of its own, with
 // lo up. Thread and namespace end with the test, however it ends. Sockets must
@@ -30,11 +22,11 @@ func missing(t testing.TB, what string) {
 func newNetNS(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
-		missing(t, "root, for a network namespace")
+		required.Missing(t, "root, for a network namespace")
 	}
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
-		missing(t, fmt.Sprintf("a network namespace: %v", err))
+		required.Missing(t, fmt.Sprintf("a network namespace: %v", err))
 	}
 	ip(t, "link set lo up")
 }

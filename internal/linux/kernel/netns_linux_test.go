@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/tool/required"
 )
 
 // These make the test binary do something else than testing: enter the
@@ -63,7 +64,7 @@ func printNamespaces(name string) error {
 func namedNetNS(t *testing.T) string {
 	t.Helper()
 	if os.Getuid() != 0 {
-		missing(t, "root, for a network namespace")
+		required.Missing(t, "root, for a network namespace")
 	}
 	name := fmt.Sprintf("kernel-%d-%s", os.Getpid(), t.Name())
 	ip(t, "netns add "+name)
@@ -185,7 +186,7 @@ func TestUserNamespace(t *testing.T) {
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {
-		missing(t, fmt.Sprintf("user namespaces: %v", err))
+		required.Missing(t, fmt.Sprintf("user namespaces: %v", err))
 	}
 	if err := cmd.Wait(); err != nil {
 		t.Errorf("%v\n%s", err, out.String())

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/tool/required"
 )
 
 // pair joins the test's namespace with another one by a veth, test0 with
@@ -322,7 +323,7 @@ func TestAnnouncementsOnTheWire(t *testing.T) {
 	t.Parallel()
 	tshark, err := exec.LookPath("tshark")
 	if err != nil {
-		missing(t, "tshark")
+		required.Missing(t, "tshark")
 	}
 	other, test0, peer0 := pair(t)
 	hw := [6]byte{2, 0, 0, 0, 0, 1}
@@ -406,7 +407,7 @@ Neighbor Advertisement fe80::10 (rtr, ovr) is at 02:00:00:00:00:01,,1,1,
 
 func TestRawSocketWithoutCapability(t *testing.T) {
 	if os.Getuid() != 0 {
-		missing(t, "root, to give capabilities up")
+		required.Missing(t, "root, to give capabilities up")
 	}
 	runtime.LockOSThread() // its capabilities end with it
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/tool/required"
 )
 
 // TestInterpreters has a program that root runs, and another behind it that
@@ -67,7 +68,7 @@ func TestInterpreters(t *testing.T) {
 			must(t, unix.Chmod(dir+"/open", 0o777))
 			args := words(strings.ReplaceAll(tt.command, "DIR", dir))
 			if _, err := os.Stat(args[0]); err != nil {
-				t.Skip("missing: ", args[0])
+				required.Missing(t, args[0])
 			}
 			c := conf.Command{Args: args, User: "root"}
 			err := Check(c, conf.ScriptPolicy{Secure: true})

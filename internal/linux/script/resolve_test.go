@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/tool/required"
 )
 
 const nobody = 65534
@@ -137,7 +138,7 @@ func setACL(t *testing.T, path string, user uint32) {
 		{0x01, 7, none}, {0x02, 7, user}, {0x04, 5, none}, {0x10, 7, none}, {0x20, 5, none},
 	}))
 	if err := unix.Setxattr(path, "system.posix_acl_access", b.Bytes(), 0); err == unix.ENOTSUP {
-		t.Skip("missing: a file system with access control lists")
+		required.Missing(t, "a file system with access control lists")
 	} else {
 		must(t, err)
 	}

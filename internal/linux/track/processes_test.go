@@ -19,6 +19,7 @@ import (
 	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/required"
 )
 
 func TestMatcher(t *testing.T) {
@@ -91,10 +92,7 @@ func needProcEvents(t *testing.T) *procConn {
 	t.Helper()
 	conn, err := openProcEvents(1<<20, true)
 	if err != nil {
-		if os.Getenv("KEEPALIVED_CI") == "1" {
-			t.Fatalf("this machine must have, but has not: events of processes: %v", err)
-		}
-		t.Skipf("needs events of processes: %v", err)
+		required.Missing(t, "events of processes: ", err)
 	}
 	return conn
 }

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"keepalived-go/internal/tool/required"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -51,7 +53,7 @@ func script(t *testing.T, shell string) string {
 func TestCompletionBash(t *testing.T) {
 	bash, err := exec.LookPath("bash")
 	if err != nil {
-		t.Skip(err)
+		required.Missing(t, err)
 	}
 	path := script(t, "bash")
 	t.Chdir(t.TempDir())
@@ -100,7 +102,7 @@ func TestCompletionSyntax(t *testing.T) {
 			path := script(t, shell)
 			program, err := exec.LookPath(shell)
 			if err != nil {
-				t.Skip(err)
+				required.Missing(t, err)
 			}
 			if out, err := exec.Command(program, "-n", path).CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
@@ -113,7 +115,7 @@ func TestCompletionFish(t *testing.T) {
 	path := script(t, "fish")
 	program, err := exec.LookPath("fish")
 	if err != nil {
-		t.Skip(err)
+		required.Missing(t, err)
 	}
 	for words, want := range map[string]string{
 		"prog c":         "check\tcheck a file\n",

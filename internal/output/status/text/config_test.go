@@ -20,6 +20,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/required"
 )
 
 // The files conf/testdata/dump/*.conf have beside them what the C daemon's dump of
@@ -46,10 +47,7 @@ func TestDumpsAgainstC(t *testing.T) {
 	program := lab.C().Path
 	shim := filepath.Join(t.TempDir(), "ipvs.so")
 	if out, err := exec.Command("cc", "-shared", "-fPIC", "-o", shim, "../../../../conf/testdata/dump/ipvs.c").CombinedOutput(); err != nil {
-		if os.Getenv("KEEPALIVED_CI") == "1" {
-			t.Fatalf("cc: %v\n%s", err, out)
-		}
-		t.Skipf("cc: %v\n%s", err, out)
+		required.Missing(t, "cc: ", err, "\n", string(out))
 	}
 	eachDump(t, func(t *testing.T, path string, cfg *conf.Config) {
 		got := selected(dump(t, program, shim, path, cfg))
