@@ -345,6 +345,35 @@ func TestStatesOnReload(t *testing.T) {
 	}
 }
 
+// TestStatesOnReloadOnce: with fifo_write_vrrp_states_on_reload a group and an
+// instance that the reload itself makes have one line for the state they enter.
+func TestStatesOnReloadOnce(t *testing.T) {
+	t.Parallel()
+	differs(t, "of version 2.2.7 tells groups of masters not at all, others twice")
+	s := newScene(t, "a")
+	fifo := s.fifo("a", "fifo")
+	recorder, file := s.recorder("a", "notify")
+	one := instance{}.at(100)
+	two := instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String()}}.at(90)
+	conf := func(groups string, all ...instance) string {
+		return groups + configWith("vrrp_notify_fifo "+fifo.path+"\nfifo_write_vrrp_states_on_reload", all...)
+	}
+	a := s.start("a", ours, conf("", one))
+	s.await(fifo, 0, `INSTANCE "VI_1" MASTER 100`, 4*time.Second)
+	n := len(fifo.all())
+	from := time.Now()
+	s.must(a.Reload(conf("vrrp_sync_group G1 {\n    group {\n        VI_1\n    }\n    notify "+recorder+"\n}\n", one, two)))
+	s.awaitLog(a, from, "Reload complete", 3*time.Second)
+	s.await(fifo, n, `INSTANCE "VI_2" MASTER 90`, 4*time.Second)
+	s.awaitTold(file, "GROUP G1 MASTER 0", 4*time.Second)
+	want := []string{`INSTANCE "VI_1" MASTER 100`, `GROUP "G1" MASTER 0`, `INSTANCE "VI_2" BACKUP 90`, `INSTANCE "VI_2" MASTER 90`}
+	lines := fifo.all()[n:]
+	slices.Sort(want)
+	if got := slices.Sorted(slices.Values(lines)); !slices.Equal(got, want) {
+		t.Errorf("told %q, want each of %q once", lines, want)
+	}
+}
+
 // TestReloadTellsNewGroups: a sync group that a reload makes or renames is told its
 // state, on the master and on the backup; what is not new is not told again.
 func TestReloadTellsNewGroups(t *testing.T) {

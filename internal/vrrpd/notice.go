@@ -273,24 +273,34 @@ func (d *daemon) notifyNote(r *router, a *vrrp.Action) {
 }
 
 // repeatStates writes the present states into the FIFOs again
-// (fifo_write_vrrp_states_on_reload).
+// (fifo_write_vrrp_states_on_reload). A state that the reload has brought has a line
+// of its own, which follows at the end of the turn.
 func (d *daemon) repeatStates() {
 	if d.notifier == nil || !d.conf.Global.StatesOnReload {
 		return
+	}
+	instances, groups := map[*vrrp.Instance]bool{}, map[*vrrp.SyncGroup]bool{}
+	for i := range d.told {
+		switch a := &d.told[i]; a.Kind {
+		case vrrp.Transition:
+			instances[a.Instance] = true
+		case vrrp.GroupTransition:
+			groups[a.Group] = true
+		}
 	}
 	again := func(n *notice) {
 		n.fifoOnly = true
 		d.notifier.Tell(n)
 	}
 	for _, c := range d.conf.SyncGroups {
-		if g := d.groups[c.Name]; g != nil {
+		if g := d.groups[c.Name]; g != nil && !groups[g] {
 			if what, known := happeningOf(g.State()); known {
 				again(d.groupNotice(g, what))
 			}
 		}
 	}
 	for _, r := range d.routers {
-		if what, known := happeningOf(r.engine.State()); known {
+		if what, known := happeningOf(r.engine.State()); known && !instances[r.engine] {
 			again(r.notice(what))
 		}
 	}

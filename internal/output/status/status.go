@@ -243,12 +243,16 @@ type FIFO struct {
 	Keyword  string
 	Path     string
 	Disabled string // why it is not open; empty: it is
-	Written  uint64 // lines
-	Dropped  uint64 // lines, because it was full
-	Full     bool   // the last line was dropped
-	Script   string // that reads it; empty: none configured
-	Running  bool   // that script
-	Result   string // how it ended last; empty: it never has
+
+	// Known to a process that writes into it.
+	Written uint64 // lines
+	Dropped uint64 // lines, because it was full
+	Full    bool   // the last line was dropped
+
+	// Known to the parent process, which keeps it.
+	Script  string // that reads it; empty: none configured
+	Running bool   // that script
+	Result  string // how it ended last; empty: it never has
 }
 
 // Mail is the queue of mails.

@@ -20,7 +20,7 @@ func TestViews(t *testing.T) {
 		view func(*status.VRRP) []byte
 		s    *status.VRRP
 	}{
-		{"data", Data, s}, {"configuration", Data, &before}, {"stats", Stats, s},
+		{"data", Data, s}, {"configuration", Data, &before}, {"stats", Stats, s}, {"readers", readers, s},
 	} {
 		golden := "testdata/" + v.name + ".golden"
 		got := string(v.view(v.s))
@@ -37,6 +37,13 @@ func TestViews(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", golden, diff)
 		}
 	}
+}
+
+// readers is what the parent process shows of its FIFOs.
+func readers(s *status.VRRP) []byte {
+	var t Writer
+	Readers(&t, s.Notifications.FIFOs)
+	return t.Bytes()
 }
 
 // TestNothing: a daemon that has nothing to show shows that.
