@@ -29,8 +29,8 @@ const module = "keepalived-go"
 var layers = [][]string{
 	{"vrrp", "lvs", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/tool/getopt", "internal/tool/required", "internal/output/logging", "internal/checkd/life"},
 	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
-	{"conf"},
-	{"internal/output/status"},
+	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
+	{"internal/output/status", "lvs/ipvs/ipvstest"},
 	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link"},
 	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/proc"},
 	{"lint", "internal/output/…"},

@@ -16,6 +16,8 @@ import (
 
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/linux/nl/nltest"
+	"keepalived-go/lvs/ipvs/ipvstest"
 )
 
 // Kernel is a Linux in memory. All methods may be called from any goroutine.
@@ -39,6 +41,9 @@ type Kernel struct {
 	// PromoteSecondaries keeps secondary addresses of IPv4 when their primary one
 	// is removed, as the sysctl of that name does. Set it before use.
 	PromoteSecondaries bool
+
+	// IPVS is the load balancer; nil: the kernel has none. Set it before use.
+	IPVS *ipvstest.Kernel
 }
 
 var _ kernel.Host = (*Kernel)(nil)
@@ -175,20 +180,7 @@ func (k *Kernel) serve(s *socket, b []byte) {
 		k.waiting--
 	}
 	defer k.mu.Unlock()
-	for {
-		m, rest, ok := nl.Next(b)
-		if !ok {
-			return
-		}
-		b = rest
-		m.Port = s.port
-		switch refusal := k.answer(s, m); {
-		case refusal == nil && m.Flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP:
-		case refusal == nil && m.Flags&unix.NLM_F_ACK == 0:
-		default:
-			s.receive(acknowledgement(m, refusal))
-		}
-	}
+	nltest.Serve(s.Socket, b, func(m nl.Message) *nl.Error { return k.answer(s, m) })
 }
 
 func errno(n unix.Errno) *nl.Error {
@@ -208,7 +200,7 @@ func (k *Kernel) answer(s *socket, m nl.Message) *nl.Error {
 		}
 		for _, l := range k.links {
 			if len(m.Body) >= unix.SizeofIfInfomsg && l.Index == int(native.Uint32(m.Body[4:])) {
-				s.receive(message(unix.RTM_NEWLINK, 0, m, appendLink(nil, l)))
+				s.Deliver(nltest.Message(unix.RTM_NEWLINK, 0, m, appendLink(nil, l)))
 				return nil
 			}
 		}
@@ -243,16 +235,15 @@ func (k *Kernel) answer(s *socket, m nl.Message) *nl.Error {
 
 // list answers a request for a list.
 func list[T any](k *Kernel, s *socket, m nl.Message, typ uint16, all []T, encode func([]byte, T) []byte) {
-	var flag uint16
-	if k.interrupt > 0 {
+	interrupted := k.interrupt > 0
+	if interrupted {
 		k.interrupt--
-		flag = unix.NLM_F_DUMP_INTR
 		all = all[:max(0, len(all)-1)]
 	}
 	for _, v := range all {
-		s.receive(message(typ, unix.NLM_F_MULTI, m, encode(nil, v)))
+		s.Deliver(nltest.Message(typ, unix.NLM_F_MULTI, m, encode(nil, v)))
 	}
-	s.receive(message(unix.NLMSG_DONE, unix.NLM_F_MULTI|flag, m, make([]byte, 4)))
+	s.Deliver(nltest.Done(m, interrupted))
 }
 
 // set adds or changes an address for the request m.
@@ -332,14 +323,14 @@ func (k *Kernel) reportAddr(typ uint16, a kernel.Addr, m nl.Message) {
 
 // report tells those who listen to a group what m has caused.
 func (k *Kernel) report(typ uint16, group uint32, m nl.Message, body []byte) {
-	b := message(typ, 0, m, body)
+	b := nltest.Message(typ, 0, m, body)
 	for _, s := range k.listeners {
 		switch {
 		case !slices.Contains(s.groups, group), !s.wants(b):
 		case k.losing:
-			s.lose()
+			s.Lose()
 		default:
-			s.receive(b)
+			s.Deliver(b)
 		}
 	}
 }

@@ -11,25 +11,6 @@ import (
 
 var native = binary.NativeEndian
 
-// message is a message that answers m, or that m has caused.
-func message(typ, flags uint16, m nl.Message, body []byte) []byte {
-	b, start := nl.Begin(nil, typ, flags, m.Seq)
-	native.PutUint32(b[start+12:], m.Port)
-	return nl.End(append(b, body...), start)
-}
-
-func acknowledgement(m nl.Message, refusal *nl.Error) []byte {
-	if refusal == nil {
-		return message(unix.NLMSG_ERROR, unix.NLM_F_CAPPED, m, make([]byte, 4+nl.HeaderLen))
-	}
-	b := append(native.AppendUint32(nil, uint32(-int32(refusal.Errno))), make([]byte, nl.HeaderLen)...)
-	if refusal.Message == "" {
-		return message(unix.NLMSG_ERROR, unix.NLM_F_CAPPED, m, b)
-	}
-	b = nl.AppendString(b, unix.NLMSGERR_ATTR_MSG, refusal.Message)
-	return message(unix.NLMSG_ERROR, unix.NLM_F_CAPPED|unix.NLM_F_ACK_TLVS, m, b)
-}
-
 // appendLink appends the body of RTM_NEWLINK.
 func appendLink(b []byte, l kernel.Link) []byte {
 	b = append(b, unix.AF_UNSPEC, 0, 0, 0) // struct ifinfomsg: family, type, index, flags, change
