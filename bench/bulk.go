@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -138,6 +139,7 @@ func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 	defer l.Forget()
 	a := l.Node("a")
 	var exec *kernel.Executor
+	done := make(chan struct{}, 1)
 	changes := make([]kernel.Change, 0, len(vips))
 	err := a.Do(func() error {
 		link, err := net.InterfaceByName("eth0")
@@ -149,7 +151,11 @@ func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 		}
 		conn, err := kernel.Dial(0, false)
 		if err == nil {
-			exec = kernel.NewExecutor(conn, func(kernel.Completion) {})
+			exec = kernel.NewExecutor(conn, loop.NewChannelWaker(), func(c kernel.Completion) {
+				if c.Last {
+					done <- struct{}{}
+				}
+			})
 		}
 		return err
 	})
@@ -158,7 +164,8 @@ func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 	}
 	defer exec.Close()
 	began := time.Now()
-	exec.Do(1, changes)
+	exec.Submit(1, changes)
+	<-done
 	last, ok := l.Wait(began, 10*time.Second, func(e *lab.Event) bool { return e.Kind == lab.AddrAdded && e.Addr == vips[len(vips)-1] })
 	if !ok {
 		return 0, fmt.Errorf("one batch: the last address did not appear")
@@ -166,7 +173,8 @@ func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 	for i := range changes {
 		changes[i].Op = kernel.Remove
 	}
-	exec.Do(2, changes)
+	exec.Submit(2, changes)
+	<-done
 	return last.Time.Sub(began), nil
 }
 

@@ -51,7 +51,6 @@ type wish struct {
 // executor carries out plans: a kernel.Executor.
 type executor interface {
 	Submit(id uint64, changes []kernel.Change)
-	Do(id uint64, changes []kernel.Change) bool
 }
 
 // addressTable is all vips and the executor that carries out their changes.
@@ -117,11 +116,10 @@ func (t *addressTable) isVirtual(k kernel.Key) bool {
 }
 
 // flush asks the kernel for the difference between what it should have and what
-// is known of it, as one plan. With atOnce a small one is carried out before it
-// returns, if nothing else is under way; flush reports whether it was.
-func (t *addressTable) flush(atOnce bool) bool {
+// is known of it, as one plan.
+func (t *addressTable) flush() {
 	if len(t.dirty) == 0 {
-		return false
+		return
 	}
 	var have, want []kernel.Addr
 	for i := range t.dirty {
@@ -151,7 +149,7 @@ func (t *addressTable) flush(atOnce bool) bool {
 		t.vips[a.Key()].sent = a // also where Diff finds that nothing need be done
 	}
 	if len(changes) == 0 {
-		return false
+		return
 	}
 	t.jobs++
 	for i := range changes {
@@ -164,16 +162,8 @@ func (t *addressTable) flush(atOnce bool) bool {
 			v.suspect = false
 		}
 	}
-	if atOnce && len(changes) <= smallPlan && t.exec.Do(t.jobs, changes) {
-		return true
-	}
 	t.exec.Submit(t.jobs, changes)
-	return false
 }
-
-// smallPlan is how many changes can be carried out at once: those of a usual
-// virtual router, some tens of microseconds each.
-const smallPlan = 8
 
 // completed notes what the kernel answered to one chunk of a submission, and
 // returns which addresses have turned out to be lost before.

@@ -15,6 +15,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -77,10 +78,10 @@ func TestKernelHasWhatIsHeld(t *testing.T) {
 		for range random.IntN(4) {
 			d.hold(d.routers[random.IntN(3)], random.IntN(2) == 0)
 			if random.IntN(2) == 0 {
-				d.addrs.flush(random.IntN(2) == 0)
+				d.addrs.flush()
 			}
 		}
-		d.addrs.flush(random.IntN(2) == 0)
+		d.addrs.flush()
 		if random.IntN(3) > 0 {
 			continue // go on while the kernel is at it
 		}
@@ -102,7 +103,7 @@ func TestKernelHasWhatIsHeld(t *testing.T) {
 	for _, r := range d.routers {
 		d.hold(r, false)
 	}
-	d.addrs.flush(false)
+	d.addrs.flush()
 	settle(t, d)
 	catchUp(t, d)
 	if strings.Contains(log.String(), "removed from") {
@@ -121,7 +122,7 @@ func TestForeignRemovalIsNoticed(t *testing.T) {
 			slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
 			t.Cleanup(func() { slog.SetDefault(before) })
 			d.hold(d.routers[0], true)
-			d.addrs.flush(false)
+			d.addrs.flush()
 			v := d.routers[0].vips[0]
 			if answered {
 				settle(t, d)
@@ -196,7 +197,7 @@ func TestThief(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := d.net.byName["eth0"].Index
-	hands := kernel.NewExecutor(thief, func(kernel.Completion) {})
+	hands := kernel.NewExecutor(thief, loop.NewChannelWaker(), func(kernel.Completion) {})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -294,8 +295,6 @@ const (
 	modelPort = 7
 	others    = 0
 )
-
-func (k *kernelModel) Do(uint64, []kernel.Change) bool { return false }
 
 func (k *kernelModel) Submit(id uint64, changes []kernel.Change) {
 	k.work = append(k.work, kernel.Completion{ID: id, Changes: changes})
@@ -440,7 +439,7 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 			k.work1()
 		}
 		if random.IntN(2) == 0 {
-			d.addrs.flush(false)
+			d.addrs.flush()
 		}
 	}
 	// Quiet: one complete reading, for events may have been lost.
@@ -450,7 +449,7 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 			event()
 			k.work1()
 			answer()
-			d.addrs.flush(false)
+			d.addrs.flush()
 		}
 		told := d.addrs.done.Load()
 		r := &reading{links: []kernel.Link{l}, allLinks: true, allAddrs: true}
@@ -493,7 +492,7 @@ func TestAddressThatWasThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := kernel.NewExecutor(conn, func(kernel.Completion) {})
+		e := kernel.NewExecutor(conn, loop.NewChannelWaker(), func(kernel.Completion) {})
 		for _, l := range links {
 			if l.Name == "eth0" {
 				e.Submit(0, []kernel.Change{{Op: kernel.Add, Object: &kernel.Addr{Link: l.Index, Prefix: left, Proto: kernel.AddrProto}}})
@@ -514,14 +513,14 @@ func TestAddressThatWasThere(t *testing.T) {
 	r := d.routers[0]
 	for _, held := range []bool{false, true, false} {
 		d.hold(r, held)
-		d.addrs.flush(false)
+		d.addrs.flush()
 		settle(t, d)
 		if !has(theirs) || has(left) != held {
 			t.Errorf("held %v: the kernel has %v", held, virtualOn(t))
 		}
 	}
 	d.hold(r, true)
-	d.addrs.flush(false)
+	d.addrs.flush()
 	settle(t, d)
 	if v := r.vips[0]; !v.present || d.addrs.isVirtual(v.key) {
 		t.Errorf("%+v: not taken for an address of the machine", *v)
@@ -530,7 +529,7 @@ func TestAddressThatWasThere(t *testing.T) {
 	catchUp(t, d)
 	until("it is set by us", func() bool { return d.addrs.idle() && has(theirs) })
 	d.hold(r, false)
-	d.addrs.flush(false)
+	d.addrs.flush()
 	settle(t, d)
 	if has(theirs) {
 		t.Error("what we had set was left behind")
@@ -538,10 +537,10 @@ func TestAddressThatWasThere(t *testing.T) {
 	ip(t, "addr add "+theirs.String()+" dev eth0")
 	catchUp(t, d)
 	d.hold(r, true)
-	d.addrs.flush(false)
+	d.addrs.flush()
 	settle(t, d)
 	d.hold(r, false) // as a stop does
-	d.addrs.flush(false)
+	d.addrs.flush()
 	settle(t, d)
 	if !has(theirs) || has(left) {
 		t.Errorf("after the stop the kernel has %v, want %v of the virtual ones", virtualOn(t), theirs)

@@ -103,19 +103,9 @@ func (d *daemon) turn() {
 	d.hurry.late(d.loop.Expire())
 	d.retrack()
 	d.sendAdverts()
-	if d.addrs.flush(d.idleFor(shortPlan)) {
-		d.loop.Post(func() {}) // what was carried out at once is taken up now
-	}
+	d.addrs.flush()
 	d.journal.kick()
 }
-
-// shortPlan is how long a plan of a few addresses may take. When no timer of
-// ours is due for so long, the loop carries it out itself: handing it to
-// another thread and back would cost a take-over more than the plan does.
-const shortPlan = 5 * time.Millisecond
-
-// idleFor reports whether no timer is due within t.
-func (d *daemon) idleFor(t time.Duration) bool { return d.loop.Next() > d.loop.Now()+t }
 
 // step applies an event to the engine of r and does what it answers.
 func (d *daemon) step(r *router, at time.Duration, ev vrrp.Event) {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -16,6 +17,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -26,9 +28,14 @@ const memoryLink = 2
 // newMemoryDaemon starts routers on eth0 of a kernel in memory.
 func newMemoryDaemon(t testing.TB, c *conf.Config) (*daemon, *kerneltest.Kernel) {
 	t.Helper()
+	k := memoryKernel()
+	return startTestDaemon(t, c, k), k
+}
+
+func memoryKernel() *kerneltest.Kernel {
 	k := kerneltest.New(kerneltest.Ethernet(memoryLink, "eth0"))
 	k.SetAddr(kernel.Addr{Link: memoryLink, Prefix: netip.MustParsePrefix("192.0.2.1/24")})
-	return startTestDaemon(t, c, k), k
+	return k
 }
 
 // patient has the routers of c advertise so seldom that no pause of a test on a
@@ -171,46 +178,96 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// While the kernel hangs with a plan, masters advertise: of a hundred turns in
-// which adverts were due none waits for it.
+// While the kernel hangs for a second with what masters have asked for, be it one
+// address or many, all of them advertise on time: in virtual time, to the nanosecond.
 func TestKernelHangs(t *testing.T) {
-	quiet(t)
-	c := owners(4)
-	last := c.Instances[3] // more than is ever carried out at once
-	for i := range 2 * smallPlan {
-		last.Addresses = append(last.Addresses, conf.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i + 1)}), 32)})
-	}
-	d, k := newMemoryDaemon(t, c)
-	turnUntil(t, d, "four masters", masters(d))
-
-	release := k.Hang()
-	rescue := time.AfterFunc(time.Minute, func() {
-		t.Error("the loop waits for the kernel")
-		release()
-	})
-	defer rescue.Stop()
-	defer release()
-	d.hold(d.routers[3], false) // its addresses are to go, and to come again
-	d.addrs.flush(false)
-	d.hold(d.routers[3], true)
-	d.addrs.flush(false)
-	await(t, "a request that hangs", func() bool { return k.Waiting() > 0 })
-	from := len(k.Sent(0))
-	turnUntil(t, d, "adverts of all masters, 25 each, while the kernel hangs", func() bool {
-		counts := map[byte]int{}
-		for _, p := range k.Sent(from) {
-			counts[p.Data[20+1]]++ // VRID
+	synctest.Test(t, func(t *testing.T) {
+		quiet(t)
+		c := owners(4)
+		interval, many := c.Instances[0].AdvertInterval, 100
+		for i := range many {
+			c.Instances[3].Excluded = append(c.Instances[3].Excluded,
+				conf.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i + 1)}), 32)})
 		}
-		return len(counts) == 4 && counts[1] >= 25 && counts[2] >= 25 && counts[3] >= 25 && counts[4] >= 25
+		l, err := loop.NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := memoryKernel()
+		d := startTestDaemonWith(t, c, Options{Host: k, Loop: l})
+		turnUntil(t, d, "four masters", masters(d))
+
+		last := make([]time.Time, 5) // by VRID
+		for _, p := range k.Sent(0) {
+			last[p.Data[20+1]] = p.Time
+		}
+		from := len(k.Sent(0))
+		release := k.Hang()
+		began := time.Now()
+		time.AfterFunc(time.Second, release)
+		for _, r := range d.routers { // their addresses are to go, and to come again
+			d.hold(r, false)
+			d.addrs.flush()
+			d.hold(r, true)
+			d.addrs.flush()
+		}
+		released := false
+		time.AfterFunc(time.Second-1, func() { d.loop.Post(func() { released = true }) })
+		turnUntil(t, d, "most of a second", func() bool { return released })
+		if d.addrs.idle() || k.Waiting() == 0 {
+			t.Error("the kernel did not hang")
+		}
+		adverts := make([]int, 5)
+		for _, p := range k.Sent(from) {
+			vrid := p.Data[20+1]
+			if gap := p.Time.Sub(last[vrid]); gap != interval {
+				t.Errorf("VRID %d: an advert %v after the one before, %v after the kernel began to hang; want %v",
+					vrid, gap, p.Time.Sub(began), interval)
+			}
+			last[vrid] = p.Time
+			adverts[vrid]++
+		}
+		for vrid, n := range adverts[1:] {
+			if want := int(time.Second/interval) - 1; n < want {
+				t.Errorf("VRID %d: %d adverts, want %d", vrid+1, n, want)
+			}
+		}
+		turnUntil(t, d, "four masters after the hang", masters(d))
+		if n := len(k.Addrs()); n != 1+4+many {
+			t.Errorf("the kernel has %d addresses", n)
+		}
 	})
-	if d.addrs.idle() || k.Waiting() == 0 {
-		t.Error("the kernel did not hang")
-	}
-	release()
-	turnUntil(t, d, "four masters after the hang", masters(d))
-	if n := len(k.Addrs()); n != 1+4+2*smallPlan {
-		t.Errorf("the kernel has %d addresses", n)
-	}
+}
+
+// A backup takes over from a silent master while the kernel hangs: its adverts leave
+// on time, its addresses and their announcements when the kernel answers again.
+func TestTakeOverWhileKernelHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		quiet(t)
+		c := owners(1)
+		c.Instances[0].Priority = 100
+		l, err := loop.NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := memoryKernel()
+		began := time.Now()
+		d := startTestDaemonWith(t, c, Options{Host: k, Loop: l})
+		time.AfterFunc(time.Second, k.Hang())
+		due := d.routers[0].timer.Deadline() - l.Now()
+		turnUntil(t, d, "a master", func() bool { return d.routers[0].held })
+		turnUntil(t, d, "ten adverts", func() bool { return len(k.Sent(0)) >= 10 })
+		interval := c.Instances[0].AdvertInterval
+		for i, p := range k.Sent(0) {
+			if at, want := p.Time.Sub(began), due+time.Duration(i)*interval; at != want {
+				t.Errorf("advert %d leaves after %v, want %v", i, at, want)
+			}
+		}
+		if k.FramesSent() != 0 || len(k.Addrs()) != 1 {
+			t.Errorf("%d frames, addresses %v, while the kernel hangs", k.FramesSent(), k.Addrs())
+		}
+		turnUntil(t, d, "the address and its announcement", func() bool { return masters(d)() && k.FramesSent() > 0 })
+	})
 }
 
 // What happens while events are lost is found by a reading, even if the first

@@ -98,7 +98,7 @@ func run(o Options) error {
 	d.start(m.Config, found)
 	m, found = link.Message{}, nil // free to go
 	d.sendAdverts()
-	d.addrs.flush(false)
+	d.addrs.flush()
 	time.AfterFunc(settledTime, kernel.GiveBackMemory)
 	out := make(chan link.Message, 16)
 	go d.report(out)
@@ -166,7 +166,7 @@ func (d *daemon) giveUp() {
 	d.DontRelease = false // nobody asked for a silent end
 	d.stop()
 	d.sendAdverts()
-	d.addrs.flush(false) // close waits until it is carried out
+	d.addrs.flush() // close waits until it is carried out
 }
 
 // newDaemon opens what the process needs before it can start an engine, and
@@ -228,10 +228,14 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	}
 	d.net = newNetwork(first.links, first.addrs)
 	d.port = conn.PortID()
-	d.exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
+	waker, err := d.loop.NewWaker()
+	if err != nil {
+		return nil, nil, err
+	}
+	d.exec = kernel.NewExecutor(conn, waker, func(c kernel.Completion) {
 		d.loop.Post(func() { d.carriedOut(c) })
 	})
-	d.addrs.exec = d.exec
+	d.addrs.exec, d.hurry.beside = d.exec, d.exec.Thread
 	return d, first.addrs, nil
 }
 

@@ -60,6 +60,11 @@ func newTestDaemonIn(t testing.TB, c *conf.Config, ipv6 bool, before func()) *da
 // startTestDaemon starts the routers on a host.
 func startTestDaemon(t testing.TB, c *conf.Config, host kernel.Host) *daemon {
 	t.Helper()
+	return startTestDaemonWith(t, c, Options{Host: host})
+}
+
+func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
+	t.Helper()
 	parent, child, err := link.Pair()
 	if err != nil {
 		t.Fatal(err)
@@ -69,7 +74,8 @@ func startTestDaemon(t testing.TB, c *conf.Config, host kernel.Host) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, found, err := newDaemon(Options{Link: conn, StateFile: filepath.Join(t.TempDir(), "state"), Host: host}, c)
+	o.Link, o.StateFile = conn, filepath.Join(t.TempDir(), "state")
+	d, found, err := newDaemon(o, c)
 	if err != nil {
 		t.Fatal(err)
 	}

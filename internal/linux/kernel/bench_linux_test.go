@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"keepalived-go/internal/proc/loop"
 )
 
 // BenchmarkAddresses sets and removes many addresses on a veth, by an Executor
@@ -63,7 +65,7 @@ func benchmarkAddresses(b *testing.B, n int) {
 		b.Fatal(err)
 	}
 	done := make(chan error)
-	e := NewExecutor(c, func(c Completion) {
+	e := NewExecutor(c, loop.NewChannelWaker(), func(c Completion) {
 		var err error
 		if c.Errs != nil {
 			err = fmt.Errorf("%v", c.Errs)

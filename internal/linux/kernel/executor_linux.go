@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -37,7 +39,8 @@ const (
 )
 
 // Executor carries out plans, one after the other in the order they were
-// submitted, on its own goroutine.
+// submitted, on its own goroutine, for the kernel answers when it likes: whoever else
+// changes addresses or links makes it wait.
 //
 // A change succeeds when its goal is reached: removing what is gone and adding
 // what is there just so are successes.
@@ -47,10 +50,11 @@ type Executor struct {
 
 	mu     sync.Mutex
 	queue  []plan
-	busy   bool // a plan is being carried out
 	closed bool
-	wake   chan struct{} // holds one token when there may be work
+
+	wake   Waker // when there may be work
 	done   chan struct{}
+	thread atomic.Int64
 
 	chunk   []Change
 	refused [chunkSize]*nl.Error
@@ -61,10 +65,18 @@ type plan struct {
 	left []Change
 }
 
-// NewExecutor starts an executor that owns c from now on. It calls report from
+// A Waker wakes the goroutine of an executor: Wake ends a Wait, this one or the next,
+// and may be called after Close. Those of package loop are wakers.
+type Waker interface {
+	Wake()
+	Wait()
+	Close() error
+}
+
+// NewExecutor starts an executor that owns c and w from now on. It calls report from
 // its goroutine, at least once per plan.
-func NewExecutor(c *Conn, report func(Completion)) *Executor {
-	e := &Executor{conn: c, report: report, wake: make(chan struct{}, 1), done: make(chan struct{})}
+func NewExecutor(c *Conn, w Waker, report func(Completion)) *Executor {
+	e := &Executor{conn: c, report: report, wake: w, done: make(chan struct{})}
 	go e.run()
 	return e
 }
@@ -75,35 +87,12 @@ func (e *Executor) Submit(id uint64, changes []Change) {
 	e.mu.Lock()
 	e.queue = append(e.queue, plan{id, changes})
 	e.mu.Unlock()
-	e.signal()
+	e.wake.Wake()
 }
 
-// Do carries out a plan on the caller's goroutine, which saves the way to the
-// executor's and back. It does nothing and returns false when other plans are
-// under way, for they come first. The caller waits for as long as the kernel
-// takes, which others who change addresses or links can prolong.
-func (e *Executor) Do(id uint64, changes []Change) bool {
-	e.mu.Lock()
-	if e.busy || len(e.queue) > 0 || e.closed {
-		e.mu.Unlock()
-		return false
-	}
-	e.busy = true
-	e.mu.Unlock()
-
-	for left := []plan{{id, changes}}; len(left) > 0; {
-		left = e.step(left)
-	}
-
-	e.mu.Lock()
-	e.busy = false
-	more := len(e.queue) > 0 || e.closed
-	e.mu.Unlock()
-	if more {
-		e.signal()
-	}
-	return true
-}
+// Thread is the identity of the thread that carries plans out, for its scheduling; 0:
+// it has not begun.
+func (e *Executor) Thread() int { return int(e.thread.Load()) }
 
 // Close finishes what was submitted, reports it and closes the connection. It
 // must not be called from report.
@@ -111,46 +100,34 @@ func (e *Executor) Close() {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
-	e.signal()
+	e.wake.Wake()
 	<-e.done
 }
 
-func (e *Executor) signal() {
-	select {
-	case e.wake <- struct{}{}:
-	default:
-	}
-}
-
 func (e *Executor) run() {
+	// Wake-ups go to a thread of its own.
+	runtime.LockOSThread()
+	e.thread.Store(int64(unix.Gettid()))
 	defer close(e.done)
 	defer e.conn.Close()
+	defer e.wake.Close()
 	var work []plan
 	for {
 		e.mu.Lock()
-		if e.busy { // Do signals when it is done
-			e.mu.Unlock()
-			<-e.wake
-			continue
-		}
 		work, e.queue = e.queue, work[:0]
-		e.busy = len(work) > 0
 		closed := e.closed
 		e.mu.Unlock()
 		if len(work) == 0 {
 			if closed {
 				return
 			}
-			<-e.wake
+			e.wake.Wait()
 			continue
 		}
 		for left := work; len(left) > 0; {
 			left = e.step(left)
 		}
 		clear(work) // let go of the changes
-		e.mu.Lock()
-		e.busy = false
-		e.mu.Unlock()
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/tool/required"
 )
 
@@ -138,7 +139,7 @@ func execute(t testing.TB, changes []Change) []error {
 		t.Fatal(err)
 	}
 	var errs []error
-	e := NewExecutor(c, func(c Completion) {
+	e := NewExecutor(c, loop.NewChannelWaker(), func(c Completion) {
 		for _, err := range c.Errs {
 			if err != nil {
 				errs = append(errs, err)

@@ -69,8 +69,9 @@ type rest interface {
 	now() time.Duration
 
 	// sleep returns when a descriptor can be read, at the time until, or after
-	// wake; at once if poll is set. woken says that wake was called. Its last
-	// value returned is how many of events are filled in.
+	// wake; with poll it stays awake, that is, it returns at once where time passes
+	// all the same. It returns whether wake was called, and how many of events are
+	// filled in.
 	sleep(until time.Duration, poll bool, events []unix.EpollEvent) (woken bool, n int, err error)
 
 	// wake ends a sleep, this one or the next. Any goroutine may call it.
@@ -177,16 +178,17 @@ func (l *Loop) runPosted() {
 // timers expire in the knowledge of all that has arrived.
 func (l *Loop) Wait() error {
 	at := l.rest.now()
-	due := Never
+	until, poll := Never, false
 	if len(l.heap) > 0 {
 		next := l.heap[0]
-		due = next.deadline - next.Lead
-		if due <= at && next.deadline > at {
+		until = next.deadline - next.Lead
+		if poll = until <= at; poll && next.deadline > at {
+			until = next.deadline
 			l.useLead(next)
 		}
 	}
 	l.meter.turned(at)
-	woken, n, err := l.rest.sleep(due, due <= at, l.events[:])
+	woken, n, err := l.rest.sleep(until, poll, l.events[:])
 	l.meter.woke = l.rest.now()
 	if err != nil {
 		return fmt.Errorf("wait for events: %w", err)

@@ -119,9 +119,9 @@ func (r *virtualRest) wake() {
 	}
 }
 
-func (r *virtualRest) sleep(until time.Duration, poll bool, events []unix.EpollEvent) (woken bool, n int, err error) {
+func (r *virtualRest) sleep(until time.Duration, _ bool, events []unix.EpollEvent) (woken bool, n int, err error) {
 	look := func() { n, err = unix.EpollWait(r.epoll, events, 0) }
-	if look(); n == 0 && err == nil && !poll {
+	if look(); n == 0 && err == nil && until > r.now() {
 		var due <-chan time.Time
 		if until != Never {
 			due = time.After(until - r.now())
