@@ -349,7 +349,7 @@ func TestStatesOnReload(t *testing.T) {
 // instance that the reload itself makes have one line for the state they enter.
 func TestStatesOnReloadOnce(t *testing.T) {
 	t.Parallel()
-	differs(t, "of version 2.2.7 tells groups of masters not at all, others twice")
+	differs(t, "of version 2.2.7 tells them of groups only")
 	s := newScene(t, "a")
 	fifo := s.fifo("a", "fifo")
 	recorder, file := s.recorder("a", "notify")
