@@ -32,7 +32,7 @@ var layers = [][]string{
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
 	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link"},
-	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/proc"},
+	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/checkd/attempt", "internal/proc"},
 	{"lint", "internal/output/…"},
 	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
 	{"internal/tool/lab/uml"},

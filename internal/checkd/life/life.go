@@ -109,6 +109,11 @@ type Result struct {
 	OK     bool
 	Reason string // of a failure, or what a success is worth a word; for the log
 	Weight Weight // only of a success
+
+	// Void says that our own host kept the attempt from being made: no descriptor
+	// or port was left. It says nothing about the server: nothing changes, and
+	// Overdue goes on counting.
+	Void bool
 }
 
 // EventKind says what has happened.
@@ -176,6 +181,9 @@ type Verdict struct {
 	// Failures is the number of failures in a row with this one, while they are
 	// counted: 1 … Retry+1. It is 0 with a success, and while the check is down.
 	Failures int
+
+	// Allowed is Config.Retry.
+	Allowed int
 
 	// Retries is how many retries have been spent in vain when the check goes
 	// down, 0 at the first attempt ever.
@@ -283,12 +291,17 @@ func (c *Check) Step(now time.Duration, ev Event) Actions {
 	case Done:
 		if c.running && ev.Number == c.s.Number {
 			c.running = false
+			if ev.Result.Void {
+				out.Judged, out.Verdict = true, Verdict{Result: ev.Result, Page: c.s.Page, Up: c.s.Up, WasUp: c.s.Up}
+				c.next = max(now, c.from(now)+c.cfg.DelayLoop)
+				break
+			}
 			c.heard(now)
 			c.judge(ev.Result, &out)
 			c.next = max(now, c.from(now)+c.pause(&out.Verdict))
 		}
 	case Told:
-		if !c.suspended {
+		if !c.suspended && !ev.Result.Void {
 			c.judge(ev.Result, &out)
 		}
 	case Suspend:
@@ -326,7 +339,7 @@ func (c *Check) due(now time.Duration, out *Actions) {
 
 // judge takes up a result.
 func (c *Check) judge(r Result, out *Actions) {
-	v := Verdict{Result: r, Page: c.s.Page, WasUp: c.s.Up, First: !c.s.Known}
+	v := Verdict{Result: r, Page: c.s.Page, WasUp: c.s.Up, First: !c.s.Known, Allowed: c.cfg.Retry}
 	if r.OK {
 		c.succeed(&v)
 	} else {

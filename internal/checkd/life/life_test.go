@@ -20,6 +20,7 @@ func web(n int) Config {
 // run drives a check through a script: one word each event.
 //
 //	ok bad      the attempt that is due ends after 100 ms, well or not
+//	void        it could not be made
 //	ok=N        with weight N
 //	+D -D       told (kinds without attempts)
 //	suspend resume drop: what they say
@@ -41,7 +42,8 @@ func run(cfg Config, script string) string {
 			fmt.Sscan(weight, &r.Weight.N)
 		}
 		switch name {
-		case "ok", "bad":
+		case "ok", "bad", "void":
+			r.Void = name == "void"
 			now = next
 			begin := c.Step(now, Event{Kind: Due})
 			if !begin.Attempt {
@@ -218,6 +220,15 @@ suspend  drop, next 13s
 resume  , next 13s
 bad      13s #2 page 0: up->down first failure 1, next 23.1s
 `},
+		{"what could not be tried changes nothing, and is no first attempt", tcp, "void bad void ok bad void bad", `
+void     3s #1 page 0: undecided, next 13.1s
+bad      13.1s #2 page 0: up->down first failure 1, next 23.2s
+void     23.2s #3 page 0: undecided, next 33.3s
+ok       33.3s #4 page 0: down->up, next 43.4s
+bad      43.4s #5 page 0: undecided failure 1, next 44.5s
+void     44.5s #6 page 0: undecided, next 54.6s
+bad      54.6s #7 page 0: undecided failure 2, next 55.7s
+`},
 		{"told of changes", Config{Events: true, DelayLoop: sec}, "down up=3 up=3 up=4 down", `
 down     1s: up->down first failure 1, no next
 up=3     2s: down->up weight 1/3, no next
@@ -354,6 +365,11 @@ func TestOverdue(t *testing.T) {
 	if _, fresh, _ := c.Overdue(100 * sec); !fresh {
 		t.Error("the second silence is not fresh")
 	}
+	c.Step(100*sec, Event{Kind: Due})
+	c.Step(100*sec, Event{Kind: Done, Number: 2, Result: Result{Void: true}})
+	if _, _, late := c.Overdue(100 * sec); !late {
+		t.Error("an attempt that could not be made counts")
+	}
 	c.Step(100*sec, Event{Kind: Suspend})
 	if _, _, late := c.Overdue(1000 * sec); late {
 		t.Error("a suspended check is overdue")
@@ -413,6 +429,7 @@ func TestLifeProperties(t *testing.T) {
 				now += time.Duration(rapid.IntRange(0, 5000).Draw(t, "ms")) * time.Millisecond
 				ev.Number = running
 				ev.Result.OK = rapid.Bool().Draw(t, "ok")
+				ev.Result.Void = rapid.IntRange(0, 9).Draw(t, "void") == 0
 			case Reconfigure:
 				cfg.DelayLoop, cfg.Retry = seconds("loop", 1), rapid.IntRange(0, 3).Draw(t, "retry")
 				other := cfg
@@ -440,7 +457,7 @@ func TestLifeProperties(t *testing.T) {
 			if c.Next() != Never && c.Next() > now+sec+cfg.Warmup+20*sec {
 				t.Fatalf("lost until %v", c.Next()-now)
 			}
-			if !out.Judged {
+			if !out.Judged || out.Verdict.Void {
 				if c.Up() != up {
 					t.Fatal("changed without a result")
 				}

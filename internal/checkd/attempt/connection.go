@@ -1,0 +1,247 @@
+package attempt
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/checkd/life"
+)
+
+// Connection is where an attempt connects, and from where.
+type Connection struct {
+	Addr     netip.Addr    // connect_ip; the real server unless given
+	Port     uint16        // connect_port; that of the real server unless given
+	Bind     netip.Addr    // bindto, of the family of Addr; zero: any
+	BindPort uint16        // bind_port; 0: any
+	BindIf   string        // bind_if; empty: any
+	FWMark   uint32        // fwmark, of the packets sent; 0: none
+	Timeout  time.Duration // connect_timeout; over 0, default 5 s
+}
+
+// Names are how the log calls what is checked.
+type Names struct {
+	Server  string // the real server, "[10.0.0.1]:tcp:80"
+	Service string // the virtual server
+}
+
+// family is the address family, and the remote address.
+func (c *Connection) remote() (family int, sa unix.Sockaddr, err error) {
+	return sockaddr(c.Addr, c.Port)
+}
+
+func sockaddr(ip netip.Addr, port uint16) (family int, sa unix.Sockaddr, err error) {
+	ip = ip.Unmap()
+	if ip.Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Addr: ip.As4(), Port: int(port)}, nil
+	}
+	six := &unix.SockaddrInet6{Addr: ip.As16(), Port: int(port)}
+	if zone := ip.Zone(); zone != "" {
+		link, err := net.InterfaceByName(zone)
+		if err != nil {
+			return 0, nil, fmt.Errorf("interface %s: %w", zone, err)
+		}
+		six.ZoneId = uint32(link.Index)
+	}
+	return unix.AF_INET6, six, nil
+}
+
+// errLocal is a fault of our own host: it says nothing about the server.
+type errLocal struct {
+	what string
+	err  error
+}
+
+func (e *errLocal) Error() string { return e.what + ": " + e.err.Error() }
+func (e *errLocal) Unwrap() error { return e.err }
+
+// open returns a socket that does not block, bound as c says. Its errors are
+// *errLocal.
+func (c *Connection) open(kind, protocol int) (fd int, remote unix.Sockaddr, err error) {
+	family, remote, err := c.remote()
+	if err != nil {
+		return -1, nil, &errLocal{"resolve", err}
+	}
+	fd, err = unix.Socket(family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, protocol)
+	if err != nil {
+		return -1, nil, &errLocal{"create socket", err}
+	}
+	if err := c.prepare(fd, family, kind); err != nil {
+		unix.Close(fd)
+		return -1, nil, err
+	}
+	return fd, remote, nil
+}
+
+func (c *Connection) prepare(fd, family, kind int) error {
+	if c.FWMark != 0 {
+		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_MARK, int(c.FWMark)); err != nil {
+			return &errLocal{"set fwmark", err}
+		}
+	}
+	if c.BindIf != "" {
+		if err := unix.BindToDevice(fd, c.BindIf); err != nil {
+			return &errLocal{"bind to interface " + c.BindIf, err}
+		}
+	}
+	if !c.Bind.IsValid() && c.BindPort == 0 {
+		return nil
+	}
+	ip := c.Bind
+	switch {
+	case ip.IsValid():
+	case family == unix.AF_INET:
+		ip = netip.IPv4Unspecified()
+	default:
+		ip = netip.IPv6Unspecified()
+	}
+	_, local, err := sockaddr(ip, c.BindPort)
+	if err != nil {
+		return &errLocal{"bind", err}
+	}
+	if kind == unix.SOCK_STREAM && c.BindPort == 0 {
+		// The port is chosen at connect, where the same one can serve several
+		// destinations.
+		unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
+	}
+	if err := unix.Bind(fd, local); err != nil {
+		return &errLocal{fmt.Sprintf("bind to %s port %d", ip, c.BindPort), err}
+	}
+	return nil
+}
+
+// shortage reports whether an error of connect or send comes from what our own
+// host lacks.
+func shortage(err error) bool {
+	for _, e := range []unix.Errno{unix.EADDRNOTAVAIL, unix.EADDRINUSE, unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.EAGAIN} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// sentence is that of a verdict: final if it changed the check, else what the
+// attempt came to.
+func sentence(v *life.Verdict, final string) string {
+	if v.Changed() {
+		return final
+	}
+	return v.Reason
+}
+
+// after is the part of a sentence that says how often was tried in vain.
+func after(v *life.Verdict) string {
+	if v.Retries == 0 {
+		return ""
+	}
+	return fmt.Sprintf(" after %d retries", v.Retries)
+}
+
+func serviceMail(what string, up bool) string {
+	if up {
+		return "=> " + what + " succeed on service <="
+	}
+	return "=> " + what + " failed on service <="
+}
+
+// abort is a linger that makes close send RST: a check leaves no connection in
+// TIME_WAIT, neither here nor at the server.
+var abort = unix.Linger{Onoff: 1, Linger: 0}
+
+// connect starts a TCP connection for a; the machine's ready follows. On failure
+// it finishes with the reason that refuse makes of the error.
+func (c *Connection) connect(a *Attempt, refuse func(error) string) {
+	fd, remote, err := c.open(unix.SOCK_STREAM, 0)
+	if err != nil {
+		a.void("TCP socket", err)
+		return
+	}
+	a.fd = fd
+	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &abort)
+	switch err := unix.Connect(fd, remote); {
+	case err == nil || err == unix.EINPROGRESS:
+		a.deadline = a.start + c.Timeout
+		a.watch(evNews)
+	case shortage(err):
+		a.void("TCP connect", err)
+	default:
+		a.fail(refuse(err))
+	}
+}
+
+// datagram opens a connected datagram socket that is told of every ICMP error,
+// and sends payload. On failure it finishes with the reason that refuse makes of
+// the error.
+func (c *Connection) datagram(a *Attempt, payload []byte, refuse func(error) string) {
+	fd, remote, err := c.open(unix.SOCK_DGRAM, 0)
+	if err != nil {
+		a.void("UDP socket", err)
+		return
+	}
+	a.fd = fd
+	c.exchange(a, remote, payload, refuse)
+}
+
+// exchange sends payload from the datagram socket of a, and waits for answers
+// and errors.
+func (c *Connection) exchange(a *Attempt, remote unix.Sockaddr, payload []byte, refuse func(error) string) {
+	if _, six := remote.(*unix.SockaddrInet6); six {
+		unix.SetsockoptInt(a.fd, unix.SOL_IPV6, unix.IPV6_RECVERR, 1)
+	} else {
+		unix.SetsockoptInt(a.fd, unix.SOL_IP, unix.IP_RECVERR, 1)
+	}
+	err := unix.Connect(a.fd, remote)
+	if err == nil {
+		_, err = unix.Write(a.fd, payload)
+	}
+	switch {
+	case err == nil:
+		a.deadline = a.start + c.Timeout
+		a.watch(evRead)
+	case shortage(err):
+		a.void("send", err)
+	default:
+		a.fail(refuse(err))
+	}
+}
+
+// sockErr is the error that a socket has met.
+func sockErr(fd int) error {
+	n, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	switch {
+	case err != nil:
+		return err
+	case n != 0:
+		return unix.Errno(n)
+	}
+	return nil
+}
+
+// why is an error in brackets, to follow a sentence.
+func why(err error) string { return " (" + err.Error() + ")" }
+
+// printable is text that came from outside, cut, and with nothing in it that a
+// terminal or a log could take for more than text.
+func printable(b []byte) string {
+	const most = 80
+	cut := len(b) > most
+	if cut {
+		b = b[:most]
+	}
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '.'
+		}
+		return r
+	}, string(b))
+	if cut {
+		s += "…"
+	}
+	return s
+}

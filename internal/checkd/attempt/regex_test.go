@@ -1,0 +1,250 @@
+package attempt
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+// find searches text in pieces of n bytes.
+func find(r *Regex, text string, n int) bool { return search1(newSearch(r), text, n) }
+
+// stream is find as in a body that is too long to be kept.
+func stream(r *Regex, text string, n int) bool {
+	s := newSearch(r)
+	s.stream()
+	return search1(s, text, n)
+}
+
+func search1(s *search, text string, n int) bool {
+	for len(text) > 0 {
+		k := min(n, len(text))
+		s.feed([]byte(text[:k]))
+		text = text[k:]
+	}
+	return s.good()
+}
+
+func TestRegex(t *testing.T) {
+	for _, test := range []struct {
+		pattern, options, text string
+		want                   bool
+	}{
+		{"hello", "", "say hello!", true},
+		{"hello", "", "say hell", false},
+		{"^hello$", "", "hello", true},
+		{"^hello$", "", "hello\n", true}, // $ is also before the last newline
+		{"^hello$", "dollar_endonly", "hello\n", false},
+		{"^hello$", "", "hello\n\n", false},
+		{"^b$", "multiline", "a\nb\nc", true},
+		{"^b$", "", "a\nb\nc", false},
+		{"(?m)^b$", "", "a\nb\nc", true},
+		{"^$", "multiline", "a\n", false}, // no line begins behind the last newline
+		{"^$", "multiline alt_circumflex", "a\n", true},
+		{"^$", "multiline", "a\n\nb", true},
+		{"^$", "multiline", "", true},
+		{"a.c", "", "a\nc", false},
+		{"a.c", "dotall", "a\nc", true},
+		{"(?s)a.c", "", "a\nc", true},
+		{"(?s:a.)c.", "", "a\nc\n", false},
+		{"HELLO", "caseless", "Hello", true},
+		{"(?i)HE(?-i)LLO", "", "heLLO", true},
+		{"(?i)HE(?-i)LLO", "", "hello", false},
+		{"a b # c", "extended", "ab", true},
+		{"a b # c", "", "a b # c", true},
+		{"(?x) a \\  [ ] b # end\n c", "", "a  bc", true},
+		{"a(?#comment)b", "", "ab", true},
+		{`\Qa.b\E+`, "", "a.bbb", true},
+		{`\Qa.b`, "", "axb", false},
+		{`\d{3}`, "", "ab123", true},
+		{`x{2,3}y`, "", "xxxy", true},
+		{`x{,3}`, "", "x{,3}", true},
+		{`{a}`, "", "{a}", true},
+		{`x{`, "", "x{", true},
+		{`a|b\|c`, "", "b|c", true},
+		{`\x41\x{42}\103`, "", "ABC", true},
+		{`\cA\e\a\0`, "", "\x01\x1b\x07\x00", true},
+		{`[\b]`, "", "\b", true},
+		{`[]a]+`, "", "]", true},
+		{`[^]a]`, "", "]a", false},
+		{`[a-c-]`, "", "-", true},
+		{`[[:alpha:]][[:^digit:]]`, "", "ab", true},
+		{`[\s]x[\S]`, "", "\vxa", true},
+		{`[^\s]`, "", " \v\n", false},
+		{`\s`, "", "\v", true},
+		{`\h\H\v\V`, "", "\ta\nb", true},
+		{`[\Qa-z\E]`, "", "b", false},
+		{`[\Qa-z\E]`, "", "-", true},
+		{`\N`, "", "\n", false},
+		{`\bend\Z`, "", "the end\n", true},
+		{`\bend\z`, "", "the end\n", false},
+		{`(?<year>\d+)-(?'m'\d+)-(?P<d>\d+)`, "", "2026-11-28", true},
+		{`a*?b`, "", "aab", true},
+		{`a*b`, "ungreedy", "aab", true},
+		// Bytes have no letters from 0x80.
+		{"\xe9", "", "\xe9", true},
+		{"\xe9", "caseless", "\xc9", false},
+		{`[\x80-\xff]`, "", "\xa5", true},
+		{`[a-\xff]`, "", "\xa5", true},
+		{`[^\x80-\xff]`, "", "\xa5", false},
+		{`\W`, "", "\xe9", true},
+		{`^..$`, "", "é", true},
+		{`^.$`, "utf", "é", true},
+		{"É", "utf caseless", "é", true},
+		{`\x{e9}`, "utf", "é", true},
+		{`\p{Lu}\PL`, "utf", "É1", true},
+		{"[]", "allow_empty_class", "x", false},
+		{"[^]", "allow_empty_class", "\n", true},
+		{"b", "firstline", "a\nb", false},
+		{"b", "firstline", "ab\n", true},
+		{"", "", "", true},
+		{"(a|b)*c", "no_auto_capture no_auto_possess no_start_optimize never_utf never_ucp auto_callout", "abc", true},
+	} {
+		p, err := CompileRegex(test.pattern, strings.Fields(test.options))
+		if err != nil {
+			t.Errorf("%q %s: %v", test.pattern, test.options, err)
+			continue
+		}
+		for _, n := range []int{1, 2, 3, 1 << 20} {
+			if got := find(&Regex{Pattern: p, MaxOffset: -1}, test.text, n); got != test.want {
+				t.Errorf("%q %s in %q, pieces of %d: %v", test.pattern, test.options, test.text, n, got)
+			}
+			if got := stream(&Regex{Pattern: p, MaxOffset: -1}, test.text, n); got != test.want {
+				t.Errorf("%q %s in %q, not kept, pieces of %d: %v", test.pattern, test.options, test.text, n, got)
+			}
+			if got := find(&Regex{Pattern: p, MaxOffset: -1, NoMatch: true}, test.text, n); got == test.want {
+				t.Errorf("%q %s in %q, pieces of %d: not inverted", test.pattern, test.options, test.text, n)
+			}
+		}
+	}
+}
+
+func TestRegexOffsets(t *testing.T) {
+	for _, test := range []struct {
+		pattern  string
+		min, max int
+		want     bool
+	}{ // in "abc abc\nabc", matches at 0, 4, 8
+		{"abc", 0, -1, true}, {"abc", 0, 0, true}, {"abc", 1, 3, false}, {"abc", 1, 4, true}, {"abc", 4, 4, true}, {"abc", 5, 7, false},
+		{"abc", 8, -1, true}, {"abc", 9, -1, false}, {"abc", 100, -1, false},
+		{"^abc", 0, -1, true}, {"^abc", 1, -1, false}, {"(?m)^abc", 1, -1, true}, {"(?m)^abc", 8, 8, true},
+		{`\babc`, 4, 4, true}, {`\bbc`, 1, 1, false}, {`\Bbc`, 1, 1, true}, {"bc$", 2, -1, true}, {"", 11, 11, true}, {"", 0, 0, true},
+	} {
+		r := &Regex{Pattern: must(test.pattern), MinOffset: test.min, MaxOffset: test.max}
+		for _, n := range []int{1, 4, 100} {
+			if got := find(r, "abc abc\nabc", n); got != test.want {
+				t.Errorf("%q from %d to %d, pieces of %d: %v", test.pattern, test.min, test.max, n, got)
+			}
+			if got := stream(r, "abc abc\nabc", n); got != test.want {
+				t.Errorf("%q from %d to %d, not kept, pieces of %d: %v", test.pattern, test.min, test.max, n, got)
+			}
+		}
+	}
+}
+
+func TestRegexRefused(t *testing.T) {
+	for _, test := range []struct {
+		pattern, options string
+		column           int
+		construct        string
+	}{
+		{`a(?=b)`, "", 2, "(?="}, {`a(?!b)`, "", 2, "(?!"}, {`(?<=a)b`, "", 1, "(?<="}, {`x(?<!a)b`, "", 2, "(?<!"},
+		{`(?>a)`, "", 1, "(?>"}, {`ab++`, "", 3, "++"}, {`ab*+`, "", 3, "*+"}, {`a?+`, "", 2, "?+"}, {`a{2}+`, "", 2, "{2}+"},
+		{`(a)\1`, "", 4, `\1`}, {`(?<n>a)\k<n>`, "", 8, `\k`}, {`(a)\g1`, "", 4, `\g`}, {`(?P<n>a)(?P=n)`, "", 9, "(?P="},
+		{`(?R)`, "", 1, "(?R"}, {`(a)(?1)`, "", 4, "(?1"}, {`(a)(?-1)`, "", 4, "(?-"}, {`(?&n)`, "", 1, "(?&"}, {`(?P>n)`, "", 1, "(?P>"},
+		{`(?(1)a)`, "", 1, "(?("}, {`(?|a|b)`, "", 1, "(?|"}, {`(?C1)`, "", 1, "(?C"}, {`(*UTF8)a`, "", 1, "(*"},
+		{`a\K`, "", 2, `\K`}, {`\R`, "", 1, `\R`}, {`\X`, "", 1, `\X`}, {`\C`, "", 1, `\C`}, {`\G`, "", 1, `\G`}, {`\pL`, "", 1, `\p`},
+		{`\p{Nonsense}`, "utf", 1, `\p{Nonsense}`}, {`\y`, "", 1, `\y`}, {`\`, "", 1, `\`}, {`\x{100}`, "", 1, `\x{100}`}, {`\x{41`, "", 1, `\x{41`},
+		{`(a`, "", 3, "the end"}, {`a)`, "", 2, ")"}, {`[a`, "", 1, "[a"}, {`[z-a]`, "", 2, "z-a"}, {`[a-\d]`, "", 3, `-\d`}, {`[[:nope:]]`, "", 2, "[:nope:]"},
+		{`[[.a.]]`, "", 2, "[.a.]"}, {`a{1001}`, "", 2, "{1001}"}, {`a{3,2}`, "", 2, "{3,2}"}, {`(?<a>x)(?<a>y)`, "", 8, "(?<a>"}, {`(?xx)`, "", 1, "(?xx"},
+		{`ab**`, "", 4, "**"}, {`*a`, "", 1, "*"}, {`a|*`, "", 3, "*"}, {`((x{1000}){1000})`, "", 4, "{1000}"},
+		{`a`, "ucp", 0, "ucp"}, {`a`, "alt_bsux", 0, "alt_bsux"}, {`a`, "nonsense", 0, "nonsense"},
+		{strings.Repeat("a", mostPattern+1), "", mostPattern + 1, "the rest"},
+	} {
+		name := test.pattern[:min(20, len(test.pattern))]
+		p, err := CompileRegex(test.pattern, strings.Fields(test.options))
+		var re *RegexError
+		if p != nil || !errors.As(err, &re) {
+			t.Errorf("%q: accepted", name)
+			continue
+		}
+		if re.Column != test.column && !(test.construct == "**" && re.Column == 3) || test.construct != "" && re.Construct != test.construct {
+			t.Errorf("%q: column %d, %q, want %d, %q: %v", name, re.Column, re.Construct, test.column, test.construct, err)
+		}
+		if re.Message == "" {
+			t.Errorf("%q: %v", name, err)
+		}
+	}
+}
+
+// TestSearchTakesLinearTime has what takes backtracking for ever.
+func TestSearchTakesLinearTime(t *testing.T) {
+	if find(&Regex{Pattern: must(`^(a+)+$`), MaxOffset: -1}, strings.Repeat("a", 2*keepMost)+"b", 4096) {
+		t.Error("found")
+	}
+}
+
+// FuzzRegexPieces compares what is found in a text that comes at once with the
+// same in pieces.
+func FuzzRegexPieces(f *testing.F) {
+	f.Add(`a+b|^c$`, "xaab", 3, 1, -1, uint8(0))
+	f.Add(`(?m)^\w+$`, "a\nb\n", 1, 0, 2, uint8(3))
+	f.Add(`[\x80-é]`, "é", 1, 0, -1, uint8(1))
+	options := []string{"utf", "multiline", "caseless", "extended", "dotall", "firstline", "ungreedy", "dollar_endonly"}
+	f.Fuzz(func(t *testing.T, pattern, text string, n, from, to int, set uint8) {
+		if len(pattern) > 200 || len(text) > 2000 {
+			return
+		}
+		var on []string
+		for i, o := range options {
+			if set&(1<<i) != 0 {
+				on = append(on, o)
+			}
+		}
+		p, err := CompileRegex(pattern, on)
+		if err != nil {
+			var re *RegexError
+			if !errors.As(err, &re) || re.Column < 0 || re.Column > len(pattern)+1 {
+				t.Fatalf("%q: %v", pattern, err)
+			}
+			return
+		}
+		r := &Regex{Pattern: p, MinOffset: max(0, from), MaxOffset: max(-1, to)}
+		whole := find(r, text, len(text)+1)
+		if pieces := stream(r, text, max(1, n)); pieces != whole {
+			t.Fatalf("%q %v in %q, pieces of %d: %v, whole %v", pattern, on, text, n, pieces, whole)
+		}
+	})
+}
+
+func ExampleCompileRegex() {
+	_, err := CompileRegex(`status: (?!down)`, nil)
+	fmt.Println(err)
+	// Output: column 9 of the regex, (?!: look-ahead is not supported
+}
+
+func BenchmarkSearch(b *testing.B) {
+	text := make([]byte, 16<<10)
+	for i := range text {
+		text[i] = byte(rand.IntN(90) + ' ')
+	}
+	r := &Regex{Pattern: must(`status:\s+(ok|good)\b`), MaxOffset: -1}
+	b.SetBytes(int64(len(text)))
+	b.Run("kept", func(b *testing.B) {
+		for b.Loop() {
+			s := newSearch(r)
+			s.feed(text)
+			s.good()
+		}
+	})
+	b.Run("stream", func(b *testing.B) {
+		s := newSearch(r)
+		s.stream()
+		defer s.close()
+		for b.Loop() {
+			s.feed(text)
+		}
+	})
+}

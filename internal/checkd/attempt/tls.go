@@ -1,0 +1,194 @@
+package attempt
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/checkd/life"
+)
+
+// handOver gives a connected socket to a worker, which talks TLS and the rest on
+// it.
+func (r *httpRun) handOver(a *Attempt) {
+	fd := a.yield()
+	r.file = os.NewFile(uintptr(fd), "connection")
+	// Until a worker takes it up the attempt has no time limit: there are as many
+	// waiting as there are checks, and each session ends.
+	a.deadline = life.Never
+	loop, file := a.env.loop, r.file
+	a.env.work(func() {
+		// The worker touches neither a nor r, but for what never changes.
+		response := r.page.expect()
+		err := r.session(file, response)
+		result := r.result(response, err)
+		response.close()
+		file.Close()
+		loop.Post(func() { a.finish(result) })
+	})
+}
+
+// errSilent is the end of the patience with a server.
+var errSilent = errors.New("timeout")
+
+// session sends the request and reads the response, both within TLS.
+func (r *httpRun) session(file *os.File, response *response) error {
+	end := time.Now().Add(r.Longest())
+	patience := func() {
+		at := time.Now().Add(r.Timeout)
+		if at.After(end) {
+			at = end
+		}
+		file.SetDeadline(at)
+	}
+	cfg := r.TLS.Clone()
+	cfg.ServerName = r.page.SNI
+	raw := &socket{File: file}
+	conn := tls.Client(raw, cfg)
+	patience()
+	if err := conn.Handshake(); err != nil {
+		return fmt.Errorf("TLS: %w", silent(err))
+	}
+	if _, err := conn.Write(r.request(r.page, nil)); err != nil {
+		return silent(err)
+	}
+	buf := make([]byte, 16<<10)
+	for {
+		patience()
+		n, err := conn.Read(buf)
+		if n > 0 {
+			if err := response.feed(buf[:n]); err != nil {
+				return err
+			}
+		}
+		switch {
+		case err == nil:
+		case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+			if r.page.TLSCompliant && (raw.ended || err != io.EOF) {
+				return errors.New("TLS: the connection ended without the notice of its end")
+			}
+			r.bye(file)
+			return nil
+		case silent(err) == errSilent && response.complete() && !r.page.TLSCompliant:
+			return nil
+		default:
+			return silent(err)
+		}
+		if time.Now().After(end) {
+			return errSilent
+		}
+	}
+}
+
+// socket is a connected descriptor as a net.Conn.
+type socket struct {
+	*os.File
+	ended bool // the other side has ended the connection below TLS
+}
+
+func (s *socket) Read(p []byte) (int, error) {
+	n, err := s.File.Read(p)
+	s.ended = s.ended || err == io.EOF
+	return n, err
+}
+
+func (*socket) LocalAddr() net.Addr  { return &net.TCPAddr{} }
+func (*socket) RemoteAddr() net.Addr { return &net.TCPAddr{} }
+
+// bye has the connection closed without RST.
+func (r *httpRun) bye(file *os.File) {
+	if raw, err := file.SyscallConn(); err == nil {
+		raw.Control(func(fd uintptr) {
+			unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+		})
+	}
+}
+
+// silent is errSilent for the error of a deadline.
+func silent(err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return errSilent
+	}
+	return err
+}
+
+// TLSFiles is the SSL block of the configuration: what the client of SSL_GET
+// shows to servers. Nothing of what a server shows is verified: expired,
+// wrongly named and self-signed certificates are good.
+type TLSFiles struct {
+	CA          string // ca: PEM, sent along with Certificate
+	Certificate string // certificate: PEM; empty: none
+	Key         string // key: PEM
+	Password    string // password of Key
+
+	// OldVersions allows TLS 1.0 and 1.1 and the cipher suites of their time.
+	OldVersions bool
+}
+
+// Config makes the configuration of the client. read reads a file.
+func (f *TLSFiles) Config(read func(path string) ([]byte, error)) (*tls.Config, error) {
+	cfg := &tls.Config{
+		InsecureSkipVerify: true,
+		MinVersion:         tls.VersionTLS12,
+		// What a session costs is measured with each attempt.
+		SessionTicketsDisabled: true,
+	}
+	if f.OldVersions {
+		cfg.MinVersion = tls.VersionTLS10
+		for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
+			for _, suite := range list {
+				cfg.CipherSuites = append(cfg.CipherSuites, suite.ID)
+			}
+		}
+	}
+	var cas []byte
+	if f.CA != "" {
+		var err error
+		if cas, err = read(f.CA); err != nil {
+			return nil, fmt.Errorf("ca: %w", err)
+		}
+		if !x509.NewCertPool().AppendCertsFromPEM(cas) {
+			return nil, fmt.Errorf("ca %s: no certificate in PEM", f.CA)
+		}
+	}
+	if f.Certificate == "" && f.Key == "" {
+		return cfg, nil
+	}
+	if f.Certificate == "" || f.Key == "" {
+		return nil, errors.New("certificate and key belong together: one of them is missing")
+	}
+	cert, err := read(f.Certificate)
+	if err != nil {
+		return nil, fmt.Errorf("certificate: %w", err)
+	}
+	key, err := read(f.Key)
+	if err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	if key, err = decryptKey(key, f.Password); err != nil {
+		return nil, fmt.Errorf("key %s: %w", f.Key, err)
+	}
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return nil, fmt.Errorf("certificate %s, key %s: %w", f.Certificate, f.Key, err)
+	}
+	for rest := cas; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			break
+		}
+		if block.Type == "CERTIFICATE" {
+			pair.Certificate = append(pair.Certificate, block.Bytes)
+		}
+	}
+	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
+	return cfg, nil
+}
