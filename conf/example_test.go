@@ -53,5 +53,5 @@ func ExampleSchema() {
 		}
 	}
 	// Output:
-	// priority N (1 to 255): rank in the election; 255 is the owner of the addresses; default 100; 255 with state MASTER
+	// priority N (1 to 255): rank in the election; 255 is for the owner of the addresses; default 100; 255 with state MASTER
 }
