@@ -31,20 +31,20 @@ func addressBlock(path string, excluded bool) *block {
 
 // addressOptions are what may stand behind an address, for the manual.
 var addressOptions = []Keyword{
-	{Name: "dev", Args: "IFNAME", Initial: plain("that of the instance"), Doc: "interface the address is set on"},
-	{Name: "brd", Args: "ADDR|+|-", Initial: plain("none"), Doc: "broadcast address of IPv4; + is the last of the network, - the first"},
-	{Name: "broadcast", Args: "ADDR|+|-", Initial: plain("none"), Doc: "same as brd"},
-	{Name: "label", Args: "NAME", Initial: plain("none"), Doc: "label of an IPv4 address, as eth0:web, at most 15 bytes"},
-	{Name: "scope", Args: "SCOPE", Initial: plain("global"), Doc: "of an IPv4 address: global, site, link, host, nowhere or a number up to 255"},
+	{Name: "dev", Args: "IFNAME", Initial: plain("that of the instance"), Doc: "interface to which the address is added"},
+	{Name: "brd", Args: "ADDR|+|-", Initial: plain("none"), Doc: "IPv4 broadcast address; + is the last address of the network, - the first"},
+	{Name: "broadcast", Args: "ADDR|+|-", Initial: plain("none"), Doc: "the same as brd"},
+	{Name: "label", Args: "NAME", Initial: plain("none"), Doc: "label of an IPv4 address, such as eth0:web, at most 15 bytes"},
+	{Name: "scope", Args: "SCOPE", Initial: plain("global"), Doc: "scope of an IPv4 address: global, site, link, host, nowhere or a number up to 255"},
 	{Name: "peer", Args: "ADDR", Initial: plain("none"), Doc: "address at the other end of a point-to-point link"},
-	{Name: "preferred_lft", Args: "SECS|forever", Initial: depends("forever; 0 with IPv6 and /128"), Doc: "how long an IPv6 address is preferred as a source; 0: it is deprecated"},
+	{Name: "preferred_lft", Args: "SECS|forever", Initial: depends("forever; 0 with IPv6 and /128"), Doc: "how long an IPv6 address is a preferred source address; 0: the address is deprecated"},
 	{Name: "home", Doc: "home address of a mobile IPv6 node"},
 	{Name: "-nodad", Doc: "no duplicate address detection; virtual IPv6 addresses have none anyway"},
-	{Name: "mngtmpaddr", Doc: "the kernel makes temporary addresses of the prefix (IPv6)"},
-	{Name: "noprefixroute", Doc: "no route to the network of the address"},
-	{Name: "autojoin", Doc: "join the multicast group that the address is"},
-	{Name: "no_track", Doc: "its removal by others is no fault"},
-	{Name: "use_vmac", Doc: "set it on a macvlan with the virtual MAC address", Effect: PendingEffect},
+	{Name: "mngtmpaddr", Doc: "let the kernel create temporary addresses from the prefix (IPv6)"},
+	{Name: "noprefixroute", Doc: "add no route to the network of the address"},
+	{Name: "autojoin", Doc: "join the multicast group with this address"},
+	{Name: "no_track", Doc: "its removal by another program does not cause FAULT"},
+	{Name: "use_vmac", Doc: "add it to a macvlan with the virtual MAC address", Effect: PendingEffect},
 }
 
 // instanceAddress takes a line of virtual_ipaddress or of
@@ -255,7 +255,7 @@ func (d *decoder) single(s *Statement, word int, what string) (netip.Addr, bool)
 	}
 	d.report(s, word, Diagnostic{
 		Severity: Warning, Class: ClassNone, Code: "address-suffix",
-		Message: fmt.Sprintf("%s is one address: '%s' behind %s is not read", what, printable(text[end:]), addr),
+		Message: fmt.Sprintf("%s takes one address: '%s' after %s is ignored", what, printable(text[end:]), addr),
 		Fix:     "write " + addr.String(), Edit: Edit{Old: d.intern(text), New: addr.String()},
 	})
 	return addr, true

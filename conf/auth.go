@@ -16,7 +16,7 @@ import (
 
 func authBlock() *block {
 	b := vocabulary("vrrp_instance.authentication",
-		kw("auth_type", word("PASS|AH"), "", "PASS sends the password in clear text, AH signs with it").sets(setAuthType),
+		kw("auth_type", word("PASS|AH"), "", "PASS sends the password in clear text, AH signs with the password").sets(setAuthType),
 		kw("auth_pass", word("STRING"), "", "password of at most 8 bytes").secret().sets(setAuthPass),
 	)
 	return b
@@ -39,7 +39,7 @@ func setAuthPass(d *decoder, a *argument) {
 		d.report(a.Statement, 1, Diagnostic{
 			Severity: Warning, Class: ClassOrdinary, Code: "long-password",
 			Message: "Truncating auth_pass to 8 characters",
-			Fix:     "every node does the same; shorten it to make that visible",
+			Fix:     "write at most 8 characters, since every node truncates it in the same way",
 		})
 		pass = pass[:8]
 	}
@@ -49,13 +49,13 @@ func setAuthPass(d *decoder, a *argument) {
 func hmacBlock() *block {
 	b := vocabulary("vrrp_instance.auth_hmac",
 		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").newer().secret().sets(setHMACKey),
-		kw("active_key", number(1, 255).as("ID"), "", "key that own adverts are signed with; without it there is no authentication").newer().
+		kw("active_key", number(1, 255).as("ID"), "", "number of the key that signs sent adverts; without it there is no authentication").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.SendKey = uint8(a.n) }),
-		kw("time_window", number(1, 300).as("SECS"), "three adverts, at least 5", "largest accepted difference of the clocks").newer().
+		kw("time_window", number(1, 300).as("SECS"), "three advert intervals, at least 5", "largest accepted difference between the clocks").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.Window = time.Duration(a.n) * time.Second }),
-		kw("anti_replay", oneOf("time", "monotonic"), "time", "reject repeated adverts by clock and order, or by order alone").newer().
+		kw("anti_replay", oneOf("time", "monotonic"), "time", "reject replayed adverts by clock and order, or by order only").newer().
 			sets(func(d *decoder, a *argument) { d.inst.HMAC.Monotonic = a.text == "monotonic" }),
-		kw("mode", oneOf("enforce", "permissive", "receive-only"), "enforce", "whether adverts are signed, and whether unsigned ones are accepted").newer().sets(setHMACMode),
+		kw("mode", oneOf("enforce", "permissive", "receive-only"), "enforce", "whether adverts are signed, and whether unsigned adverts are accepted").newer().sets(setHMACMode),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		d.inst.HMAC = HMAC{Mode: HMACEnforce, Keys: make(map[uint8]Secret)}
@@ -150,11 +150,11 @@ func keyFileProblem(info os.FileInfo) (message, fix string) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	switch {
 	case info.Mode().Perm()&0o077 != 0:
-		return "can be read by others", "chmod 600"
+		return "can be read by other users", "chmod 600"
 	case !ok:
-		return "has no owner that could be looked up", "ls -l"
+		return "has an unknown owner", "ls -l"
 	case st.Uid != 0 && int(st.Uid) != os.Geteuid():
-		return fmt.Sprintf("belongs to user %d, who can replace the key", st.Uid), "chown root"
+		return fmt.Sprintf("belongs to user %d, who could replace the key", st.Uid), "chown root"
 	}
 	return "", ""
 }
@@ -170,7 +170,7 @@ func closeHMAC(d *decoder, s *Statement) {
 		// As upstream: a node that signed with another key would be a second
 		// master beside one that does not.
 		d.wrong(s, 0, "hmac-active", "(%s) auth_hmac: active_key %d is not defined, disabling extension:"+
-			" adverts are neither signed nor checked", d.inst.Name, h.SendKey)
+			" adverts are neither signed nor verified", d.inst.Name, h.SendKey)
 		*h = HMAC{}
 	}
 }

@@ -208,7 +208,7 @@ func (d *decoder) unknown(b *block, s *Statement) {
 	case near != "":
 		p.Fix, p.Edit = fmt.Sprintf("did you mean %q?", near), Edit{Old: d.intern(word), New: near}
 	case strings.HasPrefix(word, "$") && len(s.Words) > 1 && strings.HasPrefix(s.Words[1].Text, "="):
-		p.Fix = "a definition has no blank before its '='"
+		p.Fix = "remove the blank before =, which no definition has"
 	default:
 		if owner := blockOf(word); owner != "" {
 			p.Fix = "it belongs " + owner
@@ -304,7 +304,7 @@ func (d *decoder) extraWords(k *Keyword, s *Statement) {
 		return
 	}
 	p := Diagnostic{
-		Severity: Warning, Class: ClassNone, Code: "block-words", Fix: "remove it, or write it on a line of its own in the block",
+		Severity: Warning, Class: ClassNone, Code: "block-words", Fix: "remove it, or write it on its own line in the block",
 		Message: fmt.Sprintf("Block %s has extra parameters %s ...", k.Name, printable(s.Words[1].Text)),
 	}
 	if k.block.entry != nil { // where it may have been meant as the first line

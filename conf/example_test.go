@@ -41,7 +41,7 @@ vrrp_instance web {
 	fmt.Println("exit code of a test:", diags.TestExitCode(), "- may run:", diags.Fatal() == 0)
 	// Output:
 	// web: VRID 51 on eth0, priority 100, every 1s, 192.0.2.10/24
-	// 2:1: Unknown keyword '$SITE'; a definition has no blank before its '='
+	// 2:1: Unknown keyword '$SITE'; remove the blank before =, which no definition has
 	// 6:5: Unknown keyword 'prioriti' in vrrp_instance web; did you mean "priority"?
 	// exit code of a test: 5 - may run: true
 }

@@ -51,17 +51,17 @@ func habitAt(s *Statement, i int) (h habit, ok bool) {
 	text := w.Text
 	if marker := commentMarker(text, i == 0); marker != "" {
 		return habit{word: i, comment: true,
-			remedy: fmt.Sprintf("a comment begins with # or ! and ends with its line; %s begins none", marker)}, true
+			remedy: fmt.Sprintf("begin the comment with # or !; it ends at the end of the line, and %s does not begin one", marker)}, true
 	}
 	switch {
 	case i == 0 && (assigned(text) || text[0] != '$' && len(s.Words) > 1 && assignment(s.Words[1].Text) && !s.Words[1].Quoted),
 		i == 1 && assignment(text) && !strings.HasPrefix(s.Words[0].Text, "$"):
 		// The value may be a secret.
-		return habit{word: i, remedy: "write a blank and the value behind the word, without = or :"}, true
+		return habit{word: i, remedy: "write a blank and the value after the keyword, without = or :"}, true
 	case len(text) > 1 && strings.HasSuffix(text, ";"):
-		return habit{word: i, remedy: "a statement ends with its line; remove the ;"}, true
+		return habit{word: i, remedy: "remove the ;, since a statement ends at the end of the line"}, true
 	case text == "," || len(text) > 1 && strings.HasSuffix(text, ",") || manyAddresses(text):
-		return habit{word: i, remedy: "separate them by new lines, without commas"}, true
+		return habit{word: i, remedy: "write one per line, without commas"}, true
 	case i == 0:
 		return dottedMask(text, i)
 	case i == 1 && isAddress(s.Words[0].Text) && isAddress(text):
@@ -270,10 +270,10 @@ func (d *decoder) silentHabit(s *Statement, k *Keyword) {
 	_, isBool := parseBool(value)
 	switch {
 	case k.args.kind != argBlock && k.args.kind != argCommand && assignment(value):
-		warn(k.Name+" is taken to be "+printable(value[:1]), "")
+		warn(k.Name+" is set to "+printable(value[:1]), "")
 	case isBool && k.args.kind == argNone:
-		warn(fmt.Sprintf("%s takes no value and is on, although %s stands behind it", k.Name, value), "remove the line to have it off, the value to have it on")
+		warn(fmt.Sprintf("%s takes no value and is on, although it is followed by %s", k.Name, value), "remove the line to switch it off, or the value to switch it on")
 	case isBool && (k.Name == "use_vmac" || k.Name == "use_ipvlan"):
-		warn(fmt.Sprintf("%s takes %s for the name of the interface it makes", k.Name, value), "remove the line to have none, the value to have one with the usual name")
+		warn(fmt.Sprintf("%s uses %s as the name of the interface that it creates", k.Name, value), "remove the line to have no such interface, or the value to have one with the usual name")
 	}
 }

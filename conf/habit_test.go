@@ -17,10 +17,10 @@ func TestHabits(t *testing.T) {
 	instance := func(words string) string { return head + vip + words + "\n}\n" }
 	address := func(line string) string { return head + "virtual_ipaddress {\n192.0.2.1\n" + line + "\n}\n}\n" }
 	const (
-		comment = "a comment begins with # or !"
-		assign  = "write a blank and the value behind the word"
-		define  = "define it in a line above, as in $"
-		commas  = "separate them by new lines, without commas"
+		comment = "begin the comment with # or !"
+		assign  = "write a blank and the value after the keyword"
+		define  = "define it on a line above with $"
+		commas  = "write one per line, without commas"
 	)
 	for _, tt := range []struct {
 		text string
@@ -31,7 +31,7 @@ func TestHabits(t *testing.T) {
 		{address("${VIP}"), []string{"6: " + define + "VIP=VALUE"}, 5},
 		{address("${VIP}/24 dev ${DEV}"), []string{"6: " + define + "VIP", "6: " + define + "DEV"}, 5},
 		{"vrrp_instance V {\ninterface eth0\nvirtual_router_id ${VRID:-51}\n" + vip + "}\n",
-			[]string{"3: write $VRID=VALUE in a line above, and ${VRID} here: a default within the braces is the shell's"}, 5},
+			[]string{"3: write $VRID=VALUE on a line above, and ${VRID} here: only a shell knows defaults in the braces"}, 5},
 		{"vrrp_instance V {\ninterface ${IF}\nvirtual_router_id 1\n" + vip + "track_interface {\n${IF}\n}\n}\n", []string{"2: " + define + "IF"}, 5},
 		{instance("priority $PRIO"), []string{"7: the parameter $PRIO is not defined"}, 5},
 		{instance("priority ${P-1}\nadvert_int ${A=1}\n"), []string{"7: write $P=", "8: write $A="}, 5},
@@ -43,7 +43,7 @@ func TestHabits(t *testing.T) {
 		{address("192.0.2.2 // the second one"), []string{"6: " + comment}, 5},
 		{address("// 192.0.2.2\n/* 192.0.2.3 */"), []string{"6: " + comment}, 5},
 		{"/*\n * a\n any prose\n more prose\n*/\n" + instance("foo"), []string{"1: " + comment, "12: "}, 5},
-		{instance("virtual_router_id 2;"), []string{"7: a statement ends with its line; remove the ;"}, 5},
+		{instance("virtual_router_id 2;"), []string{"7: remove the ;, since a statement ends at the end of the line"}, 5},
 
 		// Values.
 		{instance("priority=100"), []string{"7: " + assign}, 5},
@@ -55,9 +55,9 @@ func TestHabits(t *testing.T) {
 		{instance("authentication {\nauth_type PASS\nauth_pass = 1111\n}"), []string{"9: " + assign}, 0},
 		{"global_defs {\nrouter_id = a\n}\n", []string{"2: " + assign}, 0},
 		{"global_defs {\nrouter_id \"=\"\n}\n", nil, 0},
-		{instance("nopreempt false"), []string{"7: remove the line to have it off"}, 0},
-		{instance("dont_track_primary off"), []string{"7: remove the line to have it off"}, 0},
-		{instance("use_vmac false"), []string{"7: remove the line to have none"}, 0},
+		{instance("nopreempt false"), []string{"7: remove the line to switch it off"}, 0},
+		{instance("dont_track_primary off"), []string{"7: remove the line to switch it off"}, 0},
+		{instance("use_vmac false"), []string{"7: remove the line to have no such interface"}, 0},
 		{"global_defs {\nvrrp_garp_interval 0\nvrrp_gna_interval 0\n}\n", []string{"2: remove it: without it, vrrp_garp_interval is 0", "3: remove it"}, 5},
 		{instance("state MASTER\npriority 150\npreempt_delay 10"), []string{"9: write state BACKUP"}, 5},
 		{instance("priority 255\npreempt_delay 10"), []string{"8: remove preempt_delay"}, 5},
@@ -143,7 +143,7 @@ func TestUnquotedCommand(t *testing.T) {
 		"notify /bin/echo -n":                  "put the command and its arguments in quotes",
 		"notify_fault /bin/echo a b c":         "put the command and its arguments in quotes",
 		"notify_backup /gone nobody":           "try: make it",
-		"notify_backup = /bin/echo":            "write a blank and the command behind the word",
+		"notify_backup = /bin/echo":            "write a blank and the command after the keyword",
 		"notify_stop \"/bin/echo MASTER\"":     "",
 		"notify_stop \"/bin/echo a b\" nobody": "",
 	} {

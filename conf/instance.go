@@ -85,7 +85,7 @@ func openInstance(d *decoder, s *Statement) bool {
 	if len(s.Words) != 2 {
 		d.report(s, 2, Diagnostic{
 			Severity: Error, Class: ClassOrdinary, Code: "instance-name",
-			Message: "vrrp_instance must have a name", Fix: "one word; the block is skipped",
+			Message: "vrrp_instance must have a name", Fix: "write one word as name; the block is skipped",
 		})
 		return false
 	}
@@ -173,7 +173,7 @@ func (d *decoder) absentInterfaces() {
 	for _, a := range d.absent {
 		p := Diagnostic{
 			Severity: Fatal, Class: ClassWarning, Exit: 2, Code: "no-interface", Message: a.message,
-			Fix: "create it first, or allow it to come later with dynamic_interfaces in global_defs",
+			Fix: "create it first, or write dynamic_interfaces in global_defs if it is created later",
 		}
 		base, _, label := strings.Cut(a.name, ":")
 		if label {

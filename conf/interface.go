@@ -83,6 +83,6 @@ func (d *decoder) shorterThanAdverts(in *instance, v *InterfaceSettings) {
 	d.reportAt(in.at, Diagnostic{
 		Severity: Warning, Class: ClassNone, Code: "long-delay",
 		Message: in.Name + ": interface " + printable(v.Name) + " debounce timer(s) not less that 2 * advert_int - resetting",
-		Fix:     "interface_up_down_delays of " + most.String() + " and less leave the backups no time to take over",
+		Fix:     "interface_up_down_delays of " + most.String() + " or less leave the backups no time to take over",
 	})
 }

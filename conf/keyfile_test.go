@@ -26,14 +26,14 @@ func TestKeyFileOfAnotherUser(t *testing.T) {
 		if err := os.Chown(path, 12345, 0); err != nil {
 			t.Fatal(err)
 		}
-		if got, want := look(), "belongs to user 12345, who can replace the key"; got != want {
+		if got, want := look(), "belongs to user 12345, who could replace the key"; got != want {
 			t.Errorf("file of another user: %q, want %q", got, want)
 		}
 	}
 	if err := os.Chmod(path, 0o640); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := look(), "can be read by others"; got != want {
+	if got, want := look(), "can be read by other users"; got != want {
 		t.Errorf("file that others read: %q, want %q", got, want)
 	}
 }

@@ -21,13 +21,13 @@ func mailWords() []*Keyword {
 				d.cfg.Global.Mail.From = d.intern(a.text)
 				d.checkAddress(a.Statement, 1, a.text)
 			}),
-		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that takes the mails").sets(setMailServer),
-		kw("smtp_starttls", onOff(), "off", "encrypt the connection to the mail server, whose certificate must be valid").own().
+		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that accepts the mails").sets(setMailServer),
+		kw("smtp_starttls", onOff(), "off", "encrypt the connection to the mail server; its certificate must be valid").own().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.Mail.STARTTLS = a.on }),
-		kw("smtp_auth", several("USER PASSWORD"), "", "account at the mail server").own().secret().sets(setMailAuth),
-		text(kw("smtp_helo_name", word("NAME").opt(), "local host name", "name to greet the mail server with"), func(m *Mail) *string { return &m.HeloName }),
-		kw("smtp_connect_timeout", number(0, 4294).as("SECS"), "30", "how long to wait for the mail server").sets(setMailTimeout),
-		kw("smtp_alert", onOff(), "unset", "whether anything sends mail").
+		kw("smtp_auth", several("USER PASSWORD"), "", "account on the mail server").own().secret().sets(setMailAuth),
+		text(kw("smtp_helo_name", word("NAME").opt(), "local host name", "host name in the greeting to the mail server"), func(m *Mail) *string { return &m.HeloName }),
+		kw("smtp_connect_timeout", number(0, 4294).as("SECS"), "30", "time limit for the connection to the mail server").sets(setMailTimeout),
+		kw("smtp_alert", onOff(), "unset", "whether mail is sent for all kinds of events").
 			sets(func(d *decoder, a *argument) { d.global.alert.put(a.on) }),
 		kw("smtp_alert_vrrp", onOff(), "unset", "whether VRRP sends mail").
 			sets(func(d *decoder, a *argument) { d.global.alertVRRP.put(a.on) }),

@@ -9,7 +9,7 @@ func peerBlock() *block {
 	b := &block{path: "vrrp_instance.unicast_peer", close: closePeers}
 	return b.lines(unicastPeer, &Keyword{
 		Name: "ADDRESS", Args: "ADDR [min_ttl N] [max_ttl N]", Range: "0 to 255", Initial: plain("min_ttl 0, max_ttl 255"),
-		Doc: "a unicast peer, and the TTL its adverts may arrive with",
+		Doc: "a unicast peer, and the TTL with which its adverts may arrive",
 	})
 }
 

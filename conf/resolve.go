@@ -330,7 +330,7 @@ func (d *decoder) destinations(in *instance) {
 	in.Peers = slices.DeleteFunc(in.Peers, func(p Peer) bool {
 		if p.Addr == in.SourceIP {
 			in.meant = true
-			in.blame("unicast_peer", d.problem(in, "peer-self", "unicast peer %s is the own source address - ignoring", p.Addr))
+			in.blame("unicast_peer", d.problem(in, "peer-self", "unicast peer %s is the instance's own source address - ignoring", p.Addr))
 		}
 		return p.Addr == in.SourceIP
 	})
@@ -345,7 +345,7 @@ func (d *decoder) destinations(in *instance) {
 		if in.SourceIP.IsValid() && d.HasAddress != nil && !d.HasAddress(in.SourceIP) {
 			d.about(in, Diagnostic{
 				Severity: Warning, Class: ClassNone, Code: "source-missing",
-				Message: fmt.Sprintf("(%s) this machine does not have unicast_src_ip %s. Staying in FAULT state until it has", in.Name, in.SourceIP),
+				Message: fmt.Sprintf("(%s) this machine does not have unicast_src_ip %s. Staying in FAULT state until it does", in.Name, in.SourceIP),
 			})
 		}
 		in.CheckUnicastSource = in.CheckUnicastSource || d.global.checkUnicastSrc
@@ -377,7 +377,7 @@ func (d *decoder) destinations(in *instance) {
 func (d *decoder) peersLost(in *instance) {
 	r := in.hurt["unicast_peer"]
 	if r == 0 {
-		d.problem(in, "peers-lost", "no unicast peer is left of those in unicast_peer. Staying in FAULT state")
+		d.problem(in, "peers-lost", "unicast_peer has no valid peer left. Staying in FAULT state")
 		return
 	}
 	first := d.diags.At(r)

@@ -40,7 +40,7 @@ func (d *decoder) addresses(in *instance) {
 		p := Diagnostic{
 			Severity: Note, Code: "first-address",
 			Message: fmt.Sprintf("(%s) the first IPv6 VIP address %s is not link local", in.Name, in.Addresses[0].Prefix.Addr()),
-			Fix:     "RFC 9568 wants a link-local address first",
+			Fix:     "RFC 9568 requires a link-local address first",
 		}
 		if in.Strict {
 			p.Severity, p.Class = Error, ClassOrdinary
@@ -74,8 +74,8 @@ func (d *decoder) alreadyThere(in *instance, list []Address) {
 			if p.Addr() == a.Prefix.Addr() {
 				d.diags.Add(Diagnostic{
 					Pos: a.Pos, Severity: Warning, Class: ClassNone, Code: "address-there",
-					Message: fmt.Sprintf("(%s) %s has the virtual address %v already, set by others: it is there whoever is master, and is never removed by keepalived", in.Name, a.Interface, p),
-					Fix:     "take it out of the settings of the interface, and remove it with: ip addr del " + p.String() + " dev " + a.Interface,
+					Message: fmt.Sprintf("(%s) %s already has the virtual address %v, added by another program: it exists on this node whether or not it is master, and keepalived never removes it", in.Name, a.Interface, p),
+					Fix:     "delete it from the settings of the interface, and remove it with: ip addr del " + p.String() + " dev " + a.Interface,
 				})
 				break
 			}

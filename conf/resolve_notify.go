@@ -79,8 +79,8 @@ func (d *decoder) sharedAddresses() {
 				} else if first != in {
 					d.diags.Add(Diagnostic{
 						Pos: a.Pos, Severity: Warning, Class: ClassNone, Code: "address-shared",
-						Message: fmt.Sprintf("(%s) address %s on %s belongs to %s too", in.Name, k.addr, k.dev, first.Name),
-						Fix:     "one of the two takes it away from the other; leave it in one of them",
+						Message: fmt.Sprintf("(%s) address %s on %s also belongs to %s", in.Name, k.addr, k.dev, first.Name),
+						Fix:     "keep it in one of the two, since each removes it from the other",
 					})
 				}
 			}

@@ -149,13 +149,13 @@ func (d *decoder) shellSyntax(u commandUse) {
 			continue
 		}
 		line := strings.Join(u.cmd.Args, " ")
-		fix := "put the command into a script of its own, which begins with #!/bin/sh"
+		fix := "put the command into a script that begins with #!/bin/sh"
 		if !strings.ContainsAny(line, `'"\`) && len(line) < 100 {
 			fix = `have a shell run it: "/bin/sh -c '` + printable(line) + `'"`
 		}
 		d.reportAt(u.at, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "shell-syntax",
-			Message: u.what + " is run by no shell: " + printable(w) + " is an argument like any other", Fix: fix,
+			Message: u.what + " is not run by a shell: " + printable(w) + " is passed as an argument", Fix: fix,
 		})
 		return
 	}
@@ -206,8 +206,8 @@ func (d *decoder) disabled(u commandUse, err error) {
 	}
 	var look interface{ Passes() bool }
 	if errors.As(err, &look) && look.Passes() { // nothing is wrong with it, as far as is known
-		p.Severity, p.Class, p.Fix = Warning, ClassNone, "try again; if this stays so, raise the limit of open files (ulimit -n)"
-		p.Message = u.what + " could not be looked up, which is tried again before it is run: " + text
+		p.Severity, p.Class, p.Fix = Warning, ClassNone, "try again; if the error remains, raise the limit of open files (ulimit -n)"
+		p.Message = u.what + " could not be looked up; this is tried again before it runs: " + text
 		d.reportAt(u.at, p)
 		return
 	}
@@ -216,9 +216,9 @@ func (d *decoder) disabled(u commandUse, err error) {
 	switch {
 	case len(u.cmd.Args) == 0:
 	case assignment(u.cmd.Args[0]):
-		p.Fix = "write a blank and the command behind the word, without = or :"
+		p.Fix = "write a blank and the command after the keyword, without = or :"
 	case u.words > 0 && d.CheckCommand(alone, d.cfg.Global.Scripts) == nil:
-		p.Fix = "put the command and its arguments in quotes, as in \"/path/program argument\": words behind it are its user and group"
+		p.Fix = "put the command and its arguments in quotes, as in \"/path/program argument\": the words after the command are its user and group"
 	}
 	d.reportAt(u.at, p)
 }

@@ -536,7 +536,7 @@ func TestAnswers(t *testing.T) {
 		{"a state in lower case", instanceText("V", 1, "state backup"), "bad-state", `did you mean "BACKUP"?`, 5},
 		{"another state", instanceText("V", 1, "state ACTIVE"), "bad-state", "expected MASTER or BACKUP", 5},
 		{"a script that nothing tracks", "vrrp_script chk {\nscript check\n}\n" + instanceText("V", 1, ""), "unused-tracker", "name it in track_script", 0},
-		{"an address in two instances", instanceText("V", 1, "") + strings.Replace(instanceText("W", 2, ""), "10.0.0.2/24", "10.0.0.1/32", 1), "address-shared", "leave it in one of them", 0},
+		{"an address in two instances", instanceText("V", 1, "") + strings.Replace(instanceText("W", 2, ""), "10.0.0.2/24", "10.0.0.1/32", 1), "address-shared", "keep it in one of the two", 0},
 		{"two addresses on a line", instanceText("V", 1, "virtual_ipaddress {\n10.0.0.8/24 10.0.0.9/24\n}"), "address-option", "one address per line", 5},
 		{"statements behind a brace", "vrrp_instance V { state BACKUP interface eth0\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n10.0.0.1\n}\n}\n", "ignored-words", "one statement per line", 0},
 		{"a comment in a word", instanceText("V", 1, "state BACKUP#x"), "glued-comment", "put a blank before it", 0},

@@ -16,7 +16,7 @@ func (d *decoder) typography(s *Statement, b *block, k *Keyword) {
 		}
 		d.report(s, i, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "lookalike",
-			Message: "a word of " + printable(s.Keyword()) + " is taken as it stands", // it may be a password
+			Message: "a word in the line of " + printable(s.Keyword()) + " is used as written", // it may be a password
 		})
 	}
 	if k == nil {
@@ -33,7 +33,7 @@ func (d *decoder) typography(s *Statement, b *block, k *Keyword) {
 		if word := s.Words[i].Text; !s.Words[i].Quoted && b.words[word] != nil {
 			d.report(s, i, Diagnostic{
 				Severity: Warning, Class: ClassNone, Code: "ignored-words",
-				Message: fmt.Sprintf("'%s' behind %s is not read", word, k.Name),
+				Message: fmt.Sprintf("'%s' after %s is ignored", word, k.Name),
 				Fix:     "write one statement per line",
 			})
 			return

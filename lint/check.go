@@ -130,8 +130,8 @@ func (l *linter) sharedVRIDs() {
 			continue
 		}
 		l.found("vrid-shared", in.Pos,
-			fmt.Sprintf("(%s) has virtual_router_id %d on %s, as %s has", in.Name, in.VRID, in.Interface, first.Name),
-			"give one of them another", other(first.Pos, "%s is", first.Name))
+			fmt.Sprintf("(%s) has virtual_router_id %d on %s, and so has %s", in.Name, in.VRID, in.Interface, first.Name),
+			"give one of them another virtual_router_id", other(first.Pos, "%s is", first.Name))
 	}
 }
 
@@ -143,8 +143,8 @@ func (l *linter) addresses(in *conf.VRRPInstance) {
 		p := a.Prefix
 		if p.Addr().Is4() && p.Bits() < 31 && (p.Addr() == p.Masked().Addr() || p.Addr() == broadcast(p)) {
 			l.found("address-of-network", a.Pos,
-				fmt.Sprintf("(%s) %s is not the address of a host in %s", in.Name, p.Addr(), p.Masked()),
-				"write the address of a host, or the prefix length that was meant")
+				fmt.Sprintf("(%s) %s is not a host address in %s", in.Name, p.Addr(), p.Masked()),
+				"write a host address, or the intended prefix length")
 		}
 		if lengths {
 			continue
@@ -241,8 +241,8 @@ func (l *linter) ownership(in *conf.VRRPInstance) {
 		}
 	}
 	l.found("owner-without-address", in.Pos,
-		fmt.Sprintf("(%s) has priority 255, that of an address owner, but %s has none of its addresses by itself", in.Name, cmp.Or(in.Interface, "the node")),
-		"write a priority of 254 or less, as a rule")
+		fmt.Sprintf("(%s) has priority 255, which means address owner, but %s has none of its addresses of its own", in.Name, cmp.Or(in.Interface, "the node")),
+		"write a priority of 254 or less, unless the node owns the addresses")
 }
 
 // partners looks at where an instance sends adverts from and to, and when.
@@ -250,13 +250,13 @@ func (l *linter) partners(in *conf.VRRPInstance) {
 	if owner := l.virtual[in.SourceIP]; owner != nil && in.SourceIP.IsValid() {
 		l.found("source-is-virtual", in.Pos,
 			fmt.Sprintf("(%s) adverts come from %s, a virtual address of %s", in.Name, in.SourceIP, owner.Name),
-			"name an address that the node has all the time")
+			"write an address that the node always has")
 	}
 	for _, p := range in.Peers {
 		if owner := l.virtual[p.Addr]; owner != nil {
 			l.found("peer-is-virtual", in.Pos,
 				fmt.Sprintf("(%s) the peer %s is a virtual address of %s", in.Name, p.Addr, owner.Name),
-				"name an address that the peer has all the time")
+				"write an address that the peer always has")
 		}
 	}
 	if in.DownTimerAdverts == 1 {
@@ -285,7 +285,7 @@ func (l *linter) announcements(in *conf.VRRPInstance) {
 	switch {
 	case g.Refresh > 0 && round*time.Duration(g.RefreshRepeat) > g.Refresh:
 		l.found("announcements-slow", in.Pos,
-			fmt.Sprintf("(%s) to announce its addresses takes %s, and begins anew every %s (garp_master_refresh)",
+			fmt.Sprintf("(%s) announcing its addresses takes %s, and starts again every %s (garp_master_refresh)",
 				in.Name, seconds(round*time.Duration(g.RefreshRepeat)), seconds(g.Refresh)),
 			"shorten garp_interval or gna_interval, or refresh less often")
 	case g.Delay > 0 && round*time.Duration(g.Repeat) > g.Delay:
@@ -321,15 +321,15 @@ func (l *linter) weights(in *conf.VRRPInstance, trackers []conf.Track) {
 			}
 			l.found("weight-without-effect", t.Pos,
 				fmt.Sprintf("(%s) %v %s of weight %d changes nothing; the priority stays %s", in.Name, t.Kind, t.Name, t.Weight, why),
-				"give the instance another priority, or the tracker weight 0: its failure is then a fault",
+				"give the instance another priority, or the tracker weight 0, so that its failure causes FAULT",
 				other(in.Pos, "%s is", in.Name))
 		}
 		l.slowAdverts(in, t)
 	}
 	if weighted != "" && in.NoPreempt {
 		l.found("weight-and-nopreempt", in.Pos,
-			fmt.Sprintf("(%s) with nopreempt this node does not take over from a master whose priority falls, as %s makes it do", in.Name, weighted),
-			"use weight 0, so that a failure is a fault")
+			fmt.Sprintf("(%s) with nopreempt this node does not take over from a master whose priority %s lowers", in.Name, weighted),
+			"use weight 0, so that a failure causes FAULT")
 	}
 }
 
@@ -358,9 +358,9 @@ func (l *linter) slowAdverts(in *conf.VRRPInstance, t conf.Track) {
 	}
 	if notice := s.Interval * time.Duration(s.Fall); in.AdvertInterval > notice && in.AdvertInterval > time.Second {
 		l.found("advert-slow", t.Pos,
-			fmt.Sprintf("(%s) script %s notices a failure within %s, but the other nodes learn the new priority with the next advert, up to %s later",
+			fmt.Sprintf("(%s) script %s notices a failure within %s, but the other nodes learn the new priority from the next advert, up to %s later",
 				in.Name, t.Name, seconds(notice), seconds(in.AdvertInterval)),
-			"shorten advert_int, or use weight 0: the node then stops at once")
+			"shorten advert_int, or use weight 0, so that the node gives way at once")
 	}
 }
 
@@ -387,8 +387,8 @@ func (l *linter) scripts() {
 		}
 		if s.Timeout > s.Interval {
 			l.found("script-timeout", s.Pos,
-				fmt.Sprintf("script %s may run for %s (timeout), though it is due every %s (interval)", s.Name, seconds(s.Timeout), seconds(s.Interval)),
-				"make timeout at most interval")
+				fmt.Sprintf("script %s may run for %s (timeout), but it is due every %s (interval)", s.Name, seconds(s.Timeout), seconds(s.Interval)),
+				"set timeout to at most interval")
 		}
 	}
 	if l.host.CheckCommand == nil || l.Global.Scripts.Secure {
@@ -461,10 +461,10 @@ func (l *linter) mail() {
 	case len(m.To) == 0 && m.Server == "":
 		return
 	case m.Server == "":
-		l.found("mail-incomplete", at, "there is a notification_email and no smtp_server: no mail is sent", "write smtp_server in global_defs")
+		l.found("mail-incomplete", at, "notification_email is set but not smtp_server: no mail is sent", "write smtp_server in global_defs")
 		return
 	case len(m.To) == 0:
-		l.found("mail-incomplete", at, "there is an smtp_server and no notification_email: no mail is sent", "write notification_email in global_defs")
+		l.found("mail-incomplete", at, "smtp_server is set but not notification_email: no mail is sent", "write notification_email in global_defs")
 		return
 	}
 	wanted := func(n *conf.Notify) bool { return n != nil && n.SMTPAlert }
@@ -475,7 +475,7 @@ func (l *linter) mail() {
 		}) {
 		return
 	}
-	l.found("mail-unused", at, "mail goes to "+m.To[0]+", but nothing asks for any", "write smtp_alert in global_defs or where it is wanted")
+	l.found("mail-unused", at, "mail goes to "+m.To[0]+", but nothing requests it", "write smtp_alert in global_defs, or in the blocks that should send mail")
 }
 
 // sessions finds BFD sessions that matter to nobody.
@@ -505,7 +505,7 @@ func (l *linter) sessions() {
 	}
 	for _, b := range l.BFDInstances {
 		if !used[b.Name] {
-			l.found("bfd-unused", b.Pos, "bfd_instance "+b.Name+" has no influence on anything", "name it in track_bfd or BFD_CHECK, or remove it")
+			l.found("bfd-unused", b.Pos, "bfd_instance "+b.Name+" affects nothing", "name it in track_bfd or BFD_CHECK, or remove it")
 		}
 	}
 }
@@ -521,12 +521,12 @@ func (l *linter) virtualServer(v *conf.VirtualServer) {
 	}
 	if !checked && len(v.RealServers) > 1 {
 		l.found("servers-unchecked", v.Pos,
-			fmt.Sprintf("virtual server %v does not check its %d real servers: one that fails keeps getting connections", v, len(v.RealServers)),
-			"give them a check")
+			fmt.Sprintf("virtual server %v does not check its %d real servers: a server that fails still gets connections", v, len(v.RealServers)),
+			"add a check to each")
 	}
 	if v.HASuspend && v.Addr.IsValid() && l.virtual[v.Addr] == nil {
 		l.found("ha-suspend", v.Pos,
-			fmt.Sprintf("virtual server %v waits for %s to be on this node before it checks (ha_suspend), and no vrrp_instance has that address", v, v.Addr),
+			fmt.Sprintf("virtual server %v suspends its checks until %s is on this node (ha_suspend), but no vrrp_instance has that address", v, v.Addr),
 			"remove ha_suspend, or add the address to a vrrp_instance")
 	}
 }
@@ -543,7 +543,7 @@ func (l *linter) checkTimes(v *conf.VirtualServer, r *conf.RealServer, c *conf.C
 	}
 	if longest > c.DelayLoop {
 		l.found("check-timeout", c.Pos,
-			fmt.Sprintf("%v of %s may take %s (%s), though it is due every %s (delay_loop)",
+			fmt.Sprintf("%v of %s may take %s (%s), but it is due every %s (delay_loop)",
 				c.Kind, v.Endpoint(r.Addr, r.Port), seconds(longest), word, seconds(c.DelayLoop)),
 			"make "+word+" at most delay_loop")
 	}

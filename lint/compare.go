@@ -17,7 +17,7 @@ func (c *cluster) compare(v *virtualRouter) {
 	first := v.members[0]
 	if len(v.members) == 1 {
 		c.found("cluster-alone", first.Pos,
-			fmt.Sprintf("(%s) is on %s only: nobody takes over", first.Name, c.nameOf(first)), "add it to another node")
+			fmt.Sprintf("(%s) is configured only on %s: no other node can take over", first.Name, c.nameOf(first)), "add it to another node")
 		return
 	}
 	for _, m := range v.members[1:] {
@@ -64,7 +64,7 @@ func (c *cluster) differences(v *virtualRouter, a, b *member) {
 		if a.Version == 2 {
 			c.split(v, "cluster-advert-int", a, b, what+": they drop each other's adverts", "use one interval")
 		} else {
-			c.differ("cluster-advert-learned", a, b, what+": how long a failover takes depends on who was master", "use one interval")
+			c.differ("cluster-advert-learned", a, b, what+": the time of a failover depends on the master's interval", "use one interval")
 		}
 	}
 	c.addressDifferences(a, b)
@@ -169,7 +169,7 @@ func (c *cluster) rivals(v *virtualRouter, a, b *member) {
 	case a.Priority == vrrp.PriorityOwner:
 		c.differ("cluster-owners", a, b, both+" both claim to own the addresses (priority 255)", "give one of them a priority of 254 or less")
 	default:
-		c.differ("cluster-priority", a, b, fmt.Sprintf("%s have the same priority %d: their addresses decide who is master", both, a.Priority), "give them different priorities")
+		c.differ("cluster-priority", a, b, fmt.Sprintf("%s have the same priority %d: their addresses decide which node is master", both, a.Priority), "give them different priorities")
 	}
 	if a.source == b.source {
 		c.split(v, "cluster-source", a, b, fmt.Sprintf("%s send from the same address %s and ignore each other", both, a.source), "give each node its own")
@@ -201,7 +201,7 @@ func (c *cluster) pointlessNoPreempt(v *virtualRouter) {
 		c.differ("cluster-nopreempt", best, lowest,
 			fmt.Sprintf("nopreempt on %s has no effect: it has the lowest priority (%d), and %s (%d) preempts it",
 				c.nameOf(lowest), lowest.Priority, c.nameOf(best), best.Priority),
-			"write nopreempt on "+c.nameOf(best)+" if it is not to take the addresses back")
+			"write nopreempt on "+c.nameOf(best)+" if it should not take the addresses back")
 	}
 }
 
@@ -299,8 +299,8 @@ func (c *cluster) sharedAddresses() {
 				case f.v != v && f.m.node != m.node && !told[pair{f.v, v}]:
 					told[pair{f.v, v}] = true
 					c.found("cluster-address-shared", a.Pos,
-						fmt.Sprintf("%s is in %s on %s and in %s on %s, which know nothing of each other: both nodes may hold it", addr, f.m.describe(), c.nameOf(f.m), m.describe(), c.nameOf(m)),
-						"write it in one of them, on all nodes", other(f.m.Pos, "%s on %s is", f.m.Name, c.nameOf(f.m)))
+						fmt.Sprintf("%s is in %s on %s and in %s on %s, which are unrelated: both nodes may hold it", addr, f.m.describe(), c.nameOf(f.m), m.describe(), c.nameOf(m)),
+						"write it in only one of them, on all nodes", other(f.m.Pos, "%s on %s is", f.m.Name, c.nameOf(f.m)))
 				}
 			}
 		}
@@ -355,7 +355,7 @@ func (c *cluster) ownAddresses() {
 				}
 				c.found("cluster-address-own", a.Pos,
 					fmt.Sprintf("(%s) the virtual address %s on %s is %s of %s on %s", m.Name, a.Prefix.Addr(), c.nameOf(m), u.word, u.m.Name, c.nameOf(u.m)),
-					"write an address that no node has by itself", other(u.m.Pos, "%s on %s is", u.m.Name, c.nameOf(u.m)))
+					"write an address that no node has of its own", other(u.m.Pos, "%s on %s is", u.m.Name, c.nameOf(u.m)))
 				break
 			}
 		}

@@ -560,7 +560,7 @@ func (c *cluster) play(comp component) []Outcome {
 					Before: c.names(r.masters[k]), During: c.names(during[k]), After: c.names(after[k]),
 				}
 				if r.history != nil {
-					row.History = c.nodes[r.history.node].Name + " was dead for a while"
+					row.History = c.nodes[r.history.node].Name + " has been down and is up again"
 				}
 				c.judgeRow(&row, v, f, r.masters[k], during[k])
 				outcomes[k].Rows = append(outcomes[k].Rows, row)
@@ -597,11 +597,11 @@ func (c *cluster) judgeRow(row *Row, v *virtualRouter, f *fault, before, during 
 	switch {
 	case len(reachable) == 0, slices.Contains(during, unsettled):
 		row.code, row.pos = "cluster-no-master", m.Pos
-		row.remedy = "let another node serve alone"
+		row.remedy = "make sure that exactly one other node serves"
 	case v.explained:
 	case len(reachable) > 1:
 		row.code, row.pos = "cluster-two-masters", m.Pos
-		row.remedy = "let their adverts reach each other"
+		row.remedy = "make sure that each node accepts the adverts of the other"
 	case cut || !slices.Equal(before, []int{f.node}) || !slices.Equal(during, before):
 	default:
 		if row.Stuck, row.remedy, row.pos = m.stuck(v, f, c); row.Stuck != "" {
@@ -633,35 +633,35 @@ func (m *member) stuck(v *virtualRouter, f *fault, c *cluster) (why, remedy stri
 		}
 	}
 	rival, theirs := c.nodes[best.node].Name, best.healthyPriority()
-	weight := "give it weight 0, so that the failure is a fault"
+	weight := "give it weight 0, so that the failure causes FAULT"
 	// A weight that counts while all is well is missing after a failure: what the
 	// other node has of it decides.
 	if t := m.terms[i]; t.Weight > 0 && !t.Reverse && t.Kind != conf.TrackedFile {
 		for _, o := range best.terms {
 			if o.Kind == t.Kind && o.Name == t.Name && o.Weight > 0 && theirs <= bad.Priority {
 				need := int(bad.Priority) - (int(theirs) - o.Weight)
-				why := fmt.Sprintf("%s is still above %d of %s", bad.Arithmetic(), theirs, rival)
+				why := fmt.Sprintf("%s is still above the %d of %s", bad.Arithmetic(), theirs, rival)
 				if theirs == bad.Priority {
-					why = fmt.Sprintf("%s is as much as %s has, which is not enough to preempt", bad.Arithmetic(), rival)
+					why = fmt.Sprintf("%s equals the priority of %s, which does not preempt an equal one", bad.Arithmetic(), rival)
 				}
-				return why, fmt.Sprintf("give it a weight of more than %d on all nodes, or 0, so that the failure is a fault", need), at
+				return why, fmt.Sprintf("give it a weight of more than %d on all nodes, or 0, so that the failure causes FAULT", need), at
 			}
 		}
 	}
 	switch {
 	case m.Priority == vrrp.PriorityOwner:
-		return "the priority of an address owner stays 255", "use a priority of 254 or less, or weight 0", at
+		return "the priority of an address owner is always 255", "use a priority of 254 or less, or weight 0", at
 	case theirs < bad.Priority:
 		_, well := m.condition(nil)
-		return fmt.Sprintf("%s is still above %d of %s", bad.Arithmetic(), theirs, rival),
-			fmt.Sprintf("let it take away more than %d, or %s", int(well.Priority)-int(theirs), weight), at
+		return fmt.Sprintf("%s is still above the %d of %s", bad.Arithmetic(), theirs, rival),
+			fmt.Sprintf("let it subtract more than %d, or %s", int(well.Priority)-int(theirs), weight), at
 	case theirs == bad.Priority:
-		return fmt.Sprintf("%s is as much as %s has, which is not enough to preempt", bad.Arithmetic(), rival), "make the weight larger, or " + weight, at
+		return fmt.Sprintf("%s equals the priority of %s, which does not preempt an equal one", bad.Arithmetic(), rival), "make the weight larger, or " + weight, at
 	case best.NoPreempt:
 		return fmt.Sprintf("%s, but %s (%d) does not preempt (nopreempt)", bad.Arithmetic(), rival, theirs), weight, at
 	}
 	if g := best.group; g != nil && len(g.Members) > 1 {
-		return fmt.Sprintf("%s, but not all members of sync group %s are better on %s", bad.Arithmetic(), g.Name, rival),
+		return fmt.Sprintf("%s, but not all members of sync group %s have a higher priority on %s", bad.Arithmetic(), g.Name, rival),
 			"let the group track it, or " + weight, at
 	}
 	return fmt.Sprintf("%s does not take over with %d against %s", rival, theirs, bad.Arithmetic()), weight, at
@@ -684,18 +684,18 @@ func (c *cluster) judge(o *Outcome, routers []*virtualRouter) {
 	case len(v.members) < 2:
 		return
 	case len(o.Masters) == 0:
-		c.found("cluster-no-master", first.Pos, name+" nobody is master while all nodes are well", "see why each node does not serve")
+		c.found("cluster-no-master", first.Pos, name+" no node is master although all nodes are healthy", "find out why each node does not serve")
 		return
 	case slices.Contains(o.Masters, changing):
-		c.found("cluster-no-master", first.Pos, name+" the master changes for ever while all nodes are well", "see which virtual routers change state together")
+		c.found("cluster-no-master", first.Pos, name+" the master keeps changing although all nodes are healthy", "check which virtual routers change state together")
 		return
 	case v.explained:
 	case len(o.Masters) > 1:
-		what := name + " " + strings.Join(o.Masters, " and ") + " are master while all nodes are well"
+		what := name + " " + strings.Join(o.Masters, " and ") + " are master although all nodes are healthy"
 		if len(o.drops) > 0 {
 			what += ": " + strings.Join(o.drops, ", ")
 		}
-		c.found("cluster-two-masters", first.Pos, what, "let their adverts reach each other")
+		c.found("cluster-two-masters", first.Pos, what, "make sure that each node accepts the adverts of the other")
 		return
 	}
 	for _, r := range o.Rows {
@@ -707,7 +707,7 @@ func (c *cluster) judge(o *Outcome, routers []*virtualRouter) {
 		case "cluster-no-failover":
 			c.found("cluster-no-failover", r.pos, fmt.Sprintf("%s %s: %s, and %s stays master%s: %s", name, r.Node, r.Failure, r.Node, when, r.Stuck), r.remedy)
 		case "cluster-no-master":
-			c.found("cluster-no-master", r.pos, fmt.Sprintf("%s %s: %s, and nobody stays master%s", name, r.Node, r.Failure, when), r.remedy)
+			c.found("cluster-no-master", r.pos, fmt.Sprintf("%s %s: %s, and no node stays master%s", name, r.Node, r.Failure, when), r.remedy)
 		case "cluster-two-masters":
 			c.found("cluster-two-masters", r.pos, fmt.Sprintf("%s %s: %s, and %s are master%s", name, r.Node, r.Failure, strings.Join(r.During, " and "), when), r.remedy)
 		}

@@ -47,7 +47,7 @@ func (e *Error) Error() string {
 func Source(name string, src []byte, known syntax.Vocabulary) ([]byte, error) {
 	before := string(src)
 	if n := len(configIDs(before)); n > 2 && n*len(before) > maxRead {
-		return nil, fmt.Errorf("%s: not formatted: its %d bytes speak of %d configuration ids, and are read for each; split it, and name the parts with include", name, len(before), n)
+		return nil, fmt.Errorf("%s: not formatted: its %d bytes are read once for each of %d configuration ids, which is too much; split it, and name the parts with include", name, len(before), n)
 	}
 	if err := unclear(name, before, known); err != nil {
 		return nil, err
@@ -112,11 +112,11 @@ func compare(name, before, after string, known syntax.Vocabulary) error {
 		is, news := syntax.ParseText(name, after, o)
 		for i, s := range was {
 			if i >= len(is) || !s.Same(is[i]) {
-				return fmt.Errorf("%v: not formatted: the statement that begins here would say something else", s.Pos(0))
+				return fmt.Errorf("%v: not formatted: the meaning of the statement that begins here would change", s.Pos(0))
 			}
 		}
 		if len(was) != len(is) || !slices.Equal(codes(trouble), codes(news)) {
-			return fmt.Errorf("%s: not formatted: it would say something else", name)
+			return fmt.Errorf("%s: not formatted: its meaning would change", name)
 		}
 	}
 	return nil

@@ -295,7 +295,7 @@ func (g *Collector) Sorted() Diagnostics {
 	if g.lost > 0 {
 		g.list = append(g.list, Diagnostic{
 			Severity: Error, Class: g.lostClass, Exit: g.lostExit, Code: "too-many",
-			Message: fmt.Sprintf("%d more problems are not listed", g.lost), Fix: "correct those that are listed first",
+			Message: fmt.Sprintf("%d more problems are not listed", g.lost), Fix: "correct the listed problems first",
 		})
 	}
 	return g.list

@@ -67,7 +67,7 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 		checks = checkReadable
 		p.report(l, 0, Diagnostic{
 			Severity: Warning, Class: ClassOrdinary, Code: "include-word",
-			Message: fmt.Sprintf("Unknown include type '%s'", word), Fix: "it is taken as includer",
+			Message: fmt.Sprintf("Unknown include type '%s'", word), Fix: "includer is used",
 		})
 	}
 	checks |= p.checks
@@ -124,7 +124,7 @@ func (p *pipeline) missing(l line, at int, name string) {
 	p.diags.incomplete = p.report(l, at, Diagnostic{
 		Severity: Fatal, Class: ClassMissingFile, Exit: 6, Code: "include-missing",
 		Message: fmt.Sprintf("Config files missing '%s'", name),
-		Fix:     "an include check demands that it exists and can be read",
+		Fix:     "an include check requires that it exists and can be read",
 	})
 }
 
@@ -134,7 +134,7 @@ func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck)
 			p.diags.incomplete = p.report(l, at, Diagnostic{
 				Severity: Warning, Class: ClassNone, Code: "include-skip",
 				Message: fmt.Sprintf("%s is not a regular non-executable file - skipping", name),
-				Fix:     "name files alone, and take their execute permission away: chmod a-x",
+				Fix:     "name only regular files, and remove their execute permission: chmod a-x",
 			})
 			return
 		}
@@ -159,7 +159,7 @@ func (p *pipeline) includeFile(l line, at int, name string, checks includeCheck)
 var (
 	errNotPlain       = errors.New("not a regular non-executable file")
 	errEndless        = &unusable{readfile.Endless, readfile.EndlessRemedy}
-	errIncludesItself = &unusable{"the file includes itself", "remove this line, or that in a file between"}
+	errIncludesItself = &unusable{"the file includes itself", "remove this line, or the include line in a file between"}
 )
 
 // mainPatience is how long the main file may keep its reader waiting: what writes
@@ -201,7 +201,7 @@ func (p *pipeline) readLines(opened *file, text pieces) {
 		text[0] = text[0][len(byteOrderMark):]
 		p.report(line{row: row{from, 1}}, 0, Diagnostic{
 			Severity: Warning, Class: ClassOrdinary, Code: "bom",
-			Message: "the file begins with a byte order mark, which is skipped", Fix: "save it as UTF-8 without",
+			Message: "the byte order mark at the beginning of the file is skipped", Fix: "save it as UTF-8 without a byte order mark",
 		})
 	}
 	p.depth++

@@ -169,7 +169,7 @@ func (p *pipeline) clean(text string, at row) (string, bool) {
 	if n := len(text); 0 < n && n < len(whole) && whole[:n] == text && !strings.ContainsRune(Blanks+`{}"`, rune(text[n-1])) {
 		p.report(line{text: whole, row: at}, n, Diagnostic{
 			Severity: Note, Class: ClassNone, Code: "glued-comment",
-			Message: fmt.Sprintf("'%c' in the middle of a word begins a comment", whole[n]),
+			Message: fmt.Sprintf("'%c' inside a word begins a comment", whole[n]),
 			Fix:     `put a blank before it; where it belongs to the value, write it as \` + whole[n:n+1] + " or put the value in quotes",
 		})
 	}
@@ -183,7 +183,7 @@ func (p *pipeline) clean(text string, at row) (string, bool) {
 	if !utf8.ValidString(text) {
 		p.diags.encoding = p.everywhere(line{text: text, row: at}, strings.IndexRune(text, utf8.RuneError), Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "encoding",
-			Message: "the line is not UTF-8; its bytes are taken as they are", Fix: "save the file as UTF-8",
+			Message: "the line is not UTF-8; its bytes are used unchanged", Fix: "save the file as UTF-8",
 		})
 	}
 	return text, true
@@ -423,7 +423,7 @@ func (u *unusable) problem(name string) Diagnostic {
 var (
 	errTooLarge = &unusable{fmt.Sprintf("the file is larger than %d MiB", MaxFile>>20), "split it, and name the parts with include"}
 	errWide     = &unusable{"the file is UTF-16", "save it as UTF-8"}
-	errBinary   = &unusable{"the file is no text: it is full of NUL bytes", "name a configuration file"}
+	errBinary   = &unusable{"the file is not a text file: it is full of NUL bytes", "name a configuration file"}
 )
 
 // pieces are the text of a file. Each is of whole lines, which share it; one that

@@ -32,7 +32,7 @@ func (p *pipeline) repeat(l line, src source) {
 	case "~LST":
 		p.list(l, rest, args, src)
 	default:
-		p.badSequence(l, 0, fmt.Sprintf("unknown sequence %q; known are ~SEQ, ~SEQx and ~LST", word))
+		p.badSequence(l, 0, fmt.Sprintf("unknown sequence %q; expected ~SEQ, ~SEQx or ~LST", word))
 	}
 }
 
@@ -55,7 +55,7 @@ func (p *pipeline) sequence(l, rest line, args string, hex bool, src source) {
 	words := strings.Split(args, ",")
 	name := strings.Trim(words[0], Blanks)
 	if NameLen(name) != len(name) || name == "" || len(words) < 2 || len(words) > 4 {
-		p.badSequence(l, 0, fmt.Sprintf("~SEQ(%s) is not ~SEQ(VARIABLE, [START, [STEP,]] END)", args))
+		p.badSequence(l, 0, fmt.Sprintf("~SEQ(%s) does not have the form ~SEQ(VARIABLE, [START, [STEP,]] END)", args))
 		return
 	}
 	var n [3]int64
@@ -87,7 +87,7 @@ func (p *pipeline) sequence(l, rest line, args string, hex bool, src source) {
 		p.badSequence(l, 0, fmt.Sprintf("~SEQ: steps of %d do not lead from %d to %d", step, start, end))
 		return
 	case hex && (start < 0 || end < 0):
-		p.badSequence(l, 0, "~SEQx counts without sign; a number is below 0")
+		p.badSequence(l, 0, "~SEQx takes no negative number")
 		return
 	}
 	base := 10
@@ -134,7 +134,7 @@ func (p *pipeline) shadow(def *definition) (restore func()) {
 func (p *pipeline) list(l, rest line, args string, src source) {
 	items := splitList(args)
 	if len(items) < 2 {
-		p.badSequence(l, 0, fmt.Sprintf("~LST(%s) is not ~LST(VARIABLE, VALUE, …)", args))
+		p.badSequence(l, 0, fmt.Sprintf("~LST(%s) does not have the form ~LST(VARIABLE, VALUE, …)", args))
 		return
 	}
 	var vars []*definition

@@ -118,9 +118,9 @@ func (b *builder) unresolved(l *line, at, n int) {
 		b.diags.Again(r)
 		return
 	}
-	fix := fmt.Sprintf("define it in a line above, as in $%s=VALUE, or write ${_ENV %s} for the environment's", name, name)
+	fix := fmt.Sprintf("define it on a line above with $%s=VALUE, or write ${_ENV %s} for the environment variable", name, name)
 	if op := text[2+len(name)]; op != '}' && !Blank(op) {
-		fix = fmt.Sprintf("write $%s=VALUE in a line above, and ${%s} here: a default within the braces is the shell's", name, name)
+		fix = fmt.Sprintf("write $%s=VALUE on a line above, and ${%s} here: only a shell knows defaults in the braces", name, name)
 	}
 	if b.diags.unresolved == nil {
 		b.diags.unresolved = make(map[string]Reason)
@@ -235,7 +235,7 @@ func (b *builder) begin(l *line, at int) {
 		b.report(l, at, "unexpected-brace", "Unexpected '{'", "a block begins with a keyword; this one is skipped")
 	case len(b.open) >= MaxNesting:
 		b.deep, b.lost = 1, b.open[0]
-		b.report(l, at, "too-deep", fmt.Sprintf("blocks are nested more than %d deep", MaxNesting), "the outermost one is left out; look for braces that are not closed")
+		b.report(l, at, "too-deep", fmt.Sprintf("blocks are nested more than %d deep", MaxNesting), "the outermost one is skipped; look for braces that are not closed")
 	default:
 		b.last.HasBlock = true
 		b.open = append(b.open, b.last)
@@ -259,7 +259,7 @@ func (b *builder) end(l *line, at int) {
 			b.extra = b.report(l, at, "extra-brace", "Extra '}' found", "remove it, or look for a missing '{' above")
 			return
 		}
-		b.reportAt(b.closedAt, "extra-brace", "Extra '}' found", fmt.Sprintf("remove it: words of the block of %q follow", b.closed.Keyword()))
+		b.reportAt(b.closedAt, "extra-brace", "Extra '}' found", fmt.Sprintf("remove it: keywords of the block of %q follow", b.closed.Keyword()))
 		b.closed.Block = append(b.closed.Block, b.behind...)
 		b.behind = b.behind[:0]
 		b.closedAt = b.at(l, at)
@@ -299,7 +299,7 @@ func (b *builder) finish(at row) {
 			b.deliver(s)
 		}
 	case missing > 0:
-		b.reportAt(Place{origin: at.origin, line: at.line}, CodeUnclosed, message, "look for a '{' without its keyword, or write the '}'")
+		b.reportAt(Place{origin: at.origin, line: at.line}, CodeUnclosed, message, "look for a '{' without a keyword, or write the '}'")
 	}
 	b.release()
 }

@@ -63,7 +63,7 @@ func changes(from, to []Setting) []string {
 		case s.Value != to[i].Value:
 			out = append(out, fmt.Sprintf("%s %s → %s", s.Name, s.Value, to[i].Value))
 		case s.secret != to[i].secret:
-			out = append(out, s.Name+" is another one")
+			out = append(out, s.Name+" is changed")
 		}
 	}
 	for _, s := range to {
@@ -76,7 +76,7 @@ func changes(from, to []Setting) []string {
 		}
 	}
 	if len(out) == 0 && !slices.EqualFunc(items(from), items(to), func(a, b Setting) bool { return a.Name == b.Name && a.Value == b.Value }) {
-		out = append(out, "what there are several of stands in another order")
+		out = append(out, "the order of blocks or lines of one kind is changed")
 	}
 	return out
 }

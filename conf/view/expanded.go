@@ -19,7 +19,7 @@ func Expanded(tree []*conf.Statement) (string, error) {
 	again, _ := conf.Parse("", conf.Options{Unsaved: func(string) (string, bool) { return w.String(), true }})
 	for i, s := range tree {
 		if i >= len(again) || !s.Same(again[i]) {
-			return "", fmt.Errorf("%v: a statement in the block that begins here cannot be written on a line of its own", s.Pos(0))
+			return "", fmt.Errorf("%v: a statement in the block that begins here cannot be written on its own line", s.Pos(0))
 		}
 	}
 	w = expander{secrets: conf.Secrets(tree)}

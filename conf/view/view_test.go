@@ -83,7 +83,7 @@ func TestDefaults(t *testing.T) {
 		{"vrrp_instance VI_1", "preempt_delay", "0"},
 		{"vrrp_instance VI_1", "timer_expired_backup", "off"},
 		{"vrrp_instance VI_2", "state", "BACKUP"},
-		{"vrrp_instance VI_2", "auth_hmac time_window", "three adverts, at least 5"},
+		{"vrrp_instance VI_2", "auth_hmac time_window", "three advert intervals, at least 5"},
 		{"bfd_instance peer", "min_tx", "10"}, // milliseconds
 	} {
 		i := slices.IndexFunc(sections, func(s Section) bool { return s.Title == test.title })
