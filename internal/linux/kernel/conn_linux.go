@@ -8,13 +8,15 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/lvs/ipvs"
 )
 
-// Conn makes requests about links and addresses. It is for one goroutine at a
-// time.
+// Conn makes requests about links and addresses or, from [DialIPVS], about virtual
+// services. It is for one goroutine at a time.
 type Conn struct {
 	*nl.Conn
 	names nl.Names
+	table *ipvs.Conn // of DialIPVS, else nil
 }
 
 // Dial opens a connection for requests. rcvbuf is the size of its receive
@@ -28,7 +30,7 @@ func DialOn(h Host, rcvbuf int, force bool) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	return &Conn{nl.NewConn(s), make(nl.Names)}, nil
+	return &Conn{Conn: nl.NewConn(s), names: make(nl.Names)}, nil
 }
 
 // ErrInterrupted comes with a list during whose reading others changed what it

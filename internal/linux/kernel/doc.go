@@ -1,5 +1,5 @@
-// Package kernel is what keepalived asks of Linux: links and addresses, their
-// events, announcements on the wire, raw sockets, namespaces and sysctls.
+// Package kernel is what keepalived asks of Linux: links and addresses, virtual
+// services, events, announcements on the wire, raw sockets, namespaces and sysctls.
 //
 // Addresses are desired state, as every kind of [Object] is: [Diff] compares what
 // the kernel holds with what it shall hold and yields a plan, a list of [Change]
