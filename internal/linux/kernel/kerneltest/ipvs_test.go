@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/tool/lab/uml"
 	"keepalived-go/internal/tool/lab/uml/umltest"
 	"keepalived-go/lvs/ipvs"
@@ -51,7 +52,7 @@ func testIPVS(t *testing.T, h kernel.Host) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	executor := kernel.NewExecutor(conn, func(c kernel.Completion) { outcome <- c })
+	executor := kernel.NewExecutor(conn, loop.NewChannelWaker(), func(c kernel.Completion) { outcome <- c })
 	defer executor.Close()
 	carryOut := func(changes ...kernel.Change) (errs []error, found []kernel.Found) {
 		executor.Submit(1, changes)
