@@ -144,8 +144,7 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 		t.Error("what does not concern the socket has replaced it")
 	}
 	// Events were lost, but the kernel still lists the group.
-	state := d.reading(t)
-	d.reread(state, 0, true)
+	d.reread(d.reading(t), 0, true)
 	if open() != before {
 		t.Error("the socket was replaced though the membership is there")
 	}
@@ -153,7 +152,7 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 	if err := before.raw.Leave(netip.MustParseAddr("224.0.0.18")); err != nil {
 		t.Fatal(err)
 	}
-	d.reread(state, 0, true)
+	d.reread(d.reading(t), 0, true)
 	if s := open(); s == nil || s == before || d.routers[1].socket != s || s.users != 2 || len(d.sockets) != 1 {
 		t.Errorf("%+v: the group was not joined anew", s)
 	}

@@ -18,6 +18,10 @@ type reading struct {
 	links              []kernel.Link
 	addrs              []kernel.Addr
 	allLinks, allAddrs bool
+
+	// joined are the groups of sockets, of IPv4 and IPv6; nil where the kernel could
+	// not be asked.
+	joined [2]map[kernel.Group]bool
 }
 
 func (r *reading) complete() bool { return r.allLinks && r.allAddrs }
@@ -116,7 +120,7 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 // sockets is not in it.
 func (d *daemon) reread(state *reading, told uint64, lost bool) {
 	if lost {
-		d.net.doubt(d.doubtful())
+		d.net.doubt(d.doubtful(state))
 	}
 	d.takeUp(d.net.changes(state), told)
 	if lost {
@@ -130,7 +134,14 @@ func (d *daemon) readAnew() (*reading, error) {
 		return nil, err
 	}
 	defer conn.Close()
-	return readKernel(conn)
+	state, err := readKernel(conn)
+	if err != nil {
+		return nil, err
+	}
+	for i, family := range []int{4, 6} {
+		state.joined[i], _ = d.Host.Groups(family) // in doubt all are joined anew
+	}
+	return state, nil
 }
 
 // put keeps events for the loop. It waits while there are too many.

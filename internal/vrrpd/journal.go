@@ -96,10 +96,11 @@ func identity(c *conf.VRRPInstance) uint64 {
 	return h.Sum64()
 }
 
-func bootID() []byte {
+// bootID is read once, at the start: a reload must not wait for a file.
+var bootID = sync.OnceValue(func() []byte {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // absent: every boot looks the same
 	return bytes.TrimSpace(id)
-}
+})
 
 // maxJournal bounds what is read of a state file: 65,024 routers with 255 addresses
 // each have less.

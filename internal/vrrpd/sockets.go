@@ -192,19 +192,16 @@ func (d *daemon) unbind(r *router) {
 }
 
 // doubtful reports whether sockets of the family on a link may have lost a
-// group: the kernel does not list one as joined, or cannot be asked.
-func (d *daemon) doubtful() func(link int, ipv6 bool) bool {
-	var joined [2]map[kernel.Group]bool
-	for i, family := range []int{4, 6} {
-		joined[i], _ = d.Host.Groups(family) // in doubt all are joined anew
-	}
+// group: the reading does not list one as joined. A socket that was opened after the
+// reading is made again for nothing.
+func (d *daemon) doubtful(state *reading) func(link int, ipv6 bool) bool {
 	return func(link int, ipv6 bool) bool {
 		for _, s := range d.sockets {
 			if s.key.link != link || (s.key.family == vrrp.IPv6) != ipv6 {
 				continue
 			}
 			for group := range s.groups {
-				if !joined[familyIndex(ipv6)][kernel.Group{Link: link, Addr: group}] {
+				if !state.joined[familyIndex(ipv6)][kernel.Group{Link: link, Addr: group}] {
 					return true
 				}
 			}
