@@ -131,7 +131,10 @@ func (t *addressTable) flush() {
 		case v.theirs:
 			v.sent = w.want // should it be needed
 			continue
-		case wanted && same && v.told && !v.doubt, !wanted && !v.told && !v.doubt:
+		case wanted && same && v.told && !v.doubt:
+			continue
+		case !wanted && !v.told && !v.doubt:
+			t.reap(v)
 			continue
 		case wanted:
 			want = append(want, w.want)
@@ -264,9 +267,7 @@ func (t *addressTable) linkGone(link int) {
 			t.touch(v)
 		default:
 			v.told, v.doubt, v.present, v.theirs, v.failed, v.suspect, v.job = false, false, false, false, false, false, 0
-			if v.users == 0 {
-				delete(t.vips, k)
-			}
+			t.reap(v) // unless somebody can still ask for it
 		}
 	}
 }

@@ -546,3 +546,45 @@ func TestAddressThatWasThere(t *testing.T) {
 		t.Errorf("after the stop the kernel has %v, want %v of the virtual ones", virtualOn(t), theirs)
 	}
 }
+
+// plans is an executor that keeps what it is asked for.
+type plans [][]kernel.Change
+
+func (p *plans) Submit(_ uint64, changes []kernel.Change) { *p = append(*p, changes) }
+
+// A vip outlives its link while a router can still ask for it: the link may be gone
+// and back before the router notices.
+func TestVIPOutlivesItsLink(t *testing.T) {
+	for _, dirty := range []bool{false, true} {
+		var asked plans
+		table := &addressTable{vips: map[kernel.Key]*vip{}, exec: &asked}
+		a := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix("198.51.100.1/32")}
+		r := &router{}
+		v, _ := table.get(a.Key())
+		table.acquire(v, a, r)
+		table.flush()
+		table.completed(kernel.Completion{ID: 1, Changes: asked[0], Last: true})
+		table.release(v)
+		if !dirty {
+			table.flush()
+			table.completed(kernel.Completion{ID: 2, Changes: asked[1], Last: true})
+		}
+		table.linkGone(2)
+		if again, _ := table.get(a.Key()); again != v {
+			t.Fatalf("dirty %t: another vip of the same address", dirty)
+		}
+		table.acquire(v, a, r)
+		table.flush()
+		if last := asked[len(asked)-1]; len(last) != 1 || last[0].Op != kernel.Add {
+			t.Errorf("dirty %t: asked for %v", dirty, last)
+		}
+		table.completed(kernel.Completion{ID: uint64(len(asked)), Changes: asked[len(asked)-1], Last: true})
+		table.release(v)
+		v.owner = nil
+		table.linkGone(2)
+		table.flush()
+		if len(table.vips) != 0 {
+			t.Errorf("dirty %t: %d vips left", dirty, len(table.vips))
+		}
+	}
+}
