@@ -28,6 +28,10 @@ func main() {
 		os.Exit(code)
 	}
 	if len(os.Args) > 1 {
+		// The tool has flags of its own, so that this one comes first.
+		if a := os.Args[1]; a == "--genhash" || a == "-T" {
+			os.Exit(genhash(os.Args[2:]))
+		}
 		if run := findVerb(os.Args[1]); run != nil {
 			os.Exit(run(os.Args[2:]))
 		}
@@ -64,7 +68,7 @@ func daemon(args []string) int {
 		fmt.Println(n)
 		return proc.ExitOK
 	case c.genhash:
-		fmt.Fprintln(os.Stderr, "keepalived: the digest tool (--genhash) is not part of this version")
+		fmt.Fprintln(os.Stderr, "keepalived: --genhash must be the first argument")
 		return proc.ExitFatal
 	case c.test:
 		return c.configTest()

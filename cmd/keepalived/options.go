@@ -105,7 +105,7 @@ func (c *commandLine) flags() []getopt.Flag {
 		{Long: "bfd_pid", Short: 'b', Arg: getopt.Required, Value: "FILE", Set: without("--bfd_pid"),
 			Help: "Pid file of the BFD process"},
 		{Long: "genhash", Short: 'T', Set: on(&c.genhash),
-			Help: "Compute the digest of a web page instead of running"},
+			Help: "As the first argument: print the digest of a web page, see keepalived genhash -h"},
 		{Long: "address-monitoring", Short: 'a', Set: on(&o.LogAddresses),
 			Help: "Log every address that is added or removed"},
 		{Long: "snmp", Short: 'x', Set: without("--snmp"),

@@ -43,6 +43,8 @@ func verbs() []verb {
 		{name: "demo", args: "[OPTION...]", summary: "show a failover in its own network namespaces", run: demo.Main},
 		{name: "fmt", args: "[OPTION...] [FILE...]", summary: "format configuration files", run: formatMain,
 			flags: new(formatter).flags, operand: operand{files: true}},
+		{name: "genhash", args: "[OPTION...] -s ADDRESS -p PORT -u PATH", summary: "print the MD5 digest of a web page, for HTTP_GET and SSL_GET", run: genhash,
+			flags: new(hasher).flags},
 		{name: "help", args: "[KEYWORD | BLOCK.KEYWORD]", summary: "explain a keyword of the configuration", run: help,
 			operand: operand{words: reference.Words}},
 		{name: "lsp", summary: "serve editors over the Language Server Protocol on standard input and output", run: languageServer},

@@ -39,7 +39,8 @@ func (r *httpRun) handOver(a *Attempt) {
 // errSilent is the end of the patience with a server.
 var errSilent = errors.New("timeout")
 
-// session sends the request and reads the response, both within TLS.
+// session sends the request and reads the response, both within TLS unless it is
+// nil, and waits meanwhile.
 func (r *httpRun) session(file *os.File, response *response) error {
 	end := time.Now().Add(r.Longest())
 	patience := func() {
@@ -49,13 +50,17 @@ func (r *httpRun) session(file *os.File, response *response) error {
 		}
 		file.SetDeadline(at)
 	}
-	cfg := r.TLS.Clone()
-	cfg.ServerName = r.page.SNI
 	raw := &socket{File: file}
-	conn := tls.Client(raw, cfg)
+	var conn io.ReadWriter = raw
 	patience()
-	if err := conn.Handshake(); err != nil {
-		return fmt.Errorf("TLS: %w", silent(err))
+	if r.TLS != nil {
+		cfg := r.TLS.Clone()
+		cfg.ServerName = r.page.SNI
+		within := tls.Client(raw, cfg)
+		if err := within.Handshake(); err != nil {
+			return fmt.Errorf("TLS: %w", silent(err))
+		}
+		conn = within
 	}
 	if _, err := conn.Write(r.request(r.page, nil)); err != nil {
 		return silent(err)
