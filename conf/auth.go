@@ -16,8 +16,8 @@ import (
 
 func authBlock() *block {
 	b := vocabulary("vrrp_instance.authentication",
-		kw("auth_type", word("PASS|AH"), "", "PASS sends the password in clear text, AH signs with the password").sets(setAuthType),
-		kw("auth_pass", word("STRING"), "", "password of at most 8 bytes").secret().sets(setAuthPass),
+		kw("auth_type", word("PASS|AH"), "", "PASS sends the password in clear text, AH signs with the password").sets(setAuthType).shows(shown(func(v *VRRPInstance) *AuthType { return &v.Auth.Type })),
+		kw("auth_pass", word("STRING"), "", "password of at most 8 bytes").secret().sets(setAuthPass).shows(shown(func(v *VRRPInstance) *Secret { return &v.Auth.Password })),
 	)
 	return b
 }
@@ -48,32 +48,23 @@ func setAuthPass(d *decoder, a *argument) {
 
 func hmacBlock() *block {
 	b := vocabulary("vrrp_instance.auth_hmac",
-		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").newer().secret().sets(setHMACKey),
+		kw("key", several("ID VALUE"), "", "a key of 32 to 64 bytes by its number: text, hex:DIGITS or file:PATH; repeatable").newer().secret().sets(setHMACKey).
+			shows(shown(func(v *VRRPInstance) *map[uint8]Secret { return &v.HMAC.Keys })),
 		kw("active_key", number(1, 255).as("ID"), "", "number of the key that signs sent adverts; without it there is no authentication").newer().
-			sets(func(d *decoder, a *argument) { d.inst.HMAC.SendKey = uint8(a.n) }),
+			fills(inInstance(func(v *VRRPInstance) *uint8 { return &v.HMAC.SendKey })),
 		kw("time_window", number(1, 300).as("SECS"), "three advert intervals, at least 5", "largest accepted difference between the clocks").newer().
-			sets(func(d *decoder, a *argument) { d.inst.HMAC.Window = time.Duration(a.n) * time.Second }),
+			fills(inInstance(func(v *VRRPInstance) *time.Duration { return &v.HMAC.Window })),
 		kw("anti_replay", oneOf("time", "monotonic"), "time", "reject replayed adverts by clock and order, or by order only").newer().
-			sets(func(d *decoder, a *argument) { d.inst.HMAC.Monotonic = a.text == "monotonic" }),
-		kw("mode", oneOf("enforce", "permissive", "receive-only"), "enforce", "whether adverts are signed, and whether unsigned adverts are accepted").newer().sets(setHMACMode),
+			sets(func(d *decoder, a *argument) { d.inst.HMAC.Monotonic = a.text == "monotonic" }).
+			shows(shown(func(v *VRRPInstance) *bool { return &v.HMAC.Monotonic })),
+		kw("mode", oneOf("enforce", "permissive", "receive-only"), "enforce", "whether adverts are signed, and whether unsigned adverts are accepted").newer().fills(inInstance(func(v *VRRPInstance) *HMACMode { return &v.HMAC.Mode })),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
-		d.inst.HMAC = HMAC{Mode: HMACEnforce, Keys: make(map[uint8]Secret)}
+		d.inst.HMAC = HMAC{Keys: make(map[uint8]Secret)}
 		return true
 	}
 	b.close = closeHMAC
 	return b
-}
-
-func setHMACMode(d *decoder, a *argument) {
-	switch a.text {
-	case "enforce":
-		d.inst.HMAC.Mode = HMACEnforce
-	case "permissive":
-		d.inst.HMAC.Mode = HMACPermissive
-	case "receive-only":
-		d.inst.HMAC.Mode = HMACReceiveOnly
-	}
 }
 
 // setHMACKey reads key ID VALUE. Messages never show the value.

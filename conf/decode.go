@@ -270,6 +270,9 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 	if k.block == nil {
 		if k.set != nil {
 			k.set(d, a)
+			if h := k.home; k.field != nil && h.given != nil {
+				h.given(d).add(k)
+			}
 		}
 		return
 	}
@@ -288,8 +291,11 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 	if k.set != nil {
 		k.set(d, a)
 	}
-	if k.block.open != nil && !k.block.open(d, s) {
-		return
+	if k.block.open != nil {
+		if !k.block.open(d, s) {
+			return
+		}
+		k.block.begin(d)
 	}
 	d.statements(k.block, s.Block)
 	if k.block.close != nil {

@@ -27,11 +27,20 @@
 //
 // It touches its row, its field, the code that acts on it, and a test. Declare it
 // in the schema_*.go file of its block, with its arguments, default and one line
-// of meaning, and give it a function that stores the value (sets) in its field of
-// the model. Without one it is accepted, checked, and a warning names it. The
-// default is a value, or says which words give it: global, sibling, outer (see
-// [Initial]); the effective view follows from that. A field whose name is not that
-// of the word has a line in view/fields.go. Where the syntax depends on the word,
+// of meaning, and name its field of the model, as in
+//
+//	kw("debug", number(0, 4), "0", "how much more is logged").
+//		fills(inInstance(func(v *VRRPInstance) *int { return &v.Debug }))
+//
+// That is all for a number, time, switch, text, address or choice: what is written
+// is checked and stored, the field begins with the default, what the word inherits
+// from (global, sibling, outer; see [Initial]) gives the value where nobody writes
+// it, and the effective view shows it with its place. A row that does not fit its
+// field fails when the schema is built. A word whose value needs more has a
+// function that stores it (sets), and names the fields that it decides (shows). A
+// word with neither is accepted, checked, and a warning names it. A field that no
+// word gives its value has a tag: view:"-" if it is not shown, else the name it is
+// shown by. Where the syntax depends on the word,
 // the row says so and [Vocabulary] answers from it. If its
 // notation does not make a good example, add one to the table in help.go. Then
 // go test ./internal/tool/reference -update rewrites docs/reference. A new kind of

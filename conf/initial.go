@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -11,9 +12,9 @@ import (
 type Initial struct {
 	// Default is how the manual says it.
 	Default string
-	// Value is the default itself if it is a switch, a number, a time or a choice:
-	// a bool, an int64, a float64, a time.Duration or a string. It is nil
-	// otherwise.
+	// Value is the default itself if it is a switch, a number, a time, a choice, an
+	// address or a literal: a bool, an int64, a float64, a time.Duration, a string
+	// or a netip.Addr. It is nil otherwise.
 	Value any
 	// From are the paths of the words whose value is taken, the first that is
 	// written.
@@ -37,6 +38,9 @@ func (i Initial) Described() bool {
 
 // plain is a value, or the description of one.
 func plain(text string) Initial { return Initial{Default: text} }
+
+// literal is text that is the value itself.
+func literal(text string) Initial { return Initial{Default: text, Value: text} }
 
 // depends is a default that depends on other words.
 func depends(text string) Initial { return Initial{Default: text, Depends: true} }
@@ -67,7 +71,7 @@ func (i Initial) or(next Initial) Initial {
 
 // typed is the default of a word with the arguments a, with its value.
 func (i Initial) typed(a args) Initial {
-	if i.Inherits() || i.beside != nil || i.Depends {
+	if i.Inherits() || i.beside != nil || i.Depends || i.Value != nil {
 		return i
 	}
 	switch n, err := strconv.ParseFloat(i.Default, 64); {
@@ -75,6 +79,10 @@ func (i Initial) typed(a args) Initial {
 		i.Value = i.Default == "on"
 	case a.kind == argChoice && slices.Contains(a.choices, i.Default):
 		i.Value = i.Default
+	case a.kind == argAddress:
+		if addr, err := netip.ParseAddr(i.Default); err == nil {
+			i.Value = addr
+		}
 	case err != nil:
 	case a.kind == argSeconds:
 		i.Value = time.Duration(n * float64(time.Second))

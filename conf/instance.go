@@ -44,15 +44,11 @@ type instance struct {
 	*VRRPInstance
 	at place // its first line
 
-	state        opt[bool] // MASTER
-	version      int
-	priority     int
-	strict       opt[bool]
-	accept       opt[bool]
-	checksumAsV2 opt[bool]
-	skipCheck    opt[bool]
-
-	lowerNoAdvert, higherSend, ownerIgnore opt[bool]
+	state    opt[bool] // MASTER
+	version  int
+	priority int
+	accept   opt[bool]
+	given    written // words of the block
 
 	priorityChanges opt[bool]
 	smtpAlert       opt[bool]
@@ -68,6 +64,11 @@ type instance struct {
 	meant     bool              // peers were to be named, and a mistake lost them
 	bad       bool              // it cannot run
 	hurt      map[string]reason // by word: mistakes that others follow from
+}
+
+// wrote reports whether the instance has a word of its own.
+func (in *instance) wrote(word string) bool {
+	return in.given.any(root().words["vrrp_instance"].block, word)
 }
 
 // told is whom the instance tells of its state, made when a word asks for it:
@@ -98,7 +99,7 @@ func openInstance(d *decoder, s *Statement) bool {
 		return false
 	}
 	d.inst = &instance{
-		VRRPInstance: &VRRPInstance{Name: name, Pos: s.Pos(0), TTL: 255},
+		VRRPInstance: &VRRPInstance{Name: name, Pos: s.Pos(0)},
 		at:           s.Place(0),
 	}
 	d.names[name] = d.inst
@@ -214,8 +215,6 @@ func (d *decoder) absentInterfaces() {
 
 func setVersion(d *decoder, a *argument) { d.inst.version = int(a.n) }
 
-func setVRID(d *decoder, a *argument) { d.inst.VRID = uint8(a.n) }
-
 func setState(d *decoder, a *argument) {
 	switch a.text {
 	case "MASTER":
@@ -252,8 +251,6 @@ func badVRID(d *decoder, a *argument) string {
 func badAdvertInt(d *decoder, a *argument) string {
 	return "(" + d.inst.Name + ") Advert interval (" + printable(a.text) + ") not valid! Must be > 0 - ignoring"
 }
-
-func setAdvertInt(d *decoder, a *argument) { d.inst.AdvertInterval = a.d }
 
 // setNativeIPv6 decides the family before the first address does.
 func setNativeIPv6(d *decoder, a *argument) {
@@ -311,5 +308,3 @@ func setOldChecksum(d *decoder, a *argument) {
 	}
 	d.unicastWord(a)
 }
-
-func setPreemptDelay(d *decoder, a *argument) { d.inst.PreemptDelay = a.d }

@@ -3,7 +3,6 @@ package conf
 import (
 	"cmp"
 	"net/netip"
-	"time"
 
 	"keepalived-go/conf/syntax"
 )
@@ -56,15 +55,9 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 		strings: make(map[string]string),
 		present: make(map[string]bool),
 	}
-	d.cfg.Global.ChildWait = defaultChildWait
-	d.cfg.Global.RxBufMultiplier = 3
-	d.cfg.Global.JSONVersion = 1
-	d.cfg.Global.DefaultInterface = "eth0"
-	d.cfg.Global.Firewall = Firewall{Priority: -1, IPVSPriority: -1, IPVSFirstMark: 1000}
-	d.cfg.Global.StartupTimeout = 10 * time.Second
-	d.cfg.Global.ShutdownTimeout = 10 * time.Second
 	d.cfg.Global.Mail.Port = 25
-	d.cfg.Global.Mail.ConnectTimeout = 30 * time.Second
+	root().begin(d)
+	root().words["global_defs"].block.begin(d)
 
 	ok := syntax.Read(path, o.reading(), diags, func(s *Statement) {
 		if o.Statement != nil {

@@ -8,25 +8,25 @@ import (
 )
 
 func mailWords() []*Keyword {
-	text := func(k *Keyword, field func(*Mail) *string) *Keyword {
-		return k.sets(func(d *decoder, a *argument) { *field(&d.cfg.Global.Mail) = d.intern(a.text) })
-	}
 	recipients := (&block{path: "global_defs.notification_email"}).
 		lines(addRecipients, &Keyword{Name: "ADDRESS", Args: "ADDR", Doc: "a mail address"}).
 		filled("Warning - empty notification_email block")
 	return []*Keyword{
-		kw("notification_email", braced("{ ADDR... }"), "", "recipients of mails, one per line").effective().holds(recipients),
+		kw("notification_email", braced("{ ADDR... }"), "", "recipients of mails, one per line").effective().holds(recipients).
+			shows(shown(func(g *Global) *[]string { return &g.Mail.To })),
 		kw("notification_email_from", word("ADDR").soft("emailfrom missing - ignoring"), "user@host", "sender of mails").
 			sets(func(d *decoder, a *argument) {
 				d.cfg.Global.Mail.From = d.intern(a.text)
 				d.checkAddress(a.Statement, 1, a.text)
-			}),
-		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that accepts the mails").sets(setMailServer),
-		kw("smtp_starttls", onOff(), "off", "encrypt the connection to the mail server; its certificate must be valid").own().
-			sets(func(d *decoder, a *argument) { d.cfg.Global.Mail.STARTTLS = a.on }),
-		kw("smtp_auth", several("USER PASSWORD"), "", "account on the mail server").own().secret().sets(setMailAuth),
-		text(kw("smtp_helo_name", word("NAME").opt(), "local host name", "host name in the greeting to the mail server"), func(m *Mail) *string { return &m.HeloName }),
-		kw("smtp_connect_timeout", number(0, 4294).as("SECS"), "30", "time limit for the connection to the mail server").sets(setMailTimeout),
+			}).fills(inGlobal(func(g *Global) *string { return &g.Mail.From })),
+		kw("smtp_server", several("ADDR|HOST [PORT]"), "", "server that accepts the mails").sets(setMailServer).
+			shows(shown(func(g *Global) *string { return &g.Mail.Server }), shown(func(g *Global) *int { return &g.Mail.Port }).argument(2)),
+		switched("smtp_starttls", onOff(), "encrypt the connection to the mail server; its certificate must be valid", func(g *Global) *bool { return &g.Mail.STARTTLS }).own(),
+		kw("smtp_auth", several("USER PASSWORD"), "", "account on the mail server").own().secret().sets(setMailAuth).
+			shows(shown(func(g *Global) *string { return &g.Mail.User }), shown(func(g *Global) *Secret { return &g.Mail.Password }).argument(2)),
+		text("smtp_helo_name", word("NAME").opt(), "local host name", "host name in the greeting to the mail server", func(g *Global) *string { return &g.Mail.HeloName }),
+		kw("smtp_connect_timeout", number(0, 4294).as("SECS"), "30", "time limit for the connection to the mail server").
+			fills(inGlobal(func(g *Global) *time.Duration { return &g.Mail.ConnectTimeout })).sets(setMailTimeout),
 		kw("smtp_alert", onOff(), "unset", "whether mail is sent for all kinds of events").
 			sets(func(d *decoder, a *argument) { d.global.alert.put(a.on) }),
 		kw("smtp_alert_vrrp", onOff(), "unset", "whether VRRP sends mail").

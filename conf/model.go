@@ -10,7 +10,7 @@ import (
 // after defaults, inheritance and clamping. It travels from the parent to its
 // children with encoding/gob.
 type Config struct {
-	Path   string // as named on the command line
+	Path   string `view:"-"` // as named on the command line
 	Global Global
 
 	Instances  []*VRRPInstance
@@ -20,8 +20,8 @@ type Config struct {
 	Scripts    []*Script
 	Files      []*TrackFile
 	Processes  []*TrackProcess
-	BFDs       []*TrackBFD
-	Interfaces []InterfaceSettings
+	BFDs       []*TrackBFD         `view:"-"` // part of BFDInstances
+	Interfaces []InterfaceSettings `view:"interface"`
 
 	StaticAddresses []StaticAddress
 	StaticRoutes    []Route
@@ -30,14 +30,14 @@ type Config struct {
 
 	VirtualServers []*VirtualServer
 	ServerGroups   []*ServerGroup
-	TLSClient      *TLSClient // nil: SSL_GET checks have no certificate
+	TLSClient      *TLSClient `view:"SSL"` // nil: SSL_GET checks have no certificate
 
 	BFDInstances []*BFDInstance
 
 	// HasVirtualServers and HasBFD say whether the file asks for the health
 	// checkers or for BFD.
-	HasVirtualServers bool
-	HasBFD            bool
+	HasVirtualServers bool `view:"-"`
+	HasBFD            bool `view:"-"`
 }
 
 // Global holds what global_defs and the words outside of blocks set for the
@@ -75,9 +75,9 @@ type Global struct {
 	McastGroup4, McastGroup6 netip.Addr
 
 	Umask       uint32
-	UmaskSet    bool
+	UmaskSet    bool `view:"-"`
 	RandomSeed  int64
-	SeedSet     bool
+	SeedSet     bool `view:"-"`
 	DataUseInst bool // data_use_instance
 
 	StateDumpFile, StatsDumpFile, JSONDumpFile string
@@ -104,7 +104,7 @@ type Global struct {
 	// /etc/iproute2.
 	IPRouteUsrDir, IPRouteEtcDir string
 
-	Defaults InstanceDefaults
+	Defaults InstanceDefaults `view:"-"` // shown where they are in force
 
 	ConfigSaveDir string // config_save_dir; empty: nothing is saved
 	TmpConfigDir  string // tmp_config_directory; empty: in memory
@@ -128,9 +128,11 @@ type InstanceDefaults struct {
 
 	LowerPriorityNoAdvert    bool
 	HigherPrioritySendAdvert bool
+	OwnerIgnoreAdverts       bool // by owners of their addresses
 	CheckUnicastSource       bool
 	SkipCheckAdvertAddresses bool
 	Strict                   bool
+	ChecksumAsV2             bool
 	PriorityChanges          bool // vrrp_notify_priority_changes
 
 	// smtp_alert, and what overrules it for VRRP and for the health checks.
@@ -152,12 +154,10 @@ const (
 	SwitchOn
 )
 
-func (s Switch) String() string { return [...]string{"unset", "off", "on"}[s] }
-
 // ProcessLimits are the scheduling and memory settings of one process.
 type ProcessLimits struct {
-	Priority    int // nice value
-	PrioritySet bool
+	Priority    int  // nice value
+	PrioritySet bool `view:"-"`
 	NoSwap      bool
 	RTPriority  int // SCHED_RR priority 1 to 99; 0: not real-time
 	CPUAffinity []int
@@ -197,7 +197,7 @@ type VRRPInstance struct {
 
 	Interface string // may be empty for unicast with a source address
 	Version   int    // 2 or 3
-	Family    Family
+	Family    Family `view:"family"`
 	VRID      uint8
 	Master    bool // state MASTER: the wanted initial state
 	Priority  uint8
@@ -214,7 +214,7 @@ type VRRPInstance struct {
 	SourceIP      netip.Addr // mcast_src_ip or unicast_src_ip; zero: primary address of the interface
 	TrackSourceIP bool
 	Group         netip.Addr // multicast destination (mcast_dst_ip or the global group)
-	Unicast       bool
+	Unicast       bool       `view:"unicast"`
 	Peers         []Peer
 	FaultNoPeer   bool // unicast_fault_no_peer
 	TTL           uint8
@@ -311,11 +311,11 @@ type GARP struct {
 	RefreshRepeat int           // garp_master_refresh_repeat
 	LowerRepeat   int           // garp_lower_prio_repeat
 	LowerDelay    time.Duration // garp_lower_prio_delay
-	Interval      time.Duration // garp_interval, or that of the garp_group of the interface
-	NAInterval    time.Duration // gna_interval, likewise
+	Interval      time.Duration `view:"garp interval"` // garp_interval, or that of the garp_group of the interface
+	NAInterval    time.Duration `view:"gna interval"`  // gna_interval, likewise
 	// PacingGroup names the garp_group whose interfaces share one pace; empty:
 	// the interface has a pace of its own.
-	PacingGroup string
+	PacingGroup string    `view:"garp pace"`
 	Extra       ExtraGARP // garp_extra_if
 }
 
@@ -369,7 +369,7 @@ type Link struct {
 	Name string // empty: VMACPrefix, a dot and the VRID
 	// MAC of LinkVMAC; with MACSet false it is that of the virtual router.
 	MAC    [6]byte
-	MACSet bool
+	MACSet bool `view:"-"`
 	// TransmitBase sends adverts from the interface below (vmac_xmit_base).
 	TransmitBase bool
 	// AddressVMACs makes macvlans for addresses on other interfaces

@@ -21,18 +21,11 @@ const (
 	CheckFile
 )
 
-// String is the keyword of the check.
-func (k CheckKind) String() string {
-	return [...]string{
-		"TCP_CHECK", "HTTP_GET", "SSL_GET", "SMTP_CHECK", "DNS_CHECK", "MISC_CHECK", "BFD_CHECK", "UDP_CHECK", "PING_CHECK", "FILE_CHECK",
-	}[k]
-}
-
 // Check is one health check of a real server with effective values. The times
 // mean nothing to CheckBFD and CheckFile, which are told of changes.
 type Check struct {
-	Kind           CheckKind
-	Alpha          bool // down until it succeeds
+	Kind           CheckKind `view:"-"` // the title has it
+	Alpha          bool      // down until it succeeds
 	LogAllFailures bool
 	Pos            Pos
 
@@ -78,15 +71,13 @@ const (
 	HTTP11                          // HTTP/1.1 with Connection: close
 )
 
-func (p HTTPProtocol) String() string { return [...]string{"1.0", "1.0C", "1.1"}[p] }
-
 // HTTPCheck is what HTTP_GET and SSL_GET fetch.
 type HTTPCheck struct {
 	Protocol     HTTPProtocol
 	FastRecovery bool
 	SNI          bool
 	SNIName      string // sni_name; empty: the host of the page
-	URLs         []URL  // at least one
+	URLs         []URL  `view:"url"` // at least one
 }
 
 // URL is a page to fetch and what to make of the answer.

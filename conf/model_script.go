@@ -118,11 +118,6 @@ const (
 	TrackedBFD
 )
 
-// String is the word that begins the track block of this kind.
-func (k TrackKind) String() string {
-	return [...]string{"track_interface", "track_script", "track_file", "track_process", "track_bfd"}[k]
-}
-
 // LinkBeat is how the carrier of an interface is polled.
 type LinkBeat uint8
 
@@ -138,9 +133,9 @@ const (
 type InterfaceSettings struct {
 	Name      string
 	Pos       Pos
-	LinkBeat  LinkBeat      // linkbeat_interfaces, linkbeat_use_polling
-	DownDelay time.Duration // interface_up_down_delays: how long a change must last
-	UpDelay   time.Duration
+	LinkBeat  LinkBeat      `view:"link_beat"`  // linkbeat_interfaces, linkbeat_use_polling
+	DownDelay time.Duration `view:"down_delay"` // interface_up_down_delays: how long a change must last
+	UpDelay   time.Duration `view:"up_delay"`
 }
 
 // Notify is whom an instance or sync group tells of its changes of state.

@@ -34,11 +34,11 @@ func (p Protocol) String() string {
 type VirtualServer struct {
 	Pos Pos
 
-	Addr     netip.Addr
-	Port     uint16 // of Addr; 0: every port, which needs persistence
-	FWMark   uint32
-	Group    string // of a ServerGroup that exists
-	Family   Family // of Addr; else of ip_family, the group or the real servers
+	Addr     netip.Addr `view:"-"` // the title has it
+	Port     uint16     `view:"-"` // of Addr; 0: every port, which needs persistence
+	FWMark   uint32     `view:"-"`
+	Group    string     `view:"-"` // of a ServerGroup that exists
+	Family   Family     // of Addr; else of ip_family, the group or the real servers
 	Protocol Protocol
 
 	Scheduler string // default wlc
@@ -65,6 +65,7 @@ type VirtualServer struct {
 	QuorumDown    Command
 	SMTPAlert     bool // default off
 	VirtualHost   string
+	Weight        int // of real servers that do not say
 	SNMPName      string
 	Defaults      *CheckDefaults
 
@@ -102,8 +103,6 @@ const (
 	ForwardTunnel               // TUN
 )
 
-func (m ForwardMethod) String() string { return [...]string{"NAT", "DR", "TUN"}[m] }
-
 // TunnelType is the encapsulation of ForwardTunnel.
 type TunnelType uint8
 
@@ -112,8 +111,6 @@ const (
 	TunnelGUE
 	TunnelGRE
 )
-
-func (t TunnelType) String() string { return [...]string{"ipip", "gue", "gre"}[t] }
 
 // TunnelChecksum is whether the outer header has a checksum.
 type TunnelChecksum uint8
@@ -156,10 +153,10 @@ type SorryServer struct {
 // virtual server differ.
 type RealServer struct {
 	Pos  Pos
-	Addr netip.Addr
+	Addr netip.Addr `view:"-"`
 	// Port is that of the virtual server unless given. It is always so without
 	// NAT, and then 0 for a firewall mark.
-	Port    uint16
+	Port    uint16 `view:"-"`
 	Forward Forward
 	Weight  int // 0: no new connections
 	// Above Upper connections it gets no new ones until there are less than
@@ -182,7 +179,7 @@ type RealServer struct {
 type ServerGroup struct {
 	Name    string
 	Pos     Pos
-	Entries []GroupEntry
+	Entries []GroupEntry `view:"entries"`
 }
 
 // GroupEntry is a line of a virtual_server_group: the addresses First to Last,

@@ -11,42 +11,24 @@ import (
 
 // globals are the values of global_defs that instances inherit.
 type globals struct {
-	version                  int
-	downTimer                int
+	given                    written // words of global_defs
 	garp                     garpSettings
 	garpInterval, naInterval time.Duration
 	minGARP                  bool
-
-	strict, checkUnicastSrc, skipCheck     bool
-	lowerNoAdvert, higherSend, ownerIgnore bool
-	checksumAsV2                           bool
 
 	ipvsNamespace opt[string]
 	ipSets        opt[[]string]
 	syncAt        place // of lvs_sync_daemon
 
 	poll                           bool      // linkbeat_use_polling
-	priorityChanges                bool      // vrrp_notify_priority_changes
 	alert, alertVRRP, alertChecker opt[bool] // smtp_alert, smtp_alert_vrrp, smtp_alert_checker
 	mailAuth                       place     // of smtp_auth
 }
 
-// defaults are what an instance gets that says nothing itself.
-func (g *globals) defaults() InstanceDefaults {
-	return InstanceDefaults{
-		Version:                  max(g.version, 2),
-		DownTimerAdverts:         cmp.Or(g.downTimer, 3),
-		LowerPriorityNoAdvert:    g.lowerNoAdvert,
-		HigherPrioritySendAdvert: g.higherSend,
-		CheckUnicastSource:       g.checkUnicastSrc,
-		SkipCheckAdvertAddresses: g.skipCheck,
-		Strict:                   g.strict,
-		PriorityChanges:          g.priorityChanges,
-		Alert:                    switchOf(g.alert),
-		AlertVRRP:                switchOf(g.alertVRRP),
-		AlertChecker:             switchOf(g.alertChecker),
-		GARP:                     g.garpOf(&garpSettings{}),
-	}
+// settle completes what an instance gets that says nothing itself.
+func (g *globals) settle(i *InstanceDefaults) {
+	i.Alert, i.AlertVRRP, i.AlertChecker = switchOf(g.alert), switchOf(g.alertVRRP), switchOf(g.alertChecker)
+	i.GARP = g.garpOf(&garpSettings{})
 }
 
 func switchOf(o opt[bool]) Switch {
@@ -63,16 +45,9 @@ func switchOf(o opt[bool]) Switch {
 // read: a global_defs block counts for instances before it too.
 func (d *decoder) resolve() {
 	g := &d.cfg.Global
-	if !g.McastGroup4.IsValid() {
-		g.McastGroup4 = netip.AddrFrom4([4]byte{224, 0, 0, 18})
-	}
-	if !g.McastGroup6.IsValid() {
-		g.McastGroup6 = netip.MustParseAddr("ff02::12")
-	}
-	g.IPRouteUsrDir = cmp.Or(g.IPRouteUsrDir, "/usr/share/iproute2")
-	g.IPRouteEtcDir = cmp.Or(g.IPRouteEtcDir, "/etc/iproute2")
+	root().words["global_defs"].block.inherit(d)
 	d.routes()
-	g.Defaults = d.global.defaults()
+	d.global.settle(&g.Defaults)
 	d.absentInterfaces()
 	d.mail()
 	pace := d.paceGroups()
@@ -105,10 +80,6 @@ func (d *decoder) resolve() {
 	g.NetNamespaceIPVS = d.global.ipvsNamespace.or(g.NetNamespace)
 	g.VMACPrefix = cmp.Or(g.VMACPrefix, "vrrp")
 	g.VMACAddrPrefix = cmp.Or(g.VMACAddrPrefix, g.VMACPrefix)
-	g.DBus.ServiceName = cmp.Or(g.DBus.ServiceName, "org.keepalived.Vrrp1")
-	g.DBus.NoInterface = cmp.Or(g.DBus.NoInterface, "none")
-	g.SNMP.VirtualServerAge = cmp.Or(g.SNMP.VirtualServerAge, 5*time.Second)
-	g.SNMP.RealServerAge = cmp.Or(g.SNMP.RealServerAge, g.SNMP.VirtualServerAge)
 	for _, p := range []*ProcessLimits{&g.Checker, &g.BFD} {
 		p.MaxAutoPriority, p.MinAutoPriorityDelay = g.VRRP.MaxAutoPriority, g.VRRP.MinAutoPriorityDelay
 	}
@@ -159,7 +130,9 @@ func (d *decoder) drop(in *instance, code, fix, format string, args ...any) {
 
 // instance makes the values of one instance effective.
 func (d *decoder) instance(in *instance, pace map[string]*paceGroup) {
-	in.Strict = in.strict.or(d.global.strict)
+	d.inst = in
+	root().words["vrrp_instance"].block.inherit(d)
+	d.inst = nil
 	if in.VRID == 0 {
 		d.drop(in, "no-vrid", "write virtual_router_id with a number from 1 to 255", "the virtual router id must be set")
 	}
@@ -171,7 +144,7 @@ func (d *decoder) instance(in *instance, pace map[string]*paceGroup) {
 	d.authentication(in)
 	d.destinations(in)
 	d.linkOf(in)
-	d.inherit(in)
+	d.elections(in)
 	d.addresses(in)
 	d.announcements(in, pace)
 }
@@ -190,7 +163,7 @@ func (d *decoder) version(in *instance) {
 	if in.Version == 0 {
 		in.Version = 3
 		if in.Family == IPv4 {
-			in.Version = max(d.global.version, 2)
+			in.Version = d.cfg.Global.Defaults.Version
 		}
 	}
 	if in.Strict && in.Family == IPv6 && in.Version == 2 {
@@ -256,21 +229,11 @@ func (d *decoder) preemption(in *instance) {
 }
 
 func (d *decoder) adverts(in *instance) {
-	if in.DownTimerAdverts == 0 {
-		in.DownTimerAdverts = d.global.downTimer
-	}
-	if in.DownTimerAdverts == 0 {
-		in.DownTimerAdverts = 3
-	}
 	if in.Strict && in.DownTimerAdverts != 3 {
 		d.problem(in, "strict-down-timer", "down_timer_adverts is incompatible with strict mode - resetting")
 		in.DownTimerAdverts = 3
 	}
 	t := in.AdvertInterval
-	if t == 0 {
-		in.AdvertInterval = time.Second
-		return
-	}
 	if in.Version == 2 {
 		if t%time.Second != 0 {
 			d.problem(in, "advert-int", "VRRPv2 advertisement interval %fs must be an integer. rounding", t.Seconds())
@@ -348,7 +311,6 @@ func (d *decoder) destinations(in *instance) {
 				Message: fmt.Sprintf("(%s) this machine does not have unicast_src_ip %s. Staying in FAULT state until it does", in.Name, in.SourceIP),
 			})
 		}
-		in.CheckUnicastSource = in.CheckUnicastSource || d.global.checkUnicastSrc
 		in.Group = netip.Addr{}
 		return
 	}
@@ -384,17 +346,15 @@ func (d *decoder) peersLost(in *instance) {
 	first.Fix = strings.TrimPrefix(first.Fix+"; without a unicast peer ("+in.Name+") stays in FAULT", "; ")
 }
 
-// inherit fills the switches that global_defs gives a default for.
-func (d *decoder) inherit(in *instance) {
-	g := &d.global
+// elections clears what the priority or strict mode does not allow.
+func (d *decoder) elections(in *instance) {
 	owner := in.Priority == 255
-	in.SkipCheckAdvertAddresses = in.skipCheck.or(g.skipCheck)
-	in.ChecksumAsV2 = in.checksumAsV2.or(g.checksumAsV2)
-	in.LowerPriorityNoAdvert = in.lowerNoAdvert.or(g.lowerNoAdvert)
-	in.HigherPrioritySendAdvert = in.higherSend.or(g.higherSend)
-	in.OwnerIgnoreAdverts = in.ownerIgnore.or(g.ownerIgnore) && owner
-	if in.ownerIgnore.v && !owner {
-		d.problem(in, "owner-ignore", "owner_ignore_adverts needs priority 255 - ignoring")
+	ignore, noAdvert := in.OwnerIgnoreAdverts, in.LowerPriorityNoAdvert
+	if ignore && !owner {
+		if in.wrote("owner_ignore_adverts") {
+			d.problem(in, "owner-ignore", "owner_ignore_adverts needs priority 255 - ignoring")
+		}
+		in.OwnerIgnoreAdverts = false
 	}
 	in.Accept = in.accept.or(!in.Strict || owner)
 	if owner {
@@ -407,7 +367,7 @@ func (d *decoder) inherit(in *instance) {
 		d.problem(in, "strict-accept", "warning - accept mode for VRRP version 2 does not comply with RFC3768 - resetting")
 		in.Accept = false
 	}
-	if in.lowerNoAdvert.set && !in.lowerNoAdvert.v {
+	if !noAdvert && in.wrote("lower_prio_no_advert") {
 		d.problem(in, "strict-lower-prio", "Strict mode requires no lower priority advert. resetting")
 	}
 	in.LowerPriorityNoAdvert = true
@@ -416,7 +376,7 @@ func (d *decoder) inherit(in *instance) {
 		in.HigherPrioritySendAdvert = false
 	}
 	if owner {
-		if in.ownerIgnore.set && !in.ownerIgnore.v {
+		if !ignore && in.wrote("owner_ignore_adverts") {
 			d.problem(in, "strict-owner-ignore", "Strict mode requires owner_ignore_adverts - setting it")
 		}
 		in.OwnerIgnoreAdverts = true

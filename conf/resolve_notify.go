@@ -16,7 +16,7 @@ func (d *decoder) notifications() {
 		g.SyncGroup.Notify = g.notify.orNil()
 	}
 	for _, in := range d.instances {
-		changes := opt[bool]{v: d.global.priorityChanges}
+		changes := opt[bool]{v: d.cfg.Global.Defaults.PriorityChanges}
 		if g := groupOf[in.Name]; g != nil {
 			changes.v = g.priorityChanges.or(changes.v)
 		}

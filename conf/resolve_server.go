@@ -57,9 +57,8 @@ func (d *decoder) virtualServer(vs *virtualServer, groups map[string]*ServerGrou
 		say("no-protocol", "Virtual server %s: no protocol set - defaulting to UDP", vs)
 		vs.Protocol = UDP
 	}
-	if vs.Scheduler == "" {
+	if !vs.given.any(root().words["virtual_server"].block, "lb_algo", "lvs_sched") {
 		say("no-scheduler", "Virtual server %s: no scheduler set, setting default 'wlc'", vs)
-		vs.Scheduler = "wlc"
 	}
 	if vs.OnePacket && vs.FWMark == 0 && vs.Protocol != UDP {
 		say("one-packet", "Virtual server %s: one packet scheduling requires UDP - resetting", vs)
@@ -162,6 +161,8 @@ func (d *decoder) realServers(vs *virtualServer) []*RealServer {
 	seen := make(map[netip.AddrPort]bool, len(vs.real))
 	list := make([]*RealServer, 0, len(vs.real))
 	checks := make([]*Check, 0, len(vs.checks))
+	words := root().words["virtual_server"].block.words["real_server"].block
+	defer func() { d.servers.vs, d.servers.rs, d.servers.check = nil, nil, nil }()
 	noMethod := false
 	for _, rs := range vs.real {
 		if !rs.forward.set && !vs.forward.set && !noMethod {
@@ -176,9 +177,8 @@ func (d *decoder) realServers(vs *virtualServer) []*RealServer {
 			continue
 		}
 		seen[key] = true
-		rs.Weight = int(rs.weight.or(vs.weight.or(1)))
-		rs.Alpha = rs.alpha.or(vs.Alpha)
-		rs.InhibitOnFail = rs.inhibit.or(vs.InhibitOnFail)
+		d.servers.vs, d.servers.rs = vs, rs
+		words.inherit(d)
 		rs.SMTPAlert = rs.smtpAlert.or(d.alertOr(true))
 		times := rs.times.inherit(vs.times)
 		rs.Defaults = d.servers.defaults.of(times.defaults())
@@ -234,7 +234,6 @@ func (d *decoder) groupPort(vs *virtualServer, rs *realServer, name string) {
 
 // quorum bounds the quorum by what the real servers can reach.
 func (d *decoder) quorum(vs *virtualServer) {
-	vs.Quorum = max(vs.Quorum, 1)
 	total := uint64(0)
 	for i := range vs.RealServers {
 		total += uint64(vs.RealServers[i].Weight)
@@ -253,8 +252,8 @@ func (d *decoder) quorum(vs *virtualServer) {
 // resolveCheck settles one check; ok is false if it cannot run.
 func (d *decoder) resolveCheck(c *check, outer checkTimes, rs *realServer, vs *virtualServer) (ok bool) {
 	t := c.times.inherit(outer)
-	c.Alpha = c.alpha.or(rs.Alpha)
-	c.LogAllFailures = c.logAll.or(d.cfg.Global.LVS.LogAllFailures)
+	d.servers.check = c
+	c.words.inherit(d)
 	timing := CheckTiming{DelayLoop: t.loop.or(time.Minute)}
 	timing.Warmup = t.warmup.or(timing.DelayLoop)
 	retry, before := 1, time.Second

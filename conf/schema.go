@@ -35,6 +35,16 @@ type Keyword struct {
 	Effect    Effect
 	// Secret is a keyword whose value is never shown.
 	Secret bool
+	// Fields are those of the model that the word gives values to, where Inverted
+	// the opposite of what it says.
+	Fields   []Field
+	Inverted bool
+
+	field   *field     // of the first argument: stored, by default and inherited without further code
+	names   []string   // of the values of the field, if they have names
+	sources []*Keyword // whose fields have the value where nobody writes the word
+	home    *block     // that it is a word of
+	number  int        // among those that fill a field
 
 	args args
 	set  func(d *decoder, a *argument)
@@ -59,6 +69,11 @@ type block struct {
 	// returns false is skipped.
 	open  func(d *decoder, s *Statement) bool
 	close func(d *decoder, s *Statement)
+	// given are the words of the block that were written; nil: nobody asks.
+	given    func(d *decoder) *written
+	fields   int        // words that fill one
+	defaults []*Keyword // that are not what a new struct has
+	heirs    []*Keyword // that take the values of others where nobody writes them
 }
 
 // args is what a keyword takes.
@@ -192,7 +207,7 @@ type argument struct {
 // given reports whether there is an argument at all.
 func (a *argument) given() bool { return len(a.Words) > 1 }
 
-// kw declares a keyword that has no effect until sets is added.
+// kw declares a keyword that has no effect until fills or sets is added.
 func kw[D string | Initial](name string, a args, def D, doc string) *Keyword {
 	initial, ok := any(def).(Initial)
 	if !ok {
@@ -261,7 +276,12 @@ func (b *block) add(words ...*Keyword) {
 		b.words = make(map[string]*Keyword, len(words))
 	}
 	for _, k := range words {
-		k.Block = b.path
+		k.Block, k.home = b.path, b
+		if k.field != nil {
+			k.check()
+			k.number = b.fields
+			b.fields++
+		}
 		for _, w := range k.beside {
 			k.From = append(k.From, strings.TrimPrefix(b.path+"."+w, "."))
 		}

@@ -13,16 +13,13 @@ type bfdInstance struct {
 
 func bfdBlock() *block {
 	addr := func(name, def, doc string, field func(*BFDInstance) *netip.Addr) *Keyword {
-		return kw(name, address(), def, doc).sets(func(d *decoder, a *argument) {
-			*field(d.bfd.BFDInstance) = a.addr
-		})
+		return kw(name, address(), def, doc).fills(inBFD(field))
 	}
 	neighbor := func(b *BFDInstance) *netip.Addr { return &b.Neighbor }
 	interval := func(name, def, doc string, least int64, field func(*BFDInstance) *time.Duration) *Keyword {
-		return kw(name, millis(least, 4294967), def, doc).
-			sets(func(d *decoder, a *argument) { *field(d.bfd.BFDInstance) = a.d })
+		return kw(name, millis(least, 4294967), def, doc).fills(inBFD(field))
 	}
-	ttl := func(d *decoder, a *argument) { d.bfd.TTL = uint8(a.n) }
+	ttl := inBFD(func(b *BFDInstance) *uint8 { return &b.TTL })
 	b := vocabulary("bfd_instance",
 		addr("source_ip", "any", "source address of the session", func(b *BFDInstance) *netip.Addr { return &b.Source }),
 		addr("neighbor_ip", "", "address of the neighbour; required", neighbor),
@@ -31,20 +28,22 @@ func bfdBlock() *block {
 		interval("min_tx", "10", "shortest interval at which it sends", 1, func(b *BFDInstance) *time.Duration { return &b.MinTx }),
 		interval("idle_tx", "1000", "interval while the session is not up", 1000, func(b *BFDInstance) *time.Duration { return &b.IdleTx }),
 		kw("multiplier", number(1, 255), "5", "number of missed packets in a row that ends the session").
-			sets(func(d *decoder, a *argument) { d.bfd.Multiplier = uint8(a.n) }),
+			fills(inBFD(func(v *BFDInstance) *uint8 { return &v.Multiplier })),
 		kw("passive", bare(), "off", "wait for the neighbour to start the session").
-			sets(func(d *decoder, a *argument) { d.bfd.Passive = true }),
-		kw("ttl", number(1, 255), "255", "TTL of sent packets").sets(ttl),
-		kw("hoplimit", number(1, 255), "", "the same as ttl").sets(ttl),
+			fills(inBFD(func(v *BFDInstance) *bool { return &v.Passive })),
+		kw("ttl", number(1, 255), "255", "TTL of sent packets").fills(ttl),
+		kw("hoplimit", number(1, 255), "", "the same as ttl").fills(ttl),
 		kw("max_hops", number(-1, 255), "0", "number of routers that a received packet may have passed; -1: any number").
-			sets(func(d *decoder, a *argument) { d.bfd.hops.put(int(a.n)) }),
+			sets(func(d *decoder, a *argument) { d.bfd.hops.put(int(a.n)) }).
+			shows(shown(func(v *BFDInstance) *uint8 { return &v.MaxHops })),
 		kw("multihop", onOff(), "off", "use the port of multihop sessions").newer().
-			sets(func(d *decoder, a *argument) { d.bfd.MultiHop = a.on }),
-		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").sets(setBFDWeight),
+			fills(inBFD(func(v *BFDInstance) *bool { return &v.MultiHop })),
+		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").sets(setBFDWeight).
+			shows(shown(func(v *BFDInstance) *int { return &v.Weight }), shown(func(v *BFDInstance) *bool { return &v.Reverse }).argument(0)),
 		kw("vrrp", bare(), "both", "use the session only for VRRP").
-			sets(func(d *decoder, a *argument) { d.bfd.VRRP = true }),
+			sets(func(d *decoder, a *argument) { d.bfd.VRRP = true }).shows(shown(func(v *BFDInstance) *bool { return &v.VRRP }).argument(0)),
 		kw("checker", bare(), "both", "use the session only for health checks").
-			sets(func(d *decoder, a *argument) { d.bfd.Checker = true }),
+			sets(func(d *decoder, a *argument) { d.bfd.Checker = true }).shows(shown(func(v *BFDInstance) *bool { return &v.Checker }).argument(0)),
 	)
 	b.open = openBFD
 	b.close = closeBFD
@@ -63,10 +62,7 @@ func openBFD(d *decoder, s *Statement) bool {
 		return false
 	}
 	name = d.intern(name)
-	d.bfd = &bfdInstance{BFDInstance: &BFDInstance{
-		Name: name, Pos: d.pos(s), TTL: 255, Multiplier: 5,
-		MinRx: 10 * time.Millisecond, MinTx: 10 * time.Millisecond, IdleTx: time.Second,
-	}}
+	d.bfd = &bfdInstance{BFDInstance: &BFDInstance{Name: name, Pos: d.pos(s)}}
 	b := d.bfd.BFDInstance
 	d.tracked.define(d, s, &tracker{
 		trackerKey: trackerKey{TrackedBFD, name}, weight: &b.Weight, reverse: &b.Reverse,

@@ -17,8 +17,9 @@ type check struct {
 	at    place
 	times *checkTimes // nil: says nothing; shared once its block is read
 
-	alpha, logAll opt[bool]
-	port          opt[uint16]
+	port  opt[uint16]
+	given written // words of the block
+	words *block
 	*kindWords
 }
 
@@ -51,9 +52,10 @@ func checkWords(path string) []*Keyword {
 			b.add(w...)
 		}
 		b.open = func(d *decoder, s *Statement) bool {
-			d.servers.check = newCheck(kind, d.pos(s), s.Place(0))
+			d.servers.check = newCheck(b, kind, d.pos(s), s.Place(0))
 			return true
 		}
+		b.given = func(d *decoder) *written { return &current(d).given }
 		b.close = closeCheck
 		return kw(kind.String(), braced("{}"), "", doc).holds(b)
 	}
@@ -66,13 +68,13 @@ func checkWords(path string) []*Keyword {
 		http(CheckHTTP, "fetch pages and check the answers"),
 		http(CheckSSL, "fetch pages over TLS and check the answers"),
 		checkKeyword(CheckSMTP, "check that a mail server answers", connectWords(), repeatWords(), []*Keyword{
-			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), "smtpchecker.keepalived.org", "host name in the greeting").
-				sets(func(d *decoder, a *argument) { current(d).SMTP.Helo = d.intern(a.text) }),
+			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), literal("smtpchecker.keepalived.org"), "host name in the greeting").
+				fills(inCheck(func(v *Check) *string { return &v.SMTP.Helo })),
 			kw("host", braced("{}"), "", "address to connect to, old notation").alias("the keywords outside host").holds(hostBlock(path + ".SMTP_CHECK.host")),
 		}),
 		checkKeyword(CheckDNS, "query a name server", connectWords(), repeatWords(), []*Keyword{
-			kw("type", word(strings.Join(dnsTypes, "|")), "SOA", "record type to query").sets(setDNSType),
-			kw("name", word("NAME"), ".", "name to query").sets(setDNSName),
+			kw("type", word(strings.Join(dnsTypes, "|")), literal("SOA"), "record type to query").fills(inCheck(func(v *Check) *string { return &v.DNS.Type })).sets(setDNSType),
+			kw("name", word("NAME"), ".", "name to query").sets(setDNSName).shows(shown(func(v *Check) *string { return &v.DNS.Name })),
 		}),
 		checkKeyword(CheckMisc, "run a command and check its exit status", repeatWords(), []*Keyword{
 			kw("misc_path", cmd().as("CMD").soft("misc_path has no command"), "", "the command; required").
@@ -82,11 +84,11 @@ func checkWords(path string) []*Keyword {
 					c.Misc.Command = a.command(d)
 					c.Misc.Command.User, c.Misc.Command.Group = user, group
 					c.script = a.Place(1)
-				}),
+				}).shows(shown(func(v *Check) *Command { return &v.Misc.Command })),
 			kw("misc_timeout", number(0, 4294967).as("SECS"), sibling("delay_loop"), "how long the command may take").
-				sets(func(d *decoder, a *argument) { current(d).Misc.Timeout = time.Duration(a.n) * time.Second }),
+				sets(func(d *decoder, a *argument) { current(d).Misc.Timeout = time.Duration(a.n) * time.Second }).shows(shown(func(v *Check) *time.Duration { return &v.Misc.Timeout })),
 			kw("misc_dynamic", bare(), "off", "an exit status from 2 to 255 sets the weight to that status minus 2").
-				sets(func(d *decoder, a *argument) { current(d).Misc.Dynamic = true }),
+				fills(inCheck(func(v *Check) *bool { return &v.Misc.Dynamic })),
 			kw("user", several("USER [GROUP]").soft("No user specified for misc checker script"), global("script_user"), "user that runs the command").
 				sets(func(d *decoder, a *argument) {
 					c := &current(d).Misc.Command
@@ -98,15 +100,17 @@ func checkWords(path string) []*Keyword {
 		}).requires("misc_path", "No script path has been specified for MISC_CHECKER - skipping"),
 		checkKeyword(CheckBFD, "use the state of a BFD session", []*Keyword{
 			kw("name", word("BFD_INSTANCE").soft("BFD_CHECK - No or too many names specified - skipping checker"), "", "the session; required").
-				sets(func(d *decoder, a *argument) { current(d).BFD.Name = d.intern(a.text) }),
+				sets(func(d *decoder, a *argument) { current(d).BFD.Name = d.intern(a.text) }).
+				fills(inCheck(func(v *Check) *string { return &v.BFD.Name })),
 			alphaWord(),
 		}).requires("name", "No name has been specified for BFD_CHECKER - skipping"),
 		checkKeyword(CheckUDP, "send a datagram and, if required, wait for an answer", connectWords(), repeatWords(), udpWords()),
 		checkKeyword(CheckPing, "check that the server answers pings", connectWords(), repeatWords()),
 		checkKeyword(CheckFile, "use the value of a tracked file", []*Keyword{
 			kw("track_file", word("NAME"), "", "the track_file block whose value counts; required").
-				sets(func(d *decoder, a *argument) { current(d).File.File = d.intern(a.text) }),
-			kw("weight", weight(-1<<31+1, 1<<31-1).soft("track file weight missing"), outer("of the file"), "factor for the number in the file").sets(setFileWeight),
+				fills(inCheck(func(v *Check) *string { return &v.File.File })),
+			kw("weight", weight(-1<<31+1, 1<<31-1).soft("track file weight missing"), outer("of the file"), "factor for the number in the file").sets(setFileWeight).
+				shows(shown(func(v *Check) *int { return &v.File.Weight }), shown(func(v *Check) *bool { return &v.File.Reverse }).argument(0)),
 		}).requires("track_file", "FILE_CHECK has no track_file specified - ignoring"),
 	}
 }
@@ -117,8 +121,8 @@ func (k *Keyword) requires(word, message string) *Keyword {
 	return k
 }
 
-func newCheck(kind CheckKind, pos Pos, at place) *check {
-	c := &check{Check: Check{Kind: kind, Pos: pos}, at: at}
+func newCheck(words *block, kind CheckKind, pos Pos, at place) *check {
+	c := &check{Check: Check{Kind: kind, Pos: pos}, at: at, words: words}
 	switch kind {
 	case CheckHTTP, CheckSSL, CheckSMTP, CheckMisc, CheckFile:
 		c.kindWords = &kindWords{}
@@ -136,11 +140,11 @@ func newCheck(kind CheckKind, pos Pos, at place) *check {
 	case CheckHTTP, CheckSSL:
 		c.HTTP = &HTTPCheck{}
 	case CheckSMTP:
-		c.SMTP = &SMTPCheck{Helo: "smtpchecker.keepalived.org"}
+		c.SMTP = &SMTPCheck{}
 	case CheckDNS:
-		c.DNS = &DNSCheck{Type: "SOA"}
+		c.DNS = &DNSCheck{}
 	case CheckUDP:
-		c.UDP = &UDPCheck{MaxLength: 255}
+		c.UDP = &UDPCheck{}
 	}
 	c.Connect = &Connection{}
 	return c
@@ -191,7 +195,7 @@ func hostBlock(path string) *block {
 	b := vocabulary(path, connectWords()...)
 	b.open = func(d *decoder, s *Statement) bool {
 		outer := current(d)
-		d.servers.check = newCheck(CheckSMTP, outer.Pos, s.Place(0))
+		d.servers.check = newCheck(b, CheckSMTP, outer.Pos, s.Place(0))
 		d.servers.check.outer = outer
 		return true
 	}
@@ -205,36 +209,40 @@ func hostBlock(path string) *block {
 
 // connectWords say where a check connects, and from where.
 func connectWords() []*Keyword {
-	addr := func(name, def, doc string, field func(*Connection) *netip.Addr) *Keyword {
-		return kw(name, address(), def, doc).sets(func(d *decoder, a *argument) {
-			*field(current(d).Connect) = a.addr
-		})
-	}
 	return []*Keyword{
-		addr("connect_ip", "the real server", "address to connect to", func(c *Connection) *netip.Addr { return &c.Addr }),
+		kw("connect_ip", address(), "the real server", "address to connect to").fills(inCheck(func(v *Check) *netip.Addr { return &v.Connect.Addr })),
 		kw("connect_port", number(1, 65535).as("PORT"), "that of the real server", "port to connect to").
-			sets(func(d *decoder, a *argument) { current(d).port.put(uint16(a.n)) }),
-		addr("bindto", "any", "source address of the connection", func(c *Connection) *netip.Addr { return &c.Bind }),
+			sets(func(d *decoder, a *argument) { current(d).port.put(uint16(a.n)) }).shows(shown(func(v *Check) *uint16 { return &v.Connect.Port })),
+		kw("bindto", address(), "any", "source address of the connection").fills(inCheck(func(v *Check) *netip.Addr { return &v.Connect.Bind })),
 		kw("bind_port", number(1, 65535).as("PORT"), "any", "source port of the connection").
-			sets(func(d *decoder, a *argument) { current(d).Connect.BindPort = uint16(a.n) }),
+			fills(inCheck(func(v *Check) *uint16 { return &v.Connect.BindPort })),
 		kw("bind_if", word("IFNAME"), "any", "interface of the connection").
-			sets(func(d *decoder, a *argument) { current(d).Connect.BindIf = d.intern(a.text) }),
-		timeoutWord(outer("of the real server"), func(d *decoder) *checkTimes { return made(&current(d).times) }),
+			fills(inCheck(func(v *Check) *string { return &v.Connect.BindIf })),
+		timeoutWord(outer("of the real server"), checkFields.timeout, func(d *decoder) *checkTimes { return made(&current(d).times) }),
 		kw("fwmark", number(0, 1<<32-1), "0", "firewall mark of sent packets").
-			sets(func(d *decoder, a *argument) { current(d).Connect.FWMark = uint32(a.n) }),
+			fills(inCheck(func(v *Check) *uint32 { return &v.Connect.FWMark })),
 	}
+}
+
+// checkFields are where the model has the times of a check.
+var checkFields = timeFields{
+	retry:   shown(func(v *Check) *int { return &v.Retry }),
+	before:  shown(func(v *Check) *time.Duration { return &v.DelayBeforeRetry }),
+	warmup:  shown(func(v *Check) *time.Duration { return &v.Warmup }),
+	loop:    shown(func(v *Check) *time.Duration { return &v.DelayLoop }),
+	timeout: shown(func(v *Check) *time.Duration { return &v.Connect.Timeout }),
 }
 
 func alphaWord() *Keyword {
 	return kw("alpha", onOff(), outer("of the real server"), "the real server is down until the check has succeeded once").
-		sets(func(d *decoder, a *argument) { current(d).alpha.put(a.on) })
+		fills(inCheck(func(v *Check) *bool { return &v.Alpha }))
 }
 
 func repeatWords() []*Keyword {
-	return append(timerWords(outer("of the real server"), 0, func(d *decoder) *checkTimes { return made(&current(d).times) }),
+	return append(timerWords(outer("of the real server"), 0, func(d *decoder) *checkTimes { return made(&current(d).times) }, checkFields),
 		alphaWord(),
 		kw("log_all_failures", onOff(), global("checker_log_all_failures"), "log every failed attempt").
-			sets(func(d *decoder, a *argument) { current(d).logAll.put(a.on) }),
+			fills(inCheck(func(v *Check) *bool { return &v.LogAllFailures })),
 	)
 }
 
@@ -290,8 +298,7 @@ func setDNSName(d *decoder, a *argument) {
 
 func udpWords() []*Keyword {
 	length := func(name, def, doc string, field func(*UDPCheck) *int) *Keyword {
-		return kw(name, number(0, 65535), def, doc).
-			sets(func(d *decoder, a *argument) { *field(current(d).UDP) = int(a.n) })
+		return kw(name, number(0, 65535), def, doc).fills(inCheck(func(c *Check) *int { return field(c.UDP) }))
 	}
 	return []*Keyword{
 		kw("payload", several("HEX...").soft("UDP_CHECK payload requires a payload"), "a text", "payload to send, in hexadecimal").sets(func(d *decoder, a *argument) {
@@ -301,7 +308,7 @@ func udpWords() []*Keyword {
 				return
 			}
 			current(d).UDP.Payload = payload
-		}),
+		}).shows(shown(func(v *Check) *[]byte { return &v.UDP.Payload })),
 		kw("require_reply", several("[HEX...]").opt(), "off", "require an answer, and optionally its bytes in hexadecimal; x stands for any digit").sets(func(d *decoder, a *argument) {
 			u := current(d).UDP
 			u.RequireReply = true
@@ -310,7 +317,11 @@ func udpWords() []*Keyword {
 			} else {
 				d.wrong(a.Statement, 1, "bad-hex", "Invalid hex string for UDP_CHECK reply")
 			}
-		}),
+		}).shows(
+			shown(func(v *Check) *bool { return &v.UDP.RequireReply }).argument(0),
+			shown(func(v *Check) *[]byte { return &v.UDP.Reply }).argument(0),
+			shown(func(v *Check) *[]byte { return &v.UDP.ReplyMask }).argument(2),
+		),
 		length("min_reply_length", "0", "shortest valid answer", func(u *UDPCheck) *int { return &u.MinLength }),
 		length("max_reply_length", "255", "longest valid answer", func(u *UDPCheck) *int { return &u.MaxLength }),
 	}
@@ -363,30 +374,34 @@ func httpWords(path string, tls bool) []*Keyword {
 	page := func(d *decoder) *url { return d.servers.url }
 	offset := func(name, def, doc string, field func(*Regex) *int) *Keyword {
 		return kw(name, number(0, 1<<31-1), def, doc).
-			sets(func(d *decoder, a *argument) { *field(&page(d).regex) = int(a.n) })
+			sets(func(d *decoder, a *argument) { *field(&page(d).regex) = int(a.n) }).
+			shows(shown(func(u *URL) *int { return field(u.Regex) }))
 	}
 	words := vocabulary(path+".url",
 		kw("path", word("PATH"), "", "path of the page; required").
-			sets(func(d *decoder, a *argument) { page(d).Path = d.intern(a.text) }),
-		kw("digest", word("HEX"), "", "MD5 sum of the body, 32 digits").sets(setDigest),
-		kw("status_code", several("N[-N]..."), "200-299", "accepted status codes, 100 to 599").sets(setStatus),
+			fills(inURL(func(v *URL) *string { return &v.Path })),
+		kw("digest", word("HEX"), "", "MD5 sum of the body, 32 digits").fills(inURL(func(v *URL) *string { return &v.Digest })).sets(setDigest),
+		kw("status_code", several("N[-N]..."), "200-299", "accepted status codes, 100 to 599").sets(setStatus).
+			shows(shown(func(v *URL) *[]StatusRange { return &v.Status })),
 		kw("virtualhost", word("NAME").soft("HTTP_GET url virtualhost missing"), outer("of the check"), "host name in the request").
-			sets(func(d *decoder, a *argument) { page(d).Host = d.intern(a.text) }),
+			sets(func(d *decoder, a *argument) { page(d).Host = d.intern(a.text) }).shows(shown(func(v *URL) *string { return &v.Host })),
 		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match").sets(func(d *decoder, a *argument) {
 			if len(a.cmd) > 0 {
 				page(d).regex.Pattern = d.intern(a.cmd[0])
 			}
-		}),
+		}).shows(shown(func(v *URL) *string { return &v.Regex.Pattern })),
 		kw("regex_no_match", bare(), "off", "require that the body does not match").
-			sets(func(d *decoder, a *argument) { page(d).regex.NoMatch = true }),
-		kw("regex_options", several(strings.Join(regexOptions, "|")), "", "options of the pattern").sets(setRegexOptions),
-		kw("regex_stack", several("START MAX"), "", "bytes of working memory for the pattern").sets(setRegexStack),
+			sets(func(d *decoder, a *argument) { page(d).regex.NoMatch = true }).shows(shown(func(v *URL) *bool { return &v.Regex.NoMatch })),
+		kw("regex_options", several(strings.Join(regexOptions, "|")), "", "options of the pattern").sets(setRegexOptions).
+			shows(shown(func(v *URL) *[]string { return &v.Regex.Options })),
+		kw("regex_stack", several("START MAX"), "", "bytes of working memory for the pattern").sets(setRegexStack).
+			shows(shown(func(v *URL) *uint { return &v.Regex.StackStart }), shown(func(v *URL) *uint { return &v.Regex.StackMax }).argument(2)),
 		offset("regex_min_offset", "0", "first position at which a match may begin", func(r *Regex) *int { return &r.MinOffset }),
 		offset("regex_max_offset", "unlimited", "last position at which a match may begin", func(r *Regex) *int { return &r.MaxOffset }),
 	)
 	compliant := func(def Initial, field func(*decoder) *opt[bool]) *Keyword {
 		return kw("tls_compliant", onOff(), def, "require that the TLS session is closed properly").newer().
-			sets(func(d *decoder, a *argument) { field(d).put(a.on) })
+			sets(func(d *decoder, a *argument) { field(d).put(a.on) }).shows(shown(func(v *URL) *bool { return &v.TLSCompliant }))
 	}
 	if tls {
 		words.add(compliant(outer("of the check"), func(d *decoder) *opt[bool] { return &page(d).tls }))
@@ -399,16 +414,17 @@ func httpWords(path string, tls bool) []*Keyword {
 	words.needs("path", "HTTP/SSL_GET checker url has no path - ignoring")
 	list := []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
-			sets(func(d *decoder, a *argument) { made(&current(d).times).retry.put(int(a.n)) }),
+			sets(func(d *decoder, a *argument) { made(&current(d).times).retry.put(int(a.n)) }).shows(checkFields.retry),
 		kw("virtualhost", word("NAME").soft("HTTP_GET virtualhost name missing"), outer("of the real server"), "host name in the request").
 			sets(func(d *decoder, a *argument) { current(d).host = d.intern(a.text) }),
-		kw("http_protocol", word("1.0|1.0C|1.1").soft("Missing http_protocol version"), "1.0", "HTTP version; C requests that the server closes the connection").sets(setHTTPProtocol),
+		kw("http_protocol", word("1.0|1.0C|1.1").soft("Missing http_protocol version"), "1.0", "HTTP version; C requests that the server closes the connection").
+			sets(setHTTPProtocol).shows(shown(func(v *Check) *HTTPProtocol { return &v.HTTP.Protocol })),
 		kw("enable_sni", onOff(), "off", "send the host name in the TLS handshake").
-			sets(func(d *decoder, a *argument) { current(d).HTTP.SNI = a.on }),
+			fills(inCheck(func(v *Check) *bool { return &v.HTTP.SNI })),
 		kw("sni_name", word("NAME"), sibling("virtualhost"), "host name in the TLS handshake").newer().
-			sets(func(d *decoder, a *argument) { current(d).HTTP.SNIName = d.intern(a.text) }),
+			sets(func(d *decoder, a *argument) { current(d).HTTP.SNIName = d.intern(a.text) }).shows(shown(func(v *Check) *string { return &v.HTTP.SNIName })),
 		kw("fast_recovery", onOff(), "off", "fetch all pages without a delay while recovering").
-			sets(func(d *decoder, a *argument) { current(d).HTTP.FastRecovery = a.on }),
+			fills(inCheck(func(v *Check) *bool { return &v.HTTP.FastRecovery })),
 		kw("url", braced("{}"), "", "a page; required, repeatable").holds(words),
 	}
 	if tls {

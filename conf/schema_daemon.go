@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -13,17 +14,31 @@ func lvsWords() []*Keyword {
 			if a.given() {
 				d.cfg.Global.LVS.FlushOnStop = FlushServices
 			}
-		})
+		}).shows(shown(func(g *Global) *FlushOnStop { return &g.LVS.FlushOnStop }))
 	}
 	return waiting([]*Keyword{
-		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts").sets(setLVSTimeouts),
+		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts").sets(setLVSTimeouts).shows(
+			shown(func(g *Global) *time.Duration { return &g.LVS.TCPTimeout }).argument(0),
+			shown(func(g *Global) *time.Duration { return &g.LVS.TCPFinTimeout }).argument(0),
+			shown(func(g *Global) *time.Duration { return &g.LVS.UDPTimeout }).argument(0),
+		),
 		switched("lvs_flush", bare(), "remove all IPVS services at start", func(g *Global) *bool { return &g.LVS.Flush }),
 		flush(kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at stop, or with VS only the configured ones")),
 		flush(kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").alias("lvs_flush_on_stop")),
-		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node; an instance decides which node sends").sets(setSyncDaemon),
+		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node; an instance decides which node sends").sets(setSyncDaemon).shows(syncDaemonFields...),
 		switched("checker_log_all_failures", onOff(), "log every failed attempt of a check", func(g *Global) *bool { return &g.LVS.LogAllFailures }),
 		switched("rs_init_notifies", onOff(), "send notifications when real servers come up for the first time", func(g *Global) *bool { return &g.LVS.InitNotifies }),
 	})
+}
+
+var syncDaemonFields = []Field{
+	shown(func(g *Global) *string { return &g.LVS.Sync.Interface }),
+	shown(func(g *Global) *string { return &g.LVS.Sync.Instance }).argument(0),
+	shown(func(g *Global) *int { return &g.LVS.Sync.ID }).argument(0),
+	shown(func(g *Global) *uint16 { return &g.LVS.Sync.MaxLen }).argument(0),
+	shown(func(g *Global) *uint16 { return &g.LVS.Sync.Port }).argument(0),
+	shown(func(g *Global) *uint8 { return &g.LVS.Sync.TTL }).argument(0),
+	shown(func(g *Global) *netip.Addr { return &g.LVS.Sync.Group }).argument(0),
 }
 
 func setLVSTimeouts(d *decoder, a *argument) {
@@ -148,13 +163,13 @@ func onceText(name string, a args, def, doc, message string, field func(*Global)
 		default:
 			*v = def
 		}
-	}).pending()
+	}).shows(shown(field)).pending()
 }
 
 func firewallWords() []*Keyword {
 	priority := func(name, of string, field func(*Firewall) *int32) *Keyword {
 		return kw(name, number(-1<<31, 1<<31-1), "-1", "priority of "+of).
-			sets(func(d *decoder, a *argument) { *field(&d.cfg.Global.Firewall) = int32(a.n) }).pending()
+			fills(inGlobal(func(g *Global) *int32 { return field(&g.Firewall) })).pending()
 	}
 	tables := func(d *decoder) *IPTables {
 		f := &d.cfg.Global.Firewall
@@ -173,8 +188,11 @@ func firewallWords() []*Keyword {
 			if len(a.Words) > 2 {
 				t.Out = d.intern(a.Words[2].Text)
 			}
-		}).pending(),
-		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and derived names", "names of the address sets that iptables uses; none: no sets").newer().sets(setIPSets).pending(),
+		}).shows(
+			shown(func(g *Global) *string { return &g.Firewall.IPTables.In }),
+			shown(func(g *Global) *string { return &g.Firewall.IPTables.Out }).argument(2),
+		).pending(),
+		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and derived names", "names of the address sets that iptables uses; none: no sets").newer().sets(setIPSets).shows(shown(func(g *Global) *[]string { return &g.Firewall.IPTables.Sets })).pending(),
 		onceText("nftables", word("TABLE").opt(), "keepalived", "use nftables to drop packets", "nftables already specified", func(g *Global) *string { return &g.Firewall.NFTables }),
 		priority("nftables_priority", "the nftables chains", func(f *Firewall) *int32 { return &f.Priority }),
 		kept("nftables_ifindex", bare(), "match interfaces by index rather than by name", func(g *Global) *bool { return &g.Firewall.IfIndex }),
@@ -182,7 +200,7 @@ func firewallWords() []*Keyword {
 		onceText("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers", "ipvs nftables already specified", func(g *Global) *string { return &g.Firewall.IPVSTable }),
 		priority("nftables_ipvs_priority", "the nftables_ipvs chains", func(f *Firewall) *int32 { return &f.IPVSPriority }),
 		kw("nftables_ipvs_start_fwmark", number(1, 1<<32-1), "1000", "first firewall mark for nftables_ipvs").
-			sets(func(d *decoder, a *argument) { d.cfg.Global.Firewall.IPVSFirstMark = uint32(a.n) }).pending(),
+			fills(inGlobal(func(g *Global) *uint32 { return &g.Firewall.IPVSFirstMark })).pending(),
 	}
 }
 
@@ -205,34 +223,32 @@ func ipSets(base string) []string {
 }
 
 func snmpWords() []*Keyword {
-	on := func(name, doc string, fields ...func(*SNMP) *bool) *Keyword {
-		return kw(name, bare(), "off", doc).sets(func(d *decoder, a *argument) {
-			for _, f := range fields {
-				*f(&d.cfg.Global.SNMP) = true
-			}
-		})
+	on := func(name, doc string, field func(*SNMP) *bool) *Keyword {
+		return switched(name, bare(), doc, func(g *Global) *bool { return field(&g.SNMP) })
 	}
-	age := func(name, def, of string, field func(*SNMP) *time.Duration) *Keyword {
+	age := func(name string, def Initial, of string, field func(*SNMP) *time.Duration) *Keyword {
 		return kw(name, seconds(0.001, 30), def, "age after which statistics of "+of+" are read again").newer().
-			sets(func(d *decoder, a *argument) { *field(&d.cfg.Global.SNMP) = a.d })
+			fills(inGlobal(func(g *Global) *time.Duration { return field(&g.SNMP) }))
 	}
 	vrrp := func(s *SNMP) *bool { return &s.VRRP }
 	v2 := func(s *SNMP) *bool { return &s.RFCv2 }
 	v3 := func(s *SNMP) *bool { return &s.RFCv3 }
 	return waiting([]*Keyword{
-		kw("snmp_socket", several("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "socket of the SNMP master agent").sets(setSNMPSocket),
+		kw("snmp_socket", several("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "socket of the SNMP master agent").sets(setSNMPSocket).shows(shown(func(g *Global) *string { return &g.SNMP.Socket })),
 		on("enable_traps", "send SNMP notifications", func(s *SNMP) *bool { return &s.Traps }),
 		on("enable_snmp_vrrp", "provide the VRRP part of KEEPALIVED-MIB", vrrp),
 		on("enable_snmp_keepalived", "old name of enable_snmp_vrrp", vrrp).alias("enable_snmp_vrrp"),
-		on("enable_snmp_rfc", "provide both VRRP MIBs of the RFCs", v2, v3),
 		on("enable_snmp_rfcv2", "provide the MIB of RFC 2787", v2),
 		on("enable_snmp_rfcv3", "provide the MIB of RFC 6527", v3),
+		on("enable_snmp_rfc", "provide both VRRP MIBs of the RFCs", v2).sets(func(d *decoder, a *argument) {
+			d.cfg.Global.SNMP.RFCv2, d.cfg.Global.SNMP.RFCv3 = true, true
+		}).shows(shown(func(g *Global) *bool { return &g.SNMP.RFCv3 })),
 		on("enable_snmp_checker", "provide the health-check part of KEEPALIVED-MIB", func(s *SNMP) *bool { return &s.Checker }),
-		age("snmp_vs_stats_update_interval", "5", "virtual servers", func(s *SNMP) *time.Duration { return &s.VirtualServerAge }),
-		age("snmp_rs_stats_update_interval", "as for virtual servers", "real servers", func(s *SNMP) *time.Duration { return &s.RealServerAge }),
+		age("snmp_vs_stats_update_interval", plain("5"), "virtual servers", func(s *SNMP) *time.Duration { return &s.VirtualServerAge }),
+		age("snmp_rs_stats_update_interval", sibling("snmp_vs_stats_update_interval").as("as for virtual servers"), "real servers", func(s *SNMP) *time.Duration { return &s.RealServerAge }),
 		switched("enable_dbus", bare(), "provide the D-Bus interface", func(g *Global) *bool { return &g.DBus.Enabled }),
-		text("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), "org.keepalived.Vrrp1", "name of keepalived on the bus", func(g *Global) *string { return &g.DBus.ServiceName }),
-		text("dbus_no_interface_name", word("NAME"), "none", "name in object paths for an instance without an interface", func(g *Global) *string { return &g.DBus.NoInterface }).newer(),
+		text("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), literal("org.keepalived.Vrrp1"), "name of keepalived on the bus", func(g *Global) *string { return &g.DBus.ServiceName }),
+		text("dbus_no_interface_name", word("NAME"), literal("none"), "name in object paths for an instance without an interface", func(g *Global) *string { return &g.DBus.NoInterface }).newer(),
 	})
 }
 

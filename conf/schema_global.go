@@ -2,6 +2,7 @@ package conf
 
 import (
 	"cmp"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -12,6 +13,7 @@ import (
 // globalBlock is what may stand in global_defs.
 func globalBlock() *block {
 	b := vocabulary("global_defs")
+	b.given = func(d *decoder) *written { return &d.global.given }
 	b.add(processWords()...)
 	b.add(mailWords()...)
 	b.add(lvsWords()...)
@@ -27,15 +29,11 @@ func globalBlock() *block {
 
 // switched declares a word that turns a field of Global on, or off.
 func switched(name string, a args, doc string, field func(*Global) *bool) *Keyword {
-	return kw(name, a, "off", doc).sets(func(d *decoder, a *argument) {
-		*field(&d.cfg.Global) = a.on || a.k.args.kind == argNone
-	})
+	return kw(name, a, "off", doc).fills(inGlobal(field))
 }
 
-func text(name string, a args, def, doc string, field func(*Global) *string) *Keyword {
-	return kw(name, a, def, doc).sets(func(d *decoder, a *argument) {
-		*field(&d.cfg.Global) = d.intern(a.text)
-	})
+func text[D string | Initial](name string, a args, def D, doc string, field func(*Global) *string) *Keyword {
+	return kw(name, a, def, doc).fills(inGlobal(field))
 }
 
 // processName declares the name of a process, which the kernel limits.
@@ -47,7 +45,14 @@ func processName(name, def, of string, field func(*Global) *string) *Keyword {
 			v = v[:15]
 		}
 		*field(&d.cfg.Global) = d.intern(v)
-	})
+	}).shows(shown(field))
+}
+
+// maxAutoPriority is what max_auto_priority sets: one word for all processes.
+var maxAutoPriority = []Field{
+	shown(func(g *Global) *int { return &g.VRRP.MaxAutoPriority }),
+	shown(func(g *Global) *int { return &g.Checker.MaxAutoPriority }),
+	shown(func(g *Global) *int { return &g.BFD.MaxAutoPriority }),
 }
 
 // processWords are the words about the processes themselves.
@@ -57,7 +62,7 @@ func processWords() []*Keyword {
 		kw("process_names", bare(), "off", "give each process its own name").sets(func(d *decoder, a *argument) {
 			g := &d.cfg.Global
 			g.ProcessNames, g.VRRPProcessName, g.CheckerProcessName, g.BFDProcessName = true, "", "", ""
-		}),
+		}).fills(inGlobal(func(g *Global) *bool { return &g.ProcessNames })),
 		processName("process_name", "keepalived", "the parent", func(g *Global) *string { return &g.ProcessName }),
 		processName("vrrp_process_name", "", "the VRRP process", func(g *Global) *string { return &g.VRRPProcessName }),
 		processName("checker_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).pending(),
@@ -70,33 +75,39 @@ func processWords() []*Keyword {
 				if a.given() {
 					v.MaxAutoPriority = int(a.n)
 				}
-			}),
+			}).shows(maxAutoPriority...),
 		kw("min_auto_priority_delay", number(1, 10000000).as("USECS").soft("min_auto_priority_delay requires delay time"), "1000000", "lateness in microseconds that raises the priority").
-			sets(func(d *decoder, a *argument) {
-				d.cfg.Global.VRRP.MinAutoPriorityDelay = time.Duration(a.n) * time.Microsecond
-			}),
-		kw("umask", word("NUMBER|BITS"), "0177", "permissions removed from created files: octal, or names such as IRGRP|IWGRP or IRWXO").sets(setUmask),
+			fills(inGlobal(func(g *Global) *time.Duration { return &g.VRRP.MinAutoPriorityDelay })).
+			shows(
+				shown(func(g *Global) *time.Duration { return &g.Checker.MinAutoPriorityDelay }),
+				shown(func(g *Global) *time.Duration { return &g.BFD.MinAutoPriorityDelay }),
+			),
+		kw("umask", word("NUMBER|BITS"), "0177", "permissions removed from created files: octal, or names such as IRGRP|IWGRP or IRWXO").sets(setUmask).shows(shown(func(g *Global) *uint32 { return &g.Umask }).argument(0)),
 		kw("random_seed", number(0, 1<<32-1), "the clock", "seed for random numbers, for tests").
-			sets(func(d *decoder, a *argument) { d.cfg.Global.RandomSeed, d.cfg.Global.SeedSet = a.n, true }),
+			sets(func(d *decoder, a *argument) { d.cfg.Global.RandomSeed, d.cfg.Global.SeedSet = a.n, true }).
+			shows(shown(func(g *Global) *int64 { return &g.RandomSeed })),
 		kw("startup_script", cmd().soft("startup script missing"), "", "command that runs before anything else starts").
 			sets(func(d *decoder, a *argument) {
 				d.keep(&d.cfg.Global.Startup, a, "startup script", "startup script already specified")
-			}),
+			}).shows(shown(func(g *Global) *Command { return &g.Startup })),
 		kw("startup_script_timeout", number(1, 1000).as("SECS").soft("startup_script_timeout requires value"), "10", "how long startup_script may take").
-			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupTimeout = time.Duration(a.n) * time.Second }),
+			fills(inGlobal(func(g *Global) *time.Duration { return &g.StartupTimeout })),
 		kw("shutdown_script", cmd().soft("shutdown script missing"), "", "command that runs after everything has stopped").
 			sets(func(d *decoder, a *argument) {
 				d.keep(&d.cfg.Global.Shutdown, a, "shutdown script", "shutdown script already specified")
-			}),
+			}).shows(shown(func(g *Global) *Command { return &g.Shutdown })),
 		kw("shutdown_script_timeout", number(1, 1000).as("SECS").soft("shutdown_script_timeout requires value"), "10", "how long shutdown_script may take").
-			sets(func(d *decoder, a *argument) { d.cfg.Global.ShutdownTimeout = time.Duration(a.n) * time.Second }),
+			fills(inGlobal(func(g *Global) *time.Duration { return &g.ShutdownTimeout })),
 		kw("script_user", several("USER [[:]GROUP]").soft("No script username specified"), depends("keepalived_script; without that account the daemon's user, or none with enable_script_security"), "user that runs scripts").
 			sets(func(d *decoder, a *argument) {
 				p := &d.cfg.Global.Scripts
 				p.User, p.Group = d.userGroup(a)
 				p.Group = strings.TrimPrefix(p.Group, ":")
 				d.scripts.user = a.Place(1)
-			}),
+			}).shows(
+			shown(func(g *Global) *string { return &g.Scripts.User }).argument(0),
+			shown(func(g *Global) *string { return &g.Scripts.Group }).argument(0),
+		),
 		switched("enable_script_security", bare(), "refuse scripts that would run as root and that other users can change, and allow only keepalived_script as default user", func(g *Global) *bool { return &g.Scripts.Secure }),
 		switched("use_symlink_paths", onOff(), "do not resolve symbolic links in script paths", func(g *Global) *bool { return &g.Scripts.SymlinkPaths }).newer(),
 		switched("set_supplementary_groups", onOff(), "run scripts with all groups of their user", func(g *Global) *bool { return &g.Scripts.SupplementaryGroups }).newer(),
@@ -123,21 +134,23 @@ func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keywo
 		return own(k, func(_ *decoder, a *argument, p *ProcessLimits) { f(p, a) })
 	}
 	rttime := func(p *ProcessLimits, a *argument) { p.RTTime = max(a.n, 2) }
+	longest := shown(func(g *Global) *int64 { return &limits(g).RTTime })
 	nice, most := "0", "10000"
 	if prefix == "vrrp" {
 		nice, most = "-20, unless it is real-time", "1000000"
 	}
 	return []*Keyword{
 		set(kw(prefix+"_priority", number(-20, 19).soft("No "+prefix+" process priority specified"), nice, "nice value of the "+of+" process"),
-			func(p *ProcessLimits, a *argument) { p.Priority, p.PrioritySet = int(a.n), true }),
-		set(kw(prefix+"_no_swap", bare(), "off", "keep the "+of+" process in memory"),
-			func(p *ProcessLimits, a *argument) { p.NoSwap = true }),
+			func(p *ProcessLimits, a *argument) { p.Priority, p.PrioritySet = int(a.n), true }).
+			shows(shown(func(g *Global) *int { return &limits(g).Priority })),
+		kw(prefix+"_no_swap", bare(), "off", "keep the "+of+" process in memory").
+			fills(inGlobal(func(g *Global) *bool { return &limits(g).NoSwap })),
 		own(kw(prefix+"_rt_priority", number(-1<<31, 1<<31-1).soft("No "+prefix+" process real-time priority specified"), "not real-time", "real-time priority of the "+of+" process, 1 to 99"),
-			setRTPriority),
+			setRTPriority).shows(shown(func(g *Global) *int { return &limits(g).RTPriority })),
 		own(kw(prefix+"_cpu_affinity", several("CPU...").soft("No "+prefix+" cpu_id set specified"), "all", "CPUs that the "+of+" process may use"),
-			setAffinity),
-		set(kw(prefix+"_rlimit_rttime", number(1, 1<<32-1).as("USECS"), most, "microseconds of real-time work of the "+of+" process without a pause"), rttime),
-		set(kw(prefix+"_rlimit_rtime", number(1, 1<<32-1).as("USECS"), "", "old name of "+prefix+"_rlimit_rttime").alias(prefix+"_rlimit_rttime"), rttime),
+			setAffinity).shows(shown(func(g *Global) *[]int { return &limits(g).CPUAffinity })),
+		set(kw(prefix+"_rlimit_rttime", number(1, 1<<32-1).as("USECS"), most, "microseconds of real-time work of the "+of+" process without a pause"), rttime).shows(longest),
+		set(kw(prefix+"_rlimit_rtime", number(1, 1<<32-1).as("USECS"), "", "old name of "+prefix+"_rlimit_rttime").alias(prefix+"_rlimit_rttime"), rttime).shows(longest),
 	}
 }
 
@@ -211,17 +224,20 @@ func vrrpWords() []*Keyword {
 		kw("dynamic_interfaces", oneOf("allow_if_changes").opt(), "off", "allow interfaces to be missing, to appear, to disappear and to change").
 			sets(func(d *decoder, a *argument) {
 				d.cfg.Global.DynamicInterfaces, d.cfg.Global.AllowIfChanges = true, a.given()
-			}),
-		text("default_interface", word("IFNAME").soft("default_interface requires interface name"), "eth0", "interface of static addresses without dev", func(g *Global) *string { return &g.DefaultInterface }),
+			}).shows(
+			shown(func(g *Global) *bool { return &g.DynamicInterfaces }).argument(0),
+			shown(func(g *Global) *bool { return &g.AllowIfChanges }).argument(0),
+		),
+		text("default_interface", word("IFNAME").soft("default_interface requires interface name"), literal("eth0"), "interface of static addresses without dev", func(g *Global) *string { return &g.DefaultInterface }),
 		kept("disable_local_igmp", bare(), "send no IGMP reports for link-local groups", func(g *Global) *bool { return &g.DisableLocalIGMP }),
 		kw("v3_checksum_as_v2", bare(), "off", "omit the pseudo header from the IPv4 checksum of version 3, as in RFC 9568").newer().
-			sets(func(d *decoder, a *argument) { d.global.checksumAsV2 = true }),
-		kw("vrrp_mcast_group4", address(), "224.0.0.18", "multicast group of IPv4 adverts").sets(setMcastGroup4),
-		kw("vrrp_mcast_group6", address(), "ff02::12", "multicast group of IPv6 adverts").sets(setMcastGroup6),
+			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.ChecksumAsV2 })),
+		kw("vrrp_mcast_group4", address(), "224.0.0.18", "multicast group of IPv4 adverts").fills(inGlobal(func(g *Global) *netip.Addr { return &g.McastGroup4 })).sets(setMcastGroup4),
+		kw("vrrp_mcast_group6", address(), "ff02::12", "multicast group of IPv6 adverts").fills(inGlobal(func(g *Global) *netip.Addr { return &g.McastGroup6 })).sets(setMcastGroup6),
 		kw("vrrp_version", number(2, 3), "2", "protocol version of IPv4 instances").
-			sets(func(d *decoder, a *argument) { d.global.version = int(a.n) }),
+			fills(inGlobal(func(g *Global) *int { return &g.Defaults.Version })),
 		kw("vrrp_down_timer_adverts", number(1, 100), "3", "adverts that must be missed before a backup takes over").
-			sets(func(d *decoder, a *argument) { d.global.downTimer = int(a.n) }),
+			fills(inGlobal(func(g *Global) *int { return &g.Defaults.DownTimerAdverts })),
 		kw("vrrp_garp_interval", seconds(0.000001, 4294), "0", "time between two gratuitous ARPs on an interface").
 			sets(func(d *decoder, a *argument) { d.global.garpInterval = a.d }),
 		kw("vrrp_gna_interval", seconds(0.000001, 4294), "0", "time between two neighbour advertisements on an interface").
@@ -231,21 +247,21 @@ func vrrpWords() []*Keyword {
 		extraGARP("vrrp_garp_extra_if", plain("0"), 1, func(d *decoder) *opt[ExtraGARP] { return &d.global.garp.extra }),
 		extraGARP("vrrp_vmac_garp_intvl", plain(""), 1, func(d *decoder) *opt[ExtraGARP] { return &d.global.garp.extra }).gone("vrrp_garp_extra_if"),
 		kw("vrrp_lower_prio_no_advert", onOff(), "off", "do not answer adverts of a lower priority").
-			sets(func(d *decoder, a *argument) { d.global.lowerNoAdvert = a.on }),
+			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.LowerPriorityNoAdvert })),
 		kw("vrrp_higher_prio_send_advert", onOff(), "off", "send one more advert before yielding to a higher priority").
-			sets(func(d *decoder, a *argument) { d.global.higherSend = a.on }),
+			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.HigherPrioritySendAdvert })),
 		kw("vrrp_owner_ignore_adverts", onOff(), "off", "let address owners ignore adverts of other masters").newer().
-			sets(func(d *decoder, a *argument) { d.global.ownerIgnore = a.on }),
+			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.OwnerIgnoreAdverts })),
 		kw("vrrp_check_unicast_src", bare(), "off", "drop unicast adverts that do not come from a configured peer").
-			sets(func(d *decoder, a *argument) { d.global.checkUnicastSrc = true }),
+			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.CheckUnicastSource })),
 		kw("vrrp_skip_check_adv_addr", onOff(), "off", "do not compare the address list of the current master").
-			sets(func(d *decoder, a *argument) { d.global.skipCheck = a.on }),
+			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.SkipCheckAdvertAddresses })),
 		kw("vrrp_strict", onOff(), "off", "follow the RFCs strictly").
-			sets(func(d *decoder, a *argument) { d.global.strict = a.on }),
+			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.Strict })),
 		kw("vrrp_startup_delay", seconds(0.001, 4294), "0", "time after the start of the daemon during which adverts are ignored and no timer runs").
-			sets(func(d *decoder, a *argument) { d.cfg.Global.StartupDelay = a.d }),
+			fills(inGlobal(func(g *Global) *time.Duration { return &g.StartupDelay })),
 		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "time after the boot of the machine during which adverts are ignored and no timer runs").newer().
-			sets(func(d *decoder, a *argument) { d.cfg.Global.DelayAfterBoot = a.d }),
+			fills(inGlobal(func(g *Global) *time.Duration { return &g.DelayAfterBoot })),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
 		onceText("vmac_prefix", word("PREFIX"), "vrrp", "prefix for the names of macvlans", "vmac prefix has already been specified", func(g *Global) *string { return &g.VMACPrefix }),
 		onceText("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "prefix for the names of macvlans for single addresses", "vmac_addr prefix has already been specified", func(g *Global) *string { return &g.VMACAddrPrefix }).
@@ -286,10 +302,10 @@ func bufferWords() []*Keyword {
 		return kw(name, onOff().as("BOOL"), "off", "let the buffer of "+of+" exceed the limit of the kernel")
 	}
 	on := func(k *Keyword, field func(*Global) *bool) *Keyword {
-		return k.sets(func(d *decoder, a *argument) { *field(&d.cfg.Global) = a.on })
+		return k.fills(inGlobal(field))
 	}
 	size := func(k *Keyword, field func(*Global) *int) *Keyword {
-		return k.sets(func(d *decoder, a *argument) { *field(&d.cfg.Global) = int(a.n) })
+		return k.fills(inGlobal(field))
 	}
 	return []*Keyword{
 		size(bytes("vrrp_netlink_cmd_rcv_bufs", "netlink requests"), func(g *Global) *int { return &g.NetlinkCmdRcvBuf }),
@@ -302,13 +318,14 @@ func bufferWords() []*Keyword {
 		on(force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkCmdRcvBufForce }).pending(),
 		size(bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkMonitorRcvBuf }).pending(),
 		on(force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkMonitorRcvBufForce }).pending(),
-		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "part of the receive buffer of a socket for each of its virtual routers").sets(setRxBufPolicy),
+		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "part of the receive buffer of a socket for each of its virtual routers").sets(setRxBufPolicy).
+			shows(shown(func(g *Global) *RxBufPolicy { return &g.RxBufPolicy }), shown(func(g *Global) *int { return &g.RxBufSize })),
 		kw("vrrp_rx_bufs_multiplier", number(1, 1<<31-1).soft("Invalid vrrp_rx_bufs_multiplier"), "3", "number of packets of size MTU or ADVERT in a receive buffer").
 			sets(func(d *decoder, a *argument) {
 				if d.nothingBehind(a, 2, "Invalid vrrp_rx_bufs_multiplier") {
 					d.cfg.Global.RxBufMultiplier = int(a.n)
 				}
-			}),
+			}).fills(inGlobal(func(g *Global) *int { return &g.RxBufMultiplier })),
 	}
 }
 
@@ -342,16 +359,21 @@ func fifoWords() []*Keyword {
 	} {
 		name := p.prefix + "notify_fifo"
 		path := kw(name, several("PATH [USER [GROUP]]").soft("No "+name+" name specified"), "", "FIFO that "+p.of+" notifications are written to").
-			sets(func(d *decoder, a *argument) { setFIFO(d, a, p.fifo(&d.cfg.Global)) })
+			sets(func(d *decoder, a *argument) { setFIFO(d, a, p.fifo(&d.cfg.Global)) }).
+			shows(
+				shown(func(g *Global) *string { return &p.fifo(g).Path }),
+				shown(func(g *Global) *string { return &p.fifo(g).User }).argument(2),
+				shown(func(g *Global) *string { return &p.fifo(g).Group }).argument(3),
+			)
 		reader := kw(name+"_script", cmd().soft("No "+name+"_script specified"), "", "command that reads "+name).
 			sets(func(d *decoder, a *argument) {
 				d.keep(&p.fifo(&d.cfg.Global).Script, a, name+"_script", name+"_script already specified - ignoring "+firstOf(d, a))
-			})
+			}).shows(shown(func(g *Global) *Command { return &p.fifo(g).Script }))
 		words = append(words, path, reader)
 	}
 	return append(words,
 		kw("vrrp_notify_priority_changes", onOff(), "off", "write changes of the effective priority to FIFOs").
-			sets(func(d *decoder, a *argument) { d.global.priorityChanges = a.on }),
+			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.PriorityChanges })),
 		switched("fifo_write_vrrp_states_on_reload", bare(), "write all states to the FIFO again after a reload", func(g *Global) *bool { return &g.StatesOnReload }),
 	)
 }
@@ -384,25 +406,25 @@ func fileWords() []*Keyword {
 				return
 			}
 			d.cfg.Global.TmpConfigDir = d.intern(a.text)
-		}),
+		}).fills(inGlobal(func(g *Global) *string { return &g.TmpConfigDir })),
 		kw("reload_check_config", word("LOGFILE").opt(), depends("off; /dev/null"), "check the new configuration before a reload, as -t does").sets(func(d *decoder, a *argument) {
 			r := &d.cfg.Global.Reload
 			r.Check, r.CheckLog = true, cmp.Or(d.intern(a.text), "/dev/null")
-		}),
+		}).shows(shown(func(g *Global) *bool { return &g.Reload.Check }).argument(0), shown(func(g *Global) *string { return &g.Reload.CheckLog })),
 		kw("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload").sets(func(d *decoder, a *argument) {
 			if d.nothingBehind(a, 2, "reload_time_file invalid") {
 				d.cfg.Global.Reload.TimeFile = d.intern(a.text)
 			}
-		}),
+		}).fills(inGlobal(func(g *Global) *string { return &g.Reload.TimeFile })),
 		switched("reload_repeat", bare(), "reload at the time in reload_time_file every day", func(g *Global) *bool { return &g.Reload.Repeat }),
 		kw("reload_file", word("PATH").opt(), depends("off; keepalived.reload in the directory of pid files"), "file that exists while the configuration is being read").sets(func(d *decoder, a *argument) {
 			d.cfg.Global.Reload.Marker, d.cfg.Global.Reload.MarkerPath = true, d.intern(a.text)
-		}),
+		}).shows(shown(func(g *Global) *bool { return &g.Reload.Marker }).argument(0), shown(func(g *Global) *string { return &g.Reload.MarkerPath })),
 		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),
 		kw("json_version", number(1, 2), "1", "layout of the JSON dump").newer().
-			sets(func(d *decoder, a *argument) { d.cfg.Global.JSONVersion = int(a.n) }),
-		text("iproute_usr_dir", word("DIR"), "/usr/share/iproute2", "directory with the iproute2 name files of the system", func(g *Global) *string { return &g.IPRouteUsrDir }).newer(),
-		text("iproute_etc_dir", word("DIR"), "/etc/iproute2", "directory with the iproute2 name files of the administrator", func(g *Global) *string { return &g.IPRouteEtcDir }).newer(),
+			fills(inGlobal(func(g *Global) *int { return &g.JSONVersion })),
+		text("iproute_usr_dir", word("DIR"), literal("/usr/share/iproute2"), "directory with the iproute2 name files of the system", func(g *Global) *string { return &g.IPRouteUsrDir }).newer(),
+		text("iproute_etc_dir", word("DIR"), literal("/etc/iproute2"), "directory with the iproute2 name files of the administrator", func(g *Global) *string { return &g.IPRouteEtcDir }).newer(),
 		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "file to which SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).newer(),
 		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "file to which SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
 		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "file for the JSON dump", func(g *Global) *string { return &g.JSONDumpFile }).newer(),

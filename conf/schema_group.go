@@ -18,9 +18,10 @@ type syncGroup struct {
 func syncGroupBlock() *block {
 	b := vocabulary("vrrp_sync_group",
 		kw("group", braced("{ INSTANCE... }"), "", "the members; required").effective().
-			holds((&block{path: "vrrp_sync_group.group"}).lines(syncMember, &Keyword{Name: "INSTANCE", Args: "INSTANCE", Doc: "name of a vrrp_instance"})),
+			holds((&block{path: "vrrp_sync_group.group"}).lines(syncMember, &Keyword{Name: "INSTANCE", Args: "INSTANCE", Doc: "name of a vrrp_instance"})).
+			shows(shown(func(v *SyncGroup) *[]string { return &v.Members })),
 		kw("sync_group_tracking_weight", bare(), "off", "let weights of trackers change the priority of members").
-			sets(func(d *decoder, a *argument) { d.group.TrackingWeight = true }),
+			fills(inGroup(func(v *SyncGroup) *bool { return &v.TrackingWeight })),
 		kw("global_tracking", bare(), "off", "apply the trackers of each member to all members").sets(func(d *decoder, a *argument) {
 			d.report(a.Statement, 0, Diagnostic{
 				Severity: Warning, Class: ClassDeprecated, Code: "deprecated",

@@ -2,6 +2,7 @@ package conf
 
 import (
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 )
@@ -9,20 +10,38 @@ import (
 // linkWords are the words about what is made on top of an interface.
 func linkWords() []*Keyword {
 	return append(waiting([]*Keyword{
-		kw("use_vmac", several("[NAME] [MAC] [netlink_notify_msg] [group N]").opt(), depends("off; PREFIX.VRID and the virtual MAC address"), "put the addresses on a macvlan with the virtual MAC address").sets(setVMAC),
+		kw("use_vmac", several("[NAME] [MAC] [netlink_notify_msg] [group N]").opt(), depends("off; PREFIX.VRID and the virtual MAC address"), "put the addresses on a macvlan with the virtual MAC address").sets(setVMAC).
+			shows(linkFields(
+				shown(func(v *VRRPInstance) *[6]byte { return &v.Link.MAC }).argument(0),
+			)...),
 		kw("use_vmac_addr", bare(), "off", "also use macvlans for addresses on other interfaces").
-			sets(func(d *decoder, a *argument) { d.inst.link().AddressVMACs = true }),
+			sets(func(d *decoder, a *argument) { d.inst.link().AddressVMACs = true }).shows(shown(func(v *VRRPInstance) *bool { return &v.Link.AddressVMACs })),
 		kw("vmac_xmit_base", bare(), "off", "send adverts from the interface itself rather than from the macvlan").
-			sets(func(d *decoder, a *argument) { d.inst.link().TransmitBase = true }),
-		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa] [netlink_notify_msg] [group N]").opt(), "off", "put the addresses on an ipvlan").sets(setIPVLAN),
+			sets(func(d *decoder, a *argument) { d.inst.link().TransmitBase = true }).shows(shown(func(v *VRRPInstance) *bool { return &v.Link.TransmitBase })),
+		kw("use_ipvlan", several("[NAME] [ADDR[/LEN]] [bridge|private|vepa] [netlink_notify_msg] [group N]").opt(), "off", "put the addresses on an ipvlan").sets(setIPVLAN).
+			shows(linkFields(
+				shown(func(v *VRRPInstance) *netip.Prefix { return &v.Link.Address }).argument(0),
+				shown(func(v *VRRPInstance) *IPVLANMode { return &v.Link.Mode }).argument(0),
+			)...),
 		kw("vrf", word("NAME"), "none", "VRF of an instance without an interface").
-			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.Place(1) }),
+			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.Place(1) }).
+			shows(shown(func(v *VRRPInstance) *string { return &v.Link.VRF })),
 	}), kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), global("vrrp_rx_bufs_policy"), "its part of the receive buffer of the socket that all virtual routers of a family on an interface share").
 		sets(func(d *decoder, a *argument) {
 			if d.nothingBehind(a, 2, "("+d.inst.Name+") invalid kernel_rx_buf_size specified") {
 				d.inst.RxBuf = int(a.n)
 			}
-		}))
+		}).shows(shown(func(v *VRRPInstance) *int { return &v.RxBuf })))
+}
+
+// linkFields are those that use_vmac and use_ipvlan have in common, and others.
+func linkFields(more ...Field) []Field {
+	return append([]Field{
+		shown(func(v *VRRPInstance) *LinkKind { return &v.Link.Kind }).argument(0),
+		shown(func(v *VRRPInstance) *string { return &v.Link.Name }).argument(0),
+		shown(func(v *VRRPInstance) *bool { return &v.Link.NotifyMsg }).argument(0),
+		shown(func(v *VRRPInstance) *uint32 { return &v.Link.Group }).argument(0),
+	}, more...)
 }
 
 // link is what the instance makes on its interface.

@@ -30,7 +30,7 @@ var root = sync.OnceValue(func() *block {
 					return
 				}
 				d.global.ipvsNamespace.put(d.intern(a.text))
-			}).pending(),
+			}).shows(shown(func(g *Global) *string { return &g.NetNamespaceIPVS })).pending(),
 		kept("namespace_with_ipsets", bare(), "use address sets of the firewall even in a namespace", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
 		kw("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon if several run; added to pid file names and log lines").
 			sets(func(d *decoder, a *argument) {
@@ -39,10 +39,10 @@ var root = sync.OnceValue(func() *block {
 					return
 				}
 				d.cfg.Global.InstanceName = d.intern(a.text)
-			}),
+			}).fills(inGlobal(func(g *Global) *string { return &g.InstanceName })),
 		switched("use_pid_dir", bare(), "keep pid files in their own directory", func(g *Global) *bool { return &g.UsePidDir }),
 		kw("child_wait_time", number(0, 1<<32-1).as("SECS"), "5", "time for processes to end at a stop, and for scripts and FIFO readers to end after SIGTERM").
-			sets(func(d *decoder, a *argument) { d.cfg.Global.ChildWait = time.Duration(a.n) * time.Second }),
+			fills(inGlobal(func(g *Global) *time.Duration { return &g.ChildWait })),
 		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces rather than rely on events of the kernel").
 			sets(func(d *decoder, a *argument) { d.global.poll = true }),
 		kw("global_defs", braced(""), "", "settings of the daemon and defaults").effective().holds(globalBlock()),
@@ -66,6 +66,9 @@ var root = sync.OnceValue(func() *block {
 		kw("virtual_server", named("IP [PORT] | fwmark N | group NAME {}"), "", "a service balanced over real servers").holds(virtualServerBlock()),
 		kw("SSL", braced("{}"), "", "certificates for SSL_GET checks").holds(sslBlock()),
 	)
+	all := make(map[string]*Keyword)
+	b.index(all)
+	b.link(nil, all)
 	return b
 })
 
@@ -104,7 +107,8 @@ func trackGroupBlock() *block {
 		}
 	}, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance", Effect: PendingEffect}).
 		filled("Warning - track group has empty group block")
-	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that depend on the group").holds(members))
+	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that depend on the group").holds(members).
+		shows(shown(func(g *TrackGroup) *[]string { return &g.Instances })))
 	b.open = func(d *decoder, s *Statement) bool {
 		if len(s.Words) > 2 {
 			d.wrong(s, 2, "group-name", "track_group must have a name - skipping")

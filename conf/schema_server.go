@@ -95,7 +95,7 @@ type virtualServer struct {
 
 	forward, sorryForward opt[Forward]
 	smtpAlert             opt[bool]
-	weight                opt[int32]
+	given                 written // words of the block
 	real                  []*realServer
 	checks                []*check // of all of them
 	sorryAt               place
@@ -107,11 +107,11 @@ type realServer struct {
 	at    place
 	times *checkTimes // nil: says nothing; shared once its block is read
 
-	port                      opt[uint16]
-	weight                    opt[int32]
-	forward                   opt[Forward]
-	alpha, inhibit, smtpAlert opt[bool]
-	checks                    [2]int32 // its part of those of the virtual server
+	port      opt[uint16]
+	forward   opt[Forward]
+	smtpAlert opt[bool]
+	given     written  // words of the block
+	checks    [2]int32 // its part of those of the virtual server
 }
 
 type serverGroup struct {
@@ -373,108 +373,125 @@ const longest = 9e9
 
 // timerWords may be given for a service, a real server or a check; fewest is the
 // smallest number of retries.
-func timerWords(def Initial, fewest int64, times func(*decoder) *checkTimes) []*Keyword {
+func timerWords(def Initial, fewest int64, times func(*decoder) *checkTimes, f timeFields) []*Keyword {
 	inherit := func(own Initial) Initial {
 		if def.Default != "" {
 			return def
 		}
 		return own
 	}
-	period := func(name string, min float64, def Initial, doc string, field func(*checkTimes) *opt[time.Duration]) *Keyword {
+	period := func(name string, min float64, def Initial, doc string, into Field, field func(*checkTimes) *opt[time.Duration]) *Keyword {
 		return kw(name, seconds(min, longest), inherit(def), doc).
-			sets(func(d *decoder, a *argument) { field(times(d)).put(a.d) })
+			sets(func(d *decoder, a *argument) { field(times(d)).put(a.d) }).shows(into)
 	}
 	return []*Keyword{
 		kw("retry", number(fewest, 1<<32-1), inherit(depends("1; 3 of DNS_CHECK, 0 of MISC_CHECK")), "number of failures in a row, minus one, that takes a real server out").
-			sets(func(d *decoder, a *argument) { times(d).retry.put(int(a.n)) }),
-		period("delay_before_retry", 0, sibling("delay_loop").as("1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK"), "time between two attempts while the check fails", func(t *checkTimes) *opt[time.Duration] { return &t.before }),
-		period("warmup", 0, sibling("delay_loop"), "longest random delay before the first check", func(t *checkTimes) *opt[time.Duration] { return &t.warmup }),
-		period("delay_loop", 0.000001, plain("60"), "time between two checks", func(t *checkTimes) *opt[time.Duration] { return &t.loop }),
+			sets(func(d *decoder, a *argument) { times(d).retry.put(int(a.n)) }).shows(f.retry),
+		period("delay_before_retry", 0, sibling("delay_loop").as("1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK"), "time between two attempts while the check fails", f.before, func(t *checkTimes) *opt[time.Duration] { return &t.before }),
+		period("warmup", 0, sibling("delay_loop"), "longest random delay before the first check", f.warmup, func(t *checkTimes) *opt[time.Duration] { return &t.warmup }),
+		period("delay_loop", 0.000001, plain("60"), "time between two checks", f.loop, func(t *checkTimes) *opt[time.Duration] { return &t.loop }),
 	}
 }
 
-func timeoutWord(def Initial, times func(*decoder) *checkTimes) *Keyword {
+// timeFields are where the model has the times of a service, a real server or a
+// check.
+type timeFields struct{ retry, before, warmup, loop, timeout Field }
+
+// defaultTimes are those of a service or a real server.
+func defaultTimes[S any](at func(*S) *CheckDefaults) timeFields {
+	return timeFields{
+		retry:   shown(func(s *S) *int { return &at(s).Retry }),
+		before:  shown(func(s *S) *time.Duration { return &at(s).DelayBeforeRetry }),
+		warmup:  shown(func(s *S) *time.Duration { return &at(s).Warmup }),
+		loop:    shown(func(s *S) *time.Duration { return &at(s).DelayLoop }),
+		timeout: shown(func(s *S) *time.Duration { return &at(s).ConnectTimeout }),
+	}
+}
+
+func timeoutWord(def Initial, into Field, times func(*decoder) *checkTimes) *Keyword {
 	return kw("connect_timeout", seconds(0.000001, 4294.967295), def, "time limit for a connection").
-		sets(func(d *decoder, a *argument) { times(d).timeout.put(a.d) })
+		sets(func(d *decoder, a *argument) { times(d).timeout.put(a.d) }).shows(into)
 }
 
 func virtualServerBlock() *block {
-	// flag declares a word that turns something on, num and text others that
-	// set a field.
-	flag := func(name, doc string, field func(*virtualServer) *bool) *Keyword {
-		return kw(name, bare(), "off", doc).sets(func(d *decoder, a *argument) { *field(d.servers.vs) = true })
+	flag := func(name, doc string, field func(*VirtualServer) *bool) *Keyword {
+		return kw(name, bare(), "off", doc).fills(inService(field))
 	}
 	// schedulerFlag is a flag of the schedulers whose names begin with of.
-	schedulerFlag := func(name, of, doc string, field func(*virtualServer) *bool) *Keyword {
+	schedulerFlag := func(name, of, doc string, field func(*VirtualServer) *bool) *Keyword {
 		return kw(name, bare(), "off", doc).sets(func(d *decoder, a *argument) {
 			if vs := d.servers.vs; of != "" && vs.Scheduler != of {
 				d.wrong(a.Statement, 0, "scheduler-flag", "%s only applies to %s scheduler - ignoring; it stands after lb_algo %s", name, of, of)
 				return
 			}
-			*field(d.servers.vs) = true
-		})
+			*field(d.servers.vs.VirtualServer) = true
+		}).shows(shown(field))
 	}
-	flag1 := func(v *virtualServer) *bool { return &v.Flag1 }
-	flag2 := func(v *virtualServer) *bool { return &v.Flag2 }
-	setScheduler := func(d *decoder, a *argument) { d.servers.vs.Scheduler = d.intern(a.text) }
+	flag1 := func(v *VirtualServer) *bool { return &v.Flag1 }
+	flag2 := func(v *VirtualServer) *bool { return &v.Flag2 }
+	algorithm := inService(func(v *VirtualServer) *string { return &v.Scheduler })
 	setMethod := func(d *decoder, a *argument) {
 		if f, ok := d.forward(a); ok {
 			d.servers.vs.forward.put(f)
 		}
 	}
-	times := func(d *decoder) *checkTimes { return &d.servers.vs.times }
+	times, fields := func(d *decoder) *checkTimes { return &d.servers.vs.times }, defaultTimes(func(v *VirtualServer) *CheckDefaults { return v.Defaults })
+	forward := shown(func(v *VirtualServer) *Forward { return &v.Forward })
 	b := vocabulary("virtual_server",
-		kw("ip_family", oneOf("inet", "inet6"), "that of the real servers", "address family of a firewall mark").sets(setServiceFamily),
-		timeoutWord(plain("5"), times),
-		flag("inhibit_on_failure", "set the weight of failed real servers to 0 instead of removing them", func(v *virtualServer) *bool { return &v.InhibitOnFail }),
-		kw("lb_algo", scheduler(), "wlc", "scheduler: how connections are distributed to the real servers").sets(setScheduler),
-		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo").sets(setScheduler),
-		schedulerFlag("hashed", "sh", "sh: the flag that the kernel calls hashed", func(v *virtualServer) *bool { return &v.Hashed }),
-		flag("ops", "schedule each UDP packet separately", func(v *virtualServer) *bool { return &v.OnePacket }),
+		kw("ip_family", oneOf("inet", "inet6"), "that of the real servers", "address family of a firewall mark").sets(setServiceFamily).
+			shows(shown(func(v *VirtualServer) *Family { return &v.Family }).argument(0)),
+		timeoutWord(plain("5"), fields.timeout, times),
+		flag("inhibit_on_failure", "set the weight of failed real servers to 0 instead of removing them", func(v *VirtualServer) *bool { return &v.InhibitOnFail }),
+		kw("lb_algo", scheduler(), "wlc", "scheduler: how connections are distributed to the real servers").fills(algorithm),
+		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo").fills(algorithm),
+		schedulerFlag("hashed", "sh", "sh: the flag that the kernel calls hashed", func(v *VirtualServer) *bool { return &v.Hashed }),
+		flag("ops", "schedule each UDP packet separately", func(v *VirtualServer) *bool { return &v.OnePacket }),
 		schedulerFlag("flag-1", "", "first flag of the scheduler", flag1),
 		schedulerFlag("flag-2", "", "second flag of the scheduler", flag2),
-		schedulerFlag("flag-3", "", "third flag of the scheduler", func(v *virtualServer) *bool { return &v.Flag3 }),
+		schedulerFlag("flag-3", "", "third flag of the scheduler", func(v *VirtualServer) *bool { return &v.Flag3 }),
 		schedulerFlag("sh-port", "sh", "sh: include the port in the hash", flag2),
 		schedulerFlag("sh-fallback", "sh", "sh: use another server if the chosen one is unavailable", flag1),
 		schedulerFlag("mh-port", "mh", "mh: include the port in the hash", flag2),
 		schedulerFlag("mh-fallback", "mh", "mh: use another server if the chosen one is unavailable", flag1),
-		kw("lb_kind", method(), "NAT", "forwarding method to real servers").sets(setMethod),
-		kw("lvs_method", method(), "NAT", "the same as lb_kind").sets(setMethod),
+		kw("lb_kind", method(), "NAT", "forwarding method to real servers").sets(setMethod).shows(forward),
+		kw("lvs_method", method(), "NAT", "the same as lb_kind").sets(setMethod).shows(forward),
 		kw("persistence_engine", word("NAME"), "none", "persistence engine, such as sip").
-			sets(func(d *decoder, a *argument) { d.servers.vs.PersistenceEngine = d.intern(a.text) }),
+			fills(inService(func(v *VirtualServer) *string { return &v.PersistenceEngine })),
 		kw("persistence_timeout", number(1, 2678400).as("SECS").opt(), depends("off; 360 without a number"), "how long a client stays with its real server").
 			sets(func(d *decoder, a *argument) {
 				d.servers.vs.Persistence = defaultPersistence
 				if a.given() {
 					d.servers.vs.Persistence = time.Duration(a.n) * time.Second
 				}
-			}),
-		kw("persistence_granularity", word("MASK|LEN"), "one address", "treat clients of one network as one client").sets(setGranularity),
-		kw("protocol", word("TCP|UDP|SCTP"), "UDP, with an error message", "protocol of the service").sets(setProtocol),
-		flag("ha_suspend", "suspend checks while the address is not on this node", func(v *virtualServer) *bool { return &v.HASuspend }),
+			}).shows(shown(func(v *VirtualServer) *time.Duration { return &v.Persistence })),
+		kw("persistence_granularity", word("MASK|LEN"), "one address", "treat clients of one network as one client").sets(setGranularity).
+			shows(shown(func(v *VirtualServer) *uint32 { return &v.Granularity }).argument(0)),
+		kw("protocol", word("TCP|UDP|SCTP"), "UDP, with an error message", "protocol of the service").sets(setProtocol).shows(shown(func(v *VirtualServer) *Protocol { return &v.Protocol })),
+		flag("ha_suspend", "suspend checks while the address is not on this node", func(v *VirtualServer) *bool { return &v.HASuspend }),
 		kw("smtp_alert", onOff(), global("smtp_alert_checker").as("smtp_alert_checker, else off"), "send mail when the service or a real server goes up or down").
-			sets(func(d *decoder, a *argument) { d.servers.vs.smtpAlert.put(a.on) }),
+			sets(func(d *decoder, a *argument) { d.servers.vs.smtpAlert.put(a.on) }).shows(shown(func(v *VirtualServer) *bool { return &v.SMTPAlert })),
 		kw("virtualhost", word("NAME").soft("virtual server virtualhost missing"), "", "host name for HTTP checks").
-			sets(func(d *decoder, a *argument) { d.servers.vs.VirtualHost = d.intern(a.text) }),
-		snmpName("virtual server", func(d *decoder) *string { return &d.servers.vs.SNMPName }),
-		flag("alpha", "real servers are down until a check succeeds", func(v *virtualServer) *bool { return &v.Alpha }),
-		flag("omega", "send notifications for all real servers at shutdown", func(v *virtualServer) *bool { return &v.Omega }),
-		commandOnce("quorum_up", "command when enough real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumUp }),
-		commandOnce("quorum_down", "command when too few real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumDown }),
+			fills(inService(func(v *VirtualServer) *string { return &v.VirtualHost })),
+		snmpName("virtual server", inService(func(v *VirtualServer) *string { return &v.SNMPName })),
+		flag("alpha", "real servers are down until a check succeeds", func(v *VirtualServer) *bool { return &v.Alpha }),
+		flag("omega", "send notifications for all real servers at shutdown", func(v *VirtualServer) *bool { return &v.Omega }),
+		commandOnce("quorum_up", "command when enough real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumUp }).shows(shown(func(v *VirtualServer) *Command { return &v.QuorumUp })),
+		commandOnce("quorum_down", "command when too few real servers are up", func(d *decoder) *Command { return &d.servers.vs.QuorumDown }).shows(shown(func(v *VirtualServer) *Command { return &v.QuorumDown })),
 		kw("quorum", number(1, 1<<32-1), "1", "lowest sum of the weights of working real servers with which the service is up").
-			sets(func(d *decoder, a *argument) { d.servers.vs.Quorum = uint32(a.n) }),
+			fills(inService(func(v *VirtualServer) *uint32 { return &v.Quorum })),
 		kw("hysteresis", number(0, 1<<32-1), "0", "how far the sum of weights must exceed or fall below the quorum to change the state").
-			sets(func(d *decoder, a *argument) { d.servers.vs.Hysteresis = uint32(a.n) }),
+			fills(inService(func(v *VirtualServer) *uint32 { return &v.Hysteresis })),
 		kw("weight", number(0, 1<<31-1), "1", "weight of real servers that do not set one").
-			sets(func(d *decoder, a *argument) { d.servers.vs.weight.put(int32(a.n)) }),
-		kw("sorry_server", several("IP [PORT]"), "", "server that is used while there are too few real servers").sets(setSorryServer),
+			fills(inService(func(v *VirtualServer) *int { return &v.Weight })),
+		kw("sorry_server", several("IP [PORT]"), "", "server that is used while there are too few real servers").sets(setSorryServer).
+			shows(shown(func(v *VirtualServer) *netip.Addr { return &v.Sorry.Addr }), shown(func(v *VirtualServer) *uint16 { return &v.Sorry.Port }).argument(2)),
 		kw("sorry_server_inhibit", bare(), "off", "like inhibit_on_failure, for the sorry server").sets(func(d *decoder, a *argument) {
 			if vs := d.servers.vs; vs.Sorry != nil {
 				vs.Sorry.InhibitOnFail = true
 				return
 			}
 			d.wrong(a.Statement, 0, "no-sorry-server", "Ignoring sorry_server inhibit used before or without sorry_server")
-		}),
+		}).shows(shown(func(v *VirtualServer) *bool { return &v.Sorry.InhibitOnFail })),
 		kw("sorry_server_lvs_method", method(), sibling("lb_kind"), "forwarding method to the sorry server").sets(func(d *decoder, a *argument) {
 			if d.servers.vs.Sorry == nil {
 				d.wrong(a.Statement, 0, "no-sorry-server", "sorry_server forwarding used without sorry_server; it stands before this line")
@@ -483,10 +500,11 @@ func virtualServerBlock() *block {
 			if f, ok := d.forward(a); ok {
 				d.servers.vs.sorryForward.put(f)
 			}
-		}),
+		}).shows(shown(func(v *VirtualServer) *Forward { return &v.Sorry.Forward })),
 		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").holds(realServerBlock()),
 	)
-	b.add(timerWords(Initial{}, 1, times)...)
+	b.add(timerWords(Initial{}, 1, times, fields)...)
+	b.given = func(d *decoder) *written { return &d.servers.vs.given }
 	b.open = openVirtualServer
 	b.close = func(d *decoder, s *Statement) {
 		d.servers.list = append(d.servers.list, d.servers.vs)
@@ -498,15 +516,15 @@ func virtualServerBlock() *block {
 // defaultPersistence is what the kernel's tools take without a number.
 const defaultPersistence = 360 * time.Second
 
-func snmpName(of string, field func(*decoder) *string) *Keyword {
+func snmpName(of string, f field) *Keyword {
 	message := of + " snmp_name missing or extra parameters"
 	return kw("snmp_name", word("NAME").soft(message), "", "name in SNMP tables").sets(func(d *decoder, a *argument) {
 		if len(a.Words) != 2 {
 			d.wrong(a.Statement, 2, "extra-argument", "%s", message)
 			return
 		}
-		*field(d) = d.intern(a.text)
-	})
+		*f.of(d).(*string) = d.intern(a.text)
+	}).fills(f)
 }
 
 // commandOnce declares a command of which the first stays.
@@ -631,36 +649,37 @@ func hasWord(list []*Statement, word string) bool {
 
 func realServerBlock() *block {
 	const path = "virtual_server.real_server"
-	threshold := func(name, doc string, field func(*realServer) *uint32) *Keyword {
-		return kw(name, number(0, 1<<32-1), "0", doc).
-			sets(func(d *decoder, a *argument) { *field(d.servers.rs) = uint32(a.n) })
+	threshold := func(name, doc string, field func(*RealServer) *uint32) *Keyword {
+		return kw(name, number(0, 1<<32-1), "0", doc).fills(inServer(field))
 	}
-	toggle := func(name string, def Initial, doc string, field func(*realServer) *opt[bool]) *Keyword {
-		return kw(name, onOff(), def, doc).sets(func(d *decoder, a *argument) { field(d.servers.rs).put(a.on) })
+	toggle := func(name string, doc string, field func(*RealServer) *bool) *Keyword {
+		return kw(name, onOff(), outer("of the service"), doc).fills(inServer(field))
 	}
-	times := func(d *decoder) *checkTimes { return made(&d.servers.rs.times) }
+	times, fields := func(d *decoder) *checkTimes { return made(&d.servers.rs.times) }, defaultTimes(func(r *RealServer) *CheckDefaults { return r.Defaults })
 	b := vocabulary(path,
 		kw("weight", number(0, 1<<31-1), outer("of the service"), "relative share of the connections; 0: no new ones").
-			sets(func(d *decoder, a *argument) { d.servers.rs.weight.put(int32(a.n)) }),
+			fills(inServer(func(v *RealServer) *int { return &v.Weight })),
 		kw("lvs_method", method(), outer("of the service"), "forwarding method to the real server").sets(func(d *decoder, a *argument) {
 			if f, ok := d.forward(a); ok {
 				d.servers.rs.forward.put(f)
 			}
-		}),
-		threshold("uthreshold", "number of connections above which the server gets no new ones; 0: no limit", func(r *realServer) *uint32 { return &r.Upper }),
-		threshold("lthreshold", "number of connections below which the server gets new ones again", func(r *realServer) *uint32 { return &r.Lower }),
-		toggle("inhibit_on_failure", outer("of the service"), "set the weight to 0 on failure instead of removing the server", func(r *realServer) *opt[bool] { return &r.inhibit }),
-		commandOnce("notify_up", "command when the real server comes up", func(d *decoder) *Command { return made(&d.servers.rs.NotifyUp) }),
-		commandOnce("notify_down", "command when the real server goes down", func(d *decoder) *Command { return made(&d.servers.rs.NotifyDown) }),
-		toggle("alpha", outer("of the service"), "the real server is down until a check succeeds", func(r *realServer) *opt[bool] { return &r.alpha }),
-		timeoutWord(outer("of the service"), times),
-		toggle("smtp_alert", global("smtp_alert_checker").as("smtp_alert_checker, else on"), "send mail when the service or a real server goes up or down", func(r *realServer) *opt[bool] { return &r.smtpAlert }),
+		}).shows(shown(func(v *RealServer) *Forward { return &v.Forward })),
+		threshold("uthreshold", "number of connections above which the server gets no new ones; 0: no limit", func(r *RealServer) *uint32 { return &r.Upper }),
+		threshold("lthreshold", "number of connections below which the server gets new ones again", func(r *RealServer) *uint32 { return &r.Lower }),
+		toggle("inhibit_on_failure", "set the weight to 0 on failure instead of removing the server", func(r *RealServer) *bool { return &r.InhibitOnFail }),
+		commandOnce("notify_up", "command when the real server comes up", func(d *decoder) *Command { return made(&d.servers.rs.NotifyUp) }).shows(shown(func(v *RealServer) *Command { return v.NotifyUp })),
+		commandOnce("notify_down", "command when the real server goes down", func(d *decoder) *Command { return made(&d.servers.rs.NotifyDown) }).shows(shown(func(v *RealServer) *Command { return v.NotifyDown })),
+		toggle("alpha", "the real server is down until a check succeeds", func(r *RealServer) *bool { return &r.Alpha }),
+		timeoutWord(outer("of the service"), fields.timeout, times),
+		kw("smtp_alert", onOff(), global("smtp_alert_checker").as("smtp_alert_checker, else on"), "send mail when the service or a real server goes up or down").
+			sets(func(d *decoder, a *argument) { d.servers.rs.smtpAlert.put(a.on) }).shows(shown(func(v *RealServer) *bool { return &v.SMTPAlert })),
 		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), outer("of the service"), "host name for HTTP checks").
-			sets(func(d *decoder, a *argument) { d.servers.rs.VirtualHost = d.intern(a.text) }),
-		snmpName("real server", func(d *decoder) *string { return &d.servers.rs.SNMPName }),
+			sets(func(d *decoder, a *argument) { d.servers.rs.VirtualHost = d.intern(a.text) }).shows(shown(func(v *RealServer) *string { return &v.VirtualHost })),
+		snmpName("real server", inServer(func(v *RealServer) *string { return &v.SNMPName })),
 	)
-	b.add(timerWords(outer("of the service"), 1, times)...)
+	b.add(timerWords(outer("of the service"), 1, times, fields)...)
 	b.add(checkWords(path)...)
+	b.given = func(d *decoder) *written { return &d.servers.rs.given }
 	b.open = func(d *decoder, s *Statement) bool {
 		addr, port, ok := d.endpoint(s, "real server")
 		if ok {
@@ -693,14 +712,14 @@ func sslBlock() *block {
 				v := field(d.cfg.TLSClient)
 				replaces(d, a, *v != "")
 				*v = d.intern(a.text)
-			})
+			}).fills(inTLS(field))
 	}
 	b := vocabulary("SSL",
 		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key file").secret().
 			sets(func(d *decoder, a *argument) {
 				replaces(d, a, d.cfg.TLSClient.Password != "")
 				d.cfg.TLSClient.Password = Secret(strings.Clone(a.text))
-			}),
+			}).fills(inTLS(func(v *TLSClient) *Secret { return &v.Password })),
 		path("ca", "file with the trusted CA certificates", func(t *TLSClient) *string { return &t.CA }),
 		path("certificate", "file with the client certificate", func(t *TLSClient) *string { return &t.Certificate }),
 		path("key", "file with the key of the client certificate", func(t *TLSClient) *string { return &t.Key }),

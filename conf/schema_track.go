@@ -345,13 +345,15 @@ func (d *decoder) twice(a *argument, name string) bool {
 
 func trackFileBlock(path string) *block {
 	b := vocabulary(path,
-		kw("file", word("PATH").soft("track file file name missing"), "", "the file; required").sets(setTrackFile),
+		kw("file", word("PATH").soft("track file file name missing"), "", "the file; required").sets(setTrackFile).shows(shown(func(v *TrackFile) *string { return &v.Path })),
 		kw("weight", weight(-254, 254).soft("No weight specified for track file - ignoring"), "1", "factor for the number in the file; 0: any number except 0 is a fault").
-			sets(weigh(true, func(t *trackers) (string, *int, *bool) { return t.file.Name, &t.file.Weight, &t.file.Reverse })),
-		kw("init_file", several("[N] [overwrite]").opt(), "off", "create the file at start").sets(setInitFile),
+			sets(weigh(true, func(t *trackers) (string, *int, *bool) { return t.file.Name, &t.file.Weight, &t.file.Reverse })).
+			fills(inFile(func(v *TrackFile) *int { return &v.Weight })).shows(shown(func(v *TrackFile) *bool { return &v.Reverse }).argument(0)),
+		kw("init_file", several("[N] [overwrite]").opt(), "off", "create the file at start").sets(setInitFile).
+			shows(shown(func(v *TrackFile) *InitFile { return &v.Init }), shown(func(v *TrackFile) *int { return &v.InitValue }).argument(0)),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
-		d.tracked.file = &TrackFile{Name: strings.Clone(s.Words[1].Text), Pos: s.Pos(0), Weight: 1}
+		d.tracked.file = &TrackFile{Name: strings.Clone(s.Words[1].Text), Pos: s.Pos(0)}
 		d.tracked.told = d.tracked.told[:0]
 		return true
 	}
@@ -405,28 +407,32 @@ func setInitFile(d *decoder, a *argument) {
 }
 
 func trackProcessBlock() *block {
-	delay := func(set func(p *TrackProcess, t time.Duration)) func(*decoder, *argument) {
-		return func(d *decoder, a *argument) { set(d.tracked.process, a.d) }
-	}
 	ofProcess := weigh(true, func(t *trackers) (string, *int, *bool) { return t.process.Name, &t.process.Weight, &t.process.Reverse })
 	b := vocabulary("vrrp_track_process",
-		kw("process", several("CMD [ARGS...]"), "", "name of the processes, and their arguments; required").sets(setProcess),
-		kw("param_match", oneOf("initial", "partial").opt(), "exact", "how arguments are compared").sets(setParamMatch),
+		kw("process", several("CMD [ARGS...]"), "", "name of the processes, and their arguments; required").sets(setProcess).
+			shows(shown(func(v *TrackProcess) *string { return &v.Process }), shown(func(v *TrackProcess) *[]string { return &v.Params }).argument(0)),
+		kw("param_match", oneOf("initial", "partial").opt(), "exact", "how arguments are compared").sets(setParamMatch).
+			shows(shown(func(v *TrackProcess) *ParamMatch { return &v.Match })),
 		kw("weight", weight(-254, 254).soft("No weight specified for track process - ignoring"), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
-			sets(ofProcess).fallback(nearestWeight(ofProcess)),
-		kw("quorum", number(1, 65535), "1", "smallest number of processes with which it is up").sets(setQuorum),
-		kw("quorum_max", number(0, 65535), "unlimited", "largest number of processes with which it is up").sets(setQuorumMax),
-		kw("delay", seconds(0.000001, 3600), "0", "fork_delay and terminate_delay").
-			sets(delay(func(p *TrackProcess, t time.Duration) { p.ForkDelay, p.TerminateDelay = t, t })),
+			sets(ofProcess).fallback(nearestWeight(ofProcess)).
+			shows(shown(func(v *TrackProcess) *int { return &v.Weight }), shown(func(v *TrackProcess) *bool { return &v.Reverse }).argument(0)),
+		kw("quorum", number(1, 65535), "1", "smallest number of processes with which it is up").sets(setQuorum).fills(inProcess(func(v *TrackProcess) *int { return &v.Quorum })),
+		kw("quorum_max", number(0, 65535), "unlimited", "largest number of processes with which it is up").sets(setQuorumMax).
+			shows(shown(func(v *TrackProcess) *int { return &v.QuorumMax })),
 		kw("fork_delay", seconds(0.000001, 3600), "0", "how long it must be up before that counts").
-			sets(delay(func(p *TrackProcess, t time.Duration) { p.ForkDelay = t })),
+			fills(inProcess(func(v *TrackProcess) *time.Duration { return &v.ForkDelay })),
 		kw("terminate_delay", seconds(0.000001, 3600), "0", "how long it must be down before that counts").
-			sets(delay(func(p *TrackProcess, t time.Duration) { p.TerminateDelay = t })),
+			fills(inProcess(func(v *TrackProcess) *time.Duration { return &v.TerminateDelay })),
+		kw("delay", seconds(0.000001, 3600), "0", "fork_delay and terminate_delay").
+			sets(func(d *decoder, a *argument) {
+				d.tracked.process.ForkDelay, d.tracked.process.TerminateDelay = a.d, a.d
+			}).
+			shows(shown(func(v *TrackProcess) *time.Duration { return &v.ForkDelay }), shown(func(v *TrackProcess) *time.Duration { return &v.TerminateDelay })),
 		kw("full_command", bare(), "off", "compare the whole command line instead of the name").
-			sets(func(d *decoder, a *argument) { d.tracked.process.FullCommand = true }),
+			fills(inProcess(func(v *TrackProcess) *bool { return &v.FullCommand })),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
-		d.tracked.process = &TrackProcess{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), Quorum: 1, QuorumMax: -1, Match: MatchNone}
+		d.tracked.process = &TrackProcess{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), QuorumMax: -1, Match: MatchNone}
 		d.tracked.told = d.tracked.told[:0]
 		return true
 	}
@@ -497,22 +503,24 @@ func scriptBlock() *block {
 	fall := func(s *Script) *int { return &s.Fall }
 	ofScript := weigh(false, func(t *trackers) (string, *int, *bool) { return t.script.Name, &t.script.Weight, &t.script.Reverse })
 	b := vocabulary("vrrp_script",
-		kw("script", cmd().as("CMD").soft("vrrp_script has no script"), "", "the command; required").sets(setScript),
+		kw("script", cmd().as("CMD").soft("vrrp_script has no script"), "", "the command; required").sets(setScript).shows(shown(func(v *Script) *Command { return &v.Command })),
 		kw("interval", seconds(0.000001, 4294), "1", "interval between the starts of two runs").
-			sets(func(d *decoder, a *argument) { d.tracked.script.Interval = a.d }),
-		kw("timeout", seconds(0, 4294), sibling("interval"), "time limit for a run").sets(setScriptTimeout),
+			fills(inScript(func(v *Script) *time.Duration { return &v.Interval })),
+		kw("timeout", seconds(0, 4294), sibling("interval"), "time limit for a run").
+			sets(setScriptTimeout).shows(shown(func(v *Script) *time.Duration { return &v.Timeout })),
 		kw("weight", weight(-253, 253), "0", "added to the priority: if positive while up, if negative while down; 0: down is a fault").
-			sets(ofScript).fallback(nearestWeight(ofScript)),
+			sets(ofScript).fallback(nearestWeight(ofScript)).
+			shows(shown(func(v *Script) *int { return &v.Weight }), shown(func(v *Script) *bool { return &v.Reverse }).argument(0)),
 		kw("fall", number(1, 1<<31-1), "1", "number of failures in a row after which it is down").
-			sets(func(d *decoder, a *argument) { d.tracked.script.Fall = int(a.n) }).fallback(atLeastOne("fall", fall)),
+			fills(inScript(fall)).fallback(atLeastOne("fall", fall)),
 		kw("rise", number(1, 1<<31-1), "1", "number of successes in a row after which it is up").
-			sets(func(d *decoder, a *argument) { d.tracked.script.Rise = int(a.n) }).fallback(atLeastOne("rise", rise)),
+			fills(inScript(rise)).fallback(atLeastOne("rise", rise)),
 		kw("user", several("USER [GROUP]"), global("script_user"), "user that runs the command").sets(setScriptBlockUser),
 		kw("init_fail", bare(), "off", "the script is down until it has succeeded").
-			sets(func(d *decoder, a *argument) { d.tracked.script.InitFail = true }),
+			fills(inScript(func(v *Script) *bool { return &v.InitFail })),
 	)
 	b.open = func(d *decoder, s *Statement) bool {
-		d.tracked.script = &Script{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), Interval: time.Second, Rise: 1, Fall: 1}
+		d.tracked.script = &Script{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0)}
 		return true
 	}
 	b.close = closeScript

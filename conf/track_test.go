@@ -144,19 +144,19 @@ func TestScripts(t *testing.T) {
 
 func TestTrackFiles(t *testing.T) {
 	for _, test := range []struct{ words, want, codes string }{
-		{"file /a", "/a 1 false 0 0", ""},
-		{"file '/a b' x", "/a b 1 false 0 0", ""},
-		{"file /a\nweight -254 reverse", "/a -254 true 0 0", ""},
-		{"file /a\nweight 300", "/a 1 false 0 0", "out-of-range"},
-		{"file /a\nfile /b\nweight 3\nweight 4", "/a 3 false 0 0", "word-twice word-twice"},
-		{"file /a\ninit_file", "/a 1 false 1 0", ""},
-		{"file /a\ninit_file -5", "/a 1 false 1 -5", ""},
-		{"file /a\ninit_file overwrite", "/a 1 false 2 0", ""},
-		{"file /a\ninit_file 7 overwrite", "/a 1 false 2 7", ""},
-		{"file /a\ninit_file overwrite 7", "/a 1 false 2 7", ""},
-		{"file /a\ninit_file x", "/a 1 false 1 0", "bad-choice"},
-		{"file /a\ninit_file 0x10", "/a 1 false 1 0", "bad-number init-value"},
-		{"file /a\ninit_file 99999999999", "/a 1 false 1 0", "out-of-range init-value"},
+		{"file /a", "/a 1 false off 0", ""},
+		{"file '/a b' x", "/a b 1 false off 0", ""},
+		{"file /a\nweight -254 reverse", "/a -254 true off 0", ""},
+		{"file /a\nweight 300", "/a 1 false off 0", "out-of-range"},
+		{"file /a\nfile /b\nweight 3\nweight 4", "/a 3 false off 0", "word-twice word-twice"},
+		{"file /a\ninit_file", "/a 1 false create 0", ""},
+		{"file /a\ninit_file -5", "/a 1 false create -5", ""},
+		{"file /a\ninit_file overwrite", "/a 1 false overwrite 0", ""},
+		{"file /a\ninit_file 7 overwrite", "/a 1 false overwrite 7", ""},
+		{"file /a\ninit_file overwrite 7", "/a 1 false overwrite 7", ""},
+		{"file /a\ninit_file x", "/a 1 false create 0", "bad-choice"},
+		{"file /a\ninit_file 0x10", "/a 1 false create 0", "bad-number init-value"},
+		{"file /a\ninit_file 99999999999", "/a 1 false create 0", "out-of-range init-value"},
 	} {
 		for _, block := range []string{"track_file", "vrrp_track_file"} {
 			cfg, diags := load(t, block+" f {\n"+test.words+"\n}\n"+instanceText("V", 1, "track_file {\nf\n}"), Options{})
@@ -358,14 +358,14 @@ func TestInterfaceSettings(t *testing.T) {
 	in := instanceText("V", 1, "track_interface {\neth1\n}")
 	for _, test := range []struct{ text, want, codes string }{
 		{in, "[]", ""},
-		{"linkbeat_use_polling\n" + in, "[eth0 1 0s 0s eth1 1 0s 0s]", ""},
-		{"linkbeat_interfaces {\neth0 MII\neth1\n}\nlinkbeat_use_polling\n" + in, "[eth0 2 0s 0s eth1 1 0s 0s]", ""},
-		{"linkbeat_interfaces {\neth0 ETHTOOL\neth1 IOCTL\n}\n", "[eth0 3 0s 0s eth1 4 0s 0s]", ""},
-		{"linkbeat_interfaces {\neth0 mii\n}\n", "[eth0 1 0s 0s]", "bad-choice"},
-		{instanceText("V", 1, "linkbeat_use_polling"), "[eth0 1 0s 0s]", "deprecated"},
-		{"interface_up_down_delays {\neth1 1.5 2\neth2 3\n}\n", "[eth1 0 1.5s 2s eth2 0 3s 0s]", ""},
-		{"interface_up_down_delays {\neth1 256\neth2 x 3\n}\n", "[eth1 0 0s 0s eth2 0 0s 3s]", "out-of-range bad-number"},
-		{"interface_up_down_delays {\neth0 2 1.5\n}\n" + in, "[eth0 0 1.99609375s 1.5s]", "long-delay"},
+		{"linkbeat_use_polling\n" + in, "[eth0 auto 0s 0s eth1 auto 0s 0s]", ""},
+		{"linkbeat_interfaces {\neth0 MII\neth1\n}\nlinkbeat_use_polling\n" + in, "[eth0 MII 0s 0s eth1 auto 0s 0s]", ""},
+		{"linkbeat_interfaces {\neth0 ETHTOOL\neth1 IOCTL\n}\n", "[eth0 ETHTOOL 0s 0s eth1 IOCTL 0s 0s]", ""},
+		{"linkbeat_interfaces {\neth0 mii\n}\n", "[eth0 auto 0s 0s]", "bad-choice"},
+		{instanceText("V", 1, "linkbeat_use_polling"), "[eth0 auto 0s 0s]", "deprecated"},
+		{"interface_up_down_delays {\neth1 1.5 2\neth2 3\n}\n", "[eth1 off 1.5s 2s eth2 off 3s 0s]", ""},
+		{"interface_up_down_delays {\neth1 256\neth2 x 3\n}\n", "[eth1 off 0s 0s eth2 off 0s 3s]", "out-of-range bad-number"},
+		{"interface_up_down_delays {\neth0 2 1.5\n}\n" + in, "[eth0 off 1.99609375s 1.5s]", "long-delay"},
 	} {
 		cfg, diags := load(t, test.text, Options{})
 		var got []string

@@ -79,10 +79,9 @@ func (c *cluster) differences(v *virtualRouter, a, b *member) {
 
 // authDifference says in what authentication differs, without keys.
 func authDifference(a, b *member) string {
-	names := map[conf.AuthType]string{conf.AuthNone: "none", conf.AuthPass: "PASS", conf.AuthAH: "AH"}
 	switch {
 	case a.Auth.Type != b.Auth.Type:
-		return fmt.Sprintf("have different types of authentication: %s and %s", names[a.Auth.Type], names[b.Auth.Type])
+		return fmt.Sprintf("have different types of authentication: %s and %s", a.Auth.Type, b.Auth.Type)
 	case a.Auth.Password != b.Auth.Password:
 		return "have different passwords (auth_pass)"
 	case !accepts(&a.HMAC, &b.HMAC) || !accepts(&b.HMAC, &a.HMAC):

@@ -6,8 +6,8 @@ import (
 	"path/filepath"
 	"reflect"
 	"slices"
-	"strconv"
 	"strings"
+	"sync"
 	"unicode"
 	"unicode/utf8"
 
@@ -47,7 +47,7 @@ func Effective(cfg *conf.Config, tree []*conf.Statement) []Section {
 		if f.Name == "Global" || hidden(config.Type(), f) {
 			continue
 		}
-		if list := config.Field(i); list.Kind() == reflect.Slice && list.Len() > 0 && v.isLine(list.Index(0)) && fields[list.Type().Elem().Name()] == nil {
+		if list := config.Field(i); list.Kind() == reflect.Slice && list.Len() > 0 && v.isLine(list.Index(0)) && f.Tag.Get("view") == "" {
 			name := snake(f.Name)
 			v.sections = append(v.sections, Section{Title: name, Settings: v.items([]word{{derived: true, show: name}}, list, frame{})})
 			continue
@@ -131,8 +131,8 @@ func (v *viewer) thing(title string, f reflect.StructField, value reflect.Value,
 		name = n.String()
 	}
 	kind := strings.TrimSuffix(snake(f.Name), "s")
-	if words := fields[value.Type().Name()]; words != nil {
-		kind = words[0]
+	if block := f.Tag.Get("view"); block != "" {
+		kind = block
 	}
 	s := v.statement(value)
 	if s == nil {
@@ -214,7 +214,7 @@ func (v *viewer) section(title string, s *conf.Statement, value reflect.Value, i
 	at := len(v.sections)
 	v.sections = append(v.sections, section)
 	var settings []Setting
-	for _, set := range v.settings(title, "", value, in) {
+	for _, set := range v.settings(title, value.Type().Name(), value, in) {
 		// The limits of several processes share some words.
 		if set.Item || !slices.Contains(settings, set) {
 			settings = append(settings, set)
@@ -223,15 +223,15 @@ func (v *viewer) section(title string, s *conf.Statement, value reflect.Value, i
 	v.sections[at].Settings = settings
 }
 
-// settings are the fields of a struct. Their words begin with prefix.
-func (v *viewer) settings(title, prefix string, value reflect.Value, in frame) []Setting {
+// settings are the fields of the struct with the given path in the model.
+func (v *viewer) settings(title, path string, value reflect.Value, in frame) []Setting {
 	var out []Setting
 	for i := range value.NumField() {
 		f := value.Type().Field(i)
 		if !f.IsExported() || hidden(value.Type(), f) {
 			continue
 		}
-		words := wordsOf(value.Type(), f, prefix, in)
+		words := wordsOf(path+"."+f.Name, f, in)
 		field := value.Field(i)
 		if field.Kind() == reflect.Pointer {
 			if field.IsNil() {
@@ -247,14 +247,11 @@ func (v *viewer) settings(title, prefix string, value reflect.Value, in frame) [
 				out = append(out, set)
 			}
 		case field.Kind() == reflect.Struct:
-			inner := ""
-			if mapped := fields[value.Type().Name()+"."+f.Name]; mapped != nil {
-				inner = mapped[0]
-			}
-			if block, ok := strings.CutSuffix(inner, "."); ok && in.path != "" && find(in.block, []string{block}) == nil {
+			inner := path + "." + f.Name
+			if block := blockOf(inner, in); block != "" && find(in.block, strings.Split(block, ".")) == nil {
 				continue // it is not configured
 			}
-			out = append(out, v.settings(title, prefix+inner, field, in)...)
+			out = append(out, v.settings(title, inner, field, in)...)
 		case field.Kind() == reflect.Map:
 			out = append(out, v.entries(words, field, in)...)
 		case field.Kind() == reflect.Slice:
@@ -286,77 +283,113 @@ func hidden(t reflect.Type, f reflect.StructField) bool {
 	if _, block := t.FieldByName("Pos"); f.Name == "Pos" || f.Name == "Name" && block {
 		return true // the title has it
 	}
-	words := fields[t.Name()+"."+f.Name]
-	return words != nil && words[0] == "-"
+	return f.Tag.Get("view") == "-"
 }
 
-// word is one that sets a value: what to look for, from which blocks on, and how
+// word is one that sets a value: what to look for, from which block on, and how
 // to read it.
 type word struct {
 	path     string // from the block of the frame, or of the outermost level
-	absolute bool
-	argument int  // 0: the argument is in other words than the value
-	derived  bool // there is no word
+	argument int    // 0: the argument is in other words than the value
+	inverted bool   // it turns off what the value says
+	derived  bool   // there is no word
 	show     string
 }
 
-func wordsOf(t reflect.Type, f reflect.StructField, prefix string, in frame) []word {
-	mapped := fields[t.Name()+"."+f.Name]
-	if mapped == nil {
-		mapped = []string{snake(f.Name)}
-		if in.path == "" && prefix == "" {
-			mapped = []string{"global_defs." + snake(f.Name), snake(f.Name)}
+// setters are the words that give values to the fields of the model, by the paths
+// of these.
+var setters = sync.OnceValue(func() map[string][]setter {
+	all := make(map[string][]setter)
+	for k := range conf.Schema() {
+		for _, f := range k.Fields {
+			all[f.Path] = append(all[f.Path], setter{k, f.Argument})
 		}
 	}
+	return all
+})
+
+type setter struct {
+	conf.Keyword
+	argument int
+}
+
+// inside reports whether a path is in a block, and how it goes on from there.
+func inside(path, block string) (string, bool) {
+	if block == "" {
+		return path, true
+	}
+	return strings.CutPrefix(path, block+".")
+}
+
+// wordsOf are the words that set the field with the given path, in the blocks of
+// the frame.
+func wordsOf(path string, f reflect.StructField, in frame) []word {
 	var out []word
-	for _, m := range mapped {
-		w := word{argument: 1}
-		if text, ok := strings.CutPrefix(m, "="); ok {
-			out = append(out, word{derived: true, show: text})
+	for _, s := range setters()[path] {
+		name, ok := inside(s.Path(), in.path)
+		if !ok {
 			continue
 		}
-		m, w.absolute = strings.CutPrefix(m, "^")
-		if !w.absolute {
-			m = prefix + m
+		w := word{path: name, argument: s.argument, inverted: s.Inverted}
+		w.show = strings.ReplaceAll(strings.TrimPrefix(name, "global_defs."), ".", " ")
+		if own := snake(f.Name); w.argument != 1 && !strings.Contains(w.show, own) {
+			w.show += " " + strings.ReplaceAll(own, "_", " ")
 		}
-		path, argument, special := strings.Cut(m, "/")
-		w.path = path
-		w.show = strings.ReplaceAll(strings.TrimPrefix(path, "global_defs."), ".", " ")
-		if special {
-			w.argument, _ = strconv.Atoi(argument)
-			if own := snake(f.Name); !strings.Contains(w.show, own) {
-				w.show += " " + strings.ReplaceAll(own, "_", " ")
-			}
-		}
-		if _, known := keywords()[w.schema(in)]; known || len(out) == 0 {
-			out = append(out, w)
-		}
+		out = append(out, w)
 	}
-	if len(out) > 1 {
-		if _, known := keywords()[out[0].schema(in)]; !known {
-			out = out[1:]
-		}
+	if len(out) == 0 {
+		return []word{{derived: true, show: cmp.Or(f.Tag.Get("view"), snake(f.Name))}}
 	}
 	return out
 }
 
-// schema is the path of the word in the schema.
-func (w word) schema(in frame) string {
-	if w.absolute {
-		return w.path
+// homes are the blocks whose words give values to a struct of the model, by its
+// path.
+var homes = sync.OnceValue(func() map[string]map[string]bool {
+	all := make(map[string]map[string]bool)
+	for field, list := range setters() {
+		for {
+			i := strings.LastIndexByte(field, '.')
+			if i < 0 {
+				break
+			}
+			if field = field[:i]; all[field] == nil {
+				all[field] = make(map[string]bool)
+			}
+			for _, s := range list {
+				all[field][s.Block] = true
+			}
+		}
 	}
-	return join(in.path, w.path)
+	return all
+})
+
+// blockOf is the block, within that of the frame, that has all words about the
+// struct with the given path; empty: there is no such block.
+func blockOf(path string, in frame) string {
+	found := ""
+	if in.path == "" {
+		return found
+	}
+	for block := range homes()[path] {
+		name, ok := inside(block, in.path)
+		switch {
+		case block == in.path, ok && found != "":
+			return ""
+		case ok:
+			found = name
+		}
+	}
+	return found
 }
+
+// schema is the path of the word in the schema.
+func (w word) schema(in frame) string { return join(in.path, w.path) }
 
 // find is the last statement of the frame that uses the word.
 func (w word) find(in frame) *conf.Statement {
 	if w.derived {
 		return nil
-	}
-	if w.absolute {
-		for in.outer != nil {
-			in = *in.outer
-		}
 	}
 	return find(in.block, strings.Split(w.path, "."))
 }
@@ -400,7 +433,7 @@ func (v *viewer) setting(words []word, f reflect.StructField, value reflect.Valu
 		return set, text != "" && !value.IsZero()
 	case written != nil:
 		set.Origin = origin(written, by.argument)
-		if same, was := says(written, by.argument, value, f, k); !same {
+		if same, was := says(written, by, value, f, k); !same {
 			set.Origin += ", adjusted"
 			if _, secret := value.Interface().(conf.Secret); !secret && oneWord(was) {
 				set.Origin += " from " + printable(was)
@@ -434,7 +467,7 @@ func oneWord(written string) bool {
 
 // described reports whether 0 stands for what the text of the default says.
 func described(k conf.Keyword, value reflect.Value) bool {
-	return k.Described() && value.Kind() != reflect.Bool && values[value.Type()] == nil
+	return k.Described() && value.Kind() != reflect.Bool && conf.Names(value.Type()) == nil
 }
 
 // later orders statements as the last one wins.
@@ -451,14 +484,13 @@ func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.Struct
 		return nil, ""
 	}
 	if k.Outer {
-		names := append([]string{k.Name}, fields["VirtualServer."+f.Name]...)
 		for outer := in.outer; outer != nil && outer.path != ""; outer = outer.outer {
-			for _, name := range names {
+			for _, name := range alike(k, outer.path, f.Name) {
 				s := find(outer.block, []string{name})
 				if s == nil {
 					continue
 				}
-				if same, _ := says(s, 1, value, f, k); same {
+				if same, _ := says(s, word{argument: 1}, value, f, k); same {
 					return s, outer.path[strings.LastIndexByte(outer.path, '.')+1:] + ", "
 				}
 			}
@@ -471,7 +503,7 @@ func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.Struct
 			block, from = v.global, "global_defs, "
 		}
 		if s := find(block, []string{other.Name}); s != nil {
-			if same, _ := says(s, 1, value, f, other); same {
+			if same, _ := says(s, word{argument: 1}, value, f, other); same {
 				return s, from
 			}
 		}
@@ -481,6 +513,29 @@ func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.Struct
 	}
 	return nil, ""
 }
+
+// alike are the words of a block that say for it what k says: k itself, and what
+// sets the field of the same name.
+func alike(k conf.Keyword, block, field string) []string {
+	names := []string{k.Name}
+	for _, other := range inBlock()[block] {
+		for _, f := range other.Fields {
+			if f.Path[strings.LastIndexByte(f.Path, '.')+1:] == field && other.Name != k.Name {
+				names = append(names, other.Name)
+			}
+		}
+	}
+	return names
+}
+
+// inBlock are the words of each block.
+var inBlock = sync.OnceValue(func() map[string][]conf.Keyword {
+	all := make(map[string][]conf.Keyword)
+	for k := range conf.Schema() {
+		all[k.Block] = append(all[k.Block], k)
+	}
+	return all
+})
 
 // items are the elements of a list, one on a line where they have places.
 func (v *viewer) items(words []word, list reflect.Value, in frame) []Setting {

@@ -12,22 +12,9 @@ import (
 	"keepalived-go/conf"
 )
 
-// values are the words of types that have names for their numbers.
-var values = map[reflect.Type][]string{
-	reflect.TypeFor[conf.AuthType]():       {"none", "PASS", "AH"},
-	reflect.TypeFor[conf.HMACMode]():       {"off", "enforce", "permissive", "receive-only"},
-	reflect.TypeFor[conf.OldChecksum]():    {"recognised", "sent", "never"},
-	reflect.TypeFor[conf.RxBufPolicy]():    {"kernel", "MTU", "ADVERT", "BYTES"},
-	reflect.TypeFor[conf.InitFile]():       {"off", "create", "overwrite"},
-	reflect.TypeFor[conf.ParamMatch]():     {"exact", "none", "initial", "partial"},
-	reflect.TypeFor[conf.LinkBeat]():       {"off", "auto", "MII", "ETHTOOL", "IOCTL"},
-	reflect.TypeFor[conf.FlushOnStop]():    {"off", "VS", "on"},
-	reflect.TypeFor[conf.TunnelChecksum](): {"nocsum", "csum", "remcsum"},
-}
-
 // show is a value as the word k takes it.
 func show(value reflect.Value, f reflect.StructField, k conf.Keyword) (text string, ok bool) {
-	if k.Default == "off" && value.IsZero() && values[value.Type()] == nil {
+	if k.Default == "off" && value.IsZero() && conf.Names(value.Type()) == nil {
 		return "off", true
 	}
 	switch v := value.Interface().(type) {
@@ -69,9 +56,6 @@ func unitOf(k conf.Keyword) time.Duration {
 
 // oneLine is a value as text; ok is false for what has no text of one line.
 func oneLine(value reflect.Value) (text string, ok bool) {
-	if names := values[value.Type()]; names != nil && int(value.Uint()) < len(names) {
-		return names[value.Uint()], true
-	}
 	switch v := value.Interface().(type) {
 	case conf.Secret:
 		if v == "" {
@@ -217,7 +201,7 @@ func forward(f conf.Forward) string {
 	if f.Port != 0 {
 		text += fmt.Sprintf(" port %d", f.Port)
 	}
-	return text + " " + values[reflect.TypeFor[conf.TunnelChecksum]()][f.Checksum]
+	return text + " " + f.Checksum.String()
 }
 
 func groupEntry(e conf.GroupEntry) string {
@@ -231,21 +215,18 @@ func groupEntry(e conf.GroupEntry) string {
 	return fmt.Sprintf("%s %d", text, e.Port)
 }
 
-// off are words that turn off what the field says, or the other way round.
-var off = []string{"preempt", "no_accept"}
-
-// says reports whether a statement of the word k has the value as its argument
-// of the given number, as far as that can be compared; was is the argument.
-func says(s *conf.Statement, argument int, value reflect.Value, f reflect.StructField, k conf.Keyword) (same bool, was string) {
+// says reports whether a statement of the word w, of which k is the declaration,
+// has the value, as far as that can be compared; was is the argument.
+func says(s *conf.Statement, w word, value reflect.Value, f reflect.StructField, k conf.Keyword) (same bool, was string) {
 	switch {
-	case argument == 0:
+	case w.argument == 0:
 		return true, ""
-	case argument < len(s.Words):
-		was = s.Words[argument].Text
+	case w.argument < len(s.Words):
+		was = s.Words[w.argument].Text
 	case value.Kind() != reflect.Bool:
 		return true, ""
 	default:
-		was = choose(!slices.Contains(off, s.Keyword()), "on", "off")
+		was = choose(!w.inverted, "on", "off")
 	}
 	return matches(was, value, f, k), was
 }
@@ -274,7 +255,7 @@ func matches(argument string, value reflect.Value, f reflect.StructField, k conf
 	case string:
 		return v == argument
 	}
-	if names := values[value.Type()]; names != nil {
+	if names := conf.Names(value.Type()); names != nil {
 		text, _ := oneLine(value)
 		return text == argument || !slices.Contains(names, argument)
 	}
@@ -298,7 +279,7 @@ func matches(argument string, value reflect.Value, f reflect.StructField, k conf
 // isDefault reports whether a value is that which the word has where nobody writes
 // it. What cannot be compared is.
 func isDefault(value reflect.Value, k conf.Keyword) bool {
-	if names := values[value.Type()]; names != nil {
+	if names := conf.Names(value.Type()); names != nil {
 		return names[value.Uint()] == k.Default || !slices.Contains(names, k.Default)
 	}
 	switch def := k.Value.(type) {

@@ -169,7 +169,7 @@ func processes(s *status.VRRP) []process {
 			FullCommand:           c.FullCommand,
 		}
 		if len(c.Params) > 0 {
-			j.Parameters, j.ParamMatch = strings.Join(c.Params, " "), text.MatchNames[c.Match]
+			j.Parameters, j.ParamMatch = strings.Join(c.Params, " "), c.Match.String()
 		}
 		if c.QuorumMax >= 0 {
 			j.MaxProcesses = &c.QuorumMax

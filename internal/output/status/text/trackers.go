@@ -98,9 +98,6 @@ func (t *data) trackFiles() {
 	}
 }
 
-// MatchNames are the words of param_match.
-var MatchNames = [...]string{conf.MatchExact: "exact", conf.MatchNone: "none", conf.MatchInitial: "initial", conf.MatchPartial: "partial"}
-
 func (t *data) trackProcesses() {
 	if len(t.Processes) == 0 {
 		return
@@ -113,7 +110,7 @@ func (t *data) trackProcesses() {
 		t.Line("   Process = %s", c.Process)
 		if len(c.Params) > 0 {
 			t.Line("   Parameters = %s", strings.Join(c.Params, " "))
-			t.Line("   Param match = %s", MatchNames[c.Match])
+			t.Line("   Param match = %s", c.Match)
 		}
 		t.Line("   Min processes = %d", c.Quorum)
 		if c.QuorumMax >= 0 {
