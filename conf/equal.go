@@ -1,169 +1,136 @@
 package conf
 
 import (
-	"maps"
-	"slices"
+	"net/netip"
+	"reflect"
+	"sync"
+	"unsafe"
 )
 
 // Equal reports whether v and o ask for the same, wherever in the files they
-// stand; nil asks for nothing. A reload compares thousands, which reflection would
-// make slow.
-func (v *VRRPInstance) Equal(o *VRRPInstance) bool {
-	if v == nil || o == nil {
-		return v == o
-	}
-	return v.Name == o.Name &&
-		v.Interface == o.Interface &&
-		v.Version == o.Version &&
-		v.Family == o.Family &&
-		v.VRID == o.VRID &&
-		v.Master == o.Master &&
-		v.Priority == o.Priority &&
-		v.AdvertInterval == o.AdvertInterval &&
-		v.DownTimerAdverts == o.DownTimerAdverts &&
-		v.NoPreempt == o.NoPreempt &&
-		v.PreemptDelay == o.PreemptDelay &&
-		v.TimerExpiredBackup == o.TimerExpiredBackup &&
-		v.DontTrackPrimary == o.DontTrackPrimary &&
-		v.Strict == o.Strict &&
-		v.Accept == o.Accept &&
-		v.SourceIP == o.SourceIP &&
-		v.TrackSourceIP == o.TrackSourceIP &&
-		v.Group == o.Group &&
-		v.Unicast == o.Unicast &&
-		slices.Equal(v.Peers, o.Peers) &&
-		v.FaultNoPeer == o.FaultNoPeer &&
-		v.TTL == o.TTL &&
-		v.CheckUnicastSource == o.CheckUnicastSource &&
-		v.SkipCheckAdvertAddresses == o.SkipCheckAdvertAddresses &&
-		v.OwnerIgnoreAdverts == o.OwnerIgnoreAdverts &&
-		v.LowerPriorityNoAdvert == o.LowerPriorityNoAdvert &&
-		v.HigherPrioritySendAdvert == o.HigherPrioritySendAdvert &&
-		v.ChecksumAsV2 == o.ChecksumAsV2 &&
-		v.OldUnicastChecksum == o.OldUnicastChecksum &&
-		v.Auth == o.Auth &&
-		v.HMAC.equal(&o.HMAC) &&
-		slices.EqualFunc(v.Addresses, o.Addresses, Address.equal) &&
-		slices.EqualFunc(v.Excluded, o.Excluded, Address.equal) &&
-		v.PromoteSecondaries == o.PromoteSecondaries &&
-		same(v.GARP, o.GARP) &&
-		v.Debug == o.Debug &&
-		v.Routing.Equal(o.Routing) &&
-		v.Link.Equal(o.Link) &&
-		v.RxBuf == o.RxBuf &&
-		slices.EqualFunc(v.Track, o.Track, Track.equal) &&
-		v.Notify.Equal(o.Notify)
-}
+// stand; nil asks for nothing.
+func (v *VRRPInstance) Equal(o *VRRPInstance) bool { return equal(v, o) }
 
 // Equal reports whether n and o tell the same of the same; nil tells nothing.
-func (n *Notify) Equal(o *Notify) bool {
-	if n == nil || o == nil {
-		return n == o
-	}
-	return n.Any.Equal(&o.Any) &&
-		n.Master.Equal(&o.Master) &&
-		n.Backup.Equal(&o.Backup) &&
-		n.Fault.Equal(&o.Fault) &&
-		n.Stop.Equal(&o.Stop) &&
-		n.Deleted.Equal(&o.Deleted) &&
-		n.MasterRxLowerPri.Equal(&o.MasterRxLowerPri) &&
-		n.SignalDeleted == o.SignalDeleted &&
-		n.PriorityChanges == o.PriorityChanges &&
-		n.SMTPAlert == o.SMTPAlert
-}
+func (n *Notify) Equal(o *Notify) bool { return equal(n, o) }
 
 // Equal reports whether c and o run the same as the same user; nil runs nothing.
-func (c *Command) Equal(o *Command) bool {
-	if c == nil || o == nil {
-		return c == o
-	}
-	return slices.Equal(c.Args, o.Args) && c.User == o.User && c.Group == o.Group
-}
+func (c *Command) Equal(o *Command) bool { return equal(c, o) }
 
 // Equal reports whether l and o make the same.
-func (l *Link) Equal(o *Link) bool {
-	if l == nil || o == nil {
-		return l == o
-	}
-	return *l == *o
-}
+func (l *Link) Equal(o *Link) bool { return equal(l, o) }
 
 // Equal reports whether r and o ask for the same; nil asks for nothing.
-func (r *Routing) Equal(o *Routing) bool {
-	if r == nil || o == nil {
-		return r == o
-	}
-	return slices.EqualFunc(r.Routes, o.Routes, Route.equal) && slices.EqualFunc(r.Rules, o.Rules, Rule.equal)
-}
+func (r *Routing) Equal(o *Routing) bool { return equal(r, o) }
 
-func (r Route) equal(o Route) bool {
-	return r.Family == o.Family &&
-		r.Type == o.Type &&
-		r.Order == o.Order &&
-		r.Destination == o.Destination &&
-		r.From == o.From &&
-		r.Source == o.Source &&
-		r.Hop.equal(o.Hop) &&
-		slices.EqualFunc(r.Hops, o.Hops, NextHop.equal) &&
-		r.TOS == o.TOS &&
-		r.Table == o.Table &&
-		same(r.Protocol, o.Protocol) &&
-		r.Scope == o.Scope &&
-		r.Metric == o.Metric &&
-		r.Expires == o.Expires &&
-		slices.Equal(r.Metrics, o.Metrics) &&
-		r.CongestionControl == o.CongestionControl &&
-		r.CongestionControlLocked == o.CongestionControlLocked &&
-		same(r.Preference, o.Preference) &&
-		same(r.TTLPropagate, o.TTLPropagate) &&
-		r.VRF == o.VRF &&
-		r.NoTrack == o.NoTrack &&
-		r.TrackGroup == o.TrackGroup
-}
-
-func (h NextHop) equal(o NextHop) bool {
-	a, b := h.Encap, o.Encap
-	h.Encap, o.Encap = nil, nil
-	return h == o && a.equal(b)
-}
-
-func (e *Encap) equal(o *Encap) bool {
-	if e == nil || o == nil {
-		return e == o
-	}
-	return e.Type == o.Type && slices.Equal(e.Labels, o.Labels) && e.ID == o.ID && e.Src == o.Src && e.Dst == o.Dst &&
-		e.TOS == o.TOS && e.TTL == o.TTL && e.Flags == o.Flags && e.Locator == o.Locator
-}
-
-func (r Rule) equal(o Rule) bool {
-	if !same(r.UIDs, o.UIDs) || !same(r.SPort, o.SPort) || !same(r.DPort, o.DPort) || !same(r.Protocol, o.Protocol) {
-		return false
-	}
-	for _, x := range []*Rule{&r, &o} {
-		x.Pos, x.UIDs, x.SPort, x.DPort, x.Protocol = Pos{}, nil, nil, nil, nil
-	}
-	return r == o
-}
-
-// same reports whether a and b are both nil or point to equal values.
-func same[T comparable](a, b *T) bool {
+// equal compares structs of the model: every field counts but places. How is
+// worked out once for each type and then takes no reflection: the loop of a
+// process compares thousands in a reload.
+func equal[T any](a, b *T) bool {
 	if a == nil || b == nil {
 		return a == b
 	}
-	return *a == *b
+	return comparisonOf(reflect.TypeFor[T]()).equal(unsafe.Pointer(a), unsafe.Pointer(b))
 }
 
-func (t Track) equal(o Track) bool {
-	t.Pos, o.Pos = Pos{}, Pos{}
-	return t == o
+// comparison is how values of one type are compared.
+type comparison struct {
+	size  uintptr
+	plain []extent // that are equal byte for byte
+	other []part
 }
 
-func (h *HMAC) equal(o *HMAC) bool {
-	return h.Mode == o.Mode && h.SendKey == o.SendKey && maps.Equal(h.Keys, o.Keys) &&
-		h.Window == o.Window && h.Monotonic == o.Monotonic
+type extent struct{ from, to uintptr }
+
+// part is a value within that is not compared byte for byte.
+type part struct {
+	at    uintptr
+	equal func(a, b unsafe.Pointer) bool
 }
 
-func (a Address) equal(o Address) bool {
-	a.Pos, o.Pos = Pos{}, Pos{}
-	return a == o
+func (c *comparison) equal(a, b unsafe.Pointer) bool {
+	for _, e := range c.plain {
+		n := int(e.to - e.from)
+		if unsafe.String((*byte)(unsafe.Add(a, e.from)), n) != unsafe.String((*byte)(unsafe.Add(b, e.from)), n) {
+			return false
+		}
+	}
+	for _, p := range c.other {
+		if !p.equal(unsafe.Add(a, p.at), unsafe.Add(b, p.at)) {
+			return false
+		}
+	}
+	return true
+}
+
+var comparisons sync.Map // of *comparison, by reflect.Type
+
+func comparisonOf(t reflect.Type) *comparison {
+	if c, ok := comparisons.Load(t); ok {
+		return c.(*comparison)
+	}
+	c := &comparison{size: t.Size()}
+	c.add(0, t)
+	comparisons.Store(t, c)
+	return c
+}
+
+// add compares a value of type t at an offset too.
+func (c *comparison) add(at uintptr, t reflect.Type) {
+	compare := func(equal func(a, b unsafe.Pointer) bool) { c.other = append(c.other, part{at, equal}) }
+	switch t.Kind() {
+	case reflect.Bool, reflect.Int, reflect.Int8, reflect.Int16, reflect.Int32, reflect.Int64,
+		reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
+		if last := len(c.plain) - 1; last >= 0 && c.plain[last].to == at {
+			c.plain[last].to += t.Size()
+		} else {
+			c.plain = append(c.plain, extent{at, at + t.Size()})
+		}
+	case reflect.String:
+		compare(func(a, b unsafe.Pointer) bool { return *(*string)(a) == *(*string)(b) })
+	case reflect.Array:
+		for i := range uintptr(t.Len()) {
+			c.add(at+i*t.Elem().Size(), t.Elem())
+		}
+	case reflect.Struct:
+		switch t {
+		case reflect.TypeFor[Pos]():
+		case reflect.TypeFor[netip.Addr]():
+			compare(func(a, b unsafe.Pointer) bool { return *(*netip.Addr)(a) == *(*netip.Addr)(b) })
+		case reflect.TypeFor[netip.Prefix]():
+			compare(func(a, b unsafe.Pointer) bool { return *(*netip.Prefix)(a) == *(*netip.Prefix)(b) })
+		default:
+			for i := range t.NumField() {
+				c.add(at+t.Field(i).Offset, t.Field(i).Type)
+			}
+		}
+	case reflect.Pointer:
+		inner := comparisonOf(t.Elem())
+		compare(func(a, b unsafe.Pointer) bool {
+			p, q := *(*unsafe.Pointer)(a), *(*unsafe.Pointer)(b)
+			return p == q || p != nil && q != nil && inner.equal(p, q)
+		})
+	case reflect.Slice:
+		inner := comparisonOf(t.Elem())
+		compare(func(a, b unsafe.Pointer) bool {
+			// The length is that of a slice of anything.
+			n, p, q := len(*(*[]byte)(a)), *(*unsafe.Pointer)(a), *(*unsafe.Pointer)(b)
+			if n != len(*(*[]byte)(b)) {
+				return false
+			}
+			for i := range uintptr(n) {
+				if !inner.equal(unsafe.Add(p, i*inner.size), unsafe.Add(q, i*inner.size)) {
+					return false
+				}
+			}
+			return true
+		})
+	case reflect.Map: // of secrets and the like: a few, in a few instances
+		compare(func(a, b unsafe.Pointer) bool {
+			x, y := reflect.NewAt(t, a).Elem(), reflect.NewAt(t, b).Elem()
+			return x.Len() == 0 && y.Len() == 0 || reflect.DeepEqual(x.Interface(), y.Interface())
+		})
+	default:
+		panic("conf: values of " + t.String() + " cannot be compared")
+	}
 }

@@ -104,3 +104,13 @@ func TestEqualSeesEveryField(t *testing.T) {
 		t.Errorf("only %d fields were changed", changed)
 	}
 }
+
+func BenchmarkEqual(b *testing.B) {
+	v, o := full(), full()
+	b.ReportAllocs()
+	for b.Loop() {
+		if !v.Equal(o) {
+			b.Fatal("not equal")
+		}
+	}
+}

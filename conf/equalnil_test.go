@@ -6,7 +6,7 @@ import "testing"
 func TestEqualOfNothing(t *testing.T) {
 	for name, got := range map[string][3]bool{
 		"instance": equalities((*VRRPInstance).Equal), "notify": equalities((*Notify).Equal), "command": equalities((*Command).Equal),
-		"link": equalities((*Link).Equal), "routing": equalities((*Routing).Equal), "encap": equalities((*Encap).equal),
+		"link": equalities((*Link).Equal), "routing": equalities((*Routing).Equal), "encap": equalities(equal[Encap]),
 	} {
 		if got != [3]bool{true, false, false} {
 			t.Errorf("%s: nil with nil, with a value, a value with nil: %v", name, got)
