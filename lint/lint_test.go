@@ -98,11 +98,11 @@ func write(w *bytes.Buffer, ds conf.Diagnostics) {
 
 // hostOf is the host that an archive describes: its networks, and the programs
 // that others than root can write to.
-// writable is the problem of a file that others than root may change.
+// writable is the problem of a file that users other than root can change.
 type writable string
 
 func (w writable) Error() string {
-	return fmt.Sprintf("others than root may change %s; try: chmod go-w %[1]s", string(w))
+	return fmt.Sprintf("users other than root can change %s; try: chmod go-w %[1]s", string(w))
 }
 func (w writable) Insecure() bool { return true }
 

@@ -63,7 +63,7 @@ func TestFirewall(t *testing.T) {
 		}
 	}
 	a := s.start("a", ours, config(instance{}.at(150)))
-	s.awaitLog(a, a.Started, "a firewall of this machine refuses it: allow IP protocol 112 (VRRP), in and out", 10*time.Second)
+	s.awaitLog(a, a.Started, "a firewall on this machine blocks it: allow IP protocol 112 (VRRP), in and out", 10*time.Second)
 	// It yields to a master that it hears, and takes over again when that is gone.
 	b := s.start("b", ours, config(instance{}.at(200)))
 	s.awaitOwner(vip, 5*time.Second, "b")
@@ -72,7 +72,7 @@ func TestFirewall(t *testing.T) {
 	b = s.start("b", ours, config(instance{}.at(200)))
 	s.awaitOwner(vip, 5*time.Second, "b")
 	b.Kill()
-	s.awaitLog(a, b.Started, "Entering MASTER STATE (nothing is heard, and a firewall of this machine refuses", 10*time.Second)
+	s.awaitLog(a, b.Started, "Entering MASTER STATE (no adverts are heard, and a firewall on this machine blocks", 10*time.Second)
 }
 
 // TestHindranceIsSaid: a backup that could be master says what keeps it.
@@ -83,7 +83,7 @@ func TestHindranceIsSaid(t *testing.T) {
 	s.start("a", ours, config(instance{}.at(100)))
 	s.awaitOwner(vip, 5*time.Second, "a")
 	b := s.start("b", ours, config(instance{More: "nopreempt"}.at(150)))
-	s.awaitLog(b, b.Started, "stays BACKUP: nopreempt leaves 10.0.0.1 master, of the lower priority 100", 5*time.Second)
+	s.awaitLog(b, b.Started, "stays BACKUP: nopreempt leaves 10.0.0.1 master, with the lower priority 100", 5*time.Second)
 	s.dataWhen(b, "keepalived.data", "Kept from MASTER by = nopreempt: 10.0.0.1 is master with priority 100")
 	var all []struct {
 		Why struct{ Reason, Why, Hindrance string }

@@ -449,7 +449,7 @@ func TestDumpSaysWhy(t *testing.T) {
 		"------< Reasons >------\n Reasons of VI_1\n   Faults = none\n   Arithmetic = 100 - 20 (track_script chk: exited with status 1) = 80\n",
 		"     track_script chk weight -20, down: exited with status 1\n",
 		"     track_script gone weight 5, disabled: /not",
-		" INIT -> BACKUP (start)\n", " BACKUP -> MASTER (no-master): nobody has been heard for ",
+		" INIT -> BACKUP (start)\n", " BACKUP -> MASTER (no-master): no master has been heard for ",
 		"------< Notifications >------\n", "   Last = notify_master "+told+": exited with status 0, ",
 		" FIFO = ", "   Written = 2\n", " Mail = 127.0.0.1\n", "   Waiting = 2\n   Sent = 0\n",
 		"------< Disabled scripts >------\n", "vrrp_script gone = '/not/there', ", "notify_backup of VI_1 = /not/there/either, disabled: ",

@@ -572,7 +572,7 @@ func TestPartOfBridge(t *testing.T) {
 	t.Parallel()
 	differs(t, "says nothing")
 	s := newScene(t, "a")
-	const text = "(VI_1) interface eth0 is part of bridge br9, which takes what it receives"
+	const text = "(VI_1) interface eth0 is part of bridge br9, which receives its packets"
 	a := s.start("a", ours, config(instance{}.at(150)))
 	s.awaitOwner(vip, 5*time.Second, "a")
 	s.must(s.Node("a").IPBatch("link add br9 type bridge\nlink set eth0 master br9\n"))

@@ -36,13 +36,13 @@ func (i *Instance) concede(t *turn) {
 	}
 	i.conceded = true
 	i.note(t, Action{Note: NoteOwnerConflict, Addr: i.master, Priority: PriorityOwner, Count: ConflictConcede})
-	t.cause = Cause{Code: "owner-conflict", Detail: "another node claims to own the address, too"}
+	t.cause = Cause{Code: "owner-conflict", Detail: "another node also claims to own the address"}
 	i.changePriority(t, PriorityOwner-1)
 }
 
 // reclaim ends the concession.
 func (i *Instance) reclaim(t *turn) {
 	i.conceded = false
-	t.cause = Cause{Code: "owner-conflict", Detail: "the other owner has gone"}
+	t.cause = Cause{Code: "owner-conflict", Detail: "the other owner has stopped"}
 	i.changePriority(t, i.cfg.Priority)
 }

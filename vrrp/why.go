@@ -67,17 +67,17 @@ func (i *Instance) whyMaster(now time.Duration) Action {
 func (a *Action) Why() string {
 	switch a.Reason {
 	case ReasonOwner:
-		return "the owner of the address does not wait"
+		return "the owner of the address becomes master at once"
 	case ReasonMasterDown:
-		return fmt.Sprintf("%v, of priority %d, has been silent for %v", a.Addr, a.Priority, a.Time.Round(time.Millisecond))
+		return fmt.Sprintf("no advert from %v, with priority %d, for %v", a.Addr, a.Priority, a.Time.Round(time.Millisecond))
 	case ReasonNoMaster:
-		return fmt.Sprintf("nobody has been heard for %v", a.Time.Round(time.Millisecond))
+		return fmt.Sprintf("no master has been heard for %v", a.Time.Round(time.Millisecond))
 	case ReasonPreempt:
 		return fmt.Sprintf("the master %v has the lower priority %d", a.Addr, a.Priority)
 	case ReasonRejected:
 		return fmt.Sprintf("adverts of %v have been dropped, %d so far: %s", a.Addr, a.Count, a.Reject.Text())
 	case ReasonFirewall:
-		return "nothing is heard, and a firewall of this machine refuses to send adverts"
+		return "no adverts are heard, and a firewall on this machine blocks sent adverts"
 	case ReasonPriorityZero:
 		return fmt.Sprintf("the master %v has stopped", a.Addr)
 	case ReasonHigherPriority:
@@ -93,7 +93,7 @@ func (a *Action) Why() string {
 	case ReasonStall:
 		return fmt.Sprintf("this process was late by %v, longer than peers wait", a.Time.Round(time.Millisecond))
 	case ReasonResumed:
-		return "goes on where its predecessor ended"
+		return "continues after its predecessor"
 	case ReasonSequenceExhausted:
 		return "the sequence numbers of AH are used up"
 	}
@@ -116,7 +116,7 @@ func (r Reject) Text() string {
 	case RejectHMACStale:
 		return "the clocks differ by too much"
 	case RejectHMACUnknownKey:
-		return "an authentication key that is not known here"
+		return "an unknown authentication key"
 	case RejectHMACInvalid, RejectAHDigest:
 		return "wrong key"
 	case RejectHMACReplayed, RejectAHReplayed:
@@ -130,7 +130,7 @@ func (r Reject) Text() string {
 	case RejectDestination:
 		return "another group, or unicast against multicast"
 	case RejectNotPeer, RejectHMACNotPeer:
-		return "the sender is no peer"
+		return "the sender is not a peer"
 	}
 	return r.String()
 }
@@ -189,9 +189,9 @@ func (h Hindrance) String() string {
 			return fmt.Sprintf("its sync group: %s is in FAULT", m.cfg.Name)
 		}
 		if m.master.IsValid() {
-			return fmt.Sprintf("its sync group: %s hears %v, which is master there", m.cfg.Name, m.master)
+			return fmt.Sprintf("its sync group: %s hears the master %v", m.cfg.Name, m.master)
 		}
-		return fmt.Sprintf("its sync group: %s is %v and still waits", m.cfg.Name, m.state)
+		return fmt.Sprintf("its sync group: %s is %v and still waiting", m.cfg.Name, m.state)
 	}
 	return ""
 }

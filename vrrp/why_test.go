@@ -42,10 +42,10 @@ func TestCauses(t *testing.T) {
 		reason Reason
 		words  string
 	}{
-		{"first start", nil, nil, ReasonNoMaster, "nobody has been heard for 3.609s"},
-		{"the owner", func(c *Config) { c.Priority = 255 }, nil, ReasonOwner, "the owner of the address does not wait"},
+		{"first start", nil, nil, ReasonNoMaster, "no master has been heard for 3.609s"},
+		{"the owner", func(c *Config) { c.Priority = 255 }, nil, ReasonOwner, "the owner of the address becomes master at once"},
 		{"the master fell silent", nil, func(r *rig) { r.hear(lowAddr, 200) },
-			ReasonMasterDown, "10.0.0.1, of priority 200, has been silent for 3.609s"},
+			ReasonMasterDown, "no advert from 10.0.0.1, with priority 200, for 3.609s"},
 		{"the master stopped", nil, func(r *rig) { r.hear(lowAddr, 200); r.hear(lowAddr, 0) },
 			ReasonPriorityZero, "the master 10.0.0.1 has stopped"},
 		{"a worse master lives", nil, func(r *rig) {
@@ -87,13 +87,13 @@ func TestCauses(t *testing.T) {
 		{"the master fell silent, and a stranger babbles", pass, func(r *rig) {
 			r.hear(highAddr, 200)
 			drop(2, func(c *Config) { c.Key = key("other") }, nil)(r)
-		}, ReasonMasterDown, "10.0.0.3, of priority 200, has been silent for 3.609s"},
+		}, ReasonMasterDown, "no advert from 10.0.0.3, with priority 200, for 3.609s"},
 		{"a firewall", nil, func(r *rig) { r.step(Event{Kind: SendStatus, Blocked: true}) },
-			ReasonFirewall, "nothing is heard, and a firewall of this machine refuses to send adverts"},
+			ReasonFirewall, "no adverts are heard, and a firewall on this machine blocks sent adverts"},
 		{"a firewall that is gone", nil, func(r *rig) {
 			r.step(Event{Kind: SendStatus, Blocked: true})
 			r.step(Event{Kind: SendStatus})
-		}, ReasonNoMaster, "nobody has been heard for 3.609s"},
+		}, ReasonNoMaster, "no master has been heard for 3.609s"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := base()
@@ -188,7 +188,7 @@ func TestHindrances(t *testing.T) {
 			r.step(Event{Kind: Start})
 			o.Step(time.Second, Event{Kind: Received, Packet: packet(t, other, lowAddr, 200)}, nil)
 			r.until(4 * time.Second)
-		}, "its sync group: other hears 10.0.0.1, which is master there"},
+		}, "its sync group: other hears the master 10.0.0.1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config := base()

@@ -150,7 +150,7 @@ func TestReaderThatHangs(t *testing.T) {
 	}
 	l.take(1, &conf.Global{FIFO: conf.FIFO{Path: l.path("f"), Script: conf.Command{Args: []string{hangs}}}})
 	l.await("hangs")
-	l.write("f", "nobody reads it")
+	l.write("f", "no process reads it")
 	ended := make(chan struct{})
 	go func() { l.close(100 * time.Millisecond); close(ended) }()
 	select {

@@ -82,7 +82,7 @@ func (sl *slot) silent(now time.Time) {
 		l.by = now.Add(min(secondLook, sl.s.silence()))
 	case !l.aborted:
 		l.aborted = true
-		slog.Error(fmt.Sprintf("%s shows no sign of life for %d seconds: ended, to be started again; what its goroutines did follows",
+		slog.Error(fmt.Sprintf("%s has not responded for %d seconds: ending and restarting it; the stacks of its goroutines follow",
 			sl.process(), int(now.Sub(l.heard).Seconds())), "pid", sl.child.pid)
 		reap.Abort(sl.child.pid)
 		l.by = now.Add(abortPatience)

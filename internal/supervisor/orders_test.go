@@ -274,12 +274,12 @@ func TestVerdictOfReloadIsThatOfStart(t *testing.T) {
 	r.signal(syscall.SIGHUP)
 	r.expect("Unknown keyword 'no_such_word'", "the rest runs", "child: configured 2 routers", "Reload complete")
 	for name, tt := range map[string]struct{ config, why string }{
-		"empty":        {"", "no block at all"},
-		"comments":     {"# VRRP\n\n! of two routers\n", "no block at all"},
-		"parameters":   {"$IF=lo\n", "no block at all"},
+		"empty":        {"", "has no block"},
+		"comments":     {"# VRRP\n\n! of two routers\n", "has no block"},
+		"parameters":   {"$IF=lo\n", "has no block"},
 		"cut":          {routers(3)[:len(routers(3))-2], "ends inside a block (" + r.path("keepalived.conf") + ":"},
 		"cut in words": {routers(3)[:len(routers(2))+40], "ends inside a block"},
-		"no VRID":      {"vrrp_instance X {\n interface lo\n}\n", "a daemon could not start with this file"},
+		"no VRID":      {"vrrp_instance X {\n interface lo\n}\n", "no daemon could start with this file"},
 	} {
 		r.configure(tt.config)
 		r.signal(syscall.SIGHUP)

@@ -57,7 +57,7 @@ var startedBy = sync.OnceValues(func() (p program, err error) {
 		}
 	}
 	if p.path == "" {
-		return p, errors.New("find this program: the kernel does not tell its path")
+		return p, errors.New("find this program: the kernel does not give its path")
 	}
 	if p.path, err = filepath.Abs(p.path); err != nil {
 		return p, fmt.Errorf("find this program: %w", err)

@@ -140,18 +140,18 @@ func (r loaded) refusal() int {
 // too. But a file that somebody is just writing does not take addresses away.
 func (r loaded) reloadRefusal() string {
 	if r.failed {
-		return "reload_check_config demands a file without faults"
+		return "reload_check_config requires a file without errors"
 	}
 	for i := range r.diagnostics {
 		if d := &r.diagnostics[i]; d.Code == conf.CodeUnclosed {
-			return fmt.Sprintf("the file ends inside a block (%v), as one does that is still being written", d.Pos)
+			return fmt.Sprintf("the file ends inside a block (%v), and may still be being written", d.Pos)
 		}
 	}
 	if r.refusal() != proc.ExitOK {
-		return "a daemon could not start with this file"
+		return "no daemon could start with this file"
 	}
 	if r.blocks == 0 {
-		return "the file has no block at all, as one that is still being written"
+		return "the file has no block, and may still be being written"
 	}
 	return ""
 }
@@ -189,7 +189,7 @@ func (r loaded) log(path string) {
 		slog.Error(r.err.Error())
 	}
 	if errs := r.diagnostics.Count(conf.Error); errs > 0 && r.refusal() == proc.ExitOK {
-		slog.Error(fmt.Sprintf("Errors in the configuration: %d; what is wrong is left out or replaced, the rest runs", errs))
+		slog.Error(fmt.Sprintf("Errors in the configuration: %d; the faulty parts are left out or replaced, the rest runs", errs))
 	}
 }
 

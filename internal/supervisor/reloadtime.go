@@ -19,8 +19,8 @@ var reloadTimeForm = regexp.MustCompile(`^(?:(\d{2}|\d{4})-(\d{2})-(\d{2}) )?(\d
 
 var (
 	errTimeForm = errors.New("expected HH:MM:SS, YY-MM-DD HH:MM:SS or YYYY-MM-DD HH:MM:SS, with a Z at the end for UTC and no other blanks")
-	errNoTime   = errors.New("there is no such time")
-	errPast     = errors.New("it is over")
+	errNoTime   = errors.New("this time does not exist")
+	errPast     = errors.New("this time has passed")
 )
 
 // parseReloadTime reads the first line of a reload_time_file.

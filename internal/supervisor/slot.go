@@ -102,7 +102,7 @@ func (c *child) post(m any) {
 		c.unanswered++
 	}
 	if !more && !c.stalled {
-		slog.Warn(c.slot.process()+" takes no messages: what is asked of it meanwhile it gets once", "pid", c.pid)
+		slog.Warn(c.slot.process()+" does not accept messages: it will get each pending request once", "pid", c.pid)
 	}
 	c.stalled = !more
 }

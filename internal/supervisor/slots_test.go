@@ -157,7 +157,7 @@ func TestSilentProcessIsStartedAgain(t *testing.T) {
 			} else {
 				r.signal(link.SignalJSON)
 			}
-			r.expect("VRRP process shows no sign of life for ", "VRRP process: SIGABRT: abort",
+			r.expect("VRRP process has not responded for ", "VRRP process: SIGABRT: abort",
 				"VRRP process: keepalived-go/internal/"+did, fmt.Sprintf("VRRP child process(%d) died: Respawning", child),
 				"child: configured 2 routers")
 			if now := r.pid("second.pid"); now != second {

@@ -405,7 +405,7 @@ func (d *daemon) lookForMaster(r *router) {
 	if m := d.net.links[master]; m != nil {
 		switch m.Kind {
 		case "bridge", "bond", "team", "openvswitch":
-			slog.Warn(fmt.Sprintf("(%s) interface %s is part of %s %s, which takes what it receives: adverts of others are not heard on it, use %s",
+			slog.Warn(fmt.Sprintf("(%s) interface %s is part of %s %s, which receives its packets: this node does not hear adverts on it, use %s",
 				r.conf.Name, r.link.Name, m.Kind, m.Name, m.Name), "instance", r.conf.Name, "interface", r.link.Name)
 		}
 	}

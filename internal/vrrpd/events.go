@@ -207,7 +207,7 @@ const overrunPause = time.Minute
 func (d *daemon) logOverrun(n uint64) {
 	d.lost += n
 	if at := d.loop.Now(); d.lostTold == 0 || at >= d.lostTold+overrunPause {
-		text := "Netlink events were lost; state of links and addresses read anew"
+		text := "Netlink events were lost; state of links and addresses read again"
 		if d.lost > 1 {
 			text += fmt.Sprintf(" (%d times)", d.lost)
 		}

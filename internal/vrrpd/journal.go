@@ -142,7 +142,7 @@ func readJournal(path string) (map[uint64]*vrrp.Snapshot, []journalAddr, error) 
 		return nil, nil, fmt.Errorf("state file %s: not a regular file that only user %d can write; remove it", path, os.Geteuid())
 	}
 	if st.Size > maxJournal {
-		return nil, nil, fmt.Errorf("state file %s: %d bytes are more than any of ours; remove it", path, st.Size)
+		return nil, nil, fmt.Errorf("state file %s: %d bytes are more than a state file can have; remove it", path, st.Size)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxJournal))
 	if err != nil {
@@ -259,7 +259,7 @@ func (j *journal) await() {
 }
 
 // journalLoss is what is lost without a state file.
-const journalLoss = "a crash of this process will be noticed by the peers"
+const journalLoss = "the peers will notice a crash of this process"
 
 func (j *journal) run() {
 	defer close(j.done)

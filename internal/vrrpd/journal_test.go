@@ -170,7 +170,7 @@ func fill(t *testing.T, dir string) {
 // Whatever the run directory does, noting goes on; what is lost is said once,
 // and the file is there again when it can be.
 func TestJournalInHostileDirectory(t *testing.T) {
-	const lost = "noticed by the peers"
+	const lost = "peers will notice"
 	for _, tt := range []struct {
 		name   string
 		before func(t *testing.T, dir, path string) // the first writing

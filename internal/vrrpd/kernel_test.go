@@ -293,7 +293,7 @@ func TestLostEvents(t *testing.T) {
 		k.RemoveAddr(memoryLink, theirs)
 		turnUntil(t, d, "events again", func() bool { return !known() })
 	}
-	if !strings.Contains(log.String(), "Netlink events were lost; state of links and addresses read anew") {
+	if !strings.Contains(log.String(), "Netlink events were lost; state of links and addresses read again") {
 		t.Errorf("the loss is not logged:\n%s", log.String())
 	}
 }

@@ -192,9 +192,9 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 	case vrrp.NoteSequenceExhausted:
 		return slog.LevelWarn, "IPSEC-AH : sequence number exhausted"
 	case vrrp.NoteNoPreempt:
-		return info("stays BACKUP: nopreempt leaves %v master, of the lower priority %d", a.Addr, a.Priority)
+		return info("stays BACKUP: nopreempt leaves %v master, with the lower priority %d", a.Addr, a.Priority)
 	case vrrp.NoteGroupWaits:
-		return info("would be MASTER, but waits for %s of its sync group", a.Cause.Object)
+		return info("could be MASTER, but waits for %s of its sync group", a.Cause.Object)
 	case vrrp.NoteClockSkew:
 		return slog.LevelWarn, fmt.Sprintf("authentication trailer from %v, clock skew %v", a.Addr, a.Time)
 	}
@@ -234,7 +234,7 @@ func (d *daemon) logForeign(v *vip, r *router) {
 	if r != nil {
 		name = r.conf.Name
 	}
-	slog.Warn(fmt.Sprintf("(%s) address %v on %s was set by others: it is used as it is, and never removed by us",
+	slog.Warn(fmt.Sprintf("(%s) address %v on %s was added by another program: it is used as it is, and keepalived never removes it",
 		name, v.key.Prefix, d.linkName(v.key.Link)), "instance", name)
 }
 
@@ -266,7 +266,7 @@ func rejectText(a *vrrp.Action, r *router) string {
 	case vrrp.RejectType:
 		return fmt.Sprintf("invalid packet type from %v. Received %d and expect 1", a.Addr, a.Count)
 	case vrrp.RejectNotPeer:
-		return fmt.Sprintf("unicast advert from %v, which is no unicast peer", a.Addr)
+		return fmt.Sprintf("unicast advert from %v, which is not a unicast peer", a.Addr)
 	case vrrp.RejectDestination:
 		if c.Unicast {
 			return fmt.Sprintf("multicast advert from %v to a unicast instance", a.Addr)

@@ -534,8 +534,8 @@ func (s *socket) firewallText(err error) string {
 	if s.key.protocol == protocolAH {
 		protocol = "51 (AH)"
 	}
-	return "; a firewall of this machine refuses it: allow IP protocol " + protocol +
-		", in and out, or the other nodes will be master, too"
+	return "; a firewall on this machine blocks it: allow IP protocol " + protocol +
+		", in and out, or the other nodes will also be master"
 }
 
 // sendStatus tells the engine of r whether a firewall holds its adverts back.

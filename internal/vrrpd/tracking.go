@@ -275,7 +275,7 @@ func (d *daemon) startRouter(r *router) {
 	}
 	if r.inherited = resumes && r.tracked.outcome.Partial; r.inherited {
 		d.step(r, at, vrrp.Event{Kind: vrrp.PriorityChanged, Priority: before.Priority, Wall: time.Now(),
-			Cause: vrrp.Cause{Code: "resumed", Detail: "restart", Arithmetic: "as before the restart, until all trackers have a result"}})
+			Cause: vrrp.Cause{Code: "resumed", Detail: "restart", Arithmetic: "the priority before the restart, until all trackers have a result"}})
 	}
 	d.setPriority(r)
 }

@@ -115,7 +115,7 @@ func TestTestsThatAreNone(t *testing.T) {
 		"</dev/tcp/host/0":      "/dev/tcp/192.0.2.1/80",
 		"</dev/tcp/host/65536":  "/dev/tcp/192.0.2.1/80",
 		"</dev/tcp/host/80/x":   "/dev/tcp/192.0.2.1/80",
-		"</dev/udp/192.0.2.1/5": "asks the service",
+		"</dev/udp/192.0.2.1/5": "queries the service",
 	} {
 		_, err := Resolve(conf.Command{Args: []string{word}}, conf.ScriptPolicy{})
 		if err == nil || !strings.Contains(err.Error(), want) {

@@ -87,7 +87,7 @@ func (prog *Program) judge(path string, args []string, how how, role string, dep
 	if !filepath.IsAbs(interpreter) { // the kernel looks in the working directory, and nowhere else
 		dir, err := os.Getwd()
 		if err != nil {
-			return f, &Problem{Code: Missing, Path: f.path, Message: fmt.Sprintf("the interpreter %q of %s is relative to a working directory that is not known: %v", interpreter, f.path, err)}
+			return f, &Problem{Code: Missing, Path: f.path, Message: fmt.Sprintf("the interpreter %q of %s is relative to an unknown working directory: %v", interpreter, f.path, err)}
 		}
 		interpreter = dir + "/" + interpreter
 	}
@@ -210,7 +210,7 @@ func (w *walk) judgeDir(st *unix.Stat_t) error {
 	}
 	if w.prog.UID != 0 && !w.allowed(st, 1) {
 		return &Problem{NoPermission, w.path(),
-			fmt.Sprintf("user %s, who is to run %s, may not search %s (%s)", userName(w.prog.UID), w.goal, w.path(), describe(st)),
+			fmt.Sprintf("user %s, who should run %s, may not search %s (%s)", userName(w.prog.UID), w.goal, w.path(), describe(st)),
 			"chmod a+x " + quote(w.path())}
 	}
 	return nil
@@ -245,7 +245,7 @@ func (w *walk) judgeFile(st *unix.Stat_t) (found, error) {
 	}
 	if text := f.shell || f.interp != nil; text && w.prog.UID != 0 && !w.allowed(st, 4) {
 		return found{}, &Problem{NoPermission, path,
-			fmt.Sprintf("user %s, group %s may execute %s but not read it, as its interpreter must (%s)", userName(w.prog.UID), groupName(w.prog.GID), path, describe(st)),
+			fmt.Sprintf("user %s, group %s may execute %s but may not read it, which its interpreter must (%s)", userName(w.prog.UID), groupName(w.prog.GID), path, describe(st)),
 			"chmod a+rx " + quote(path)}
 	}
 	f.path = path
@@ -267,15 +267,15 @@ func (w *walk) judgeOwner(st *unix.Stat_t) error {
 	remedy := "chmod go-w " + quote(path)
 	switch {
 	case st.Mode&unix.S_IFMT == unix.S_IFDIR && st.Mode&unix.S_ISVTX != 0:
-		remedy = "keep it in a directory that only root may change, such as /etc/keepalived" // /tmp must stay as it is
+		remedy = "move it to a directory that only root can change, such as /etc/keepalived" // /tmp must stay as it is
 	case st.Uid != 0 && (group || st.Mode&0o002 != 0):
 		remedy = "chown root " + quote(path) + " && " + remedy
 	case st.Uid != 0:
 		remedy = "chown root " + quote(path)
 	}
-	what := "others than root may change " + path
+	what := "users other than root can change " + path
 	if w.role != "" && path == w.goal {
-		what = "others than root may change it"
+		what = "users other than root can change it"
 	}
 	if path != w.goal {
 		what += ", which is on the way to it"
@@ -318,7 +318,7 @@ func (w *walk) interpreter() (f found, err error) {
 		fd, err = unix.Open(w.path(), unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	}
 	if err != nil && (w.prog.judged() || !Decides(err)) {
-		return f, &Problem{Code: unless(err, NoPermission), Path: w.path(), Message: fmt.Sprintf("read %s, to see what runs it: %v", w.path(), err)}
+		return f, &Problem{Code: unless(err, NoPermission), Path: w.path(), Message: fmt.Sprintf("read %s to find its interpreter: %v", w.path(), err)}
 	} else if err != nil {
 		return f, nil // whoever may execute but not read it has a binary
 	}

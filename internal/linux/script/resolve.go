@@ -68,7 +68,7 @@ func Resolve(c conf.Command, p conf.ScriptPolicy) (*Program, error) {
 		// Not cleaned: a/../b is not b where a is a symbolic link.
 		dir, err := os.Getwd()
 		if err != nil {
-			return nil, &Problem{Missing, path, fmt.Sprintf("%s is relative to a working directory that is not known: %v", path, err), "name it by its absolute path"}
+			return nil, &Problem{Missing, path, fmt.Sprintf("%s is relative to an unknown working directory: %v", path, err), "write its absolute path"}
 		}
 		path = dir + "/" + path
 	}
@@ -130,7 +130,7 @@ func searchPath(name string) (string, error) {
 			return path, nil
 		}
 	}
-	return "", &Problem{Missing, name, fmt.Sprintf("%s is in no directory of PATH (%s)", name, dirs), "name it by its absolute path"}
+	return "", &Problem{Missing, name, fmt.Sprintf("%s was not found in PATH (%s)", name, dirs), "write its absolute path"}
 }
 
 // setUser decides as whom c runs.
@@ -161,8 +161,8 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 			}
 			if group == "" {
 				return &Problem{Code: UnknownUser,
-					Message: fmt.Sprintf("user %s has no account that would say which group is theirs", name),
-					Remedy:  "name the group after the user"}
+					Message: fmt.Sprintf("user %s has no account, and so no group", name),
+					Remedy:  "write a group after the user"}
 			}
 			account, prog.UID = nil, id
 		}
@@ -172,7 +172,7 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 			return notLookedUp("user", defaultUser, err)
 		} else if err != nil {
 			return &Problem{Code: UnknownUser,
-				Message: fmt.Sprintf("%s, and with enable_script_security nobody else is the default", unknown("user", defaultUser, err)),
+				Message: fmt.Sprintf("%s, and with enable_script_security there is no other default user", unknown("user", defaultUser, err)),
 				Remedy:  "useradd --system " + defaultUser + ", or write script_user in global_defs"}
 		}
 	case canBecome():
@@ -217,9 +217,9 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 	}
 	if !canBecome() && (prog.UID != uint32(os.Geteuid()) || prog.GID != uint32(os.Getegid())) {
 		return &Problem{Code: CannotBecome,
-			Message: fmt.Sprintf("user %s, group %s are to run %s, but without root's rights (this is user %s) nobody becomes someone else",
+			Message: fmt.Sprintf("user %s, group %s should run %s, but keepalived runs as user %s, and only root can switch users",
 				userName(prog.UID), groupName(prog.GID), c.Args[0], userName(uint32(os.Geteuid()))),
-			Remedy: "run keepalived as root, or leave out the user"}
+			Remedy: "run keepalived as root, or remove the user"}
 	}
 	return nil
 }
@@ -295,7 +295,7 @@ func isUnknown(err error) bool {
 func addAccount(tool, name string) string {
 	const allowed = "_-.abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
 	if name == "" || name[0] == '-' || strings.Trim(name, allowed) != "" {
-		return "put the program and its arguments into one pair of quotes; what follows is the user and the group"
+		return "put the program and its arguments in one pair of quotes; the words after it are the user and the group"
 	}
 	return tool + " --system " + name
 }

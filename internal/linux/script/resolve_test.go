@@ -53,7 +53,7 @@ func TestSecurity(t *testing.T) {
 		{"sticky directory", func(t *testing.T, dir string) string {
 			chmod(t, dir+"/bin", unix.S_ISVTX|0o777)
 			return dir + "/bin/x"
-		}, "", "/bin", "keep it in a directory that only root may change, such as /etc/keepalived"},
+		}, "", "/bin", "move it to a directory that only root can change, such as /etc/keepalived"},
 		{"directory of another user", func(t *testing.T, dir string) string {
 			chown(t, dir+"/bin", nobody, 0)
 			return dir + "/bin/x"
@@ -186,7 +186,7 @@ func TestProblems(t *testing.T) {
 		{"dangling link", conf.Command{Args: []string{dir + "/dangling"}}, Missing, dir + "/gone", "ls -l " + dir},
 		{"loop", conf.Command{Args: []string{dir + "/loop"}}, Missing, dir + "/loop", "namei -l " + dir + "/loop"},
 		{"name too long", conf.Command{Args: []string{dir + "/" + strings.Repeat("x", 300)}}, Missing, dir + "/" + strings.Repeat("x", 300), ""},
-		{"not in PATH", conf.Command{Args: []string{"keepalived-nowhere"}}, Missing, "keepalived-nowhere", "name it by its absolute path"},
+		{"not in PATH", conf.Command{Args: []string{"keepalived-nowhere"}}, Missing, "keepalived-nowhere", "write its absolute path"},
 		{"no interpreter", conf.Command{Args: []string{lost}}, Missing, lost, "head -1 " + lost},
 		{"interpreter with CR", conf.Command{Args: []string{dos}}, Missing, dos, `sed -i 's/\r$//' ` + dos},
 		{"directory", conf.Command{Args: []string{dir}}, NotAFile, dir, ""},
@@ -196,7 +196,7 @@ func TestProblems(t *testing.T) {
 		{"not readable for the user", conf.Command{Args: []string{unread}, User: "nobody"}, NoPermission, unread, "chmod a+rx " + unread},
 		{"not reachable for the user", conf.Command{Args: []string{closed}, User: "nobody"}, NoPermission, dir + "/closed", "chmod a+x " + dir + "/closed"},
 		{"unknown user", conf.Command{Args: []string{x}, User: "nosuchuser"}, UnknownUser, "", "useradd --system nosuchuser"},
-		{"number without account and group", conf.Command{Args: []string{x}, User: "4000000000"}, UnknownUser, "", "name the group after the user"},
+		{"number without account and group", conf.Command{Args: []string{x}, User: "4000000000"}, UnknownUser, "", "write a group after the user"},
 		{"number that is none", conf.Command{Args: []string{x}, User: "4294967295"}, UnknownUser, "", ""},
 		{"number of a group that is none", conf.Command{Args: []string{x}, Group: "99999999999"}, UnknownGroup, "", ""},
 		{"unknown group", conf.Command{Args: []string{x}, User: "nobody", Group: "nosuchgroup"}, UnknownGroup, "", "groupadd --system nosuchgroup"},
@@ -343,9 +343,9 @@ func TestRemedyForUser(t *testing.T) {
 	for name, want := range map[string]string{
 		"app":         "useradd --system app",
 		"app.1-x_y":   "useradd --system app.1-x_y",
-		"/usr/bin/a":  "put the program and its arguments into one pair of quotes; what follows is the user and the group",
-		"-x":          "put the program and its arguments into one pair of quotes; what follows is the user and the group",
-		"a b; rm -rf": "put the program and its arguments into one pair of quotes; what follows is the user and the group",
+		"/usr/bin/a":  "put the program and its arguments in one pair of quotes; the words after it are the user and the group",
+		"-x":          "put the program and its arguments in one pair of quotes; the words after it are the user and the group",
+		"a b; rm -rf": "put the program and its arguments in one pair of quotes; the words after it are the user and the group",
 	} {
 		if got := addAccount("useradd", name); got != want {
 			t.Errorf("%s: %s", name, got)
@@ -362,7 +362,7 @@ func TestWithoutPrivileges(t *testing.T) {
 	for _, tt := range []struct{ user, want string }{
 		{"", "65534 65534"},
 		{"nobody", "65534 65534"},
-		{"root", "user root, group root are to run " + x + ", but without root's rights (this is user nobody) nobody becomes someone else; try: run keepalived as root, or leave out the user"},
+		{"root", "user root, group root should run " + x + ", but keepalived runs as user nobody, and only root can switch users; try: run keepalived as root, or remove the user"},
 	} {
 		cmd := helper("resolve", tt.user, x)
 		cmd.Path = dir + "/helper"

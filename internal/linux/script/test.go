@@ -33,9 +33,9 @@ func (prog *Program) test(word string) (path string, err error) {
 		prog.Path, prog.Connect = word, net.JoinHostPort(strings.Trim(host, "[]"), port)
 	case strings.HasPrefix(file, "/dev/udp/"):
 		return "", &Problem{Code: NotAFile, Path: file, Message: word + " would test nothing: UDP makes no connection",
-			Remedy: "name a program that asks the service and waits for its answer"}
+			Remedy: "write a program that queries the service and waits for its answer"}
 	case !strings.HasPrefix(file, "/"):
-		return "", &Problem{Code: Missing, Path: file, Message: word + " names no file that could be opened", Remedy: "write the absolute path directly behind the <"}
+		return "", &Problem{Code: Missing, Path: file, Message: word + " names no file that could be opened", Remedy: "write the absolute path directly after <"}
 	default:
 		prog.Args = []string{shell, "-c", openFile, file}
 	}

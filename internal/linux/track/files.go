@@ -101,7 +101,7 @@ func (f *files) fallBack(err error) {
 	if err == nil || f.poll != nil {
 		return
 	}
-	slog.Warn(fmt.Sprintf("track files: %v; they are read every %v too", err, pollEvery))
+	slog.Warn(fmt.Sprintf("track files: %v; they are also read every %v", err, pollEvery))
 	f.poll = time.Tick(pollEvery)
 }
 
@@ -209,11 +209,11 @@ func (f *files) read(k *file, created bool) bool {
 		k.tell(state, fmt.Sprintf("No number at the beginning of %s - taken as 0", k.conf.Path))
 	case err == errRange:
 		state, number = readRange, k.status.Number
-		detail = fmt.Sprintf("%d, as what it says is beyond ±2147483647", number)
+		detail = fmt.Sprintf("%d, as the number is beyond ±2147483647", number)
 		word := string(bytes.Fields(text)[0])
 		k.tell(state, fmt.Sprintf("Invalid number %.40s read from %s - ignoring", strings.Trim(strconv.Quote(word), `"`), k.conf.Path))
 	case !script.Decides(err) && !errors.Is(err, errNotRegular):
-		k.tell(readUnsure, fmt.Sprintf("read track file %s: %v - its value stays, it is tried again", k.conf.Name, err))
+		k.tell(readUnsure, fmt.Sprintf("read track file %s: %v - keeping its value and trying again", k.conf.Name, err))
 		k.state = readUnsure
 		f.fallBack(err)
 		return false

@@ -181,7 +181,7 @@ func (p *processes) configure(c *conf.Config, readers *sync.WaitGroup) []Update 
 
 // fallBack says what it means that there are no events.
 func (p *processes) fallBack(err error) {
-	slog.Warn(fmt.Sprintf("process events: %v; processes are looked for every %v instead, so that one that ends and starts again in between goes unnoticed", err, p.every))
+	slog.Warn(fmt.Sprintf("process events: %v; processes are counted every %v instead, so that a restart between two counts is not noticed", err, p.every))
 }
 
 // sameProcess reports whether a and b count the same, however it is weighed.
@@ -215,7 +215,7 @@ func (p *processes) listen(conn *procConn) {
 		}
 		switch {
 		case err == nl.ErrLost:
-			slog.Warn("process events were lost, so processes are counted anew; if this happens often, raise process_monitor_rcv_bufs")
+			slog.Warn("process events were lost, so processes are counted again; if this happens often, raise process_monitor_rcv_bufs")
 			p.scan()
 		case err != nil && p.conn == conn:
 			p.conn = nil
@@ -301,7 +301,7 @@ func (p *processes) doubt(err error) {
 		return
 	}
 	if !p.doubted {
-		slog.Warn(fmt.Sprintf("count processes: %v; nothing changes until that succeeds, it is tried every %v", err, p.every))
+		slog.Warn(fmt.Sprintf("count processes: %v; trying again every %v, and keeping the last state until then", err, p.every))
 	}
 	p.unsure, p.doubted = err, true
 }

@@ -55,7 +55,7 @@ const (
 func openProcEvents(rcvbuf int, force bool) (*procConn, error) {
 	for path, first := range map[string]string{"/proc/self/ns/pid": firstPIDNamespace, "/proc/self/ns/user": firstUserNamespace} {
 		if have, err := os.Readlink(path); err != nil || have != first {
-			return nil, errors.New("the kernel does not tell of processes in a container")
+			return nil, errors.New("the kernel does not report processes in a container")
 		}
 	}
 	o := nl.Options{ReceiveBuffer: rcvbuf, Force: force}

@@ -61,7 +61,7 @@ func (q *queue) run() {
 			total := q.dropped.Add(uint64(lost))
 			if total > reported && lost < len(burst) { // it takes lines again
 				report := entry{time: time.Now(), level: slog.LevelWarn,
-					text: fmt.Sprintf("%d log messages were lost here: not taken in time", total-reported)}
+					text: fmt.Sprintf("%d log messages were lost here: the destination was too slow", total-reported)}
 				if q.sink.write([]entry{report}) == 0 {
 					reported = total
 				}

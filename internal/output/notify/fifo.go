@@ -103,7 +103,7 @@ func (f *FIFO) open(c *conf.FIFO, p conf.ScriptPolicy) error {
 func openFIFO(path string, mode int, owner uint32) (fd int, inode unix.Stat_t, err error) {
 	fd, err = unix.Open(path, mode|unix.O_NONBLOCK|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0)
 	if err == unix.ELOOP {
-		return -1, inode, fmt.Errorf("%s is a symbolic link, which is not followed; remove it or name another path", path)
+		return -1, inode, fmt.Errorf("%s is a symbolic link, which is not followed; remove it or write another path", path)
 	}
 	if err != nil {
 		return -1, inode, fmt.Errorf("open FIFO %s: %w", path, err)
@@ -111,9 +111,9 @@ func openFIFO(path string, mode int, owner uint32) (fd int, inode unix.Stat_t, e
 	if err = unix.Fstat(fd, &inode); err != nil {
 		err = fmt.Errorf("examine %s: %w", path, err)
 	} else if inode.Mode&unix.S_IFMT != unix.S_IFIFO {
-		err = fmt.Errorf("%s is %s, not a FIFO; remove it or name another path", path, fileType(inode.Mode))
+		err = fmt.Errorf("%s is %s, not a FIFO; remove it or write another path", path, fileType(inode.Mode))
 	} else if inode.Uid != uint32(unix.Geteuid()) && inode.Uid != owner {
-		err = fmt.Errorf("FIFO %s belongs to user %d, who could read what is meant for user %d; remove it or name that user after the path",
+		err = fmt.Errorf("FIFO %s belongs to user %d, who could read notifications for user %d; remove it or write that user after the path",
 			path, inode.Uid, owner)
 	}
 	if err != nil {

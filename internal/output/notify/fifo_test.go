@@ -158,7 +158,7 @@ func TestFullFIFODropsWholeLinesAndSaysSo(t *testing.T) {
 	for w.status().Dropped < 3 {
 		w.write(line)
 	}
-	log.expect(t, 1, "is full, nobody reads it")
+	log.expect(t, 1, "is full, because no process reads it")
 	st := w.status()
 	if !st.Full {
 		t.Error("status does not say that it is full")
@@ -256,7 +256,7 @@ done`)
 
 	w.write([]byte("die\n"))
 	expect("second read die", "second ends", "second begins: "+path)
-	log.expect(t, 1, "exited with status 3; starting it again in 1s")
+	log.expect(t, 1, "exited with status 3; restarting it in 1s")
 	if st := f.Status(); !st.Running || st.Result != "exited with status 3" {
 		t.Errorf("status %+v", st)
 	}

@@ -90,7 +90,7 @@ func (m *mailer) configure(c conf.Mail, routerID string) {
 	if n := len(m.queue); n > 0 && (s.Server == "" || len(s.To) == 0) {
 		m.queue = nil
 		m.lost += uint64(n)
-		slog.Warn(fmt.Sprintf("no mails are configured any more: %d that waited are not sent", n))
+		slog.Warn(fmt.Sprintf("mail is no longer configured: %d waiting mails are not sent", n))
 	}
 	m.signal()
 }
@@ -104,7 +104,7 @@ func (m *mailer) tell(mail *Mail) {
 		return
 	}
 	if len(m.queue) >= maxMails {
-		m.giveUp(&a, fmt.Sprintf("%d mails wait already", len(m.queue)))
+		m.giveUp(&a, fmt.Sprintf("%d mails are already waiting", len(m.queue)))
 		return
 	}
 	m.told++
@@ -201,7 +201,7 @@ func (m *mailer) outcome(a *alert, err error) time.Duration {
 		return 0
 	}
 	pause := retries[m.queue[0].attempts-1]
-	slog.Warn(fmt.Sprintf("mail %q is not sent yet: %s; trying again in %v", m.queue[0].Subject, m.last, pause))
+	slog.Warn(fmt.Sprintf("mail %q has not been sent: %s; trying again in %v", m.queue[0].Subject, m.last, pause))
 	return pause
 }
 
@@ -236,7 +236,7 @@ func (m *mailer) abandon() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.queue {
-		m.giveUp(&m.queue[i], cmp.Or(m.last, "the daemon ends"))
+		m.giveUp(&m.queue[i], cmp.Or(m.last, "the daemon is stopping"))
 	}
 	m.queue = nil
 }

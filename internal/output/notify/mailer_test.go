@@ -463,7 +463,7 @@ func TestSilentServer(t *testing.T) {
 			m.configure(someMail, "LB1")
 			m.tell(told(1))
 			time.Sleep(after - time.Second)
-			log.expect(t, 0, "is not sent yet")
+			log.expect(t, 0, "has not been sent")
 			time.Sleep(2 * time.Second)
 			log.expect(t, 1, "the server did not answer in time); trying again in 5s")
 			closeMailer(t, m)
@@ -499,7 +499,7 @@ func TestMailQueueIsBounded(t *testing.T) {
 		for n := range maxMails + 2 {
 			m.tell(told(n))
 		}
-		log.expect(t, 2, "is lost: 256 mails wait already")
+		log.expect(t, 2, "is lost: 256 mails are already waiting")
 
 		start := time.Now() // the server is silent: what waits is lost in time
 		m.close(start.Add(time.Second))
@@ -570,7 +570,7 @@ func TestReloadWithoutMailDropsWhatWaits(t *testing.T) {
 		m.tell(told(1))
 		synctest.Wait()
 		m.configure(conf.Mail{}, "LB1")
-		log.expect(t, 1, "no mails are configured any more: 1 that waited are not sent")
+		log.expect(t, 1, "mail is no longer configured: 1 waiting mails are not sent")
 		closeMailer(t, m)
 	})
 }

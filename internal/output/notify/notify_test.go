@@ -133,7 +133,7 @@ func TestOwnersAreIndependent(t *testing.T) {
 	tl.expect(t, "slow backup ends", "slow thing A BACKUP 0",
 		"slow thing A MASTER 16", "slow thing A MASTER 17", "slow thing A MASTER 18", "slow thing A MASTER 19")
 	eventually(t, "the last script ends", func() bool { return tl.Status().Owners[0].Command == "" })
-	tl.log.expect(t, 1, "(A) changed faster than its notify scripts ended: 16 changes were overtaken by newer ones")
+	tl.log.expect(t, 1, "(A) changed faster than its notify scripts ended: 16 outdated changes were left out")
 	if o := tl.Status().Owners[0]; o.Waiting != 0 || o.Overtaken != 16 || !o.Last.OK || o.Last.Keyword != "notify" {
 		t.Errorf("status %+v", o)
 	}
@@ -258,8 +258,8 @@ read -r l <`+gate.path)
 	tl.Close(2 * time.Second)
 	tl.expect(t, "master is told to end", "stop", "stop 2 is told to end")
 	tl.log.expect(t, 1, "(A) notify_master script "+hangs+" master is ended: ")
-	tl.log.expect(t, 1, "; STOP waits behind it")
-	tl.log.expect(t, 1, "(B) notify_stop script "+hangs+" stop 2 is left unfinished: sent SIGTERM")
+	tl.log.expect(t, 1, "; STOP is waiting for it")
+	tl.log.expect(t, 1, "(B) notify_stop script "+hangs+" stop 2 has not ended: sent SIGTERM")
 }
 
 // One path for two FIFOs is one FIFO that gets every line twice, as in the C

@@ -104,7 +104,7 @@ func (n *Notifier) advance(o *owner, now time.Time) {
 	}
 	if count := o.caughtUp(); count > 0 {
 		o.overtakes += uint64(count)
-		slog.Warn(fmt.Sprintf("%v changed faster than its notify scripts ended: %d changes were overtaken by newer ones",
+		slog.Warn(fmt.Sprintf("%v changed faster than its notify scripts ended: %d outdated changes were left out",
 			o.Owner, count), "owner", o.Name)
 	}
 }
@@ -171,9 +171,9 @@ func (o *owner) behind() string {
 	case 0:
 		return ""
 	case 1:
-		return fmt.Sprintf("; %s waits behind it", o.waiting[0].word)
+		return fmt.Sprintf("; %s is waiting for it", o.waiting[0].word)
 	}
-	return fmt.Sprintf("; %d changes wait behind it, the last is %s", len(o.waiting), o.waiting[len(o.waiting)-1].word)
+	return fmt.Sprintf("; %d changes are waiting for it, the last is %s", len(o.waiting), o.waiting[len(o.waiting)-1].word)
 }
 
 // endScripts names and ends what still runs when there is no more time.
@@ -182,7 +182,7 @@ func (n *Notifier) endScripts() {
 		if o.running == nil {
 			continue
 		}
-		slog.Warn(fmt.Sprintf("%v %s script %s is left unfinished%s: sent SIGTERM", o.Owner, o.running.Keyword,
+		slog.Warn(fmt.Sprintf("%v %s script %s has not ended%s: sent SIGTERM", o.Owner, o.running.Keyword,
 			commandLine(o.running.Command), o.behind()), "owner", o.Name, "script", commandLine(o.running.Command))
 		if !o.queue.ended {
 			o.run.Terminate()

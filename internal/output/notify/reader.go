@@ -106,7 +106,7 @@ func (r *reader) done(result script.Result) {
 	if result.Output != "" {
 		text += ": " + result.Output
 	}
-	slog.Warn(fmt.Sprintf("%s; starting it again in %v", text, delay), "script", commandLine(&r.command))
+	slog.Warn(fmt.Sprintf("%s; restarting it in %v", text, delay), "script", commandLine(&r.command))
 	r.restart = time.AfterFunc(delay, r.again)
 }
 

@@ -112,7 +112,7 @@ func (m *mailer) introduce(c *session, s *settings) error {
 
 func (m *mailer) encrypt(c *session, s *settings) error {
 	if _, ok := c.extensions["STARTTLS"]; !ok {
-		return fmt.Errorf("%s does not offer STARTTLS, and nothing is sent in clear", c.server)
+		return fmt.Errorf("%s does not offer STARTTLS, and mail is not sent in clear text", c.server)
 	}
 	if _, err := c.command(220, "STARTTLS"); err != nil {
 		return err
@@ -145,7 +145,7 @@ func (c *session) ehlo(name string) error {
 // does not leave this node.
 func (c *session) authenticate(s *settings) error {
 	if a, ok := c.conn.RemoteAddr().(*net.TCPAddr); !c.encrypted && !(ok && a.IP.IsLoopback()) {
-		return fmt.Errorf("the password for %s is not sent in clear: switch STARTTLS on", c.server)
+		return fmt.Errorf("the password for %s is not sent in clear text: write smtp_starttls", c.server)
 	}
 	encode := base64.StdEncoding.EncodeToString
 	mechanisms := strings.Fields(strings.ToUpper(c.extensions["AUTH"]))
@@ -254,7 +254,7 @@ func (c *session) secret(expected int, what, line string) error {
 	case errors.As(err, &reply):
 		err = &textproto.Error{Code: reply.Code, Msg: "refused"}
 	case errors.As(err, &nonsense):
-		err = errors.New("the answer is no SMTP reply")
+		err = errors.New("the answer is not an SMTP reply")
 	}
 	if err != nil {
 		return fmt.Errorf("%s as configured: %w", what, err)

@@ -63,7 +63,7 @@ func (w *writer) write(line []byte) {
 		if w.dropping++; w.dropping == 1 {
 			why := err.Error()
 			if errors.Is(err, unix.EAGAIN) {
-				why = "full, nobody reads it"
+				why = "full, because no process reads it"
 			}
 			slog.Warn(fmt.Sprintf("%s %s is %s: lines are dropped until there is room", w.keyword, w.config.Path, why),
 				"fifo", w.config.Path)

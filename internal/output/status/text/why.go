@@ -37,7 +37,7 @@ func (t *data) why(i *status.Instance) {
 			case s.Disabled:
 				report = s.Detail // "disabled: …"
 			case !s.Known:
-				report = "unknown: " + cmp.Or(s.Detail, "it has said nothing yet")
+				report = "unknown: " + cmp.Or(s.Detail, "no result yet")
 			case s.Up:
 				report = "up: " + s.Detail
 			}
