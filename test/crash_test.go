@@ -225,3 +225,68 @@ func TestStopRemovesWhateverTheVRRPProcessDoes(t *testing.T) {
 		})
 	}
 }
+
+// TestKillVRRPProcessOverAndOver: a process that dies again and again is started
+// later each time. Its addresses do not wait for it: when peers may have taken over,
+// no two nodes have them, and in the end the better one has.
+func TestKillVRRPProcessOverAndOver(t *testing.T) {
+	t.Parallel()
+	differs(t, "makes an outage of its own when its VRRP process dies")
+	s := newScene(t, "a", "b")
+	in := instance{VIPs: []string{vip.String() + "/16", vip2.String() + "/16"}}
+	a := s.start("a", ours, config(in.at(150)))
+	b := s.start("b", ours, config(in.at(100)))
+	s.awaitOwner(vip, 6*time.Second, "a")
+	s.awaitAdvert(time.Now(), 2*time.Second, "a")
+
+	from := time.Now()
+	old := 0
+	for range 6 { // the last successor waits for 4 s, longer than the peer
+		if !s.Until(10*time.Second, func() bool {
+			pid := a.VRRPPid()
+			return pid != 0 && pid != old && lab.Alive(pid)
+		}) {
+			t.Fatal("no successor")
+		}
+		old = a.VRRPPid()
+		s.must(unix.Kill(old, unix.SIGKILL))
+	}
+	s.awaitOwner(vip, 10*time.Second, "b")
+	s.awaitLog(a, from, "removing the addresses that it left", time.Second)
+	s.awaitOwner(vip, 20*time.Second, "a")
+	s.stays(vip, "a", masterDown(in.at(100))+time.Second)
+	if n := count(b, from, "Entering MASTER STATE"); n != 1 {
+		t.Errorf("the peer was master %d times, want 1", n)
+	}
+	for _, addr := range []netip.Addr{vip, vip2} {
+		s.shared(addr, from, time.Now(), in.interval())
+	}
+}
+
+// shared fails if several nodes had the address for longer than limit at a time.
+func (s *scene) shared(addr netip.Addr, from, to time.Time, limit time.Duration) {
+	s.Helper()
+	holders := map[string]bool{}
+	var since time.Time
+	for _, e := range s.Events(time.Time{}, to, func(e *lab.Event) bool {
+		return (e.Kind == lab.AddrAdded || e.Kind == lab.AddrRemoved) && e.Addr == addr
+	}) {
+		before := len(holders)
+		if e.Kind == lab.AddrAdded {
+			holders[e.Node.Name] = true
+		} else {
+			delete(holders, e.Node.Name)
+		}
+		switch {
+		case before < 2 && len(holders) == 2:
+			since = e.Time
+		case before == 2 && len(holders) < 2 && e.Time.After(from):
+			if d := e.Time.Sub(since); d > limit+lab.Starved(since, e.Time) {
+				s.Errorf("%v was held by several nodes for %v until %v", addr, lab.Elapsed(d), e)
+			}
+		}
+	}
+	if len(holders) != 1 {
+		s.Errorf("%v is held by %d nodes in the end", addr, len(holders))
+	}
+}

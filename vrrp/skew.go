@@ -28,10 +28,14 @@ func (i *Instance) masterDown(prio uint8) time.Duration {
 // it rests on the interval that the master announces.
 func (i *Instance) MasterDownInterval() time.Duration { return i.masterDown(i.prio) }
 
-// patience returns how long a master can be silent before its peers may take
-// over: less than the Master_Down_Interval of any of them.
+// Patience returns how long a master can be silent before its peers may take over:
+// Master_Down_Interval without Skew_Time, so less than that of any of them.
+func Patience(downTimerAdverts int, advertInterval time.Duration) time.Duration {
+	return time.Duration(downTimerAdverts) * advertInterval
+}
+
 func (i *Instance) patience() time.Duration {
-	return time.Duration(i.cfg.DownTimerAdverts) * i.cfg.AdvertInterval
+	return Patience(i.cfg.DownTimerAdverts, i.cfg.AdvertInterval)
 }
 
 // setPriority sets the effective priority. That of an address owner is fixed

@@ -91,7 +91,7 @@ func (i *Instance) Resumable(now time.Duration, s *Snapshot) bool {
 	}
 	age := now - s.LastAdvert
 	return i.faults == 0 && s.State == Master && age >= 0 &&
-		age < time.Duration(i.cfg.DownTimerAdverts)*interval
+		age < Patience(i.cfg.DownTimerAdverts, interval)
 }
 
 // resume goes on as master where the predecessor ended, unnoticed by the

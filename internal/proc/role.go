@@ -8,6 +8,7 @@ package proc
 
 import (
 	"strings"
+	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/logging"
@@ -63,6 +64,9 @@ type Share struct {
 	ProcessName string             // as ps(1) shows it
 	Limits      conf.ProcessLimits // scheduling, memory
 	Config      *conf.Config       // what the process is sent
+	// MayStay is how long after the end of a process the things that it Leaves may
+	// stay in the kernel while no successor runs; 0: without limit.
+	MayStay time.Duration
 }
 
 // Child is what a process knows of itself when it begins to run.

@@ -42,7 +42,7 @@ func (sl *slot) report(e *link.Event) {
 // pass posts an event to the process that it is for, if it runs.
 func (s *supervisor) pass(e *link.Event) {
 	for _, sl := range s.slots {
-		if sl.role.Name == e.To && sl.child != nil && !sl.child.releases {
+		if sl.role.Name == e.To && sl.serves() {
 			sl.child.post(link.Message{Kind: link.Report, Event: e})
 		}
 	}

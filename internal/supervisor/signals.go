@@ -99,7 +99,7 @@ func (s *supervisor) dump(sig os.Signal) {
 func (s *supervisor) forward(k link.Kind) {
 	taken := false
 	for _, sl := range s.slots {
-		if sl.child != nil && slices.Contains(sl.role.Dumps, k) {
+		if sl.serves() && slices.Contains(sl.role.Dumps, k) {
 			sl.child.post(link.Message{Kind: k})
 			taken = true
 		}

@@ -41,7 +41,8 @@ type slot struct {
 	// unreleased says that there may be something in the kernel that no process of
 	// the role has given up: one runs, or has ended otherwise than when told to.
 	unreleased bool
-	giveUp     time.Time // when that is not tried any more; zero: not tried yet
+	left       time.Time // when it was left there: the end of the last process that served; zero: none has ended
+	giveUp     time.Time // when a stop does not try to remove it any more; zero: not tried yet
 	stopped    bool      // nothing is left to do
 
 	life   life
@@ -131,14 +132,17 @@ func (sl *slot) take(p part) {
 
 // apply has a process run the configuration that was taken.
 func (sl *slot) apply() {
-	if sl.child != nil {
+	if sl.serves() {
 		sl.child.post(sl.frame)
 	} else {
 		sl.respawn = time.Time{} // what made the process die may be gone
 		sl.startIfNeeded()
 	}
-	sl.awaited = sl.child != nil
+	sl.awaited = sl.serves() || sl.child != nil && sl.wanted()
 }
+
+// serves reports whether a process of the role runs that has a configuration to run.
+func (sl *slot) serves() bool { return sl.child != nil && !sl.child.releases }
 
 // lockPid locks the pid file. It waits until deadline for its holder to end.
 func (sl *slot) lockPid(deadline time.Time) (err error) {
@@ -153,7 +157,13 @@ func (sl *slot) removePid() {
 
 // startIfNeeded starts the process unless it runs or need not.
 func (sl *slot) startIfNeeded() {
-	if sl.child != nil || !sl.wanted() {
+	if sl.child != nil {
+		return // one that removes what was left is followed by another
+	}
+	if !sl.wanted() {
+		if sl.unreleased {
+			sl.clear()
+		}
 		return
 	}
 	if sl.pid == nil { // the first thing to serve came with a reload
@@ -322,17 +332,34 @@ func (sl *slot) ended(e childEnd) {
 		return
 	}
 	s := sl.s
-	sl.child, sl.life = nil, life{}
+	sl.child, sl.life, sl.deadline = nil, life{}, time.Time{}
 	sl.withdraw()
-	if e.toldToStop() {
+	switch {
+	case e.toldToStop():
 		sl.unreleased = false
+	case !e.child.ran && !e.child.releases && e.child.failure == nil && sl.role.Leaves != "":
+		sl.unreleased = true // perhaps of the predecessor of this daemon
+	}
+	if sl.left.IsZero() || e.child.ran && !e.child.releases {
+		sl.left = time.Now()
+	}
+	if !sl.unreleased {
+		sl.left = time.Time{}
 	}
 	if s.stopping {
-		sl.release()
+		if e.child.releases && sl.unreleased {
+			sl.tryAgain()
+		} else {
+			sl.release()
+		}
 		return
 	}
 	for line := range strings.Lines(e.crash) {
 		slog.Error(sl.process()+": "+strings.TrimRight(line, "\n"), "pid", e.child.pid)
+	}
+	if e.child.releases {
+		sl.cleared(e)
+		return
 	}
 	// The Go runtime exits with 2 on a panic, which is CONFIG among the exit
 	// codes: only a child that has announced its failure means its exit code. And
@@ -362,6 +389,10 @@ func (sl *slot) scheduleRespawn(ran time.Duration) {
 	slog.Warn(fmt.Sprintf("Restart of %s delayed %d seconds to limit respawn rate", sl.process(), int(wait.Seconds())))
 	sl.s.systemd.status(sl.process() + " died, waiting to start it again")
 	sl.respawn = time.Now().Add(wait)
+	if stay := sl.share.MayStay; sl.unreleased && stay > 0 && sl.respawn.Sub(sl.left) >= stay {
+		slog.Warn("Peers may take over before the " + sl.process() + " runs again: removing the " + sl.role.Leaves + " that it left")
+		sl.clear()
+	}
 }
 
 // message handles what the running child says.
@@ -371,11 +402,12 @@ func (sl *slot) message(m link.Message) {
 	case link.Alive:
 		sl.lives()
 	case link.Started, link.Reloaded:
+		if c.releases {
+			return
+		}
 		c.ran = true
 		sl.life.by = time.Now().Add(s.silence()) // it serves: signs of life follow
-		if sl.role.Leaves != "" && !c.releases {
-			sl.unreleased = true
-		}
+		sl.unreleased = sl.role.Leaves != ""
 		if c.unanswered--; c.unanswered <= 0 { // else a later one is on its way
 			sl.awaited = false
 			s.settled()
@@ -401,7 +433,9 @@ func (sl *slot) stop() {
 		sl.release()
 		return
 	}
-	sl.child.post(link.Message{Kind: link.Stop})
+	if sl.serves() { // another one ends without being told
+		sl.child.post(link.Message{Kind: link.Stop})
+	}
 	sl.deadline = time.Now().Add(sl.s.settings.childWait)
 }
 
@@ -417,15 +451,17 @@ func (sl *slot) stopIsSlow() {
 	// The kernel does not let go of it.
 	slog.Error(sl.process()+" does not even end when killed: left alone", "pid", sl.child.pid)
 	sl.child = nil
-	sl.release()
+	if sl.s.stopping {
+		sl.release()
+	} else {
+		sl.tryAgain()
+	}
 }
 
 // release is the last step of a stop, when no process of the role runs: it
-// removes what one may have left behind. A successor that has nothing to run does
-// so: whatever its predecessor has noted is not wanted any more.
+// removes what one may have left behind.
 func (sl *slot) release() {
-	sl.deadline = time.Time{}
-	if !sl.unreleased || sl.s.o.DontRelease {
+	if !sl.unreleased || sl.s.o.DontRelease || passed(&sl.giveUp, time.Now()) {
 		sl.stopped = true
 		return
 	}
@@ -433,25 +469,47 @@ func (sl *slot) release() {
 		sl.giveUp = time.Now().Add(releaseWait)
 		slog.Warn("The " + sl.process() + " has not given its " + sl.role.Leaves + " up: removing what it left")
 	}
+	sl.clear()
+}
+
+// clear starts a process that removes what its predecessors may have left behind.
+// It has nothing to run: so whatever they have noted is not wanted any more. The
+// next step follows its end.
+func (sl *slot) clear() {
 	frame, err := link.NewFrame(link.Message{Kind: link.Configure, Config: &conf.Config{}}, "")
+	var c *child
 	if err == nil {
-		sl.child, err = sl.start()
+		c, err = sl.start()
 	}
 	if err != nil {
 		slog.Error("remove the " + sl.role.Leaves + ": " + err.Error())
-		sl.child = nil
-		if sl.stopped = time.Now().After(sl.giveUp); !sl.stopped {
-			sl.respawn = time.Now().Add(startRetry)
-		}
+		sl.tryAgain()
 		return
 	}
-	sl.unreleased, sl.killed = false, false // it does so or not
-	sl.child.releases = true
-	sl.child.post(link.Message{Kind: link.Begin, Setup: sl.setup()})
-	sl.child.post(frame)
-	sl.child.post(link.Message{Kind: link.Stop})
+	sl.child, sl.killed = c, false
+	c.releases = true
+	setup := sl.setup()
+	setup.DontRelease = false
+	c.post(link.Message{Kind: link.Begin, Setup: setup})
+	c.post(frame)
+	c.post(link.Message{Kind: link.Stop})
 	sl.deadline = time.Now().Add(releaseWait)
 }
+
+// cleared takes up the end of a process that [slot.clear] has started while the
+// daemon runs on.
+func (sl *slot) cleared(e childEnd) {
+	if sl.unreleased {
+		slog.Error(fmt.Sprintf("remove the %s: pid %d %s", sl.role.Leaves, e.child.pid, describe(e.status)), "pid", e.child.pid)
+		sl.tryAgain()
+	} else if sl.respawn.IsZero() { // it came meanwhile
+		sl.startIfNeeded()
+	}
+}
+
+// tryAgain has the next process start soon: while the daemon runs on one that
+// serves, if it is wanted, for it settles what was left behind, too.
+func (sl *slot) tryAgain() { sl.respawn = earliest(sl.respawn, time.Now().Add(startRetry)) }
 
 // due does what is due by now.
 func (sl *slot) due(now time.Time) {

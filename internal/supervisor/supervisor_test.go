@@ -164,6 +164,9 @@ func playChild(c *proc.Child, name, part string) int {
 			routers = len(m.Config.Instances)
 			slog.Info(fmt.Sprintf(name+": configured %d routers", len(m.Config.Instances)))
 			if configured == 1 {
+				if part == "cannot-release" && routers == 0 {
+					os.Exit(3)
+				}
 				if part == "cannot-start" {
 					slog.Error(name + ": cannot start")
 					conn.Send(link.Message{Kind: link.Failed, Text: name + ": cannot start", ExitCode: proc.ExitPermission})
@@ -183,6 +186,9 @@ func playChild(c *proc.Child, name, part string) int {
 			conn.Send(link.Message{Kind: link.Reloaded})
 		case link.Stop:
 			slog.Info(name + ": stop")
+			if part == "slow-release" {
+				time.Sleep(time.Second)
+			}
 			if strings.Contains(part, "hangs") && routers > 0 {
 				select {}
 			}
@@ -545,6 +551,76 @@ func TestChildIsStartedAgain(t *testing.T) {
 	r.killChild()
 	r.expect("Restart of VRRP process delayed 1 seconds to limit respawn rate")
 	r.expect("child: configured 1 routers")
+}
+
+const removing = "Peers may take over before the VRRP process runs again: removing the addresses that it left"
+
+// killUntil has the child die until the next start is delayed for so many seconds.
+func (r *running) killUntil(seconds int) {
+	r.t.Helper()
+	deaths := atOnce
+	for wait := 1; wait < seconds; wait *= 2 {
+		deaths++
+	}
+	for range deaths {
+		r.killChild()
+		r.expect("child: configured 1 routers")
+	}
+	if r.count("removing the addresses") > 0 || r.count("configured 0 routers") > 0 {
+		r.t.Errorf("addresses were removed before any peer could take over; log:\n%s", strings.Join(r.seen, "\n"))
+	}
+	r.killChild()
+	r.expect(fmt.Sprintf("Restart of VRRP process delayed %d seconds to limit respawn rate", seconds))
+}
+
+// Addresses do not stay while their process waits longer than the peers. What
+// another role leaves may stay.
+func TestAddressesDoNotOutliveTheirProcess(t *testing.T) {
+	t.Parallel()
+	const second = "vrrp_sync_group G {\n  group {\n    VI_1\n  }\n}\n"
+	r := supervise(t, second+routers(1), envArgs+"=two")
+	r.up(1)
+	r.killUntil(2)
+	r.expect(removing, "child: configured 0 routers", "child: stop", "child: configured 1 routers")
+	r.signal(syscall.SIGTERM)
+	r.exit(proc.ExitOK)
+	if n := r.count("second: configured"); n != 1 {
+		t.Errorf("the second process was configured %d times, want 1", n)
+	}
+}
+
+// If they cannot be removed, a process that serves follows soon, and settles it.
+func TestAddressesThatCannotBeRemoved(t *testing.T) {
+	t.Parallel()
+	r := supervise(t, routers(1), envPart+"=cannot-release")
+	r.up(1)
+	r.killUntil(2)
+	r.expect(removing, "remove the addresses: pid ", "Starting VRRP child process", "child: configured 1 routers")
+	r.killChild()
+	r.expect(removing)
+	r.signal(syscall.SIGTERM)
+	r.expect("The VRRP process has not given its addresses up: removing what it left", "Stopped Keepalived")
+	r.exit(proc.ExitOK)
+}
+
+// A reload and a stop come while addresses are removed.
+func TestReloadWhileAddressesAreRemoved(t *testing.T) {
+	t.Parallel()
+	r := supervise(t, routers(1), envPart+"=slow-release")
+	r.up(1)
+	r.killUntil(2)
+	r.expect(removing, "child: configured 0 routers")
+	r.configure(routers(2))
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 2 routers", "Reload complete")
+	r.configure("global_defs {\n}\n")
+	r.signal(syscall.SIGHUP)
+	r.expect("child: configured 0 routers", "Reload complete")
+	// The configuration has no use for a process. What one may have left is removed.
+	r.killChild()
+	r.expect("died: Respawning", "child: configured 0 routers", "child: stop")
+	r.signal(syscall.SIGTERM)
+	r.exit(proc.ExitOK)
 }
 
 func TestChildIsNotStartedAgainWithR(t *testing.T) {

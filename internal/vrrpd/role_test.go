@@ -2,6 +2,7 @@ package vrrpd
 
 import (
 	"testing"
+	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/proc"
@@ -38,6 +39,25 @@ func TestShareOfVRRP(t *testing.T) {
 		c.Global.ProcessNames, c.Global.VRRPProcessName = n.names, n.explicit
 		if got := share(c).ProcessName; got != n.want {
 			t.Errorf("process_names %v, vrrp_process_name %q: %q, want %q", n.names, n.explicit, got, n.want)
+		}
+	}
+}
+
+// The addresses of a process that has ended may stay until the first peer could take
+// over, that of the quickest virtual router.
+func TestShareMayStay(t *testing.T) {
+	for _, tt := range []struct {
+		instances []*conf.VRRPInstance
+		want      time.Duration
+	}{
+		{nil, 0},
+		{[]*conf.VRRPInstance{{DownTimerAdverts: 3, AdvertInterval: time.Second}}, 2 * time.Second},
+		{[]*conf.VRRPInstance{{DownTimerAdverts: 3, AdvertInterval: time.Second}, {DownTimerAdverts: 5, AdvertInterval: 10 * time.Millisecond},
+			{DownTimerAdverts: 10, AdvertInterval: time.Second}}, 40 * time.Millisecond},
+		{[]*conf.VRRPInstance{{DownTimerAdverts: 1, AdvertInterval: time.Second}}, time.Millisecond}, // not without limit
+	} {
+		if got := share(&conf.Config{Instances: tt.instances}).MayStay; got != tt.want {
+			t.Errorf("%d instances: %v, want %v", len(tt.instances), got, tt.want)
 		}
 	}
 }
