@@ -4,8 +4,9 @@
 // nobody changes, and nothing else with the process it is of. So a view may
 // take its time, on any goroutine.
 //
-// The states, reasons and counters of VRRP are the values of package vrrp; a
-// snapshot holds no engine, no socket and nothing of the kernel.
+// VRRP is the snapshot of the VRRP process, LVS that of the health checks. The
+// states, reasons and counters of VRRP are the values of package vrrp; a snapshot
+// holds no engine, no socket and nothing of the kernel.
 package status
 
 import (
@@ -209,10 +210,12 @@ type Notifications struct {
 	Mail   Mail // without a server: none is configured
 }
 
-// The kinds of owners of VRRP.
+// The kinds of owners.
 const (
-	KindInstance = "VRRP Instance"
-	KindGroup    = "VRRP Sync Group"
+	KindInstance      = "VRRP Instance"
+	KindGroup         = "VRRP Sync Group"
+	KindVirtualServer = "Virtual Server"
+	KindRealServer    = "Real Server"
 )
 
 // Owner is what runs scripts, such as an instance or a sync group.

@@ -23,27 +23,37 @@ func TestVRRP(t *testing.T) {
 	s := statustest.VRRP(t, c)
 	for version := 1; version <= 2; version++ {
 		c.Global.JSONVersion = version
-		got := VRRP(s)
-		if !json.Valid(got) {
-			t.Fatalf("version %d is no JSON:\n%s", version, got)
-		}
-		if bytes.Contains(got, []byte("secret")) {
-			t.Errorf("version %d shows a password", version)
-		}
-		golden := fmt.Sprintf("testdata/version%d.golden", version)
-		lines := string(bytes.ReplaceAll(got, []byte(`,"`), []byte(",\n\""))) + "\n"
-		if *update {
-			if err := os.WriteFile(golden, []byte(lines), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
+		compare(t, fmt.Sprintf("version%d", version), VRRP(s))
+	}
+}
+
+// TestLVS: the dump of virtual servers, likewise.
+func TestLVS(t *testing.T) {
+	compare(t, "check", LVS(statustest.LVS(t, statustest.LoadLVS(t))))
+	compare(t, "check-configuration", LVS(status.Configured(statustest.LoadLVS(t))))
+}
+
+func compare(t *testing.T, name string, got []byte) {
+	t.Helper()
+	if !json.Valid(got) {
+		t.Fatalf("%s is no JSON:\n%s", name, got)
+	}
+	if bytes.Contains(got, []byte("secret")) {
+		t.Errorf("%s shows a password", name)
+	}
+	golden := "testdata/" + name + ".golden"
+	lines := string(bytes.ReplaceAll(got, []byte(`,"`), []byte(",\n\""))) + "\n"
+	if *update {
+		if err := os.WriteFile(golden, []byte(lines), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff(string(want), lines); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", golden, diff)
-		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), lines); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", golden, diff)
 	}
 }
 

@@ -1,5 +1,6 @@
-// Package statustest has a snapshot for the tests of views: two masters, a backup
-// and a virtual router in FAULT, with everything that a snapshot can hold.
+// Package statustest has snapshots for the tests of views. That of VRRP has two
+// masters, a backup and a virtual router in FAULT, with everything that a snapshot can
+// hold.
 package statustest
 
 import (
@@ -20,9 +21,11 @@ var source string
 var At = time.Date(2026, 11, 22, 21, 54, 56, 799171000, time.UTC)
 
 // Load returns the configuration of the snapshot.
-func Load(t testing.TB) *conf.Config {
+func Load(t testing.TB) *conf.Config { return load(t, "vrrp.conf", source) }
+
+func load(t testing.TB, name, source string) *conf.Config {
 	t.Helper()
-	c, found := conf.Load("vrrp.conf", conf.Options{
+	c, found := conf.Load(name, conf.Options{
 		Unsaved:      func(string) (string, bool) { return source, true },
 		Interface:    func(string) bool { return true },
 		CheckCommand: func(conf.Command, conf.ScriptPolicy) error { return nil },
@@ -33,12 +36,17 @@ func Load(t testing.TB) *conf.Config {
 	return c
 }
 
-// VRRP returns a snapshot of c. Until the test ends, the local zone is UTC.
-func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
-	t.Helper()
+// inUTC makes UTC the local zone until the test ends.
+func inUTC(t testing.TB) {
 	zone := time.Local
 	time.Local = time.UTC
 	t.Cleanup(func() { time.Local = zone })
+}
+
+// VRRP returns a snapshot of c. Until the test ends, the local zone is UTC.
+func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
+	t.Helper()
+	inUTC(t)
 	addr := netip.MustParseAddr
 	ago := func(d time.Duration) time.Time { return At.Add(-d) }
 	s := &status.VRRP{

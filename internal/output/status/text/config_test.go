@@ -156,8 +156,10 @@ var (
 	stamp = regexp.MustCompile(`^\w{3} \w{3} +\d+ [\d:]+ \d{4}: `)
 	// shown are the lines that effectiveLines writes too.
 	shown = regexp.MustCompile(`^ +(VS (VIP|FWMARK|GROUP) = |VirtualHost = |SNMP name = |Address family = |connection timeout = |delay_loop = |lvs_sched = |` +
-		`One packet sched|persistence |protocol = |alpha is |omega is |Retry |Warmup = |Inhibit on |quorum = |Using smtp notification = |` +
+		`Hashed = |[sm]h-(port|fallback) = |flag-\d = |One packet sched|persistence |Quorum (up|down) notify|RS (up|down) notify|Using HA suspend|` +
+		`protocol = |alpha is |omega is |Retry |Warmup = |Inhibit on |quorum = |Using smtp notification = |` +
 		`(default )?forwarding method = |sorry server = |RIP = |Alpha |connection limit|Delay loop = |\[[^ ]+ -> |FWM [^ ]+ -> |Retries = |Delay before retry = |` +
+		`Log all failures = |Enable SNI |Fast recovery |script = |dynamic = |uid:gid = |Regex = |Regex no match|Tracked |Track file = |` +
 		`Connection$|Dest = |Bind |Mark = |Timeout = |Keepalive method = |Checked url = |digest = |\d{3}(-\d{3})?$|Virtual host = |` +
 		`Payload |Require reply = |M(in|ax) reply length|Reply data |helo = |Type = |Name = |` +
 		`Neighbor IP = |Source IP = |Required min|Desired |Detection mult|TTL = |max_hops = |passive = |send event|BFD Instance = |` +

@@ -39,7 +39,7 @@ func Data(s *status.VRRP) []byte {
 		for i := range s.Instances {
 			t.why(&s.Instances[i])
 		}
-		t.notifications()
+		notifications(&t.Writer, t.Notifications)
 		t.List("------< Disabled scripts >------", t.disabledScripts())
 		t.unclaimed()
 	}

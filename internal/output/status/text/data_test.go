@@ -15,15 +15,14 @@ func TestViews(t *testing.T) {
 	s := statustest.VRRP(t, statustest.Load(t))
 	before := *s
 	before.Running, before.Notifications = false, nil
-	for _, v := range []struct {
-		name string
-		view func(*status.VRRP) []byte
-		s    *status.VRRP
-	}{
-		{"data", Data, s}, {"configuration", Data, &before}, {"stats", Stats, s}, {"readers", readers, s},
+	lvs := statustest.LVS(t, statustest.LoadLVS(t))
+	lvsBefore := status.Configured(lvs.Conf)
+	for name, text := range map[string][]byte{
+		"data": Data(s), "configuration": Data(&before), "stats": Stats(s), "readers": readers(s),
+		"check": LVS(lvs), "check-configuration": LVS(lvsBefore),
 	} {
-		golden := "testdata/" + v.name + ".golden"
-		got := string(v.view(v.s))
+		golden := "testdata/" + name + ".golden"
+		got := string(text)
 		if *update {
 			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
 				t.Fatal(err)

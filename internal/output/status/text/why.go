@@ -69,18 +69,23 @@ func (t *data) unclaimed() {
 	t.List("------< Packets that reached no instance >------", lines)
 }
 
-func (t *data) notifications() {
-	if t.Notifications == nil {
+// ownerKinds are the words for owners that are not virtual routers.
+var ownerKinds = map[string]string{
+	status.KindGroup:         "group ",
+	status.KindVirtualServer: "virtual server ",
+	status.KindRealServer:    "real server ",
+}
+
+// notifications writes the queues of notifications of a process. nil: nobody was
+// to be notified so far.
+func notifications(t *Writer, n *status.Notifications) {
+	if n == nil {
 		return
 	}
 	t.Section("Notifications")
-	for i := range t.Notifications.Owners {
-		o := &t.Notifications.Owners[i]
-		kind := ""
-		if o.Kind == status.KindGroup {
-			kind = "group "
-		}
-		t.Line(" Notifications of %s%s", kind, o.Name)
+	for i := range n.Owners {
+		o := &n.Owners[i]
+		t.Line(" Notifications of %s%s", ownerKinds[o.Kind], o.Name)
 		if o.Command != "" {
 			t.Line("   Running = %s %s, since %s", o.Keyword, o.Command, clock(o.Since))
 		}
@@ -90,8 +95,8 @@ func (t *data) notifications() {
 			t.Line("   Last = %s %s: %s, %s", l.Keyword, l.Command, l.Result, clock(l.Ended))
 		}
 	}
-	for i := range t.Notifications.FIFOs {
-		f := &t.Notifications.FIFOs[i]
+	for i := range n.FIFOs {
+		f := &n.FIFOs[i]
 		t.Line(" FIFO = %s", f.Path)
 		t.Line("   Keyword = %s", f.Keyword)
 		if f.Disabled != "" {
@@ -101,7 +106,7 @@ func (t *data) notifications() {
 		t.Line("   Dropped = %d", f.Dropped)
 		t.Line("   Full = %t", f.Full)
 	}
-	if m := &t.Notifications.Mail; m.Server != "" {
+	if m := &n.Mail; m.Server != "" {
 		t.Line(" Mail = %s", m.Server)
 		t.Line("   Waiting = %d", m.Waiting)
 		t.Line("   Sent = %d", m.Sent)
@@ -141,11 +146,16 @@ func (t *data) disabledScripts() (lines []string) {
 			lines = append(lines, fmt.Sprintf("vrrp_script %s = %s, %s", s.Conf.Name, Command(&s.Conf.Command), s.Detail))
 		}
 	}
-	if t.Notifications == nil {
-		return lines
+	return append(lines, disabledNotifications(t.Notifications)...)
+}
+
+// disabledNotifications are the scripts of notifications that cannot run.
+func disabledNotifications(n *status.Notifications) (lines []string) {
+	if n == nil {
+		return nil
 	}
-	for i := range t.Notifications.Owners {
-		o := &t.Notifications.Owners[i]
+	for i := range n.Owners {
+		o := &n.Owners[i]
 		for _, s := range o.Disabled {
 			lines = append(lines, fmt.Sprintf("%s of %s = %s, disabled: %s", s.Keyword, o.Name, s.Command, s.Reason))
 		}
