@@ -31,11 +31,11 @@ func (in *instance) blame(word string, r reason) {
 	if r == 0 {
 		return
 	}
-	if in.hurt == nil {
-		in.hurt = make(map[string]reason)
+	if in.mistakes == nil {
+		in.mistakes = make(map[string]reason)
 	}
-	if in.hurt[word] == 0 {
-		in.hurt[word] = r
+	if in.mistakes[word] == 0 {
+		in.mistakes[word] = r
 	}
 }
 

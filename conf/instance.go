@@ -63,7 +63,7 @@ type instance struct {
 	unicast   place             // the first word that asks for unicast
 	meant     bool              // peers were to be named, and a mistake lost them
 	bad       bool              // it cannot run
-	hurt      map[string]reason // by word: mistakes that others follow from
+	mistakes  map[string]reason // by word: mistakes that others follow from
 }
 
 // wrote reports whether the instance has a word of its own.
@@ -71,9 +71,9 @@ func (in *instance) wrote(word string) bool {
 	return in.given.any(root().words["vrrp_instance"].block, word)
 }
 
-// told is whom the instance tells of its state, made when a word asks for it:
+// notifications is whom the instance tells of its state, made when a word asks for it:
 // most have none.
-func (in *instance) told() *Notify {
+func (in *instance) notifications() *Notify {
 	return made(&in.Notify)
 }
 

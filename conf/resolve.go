@@ -98,7 +98,7 @@ func (d *decoder) problem(in *instance, code, format string, args ...any) reason
 
 // about reports a problem of an instance, unless it follows from another.
 func (d *decoder) about(in *instance, p Diagnostic) reason {
-	r := in.hurt[needsWord[p.Code]]
+	r := in.mistakes[needsWord[p.Code]]
 	if r != 0 {
 		d.diags.Follow(r, p)
 	} else {
@@ -337,7 +337,7 @@ func (d *decoder) destinations(in *instance) {
 // peersLost says that an instance without a peer stays in FAULT: behind the
 // mistake that took the peers, if one is listed.
 func (d *decoder) peersLost(in *instance) {
-	r := in.hurt["unicast_peer"]
+	r := in.mistakes["unicast_peer"]
 	if r == 0 {
 		d.problem(in, "peers-lost", "unicast_peer has no valid peer left. Staying in FAULT state")
 		return

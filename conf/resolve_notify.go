@@ -24,7 +24,7 @@ func (d *decoder) notifications() {
 		if in.Notify == nil && !tell && !mail {
 			continue
 		}
-		n := in.told()
+		n := in.notifications()
 		n.PriorityChanges, n.SMTPAlert = tell, mail
 		in.Notify = n.orNil()
 	}

@@ -227,7 +227,7 @@ func notifyCommand(name, doc string, field func(*Notify) *Command) *Keyword {
 		what := name + " script"
 		if d.inst != nil {
 			owner := "(" + d.inst.Name + ") "
-			d.keep(field(d.inst.told()), a, owner+what, owner+what+" already specified - ignoring "+firstOf(d, a))
+			d.keep(field(d.inst.notifications()), a, owner+what, owner+what+" already specified - ignoring "+firstOf(d, a))
 			return
 		}
 		owner := "vrrp group " + d.group.Name + ": "
@@ -252,7 +252,7 @@ func firstOf(d *decoder, a *argument) string {
 }
 
 func setNotifyDeleted(d *decoder, a *argument) {
-	n, what := d.inst.told(), "("+d.inst.Name+") notify_deleted"
+	n, what := d.inst.notifications(), "("+d.inst.Name+") notify_deleted"
 	if n.SignalDeleted {
 		d.wrong(a.Statement, 0, "command-twice", "%s already specified - ignoring %s", what, firstOf(d, a))
 		return

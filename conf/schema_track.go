@@ -22,7 +22,7 @@ type trackers struct {
 	scriptAt place // of its command
 	file     *TrackFile
 	process  *TrackProcess
-	told     []string // words of the block that were given
+	given    []string // words of the block that were given
 }
 
 type trackerKey struct {
@@ -171,7 +171,7 @@ func (t *trackers) resolve(d *decoder) {
 		}
 		if u.Kind == TrackedInterface {
 			if u.inst != nil && u.Name == u.inst.Interface {
-				if r := u.inst.hurt["interface"]; r != 0 {
+				if r := u.inst.mistakes["interface"]; r != 0 {
 					d.followFrom(r, Diagnostic{Class: ClassOrdinary})
 					continue
 				}
@@ -334,12 +334,12 @@ func trackerWord(a *argument) string {
 // time, where the first one counts.
 func (d *decoder) twice(a *argument, name string) bool {
 	word := a.k.Name
-	if slices.Contains(d.tracked.told, word) {
+	if slices.Contains(d.tracked.given, word) {
 		d.wrong(a.Statement, 0, "word-twice", "%s already set for %s %s - ignoring %s",
 			strings.ToUpper(word[:1])+word[1:], trackerWord(a), printable(name), printable(a.text))
 		return true
 	}
-	d.tracked.told = append(d.tracked.told, word)
+	d.tracked.given = append(d.tracked.given, word)
 	return false
 }
 
@@ -354,7 +354,7 @@ func trackFileBlock(path string) *block {
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		d.tracked.file = &TrackFile{Name: strings.Clone(s.Words[1].Text), Pos: s.Pos(0)}
-		d.tracked.told = d.tracked.told[:0]
+		d.tracked.given = d.tracked.given[:0]
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {
@@ -433,7 +433,7 @@ func trackProcessBlock() *block {
 	)
 	b.open = func(d *decoder, s *Statement) bool {
 		d.tracked.process = &TrackProcess{Name: d.intern(s.Words[1].Text), Pos: s.Pos(0), QuorumMax: -1, Match: MatchNone}
-		d.tracked.told = d.tracked.told[:0]
+		d.tracked.given = d.tracked.given[:0]
 		return true
 	}
 	b.close = func(d *decoder, s *Statement) {

@@ -286,7 +286,7 @@ func (c *cluster) sharedAddresses() {
 	}
 	first := make(map[netip.Addr]holder)
 	type pair struct{ a, b *virtualRouter }
-	told := make(map[pair]bool)
+	reported := make(map[pair]bool)
 	for _, v := range c.routers {
 		for _, m := range v.members {
 			for a := range addresses(m.VRRPInstance) {
@@ -295,8 +295,8 @@ func (c *cluster) sharedAddresses() {
 				switch {
 				case !known:
 					first[addr] = holder{v, m}
-				case f.v != v && f.m.node != m.node && !told[pair{f.v, v}]:
-					told[pair{f.v, v}] = true
+				case f.v != v && f.m.node != m.node && !reported[pair{f.v, v}]:
+					reported[pair{f.v, v}] = true
 					c.found("cluster-address-shared", a.Pos,
 						fmt.Sprintf("%s is in %s on %s and in %s on %s, which are unrelated: both nodes may hold it", addr, f.m.describe(), c.nameOf(f.m), m.describe(), c.nameOf(m)),
 						"write it in only one of them, on all nodes", other(f.m.Pos, "%s on %s is", f.m.Name, c.nameOf(f.m)))

@@ -81,7 +81,7 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 		p.halt(l, "include-depth", "files include each other more than %d deep", maxDepth)
 		return
 	}
-	found, told := 0, false
+	found, reported := 0, false
 	for _, alternative := range braces(pattern) {
 		if !p.count(l, nameWork+len(alternative)) {
 			return
@@ -102,7 +102,7 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 			}
 			if checks&needed != 0 {
 				p.missing(l, at, alternative)
-				told = true
+				reported = true
 			}
 			continue
 		}
@@ -111,7 +111,7 @@ func (p *pipeline) include(from *file, l line, word string, at int) {
 			p.includeFile(l, at, name, checks)
 		}
 	}
-	if found == 0 && !told {
+	if found == 0 && !reported {
 		p.diags.incomplete = p.report(l, at, Diagnostic{
 			Severity: Warning, Class: ClassNone, Code: "include-nothing",
 			Message: fmt.Sprintf("Config files missing '%s'", pattern),

@@ -33,18 +33,18 @@ type pipeline struct {
 	diags *Collector
 	out   *builder
 
-	defs   map[string]*definition
-	open   []*file
-	ids    []fileID // the identity of each open file
-	checks includeCheck
-	work   int // counted against maxWork
-	told   map[fileProblem]Reason
-	depth  int
-	halted bool // a limit was reached: nothing more is read
-	alone  bool // one text is read as it stands: see ParseText
-	random *rand.Rand
-	buffer []byte // of expand
-	last   row
+	defs     map[string]*definition
+	open     []*file
+	ids      []fileID // the identity of each open file
+	checks   includeCheck
+	work     int // counted against maxWork
+	reported map[fileProblem]Reason
+	depth    int
+	halted   bool // a limit was reached: nothing more is read
+	alone    bool // one text is read as it stands: see ParseText
+	random   *rand.Rand
+	buffer   []byte // of expand
+	last     row
 }
 
 func newPipeline(o Options, diags *Collector, emit func(*Statement)) *pipeline {
@@ -61,7 +61,7 @@ func newPipeline(o Options, diags *Collector, emit func(*Statement)) *pipeline {
 		diags.files = make(map[string]int)
 	}
 	p := &pipeline{Options: o, diags: diags, out: &builder{known: o.Vocabulary, diags: diags, emit: emit},
-		defs: make(map[string]*definition), told: make(map[fileProblem]Reason)}
+		defs: make(map[string]*definition), reported: make(map[fileProblem]Reason)}
 	if o.AllChecks {
 		p.checks = checkAll
 	}
@@ -193,13 +193,13 @@ func (p *pipeline) clean(text string, at row) (string, bool) {
 // first one is listed, the others are counted.
 func (p *pipeline) everywhere(l line, at int, d Diagnostic) Reason {
 	key := fileProblem{l.origin.file, d.Code}
-	r, ok := p.told[key]
+	r, ok := p.reported[key]
 	if ok {
 		p.diags.Again(r)
 		return r
 	}
 	r = p.report(l, at, d)
-	p.told[key] = r
+	p.reported[key] = r
 	return r
 }
 

@@ -37,7 +37,7 @@ const (
 // what it does in another case.
 var words = []struct {
 	name, lines, newer string
-	unsaid             bool // whether -t complains is not compared
+	exitIgnored        bool // whether -t complains is not compared
 }{
 	{name: "nothing"},
 	{name: "version 2", lines: "version 2"},
@@ -74,7 +74,7 @@ var words = []struct {
 	{name: "peer", lines: peer},
 	{name: "peer, version 3", lines: "version 3\n" + peer},
 	{name: "peer and source", lines: "unicast_src_ip 10.0.0.1\n" + peer},
-	{name: "peers, none", lines: "unicast_peer {\n}", unsaid: true},
+	{name: "peers, none", lines: "unicast_peer {\n}", exitIgnored: true},
 	{name: "source of unicast without peer", lines: "unicast_src_ip 10.0.0.1"},
 	{name: "TTL", lines: "unicast_ttl 33\n" + peer},
 	{name: "TTL without peer", lines: "unicast_ttl 33", newer: "source of unicast without peer"},
@@ -165,7 +165,7 @@ func TestWords(t *testing.T) {
 			if hex.EncodeToString(got) != hex.EncodeToString(want.packet) {
 				t.Errorf("sends\n%x, the C daemon\n%x\n%v", got, want.packet, found)
 			}
-			if complains := found.TestExitCode() != 0; complains != want.complains && !w.unsaid {
+			if complains := found.TestExitCode() != 0; complains != want.complains && !w.exitIgnored {
 				t.Errorf("complains: %v, the C daemon: %v\n%v", complains, want.complains, found)
 			}
 		})

@@ -212,7 +212,7 @@ func (sl *slot) setup() *link.Setup {
 		Ident:        "Keepalived" + sl.role.Suffix + s.settings.suffix(),
 		Syslog:       log.Syslog,
 		Facility:     int(log.Facility),
-		Console:      log.Console != nil && s.front == nil,
+		Console:      log.Console != nil && s.starter == nil,
 		FlushFile:    log.FlushFile,
 		Level:        int(log.Level),
 		NoSwap:       sl.share.Limits.NoSwap,

@@ -135,7 +135,7 @@ type supervisor struct {
 	systemd  *serviceManager
 	settings settings
 	files    runFiles
-	front    *starter
+	starter  *starter
 	spawner  *spawner
 
 	slots []*slot
@@ -180,7 +180,7 @@ func Run(o Options) int {
 	startedBy() // while we are where we were started
 	s := &supervisor{
 		o:        o,
-		front:    inheritedStarter(),
+		starter:  inheritedStarter(),
 		messages: make(chan childMessage, 64),
 		ended:    make(chan childEnd),
 		loaded:   make(chan loaded, 1),
@@ -192,7 +192,7 @@ func Run(o Options) int {
 	for _, role := range o.Roles {
 		s.slots = append(s.slots, &slot{s: s, role: role})
 	}
-	if !o.Foreground && s.front == nil {
+	if !o.Foreground && s.starter == nil {
 		code, err := daemonize()
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "keepalived: %v\n", err)
@@ -208,7 +208,7 @@ func (s *supervisor) run() int {
 	inside := os.Getenv(envNamespace) // we have been here, before exec
 	os.Unsetenv(envNamespace)
 	os.Unsetenv(envReady)
-	s.front.keepOverExec(false)
+	s.starter.keepOverExec(false)
 	proc.SetName(proc.Name)
 	reap.IgnoreStray()
 	reap.Others()
@@ -269,9 +269,9 @@ func stoppedTimer() *time.Timer {
 // the exit code.
 func (s *supervisor) enter(name string) int {
 	s.logs.Flush(time.Now().Add(proc.FlushWait))
-	s.front.keepOverExec(true)
-	if s.front != nil {
-		os.Setenv(envReady, fmt.Sprint(s.front.pipe.Fd()))
+	s.starter.keepOverExec(true)
+	if s.starter != nil {
+		os.Setenv(envReady, fmt.Sprint(s.starter.pipe.Fd()))
 	}
 	err := enterNamespace(name)
 	s.fail(err.Error())
@@ -305,13 +305,13 @@ func (s *supervisor) refuse(code int) int {
 	s.removePidFiles()
 	slog.Info("Stopped Keepalived " + s.o.Version)
 	s.logs.Flush(time.Now().Add(proc.FlushWait))
-	if s.front != nil && s.o.Log.Console == nil {
+	if s.starter != nil && s.o.Log.Console == nil {
 		// Who started us looks at a terminal, not at the log.
 		for _, reason := range s.reasons {
 			fmt.Fprintf(os.Stderr, "keepalived: %s\n", reason)
 		}
 	}
-	s.front.tell(code)
+	s.starter.tell(code)
 	return code
 }
 
@@ -363,14 +363,14 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 	g := &r.config.Global
 	startup := onceScript{"Startup", g.Startup, g.StartupTimeout, g.Scripts, g.ChildTime()}
 	s.accept(&r)
-	if s.front != nil {
+	if s.starter != nil {
 		if err := s.logs.SilenceConsole(time.Now().Add(proc.FlushWait)); err != nil {
 			slog.Error("leave the console: " + err.Error())
 		}
 		if filepath.IsAbs(s.o.Config) {
 			os.Chdir("/") // pin no file system
 		}
-		s.front.tell(proc.ExitOK)
+		s.starter.tell(proc.ExitOK)
 	}
 	if !startup.run(orders) {
 		s.done = true // told to stop before anything has started

@@ -25,14 +25,14 @@ type vip struct {
 	owner   *router // the one that asked last
 	noTrack bool
 
-	told    bool        // the kernel was asked to have it, and not to remove it since
-	sent    kernel.Addr // how, when asked last
-	doubt   bool        // what was asked for need not hold any more: ask again
-	fresh   bool        // it was not ours before it was asked for last
-	job     uint64      // the submission that asked
-	present bool        // the kernel has it, as far as is known
-	failed  bool        // the kernel refused what was asked last; said once
-	suspect bool        // somebody may have removed it: if setting it again finds it gone, it was lost
+	requested bool        // the kernel was asked to have it, and not to remove it since
+	sent      kernel.Addr // how, when asked last
+	doubt     bool        // what was asked for need not hold any more: ask again
+	fresh     bool        // it was not ours before it was asked for last
+	job       uint64      // the submission that asked
+	present   bool        // the kernel has it, as far as is known
+	failed    bool        // the kernel refused what was asked last; said once
+	suspect   bool        // somebody may have removed it: if setting it again finds it gone, it was lost
 
 	// theirs says that others set it while we did not hold it: that it is there
 	// suffices, and it is never changed or removed.
@@ -81,7 +81,7 @@ func (t *addressTable) get(k kernel.Key) (v *vip, fresh bool) {
 // adopt takes over an address found in the kernel.
 func (t *addressTable) adopt(a kernel.Addr) {
 	v, _ := t.get(a.Key())
-	v.told, v.sent, v.present, v.theirs = true, a, true, false
+	v.requested, v.sent, v.present, v.theirs = true, a, true, false
 	t.touch(v)
 }
 
@@ -112,7 +112,7 @@ func (t *addressTable) touch(v *vip) *wish {
 // the machine was given by others.
 func (t *addressTable) isVirtual(k kernel.Key) bool {
 	v := t.vips[k]
-	return v != nil && (v.owner != nil || v.told) && !v.theirs
+	return v != nil && (v.owner != nil || v.requested) && !v.theirs
 }
 
 // flush asks the kernel for the difference between what it should have and what
@@ -131,9 +131,9 @@ func (t *addressTable) flush() {
 		case v.theirs:
 			v.sent = w.want // should it be needed
 			continue
-		case wanted && same && v.told && !v.doubt:
+		case wanted && same && v.requested && !v.doubt:
 			continue
-		case !wanted && !v.told && !v.doubt:
+		case !wanted && !v.requested && !v.doubt:
 			t.reap(v)
 			continue
 		case wanted:
@@ -141,7 +141,7 @@ func (t *addressTable) flush() {
 		}
 		// What is in doubt and wanted just so is added once more: that it is there
 		// is a success, too.
-		if (v.told || v.doubt) && !(wanted && same) {
+		if (v.requested || v.doubt) && !(wanted && same) {
 			have = append(have, v.sent)
 		}
 	}
@@ -158,10 +158,10 @@ func (t *addressTable) flush() {
 	for i := range changes {
 		v := t.vips[changes[i].Object.(*kernel.Addr).Key()]
 		if v.job != t.jobs {
-			v.fresh = !v.told && !v.doubt
+			v.fresh = !v.requested && !v.doubt
 		}
 		v.job, v.present, v.doubt = t.jobs, false, false
-		if v.told = changes[i].Op != kernel.Remove; !v.told {
+		if v.requested = changes[i].Op != kernel.Remove; !v.requested {
 			v.suspect = false
 		}
 	}
@@ -176,7 +176,7 @@ func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 		if v == nil || v.job != c.ID { // its link is gone, or it was asked for something else since
 			continue
 		}
-		if v.told && ch.Op == kernel.Remove {
+		if v.requested && ch.Op == kernel.Remove {
 			continue // to be set anew by the same plan: that answer counts
 		}
 		var err error
@@ -189,16 +189,16 @@ func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 			if v.doubt || v.theirs {
 				continue // it is asked again; others were quicker
 			}
-			v.present = v.told
+			v.present = v.requested
 			found := kernel.NotFound
 			if c.Found != nil {
 				found = c.Found[i]
 			}
 			switch {
 			case found == kernel.FoundForeign && v.fresh:
-				v.told = false
+				v.requested = false
 				t.foreign(v, v.sent)
-			case v.suspect && v.told && found == kernel.NotFound:
+			case v.suspect && v.requested && found == kernel.NotFound:
 				lost = append(lost, v)
 			}
 			v.suspect = false
@@ -235,7 +235,7 @@ func (t *addressTable) removed(v *vip) (lost bool) {
 	case v.theirs:
 		v.theirs = false
 		t.edits++
-	case v.told:
+	case v.requested:
 		v.doubt = true
 	default:
 		return false
@@ -248,7 +248,7 @@ func (t *addressTable) removed(v *vip) (lost bool) {
 // foreign notes that others have set an address, and reports whether that is
 // news: what we hold is ours, whoever sets it once more.
 func (t *addressTable) foreign(v *vip, a kernel.Addr) bool {
-	if v.theirs || v.told || v.doubt {
+	if v.theirs || v.requested || v.doubt {
 		return false
 	}
 	v.theirs, v.present, v.sent = true, true, a
@@ -261,12 +261,12 @@ func (t *addressTable) linkGone(link int) {
 	for k, v := range t.vips {
 		switch {
 		case k.Link != link:
-		case v.job > t.done.Load() && v.told:
+		case v.job > t.done.Load() && v.requested:
 			// It may have come back, with the same index, before it was set.
 			v.doubt, v.present = true, false
 			t.touch(v)
 		default:
-			v.told, v.doubt, v.present, v.theirs, v.failed, v.suspect, v.job = false, false, false, false, false, false, 0
+			v.requested, v.doubt, v.present, v.theirs, v.failed, v.suspect, v.job = false, false, false, false, false, false, 0
 			t.reap(v) // unless somebody can still ask for it
 		}
 	}
@@ -274,7 +274,7 @@ func (t *addressTable) linkGone(link int) {
 
 // reap forgets a vip that nobody needs any more.
 func (t *addressTable) reap(v *vip) {
-	if v.users == 0 && v.owner == nil && !v.told && !v.doubt && v.dirty == 0 {
+	if v.users == 0 && v.owner == nil && !v.requested && !v.doubt && v.dirty == 0 {
 		delete(t.vips, v.key)
 		t.edits++
 	}

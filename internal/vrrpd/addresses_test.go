@@ -231,7 +231,7 @@ func TestThief(t *testing.T) {
 	catchUp(t, d)
 	agreed := func() bool {
 		for _, v := range d.addrs.vips {
-			if v.users != 1 || !v.told || !v.present || v.doubt {
+			if v.users != 1 || !v.requested || !v.present || v.doubt {
 				return false
 			}
 		}

@@ -27,13 +27,13 @@ type announcement struct {
 // in slices between the loop's other duties, so that a master of thousands of
 // addresses sends its adverts on time all the same.
 type announcer struct {
-	send   func([]kernel.Frame) (int, error)
-	timer  loop.Timer // runs while something can be sent: until the next slice
-	queue  []*router
-	frames []kernel.Frame
-	pace   map[paceKey]time.Duration // when the next frame may leave
-	pause  time.Duration             // the kernel's queue was full: not before
-	told   []kernel.Key              // what was announced, for the log
+	send      func([]kernel.Frame) (int, error)
+	timer     loop.Timer // runs while something can be sent: until the next slice
+	queue     []*router
+	frames    []kernel.Frame
+	pace      map[paceKey]time.Duration // when the next frame may leave
+	pause     time.Duration             // the kernel's queue was full: not before
+	announced []kernel.Key              // what was announced, for the log
 }
 
 // paceKey identifies what garp_interval and gna_interval limit: an interface,
@@ -152,7 +152,7 @@ func (d *daemon) fillFrames(r *router, at time.Duration) (ready time.Duration, a
 			continue
 		}
 		v := r.vips[r.announce.next]
-		if v == nil || !v.present && !v.told { // no link, or refused
+		if v == nil || !v.present && !v.requested { // no link, or refused
 			r.announce.next++
 			continue
 		}
@@ -203,7 +203,7 @@ func (d *daemon) appendFrame(link int, ip netip.Addr, forwards, quiet bool) {
 		f.Data = kernel.AppendUnsolicitedNA(f.Data[:0], l.HardwareAddr, ip, forwards)
 	}
 	if !quiet && detailed() {
-		a.told = append(a.told, kernel.Key{Link: link, Prefix: netip.PrefixFrom(ip, ip.BitLen())})
+		a.announced = append(a.announced, kernel.Key{Link: link, Prefix: netip.PrefixFrom(ip, ip.BitLen())})
 	}
 }
 
@@ -248,11 +248,11 @@ func forwards(link string) bool {
 
 // tellAnnounced writes what was sent since the last time.
 func (d *daemon) tellAnnounced() {
-	for _, k := range d.announcer.told {
+	for _, k := range d.announcer.announced {
 		slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("Sending %s on %s for %v",
 			announceName(k.Prefix.Addr(), false), d.linkName(k.Link), k.Prefix.Addr()))
 	}
-	d.announcer.told = d.announcer.told[:0]
+	d.announcer.announced = d.announcer.announced[:0]
 }
 
 func detailed() bool { return slog.Default().Enabled(context.Background(), logging.LevelDetail) }

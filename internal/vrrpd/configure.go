@@ -274,7 +274,7 @@ func (d *daemon) introduce(before map[string]*vrrp.SyncGroup) {
 			known = b.State()
 		}
 		if to := g.State(); to != vrrp.Init && to != known {
-			d.told = append(d.told, vrrp.Action{Kind: vrrp.GroupTransition, Group: g, From: known, To: to})
+			d.unreported = append(d.unreported, vrrp.Action{Kind: vrrp.GroupTransition, Group: g, From: known, To: to})
 		}
 	}
 }

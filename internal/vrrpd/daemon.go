@@ -56,7 +56,7 @@ type daemon struct {
 	packet    vrrp.Packet
 	actions   []vrrp.Action
 
-	told []vrrp.Action // what is to be told when there is time
+	unreported []vrrp.Action // actions that are reported at the end of the turn
 
 	// withdrawn are the addresses that the events being taken up have removed: they
 	// said who is on the link.
@@ -136,7 +136,7 @@ func (d *daemon) rearm(r *router) {
 // do carries out one action.
 func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 	if a.Kind == vrrp.GroupTransition {
-		d.told = append(d.told, *a)
+		d.unreported = append(d.unreported, *a)
 		return
 	}
 	r := d.router(a.Instance)
@@ -164,7 +164,7 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 			d.announcer.flush(at)
 		}
 	}
-	d.told = append(d.told, *a)
+	d.unreported = append(d.unreported, *a)
 }
 
 // router finds the router of an engine.
@@ -174,9 +174,9 @@ func (d *daemon) router(i *vrrp.Instance) *router { return d.byEngine[i] }
 func (d *daemon) handleEvents(events []kernel.Event) { d.takeUp(events, math.MaxUint64) }
 
 // takeUp takes up events, or what a reading of the kernel's state amounts to.
-// Such a reading shows what the jobs up to told have done, and cannot say that
+// Such a reading shows what the jobs up to jobsDone have done, and cannot say that
 // an address of a later one was lost.
-func (d *daemon) takeUp(events []kernel.Event, told uint64) {
+func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 	changed := map[int]bool{} // links whose routers must be looked at again
 	var lost []*vip           // what others took away
 	defer func() { d.withdrawn = nil }()
@@ -236,8 +236,8 @@ func (d *daemon) takeUp(events []kernel.Event, told uint64) {
 				// What goes because of us – a secondary address with its primary, or one
 				// that is being set anew – is nobody else's doing.
 				// Events of IPv6 do not say whose doing they are: setting it again does.
-				switch anonymous := e.PortID == 0 && e.Addr.Prefix.Addr().Is6() && told == math.MaxUint64; {
-				case !d.addrs.removed(v) || e.PortID == d.port || v.job > told:
+				switch anonymous := e.PortID == 0 && e.Addr.Prefix.Addr().Is6() && jobsDone == math.MaxUint64; {
+				case !d.addrs.removed(v) || e.PortID == d.port || v.job > jobsDone:
 				case anonymous:
 					v.suspect = true
 				default:
@@ -317,7 +317,7 @@ func (d *daemon) check(routers []*router) {
 	for _, r := range routers {
 		found := d.findFaults(r)
 		faults, cause := found.Set, found.Cause
-		r.bereft = faults&(vrrp.FaultNoSource|vrrp.FaultSourceMissing) != 0
+		r.sourceGone = faults&(vrrp.FaultNoSource|vrrp.FaultSourceMissing) != 0
 		stale = stale || r.stale()
 		if faults != 0 && faults != r.faults {
 			fall = append(fall, fallen{r, faults, cause})

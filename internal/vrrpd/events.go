@@ -97,7 +97,7 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 		time.Sleep(wait)
 	}
 	d.inbox.readAt = d.loop.Now()
-	told := d.addrs.done.Load() // before the reading: it shows what these jobs have done
+	jobsDone := d.addrs.done.Load() // before the reading: it shows what these jobs have done
 	state, err := d.readAnew()
 	if err != nil || !state.complete() {
 		d.mon.Remind(rereadAfter)
@@ -111,18 +111,18 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 			slog.Warn("read links and addresses: " + err.Error() + "; trying again")
 			return
 		}
-		d.reread(state, told, lost > 0)
+		d.reread(state, jobsDone, lost > 0)
 	})
 }
 
-// reread takes up a reading, which shows what the jobs up to told have done.
+// reread takes up a reading, which shows what the jobs up to jobsDone have done.
 // With lost, it is made because events are missing: what they would have said of
 // sockets is not in it.
-func (d *daemon) reread(state *reading, told uint64, lost bool) {
+func (d *daemon) reread(state *reading, jobsDone uint64, lost bool) {
 	if lost {
 		d.net.doubt(d.doubtful(state))
 	}
-	d.takeUp(d.net.changes(state), told)
+	d.takeUp(d.net.changes(state), jobsDone)
 	if lost {
 		d.check(d.routers)
 	}

@@ -125,7 +125,7 @@ func TestLastWordsWithoutSocket(t *testing.T) {
 	if f := k.LastFrame(); f.Link != memoryLink || len(f.Data) < 14+20+8 || f.Data[14+20+2] != 0 {
 		t.Errorf("the last frame is no advert of priority 0: %+v", f)
 	}
-	if err := d.routers[0].unsaid; err != nil {
+	if err := d.routers[0].unsent; err != nil {
 		t.Errorf("it counts as unsent: %v", err)
 	}
 }

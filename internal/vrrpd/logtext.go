@@ -161,8 +161,8 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 	case vrrp.NotePreemptDelayStopped:
 		return info("stop preempt delay")
 	case vrrp.NotePriorityZeroSent:
-		if r.unsaid != nil {
-			return info("priority 0 could not be sent: %v", r.unsaid)
+		if r.unsent != nil {
+			return info("priority 0 could not be sent: %v", r.unsent)
 		}
 		return detail("sent 0 priority")
 	case vrrp.NotePriorityEffective:

@@ -280,8 +280,8 @@ func (d *daemon) repeatStates() {
 		return
 	}
 	instances, groups := map[*vrrp.Instance]bool{}, map[*vrrp.SyncGroup]bool{}
-	for i := range d.told {
-		switch a := &d.told[i]; a.Kind {
+	for i := range d.unreported {
+		switch a := &d.unreported[i]; a.Kind {
 		case vrrp.Transition:
 			instances[a.Instance] = true
 		case vrrp.GroupTransition:

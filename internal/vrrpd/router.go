@@ -27,14 +27,14 @@ type router struct {
 	basis  basis    // what it was made from
 	next   *router  // with the same VRID on the same socket
 
-	faults vrrp.Faults // as last told to the engine
-	cause  vrrp.Cause  // of the first of them
-	source netip.Addr  // likewise
-	bereft bool        // that source is not there any more
+	faults     vrrp.Faults // as last told to the engine
+	cause      vrrp.Cause  // of the first of them
+	source     netip.Addr  // likewise
+	sourceGone bool        // that source is not there any more
 
 	master  int   // index of what the interface is part of, as far as it was looked at; 0: nothing
 	refusal error // why there is no socket though it should be
-	unsaid  error // why the last advert of priority 0 was not sent; nil: it was
+	unsent  error // why the last advert of priority 0 was not sent; nil: it was
 
 	spread bool   // some addresses are on other links than the interface
 	vips   []*vip // the configured addresses in their order; nil: the link does not exist

@@ -357,10 +357,10 @@ func (d *daemon) queueAdvert(r *router, priority uint8) {
 	last := priority == 0
 	s := r.socket
 	if last {
-		r.unsaid = errNoSource
+		r.unsent = errNoSource
 	}
 	if s == nil {
-		r.unsaid = errNoSocket
+		r.unsent = errNoSocket
 		if !last {
 			return
 		}
@@ -368,7 +368,7 @@ func (d *daemon) queueAdvert(r *router, priority uint8) {
 	if r.queued { // the bytes of its last advert are about to change
 		d.sendAdverts()
 	}
-	beside := last && (s == nil || r.bereft) // the kernel's IP, if possible
+	beside := last && (s == nil || r.sourceGone) // the kernel's IP, if possible
 	wall := time.Now()
 	c := r.engine.Config()
 	if !c.Unicast {
@@ -433,7 +433,7 @@ func (d *daemon) sendFrame(r *router, packet []byte, to netip.Addr) bool {
 	if n, _ := d.announcer.send([]kernel.Frame{f}); n != 1 {
 		return false
 	}
-	r.unsaid = nil
+	r.unsent = nil
 	return true
 }
 
@@ -489,7 +489,7 @@ func (d *daemon) sendAdverts() {
 				r.muted = false
 				d.sendStatus(r.router, false)
 				if r.last {
-					r.unsaid = d.impassable(s.key.link)
+					r.unsent = d.impassable(s.key.link)
 				}
 			}
 			rest, who = rest[n:], who[n:]
@@ -500,8 +500,8 @@ func (d *daemon) sendAdverts() {
 				break
 			}
 			r := who[0]
-			if r.last && r.unsaid == errNoSource {
-				r.unsaid = err
+			if r.last && r.unsent == errNoSource {
+				r.unsent = err
 			}
 			if !r.muted {
 				r.muted = true

@@ -38,8 +38,8 @@ func (d *daemon) scriptRunner() *script.Runner {
 // tell passes on what the engines had to say in the last turn: to the log, the
 // history, and whoever is to be notified.
 func (d *daemon) tell() {
-	for i := range d.told {
-		a := &d.told[i]
+	for i := range d.unreported {
+		a := &d.unreported[i]
 		d.logAction(a)
 		switch a.Kind {
 		case vrrp.Transition:
@@ -56,10 +56,10 @@ func (d *daemon) tell() {
 		}
 	}
 	const usual = 256 // a burst's room is given back
-	if clear(d.told); cap(d.told) > usual {
-		d.told = nil
+	if clear(d.unreported); cap(d.unreported) > usual {
+		d.unreported = nil
 	}
-	d.told = d.told[:0]
+	d.unreported = d.unreported[:0]
 	d.tellAnnounced()
 }
 

@@ -159,7 +159,7 @@ func (k *file) init() {
 }
 
 // changed reads files that may have changed.
-func (f *files) changed(list []change) {
+func (f *files) changed(list []fileChange) {
 	var updates []Update
 	for _, c := range list {
 		if f.all[c.file.conf.Name] == c.file && f.read(c.file, c.created) {

@@ -383,7 +383,7 @@ func TestOverflowReadsAll(t *testing.T) {
 	overflow[0], overflow[1], overflow[2], overflow[3] = 0xff, 0xff, 0xff, 0xff
 	overflow[5] = 0x40 // IN_Q_OVERFLOW
 	list := w.changes(overflow)
-	if len(list) != 2 || !slices.ContainsFunc(list, func(c change) bool { return c.file == a }) {
+	if len(list) != 2 || !slices.ContainsFunc(list, func(c fileChange) bool { return c.file == a }) {
 		t.Errorf("%d files are read again, want 2", len(list))
 	}
 }

@@ -51,7 +51,7 @@ type run struct {
 	check     *check // nil: nobody wants the result
 	due       time.Time
 	terminate func()
-	told      bool // it has been said that it is still running
+	reported  bool // it has been reported that it is still running
 }
 
 type ended struct {
@@ -263,10 +263,10 @@ func (s *scripts) launchNow(k *check, due time.Time) {
 // tellRunning says, once in a run, that a start is left out. The second start
 // of a script may come before its interval is over: that is no reason.
 func (k *check) tellRunning(due time.Time) {
-	if k.run.told || due.Sub(k.run.due) < k.conf.Interval {
+	if k.run.reported || due.Sub(k.run.due) < k.conf.Interval {
 		return
 	}
-	k.run.told = true
+	k.run.reported = true
 	doing := "already running"
 	if k.conf.Timeout < k.conf.Interval {
 		doing = "being timed out"

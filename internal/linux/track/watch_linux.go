@@ -56,8 +56,8 @@ type step struct {
 	name string
 }
 
-// change is what happened to a file.
-type change struct {
+// fileChange is what happened to a file.
+type fileChange struct {
 	file    *file
 	created bool // and no more: its writer may not have written yet
 	moved   bool // what its path leads to may be something else
@@ -287,10 +287,10 @@ func (w *watcher) forget(d *dir) {
 
 // changes decodes events and returns what they say of files, each once.
 // Paths that lead elsewhere are followed anew.
-func (w *watcher) changes(raw []byte) []change {
-	var list []change
+func (w *watcher) changes(raw []byte) []fileChange {
+	var list []fileChange
 	found := make(map[*file]int)
-	note := func(f *file, c change) {
+	note := func(f *file, c fileChange) {
 		i, ok := found[f]
 		if !ok {
 			found[f] = len(list)
@@ -309,7 +309,7 @@ func (w *watcher) changes(raw []byte) []change {
 		raw = raw[size:]
 		if mask&unix.IN_Q_OVERFLOW != 0 {
 			for f := range w.paths {
-				note(f, change{moved: true})
+				note(f, fileChange{moved: true})
 			}
 			continue
 		}
@@ -322,7 +322,7 @@ func (w *watcher) changes(raw []byte) []change {
 		name = bytes.TrimRight(name, "\x00")
 		for _, d := range w.byWD[wd] {
 			for _, f := range d.names[string(name)] {
-				note(f, change{created: mask&unix.IN_CREATE != 0, moved: mask&unix.IN_CLOSE_WRITE == 0})
+				note(f, fileChange{created: mask&unix.IN_CREATE != 0, moved: mask&unix.IN_CLOSE_WRITE == 0})
 			}
 			if mask&unix.IN_ISDIR != 0 {
 				if sub := w.dirs[filepath.Join(d.path, string(name))]; sub != nil {
@@ -340,10 +340,10 @@ func (w *watcher) changes(raw []byte) []change {
 }
 
 // gone forgets a directory that is not in its place any more, and all below it.
-func (w *watcher) gone(d *dir, note func(*file, change)) {
+func (w *watcher) gone(d *dir, note func(*file, fileChange)) {
 	for f, steps := range w.paths {
 		if slices.ContainsFunc(steps, func(s step) bool { return s.dir == d }) {
-			note(f, change{moved: true})
+			note(f, fileChange{moved: true})
 		}
 	}
 	for path, below := range w.dirs {

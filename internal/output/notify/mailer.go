@@ -57,7 +57,7 @@ type mailer struct {
 	queue    []alert // the first one is being delivered
 	closing  bool
 	wake     chan struct{} // one of the above has changed
-	told     uint64
+	accepted uint64
 	sent     uint64
 	lost     uint64
 	last     string // why the last attempt did not succeed; empty: it has
@@ -107,8 +107,8 @@ func (m *mailer) tell(mail *Mail) {
 		m.giveUp(&a, fmt.Sprintf("%d mails are already waiting", len(m.queue)))
 		return
 	}
-	m.told++
-	a.id = m.told
+	m.accepted++
+	a.id = m.accepted
 	m.queue = append(m.queue, a)
 	m.signal()
 }

@@ -84,7 +84,7 @@ func (n *Notifier) tellScripts(e *Event) {
 		n.owners[e.Owner] = o
 	}
 	now := time.Now()
-	o.push(change{e.Word, e.State, now, e.Steps})
+	o.push(stateChange{e.Word, e.State, now, e.Steps})
 	n.advance(o, now)
 }
 

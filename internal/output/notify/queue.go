@@ -12,12 +12,12 @@ const (
 	hungAfter = time.Minute
 )
 
-// change is an event that scripts are to be told.
-type change struct {
+// stateChange is an event that scripts report.
+type stateChange struct {
 	word  string
 	state bool
-	told  time.Time
-	steps []Step // at least one
+	at    time.Time // when it happened
+	steps []Step    // at least one
 }
 
 // queue holds what the scripts of one owner have not been told yet, in order,
@@ -27,7 +27,7 @@ type change struct {
 // When changes come faster than scripts end, the older ones are overtaken, so
 // that the last script that is started has always been told the last state.
 type queue struct {
-	waiting   []change
+	waiting   []stateChange
 	overtaken int // since the queue was last empty
 
 	running  *Step  // nil: none
@@ -40,7 +40,7 @@ type queue struct {
 
 // push adds c. A full queue makes room: a state overtakes everything that
 // waits, anything else only its own kind.
-func (q *queue) push(c change) {
+func (q *queue) push(c stateChange) {
 	if len(q.waiting) >= maxWaiting {
 		kept := q.waiting[:0]
 		for _, w := range q.waiting {
@@ -66,7 +66,7 @@ func (q *queue) next(now time.Time) *Step {
 			return nil
 		}
 		q.word, q.rest = q.waiting[0].word, q.waiting[0].steps
-		q.waiting[0] = change{}
+		q.waiting[0] = stateChange{}
 		if q.waiting = q.waiting[1:]; len(q.waiting) == 0 {
 			q.waiting = nil
 		}
@@ -108,7 +108,7 @@ func (q *queue) isHung(now time.Time) bool {
 	if q.running == nil || q.ended || len(q.waiting) == 0 {
 		return false
 	}
-	since := q.waiting[0].told
+	since := q.waiting[0].at
 	if since.Before(q.started) {
 		since = q.started
 	}

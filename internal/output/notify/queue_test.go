@@ -18,12 +18,12 @@ var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // numbered is a change with two scripts, or one for noState, whose first argument
 // is its number.
-func numbered(word string, number int) change {
+func numbered(word string, number int) stateChange {
 	s := Step{Command: &conf.Command{}, Extra: []string{fmt.Sprint(number)}}
 	if word == noState {
-		return change{word, false, epoch, []Step{s}}
+		return stateChange{word, false, epoch, []Step{s}}
 	}
-	return change{word, true, epoch, []Step{s, s}}
+	return stateChange{word, true, epoch, []Step{s, s}}
 }
 
 // noState happens within a state.
@@ -164,7 +164,7 @@ func TestQueueProperty(t *testing.T) {
 func TestSlowAndHung(t *testing.T) {
 	at := func(seconds int) time.Time { return epoch.Add(time.Duration(seconds) * time.Second) }
 	var q queue
-	told := func(seconds int) { c := numbered(master, 0); c.told = at(seconds); q.push(c) }
+	happened := func(seconds int) { c := numbered(master, 0); c.at = at(seconds); q.push(c) }
 	expect := func(seconds int, slow, hung bool) {
 		t.Helper()
 		if got := q.isSlow(at(seconds)); got != slow {
@@ -174,13 +174,13 @@ func TestSlowAndHung(t *testing.T) {
 			t.Errorf("after %d s hung is %v", seconds, got)
 		}
 	}
-	told(0)
+	happened(0)
 	q.next(at(0))
 	expect(9, false, false)
 	expect(10, true, false)
 	expect(11, false, false)   // once
 	expect(1000, false, false) // nothing newer waits, so it may run
-	told(1000)
+	happened(1000)
 	expect(1059, false, false)
 	expect(1060, false, true)
 	expect(1061, false, false) // once

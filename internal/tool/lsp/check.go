@@ -167,16 +167,16 @@ func (v *view) rangeOf(at conf.Pos) textRange {
 
 // publish tells what was found, and that what was told before is gone.
 func (s *server) publish(found findings) error {
-	for name := range s.told {
+	for name := range s.reported {
 		if _, ok := found[name]; !ok {
 			found[name] = []diagnostic{}
 		}
 	}
-	s.told = make(findings)
+	s.reported = make(findings)
 	v := s.view()
 	for _, name := range slices.Sorted(maps.Keys(found)) {
 		if len(found[name]) > 0 {
-			s.told[name] = found[name]
+			s.reported[name] = found[name]
 		}
 		if err := s.notify("textDocument/publishDiagnostics", publishParams{v.uriOf(name), found[name]}); err != nil {
 			return err
@@ -197,7 +197,7 @@ func (s *server) actions(p actionParams) (any, error) {
 	if len(p.Context.Only) > 0 && !slices.Contains(p.Context.Only, kindQuickFix) {
 		return list, nil
 	}
-	for _, d := range s.told[name] {
+	for _, d := range s.reported[name] {
 		e := d.edit
 		if e.New == "" || wordEnd(e.New, 0) < len(e.New) || !d.Range.touches(p.Range) || b.textAt(d.Range) != e.Old {
 			continue

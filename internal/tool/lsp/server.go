@@ -34,7 +34,7 @@ type server struct {
 	// open are the documents that the editor holds.
 	open map[string]*buffer
 	// told are the problems that were published.
-	told findings
+	reported findings
 
 	// stale documents differ from those that were checked, or are checked now.
 	stale    bool
