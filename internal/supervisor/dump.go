@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/dump"
@@ -34,20 +32,12 @@ func (s *supervisor) process() text.Process {
 func (s *supervisor) dumpData() {
 	slog.Info(fmt.Sprintf("Printing parent data for process(%d) on signal", os.Getpid()))
 	g := s.global
-	path := filepath.Join(os.TempDir(), "keepalived_parent.data")
-	if g.StateDumpFile != "" {
-		ext := filepath.Ext(g.StateDumpFile)
-		path = strings.TrimSuffix(g.StateDumpFile, ext) + "_parent" + ext
-	} else if g.DataUseInst {
-		path = dump.Name(path, s.settings.namespace, s.settings.instance)
-	}
+	files := dump.Files{Process: "_parent", Dir: os.TempDir(), Namespace: s.settings.namespace, Instance: s.settings.instance}
 	process := s.process()
-	go func() {
+	dump.Save(files.Data(&g), func() []byte {
 		var t text.Writer
 		text.Global(&t, &g, process, &text.Accounts{Policy: g.Scripts})
 		text.Readers(&t, s.fifos.status())
-		if err := dump.Replace(path, t.Bytes()); err != nil {
-			slog.Error(err.Error())
-		}
-	}()
+		return t.Bytes()
+	})
 }

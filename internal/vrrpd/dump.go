@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 
 	"keepalived-go/internal/output/dump"
 	"keepalived-go/internal/output/status"
@@ -13,24 +12,14 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// dumpPath is where a dump goes: where the configuration says, else name in the
-// directory of dumps.
-func (d *daemon) dumpPath(configured, name string) string {
-	if configured != "" {
-		return configured
-	}
-	return filepath.Join(d.DumpDir, name)
+// files are where the dumps go.
+func (d *daemon) files() *dump.Files {
+	return &dump.Files{Dir: d.DumpDir, Namespace: d.NetNamespace, Instance: d.InstanceName}
 }
 
 // save returns what writes a view of a snapshot to path, beside the loop.
 func save(path string, view func(*status.VRRP) []byte) func(*status.VRRP) {
-	return func(s *status.VRRP) {
-		go func() {
-			if err := dump.Replace(path, view(s)); err != nil {
-				slog.Error(err.Error())
-			}
-		}()
-	}
+	return func(s *status.VRRP) { dump.Save(path, func() []byte { return view(s) }) }
 }
 
 func logDump(what string) {
@@ -40,12 +29,7 @@ func logDump(what string) {
 // dumpData writes the state of everything (SIGUSR1).
 func (d *daemon) dumpData() {
 	logDump("data")
-	g := &d.conf.Global
-	name := "keepalived.data"
-	if g.DataUseInst {
-		name = dump.Name(name, d.NetNamespace, d.InstanceName)
-	}
-	d.snapshot(nil, save(d.dumpPath(g.StateDumpFile, name), text.Data))
+	d.snapshot(nil, save(d.files().Data(&d.conf.Global), text.Data))
 }
 
 // dumpStats writes the statistics (SIGUSR2) and, if asked to, clears them.
@@ -55,13 +39,13 @@ func (d *daemon) dumpStats(clear bool) {
 	if clear {
 		visit = func(r *router) { *r.engine.Stats() = vrrp.Stats{} }
 	}
-	d.snapshot(visit, save(d.dumpPath(d.conf.Global.StatsDumpFile, "keepalived.stats"), text.Stats))
+	d.snapshot(visit, save(d.files().Stats(&d.conf.Global), text.Stats))
 }
 
 // dumpJSON writes the JSON dump (SIGRTMIN+2).
 func (d *daemon) dumpJSON() {
 	logDump("as json")
-	d.snapshot(nil, save(d.dumpPath(d.conf.Global.JSONDumpFile, "keepalived.json"), json.VRRP))
+	d.snapshot(nil, save(d.files().JSON(&d.conf.Global), json.VRRP))
 }
 
 // logData logs the data (-d), between other lines.
@@ -70,15 +54,15 @@ func (d *daemon) logData(s *status.VRRP) { go func() { d.Logs.InfoLines(string(t
 // keepingData calls reload, which says when it is done, and keeps the data before
 // and after it in the directory of config_save_dir.
 func (d *daemon) keepingData(reload func(done func())) {
-	dir := d.conf.Global.ConfigSaveDir
-	if dir == "" {
+	pre := d.files().Reload(&d.conf.Global, d.reloads+1, "pre")
+	if pre == "" {
 		reload(func() {})
 		return
 	}
 	d.reloads++
-	path := fmt.Sprintf("%s/keepalived_vrrp.%d.%d.", dir, os.Getpid(), d.reloads)
+	post := d.files().Reload(&d.conf.Global, d.reloads, "post")
 	d.snapshot(nil, func(s *status.VRRP) {
-		save(path+"pre", text.Data)(s)
-		reload(func() { d.snapshot(nil, save(path+"post", text.Data)) })
+		save(pre, text.Data)(s)
+		reload(func() { d.snapshot(nil, save(post, text.Data)) })
 	})
 }

@@ -52,7 +52,7 @@ func (d *daemon) askBeside(f func(beside)) {
 func (d *daemon) snapshot(visit func(*router), done func(*status.VRRP)) {
 	d.askBeside(func(b beside) {
 		f := d.newFilling(true, b)
-		d.inSlices(f.steps(visit), func() { done(f.out) })
+		d.loop.Slices(f.steps(visit), func() { done(f.out) })
 	})
 }
 
@@ -64,21 +64,6 @@ func (d *daemon) snapshotNow() *status.VRRP {
 		step()
 	}
 	return f.out
-}
-
-// inSlices carries out the steps, each in a turn of its own, and then done.
-func (d *daemon) inSlices(steps []func(), done func()) {
-	var next func()
-	next = func() {
-		if len(steps) == 0 {
-			done()
-			return
-		}
-		steps[0]()
-		steps = steps[1:]
-		d.loop.Post(next)
-	}
-	next()
 }
 
 // A filling is a snapshot in the making.

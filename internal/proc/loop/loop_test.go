@@ -477,3 +477,23 @@ func BenchmarkHandOver(b *testing.B) {
 		})
 	}
 }
+
+// Between two steps of long work the loop turns, and a timer expires when it is due.
+func TestSlices(t *testing.T) {
+	kinds(t, func(t *testing.T, l *Loop) {
+		var order []string
+		timer := Timer{Expire: func(time.Duration) { order = append(order, "timer") }}
+		step := func(name string) func() { return func() { order = append(order, name) } }
+		l.Slices([]func(){step("1"), func() { l.Set(&timer, l.Now()) }, step("2"), step("3")}, step("done"))
+		for len(order) < 5 {
+			turn(t, l)
+		}
+		if got := strings.Join(order, " "); got != "1 timer 2 3 done" {
+			t.Errorf("order %s", got)
+		}
+		l.Slices(nil, step("nothing"))
+		if order[5] != "nothing" {
+			t.Errorf("order %v", order)
+		}
+	})
+}

@@ -1,0 +1,68 @@
+package dump
+
+import (
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"keepalived-go/conf"
+)
+
+// Files are the names of the files into which a process writes its dumps.
+type Files struct {
+	// Process is what the names have behind "keepalived" or, where the configuration
+	// names a file, before its extension: "_check", "_parent"; nothing for VRRP.
+	Process string
+	Dir     string // of files that the configuration does not name
+
+	// Namespace and Instance are part of the name of the data with
+	// data_use_instance.
+	Namespace, Instance string
+}
+
+// Data is where the data go (SIGUSR1).
+func (f *Files) Data(g *conf.Global) string {
+	if g.StateDumpFile == "" && g.DataUseInst {
+		return Name(f.path("", ".data"), f.Namespace, f.Instance)
+	}
+	return f.path(g.StateDumpFile, ".data")
+}
+
+// Stats is where the statistics go (SIGUSR2).
+func (f *Files) Stats(g *conf.Global) string { return f.path(g.StatsDumpFile, ".stats") }
+
+// JSON is where the JSON dump goes (SIGRTMIN+2).
+func (f *Files) JSON(g *conf.Global) string { return f.path(g.JSONDumpFile, ".json") }
+
+// Reload is where the data before ("pre") and after ("post") the nth reload go
+// (config_save_dir); empty: nowhere.
+func (f *Files) Reload(g *conf.Global, n int, when string) string {
+	if g.ConfigSaveDir == "" {
+		return ""
+	}
+	process := f.Process
+	if process == "" {
+		process = "_vrrp"
+	}
+	return fmt.Sprintf("%s/keepalived%s.%d.%d.%s", g.ConfigSaveDir, process, os.Getpid(), n, when)
+}
+
+func (f *Files) path(configured, ext string) string {
+	if configured == "" {
+		return filepath.Join(f.Dir, "keepalived"+f.Process+ext)
+	}
+	ext = filepath.Ext(configured)
+	return strings.TrimSuffix(configured, ext) + f.Process + ext
+}
+
+// Save makes what view returns the content of path, on another goroutine. An error
+// is logged.
+func Save(path string, view func() []byte) {
+	go func() {
+		if err := Replace(path, view()); err != nil {
+			slog.Error(err.Error())
+		}
+	}()
+}

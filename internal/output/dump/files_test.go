@@ -1,0 +1,46 @@
+package dump
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"keepalived-go/conf"
+)
+
+// TestFiles: where each process writes what, with and without words of the
+// configuration.
+func TestFiles(t *testing.T) {
+	plain, instance := conf.Global{}, conf.Global{DataUseInst: true}
+	named := conf.Global{
+		DataUseInst: true, StateDumpFile: "/run/x/state.txt", StatsDumpFile: "/run/x/stats", JSONDumpFile: "/run/x.d/out.json",
+		ConfigSaveDir: "/var/saved",
+	}
+	saved := func(process, when string) string {
+		return fmt.Sprintf("/var/saved/keepalived_%s.%d.3.%s", process, os.Getpid(), when)
+	}
+	for _, tt := range []struct {
+		process           string
+		g                 *conf.Global
+		data, stats, json string
+		pre               string
+	}{
+		{"", &plain, "/tmp/keepalived.data", "/tmp/keepalived.stats", "/tmp/keepalived.json", ""},
+		{"_check", &plain, "/tmp/keepalived_check.data", "/tmp/keepalived_check.stats", "/tmp/keepalived_check.json", ""},
+		{"", &instance, "/tmp/keepalived.ns_one.data", "/tmp/keepalived.stats", "/tmp/keepalived.json", ""},
+		{"_check", &instance, "/tmp/keepalived_check.ns_one.data", "/tmp/keepalived_check.stats", "/tmp/keepalived_check.json", ""},
+		{"_parent", &instance, "/tmp/keepalived_parent.ns_one.data", "/tmp/keepalived_parent.stats", "/tmp/keepalived_parent.json", ""},
+		{"", &named, "/run/x/state.txt", "/run/x/stats", "/run/x.d/out.json", saved("vrrp", "pre")},
+		{"_check", &named, "/run/x/state_check.txt", "/run/x/stats_check", "/run/x.d/out_check.json", saved("check", "pre")},
+	} {
+		f := Files{Process: tt.process, Dir: "/tmp", Namespace: "ns", Instance: "one"}
+		for what, got := range map[string][2]string{
+			"data": {f.Data(tt.g), tt.data}, "stats": {f.Stats(tt.g), tt.stats}, "json": {f.JSON(tt.g), tt.json},
+			"saved": {f.Reload(tt.g, 3, "pre"), tt.pre},
+		} {
+			if got[0] != got[1] {
+				t.Errorf("%s of process %q: %s, want %s", what, tt.process, got[0], got[1])
+			}
+		}
+	}
+}
