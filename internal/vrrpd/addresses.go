@@ -21,8 +21,9 @@ import (
 // order between answers and events that would have to be known.
 type vip struct {
 	key     kernel.Key
-	users   int     // routers that want it in the kernel now
-	owner   *router // the one that asked last
+	refs    int     // routers that have it in their lists
+	users   int     // of them, those that want it in the kernel now
+	owner   *router // the one that asked last, or may ask next; nil: it is not known
 	noTrack bool
 
 	requested bool        // the kernel was asked to have it, and not to remove it since
@@ -112,7 +113,7 @@ func (t *addressTable) touch(v *vip) *wish {
 // the machine was given by others.
 func (t *addressTable) isVirtual(k kernel.Key) bool {
 	v := t.vips[k]
-	return v != nil && (v.owner != nil || v.requested) && !v.theirs
+	return v != nil && (v.refs > 0 || v.requested) && !v.theirs
 }
 
 // flush asks the kernel for the difference between what it should have and what
@@ -274,7 +275,7 @@ func (t *addressTable) linkGone(link int) {
 
 // reap forgets a vip that nobody needs any more.
 func (t *addressTable) reap(v *vip) {
-	if v.users == 0 && v.owner == nil && !v.requested && !v.doubt && v.dirty == 0 {
+	if v.users == 0 && v.refs == 0 && !v.requested && !v.doubt && v.dirty == 0 {
 		delete(t.vips, v.key)
 		t.edits++
 	}

@@ -371,6 +371,7 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 	for _, p := range []string{"198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/64", "2001:db8::2/64"} {
 		a := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix(p), Proto: kernel.AddrProto}
 		v, _ := d.addrs.get(a.Key())
+		v.refs = 1
 		v.owner = &router{conf: &conf.VRRPInstance{GARP: &conf.GARP{}}, engine: vrrp.New(vrrp.Config{})}
 		vips, addrs = append(vips, v), append(addrs, a)
 	}
@@ -561,6 +562,7 @@ func TestVIPOutlivesItsLink(t *testing.T) {
 		a := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix("198.51.100.1/32")}
 		r := &router{}
 		v, _ := table.get(a.Key())
+		v.refs = 1
 		table.acquire(v, a, r)
 		table.flush()
 		table.completed(kernel.Completion{ID: 1, Changes: asked[0], Last: true})
@@ -580,11 +582,43 @@ func TestVIPOutlivesItsLink(t *testing.T) {
 		}
 		table.completed(kernel.Completion{ID: uint64(len(asked)), Changes: asked[len(asked)-1], Last: true})
 		table.release(v)
-		v.owner = nil
+		v.refs = 0
 		table.linkGone(2)
 		table.flush()
 		if len(table.vips) != 0 {
 			t.Errorf("dirty %t: %d vips left", dirty, len(table.vips))
 		}
 	}
+}
+
+// An address that a reload moves from a master to a backup is there when that one
+// becomes master.
+func TestAddressMovesToBackup(t *testing.T) {
+	quiet(t)
+	c := patient(owners(2))
+	moved := patient(owners(2))
+	moved.Instances[1].Priority = 100
+	moved.Instances[1].Addresses = append(moved.Instances[1].Addresses, moved.Instances[0].Addresses[0])
+	moved.Instances[0].Addresses = []conf.Address{{Prefix: netip.MustParsePrefix("203.0.113.9/32")}}
+	c.Instances[1].Priority = 100
+	d, k := newMemoryDaemon(t, c)
+	first := d.routers[0].vips[0].key.Prefix
+	turnUntil(t, d, "the first master", func() bool { return k.Has(memoryLink, first) })
+	for _, next := range []*conf.Config{moved, c, moved} {
+		d.reload(next, nil)
+		turnUntil(t, d, "the reload", func() bool { return d.addrs.idle() })
+		for _, r := range d.routers {
+			for _, v := range r.vips {
+				if d.addrs.vips[v.key] != v {
+					t.Fatalf("%v of %s is not in the table", v.key.Prefix, r.conf.Name)
+				}
+			}
+		}
+	}
+	if k.Has(memoryLink, first) {
+		t.Errorf("%v is there, though its router is a backup", first)
+	}
+	d.hold(d.routers[1], true)
+	d.addrs.flush()
+	turnUntil(t, d, "the address with the second", func() bool { return k.Has(memoryLink, first) })
 }

@@ -222,7 +222,7 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 			d.logAddress(e.Addr, true)
 			if v := d.addrs.vips[e.Addr.Key()]; v != nil && e.PortID != d.port && e.Addr.Proto != kernel.AddrProto {
 				if d.addrs.foreign(v, e.Addr) {
-					d.logForeign(v, v.owner)
+					d.logForeign(v, d.ownerOf(v))
 				}
 			}
 			if !d.addrs.isVirtual(e.Addr.Key()) {
@@ -269,7 +269,7 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 // addressLost tells the engine that somebody removed an address it holds.
 func (d *daemon) addressLost(v *vip) {
 	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v removed from %s", v.key.Prefix.Addr(), d.linkName(v.key.Link)))
-	r := v.owner
+	r := d.ownerOf(v)
 	if r == nil {
 		return
 	}

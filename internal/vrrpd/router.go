@@ -123,6 +123,7 @@ func (d *daemon) resolve(r *router) {
 			if v.users == 0 {
 				v.owner = r
 			}
+			v.refs++
 			v.noTrack = a.NoTrack
 			r.vips[i] = v
 		}
@@ -203,18 +204,37 @@ func (r *router) lists() (advertised, excluded []conf.Address) {
 	return c.Addresses[:n], slices.Concat(c.Addresses[n:], c.Excluded)
 }
 
-// disown gives up those of old that r no longer has.
+// disown gives up the list that r had until now. What r still has is in its new
+// list, which counts too.
 func (d *daemon) disown(r *router, old []*vip) {
 	kept := make(map[*vip]bool, len(r.vips))
 	for _, v := range r.vips {
 		kept[v] = true
 	}
 	for _, v := range old {
-		if v != nil && !kept[v] && v.owner == r && v.users == 0 {
+		if v == nil {
+			continue
+		}
+		v.refs--
+		if !kept[v] && v.owner == r {
 			v.owner = nil
-			d.addrs.reap(v)
+		}
+		d.addrs.reap(v)
+	}
+}
+
+// ownerOf is the router that v is told of: the one that asked for it last, or
+// another one that has it.
+func (d *daemon) ownerOf(v *vip) *router {
+	if v.owner == nil && v.refs > 0 {
+		for _, r := range d.routers {
+			if (r.held || v.users == 0) && slices.Contains(r.vips, v) {
+				v.owner = r
+				break
+			}
 		}
 	}
+	return v.owner
 }
 
 // findFaults computes the reasons that keep r from serving and the address its

@@ -254,8 +254,10 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 	for i := range c.Changes {
 		ch := &c.Changes[i]
 		a := ch.Object.(*kernel.Addr)
-		if v := d.addrs.vips[a.Key()]; v != nil && v.owner != nil {
-			d.queueAnnouncement(v.owner)
+		if v := d.addrs.vips[a.Key()]; v != nil {
+			if r := d.ownerOf(v); r != nil {
+				d.queueAnnouncement(r)
+			}
 		}
 		if ch.Op == kernel.Add && (c.Errs == nil || c.Errs[i] == nil) {
 			d.net.setAddr(*a) // there is no event
