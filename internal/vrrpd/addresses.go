@@ -33,7 +33,8 @@ type vip struct {
 	job       uint64      // the submission that asked
 	present   bool        // the kernel has it, as far as is known
 	failed    bool        // the kernel refused what was asked last; said once
-	suspect   bool        // somebody may have removed it: if setting it again finds it gone, it was lost
+	since     uint64      // the first submission that asked for it after the last removal of ours
+	had       bool        // the kernel has confirmed it after that: if setting it again finds it gone, it was lost
 
 	// theirs says that others set it while we did not hold it: that it is there
 	// suffices, and it is never changed or removed.
@@ -82,7 +83,7 @@ func (t *addressTable) get(k kernel.Key) (v *vip, fresh bool) {
 // adopt takes over an address found in the kernel.
 func (t *addressTable) adopt(a kernel.Addr) {
 	v, _ := t.get(a.Key())
-	v.requested, v.sent, v.present, v.theirs = true, a, true, false
+	v.requested, v.sent, v.present, v.theirs, v.had = true, a, true, false, true
 	t.touch(v)
 }
 
@@ -161,10 +162,13 @@ func (t *addressTable) flush() {
 		if v.job != t.jobs {
 			v.fresh = !v.requested && !v.doubt
 		}
-		v.job, v.present, v.doubt = t.jobs, false, false
-		if v.requested = changes[i].Op != kernel.Remove; !v.requested {
-			v.suspect = false
+		if changes[i].Op == kernel.Remove {
+			v.had = false
+		} else if !v.requested {
+			v.since = t.jobs
 		}
+		v.job, v.present, v.doubt = t.jobs, false, false
+		v.requested = changes[i].Op != kernel.Remove
 	}
 	t.exec.Submit(t.jobs, changes)
 }
@@ -174,7 +178,13 @@ func (t *addressTable) flush() {
 func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 	for i, ch := range c.Changes {
 		v := t.vips[ch.Object.(*kernel.Addr).Key()]
-		if v == nil || v.job != c.ID { // its link is gone, or it was asked for something else since
+		if v == nil { // its link is gone
+			continue
+		}
+		if ch.Op != kernel.Remove && v.requested && c.ID >= v.since && v.confirmed(c, i) {
+			lost = append(lost, v)
+		}
+		if v.job != c.ID { // it was asked for something else since
 			continue
 		}
 		if v.requested && ch.Op == kernel.Remove {
@@ -195,14 +205,10 @@ func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 			if c.Found != nil {
 				found = c.Found[i]
 			}
-			switch {
-			case found == kernel.FoundForeign && v.fresh:
+			if found == kernel.FoundForeign && v.fresh {
 				v.requested = false
 				t.foreign(v, v.sent)
-			case v.suspect && v.requested && found == kernel.NotFound:
-				lost = append(lost, v)
 			}
-			v.suspect = false
 		default:
 			if !v.failed {
 				v.failed = true
@@ -216,6 +222,20 @@ func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 	if c.Last {
 		t.done.Add(1)
 	}
+	return lost
+}
+
+// confirmed notes the kernel's answer to a request to have v, the change i of c, and
+// reports whether another program had removed v before. It does so for IPv6 only,
+// because events of IPv6 do not name the program. After our last removal we have only
+// asked to have the address. So if the kernel has had it after that, and has to set it
+// again or refuses to, another program has removed it, whatever the order of answers
+// and events is.
+func (v *vip) confirmed(c kernel.Completion, i int) (lost bool) {
+	refused := c.Errs != nil && c.Errs[i] != nil
+	found := !refused && c.Found != nil && c.Found[i] != kernel.NotFound
+	lost = v.had && !found && !v.noTrack && v.key.Prefix.Addr().Is6()
+	v.had = !refused
 	return lost
 }
 
@@ -234,7 +254,7 @@ func (t *addressTable) retryFailed() {
 func (t *addressTable) removed(v *vip) (lost bool) {
 	switch {
 	case v.theirs:
-		v.theirs = false
+		v.theirs, v.had = false, v.users > 0
 		t.edits++
 	case v.requested:
 		v.doubt = true
@@ -264,10 +284,10 @@ func (t *addressTable) linkGone(link int) {
 		case k.Link != link:
 		case v.job > t.done.Load() && v.requested:
 			// It may have come back, with the same index, before it was set.
-			v.doubt, v.present = true, false
+			v.doubt, v.present, v.had, v.since = true, false, false, t.jobs+1
 			t.touch(v)
 		default:
-			v.requested, v.doubt, v.present, v.theirs, v.failed, v.suspect, v.job = false, false, false, false, false, false, 0
+			v.requested, v.doubt, v.present, v.theirs, v.failed, v.had, v.job = false, false, false, false, false, false, 0
 			t.reap(v) // unless somebody can still ask for it
 		}
 	}

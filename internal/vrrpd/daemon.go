@@ -235,12 +235,8 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 			if v := d.addrs.vips[e.Addr.Key()]; v != nil {
 				// What goes because of us – a secondary address with its primary, or one
 				// that is being set anew – is nobody else's doing.
-				// Events of IPv6 do not say whose doing they are: setting it again does.
-				switch anonymous := e.PortID == 0 && e.Addr.Prefix.Addr().Is6() && jobsDone == math.MaxUint64; {
-				case !d.addrs.removed(v) || e.PortID == d.port || v.job > jobsDone:
-				case anonymous:
-					v.suspect = true
-				default:
+				// Events of IPv6 do not name the program: setting the address again shows it.
+				if d.addrs.removed(v) && e.PortID != d.port && v.job <= jobsDone && e.Addr.Prefix.Addr().Is4() {
 					lost = append(lost, v)
 				}
 				d.addrs.reap(v)
