@@ -97,6 +97,7 @@ func (l *fifoLab) expectLeft(names ...string) {
 // processes have taken the configuration up; what it adds is there before; what it
 // leaves alone is not touched.
 func TestFIFOsOverReloads(t *testing.T) {
+	t.Parallel()
 	l := newFIFOLab(t)
 	g := &conf.Global{FIFO: l.fifo("a", "one"), VRRPFIFO: l.fifo("v", "vrrp")}
 	l.take(1, g)
@@ -143,6 +144,7 @@ func TestFIFOsOverReloads(t *testing.T) {
 // TestReaderThatHangs: at the end a script that neither reads nor ends is killed,
 // and named.
 func TestReaderThatHangs(t *testing.T) {
+	t.Parallel()
 	l := newFIFOLab(t)
 	hangs := l.path("hangs")
 	if err := os.WriteFile(hangs, []byte("#!/bin/bash\ntrap '' TERM\necho hangs >>"+l.said+"\nexec sleep 3600\n"), 0o755); err != nil {

@@ -57,6 +57,7 @@ func (r *running) gone(name string) {
 }
 
 func TestReloadAtTheTimeInAFile(t *testing.T) {
+	t.Parallel()
 	r := superviseWords(t, "reload_time_file DIR/time")
 	r.write("time", time.Now().Add(time.Hour).Format(time.DateTime)+"\n")
 	r.expect("Scheduling reload for ")
@@ -98,6 +99,7 @@ func TestReloadAtTheTimeInAFile(t *testing.T) {
 
 // With reload_repeat the file stays, and what it says holds for the next day.
 func TestReloadRepeats(t *testing.T) {
+	t.Parallel()
 	r := prepare(t)
 	r.configure(r.words(1, "reload_time_file DIR/time", "reload_repeat"))
 	at := time.Now().Add(3 * time.Second)
@@ -133,6 +135,7 @@ func (r *running) read(name string) string {
 
 // reload_check_config demands what -t demands, and keeps what it found.
 func TestReloadChecksLikeATest(t *testing.T) {
+	t.Parallel()
 	if _, err := net.InterfaceByName(device()); err != nil {
 		required.Missing(t, "an interface beside lo: ", err)
 	}
@@ -175,6 +178,7 @@ func TestReloadChecksLikeATest(t *testing.T) {
 
 // With include_check an included file that is missing refuses the reload.
 func TestReloadWithoutAnInclude(t *testing.T) {
+	t.Parallel()
 	r := prepare(t)
 	r.write("part", "# nothing\n")
 	r.configure(r.words(1, "include_check") + "include " + r.path("part") + "\n")
@@ -193,6 +197,7 @@ func TestReloadWithoutAnInclude(t *testing.T) {
 // The file of reload_file is empty while the configuration is read, and gone
 // afterwards.
 func TestReloadFileExistsWhileReading(t *testing.T) {
+	t.Parallel()
 	r := superviseWords(t, "reload_file DIR/reading")
 	r.write("reading", "the update of the configuration")
 	r.configure(r.words(1, "reload_file"))
@@ -255,6 +260,7 @@ func order(t *testing.T, watch int, want []string) (got []string) {
 // config_save_dir keeps each configuration that was read, expanded, and for
 // nobody else to see.
 func TestConfigurationsAreSaved(t *testing.T) {
+	t.Parallel()
 	r := prepare(t)
 	r.write("part", "$PRIO=77\n  priority ${PRIO}\n")
 	config := func(extra string) string {
@@ -316,6 +322,7 @@ vrrp_instance VI_1 {
 // tmp_config_directory keeps the configuration that a successor of the child
 // gets in a file there.
 func TestConfigurationInADirectory(t *testing.T) {
+	t.Parallel()
 	r := superviseWords(t, "tmp_config_directory DIR")
 	descriptors, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", r.cmd.Process.Pid))
 	if err != nil {
@@ -336,6 +343,7 @@ func TestConfigurationInADirectory(t *testing.T) {
 }
 
 func TestParentDump(t *testing.T) {
+	t.Parallel()
 	r := prepare(t)
 	r.configure("instance blue\n" + r.words(1, "data_use_instance", "umask 027", "reload_file", "notification_email {\na@b\n}", "smtp_server 192.0.2.1", "smtp_auth me hidden"))
 	r.launch()
@@ -384,6 +392,7 @@ func (r *running) awaitFile(name string) {
 // What is saved is what runs, not what the files are when they are read again: a
 // parameter that is another number each time is the same in both.
 func TestWhatIsSavedIsWhatRuns(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	text := "global_defs {\n  config_save_dir " + dir + "/saved\n}\n" +
 		strings.ReplaceAll(routers(20), "interface", "priority ${_RANDOM 1 250}\n  interface")

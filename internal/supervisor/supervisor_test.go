@@ -3,6 +3,7 @@ package supervisor
 import (
 	"bufio"
 	"errors"
+	"flag"
 	"fmt"
 	"log/slog"
 	"net"
@@ -98,6 +99,11 @@ func TestMain(m *testing.M) {
 			}
 		}
 		os.Exit(Run(o))
+	}
+	flag.Parse()
+	// Most of the time these tests wait.
+	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
+		flag.Set("test.parallel", "6")
 	}
 	os.Exit(m.Run())
 }
@@ -325,7 +331,7 @@ func (r *running) launch(env ...string) {
 // of two processes mix as they like. It returns the last of these lines.
 func (r *running) expect(texts ...string) string {
 	r.t.Helper()
-	timeout := time.After(20 * time.Second)
+	patience := lab.NewPatience(20 * time.Second)
 	for {
 		select {
 		case line, ok := <-r.lines:
@@ -340,8 +346,10 @@ func (r *running) expect(texts ...string) string {
 			if texts = slices.Delete(texts, i, i+1); len(texts) == 0 {
 				return line
 			}
-		case <-timeout:
-			r.t.Fatalf("no line with %q in 20 s; log:\n%s", texts, strings.Join(r.seen, "\n"))
+		case <-time.After(max(patience.Left(), time.Second/10)):
+			if patience.Left() <= 0 {
+				r.t.Fatalf("no line with %q in 20 s; log:\n%s", texts, strings.Join(r.seen, "\n"))
+			}
 		}
 	}
 }
@@ -417,6 +425,7 @@ func comm(t *testing.T, pid int) string {
 }
 
 func TestStartAndStop(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(2))
 	r.expect("Starting Keepalived vTEST (01/01,2026)")
 	r.expect("Running on Linux")
@@ -455,6 +464,7 @@ func TestStartAndStop(t *testing.T) {
 }
 
 func TestSignalsAreForwarded(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1))
 	r.up(1)
 	for _, tt := range []struct {
@@ -474,6 +484,7 @@ func TestSignalsAreForwarded(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1))
 	r.up(1)
 	child := r.pid("vrrp.pid")
@@ -486,6 +497,7 @@ func TestReload(t *testing.T) {
 }
 
 func TestRefusedReloadChangesNothing(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(2))
 	r.up(2)
 	// Two virtual routers with one VRID on one interface.
@@ -503,6 +515,7 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 }
 
 func TestReloadsMeanwhileAreOne(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=slow-reload")
 	r.up(1)
 	r.configure(routers(2))
@@ -526,6 +539,7 @@ func TestReloadsMeanwhileAreOne(t *testing.T) {
 }
 
 func TestFirstRouterComesWithReload(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, "global_defs {\n}\n")
 	r.expect("Warning - keepalived has no configuration to run", "Startup complete")
 	r.configure(routers(1))
@@ -534,6 +548,7 @@ func TestFirstRouterComesWithReload(t *testing.T) {
 }
 
 func TestChildIsStartedAgain(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1))
 	r.up(1)
 	first := r.pid("vrrp.pid")
@@ -624,6 +639,7 @@ func TestReloadWhileAddressesAreRemoved(t *testing.T) {
 }
 
 func TestChildIsNotStartedAgainWithR(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1), envArgs+"=no-respawn")
 	r.up(1)
 	r.killChild()
@@ -633,6 +649,7 @@ func TestChildIsNotStartedAgainWithR(t *testing.T) {
 
 // The exit code of a panic is that of a bad configuration.
 func TestPanicIsNoPermanentError(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=panics")
 	r.up(1)
 	r.signal(link.SignalJSON)
@@ -641,6 +658,7 @@ func TestPanicIsNoPermanentError(t *testing.T) {
 }
 
 func TestPermanentErrorEndsAll(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=cannot-start")
 	r.expect("child: cannot start", "exited with permanent error missing permission. Terminating", "Stopped Keepalived")
 	r.exit(proc.ExitPermission)
@@ -649,6 +667,7 @@ func TestPermanentErrorEndsAll(t *testing.T) {
 // A child that has served and cannot go on is started again, whatever its exit
 // code.
 func TestEndOfServingChildIsNotPermanent(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=fails")
 	r.up(1)
 	r.signal(link.SignalJSON)
@@ -656,6 +675,7 @@ func TestEndOfServingChildIsNotPermanent(t *testing.T) {
 }
 
 func TestHungChildIsKilled(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, "child_wait_time 1\n"+routers(1), envPart+"=hangs")
 	r.up(1)
 	r.signal(syscall.SIGTERM)
@@ -664,6 +684,7 @@ func TestHungChildIsKilled(t *testing.T) {
 }
 
 func TestChildOutlivesKilledParentBriefly(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=slow-end")
 	r.up(1)
 	r.signal(syscall.SIGKILL)
@@ -680,6 +701,7 @@ func TestChildOutlivesKilledParentBriefly(t *testing.T) {
 }
 
 func TestSecondDaemonRefuses(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1))
 	r.up(1)
 	second := &running{t: t, dir: r.dir}
@@ -692,6 +714,7 @@ func TestSecondDaemonRefuses(t *testing.T) {
 }
 
 func TestBackground(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1), envArgs+"=daemon")
 	r.exit(proc.ExitOK) // the front process; what it started has left its standard error
 	pid := r.pid("keepalived.pid")
@@ -715,6 +738,7 @@ func TestBackground(t *testing.T) {
 }
 
 func TestBackgroundReportsRefusal(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, strings.ReplaceAll(routers(2), "router_id 2", "router_id 1"), envArgs+"=daemon")
 	r.expect("Stopped Keepalived")
 	r.exit(proc.ExitConfig)
@@ -772,6 +796,7 @@ func TestNetworkNamespaceNotPermitted(t *testing.T) {
 // Every thread of the child has the settings, even those the runtime started
 // before any of our code ran.
 func TestProcessSettings(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, `global_defs {
   vrrp_priority -7
   vrrp_rt_priority 12
@@ -866,6 +891,7 @@ func expectState(t *testing.T, states <-chan string, want string) string {
 }
 
 func TestSystemdIsTold(t *testing.T) {
+	t.Parallel()
 	path, states := notifySocket(t)
 	r := supervise(t, routers(2), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=3600000000")
 	if got, want := expectState(t, states, "READY=1"), "READY=1\nSTATUS=Running 2 virtual routers"; got != want {
@@ -898,6 +924,7 @@ func TestSystemdIsTold(t *testing.T) {
 
 // The status tells of a delayed restart only until it is over.
 func TestSystemdIsToldOfRestart(t *testing.T) {
+	t.Parallel()
 	path, states := notifySocket(t)
 	r := supervise(t, routers(1), "NOTIFY_SOCKET="+path)
 	r.up(1)
@@ -933,6 +960,7 @@ func TestCrashIsNoRefusedConfiguration(t *testing.T) {
 
 // systemd stops all processes of a service at the same time.
 func TestStopOfBothProcesses(t *testing.T) {
+	t.Parallel()
 	r := supervise(t, routers(1))
 	r.up(1)
 	child := r.pid("vrrp.pid")
@@ -958,6 +986,7 @@ func monotonic(t *testing.T) int64 {
 // The watchdog is pinged for a child that says it is alive, not for one that
 // only exists.
 func TestWatchdogIsNotPingedForSilentChild(t *testing.T) {
+	t.Parallel()
 	path, states := notifySocket(t)
 	r := supervise(t, routers(1), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=100000", envPart+"=silent")
 	r.up(1)
@@ -1013,6 +1042,7 @@ func (r *running) poor() (limit func(n uint64)) {
 // TestNoMoreProcesses: where no thread and no process is to be had the parent
 // goes on, and starts the child as soon as it can.
 func TestNoMoreProcesses(t *testing.T) {
+	t.Parallel()
 	r := prepare(t)
 	r.configure(routers(1))
 	limit := r.poor()
@@ -1037,6 +1067,7 @@ func TestNoMoreProcesses(t *testing.T) {
 // TestProcessOne: as process 1 of a container the parent reaps what comes to
 // it, and knows the ends of its own child all the same.
 func TestProcessOne(t *testing.T) {
+	t.Parallel()
 	r := prepare(t)
 	r.configure(routers(1))
 	r.attr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
@@ -1095,6 +1126,7 @@ func (r *running) children() (pids []int) {
 // TestWithoutNice: what is missing is named, with what it costs and how to get
 // it; the daemon runs.
 func TestWithoutNice(t *testing.T) {
+	t.Parallel()
 	for _, c := range []struct{ config, want string }{
 		{"", "run at nice value -20: permission denied: CAP_SYS_NICE is missing; grant it"},
 		{"vrrp_priority -7\n", "set priority -7: permission denied: CAP_SYS_NICE is missing; grant it"},
@@ -1110,6 +1142,7 @@ func TestWithoutNice(t *testing.T) {
 // TestWithoutProc: nothing of the daemon itself needs /proc, not even to start a
 // child anew.
 func TestWithoutProc(t *testing.T) {
+	t.Parallel()
 	r := prepare(t)
 	r.configure(routers(1))
 	r.attr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS}
