@@ -1,8 +1,11 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
+	"log/slog"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -29,6 +32,24 @@ type FIFO struct {
 	fd     int       // -1: not open
 	inode  unix.Stat_t
 	made   bool // by us, so that it is removed when it is closed
+
+	policy conf.ScriptPolicy
+	retry  *time.Timer // nil: opening it is not tried again
+}
+
+// fifoRetry is how long a FIFO that could not be opened is left alone.
+const fifoRetry = time.Second
+
+// passes reports whether err says of the moment, and not of the FIFO, that it cannot
+// be opened: there are no descriptors, there is no memory or space, or the account
+// could not be looked up.
+func passes(err error) bool {
+	for _, e := range []unix.Errno{unix.EMFILE, unix.ENFILE, unix.ENOMEM, unix.ENOBUFS, unix.ENOSPC} {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return script.Passes(err)
 }
 
 // NewFIFO returns the FIFO of the keyword notify_fifo, vrrp_notify_fifo or
@@ -40,10 +61,18 @@ func NewFIFO(keyword string, runner *script.Runner) *FIFO {
 
 // Configure opens what c names. What is open already stays so, with the lines in
 // it, and a script that is the same goes on; another one is started when the old
-// one has ended. The error says why there will be no FIFO or no script.
+// one has ended. What cannot be opened at the moment is tried again. The error says
+// why there will be no FIFO or no script.
 func (f *FIFO) Configure(c conf.FIFO, p conf.ScriptPolicy) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	return f.configure(c, p)
+}
+
+// configure is Configure. The mutex is held.
+func (f *FIFO) configure(c conf.FIFO, p conf.ScriptPolicy) error {
+	f.stopRetry()
+	f.policy = p
 	if f.fd < 0 || f.config.Path != c.Path || f.config.User != c.User || f.config.Group != c.Group {
 		f.close()
 		f.reason = ""
@@ -52,6 +81,10 @@ func (f *FIFO) Configure(c conf.FIFO, p conf.ScriptPolicy) error {
 				f.reason = err.Error()
 				f.config = c
 				f.reader.set(conf.Command{}, p, "")
+				if passes(err) {
+					f.retry = time.AfterFunc(fifoRetry, f.again)
+					return fmt.Errorf("%s cannot be opened: %w; trying again every %v", f.keyword, err, fifoRetry)
+				}
 				return fmt.Errorf("%s is disabled: %w", f.keyword, err)
 			}
 		}
@@ -65,6 +98,33 @@ func (f *FIFO) Configure(c conf.FIFO, p conf.ScriptPolicy) error {
 		return fmt.Errorf("%s_script %s is disabled: %w", f.keyword, commandLine(&command), err)
 	}
 	return nil
+}
+
+func (f *FIFO) stopRetry() {
+	if f.retry != nil {
+		f.retry.Stop()
+		f.retry = nil
+	}
+}
+
+// again tries to open a FIFO that could not be opened.
+func (f *FIFO) again() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.retry == nil {
+		return // it was configured or closed meanwhile
+	}
+	before := f.reason
+	err := f.configure(f.config, f.policy)
+	switch {
+	case f.reason == "":
+		slog.Info(f.keyword + " " + f.config.Path + " is open now")
+	case f.reason == before:
+		return // that is known
+	}
+	if err != nil {
+		slog.Error(err.Error())
+	}
 }
 
 // open makes the FIFO, or opens the one that is there if it is ours or that of
@@ -85,14 +145,16 @@ func (f *FIFO) open(c *conf.FIFO, p conf.ScriptPolicy) error {
 	// Open for reading too: so there need be no reader, and none that goes away
 	// takes the FIFO with it.
 	fd, inode, err := openFIFO(c.Path, unix.O_RDWR, owner)
-	if err != nil {
-		return err
-	}
-	if made {
-		if err := giveTo(fd, c.Path, owner, group); err != nil {
+	if err == nil && made {
+		if err = giveTo(fd, c.Path, owner, group); err != nil {
 			unix.Close(fd)
-			return err
 		}
+	}
+	if err != nil {
+		if made {
+			unix.Unlink(c.Path) // the next attempt makes it, and gives it to its user
+		}
+		return err
 	}
 	f.fd, f.inode, f.made = fd, inode, made
 	return nil
@@ -129,7 +191,6 @@ func giveTo(fd int, path string, owner, group uint32) error {
 		return fmt.Errorf("set mode of FIFO %s: %w", path, err)
 	}
 	if err := unix.Fchown(fd, int(owner), int(group)); err != nil {
-		unix.Unlink(path)
 		return fmt.Errorf("give FIFO %s to user %d, group %d: %w", path, owner, group, err)
 	}
 	return nil
@@ -164,6 +225,7 @@ func (f *FIFO) Drained() bool {
 func (f *FIFO) Close() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.stopRetry()
 	f.reader.set(conf.Command{}, conf.ScriptPolicy{}, "")
 	f.close()
 	f.config, f.reason = conf.FIFO{}, ""

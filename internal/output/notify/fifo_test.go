@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -337,5 +339,68 @@ func TestWritersShareAFIFO(t *testing.T) {
 	eventually(t, "nothing is left to be read", f.Drained)
 	if st := f.Status(); !st.Running || st.Result != "" {
 		t.Errorf("status %+v", st)
+	}
+}
+
+// TestFIFOWithoutDescriptors: what keeps a FIFO from being opened for a while does not
+// keep it closed, neither for the process that keeps it nor for one that writes.
+func TestFIFOWithoutDescriptors(t *testing.T) {
+	c := conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo")}
+	f := NewFIFO("notify_fifo", newRunner(t))
+	w := &writer{keyword: "notify_fifo", fd: -1}
+	var full unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &full); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 3, Max: full.Max}, nil); err != nil {
+		t.Fatal(err)
+	}
+	kept, written := f.Configure(c, conf.ScriptPolicy{}), w.configure(c, conf.ScriptPolicy{})
+	w.write([]byte("too early\n"))
+	if err := unix.Prlimit(0, unix.RLIMIT_NOFILE, &full, nil); err != nil {
+		t.Fatal(err)
+	}
+	if kept == nil || !strings.Contains(kept.Error(), "trying again") || written == nil || w.status().Dropped != 1 {
+		t.Errorf("opened without descriptors: %v; %v, %+v", kept, written, w.status())
+	}
+	patience := lab.NewPatience(20 * time.Second)
+	for w.status().Written == 0 && patience.Left() > 0 {
+		time.Sleep(10 * time.Millisecond)
+		w.write([]byte("line\n"))
+	}
+	if got := f.Status().Disabled; got != "" {
+		t.Fatalf("still disabled: %s", got)
+	}
+	if got := openPipe(t, c.Path).next(t); got != "line" || w.status().Disabled != "" {
+		t.Errorf("read %q; %+v", got, w.status())
+	}
+	w.close()
+	f.Close()
+	if _, err := os.Lstat(c.Path); !os.IsNotExist(err) {
+		t.Errorf("the FIFO is there after Close: %v", err)
+	}
+}
+
+func TestWhatPasses(t *testing.T) {
+	for err, want := range map[error]bool{
+		unix.EMFILE: true, unix.ENOSPC: true, unix.EACCES: false, unix.EROFS: false,
+		&script.Problem{Code: script.Undecided}:   true, // the account could not be looked up
+		&script.Problem{Code: script.UnknownUser}: false,
+	} {
+		if got := passes(fmt.Errorf("open FIFO: %w", err)); got != want {
+			t.Errorf("%v: %v", err, got)
+		}
+	}
+}
+
+// Closing a FIFO ends the attempts to open it.
+func TestFIFOIsNotOpenedAfterClose(t *testing.T) {
+	c := conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo")}
+	f := NewFIFO("notify_fifo", newRunner(t))
+	f.config, f.retry = c, time.AfterFunc(time.Hour, f.again)
+	f.Close()
+	f.again() // it had already begun
+	if _, err := os.Lstat(c.Path); !os.IsNotExist(err) || f.fd >= 0 {
+		t.Errorf("opened after Close: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -21,7 +22,10 @@ type writer struct {
 	fd       int       // -1: not open
 	written  uint64
 	dropped  uint64
-	dropping uint64 // lines dropped since it was found full; 0: it is not
+	dropping uint64 // lines dropped since it was found full or could not be opened; 0: it is not so
+
+	policy conf.ScriptPolicy
+	retry  time.Time // when opening it is tried again, if there is a line; zero: never
 }
 
 // configure opens what c names. What is open already stays so. The error says why
@@ -32,25 +36,45 @@ func (w *writer) configure(c conf.FIFO, p conf.ScriptPolicy) error {
 		return nil
 	}
 	w.close()
-	w.config = c
+	w.config, w.policy = c, p
 	if c.Path == "" {
 		return nil
 	}
-	owner, _, err := script.Account(c.User, c.Group, p)
-	if err == nil {
-		w.fd, _, err = openFIFO(c.Path, unix.O_WRONLY, owner)
-	}
-	if err != nil {
-		w.reason = err.Error()
+	if err := w.open(); err != nil {
 		return fmt.Errorf("%s %s is not written into: %w", w.keyword, c.Path, err)
 	}
 	return nil
 }
 
-// write writes one line, which ends in a newline. When the FIFO is full the line
-// is dropped, counted and, first and last, reported.
+func (w *writer) open() error {
+	w.reason, w.retry = "", time.Time{}
+	owner, _, err := script.Account(w.config.User, w.config.Group, w.policy)
+	if err == nil {
+		w.fd, _, err = openFIFO(w.config.Path, unix.O_WRONLY, owner)
+	}
+	if err != nil {
+		w.reason = err.Error()
+		// The parent may not have been able to make it, or to open it, so far.
+		if passes(err) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENXIO) {
+			w.retry = time.Now().Add(fifoRetry)
+		}
+	}
+	return err
+}
+
+// write writes one line, which ends in a newline. When the FIFO is full, or cannot be
+// opened at the moment, the line is dropped, counted and, first and last, reported.
 func (w *writer) write(line []byte) {
+	if w.fd < 0 && !w.retry.IsZero() && !time.Now().Before(w.retry) && w.open() == nil {
+		slog.Info(fmt.Sprintf("%s %s is written into now: %d lines were dropped", w.keyword, w.config.Path, w.dropping),
+			"fifo", w.config.Path, "dropped", w.dropping)
+		w.dropping = 0
+	}
 	if w.fd < 0 {
+		if !w.retry.IsZero() {
+			w.dropped++
+			w.dropping++
+		}
 		return
 	}
 	_, err := unix.Write(w.fd, line)
@@ -88,7 +112,7 @@ func (w *writer) close() {
 	if w.fd >= 0 {
 		unix.Close(w.fd)
 	}
-	w.config, w.reason, w.fd = conf.FIFO{}, "", -1
+	w.config, w.reason, w.fd, w.retry = conf.FIFO{}, "", -1, time.Time{}
 }
 
 // status is what has become of the lines; the path is empty if none is configured.
