@@ -463,12 +463,17 @@ func (s *supervisor) status() string {
 // running says in one line what runs.
 func (s *supervisor) running() string {
 	var served []string
-	for i, sl := range s.slots {
-		if n := sl.share.Units; n == 1 {
+	for _, sl := range s.slots {
+		switch n := sl.share.Units; n {
+		case 0:
+		case 1:
 			served = append(served, "1 "+sl.role.Unit)
-		} else if n > 1 || i == 0 {
+		default:
 			served = append(served, fmt.Sprintf("%d %ss", n, sl.role.Unit))
 		}
+	}
+	if served == nil {
+		served = append(served, "0 "+s.slots[0].role.Unit+"s")
 	}
 	return "Running " + strings.Join(served, ", ")
 }

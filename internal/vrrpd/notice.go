@@ -1,7 +1,6 @@
 package vrrpd
 
 import (
-	"cmp"
 	"fmt"
 	"os"
 	"slices"
@@ -304,9 +303,4 @@ func (d *daemon) repeatStates() {
 			again(r.notice(what))
 		}
 	}
-}
-
-// ownersInOrder sorts groups before instances, and each by name.
-func ownersInOrder(a, b status.Owner) int {
-	return cmp.Or(cmp.Compare(b.Kind, a.Kind), cmp.Compare(a.Name, b.Name))
 }

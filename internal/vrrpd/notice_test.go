@@ -137,7 +137,7 @@ func TestNotifyConfig(t *testing.T) {
 		t.Errorf("FIFOs %+v", got.FIFOs)
 	}
 	owners := []status.Owner{{Kind: status.KindInstance, Name: "B"}, {Kind: status.KindInstance, Name: "A"}, {Kind: status.KindGroup, Name: "Z"}}
-	slices.SortFunc(owners, ownersInOrder)
+	slices.SortFunc(owners, status.CompareOwners)
 	if owners[0].Name != "Z" || owners[1].Name != "A" {
 		t.Errorf("order %+v", owners)
 	}

@@ -365,6 +365,6 @@ func (f *filling) others() {
 	if f.notices == nil {
 		return
 	}
-	slices.SortFunc(f.notices.Owners, ownersInOrder)
+	slices.SortFunc(f.notices.Owners, status.CompareOwners)
 	f.out.Notifications = f.notices
 }

@@ -63,6 +63,9 @@ type RealServer struct {
 	Checks []Check // in the order of the configuration
 }
 
+// InTable reports whether the server is in the kernel's table.
+func (r *RealServer) InTable() bool { return r.InPool || r.Conf.InhibitOnFail }
+
 // Check is a health check of a real server.
 type Check struct {
 	Conf *conf.Check
@@ -120,7 +123,8 @@ type Table struct {
 	Services    int    // that it shall hold
 	Waiting     int    // services of which changes are still to be accepted
 
-	Refused []Refusal // changes that the kernel refuses, sorted; they are tried again
+	Refusing int       // changes that the kernel refuses; they are tried again
+	Refused  []Refusal // the first of them, sorted
 
 	Repairs    uint64 // services that another program had changed
 	LastRepair Repair // the last of them

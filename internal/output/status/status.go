@@ -10,6 +10,7 @@
 package status
 
 import (
+	"cmp"
 	"net/netip"
 	"time"
 
@@ -228,6 +229,12 @@ type Owner struct {
 	Overtaken        uint64    // changes whose scripts were not run because newer ones had come
 	Last             Run
 	Disabled         []DisabledScript
+}
+
+// CompareOwners orders groups before instances, virtual servers before real servers,
+// and those of one kind by name.
+func CompareOwners(a, b Owner) int {
+	return cmp.Or(cmp.Compare(b.Kind, a.Kind), cmp.Compare(a.Name, b.Name))
 }
 
 // Run is a script that has ended.

@@ -66,7 +66,8 @@ type table struct {
 	Unreachable string    `json:"unreachable,omitempty"`
 	Services    int       `json:"services"`
 	Waiting     int       `json:"services_waiting"`
-	Refused     []refusal `json:"refused"`
+	Refusing    int       `json:"refusing"`
+	Refused     []refusal `json:"refused"` // the first of them
 	Repairs     uint64    `json:"repairs"`
 	LastRepair  float64   `json:"last_repair"`
 	Repaired    string    `json:"last_repaired,omitempty"`
@@ -133,7 +134,7 @@ func virtualServerOf(v *status.VirtualServer) virtualServer {
 
 func tableOf(t *status.Table) table {
 	out := table{
-		Unreachable: t.Unreachable, Services: t.Services, Waiting: t.Waiting, Refused: []refusal{}, Repairs: t.Repairs,
+		Unreachable: t.Unreachable, Services: t.Services, Waiting: t.Waiting, Refusing: t.Refusing, Refused: []refusal{}, Repairs: t.Repairs,
 		LastRepair: seconds(t.LastRepair.At), Repaired: t.LastRepair.Service,
 		TCP: t.Timeouts.TCP.Seconds(), TCPFin: t.Timeouts.TCPFin.Seconds(), UDP: t.Timeouts.UDP.Seconds(), Daemons: []daemon{},
 	}

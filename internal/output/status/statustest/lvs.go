@@ -54,6 +54,7 @@ func LVS(t testing.TB, c *conf.Config) *status.LVS {
 
 	s.Table = status.Table{
 		Unreachable: "open ipvs: operation not permitted", Services: 7, Waiting: 1,
+		Refusing:   1,
 		Refused:    []status.Refusal{{Change: "add 192.0.2.110:udp:53", Reason: "No such file or directory(2)"}},
 		Repairs:    2,
 		LastRepair: status.Repair{At: ago(10 * time.Second), Service: "192.0.2.100:tcp:80", Changes: "set destination 198.51.100.1:80 weight 3"},

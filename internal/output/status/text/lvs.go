@@ -106,11 +106,14 @@ func (t *lvsData) serverGroup(g *conf.ServerGroup) {
 	of := func(f conf.Family) string {
 		return YesNo(slices.ContainsFunc(g.Entries, func(e conf.GroupEntry) bool { return e.Family == f }))
 	}
-	alive := map[string]int{} // by protocol and by family
+	alive := map[string]int{} // servers in the kernel's table, by protocol and by family
 	for i := range t.Services {
-		if v := &t.Services[i]; v.Conf.Group == g.Name {
-			alive[v.Conf.Protocol.String()] += v.Alive
-			alive[familyName(v.Conf.Family)] += v.Alive
+		v := &t.Services[i]
+		for j := range v.Servers {
+			if v.Conf.Group == g.Name && v.Servers[j].InTable() {
+				alive[v.Conf.Protocol.String()]++
+				alive[familyName(v.Conf.Family)]++
+			}
 		}
 	}
 	t.Line(" Virtual Server Group = %s, IPv4 = %s, IPv6 = %s", g.Name, of(conf.IPv4), of(conf.IPv6))
@@ -286,7 +289,7 @@ func (t *lvsData) realServer(s *status.RealServer) {
 		t.Line("   effective weight = %d", s.Weight)
 		t.Line("   alive = %d", number(s.Up))
 		t.Line("   num failed checkers = %d", s.Failed)
-		t.Line("   RS set = %d", number(s.InPool || r.InhibitOnFail))
+		t.Line("   RS set = %d", number(s.InTable()))
 	}
 	var files, sessions []string
 	for i := range s.Checks {

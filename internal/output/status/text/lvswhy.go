@@ -120,7 +120,8 @@ func (t *lvsData) table() {
 	for _, r := range s.Refused {
 		refused = append(refused, r.Change+": "+r.Reason)
 	}
-	t.List(" Kernel refuses", refused)
+	t.Line(" Kernel refuses = %d", s.Refusing)
+	t.List(" Kernel refusals :", refused)
 	t.Line(" Kernel repairs = %d", s.Repairs)
 	if r := &s.LastRepair; !r.At.IsZero() {
 		t.Line(" Kernel last repair = %s, %s: %s", r.Service, ago(t.At, r.At), r.Changes)
