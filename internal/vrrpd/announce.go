@@ -152,11 +152,11 @@ func (d *daemon) fillFrames(r *router, at time.Duration) (ready time.Duration, a
 			continue
 		}
 		v := r.vips[r.announce.next]
-		if v == nil || !v.present && !v.requested { // no link, or refused
+		if v == nil || !v.present && !v.requested && v.dirty == 0 { // no link, or refused
 			r.announce.next++
 			continue
 		}
-		if !v.present { // being set
+		if !v.present { // being set, or about to be asked for
 			return 0, false
 		}
 		if len(a.frames) == announceSlice {

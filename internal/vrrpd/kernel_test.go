@@ -130,6 +130,23 @@ func TestLastWordsWithoutSocket(t *testing.T) {
 	}
 }
 
+// An address that a reload adds to a master is announced once the kernel has it.
+func TestReloadAnnouncesNewAddress(t *testing.T) {
+	quiet(t)
+	d, k := newMemoryDaemon(t, patient(owners(1)))
+	turnUntil(t, d, "master", masters(d))
+	turnUntil(t, d, "its announcements", func() bool { return d.routers[0].announce.rounds == 0 })
+	next := patient(owners(1))
+	added := netip.MustParsePrefix("203.0.113.7/32")
+	next.Instances[0].Addresses = append(next.Instances[0].Addresses, conf.Address{Prefix: added})
+	d.loop.Post(func() { d.reload(next, nil) })
+	turnUntil(t, d, "the address", func() bool { return k.Has(memoryLink, added) })
+	turnUntil(t, d, "its announcement", func() bool {
+		f := k.LastFrame()
+		return len(f.Data) >= 14+28 && netip.AddrFrom4([4]byte(f.Data[28:32])) == added.Addr()
+	})
+}
+
 // What a reload removes ends in the order of the old configuration: readers of
 // a FIFO see upstream's order.
 func TestReloadRemovesInOrder(t *testing.T) {
