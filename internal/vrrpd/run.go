@@ -254,13 +254,16 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 	for i := range c.Changes {
 		ch := &c.Changes[i]
 		a := ch.Object.(*kernel.Addr)
-		if v := d.addrs.vips[a.Key()]; v != nil {
+		v := d.addrs.vips[a.Key()]
+		if v != nil {
 			if r := d.ownerOf(v); r != nil {
 				d.queueAnnouncement(r)
 			}
 		}
-		if ch.Op == kernel.Add && (c.Errs == nil || c.Errs[i] == nil) {
-			d.net.setAddr(*a) // there is no event
+		// There is no event of the address. If it is in doubt, an event of its removal may
+		// have come before this answer, and it is requested again.
+		if ch.Op == kernel.Add && (c.Errs == nil || c.Errs[i] == nil) && (v == nil || !v.doubt) {
+			d.net.setAddr(*a)
 		}
 	}
 	for _, v := range lost {
