@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -173,17 +174,17 @@ func TestReloadRemovesInOrder(t *testing.T) {
 // kernel agrees.
 func TestRefusals(t *testing.T) {
 	log := logOf(t)
-	refused := 0
+	var refused atomic.Int32 // by the goroutine of the executor
 	d, k := newMemoryDaemon(t, patient(owners(2)))
 	virtual := d.routers[1].vips[0].key.Prefix
 	k.Refuse(func(op kernel.Op, a kernel.Addr) *nl.Error {
 		if a.Prefix != virtual || op != kernel.Add {
 			return nil
 		}
-		refused++
+		refused.Add(1)
 		return &nl.Error{Errno: unix.EPERM, Message: "not today"}
 	})
-	turnUntil(t, d, "a second request after the refusal", func() bool { return refused >= 2 && d.addrs.idle() })
+	turnUntil(t, d, "a second request after the refusal", func() bool { return refused.Load() >= 2 && d.addrs.idle() })
 	k.Refuse(nil)
 	turnUntil(t, d, "all addresses", masters(d))
 	if !k.Has(memoryLink, virtual) {
