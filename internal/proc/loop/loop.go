@@ -46,7 +46,7 @@ func Now() time.Duration {
 // called from any goroutine, the other methods from that one alone.
 type Loop struct {
 	epoll    int
-	handlers map[int32]func() // by descriptor: called when it can be read
+	handlers map[int32]func(events uint32) // by descriptor
 	events   [64]unix.EpollEvent
 	rest     rest
 
@@ -100,7 +100,7 @@ func newLoop(newRest func(epoll int) (rest, error)) (*Loop, error) {
 		unix.Close(epoll)
 		return nil, err
 	}
-	l := &Loop{epoll: epoll, rest: r, handlers: map[int32]func(){}, pass: -1}
+	l := &Loop{epoll: epoll, rest: r, handlers: map[int32]func(uint32){}, pass: -1}
 	l.meter.woke = r.now()
 	return l, nil
 }
@@ -121,15 +121,21 @@ func (l *Loop) Now() time.Duration { return l.rest.now() }
 
 // Watch has Wait call readable whenever fd can be read.
 func (l *Loop) Watch(fd int, readable func()) error {
-	if err := addTo(l.epoll, fd); err != nil {
+	return l.WatchFor(fd, unix.EPOLLIN, func(uint32) { readable() })
+}
+
+// WatchFor has Wait call ready for events of fd (unix.EPOLLIN and others, as
+// epoll_ctl(2) has them), with those that there are.
+func (l *Loop) WatchFor(fd int, events uint32, ready func(events uint32)) error {
+	if err := addTo(l.epoll, fd, events); err != nil {
 		return err
 	}
-	l.handlers[int32(fd)] = readable
+	l.handlers[int32(fd)] = ready
 	return nil
 }
 
-func addTo(epoll, fd int) error {
-	ev := unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(fd)}
+func addTo(epoll, fd int, events uint32) error {
+	ev := unix.EpollEvent{Events: events, Fd: int32(fd)}
 	if err := unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
 		return fmt.Errorf("watch descriptor %d: %w", fd, err)
 	}
@@ -194,8 +200,8 @@ func (l *Loop) Wait() error {
 		return fmt.Errorf("wait for events: %w", err)
 	}
 	for _, ev := range l.events[:n] {
-		if readable := l.handlers[ev.Fd]; readable != nil {
-			readable()
+		if ready := l.handlers[ev.Fd]; ready != nil {
+			ready(ev.Events)
 		}
 	}
 	if woken {

@@ -32,7 +32,7 @@ func newKernelRest(epoll int) (_ rest, err error) {
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
 	for _, fd := range []int{r.timer, r.woken} {
-		if err = addTo(epoll, fd); err != nil {
+		if err = addTo(epoll, fd, unix.EPOLLIN); err != nil {
 			return nil, err
 		}
 	}
