@@ -1,0 +1,271 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/lvs"
+)
+
+// LoadBalancer is what the virtual servers of a configuration mean for the
+// service engine.
+type LoadBalancer struct {
+	Config *lvs.Config
+	Checks []ServerCheck // that with lvs.CheckID n is at n-1
+}
+
+// ServerCheck is a health check with the server and the service that it is for.
+type ServerCheck struct {
+	Service *conf.VirtualServer
+	Server  *conf.RealServer
+	Check   *conf.Check
+	Key     string // what the check is: see CheckKey
+}
+
+// Name is the name of the server in messages.
+func (c *ServerCheck) Name() string { return c.Service.Endpoint(c.Server.Addr, c.Server.Port) }
+
+// A Mark stands for the addresses of a virtual_server_group in the kernel's table
+// when nftables_ipvs is configured: packets to them get a firewall mark.
+type Mark struct {
+	Group    string
+	Protocol conf.Protocol
+	Family   conf.Family
+}
+
+// ServiceConfig translates the virtual servers of a configuration for the service
+// engine. Marks are those that stand for groups already; the marks of others are
+// the smallest free ones from nftables_ipvs_start_fwmark on, and those of groups
+// that are gone are removed. It may be nil without nftables_ipvs.
+func ServiceConfig(c *conf.Config, marks map[Mark]uint32) *LoadBalancer {
+	g := &c.Global
+	b := &LoadBalancer{Config: &lvs.Config{
+		InitNotifies: g.LVS.InitNotifies,
+		Flush:        g.LVS.Flush,
+		FlushOnStop:  g.LVS.FlushOnStop == conf.FlushAll,
+		Services:     make([]lvs.Service, len(c.VirtualServers)),
+	}}
+	groups := make(map[string]*conf.ServerGroup, len(c.ServerGroups))
+	for _, group := range c.ServerGroups {
+		groups[group.Name] = group
+	}
+	allocate := newMarker(g, marks)
+	for i, v := range c.VirtualServers {
+		b.service(&b.Config.Services[i], v)
+		if group := groups[v.Group]; group != nil {
+			b.Config.Services[i].Endpoints = endpoints(v, group, allocate)
+		}
+	}
+	allocate.forget()
+	return b
+}
+
+func (b *LoadBalancer) service(out *lvs.Service, v *conf.VirtualServer) {
+	out.ID = ServiceIDOf(v)
+	out.Attributes = attributesOf(v)
+	out.Quorum, out.Hysteresis = v.Quorum, v.Hysteresis
+	out.HASuspend, out.Omega = v.HASuspend, v.Omega
+	out.Data = v
+	out.Servers = make([]lvs.RealServer, len(v.RealServers))
+	for i, r := range v.RealServers {
+		s := &out.Servers[i]
+		*s = lvs.RealServer{
+			Addr:       netip.AddrPortFrom(r.Addr, r.Port),
+			Weight:     r.Weight,
+			Attributes: destinationAttributes(r.Forward, r.Upper, r.Lower),
+			Inhibit:    r.InhibitOnFail,
+			Checks:     make([]lvs.Check, len(r.Checks)),
+			Data:       r,
+		}
+		for j, k := range r.Checks {
+			key := CheckKey(k)
+			b.Checks = append(b.Checks, ServerCheck{v, r, k, key})
+			s.Checks[j] = lvs.Check{ID: lvs.CheckID(len(b.Checks)), Key: key, Alpha: k.Alpha}
+		}
+	}
+	if s := v.Sorry; s != nil {
+		out.Sorry = &lvs.RealServer{
+			Addr:       netip.AddrPortFrom(s.Addr, s.Port),
+			Weight:     1,
+			Attributes: destinationAttributes(s.Forward, 0, 0),
+			Inhibit:    s.InhibitOnFail,
+			Data:       s,
+		}
+	}
+}
+
+// ServiceIDOf is what a virtual server is known by.
+func ServiceIDOf(v *conf.VirtualServer) lvs.ServiceID {
+	protocol := lvs.Protocol(v.Protocol)
+	switch {
+	case v.Group != "":
+		return lvs.ServiceID{Group: v.Group, Endpoint: lvs.Endpoint{Protocol: protocol}}
+	case v.Addr.IsValid():
+		return lvs.ServiceID{Endpoint: lvs.Endpoint{Protocol: protocol, Addr: netip.AddrPortFrom(v.Addr, v.Port)}}
+	}
+	return lvs.ServiceID{Endpoint: lvs.Endpoint{FWMark: v.FWMark, Family: lvs.Family(v.Family)}}
+}
+
+func attributesOf(v *conf.VirtualServer) lvs.Attributes {
+	a := lvs.Attributes{
+		Scheduler:         v.Scheduler,
+		Persistence:       uint32(v.Persistence / time.Second),
+		PersistenceEngine: v.PersistenceEngine,
+	}
+	for _, f := range []struct {
+		on   bool
+		flag lvs.ServiceFlags
+	}{{v.OnePacket, lvs.OnePacket}, {v.Flag1, lvs.SchedFlag1}, {v.Flag2, lvs.SchedFlag2}, {v.Flag3, lvs.SchedFlag3}} {
+		if f.on {
+			a.Flags |= f.flag
+		}
+	}
+	if v.Family == conf.IPv6 {
+		a.Granularity6 = uint8(v.Granularity)
+	} else {
+		a.Granularity4 = v.Granularity
+	}
+	return a
+}
+
+func destinationAttributes(f conf.Forward, upper, lower uint32) lvs.DestinationAttributes {
+	a := lvs.DestinationAttributes{Method: methodOf(f.Method), UpperThreshold: upper, LowerThreshold: lower}
+	if f.Method == conf.ForwardTunnel {
+		a.Tunnel, a.TunnelPort, a.Checksum = lvs.TunnelType(f.Tunnel), f.Port, lvs.TunnelChecksum(f.Checksum)
+	}
+	return a
+}
+
+// methodOf numbers a forwarding method as the kernel does.
+func methodOf(m conf.ForwardMethod) lvs.Method {
+	switch m {
+	case conf.ForwardDirect:
+		return lvs.Direct
+	case conf.ForwardTunnel:
+		return lvs.Tunnel
+	}
+	return lvs.Masquerade
+}
+
+// endpoints expands the entries of a group.
+func endpoints(v *conf.VirtualServer, group *conf.ServerGroup, m *marker) []lvs.Endpoint {
+	var all []lvs.Endpoint
+	for _, e := range group.Entries {
+		switch {
+		case !e.First.IsValid():
+			family := e.Family
+			if family == 0 {
+				family = v.Family
+			}
+			all = append(all, lvs.Endpoint{FWMark: e.FWMark, Family: lvs.Family(family)})
+		case m != nil:
+			family := conf.IPv4
+			if e.First.Is6() {
+				family = conf.IPv6
+			}
+			all = append(all, lvs.Endpoint{FWMark: m.of(Mark{group.Name, v.Protocol, family}), Family: lvs.Family(family)})
+		default:
+			for a := e.First; ; a = a.Next() {
+				all = append(all, lvs.Endpoint{Protocol: lvs.Protocol(v.Protocol), Addr: netip.AddrPortFrom(a, e.Port)})
+				if a == e.Last || !a.Less(e.Last) {
+					break
+				}
+			}
+		}
+	}
+	return all
+}
+
+// marker gives groups their marks.
+type marker struct {
+	first uint32
+	marks map[Mark]uint32
+	taken map[uint32]bool
+	used  map[Mark]bool
+}
+
+func newMarker(g *conf.Global, marks map[Mark]uint32) *marker {
+	if g.Firewall.IPVSTable == "" || marks == nil {
+		return nil
+	}
+	m := &marker{g.Firewall.IPVSFirstMark, marks, make(map[uint32]bool), make(map[Mark]bool)}
+	for _, n := range marks {
+		m.taken[n] = true
+	}
+	return m
+}
+
+func (m *marker) of(k Mark) uint32 {
+	m.used[k] = true
+	if n, known := m.marks[k]; known {
+		return n
+	}
+	n := m.first
+	for m.taken[n] {
+		n++
+	}
+	m.marks[k], m.taken[n] = n, true
+	return n
+}
+
+func (m *marker) forget() {
+	if m == nil {
+		return
+	}
+	for k := range m.marks {
+		if !m.used[k] {
+			delete(m.marks, k)
+		}
+	}
+}
+
+// CheckKey says what a check is: what it tests, where, and what it expects. How
+// often it does is no part of that, nor is its timeout: a check of which only
+// these change goes on with what it knows.
+func CheckKey(c *conf.Check) string {
+	b := make([]byte, 0, 64)
+	b = append(b, c.Kind.String()...)
+	add := func(name string, v any) {
+		b = fmt.Appendf(b, " %s=%v", name, v)
+	}
+	if p := c.Connect; p != nil {
+		b = append(b, ' ')
+		b = p.Addr.AppendTo(b)
+		b = strconv.AppendUint(append(b, ' '), uint64(p.Port), 10)
+		if p.Bind.IsValid() || p.BindIf != "" || p.BindPort != 0 || p.FWMark != 0 {
+			add("from", fmt.Sprintf("%v:%d%%%q mark %d", p.Bind, p.BindPort, p.BindIf, p.FWMark))
+		}
+	}
+	if h := c.HTTP; h != nil {
+		add("http", fmt.Sprintf("%v %t %q", h.Protocol, h.SNI, h.SNIName))
+		for i := range h.URLs {
+			u := &h.URLs[i]
+			add("url", fmt.Sprintf("%q %q %q %v %t", u.Path, u.Host, u.Digest, u.Status, u.TLSCompliant))
+			if r := u.Regex; r != nil {
+				add("regex", fmt.Sprintf("%q %t %q %d %d %d %d", r.Pattern, r.NoMatch, r.Options, r.StackStart, r.StackMax, r.MinOffset, r.MaxOffset))
+			}
+		}
+	}
+	if s := c.SMTP; s != nil {
+		add("helo", strconv.Quote(s.Helo))
+	}
+	if q := c.DNS; q != nil {
+		add("dns", fmt.Sprintf("%q %q", q.Type, q.Name))
+	}
+	if m := c.Misc; m != nil {
+		add("misc", fmt.Sprintf("%q %q %q %t", m.Command.Args, m.Command.User, m.Command.Group, m.Dynamic))
+	}
+	if f := c.BFD; f != nil {
+		add("bfd", strconv.Quote(f.Name))
+	}
+	if u := c.UDP; u != nil {
+		add("udp", fmt.Sprintf("%x %t %x %x %d %d", u.Payload, u.RequireReply, u.Reply, u.ReplyMask, u.MinLength, u.MaxLength))
+	}
+	if f := c.File; f != nil {
+		add("file", fmt.Sprintf("%q %d %t", f.File, f.Weight, f.Reverse))
+	}
+	return string(b)
+}
