@@ -260,6 +260,7 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 	}
 	d.retrack()
 	d.repeatStates()
+	d.reportInstances()
 }
 
 // introduce tells in which state the groups are that a reload has made, as far as

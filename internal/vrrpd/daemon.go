@@ -13,6 +13,7 @@ import (
 	"keepalived-go/internal/output/notify"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/loop"
+	"keepalived-go/internal/proc/session"
 	"keepalived-go/vrrp"
 )
 
@@ -70,16 +71,15 @@ type daemon struct {
 	foreign [256]uint64 // packets that reached no engine, by reason
 	readErr vrrp.Limit  // of the lines about sockets that cannot be read
 
-	started  time.Duration  // when the engines began
-	next     []*conf.Config // received and not taken up: the first is being prepared
-	reloads  int            // whose data was kept for config_save_dir
+	started  time.Duration    // when the engines began
+	session  *session.Session // with the parent; nil: a test has none
+	reloads  int              // whose data was kept for config_save_dir
 	stopping bool
 	closing  atomic.Bool // the loop has ended: nobody takes up events
 	err      error       // the loop cannot go on
 
 	rebinding loop.Timer // while sockets could not be opened: until the next attempt
 	retrying  loop.Timer // while the kernel has refused addresses: likewise
-	alive     loop.Timer // until the parent is told again that the loop turns
 }
 
 // turn is one round of the loop. Its order matters:

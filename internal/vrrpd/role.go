@@ -67,7 +67,7 @@ func runChild(c *proc.Child) int {
 		DumpDir:      c.Setup.DumpDir,
 		InstanceName: c.Setup.InstanceName,
 		NetNamespace: c.Setup.NetNamespace,
-		DontRelease:  c.Setup.DontRelease,
+		DontRelease:  c.Setup.Keep,
 		LogAddresses: c.Setup.LogAddresses,
 		LogData:      c.Setup.LogData,
 		MarkerPath:   c.Setup.ReloadMarker,

@@ -5,13 +5,9 @@ package vrrpd
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
-	"os/signal"
 	"runtime"
 	"runtime/debug"
-	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,6 +18,7 @@ import (
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
+	"keepalived-go/internal/proc/session"
 	"keepalived-go/vrrp"
 )
 
@@ -73,40 +70,22 @@ func Run(o Options) int {
 }
 
 func run(o Options) error {
-	m, err := o.Link.Receive()
+	first, err := session.First(o.Link)
 	if err != nil {
-		return fmt.Errorf("receive the configuration: %w", err)
+		return err
 	}
-	if m.Kind != link.Configure {
-		return fmt.Errorf("receive the configuration: unexpected message %d", m.Kind)
-	}
-	d, found, err := newDaemon(o, m.Config)
+	d, found, err := newDaemon(o, first)
 	if err != nil {
 		return err
 	}
 	defer d.close()
-
-	// TERM may come from the parent, from its death, or from killall.
-	signals := make(chan os.Signal, 1)
-	signal.Notify(signals, unix.SIGTERM)
-	go func() {
-		for range signals {
-			d.loop.Post(d.stop)
-		}
-	}()
-
-	d.start(m.Config, found)
-	m, found = link.Message{}, nil // free to go
+	d.session = session.Begin(o.Link, d.loop, session.Orders{Reload: d.reloadTo, Stop: d.stop, Dump: d.dump})
+	d.start(first, found)
+	first, found = nil, nil // free to go
 	d.sendAdverts()
 	d.addrs.flush()
 	time.AfterFunc(settledTime, kernel.GiveBackMemory)
-	out := make(chan link.Message, 16)
-	go d.report(out)
-	d.showLife(out)
-	alone := make(chan struct{})
-	go d.listen(out, alone)
-	d.heed(out)
-	out <- link.Message{Kind: link.Started}
+	d.session.Started()
 
 	for d.err == nil && !(d.stopping && d.addrs.idle()) {
 		d.turn()
@@ -119,45 +98,15 @@ func run(o Options) error {
 		d.journal.remove()
 	}
 	if d.err == nil {
-		d.sayTo(out, link.Ending)
+		d.session.Say(link.Ending)
 	}
-	closed := d.closeScripts(alone)
+	closed := d.closeScripts(d.session.Alone())
 	for d.err == nil && len(closed) == 0 {
 		d.turn() // with -V a master goes on as such
 	}
 	<-closed
 	slog.Info("Stopped")
 	return d.err
-}
-
-// heed takes signals that are sent to this process rather than to its parent.
-func (d *daemon) heed(out chan<- link.Message) {
-	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, unix.SIGHUP)
-	for sig := range link.DumpSignals {
-		signal.Notify(signals, sig)
-	}
-	go func() {
-		for sig := range signals {
-			if sig == unix.SIGHUP {
-				d.sayTo(out, link.Reload)
-				continue
-			}
-			d.loop.Post(func() { d.handleMessage(link.Message{Kind: link.DumpSignals[sig]}, out) })
-		}
-	}()
-}
-
-// sayTo tells the parent, unless it does not read: then it sends no
-// configurations either, and will notice.
-func (d *daemon) sayTo(out chan<- link.Message, kind link.Kind) {
-	if again := kind == link.Alive || kind == link.Reload; again && len(out) >= cap(out)/2 {
-		return // the rest is for what is not said again
-	}
-	select {
-	case out <- link.Message{Kind: kind}:
-	default:
-	}
 }
 
 // giveUp ends a loop that cannot go on as one that is told to stop does, but
@@ -273,31 +222,9 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 	}
 }
 
-// listen carries the parent's messages into the loop. It closes alone when there
-// is no parent any more.
-func (d *daemon) listen(out chan<- link.Message, alone chan<- struct{}) {
-	for {
-		m, err := d.Link.Receive()
-		if err != nil {
-			if !errors.Is(err, io.EOF) {
-				slog.Error(fmt.Sprintf("parent process: %v", err))
-			}
-			close(alone)
-			d.loop.Post(d.stop) // without a parent there is nobody to end us
-			return
-		}
-		d.loop.Post(func() { d.handleMessage(m, out) })
-	}
-}
-
-func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
-	switch m.Kind {
-	case link.Configure:
-		if d.next = append(d.next, m.Config); len(d.next) == 1 {
-			d.reloadNext(out)
-		}
-	case link.Stop:
-		d.stop()
+// dump writes a dump that the parent, or a signal, asks for.
+func (d *daemon) dump(kind link.Kind) {
+	switch kind {
 	case link.DumpData:
 		d.dumpData()
 	case link.DumpStats:
@@ -309,42 +236,17 @@ func (d *daemon) handleMessage(m link.Message, out chan<- link.Message) {
 	}
 }
 
-// reloadNext takes up the first configuration that waits, and then the others:
-// one at a time, each confirmed.
-func (d *daemon) reloadNext(out chan<- link.Message) {
+// reloadTo takes up another configuration, with what config_save_dir and -d ask for
+// around it.
+func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	d.keepingData(func(done func()) {
-		d.prepareReload(d.next[0], func() {
+		d.prepareReload(c, func() {
 			time.AfterFunc(settledTime, kernel.GiveBackMemory)
-			d.sayTo(out, link.Reloaded)
+			confirm()
 			if d.LogData {
 				d.snapshot(nil, d.logData)
 			}
 			done()
-			if d.next = slices.Delete(d.next, 0, 1); len(d.next) > 0 {
-				d.reloadNext(out)
-			}
 		})
 	})
-}
-
-// report sends the parent what the loop has to say.
-func (d *daemon) report(out <-chan link.Message) {
-	for m := range out {
-		if d.Link.Send(m) != nil {
-			return
-		}
-	}
-}
-
-// aliveInterval is how often the loop shows that it is alive. One that is stuck
-// does not.
-const aliveInterval = time.Second
-
-// showLife has the loop say from now on that it is alive.
-func (d *daemon) showLife(out chan<- link.Message) {
-	d.alive.Expire = func(at time.Duration) {
-		d.sayTo(out, link.Alive)
-		d.loop.Set(&d.alive, at+aliveInterval)
-	}
-	d.loop.Set(&d.alive, d.loop.Now()+aliveInterval)
 }

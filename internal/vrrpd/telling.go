@@ -46,6 +46,7 @@ func (d *daemon) tell() {
 			if r := d.router(a.Instance); r != nil {
 				r.remember(a)
 				d.notifyTransition(r, a.To)
+				d.reportInstance(r, a.To)
 			}
 		case vrrp.GroupTransition:
 			d.notifyGroup(a)

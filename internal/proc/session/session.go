@@ -1,0 +1,178 @@
+// Package session is the conversation of a child with its parent: the
+// configurations and orders that come, each carried into the loop that owns the
+// child's state, and what the loop reports.
+package session
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/signal"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/loop"
+)
+
+// Orders is what a child does for its parent. All of it runs in the loop.
+type Orders struct {
+	// Reload makes c the configuration and calls done when it is in force. The
+	// next one comes after that.
+	Reload func(c *conf.Config, done func())
+	Stop   func() // may come more than once
+	Dump   func(kind link.Kind)
+	Event  func(e *link.Event) // another process reports; nil: none is expected
+	Ask    func(id uint32)     // a snapshot is wanted; nil: there is none
+}
+
+// Session is the conversation.
+type Session struct {
+	conn   *link.Conn
+	loop   *loop.Loop
+	alive  loop.Timer
+	orders Orders
+	out    chan link.Message
+	alone  chan struct{}
+	next   []*conf.Config // that wait to be taken up; of the loop
+}
+
+// First receives the configuration that the process begins with.
+func First(conn *link.Conn) (*conf.Config, error) {
+	m, err := conn.Receive()
+	if err != nil {
+		return nil, fmt.Errorf("receive the configuration: %w", err)
+	}
+	if m.Kind != link.Configure {
+		return nil, fmt.Errorf("receive the configuration: unexpected message %d", m.Kind)
+	}
+	return m.Config, nil
+}
+
+// Begin begins to take orders. They are posted to the loop: what comes before it
+// turns waits for that.
+func Begin(conn *link.Conn, l *loop.Loop, orders Orders) *Session {
+	s := &Session{conn: conn, loop: l, orders: orders, out: make(chan link.Message, 64), alone: make(chan struct{})}
+	go s.report()
+	go s.listen()
+	s.heed()
+	return s
+}
+
+// aliveInterval is how often the loop shows that it is alive. One that is stuck
+// does not.
+const aliveInterval = time.Second
+
+// Started reports that the first configuration is in force, and from then on that
+// the loop is alive.
+func (s *Session) Started() {
+	s.Say(link.Started)
+	s.alive.Expire = func(at time.Duration) {
+		s.Say(link.Alive)
+		s.loop.Set(&s.alive, at+aliveInterval)
+	}
+	s.loop.Set(&s.alive, s.loop.Now()+aliveInterval)
+}
+
+// Alone is closed when the parent has ended.
+func (s *Session) Alone() <-chan struct{} { return s.alone }
+
+// Say reports what needs no more than its kind. It does not wait: a parent that
+// does not read sends no configurations either, and will notice.
+func (s *Session) Say(kind link.Kind) {
+	if again := kind == link.Alive || kind == link.Reload; again && len(s.out) >= cap(s.out)/2 {
+		return // the rest is for what is not repeated
+	}
+	s.Send(link.Message{Kind: kind})
+}
+
+// Send reports m, unless the parent does not read. It does not wait.
+func (s *Session) Send(m link.Message) {
+	select {
+	case s.out <- m:
+	default:
+	}
+}
+
+// report sends what the loop has to say.
+func (s *Session) report() {
+	for m := range s.out {
+		if s.conn.Send(m) != nil {
+			return
+		}
+	}
+}
+
+// listen carries the messages of the parent into the loop.
+func (s *Session) listen() {
+	for {
+		m, err := s.conn.Receive()
+		if err != nil {
+			if !errors.Is(err, io.EOF) {
+				slog.Error(fmt.Sprintf("parent process: %v", err))
+			}
+			close(s.alone)
+			s.loop.Post(s.orders.Stop) // without a parent nothing else would end us
+			return
+		}
+		s.loop.Post(func() { s.take(m) })
+	}
+}
+
+func (s *Session) take(m link.Message) {
+	switch m.Kind {
+	case link.Configure:
+		if s.next = append(s.next, m.Config); len(s.next) == 1 {
+			s.reload()
+		}
+	case link.Stop:
+		s.orders.Stop()
+	case link.Ask:
+		if s.orders.Ask != nil {
+			s.orders.Ask(m.ID)
+		}
+	case link.Report:
+		if s.orders.Event != nil && m.Event != nil {
+			s.orders.Event(m.Event)
+		}
+	default:
+		s.orders.Dump(m.Kind)
+	}
+}
+
+// reload takes up the first configuration that waits, and then the others.
+func (s *Session) reload() {
+	s.orders.Reload(s.next[0], func() {
+		s.Say(link.Reloaded)
+		if s.next = slices.Delete(s.next, 0, 1); len(s.next) > 0 {
+			s.reload()
+		}
+	})
+}
+
+// heed takes signals that are sent to this process rather than to its parent.
+// TERM may come from the parent, from its death, or from killall.
+func (s *Session) heed() {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, unix.SIGTERM, unix.SIGHUP)
+	for sig := range link.DumpSignals {
+		signal.Notify(signals, sig)
+	}
+	go func() {
+		for sig := range signals {
+			switch sig {
+			case unix.SIGTERM:
+				s.loop.Post(s.orders.Stop)
+			case unix.SIGHUP:
+				s.Say(link.Reload)
+			default:
+				s.loop.Post(func() { s.orders.Dump(link.DumpSignals[sig]) })
+			}
+		}
+	}()
+}
