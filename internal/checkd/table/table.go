@@ -1,0 +1,576 @@
+// Package table makes the kernel's load balancer (IPVS) hold what is wanted of it.
+//
+// What is wanted is handed over and returns at once; a goroutine compares it with
+// what the kernel holds, asks for the difference in batches, and repairs what
+// others change. Entries that nobody here wants stay.
+package table
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"keepalived-go/lvs/ipvs"
+)
+
+// A Row is a service, and the destinations that it shall have and no others.
+type Row struct {
+	Service      ipvs.Service
+	Destinations []ipvs.Destination
+	Gone         bool // the service shall not be there; only its identity counts
+}
+
+// Settings are what the kernel's load balancer has besides services.
+type Settings struct {
+	Timeouts ipvs.Timeouts // those that are 0 stay as they are
+	Daemons  []ipvs.Daemon // that shall run; those of other roles do not
+	// Synchronise says that daemons are ours to start and stop. Without it those
+	// of others stay.
+	Synchronise bool
+}
+
+// Conn is what the table needs of an [ipvs.Conn].
+type Conn interface {
+	Services() ([]ipvs.ServiceState, error)
+	Service(ipvs.ServiceID) (ipvs.ServiceState, error)
+	Destinations(ipvs.ServiceID) ([]ipvs.DestinationState, error)
+	Batch([]ipvs.Change) []error
+	Flush() error
+	Timeouts() (ipvs.Timeouts, error)
+	SetTimeouts(ipvs.Timeouts) error
+	Daemons() ([]ipvs.Daemon, error)
+	StartDaemon(ipvs.Daemon) error
+	StopDaemon(ipvs.Daemon) error
+	Close() error
+}
+
+// Options is what a table is made from.
+type Options struct {
+	// Dial opens a connection. It is called again later when it fails.
+	Dial func() (Conn, error)
+	// Keep leaves timeouts and daemons as they are at the end (-I).
+	Keep bool
+
+	// AuditEvery is how often a part of the table is compared with the kernel, and
+	// RetryEvery how often what the kernel refused is asked for again; 0: a second,
+	// and five.
+	AuditEvery, RetryEvery time.Duration
+}
+
+// auditSlice is how many services one audit looks at. When one of them is not as
+// it should be, all the others are looked at, too.
+const auditSlice = 32
+
+// Table is the goroutine's handle.
+type Table struct {
+	o    Options
+	wake chan struct{}
+	done chan struct{}
+
+	mu       sync.Mutex
+	pending  []Row                  // the later one of two with one identity counts
+	place    map[ipvs.ServiceID]int // in pending
+	flush    bool                   // before what is pending
+	settings *Settings              // to be taken up
+	busy     bool
+	closed   bool
+	idle     func() // called when there is nothing left to do; nil: nobody waits
+
+	// Of the goroutine.
+	conn    Conn
+	told    bool           // that there is no connection
+	before  *ipvs.Timeouts // those in force before ours; nil: ours were never set
+	now     Settings       // in force
+	tuned   bool           // settings are carried out
+	want    map[ipvs.ServiceID]*row
+	order   []ipvs.ServiceID        // of want, for audits
+	next    int                     // of order
+	again   map[ipvs.ServiceID]bool // to be asked for again
+	refused map[string]bool         // that are logged
+}
+
+// row is what is wanted of a service and what is known of it.
+type row struct {
+	Row
+	held map[netip.AddrPort]ipvs.Destination // nil: the service is not there
+	have ipvs.Service                        // as it is, if it is there
+}
+
+// Open starts the goroutine. What the kernel holds already is taken for what it is:
+// a service that is wanted stays with its connections.
+func Open(o Options) *Table {
+	if o.AuditEvery == 0 {
+		o.AuditEvery = time.Second
+	}
+	if o.RetryEvery == 0 {
+		o.RetryEvery = 5 * time.Second
+	}
+	t := &Table{
+		o: o, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		place: make(map[ipvs.ServiceID]int),
+		want:  make(map[ipvs.ServiceID]*row), again: make(map[ipvs.ServiceID]bool), refused: make(map[string]bool),
+	}
+	go t.run()
+	return t
+}
+
+// Set says what rows shall be. It keeps the slices in them.
+func (t *Table) Set(rows []Row) {
+	t.mu.Lock()
+	for _, r := range rows {
+		if i, known := t.place[r.Service.ServiceID]; known {
+			t.pending[i] = r
+			continue
+		}
+		t.place[r.Service.ServiceID] = len(t.pending)
+		t.pending = append(t.pending, r)
+	}
+	t.mu.Unlock()
+	t.signal()
+}
+
+// Flush removes everything that the kernel holds, also what others have set, before
+// what is wanted from here on.
+func (t *Table) Flush() {
+	t.mu.Lock()
+	t.flush, t.pending = true, nil
+	clear(t.place)
+	t.mu.Unlock()
+	t.signal()
+}
+
+// Configure says what the settings shall be.
+func (t *Table) Configure(s Settings) {
+	t.mu.Lock()
+	t.settings = &s
+	t.mu.Unlock()
+	t.signal()
+}
+
+// Idle has f called, once and by any goroutine, when all that was asked for has
+// been tried.
+func (t *Table) Idle(f func()) {
+	t.mu.Lock()
+	if !t.busy && t.pending == nil && !t.flush && t.settings == nil {
+		t.mu.Unlock()
+		f()
+		return
+	}
+	t.idle = f
+	t.mu.Unlock()
+}
+
+// Close tries what was asked for, restores the settings that were there before, and
+// ends.
+func (t *Table) Close() {
+	t.mu.Lock()
+	t.closed = true
+	t.mu.Unlock()
+	t.signal()
+	<-t.done
+}
+
+func (t *Table) signal() {
+	select {
+	case t.wake <- struct{}{}:
+	default:
+	}
+}
+
+func (t *Table) run() {
+	defer close(t.done)
+	audit, retry := time.NewTicker(t.o.AuditEvery), time.NewTicker(t.o.RetryEvery)
+	defer audit.Stop()
+	defer retry.Stop()
+	t.connect()
+	for {
+		select {
+		case <-t.wake:
+		case <-audit.C:
+			t.audit()
+		case <-retry.C:
+			t.retry()
+		}
+		for t.take() {
+		}
+		t.mu.Lock()
+		closed, idle := t.closed, t.idle
+		t.idle = nil
+		t.mu.Unlock()
+		if idle != nil {
+			idle()
+		}
+		if closed {
+			t.end()
+			return
+		}
+	}
+}
+
+// take carries out what is pending and reports whether there was something.
+func (t *Table) take() bool {
+	t.mu.Lock()
+	rows, flush, settings := t.pending, t.flush, t.settings
+	t.pending, t.flush, t.settings = nil, false, nil
+	clear(t.place)
+	t.busy = rows != nil || flush || settings != nil
+	busy := t.busy
+	t.mu.Unlock()
+	if !busy {
+		return false
+	}
+	if flush {
+		t.flushKernel()
+	}
+	if settings != nil {
+		t.now, t.tuned = *settings, false
+		t.tune()
+	}
+	t.adopt(rows)
+	ids := make([]ipvs.ServiceID, 0, len(rows))
+	for _, r := range rows {
+		id := r.Service.ServiceID
+		w := t.want[id]
+		if w == nil {
+			w = &row{}
+			t.want[id] = w
+			t.order = append(t.order, id)
+		}
+		w.Row = r
+		ids = append(ids, id)
+	}
+	t.reach(ids)
+	return true
+}
+
+// connect opens the connection, if there is none.
+func (t *Table) connect() bool {
+	if t.conn != nil {
+		return true
+	}
+	conn, err := t.o.Dial()
+	if err != nil {
+		if !t.told {
+			t.told = true
+			slog.Error(fmt.Sprintf("IPVS: Can't initialize ipvs: %v; virtual servers have no effect until the kernel has it", err))
+		}
+		return false
+	}
+	if t.told {
+		slog.Info("IPVS: initialized")
+	}
+	t.conn, t.told = conn, false
+	return true
+}
+
+// adopt learns what the kernel holds of services that are wanted for the first
+// time: from one list, if they are many.
+func (t *Table) adopt(rows []Row) {
+	fresh := 0
+	for i := range rows {
+		if t.want[rows[i].Service.ServiceID] == nil {
+			fresh++
+		}
+	}
+	if fresh == 0 || !t.connect() {
+		return
+	}
+	all, err := t.conn.Services()
+	if err != nil {
+		slog.Warn(fmt.Sprintf("IPVS: %v", err)) // what is there is found when it refuses
+	}
+	held := make(map[ipvs.ServiceID]ipvs.Service, len(all))
+	for i := range all {
+		held[all[i].ServiceID] = all[i].Service
+	}
+	for i := range rows {
+		id := rows[i].Service.ServiceID
+		if t.want[id] != nil {
+			continue
+		}
+		w := &row{}
+		t.want[id] = w
+		t.order = append(t.order, id)
+		if s, there := held[id]; there {
+			w.have = s
+			t.readDestinations(id, w)
+		}
+	}
+}
+
+// readDestinations learns which destinations a service has.
+func (t *Table) readDestinations(id ipvs.ServiceID, w *row) {
+	w.held = make(map[netip.AddrPort]ipvs.Destination)
+	all, err := t.conn.Destinations(id)
+	if err != nil {
+		slog.Warn(fmt.Sprintf("IPVS: %v", err))
+	}
+	for i := range all {
+		w.held[all[i].Addr] = all[i].Destination
+	}
+}
+
+// look learns what the kernel holds of one service.
+func (t *Table) look(id ipvs.ServiceID, w *row) error {
+	s, err := t.conn.Service(id)
+	switch {
+	case errors.Is(err, ipvs.ErrNoService):
+		w.held = nil
+		return nil
+	case err != nil:
+		return err
+	}
+	w.have = s.Service
+	t.readDestinations(id, w)
+	return nil
+}
+
+// reach asks for the difference between what is wanted and what is known of the
+// services, and once more where the kernel shows that something else is there.
+func (t *Table) reach(ids []ipvs.ServiceID) {
+	if len(ids) == 0 {
+		return
+	}
+	if !t.connect() {
+		for _, id := range ids {
+			t.again[id] = true
+		}
+		return
+	}
+	for try := 0; len(ids) > 0; try++ {
+		var plan []ipvs.Change
+		for _, id := range ids {
+			plan = t.want[id].difference(plan)
+		}
+		if len(plan) == 0 {
+			break
+		}
+		var other []ipvs.ServiceID // that are not what they were taken for
+		errs := t.conn.Batch(plan)
+		for i := range plan {
+			var err error
+			if errs != nil {
+				err = errs[i]
+			}
+			id := plan[i].Service.ServiceID
+			if err == nil || reached(plan[i].Op, err) {
+				t.want[id].done(&plan[i])
+				t.forgive(&plan[i])
+				continue
+			}
+			if try == 0 && surprising(err) && !slices.Contains(other, id) {
+				other = append(other, id)
+			}
+			if try > 0 || !surprising(err) {
+				t.complain(&plan[i], err)
+				t.again[id] = true
+			}
+		}
+		if try > 0 {
+			break
+		}
+		for _, id := range other {
+			if err := t.look(id, t.want[id]); err != nil {
+				slog.Warn(fmt.Sprintf("IPVS: %v", err))
+				t.again[id] = true
+			}
+		}
+		ids = other
+	}
+	t.dropGone()
+}
+
+// dropGone forgets services that are neither wanted nor there.
+func (t *Table) dropGone() {
+	for id, w := range t.want {
+		if w.Gone && w.held == nil {
+			t.forget(id)
+		}
+	}
+}
+
+func (t *Table) forget(id ipvs.ServiceID) {
+	delete(t.want, id)
+	delete(t.again, id)
+	if i := slices.Index(t.order, id); i >= 0 {
+		t.order = slices.Delete(t.order, i, i+1)
+		if t.next > i {
+			t.next--
+		}
+	}
+}
+
+// reached reports whether a refusal says that the goal is reached.
+func reached(op ipvs.Op, err error) bool {
+	return op == ipvs.Remove && (errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination))
+}
+
+// surprising reports whether a refusal says that the kernel holds something else
+// than what it was taken to hold.
+func surprising(err error) bool {
+	return errors.Is(err, ipvs.ErrExists) || errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)
+}
+
+// difference appends what makes of what the kernel holds what is wanted.
+func (w *row) difference(plan []ipvs.Change) []ipvs.Change {
+	id := ipvs.Service{ServiceID: w.Service.ServiceID}
+	if w.Gone {
+		if w.held != nil {
+			plan = append(plan, ipvs.Change{Op: ipvs.Remove, Service: id})
+		}
+		return plan
+	}
+	switch {
+	case w.held == nil:
+		plan = append(plan, ipvs.Change{Op: ipvs.Add, Service: w.Service})
+	case w.have.Normal() != w.Service.Normal():
+		plan = append(plan, ipvs.Change{Op: ipvs.Set, Service: w.Service})
+	}
+	// New destinations first: a service is never without one in between.
+	wanted := make(map[netip.AddrPort]bool, len(w.Destinations))
+	for i := range w.Destinations {
+		d := &w.Destinations[i]
+		wanted[d.Addr] = true
+		switch have, there := w.held[d.Addr]; {
+		case !there:
+			plan = append(plan, ipvs.Change{Op: ipvs.Add, Service: id, Destination: d})
+		case !same(have, *d):
+			plan = append(plan, ipvs.Change{Op: ipvs.Set, Service: id, Destination: d})
+		}
+	}
+	first := len(plan)
+	for a, have := range w.held {
+		if !wanted[a] {
+			plan = append(plan, ipvs.Change{Op: ipvs.Remove, Service: id, Destination: &have})
+		}
+	}
+	slices.SortFunc(plan[first:], func(a, b ipvs.Change) int { return a.Destination.Addr.Compare(b.Destination.Addr) })
+	return plan
+}
+
+// same compares a destination with what is wanted. The kernel reports one on this
+// machine as local, whatever was asked for.
+func same(have, want ipvs.Destination) bool {
+	if have.Forward == ipvs.Local {
+		have.Forward, have.Tunnel = want.Forward, want.Tunnel
+	}
+	return have.Normal() == want.Normal()
+}
+
+// done notes what the kernel holds after a change.
+func (w *row) done(c *ipvs.Change) {
+	switch {
+	case c.Destination == nil && c.Op == ipvs.Remove:
+		w.held = nil
+	case c.Destination == nil:
+		w.have = c.Service
+		if w.held == nil {
+			w.held = make(map[netip.AddrPort]ipvs.Destination)
+		}
+	case c.Op == ipvs.Remove:
+		delete(w.held, c.Destination.Addr)
+	case w.held != nil:
+		w.held[c.Destination.Addr] = *c.Destination
+	}
+}
+
+// audit compares some services with the kernel, and all of them if one is not as it
+// should be.
+func (t *Table) audit() {
+	if t.conn == nil || len(t.order) == 0 {
+		return
+	}
+	n := min(auditSlice, len(t.order))
+	t.next %= len(t.order)
+	ids := make([]ipvs.ServiceID, 0, n)
+	for i := range n {
+		ids = append(ids, t.order[(t.next+i)%len(t.order)])
+	}
+	t.next += n
+	if !t.compare(ids) && n < len(t.order) {
+		t.compare(slices.Clone(t.order))
+	}
+}
+
+// compare looks at services and repairs what others have changed. It reports
+// whether everything was as it should be.
+func (t *Table) compare(ids []ipvs.ServiceID) bool {
+	var changed []ipvs.ServiceID
+	for _, id := range ids {
+		w := t.want[id]
+		if w == nil || t.again[id] {
+			continue
+		}
+		if err := t.look(id, w); err != nil {
+			slog.Warn(fmt.Sprintf("IPVS: %v", err))
+			return true // it is not known
+		}
+		if plan := w.difference(nil); len(plan) > 0 {
+			changed = append(changed, id)
+			slog.Warn(fmt.Sprintf("IPVS: %s was changed by another program; it is restored with %d changes: %s", name(id), len(plan), summary(plan)))
+		}
+	}
+	t.reach(changed)
+	return len(changed) == 0
+}
+
+// retry asks again for what the kernel has refused, or could not be asked for.
+func (t *Table) retry() {
+	if !t.tuned {
+		t.tune()
+	}
+	if len(t.again) == 0 || !t.connect() {
+		return
+	}
+	ids := make([]ipvs.ServiceID, 0, len(t.again))
+	for _, id := range t.order {
+		if t.again[id] {
+			ids = append(ids, id)
+		}
+	}
+	clear(t.again)
+	for _, id := range ids {
+		if err := t.look(id, t.want[id]); err != nil {
+			slog.Warn(fmt.Sprintf("IPVS: %v", err))
+		}
+	}
+	t.reach(ids)
+}
+
+// flushKernel empties the kernel's table.
+func (t *Table) flushKernel() {
+	if !t.connect() {
+		return
+	}
+	if err := t.conn.Flush(); err != nil {
+		slog.Error(fmt.Sprintf("IPVS cmd IP_VS_SO_SET_FLUSH(1157) error: %v", err))
+		return
+	}
+	for _, w := range t.want {
+		w.held = nil
+	}
+	t.dropGone()
+}
+
+// end restores what was there before, and closes the connection.
+func (t *Table) end() {
+	if t.conn == nil {
+		return
+	}
+	if !t.o.Keep {
+		if t.now.Synchronise {
+			t.now.Daemons = nil
+			t.synchronise()
+		}
+		if t.before != nil {
+			if err := t.conn.SetTimeouts(*t.before); err != nil {
+				slog.Error(fmt.Sprintf("IPVS: %v", err))
+			}
+		}
+	}
+	t.conn.Close()
+}
