@@ -31,12 +31,12 @@ var layers = [][]string{
 	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
-	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link"},
-	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/checkd/attempt", "internal/proc"},
+	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/checkd/table"},
+	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/checkd/attempt", "internal/proc", "internal/proc/session"},
 	{"lint", "internal/output/…"},
 	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
 	{"internal/tool/lab/uml"},
-	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/supervisor"},
+	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/checkd", "internal/supervisor"},
 	{"cmd/keepalived", "bench", "test", ""},
 }
 
@@ -50,7 +50,7 @@ var pure = map[string][]string{
 	"conf":            {"conf/syntax", "internal/readfile"},
 	"conf/format":     {"conf/syntax"},
 	"conf/view":       {"conf", "conf/syntax"},
-	"internal/policy": {"conf", "vrrp"},
+	"internal/policy": {"conf", "vrrp", "lvs"},
 
 	"internal/checkd/life": nil,
 }

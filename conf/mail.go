@@ -32,9 +32,9 @@ func mailWords() []*Keyword {
 		kw("smtp_alert_vrrp", onOff(), "unset", "whether VRRP sends mail").
 			sets(func(d *decoder, a *argument) { d.global.alertVRRP.put(a.on) }),
 		kw("smtp_alert_checker", onOff(), "unset", "whether health checks send mail").
-			sets(func(d *decoder, a *argument) { d.global.alertChecker.put(a.on) }).pending(),
+			sets(func(d *decoder, a *argument) { d.global.alertChecker.put(a.on) }),
 		switched("no_email_faults", bare(), "send no mail for FAULT", func(g *Global) *bool { return &g.Mail.NoFaults }),
-		kept("no_checker_emails", onOff(), "send no mail for single health checks", func(g *Global) *bool { return &g.LVS.NoCheckMails }),
+		switched("no_checker_emails", onOff(), "send no mail for single health checks", func(g *Global) *bool { return &g.LVS.NoCheckMails }),
 	}
 }
 

@@ -252,6 +252,12 @@ func (k *Keyword) setsChecks() *Keyword { k.checks = true; return k }
 // pending marks a keyword whose value is kept but has no effect yet.
 func (k *Keyword) pending() *Keyword { k.Effect = PendingEffect; return k }
 
+// waits marks a word and those of its block as kept without effect.
+func (k *Keyword) waits() *Keyword {
+	k.block.pending()
+	return k.pending()
+}
+
 // alias marks an old word that is as good as the new one.
 func (k *Keyword) alias(successor string) *Keyword {
 	k.Successor, k.silent = successor, true

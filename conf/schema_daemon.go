@@ -16,7 +16,7 @@ func lvsWords() []*Keyword {
 			}
 		}).shows(shown(func(g *Global) *FlushOnStop { return &g.LVS.FlushOnStop }))
 	}
-	return waiting([]*Keyword{
+	return []*Keyword{
 		kw("lvs_timeouts", several("[tcp SECS] [tcpfin SECS] [udp SECS]").soft("lvs_timeouts requires at least one option"), "kernel", "IPVS connection timeouts").sets(setLVSTimeouts).shows(
 			shown(func(g *Global) *time.Duration { return &g.LVS.TCPTimeout }).argument(0),
 			shown(func(g *Global) *time.Duration { return &g.LVS.TCPFinTimeout }).argument(0),
@@ -28,7 +28,7 @@ func lvsWords() []*Keyword {
 		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node; an instance decides which node sends").sets(setSyncDaemon).shows(syncDaemonFields...),
 		switched("checker_log_all_failures", onOff(), "log every failed attempt of a check", func(g *Global) *bool { return &g.LVS.LogAllFailures }),
 		switched("rs_init_notifies", onOff(), "send notifications when real servers come up for the first time", func(g *Global) *bool { return &g.LVS.InitNotifies }),
-	})
+	}
 }
 
 var syncDaemonFields = []Field{

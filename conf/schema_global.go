@@ -65,8 +65,8 @@ func processWords() []*Keyword {
 		}).fills(inGlobal(func(g *Global) *bool { return &g.ProcessNames })),
 		processName("process_name", "keepalived", "the parent", func(g *Global) *string { return &g.ProcessName }),
 		processName("vrrp_process_name", "", "the VRRP process", func(g *Global) *string { return &g.VRRPProcessName }),
-		processName("checker_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).pending(),
-		processName("lvs_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).alias("checker_process_name").pending(),
+		processName("checker_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }),
+		processName("lvs_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).alias("checker_process_name"),
 		processName("bfd_process_name", "", "the BFD process", func(g *Global) *string { return &g.BFDProcessName }).pending(),
 		kw("max_auto_priority", number(-1, 99).opt(), "0", "highest real-time priority that a process scheduled too late gets automatically; 0: none; -1: none, and no advice is logged").
 			sets(func(d *decoder, a *argument) {
@@ -113,7 +113,7 @@ func processWords() []*Keyword {
 		switched("set_supplementary_groups", onOff(), "run scripts with all groups of their user", func(g *Global) *bool { return &g.Scripts.SupplementaryGroups }).newer(),
 	}
 	words = append(words, limitWords("vrrp", "VRRP", func(g *Global) *ProcessLimits { return &g.VRRP })...)
-	words = append(words, waiting(limitWords("checker", "health-check", func(g *Global) *ProcessLimits { return &g.Checker }))...)
+	words = append(words, limitWords("checker", "health-check", func(g *Global) *ProcessLimits { return &g.Checker })...)
 	return append(words, waiting(limitWords("bfd", "BFD", func(g *Global) *ProcessLimits { return &g.BFD }))...)
 }
 
@@ -314,10 +314,10 @@ func bufferWords() []*Keyword {
 		on(force("vrrp_netlink_monitor_rcv_bufs_force", "netlink events"), func(g *Global) *bool { return &g.NetlinkMonitorRcvBufForce }),
 		size(bytes("process_monitor_rcv_bufs", "process events"), func(g *Global) *int { return &g.ProcessRcvBuf }),
 		on(force("process_monitor_rcv_bufs_force", "process events"), func(g *Global) *bool { return &g.ProcessRcvBufForce }),
-		size(bytes("lvs_netlink_cmd_rcv_bufs", "netlink requests of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkCmdRcvBuf }).pending(),
-		on(force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkCmdRcvBufForce }).pending(),
-		size(bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkMonitorRcvBuf }).pending(),
-		on(force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkMonitorRcvBufForce }).pending(),
+		size(bytes("lvs_netlink_cmd_rcv_bufs", "netlink requests of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkCmdRcvBuf }),
+		on(force("lvs_netlink_cmd_rcv_bufs_force", "netlink requests of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkCmdRcvBufForce }),
+		size(bytes("lvs_netlink_monitor_rcv_bufs", "netlink events of the health checks"), func(g *Global) *int { return &g.LVS.NetlinkMonitorRcvBuf }),
+		on(force("lvs_netlink_monitor_rcv_bufs_force", "netlink events of the health checks"), func(g *Global) *bool { return &g.LVS.NetlinkMonitorRcvBufForce }),
 		kw("vrrp_rx_bufs_policy", word("MTU|ADVERT|BYTES").soft("vrrp_rx_bufs_policy missing"), "kernel", "part of the receive buffer of a socket for each of its virtual routers").sets(setRxBufPolicy).
 			shows(shown(func(g *Global) *RxBufPolicy { return &g.RxBufPolicy }), shown(func(g *Global) *int { return &g.RxBufSize })),
 		kw("vrrp_rx_bufs_multiplier", number(1, 1<<31-1).soft("Invalid vrrp_rx_bufs_multiplier"), "3", "number of packets of size MTU or ADVERT in a receive buffer").

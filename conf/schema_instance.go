@@ -91,7 +91,7 @@ func instanceBlock() *block {
 
 		// Notification.
 		kw("lvs_sync_daemon_interface", word("IFNAME"), "", "interface of the IPVS sync daemon").gone("lvs_sync_daemon in global_defs").
-			sets(setLegacySync).pending(),
+			sets(setLegacySync),
 	)
 	b.add(garpWords("garp_", "vrrp_garp_", func(d *decoder) *garpSettings { return d.inst.announces() })...)
 	b.add(

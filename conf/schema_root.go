@@ -30,7 +30,7 @@ var root = sync.OnceValue(func() *block {
 					return
 				}
 				d.global.ipvsNamespace.put(d.intern(a.text))
-			}).shows(shown(func(g *Global) *string { return &g.NetNamespaceIPVS })).pending(),
+			}).shows(shown(func(g *Global) *string { return &g.NetNamespaceIPVS })),
 		kept("namespace_with_ipsets", bare(), "use address sets of the firewall even in a namespace", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
 		kw("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon if several run; added to pid file names and log lines").
 			sets(func(d *decoder, a *argument) {
@@ -62,9 +62,9 @@ var root = sync.OnceValue(func() *block {
 		kw("vrrp_sync_group", named("NAME {}").soft("vrrp_sync_group must have a name - skipping"), "", "instances that change state together").effective().holds(syncGroupBlock()),
 		kw("garp_group", braced("{}"), "", "interfaces that share delays between announcements").effective().holds(garpGroupBlock()),
 		kw("vrrp_instance", named("NAME {}").soft("vrrp_instance must have a name"), "", "a virtual router").effective().holds(instanceBlock()),
-		kw("virtual_server_group", named("NAME {}"), "", "addresses that form one service").holds(virtualServerGroupBlock()),
-		kw("virtual_server", named("IP [PORT] | fwmark N | group NAME {}"), "", "a service balanced over real servers").holds(virtualServerBlock()),
-		kw("SSL", braced("{}"), "", "certificates for SSL_GET checks").holds(sslBlock()),
+		kw("virtual_server_group", named("NAME {}"), "", "addresses that form one service").effective().holds(virtualServerGroupBlock()),
+		kw("virtual_server", named("IP [PORT] | fwmark N | group NAME {}"), "", "a service balanced over real servers").effective().holds(virtualServerBlock()),
+		kw("SSL", braced("{}"), "", "certificates for SSL_GET checks").effective().holds(sslBlock()),
 	)
 	all := make(map[string]*Keyword)
 	b.index(all)

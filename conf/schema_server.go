@@ -131,7 +131,7 @@ func virtualServerGroupBlock() *block {
 		return true
 	}
 	b.close = closeServerGroup
-	return b.pending()
+	return b
 }
 
 func setGroupMark(d *decoder, a *argument) {
@@ -501,7 +501,7 @@ func virtualServerBlock() *block {
 				d.servers.vs.sorryForward.put(f)
 			}
 		}).shows(shown(func(v *VirtualServer) *Forward { return &v.Sorry.Forward })),
-		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").holds(realServerBlock()),
+		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").effective().holds(realServerBlock()),
 	)
 	b.add(timerWords(Initial{}, 1, times, fields)...)
 	b.given = func(d *decoder) *written { return &d.servers.vs.given }
@@ -510,7 +510,7 @@ func virtualServerBlock() *block {
 		d.servers.list = append(d.servers.list, d.servers.vs)
 		d.servers.vs = nil
 	}
-	return b.pending()
+	return b
 }
 
 // defaultPersistence is what the kernel's tools take without a number.
@@ -524,7 +524,7 @@ func snmpName(of string, f field) *Keyword {
 			return
 		}
 		*f.of(d).(*string) = d.intern(a.text)
-	}).fills(f)
+	}).fills(f).pending()
 }
 
 // commandOnce declares a command of which the first stays.
@@ -731,5 +731,5 @@ func sslBlock() *block {
 		d.cfg.TLSClient = &TLSClient{}
 		return true
 	}
-	return b.pending()
+	return b
 }

@@ -84,7 +84,7 @@ func TestScriptsHaveTimeAtStop(t *testing.T) {
 	until := "while :; do sleep 3600 & wait; done"
 	script := func(name string) string {
 		return s.script("a", name, "trap 'echo "+name+" TERM >>"+file+"; while ! test -e "+clean+"; do sleep 0.05; done; echo "+
-			name+" clean >>"+file+"; exit 0' TERM\necho "+name+" started >>"+file+"\n"+until)
+			name+" clean >>"+file+"; wait; exit 0' TERM\necho "+name+" started >>"+file+"\n"+until)
 	}
 	in := instance{More: "notify_master " + script("notify")}.at(100)
 	a := s.start("a", ours, "child_wait_time 60\n"+
@@ -98,7 +98,7 @@ func TestScriptsHaveTimeAtStop(t *testing.T) {
 	}
 	s.must(a.Signal(unix.SIGTERM))
 	s.awaitOwner(vip, 10*time.Second)
-	for _, name := range names {
+	for _, name := range names[1:] { // a reader may end when nobody writes any more
 		s.awaitTold(file, name+" TERM", 20*time.Second)
 	}
 	if !a.Running() {
@@ -109,6 +109,7 @@ func TestScriptsHaveTimeAtStop(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	for _, name := range names {
+		s.awaitTold(file, name+" TERM", time.Second)
 		s.awaitTold(file, name+" clean", time.Second)
 	}
 	if a.Logged(a.Started, "has been killed") || a.Logged(a.Started, "does not stop") {

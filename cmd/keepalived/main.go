@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"keepalived-go/internal/checkd"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/supervisor"
 	"keepalived-go/internal/tool/getopt"
@@ -21,7 +22,7 @@ var (
 
 // roles is the table of the processes that the parent starts, in the order of
 // their start.
-var roles = []*proc.Role{&vrrpd.Role}
+var roles = []*proc.Role{&vrrpd.Role, &checkd.Role}
 
 func main() {
 	if code, ok := proc.RunChild(roles); ok {

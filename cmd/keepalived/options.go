@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"syscall"
 
@@ -28,6 +29,7 @@ type commandLine struct {
 	testFile string // empty: stderr
 	format   string // of the report of a test
 
+	wanted   []string // roles: -P, -C
 	console  bool
 	noSyslog bool
 	detail   int // how often -D was given
@@ -40,6 +42,7 @@ func newCommandLine() *commandLine {
 		Umask:    -1,
 		Roles:    roles,
 		PidFiles: map[string]string{},
+		Keep:     map[string]bool{},
 	}}
 }
 
@@ -59,12 +62,15 @@ func (c *commandLine) flags() []getopt.Flag {
 		}
 	}
 	o := &c.run
+	keep := func(role string) func(string) error {
+		return func(string) error { o.Keep[role] = true; return nil }
+	}
 	return []getopt.Flag{
 		{Long: "use-file", Short: 'f', Arg: getopt.Required, Value: "FILE", Set: text(&o.Config),
 			Help: "Configuration file (default " + defaultConfig + ")"},
-		{Long: "vrrp", Short: 'P', Set: func(string) error { return nil },
+		{Long: "vrrp", Short: 'P', Set: c.only("vrrp"),
 			Help: "Run VRRP but no health checkers"},
-		{Long: "check", Short: 'C', Set: c.checkOnly,
+		{Long: "check", Short: 'C', Set: c.only("checkers"),
 			Help: "Run the health checkers but no VRRP"},
 		{Long: "no_bfd", Short: 'B', Set: func(string) error { return nil },
 			Help: "Do not run BFD"},
@@ -84,11 +90,11 @@ func (c *commandLine) flags() []getopt.Flag {
 			Help: "Do not log to syslog"},
 		{Long: "umask", Short: 'u', Arg: getopt.Required, Value: "MASK", Set: c.umask,
 			Help: "File mode creation mask, as a number (0 octal, 0x hexadecimal)"},
-		{Long: "release-vips", Short: 'X', Set: func(string) error { o.DontRelease = false; return nil },
+		{Long: "release-vips", Short: 'X', Set: func(string) error { delete(o.Keep, "vrrp"); return nil },
 			Help: "Remove the addresses at stop (default; overrides -V)"},
-		{Long: "dont-release-vrrp", Short: 'V', Set: on(&o.DontRelease),
+		{Long: "dont-release-vrrp", Short: 'V', Set: keep("vrrp"),
 			Help: "Leave the addresses in place at stop"},
-		{Long: "dont-release-ipvs", Short: 'I', Set: without("--dont-release-ipvs"),
+		{Long: "dont-release-ipvs", Short: 'I', Set: keep("checkers"),
 			Help: "Leave the IPVS table in place at stop"},
 		{Long: "dont-respawn", Short: 'R', Set: on(&o.NoRespawn),
 			Help: "Exit when a child process dies instead of restarting it"},
@@ -100,7 +106,7 @@ func (c *commandLine) flags() []getopt.Flag {
 			Help: "Pid file of the parent process"},
 		{Long: "vrrp_pid", Short: 'r', Arg: getopt.Required, Value: "FILE", Set: c.pidFile("vrrp"),
 			Help: "Pid file of the VRRP process"},
-		{Long: "checkers_pid", Short: 'c', Arg: getopt.Required, Value: "FILE", Set: without("--checkers_pid"),
+		{Long: "checkers_pid", Short: 'c', Arg: getopt.Required, Value: "FILE", Set: c.pidFile("checkers"),
 			Help: "Pid file of the health check process"},
 		{Long: "bfd_pid", Short: 'b', Arg: getopt.Required, Value: "FILE", Set: without("--bfd_pid"),
 			Help: "Pid file of the BFD process"},
@@ -138,10 +144,19 @@ func (c *commandLine) flags() []getopt.Flag {
 	}
 }
 
-func (c *commandLine) checkOnly(string) error {
-	c.run.Without = append(c.run.Without, "vrrp")
-	c.run.NoEffect = append(c.run.NoEffect, "--check (there are no health checkers, and VRRP is off)")
-	return nil
+// only is a flag that asks for one role and no other that is not asked for in the
+// same way.
+func (c *commandLine) only(name string) func(string) error {
+	return func(string) error {
+		c.wanted = append(c.wanted, name)
+		c.run.Without = nil
+		for _, r := range roles {
+			if !slices.Contains(c.wanted, r.Name) {
+				c.run.Without = append(c.run.Without, r.Name)
+			}
+		}
+		return nil
+	}
 }
 
 func (c *commandLine) logFacility(v string) (err error) {

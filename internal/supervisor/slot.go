@@ -217,7 +217,7 @@ func (sl *slot) setup() *link.Setup {
 		Level:        int(log.Level),
 		NoSwap:       sl.share.Limits.NoSwap,
 		CoreDump:     s.o.CoreDump,
-		DontRelease:  s.o.DontRelease,
+		Keep:         s.o.Keep[sl.role.Name],
 		LogAddresses: s.o.LogAddresses,
 		LogData:      s.o.DumpConfig,
 		ReloadMarker: s.files.reloadMarker,
@@ -461,7 +461,7 @@ func (sl *slot) stopIsSlow() {
 // release is the last step of a stop, when no process of the role runs: it
 // removes what one may have left behind.
 func (sl *slot) release() {
-	if !sl.unreleased || sl.s.o.DontRelease || passed(&sl.giveUp, time.Now()) {
+	if !sl.unreleased || sl.s.o.Keep[sl.role.Name] || passed(&sl.giveUp, time.Now()) {
 		sl.stopped = true
 		return
 	}
@@ -489,7 +489,7 @@ func (sl *slot) clear() {
 	sl.child, sl.killed = c, false
 	c.releases = true
 	setup := sl.setup()
-	setup.DontRelease = false
+	setup.Keep = false
 	c.post(link.Message{Kind: link.Begin, Setup: setup})
 	c.post(frame)
 	c.post(link.Message{Kind: link.Stop})

@@ -51,9 +51,11 @@ type Options struct {
 	CoreDump     bool
 	CorePattern  string // empty: left as it is
 	Namespace    string // -s; empty: the configuration's
-	DontRelease  bool   // -V
-	LogAddresses bool   // -a
-	DumpConfig   bool   // -d: log the configuration as understood
+	// Keep names the roles that leave at the end what they have in the kernel: -V
+	// keeps that of vrrp, -I that of checkers.
+	Keep         map[string]bool
+	LogAddresses bool // -a
+	DumpConfig   bool // -d: log the configuration as understood
 
 	ParentPid string            // pid file; empty: default
 	PidFiles  map[string]string // of the other processes, by the names of their roles, as far as given

@@ -82,7 +82,7 @@ type Setup struct {
 	NoSwap       bool // lock the memory of the process
 	CoreDump     bool
 	LogAddresses bool // -a
-	DontRelease  bool // -V
+	Keep         bool // at the end: what the process has in the kernel (-V, -I)
 	LogData      bool // -d
 
 	ReloadMarker string // of a reload_file without a path, for dumps

@@ -1,0 +1,177 @@
+package checkd
+
+import (
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"time"
+
+	"keepalived-go/internal/checkd/attempt"
+	"keepalived-go/internal/checkd/life"
+	"keepalived-go/internal/proc/loop"
+	"keepalived-go/lvs"
+)
+
+// A check is one that the engine has activated, or may again: its life, and the
+// attempt on its way. Between two attempts its timer is that of the next one,
+// during an attempt that of the attempt.
+type check struct {
+	*planned
+	id      lvs.CheckID
+	life    life.Check
+	timer   loop.Timer
+	attempt *attempt.Attempt // nil: none is on its way
+	number  uint64           // of that attempt
+	active  bool             // the engine wants it to run
+	begun   bool             // it has been active before
+	last    life.Verdict     // of the last result
+	lastAt  time.Duration    // when that came; 0: none has come yet
+}
+
+func (d *daemon) newCheck(id lvs.CheckID, p *planned) *check {
+	c := &check{planned: p, id: id}
+	c.life.Init(p.life)
+	c.timer.Expire = func(at time.Duration) { d.expire(c, at) }
+	return c
+}
+
+// activate has a check run, from its start or from where it was suspended.
+func (d *daemon) activate(c *check) {
+	if c.active || c.kind == nil {
+		return
+	}
+	c.active = true
+	if !c.begun {
+		c.begun = true
+		d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Start, Spread: rand.Float64()}))
+		d.recall(c)
+		return
+	}
+	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Resume}))
+	d.recall(c)
+}
+
+// deactivate suspends a check.
+func (d *daemon) deactivate(c *check) {
+	if !c.active {
+		return
+	}
+	c.active = false
+	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Suspend}))
+}
+
+// reconfigure gives a check its place in another configuration. What it knows
+// stays. One that cannot be done any more, or could not be done before, begins
+// anew.
+func (d *daemon) reconfigure(c *check, id lvs.CheckID, p *planned) *check {
+	if c.kind == nil || p.kind == nil {
+		again := d.newCheck(id, p)
+		if c.active {
+			d.activate(again)
+		}
+		d.retire(c)
+		return again
+	}
+	c.id, c.planned = id, p
+	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Reconfigure, Config: &p.life}))
+	return c
+}
+
+// retire ends a check.
+func (d *daemon) retire(c *check) {
+	d.loop.Stop(&c.timer)
+	if c.attempt != nil {
+		c.attempt.Drop()
+		c.attempt = nil
+	}
+}
+
+// expire is what the timer of a check is for.
+func (d *daemon) expire(c *check, at time.Duration) {
+	if a := c.attempt; a != nil {
+		a.Expire(at)
+		if c.attempt == a { // it has moved its deadline
+			d.loop.Set(&c.timer, a.Deadline())
+		}
+		return
+	}
+	d.act(c, c.life.Step(at, life.Event{Kind: life.Due}))
+}
+
+// tell gives a check of a kind without attempts its result.
+func (d *daemon) tell(c *check, r life.Result) {
+	if c.begun {
+		d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Told, Result: r}))
+	}
+}
+
+// act does what the life of a check asks for.
+func (d *daemon) act(c *check, a life.Actions) {
+	if a.Drop && c.attempt != nil {
+		c.attempt.Drop()
+		c.attempt = nil
+	}
+	switch {
+	case a.Attempt:
+		c.number = a.Number
+		c.attempt = d.env.Begin(c.kind, a.Page, func(r life.Result) { d.done(c, r) })
+		d.loop.Set(&c.timer, c.attempt.Deadline())
+	case c.attempt != nil: // its deadline stays
+	case a.Next == life.Never:
+		d.loop.Stop(&c.timer)
+	default:
+		d.loop.Set(&c.timer, a.Next)
+	}
+	if a.Judged {
+		d.judge(c, &a)
+	}
+}
+
+// done takes up the result of an attempt.
+func (d *daemon) done(c *check, r life.Result) {
+	c.attempt = nil
+	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Done, Number: c.number, Result: r}))
+}
+
+// judge logs a verdict and passes it on to the engine.
+func (d *daemon) judge(c *check, a *life.Actions) {
+	v := &a.Verdict
+	c.last, c.lastAt = *v, d.loop.Now()
+	if line := attempt.Line(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures); line != "" {
+		slog.Info(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())
+	}
+	if !v.Decided && !a.Reweighted {
+		return
+	}
+	d.step(lvs.Event{Kind: lvs.CheckResult, Check: c.id, Up: v.Up, Weight: weightOf(a)})
+}
+
+// weightOf translates what a check says of the weight of its server.
+func weightOf(a *life.Actions) lvs.Weight {
+	if !a.Reweighted {
+		return lvs.Weight{}
+	}
+	w := lvs.Weight{Kind: lvs.WeightAdd, Value: int32(a.Weight.N)}
+	switch a.Weight.Mode {
+	case life.Is:
+		w.Kind = lvs.WeightSet
+	case life.Unchanged:
+		w.Value = 0
+	}
+	return w
+}
+
+// lookEvery is how often checks that have not run for long are looked for.
+const lookEvery = 10 * time.Second
+
+// lookForSilent names the checks that have not run for three intervals: none may
+// be lost without a word.
+func (d *daemon) lookForSilent(at time.Duration) {
+	for _, c := range d.checks {
+		if silent, fresh, _ := c.life.Overdue(at); fresh {
+			slog.Error(fmt.Sprintf("%s on service %s of %s has not run for %v", c.Check.Kind, c.Name(), c.Service, silent.Round(time.Second)),
+				"service", c.Service.String(), "server", c.Name())
+		}
+	}
+	d.loop.Set(&d.look, at+lookEvery)
+}

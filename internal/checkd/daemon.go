@@ -1,0 +1,174 @@
+package checkd
+
+import (
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/checkd/attempt"
+	"keepalived-go/internal/checkd/life"
+	"keepalived-go/internal/checkd/table"
+	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/output/notify"
+	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/loop"
+	"keepalived-go/internal/proc/session"
+	"keepalived-go/lvs"
+)
+
+// daemon is the state of the process. All of it belongs to the loop.
+type daemon struct {
+	Options
+
+	loop    *loop.Loop
+	session *session.Session
+	engine  *lvs.Engine
+	conf    *conf.Config           // in force; nil: none yet
+	marks   map[policy.Mark]uint32 // of groups, with nftables_ipvs
+	checks  []*check               // that with lvs.CheckID n is at n-1
+	actions []lvs.Action           // room for those of a step
+
+	table        *table.Table
+	synchronised bool            // we have had synchronisation daemons
+	masters      map[string]bool // virtual routers, as the VRRP process reports
+	addresses    *addresses      // nil: no service depends on those of this machine
+
+	env      *attempt.Env
+	runner   *script.Runner
+	notifier *notify.Notifier
+	files    *track.Set      // of FILE_CHECK; nil: none
+	numbers  map[string]int  // what the files say
+	sessions map[string]bool // BFD sessions that are up, as far as reported
+
+	// What a predecessor has left, until it is taken up.
+	restored  map[identity][]life.State
+	inherited []lvs.Endpoint
+
+	look     loop.Timer // for checks that have gone silent
+	save     loop.Timer // of the state
+	saving   bool       // it is being written
+	unsaved  bool       // it could not be written
+	stopping bool
+	released bool  // the kernel's table is as it shall be left
+	ended    bool  // nothing of the process is left
+	err      error // that ends the process
+}
+
+// identity is what a check is known by in any configuration, as the engine has it;
+// of several with one identity the first is the first.
+type identity struct {
+	Service lvs.ServiceID
+	Server  netip.AddrPort
+	Key     string
+}
+
+func identityOf(k *planned) identity {
+	return identity{policy.ServiceIDOf(k.Service), netip.AddrPortFrom(k.Server.Addr, k.Server.Port), k.Key}
+}
+
+// step gives the engine an event and does, in order, what it asks for. Nothing that
+// an action brings about is a step within this one: it comes through the loop.
+func (d *daemon) step(ev lvs.Event) {
+	d.actions = d.engine.Step(d.loop.Now(), ev, d.actions[:0])
+	for i := range d.actions {
+		d.carryOut(&d.actions[i])
+	}
+	if len(d.actions) > 0 {
+		d.stateChanged()
+	}
+	clear(d.actions)
+}
+
+func (d *daemon) carryOut(a *lvs.Action) {
+	switch a.Kind {
+	case lvs.CheckActivated:
+		d.logActivity(a)
+		d.activate(d.checks[a.Check-1])
+	case lvs.CheckDeactivated:
+		d.logActivity(a)
+		d.deactivate(d.checks[a.Check-1])
+	case lvs.FlushTable:
+		d.table.Flush()
+	default:
+		d.report(a)
+	}
+}
+
+// addressChanged tells the engine that an address has come to this machine or left
+// it.
+func (d *daemon) addressChanged(a netip.Addr, present bool) {
+	d.step(lvs.Event{Kind: lvs.AddressChanged, Addr: a, Present: present})
+}
+
+// reload makes p the configuration in force; the first one too, for which a
+// predecessor may have left its state. Checks that are the same in both go on with
+// what they know.
+func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
+	before := make(map[identity][]*check, len(d.checks))
+	for _, c := range d.checks {
+		id := identityOf(c.planned)
+		before[id] = append(before[id], c)
+	}
+	d.conf = p.conf
+	gone := d.checks
+	d.checks = make([]*check, len(p.checks))
+	for i := range p.checks {
+		k := &p.checks[i]
+		id := identityOf(k)
+		if old := before[id]; len(old) > 0 {
+			before[id] = old[1:]
+			d.checks[i] = d.reconfigure(old[0], lvs.CheckID(i+1), k)
+			continue
+		}
+		c := d.newCheck(lvs.CheckID(i+1), k)
+		if r := d.restored[id]; len(r) > 0 {
+			d.restored[id] = r[1:]
+			c.life.Restore(r[0])
+		}
+		d.checks[i] = c
+	}
+	d.restored = nil
+	for _, c := range gone {
+		if int(c.id) > len(d.checks) || d.checks[c.id-1] != c {
+			d.retire(c)
+		}
+	}
+	d.setNotifier(p.services)
+	if err := d.watchAddresses(p.services); err != nil {
+		slog.Error(fmt.Sprintf("ha_suspend has no effect: %v", err))
+	}
+	d.configureTable()
+	d.step(lvs.Event{Kind: lvs.Configure, Config: p.services, Resume: left})
+	d.watchFiles()
+	d.stateChanged()
+}
+
+// turn is one turn of the loop.
+func (d *daemon) turn() {
+	if err := d.loop.Wait(); err != nil {
+		d.err = err
+		return
+	}
+	d.loop.Expire()
+	d.flush()
+}
+
+// stop ends everything in order: services leave the table unless they are to stay.
+func (d *daemon) stop() {
+	if d.stopping {
+		return
+	}
+	d.stopping = true
+	for _, c := range d.checks {
+		d.retire(c)
+	}
+	d.step(lvs.Event{Kind: lvs.Shutdown, Keep: d.Keep})
+	d.flush()
+	d.table.Idle(func() { d.loop.Post(func() { d.released = true }) })
+}
+
+// stopWait is how long scripts that are notified of the end may take.
+const stopWait = time.Second

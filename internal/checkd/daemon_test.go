@@ -1,0 +1,495 @@
+package checkd
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/checkd/table"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/kernel/kerneltest"
+	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/wire"
+	"keepalived-go/lvs/ipvs"
+	"keepalived-go/lvs/ipvs/ipvstest"
+)
+
+// These tests need no root: the kernel's table is one in memory, and servers are
+// on the loopback interface.
+
+// logged collects what is logged until the test ends. Any goroutine may log.
+type logged struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *logged) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(b)
+}
+
+// lines are the messages so far.
+func (l *logged) lines() (all []string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, line := range strings.Split(l.buf.String(), "\n") {
+		if _, text, ok := strings.Cut(line, "msg="); ok {
+			if text[0] == '"' {
+				text, _, _ = strings.Cut(text[1:], `"`)
+			}
+			all = append(all, text)
+		}
+	}
+	return all
+}
+
+// inOrder reports whether the lines were logged in this order, with others between
+// them.
+func (l *logged) inOrder(lines ...string) bool {
+	for _, line := range l.lines() {
+		if len(lines) > 0 && line == lines[0] {
+			lines = lines[1:]
+		}
+	}
+	return len(lines) == 0
+}
+
+func logOf(t *testing.T) *logged {
+	l := &logged{}
+	before := slog.Default()
+	slog.SetDefault(slog.New(slog.NewTextHandler(l, nil)))
+	t.Cleanup(func() { slog.SetDefault(before) })
+	return l
+}
+
+// read is the configuration in a text.
+func read(t *testing.T, text string) *conf.Config {
+	t.Helper()
+	c, problems := conf.Load("k.conf", conf.Options{Unsaved: func(string) (string, bool) { return text, true }})
+	for _, p := range problems {
+		if p.Severity >= conf.Error {
+			t.Fatal(p)
+		}
+	}
+	return share(c).Config
+}
+
+// process is a daemon that a test turns.
+type process struct {
+	*daemon
+	t      *testing.T
+	kernel *ipvstest.Kernel
+	host   *kerneltest.Kernel
+}
+
+// start begins with a configuration as run does.
+func start(t *testing.T, text string, change func(*Options)) *process {
+	t.Helper()
+	k := ipvstest.New()
+	host := kerneltest.New(kerneltest.Ethernet(2, "eth0"))
+	return startOn(t, k, host, text, change)
+}
+
+func startOn(t *testing.T, k *ipvstest.Kernel, host *kerneltest.Kernel, text string, change func(*Options)) *process {
+	t.Helper()
+	o := Options{Host: host, Dial: func() (table.Conn, error) {
+		c, err := k.Dial()
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}}
+	if change != nil {
+		change(&o)
+	}
+	c := read(t, text)
+	d, err := newDaemon(o, c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.begin(c)
+	p := &process{d, t, k, host}
+	t.Cleanup(func() {
+		if !d.ended {
+			p.stop()
+		}
+	})
+	return p
+}
+
+// until turns the loop until f is true.
+func (p *process) until(what string, f func() bool) {
+	p.t.Helper()
+	end := time.Now().Add(30 * time.Second)
+	for !f() {
+		if time.Now().After(end) || p.err != nil {
+			p.t.Fatalf("not within 30 s: %s (%v)", what, p.err)
+		}
+		wake := time.AfterFunc(20*time.Millisecond, func() { p.loop.Post(func() {}) })
+		p.turn()
+		wake.Stop()
+	}
+}
+
+func (p *process) reloadTo(text string) {
+	p.t.Helper()
+	done := false
+	p.prepareReload(read(p.t, text), func() { done = true })
+	p.until("the reload", func() bool { return done })
+}
+
+// stop ends the process as an order does.
+func (p *process) stop() {
+	p.daemon.stop()
+	p.until("the table as it shall be left", func() bool { return p.released })
+	p.finish()
+}
+
+// kill leaves everything as it is, as SIGKILL does, but for what the test itself
+// has open.
+func (p *process) kill() {
+	p.until("the state to be written", func() bool { return !p.saving && !p.save.Running() })
+	for _, c := range p.checks {
+		p.retire(c)
+	}
+	p.ended = true
+}
+
+// table is what the kernel has, as lines.
+func (p *process) table() string {
+	p.t.Helper()
+	c, err := p.kernel.Dial()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	defer c.Close()
+	services, err := c.Services()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	var lines []string
+	for _, s := range services {
+		all, err := c.Destinations(s.ServiceID)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		var words []string
+		for _, d := range all {
+			words = append(words, fmt.Sprintf("%v=%d", d.Addr, d.Weight))
+		}
+		slices.Sort(words)
+		lines = append(lines, fmt.Sprintf("%v: %s", s.ServiceID, strings.Join(words, " ")))
+	}
+	slices.Sort(lines)
+	return strings.Join(lines, "\n")
+}
+
+func (p *process) untilTable(want string) {
+	p.t.Helper()
+	p.until("the table is "+want, func() bool { return p.table() == want })
+}
+
+// server is a TCP server that can be closed and opened at its address.
+type server struct {
+	t *testing.T
+	l net.Listener
+}
+
+func serve(t *testing.T) *server {
+	l, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &server{t, l}
+	go s.accept(l)
+	t.Cleanup(func() { s.l.Close() })
+	return s
+}
+
+func (s *server) accept(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		c.Close()
+	}
+}
+
+func (s *server) addr() netip.AddrPort { return s.l.Addr().(*net.TCPAddr).AddrPort() }
+
+func (s *server) close() { s.l.Close() }
+
+func (s *server) open() {
+	s.t.Helper()
+	l, err := net.Listen("tcp4", s.addr().String())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.l = l
+	go s.accept(l)
+}
+
+// name is the server in messages.
+func (s *server) name() string {
+	return fmt.Sprintf("[127.0.0.1]:tcp:%d", s.addr().Port())
+}
+
+// real is the block of a server with a check.
+func (s *server) real(more string) string {
+	return fmt.Sprintf("    real_server 127.0.0.1 %d {\n        weight 1\n        %s\n        TCP_CHECK {\n            connect_timeout 5\n        }\n    }\n", s.addr().Port(), more)
+}
+
+// virtual is the block of a service that checks often.
+func virtual(more string, servers ...string) string {
+	return "virtual_server 10.0.0.1 80 {\n    protocol TCP\n    lb_algo rr\n    lb_kind NAT\n    delay_loop 0.02\n    warmup 0\n    retry 1\n    delay_before_retry 0.02\n" + more + "\n" + strings.Join(servers, "") + "}\n"
+}
+
+const vs = "[10.0.0.1]:tcp:80"
+
+// A server that dies leaves the table, the sorry server stands in for the last one,
+// and everything returns.
+func TestServerDiesAndReturns(t *testing.T) {
+	log := logOf(t)
+	a, b := serve(t), serve(t)
+	p := start(t, virtual("sorry_server 127.0.0.9 9", a.real(""), b.real("")), nil)
+	both := fmt.Sprintf("tcp 10.0.0.1:80: %v=1 %v=1", min(a.addr().String(), b.addr().String()), max(a.addr().String(), b.addr().String()))
+	p.untilTable(both)
+	if !log.inOrder("Gained quorum 1+0=1 <= 2 for VS "+vs, "Activating healthchecker for service "+a.name()+" for VS "+vs) {
+		t.Errorf("start: %q", log.lines())
+	}
+	p.until("the first results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
+	a.close()
+	p.untilTable(fmt.Sprintf("tcp 10.0.0.1:80: %v=1", b.addr()))
+	b.close()
+	p.untilTable("tcp 10.0.0.1:80: 127.0.0.9:9=1")
+	if want := []string{
+		"TCP_CHECK on service " + a.name() + " failed after 1 retries.", "Removing service " + a.name() + " from VS " + vs,
+		"TCP_CHECK on service " + b.name() + " failed after 1 retries.", "Removing service " + b.name() + " from VS " + vs,
+		"Lost quorum 1-0=1 > 0 for VS " + vs, "Adding sorry server [127.0.0.9]:tcp:9 to VS " + vs, "Removing alive servers from the pool for VS " + vs,
+	}; !log.inOrder(want...) {
+		t.Errorf("%q is not in this order in %q", want, log.lines())
+	}
+	b.open()
+	p.untilTable(fmt.Sprintf("tcp 10.0.0.1:80: %v=1", b.addr()))
+	a.open()
+	p.untilTable(both)
+	if want := []string{
+		"TCP connection to " + b.name() + " success.", "Adding service " + b.name() + " to VS " + vs, "Gained quorum 1+0=1 <= 1 for VS " + vs,
+		"Removing sorry server [127.0.0.9]:tcp:9 from VS " + vs, "Adding alive servers to the pool for VS " + vs,
+	}; !log.inOrder(want...) {
+		t.Errorf("%q is not in this order in %q", want, log.lines())
+	}
+	p.stop()
+	if left := p.table(); left != "" {
+		t.Errorf("left behind: %s", left)
+	}
+}
+
+// A reload changes what differs. What a check knows stays, be its place another.
+func TestReload(t *testing.T) {
+	log := logOf(t)
+	a, b := serve(t), serve(t)
+	a.close()
+	p := start(t, virtual("", a.real(""), b.real("")), nil)
+	alone := fmt.Sprintf("tcp 10.0.0.1:80: %v=1", b.addr())
+	p.untilTable(alone)
+	requests := p.kernel.Requests()
+	dead := p.checks[0]
+	p.reloadTo(virtual("", b.real(""), a.real("")))
+	if p.checks[1] != dead || dead.life.Up() {
+		t.Error("the check of the dead server does not go on")
+	}
+	p.until("some turns", func() bool { return dead.life.State().Number > 20 })
+	if n := p.kernel.Requests() - requests; n > 40 { // those that look at the table
+		t.Errorf("%d requests for a reload that changes nothing", n)
+	}
+	if p.table() != alone {
+		t.Errorf("the table after it: %s", p.table())
+	}
+	p.reloadTo(virtual("", strings.Replace(b.real(""), "weight 1", "weight 7", 1)))
+	p.untilTable(fmt.Sprintf("tcp 10.0.0.1:80: %v=7", b.addr()))
+	if want := "Changing weight from 1 to 7 for active service " + b.name() + " of VS " + vs; !log.inOrder(want) {
+		t.Errorf("no line %q in %q", want, log.lines())
+	}
+	if len(p.checks) != 1 || dead.timer.Running() || dead.attempt != nil {
+		t.Error("the check of a server that is gone goes on")
+	}
+	p.reloadTo("vrrp_script x {\n script /bin/true\n}\n")
+	p.untilTable("")
+}
+
+// A successor of a process that was killed takes up what it had: servers that are
+// down stay out, nothing is announced, and the table stays as it is.
+func TestSuccessor(t *testing.T) {
+	log := logOf(t)
+	a, b := serve(t), serve(t)
+	a.close()
+	state := filepath.Join(t.TempDir(), "checkers.state")
+	keep := func(o *Options) { o.StateFile = state }
+	text := virtual("", a.real("alpha"), b.real(""))
+	p := start(t, text, keep)
+	alone := fmt.Sprintf("tcp 10.0.0.1:80: %v=1", b.addr())
+	p.untilTable(alone)
+	p.until("the first results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
+	p.kill()
+
+	before := len(log.lines())
+	next := startOn(t, p.kernel, p.host, text, keep)
+	if next.checks[0].life.Up() || next.checks[0].life.State().Number == 0 {
+		t.Error("the check of the dead server begins anew")
+	}
+	next.until("its results", func() bool { return next.checks[0].lastAt != 0 && next.checks[1].lastAt != 0 })
+	if next.table() != alone {
+		t.Errorf("the table: %s", next.table())
+	}
+	for _, line := range log.lines()[before:] {
+		if strings.HasPrefix(line, "Gained quorum") || strings.HasPrefix(line, "Removing service") {
+			t.Errorf("announced again: %s", line)
+		}
+	}
+	next.kill()
+
+	// The last one, which has nothing to serve, removes what was left.
+	last := startOn(t, p.kernel, p.host, "global_defs {\n}\n", keep)
+	last.untilTable("")
+	last.stop()
+	if _, err := os.Stat(state); !os.IsNotExist(err) {
+		t.Errorf("the state file after an end in good order: %v", err)
+	}
+}
+
+// With -I the table stays as it is at the end.
+func TestKeepTable(t *testing.T) {
+	logOf(t)
+	a := serve(t)
+	p := start(t, virtual("", a.real("")), func(o *Options) { o.Keep = true })
+	want := fmt.Sprintf("tcp 10.0.0.1:80: %v=1", a.addr())
+	p.untilTable(want)
+	p.stop()
+	if got := p.table(); got != want {
+		t.Errorf("left: %s", got)
+	}
+}
+
+// With ha_suspend nothing is checked while the machine has not the address.
+func TestSuspend(t *testing.T) {
+	log := logOf(t)
+	a := serve(t)
+	a.close()
+	p := start(t, virtual("ha_suspend", a.real("")), nil)
+	p.until("a while", func() bool { return len(log.lines()) > 0 })
+	if p.checks[0].active {
+		t.Error("the check is active")
+	}
+	address := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix("10.0.0.1/32")}
+	p.host.SetAddr(address)
+	p.untilTable("tcp 10.0.0.1:80: ")
+	p.host.RemoveAddr(2, address.Prefix)
+	p.until("the suspension", func() bool { return !p.checks[0].active })
+	if !log.inOrder("Activating healthchecker for service "+a.name()+" for VS "+vs, "Deactivating healthchecker for service "+a.name()+" for VS "+vs) {
+		t.Errorf("%q", log.lines())
+	}
+	number := p.checks[0].life.State().Number
+	a.open()
+	for range 10 {
+		p.loop.Post(func() {})
+		p.turn()
+	}
+	if p.checks[0].life.State().Number != number || p.table() != "tcp 10.0.0.1:80: " {
+		t.Error("a suspended check has gone on")
+	}
+}
+
+// The weight follows a tracked file.
+func TestFileCheck(t *testing.T) {
+	logOf(t)
+	a := serve(t)
+	file := filepath.Join(t.TempDir(), "n")
+	write := func(n string) {
+		if err := os.WriteFile(file, []byte(n+"\n"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("3")
+	text := "track_file f {\n    file " + file + "\n    weight 1\n}\n" + virtual("",
+		strings.Replace(a.real(""), "        TCP_CHECK", "        FILE_CHECK {\n            track_file f\n            weight 2\n        }\n        TCP_CHECK", 1))
+	p := start(t, text, nil)
+	line := func(n int) string { return fmt.Sprintf("tcp 10.0.0.1:80: %v=%d", a.addr(), n) }
+	p.untilTable(line(7))
+	write("-1")
+	p.untilTable(line(0))
+	write("10")
+	p.untilTable(line(21))
+}
+
+// The synchronisation of connections follows the instance that the VRRP process
+// reports of.
+func TestSyncFollowsInstance(t *testing.T) {
+	logOf(t)
+	a := serve(t)
+	p := start(t, "global_defs {\n    lvs_sync_daemon eth0 VI_1 id 9\n    lvs_timeouts tcp 33\n}\nvrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 5\n    virtual_ipaddress {\n        10.0.0.1\n    }\n}\n"+virtual("", a.real("")), nil)
+	roles := func() string {
+		c, err := p.kernel.Dial()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		var words []string
+		all, _ := c.Daemons()
+		for _, d := range all {
+			words = append(words, fmt.Sprintf("%v %d on %s", d.Role, d.ID, d.Interface))
+		}
+		return strings.Join(words, ", ")
+	}
+	report := func(master bool) {
+		p.hear(&link.Event{From: "vrrp", Subject: policy.InstanceState.Of("VI_1"), Body: wire.Append(nil, master)})
+	}
+	p.until("a backup", func() bool { return roles() == "backup 9 on eth0" })
+	report(true)
+	p.until("a master", func() bool { return roles() == "master 9 on eth0" })
+	report(false)
+	p.until("a backup again", func() bool { return roles() == "backup 9 on eth0" })
+	p.stop()
+	if left := roles(); left != "" {
+		t.Errorf("left: %s", left)
+	}
+}
+
+// A state file of another boot, another version or with anything in it does no
+// harm.
+func TestStateFile(t *testing.T) {
+	if s, err := parseState([]byte(`{"Version":1,"Boot":"another"}`), "this"); s != nil || err != nil {
+		t.Errorf("of another boot: %+v, %v", s, err)
+	}
+	for _, text := range []string{"", "{", `{"Version":99,"Boot":"this"}`, "\x00\x01"} {
+		if s, err := parseState([]byte(text), "this"); s != nil || err == nil {
+			t.Errorf("%q: %+v, %v", text, s, err)
+		}
+	}
+}
+
+func FuzzState(f *testing.F) {
+	f.Add([]byte(`{"Version":1,"Boot":"b","Services":{"Services":[{"ID":{"Group":"w"},"Up":true,"Servers":[{"Addr":"10.0.0.1:80","Checks":[{"Key":"k","State":2}]}]}]},"Lives":[],"Endpoints":[{"Addr":"10.0.0.1:80","Protocol":6}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if s, _ := parseState(b, "b"); s != nil {
+			for _, e := range s.Endpoints {
+				serviceIDOf(e)
+			}
+		}
+	})
+}
+
+var _ = ipvs.TCP

@@ -1,0 +1,62 @@
+package checkd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"keepalived-go/internal/checkd/table"
+	"keepalived-go/lvs/ipvs"
+)
+
+// moduleWait is how long modprobe(8) may take.
+const moduleWait = 10 * time.Second
+
+// dialer opens connections to the kernel's load balancer in a network namespace,
+// nil: that of this process. Where the kernel does not have it the module is loaded
+// first.
+func dialer(namespace *os.File) func() (table.Conn, error) {
+	var o ipvs.Options
+	if namespace != nil {
+		o.NetNS = int(namespace.Fd())
+	}
+	var load sync.Once
+	return func() (table.Conn, error) {
+		c, err := ipvs.Dial(o)
+		if errors.Is(err, ipvs.ErrNoModule) {
+			load.Do(func() {
+				ctx, cancel := context.WithTimeout(context.Background(), moduleWait)
+				defer cancel()
+				if failed := ipvs.LoadModule(ctx); failed != nil {
+					err = fmt.Errorf("%w; %w", err, failed)
+					return
+				}
+				c, err = ipvs.Dial(o)
+			})
+		}
+		if err != nil {
+			return nil, err
+		}
+		return c, nil
+	}
+}
+
+// openNamespace opens the namespace of net_namespace_ipvs, unless it is the one
+// that this process is in.
+func openNamespace(name, own string) (*os.File, error) {
+	if name == own {
+		return nil, nil
+	}
+	path := "/run/netns/" + name
+	if name == "" {
+		path = "/proc/1/ns/net" // that of the caller: the parent has left it
+	}
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("net_namespace_ipvs %s: %w", name, err)
+	}
+	return f, nil
+}

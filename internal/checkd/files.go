@@ -1,0 +1,61 @@
+package checkd
+
+import (
+	"keepalived-go/conf"
+	"keepalived-go/internal/checkd/attempt"
+	"keepalived-go/internal/linux/track"
+)
+
+// watchFiles has the files of FILE_CHECK read and watched.
+func (d *daemon) watchFiles() {
+	wanted := false
+	for _, c := range d.checks {
+		wanted = wanted || c.Check.Kind == conf.CheckFile
+	}
+	if d.files == nil {
+		if !wanted {
+			return
+		}
+		d.files = track.Start(track.Options{Runner: d.scriptRunner(), Report: func(all []track.Update) {
+			d.loop.Post(func() { d.fileChanged(all) })
+		}})
+	}
+	c := &conf.Config{}
+	if wanted {
+		c.Files = d.conf.Files
+	}
+	set := d.files
+	go set.Configure(c, func(first []track.Update) { d.loop.Post(func() { d.fileChanged(first) }) })
+}
+
+// fileChanged tells the checks of files what is in them.
+func (d *daemon) fileChanged(all []track.Update) {
+	for _, u := range all {
+		if u.Kind != conf.TrackedFile {
+			continue
+		}
+		d.numbers[u.Name] = int(u.Status.Number)
+		for _, c := range d.checks {
+			if k, ok := c.kind.(*attempt.File); ok && k.File == u.Name {
+				d.tell(c, k.Told(int(u.Status.Number)))
+			}
+		}
+	}
+}
+
+// recall gives a check that has just been activated what is known of its subject:
+// nothing may change for long.
+func (d *daemon) recall(c *check) {
+	d.loop.Post(func() {
+		switch k := c.kind.(type) {
+		case *attempt.File:
+			if n, known := d.numbers[k.File]; known {
+				d.tell(c, k.Told(n))
+			}
+		case *attempt.BFD:
+			if up, known := d.sessions[k.Session]; known {
+				d.tell(c, k.Told(up))
+			}
+		}
+	})
+}

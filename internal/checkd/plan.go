@@ -1,0 +1,167 @@
+package checkd
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"strings"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/checkd/attempt"
+	"keepalived-go/internal/checkd/life"
+	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/policy"
+	"keepalived-go/internal/readfile"
+	"keepalived-go/lvs"
+)
+
+// A plan is what a configuration asks of this process: what the service engine
+// gets, and how each check is done. It is made beside the loop, since programs and
+// certificates are looked up for it.
+type plan struct {
+	conf     *conf.Config
+	services *lvs.Config
+	checks   []planned // that with lvs.CheckID n is at n-1
+}
+
+// planned is a check as the configuration has it.
+type planned struct {
+	policy.ServerCheck
+	kind attempt.Kind // nil: it cannot be done, for the reason that was logged
+	life life.Config
+}
+
+// newPlan makes the plan of c, whose groups have the marks given.
+func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
+	b := policy.ServiceConfig(c, marks)
+	p := &plan{conf: c, services: b.Config, checks: make([]planned, len(b.Checks))}
+	var identity *tls.Config // of all SSL_GET
+	for i := range b.Checks {
+		k := &p.checks[i]
+		k.ServerCheck = b.Checks[i]
+		if k.Check.Kind == conf.CheckSSL && identity == nil {
+			identity = tlsConfig(c.TLSClient)
+		}
+		kind, err := kindOf(&k.ServerCheck, c, identity)
+		if err != nil {
+			slog.Error(fmt.Sprintf("%s of service %s is disabled, the server counts as up: %v", k.Check.Kind, k.Name(), err),
+				"service", k.Service.String(), "server", k.Name())
+			continue
+		}
+		k.kind, k.life = kind, lifeOf(k.Check, kind)
+	}
+	return p
+}
+
+// tlsConfig is what SSL_GET shows to servers. A certificate that cannot be read is
+// not shown.
+func tlsConfig(c *conf.TLSClient) *tls.Config {
+	files := attempt.TLSFiles{OldVersions: true}
+	if c != nil {
+		files.CA, files.Certificate, files.Key, files.Password = c.CA, c.Certificate, c.Key, string(c.Password)
+	}
+	cfg, err := files.Config(readPEM)
+	if err != nil {
+		slog.Error(fmt.Sprintf("SSL: %v; checks show no certificate", err))
+		files = attempt.TLSFiles{OldVersions: true}
+		cfg, _ = files.Config(readPEM)
+	}
+	return cfg
+}
+
+// maxPEM bounds a file of certificates or a key, in bytes.
+const maxPEM = 1 << 20
+
+func readPEM(path string) ([]byte, error) { return readfile.Head(path, maxPEM) }
+
+// lifeOf is how a check is repeated.
+func lifeOf(c *conf.Check, kind attempt.Kind) life.Config {
+	l := life.Config{
+		DelayLoop: c.DelayLoop, Retry: c.Retry, DelayBeforeRetry: c.DelayBeforeRetry, Warmup: c.Warmup,
+		Alpha: c.Alpha, Longest: kind.Longest(),
+	}
+	switch c.Kind {
+	case conf.CheckHTTP, conf.CheckSSL:
+		l.Pages, l.Remember, l.FastRecovery = len(c.HTTP.URLs), true, c.HTTP.FastRecovery
+	case conf.CheckSMTP:
+		l.PatientStart = true
+	case conf.CheckMisc:
+		l.FromStart = true
+	case conf.CheckBFD, conf.CheckFile:
+		l.Events = true
+	}
+	return l
+}
+
+// kindOf is how a check is done.
+func kindOf(c *policy.ServerCheck, all *conf.Config, identity *tls.Config) (attempt.Kind, error) {
+	names := attempt.Names{Server: c.Name(), Service: c.Service.String()}
+	k := c.Check
+	var to attempt.Connection
+	if p := k.Connect; p != nil {
+		to = attempt.Connection{Addr: p.Addr, Port: p.Port, Bind: p.Bind, BindPort: p.BindPort, BindIf: p.BindIf, FWMark: p.FWMark, Timeout: p.Timeout}
+	}
+	switch k.Kind {
+	case conf.CheckTCP:
+		return &attempt.TCP{Names: names, Connection: to}, nil
+	case conf.CheckHTTP:
+		return httpKind(names, to, k.HTTP, nil)
+	case conf.CheckSSL:
+		return httpKind(names, to, k.HTTP, identity)
+	case conf.CheckSMTP:
+		return &attempt.SMTP{Names: names, Connection: to, Helo: k.SMTP.Helo}, nil
+	case conf.CheckDNS:
+		return &attempt.DNS{Names: names, Connection: to, Type: k.DNS.Type, Name: k.DNS.Name}, nil
+	case conf.CheckUDP:
+		return &attempt.UDP{Names: names, Connection: to, Payload: k.UDP.Payload, RequireReply: k.UDP.RequireReply,
+			Reply: k.UDP.Reply, Mask: k.UDP.ReplyMask, MinLength: k.UDP.MinLength, MaxLength: k.UDP.MaxLength}, nil
+	case conf.CheckPing:
+		return &attempt.Ping{Names: names, Connection: to}, nil
+	case conf.CheckMisc:
+		program, err := script.Resolve(k.Misc.Command, all.Global.Scripts)
+		if err != nil {
+			return nil, err
+		}
+		return &attempt.Misc{Names: names, Command: strings.Join(k.Misc.Command.Args, " "), Program: program,
+			Timeout: k.Misc.Timeout, Dynamic: k.Misc.Dynamic}, nil
+	case conf.CheckBFD:
+		return &attempt.BFD{Names: names, Session: k.BFD.Name}, nil
+	case conf.CheckFile:
+		return &attempt.File{Names: names, File: k.File.File, Weight: k.File.Weight, Reverse: k.File.Reverse}, nil
+	}
+	return nil, fmt.Errorf("unknown kind %d", k.Kind)
+}
+
+func httpKind(names attempt.Names, to attempt.Connection, h *conf.HTTPCheck, identity *tls.Config) (attempt.Kind, error) {
+	k := &attempt.HTTP{Names: names, Connection: to, TLS: identity, Protocol: protocolOf(h.Protocol), Pages: make([]attempt.Page, len(h.URLs))}
+	for i := range h.URLs {
+		u, p := &h.URLs[i], &k.Pages[i]
+		*p = attempt.Page{Path: u.Path, Host: u.Host, Digest: u.Digest, TLSCompliant: u.TLSCompliant}
+		for _, r := range u.Status {
+			p.Status = append(p.Status, attempt.StatusRange{First: r.First, Last: r.Last})
+		}
+		if h.SNI {
+			if p.SNI = h.SNIName; p.SNI == "" {
+				p.SNI = u.Host
+			}
+		}
+		if r := u.Regex; r != nil {
+			pattern, err := attempt.CompileRegex(r.Pattern, r.Options)
+			if err != nil {
+				return nil, fmt.Errorf("url %s: regex: %w", u.Path, err)
+			}
+			p.Regex = &attempt.Regex{Pattern: pattern, NoMatch: r.NoMatch, MinOffset: r.MinOffset, MaxOffset: r.MaxOffset}
+		}
+	}
+	return k, nil
+}
+
+func protocolOf(p conf.HTTPProtocol) attempt.Protocol {
+	switch p {
+	case conf.HTTP10Close:
+		return attempt.HTTP10Close
+	case conf.HTTP11:
+		return attempt.HTTP11
+	}
+	return attempt.HTTP10
+}

@@ -1,0 +1,102 @@
+package checkd
+
+import (
+	"slices"
+
+	"keepalived-go/internal/checkd/table"
+	"keepalived-go/lvs"
+	"keepalived-go/lvs/ipvs"
+)
+
+// flush hands the entries that have changed in this turn to the kernel's table.
+func (d *daemon) flush() {
+	if !d.engine.Changed() {
+		return
+	}
+	var rows []table.Row
+	for e := range d.engine.Changes() {
+		rows = append(rows, rowOf(e))
+	}
+	d.table.Set(rows)
+	d.stateChanged()
+}
+
+// rowOf translates an entry for the kernel.
+func rowOf(e *lvs.Entry) table.Row {
+	r := table.Row{Service: ipvs.Service{ServiceID: serviceIDOf(e.Endpoint)}, Gone: e.Gone}
+	if e.Gone {
+		return r
+	}
+	a := &e.Attributes
+	r.Service.Scheduler = a.Scheduler
+	r.Service.Flags = flagsOf(a.Flags)
+	r.Service.Timeout = a.Persistence
+	r.Service.Engine = a.PersistenceEngine
+	r.Service.Mask = a.Granularity4
+	if e.Endpoint.AF() == lvs.IPv6 {
+		r.Service.Mask = uint32(a.Granularity6)
+	}
+	r.Destinations = make([]ipvs.Destination, len(e.Destinations))
+	for i := range e.Destinations {
+		r.Destinations[i] = destinationOf(&e.Destinations[i])
+	}
+	return r
+}
+
+func serviceIDOf(e lvs.Endpoint) ipvs.ServiceID {
+	if e.FWMark != 0 {
+		family := ipvs.IPv4
+		if e.AF() == lvs.IPv6 {
+			family = ipvs.IPv6
+		}
+		return ipvs.MarkService(e.FWMark, family)
+	}
+	return ipvs.AddrService(ipvs.Protocol(e.Protocol), e.Addr)
+}
+
+func flagsOf(f lvs.ServiceFlags) (out ipvs.Flags) {
+	for _, x := range []struct {
+		from lvs.ServiceFlags
+		to   ipvs.Flags
+	}{{lvs.OnePacket, ipvs.OnePacket}, {lvs.SchedFlag1, ipvs.Sched1}, {lvs.SchedFlag2, ipvs.Sched2}, {lvs.SchedFlag3, ipvs.Sched3}} {
+		if f&x.from != 0 {
+			out |= x.to
+		}
+	}
+	return out
+}
+
+func destinationOf(d *lvs.Destination) ipvs.Destination {
+	out := ipvs.Destination{Addr: d.Addr, Weight: d.Weight, Upper: d.UpperThreshold, Lower: d.LowerThreshold}
+	switch d.Method {
+	case lvs.Direct:
+		out.Forward = ipvs.DirectRoute
+	case lvs.Tunnel:
+		out.Forward = ipvs.Tunnel
+		out.Tunnel = ipvs.TunnelOptions{Port: d.TunnelPort}
+		switch d.DestinationAttributes.Tunnel {
+		case lvs.GUE:
+			out.Tunnel.Type = ipvs.GUE
+		case lvs.GRE:
+			out.Tunnel.Type = ipvs.GRE
+		}
+		switch d.Checksum {
+		case lvs.Checksum:
+			out.Tunnel.Checksum = ipvs.FullChecksum
+		case lvs.RemoteChecksum:
+			out.Tunnel.Checksum = ipvs.RemoteChecksum
+		}
+	default:
+		out.Forward = ipvs.Masquerade
+	}
+	return out
+}
+
+// endpointsOf lists what a set of services has in the kernel's table.
+func (d *daemon) endpoints() []lvs.Endpoint {
+	var all []lvs.Endpoint
+	for e := range d.engine.All() {
+		all = append(all, e.Endpoint)
+	}
+	return slices.Clip(all)
+}

@@ -1,0 +1,215 @@
+// Package checkd is the process of the health checks: one loop that owns every
+// check and the engine of virtual servers, and the kernel's table (IPVS) that
+// follows from both.
+//
+//	checks ─ life, attempt ──verdicts──▶ lvs.Engine ──▶ log, scripts, FIFO, mail
+//	                                        │
+//	                            Changes, once a turn
+//	                                        ▼
+//	                          table ──one batch──▶ kernel
+package checkd
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/checkd/attempt"
+	"keepalived-go/internal/checkd/table"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/loop"
+	"keepalived-go/internal/proc/session"
+	"keepalived-go/lvs"
+)
+
+// Options is what the parent process gives this one.
+type Options struct {
+	Link         *link.Conn
+	StateFile    string // what must outlive this process; empty: nothing does
+	DumpDir      string // where the dumps of SIGUSR1 and SIGUSR2 go
+	InstanceName string // part of dump file names with data_use_instance
+	NetNamespace string // likewise
+	Keep         bool   // -I: keep the kernel's table at stop
+	LogData      bool   // -d
+
+	Host kernel.Host                // the Linux that is asked; nil: this machine
+	Dial func() (table.Conn, error) // opens its load balancer; nil: that of this machine
+	Logs *logging.Logs              // of this process; needed for LogData only
+}
+
+// gcPercent bounds how far the heap grows beyond what is live: a process with ten
+// thousand checks allocates little in between.
+const gcPercent = 50
+
+// Run runs the process until it is told to stop and returns its exit code.
+func Run(o Options) int {
+	runtime.LockOSThread() // the loop blocks in system calls of its own
+	debug.SetGCPercent(gcPercent)
+	err := run(o)
+	if err == nil {
+		return proc.ExitOK
+	}
+	code := proc.ExitFatal
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		code = proc.ExitPermission
+		if missing, _ := proc.Missing(capabilities); len(missing) > 0 {
+			err = fmt.Errorf("%w (missing capabilities: [%s])", err, proc.Names(missing))
+		}
+	}
+	slog.Error(err.Error())
+	o.Link.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: code})
+	return code
+}
+
+func run(o Options) error {
+	first, err := session.First(o.Link)
+	if err != nil {
+		return err
+	}
+	d, err := newDaemon(o, first)
+	if err != nil {
+		return err
+	}
+	d.session = session.Begin(o.Link, d.loop, session.Orders{
+		Reload: d.prepareReload,
+		Stop:   d.stop,
+		Dump:   d.dump,
+		Event:  d.hear,
+		Ask:    d.answer,
+	})
+	d.begin(first)
+	first = nil // free to go
+	time.AfterFunc(settledTime, kernel.GiveBackMemory)
+	d.session.Started()
+	for d.err == nil && !d.released {
+		d.turn()
+	}
+	d.stop() // also when the loop cannot go on
+	if d.err == nil {
+		d.session.Say(link.Ending)
+	}
+	d.finish()
+	slog.Info("Stopped")
+	return d.err
+}
+
+// begin takes up the first configuration, and what a predecessor has left.
+func (d *daemon) begin(c *conf.Config) {
+	left, err := readState(d.StateFile)
+	if err != nil {
+		slog.Warn(err.Error())
+	}
+	var services *lvs.Snapshot
+	if left != nil {
+		d.resume(left)
+		services = left.Services
+	}
+	d.reload(newPlan(c, d.marks), services)
+	d.flush()
+	d.release()
+	d.loop.Set(&d.look, d.loop.Now()+lookEvery)
+}
+
+// finish ends what was started beside the loop, and the loop.
+func (d *daemon) finish() {
+	d.closeScripts()
+	d.table.Close()
+	if d.addresses != nil {
+		d.addresses.close()
+	}
+	if d.err == nil && !d.Keep && d.StateFile != "" {
+		os.Remove(d.StateFile) // there is nothing to take up
+	}
+	d.loop.Close()
+	d.ended = true
+}
+
+// settledTime is how long after a start or reload the memory that it took is given
+// back.
+const settledTime = 10 * time.Second
+
+func newDaemon(o Options, c *conf.Config) (*daemon, error) {
+	if o.Host == nil {
+		o.Host = kernel.Machine
+	}
+	d := &daemon{
+		Options: o, engine: lvs.New(), marks: make(map[policy.Mark]uint32),
+		masters: make(map[string]bool), sessions: make(map[string]bool), numbers: make(map[string]int),
+	}
+	d.look.Expire, d.save.Expire = d.lookForSilent, d.saveState
+	var err error
+	if d.loop, err = loop.New(); err != nil {
+		return nil, err
+	}
+	d.env = attempt.NewEnv(attemptLoop{d.loop}, d.scriptRunner(), attempt.DefaultWorkers)
+	if o.Dial == nil {
+		namespace, err := openNamespace(c.Global.NetNamespaceIPVS, c.Global.NetNamespace)
+		if err != nil {
+			return nil, err
+		}
+		o.Dial = dialer(namespace)
+	}
+	d.table = table.Open(table.Options{Dial: o.Dial, Keep: o.Keep})
+	return d, nil
+}
+
+// prepareReload makes the plan of c beside the loop, and then that of the process.
+func (d *daemon) prepareReload(c *conf.Config, done func()) {
+	marks := d.marks // of one reload at a time
+	go func() {
+		p := newPlan(c, marks)
+		d.loop.Post(func() {
+			if !d.stopping {
+				d.reload(p, nil)
+				time.AfterFunc(settledTime, kernel.GiveBackMemory)
+			}
+			done()
+		})
+	}()
+}
+
+// scriptRunner returns what runs programs.
+func (d *daemon) scriptRunner() *script.Runner {
+	if d.runner == nil {
+		var err error
+		if d.runner, err = script.NewRunner(); err != nil {
+			err = fmt.Errorf("run scripts: %w", err)
+			slog.Error(err.Error())
+			d.runner = script.Refusing(err)
+		}
+	}
+	return d.runner
+}
+
+// closeScripts ends what was started beside the loop: scripts are sent SIGTERM,
+// and SIGKILL after child_wait_time.
+func (d *daemon) closeScripts() {
+	if d.files != nil {
+		d.files.Close()
+	}
+	if d.notifier != nil {
+		d.notifier.Close(stopWait)
+	}
+	for _, name := range d.runner.Close(d.conf.Global.ChildTime()) {
+		slog.Warn("script " + name + " was still running and has been killed")
+	}
+}
+
+// attemptLoop is the loop as attempts see it.
+type attemptLoop struct{ *loop.Loop }
+
+func (l attemptLoop) Watch(fd int, events uint32, ready func(events uint32)) error {
+	return l.WatchFor(fd, events, ready)
+}
