@@ -51,6 +51,7 @@ type daemon struct {
 	save     loop.Timer // of the state
 	saving   bool       // it is being written
 	unsaved  bool       // it could not be written
+	reloads  int        // so far
 	stopping bool
 	released bool  // the kernel's table is as it shall be left
 	ended    bool  // nothing of the process is left

@@ -27,7 +27,8 @@ type plan struct {
 // planned is a check as the configuration has it.
 type planned struct {
 	policy.ServerCheck
-	kind attempt.Kind // nil: it cannot be done, for the reason that was logged
+	kind attempt.Kind // nil: it cannot be done
+	why  string       // the reason for that
 	life life.Config
 }
 
@@ -44,6 +45,7 @@ func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
 		}
 		kind, err := kindOf(&k.ServerCheck, c, identity)
 		if err != nil {
+			k.why = err.Error()
 			slog.Error(fmt.Sprintf("%s of service %s is disabled, the server counts as up: %v", k.Check.Kind, k.Name(), err),
 				"service", k.Service.String(), "server", k.Name())
 			continue

@@ -18,7 +18,7 @@ var Role = proc.Role{
 	Leaves:       "virtual servers",
 	Late:         "health checks",
 	Capabilities: capabilities,
-	Dumps:        []link.Kind{link.DumpData, link.DumpStats, link.ClearStats, link.DumpJSON},
+	Dumps:        []link.Kind{link.DumpData, link.DumpJSON},
 	Of:           share,
 	Run:          runChild,
 }

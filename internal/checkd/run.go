@@ -83,7 +83,7 @@ func run(o Options) error {
 		return err
 	}
 	d.session = session.Begin(o.Link, d.loop, session.Orders{
-		Reload: d.prepareReload,
+		Reload: d.reloadTo,
 		Stop:   d.stop,
 		Dump:   d.dump,
 		Event:  d.hear,
@@ -115,6 +115,9 @@ func (d *daemon) begin(c *conf.Config) {
 	if left != nil {
 		d.resume(left)
 		services = left.Services
+	}
+	if d.LogData {
+		d.logData(d.configured(c))
 	}
 	d.reload(newPlan(c, d.marks), services)
 	d.flush()
@@ -173,7 +176,6 @@ func (d *daemon) prepareReload(c *conf.Config, done func()) {
 		d.loop.Post(func() {
 			if !d.stopping {
 				d.reload(p, nil)
-				time.AfterFunc(settledTime, kernel.GiveBackMemory)
 			}
 			done()
 		})

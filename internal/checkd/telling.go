@@ -7,6 +7,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/notify"
+	"keepalived-go/internal/output/status"
 	"keepalived-go/lvs"
 )
 
@@ -212,12 +213,12 @@ func quorumMail(a *lvs.Action, up bool) (m notify.Mail) {
 
 func serviceOwner(v *lvs.Service) notify.Owner {
 	name := v.ID.String()
-	return notify.Owner{Kind: "Virtual Server", Name: name, Label: "VS " + name}
+	return notify.Owner{Kind: status.KindVirtualServer, Name: name, Label: "VS " + name}
 }
 
 func serverOwner(v *lvs.Service, r *lvs.RealServer) notify.Owner {
 	name := v.ID.ServerName(r.Addr)
-	return notify.Owner{Kind: "Real Server", Name: name + " " + v.ID.String(), Label: "service " + name + " of VS " + v.ID.String()}
+	return notify.Owner{Kind: status.KindRealServer, Name: name + " " + v.ID.String(), Label: "service " + name + " of VS " + v.ID.String()}
 }
 
 // notifyConfig is who is notified of what by a configuration.

@@ -19,7 +19,6 @@ func (s *supervisor) logConfiguration(c *conf.Config) {
 		text.Global(&t, &c.Global, s.process(), &text.Accounts{Policy: c.Global.Scripts})
 	}
 	text.BFD(&t, c)
-	text.Servers(&t, c)
 	s.logs.InfoLines(string(t.Bytes()))
 }
 

@@ -257,21 +257,33 @@ func (c *Check) Suspended() bool { return c.suspended }
 // Next is when Due is expected; Never: it is not.
 func (c *Check) Next() time.Duration { return c.next }
 
-// Overdue reports for how long a check has been silent that should have run
-// three times meanwhile: it has been lost, or its attempt never ends. fresh is
-// true the first time for each silence. A suspended check and one without
-// attempts are never overdue.
-func (c *Check) Overdue(now time.Duration) (silent time.Duration, fresh, overdue bool) {
+// Silent is for how long a check has been silent that should have run three times
+// meanwhile: it has been lost, or its attempt never ends. It is 0 otherwise, and for
+// a suspended check and one without attempts.
+func (c *Check) Silent(now time.Duration) time.Duration {
+	if silent, overdue := c.silence(now); overdue {
+		return silent
+	}
+	return 0
+}
+
+func (c *Check) silence(now time.Duration) (silent time.Duration, overdue bool) {
 	if c.cfg.Events || c.suspended || c.next == Never && !c.running {
-		return 0, false, false
+		return 0, false
 	}
 	silent = now - c.seen
-	if silent <= 3*max(c.cfg.DelayLoop, c.cfg.DelayBeforeRetry)+c.cfg.Longest {
-		return silent, false, false
+	return silent, silent > 3*max(c.cfg.DelayLoop, c.cfg.DelayBeforeRetry)+c.cfg.Longest
+}
+
+// Overdue is Silent for those who report it: fresh is true the first time for each
+// silence.
+func (c *Check) Overdue(now time.Duration) (silent time.Duration, fresh, overdue bool) {
+	silent, overdue = c.silence(now)
+	if overdue {
+		fresh = !c.noted
+		c.noted = true
 	}
-	fresh = !c.noted
-	c.noted = true
-	return silent, fresh, true
+	return silent, fresh, overdue
 }
 
 // Step takes up an event at the time now and returns what is to be done.

@@ -348,6 +348,10 @@ func TestOverdue(t *testing.T) {
 		at                  time.Duration
 		wantFresh, wantLate bool
 	}{{5 * sec, false, false}, {40 * sec, false, false}, {41 * sec, true, true}, {50 * sec, false, true}} {
+		shown := c.Silent(test.at) // a look at it does not count as a report
+		if late := shown > 0; late != test.wantLate || late && shown != test.at-5*sec {
+			t.Errorf("at %v: shown as silent for %v", test.at, shown)
+		}
 		silent, fresh, late := c.Overdue(test.at)
 		if fresh != test.wantFresh || late != test.wantLate || late && silent != test.at-5*sec {
 			t.Errorf("at %v: %v %v %v", test.at, silent, fresh, late)

@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"keepalived-go/internal/output/status"
 	"keepalived-go/lvs/ipvs"
 )
 
@@ -78,19 +79,20 @@ type Table struct {
 	settings *Settings              // to be taken up
 	busy     bool
 	closed   bool
-	idle     func() // called when there is nothing left to do; nil: nobody waits
+	idle     func()             // called when there is nothing left to do; nil: nobody waits
+	refused  map[string]refusal // what the kernel refuses, as logged
+	seen     status.Table       // the rest of what Status reports
 
 	// Of the goroutine.
-	conn    Conn
-	told    bool           // that there is no connection
-	before  *ipvs.Timeouts // those in force before ours; nil: ours were never set
-	now     Settings       // in force
-	tuned   bool           // settings are carried out
-	want    map[ipvs.ServiceID]*row
-	order   []ipvs.ServiceID        // of want, for audits
-	next    int                     // of order
-	again   map[ipvs.ServiceID]bool // to be asked for again
-	refused map[string]bool         // that are logged
+	conn   Conn
+	told   bool           // that there is no connection
+	before *ipvs.Timeouts // those in force before ours; nil: ours were never set
+	now    Settings       // in force
+	tuned  bool           // settings are carried out
+	want   map[ipvs.ServiceID]*row
+	order  []ipvs.ServiceID        // of want, for audits
+	next   int                     // of order
+	again  map[ipvs.ServiceID]bool // to be asked for again
 }
 
 // row is what is wanted of a service and what is known of it.
@@ -112,7 +114,7 @@ func Open(o Options) *Table {
 	t := &Table{
 		o: o, wake: make(chan struct{}, 1), done: make(chan struct{}),
 		place: make(map[ipvs.ServiceID]int),
-		want:  make(map[ipvs.ServiceID]*row), again: make(map[ipvs.ServiceID]bool), refused: make(map[string]bool),
+		want:  make(map[ipvs.ServiceID]*row), again: make(map[ipvs.ServiceID]bool), refused: make(map[string]refusal),
 	}
 	go t.run()
 	return t
@@ -198,6 +200,7 @@ func (t *Table) run() {
 		for t.take() {
 		}
 		t.mu.Lock()
+		t.seen.Services, t.seen.Waiting = len(t.want), len(t.again)
 		closed, idle := t.closed, t.idle
 		t.idle = nil
 		t.mu.Unlock()
@@ -228,6 +231,7 @@ func (t *Table) take() bool {
 	}
 	if settings != nil {
 		t.now, t.tuned = *settings, false
+		t.note(func(s *status.Table) { s.Timeouts, s.Daemons = settingsStatus(t.now) })
 		t.tune()
 	}
 	t.adopt(rows)
@@ -253,6 +257,12 @@ func (t *Table) connect() bool {
 		return true
 	}
 	conn, err := t.o.Dial()
+	t.note(func(s *status.Table) {
+		s.Unreachable = ""
+		if err != nil {
+			s.Unreachable = err.Error()
+		}
+	})
 	if err != nil {
 		if !t.told {
 			t.told = true
@@ -341,6 +351,7 @@ func (t *Table) reach(ids []ipvs.ServiceID) {
 		}
 		return
 	}
+	all, still := ids, map[string]bool{} // refused in this turn
 	for try := 0; len(ids) > 0; try++ {
 		var plan []ipvs.Change
 		for _, id := range ids {
@@ -359,14 +370,13 @@ func (t *Table) reach(ids []ipvs.ServiceID) {
 			id := plan[i].Service.ServiceID
 			if err == nil || reached(plan[i].Op, err) {
 				t.want[id].done(&plan[i])
-				t.forgive(&plan[i])
 				continue
 			}
 			if try == 0 && surprising(err) && !slices.Contains(other, id) {
 				other = append(other, id)
 			}
 			if try > 0 || !surprising(err) {
-				t.complain(&plan[i], err)
+				still[t.complain(&plan[i], err)] = true
 				t.again[id] = true
 			}
 		}
@@ -381,6 +391,7 @@ func (t *Table) reach(ids []ipvs.ServiceID) {
 		}
 		ids = other
 	}
+	t.forgive(all, still)
 	t.dropGone()
 }
 
@@ -511,6 +522,10 @@ func (t *Table) compare(ids []ipvs.ServiceID) bool {
 		}
 		if plan := w.difference(nil); len(plan) > 0 {
 			changed = append(changed, id)
+			t.note(func(s *status.Table) {
+				s.Repairs++
+				s.LastRepair = status.Repair{At: time.Now(), Service: name(id), Changes: summary(plan)}
+			})
 			slog.Warn(fmt.Sprintf("IPVS: %s was changed by another program; it is restored with %d changes: %s", name(id), len(plan), summary(plan)))
 		}
 	}

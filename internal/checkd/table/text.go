@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 
+	"keepalived-go/internal/output/status"
 	"keepalived-go/lvs/ipvs"
 )
 
@@ -49,20 +51,39 @@ func reason(err error) string {
 	return fmt.Sprintf("%s(%d)", text, int(e.Errno))
 }
 
-// complain logs that the kernel has refused a change; once until it has agreed.
-func (t *Table) complain(c *ipvs.Change, err error) {
-	key := command(c) + subject(c)
-	if t.refused[key] {
-		return
-	}
-	t.refused[key] = true
-	slog.Error(fmt.Sprintf("IPVS cmd %s error: %s (%s)", command(c), reason(err), subject(c)), "change", c.String())
+// refusal is a change that the kernel refuses.
+type refusal struct {
+	status.Refusal
+	service ipvs.ServiceID
 }
 
-func (t *Table) forgive(c *ipvs.Change) {
-	if len(t.refused) > 0 {
-		delete(t.refused, command(c)+subject(c))
+// complain logs that the kernel has refused a change; once until it has agreed. It
+// returns what the change is known by.
+func (t *Table) complain(c *ipvs.Change, err error) (key string) {
+	key = command(c) + subject(c)
+	_, logged := t.refused[key]
+	t.mu.Lock()
+	t.refused[key] = refusal{status.Refusal{Change: c.String(), Reason: reason(err)}, c.Service.ServiceID}
+	t.mu.Unlock()
+	if !logged {
+		slog.Error(fmt.Sprintf("IPVS cmd %s error: %s (%s)", command(c), reason(err), subject(c)), "change", c.String())
 	}
+	return key
+}
+
+// forgive forgets the refusals of services, but for those that are still so: the
+// kernel has agreed, or they are not wanted any more.
+func (t *Table) forgive(ids []ipvs.ServiceID, still map[string]bool) {
+	if len(t.refused) == len(still) {
+		return // those are all
+	}
+	asked := make(map[ipvs.ServiceID]bool, len(ids))
+	for _, id := range ids {
+		asked[id] = true
+	}
+	t.mu.Lock()
+	maps.DeleteFunc(t.refused, func(key string, r refusal) bool { return asked[r.service] && !still[key] })
+	t.mu.Unlock()
 }
 
 // summary names the first changes of a plan.

@@ -38,6 +38,7 @@ type Session struct {
 	alive  loop.Timer
 	orders Orders
 	out    chan link.Message
+	parts  chan link.Message // of snapshots
 	alone  chan struct{}
 	next   []*conf.Config // that wait to be taken up; of the loop
 }
@@ -57,7 +58,7 @@ func First(conn *link.Conn) (*conf.Config, error) {
 // Begin begins to take orders. They are posted to the loop: what comes before it
 // turns waits for that.
 func Begin(conn *link.Conn, l *loop.Loop, orders Orders) *Session {
-	s := &Session{conn: conn, loop: l, orders: orders, out: make(chan link.Message, 64), alone: make(chan struct{})}
+	s := &Session{conn: conn, loop: l, orders: orders, out: make(chan link.Message, 64), parts: make(chan link.Message), alone: make(chan struct{})}
 	go s.report()
 	go s.listen()
 	s.heed()
@@ -99,9 +100,31 @@ func (s *Session) Send(m link.Message) {
 	}
 }
 
-// report sends what the loop has to say.
+// Answer sends a snapshot that Orders.Ask was called for, in parts. It returns when
+// the last of them is on its way, so it is for a goroutine beside the loop. What the
+// loop reports meanwhile goes before the next part.
+func (s *Session) Answer(id uint32, snapshot []byte) {
+	for m := range link.Answers(id, snapshot) {
+		select {
+		case s.parts <- m:
+		case <-s.alone:
+			return
+		}
+	}
+}
+
+// report sends what the loop has to say, and parts of snapshots in between.
 func (s *Session) report() {
-	for m := range s.out {
+	for {
+		var m link.Message
+		select {
+		case m = <-s.out:
+		default:
+			select {
+			case m = <-s.out:
+			case m = <-s.parts:
+			}
+		}
 		if s.conn.Send(m) != nil {
 			return
 		}

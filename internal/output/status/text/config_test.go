@@ -19,6 +19,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/internal/tool/required"
 )
@@ -221,7 +222,10 @@ func effectiveLines(c *conf.Config) string {
 	var t Writer
 	Global(&t, &c.Global, Process{}, &Accounts{Policy: c.Global.Scripts})
 	BFD(&t, c)
-	Servers(&t, c)
+	servers := &lvsData{LVS: status.Configured(c), accounts: Accounts{Policy: c.Global.Scripts}}
+	servers.topology()
+	servers.trackedFiles()
+	t.b.Write(servers.Bytes())
 	Static(&t, c)
 	t.Section("VRRP Topology")
 	for _, in := range c.Instances {

@@ -36,16 +36,6 @@ func LVS(s *status.LVS) []byte {
 	return t.Bytes()
 }
 
-// Servers writes the sections of virtual servers and of health checks as
-// configured.
-func Servers(t *Writer, c *conf.Config) {
-	d := &lvsData{LVS: status.Configured(c), accounts: Accounts{Policy: c.Global.Scripts}}
-	d.topology()
-	d.trackedFiles()
-	d.sessions()
-	t.b.Write(d.Bytes())
-}
-
 // identity writes what SSL_GET shows to servers.
 func (t *lvsData) identity() {
 	t.Section("SSL definitions")
