@@ -28,7 +28,7 @@ const module = "keepalived-go"
 // for is in docs/architecture.md.
 var layers = [][]string{
 	{"vrrp", "lvs", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/tool/getopt", "internal/tool/required", "internal/output/logging", "internal/checkd/life"},
-	{"vrrp/vrrptest", "conf/syntax", "internal/linux/nl"},
+	{"vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
 	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/checkd/table"},
@@ -47,7 +47,8 @@ var pure = map[string][]string{
 	"vrrp/vrrptest":   {"vrrp"},
 	"lvs":             nil,
 	"conf/syntax":     {"internal/readfile"},
-	"conf":            {"conf/syntax", "internal/readfile"},
+	"conf/pcre":       nil,
+	"conf":            {"conf/syntax", "conf/pcre", "internal/readfile"},
 	"conf/format":     {"conf/syntax"},
 	"conf/view":       {"conf", "conf/syntax"},
 	"internal/policy": {"conf", "vrrp", "lvs"},

@@ -99,7 +99,8 @@ type Regex struct {
 	Pattern string
 	NoMatch bool     // it must not match
 	Options []string // by the names of the manual
-	// StackStart and StackMax are bytes of working memory; 0: default.
+	// StackStart and StackMax are bytes of working memory of PCRE2, which the
+	// matcher here does not need; 0: not given.
 	StackStart, StackMax uint
 	MinOffset, MaxOffset int // where a match may begin; MaxOffset -1: anywhere
 }

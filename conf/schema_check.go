@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"keepalived-go/conf/pcre"
 	"keepalived-go/conf/syntax"
 )
 
@@ -38,8 +40,9 @@ type kindWords struct {
 
 type url struct {
 	URL
-	regex Regex
-	tls   opt[bool]
+	regex              Regex
+	regexAt, optionsAt place // of regex and regex_options
+	tls                opt[bool]
 }
 
 func current(d *decoder) *check { return d.servers.check }
@@ -362,13 +365,6 @@ func parseHex(words []Token) (value, mask []byte, ok bool) {
 	return value, mask, true
 }
 
-// regexOptions are options of PCRE2 without their prefix.
-var regexOptions = []string{
-	"allow_empty_class", "alt_bsux", "auto_callout", "caseless", "dollar_endonly", "dotall", "dupnames", "extended", "firstline",
-	"match_unset_backref", "multiline", "never_ucp", "never_utf", "no_auto_capture", "no_auto_possess", "no_dotstar_anchor",
-	"no_start_optimize", "ucp", "ungreedy", "utf", "never_backslash_c", "alt_circumflex", "alt_verbnames", "use_offset_limit",
-}
-
 // httpWords say what is fetched; tls adds those of SSL_GET.
 func httpWords(path string, tls bool) []*Keyword {
 	page := func(d *decoder) *url { return d.servers.url }
@@ -388,13 +384,14 @@ func httpWords(path string, tls bool) []*Keyword {
 		kw("regex", cmd().as("PATTERN"), "", "pattern that the body must match").sets(func(d *decoder, a *argument) {
 			if len(a.cmd) > 0 {
 				page(d).regex.Pattern = d.intern(a.cmd[0])
+				page(d).regexAt = a.Place(1)
 			}
 		}).shows(shown(func(v *URL) *string { return &v.Regex.Pattern })),
 		kw("regex_no_match", bare(), "off", "require that the body does not match").
 			sets(func(d *decoder, a *argument) { page(d).regex.NoMatch = true }).shows(shown(func(v *URL) *bool { return &v.Regex.NoMatch })),
-		kw("regex_options", several(strings.Join(regexOptions, "|")), "", "options of the pattern").sets(setRegexOptions).
+		kw("regex_options", several(strings.Join(pcre.Options, "|")), "", "options of the pattern").sets(setRegexOptions).
 			shows(shown(func(v *URL) *[]string { return &v.Regex.Options })),
-		kw("regex_stack", several("START MAX"), "", "bytes of working memory for the pattern").sets(setRegexStack).
+		kw("regex_stack", several("START MAX"), "", "working memory of PCRE2; understood and not needed: matching here has no stack").sets(setRegexStack).
 			shows(shown(func(v *URL) *uint { return &v.Regex.StackStart }), shown(func(v *URL) *uint { return &v.Regex.StackMax }).argument(2)),
 		offset("regex_min_offset", "0", "first position at which a match may begin", func(r *Regex) *int { return &r.MinOffset }),
 		offset("regex_max_offset", "unlimited", "last position at which a match may begin", func(r *Regex) *int { return &r.MaxOffset }),
@@ -488,11 +485,12 @@ func setStatus(d *decoder, a *argument) {
 // others in a test.
 func setRegexOptions(d *decoder, a *argument) {
 	r := &d.servers.url.regex
+	d.servers.url.optionsAt = a.Place(0)
 	for i, w := range a.Words[1:] {
-		if !slices.Contains(regexOptions, w.Text) {
+		if !slices.Contains(pcre.Options, w.Text) {
 			d.report(a.Statement, i+1, Diagnostic{
 				Severity: Warning, Class: ClassNone, Code: "regex-option",
-				Message: "unknown regex option " + printable(w.Text) + " - ignoring", Fix: "options are " + strings.Join(regexOptions, ", "),
+				Message: "unknown regex option " + printable(w.Text) + " - ignoring", Fix: "options are " + strings.Join(pcre.Options, ", "),
 			})
 			continue
 		}
@@ -529,10 +527,35 @@ func closeURL(d *decoder, s *Statement) {
 	}
 	if u.regex.Pattern != "" {
 		u.Regex = &u.regex
+		d.checkRegex(u)
 	}
 	if len(u.Status) == 0 {
 		u.Status = []StatusRange{{200, 299}}
 	}
 	c := current(d)
 	c.urls = append(c.urls, u)
+}
+
+// checkRegex reports a pattern that no check can use.
+func (d *decoder) checkRegex(u *url) {
+	key := u.regex.Pattern + "\x00" + strings.Join(u.regex.Options, " ")
+	err, known := d.servers.regexes[key]
+	if !known {
+		_, err = pcre.Compile(u.regex.Pattern, u.regex.Options)
+		if d.servers.regexes == nil {
+			d.servers.regexes = make(map[string]error)
+		}
+		d.servers.regexes[key] = err
+	}
+	if err == nil {
+		return
+	}
+	at := u.regexAt
+	if e := (*pcre.Error)(nil); errors.As(err, &e) && e.Column == 0 {
+		at = u.optionsAt
+	}
+	d.reportAt(at, Diagnostic{
+		Severity: Error, Class: ClassOrdinary, Code: "bad-regex",
+		Message: fmt.Sprintf("regex cannot be used, so the %v is disabled: %v", current(d).Kind, err), Fix: "write the pattern without it",
+	})
 }

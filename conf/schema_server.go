@@ -24,6 +24,8 @@ type servers struct {
 	times    shared[checkTimes]
 	timing   shared[CheckTiming]
 	defaults shared[CheckDefaults]
+
+	regexes map[string]error // what each pattern with its options lacks
 }
 
 // shared holds one copy of each value. Ten thousand servers are configured in a

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
+	"keepalived-go/conf/pcre"
 	"keepalived-go/internal/checkd/attempt"
 	"keepalived-go/internal/checkd/life"
 	"keepalived-go/internal/linux/script"
@@ -148,7 +149,7 @@ func httpKind(names attempt.Names, to attempt.Connection, h *conf.HTTPCheck, ide
 			}
 		}
 		if r := u.Regex; r != nil {
-			pattern, err := attempt.CompileRegex(r.Pattern, r.Options)
+			pattern, err := pcre.Compile(r.Pattern, r.Options)
 			if err != nil {
 				return nil, fmt.Errorf("url %s: regex: %w", u.Path, err)
 			}

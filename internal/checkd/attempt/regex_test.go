@@ -2,10 +2,11 @@ package attempt
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
 	"strings"
 	"testing"
+
+	"keepalived-go/conf/pcre"
 )
 
 // find searches text in pieces of n bytes.
@@ -102,7 +103,7 @@ func TestRegex(t *testing.T) {
 		{"", "", "", true},
 		{"(a|b)*c", "no_auto_capture no_auto_possess no_start_optimize never_utf never_ucp auto_callout", "abc", true},
 	} {
-		p, err := CompileRegex(test.pattern, strings.Fields(test.options))
+		p, err := pcre.Compile(test.pattern, strings.Fields(test.options))
 		if err != nil {
 			t.Errorf("%q %s: %v", test.pattern, test.options, err)
 			continue
@@ -144,41 +145,6 @@ func TestRegexOffsets(t *testing.T) {
 	}
 }
 
-func TestRegexRefused(t *testing.T) {
-	for _, test := range []struct {
-		pattern, options string
-		column           int
-		construct        string
-	}{
-		{`a(?=b)`, "", 2, "(?="}, {`a(?!b)`, "", 2, "(?!"}, {`(?<=a)b`, "", 1, "(?<="}, {`x(?<!a)b`, "", 2, "(?<!"},
-		{`(?>a)`, "", 1, "(?>"}, {`ab++`, "", 3, "++"}, {`ab*+`, "", 3, "*+"}, {`a?+`, "", 2, "?+"}, {`a{2}+`, "", 2, "{2}+"},
-		{`(a)\1`, "", 4, `\1`}, {`(?<n>a)\k<n>`, "", 8, `\k`}, {`(a)\g1`, "", 4, `\g`}, {`(?P<n>a)(?P=n)`, "", 9, "(?P="},
-		{`(?R)`, "", 1, "(?R"}, {`(a)(?1)`, "", 4, "(?1"}, {`(a)(?-1)`, "", 4, "(?-"}, {`(?&n)`, "", 1, "(?&"}, {`(?P>n)`, "", 1, "(?P>"},
-		{`(?(1)a)`, "", 1, "(?("}, {`(?|a|b)`, "", 1, "(?|"}, {`(?C1)`, "", 1, "(?C"}, {`(*UTF8)a`, "", 1, "(*"},
-		{`a\K`, "", 2, `\K`}, {`\R`, "", 1, `\R`}, {`\X`, "", 1, `\X`}, {`\C`, "", 1, `\C`}, {`\G`, "", 1, `\G`}, {`\pL`, "", 1, `\p`},
-		{`\p{Nonsense}`, "utf", 1, `\p{Nonsense}`}, {`\y`, "", 1, `\y`}, {`\`, "", 1, `\`}, {`\x{100}`, "", 1, `\x{100}`}, {`\x{41`, "", 1, `\x{41`},
-		{`(a`, "", 3, "the end"}, {`a)`, "", 2, ")"}, {`[a`, "", 1, "[a"}, {`[z-a]`, "", 2, "z-a"}, {`[a-\d]`, "", 3, `-\d`}, {`[[:nope:]]`, "", 2, "[:nope:]"},
-		{`[[.a.]]`, "", 2, "[.a.]"}, {`a{1001}`, "", 2, "{1001}"}, {`a{3,2}`, "", 2, "{3,2}"}, {`(?<a>x)(?<a>y)`, "", 8, "(?<a>"}, {`(?xx)`, "", 1, "(?xx"},
-		{`ab**`, "", 4, "**"}, {`*a`, "", 1, "*"}, {`a|*`, "", 3, "*"}, {`((x{1000}){1000})`, "", 4, "{1000}"},
-		{`a`, "ucp", 0, "ucp"}, {`a`, "alt_bsux", 0, "alt_bsux"}, {`a`, "nonsense", 0, "nonsense"},
-		{strings.Repeat("a", mostPattern+1), "", mostPattern + 1, "the rest"},
-	} {
-		name := test.pattern[:min(20, len(test.pattern))]
-		p, err := CompileRegex(test.pattern, strings.Fields(test.options))
-		var re *RegexError
-		if p != nil || !errors.As(err, &re) {
-			t.Errorf("%q: accepted", name)
-			continue
-		}
-		if re.Column != test.column && !(test.construct == "**" && re.Column == 3) || test.construct != "" && re.Construct != test.construct {
-			t.Errorf("%q: column %d, %q, want %d, %q: %v", name, re.Column, re.Construct, test.column, test.construct, err)
-		}
-		if re.Message == "" {
-			t.Errorf("%q: %v", name, err)
-		}
-	}
-}
-
 // TestSearchTakesLinearTime has what takes backtracking for ever.
 func TestSearchTakesLinearTime(t *testing.T) {
 	if find(&Regex{Pattern: must(`^(a+)+$`), MaxOffset: -1}, strings.Repeat("a", 2*keepMost)+"b", 4096) {
@@ -203,9 +169,9 @@ func FuzzRegexPieces(f *testing.F) {
 				on = append(on, o)
 			}
 		}
-		p, err := CompileRegex(pattern, on)
+		p, err := pcre.Compile(pattern, on)
 		if err != nil {
-			var re *RegexError
+			var re *pcre.Error
 			if !errors.As(err, &re) || re.Column < 0 || re.Column > len(pattern)+1 {
 				t.Fatalf("%q: %v", pattern, err)
 			}
@@ -217,12 +183,6 @@ func FuzzRegexPieces(f *testing.F) {
 			t.Fatalf("%q %v in %q, pieces of %d: %v, whole %v", pattern, on, text, n, pieces, whole)
 		}
 	})
-}
-
-func ExampleCompileRegex() {
-	_, err := CompileRegex(`status: (?!down)`, nil)
-	fmt.Println(err)
-	// Output: column 9 of the regex, (?!: look-ahead is not supported
 }
 
 func BenchmarkSearch(b *testing.B) {

@@ -197,3 +197,14 @@ func (p *Page) judge(r *response) (what, detail string) {
 	}
 	return "", ""
 }
+
+// decimal reads digits alone; a number over 9999 is that.
+func decimal(s string) (n int, ok bool) {
+	for _, c := range []byte(s) {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = min(n*10+int(c-'0'), 9999)
+	}
+	return n, s != ""
+}

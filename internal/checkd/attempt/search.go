@@ -5,11 +5,13 @@ import (
 	"io"
 	"iter"
 	"unicode/utf8"
+
+	"keepalived-go/conf/pcre"
 )
 
 // Regex is what a body must match.
 type Regex struct {
-	Pattern *Pattern
+	Pattern *pcre.Pattern
 	NoMatch bool // it must not match (regex_no_match)
 	// MinOffset and MaxOffset are where a match may begin, in bytes from the start
 	// of the body (regex_min_offset, default 0; regex_max_offset, -1: anywhere).
@@ -50,9 +52,9 @@ func (s *search) run(yield func(struct{}) bool) {
 	in := &searchReader{search: s, yield: yield}
 	var loc []int
 	if s.regex.MinOffset > 0 {
-		loc = group1(s.regex.Pattern.later.FindReaderSubmatchIndex(in))
+		loc = group1(s.regex.Pattern.Later.FindReaderSubmatchIndex(in))
 	} else {
-		loc = s.regex.Pattern.from0.FindReaderIndex(in)
+		loc = s.regex.Pattern.Anywhere.FindReaderIndex(in)
 	}
 	s.judge(loc, s.end)
 }
@@ -61,15 +63,15 @@ func (s *search) run(yield func(struct{}) bool) {
 // stand for other characters.
 func (s *search) whole() bool {
 	p := s.regex.Pattern
-	if !p.utf && bytes.IndexFunc(s.kept, func(r rune) bool { return r >= 0x80 }) >= 0 {
+	if !p.UTF && bytes.IndexFunc(s.kept, func(r rune) bool { return r >= 0x80 }) >= 0 {
 		return false
 	}
 	body := s.kept[min(s.skip, len(s.kept)):]
 	var loc []int
 	if s.regex.MinOffset > 0 {
-		loc = group1(p.later.FindSubmatchIndex(body))
+		loc = group1(p.Later.FindSubmatchIndex(body))
 	} else {
-		loc = p.from0.FindIndex(body)
+		loc = p.Anywhere.FindIndex(body)
 	}
 	s.taken = len(body)
 	if i := bytes.IndexByte(body, '\n'); i >= 0 {
@@ -97,9 +99,9 @@ func (s *search) judge(loc []int, end bool) {
 	p := s.regex.Pattern
 	switch {
 	case s.regex.MaxOffset >= 0 && begin > s.regex.MaxOffset,
-		p.first && s.line >= 0 && begin > s.line,
+		p.FirstLine && s.line >= 0 && begin > s.line,
 		// Behind the newline that ends the body no line begins.
-		p.lineAt && end && begin > 0 && begin == s.regex.context()+s.taken && s.line >= 0:
+		p.Lines && end && begin > 0 && begin == s.regex.context()+s.taken && s.line >= 0:
 	default:
 		s.found = true
 	}
@@ -174,7 +176,7 @@ type searchReader struct {
 
 // ReadRune returns the next character; io.EOF behind the last one.
 func (r *searchReader) ReadRune() (rune, int, error) {
-	for len(r.piece) == 0 || r.regex.Pattern.utf && !utf8.FullRune(r.piece) {
+	for len(r.piece) == 0 || r.regex.Pattern.UTF && !utf8.FullRune(r.piece) {
 		if r.end {
 			break
 		}
@@ -196,12 +198,9 @@ func (r *searchReader) ReadRune() (rune, int, error) {
 		}
 		r.piece, r.carry = r.carry, nil
 	}
-	c, n := rune(r.piece[0]), 1
-	switch {
-	case r.regex.Pattern.utf:
+	c, n := pcre.Byte(r.piece[0]), 1
+	if r.regex.Pattern.UTF {
 		c, n = utf8.DecodeRune(r.piece)
-	case c >= 0x80:
-		c += highByte - 0x80
 	}
 	r.piece = r.piece[n:]
 	if c == '\n' && r.line < 0 {

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/conf/pcre"
 	"keepalived-go/internal/checkd/life"
 )
 
@@ -453,8 +454,8 @@ func TestDropFreesEverything(t *testing.T) {
 	}
 }
 
-func must(pattern string, options ...string) *Pattern {
-	p, err := CompileRegex(pattern, options)
+func must(pattern string, options ...string) *pcre.Pattern {
+	p, err := pcre.Compile(pattern, options)
 	if err != nil {
 		panic(err)
 	}

@@ -1,4 +1,10 @@
-package attempt
+// Package pcre translates patterns in the notation of PCRE2, which the regex of
+// HTTP_GET and SSL_GET has, into those of package regexp.
+//
+// Matching takes time in proportion to the text, whatever the pattern. A pattern
+// that needs more, or that regexp cannot express, is refused with the construct
+// and its column.
+package pcre
 
 import (
 	"errors"
@@ -10,58 +16,73 @@ import (
 	"unicode/utf8"
 )
 
-// Pattern is a compiled pattern in the notation of PCRE2. Matching takes time in
-// proportion to what is searched, whatever the pattern.
+// Pattern is a compiled pattern. What it is matched with depends on UTF.
 type Pattern struct {
-	from0  *regexp.Regexp // finds a match anywhere
-	later  *regexp.Regexp // skips at least one character; group 1 is the match
-	utf    bool           // characters are UTF-8, not bytes
-	first  bool           // firstline: the match begins in the first line
-	lineAt bool           // has a ^ of lines, which does not match behind the last newline
+	// Anywhere finds a match from the first character on.
+	Anywhere *regexp.Regexp
+	// Later skips at least one character, which gives a context to the match; group
+	// 1 is the match.
+	Later *regexp.Regexp
+	// UTF reports whether characters are those of UTF-8. Otherwise each byte is a
+	// character, which Byte gives.
+	UTF bool
+	// FirstLine demands that the match begins before the first newline.
+	FirstLine bool
+	// Lines reports whether the pattern has a ^ of lines. It must not match after
+	// the newline that ends the text.
+	Lines bool
 }
 
-// RegexError is why a pattern cannot be used.
-type RegexError struct {
+// Byte is the character that stands for a byte of a text without UTF. Those from
+// 0x80 have no meaning in PCRE2, so they are characters for private use, for which
+// no rule about letters holds.
+func Byte(b byte) rune {
+	if b >= 0x80 {
+		return highByte + rune(b) - 0x80
+	}
+	return rune(b)
+}
+
+// Error is why a pattern cannot be used.
+type Error struct {
 	Column    int    // in bytes, from 1, of the pattern; 0: an option
 	Construct string // what stands there
 	Message   string
 }
 
-func (e *RegexError) Error() string {
+// Error is the whole sentence: where, what stands there, what is wrong.
+func (e *Error) Error() string {
 	if e.Column == 0 {
 		return fmt.Sprintf("regex option %s: %s", e.Construct, e.Message)
 	}
 	return fmt.Sprintf("column %d of the regex, %s: %s", e.Column, e.Construct, e.Message)
 }
 
-// RegexOptions are the options of CompileRegex: those of PCRE2, by the names of
-// the manual. Some change nothing here: they are about how PCRE2 works, or
-// forbid what is not there.
-var RegexOptions = []string{
+// Options are the options of [Compile]: those of PCRE2, by the names of the manual.
+// Some change nothing here: they are about how PCRE2 works, or forbid what is not
+// there.
+var Options = []string{
 	"allow_empty_class", "alt_bsux", "auto_callout", "caseless", "dollar_endonly", "dotall", "dupnames", "extended", "firstline",
 	"match_unset_backref", "multiline", "never_ucp", "never_utf", "no_auto_capture", "no_auto_possess", "no_dotstar_anchor",
 	"no_start_optimize", "ucp", "ungreedy", "utf", "never_backslash_c", "alt_circumflex", "alt_verbnames", "use_offset_limit",
 }
 
-// CompileRegex compiles a pattern of PCRE2 with options of RegexOptions. What
-// takes more than linear time (back-references, look-around, atomic groups) or
-// cannot be expressed otherwise is refused. The error is a *RegexError.
-//
-// Without utf, a pattern and what it is matched with are bytes, and those from
-// 0x80 are characters without a meaning, as in PCRE2.
-func CompileRegex(pattern string, options []string) (*Pattern, error) {
+// Compile compiles a pattern with options of [Options]. What takes more than linear
+// time (back-references, look-around, atomic groups) or cannot be expressed otherwise
+// is refused. The error is an *[Error].
+func Compile(pattern string, options []string) (*Pattern, error) {
 	t := &translator{in: pattern}
 	for _, o := range options {
-		if !slices.Contains(RegexOptions, o) {
-			return nil, &RegexError{Construct: o, Message: "unknown"}
+		if !slices.Contains(Options, o) {
+			return nil, &Error{Construct: o, Message: "unknown"}
 		}
 		t.option(o)
 		if o == "ucp" || o == "alt_bsux" {
-			return nil, &RegexError{Construct: o, Message: "not supported"}
+			return nil, &Error{Construct: o, Message: "not supported"}
 		}
 	}
 	if len(pattern) > mostPattern {
-		return nil, &RegexError{Column: mostPattern + 1, Construct: "the rest", Message: fmt.Sprintf("a pattern has at most %d bytes", mostPattern)}
+		return nil, &Error{Column: mostPattern + 1, Construct: "the rest", Message: fmt.Sprintf("a pattern has at most %d bytes", mostPattern)}
 	}
 	if err := t.translate(); err != nil {
 		return nil, err
@@ -76,14 +97,12 @@ func CompileRegex(pattern string, options []string) (*Pattern, error) {
 	if err != nil {
 		return nil, t.refused(err)
 	}
-	return &Pattern{from0: re, later: later, utf: t.utf, first: t.firstLine, lineAt: t.lineAt && !t.altCircumflex}, nil
+	return &Pattern{Anywhere: re, Later: later, UTF: t.utf, FirstLine: t.firstLine, Lines: t.lineAt && !t.altCircumflex}, nil
 }
 
 const mostPattern = 16 << 10
 
-// highByte is the character that stands for the byte 0x80; those of the other
-// bytes follow. They are for private use, so that no rule about letters holds of
-// them.
+// highByte is Byte(0x80); those of the other bytes follow.
 const highByte = 0xf080
 
 // translator writes a pattern of PCRE2 in the notation of Go.
@@ -135,20 +154,20 @@ func (t *translator) option(o string) {
 // prefix sets the options.
 func (t *translator) prefix() string { return "(?" + t.initial.text() + ")" }
 
-func (t *translator) refuse(from int, message string) *RegexError {
+func (t *translator) refuse(from int, message string) *Error {
 	to := min(max(t.pos, from+1), len(t.in))
 	what := "the end"
 	if from < len(t.in) {
 		what = printable([]byte(t.in[from:to]))
 	}
-	return &RegexError{Column: from + 1, Construct: what, Message: message}
+	return &Error{Column: from + 1, Construct: what, Message: message}
 }
 
 // refused finds the place of an error of Go's own.
-func (t *translator) refused(err error) *RegexError {
+func (t *translator) refused(err error) *Error {
 	var se *syntax.Error
 	if !errors.As(err, &se) {
-		return &RegexError{Column: 1, Construct: "the regex", Message: err.Error()}
+		return &Error{Column: 1, Construct: "the regex", Message: err.Error()}
 	}
 	column := 0
 	if i := strings.Index(t.out.String(), se.Expr); i >= 0 {
@@ -159,7 +178,7 @@ func (t *translator) refused(err error) *RegexError {
 			column = p.in
 		}
 	}
-	return &RegexError{Column: column + 1, Construct: printable([]byte(se.Expr)), Message: se.Code.String()}
+	return &Error{Column: column + 1, Construct: printable([]byte(se.Expr)), Message: se.Code.String()}
 }
 
 func (t *translator) more() bool { return t.pos < len(t.in) }
@@ -803,4 +822,24 @@ func (f flags) text() string {
 		return on
 	}
 	return on + "-" + off
+}
+
+// printable is b as it may be shown: at most 80 bytes, what is not printable as a
+// dot.
+func printable(b []byte) string {
+	const most = 80
+	cut := len(b) > most
+	if cut {
+		b = b[:most]
+	}
+	s := strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' {
+			return '.'
+		}
+		return r
+	}, string(b))
+	if cut {
+		s += "…"
+	}
+	return s
 }
