@@ -48,6 +48,13 @@ func (d *daemon) dumpJSON() {
 	d.snapshot(nil, save(d.files().JSON(&d.conf.Global), json.VRRP))
 }
 
+// answer sends the parent a snapshot, as the JSON dump has it.
+func (d *daemon) answer(id uint32) {
+	d.snapshot(nil, func(s *status.VRRP) {
+		go func() { d.session.Answer(id, json.VRRP(s)) }()
+	})
+}
+
 // logData logs the data (-d), between other lines.
 func (d *daemon) logData(s *status.VRRP) { go func() { d.Logs.InfoLines(string(text.Data(s))) }() }
 

@@ -79,7 +79,9 @@ func run(o Options) error {
 		return err
 	}
 	defer d.close()
-	d.session = session.Begin(o.Link, d.loop, session.Orders{Reload: d.reloadTo, Stop: d.stop, Dump: d.dump})
+	d.session = session.Begin(o.Link, d.loop, session.Orders{
+		Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Ask: d.answer,
+	})
 	d.start(first, found)
 	first, found = nil, nil // free to go
 	d.sendAdverts()

@@ -161,11 +161,24 @@ func (f *filling) instance(r *router) status.Instance {
 			s := &t.terms[k]
 			i.Trackers = append(i.Trackers, status.Tracking{
 				Track: s.Track, Known: s.Known, Up: s.Up, Disabled: s.Disabled, Detail: s.Cause.Detail,
+				At:    f.reportedAt(trackerKey{s.Kind, s.Name}),
 				Fault: policy.Evaluate(r.conf.Priority, false, t.terms[k:k+1]).Fault,
 			})
 		}
 	}
 	return i
+}
+
+// reportedAt is when a tracker reported last what it reports. A script repeats its
+// result with each run; the others report only what is new.
+func (f *filling) reportedAt(k trackerKey) time.Time {
+	h := f.tracking.heard[k]
+	if k.kind == conf.TrackedScript && !h.at.IsZero() {
+		if ended := f.scripts[k.name].Ended; ended.After(h.at) {
+			return ended
+		}
+	}
+	return h.at
 }
 
 // wanted is the state that r is in or goes into when it starts.
@@ -239,24 +252,25 @@ func (f *filling) trackers() {
 		k := trackerKey{conf.TrackedScript, c.Name}
 		s, run := f.tracking.status[k], f.scripts[c.Name]
 		f.out.Scripts = append(f.out.Scripts, status.Script{
-			Conf: c, Known: s.Known, Up: s.Up, Disabled: s.Disabled, Detail: s.Cause.Detail,
+			Conf: c, Known: s.Known, Up: s.Up, Disabled: s.Disabled, Detail: s.Cause.Detail, At: f.reportedAt(k),
 			Count: run.Count, Running: run.Running, Users: f.users(k),
 		})
 	}
 	for _, c := range f.conf.Files {
 		k := trackerKey{conf.TrackedFile, c.Name}
-		f.out.Files = append(f.out.Files, status.File{Conf: c, Number: f.tracking.status[k].Number, Users: f.users(k)})
+		f.out.Files = append(f.out.Files, status.File{Conf: c, Number: f.tracking.status[k].Number, At: f.reportedAt(k), Users: f.users(k)})
 	}
 	for _, c := range f.conf.Processes {
+		k := trackerKey{conf.TrackedProcess, c.Name}
 		n := f.processes[c.Name]
 		f.out.Processes = append(f.out.Processes, status.Process{
 			Conf: c, Count: n.Count, Quorum: n.Quorum, ForkDelay: n.ForkDelay, TerminateDelay: n.TerminateDelay,
-			Users: f.users(trackerKey{conf.TrackedProcess, c.Name}),
+			At: f.reportedAt(k), Users: f.users(k),
 		})
 	}
 	for _, c := range f.conf.BFDs {
 		k := trackerKey{conf.TrackedBFD, c.Name}
-		f.out.BFDs = append(f.out.BFDs, status.BFD{Conf: c, Up: f.tracking.status[k].Up, Users: f.users(k)})
+		f.out.BFDs = append(f.out.BFDs, status.BFD{Conf: c, Up: f.tracking.status[k].Up, At: f.reportedAt(k), Users: f.users(k)})
 	}
 }
 

@@ -2,6 +2,7 @@ package vrrpd
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
@@ -20,6 +21,7 @@ import (
 type tracking struct {
 	set    *track.Set // nil: nothing is tracked that it would have to look at
 	status map[trackerKey]policy.Status
+	heard  map[trackerKey]heard
 	users  map[trackerKey][]termRef
 	dirty  []*router // to be evaluated before this turn ends
 }
@@ -27,6 +29,31 @@ type tracking struct {
 type trackerKey struct {
 	kind conf.TrackKind
 	name string
+}
+
+// heard is what a tracker reported last, and since when it has reported that. Of an
+// interface it is the state that counts.
+type heard struct {
+	policy.Status
+	at time.Time
+}
+
+// hear notes what a tracker reports.
+func (t *tracking) hear(k trackerKey, s policy.Status) {
+	if t.heard == nil {
+		t.heard = map[trackerKey]heard{}
+	}
+	if h, known := t.heard[k]; s.Known && (!known || h.Status != s) {
+		t.heard[k] = heard{s, time.Now()}
+	}
+}
+
+// forget drops what trackers have reported that are gone.
+func (t *tracking) forget() {
+	maps.DeleteFunc(t.heard, func(k trackerKey, _ heard) bool {
+		_, known := t.status[k]
+		return !known && t.users[k] == nil
+	})
 }
 
 // termRef is a place in the terms of a router.
@@ -100,7 +127,11 @@ func (t *tracking) learn(c *conf.Config, first []track.Update) {
 		}
 	}
 	for _, u := range first {
-		t.status[trackerKey{u.Kind, u.Name}] = u.Status
+		k := trackerKey{u.Kind, u.Name}
+		t.status[k] = u.Status
+		if u.Kind != conf.TrackedInterface {
+			t.hear(k, u.Status)
+		}
 	}
 }
 
@@ -108,6 +139,7 @@ func (t *tracking) learn(c *conf.Config, first []track.Update) {
 func (d *daemon) bindTrackers() {
 	t := &d.tracking
 	t.users = map[trackerKey][]termRef{}
+	defer t.forget()
 	groupOf := map[string]*conf.SyncGroup{}
 	for _, g := range d.conf.SyncGroups {
 		if len(g.Track) > 0 {
@@ -128,8 +160,10 @@ func (d *daemon) bindTrackers() {
 				r.tracked = &tracked{}
 			}
 			k := trackerKey{c.Kind, c.Name}
+			s := d.statusOf(k)
+			t.hear(k, s)
 			t.users[k] = append(t.users[k], termRef{r.tracked, r, len(r.tracked.terms)})
-			r.tracked.terms = append(r.tracked.terms, policy.Term{Track: c, Status: d.statusOf(k)})
+			r.tracked.terms = append(r.tracked.terms, policy.Term{Track: c, Status: s})
 		}
 		if had != nil || r.tracked != nil {
 			if r.tracked == nil {
@@ -171,6 +205,7 @@ func (d *daemon) trackersSay(updates []track.Update) {
 
 // spread brings the status of a tracker to those who track it.
 func (d *daemon) spread(k trackerKey, s policy.Status) {
+	d.tracking.hear(k, s)
 	for _, u := range d.tracking.users[k] {
 		u.t.terms[u.i].Status = s
 		u.t.because = s.Cause

@@ -40,7 +40,8 @@ type check struct {
 	status  policy.Status
 	exit    int // last exit status; before the first, that of a success
 
-	run    *run // nil: idle
+	run    *run      // nil: idle
+	ended  time.Time // when the last run ended; zero: none has
 	next   time.Time
 	spread time.Duration // from the first start to the second; 0: the first has been
 	order  int           // in the configuration
@@ -286,7 +287,7 @@ func (s *scripts) take() {
 		if k == nil {
 			continue
 		}
-		k.run = nil
+		k.run, k.ended = nil, time.Now()
 		if k.result(&all[i].result) {
 			updates = append(updates, Update{conf.TrackedScript, k.conf.Name, k.status})
 		}

@@ -445,7 +445,15 @@ func TestRealScript(t *testing.T) {
 			}
 		}
 	}
+	began := time.Now()
 	await(policy.Status{Known: true, Cause: cause(conf.TrackedScript, "chk", "exited with status 3: no flag")})
+	// Further runs with the same result are no updates, and have their time.
+	ended := set.Scripts()["chk"].Ended
+	for end := began.Add(20 * time.Second); !set.Scripts()["chk"].Ended.After(ended); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("no further run has ended")
+		}
+	}
 	if err := os.WriteFile(flag, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}

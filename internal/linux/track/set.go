@@ -150,6 +150,7 @@ func (s *Set) Configure(c *conf.Config, take func(first []Update)) {
 type ScriptRun struct {
 	Count   int // of ScriptState: 0 to Rise+Fall-1, up from Rise on
 	Running bool
+	Ended   time.Time // when the last run ended; zero: none has
 }
 
 // Scripts asks how all scripts stand, by name. Any goroutine may; after Close
@@ -159,7 +160,7 @@ func (s *Set) Scripts() map[string]ScriptRun {
 	ask := func() {
 		all := make(map[string]ScriptRun, len(s.scripts.all))
 		for name, k := range s.scripts.all {
-			all[name] = ScriptRun{k.state.count, k.run != nil}
+			all[name] = ScriptRun{k.state.count, k.run != nil, k.ended}
 		}
 		answer <- all
 	}

@@ -102,11 +102,12 @@ type Address struct {
 // Tracking is a tracker in the view of an instance.
 type Tracking struct {
 	conf.Track
-	Known    bool   // it has reported; without that Up does not count
-	Up       bool   // success, quorum, carrier
-	Disabled bool   // it cannot work, and does not count
-	Fault    bool   // for it alone the instance would not serve
-	Detail   string // its last result, or why it is disabled
+	Known    bool      // it has reported; without that Up does not count
+	Up       bool      // success, quorum, carrier
+	Disabled bool      // it cannot work, and does not count
+	Fault    bool      // for it alone the instance would not serve
+	Detail   string    // its last result, or why it is disabled
+	At       time.Time // of this result; of a script, of its last run; zero: there is none
 }
 
 // User is an instance that a tracker counts for.
@@ -127,26 +128,29 @@ type Group struct {
 // Script is a vrrp_script.
 type Script struct {
 	Conf                *conf.Script
-	Known, Up, Disabled bool   // see Tracking
-	Detail              string // likewise
-	Count               int    // from 0 to rise + fall - 1, and up from rise on
-	Running             bool   // now
+	Known, Up, Disabled bool      // see Tracking
+	Detail              string    // likewise
+	At                  time.Time // likewise
+	Count               int       // from 0 to rise + fall - 1, and up from rise on
+	Running             bool      // now
 	Users               []User
 }
 
 // File is a vrrp_track_file.
 type File struct {
 	Conf   *conf.TrackFile
-	Number int // the file holds
+	Number int       // the file holds
+	At     time.Time // see Tracking
 	Users  []User
 }
 
 // Process is a vrrp_track_process.
 type Process struct {
 	Conf                      *conf.TrackProcess
-	Count                     int  // that run
-	Quorum                    bool // as many as there should be
-	ForkDelay, TerminateDelay bool // a change counts when that is over
+	Count                     int       // that run
+	Quorum                    bool      // as many as there should be
+	At                        time.Time // see Tracking
+	ForkDelay, TerminateDelay bool      // a change counts when that is over
 	Users                     []User
 }
 
@@ -154,6 +158,7 @@ type Process struct {
 type BFD struct {
 	Conf  *conf.TrackBFD
 	Up    bool
+	At    time.Time // see Tracking
 	Users []User
 }
 

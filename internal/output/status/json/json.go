@@ -100,6 +100,22 @@ type why struct {
 	Reason    string `json:"reason,omitempty"`    // of the last change of state: a vrrp.Reason
 	Why       string `json:"why,omitempty"`       // the same in words
 	Hindrance string `json:"hindrance,omitempty"` // what keeps a backup from being master that could be
+
+	Trackers []tracker `json:"trackers,omitempty"` // in version 2
+}
+
+// tracker is a tracker as it counts for an instance.
+type tracker struct {
+	Kind     string  `json:"kind"` // the word of the track block
+	Name     string  `json:"name"`
+	Weight   int     `json:"weight"`
+	Reverse  bool    `json:"reverse"`
+	Known    bool    `json:"known"`
+	Up       bool    `json:"up"`
+	Disabled bool    `json:"disabled"`
+	Fault    bool    `json:"fault"`
+	Detail   string  `json:"detail,omitempty"`
+	Last     float64 `json:"last"` // when it reported this: seconds since 1970; 0: never
 }
 
 // VRRP is the dump of the VRRP process in the layout that json_version asks for.
@@ -140,13 +156,22 @@ func writeInstance(out *bytes.Buffer, s *status.VRRP, i *status.Instance, accoun
 		fmt.Fprintf(out, `%s%q:%d`, separator, name, n)
 		separator = ","
 	}
-	fmt.Fprintf(out, `},"why":%s}`, marshal(whyOf(i)))
+	fmt.Fprintf(out, `},"why":%s}`, marshal(whyOf(s, i)))
 }
 
-func whyOf(i *status.Instance) why {
+func whyOf(s *status.VRRP, i *status.Instance) why {
 	w := why{Hindrance: i.Hindrance}
 	if n := len(i.History); n > 0 {
 		w.Reason, w.Why = i.History[n-1].Reason.String(), i.History[n-1].Why
+	}
+	if s.Conf.Global.JSONVersion == 2 {
+		for k := range i.Trackers {
+			t := &i.Trackers[k]
+			w.Trackers = append(w.Trackers, tracker{
+				Kind: t.Kind.String(), Name: t.Name, Weight: t.Weight, Reverse: t.Reverse,
+				Known: t.Known, Up: t.Up, Disabled: t.Disabled, Fault: t.Fault, Detail: t.Detail, Last: seconds(t.At),
+			})
+		}
 	}
 	return w
 }

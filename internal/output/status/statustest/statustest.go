@@ -89,11 +89,11 @@ func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
 			Faults: vrrp.FaultLinkDown | vrrp.FaultTracker, Found: vrrp.FaultLinkDown | vrrp.FaultTracker, FaultCause: "interface eth1 is down",
 			Priority: 103, Total: 103, Tracks: true, Arithmetic: "100 + 5 (track_script ok: exited with status 0) = 103",
 			Trackers: []status.Tracking{
-				{Track: conf.Track{Kind: conf.TrackedScript, Name: "ok", Weight: 5}, Known: true, Up: true, Detail: "exited with status 0"},
+				{Track: conf.Track{Kind: conf.TrackedScript, Name: "ok", Weight: 5}, Known: true, Up: true, Detail: "exited with status 0", At: ago(time.Second)},
 				{Track: conf.Track{Kind: conf.TrackedScript, Name: "gone"}, Disabled: true, Detail: "disabled: /not does not exist"},
-				{Track: conf.Track{Kind: conf.TrackedScript, Name: "slow", Weight: -9, Reverse: true}, Known: true, Detail: "timed out"},
+				{Track: conf.Track{Kind: conf.TrackedScript, Name: "slow", Weight: -9, Reverse: true}, Known: true, Detail: "timed out", At: ago(time.Minute)},
 				{Track: conf.Track{Kind: conf.TrackedProcess, Name: "P"}},
-				{Track: conf.Track{Kind: conf.TrackedProcess, Name: "Q"}, Known: true, Fault: true, Detail: "0 processes run"},
+				{Track: conf.Track{Kind: conf.TrackedProcess, Name: "Q"}, Known: true, Fault: true, Detail: "0 processes run", At: ago(time.Hour)},
 			},
 			History: []status.Change{
 				{At: ago(2 * time.Hour), From: vrrp.Init, To: vrrp.Backup, Reason: vrrp.ReasonStart},

@@ -41,6 +41,9 @@ func (t *data) why(i *status.Instance) {
 			case s.Up:
 				report = "up: " + s.Detail
 			}
+			if !s.At.IsZero() {
+				report += ", at " + ago(t.At, s.At)
+			}
 			lines = append(lines, fmt.Sprintf("%v %s weight %s, %s", s.Kind, s.Name, weight(s.Weight, s.Reverse), report))
 		}
 		t.List("   Trackers :", lines)

@@ -1,0 +1,184 @@
+package vrrpd
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/kernel/kerneltest"
+	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/loop"
+)
+
+// A process is the whole process on a kernel in memory, with the test as its parent.
+type process struct {
+	testing.TB
+	parent *link.Conn
+	kernel *kerneltest.Kernel
+	ended  chan error
+}
+
+// startProcess starts a process with c and returns when it reports that c is in force.
+func startProcess(t testing.TB, c *conf.Config) *process {
+	t.Helper()
+	parent, file, err := link.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := link.New(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, err := loop.New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t, parent, memoryKernel(), make(chan error, 1)}
+	o := Options{Link: child, Host: p.kernel, Loop: l, StateFile: filepath.Join(t.TempDir(), "state")}
+	go func() { p.ended <- run(o) }()
+	p.send(link.Message{Kind: link.Configure, Config: c})
+	p.await(link.Started)
+	return p
+}
+
+func (p *process) send(m link.Message) {
+	p.Helper()
+	if err := p.parent.Send(m); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// await returns the next message of a kind.
+func (p *process) await(kind link.Kind) link.Message {
+	p.Helper()
+	for {
+		m, err := p.parent.Receive()
+		if err != nil {
+			p.Fatalf("no message of kind %d: %v", kind, err)
+		}
+		if m.Kind == kind {
+			return m
+		}
+	}
+}
+
+// snapshot asks for the state.
+func (p *process) snapshot(id uint32) []byte {
+	p.Helper()
+	p.send(link.Message{Kind: link.Ask, ID: id})
+	answer := link.Assembly{ID: id}
+	for whole, err := false, error(nil); !whole; {
+		if whole, err = answer.Add(p.await(link.Answer).Part); err != nil {
+			p.Fatal(err)
+		}
+	}
+	return answer.Body
+}
+
+// stop has the process stop, and waits for it.
+func (p *process) stop() {
+	p.Helper()
+	p.send(link.Message{Kind: link.Stop})
+	p.await(link.Ending)
+	p.parent.Close()
+	if err := <-p.ended; err != nil && !errors.Is(err, io.EOF) {
+		p.Error(err)
+	}
+}
+
+// TestProcess: the process carries out what its parent asks for, answers with its
+// state before and after a reload, and leaves nothing behind.
+func TestProcess(t *testing.T) {
+	quiet(t)
+	p := startProcess(t, patient(owners(2)))
+	names := func(id uint32) (all []string) {
+		t.Helper()
+		var list []struct{ Data struct{ IName string } }
+		if body := p.snapshot(id); json.Unmarshal(body, &list) != nil {
+			t.Fatalf("%s", body)
+		}
+		for _, i := range list {
+			all = append(all, i.Data.IName)
+		}
+		return all
+	}
+	if got := names(7); !slices.Equal(got, []string{"VI_0", "VI_1"}) {
+		t.Errorf("at first: %q", got)
+	}
+	p.send(link.Message{Kind: link.Configure, Config: patient(owners(3))})
+	p.await(link.Reloaded)
+	if got := names(8); !slices.Equal(got, []string{"VI_0", "VI_1", "VI_2"}) {
+		t.Errorf("after the reload: %q", got)
+	}
+	p.stop()
+	if left := p.kernel.Addrs(); len(left) != 1 {
+		t.Errorf("left behind: %+v", left)
+	}
+}
+
+// TestTrackerAges: a snapshot has the time of what each tracker reported last; what
+// repeats itself does not change it, nor does a reload.
+func TestTrackerAges(t *testing.T) {
+	quiet(t)
+	c := patient(owners(1))
+	c.Instances[0].Track = []conf.Track{
+		{Kind: conf.TrackedInterface, Name: "eth0", Weight: 5},
+		{Kind: conf.TrackedFile, Name: "F", Weight: 5},
+		{Kind: conf.TrackedProcess, Name: "silent", Weight: 5},
+	}
+	d, k := newMemoryDaemon(t, c)
+	report := func(number int) {
+		d.trackersSay([]track.Update{{Kind: conf.TrackedFile, Name: "F", Status: policy.Status{Known: true, Number: number}}})
+	}
+	d.tracking.learn(d.conf, nil)
+	trackers := func() []status.Tracking { return d.snapshotNow().Instances[0].Trackers }
+	first := trackers()
+	if first[0].At.IsZero() || !first[1].At.IsZero() || !first[2].At.IsZero() {
+		t.Errorf("at the start: %+v", first)
+	}
+	report(1)
+	second := trackers()
+	if second[0].At != first[0].At || second[1].At.Before(first[0].At) || !second[2].At.IsZero() {
+		t.Errorf("after a report: %+v", second)
+	}
+	report(1)
+	d.linkSettled("eth0")
+	d.bindTrackers()
+	if again := trackers(); again[0].At != first[0].At || again[1].At != second[1].At {
+		t.Errorf("after the same reports: %+v, before: %+v", again, second)
+	}
+	report(2)
+	down := kerneltest.Ethernet(memoryLink, "eth0")
+	down.Flags = 0
+	k.SetLink(down)
+	turnUntil(t, d, "the link is down", func() bool { return !trackers()[0].Up })
+	if last := trackers(); !last[0].At.After(first[0].At) || !last[1].At.After(second[1].At) {
+		t.Errorf("after other reports: %+v, before: %+v", last, second)
+	}
+}
+
+// A script that repeats its result has the time of its last run.
+func TestScriptAge(t *testing.T) {
+	quiet(t)
+	c := patient(owners(1))
+	c.Instances[0].Track = []conf.Track{{Kind: conf.TrackedScript, Name: "S", Weight: 5}}
+	d, _ := newMemoryDaemon(t, c)
+	k := trackerKey{conf.TrackedScript, "S"}
+	f := d.newFilling(true, beside{})
+	if at := f.reportedAt(k); !at.IsZero() {
+		t.Errorf("before its first result: %v", at)
+	}
+	d.tracking.hear(k, policy.Status{Known: true, Up: true})
+	heard := f.reportedAt(k)
+	f.scripts = map[string]track.ScriptRun{"S": {Ended: heard.Add(1)}}
+	if at := f.reportedAt(k); heard.IsZero() || at != heard.Add(1) {
+		t.Errorf("%v, first reported at %v", at, heard)
+	}
+}
