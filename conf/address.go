@@ -166,7 +166,7 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 				d.wrong(s, i, "bad-scope", "Invalid scope '%s' specified for %s - ignoring; expected global, site, link, host, nowhere or a number up to 255", printable(value), addr)
 				continue
 			}
-			if addr.Is4() { // the kernel tells by itself how far an IPv6 address reaches
+			if addr.Is4() { // the kernel itself decides how far an IPv6 address reaches
 				a.Scope = scope
 			}
 		case "peer":

@@ -136,7 +136,7 @@ func (d *decoder) hmacKey(s *Statement, value string) (string, error) {
 }
 
 // keyFileProblem returns who, other than root and the user of this process, has
-// a key file in their hands, and the command that ends it; empty: nobody.
+// a key file in their hands, and the command that ends it; empty: no one.
 func keyFileProblem(info os.FileInfo) (message, fix string) {
 	st, ok := info.Sys().(*syscall.Stat_t)
 	switch {

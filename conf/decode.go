@@ -185,14 +185,14 @@ func (d *decoder) dispatch(b *block, s *Statement) {
 	}
 }
 
-// unknown reports a word nobody declared. What stands in its braces is skipped.
+// unknown reports a word that is not declared. The text in its braces is skipped.
 func (d *decoder) unknown(b *block, s *Statement) {
 	word := s.Keyword()
 	p := Diagnostic{
 		Severity: Error, Class: ClassOrdinary, Code: "unknown-keyword",
 		Message: fmt.Sprintf("Unknown keyword '%s'%s", printable(word), d.within(b)),
 	}
-	// A sequence may bring millions of words that nobody will see.
+	// A sequence may bring millions of words that no one will see.
 	shown := !d.diags.Full() && !d.diags.Has(s.Pos(0), p.Code) && (d.diags.Encoding() == 0 || utf8.ValidString(word))
 	near := ""
 	if shown || b.path == "vrrp_instance" {

@@ -34,14 +34,14 @@
 //
 // That is all for a number, time, switch, text, address or choice: what is written
 // is checked and stored, the field begins with the default, what the word inherits
-// from (global, sibling, outer; see [Initial]) gives the value where nobody writes
+// from (global, sibling, outer; see [Initial]) gives the value where no one writes
 // it, and the effective view shows it with its place. A row that does not fit its
 // field fails when the schema is built. A word whose value needs more has a
 // function that stores it (sets), and names the fields that it decides (shows). A
 // word with neither is accepted, checked, and a warning names it. A field that no
 // word gives its value has a tag: view:"-" if it is not shown, else the name it is
 // shown by. Where the syntax depends on the word,
-// the row says so and [Vocabulary] answers from it. If its
+// the row declares it and [Vocabulary] answers from it. If its
 // notation does not make a good example, add one to the table in help.go. Then
 // go test ./internal/tool/reference -update rewrites docs/reference. A new kind of
 // problem gets a case in internal/tool/report/testdata/codes.

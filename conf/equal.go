@@ -11,7 +11,7 @@ import (
 // stand; nil asks for nothing.
 func (v *VRRPInstance) Equal(o *VRRPInstance) bool { return equal(v, o) }
 
-// Equal reports whether n and o tell the same of the same; nil tells nothing.
+// Equal reports whether n and o have the same owner and settings; nil notifies no one.
 func (n *Notify) Equal(o *Notify) bool { return equal(n, o) }
 
 // Equal reports whether c and o run the same as the same user; nil runs nothing.

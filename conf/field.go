@@ -14,7 +14,7 @@ type Field struct {
 	// Path begins with the struct that a block makes: VRRPInstance.HMAC.Window.
 	Path string
 	// Argument is the number of the argument that is the value. It is 0 where the
-	// word says it in other words than the field has.
+	// word expresses it differently from the field.
 	Argument int
 }
 
@@ -34,7 +34,7 @@ func within[S, V any](now func(*decoder) *S, at func(*S) *V) field {
 func shown[S, V any](at func(*S) *V) Field { return Field{pathOf(at), 1} }
 
 // argument is the field as the argument with the given number, or with 0 as
-// something that the word says in other words.
+// something that the word expresses differently.
 func (f Field) argument(n int) Field { f.Argument = n; return f }
 
 // Selectors of fields in the struct that is being read, for the rows of its block.
@@ -88,9 +88,9 @@ func inTLS[V any](at func(*TLSClient) *V) field {
 }
 
 // fills names the field of which the word's first argument is the value. The
-// rest follows: what is written is stored, unless sets says how; the default is
+// rest follows: what is written is stored, unless sets declares how; the default is
 // what the field begins with; what the word inherits from gives the value where
-// nobody writes it; and the effective view shows it.
+// no one writes it; and the effective view shows it.
 func (k *Keyword) fills(f field) *Keyword {
 	k.field = &f
 	k.Effect = Effective
@@ -202,7 +202,7 @@ func (k *Keyword) choice(name string) uint8 {
 	panic("conf: " + k.Path() + " has no value " + name)
 }
 
-// check panics, when the schema is built, about a row that cannot do what it says.
+// check panics, when the schema is built, about a row that cannot do what it declares.
 func (k *Keyword) check() {
 	refuse := func(what string) { panic(fmt.Sprintf("conf: %s %s %s", k.Path(), what, k.field.typ)) }
 	kinds := map[argKind]bool{}
@@ -242,7 +242,7 @@ func (k *Keyword) check() {
 	}
 }
 
-// written are the words of a block that were given, of those that fill a field, by
+// written are the words of a block that were given and fill a field, by
 // their numbers.
 type written [2]uint64
 
@@ -327,7 +327,7 @@ func (b *block) link(outer *block, all map[string]*Keyword) {
 }
 
 // probe is a struct with something behind each pointer. The address and the type
-// of a field tell which one it is.
+// of a field show which one it is.
 type probe struct {
 	value reflect.Value // a pointer to it
 	paths map[spot]string

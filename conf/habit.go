@@ -10,8 +10,8 @@ import (
 	"keepalived-go/conf/syntax"
 )
 
-// A habit is something of another language that somebody wrote here: what it
-// is answers a problem better than what the problem says.
+// A habit is something of another language that someone wrote here: what it
+// is answers a problem better than the text of the problem.
 type habit struct {
 	word   int // of the statement; problems with it and those after it follow from it
 	remedy string
@@ -20,7 +20,7 @@ type habit struct {
 	comment bool
 }
 
-// blamed is the statement that a habit spoiled, and the problem that says so.
+// blamed is the statement that a habit spoiled, and the problem that reports it.
 type blamed struct {
 	s *Statement
 	r reason
@@ -228,7 +228,7 @@ func (d *decoder) followFrom(r reason, p Diagnostic) {
 	d.noteReason(p.Severity, r)
 }
 
-// undefinedRemedy is what to do about a parameter that nobody defined.
+// undefinedRemedy is what to do about a parameter that is not defined.
 func undefinedRemedy(name string) string {
 	return "the parameter " + name + " is not defined"
 }
@@ -247,7 +247,7 @@ func oldWord(word string, b *block) string {
 	return ""
 }
 
-// spaced is the word that somebody wrote with blanks instead of underscores.
+// spaced is the word that someone wrote with blanks instead of underscores.
 func spaced(s *Statement, b *block) string {
 	name := s.Keyword()
 	for _, w := range s.Words[1:min(len(s.Words), 6)] {

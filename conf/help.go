@@ -60,7 +60,7 @@ func (k Keyword) Choices() []string {
 	return nil
 }
 
-// examples are arguments for words whose notation does not say enough: by path,
+// examples are arguments for words whose notation does not show enough: by path,
 // by name, or by placeholder.
 var examples = map[string]string{
 	"virtual_server":                "192.0.2.10 80",

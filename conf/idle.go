@@ -21,7 +21,7 @@ type idleBlock struct {
 	idleOwner
 	words []string // the block's own keyword where all of it has none
 	first place    // of the first of them
-	more  int      // further blocks that are told together with this one
+	more  int      // further blocks that are reported together with this one
 }
 
 // idleAlone is how many blocks of one keyword that lack the effect of the same
@@ -59,7 +59,7 @@ func (d *decoder) waitIn(owner idleOwner, word string, at place) {
 	}
 }
 
-// reportIdle says what has no effect: one warning for each block. It does not
+// reportIdle reports what has no effect: one warning for each block. It does not
 // influence the exit code of a test, which is that of the C daemon.
 func (d *decoder) reportIdle() {
 	type kind struct{ keyword, words string }

@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Initial is what holds where nobody writes a word.
+// Initial is the value that holds where a word is not written.
 type Initial struct {
-	// Default is how the manual says it.
+	// Default is the wording of the manual.
 	Default string
 	// Value is the default itself if it is a switch, a number, a time, a choice, an
 	// address or a literal: a bool, an int64, a float64, a time.Duration, a string
@@ -19,9 +19,9 @@ type Initial struct {
 	// From are the paths of the words whose value is taken, the first that is
 	// written.
 	From []string
-	// Outer says that the value of the same word in a block around is taken first.
+	// Outer means that the value of the same word in an enclosing block is taken first.
 	Outer bool
-	// Depends says that what Default is depends on other words.
+	// Depends means that Default depends on other words.
 	Depends bool
 
 	beside []string // of From: words of the block of the word

@@ -53,7 +53,7 @@ type instance struct {
 	priorityChanges opt[bool]
 	smtpAlert       opt[bool]
 
-	garp  *garpSettings // nil: it says nothing about announcements
+	garp  *garpSettings // nil: it has no settings of announcements
 	poll  bool          // linkbeat_use_polling
 	noVIP bool
 
@@ -71,13 +71,13 @@ func (in *instance) wrote(word string) bool {
 	return in.given.any(root().words["vrrp_instance"].block, word)
 }
 
-// notifications is whom the instance tells of its state, made when a word asks for it:
+// notifications is how the instance reports its state, made when a word asks for it:
 // most have none.
 func (in *instance) notifications() *Notify {
 	return made(&in.Notify)
 }
 
-// announces is what the instance says about announcements.
+// announces are the settings of announcements of the instance.
 func (in *instance) announces() *garpSettings {
 	return made(&in.garp)
 }

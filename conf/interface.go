@@ -2,7 +2,7 @@ package conf
 
 import "time"
 
-// settingsOf is what the configuration says of an interface so far.
+// settingsOf are the settings of an interface that have been read so far.
 func (d *decoder) settingsOf(name string, at Pos) *InterfaceSettings {
 	if v := d.interfaces[name]; v != nil {
 		return v
@@ -27,7 +27,7 @@ func setLinkBeat(d *decoder, s *Statement, v *InterfaceSettings) {
 }
 
 // setDelays reads DOWN [UP]. Without UP an interface that comes back counts at
-// once, whatever the manual of the C daemon says.
+// once, although the manual of the C daemon differs.
 func setDelays(d *decoder, s *Statement, v *InterfaceSettings) {
 	spec := seconds(0, 255)
 	for i, field := range []*time.Duration{&v.DownDelay, &v.UpDelay} {
@@ -40,7 +40,7 @@ func setDelays(d *decoder, s *Statement, v *InterfaceSettings) {
 	}
 }
 
-// interfaceSettings applies what instances and linkbeat_use_polling say about
+// interfaceSettings applies the settings of instances and linkbeat_use_polling to
 // interfaces, when all is read.
 func (d *decoder) interfaceSettings() {
 	poll := func(name string, at Pos) {

@@ -14,7 +14,7 @@ import (
 )
 
 // names are the names that iproute2 has for numbers. Each kind is read when it
-// is first asked for. The first meaning of a name counts: that which iproute2 has
+// is first asked for. The first meaning of a name counts: the one of iproute2
 // itself, then that of its file, then those of further files in the order of their
 // names. So the file of a routing daemon that calls its protocol static, as well,
 // does not change what static is.

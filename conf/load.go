@@ -18,10 +18,10 @@ type Options struct {
 	// Interface reports whether a network interface exists. If nil, interfaces
 	// are taken to exist.
 	Interface func(name string) bool
-	// Interfaces lists the names that exist, for those that are misspelt. If nil,
+	// Interfaces lists the names that exist, to find misspelt ones. If nil,
 	// no name is suggested.
 	Interfaces func() []string
-	// Addresses are those that an interface has and that no VRRP daemon of ours
+	// Addresses are the addresses that an interface has and that no VRRP daemon of ours
 	// has set. If nil, they are not known.
 	Addresses func(iface string) []netip.Prefix
 	// CheckCommand reports why a command cannot be run, with what to do about
@@ -42,7 +42,7 @@ type Options struct {
 }
 
 // Load reads a configuration. The Config holds what can be run even when there
-// are problems; Diagnostics.Fatal says whether it may be. It is nil only if the
+// are problems; Diagnostics.Fatal reports whether it may be. It is nil only if the
 // file cannot be read at all.
 func Load(path string, o Options) (*Config, Diagnostics) {
 	diags := &syntax.Collector{Remedies: remedies}

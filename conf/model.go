@@ -34,7 +34,7 @@ type Config struct {
 
 	BFDInstances []*BFDInstance
 
-	// HasVirtualServers and HasBFD say whether the file asks for the health
+	// HasVirtualServers and HasBFD report whether the file asks for the health
 	// checkers or for BFD.
 	HasVirtualServers bool `view:"-"`
 	HasBFD            bool `view:"-"`
@@ -119,7 +119,7 @@ type Global struct {
 	ProcessRcvBufForce bool
 }
 
-// InstanceDefaults are what global_defs gives to what does not say it itself.
+// InstanceDefaults are the values of global_defs for instances without their own.
 // The instances have them already; they are kept for those who want to see them.
 type InstanceDefaults struct {
 	Version          int // of IPv4 instances
@@ -242,7 +242,7 @@ type VRRPInstance struct {
 	RxBuf   int      // kernel_rx_buf_size, bytes; 0: by vrrp_rx_bufs_policy
 
 	Track  []Track // the trackers of the instance, in the order of the file
-	Notify *Notify // nil: nobody is told
+	Notify *Notify // nil: no one is notified
 }
 
 // Peer is one line of unicast_peer.
@@ -363,7 +363,7 @@ const (
 	IPVLANVEPA
 )
 
-// Link is what use_vmac, use_ipvlan and vrf say of the interface of an instance.
+// Link is what use_vmac, use_ipvlan and vrf declare for the interface of an instance.
 type Link struct {
 	Kind LinkKind
 	Name string // empty: VMACPrefix, a dot and the VRID
@@ -394,5 +394,5 @@ type SyncGroup struct {
 	TrackingWeight bool // sync_group_tracking_weight
 
 	Track  []Track // apply to each member
-	Notify *Notify // nil: nobody is told
+	Notify *Notify // nil: no one is notified
 }

@@ -25,6 +25,6 @@ type BFDInstance struct {
 
 	Weight  int // of track_bfd lines that have none; 0: down is a fault
 	Reverse bool
-	// VRRP and Checker say which process is told.
+	// VRRP and Checker choose the processes that are notified.
 	VRRP, Checker bool
 }

@@ -22,7 +22,7 @@ const (
 )
 
 // Check is one health check of a real server with effective values. The times
-// mean nothing to CheckBFD and CheckFile, which are told of changes.
+// mean nothing to CheckBFD and CheckFile, which are notified of changes.
 type Check struct {
 	Kind           CheckKind `view:"-"` // the title has it
 	Alpha          bool      // down until it succeeds

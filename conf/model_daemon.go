@@ -2,7 +2,7 @@ package conf
 
 import "time"
 
-// Firewall is how packets to addresses that are not accepted, and those that
+// Firewall is how packets to addresses that are not accepted, and packets that
 // macvlans must not send, are dropped, and how groups of virtual servers are
 // marked.
 type Firewall struct {

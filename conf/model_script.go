@@ -2,14 +2,14 @@ package conf
 
 import "time"
 
-// Command is something a configuration says is to be run: a program and its
+// Command is something that a configuration wants to run: a program and its
 // arguments, and as whom.
 type Command struct {
 	Args []string // the program, then its arguments; empty: none configured
 	// User and Group are as configured, names or numbers; empty: those of
 	// script_user, and without that keepalived_script. Where there is no such
 	// account it is the user of the daemon, but with Secure of ScriptPolicy
-	// nobody: the command is not run.
+	// no one: the command is not run.
 	User, Group string
 	Pos         Pos
 }
@@ -50,7 +50,7 @@ type InitFile uint8
 const (
 	InitFileOff       InitFile = iota
 	InitFileCreate             // created where it does not exist
-	InitFileOverwrite          // written anew in any case
+	InitFileOverwrite          // written again in any case
 )
 
 // TrackFile is one track_file (vrrp_track_file) block.
@@ -70,7 +70,7 @@ type ParamMatch uint8
 const (
 	MatchExact   ParamMatch = iota // all arguments are the same; the default if there are any
 	MatchNone                      // arguments do not matter; the default without any
-	MatchInitial                   // as MatchPartial, and the last of them may go on
+	MatchInitial                   // as MatchPartial, and the last of them may be longer
 	MatchPartial                   // the first arguments are the same; the process may have more
 )
 
@@ -107,7 +107,7 @@ type Track struct {
 	Pos     Pos
 }
 
-// TrackKind says what is tracked.
+// TrackKind is the kind of a tracked object.
 type TrackKind uint8
 
 const (
@@ -129,7 +129,7 @@ const (
 	LinkBeatIoctl            // IFF_RUNNING of SIOCGIFFLAGS
 )
 
-// InterfaceSettings is what the configuration says of one interface.
+// InterfaceSettings are the settings of one interface.
 type InterfaceSettings struct {
 	Name      string
 	Pos       Pos
@@ -138,14 +138,14 @@ type InterfaceSettings struct {
 	UpDelay   time.Duration `view:"up_delay"`
 }
 
-// Notify is whom an instance or sync group tells of its changes of state.
+// Notify is how an instance or sync group reports its changes of state.
 type Notify struct {
 	Any, Master, Backup, Fault, Stop Command
 
 	// Of instances only.
 	Deleted          Command // notify_deleted with a command
 	MasterRxLowerPri Command
-	SignalDeleted    bool // notify_deleted: tell DELETED rather than FAULT when a reload removes it
+	SignalDeleted    bool // notify_deleted: report DELETED rather than FAULT when a reload removes it
 	PriorityChanges  bool // notify_priority_changes, effective
 
 	SMTPAlert bool // smtp_alert, effective; false without recipient or server

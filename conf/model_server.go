@@ -30,7 +30,7 @@ func (p Protocol) String() string {
 }
 
 // VirtualServer is one virtual_server block with effective values. Exactly one
-// of Addr, FWMark and Group says what it serves.
+// of Addr, FWMark and Group is what it serves.
 type VirtualServer struct {
 	Pos Pos
 
@@ -54,7 +54,7 @@ type VirtualServer struct {
 	// mask, for IPv6 a prefix length; 0: single addresses.
 	Granularity uint32
 
-	Forward       Forward // of real servers that do not say
+	Forward       Forward // of real servers without their own
 	HASuspend     bool
 	Alpha         bool // real servers are down until a check succeeds
 	Omega         bool // notify the end of everything at shutdown
@@ -65,7 +65,7 @@ type VirtualServer struct {
 	QuorumDown    Command
 	SMTPAlert     bool // default off
 	VirtualHost   string
-	Weight        int // of real servers that do not say
+	Weight        int // of real servers without their own
 	SNMPName      string
 	Defaults      *CheckDefaults
 
@@ -129,8 +129,8 @@ type Forward struct {
 	Checksum TunnelChecksum
 }
 
-// CheckDefaults is what a virtual or real server says about its checks. Each
-// check has the effective values. Servers that say the same share one.
+// CheckDefaults are the settings of a virtual or real server for its checks. Each
+// check has the effective values. Servers with the same settings share one.
 type CheckDefaults struct {
 	ConnectTimeout time.Duration // default 5 s
 	DelayLoop      time.Duration // default 60 s
@@ -197,7 +197,7 @@ type TLSClient struct {
 	CA, Certificate, Key string // paths; empty: none
 }
 
-// LVS is what global_defs say of the load balancer and the health checkers.
+// LVS are the settings of global_defs for the load balancer and the health checkers.
 type LVS struct {
 	// Timeouts of connections, whole seconds; 0: as the kernel has them.
 	TCPTimeout, TCPFinTimeout, UDPTimeout time.Duration
@@ -208,7 +208,7 @@ type LVS struct {
 
 	LogAllFailures bool // checker_log_all_failures
 	NoCheckMails   bool // no_checker_emails: mail on changes of real servers and services only
-	InitNotifies   bool // rs_init_notifies: tell of the first UP of real servers too
+	InitNotifies   bool // rs_init_notifies: report the first UP of real servers too
 
 	// Receive buffers: bytes, 0 for the kernel's default.
 	NetlinkCmdRcvBuf, NetlinkMonitorRcvBuf           int

@@ -55,7 +55,7 @@ func editDistance(a, b string, limit int) int {
 	return above[len(b)]
 }
 
-// blockOf says in which block a word would be known, if there is exactly one.
+// blockOf returns the block in which a word would be known, if there is exactly one.
 func blockOf(word string) string {
 	found := ""
 	var search func(b *block)

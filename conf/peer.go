@@ -13,8 +13,8 @@ func peerBlock() *block {
 	})
 }
 
-// closePeers looks at a block that names nobody. It means multicast, as if it were
-// not there, unless a mistake may have emptied it: two nodes of which one sends to
+// closePeers looks at a block that names no peer. It means multicast, as without
+// the block, unless a mistake may have emptied it: two nodes of which one sends to
 // the group and one to its peers would both be master.
 func closePeers(d *decoder, s *Statement) {
 	if !d.inst.unicast.Known() {

@@ -1,7 +1,7 @@
 package conf
 
-// remedies are what to do about problems, by their code, where whoever reports
-// one knows nothing better. A message that says what is expected needs none.
+// remedies are what to do about problems, by their code, where the code that reports
+// one knows nothing better. A message that names what is expected needs none.
 var remedies = map[string]string{
 	"address-family":       "move it to a separate instance: an instance has one family",
 	"address-twice":        "remove one of the two",

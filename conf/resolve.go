@@ -25,7 +25,7 @@ type globals struct {
 	mailAuth                       place     // of smtp_auth
 }
 
-// settle completes what an instance gets that says nothing itself.
+// settle completes the values that an instance without its own gets.
 func (g *globals) settle(i *InstanceDefaults) {
 	i.Alert, i.AlertVRRP, i.AlertChecker = switchOf(g.alert), switchOf(g.alertVRRP), switchOf(g.alertChecker)
 	i.GARP = g.garpOf(&garpSettings{})
@@ -41,7 +41,7 @@ func switchOf(o opt[bool]) Switch {
 	return SwitchOff
 }
 
-// resolve turns what the file says into effective values. It runs when all is
+// resolve turns the statements of the file into effective values. It runs when all is
 // read: a global_defs block counts for instances before it too.
 func (d *decoder) resolve() {
 	g := &d.cfg.Global
@@ -65,7 +65,7 @@ func (d *decoder) resolve() {
 	for _, in := range d.instances {
 		if !in.bad {
 			if !in.Accept && !in.accept.set {
-				// Strict mode says it without the word.
+				// Strict mode implies it without the word.
 				d.waitIn(idleOwner{"vrrp_instance", in.Name, in.at}, "no_accept", in.at)
 			}
 			d.cfg.Instances = append(d.cfg.Instances, in.VRRPInstance)
@@ -334,7 +334,7 @@ func (d *decoder) destinations(in *instance) {
 	}
 }
 
-// peersLost says that an instance without a peer stays in FAULT: behind the
+// peersLost reports that an instance without a peer stays in FAULT: after the
 // mistake that took the peers, if one is listed.
 func (d *decoder) peersLost(in *instance) {
 	r := in.mistakes["unicast_peer"]

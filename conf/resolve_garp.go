@@ -23,9 +23,9 @@ func (d *decoder) announcements(in *instance, pace map[string]*paceGroup) {
 	in.GARP = d.announced.of(g)
 }
 
-// garpOf is how addresses are announced by who says own. What follows an advert
-// of lower priority is by default what global_defs says of new masters, whatever
-// own says of them.
+// garpOf is how an owner with the settings own announces addresses. By default an
+// advert of lower priority is followed by what global_defs declares for new
+// masters, even if own differs for them.
 func (g *globals) garpOf(own *garpSettings) GARP {
 	all := &g.garp
 	repeat, delay := 5, 5*time.Second

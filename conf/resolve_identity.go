@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// uniqueVRIDs finds instances that could not be told apart: the same VRID and
+// uniqueVRIDs finds instances that could not be distinguished: the same VRID and
 // family on one interface with one multicast group, or with a common peer.
 func (d *decoder) uniqueVRIDs() {
 	type key struct {

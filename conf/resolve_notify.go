@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// notifications settles whom instances and sync groups tell of their states.
+// notifications settles how instances and sync groups report their states.
 func (d *decoder) notifications() {
 	groupOf := make(map[string]*syncGroup)
 	for _, g := range d.groups {
@@ -55,7 +55,7 @@ func (d *decoder) alert(own opt[bool], at place, name string) bool {
 	return false
 }
 
-// orNil is nil where nobody is told of anything.
+// orNil is nil where no one is notified of anything.
 func (n *Notify) orNil() *Notify {
 	if n.Equal(&Notify{}) {
 		return nil

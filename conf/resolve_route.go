@@ -42,7 +42,7 @@ func (d *decoder) routes() {
 	r.names.usr, r.names.etc = filepath.Join(namesRoot, g.IPRouteUsrDir), filepath.Join(namesRoot, g.IPRouteEtcDir)
 	r.names.protocols = filepath.Join(namesRoot, "/etc/protocols")
 	d.trackGroups()
-	d.names = nil // large, and nobody asks any more
+	d.names = nil // large, and not needed any more
 	for _, l := range r.static {
 		a := StaticAddress{Address: l.addr}
 		if a.Interface == "" {
@@ -120,7 +120,7 @@ func (d *decoder) route(l entryLine) (Route, bool) {
 			w.read(e, r)
 		case slices.Contains(routeTypes, text):
 			r.Type = RouteType(slices.Index(routeTypes, text) + 1)
-			r.Order = RouteAdd // unless a later word says where
+			r.Order = RouteAdd // unless a later word gives the place
 		case !destination && isNetwork(text):
 			destination = true
 			r.Destination = e.network(text, &r.Family)

@@ -8,11 +8,11 @@ import (
 	"time"
 )
 
-// Effect says what a keyword does in this version.
+// Effect is what a keyword does in this version.
 type Effect uint8
 
 const (
-	// Effective keywords do what they say.
+	// Effective keywords do what their documentation describes.
 	Effective Effect = iota
 	// PendingEffect is that of keywords which are understood and checked, but
 	// do nothing yet. Load warns of those a file uses.
@@ -20,7 +20,7 @@ const (
 )
 
 // Keyword is the declaration of one word of the language: what the parser
-// accepts and what the manual says.
+// accepts and its text in the manual.
 type Keyword struct {
 	Block string // dotted path of its block; "" is the outermost level
 	Name  string // in capitals for lines that begin with no keyword: ADDRESS, ROUTE …
@@ -36,15 +36,15 @@ type Keyword struct {
 	// Secret is a keyword whose value is never shown.
 	Secret bool
 	// Fields are those of the model that the word gives values to, where Inverted
-	// the opposite of what it says.
+	// the opposite of its meaning.
 	Fields   []Field
 	Inverted bool
 
 	field   *field     // of the first argument: stored, by default and inherited without further code
 	names   []string   // of the values of the field, if they have names
-	sources []*Keyword // whose fields have the value where nobody writes the word
+	sources []*Keyword // whose fields have the value where the word is not written
 	home    *block     // that it is a word of
-	number  int        // among those that fill a field
+	number  int        // among the words that fill a field
 
 	args args
 	set  func(d *decoder, a *argument)
@@ -69,11 +69,11 @@ type block struct {
 	// returns false is skipped.
 	open  func(d *decoder, s *Statement) bool
 	close func(d *decoder, s *Statement)
-	// given are the words of the block that were written; nil: nobody asks.
+	// given are the words of the block that were written; nil: not needed.
 	given    func(d *decoder) *written
 	fields   int        // words that fill one
 	defaults []*Keyword // that are not what a new struct has
-	heirs    []*Keyword // that take the values of others where nobody writes them
+	heirs    []*Keyword // that take the values of others where they are not written
 }
 
 // args is what a keyword takes.
@@ -84,7 +84,7 @@ type args struct {
 	choices  []string
 	text     string // replaces the derived notation
 	// missing is the complaint about a missing argument where the C daemon
-	// goes on without the word. Where it is empty, it stops.
+	// continues without the word. Where it is empty, it stops.
 	missing string
 }
 
@@ -132,7 +132,7 @@ func millis(min, max int64) args {
 // opt makes the argument optional.
 func (a args) opt() args { a.optional = true; return a }
 
-// soft is the complaint with which the C daemon goes on when the argument is
+// soft is the complaint with which the C daemon continues when the argument is
 // missing.
 func (a args) soft(missing string) args { a.missing = missing; return a }
 
@@ -224,8 +224,8 @@ func (k *Keyword) sets(f func(d *decoder, a *argument)) *Keyword {
 	return k
 }
 
-// fallback is what happens instead when the argument is wrong; it returns what
-// to say about it.
+// fallback is what happens instead when the argument is wrong; it returns the
+// text of the report.
 func (k *Keyword) fallback(f func(d *decoder, a *argument) string) *Keyword {
 	k.otherwise = f
 	return k
@@ -243,10 +243,10 @@ func (k *Keyword) gone(successor string) *Keyword { k.Successor = successor; ret
 // secret marks a keyword whose value is a password or a key.
 func (k *Keyword) secret() *Keyword { k.Secret = true; return k }
 
-// inherits says that the value is that of other words where nobody writes this one.
+// inherits declares that the value is that of other words where this one is not written.
 func (k *Keyword) inherits(from Initial) *Keyword { k.Initial = from; return k }
 
-// setsChecks marks the keyword that says what include lines must find.
+// setsChecks marks the keyword that declares what include lines must find.
 func (k *Keyword) setsChecks() *Keyword { k.checks = true; return k }
 
 // pending marks a keyword whose value is kept but has no effect yet.
@@ -267,7 +267,7 @@ func (k *Keyword) alias(successor string) *Keyword {
 // holds gives the keyword a block.
 func (k *Keyword) holds(b *block) *Keyword { k.block = b; return k }
 
-// effective marks a block whose own words say whether they have an effect.
+// effective marks a block whose words declare themselves whether they have an effect.
 func (k *Keyword) effective() *Keyword { k.Effect = Effective; return k }
 
 // vocabulary makes a block of its keywords.
@@ -296,7 +296,7 @@ func (b *block) add(words ...*Keyword) {
 	}
 }
 
-// needs makes a word of the block obligatory; message says that it is missing.
+// needs makes a word of the block obligatory; message reports that it is missing.
 func (b *block) needs(word, message string) *block {
 	inner := b.close
 	b.close = func(d *decoder, s *Statement) {
@@ -317,7 +317,7 @@ func (b *block) needs(word, message string) *block {
 	return b
 }
 
-// filled makes an empty block a problem; message says so.
+// filled makes an empty block a problem; message reports it.
 func (b *block) filled(message string) *block {
 	b.close = func(d *decoder, s *Statement) {
 		if len(s.Block) == 0 {

@@ -17,7 +17,7 @@ import (
 type check struct {
 	Check
 	at    place
-	times *checkTimes // nil: says nothing; shared once its block is read
+	times *checkTimes // nil: no settings; shared once its block is read
 
 	port  opt[uint16]
 	given written // words of the block
@@ -210,7 +210,7 @@ func hostBlock(path string) *block {
 	return b
 }
 
-// connectWords say where a check connects, and from where.
+// connectWords set where a check connects, and from where.
 func connectWords() []*Keyword {
 	return []*Keyword{
 		kw("connect_ip", address(), "the real server", "address to connect to").fills(inCheck(func(v *Check) *netip.Addr { return &v.Connect.Addr })),
@@ -365,7 +365,7 @@ func parseHex(words []Token) (value, mask []byte, ok bool) {
 	return value, mask, true
 }
 
-// httpWords say what is fetched; tls adds those of SSL_GET.
+// httpWords set what is fetched; tls adds those of SSL_GET.
 func httpWords(path string, tls bool) []*Keyword {
 	page := func(d *decoder) *url { return d.servers.url }
 	offset := func(name, def, doc string, field func(*Regex) *int) *Keyword {
@@ -481,7 +481,7 @@ func setStatus(d *decoder, a *argument) {
 	}
 }
 
-// setRegexOptions takes the options it knows. The C daemon says nothing about
+// setRegexOptions takes the options it knows. The C daemon does not report
 // others in a test.
 func setRegexOptions(d *decoder, a *argument) {
 	r := &d.servers.url.regex

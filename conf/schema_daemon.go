@@ -151,7 +151,7 @@ func (d *decoder) syncDaemon() {
 }
 
 // onceText is text for a word of which the first stays, which def is if it has
-// no argument; message says so.
+// no argument; message reports it.
 func onceText(name string, a args, def, doc, message string, field func(*Global) *string) *Keyword {
 	return kw(name, a, def, doc).sets(func(d *decoder, a *argument) {
 		v := field(&d.cfg.Global)

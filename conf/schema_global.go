@@ -164,7 +164,7 @@ func setRTPriority(d *decoder, a *argument, p *ProcessLimits) {
 	p.RTPriority = int(min(max(a.n, 1), 99))
 }
 
-// setAffinity takes the numbers of CPUs, of those that the machine has if that is
+// setAffinity takes the numbers of CPUs that the machine has if that is
 // known.
 func setAffinity(d *decoder, a *argument, p *ProcessLimits) {
 	last := int64(8191)

@@ -113,7 +113,7 @@ func instanceBlock() *block {
 	return b
 }
 
-// garpWords are the words of global_defs and vrrp_instance that say how often
+// garpWords are the words of global_defs and vrrp_instance that set how often
 // addresses are announced.
 func garpWords(prefix, def string, into func(*decoder) *garpSettings) []*Keyword {
 	inherit := func(word string, initial Initial) Initial {
@@ -193,7 +193,7 @@ func atLeastOne(field func(*decoder) *opt[int]) func(*decoder, *argument) {
 	}
 }
 
-// notifyWords are the words of instances and sync groups that say whom to tell.
+// notifyWords are the words of instances and sync groups that set who is notified.
 func notifyWords(called string) []*Keyword {
 	into := func(f func(d *decoder) *opt[bool]) func(*decoder, *argument) {
 		return func(d *decoder, a *argument) { f(d).put(a.on) }

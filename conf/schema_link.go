@@ -34,7 +34,7 @@ func linkWords() []*Keyword {
 		}).shows(shown(func(v *VRRPInstance) *int { return &v.RxBuf })))
 }
 
-// linkFields are those that use_vmac and use_ipvlan have in common, and others.
+// linkFields are the fields that use_vmac and use_ipvlan have in common, and others.
 func linkFields(more ...Field) []Field {
 	return append([]Field{
 		shown(func(v *VRRPInstance) *LinkKind { return &v.Link.Kind }).argument(0),

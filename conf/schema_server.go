@@ -107,7 +107,7 @@ type virtualServer struct {
 type realServer struct {
 	RealServer
 	at    place
-	times *checkTimes // nil: says nothing; shared once its block is read
+	times *checkTimes // nil: no settings; shared once its block is read
 
 	port      opt[uint16]
 	forward   opt[Forward]

@@ -47,7 +47,7 @@ type trackUse struct {
 	Track
 	at       place
 	weighted bool // the line has a weight of its own
-	turned   bool // and says reverse or noreverse
+	turned   bool // with reverse or noreverse
 	inst     *instance
 	group    *syncGroup
 }
@@ -111,7 +111,7 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 	}
 	owner, name, what := u.owner(), printable(u.Name), trackerNames[u.Kind]
 	if u.Name == "weight" && d.tracked.defined[u.key()] == nil {
-		return true // no name at all; resolve says what it is
+		return true // no name at all; resolve reports what it is
 	}
 	if option := s.Words[1].Text; option != "weight" {
 		p := Diagnostic{
@@ -159,7 +159,7 @@ func (d *decoder) trackWeight(s *Statement, u *trackUse) bool {
 // read, so that a tracker may be defined after the block that tracks it.
 func (t *trackers) resolve(d *decoder) {
 	// What one block tracks stands together, so the last list with a tracker
-	// tells whether this one has it.
+	// shows whether this one has it.
 	links := make(map[string]*[]Track)
 	for i, u := range t.used {
 		t.used[i] = nil // large files need the room
@@ -283,7 +283,7 @@ func (d *decoder) keepTracked() {
 	}
 }
 
-// weigh keeps weight N [reverse] of a block. A block that may say it once says so.
+// weigh keeps weight N [reverse] of a block. A block that may have it once declares that.
 func weigh(once bool, into func(*trackers) (name string, weight *int, reverse *bool)) func(*decoder, *argument) {
 	return func(d *decoder, a *argument) {
 		name, weight, reverse := into(&d.tracked)

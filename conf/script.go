@@ -171,7 +171,7 @@ func (c *scripts) usesDefault() (at place, ok bool) {
 	return at, false
 }
 
-// noUser reports that nobody can run what names no user of its own.
+// noUser reports that commands without a user of their own cannot be run.
 func (d *decoder) noUser(at place, policy ScriptPolicy, err error) {
 	message := "Error setting global script uid/gid: "
 	if policy.User == "" {
@@ -183,7 +183,7 @@ func (d *decoder) noUser(at place, policy ScriptPolicy, err error) {
 	})
 }
 
-// remedied takes what CheckCommand says to do off its error.
+// remedied separates the remedy of CheckCommand from its error.
 func remedied(err error) (text, fix string) {
 	text, fix, found := strings.Cut(err.Error(), "; try: ")
 	if found {

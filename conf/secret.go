@@ -16,7 +16,7 @@ import (
 // without need costs a look into the file; what is shown without need cannot be
 // taken back.
 
-// Cut is where in a statement a secret begins: at a byte of a word. It goes on
+// Cut is where in a statement a secret begins: at a byte of a word. It continues
 // to the end of the statement.
 type Cut struct{ Word, Byte int }
 
@@ -117,7 +117,7 @@ func texts(s *Statement) []string {
 type cover struct {
 	Cut
 	hidden bool
-	// waits says that a value is missing: what comes next may be it.
+	// waits means that a value is missing: what comes next may be it.
 	waits bool
 }
 
@@ -162,7 +162,7 @@ func (b *block) holds() bool {
 }
 
 // inside is the vocabulary of the block that follows words of this one. It is
-// nil if nobody knows.
+// nil if it is unknown.
 func (b *block) inside(words []string) *block {
 	if b != nil {
 		if k := b.words[words[0]]; k != nil && k.block != nil {
@@ -184,7 +184,7 @@ func (b *block) inside(words []string) *block {
 	return nil
 }
 
-// secret judges a statement of the block, which may be nil. After says that the
+// secret judges a statement of the block, which may be nil. After means that the
 // statement before it lacks a value.
 func (b *block) secret(words []string, after bool) cover {
 	var k *Keyword
@@ -245,7 +245,7 @@ func (b *block) secret(words []string, after bool) cover {
 	return cover{}
 }
 
-// likeKey reports whether a word behind one that nobody knows is as long as a key
+// likeKey reports whether a word after an unknown one is as long as a key
 // of auth_hmac, and no path, host name or address.
 func likeKey(w string) bool { return len(w) >= 32 && !strings.ContainsAny(w, "/.") }
 
@@ -336,7 +336,7 @@ func isKey(words []string, b *block, i int) bool {
 		len(words) == 2 && i == 0 && b.private() && !strings.HasPrefix(words[1], "/")
 }
 
-// secretive are names that say what they hold.
+// secretive are names that show that they hold a secret.
 var secretive = regexp.MustCompile(`(?i)pas+w?(or)?d?$|passw|secret|credential|token|psk|hmac_?key|_key$|^auth_pas`)
 
 // secretName is the word with a secret that a word stands for, and how much of
@@ -465,7 +465,7 @@ func hide(text, secret string) string {
 }
 
 // SecretSpans are the secrets of a file, as byte ranges of its lines. A
-// parameter is one if it is used as one, if its name says so, and if the file
+// parameter is one if it is used as one, if its name shows it, and if the file
 // does not use it: its name may be misspelt.
 func SecretSpans(lines []string) [][][2]int {
 	spans := make([][][2]int, len(lines))

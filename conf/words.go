@@ -59,7 +59,7 @@ func (v words) Block(word string) syntax.Vocabulary {
 
 func (words) SetsChecks(word string) bool { return slices.Contains(includeChecks(), word) }
 
-// includeChecks are the words whose rows say so. The reader asks for each line: a
+// includeChecks are the words whose rows declare it. The reader asks for each line: a
 // list of one is compared faster than a map is.
 var includeChecks = sync.OnceValue(func() (found []string) {
 	for k := range Schema() {

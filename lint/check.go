@@ -13,12 +13,12 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// Host is what a configuration is to run on. The zero value is a host nobody
+// Host is what a configuration is to run on. The zero value is a host no one
 // knows anything about.
 type Host struct {
 	// CheckCommand reports why a command cannot be run, or not safely, under a
-	// policy; the error says what to do about it. One with a method Insecure that
-	// returns true says that others than root could change what root would run.
+	// policy; the error gives the remedy. One with a method Insecure that
+	// returns true means that users other than root could change what root would run.
 	CheckCommand func(c conf.Command, p conf.ScriptPolicy) error
 	// Networks are the addresses of an interface with their prefix lengths.
 	Networks func(iface string) []netip.Prefix
@@ -175,8 +175,8 @@ type network struct {
 	whose  string
 }
 
-// networks are those that the addresses of an instance may be in. What the host
-// says comes first.
+// networks are the networks that the addresses of an instance may be in. What the
+// host reports comes first.
 func (l *linter) networks(in *conf.VRRPInstance) []network {
 	var known []network
 	seen := make(map[string]bool)
@@ -364,7 +364,7 @@ func (l *linter) slowAdverts(in *conf.VRRPInstance, t conf.Track) {
 	}
 }
 
-// scripts looks at what is run: by trackers, and to tell of changes.
+// scripts looks at what is run: by trackers, and to report changes.
 func (l *linter) scripts() {
 	// fastest is how soon a backup could act on each script.
 	fastest := make(map[string]*conf.VRRPInstance)
@@ -401,7 +401,7 @@ func (l *linter) scripts() {
 	}
 	for c := range l.commands() {
 		if l.host.CheckCommand(*c, l.Global.Scripts) != nil {
-			continue // it is not run at all, which conf says
+			continue // it is not run at all, which conf reports
 		}
 		var p interface{ Insecure() bool }
 		if err := l.host.CheckCommand(*c, secure); errors.As(err, &p) && p.Insecure() {
@@ -478,7 +478,7 @@ func (l *linter) mail() {
 	l.found("mail-unused", at, "mail goes to "+m.To[0]+", but nothing requests it", "write smtp_alert in global_defs, or in the blocks that should send mail")
 }
 
-// sessions finds BFD sessions that matter to nobody.
+// sessions finds BFD sessions that nothing uses.
 func (l *linter) sessions() {
 	used := make(map[string]bool)
 	mark := func(list []conf.Track) {

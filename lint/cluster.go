@@ -59,7 +59,7 @@ type cluster struct {
 // virtualRouter is one virtual router with its members on the nodes.
 type virtualRouter struct {
 	members []*member // in the order of the nodes
-	// explained: a finding says already why more than one is master.
+	// explained: a finding reports already why more than one is master.
 	explained bool
 }
 
@@ -69,7 +69,7 @@ type member struct {
 	node   int
 	group  *conf.SyncGroup // nil: none
 	terms  []conf.Track
-	source netip.Addr // that its adverts come from; made up if nobody says
+	source netip.Addr // that its adverts come from; made up if no file gives it
 }
 
 // on is the member on a node, or nil.
@@ -170,7 +170,7 @@ func (c *cluster) join(v *virtualRouter, node int, in *conf.VRRPInstance) {
 
 // guessSources settles where the adverts of each member come from. Without a
 // configured source a unicast member has that address which its peers send to
-// and nobody else has; a multicast one gets an address in the order of the
+// and no other has; a multicast one gets an address in the order of the
 // nodes.
 func (c *cluster) guessSources(v *virtualRouter) {
 	taken := make(map[netip.Addr]bool)

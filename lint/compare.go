@@ -46,7 +46,7 @@ func (c *cluster) differ(code string, a, b *member, what, remedy string) {
 }
 
 func (c *cluster) differences(v *virtualRouter, a, b *member) {
-	// versus says what each of the two has.
+	// versus describes what each of the two has.
 	versus := func(what string, x, y any) string {
 		return fmt.Sprintf("%s is %v on %s and %v on %s", what, x, c.nameOf(a), y, c.nameOf(b))
 	}
@@ -77,7 +77,7 @@ func (c *cluster) differences(v *virtualRouter, a, b *member) {
 	}
 }
 
-// authDifference says in what authentication differs, without keys.
+// authDifference describes how authentication differs, without keys.
 func authDifference(a, b *member) string {
 	switch {
 	case a.Auth.Type != b.Auth.Type:
@@ -189,7 +189,7 @@ func (c *cluster) rivals(v *virtualRouter, a, b *member) {
 	}
 }
 
-// pointlessNoPreempt finds nopreempt on a node that has nobody to spare.
+// pointlessNoPreempt finds nopreempt on a node that has no node to spare.
 func (c *cluster) pointlessNoPreempt(v *virtualRouter) {
 	best := v.preferred()
 	if best.NoPreempt || len(best.terms) > 0 {
@@ -316,7 +316,7 @@ func (m *member) describe() string {
 }
 
 // ownAddresses finds virtual addresses that a node has by itself, as far as the
-// files say so: it sends from them, or others send to it there. What a node says
+// files declare it: it sends from them, or others send to it there. What a node says
 // about itself [Check] finds.
 func (c *cluster) ownAddresses() {
 	type use struct {

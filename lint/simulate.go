@@ -44,7 +44,7 @@ type Row struct {
 	During []string `json:"during"`
 	After  []string `json:"repaired"`
 
-	// Stuck says why a failure on the master moves nothing, though it should.
+	// Stuck is why a failure on the master moves nothing, though it should.
 	Stuck string `json:"moves_nothing,omitempty"`
 
 	code, remedy string // of a finding about the row; empty: none
@@ -139,7 +139,7 @@ func (o *Outcome) alike(explained bool) string {
 }
 
 // key is everything that what happens to a single virtual router depends on;
-// several are told apart by their place.
+// several are distinguished by their place.
 func (c *cluster) key(comp component) string {
 	if len(comp) > 1 {
 		return fmt.Sprintf("%p", comp[0])
@@ -184,8 +184,8 @@ type fault struct {
 
 	dead    bool
 	link    string         // an interface goes down; ownLink: that of the virtual router
-	tracker conf.Track     // a tracker says so
-	status  *policy.Status // what it says; nil: it is another kind of failure
+	tracker conf.Track     // the one that reports it
+	status  *policy.Status // what it reports; nil: it is another kind of failure
 }
 
 // ownLink stands for the interface of the only virtual router of a component,
@@ -289,7 +289,7 @@ type lab struct {
 }
 
 type drop struct {
-	by, from *member // from: nil if the source is nobody's
+	by, from *member // from: nil if no member has the source
 	why      vrrp.Reject
 }
 
@@ -353,7 +353,7 @@ func (l *lab) observe(_ *vrrptest.Node, _ vrrp.Event, actions []vrrp.Action) {
 	}
 }
 
-// drops says which adverts of a virtual router are dropped.
+// drops describes which adverts of a virtual router are dropped.
 func (c *cluster) drops(dropped map[drop]bool) []string {
 	var list []string
 	for d := range dropped {
@@ -431,14 +431,14 @@ func (l *lab) start(n int) {
 	for _, node := range l.nodes[n] {
 		node.Start(0, false)
 	}
-	l.tell(n, nil)
+	l.spread(n, nil)
 }
 
 // run lets everything settle.
 func (l *lab) run() { l.lan.Run(l.settle) }
 
-// tell tells the virtual routers of a node what follows from a fault.
-func (l *lab) tell(n int, f *fault) {
+// spread gives the virtual routers of a node what follows from a fault.
+func (l *lab) spread(n int, f *fault) {
 	for i, v := range l.comp {
 		m := v.on(n)
 		if m == nil {
@@ -465,7 +465,7 @@ func (l *lab) fail(f *fault) {
 			node.Kill()
 		}
 	} else {
-		l.tell(f.node, f)
+		l.spread(f.node, f)
 	}
 	l.run()
 }
@@ -476,7 +476,7 @@ func (l *lab) repair(f *fault) {
 	if f.dead {
 		l.start(f.node)
 	} else {
-		l.tell(f.node, nil)
+		l.spread(f.node, nil)
 	}
 	l.run()
 }
@@ -610,7 +610,7 @@ func (c *cluster) judgeRow(row *Row, v *virtualRouter, f *fault, before, during 
 	}
 }
 
-// stuck says why a fault of a tracker moves nothing away from its node.
+// stuck describes why a fault of a tracker moves nothing away from its node.
 func (m *member) stuck(v *virtualRouter, f *fault, c *cluster) (why, remedy string, at conf.Pos) {
 	i := slices.IndexFunc(m.terms, func(t conf.Track) bool {
 		if t.Kind == conf.TrackedInterface {

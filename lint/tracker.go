@@ -7,7 +7,7 @@ import (
 	"keepalived-go/internal/policy"
 )
 
-// healthy is what a tracker says while nothing is wrong. With reverse, success
+// healthy is what a tracker reports while nothing is wrong. With reverse, success
 // is bad.
 func healthy(t conf.Track) policy.Status {
 	s := policy.Status{Known: true, Up: !t.Reverse}
@@ -17,8 +17,8 @@ func healthy(t conf.Track) policy.Status {
 	return s
 }
 
-// failed is what it says while something is. A number in a file is bad in the
-// direction that takes priority away: 1 where the weight says how much, else as
+// failed is what it reports while something is. A number in a file is bad in the
+// direction that takes priority away: 1 where the weight sets how much, else as
 // much as counts.
 func failed(t conf.Track) policy.Status {
 	s := policy.Status{Known: true, Up: t.Reverse}
@@ -55,7 +55,7 @@ func statuses(trackers []conf.Track, i int) []policy.Term {
 	return out
 }
 
-// failure says in a few words that a tracker has failed.
+// failure states in a few words that a tracker has failed.
 func failure(t conf.Track) string {
 	switch t.Kind {
 	case conf.TrackedFile:

@@ -87,7 +87,7 @@ type Service struct {
 	// Servers is the pool. The second of two with the same address and port is
 	// left out.
 	Servers []RealServer
-	// Sorry takes the place of the pool while the quorum is lost; nil: nobody
+	// Sorry takes the place of the pool while the quorum is lost; nil: none
 	// does. Its checks are not looked at; with Inhibit it is always in the table,
 	// with weight 0 while it is not needed (sorry_server_inhibit).
 	Sorry *RealServer

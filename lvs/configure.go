@@ -265,7 +265,7 @@ func (s *server) adopt(t *turn, r *RealServer) {
 	s.reweigh(t, ReasonReload)
 }
 
-// recheck finds the checks that stay by their key, and makes those that are new.
+// recheck finds the checks that stay by their key, and makes the new ones.
 func (s *server) recheck(up bool) {
 	stay := make(map[string][]*check, len(s.checks))
 	for _, c := range s.checks {

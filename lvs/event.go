@@ -26,7 +26,7 @@ const (
 	// CheckResult delivers the result of a check, after all retries. Results of
 	// suspended and unknown checks are dropped.
 	CheckResult
-	// AddressChanged says that an address has come to this machine or left it.
+	// AddressChanged reports that an address has come to this machine or left it.
 	AddressChanged
 	// Suspend stops the checks of a service by order; their states stay.
 	Suspend

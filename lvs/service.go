@@ -149,7 +149,7 @@ func (v *service) result(t *turn, c *check, up bool, weight Weight) {
 	v.decide(t, ReasonCheck, v.cfg.Sorry)
 }
 
-// reweigh follows the configured weight and what checks say.
+// reweigh follows the configured weight and the results of checks.
 func (s *server) reweigh(t *turn, why Reason) {
 	was := s.weight
 	s.weight = s.effective()

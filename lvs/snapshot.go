@@ -29,7 +29,7 @@ type CheckSnapshot struct {
 	Weight Weight // what it does to the weight; WeightKeep: nothing
 }
 
-// Snapshot returns what a successor process needs to go on: see Event.Resume.
+// Snapshot returns what a successor process needs to continue: see Event.Resume.
 func (e *Engine) Snapshot() *Snapshot {
 	out := &Snapshot{Services: make([]ServiceSnapshot, len(e.services))}
 	for i, v := range e.services {

@@ -13,7 +13,7 @@ import (
 // zero, the authentication header and the message.
 //
 // One sequence number serves the whole virtual router, whoever is its master:
-// nobody accepts a number that is not greater than the greatest it has sent or
+// no one accepts a number that is not greater than the greatest it has sent or
 // accepted so far, and each new master counts on from there. So a recording of
 // a master that has stopped, died or yielded is as old as one of the present
 // master. The number outlives FAULT, a reload and, as far as the journal goes,
@@ -99,7 +99,7 @@ func (i *Instance) verifyAH(p *Packet) refusal {
 	return refusal{}
 }
 
-// restart begins the numbers anew for a mastership when they are used up.
+// restart begins the numbers again for a mastership when they are used up.
 func (a *ahState) restart() {
 	if a.sequence == math.MaxUint32 {
 		a.sequence = 0
@@ -107,7 +107,7 @@ func (a *ahState) restart() {
 }
 
 // exhausted ends a mastership whose sequence numbers are used up: the number
-// must not wrap (RFC 2402, 3.3.2). Whoever is master next begins anew.
+// must not wrap (RFC 2402, 3.3.2). The next master begins again.
 func (i *Instance) exhausted(t *turn) {
 	i.note(t, Action{Note: NoteSequenceExhausted})
 	i.release(t)

@@ -70,7 +70,7 @@ func (i *Instance) backupReceived(t *turn, p *Packet, adv advert) {
 	}
 }
 
-// tolerates says whether a backup lets the sender be master: when it is not
+// tolerates reports whether a backup lets the sender be master: when it is not
 // worse, when we do not preempt, and for the time of the preempt delay, which
 // the first worse advert starts.
 func (i *Instance) tolerates(t *turn, src netip.Addr, prio uint8) bool {

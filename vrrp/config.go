@@ -14,7 +14,7 @@ const (
 )
 
 // PriorityOwner is the priority of the router that owns the virtual addresses
-// (RFC 9568, 5.2.4). Priority 0 in an advert says that its sender stops.
+// (RFC 9568, 5.2.4). Priority 0 in an advert means that its sender stops.
 const PriorityOwner = 255
 
 // Config is everything the protocol engine needs to know of one virtual
@@ -102,7 +102,7 @@ const (
 	OldChecksumNever                     // never recognised
 )
 
-// HMACMode says how the HMAC trailer is used.
+// HMACMode is how the HMAC trailer is used.
 type HMACMode uint8
 
 const (

@@ -33,11 +33,11 @@ type Event struct {
 	Cause    Cause         // FaultsChanged, PriorityChanged: why, passed on to the transition
 }
 
-// EventKind tells the events apart.
+// EventKind is the kind of an event.
 type EventKind uint8
 
 const (
-	// Expiry says that Deadline has been reached.
+	// Expiry reports that Deadline has been reached.
 	Expiry EventKind = iota
 	// Start begins the protocol; the first event of an instance.
 	Start
@@ -50,14 +50,14 @@ const (
 	FaultsChanged
 	// SourceChanged sets the address that adverts are sent from.
 	SourceChanged
-	// AddressLost says that an address or another tracked object of a master
+	// AddressLost reports that an address or another tracked object of a master
 	// was removed by someone else.
 	AddressLost
 	// Reconfigure replaces the configuration, keeping the state.
 	Reconfigure
 	// Shutdown ends the protocol; a master sends priority 0.
 	Shutdown
-	// SendStatus says that adverts cannot leave this node, or can again.
+	// SendStatus reports that adverts cannot leave this node, or can again.
 	SendStatus
 )
 
@@ -81,14 +81,14 @@ const (
 type Cause struct {
 	Code       string // stable, for programs: "link-down", "track_script"
 	Object     string // what it is about: name of the tracker, interface, address
-	Detail     string // for people: the last result of the tracker, say
+	Detail     string // for people: such as the last result of the tracker
 	Arithmetic string // how a priority came about: "100 - 20 (…) = 80"
 }
 
 // Snapshot is what of an instance must outlive its process.
 type Snapshot struct {
 	State          State
-	Priority       uint8         // effective; for status only, as tracking starts anew
+	Priority       uint8         // effective; for status only, as tracking starts again
 	LastAdvert     time.Duration // time of the last advert sent as master, on the clock of Step
 	AdvertDeadline time.Duration // when the next one is due
 	MasterInterval time.Duration // Master_Adver_Interval
@@ -112,12 +112,12 @@ type Action struct {
 	Addr     netip.Addr    // Notify, Transition: the peer concerned
 	Count    int           // Announce: packets per address; Notify, Transition: a number belonging to it
 	Time     time.Duration // Notify, Transition: a duration belonging to it, such as lateness
-	Missed   int           // Notify: how many of the kind were not told since the last one: see [Limit]
-	Quiet    bool          // Announce: not worth a line; what it follows has not been told either
+	Missed   int           // Notify: how many of the kind were not reported since the last one: see [Limit]
+	Quiet    bool          // Announce: not worth a line; what it follows has not been reported either
 	Cause    Cause         // Transition
 }
 
-// ActionKind tells the actions apart.
+// ActionKind is the kind of an action.
 type ActionKind uint8
 
 const (
@@ -140,7 +140,7 @@ const (
 	Notify
 )
 
-// Reason says why an instance changed state.
+// Reason is why an instance changed state.
 type Reason uint8
 
 const (
@@ -154,12 +154,12 @@ const (
 	ReasonFault          // a fault appeared
 	ReasonFaultCleared   // the last fault disappeared
 	ReasonGroup          // another member of the sync group changed
-	ReasonAddressLost    // somebody removed an address
+	ReasonAddressLost    // anyone else removed an address
 	ReasonStall          // the process was stopped for longer than its peers wait
-	ReasonResumed        // a new process goes on where its predecessor ended
+	ReasonResumed        // a new process continues where its predecessor ended
 	ReasonShutdown
 	ReasonSequenceExhausted // the AH sequence numbers are used up
-	ReasonNoMaster          // nobody has been heard for Time, since the start or the way into BACKUP
+	ReasonNoMaster          // no master has been heard for Time, since the start or the way into BACKUP
 	ReasonPreempt           // the master, Addr, lives and has the lower priority Priority
 	ReasonRejected          // Count adverts of Addr have been dropped; the last because of Reject
 	ReasonFirewall          // nothing has been heard, and a firewall of this node refuses to send

@@ -51,7 +51,7 @@ type Instance struct {
 
 	answerLower answer // against adverts of lower priority
 	answerZero  answer // against priority 0
-	quiet       bool   // the last advert of lower priority was not told
+	quiet       bool   // the last advert of lower priority was not reported
 
 	wire   []byte // packets ready to send, one for each destination; nil: to be built
 	stride int    // length of one of them
@@ -135,13 +135,13 @@ func (i *Instance) MasterPriority() uint8 {
 	return 0
 }
 
-// Stats returns the counters, which go on counting.
+// Stats returns the counters, which continue to count.
 func (i *Instance) Stats() *Stats { return &i.stats }
 
 // Group returns the sync group, or nil.
 func (i *Instance) Group() *SyncGroup { return i.group }
 
-// Snapshot returns what a successor process needs to go on.
+// Snapshot returns what a successor process needs to continue.
 func (i *Instance) Snapshot() Snapshot {
 	s := Snapshot{
 		State:          i.state,
@@ -213,7 +213,7 @@ func (i *Instance) noteOnce(t *turn, a Action) {
 	}
 }
 
-// become changes the state and says so.
+// become changes the state and reports it.
 func (i *Instance) become(t *turn, to State, a Action) {
 	a.Kind, a.Instance, a.From, a.To, a.Cause = Transition, i, i.state, to, t.cause
 	i.state = to

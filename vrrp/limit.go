@@ -2,7 +2,7 @@ package vrrp
 
 import "time"
 
-// Limit bounds how often something is told that others can cause at will, such
+// Limit bounds how often a report is made that others can cause at will, such
 // as by a forged packet: LimitBurst times at once, and then once in each
 // LimitEvery. The zero value is ready.
 type Limit struct {
@@ -11,14 +11,14 @@ type Limit struct {
 }
 
 const (
-	// LimitBurst is how many occurrences of one kind are told at once: those of
+	// LimitBurst is how many occurrences of one kind are reported at once: those of
 	// an election at the usual intervals are.
 	LimitBurst = 5
 	// LimitEvery is the time for one more.
 	LimitEvery = 10 * time.Second
 )
 
-// Take reports whether an occurrence at now, monotonic, is to be told, and how
+// Take reports whether an occurrence at now, monotonic, is to be reported, and how
 // many were not since the last that was.
 func (l *Limit) Take(now time.Duration) (missed int, ok bool) {
 	if l.full-now > (LimitBurst-1)*LimitEvery {

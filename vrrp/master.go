@@ -5,7 +5,7 @@ import (
 	"net/netip"
 )
 
-// enterMaster is the way into MASTER when nobody else serves: the advert goes
+// enterMaster is the way into MASTER when no other router serves: the advert goes
 // first, so that other backups stop their timers, then the addresses
 // (RFC 9568, 6.4.2).
 func (i *Instance) enterMaster(t *turn, a Action) {
@@ -43,7 +43,7 @@ func (i *Instance) release(t *turn) {
 	t.emit(Action{Kind: ClearAddresses, Instance: i})
 }
 
-// abdicate releases the addresses after telling the backups that they need
+// abdicate releases the addresses after informing the backups that they need
 // not wait (RFC 9568, 6.4.3). A master that yields to a better one
 // does not: its priority 0 would hurry the third router into an election.
 func (i *Instance) abdicate(t *turn) {
@@ -163,7 +163,7 @@ func (i *Instance) reassert(t *turn, advert bool) {
 	i.announceAgainstLower(t)
 }
 
-// addressLost is somebody else's removal of something this master holds. It
+// addressLost is the removal by anyone else of something this master holds. It
 // makes way for a backup whose addresses are intact; if there is none it
 // returns after Skew_Time with everything set again.
 func (i *Instance) addressLost(t *turn) {

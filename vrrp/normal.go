@@ -58,7 +58,7 @@ func (c Config) normal() Config {
 
 const centisecond = 10 * time.Millisecond
 
-// foreign says whether a is not of the family of the virtual router.
+// foreign reports whether a is not of the family of the virtual router.
 func (c *Config) foreign(a netip.Addr) bool { return a.Is4() != (c.Family == IPv4) || !a.IsValid() }
 
 // Advertised returns those of Addresses that an advert carries: the first ones,

@@ -72,7 +72,7 @@ func ParseIPv6(src, dst netip.Addr, hopLimit uint8, payload []byte, p *Packet) R
 	return p.check()
 }
 
-// check says whether the packet holds a VRRP header.
+// check reports whether the packet holds a VRRP header.
 func (p *Packet) check() Reject {
 	switch p.Protocol {
 	case protocolVRRP:

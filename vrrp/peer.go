@@ -40,7 +40,7 @@ func (i *Instance) findPeer(a netip.Addr) int {
 	return -1
 }
 
-// oldChecksum says whether peer n is sent the old form of the checksum.
+// oldChecksum reports whether peer n is sent the old form of the checksum.
 func (i *Instance) oldChecksum(n int) bool {
 	switch i.cfg.OldUnicastChecksum {
 	case OldChecksumAlways:

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// advert is what an accepted packet says.
+// advert is the content of an accepted packet.
 type advert struct {
 	priority uint8
 	interval time.Duration
@@ -14,7 +14,7 @@ type advert struct {
 	addrs    []byte // count addresses in wire form
 }
 
-// refusal says why a packet was dropped, with a number and a duration that
+// refusal is why a packet was dropped, with a number and a duration that
 // belong to the reason.
 type refusal struct {
 	reject Reject

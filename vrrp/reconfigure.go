@@ -10,7 +10,7 @@ import "slices"
 // not announced: the node holds them all the same.
 //
 // The difference that tracking has made to the priority stays, until
-// PriorityChanged says otherwise.
+// PriorityChanged changes it.
 func (i *Instance) reconfigure(t *turn, to *Config) {
 	if to == nil || i.state == Stopped {
 		return
@@ -77,7 +77,7 @@ func (i *Instance) rebase(t *turn, was uint8) {
 }
 
 // changeRhythm gives a master its new interval, counted from the last advert.
-// One that is overdue by the new interval is sent at once, which also tells
+// One that is overdue by the new interval is sent at once, which also informs
 // version 3 backups of it.
 func (i *Instance) changeRhythm(t *turn) {
 	i.timer = min(i.timer, i.lastAdvert+i.cfg.AdvertInterval)

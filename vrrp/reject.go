@@ -1,6 +1,6 @@
 package vrrp
 
-// Reject says why a received packet was dropped. Each has its own counter in
+// Reject is why a received packet was dropped. Each has its own counter in
 // [Stats] and a stable name.
 type Reject uint8
 
@@ -40,11 +40,11 @@ const (
 	RejectAHReplayed  // AH: sequence not greater than the greatest so far
 	RejectInterval    // version 2: interval other than ours; version 3: zero
 	RejectType        // not an advertisement
-	RejectTotalLength // longer than its address count says
+	RejectTotalLength // longer than by its address count
 	RejectChecksum
 	RejectDestination // multicast to a unicast instance, or the reverse
 	RejectOwner       // the address owner ignores adverts
-	RejectNotPeer     // unicast from a stranger
+	RejectNotPeer     // unicast from an address that is no peer
 	RejectPeerTTL     // TTL outside the bounds of the peer
 
 	numRejects

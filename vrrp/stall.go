@@ -41,7 +41,7 @@ func (i *Instance) stepBack(t *turn) {
 	i.become(t, Backup, Action{Reason: ReasonStall, Time: late})
 }
 
-// stalledBackup says whether the timer is served so late that its expiry
+// stalledBackup reports whether the timer is served so late that its expiry
 // proves nothing: adverts may wait unread, or the master may have lived and
 // died meanwhile. A stopped process that wakes first listens for a whole
 // interval. TimerExpiredBackup makes it do so after a shorter stall.

@@ -80,7 +80,7 @@ func (i *Instance) restore(s *Snapshot) {
 	}
 }
 
-// Resumable says whether Start with this snapshot would go on as master: there
+// Resumable reports whether Start with this snapshot would continue as master: there
 // is no fault, the predecessor was master, and its last advert is so young that
 // no peer can have taken over since. A time in the future comes from another
 // boot of the machine.
@@ -94,7 +94,7 @@ func (i *Instance) Resumable(now time.Duration, s *Snapshot) bool {
 		age < Patience(i.cfg.DownTimerAdverts, interval)
 }
 
-// resume goes on as master where the predecessor ended, unnoticed by the
+// resume continues as master where the predecessor ended, unnoticed by the
 // peers: no election, no first advert, one announcement.
 func (i *Instance) resume(t *turn, s *Snapshot) {
 	i.lastAdvert = s.LastAdvert

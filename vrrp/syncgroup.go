@@ -14,14 +14,14 @@ type SyncGroup struct {
 }
 
 // NewSyncGroup joins members, which leave the group they were in.
-// trackingWeight says that the members' own weighted trackers change their
+// trackingWeight means that the members' own weighted trackers change their
 // priorities; otherwise only those of the group do. The rule is the
 // tracker's to obey: the engine takes PriorityChanged as it comes.
 //
 // Members may be running. They keep their states as far as these agree; what
 // does not agree is settled by the next Step of any of them, which Deadline
 // calls for at once: any fault becomes one of all, and where not all are
-// MASTER nobody is. A member that is still to be started among running masters
+// MASTER no member is. A member that is still to be started among running masters
 // becomes one of them by its Start, so that they need not step down for it.
 func NewSyncGroup(name string, trackingWeight bool, members ...*Instance) *SyncGroup {
 	g := &SyncGroup{name: name, trackingWeight: trackingWeight, members: slices.Clone(members)}
@@ -46,10 +46,10 @@ func (g *SyncGroup) State() State { return g.state }
 // Members returns the members. The slice must not be changed.
 func (g *SyncGroup) Members() []*Instance { return g.members }
 
-// TrackingWeight says whether the members' own weighted trackers count.
+// TrackingWeight reports whether the members' own weighted trackers count.
 func (g *SyncGroup) TrackingWeight() bool { return g.trackingWeight }
 
-// Remove lets m go on alone, in the state it has. A member that is in FAULT
+// Remove lets m continue alone, in the state it has. A member that is in FAULT
 // for another's sake leaves it with its next Step, which is due at once; the
 // others do likewise when the fault was m's.
 func (g *SyncGroup) Remove(m *Instance) {
@@ -61,14 +61,14 @@ func (g *SyncGroup) Remove(m *Instance) {
 	g.dirty = g.state != Init
 }
 
-// Dissolve lets all members go on alone.
+// Dissolve lets all members continue alone.
 func (g *SyncGroup) Dissolve() {
 	for len(g.members) > 0 {
 		g.Remove(g.members[len(g.members)-1])
 	}
 }
 
-// unsettled says whether a change of group membership is still to be acted on.
+// unsettled reports whether a change of group membership is still to be acted on.
 func (i *Instance) unsettled() bool {
 	if i.group == nil {
 		return i.faults&FaultGroup != 0
@@ -92,7 +92,7 @@ func (i *Instance) settle(t *turn) {
 }
 
 // markFaults sets FaultGroup on those members for whom another one has a
-// fault, without acting on it. A stopped member has no say.
+// fault, without acting on it. A stopped member does not count.
 func (g *SyncGroup) markFaults() {
 	faulty := 0
 	for _, m := range g.members {
@@ -135,7 +135,7 @@ func (g *SyncGroup) unwilling(i *Instance) *Instance {
 	return nil
 }
 
-// othersWant says whether all other members are MASTER or would be.
+// othersWant reports whether all other members are MASTER or would be.
 func (g *SyncGroup) othersWant(i *Instance) bool { return g.unwilling(i) == nil }
 
 // takeAlong makes masters of the other members after i became one.

@@ -26,7 +26,7 @@ func (a *account) lower(now time.Duration, src netip.Addr, prio uint8) {
 	a.rival, a.rivalAt, a.rivalPrio = src, now, prio
 }
 
-// refuse notes a dropped packet that somebody has sent to be heard.
+// refuse notes a dropped packet that was sent to be heard.
 func (a *account) refuse(now time.Duration, p *Packet, why Reject) {
 	switch why {
 	case RejectVRID, RejectFamily, RejectOwnAddress, RejectOwner:
@@ -62,8 +62,8 @@ func (i *Instance) whyMaster(now time.Duration) Action {
 	return Action{Reason: ReasonNoMaster, Time: silent}
 }
 
-// Why says in words why a transition came about. It is empty where the name of
-// the Reason says all, and for a fault, of which the driver has given the Cause.
+// Why describes why a transition came about. It is empty where the name of
+// the Reason is enough, and for a fault, of which the driver has given the Cause.
 func (a *Action) Why() string {
 	switch a.Reason {
 	case ReasonOwner:
@@ -100,7 +100,7 @@ func (a *Action) Why() string {
 	return ""
 }
 
-// Text says in words what was wrong with a dropped packet.
+// Text describes what was wrong with a dropped packet.
 func (r Reject) Text() string {
 	switch r {
 	case RejectAuthMismatch:

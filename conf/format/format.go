@@ -1,4 +1,4 @@
-// Package format lays out a configuration file and changes nothing it says.
+// Package format lays out a configuration file and leaves its meaning unchanged.
 //
 // A block is indented by four blanks, its { stands on the line of its keyword
 // and its } on a line of its own, unless the whole block was written on one line
@@ -25,7 +25,7 @@ const (
 	maxRead = 512 << 20 // bytes read for all configuration ids together
 )
 
-// Error is why a file is not formatted: problems that leave open what it says.
+// Error is why a file is not formatted: problems that leave its meaning open.
 type Error struct{ Problems syntax.Diagnostics }
 
 func (e *Error) Error() string {
@@ -90,7 +90,7 @@ func unclear(name, text string, known syntax.Vocabulary) error {
 
 var conditions = regexp.MustCompile(`@\^?([^\s\\]+)`)
 
-// configIDs are those that the text may compare with, and one that it does not:
+// configIDs are the identifiers that the text may compare with, and one that it does not:
 // an id holds no blank.
 func configIDs(text string) []string {
 	ids := []string{" "}
@@ -101,7 +101,7 @@ func configIDs(text string) []string {
 	return slices.Compact(ids)
 }
 
-// compare makes sure that both texts say the same.
+// compare makes sure that both texts mean the same.
 func compare(name, before, after string, known syntax.Vocabulary) error {
 	if was, is := comments(before), comments(after); !slices.Equal(was, is) {
 		return fmt.Errorf("%s: not formatted: a comment would be lost", name)
@@ -132,7 +132,7 @@ func comments(text string) []string {
 	return out
 }
 
-// codes are the kinds of problems; those that formatting cures are left out.
+// codes are the kinds of problems, without the kinds that formatting removes.
 func codes(diags syntax.Diagnostics) []string {
 	var out []string
 	for _, d := range diags {

@@ -198,7 +198,7 @@ func join(pieces []string) string {
 
 // squeeze makes one blank of several between words. Blanks that a quote or a
 // backslash may protect stay, and so do the rarer ones: a parameter ends only
-// before a blank or a tab. open says that a blank after the text would be part
+// before a blank or a tab. open means that a blank after the text would be part
 // of its last word, or make a parameter of it.
 func squeeze(s string) (text string, open bool) {
 	s = strings.TrimLeft(s, " \t")

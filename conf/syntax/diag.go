@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Severity says how much a problem matters to whoever reads the list.
+// Severity is how much a problem matters to the reader of the list.
 type Severity uint8
 
 const (
@@ -63,7 +63,7 @@ type Diagnostic struct {
 	Code    string
 	Message string
 	Fix     string // what was expected or what to do; may be empty
-	Edit    Edit   // what Fix says, for programs; zero if it is no single word
+	Edit    Edit   // what Fix describes, for programs; zero if it is no single word
 	Chain   []Frame
 	// Exit is the status with which a daemon refuses to start because of this
 	// problem; 0 when it starts nevertheless.
@@ -104,7 +104,7 @@ func (d Diagnostic) String() string {
 	return b.String()
 }
 
-// Repeats says in parentheses how often the problem occurs beyond its place;
+// Repeats returns in parentheses how often the problem occurs beyond its place;
 // nothing if it does not.
 func (d Diagnostic) Repeats() string {
 	switch d.Repeated {
@@ -176,7 +176,7 @@ const MaxDiagnostics = 1000
 // Collector collects problems. The same problem at the same place, met again
 // in another expansion of a definition, is only counted. The zero value will do.
 type Collector struct {
-	// Remedies are what to do about problems, by their code, where whoever reports
+	// Remedies are what to do about problems, by their code, where the code that reports
 	// one knows nothing better.
 	Remedies map[string]string
 

@@ -166,7 +166,7 @@ var (
 // a pipe may have to work for it.
 const mainPatience = 5 * time.Second
 
-// fileID tells files apart however they are named.
+// fileID identifies a file, under whatever name it is read.
 type fileID struct{ device, inode uint64 }
 
 // readFile passes the lines of a file on. from is the include line, none for the
@@ -211,7 +211,7 @@ func (p *pipeline) readLines(opened *file, text pieces) {
 	p.open = p.open[:len(p.open)-1]
 }
 
-// contents is the text of a file and what tells it from others.
+// contents is the text of a file and what distinguishes it from others.
 func (p *pipeline) contents(name string, included bool) (text pieces, id fileID, err error) {
 	if p.Unsaved != nil {
 		if unsaved, ok := p.Unsaved(name); ok {

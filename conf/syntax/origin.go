@@ -124,7 +124,7 @@ func (d *definition) usedAt(use row, col int32) *origin {
 	return d.memo
 }
 
-// span says where the bytes of an expanded line from offset out on come from:
+// span is where the bytes of an expanded line from offset out onwards come from:
 // its own line from column col on, or, with def, from that definition used at
 // column col.
 type span struct {

@@ -21,7 +21,7 @@ type Options struct {
 	Vocabulary Vocabulary
 }
 
-// Read reads a file and those that it includes, and hands over each outermost
+// Read reads a file and the files that it includes, and hands over each outermost
 // statement as soon as it is complete, expanded but not interpreted. The problems
 // go to g; ok is false if the file cannot be read.
 func Read(path string, o Options, g *Collector, emit func(*Statement)) (ok bool) {
@@ -42,7 +42,7 @@ func Read(path string, o Options, g *Collector, emit func(*Statement)) (ok bool)
 	return true
 }
 
-// Parse reads a file and those that it includes, and yields the outermost
+// Parse reads a file and the files that it includes, and yields the outermost
 // statements in order, expanded but not interpreted.
 func Parse(path string, o Options) ([]*Statement, Diagnostics) {
 	g := &Collector{}

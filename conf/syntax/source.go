@@ -2,7 +2,7 @@ package syntax
 
 import "strings"
 
-// LineKind says what a line of a file is.
+// LineKind is the kind of a line of a file.
 type LineKind uint8
 
 const (
@@ -30,7 +30,7 @@ type SourceLine struct {
 }
 
 // SourceLines takes the text of a file apart as the parser does, for programs
-// that change how a file is written and not what it says.
+// that change how a file is written and not what it means.
 func SourceLines(text string) []SourceLine {
 	text = strings.TrimPrefix(text, "\ufeff")
 	var lines []SourceLine

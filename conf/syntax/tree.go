@@ -30,7 +30,7 @@ func (s *Statement) Rest() string { return s.rest }
 // statement: it may be that value, on a line of its own.
 func (s *Statement) MayBeValue() bool { return s.hushed }
 
-// Same reports whether s and o say the same, wherever and with whatever blanks
+// Same reports whether s and o mean the same, wherever and with whatever blanks
 // they are written.
 func (s *Statement) Same(o *Statement) bool {
 	return s.HasBlock == o.HasBlock &&

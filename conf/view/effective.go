@@ -14,7 +14,7 @@ import (
 	"keepalived-go/conf"
 )
 
-// Section is what a configuration says of one thing: a virtual router, a script,
+// Section holds the settings of one object of a configuration: a virtual router, a script,
 // a real server.
 type Section struct {
 	// Title is how the block of the thing begins, after those it stands in:
@@ -29,14 +29,14 @@ type Setting struct {
 	Name   string `json:"word"`  // that sets it
 	Value  string `json:"value"` // as the word takes it, stars for a secret
 	Origin string `json:"from"`  // "keepalived.conf:12", "default", …
-	// Item says that there may be several of the same Name.
+	// Item means that there may be several of the same Name.
 	Item bool `json:"-"`
 
 	secret string // the value itself
 }
 
 // Effective is the values of a configuration in the order of the model. The
-// statements are those that cfg was made of; they say where a value is from.
+// statements are what cfg was made of; they show where a value is from.
 func Effective(cfg *conf.Config, tree []*conf.Statement) []Section {
 	v := viewer{at: make(map[named]*conf.Statement), titles: make(map[string]int)}
 	v.index(tree)
@@ -291,7 +291,7 @@ func hidden(t reflect.Type, f reflect.StructField) bool {
 type word struct {
 	path     string // from the block of the frame, or of the outermost level
 	argument int    // 0: the argument is in other words than the value
-	inverted bool   // it turns off what the value says
+	inverted bool   // it turns off what the value turns on
 	derived  bool   // there is no word
 	show     string
 }
@@ -313,7 +313,7 @@ type setter struct {
 	argument int
 }
 
-// inside reports whether a path is in a block, and how it goes on from there.
+// inside reports whether a path is in a block, and how it continues from there.
 func inside(path, block string) (string, bool) {
 	if block == "" {
 		return path, true
@@ -465,7 +465,7 @@ func oneWord(written string) bool {
 	return written != "" && !strings.ContainsAny(written, " \t\n") && len(conf.SecretSpans([]string{written})[0]) == 0
 }
 
-// described reports whether 0 stands for what the text of the default says.
+// described reports whether 0 stands for what the text of the default describes.
 func described(k conf.Keyword, value reflect.Value) bool {
 	return k.Described() && value.Kind() != reflect.Bool && conf.Names(value.Type()) == nil
 }
@@ -476,9 +476,9 @@ func later(a, b *conf.Statement) bool {
 	return p.File != q.File || cmp.Or(cmp.Compare(p.Line, q.Line), cmp.Compare(p.Column, q.Column)) > 0
 }
 
-// inherited looks for a statement that the value came from because nothing said
+// inherited looks for a statement that the value came from because nothing set
 // it here: one of a word that the schema names for that, or of the same word in a
-// block around. It counts if it says what the value is.
+// block around. It counts if it sets the same value.
 func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.StructField, in frame, depth int) (*conf.Statement, string) {
 	if depth == 0 {
 		return nil, ""
@@ -514,7 +514,7 @@ func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.Struct
 	return nil, ""
 }
 
-// alike are the words of a block that say for it what k says: k itself, and what
+// alike are the words of a block that set for it what k sets: k itself, and what
 // sets the field of the same name.
 func alike(k conf.Keyword, block, field string) []string {
 	names := []string{k.Name}

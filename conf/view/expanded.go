@@ -10,7 +10,7 @@ import (
 
 // Expanded is the configuration that the statements make up, as one file that
 // includes nothing and defines nothing: each line as the daemon reads it, with a
-// comment where another file begins. Read again, it says the same, except that
+// comment where another file begins. Read again, it means the same, except that
 // secrets are stars. The error names a statement that cannot be written so: one
 // longer than a line may be, or with a line break inside quotes.
 func Expanded(tree []*conf.Statement) (string, error) {

@@ -276,7 +276,7 @@ func matches(argument string, value reflect.Value, f reflect.StructField, k conf
 	return true
 }
 
-// isDefault reports whether a value is that which the word has where nobody writes
+// isDefault reports whether a value is the one that the word has where no one writes
 // it. What cannot be compared is.
 func isDefault(value reflect.Value, k conf.Keyword) bool {
 	if names := conf.Names(value.Type()); names != nil {

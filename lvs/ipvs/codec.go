@@ -114,7 +114,7 @@ type Message struct {
 	Info        *Info
 
 	// Whole has the attributes beyond identity written or, in a decoded message,
-	// says that the service's were there. State has statistics and connections
+	// reports that the service's were there. State has statistics and connections
 	// written, as in answers.
 	Whole, State bool
 }

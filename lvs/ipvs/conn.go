@@ -201,7 +201,7 @@ func (c *Conn) Apply(change Change) error {
 const batchSize = 128
 
 // Batch makes changes in their order, many at a time. It returns nil if all
-// succeeded, else an error for each, nil for those that succeeded.
+// succeeded, else an error for each, nil for each that succeeded.
 func (c *Conn) Batch(changes []Change) []error {
 	var errs []error
 	var answers [batchSize]*nl.Error
@@ -241,7 +241,7 @@ func (c *Conn) Timeouts() (t Timeouts, err error) {
 	return t, err
 }
 
-// SetTimeouts sets the timeouts of connections; those that are 0 stay.
+// SetTimeouts sets the timeouts of connections; 0 leaves one as it is.
 func (c *Conn) SetTimeouts(t Timeouts) error {
 	return c.do(&Message{Command: SetConfig, Timeouts: &t}, func(Message) {})
 }

@@ -116,7 +116,7 @@ type Service struct {
 	// connection a client is led to the same destination. 0: it is not persistent.
 	Timeout uint32
 
-	// Mask says which clients count as one for a persistent service: for IPv4 the
+	// Mask decides which clients count as one for a persistent service: for IPv4 the
 	// bits of a netmask, as 0xffffff00, for IPv6 a prefix length, 1 to 128. 0 is
 	// the whole address.
 	Mask uint32
@@ -224,7 +224,7 @@ type Stats struct {
 	InByteRate, OutByteRate     uint64 // a second
 }
 
-// Connections are those that a destination has now.
+// Connections counts the connections that a destination has now.
 type Connections struct {
 	Active     uint32 // established
 	Inactive   uint32
@@ -283,7 +283,7 @@ type Daemon struct {
 	TTL       uint8      // 1 is the default
 }
 
-// Info is what the kernel says of its load balancer.
+// Info is what the kernel reports of its load balancer.
 type Info struct {
 	Version   Version
 	TableSize uint32 // places of the table of connections
