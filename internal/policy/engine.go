@@ -35,11 +35,11 @@ func EngineConfig(c *conf.VRRPInstance) vrrp.Config {
 		HigherPrioritySendAdvert: c.HigherPrioritySendAdvert,
 
 		ChecksumAsV2:       c.ChecksumAsV2,
-		OldUnicastChecksum: vrrp.OldChecksum(c.OldUnicastChecksum),
+		OldUnicastChecksum: oldChecksums[c.OldUnicastChecksum],
 
-		Auth: vrrp.AuthType(c.Auth.Type),
+		Auth: authTypes[c.Auth.Type],
 		HMAC: vrrp.HMAC{
-			Mode:      vrrp.HMACMode(c.HMAC.Mode),
+			Mode:      hmacModes[c.HMAC.Mode],
 			SendKey:   c.HMAC.SendKey,
 			Window:    c.HMAC.Window,
 			Monotonic: c.HMAC.Monotonic,

@@ -132,22 +132,11 @@ func attributesOf(v *conf.VirtualServer) lvs.Attributes {
 }
 
 func destinationAttributes(f conf.Forward, upper, lower uint32) lvs.DestinationAttributes {
-	a := lvs.DestinationAttributes{Method: methodOf(f.Method), UpperThreshold: upper, LowerThreshold: lower}
+	a := lvs.DestinationAttributes{Method: methods[f.Method], UpperThreshold: upper, LowerThreshold: lower}
 	if f.Method == conf.ForwardTunnel {
-		a.Tunnel, a.TunnelPort, a.Checksum = lvs.TunnelType(f.Tunnel), f.Port, lvs.TunnelChecksum(f.Checksum)
+		a.Tunnel, a.TunnelPort, a.Checksum = tunnels[f.Tunnel], f.Port, checksums[f.Checksum]
 	}
 	return a
-}
-
-// methodOf numbers a forwarding method as the kernel does.
-func methodOf(m conf.ForwardMethod) lvs.Method {
-	switch m {
-	case conf.ForwardDirect:
-		return lvs.Direct
-	case conf.ForwardTunnel:
-		return lvs.Tunnel
-	}
-	return lvs.Masquerade
 }
 
 // endpoints expands the entries of a group.

@@ -222,26 +222,6 @@ virtual_server 192.0.2.1 53 {
 	}
 }
 
-// Each method, tunnel and checksum of the language has its number in the kernel's
-// manner.
-func TestMethodNumbers(t *testing.T) {
-	for m, want := range map[conf.ForwardMethod]string{conf.ForwardNAT: "NAT", conf.ForwardDirect: "DR", conf.ForwardTunnel: "TUN"} {
-		if got := methodOf(m).String(); got != want || m.String() != want {
-			t.Errorf("%v is %v, want %s", m, got, want)
-		}
-	}
-	for a, b := range map[conf.TunnelType]lvs.TunnelType{conf.TunnelIPIP: lvs.IPIP, conf.TunnelGUE: lvs.GUE, conf.TunnelGRE: lvs.GRE} {
-		if lvs.TunnelType(a) != b {
-			t.Errorf("tunnel %v is %d", a, b)
-		}
-	}
-	for a, b := range map[conf.TunnelChecksum]lvs.TunnelChecksum{conf.NoChecksum: lvs.NoChecksum, conf.Checksum: lvs.Checksum, conf.RemoteChecksum: lvs.RemoteChecksum} {
-		if lvs.TunnelChecksum(a) != b {
-			t.Errorf("checksum %v is %d", a, b)
-		}
-	}
-}
-
 func TestSubjects(t *testing.T) {
 	if s, name := SubjectOf(InstanceState.Of("VI 1")); s != InstanceState || name != "VI 1" {
 		t.Errorf("%q %q", s, name)

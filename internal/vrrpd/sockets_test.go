@@ -3,11 +3,13 @@ package vrrpd
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/kernel"
 )
 
 // buffered are virtual routers on one interface, with a kernel_rx_buf_size each.
@@ -75,5 +77,18 @@ func TestReceiveBuffer(t *testing.T) {
 			t.Fatalf("%d bytes after a change of the MTU, want %d", size(), 2*4*1400)
 		}
 		d.turn()
+	}
+}
+
+// TestEachReceivePolicy: each vrrp_rx_bufs_policy asks for another size.
+func TestEachReceivePolicy(t *testing.T) {
+	seen := map[int]string{}
+	for i, word := range conf.Names(reflect.TypeFor[conf.RxBufPolicy]()) {
+		d := &daemon{conf: &conf.Config{Global: conf.Global{RxBufPolicy: conf.RxBufPolicy(i), RxBufMultiplier: 3, RxBufSize: 77}}}
+		size := d.receiveBuffer(&router{conf: &conf.VRRPInstance{}, link: &netLink{Link: kernel.Link{MTU: 1500}}})
+		if other, taken := seen[size]; taken {
+			t.Errorf("%s and %s both ask for %d bytes", other, word, size)
+		}
+		seen[size] = word
 	}
 }

@@ -1,0 +1,19 @@
+package policy
+
+import (
+	"keepalived-go/conf"
+	"keepalived-go/lvs"
+	"keepalived-go/vrrp"
+)
+
+// A word of the language has one number in conf and another in an engine. Only these
+// tables turn one into the other; TestWordsHaveNumbers checks that each word is there.
+var (
+	authTypes    = []vrrp.AuthType{conf.AuthNone: vrrp.AuthNone, conf.AuthPass: vrrp.AuthPass, conf.AuthAH: vrrp.AuthAH}
+	hmacModes    = []vrrp.HMACMode{conf.HMACOff: vrrp.HMACOff, conf.HMACEnforce: vrrp.HMACEnforce, conf.HMACPermissive: vrrp.HMACPermissive, conf.HMACReceiveOnly: vrrp.HMACReceiveOnly}
+	oldChecksums = []vrrp.OldChecksum{conf.OldChecksumAuto: vrrp.OldChecksumAuto, conf.OldChecksumAlways: vrrp.OldChecksumAlways, conf.OldChecksumNever: vrrp.OldChecksumNever}
+
+	methods   = []lvs.Method{conf.ForwardNAT: lvs.Masquerade, conf.ForwardDirect: lvs.Direct, conf.ForwardTunnel: lvs.Tunnel}
+	tunnels   = []lvs.TunnelType{conf.TunnelIPIP: lvs.IPIP, conf.TunnelGUE: lvs.GUE, conf.TunnelGRE: lvs.GRE}
+	checksums = []lvs.TunnelChecksum{conf.NoChecksum: lvs.NoChecksum, conf.Checksum: lvs.Checksum, conf.RemoteChecksum: lvs.RemoteChecksum}
+)
