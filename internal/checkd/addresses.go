@@ -21,8 +21,8 @@ type addresses struct {
 }
 
 // watchAddresses begins to watch the addresses of this machine, if a service
-// depends on them, and gives the engine those that it has. It goes on until the
-// end.
+// depends on them, and gives the engine the addresses that it has. It continues until
+// the end.
 func (d *daemon) watchAddresses(c *lvs.Config) error {
 	suspending := slices.ContainsFunc(c.Services, func(s lvs.Service) bool { return s.HASuspend })
 	if !suspending || d.addresses != nil {
@@ -102,7 +102,7 @@ func (d *daemon) hearAddresses(a *addresses, events []kernel.Event) {
 	}
 }
 
-// setAddress notes that an address is on a link or not, and tells the engine if
+// setAddress notes that an address is on a link or not, and informs the engine if
 // the machine has it now or has it no longer.
 func (d *daemon) setAddress(k kernel.Key, present bool) {
 	ip := k.Prefix.Addr()

@@ -62,7 +62,7 @@ func (d *daemon) deactivate(c *check) {
 
 // reconfigure gives a check its place in another configuration. What it knows
 // stays. One that cannot be done any more, or could not be done before, begins
-// anew.
+// again.
 func (d *daemon) reconfigure(c *check, id lvs.CheckID, p *planned) *check {
 	if c.kind == nil || p.kind == nil {
 		again := d.newCheck(id, p)
@@ -98,10 +98,10 @@ func (d *daemon) expire(c *check, at time.Duration) {
 	d.act(c, c.life.Step(at, life.Event{Kind: life.Due}))
 }
 
-// tell gives a check of a kind without attempts its result.
-func (d *daemon) tell(c *check, r life.Result) {
+// observe gives a check of a kind without attempts its result.
+func (d *daemon) observe(c *check, r life.Result) {
 	if c.begun {
-		d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Told, Result: r}))
+		d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Observed, Result: r}))
 	}
 }
 
@@ -146,7 +146,7 @@ func (d *daemon) judge(c *check, a *life.Actions) {
 	d.step(lvs.Event{Kind: lvs.CheckResult, Check: c.id, Up: v.Up, Weight: weightOf(a)})
 }
 
-// weightOf translates what a check says of the weight of its server.
+// weightOf translates what a check reports of the weight of its server.
 func weightOf(a *life.Actions) lvs.Weight {
 	if !a.Reweighted {
 		return lvs.Weight{}

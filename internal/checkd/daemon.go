@@ -40,7 +40,7 @@ type daemon struct {
 	runner   *script.Runner
 	notifier *notify.Notifier
 	files    *track.Set      // of FILE_CHECK; nil: none
-	numbers  map[string]int  // what the files say
+	numbers  map[string]int  // what the files hold
 	sessions map[string]bool // BFD sessions that are up, as far as reported
 
 	// What a predecessor has left, until it is taken up.
@@ -98,14 +98,14 @@ func (d *daemon) carryOut(a *lvs.Action) {
 	}
 }
 
-// addressChanged tells the engine that an address has come to this machine or left
+// addressChanged informs the engine that an address has come to this machine or left
 // it.
 func (d *daemon) addressChanged(a netip.Addr, present bool) {
 	d.step(lvs.Event{Kind: lvs.AddressChanged, Addr: a, Present: present})
 }
 
 // reload makes p the configuration in force; the first one too, for which a
-// predecessor may have left its state. Checks that are the same in both go on with
+// predecessor may have left its state. Checks that are the same in both continue with
 // what they know.
 func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 	before := make(map[identity][]*check, len(d.checks))

@@ -28,7 +28,7 @@ func (d *daemon) watchFiles() {
 	go set.Configure(c, func(first []track.Update) { d.loop.Post(func() { d.fileChanged(first) }) })
 }
 
-// fileChanged tells the checks of files what is in them.
+// fileChanged gives the checks of files the numbers in them.
 func (d *daemon) fileChanged(all []track.Update) {
 	for _, u := range all {
 		if u.Kind != conf.TrackedFile {
@@ -37,7 +37,7 @@ func (d *daemon) fileChanged(all []track.Update) {
 		d.numbers[u.Name] = int(u.Status.Number)
 		for _, c := range d.checks {
 			if k, ok := c.kind.(*attempt.File); ok && k.File == u.Name {
-				d.tell(c, k.Told(int(u.Status.Number)))
+				d.observe(c, k.Observe(int(u.Status.Number)))
 			}
 		}
 	}
@@ -50,11 +50,11 @@ func (d *daemon) recall(c *check) {
 		switch k := c.kind.(type) {
 		case *attempt.File:
 			if n, known := d.numbers[k.File]; known {
-				d.tell(c, k.Told(n))
+				d.observe(c, k.Observe(n))
 			}
 		case *attempt.BFD:
 			if up, known := d.sessions[k.Session]; known {
-				d.tell(c, k.Told(up))
+				d.observe(c, k.Observe(up))
 			}
 		}
 	})

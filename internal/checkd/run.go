@@ -53,7 +53,7 @@ type Options struct {
 // thousand checks allocates little in between.
 const gcPercent = 50
 
-// Run runs the process until it is told to stop and returns its exit code.
+// Run runs the process until it is asked to stop and returns its exit code.
 func Run(o Options) int {
 	runtime.LockOSThread() // the loop blocks in system calls of its own
 	debug.SetGCPercent(gcPercent)
@@ -96,7 +96,7 @@ func run(o Options) error {
 	for d.err == nil && !d.released {
 		d.turn()
 	}
-	d.stop() // also when the loop cannot go on
+	d.stop() // also when the loop cannot continue
 	if d.err == nil {
 		d.session.Say(link.Ending)
 	}

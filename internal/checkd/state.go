@@ -19,8 +19,8 @@ import (
 	"keepalived-go/lvs/ipvs"
 )
 
-// state is what a successor of this process needs to go on where it ended: a
-// server that was healthy is not checked anew before it serves, and what is in the
+// state is what a successor of this process needs to continue where it ended: a
+// server that was healthy is not checked again before it serves, and what is in the
 // kernel's table is known to be ours.
 type state struct {
 	Version   int
@@ -125,7 +125,7 @@ func (d *daemon) saveState(at time.Duration) {
 		d.loop.Post(func() {
 			d.saving = false
 			if err != nil && !d.unsaved {
-				slog.Warn(fmt.Sprintf("state file: %v; after a crash all checks begin anew", err))
+				slog.Warn(fmt.Sprintf("state file: %v; after a crash all checks begin again", err))
 			}
 			d.unsaved = err != nil
 		})

@@ -32,8 +32,8 @@ func (d *daemon) hear(e *link.Event) {
 	}
 }
 
-// sessionChanged tells the checks of a BFD session how it is. One that nothing is
-// known of any more stays as it was.
+// sessionChanged gives the checks of a BFD session its state. A session of which
+// nothing is known any more stays as it was.
 func (d *daemon) sessionChanged(name string, body []byte) {
 	up := false
 	if len(body) == 0 || wire.Decode(body, &up) != nil {
@@ -42,12 +42,12 @@ func (d *daemon) sessionChanged(name string, body []byte) {
 	d.sessions[name] = up
 	for _, c := range d.checks {
 		if k, ok := c.kind.(*attempt.BFD); ok && k.Session == name {
-			d.tell(c, k.Told(up))
+			d.observe(c, k.Observe(up))
 		}
 	}
 }
 
-// configureTable says what the kernel's load balancer shall have besides services.
+// configureTable sets what the kernel's load balancer shall have besides services.
 func (d *daemon) configureTable() {
 	l := &d.conf.Global.LVS
 	seconds := func(t time.Duration) uint32 { return uint32(t / time.Second) }

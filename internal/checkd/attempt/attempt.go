@@ -118,7 +118,7 @@ type Kind interface {
 }
 
 // Line is what the log gets of a verdict, in the words of the C daemon; empty:
-// nothing. all is log_all_failures: without it only changes are told, and what
+// nothing. all is log_all_failures: without it only changes are logged, and what
 // passes while a check recovers.
 func Line(k Kind, v *life.Verdict, all bool) string {
 	switch {
@@ -169,12 +169,12 @@ func (e *Env) Begin(k Kind, page int, done func(life.Result)) *Attempt {
 // It may have moved to a later time when it is reached, never to an earlier one.
 func (a *Attempt) Deadline() time.Duration { return a.deadline }
 
-// Expire tells the attempt that it is now. It may end it.
+// Expire gives the attempt the present time. It may end it.
 func (a *Attempt) Expire(now time.Duration) {
 	switch {
 	case now < a.deadline || a.done == nil:
 	case a.ended:
-		a.tell()
+		a.report()
 	default:
 		a.run.expire(a)
 	}
@@ -196,13 +196,13 @@ func (a *Attempt) finish(r life.Result) {
 	a.release()
 	a.result = r
 	if a.began {
-		a.tell()
+		a.report()
 		return
 	}
-	a.deadline = a.start // Expire follows at once and tells
+	a.deadline = a.start // Expire follows at once and reports
 }
 
-func (a *Attempt) tell() {
+func (a *Attempt) report() {
 	if done := a.done; done != nil {
 		a.done = nil
 		done(a.result)

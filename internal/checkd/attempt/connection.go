@@ -51,7 +51,7 @@ func sockaddr(ip netip.Addr, port uint16) (family int, sa unix.Sockaddr, err err
 	return unix.AF_INET6, six, nil
 }
 
-// errLocal is a fault of our own host: it says nothing about the server.
+// errLocal is a fault of our own host: it proves nothing about the server.
 type errLocal struct {
 	what string
 	err  error
@@ -60,7 +60,7 @@ type errLocal struct {
 func (e *errLocal) Error() string { return e.what + ": " + e.err.Error() }
 func (e *errLocal) Unwrap() error { return e.err }
 
-// open returns a socket that does not block, bound as c says. Its errors are
+// open returns a socket that does not block, bound as in c. Its errors are
 // *errLocal.
 func (c *Connection) open(kind, protocol int) (fd int, remote unix.Sockaddr, err error) {
 	family, remote, err := c.remote()
@@ -135,7 +135,7 @@ func sentence(v *life.Verdict, final string) string {
 	return v.Reason
 }
 
-// after is the part of a sentence that says how often was tried in vain.
+// after is the part of a sentence with the number of failed retries.
 func after(v *life.Verdict) string {
 	if v.Retries == 0 {
 		return ""
@@ -175,7 +175,7 @@ func (c *Connection) connect(a *Attempt, refuse func(error) string) {
 	}
 }
 
-// datagram opens a connected datagram socket that is told of every ICMP error,
+// datagram opens a connected datagram socket that gets every ICMP error,
 // and sends payload. On failure it finishes with the reason that refuse makes of
 // the error.
 func (c *Connection) datagram(a *Attempt, payload []byte, refuse func(error) string) {

@@ -11,7 +11,7 @@ import (
 
 // Digest fetches the first page and returns the MD5 of its body, as a check
 // compares it, whatever the status. see is handed the header, and then the body
-// in pieces; nil: nobody looks. It blocks, for a tool.
+// in pieces; nil: not needed. It blocks, for a tool.
 func (k *HTTP) Digest(see func(header, body []byte)) (string, error) {
 	fd, remote, err := k.open(unix.SOCK_STREAM, 0)
 	if err != nil {

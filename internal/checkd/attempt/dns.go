@@ -92,8 +92,8 @@ func (r *dnsRun) ready(a *Attempt, _ uint32) {
 	case ours:
 		a.fail(fmt.Sprintf("read error occurred. (rcode = %d)", int(rcode)))
 	default:
-		// Garbage, and what someone else was to get, says nothing about the server.
-		// But nobody can keep an attempt busy with it.
+		// Garbage, and an answer for anyone else, proves nothing about the server.
+		// But no one can keep an attempt busy with it.
 		if r.foreign++; r.foreign == mostForeign {
 			a.fail(fmt.Sprintf("read error occurred. (%d datagrams that are no answer)", mostForeign))
 		}

@@ -201,7 +201,7 @@ func (r *httpRun) result(got *response, err error) life.Result {
 	return life.Result{Reason: what + " " + r.Server + "." + detail}
 }
 
-// success is told while a check recovers.
+// success is the line that is logged while a check recovers.
 func (r *httpRun) success() string {
 	what := "HTTP status code success"
 	if r.page.Digest != "" {

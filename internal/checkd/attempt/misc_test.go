@@ -81,7 +81,7 @@ func TestMisc(t *testing.T) {
 	})
 }
 
-func TestTold(t *testing.T) {
+func TestObserve(t *testing.T) {
 	for _, test := range []struct {
 		k     File
 		value int
@@ -92,7 +92,7 @@ func TestTold(t *testing.T) {
 		{File{Weight: 1}, -1 << 31, "down"}, {File{Weight: 1}, -1<<31 + 1, "-2147483647"}, {File{Weight: 2}, -1 << 30, "down"},
 		{File{Weight: 253}, 1 << 31, "+2147483647"}, {File{Weight: -253}, 1 << 62, "down"}, {File{Weight: 1}, -1 << 63, "down"},
 	} {
-		r := test.k.Told(test.value)
+		r := test.k.Observe(test.value)
 		got := "down"
 		switch {
 		case r.OK && r.Weight.Mode == life.Plus:
@@ -104,7 +104,7 @@ func TestTold(t *testing.T) {
 			t.Errorf("%+v with %d: %s, want %s", test.k, test.value, got, test.want)
 		}
 	}
-	if !(&BFD{}).Told(true).OK || (&BFD{}).Told(false).OK {
+	if !(&BFD{}).Observe(true).OK || (&BFD{}).Observe(false).OK {
 		t.Error("BFD_CHECK does not follow its session")
 	}
 }

@@ -182,7 +182,7 @@ const (
 	wrongBody   = "Regex match failed server"
 )
 
-// judge says what is wrong with a response that has ended, and the detail;
+// judge returns what is wrong with a response that has ended, and the detail;
 // empty: nothing.
 func (p *Page) judge(r *response) (what, detail string) {
 	switch {

@@ -89,7 +89,7 @@ func group1(loc []int) []int {
 	return loc[2:4]
 }
 
-// judge takes up the place of the first match; nil: there is none. end says that
+// judge takes up the place of the first match; nil: there is none. end means that
 // the matcher has seen all of the body.
 func (s *search) judge(loc []int, end bool) {
 	if loc == nil {

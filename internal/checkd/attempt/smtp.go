@@ -10,7 +10,7 @@ import (
 	"keepalived-go/internal/checkd/life"
 )
 
-// SMTP is SMTP_CHECK: the server is good if it greets, answers HELO, and says
+// SMTP is SMTP_CHECK: the server is good if it greets, answers HELO, and replies
 // anything to QUIT. Each host block of the configuration is a check of its own.
 type SMTP struct {
 	Names

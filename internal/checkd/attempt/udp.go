@@ -9,7 +9,7 @@ import (
 	"keepalived-go/internal/checkd/life"
 )
 
-// UDP is UDP_CHECK: the server is good unless the network reports that nobody
+// UDP is UDP_CHECK: the server is good unless the network reports that no one
 // takes the datagram, or if it sends the right answer.
 type UDP struct {
 	Names

@@ -6,9 +6,9 @@
 //	Start ──warm-up──▶ waiting ──Due──▶ running ──Done──▶ waiting …
 //	                      │ Suspend        │ Suspend (the attempt is dropped)
 //	                      ▼                ▼
-//	                  suspended: the timer goes on, nothing is attempted
+//	                  suspended: the timer runs, nothing is attempted
 //
-// A kind without attempts of its own (BFD_CHECK, FILE_CHECK) sends Told.
+// A kind without attempts of its own (BFD_CHECK, FILE_CHECK) sends Observed.
 package life
 
 import (
@@ -45,7 +45,7 @@ type Config struct {
 	// Alpha starts the check down (alpha; default off).
 	Alpha bool
 
-	// Events says that the kind has no attempts and is told of changes.
+	// Events means that the kind has no attempts and gets changes (Observed).
 	Events bool
 
 	// FromStart counts delays from the start of an attempt, not from its end
@@ -61,7 +61,7 @@ type Config struct {
 	// Remember.
 	Pages int
 
-	// Remember says that a page that took the check down is tried alone until it
+	// Remember means that a page that took the check down is tried alone until it
 	// passes, and then all from the first one again (HTTP_GET, SSL_GET).
 	Remember bool
 
@@ -83,7 +83,7 @@ type Weight struct {
 	N    int
 }
 
-// WeightMode says what Weight.N means.
+// WeightMode is the meaning of Weight.N.
 type WeightMode uint8
 
 const (
@@ -104,26 +104,26 @@ func (w Weight) Adjustment(configured int) int {
 	return 0
 }
 
-// Result is how one attempt ended, or what a kind without attempts was told.
+// Result is how one attempt ended, or what a kind without attempts has observed.
 type Result struct {
 	OK     bool
 	Reason string // of a failure, or what a success is worth a word; for the log
 	Weight Weight // only of a success
 
-	// Void says that our own host kept the attempt from being made: no descriptor
-	// or port was left. It says nothing about the server: nothing changes, and
-	// Overdue goes on counting.
+	// Void means that our own host kept the attempt from being made: no descriptor
+	// or port was left. It proves nothing about the server: nothing changes, and
+	// Overdue continues to count.
 	Void bool
 }
 
-// EventKind says what has happened.
+// EventKind is what has happened.
 type EventKind uint8
 
 const (
 	Start       EventKind = iota // the life begins; Spread is its place in the warm-up
 	Due                          // the time of Actions.Next has come
 	Done                         // attempt Number has ended with Result
-	Told                         // a kind without attempts has Result
+	Observed                     // a kind without attempts has Result
 	Suspend                      // ha_suspend: the address of the service is not here
 	Resume                       // it is again
 	Reconfigure                  // Config has replaced that of the check; its state stays
@@ -134,7 +134,7 @@ type Event struct {
 	Kind   EventKind
 	Spread float64 // Start: 0 to 1, a random number
 	Number uint64  // Done: of Actions
-	Result Result  // Done, Told
+	Result Result  // Done, Observed
 	Config *Config // Reconfigure
 }
 
@@ -148,14 +148,14 @@ type Actions struct {
 	Page    int
 	Number  uint64
 
-	// Drop says that the attempt that runs is to be ended without a result.
+	// Drop means that the attempt that runs is to be ended without a result.
 	Drop bool
 
-	// Judged says that a result has been taken up; Verdict is what it did.
+	// Judged means that a result has been taken up; Verdict is what it did.
 	Judged  bool
 	Verdict Verdict
 
-	// Reweighted says that Weight has changed.
+	// Reweighted means that Weight has changed.
 	Reweighted bool
 	Weight     Weight
 }
@@ -167,11 +167,11 @@ type Verdict struct {
 	// Up is what the check is now, WasUp what it was before.
 	Up, WasUp bool
 
-	// First says that this is the first time that the check knows its state: no
-	// attempt has decided it before. It is then told even if nothing changes.
+	// First means that this is the first time that the check knows its state: no
+	// attempt has decided it before. It is then reported even if nothing changes.
 	First bool
 
-	// Decided says that the result decided the state: a failure that is
+	// Decided means that the result decided the state: a failure that is
 	// forgiven does not, nor does one page of several.
 	Decided bool
 
@@ -209,7 +209,7 @@ type Check struct {
 	next  time.Duration // when Due is expected
 }
 
-// State is what a check has learnt: what a successor goes on from.
+// State is what a check has learnt: what a successor continues from.
 type State struct {
 	Up    bool // the check speaks for its real server
 	Known bool // an attempt has decided that
@@ -235,7 +235,7 @@ func (c *Check) Init(cfg Config) {
 	*c = Check{cfg: cfg, s: State{Up: !cfg.Alpha, Failing: -1}, next: Never}
 }
 
-// Restore makes a check that has not begun go on where a predecessor stood.
+// Restore makes a check that has not begun continue where a predecessor stood.
 // What does not fit the configuration is dropped.
 func (c *Check) Restore(s State) {
 	c.s = s
@@ -312,7 +312,7 @@ func (c *Check) Step(now time.Duration, ev Event) Actions {
 			c.judge(ev.Result, &out)
 			c.next = max(now, c.from(now)+c.pause(&out.Verdict))
 		}
-	case Told:
+	case Observed:
 		if !c.suspended && !ev.Result.Void {
 			c.judge(ev.Result, &out)
 		}

@@ -22,7 +22,7 @@ func web(n int) Config {
 //	ok bad      the attempt that is due ends after 100 ms, well or not
 //	void        it could not be made
 //	ok=N        with weight N
-//	+D -D       told (kinds without attempts)
+//	+D -D       observed (kinds without attempts)
 //	suspend resume drop: what they say
 //
 // It returns a line for each word: when the attempt began, its page, what came
@@ -57,7 +57,7 @@ func run(cfg Config, script string) string {
 		case "up", "down":
 			now += sec
 			fmt.Fprintf(&b, " %v:", now)
-			out = c.Step(now, Event{Kind: Told, Result: r})
+			out = c.Step(now, Event{Kind: Observed, Result: r})
 		case "suspend":
 			out = c.Step(now, Event{Kind: Suspend})
 		case "resume":
@@ -138,7 +138,7 @@ ok       35.5s #6 page 0: down->up, next 45.6s
 bad      45.6s #7 page 0: undecided failure 1, next 46.7s
 ok       46.7s #8 page 0: stays up, next 56.8s
 `},
-		{"alpha: a first failure is told, a first success too", alpha, "bad ok", `
+		{"alpha: a first failure is reported, a first success too", alpha, "bad ok", `
 bad      3s #1 page 0: down->down first failure 1, next 13.1s
 ok       13.1s #2 page 0: down->up, next 23.2s
 `},
@@ -229,14 +229,14 @@ bad      43.4s #5 page 0: undecided failure 1, next 44.5s
 void     44.5s #6 page 0: undecided, next 54.6s
 bad      54.6s #7 page 0: undecided failure 2, next 55.7s
 `},
-		{"told of changes", Config{Events: true, DelayLoop: sec}, "down up=3 up=3 up=4 down", `
+		{"observed changes", Config{Events: true, DelayLoop: sec}, "down up=3 up=3 up=4 down", `
 down     1s: up->down first failure 1, no next
 up=3     2s: down->up weight 1/3, no next
 up=3     3s: stays up, no next
 up=4     4s: stays up weight 1/4, no next
 down     5s: up->down failure 1, no next
 `},
-		{"told first that it is up", Config{Events: true, Alpha: true}, "up", `
+		{"first observed up", Config{Events: true, Alpha: true}, "up", `
 up       1s: down->up first, no next
 `},
 	} {

@@ -1,8 +1,8 @@
-// Package table makes the kernel's load balancer (IPVS) hold what is wanted of it.
+// Package table makes the kernel's load balancer (IPVS) hold the wanted services.
 //
 // What is wanted is handed over and returns at once; a goroutine compares it with
 // what the kernel holds, asks for the difference in batches, and repairs what
-// others change. Entries that nobody here wants stay.
+// others change. Entries that are neither wanted nor ours stay.
 package table
 
 import (
@@ -27,10 +27,10 @@ type Row struct {
 
 // Settings are what the kernel's load balancer has besides services.
 type Settings struct {
-	Timeouts ipvs.Timeouts // those that are 0 stay as they are
+	Timeouts ipvs.Timeouts // 0 leaves one as it is
 	Daemons  []ipvs.Daemon // that shall run; those of other roles do not
-	// Synchronise says that daemons are ours to start and stop. Without it those
-	// of others stay.
+	// Synchronise means that daemons are ours to start and stop. Without it the
+	// daemons of others stay.
 	Synchronise bool
 }
 
@@ -79,13 +79,13 @@ type Table struct {
 	settings *Settings              // to be taken up
 	busy     bool
 	closed   bool
-	idle     func()             // called when there is nothing left to do; nil: nobody waits
+	idle     func()             // called when there is nothing left to do; nil: nothing waits
 	refused  map[string]refusal // what the kernel refuses, as logged
 	seen     status.Table       // the rest of what Status reports
 
 	// Of the goroutine.
 	conn   Conn
-	told   bool           // that there is no connection
+	warned bool           // it is logged that there is no connection
 	before *ipvs.Timeouts // those in force before ours; nil: ours were never set
 	now    Settings       // in force
 	tuned  bool           // settings are carried out
@@ -120,7 +120,7 @@ func Open(o Options) *Table {
 	return t
 }
 
-// Set says what rows shall be. It keeps the slices in them.
+// Set makes rows wanted. It keeps the slices in them.
 func (t *Table) Set(rows []Row) {
 	t.mu.Lock()
 	for _, r := range rows {
@@ -145,7 +145,7 @@ func (t *Table) Flush() {
 	t.signal()
 }
 
-// Configure says what the settings shall be.
+// Configure makes s the wanted settings.
 func (t *Table) Configure(s Settings) {
 	t.mu.Lock()
 	t.settings = &s
@@ -264,16 +264,16 @@ func (t *Table) connect() bool {
 		}
 	})
 	if err != nil {
-		if !t.told {
-			t.told = true
+		if !t.warned {
+			t.warned = true
 			slog.Error(fmt.Sprintf("IPVS: Can't initialize ipvs: %v; virtual servers have no effect until the kernel has it", err))
 		}
 		return false
 	}
-	if t.told {
+	if t.warned {
 		slog.Info("IPVS: initialized")
 	}
-	t.conn, t.told = conn, false
+	t.conn, t.warned = conn, false
 	return true
 }
 
@@ -415,12 +415,12 @@ func (t *Table) forget(id ipvs.ServiceID) {
 	}
 }
 
-// reached reports whether a refusal says that the goal is reached.
+// reached reports whether a refusal means that the goal is reached.
 func reached(op ipvs.Op, err error) bool {
 	return op == ipvs.Remove && (errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination))
 }
 
-// surprising reports whether a refusal says that the kernel holds something else
+// surprising reports whether a refusal means that the kernel holds something else
 // than what it was taken to hold.
 func surprising(err error) bool {
 	return errors.Is(err, ipvs.ErrExists) || errors.Is(err, ipvs.ErrNoService) || errors.Is(err, ipvs.ErrNoDestination)

@@ -71,7 +71,7 @@ func (t *Table) complain(c *ipvs.Change, err error) (key string) {
 	return key
 }
 
-// forgive forgets the refusals of services, but for those that are still so: the
+// forgive forgets the refusals of services, except the ones that still stand: the
 // kernel has agreed, or they are not wanted any more.
 func (t *Table) forgive(ids []ipvs.ServiceID, still map[string]bool) {
 	if len(t.refused) == len(still) {

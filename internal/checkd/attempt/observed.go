@@ -8,15 +8,15 @@ import (
 	"keepalived-go/internal/checkd/life"
 )
 
-// BFD is BFD_CHECK. It makes no attempts: the session's changes are told to the
-// life of the check.
+// BFD is BFD_CHECK. It makes no attempts: the life of the check gets the
+// changes of the session.
 type BFD struct {
 	Names
 	Session string // name of the bfd_instance
 }
 
-// Told is the result of a change of the session.
-func (k *BFD) Told(up bool) life.Result { return life.Result{OK: up} }
+// Observe is the result of a change of the session.
+func (k *BFD) Observe(up bool) life.Result { return life.Result{OK: up} }
 
 func (k *BFD) begin(a *Attempt, _ int) { a.fail("BFD_CHECK makes no attempts") }
 
@@ -39,8 +39,8 @@ func (k *BFD) Mail(up bool) string {
 	return "=> BFD CHECK " + k.Session + " failed on service <="
 }
 
-// File is FILE_CHECK. It makes no attempts: the changes of a tracked file are
-// told to the life of the check.
+// File is FILE_CHECK. It makes no attempts: the life of the check gets the
+// changes of a tracked file.
 type File struct {
 	Names
 	File    string // name of the track_file block
@@ -48,9 +48,9 @@ type File struct {
 	Reverse bool
 }
 
-// Told is the result of the number in the file: what it adds to the weight of
+// Observe is the result of the number in the file: what it adds to the weight of
 // the server, or that it takes the server out.
-func (k *File) Told(value int) life.Result {
+func (k *File) Observe(value int) life.Result {
 	down := life.Result{Reason: fmt.Sprintf("number %d in the file", value)}
 	if k.Weight == 0 {
 		if (value != 0) != k.Reverse {

@@ -11,7 +11,7 @@ import (
 	"keepalived-go/lvs"
 )
 
-// report logs what the engine has done and notifies whoever is configured.
+// report logs what the engine has done and sends the configured notifications.
 func (d *daemon) report(a *lvs.Action) {
 	if line := sentence(a); line != "" {
 		attrs := make([]any, 0, 4)
@@ -112,7 +112,7 @@ func sentence(a *lvs.Action) string {
 }
 
 // A notice is an action that scripts, FIFOs or mail are for. It is worded when its
-// turn comes, beside the loop.
+// turn comes, outside the loop.
 type notice struct {
 	action lvs.Action
 	body   string // of the mail about a check
@@ -254,7 +254,7 @@ func notifyConfig(c *conf.Config, services *lvs.Config) notify.Config {
 	return out
 }
 
-// setNotifier makes those who are notified the ones of the configuration in force.
+// setNotifier gives the notifier the configuration in force.
 func (d *daemon) setNotifier(services *lvs.Config) {
 	c := notifyConfig(d.conf, services)
 	if d.notifier == nil {
