@@ -22,6 +22,12 @@ type Host struct {
 	CheckCommand func(c conf.Command, p conf.ScriptPolicy) error
 	// Networks are the addresses of an interface with their prefix lengths.
 	Networks func(iface string) []netip.Prefix
+	// Holder is the interface that has an address, unless a VRRP daemon has set it;
+	// empty: none.
+	Holder func(netip.Addr) string
+	// Sysctl is the value of a setting of the kernel, such as net ipv4 ip_forward;
+	// empty: it is not known.
+	Sysctl func(name ...string) string
 }
 
 // Check finds what is legal and yet wrong in the configuration of one node,
@@ -507,44 +513,5 @@ func (l *linter) sessions() {
 		if !used[b.Name] {
 			l.found("bfd-unused", b.Pos, "bfd_instance "+b.Name+" affects nothing", "name it in track_bfd or BFD_CHECK, or remove it")
 		}
-	}
-}
-
-// virtualServer looks at a service that is balanced.
-func (l *linter) virtualServer(v *conf.VirtualServer) {
-	checked := false
-	for _, r := range v.RealServers {
-		checked = checked || len(r.Checks) > 0
-		for _, c := range r.Checks {
-			l.checkTimes(v, r, c)
-		}
-	}
-	if !checked && len(v.RealServers) > 1 {
-		l.found("servers-unchecked", v.Pos,
-			fmt.Sprintf("virtual server %v does not check its %d real servers: a server that fails still gets connections", v, len(v.RealServers)),
-			"add a check to each")
-	}
-	if v.HASuspend && v.Addr.IsValid() && l.virtual[v.Addr] == nil {
-		l.found("ha-suspend", v.Pos,
-			fmt.Sprintf("virtual server %v suspends its checks until %s is on this node (ha_suspend), but no vrrp_instance has that address", v, v.Addr),
-			"remove ha_suspend, or add the address to a vrrp_instance")
-	}
-}
-
-// checkTimes looks whether a check is over before the next one is due.
-func (l *linter) checkTimes(v *conf.VirtualServer, r *conf.RealServer, c *conf.Check) {
-	var word string
-	var longest time.Duration
-	switch {
-	case c.Connect != nil:
-		word, longest = "connect_timeout", c.Connect.Timeout
-	case c.Misc != nil:
-		word, longest = "misc_timeout", c.Misc.Timeout
-	}
-	if longest > c.DelayLoop {
-		l.found("check-timeout", c.Pos,
-			fmt.Sprintf("%v of %s may take %s (%s), but it is due every %s (delay_loop)",
-				c.Kind, v.Endpoint(r.Addr, r.Port), seconds(longest), word, seconds(c.DelayLoop)),
-			"make "+word+" at most delay_loop")
 	}
 }

@@ -120,6 +120,23 @@ func hostOf(a *txtar.Archive) lint.Host {
 			}
 			return list
 		},
+		Holder: func(a netip.Addr) string {
+			for line := range strings.Lines(text["networks"]) {
+				name, prefix, _ := strings.Cut(strings.TrimSpace(line), " ")
+				if netip.MustParsePrefix(prefix).Addr() == a {
+					return name
+				}
+			}
+			return ""
+		},
+		Sysctl: func(name ...string) string {
+			for line := range strings.Lines(text["sysctl"]) {
+				if key, value, _ := strings.Cut(strings.TrimSpace(line), " "); key == strings.Join(name, ".") {
+					return value
+				}
+			}
+			return ""
+		},
 		CheckCommand: func(c conf.Command, p conf.ScriptPolicy) error {
 			switch {
 			case p.Secure && p.User == "" && c.User == "":

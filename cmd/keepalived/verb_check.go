@@ -4,8 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 
@@ -134,7 +136,25 @@ func checkStatus(ds conf.Diagnostics) int {
 // it is asked first.
 func thisHost() lint.Host {
 	known := sync.OnceValue(kernel.ForeignAddrs)
-	return lint.Host{CheckCommand: script.Check, Networks: func(name string) []netip.Prefix { return known()[name] }}
+	return lint.Host{
+		CheckCommand: script.Check,
+		Networks:     func(name string) []netip.Prefix { return known()[name] },
+		Holder: func(a netip.Addr) string {
+			for _, name := range slices.Sorted(maps.Keys(known())) {
+				if slices.ContainsFunc(known()[name], func(p netip.Prefix) bool { return p.Addr() == a }) {
+					return name
+				}
+			}
+			return ""
+		},
+		Sysctl: func(name ...string) string {
+			value, err := kernel.ReadSysctl(name...)
+			if err != nil {
+				return ""
+			}
+			return value
+		},
+	}
 }
 
 // load reads the files of a cluster, which are those of other hosts: their
