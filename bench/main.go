@@ -38,7 +38,7 @@ type sample struct {
 	Target target
 }
 
-// target says what ours has to reach.
+// target is what ours has to reach.
 type target struct {
 	Text string
 	Met  func(ours, upstream sample) bool
@@ -250,7 +250,7 @@ func (b *bench) run(p part, programs []lab.Program) ([]row, error) {
 
 func printTable(p part, rows []row) {
 	fmt.Printf("\n%s\n", p.title)
-	fmt.Printf("  %-62s %17s %17s %7s  %-18s %s\n", "", "ours", "upstream", "ratio", "to reach", "")
+	fmt.Printf("  %-62s %17s %17s %7s  %-18s %s\n", "", "ours", "upstream", "ratio", "target", "")
 	for _, r := range rows {
 		ratio := ""
 		if r.has && r.hasTheirs && r.Upstream != 0 {

@@ -33,7 +33,7 @@ func (d *daemon) report(a *lvs.Action) {
 		}
 		n.body = d.checks[a.Check-1].kind.Mail(a.Up)
 	}
-	d.notifier.Tell(&n)
+	d.notifier.Notify(&n)
 }
 
 // logActivity logs that a check runs or is suspended.

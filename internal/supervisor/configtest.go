@@ -35,7 +35,7 @@ func Load(o Options) (*conf.Config, conf.Diagnostics, error) {
 	config, diagnostics := conf.Load(o.Config, opt)
 	if config != nil && config.Global.NetNamespace != "" && !inside {
 		if err := enterNamespace(config.Global.NetNamespace); err != nil {
-			opt.Interface, opt.Addresses, opt.HasAddress = nil, nil, nil // nobody can say which are there
+			opt.Interface, opt.Addresses, opt.HasAddress = nil, nil, nil // it is unknown which are there
 			config, diagnostics = conf.Load(o.Config, opt)
 			if errors.Is(err, fs.ErrNotExist) {
 				diagnostics = append(diagnostics, conf.Diagnostic{

@@ -11,13 +11,13 @@ import (
 	"keepalived-go/internal/proc"
 )
 
-// envReady holds the number of the descriptor on which the daemon tells the
-// process that started it how the start went.
+// envReady holds the number of the descriptor on which the daemon reports
+// the outcome of its start to the process that started it.
 const envReady = "KEEPALIVED_READY"
 
-// daemonize starts this program anew in a session of its own, waits until it
+// daemonize starts this program again in a session of its own, waits until it
 // has read its configuration and locked its pid files, and returns the exit
-// code of the front process. The standard error stays open until then, so that
+// code of the process that waited. The standard error stays open until then, so that
 // a refused configuration is seen where it was started.
 func daemonize() (int, error) {
 	r, w, err := os.Pipe()
@@ -53,38 +53,38 @@ func daemonize() (int, error) {
 	return proc.ExitFatal, fmt.Errorf("the daemon ended while starting: %s", state)
 }
 
-// starter is the way back to the front process of [daemonize]; nil in the
+// readiness is the way back to the process that waits in [daemonize]; nil in the
 // foreground.
-type starter struct{ pipe *os.File }
+type readiness struct{ pipe *os.File }
 
-// inheritedStarter returns the starter of this process, if it was started by
+// inheritedReadiness returns the readiness of this process, if it was started by
 // daemonize.
-func inheritedStarter() *starter {
+func inheritedReadiness() *readiness {
 	fd, err := strconv.Atoi(os.Getenv(envReady))
 	if err != nil {
 		return nil
 	}
-	return &starter{os.NewFile(uintptr(fd), "ready")}
+	return &readiness{os.NewFile(uintptr(fd), "ready")}
 }
 
 // keepOverExec makes the descriptor survive [enterNamespace], or not.
-func (s *starter) keepOverExec(keep bool) {
-	if s == nil {
+func (r *readiness) keepOverExec(keep bool) {
+	if r == nil {
 		return
 	}
 	flags := unix.FD_CLOEXEC
 	if keep {
 		flags = 0
 	}
-	unix.FcntlInt(s.pipe.Fd(), unix.F_SETFD, flags)
+	unix.FcntlInt(r.pipe.Fd(), unix.F_SETFD, flags)
 }
 
-// tell ends the front process with code.
-func (s *starter) tell(code int) {
-	if s == nil || s.pipe == nil {
+// report ends the waiting process with code.
+func (r *readiness) report(code int) {
+	if r == nil || r.pipe == nil {
 		return
 	}
-	s.pipe.Write([]byte{byte(code)})
-	s.pipe.Close()
-	s.pipe = nil
+	r.pipe.Write([]byte{byte(code)})
+	r.pipe.Close()
+	r.pipe = nil
 }

@@ -11,7 +11,7 @@ import (
 	"keepalived-go/internal/output/status/text"
 )
 
-// logConfiguration logs what c says of processes that do not exist in this
+// logConfiguration logs the parts of c for processes that do not exist in this
 // version (-d); the VRRP process logs its own part.
 func (s *supervisor) logConfiguration(c *conf.Config) {
 	var t text.Writer
@@ -22,7 +22,7 @@ func (s *supervisor) logConfiguration(c *conf.Config) {
 	s.logs.InfoLines(string(t.Bytes()))
 }
 
-// process is what dumps say of this one.
+// process describes this process in dumps.
 func (s *supervisor) process() text.Process {
 	return text.Process{Parent: true, NetNamespace: s.settings.namespace, Reload: s.schedule.at, MarkerPath: s.files.reloadMarker}
 }

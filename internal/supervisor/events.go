@@ -60,8 +60,8 @@ func (sl *slot) catchUp() {
 	}
 }
 
-// withdraw tells the other processes that there is nothing to say any more of what
-// the process of the slot, which has ended, reported.
+// withdraw cancels at the other processes the reports of the process of the slot,
+// which has ended.
 func (sl *slot) withdraw() {
 	events := sl.events
 	sl.events = nil

@@ -9,10 +9,10 @@ import (
 	"keepalived-go/internal/proc/reap"
 )
 
-// A process whose loop turns says so each second. One that is silent is ended and
+// A process whose loop turns reports it each second. A silent one is ended and
 // started again, systemd or not; the stacks of its goroutines are in the log by
 // then. systemd's watchdog hears of us only while every process that runs has
-// said so since it heard last.
+// reported since the last ping.
 
 // maxSilence is how long a process may be silent. With a watchdog of systemd it is
 // less: the process runs again before systemd ends the whole service.

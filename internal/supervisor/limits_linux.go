@@ -47,7 +47,7 @@ func inheritLimits(role *proc.Role, l conf.ProcessLimits) error {
 	return errors.Join(errs...)
 }
 
-// niceRemedy says what err lacks, if it is a permission.
+// niceRemedy is the remedy of err, if a permission is missing.
 func niceRemedy(err error) string {
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return ": CAP_SYS_NICE is missing; grant it (docker run --cap-add SYS_NICE, CapabilityBoundingSet of the unit)"

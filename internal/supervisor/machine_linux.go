@@ -10,7 +10,7 @@ import (
 )
 
 // cpus returns how many processors the machine has, whichever of them this
-// process may use; 0: nobody says.
+// process may use; 0: unknown.
 func cpus() int {
 	list, err := os.ReadFile("/sys/devices/system/cpu/present") // 0-3, 0,2-5
 	if err != nil {

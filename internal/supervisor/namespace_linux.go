@@ -16,7 +16,7 @@ const namespaceDir = "/run/netns"
 const envNamespace = "KEEPALIVED_NETNS"
 
 // enterNamespace goes into the network namespace name and executes this
-// program anew, so that all of its threads and children are there. It returns
+// program again, so that all of its threads and children are there. It returns
 // only on error.
 func enterNamespace(name string) error {
 	path := filepath.Join(namespaceDir, name)

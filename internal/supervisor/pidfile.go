@@ -12,7 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// errRunning says that another daemon holds a pid file.
+// errRunning means that another daemon holds a pid file.
 var errRunning = errors.New("daemon is already running")
 
 // runFiles are the files of one daemon below /run.
@@ -84,8 +84,8 @@ func lockPidFile(path string, deadline time.Time) (*pidFile, error) {
 
 // tryLock opens and locks the file path, and makes it what it would be had this
 // process created it: a regular file of its own user and group, mode 0644 whatever the
-// umask is. One that somebody else made is replaced, for whoever has it open, or
-// another name for it, could go on writing it. The lock alone says that a daemon
+// umask is. A file that anyone else made is replaced, since its maker may have it open, or
+// another name for it, and could write it later. Only the lock proves that a daemon
 // runs: the number in the file may be anybody's by now.
 func tryLock(path string) (*os.File, error) {
 	for {
@@ -126,7 +126,7 @@ func tryLock(path string) (*os.File, error) {
 func openPidFile(path string) (*os.File, error) {
 	const flags = os.O_RDWR | unix.O_NOFOLLOW | unix.O_NONBLOCK
 	// Not with O_CREATE: the kernel refuses that, to root too, for a file of
-	// somebody else in a directory like /tmp (fs.protected_regular).
+	// anyone else in a directory like /tmp (fs.protected_regular).
 	f, err := os.OpenFile(path, flags, 0)
 	if errors.Is(err, os.ErrNotExist) {
 		f, err = os.OpenFile(path, flags|os.O_CREATE|os.O_EXCL, 0o644)

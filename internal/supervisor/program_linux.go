@@ -15,7 +15,7 @@ import (
 // its place.
 const selfExe = "/proc/self/exe"
 
-// ownProgram returns the path by which this program is executed anew. Without
+// ownProgram returns the path by which this program is executed again. Without
 // /proc that is the one that it was started by, as long as the same file is
 // there: parent and child must be of one build.
 func ownProgram() (string, error) {

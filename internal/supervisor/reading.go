@@ -14,8 +14,8 @@ import (
 	"keepalived-go/internal/tool/report"
 )
 
-// beginReading creates the file of reload_file, or empties it: whoever changes
-// the configuration sees by it that it is being read.
+// beginReading creates the file of reload_file, or empties it: it shows
+// that the configuration is being read.
 func beginReading(path string) error {
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o644)
 	if err != nil {

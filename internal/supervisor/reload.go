@@ -50,7 +50,7 @@ type reading struct {
 func (o Options) ConfOptions() conf.Options {
 	known := sync.OnceValue(func() map[string][]netip.Prefix {
 		if !kernel.MarksAddresses() {
-			return nil // nobody can say which are ours
+			return nil // it is unknown which are ours
 		}
 		return kernel.ForeignAddrs()
 	})
@@ -79,11 +79,11 @@ func (o Options) load(how reading) loaded {
 		slog.Log(context.Background(), logging.LevelDetail, "validate conf before Reload")
 	} else {
 		// An interface may come later and may go again. The virtual router that
-		// needs it is in FAULT meanwhile, and says why.
+		// needs it is in FAULT meanwhile, and logs why.
 		opt.Interface = nil
-		// Who finds an address that is there says so, too.
+		// The process that finds an address already there logs that, too.
 		opt.Addresses, opt.HasAddress = nil, nil
-		// Likewise a script: who runs it says so, and looks again at each start.
+		// Likewise a script: the process that runs it logs that, and looks again at each start.
 		opt.CheckCommand = nil
 	}
 	r := loaded{number: how.number}
@@ -136,8 +136,8 @@ func (r loaded) refusal() int {
 }
 
 // reloadRefusal returns why r does not take the place of a running
-// configuration; empty: it does. What a daemon can start with it can go on with,
-// too. But a file that somebody is just writing does not take addresses away.
+// configuration; empty: it does. A daemon can continue with what it can start
+// with. But a file that is just being written does not take addresses away.
 func (r loaded) reloadRefusal() string {
 	if r.failed {
 		return "reload_check_config requires a file without errors"
@@ -170,7 +170,7 @@ func (r loaded) reasons() []string {
 	return list
 }
 
-// log tells what is wrong with r, read from path.
+// log logs what is wrong with r, read from path.
 func (r loaded) log(path string) {
 	slog.Info("Configuration file " + path)
 	for _, d := range r.diagnostics {
@@ -245,7 +245,7 @@ const (
 	maxReaders = 4
 )
 
-// reload begins to read the configuration anew. Requests that come meanwhile
+// reload begins to read the configuration again. Requests that come meanwhile
 // are answered by one more reload.
 func (s *supervisor) reload() {
 	if s.stopping {
@@ -351,7 +351,7 @@ func (s *supervisor) settled() {
 	s.forget()
 }
 
-// keepFixed says what of next cannot change while the daemon runs.
+// keepFixed reports what of next cannot change while the daemon runs.
 func (s *supervisor) keepFixed(next settings) {
 	namespace := s.settings.namespace
 	if s.o.Namespace != "" {

@@ -26,7 +26,7 @@ type schedule struct {
 
 	watch *fileWatch    // nil: the directory cannot be watched
 	alarm *alarm        // nil: none is needed so far
-	wake  chan struct{} // the file has changed, or the clock has something to say
+	wake  chan struct{} // the file has changed, or the clock may have been set
 }
 
 func newSchedule() *schedule { return &schedule{wake: make(chan struct{}, 1)} }
@@ -114,7 +114,7 @@ func (s *schedule) set(at time.Time) {
 }
 
 // woken looks at the file and the clock, and reports whether it is time to
-// reload. A file whose reload has come is used up, unless it says each day when
+// reload. A file whose reload has come is used up, unless it gives each day when
 // to reload.
 func (s *schedule) woken(now time.Time) (due bool) {
 	if s.at.IsZero() || now.Before(s.at) {
@@ -137,7 +137,7 @@ func (s *schedule) close() {
 	s.alarm.close()
 }
 
-// fileWatch tells when a file may have changed.
+// fileWatch reports when a file may have changed.
 type fileWatch struct{ f *os.File }
 
 // watchFile watches the directory of path for what happens to that name.

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// reloadTime is what the first line of a reload_time_file says.
+// reloadTime is the first line of a reload_time_file.
 type reloadTime struct {
 	dated            bool
 	year, month, day int // if dated

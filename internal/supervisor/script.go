@@ -16,7 +16,7 @@ type onceScript struct {
 	command conf.Command
 	timeout time.Duration
 	policy  conf.ScriptPolicy
-	wait    time.Duration // after SIGTERM, when the daemon is told to stop
+	wait    time.Duration // after SIGTERM, when the daemon is to stop
 }
 
 // run waits for the script, its timeout, or a signal to stop, and returns

@@ -60,7 +60,7 @@ func takeOrders(ignoreSIGINT bool) *orders {
 	return o
 }
 
-// keepOne passes a signal on to whoever takes it from out.
+// keepOne passes a signal on to out.
 func keepOne(out chan<- os.Signal, sig os.Signal) {
 	own := make(chan os.Signal, 1)
 	signal.Notify(own, sig)
@@ -71,7 +71,7 @@ func keepOne(out chan<- os.Signal, sig os.Signal) {
 	}()
 }
 
-// unlessStopped works until work is done, or told to stop: then ok is false, and
+// unlessStopped works until work is done, or a stop is ordered: then ok is false, and
 // the process is about to end while work may still be waiting for something.
 func unlessStopped[T any](o *orders, work func() T) (result T, ok bool) {
 	done := make(chan T, 1)

@@ -19,7 +19,7 @@ import (
 )
 
 // slot is the place of one role: at most one process at a time, started again
-// when it dies, until the slot is told to stop. The loop of the supervisor owns
+// when it ends, until the slot is to stop. The loop of the supervisor owns
 // it.
 type slot struct {
 	s     *supervisor
@@ -38,8 +38,8 @@ type slot struct {
 
 	deadline time.Time // when a child that stops is given up; zero: none does
 	killed   bool      // the child has been; its end is waited for
-	// unreleased says that there may be something in the kernel that no process of
-	// the role has given up: one runs, or has ended otherwise than when told to.
+	// unreleased means that there may be something in the kernel that no process of
+	// the role has given up: one runs, or has ended without being asked to.
 	unreleased bool
 	left       time.Time // when it was left there: the end of the last process that served; zero: none has ended
 	giveUp     time.Time // when a stop does not try to remove it any more; zero: not tried yet
@@ -79,13 +79,13 @@ func (m childMessage) deliver() {
 // childEnd is the end of a child: all it said is in the channel of messages.
 type childEnd struct {
 	child  *child
-	status *unix.WaitStatus // nil: nobody knows
+	status *unix.WaitStatus // nil: unknown
 	crash  string           // the trace of a panic
 }
 
-// toldToStop reports whether the child ended in good order, which it does only
-// when told to.
-func (e childEnd) toldToStop() bool { return e.exitCode() == proc.ExitOK }
+// askedToStop reports whether the child ended with success, which it does only
+// when asked to.
+func (e childEnd) askedToStop() bool { return e.exitCode() == proc.ExitOK }
 
 // exitCode is -1 if the child has not exited by itself.
 func (e childEnd) exitCode() int {
@@ -176,7 +176,7 @@ func (sl *slot) startIfNeeded() {
 	c, err := sl.start()
 	if err != nil {
 		// Not a death: nothing speaks against trying again soon.
-		if sl.failedStarts%retriesTold == 0 {
+		if sl.failedStarts%retriesReported == 0 {
 			slog.Error(fmt.Sprintf("start %s: %v; tried again every %v", sl.process(), err, startRetry))
 			sl.s.systemd.status(sl.process() + " cannot be started: " + err.Error())
 		}
@@ -212,7 +212,7 @@ func (sl *slot) setup() *link.Setup {
 		Ident:        "Keepalived" + sl.role.Suffix + s.settings.suffix(),
 		Syslog:       log.Syslog,
 		Facility:     int(log.Facility),
-		Console:      log.Console != nil && s.starter == nil,
+		Console:      log.Console != nil && s.readiness == nil,
 		FlushFile:    log.FlushFile,
 		Level:        int(log.Level),
 		NoSwap:       sl.share.Limits.NoSwap,
@@ -335,7 +335,7 @@ func (sl *slot) ended(e childEnd) {
 	sl.child, sl.life, sl.deadline = nil, life{}, time.Time{}
 	sl.withdraw()
 	switch {
-	case e.toldToStop():
+	case e.askedToStop():
 		sl.unreleased = false
 	case !e.child.ran && !e.child.releases && e.child.failure == nil && sl.role.Leaves != "":
 		sl.unreleased = true // perhaps of the predecessor of this daemon
@@ -395,7 +395,7 @@ func (sl *slot) scheduleRespawn(ran time.Duration) {
 	}
 }
 
-// message handles what the running child says.
+// message handles a message of the running child.
 func (sl *slot) message(m link.Message) {
 	c, s := sl.child, sl.s
 	switch m.Kind {
@@ -433,7 +433,7 @@ func (sl *slot) stop() {
 		sl.release()
 		return
 	}
-	if sl.serves() { // another one ends without being told
+	if sl.serves() { // another one ends without a message
 		sl.child.post(link.Message{Kind: link.Stop})
 	}
 	sl.deadline = time.Now().Add(sl.s.settings.childWait)

@@ -39,8 +39,8 @@ func newSpawner() *spawner {
 	return s
 }
 
-// start starts this program anew as a child with these descriptors. The second
-// error says which of the settings asked for it does not have.
+// start starts this program again as a child with these descriptors. The second
+// error names the requested settings that it does not have.
 func (s *spawner) start(files []*os.File, env []string, role *proc.Role, limits conf.ProcessLimits) (pid int, err, unset error) {
 	program, err := ownProgram()
 	if err != nil {

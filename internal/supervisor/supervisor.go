@@ -61,7 +61,7 @@ type Options struct {
 	PidFiles  map[string]string // of the other processes, by the names of their roles, as far as given
 	RunDir    string            // empty: /run
 
-	// Log says where log lines go; Ident and File are for the parent and get a
+	// Log is where log lines go; Ident and File are for the parent and get a
 	// suffix in the children.
 	Log logging.Options
 
@@ -81,15 +81,15 @@ type settings struct {
 
 const (
 	// startWait is how long the end of a predecessor's process is waited for: it
-	// removes what it has in the kernel when its parent has died.
+	// removes what it has in the kernel when its parent has ended.
 	startWait = 3 * time.Second
 	// startRetry is how long after it could not be started a child is tried again,
-	// and retriesTold how many of these times one is told of.
-	startRetry  = time.Second
-	retriesTold = 60
+	// and retriesReported how many of these times one is reported.
+	startRetry      = time.Second
+	retriesReported = 60
 	// endingSlack is what a process may take beyond the time that it gives to
-	// scripts: before it, those who are told of the end; after it, who does not
-	// even die of SIGKILL.
+	// scripts: before them, for reports of the end; after them, for a process that
+	// not even SIGKILL ends.
 	endingSlack = 5 * time.Second
 	// signalWait is how long a signal may take from the kernel to the loop.
 	signalWait = 100 * time.Millisecond
@@ -132,13 +132,13 @@ func (s settings) suffix() string {
 }
 
 type supervisor struct {
-	o        Options
-	logs     *logging.Logs
-	systemd  *serviceManager
-	settings settings
-	files    runFiles
-	starter  *starter
-	spawner  *spawner
+	o         Options
+	logs      *logging.Logs
+	systemd   *serviceManager
+	settings  settings
+	files     runFiles
+	readiness *readiness
+	spawner   *spawner
 
 	slots []*slot
 
@@ -181,20 +181,20 @@ func Run(o Options) int {
 	}
 	startedBy() // while we are where we were started
 	s := &supervisor{
-		o:        o,
-		starter:  inheritedStarter(),
-		messages: make(chan childMessage, 64),
-		ended:    make(chan childEnd),
-		loaded:   make(chan loaded, 1),
-		ready:    make(chan loaded, 1),
-		schedule: newSchedule(),
-		loads:    1,
-		slow:     stoppedTimer(),
+		o:         o,
+		readiness: inheritedReadiness(),
+		messages:  make(chan childMessage, 64),
+		ended:     make(chan childEnd),
+		loaded:    make(chan loaded, 1),
+		ready:     make(chan loaded, 1),
+		schedule:  newSchedule(),
+		loads:     1,
+		slow:      stoppedTimer(),
 	}
 	for _, role := range o.Roles {
 		s.slots = append(s.slots, &slot{s: s, role: role})
 	}
-	if !o.Foreground && s.starter == nil {
+	if !o.Foreground && s.readiness == nil {
 		code, err := daemonize()
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "keepalived: %v\n", err)
@@ -210,7 +210,7 @@ func (s *supervisor) run() int {
 	inside := os.Getenv(envNamespace) // we have been here, before exec
 	os.Unsetenv(envNamespace)
 	os.Unsetenv(envReady)
-	s.starter.keepOverExec(false)
+	s.readiness.keepOverExec(false)
 	proc.SetName(proc.Name)
 	reap.IgnoreStray()
 	reap.Others()
@@ -271,9 +271,9 @@ func stoppedTimer() *time.Timer {
 // the exit code.
 func (s *supervisor) enter(name string) int {
 	s.logs.Flush(time.Now().Add(proc.FlushWait))
-	s.starter.keepOverExec(true)
-	if s.starter != nil {
-		os.Setenv(envReady, fmt.Sprint(s.starter.pipe.Fd()))
+	s.readiness.keepOverExec(true)
+	if s.readiness != nil {
+		os.Setenv(envReady, fmt.Sprint(s.readiness.pipe.Fd()))
 	}
 	err := enterNamespace(name)
 	s.fail(err.Error())
@@ -302,18 +302,18 @@ func (s *supervisor) fail(why string) {
 	s.reasons = append(s.reasons, why)
 }
 
-// refuse ends a start that failed, or was told to stop.
+// refuse ends a start that failed, or was to stop.
 func (s *supervisor) refuse(code int) int {
 	s.removePidFiles()
 	slog.Info("Stopped Keepalived " + s.o.Version)
 	s.logs.Flush(time.Now().Add(proc.FlushWait))
-	if s.starter != nil && s.o.Log.Console == nil {
+	if s.readiness != nil && s.o.Log.Console == nil {
 		// Who started us looks at a terminal, not at the log.
 		for _, reason := range s.reasons {
 			fmt.Fprintf(os.Stderr, "keepalived: %s\n", reason)
 		}
 	}
-	s.starter.tell(code)
+	s.readiness.report(code)
 	return code
 }
 
@@ -365,17 +365,17 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 	g := &r.config.Global
 	startup := onceScript{"Startup", g.Startup, g.StartupTimeout, g.Scripts, g.ChildTime()}
 	s.accept(&r)
-	if s.starter != nil {
+	if s.readiness != nil {
 		if err := s.logs.SilenceConsole(time.Now().Add(proc.FlushWait)); err != nil {
 			slog.Error("leave the console: " + err.Error())
 		}
 		if filepath.IsAbs(s.o.Config) {
 			os.Chdir("/") // pin no file system
 		}
-		s.starter.tell(proc.ExitOK)
+		s.readiness.report(proc.ExitOK)
 	}
 	if !startup.run(orders) {
-		s.done = true // told to stop before anything has started
+		s.done = true // asked to stop before anything has started
 		return proc.ExitOK, true
 	}
 	if !slices.ContainsFunc(s.slots, (*slot).wanted) {
@@ -454,7 +454,7 @@ func (s *supervisor) sayStarted() {
 	s.systemd.ready(s.status())
 }
 
-// status says in one line how we are.
+// status describes in one line our state.
 func (s *supervisor) status() string {
 	if s.problems == 0 {
 		return s.running()
@@ -462,7 +462,7 @@ func (s *supervisor) status() string {
 	return fmt.Sprintf("%s; errors in the configuration: %d, see the log", s.running(), s.problems)
 }
 
-// running says in one line what runs.
+// running describes in one line what runs.
 func (s *supervisor) running() string {
 	var served []string
 	for _, sl := range s.slots {
@@ -504,7 +504,7 @@ func (s *supervisor) loop(orders *orders) int {
 		case m := <-s.messages:
 			m.deliver()
 		case e := <-s.ended:
-			if e.toldToStop() && !s.stopping {
+			if e.askedToStop() && !s.stopping {
 				// By whom? If by systemd, which stops all processes of a
 				// service at once, our signal is on its way.
 				select {

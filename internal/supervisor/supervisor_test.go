@@ -716,7 +716,7 @@ func TestSecondDaemonRefuses(t *testing.T) {
 func TestBackground(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1), envArgs+"=daemon")
-	r.exit(proc.ExitOK) // the front process; what it started has left its standard error
+	r.exit(proc.ExitOK) // the process that waited; what it started has left its standard error
 	pid := r.pid("keepalived.pid")
 	daemon, err := os.FindProcess(pid)
 	if err != nil {

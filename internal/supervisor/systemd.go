@@ -8,7 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serviceManager tells systemd, if it started us, how we are. Its methods do
+// serviceManager reports our state to systemd, if it started us. Its methods do
 // not wait: a goroutine sends.
 type serviceManager struct {
 	queue    chan string
@@ -22,7 +22,7 @@ func newServiceManager() *serviceManager {
 	}
 	go func() {
 		for state := range m.queue {
-			// Without systemd there is nobody to tell; a lost line is not worth
+			// Without systemd there is no one to report to; a lost line is not worth
 			// one of ours.
 			_, _ = daemon.SdNotify(false, state)
 		}

@@ -20,7 +20,7 @@ type announcement struct {
 	rounds, next int
 	quiet        bool // not to be logged
 	queued       bool
-	forwards     bool // the node routes IPv6: neighbour advertisements say so
+	forwards     bool // the node routes IPv6: neighbour advertisements declare it
 }
 
 // An announcer sends gratuitous ARPs and unsolicited neighbour advertisements
@@ -63,7 +63,7 @@ func newAnnouncer(h kernel.Host) (*announcer, error) {
 }
 
 // announceAddresses schedules count packets for each address of r; quiet ones
-// are not logged. What is still being sent goes on from where it is, or an
+// are not logged. What is still being sent continues from where it is, or an
 // address late in the list might never have its turn.
 func (d *daemon) announceAddresses(r *router, count int, quiet bool) {
 	if count == 0 {
@@ -73,7 +73,7 @@ func (d *daemon) announceAddresses(r *router, count int, quiet bool) {
 	if r.announce.rounds == 0 {
 		r.announce.next = 0
 	} else if r.announce.next > 0 {
-		count++ // for those that have had their turn in this round
+		count++ // for the ones that have had their turn in this round
 	}
 	r.announce.rounds = max(r.announce.rounds, count)
 	r.announce.forwards = r.ipv6() && forwards(r.conf.Interface)
@@ -140,7 +140,7 @@ func (d *daemon) sendSlice(at time.Duration) (next time.Duration) {
 
 // fillFrames appends frames for r until the slice is full, its pace holds it
 // back, it is done, or it comes to an address that the kernel has not set yet;
-// in the last two cases again is false, and the completion queues it anew.
+// in the last two cases again is false, and the completion queues it again.
 func (d *daemon) fillFrames(r *router, at time.Duration) (ready time.Duration, again bool) {
 	a := d.announcer
 	for r.announce.rounds > 0 {
@@ -246,8 +246,8 @@ func forwards(link string) bool {
 	return err == nil && v == "1"
 }
 
-// tellAnnounced writes what was sent since the last time.
-func (d *daemon) tellAnnounced() {
+// reportAnnounced writes what was sent since the last time.
+func (d *daemon) reportAnnounced() {
 	for _, k := range d.announcer.announced {
 		slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("Sending %s on %s for %v",
 			announceName(k.Prefix.Addr(), false), d.linkName(k.Link), k.Prefix.Addr()))

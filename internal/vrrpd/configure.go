@@ -37,7 +37,7 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	d.adoptLeftovers(found, listed)
 	d.link(c)
 	if set := d.trackers(c); set != nil {
-		// What files and processes say right now is known before an engine
+		// The state of files and processes right now is known before an engine
 		// starts: it never has a priority that it would lose at once.
 		set.Configure(c, func(first []track.Update) { d.tracking.learn(c, first) })
 	}
@@ -221,7 +221,7 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 
 	groups := d.groups
 	d.ungroup(old, c)
-	for _, r := range d.routers { // in the order of the old configuration, as they are told
+	for _, r := range d.routers { // in the order of the old configuration, as they are reported
 		if slices.Contains(byKey[keyOf(r.conf)], r) {
 			d.drop(r)
 		}
@@ -263,8 +263,8 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 	d.reportInstances()
 }
 
-// introduce tells in which state the groups are that a reload has made, as far as
-// nobody was told before: that of a group among those before, by name, is known.
+// introduce reports the states of the groups that a reload has made, as far as
+// they have not been reported before: that of a group among those before, by name, is known.
 func (d *daemon) introduce(before map[string]*vrrp.SyncGroup) {
 	for _, c := range d.conf.SyncGroups {
 		g, known := d.groups[c.Name], vrrp.Init
@@ -287,7 +287,7 @@ func (d *daemon) drop(r *router) {
 	d.unbind(r)
 	d.loop.Stop(&r.timer)
 	d.hold(r, false)
-	d.tell() // while it is known
+	d.reportTurn() // while it is known
 	gone := r.vips
 	r.vips = nil
 	d.disown(r, gone)
@@ -337,7 +337,7 @@ func (d *daemon) ungroup(old, c *conf.Config) {
 	d.groups = nil
 }
 
-// writeJournal starts the state file anew for the routers that there are. A
+// writeJournal starts the state file again for the present routers. A
 // start waits for it, a reload has masters that must not be silent.
 func (d *daemon) writeJournal() {
 	if d.StateFile == "" {
@@ -353,9 +353,9 @@ func (d *daemon) writeJournal() {
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are
-// removed. The loop goes on until the kernel has done so. With -V it ends like
+// removed. The loop continues until the kernel has done so. With -V it ends like
 // a crash instead: not a word to the peers, everything stays, and a successor
-// that is quick enough goes on as master.
+// that is quick enough continues as master.
 func (d *daemon) stop() {
 	if d.stopping {
 		return

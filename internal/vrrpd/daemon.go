@@ -41,7 +41,7 @@ type daemon struct {
 	port     uint32 // of what the executor asks the kernel for, in events
 	addrs    addressTable
 	inbox    inbox  // from the monitor
-	lost     uint64 // overruns not told yet
+	lost     uint64 // overruns not logged yet
 	lostTold time.Duration
 	journal  *journal
 	hurry    autoPriority
@@ -64,9 +64,9 @@ type daemon struct {
 	withdrawn []kernel.Key
 
 	tracking   tracking
-	linkStates map[string]*linkState // by name: of those that have settings
+	linkStates map[string]*linkState // by name: of links with settings
 	runner     *script.Runner        // nil: no program was to be run so far
-	notifier   *notify.Notifier      // nil: nobody is to be told
+	notifier   *notify.Notifier      // nil: no one is to be notified
 
 	foreign [256]uint64 // packets that reached no engine, by reason
 	readErr vrrp.Limit  // of the lines about sockets that cannot be read
@@ -75,8 +75,8 @@ type daemon struct {
 	session  *session.Session // with the parent; nil: a test has none
 	reloads  int              // whose data was kept for config_save_dir
 	stopping bool
-	closing  atomic.Bool // the loop has ended: nobody takes up events
-	err      error       // the loop cannot go on
+	closing  atomic.Bool // the loop has ended: nothing takes up events
+	err      error       // the loop cannot continue
 
 	rebinding loop.Timer // while sockets could not be opened: until the next attempt
 	retrying  loop.Timer // while the kernel has refused addresses: likewise
@@ -89,9 +89,9 @@ type daemon struct {
 //  2. Adverts leave before addresses are set, and with priority 0 before they
 //     are removed.
 //  3. Announcements leave in slices, one in a turn, as a timer expires.
-//  4. The log and others are told last: a sentence costs more than an advert.
+//  4. The log and others get their reports last: a sentence costs more than an advert.
 func (d *daemon) turn() {
-	d.tell()
+	d.reportTurn()
 	if d.unsized {
 		d.sizeBuffers()
 	}
@@ -174,7 +174,7 @@ func (d *daemon) router(i *vrrp.Instance) *router { return d.byEngine[i] }
 func (d *daemon) handleEvents(events []kernel.Event) { d.takeUp(events, math.MaxUint64) }
 
 // takeUp takes up events, or what a reading of the kernel's state amounts to.
-// Such a reading shows what the jobs up to jobsDone have done, and cannot say that
+// Such a reading shows what the jobs up to jobsDone have done, and cannot show that
 // an address of a later one was lost.
 func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 	changed := map[int]bool{} // links whose routers must be looked at again
@@ -234,7 +234,7 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 			d.logAddress(e.Addr, false)
 			if v := d.addrs.vips[e.Addr.Key()]; v != nil {
 				// What goes because of us – a secondary address with its primary, or one
-				// that is being set anew – is nobody else's doing.
+				// that is being set again – is no one else's doing.
 				// Events of IPv6 do not name the program: setting the address again shows it.
 				if d.addrs.removed(v) && e.PortID != d.port && v.job <= jobsDone && e.Addr.Prefix.Addr().Is4() {
 					lost = append(lost, v)
@@ -254,7 +254,7 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 		})
 	}
 	// After the links: one that goes down takes its IPv6 addresses along, and
-	// whoever held them is in FAULT by now.
+	// their holder is in FAULT by now.
 	for _, v := range lost {
 		if v.users > 0 {
 			d.addressLost(v)
@@ -262,7 +262,7 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 	}
 }
 
-// addressLost tells the engine that somebody removed an address it holds.
+// addressLost informs the engine that anyone else removed an address it holds.
 func (d *daemon) addressLost(v *vip) {
 	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v removed from %s", v.key.Prefix.Addr(), d.linkName(v.key.Link)))
 	r := d.ownerOf(v)
@@ -298,10 +298,10 @@ func (d *daemon) checkFaults(choose func(*router) bool) {
 }
 
 // check computes, from what holds now, the faults, the socket, the source and
-// the room in the adverts of the routers, makes the sockets anew that a fresh
-// start would make otherwise, and tells the engines what has changed.
+// the room in the adverts of the routers, makes again each socket that a fresh
+// start would make otherwise, and gives the engines what has changed.
 func (d *daemon) check(routers []*router) {
-	// Who may not serve any longer says so by the socket and from the address
+	// A router that may not serve any longer reports it by the socket and from the address
 	// that it had so far.
 	type fallen struct {
 		*router
@@ -422,7 +422,7 @@ func (d *daemon) mtu(r *router) int {
 	return 0
 }
 
-// engineConfig is what c says to the engine of r.
+// engineConfig is the configuration of the engine of r by c.
 func (d *daemon) engineConfig(r *router, c *conf.VRRPInstance) vrrp.Config {
 	ec := policy.EngineConfig(c)
 	ec.MTU = d.mtu(r)

@@ -12,7 +12,7 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// happening is what can be told of an instance or a sync group.
+// happening is what can be reported of an instance or a sync group.
 type happening uint8
 
 const (
@@ -20,8 +20,8 @@ const (
 	becameBackup
 	becameFault
 	stopped
-	// deleted is told of an instance that a reload has removed. Without
-	// notify_deleted it is told as FAULT, though notify_fault is not run.
+	// deleted is reported of an instance that a reload has removed. Without
+	// notify_deleted it is reported as FAULT, though notify_fault is not run.
 	deleted
 	receivedLower         // a master has received an advert of lower priority
 	masterPriorityChanged // the effective one of a master
@@ -38,14 +38,14 @@ func (h happening) String() string {
 // one.
 func (h happening) isState() bool { return h <= deleted }
 
-// A notice is something to be told of an instance or a sync group. It is worded
+// A notice is something to be reported of an instance or a sync group. It is worded
 // when its turn comes, beside the loop.
 type notice struct {
 	group    bool // of a sync group rather than an instance
 	name     string
 	what     happening
 	priority int          // effective priority; 0 for groups
-	to       *conf.Notify // whom the owner tells; nil: FIFOs only
+	to       *conf.Notify // whom the owner notifies; nil: FIFOs only
 	fifoOnly bool         // a state that is written again after a reload
 }
 
@@ -72,7 +72,7 @@ func groupOwner(name string) notify.Owner {
 	return notify.Owner{Kind: status.KindGroup, Name: name, Label: "VRRP_Group(" + name + ")"}
 }
 
-// state is the word that is told.
+// state is the word that is reported.
 func (n *notice) state() string {
 	if n.what == deleted && (n.to == nil || !n.to.SignalDeleted) {
 		return becameFault.String()
@@ -88,7 +88,7 @@ func (n *notice) kind() string {
 	return "INSTANCE"
 }
 
-// line is the line for FIFOs, or nothing if they are not told.
+// line is the line for FIFOs, or nothing if they get none.
 func (n *notice) line() string {
 	if (n.what == masterPriorityChanged || n.what == backupPriorityChanged) && (n.to == nil || !n.to.PriorityChanges) {
 		return ""
@@ -169,7 +169,7 @@ func (n *notice) mail() (m notify.Mail) {
 	return m
 }
 
-// notifyConfig is who is told what by c.
+// notifyConfig is who is notified of what by c.
 func notifyConfig(c *conf.Config) notify.Config {
 	g := &c.Global
 	out := notify.Config{
@@ -193,7 +193,7 @@ func notifyConfig(c *conf.Config) notify.Config {
 	return out
 }
 
-// setNotifier makes those who are told the ones of the configuration in force.
+// setNotifier gives the notifier the configuration in force.
 func (d *daemon) setNotifier() {
 	c := notifyConfig(d.conf)
 	if d.notifier == nil {
@@ -206,7 +206,7 @@ func (d *daemon) setNotifier() {
 	d.notifier.Configure(c)
 }
 
-// happeningOf is what is told of a state that is entered.
+// happeningOf is what is reported of a state that is entered.
 func happeningOf(s vrrp.State) (happening, bool) {
 	switch s {
 	case vrrp.Master:
@@ -229,7 +229,7 @@ func (d *daemon) notifyTransition(r *router, to vrrp.State) {
 	if what == stopped && !d.stopping {
 		what = deleted // by a reload
 	}
-	d.notifier.Tell(r.notice(what))
+	d.notifier.Notify(r.notice(what))
 }
 
 // notice is a notice about r.
@@ -242,7 +242,7 @@ func (d *daemon) notifyGroup(a *vrrp.Action) {
 	if d.notifier == nil || !known {
 		return
 	}
-	d.notifier.Tell(d.groupNotice(a.Group, what))
+	d.notifier.Notify(d.groupNotice(a.Group, what))
 }
 
 func (d *daemon) groupNotice(g *vrrp.SyncGroup, what happening) *notice {
@@ -259,14 +259,14 @@ func (d *daemon) notifyNote(r *router, a *vrrp.Action) {
 	}
 	switch a.Note {
 	case vrrp.NoteLowerPriorityReceived:
-		d.notifier.Tell(r.notice(receivedLower))
+		d.notifier.Notify(r.notice(receivedLower))
 	case vrrp.NotePriorityEffective:
 		switch n := r.conf.Notify; {
 		case n == nil || !n.PriorityChanges:
 		case r.engine.State() == vrrp.Master:
-			d.notifier.Tell(r.notice(masterPriorityChanged))
+			d.notifier.Notify(r.notice(masterPriorityChanged))
 		case r.engine.State() == vrrp.Backup:
-			d.notifier.Tell(r.notice(backupPriorityChanged))
+			d.notifier.Notify(r.notice(backupPriorityChanged))
 		}
 	}
 }
@@ -289,7 +289,7 @@ func (d *daemon) repeatStates() {
 	}
 	again := func(n *notice) {
 		n.fifoOnly = true
-		d.notifier.Tell(n)
+		d.notifier.Notify(n)
 	}
 	for _, c := range d.conf.SyncGroups {
 		if g := d.groups[c.Name]; g != nil && !groups[g] {

@@ -48,7 +48,7 @@ const (
 	settledTime = 10 * time.Second
 )
 
-// Run runs the VRRP process until it is told to stop and returns its exit code.
+// Run runs the VRRP process until it is asked to stop and returns its exit code.
 func Run(o Options) int {
 	// The loop blocks in system calls of its own: it keeps its thread.
 	runtime.LockOSThread()
@@ -65,7 +65,7 @@ func Run(o Options) int {
 		}
 	}
 	slog.Error(err.Error())
-	o.Link.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: code}) // the exit code says it too
+	o.Link.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: code}) // the exit code shows it too
 	return code
 }
 
@@ -95,7 +95,7 @@ func run(o Options) error {
 	if d.err != nil {
 		d.giveUp()
 	}
-	d.tell() // of the last turn
+	d.reportTurn() // of the last turn
 	if !d.DontRelease {
 		d.journal.remove()
 	}
@@ -104,17 +104,17 @@ func run(o Options) error {
 	}
 	closed := d.closeScripts(d.session.Alone())
 	for d.err == nil && len(closed) == 0 {
-		d.turn() // with -V a master goes on as such
+		d.turn() // with -V a master continues as such
 	}
 	<-closed
 	slog.Info("Stopped")
 	return d.err
 }
 
-// giveUp ends a loop that cannot go on as one that is told to stop does, but
-// for waiting: the masters say so and their addresses are removed.
+// giveUp ends a loop that cannot continue as one that is asked to stop does, but
+// for waiting: the masters send it and their addresses are removed.
 func (d *daemon) giveUp() {
-	d.DontRelease = false // nobody asked for a silent end
+	d.DontRelease = false // no one asked for a silent end
 	d.stop()
 	d.sendAdverts()
 	d.addrs.flush() // close waits until it is carried out

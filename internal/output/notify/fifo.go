@@ -15,7 +15,7 @@ import (
 )
 
 // fifoMode is that of the C daemon. Who reads a line takes it away from the
-// others, so that nobody but its owner may read.
+// others, so that only its owner may read.
 const fifoMode = 0o600
 
 // FIFO is a named pipe that is kept for the processes that write into it, and the
@@ -40,7 +40,7 @@ type FIFO struct {
 // fifoRetry is how long a FIFO that could not be opened is left alone.
 const fifoRetry = time.Second
 
-// passes reports whether err says of the moment, and not of the FIFO, that it cannot
+// passes reports whether the cause lies in the moment, and not in the FIFO, that it cannot
 // be opened: there are no descriptors, there is no memory or space, or the account
 // could not be looked up.
 func passes(err error) bool {
@@ -60,8 +60,8 @@ func NewFIFO(keyword string, runner *script.Runner) *FIFO {
 }
 
 // Configure opens what c names. What is open already stays so, with the lines in
-// it, and a script that is the same goes on; another one is started when the old
-// one has ended. What cannot be opened at the moment is tried again. The error says
+// it, and a script that is the same continues; another one is started when the old
+// one has ended. What cannot be opened at the moment is tried again. The error is
 // why there will be no FIFO or no script.
 func (f *FIFO) Configure(c conf.FIFO, p conf.ScriptPolicy) error {
 	f.mu.Lock()
@@ -235,7 +235,7 @@ func (f *FIFO) close() {
 	if f.fd < 0 {
 		return
 	}
-	var there unix.Stat_t // somebody may have put something else in its place
+	var there unix.Stat_t // anyone else may have put something else in its place
 	if err := unix.Lstat(f.config.Path, &there); f.made && err == nil &&
 		there.Dev == f.inode.Dev && there.Ino == f.inode.Ino {
 		unix.Unlink(f.config.Path)

@@ -11,7 +11,7 @@ import (
 // alert is a mail that waits to be sent.
 type alert struct {
 	Mail
-	id       uint64 // counted from 1 in the order of telling
+	id       uint64 // counted from 1 in the order of the reports
 	date     time.Time
 	attempts int
 }

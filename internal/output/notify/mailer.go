@@ -43,7 +43,7 @@ func complete(m conf.Mail, routerID, hostname string) settings {
 	return settings{m.Complete(script.OwnUser(), hostname), cmp.Or(routerID, hostname)}
 }
 
-// mailer sends mails in the order in which they were told, one at a time.
+// mailer sends mails in the order in which they were reported, one at a time.
 type mailer struct {
 	hostname string
 	roots    *x509.CertPool // of authorities; nil: those of the system
@@ -95,8 +95,8 @@ func (m *mailer) configure(c conf.Mail, routerID string) {
 	m.signal()
 }
 
-// tell queues a mail.
-func (m *mailer) tell(mail *Mail) {
+// queueMail queues a mail.
+func (m *mailer) queueMail(mail *Mail) {
 	a := alert{Mail: *mail, date: time.Now()}
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -205,7 +205,7 @@ func (m *mailer) outcome(a *alert, err error) time.Duration {
 	return pause
 }
 
-// giveUp says what is lost, and why. The mutex is held.
+// giveUp logs what is lost, and why. The mutex is held.
 func (m *mailer) giveUp(a *alert, why string) {
 	m.lost++
 	slog.Error(fmt.Sprintf("mail %q of %s is lost: %s", a.Subject, a.date.Format(time.DateTime), why))
@@ -231,7 +231,7 @@ func (m *mailer) pause(s *settings, d time.Duration) {
 	}
 }
 
-// abandon says what is lost because there is no more time.
+// abandon logs what is lost because there is no more time.
 func (m *mailer) abandon() {
 	m.mu.Lock()
 	defer m.mu.Unlock()

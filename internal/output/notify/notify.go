@@ -1,14 +1,14 @@
-// Package notify tells the world what happens: by scripts, FIFOs and mail. It
-// does not know what the events are about: those who tell them have the words.
+// Package notify reports events by scripts, FIFOs and mail. It does not know what
+// the events are about: the callers word them.
 //
-//	loop ─ Tell ─ inbox ─ hub ─┬─ queue of each owner ─ script.Runner
-//	                           ├─ FIFOs
-//	                           └─ queue of mails ─ mailer ─ SMTP server
+//	loop ─ Notify ─ inbox ─ hub ─┬─ queue of each owner ─ script.Runner
+//	                             ├─ FIFOs
+//	                             └─ queue of mails ─ mailer ─ SMTP server
 //
-// Tell puts an event into the inbox and returns. One goroutine, the hub, takes
+// Notify puts an event into the inbox and returns. One goroutine, the hub, takes
 // the events in that order; it owns the queues and writes the FIFOs, and nothing
 // it does waits for a script, a reader or a server. The scripts of one owner run
-// one after another, those of different owners side by side. Mails leave one
+// one after another, those of different owners in parallel. Mails leave one
 // after another from a goroutine of their own.
 package notify
 
@@ -35,8 +35,8 @@ type Owner struct {
 // String is how log lines begin that are about o.
 func (o Owner) String() string { return o.Label }
 
-// Event is something to be told: each channel has its part, and one without a part
-// is not told.
+// Event is something to be reported: each channel has its part; a channel without
+// a part gets nothing.
 type Event struct {
 	Owner Owner
 	Word  string // for what has happened, such as MASTER
@@ -60,16 +60,16 @@ type Mail struct {
 	Fault   bool // it is not sent with no_email_faults
 }
 
-// Source words an event when its turn comes: not where it is told from, which has
-// no time for words.
+// Source words an event when its turn comes: the caller of Notify has no time for
+// words.
 type Source interface{ Event() Event }
 
 // Event returns e: an event that is worded already.
 func (e Event) Event() Event { return e }
 
-// Config is who is told, and how.
+// Config is who is notified, and how.
 type Config struct {
-	Owners   []Declared        // that have scripts, or want to be told otherwise
+	Owners   []Declared        // that have scripts, or are reported otherwise
 	Scripts  conf.ScriptPolicy // which scripts may be run
 	FIFOs    []FIFOConfig
 	Mail     conf.Mail
@@ -88,7 +88,7 @@ type FIFOConfig struct {
 	conf.FIFO
 }
 
-// Notifier tells events by every channel that is configured.
+// Notifier reports events by every channel that is configured.
 type Notifier struct {
 	runner *script.Runner
 	mail   *mailer
@@ -122,9 +122,9 @@ const (
 	closingEvery = 20 * time.Millisecond
 )
 
-// New starts a notifier that has nobody to tell until [Notifier.Configure].
+// New starts a notifier that notifies no one until [Notifier.Configure].
 // Scripts are run by runner, which must outlive it. The name of the host is how
-// mails call this node where the configuration does not say.
+// mails call this node where none is configured.
 func New(runner *script.Runner, hostname string) *Notifier {
 	n := &Notifier{
 		runner:   runner,
@@ -140,16 +140,16 @@ func New(runner *script.Runner, hostname string) *Notifier {
 	return n
 }
 
-// Tell tells e, after everything that was told before. It does not wait.
-func (n *Notifier) Tell(e Source) { n.post(letter{event: e}) }
+// Notify reports e, after everything that was reported before. It does not wait.
+func (n *Notifier) Notify(e Source) { n.post(letter{event: e}) }
 
-// Configure takes effect for what is told from here on. It does not wait. What
+// Configure takes effect for what is reported from here on. It does not wait. What
 // is wrong with scripts and FIFOs is logged and shown by [Notifier.Status].
 func (n *Notifier) Configure(c Config) { n.post(letter{do: func() { n.configure(c) }}) }
 
-// Close gives what was told up to wait to be done with: scripts that waited for
+// Close gives the events so far up to wait to be delivered: scripts that waited for
 // their turn, mails. Then what still runs is named in the log and sent SIGTERM.
-// What is told later is lost.
+// A later event is lost.
 func (n *Notifier) Close(wait time.Duration) {
 	n.post(letter{do: func() { n.startClosing(wait) }})
 	<-n.done
@@ -185,7 +185,7 @@ func (n *Notifier) run() {
 			if do := letters[i].do; do != nil {
 				do()
 			} else {
-				n.tell(letters[i].event.Event())
+				n.deliver(letters[i].event.Event())
 			}
 		}
 		clear(letters)
@@ -216,10 +216,10 @@ func (n *Notifier) configure(c Config) {
 	}
 }
 
-// tell hands e to the channels: scripts, FIFOs, mail.
-func (n *Notifier) tell(e Event) {
+// deliver hands e to the channels: scripts, FIFOs, mail.
+func (n *Notifier) deliver(e Event) {
 	if len(e.Steps) > 0 {
-		n.tellScripts(&e)
+		n.queueScripts(&e)
 	}
 	if e.Line != "" {
 		line := []byte(e.Line)
@@ -228,7 +228,7 @@ func (n *Notifier) tell(e Event) {
 		}
 	}
 	if e.Mail.Subject != "" {
-		n.mail.tell(&e.Mail)
+		n.mail.queueMail(&e.Mail)
 	}
 }
 
@@ -265,7 +265,7 @@ func (n *Notifier) finish() {
 	<-n.mail.done
 }
 
-// Status asks the hub what becomes of what is told, of owners by kind and name; a
+// Status asks the hub for the state of its deliveries, of owners by kind and name; a
 // closed notifier has none.
 func (n *Notifier) Status() status.Notifications {
 	var s status.Notifications

@@ -76,13 +76,13 @@ func TestScriptsAndFIFOs(t *testing.T) {
 		{Name: "A", Word: stop, Number: 100, To: to},
 		{Name: "B", Word: master, Number: 7},
 	} {
-		tl.Tell(e)
+		tl.Notify(e)
 	}
 	tl.expect(t,
 		"backup", "any two words thing A BACKUP 100",
 		"master", "any two words thing A MASTER 100",
 		"stop", "any two words thing A STOP 100")
-	tl.Tell(happening{Group: true, Name: "G1", Word: stop, To: c.groups["G1"]})
+	tl.Notify(happening{Group: true, Name: "G1", Word: stop, To: c.groups["G1"]})
 	tl.expect(t, "group group G1 STOP 0")
 	lines := []string{
 		`thing "A" BACKUP 100`, `thing "A" MASTER 100`, `thing "A" MASTER 100`,
@@ -98,7 +98,7 @@ func TestScriptsAndFIFOs(t *testing.T) {
 		t.Errorf("status %+v", st)
 	}
 	tl.Close(time.Second)
-	tl.Tell(happening{Name: "A", Word: backup, To: to}) // nobody is there
+	tl.Notify(happening{Name: "A", Word: backup, To: to}) // nobody is there
 	if st := tl.Status(); st.Owners != nil {
 		t.Errorf("status of a closed notifier: %+v", st)
 	}
@@ -114,12 +114,12 @@ func TestOwnersAreIndependent(t *testing.T) {
 	c := with(slow, quick)
 	c.FIFOs[0].Path = filepath.Join(t.TempDir(), "fifo")
 	tl.Configure(c)
-	tl.Tell(happening{Name: "A", Word: backup, To: slow})
+	tl.Notify(happening{Name: "A", Word: backup, To: slow})
 	tl.expect(t, "slow backup begins")
 	for n := range 20 {
-		tl.Tell(happening{Name: "A", Word: master, Number: n, To: slow})
+		tl.Notify(happening{Name: "A", Word: master, Number: n, To: slow})
 	}
-	tl.Tell(happening{Name: "B", Word: master, To: quick})
+	tl.Notify(happening{Name: "B", Word: master, To: quick})
 	tl.expect(t, "quick thing B MASTER 0")
 	fifo := openPipe(t, c.FIFOs[0].Path).nexts(t, 22)
 	if fifo[0] != `thing "A" BACKUP 0` || fifo[20] != `thing "A" MASTER 19` {
@@ -144,8 +144,8 @@ func TestFailuresAreLogged(t *testing.T) {
 	fails := shell(t, "echo some output; echo the reason >&2; exit 4")
 	to := &conf.Notify{Any: tl.says(t), Master: command(fails), Backup: command("/no/such/script", "x")}
 	tl.Configure(with(to, &conf.Notify{Stop: to.Backup}))
-	tl.Tell(happening{Name: "A", Word: master, Number: 1, To: to})
-	tl.Tell(happening{Name: "A", Word: backup, Number: 1, To: to})
+	tl.Notify(happening{Name: "A", Word: master, Number: 1, To: to})
+	tl.Notify(happening{Name: "A", Word: backup, Number: 1, To: to})
 	tl.expect(t, "thing A MASTER 1", "thing A BACKUP 1")
 	tl.log.expect(t, 1, "(A) notify_master script "+fails+" exited with status 4: the reason")
 	tl.log.expect(t, 1, "(A) notify_backup script /no/such/script x is disabled: ")
@@ -175,7 +175,7 @@ func TestMendedScriptRuns(t *testing.T) {
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	tl.Tell(happening{Name: "A", Word: master, To: to})
+	tl.Notify(happening{Name: "A", Word: master, To: to})
 	tl.expect(t, "thing A MASTER 0")
 	if o := tl.Status().Owners[0]; len(o.Disabled) != 0 {
 		t.Errorf("status %+v", o)
@@ -194,7 +194,7 @@ func TestReload(t *testing.T) {
 	before.FIFOs[0].Path = filepath.Join(dir, "a")
 	before.FIFOs[1].Path = filepath.Join(dir, "b")
 	tl.Configure(before)
-	tl.Tell(happening{Name: "A", Word: master, To: stays})
+	tl.Notify(happening{Name: "A", Word: master, To: stays})
 	tl.expect(t, "stays begins")
 	a := openPipe(t, before.FIFOs[0].Path)
 
@@ -202,7 +202,7 @@ func TestReload(t *testing.T) {
 	after.FIFOs[0].Path = filepath.Join(dir, "c") // and a becomes the other one
 	after.FIFOs[1].Path = filepath.Join(dir, "a")
 	tl.Configure(after)
-	tl.Tell(happening{Name: "B", Word: stop, To: gone})
+	tl.Notify(happening{Name: "B", Word: stop, To: gone})
 	tl.expect(t, "stop", "gone thing B STOP 0")
 	want := []string{`thing "A" MASTER 0`, `thing "B" STOP 0`}
 	if got := a.nexts(t, 2); !slices.Equal(got, want) {
@@ -230,7 +230,7 @@ func TestCloseWaitsForStopScripts(t *testing.T) {
 	tl := newTeller(t)
 	to := &conf.Notify{Stop: command(shell(t, `sleep 0.2; echo stopped >`+tl.said.path)), Any: tl.says(t, "any")}
 	tl.Configure(with(to))
-	tl.Tell(happening{Name: "A", Word: stop, To: to})
+	tl.Notify(happening{Name: "A", Word: stop, To: to})
 	start := time.Now()
 	tl.Close(patience)
 	if time.Since(start) > patience/2 {
@@ -250,10 +250,10 @@ read -r l <`+gate.path)
 	one := &conf.Notify{Master: command(hangs, "master"), Stop: tl.says(t, "stop")}
 	two := &conf.Notify{Stop: command(hangs, "stop 2")}
 	tl.Configure(with(one, two))
-	tl.Tell(happening{Name: "A", Word: master, To: one})
+	tl.Notify(happening{Name: "A", Word: master, To: one})
 	tl.expect(t, "master begins")
-	tl.Tell(happening{Name: "A", Word: stop, To: one})
-	tl.Tell(happening{Name: "B", Word: stop, To: two})
+	tl.Notify(happening{Name: "A", Word: stop, To: one})
+	tl.Notify(happening{Name: "B", Word: stop, To: two})
 	tl.expect(t, "stop 2 begins")
 	tl.Close(2 * time.Second)
 	tl.expect(t, "master is told to end", "stop", "stop 2 is told to end")
@@ -270,7 +270,7 @@ func TestOnePathForBothFIFOs(t *testing.T) {
 	c.FIFOs[0].Path = filepath.Join(t.TempDir(), "fifo")
 	c.FIFOs[1].Path = c.FIFOs[0].Path
 	tl.Configure(c)
-	tl.Tell(happening{Name: "A", Word: master, Number: 1})
+	tl.Notify(happening{Name: "A", Word: master, Number: 1})
 	if n := len(tl.Status().FIFOs); n != 2 {
 		t.Fatalf("%d FIFOs", n)
 	}
@@ -283,7 +283,7 @@ func TestOnePathForBothFIFOs(t *testing.T) {
 func TestTellAllocatesLittle(t *testing.T) {
 	n := &Notifier{wake: make(chan struct{}, 1), inbox: make([]letter, 0, 2000)}
 	e := &happening{Name: "A", Word: master}
-	if got := testing.AllocsPerRun(1000, func() { n.Tell(e) }); got != 0 {
+	if got := testing.AllocsPerRun(1000, func() { n.Notify(e) }); got != 0 {
 		t.Errorf("%v allocations", got)
 	}
 }
@@ -297,9 +297,9 @@ func TestMailOfAnEvent(t *testing.T) {
 	c.RouterID = "LB1"
 	c.Mail = conf.Mail{Server: "localhost", Port: s.listen(t), ConnectTimeout: patience, To: []string{"ops@example.com"}}
 	tl.Configure(c)
-	tl.Tell(happening{Name: "A", Word: master, To: to, FIFOOnly: true})
-	tl.Tell(happening{Name: "B", Word: master, To: &conf.Notify{}})
-	tl.Tell(happening{Name: "A", Word: backup, To: to})
+	tl.Notify(happening{Name: "A", Word: master, To: to, FIFOOnly: true})
+	tl.Notify(happening{Name: "B", Word: master, To: &conf.Notify{}})
+	tl.Notify(happening{Name: "A", Word: backup, To: to})
 	if got := <-s.mail; !strings.Contains(got, "Subject: [LB1] A is BACKUP\n") {
 		t.Errorf("%s", got)
 	}

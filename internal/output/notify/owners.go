@@ -65,7 +65,7 @@ func (n *Notifier) configureOwners() {
 }
 
 // resolve returns what c stands for. What could not be resolved is tried again:
-// the cause may have been mended.
+// the cause may have been removed.
 func (n *Notifier) resolve(c *conf.Command) program {
 	key := commandKey(c)
 	if p, ok := n.programs[key]; ok && p.err == nil {
@@ -77,7 +77,7 @@ func (n *Notifier) resolve(c *conf.Command) program {
 	return p
 }
 
-func (n *Notifier) tellScripts(e *Event) {
+func (n *Notifier) queueScripts(e *Event) {
 	o := n.owners[e.Owner]
 	if o == nil {
 		o = &owner{Owner: e.Owner}
@@ -147,7 +147,7 @@ func (n *Notifier) note(o *owner, r script.Result, now time.Time) {
 	slog.Warn(text, "owner", o.Name, "script", o.last.Command, "state", o.queue.word)
 }
 
-// look reports slow scripts and ends those that are in the way.
+// look reports slow scripts and ends scripts that are in the way.
 func (n *Notifier) look(now time.Time) {
 	closing := !n.hurry.IsZero() && !now.Before(n.hurry)
 	for _, o := range n.owners {

@@ -20,12 +20,12 @@ type stateChange struct {
 	steps []Step    // at least one
 }
 
-// queue holds what the scripts of one owner have not been told yet, in order,
+// queue holds the changes that the scripts of one owner have not been run for yet, in order,
 // and knows the one that runs: never are there two. It has no clock and runs
 // nothing.
 //
 // When changes come faster than scripts end, the older ones are overtaken, so
-// that the last script that is started has always been told the last state.
+// that the last script that is started always gets the last state.
 type queue struct {
 	waiting   []stateChange
 	overtaken int // since the queue was last empty
@@ -35,7 +35,7 @@ type queue struct {
 	rest     []Step
 	started  time.Time
 	reported bool // as slow
-	ended    bool // it has been told to end
+	ended    bool // it has been sent SIGTERM
 }
 
 // push adds c. A full queue makes room: a state overtakes everything that
@@ -56,7 +56,7 @@ func (q *queue) push(c stateChange) {
 }
 
 // next returns the script to be started at now; nil while one runs, or when
-// there is nothing to be told.
+// there is nothing to be reported.
 func (q *queue) next(now time.Time) *Step {
 	if q.running != nil {
 		return nil
@@ -76,7 +76,7 @@ func (q *queue) next(now time.Time) *Step {
 	return q.running
 }
 
-// done says that the script that ran does so no more.
+// done notes the end of the script that ran.
 func (q *queue) done() { q.running = nil }
 
 // caughtUp returns how many changes were overtaken since the queue was last

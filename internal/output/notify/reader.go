@@ -35,15 +35,15 @@ type reader struct {
 	path    string // of the FIFO, its last argument
 
 	run      *script.Run // nil: nothing runs
-	replaced bool        // what runs was told to end, and what is to run follows it
+	replaced bool        // what runs was sent SIGTERM, and what is to run follows it
 	restart  *time.Timer // nil: not waiting for the next start
 	ends     int         // of itself, in a row
 	result   string      // how it ended last
 }
 
-// set makes command what is to run. One that is the same goes on undisturbed.
+// set makes command what is to run. One that is the same continues undisturbed.
 // Two never run at once: the new one starts when the old one has ended. The
-// error says why it cannot run; it is tried nevertheless if that is mended.
+// error is why it cannot run; it is tried again later in case the cause is removed.
 func (r *reader) set(command conf.Command, p conf.ScriptPolicy, path string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -87,7 +87,7 @@ func (r *reader) start() error {
 	return nil
 }
 
-// done is told by the runner that the script has ended.
+// done is called by the runner when the script has ended.
 func (r *reader) done(result script.Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -16,8 +16,8 @@ import (
 	"unicode"
 )
 
-// session is a dialogue with an SMTP server (RFC 5321). It says what keepalived
-// says, in that order; net/smtp would begin with EHLO.
+// session is a dialogue with an SMTP server (RFC 5321). It sends the commands of
+// keepalived, in that order; net/smtp would begin with EHLO.
 type session struct {
 	*textproto.Conn
 	in         *bounded // what Conn reads from
@@ -90,7 +90,7 @@ func (m *mailer) talk(c *session, s *settings, a *alert) error {
 	return nil
 }
 
-// introduce says who we are, and proves it where that is configured.
+// introduce sends our name, and authenticates where that is configured.
 func (m *mailer) introduce(c *session, s *settings) error {
 	if !s.STARTTLS && s.User == "" {
 		_, err := c.command(250, "HELO %s", s.HeloName)
@@ -241,7 +241,7 @@ func cut(text string) string {
 	}, text), "?")
 }
 
-// secret is command for a line that no message shows, nor what the server says
+// secret is command for a line that no message shows, nor the reply of the server
 // to it, for it might repeat it.
 func (c *session) secret(expected int, what, line string) error {
 	if err := c.PrintfLine("%s", line); err != nil {

@@ -28,7 +28,7 @@ type writer struct {
 	retry  time.Time // when opening it is tried again, if there is a line; zero: never
 }
 
-// configure opens what c names. What is open already stays so. The error says why
+// configure opens what c names. What is open already stays so. The error is why
 // there will be no lines.
 func (w *writer) configure(c conf.FIFO, p conf.ScriptPolicy) error {
 	same := w.config.Path == c.Path && w.config.User == c.User && w.config.Group == c.Group

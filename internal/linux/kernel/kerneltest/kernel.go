@@ -90,7 +90,7 @@ func (k *Kernel) RemoveLink(index int) {
 func (k *Kernel) SetAddr(a kernel.Addr) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.set(a, false, nl.Message{Port: strangers})
+	k.set(a, false, nl.Message{Port: otherPrograms})
 }
 
 // RemoveAddr removes an address as another program does, and reports whether it
@@ -98,11 +98,11 @@ func (k *Kernel) SetAddr(a kernel.Addr) {
 func (k *Kernel) RemoveAddr(link int, p netip.Prefix) bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	return k.remove(kernel.Key{Link: link, Prefix: p}, nl.Message{Port: strangers}) == 0
+	return k.remove(kernel.Key{Link: link, Prefix: p}, nl.Message{Port: otherPrograms}) == 0
 }
 
-// strangers is the port of other programs.
-const strangers = 1 << 20
+// otherPrograms is the port of other programs.
+const otherPrograms = 1 << 20
 
 // Addrs returns the addresses, those set first before the others.
 func (k *Kernel) Addrs() []kernel.Addr {
@@ -147,7 +147,7 @@ func (k *Kernel) Waiting() int {
 }
 
 // LoseEvents calls f. The events of what happens meanwhile are lost, as after an
-// overrun of their receive buffers, and those who listen are told so.
+// overrun of their receive buffers, and the listeners get the report of a loss.
 func (k *Kernel) LoseEvents(f func()) {
 	k.setLosing(true)
 	defer k.setLosing(false)
@@ -160,7 +160,7 @@ func (k *Kernel) setLosing(on bool) {
 	k.losing = on
 }
 
-// Interrupt has the next n lists say that changes have interrupted them. Such a
+// Interrupt has the next n lists report that changes have interrupted them. Such a
 // list leaves out its last entry.
 func (k *Kernel) Interrupt(n int) {
 	k.mu.Lock()
@@ -311,8 +311,8 @@ func (k *Kernel) remove(key kernel.Key, m nl.Message) unix.Errno {
 	return 0
 }
 
-// reportAddr tells those who listen of an address. Of IPv6 a kernel does not say
-// whose doing it was.
+// reportAddr reports an address to the listeners. A kernel does not report who
+// set or removed an IPv6 address.
 func (k *Kernel) reportAddr(typ uint16, a kernel.Addr, m nl.Message) {
 	if a.Prefix.Addr().Is4() {
 		k.report(typ, unix.RTNLGRP_IPV4_IFADDR, m, appendAddr(nil, a))
@@ -321,7 +321,7 @@ func (k *Kernel) reportAddr(typ uint16, a kernel.Addr, m nl.Message) {
 	}
 }
 
-// report tells those who listen to a group what m has caused.
+// report sends the listeners of a group what m has caused.
 func (k *Kernel) report(typ uint16, group uint32, m nl.Message, body []byte) {
 	b := nltest.Message(typ, 0, m, body)
 	for _, s := range k.listeners {

@@ -11,11 +11,11 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// stopWait is how long scripts that are told of the end may take.
+// stopWait is how long scripts that report the end may take.
 const stopWait = time.Second
 
 // aloneWait is how long scripts may take after SIGTERM when the parent process has
-// died: a new daemon waits for the end of this one.
+// ended: a new daemon waits for the end of this one.
 const aloneWait = time.Second
 
 // historyLen is how many changes of state of a router are remembered.
@@ -35,9 +35,9 @@ func (d *daemon) scriptRunner() *script.Runner {
 	return d.runner
 }
 
-// tell passes on what the engines had to say in the last turn: to the log, the
-// history, and whoever is to be notified.
-func (d *daemon) tell() {
+// reportTurn reports the actions of the last turn: to the log, the history, and
+// everyone who is to be notified.
+func (d *daemon) reportTurn() {
 	for i := range d.unreported {
 		a := &d.unreported[i]
 		d.logAction(a)
@@ -61,7 +61,7 @@ func (d *daemon) tell() {
 		d.unreported = nil
 	}
 	d.unreported = d.unreported[:0]
-	d.tellAnnounced()
+	d.reportAnnounced()
 }
 
 // remember keeps a change of state in the history.
@@ -77,9 +77,9 @@ func (r *router) remember(a *vrrp.Action) {
 // dumps; the engines never see it.
 func (r *router) stamp() { r.lastTransition = time.Now() }
 
-// closeScripts ends, beside the loop, everything that was started beside it.
-// Scripts are sent SIGTERM, and SIGKILL after child_wait_time; when alone is closed, soon. The channel it returns has
-// something when all have ended.
+// closeScripts ends, outside the loop, everything that was started outside it.
+// Scripts are sent SIGTERM, and SIGKILL after child_wait_time; when alone is
+// closed, soon. The channel it returns has something when all have ended.
 func (d *daemon) closeScripts(alone <-chan struct{}) <-chan struct{} {
 	closed, ended := make(chan struct{}, 1), make(chan struct{})
 	set, notifier, runner, wait := d.tracking.set, d.notifier, d.runner, d.conf.Global.ChildTime()

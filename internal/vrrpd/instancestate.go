@@ -21,7 +21,7 @@ func (d *daemon) reportInstance(r *router, s vrrp.State) {
 	}})
 }
 
-// reportInstances reports anew after a reload, which may have another instance
+// reportInstances reports again after a reload, which may have another instance
 // followed.
 func (d *daemon) reportInstances() {
 	for _, r := range d.routers {
