@@ -11,7 +11,7 @@ import (
 // The order is keepalived's: what leaves, in the old order; what comes and
 // changes, in the new one; the checks that are new.
 func (e *Engine) configure(t *turn, c *Config, resume *Snapshot) {
-	if e.state == unconfigured && c.Flush {
+	if e.state == unconfigured && c.Flush && resume == nil { // a successor has its own table
 		t.emit(Action{Kind: FlushTable, Reason: ReasonStart})
 	}
 	if e.state == running {

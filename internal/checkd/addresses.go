@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/lvs"
 )
@@ -17,22 +18,31 @@ import (
 type addresses struct {
 	monitor *kernel.Monitor
 	conn    *kernel.Conn
+	first   []kernel.Addr                      // those that were there at the beginning, until they are taken up
 	links   map[netip.Addr]map[kernel.Key]bool // where each address is
 }
 
-// watchAddresses begins to watch the addresses of this machine, if a service
-// depends on them, and gives the engine the addresses that it has. It continues until
-// the end.
-func (d *daemon) watchAddresses(c *lvs.Config) error {
-	suspending := slices.ContainsFunc(c.Services, func(s lvs.Service) bool { return s.HASuspend })
-	if !suspending || d.addresses != nil {
-		return nil
+// watchAddresses begins to watch the addresses of this machine, if a service of p
+// depends on them and watched is false. It waits for the kernel, and so does not
+// belong to the loop, which takes up what p gets by it.
+func (d *daemon) watchAddresses(p *plan, watched bool) {
+	suspending := slices.ContainsFunc(p.services.Services, func(s lvs.Service) bool { return s.HASuspend })
+	if !suspending || watched {
+		return
 	}
-	g := &d.conf.Global.LVS
+	a, err := d.openAddresses(&p.conf.Global.LVS)
+	if err != nil {
+		slog.Error(fmt.Sprintf("watch addresses: %v; checks with ha_suspend do not run", err))
+		return
+	}
+	p.addresses = a
+}
+
+func (d *daemon) openAddresses(g *conf.LVS) (*addresses, error) {
 	a := &addresses{links: make(map[netip.Addr]map[kernel.Key]bool)}
 	var err error
 	if a.conn, err = kernel.DialOn(d.Host, g.NetlinkCmdRcvBuf, g.NetlinkCmdRcvBufForce); err != nil {
-		return err
+		return nil, err
 	}
 	// Watch first, list then: no change falls between the two.
 	a.monitor, err = kernel.WatchOn(d.Host, g.NetlinkMonitorRcvBuf, g.NetlinkMonitorRcvBufForce, nil, func(events []kernel.Event) {
@@ -40,20 +50,34 @@ func (d *daemon) watchAddresses(c *lvs.Config) error {
 	})
 	if err != nil {
 		a.conn.Close()
-		return err
+		return nil, err
 	}
-	d.addresses = a
-	all, err := a.conn.Addrs()
-	if err != nil && !errors.Is(err, kernel.ErrInterrupted) {
-		return err
-	}
-	if err != nil {
+	a.first, err = a.conn.Addrs()
+	switch {
+	case errors.Is(err, kernel.ErrInterrupted):
 		a.monitor.Remind(rereadAfter)
+	case err != nil:
+		a.close()
+		return nil, err
 	}
-	for i := range all {
-		d.setAddress(all[i].Key(), true)
+	return a, nil
+}
+
+// takeAddresses takes up what a plan has begun to watch. Events that came meanwhile
+// may be older or newer than the list: another one, in their order, follows at once.
+func (d *daemon) takeAddresses(a *addresses) {
+	if a == nil {
+		return
 	}
-	return nil
+	for i := range a.first {
+		d.setAddress(a, a.first[i].Key(), true)
+	}
+	a.first = nil
+	d.addresses = a
+	for ip := range a.links {
+		d.addressChanged(ip, true)
+	}
+	a.monitor.Remind(0)
 }
 
 // rereadAfter is how long after a list that was interrupted another is made.
@@ -76,7 +100,7 @@ func (d *daemon) hearAddresses(a *addresses, events []kernel.Event) {
 			changes = append(changes, change{e.Addr.Key(), false})
 		case kernel.LinkGone:
 			index := e.Link.Index
-			d.loop.Post(func() { d.dropLink(index) })
+			d.loop.Post(func() { d.dropLink(a, index) })
 		case kernel.Overrun, kernel.Reminder:
 			reread = true
 		}
@@ -90,45 +114,45 @@ func (d *daemon) hearAddresses(a *addresses, events []kernel.Event) {
 			a.monitor.Remind(rereadAfter)
 		}
 		whole := err == nil
-		d.loop.Post(func() { d.replaceAddresses(all, whole) })
+		d.loop.Post(func() { d.replaceAddresses(a, all, whole) })
 		return
 	}
 	if len(changes) > 0 {
 		d.loop.Post(func() {
 			for _, c := range changes {
-				d.setAddress(c.key, c.present)
+				d.setAddress(a, c.key, c.present)
 			}
 		})
 	}
 }
 
-// setAddress notes that an address is on a link or not, and informs the engine if
-// the machine has it now or has it no longer.
-func (d *daemon) setAddress(k kernel.Key, present bool) {
+// setAddress notes that an address is on a link or not, and tells the engine if the
+// machine has it now or has it no longer, once a is taken up.
+func (d *daemon) setAddress(a *addresses, k kernel.Key, present bool) {
 	ip := k.Prefix.Addr()
-	on := d.addresses.links[ip]
+	on := a.links[ip]
 	was := len(on) > 0
 	switch {
 	case present && on == nil:
-		d.addresses.links[ip] = map[kernel.Key]bool{k: true}
+		a.links[ip] = map[kernel.Key]bool{k: true}
 	case present:
 		on[k] = true
 	default:
 		if delete(on, k); len(on) == 0 {
-			delete(d.addresses.links, ip)
+			delete(a.links, ip)
 		}
 	}
-	if is := len(d.addresses.links[ip]) > 0; is != was {
+	if is := len(a.links[ip]) > 0; is != was && d.addresses == a {
 		d.addressChanged(ip, is)
 	}
 }
 
 // dropLink notes that a link is gone, and its addresses with it.
-func (d *daemon) dropLink(index int) {
-	for _, on := range d.addresses.links {
+func (d *daemon) dropLink(a *addresses, index int) {
+	for _, on := range a.links {
 		for k := range on {
 			if k.Link == index {
-				d.setAddress(k, false)
+				d.setAddress(a, k, false)
 			}
 		}
 	}
@@ -136,20 +160,20 @@ func (d *daemon) dropLink(index int) {
 
 // replaceAddresses takes up a list of the addresses. One that is not whole may
 // lack some.
-func (d *daemon) replaceAddresses(all []kernel.Addr, whole bool) {
+func (d *daemon) replaceAddresses(a *addresses, all []kernel.Addr, whole bool) {
 	listed := make(map[kernel.Key]bool, len(all))
 	for i := range all {
 		k := all[i].Key()
 		listed[k] = true
-		d.setAddress(k, true)
+		d.setAddress(a, k, true)
 	}
 	if !whole {
 		return
 	}
-	for _, on := range d.addresses.links {
+	for _, on := range a.links {
 		for k := range on {
 			if !listed[k] {
-				d.setAddress(k, false)
+				d.setAddress(a, k, false)
 			}
 		}
 	}

@@ -1,8 +1,6 @@
 package checkd
 
 import (
-	"fmt"
-	"log/slog"
 	"net/netip"
 	"time"
 
@@ -40,7 +38,9 @@ type daemon struct {
 	runner   *script.Runner
 	notifier *notify.Notifier
 	files    *track.Set      // of FILE_CHECK; nil: none
-	numbers  map[string]int  // what the files hold
+	taking   bool            // files is taking up a configuration
+	then     *conf.Config    // the next one for it; nil: there is none
+	numbers  map[string]int  // what the files say
 	sessions map[string]bool // BFD sessions that are up, as far as reported
 
 	// What a predecessor has left, until it is taken up.
@@ -49,6 +49,7 @@ type daemon struct {
 
 	look     loop.Timer // for checks that have gone silent
 	save     loop.Timer // of the state
+	boot     string     // of the machine
 	saving   bool       // it is being written
 	unsaved  bool       // it could not be written
 	reloads  int        // so far
@@ -113,7 +114,7 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 		id := identityOf(c.planned)
 		before[id] = append(before[id], c)
 	}
-	d.conf = p.conf
+	d.conf, d.marks = p.conf, p.marks
 	gone := d.checks
 	d.checks = make([]*check, len(p.checks))
 	for i := range p.checks {
@@ -138,9 +139,7 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 		}
 	}
 	d.setNotifier(p.services)
-	if err := d.watchAddresses(p.services); err != nil {
-		slog.Error(fmt.Sprintf("ha_suspend has no effect: %v", err))
-	}
+	d.takeAddresses(p.addresses)
 	d.configureTable()
 	d.step(lvs.Event{Kind: lvs.Configure, Config: p.services, Resume: left})
 	d.watchFiles()

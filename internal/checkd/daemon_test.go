@@ -371,6 +371,33 @@ func TestSuccessor(t *testing.T) {
 	}
 }
 
+// A successor does not flush the table (lvs_flush): what is in it is in use.
+func TestSuccessorDoesNotFlush(t *testing.T) {
+	logOf(t)
+	a := serve(t)
+	state := filepath.Join(t.TempDir(), "checkers.state")
+	keep := func(o *Options) { o.StateFile = state }
+	text := "global_defs {\n    lvs_flush\n}\n" + virtual("", a.real(""))
+	theirs := ipvs.Service{ServiceID: ipvs.AddrService(ipvs.TCP, netip.MustParseAddrPort("10.9.9.9:9")), Scheduler: "rr"}
+	k, host := ipvstest.New(), kerneltest.New(kerneltest.Ethernet(2, "eth0"))
+	add := func() {
+		if err := k.Change(ipvs.Change{Op: ipvs.Add, Service: theirs}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	add()
+	ours := fmt.Sprintf("tcp 10.0.0.1:80: %v=1", a.addr())
+	p := startOn(t, k, host, text, keep)
+	p.untilTable(ours)
+	p.kill()
+	add()
+	next := startOn(t, k, host, text, keep)
+	next.until("its results", func() bool { return next.checks[0].lastAt != 0 })
+	if got := next.table(); got != ours+"\ntcp 10.9.9.9:9: " {
+		t.Errorf("the table is %s", got)
+	}
+}
+
 // With -I the table stays as it is at the end.
 func TestKeepTable(t *testing.T) {
 	logOf(t)
@@ -491,5 +518,3 @@ func FuzzState(f *testing.F) {
 		}
 	})
 }
-
-var _ = ipvs.TCP

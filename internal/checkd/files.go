@@ -20,12 +20,28 @@ func (d *daemon) watchFiles() {
 			d.loop.Post(func() { d.fileChanged(all) })
 		}})
 	}
-	c := &conf.Config{}
+	d.then = &conf.Config{}
 	if wanted {
-		c.Files = d.conf.Files
+		d.then.Files = d.conf.Files
 	}
-	set := d.files
-	go set.Configure(c, func(first []track.Update) { d.loop.Post(func() { d.fileChanged(first) }) })
+	if !d.taking {
+		d.takeFiles()
+	}
+}
+
+// takeFiles has the files of the next configuration watched, one configuration after
+// the other.
+func (d *daemon) takeFiles() {
+	c, set := d.then, d.files
+	d.taking, d.then = true, nil
+	go set.Configure(c, func(first []track.Update) {
+		d.loop.Post(func() {
+			d.fileChanged(first)
+			if d.taking = false; d.then != nil && !d.stopping {
+				d.takeFiles()
+			}
+		})
+	})
 }
 
 // fileChanged gives the checks of files the numbers in them.

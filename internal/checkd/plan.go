@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"maps"
 	"strings"
 
 	"keepalived-go/conf"
@@ -21,8 +22,12 @@ import (
 // certificates are looked up for it.
 type plan struct {
 	conf     *conf.Config
+	marks    map[policy.Mark]uint32 // of groups, with nftables_ipvs
 	services *lvs.Config
-	checks   []planned // that with lvs.CheckID n is at n-1
+	// addresses watches those of this machine from now on; nil: no service depends on
+	// them, or it is done already.
+	addresses *addresses
+	checks    []planned // that with lvs.CheckID n is at n-1
 }
 
 // planned is a check as the configuration has it.
@@ -33,10 +38,11 @@ type planned struct {
 	life life.Config
 }
 
-// newPlan makes the plan of c, whose groups have the marks given.
+// newPlan makes the plan of c; groups that had marks before keep them.
 func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
+	marks = maps.Clone(marks) // which the loop goes on reading
 	b := policy.ServiceConfig(c, marks)
-	p := &plan{conf: c, services: b.Config, checks: make([]planned, len(b.Checks))}
+	p := &plan{conf: c, marks: marks, services: b.Config, checks: make([]planned, len(b.Checks))}
 	var identity *tls.Config // of all SSL_GET
 	for i := range b.Checks {
 		k := &p.checks[i]

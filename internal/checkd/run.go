@@ -107,7 +107,7 @@ func run(o Options) error {
 
 // begin takes up the first configuration, and what a predecessor has left.
 func (d *daemon) begin(c *conf.Config) {
-	left, err := readState(d.StateFile)
+	left, err := readState(d.StateFile, d.boot)
 	if err != nil {
 		slog.Warn(err.Error())
 	}
@@ -119,7 +119,9 @@ func (d *daemon) begin(c *conf.Config) {
 	if d.LogData {
 		d.logData(d.configured(c))
 	}
-	d.reload(newPlan(c, d.marks), services)
+	p := newPlan(c, d.marks)
+	d.watchAddresses(p, false)
+	d.reload(p, services)
 	d.flush()
 	d.release()
 	d.loop.Set(&d.look, d.loop.Now()+lookEvery)
@@ -152,6 +154,7 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 		masters: make(map[string]bool), sessions: make(map[string]bool), numbers: make(map[string]int),
 	}
 	d.look.Expire, d.save.Expire = d.lookForSilent, d.saveState
+	d.boot = bootID()
 	var err error
 	if d.loop, err = loop.New(); err != nil {
 		return nil, err
@@ -170,9 +173,13 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 
 // prepareReload makes the plan of c beside the loop, and then that of the process.
 func (d *daemon) prepareReload(c *conf.Config, done func()) {
-	marks := d.marks // of one reload at a time
+	if c.Global.NetNamespaceIPVS != d.conf.Global.NetNamespaceIPVS {
+		slog.Warn("Cannot change net_namespace_ipvs at a reload: ignored until restart")
+	}
+	marks, watched := d.marks, d.addresses != nil
 	go func() {
 		p := newPlan(c, marks)
+		d.watchAddresses(p, watched)
 		d.loop.Post(func() {
 			if !d.stopping {
 				d.reload(p, nil)

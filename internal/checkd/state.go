@@ -55,7 +55,7 @@ func bootID() string {
 }
 
 // readState reads what a predecessor has left; nil if it ended in good order.
-func readState(path string) (*state, error) {
+func readState(path, boot string) (*state, error) {
 	if path == "" {
 		return nil, nil
 	}
@@ -78,7 +78,7 @@ func readState(path string) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read state file: %w", err)
 	}
-	return parseState(b, bootID())
+	return parseState(b, boot)
 }
 
 func parseState(b []byte, boot string) (*state, error) {
@@ -109,7 +109,7 @@ func (d *daemon) saveState(at time.Duration) {
 		d.loop.Set(&d.save, at+saveDelay)
 		return
 	}
-	s := &state{Version: stateVersion, Boot: bootID(), Services: d.engine.Snapshot(), Endpoints: d.endpoints()}
+	s := &state{Version: stateVersion, Boot: d.boot, Services: d.engine.Snapshot(), Endpoints: d.endpoints()}
 	for k, n := range d.marks {
 		s.Marks = append(s.Marks, markState{k, n})
 	}
