@@ -257,3 +257,31 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 	id, ok := x.(*ast.Ident)
 	return ok && id.IsExported()
 }
+
+// TestNoTestReadsHostNames: what routing tables and protocols are called on the
+// machine of a test changes nothing. Only the daemon and its verbs read these names.
+func TestNoTestReadsHostNames(t *testing.T) {
+	readers := []string{"cmd/keepalived", "conf", "internal/supervisor"}
+	for _, dir := range packages(t) {
+		files, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, f := range files {
+			name := path.Join(dir, f.Name())
+			if !strings.HasSuffix(name, ".go") {
+				continue
+			}
+			text, err := os.ReadFile(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !strings.Contains(string(text), "HostNames") {
+				continue
+			}
+			if strings.HasSuffix(name, "_test.go") || !slices.Contains(readers, dir) {
+				t.Errorf("%s: reads the names of the machine (conf.HostNames)", name)
+			}
+		}
+	}
+}

@@ -84,7 +84,7 @@ func TestEveryKeywordIsExamined(t *testing.T) {
 
 // examine notes which keywords a file has, on lines with a problem and without.
 func examine(t *testing.T, path string, good, bad map[string]bool) {
-	_, diags := Load(path, Options{Interface: exists, ConfigID: "node1"})
+	_, diags := Load(path, Options{Interface: exists, ConfigID: "node1", Names: "testdata/names"})
 	wrong := make(map[int]bool)
 	for _, d := range mistakes(diags) {
 		if d.Pos.File == path {

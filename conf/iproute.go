@@ -20,13 +20,9 @@ import (
 // does not change what static is.
 type names struct {
 	usr, etc  string // what the system brings, what the administrator writes
-	protocols string // the file of IP protocols
+	protocols string // the file of IP protocols; empty: no file is read at all
 	kinds     map[string]map[string]uint32
 }
-
-// namesRoot stands before the directories of names, for tests: they must not depend
-// on what is installed.
-var namesRoot = ""
 
 // builtin are names that need no file.
 var builtin = map[string]map[string]uint32{
@@ -47,16 +43,18 @@ func (n *names) number(kind, name string, bits int) (uint32, bool) {
 	if v, err := strconv.ParseUint(name, 0, bits); err == nil {
 		return uint32(v), true
 	}
+	if v, ok := builtin[kind][name]; ok { // no file changes that
+		return v, uint64(v)>>bits == 0
+	}
 	table, ok := n.kinds[kind]
 	if !ok {
 		table = make(map[string]uint32)
-		for name, v := range builtin[kind] {
-			table[name] = v
-		}
-		if kind == "protocols" {
+		if kind == "protocols" && n.protocols != "" {
 			readNames(table, n.protocols, true)
 		}
-		n.readKind(table, kind)
+		if n.protocols != "" {
+			n.readKind(table, kind)
+		}
 		if n.kinds == nil {
 			n.kinds = make(map[string]map[string]uint32)
 		}

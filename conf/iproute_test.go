@@ -6,11 +6,6 @@ import (
 	"testing"
 )
 
-func TestMain(m *testing.M) {
-	namesRoot, _ = filepath.Abs("testdata/names") // no test depends on those of the machine
-	os.Exit(m.Run())
-}
-
 // TestNames looks names up in files as they are where a routing daemon is installed
 // and the administrator has written some.
 func TestNames(t *testing.T) {
@@ -59,5 +54,39 @@ func TestNames(t *testing.T) {
 		if v := int(got); ok && v != tt.want || !ok && tt.want != none {
 			t.Errorf("%s %s: %d, %t, want %d", tt.kind, tt.name, got, ok, tt.want)
 		}
+	}
+}
+
+// TestNamesRoot: files are read below Options.Names only, and none changes what a
+// name means that iproute2 has itself.
+func TestNamesRoot(t *testing.T) {
+	root := t.TempDir()
+	for name, text := range map[string]string{"rt_protos": "196 static\n60 ours\n", "rt_tables": "7 main\n100 blue\n"} {
+		path := filepath.Join(root, "etc", "iproute2", name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	route := func(words, names string) *Route {
+		c, _ := load(t, "static_routes {\n10.0.0.0/8 dev eth0 no_track "+words+"\n}\n", Options{Names: names})
+		if len(c.StaticRoutes) == 0 {
+			return nil
+		}
+		return &c.StaticRoutes[0]
+	}
+	for _, names := range []string{"", root} {
+		r := route("protocol static table main", names)
+		if r == nil || r.Protocol == nil || *r.Protocol != 4 || r.Table != 254 {
+			t.Errorf("names in %q: protocol %d, %+v", names, *r.Protocol, r)
+		}
+	}
+	if r := route("protocol ours table blue", root); r == nil || *r.Protocol != 60 || r.Table != 100 {
+		t.Errorf("from the files: %+v", r)
+	}
+	if r := route("table blue", ""); r != nil && r.Table == 100 {
+		t.Errorf("without a root: %+v", r)
 	}
 }

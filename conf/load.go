@@ -33,6 +33,10 @@ type Options struct {
 	// HasAddress reports whether the machine has an address. If nil, addresses
 	// are taken to be there.
 	HasAddress func(netip.Addr) bool
+	// Names is the directory below which the files are that name routing tables,
+	// protocols, scopes and so on, those of iproute2 and /etc/protocols; HostNames
+	// for this machine. If empty, only names that need no file are known.
+	Names string
 	// Unsaved is the text to read instead of that of a file, as an editor holds
 	// it; ok is false for any other file. If nil, there is none.
 	Unsaved func(name string) (text string, ok bool)
@@ -40,6 +44,9 @@ type Options struct {
 	// decodes.
 	Statement func(*Statement)
 }
+
+// HostNames is Options.Names for the names of this machine.
+const HostNames = "/"
 
 // Load reads a configuration. The Config holds what can be run even when there
 // are problems; Diagnostics.Fatal reports whether it may be. It is nil only if the

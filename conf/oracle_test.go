@@ -85,7 +85,7 @@ func exists(name string) bool { return name == "eth0" || name == "eth1" || name 
 
 func TestExitCodes(t *testing.T) {
 	corpus(t, func(t *testing.T, path string, v verdict) {
-		_, diags := Load(path, Options{Interface: exists, CheckCommand: runnable})
+		_, diags := Load(path, Options{Interface: exists, CheckCommand: runnable, Names: "testdata/names"})
 		if got := diags.TestExitCode(); got != v.ours {
 			t.Errorf("%s: exit code %d, want %d\n%s", filepath.Base(path), got, v.ours, list(diags))
 		}
@@ -147,7 +147,7 @@ func TestAgainstC(t *testing.T) {
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		_, diags := Load(path, Options{Interface: present, CheckCommand: runnable})
+		_, diags := Load(path, Options{Interface: present, CheckCommand: runnable, Names: "testdata/names"})
 		ours := diags.TestExitCode()
 		if theirs != v.theirs {
 			t.Errorf("%s: the C daemon says %d, recorded %d\n%s", filepath.Base(path), theirs, v.theirs, out)

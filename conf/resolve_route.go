@@ -39,8 +39,10 @@ type staticLine struct {
 func (d *decoder) routes() {
 	r := &d.routing
 	g := &d.cfg.Global
-	r.names.usr, r.names.etc = filepath.Join(namesRoot, g.IPRouteUsrDir), filepath.Join(namesRoot, g.IPRouteEtcDir)
-	r.names.protocols = filepath.Join(namesRoot, "/etc/protocols")
+	if d.Names != "" {
+		r.names.usr, r.names.etc = filepath.Join(d.Names, g.IPRouteUsrDir), filepath.Join(d.Names, g.IPRouteEtcDir)
+		r.names.protocols = filepath.Join(d.Names, "/etc/protocols")
+	}
 	d.trackGroups()
 	d.names = nil // large, and not needed any more
 	for _, l := range r.static {

@@ -178,7 +178,7 @@ func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error)
 			id = name
 		}
 		config, diagnostics := conf.Load(path, conf.Options{
-			ConfigID: id, AllChecks: c.run.AllConfig,
+			ConfigID: id, AllChecks: c.run.AllConfig, Names: conf.HostNames,
 			CheckCommand: func(conf.Command, conf.ScriptPolicy) error { return nil },
 		})
 		for _, d := range diagnostics {

@@ -48,7 +48,7 @@ func (v *viewer) asked() int {
 }
 
 func configMain(args []string) int {
-	var v viewer
+	v := viewer{options: conf.Options{Names: conf.HostNames}}
 	flags := v.flags()
 	files, err := getopt.Parse(flags, args)
 	switch {

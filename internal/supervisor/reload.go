@@ -55,7 +55,7 @@ func (o Options) ConfOptions() conf.Options {
 		return kernel.ForeignAddrs()
 	})
 	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces(), Interfaces: interfaceNames, CheckCommand: script.Check,
-		HasAddress: addresses(), CPUs: cpus(),
+		HasAddress: addresses(), CPUs: cpus(), Names: conf.HostNames,
 		Addresses: func(iface string) []netip.Prefix { return known()[iface] }}
 }
 

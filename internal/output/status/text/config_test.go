@@ -97,7 +97,7 @@ func eachDump(t *testing.T, f func(t *testing.T, path string, cfg *conf.Config))
 		t.Fatalf("%d files, want at least 12: %v", len(files), err)
 	}
 	for _, path := range files {
-		cfg, diags := conf.Load(path, conf.Options{Interface: exists})
+		cfg, diags := conf.Load(path, conf.Options{Interface: exists, Names: "../../../../conf/testdata/names"})
 		if diags.Fatal() != 0 {
 			t.Errorf("%s: cannot run:\n%s", path, diags)
 			continue
