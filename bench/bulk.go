@@ -20,14 +20,14 @@ func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		interval  time.Duration
 		rounds    int
 	}{{1000, 100 * time.Millisecond, 5}, {4000, 100 * time.Millisecond, 5}, {1000, 10 * time.Millisecond, 5}} {
-		var set, announced, gap, strangers, batch, floor []float64
+		var set, announced, gap, backupAdverts, batch, floor []float64
 		for range b.rounds(c.rounds) {
 			r, err := bulkRound(l, p, c.addresses, c.interval)
 			if err != nil {
 				return out, fmt.Errorf("%d addresses at %v: %w", c.addresses, c.interval, err)
 			}
 			set, announced, gap = append(set, ms(r.set)), append(announced, ms(r.announced)), append(gap, ms(r.gap))
-			strangers = append(strangers, float64(r.strangers))
+			backupAdverts = append(backupAdverts, float64(r.backupAdverts))
 			d, err := ipBatch(l, addresses(c.addresses))
 			if err != nil {
 				return out, err
@@ -55,14 +55,14 @@ func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		}
 		out = append(out,
 			summary(name+"longest silence of the master", "ms", gap, limit(1.5*interval, fmt.Sprintf("≤ %g ms", 1.5*interval))),
-			summary(name+"adverts of the backup", "adverts", strangers, limit(0, "none")))
+			summary(name+"adverts of the backup", "adverts", backupAdverts, limit(0, "none")))
 	}
 	return out, nil
 }
 
 type bulkResult struct {
 	set, announced, gap time.Duration
-	strangers           int
+	backupAdverts       int
 }
 
 func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration) (r bulkResult, err error) {
@@ -128,7 +128,7 @@ func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration) (r bulk
 		previous = e.Time
 	}
 	r.gap = max(r.gap, end.Sub(previous)) // silent to the end: it gave way
-	r.strangers = len(l.Events(first.Time, end, sentBy(b)))
+	r.backupAdverts = len(l.Events(first.Time, end, sentBy(b)))
 	return r, nil
 }
 

@@ -94,12 +94,12 @@ func TestScriptsHaveTimeAtStop(t *testing.T) {
 	s.awaitOwner(vip, 10*time.Second, "a")
 	names := []string{"reader", "check", "notify"}
 	for _, name := range names {
-		s.awaitTold(file, name+" started", 10*time.Second)
+		s.awaitLine(file, name+" started", 10*time.Second)
 	}
 	s.must(a.Signal(unix.SIGTERM))
 	s.awaitOwner(vip, 10*time.Second)
 	for _, name := range names[1:] { // a reader may end when nobody writes any more
-		s.awaitTold(file, name+" TERM", 20*time.Second)
+		s.awaitLine(file, name+" TERM", 20*time.Second)
 	}
 	if !a.Running() {
 		t.Error("the daemon has not waited")
@@ -109,8 +109,8 @@ func TestScriptsHaveTimeAtStop(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	for _, name := range names {
-		s.awaitTold(file, name+" TERM", time.Second)
-		s.awaitTold(file, name+" clean", time.Second)
+		s.awaitLine(file, name+" TERM", time.Second)
+		s.awaitLine(file, name+" clean", time.Second)
 	}
 	if a.Logged(a.Started, "has been killed") || a.Logged(a.Started, "does not stop") {
 		t.Error("somebody was killed")
@@ -126,7 +126,7 @@ func TestScriptsThatDoNotEnd(t *testing.T) {
 	a := s.start("a", ours, "child_wait_time 1\n"+configWith("vrrp_notify_fifo "+s.path("a", "fifo")+
 		"\nvrrp_notify_fifo_script "+stubborn, instance{}.at(100)))
 	s.awaitOwner(vip, 10*time.Second, "a")
-	s.awaitTold(file, "started", 10*time.Second)
+	s.awaitLine(file, "started", 10*time.Second)
 	s.must(a.Signal(unix.SIGTERM))
 	s.awaitOwner(vip, 10*time.Second)
 	if code := a.ExitCode(30 * time.Second); code != 0 {
@@ -151,7 +151,7 @@ func TestReaderOfKilledParent(t *testing.T) {
 		"\nvrrp_notify_fifo_script "+stubborn, instance{}.at(100))
 	a := s.start("a", ours, c)
 	s.awaitOwner(vip, 10*time.Second, "a")
-	s.awaitTold(file, "started", 10*time.Second)
+	s.awaitLine(file, "started", 10*time.Second)
 	child := a.VRRPPid()
 	s.must(a.Signal(unix.SIGKILL))
 	if !s.Until(30*time.Second, func() bool { return !lab.Alive(child) }) {

@@ -163,7 +163,7 @@ func TestNotificationsOfInstance(t *testing.T) {
 		s.must(b.Stop())
 		s.must(d.Stop())
 		next(`INSTANCE "VI_1" STOP 170`)
-		s.awaitTold(l.files["VI_1"], "INSTANCE VI_1 STOP 170", 2*time.Second)
+		s.awaitLine(l.files["VI_1"], "INSTANCE VI_1 STOP 170", 2*time.Second)
 		return l.heard()
 	})
 	if !t.Failed() {
@@ -233,9 +233,9 @@ func TestNotificationsOfGroup(t *testing.T) {
 		s.must(d.Stop())
 		next(`GROUP "G1" STOP 0`)
 		for _, line := range []string{"VI_1 STOP 110", "VI_2 STOP 50", "VI_3 STOP 1"} {
-			s.awaitTold(l.files[line[:4]], "INSTANCE "+line, 2*time.Second)
+			s.awaitLine(l.files[line[:4]], "INSTANCE "+line, 2*time.Second)
 		}
-		s.awaitTold(l.files["G1"], "GROUP G1 STOP 0", 2*time.Second)
+		s.awaitLine(l.files["G1"], "GROUP G1 STOP 0", 2*time.Second)
 		h := l.heard().without("RX_LOWER").anyOrderOf("MASTER")
 		// Upstream tells the start of a group that has waited for a script as it
 		// tells the end of a fault, which it was not.
@@ -260,12 +260,12 @@ func TestNotificationsOfGroupStart(t *testing.T) {
 		n := s.await(l.fifo, 0, `GROUP "G1" MASTER 0`, 10*time.Second)
 		// A stop gives scripts a second, those included that others wait behind.
 		for name, line := range map[string]string{"VI_1": "INSTANCE VI_1 MASTER 240", "VI_2": "INSTANCE VI_2 MASTER 100", "G1": "GROUP G1 MASTER 0"} {
-			s.awaitTold(l.files[name], line, 10*time.Second)
+			s.awaitLine(l.files[name], line, 10*time.Second)
 		}
 		s.must(d.Stop())
 		s.await(l.fifo, n, `GROUP "G1" STOP 0`, 5*time.Second)
 		for name, line := range map[string]string{"VI_1": "INSTANCE VI_1 STOP 240", "VI_2": "INSTANCE VI_2 STOP 100", "G1": "GROUP G1 STOP 0"} {
-			s.awaitTold(l.files[name], line, 2*time.Second)
+			s.awaitLine(l.files[name], line, 2*time.Second)
 		}
 		return l.heard()
 	})
@@ -288,15 +288,15 @@ func TestNotificationsOfDeleted(t *testing.T) {
 		d := s.start("a", p, configWith(l.global(), one, two, three))
 		for _, name := range []string{"VI_1", "VI_2", "VI_3"} {
 			s.await(l.fifo, 0, `INSTANCE "`+name+`" MASTER 100`, 5*time.Second)
-			s.awaitTold(l.files[name], "INSTANCE "+name+" MASTER 100", 2*time.Second)
+			s.awaitLine(l.files[name], "INSTANCE "+name+" MASTER 100", 2*time.Second)
 		}
 		n := len(l.fifo.all())
 		s.must(d.Reload(configWith(l.global(), one)))
 		s.await(l.fifo, n, `INSTANCE "VI_2" DELETED 100`, 3*time.Second)
 		s.await(l.fifo, n, `INSTANCE "VI_3" FAULT 100`, 3*time.Second)
-		s.awaitTold(file, "gone", 2*time.Second)
-		s.awaitTold(l.files["VI_2"], "INSTANCE VI_2 DELETED 100", 2*time.Second)
-		s.awaitTold(l.files["VI_3"], "INSTANCE VI_3 FAULT 100", 2*time.Second)
+		s.awaitLine(file, "gone", 2*time.Second)
+		s.awaitLine(l.files["VI_2"], "INSTANCE VI_2 DELETED 100", 2*time.Second)
+		s.awaitLine(l.files["VI_3"], "INSTANCE VI_3 FAULT 100", 2*time.Second)
 		h := l.heard()
 		h.fifo = h.fifo[n:] // who of several instances comes first before that is chance
 		for name, lines := range h.told {
@@ -365,7 +365,7 @@ func TestStatesOnReloadOnce(t *testing.T) {
 	s.must(a.Reload(conf("vrrp_sync_group G1 {\n    group {\n        VI_1\n    }\n    notify "+recorder+"\n}\n", one, two)))
 	s.awaitLog(a, from, "Reload complete", 3*time.Second)
 	s.await(fifo, n, `INSTANCE "VI_2" MASTER 90`, 4*time.Second)
-	s.awaitTold(file, "GROUP G1 MASTER 0", 4*time.Second)
+	s.awaitLine(file, "GROUP G1 MASTER 0", 4*time.Second)
 	want := []string{`INSTANCE "VI_1" MASTER 100`, `GROUP "G1" MASTER 0`, `INSTANCE "VI_2" BACKUP 90`, `INSTANCE "VI_2" MASTER 90`}
 	lines := fifo.all()[n:]
 	slices.Sort(want)
@@ -420,7 +420,7 @@ func TestReloadTellsNewGroups(t *testing.T) {
 			for _, name := range step.told {
 				want = append(want, fmt.Sprintf(`GROUP "%s" %s 0`, name, n.state))
 				s.await(n.fifo, at, want[len(want)-1], 10*time.Second)
-				s.awaitTold(file, fmt.Sprintf("GROUP %s %s 0", name, n.state), 10*time.Second)
+				s.awaitLine(file, fmt.Sprintf("GROUP %s %s 0", name, n.state), 10*time.Second)
 			}
 		}
 		if lines := n.fifo.all()[at:]; !slices.Equal(lines, want) {
@@ -462,7 +462,7 @@ rmdir DIR/lock`, "DIR", s.Node("a").Dir))
 	if n != transitions+1 {
 		t.Errorf("%d lines in the FIFO, want %d", n, transitions+1)
 	}
-	s.awaitTold(file, "INSTANCE VI_1 BACKUP 107", 10*time.Second)
+	s.awaitLine(file, "INSTANCE VI_1 BACKUP 107", 10*time.Second)
 	lines := fileLines(file)
 	if slices.Contains(lines, "two at once") {
 		t.Error("two scripts at once")
@@ -489,14 +489,14 @@ func TestNotifyScriptsMisbehave(t *testing.T) {
 	s.awaitOwner(vip, 4*time.Second, "a")
 	one.More, two.More = "", ""
 	s.start("b", ours, config(one.at(100), two.at(100)))
-	s.awaitTold(s.path("a", "loud.told"), "INSTANCE VI_2 MASTER 150", 5*time.Second)
+	s.awaitLine(s.path("a", "loud.told"), "INSTANCE VI_2 MASTER 150", 5*time.Second)
 	for range 2 {
 		s.must(s.Node("a").Unplug(0))
 		s.awaitOwner(vip, 3*time.Second, "b")
 		s.must(s.Node("a").Plug(0))
 		s.awaitOwner(vip, 3*time.Second, "a")
 	}
-	s.awaitTold(s.path("a", "loud.told"), "INSTANCE VI_2 FAULT 150", 5*time.Second)
+	s.awaitLine(s.path("a", "loud.told"), "INSTANCE VI_2 FAULT 150", 5*time.Second)
 	s.must(a.Stop())
 	s.awaitOwner(vip, time.Second, "b")
 	if left := s.Node("a").Pids(); len(left) > 0 && !underC { // which leaves it
@@ -538,8 +538,8 @@ func TestUnsafeScripts(t *testing.T) {
 				configWith("enable_script_security\nscript_user root", in))
 			s.awaitOwner(vip, 4*time.Second, "a")
 			if c.remedy == nil {
-				s.awaitTold(ran, "ran INSTANCE VI_1 MASTER 150", 2*time.Second)
-				s.awaitTold(ran, "ran ", 2*time.Second)
+				s.awaitLine(ran, "ran INSTANCE VI_1 MASTER 150", 2*time.Second)
+				s.awaitLine(ran, "ran ", 2*time.Second)
 				return
 			}
 			s.stays(vip, "a", 300*time.Millisecond)
@@ -601,7 +601,7 @@ func TestNobodyElse(t *testing.T) {
 	a := s.start("a", ours, vrrpScript("check", "/run/scripts/check script", "")+
 		configWith("enable_script_security\nvrrp_notify_fifo "+fifo+"\nstartup_script \"/run/scripts/check startup\"", in))
 	s.awaitOwner(vip, 4*time.Second, "a")
-	s.awaitTold(mine, "ran", 5*time.Second) // its user is named
+	s.awaitLine(mine, "ran", 5*time.Second) // its user is named
 	if lines := fileLines(ran); len(lines) > 0 {
 		t.Errorf("it ran: %q", lines)
 	}
@@ -688,7 +688,7 @@ func TestStartupAndShutdownScripts(t *testing.T) {
 			a := s.start("a", ours, configWith("startup_script "+script("startup")+"\nstartup_script_timeout 1\n"+
 				"shutdown_script "+script("shutdown")+"\nshutdown_script_timeout 1", instance{More: "notify " + notify}.at(100)))
 			s.awaitOwner(vip, 5*time.Second, "a")
-			s.awaitTold(file, "INSTANCE VI_1 MASTER 100", 2*time.Second)
+			s.awaitLine(file, "INSTANCE VI_1 MASTER 100", 2*time.Second)
 			s.must(a.Stop())
 			want := []string{
 				"startup begins", "startup ends", "INSTANCE VI_1 BACKUP 100", "INSTANCE VI_1 MASTER 100",
@@ -721,8 +721,8 @@ func TestFIFOScript(t *testing.T) {
 	a := s.start("a", ours, trackFile("bad", s.path("a", "bad"), "")+
 		configWith("vrrp_notify_fifo "+path+"\nvrrp_notify_fifo_script \""+reader+" first\"\n"+
 			"notify_fifo "+other+"\nnotify_fifo_script "+lazy, instance{}.at(100).tracks("file", "bad weight 0")))
-	s.awaitTold(file, "started first "+path, 3*time.Second)
-	s.awaitTold(file, `INSTANCE "VI_1" MASTER 100`, 4*time.Second)
+	s.awaitLine(file, "started first "+path, 3*time.Second)
+	s.awaitLine(file, `INSTANCE "VI_1" MASTER 100`, 4*time.Second)
 	if !s.Until(time.Second, func() bool { return len(fileLines(s.path("a", "lazy.pid"))) == 1 }) {
 		t.Error("the other script was not started")
 	}
@@ -737,13 +737,13 @@ func TestFIFOScript(t *testing.T) {
 		}
 	}
 	s.write("a", "bad", "1")
-	s.awaitTold(file, `INSTANCE "VI_1" FAULT 100`, 3*time.Second)
+	s.awaitLine(file, `INSTANCE "VI_1" FAULT 100`, 3*time.Second)
 	if !underC { // whose script ends with the process
 		// A crash of the process that writes is nothing to the script.
 		readers, from := s.Node("a").Pids(), time.Now()
 		readers = slices.DeleteFunc(readers, func(pid int) bool { return comm(pid) != "cat" && comm(pid) != "sleep" })
 		s.write("a", "bad", "0")
-		s.awaitTold(file, `INSTANCE "VI_1" MASTER 100`, 5*time.Second)
+		s.awaitLine(file, `INSTANCE "VI_1" MASTER 100`, 5*time.Second)
 		lines := len(fileLines(file))
 		s.must(unix.Kill(a.VRRPPid(), unix.SIGKILL))
 		s.awaitLog(a, from, "died: Respawning", 5*time.Second)

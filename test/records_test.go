@@ -51,11 +51,11 @@ func fileLines(path string) []string {
 	return strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
 }
 
-// awaitTold waits until a recorder's file holds the line.
-func (s *scene) awaitTold(file, line string, timeout time.Duration) {
+// awaitLine waits until a recorder's file holds the line.
+func (s *scene) awaitLine(file, line string, timeout time.Duration) {
 	s.Helper()
 	if !s.Until(timeout, func() bool { return slices.Contains(fileLines(file), line) }) {
-		s.Fatalf("after %v the script was not told %q; it was told %q", timeout, line, fileLines(file))
+		s.Fatalf("after %v the script did not report %q; it reported %q", timeout, line, fileLines(file))
 	}
 }
 

@@ -368,19 +368,19 @@ func (d *daemon) queueAdvert(r *router, priority uint8) {
 	if r.queued { // the bytes of its last advert are about to change
 		d.sendAdverts()
 	}
-	beside := last && (s == nil || r.sourceGone) // the kernel's IP, if possible
+	direct := last && (s == nil || r.sourceGone) // without the IP of the kernel, if possible
 	wall := time.Now()
 	c := r.engine.Config()
 	if !c.Unicast {
 		packet := r.engine.Advert(-1, priority, wall)
-		if beside && d.sendFrame(r, packet, c.Group) || s == nil {
+		if direct && d.sendFrame(r, packet, c.Group) || s == nil {
 			return
 		}
 		d.queue(s, r, packet, c.Group, last)
 	}
 	for i := range c.Peers {
 		packet, peer := r.engine.Advert(i, priority, wall), c.Peers[i].Addr
-		if beside && (d.sendFrame(r, packet, peer) || d.unreachable(r, peer)) || s == nil {
+		if direct && (d.sendFrame(r, packet, peer) || d.unreachable(r, peer)) || s == nil {
 			continue
 		}
 		d.queue(s, r, packet, peer, last)

@@ -10,8 +10,8 @@ import (
 // What root runs is more than the program that is named: the interpreter of its
 // #! line, the script that a shell is given, the program behind env. Whoever may
 // change one of them is root. So each is judged as the program itself, as far as
-// the command line tells what it is: what a program decides when it runs, such
-// as a name that a shell gets from a variable, nobody can know before.
+// the command line shows what it is: what a program decides when it runs, such
+// as a name that a shell gets from a variable, no one can know before.
 
 // tool is a program that runs what its arguments name. The letters are options:
 // with a value, with text that is run, with a file that is run.

@@ -22,7 +22,7 @@ type found struct {
 	interp []string // of the #! line: the interpreter and its argument
 }
 
-// how says what for a path is judged.
+// how is what for a path is judged.
 type how uint8
 
 const (
@@ -96,7 +96,7 @@ func (prog *Program) judge(path string, args []string, how how, role string, dep
 	return f, err
 }
 
-// judged reports whether nobody but root may be able to change what is run.
+// judged reports whether only root may be able to change what is run.
 func (prog *Program) judged() bool { return prog.Secure && prog.UID == 0 }
 
 // follow walks to a file and judges everything on the way.

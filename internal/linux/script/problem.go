@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Code says what keeps a program from being run.
+// Code is what keeps a program from being run.
 type Code string
 
 // Codes of a [Problem].
@@ -14,7 +14,7 @@ const (
 	Empty         Code = "empty"          // there is no command
 	Missing       Code = "missing"        // no such file, or its interpreter is not there
 	NotAFile      Code = "not-a-file"     // a directory, a device
-	NotExecutable Code = "not-executable" // for nobody
+	NotExecutable Code = "not-executable" // for no one
 	NoPermission  Code = "no-permission"  // for the user who is to run it
 	Insecure      Code = "insecure"       // others than root could change what root would run
 	UnknownUser   Code = "unknown-user"
@@ -34,8 +34,8 @@ type Problem struct {
 // Insecure reports whether others than root could change what root would run.
 func (p *Problem) Insecure() bool { return p.Code == Insecure }
 
-// Passes reports whether err says of the moment, and not of the program, that it
-// cannot be run: whoever needs the program looks again.
+// Passes reports whether the cause lies in the moment, and not in the program, that
+// it cannot be run: the user of the program looks again.
 func Passes(err error) bool {
 	p, ok := errors.AsType[*Problem](err)
 	return ok && p.Passes()
@@ -44,8 +44,8 @@ func Passes(err error) bool {
 // Passes reports whether the look-up failed, and is made again.
 func (p *Problem) Passes() bool { return p.Code == Undecided }
 
-// Decides reports whether an error says something of what was looked for. Others,
-// such as too many open files, no memory or a disk that fails, say only that the
+// Decides reports whether an error decides about what was looked for. Others,
+// such as too many open files, no memory or a disk that fails, show only that the
 // look-up did not succeed.
 func Decides(err error) bool {
 	for _, e := range [...]unix.Errno{unix.ENOENT, unix.ENOTDIR, unix.ELOOP, unix.EACCES, unix.EPERM, unix.ENAMETOOLONG, unix.EINVAL, unix.ENXIO, unix.ESRCH} {

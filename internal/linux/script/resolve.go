@@ -17,7 +17,7 @@ import (
 )
 
 // defaultUser runs scripts where nothing else is configured. With
-// enable_script_security nobody else does; without, the user of the daemon where
+// enable_script_security no other user does; without, the user of the daemon where
 // there is no such account.
 const defaultUser = "keepalived_script"
 
@@ -281,7 +281,7 @@ func unknown(what, name string, err error) string {
 	return fmt.Sprintf("look up %s %s: %v", what, name, err)
 }
 
-// isUnknown reports whether a look-up says that there is no such account. Any
+// isUnknown reports whether a look-up reports that there is no such account. Any
 // other error leaves that open.
 func isUnknown(err error) bool {
 	var noUser user.UnknownUserError

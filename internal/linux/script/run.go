@@ -46,7 +46,7 @@ const (
 )
 
 // Terminate sends SIGTERM to the process group, and SIGKILL two seconds later.
-// Done still tells the end. To a run that has ended it does nothing.
+// Done still reports the end. To a run that has ended it does nothing.
 func (run *Run) Terminate() {
 	if run.cancel != nil {
 		run.cancel()
@@ -91,7 +91,7 @@ func (r *Runner) start(run *Run) {
 // fork makes the process of run and the pipe of its output.
 func (r *Runner) fork(run *Run) error {
 	p := run.req.Program
-	// The path is judged again, and executed by its name: nobody but root can
+	// The path is judged again, and executed by its name: only root can
 	// have changed anything on a path that was found safe. To execute the
 	// descriptor that was judged would close no gap, but would show scripts
 	// /proc/self/fd/N as $0 and N as the name of their process.
@@ -152,7 +152,7 @@ func (p *Program) credential() *syscall.Credential {
 
 // pipe makes the pipe that run writes to. Its end is opened for reading too, so
 // that a process which the program leaves behind is not killed by SIGPIPE when
-// nobody reads its output any more; upstream it writes to /dev/null.
+// no one reads its output any more; upstream it writes to /dev/null.
 func (r *Runner) pipe(run *Run) error {
 	var ends [2]int
 	if err := unix.Pipe2(ends[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
@@ -184,7 +184,7 @@ func (r *Runner) pipe(run *Run) error {
 	return nil
 }
 
-// reap looks whether run has ended, and tells it.
+// reap looks whether run has ended, and reports it.
 func (r *Runner) reap(run *Run) {
 	status, over, err := reap.Collect(run.pid)
 	if !over {
@@ -200,7 +200,7 @@ func (r *Runner) reap(run *Run) {
 		res.Exit = status.ExitStatus()
 	}
 	// What is left in the pipe is at most its size, unless someone whom it left
-	// behind goes on writing.
+	// behind continues to write.
 	for range 16 {
 		if !run.read(r.buf) {
 			break
@@ -210,7 +210,7 @@ func (r *Runner) reap(run *Run) {
 	r.release(run)
 	if run.phase == terminated && unix.Kill(-run.pid, 0) != unix.ESRCH {
 		// Others of the group have the rest of their time. As long as there is
-		// one, the kernel gives the number to nobody else.
+		// one, the kernel gives the number to no other process.
 		run.phase = orphaned
 	} else {
 		r.unschedule(run)

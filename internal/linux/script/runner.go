@@ -28,7 +28,7 @@ const (
 	// owner of notifications has two, so that it takes more of these than a
 	// machine has virtual routers.
 	maxQueue = 1 << 15
-	// reapEvery is how often ends are looked for that the kernel does not tell:
+	// reapEvery is how often ends are looked for that the kernel does not report:
 	// those of processes without a pidfd (before Linux 5.3) and of groups.
 	reapEvery = 20 * time.Millisecond
 )
@@ -444,7 +444,7 @@ func (r *Runner) close(wait time.Duration) {
 	for run := range r.runs {
 		r.terminate(run, kill)
 	}
-	for _, run := range slices.Clone(r.due) { // and those told to end before
+	for _, run := range slices.Clone(r.due) { // and runs terminated before
 		if run.at.After(kill) || !again && !run.timedOut {
 			r.schedule(run, kill)
 		}
@@ -470,7 +470,7 @@ func (r *Runner) ended() bool {
 	return true
 }
 
-// finish tells the end of run.
+// finish reports the end of run.
 func (r *Runner) finish(run *Run, res Result) {
 	if run.req.Done != nil {
 		run.req.Done(res)

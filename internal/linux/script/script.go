@@ -1,5 +1,5 @@
 // Package script runs the programs a configuration names: checks that it
-// tracks, programs to be told of changes, readers of FIFOs.
+// tracks, programs that report changes, readers of FIFOs.
 //
 // # Who decides what
 //
@@ -44,7 +44,7 @@ type Program struct {
 	// process; "" is a program.
 	Connect string
 
-	// Shell says that the file is neither a binary nor begins with #!, so that
+	// Shell means that the file is neither a binary nor begins with #!, so that
 	// it is handed to /bin/sh.
 	Shell  bool
 	Secure bool // enable_script_security
@@ -81,7 +81,7 @@ type Result struct {
 // OK reports success: exit status 0 in time.
 func (r *Result) OK() bool { return r.Err == nil && r.Exit == 0 && r.Signal == 0 && !r.TimedOut }
 
-// String says how it ended: "exited with status 1", "timed out",
+// String describes how it ended: "exited with status 1", "timed out",
 // "killed by signal 9 (killed)", "could not be started: …".
 func (r *Result) String() string {
 	switch {

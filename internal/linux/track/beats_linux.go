@@ -18,7 +18,7 @@ import (
 // beatEvery is how often links are polled.
 const beatEvery = time.Second
 
-// beats polls the carrier of interfaces whose driver does not tell of it.
+// beats polls the carrier of interfaces whose driver does not report it.
 type beats struct {
 	mail
 	report func([]Update)
@@ -64,7 +64,7 @@ func (b *beats) run(stop <-chan struct{}) {
 	}
 }
 
-// configure makes the interfaces those that c wants polled.
+// configure polls the interfaces that c wants polled.
 func (b *beats) configure(c *conf.Config) []Update {
 	old := b.all
 	b.all = nil

@@ -29,7 +29,7 @@ func (d *Damper) Tune(up, down time.Duration) {
 	d.up, d.down = up, down
 }
 
-// Step says what is observed at now, on any monotonic clock, and returns what to
+// Step takes what is observed at now, on any monotonic clock, and returns what to
 // believe.
 func (d *Damper) Step(now time.Duration, up bool) bool {
 	delay := d.down
@@ -68,7 +68,7 @@ func (h *hold) step(now time.Duration, want bool, delay time.Duration) bool {
 	return h.up
 }
 
-// ProcessState tells from the number of processes whether there are enough and
+// ProcessState decides from the number of processes whether there are enough and
 // not too many.
 type ProcessState struct {
 	quorum, max int
@@ -84,7 +84,7 @@ func NewProcessState(p *conf.TrackProcess) ProcessState {
 	return ProcessState{quorum: p.Quorum, max: p.QuorumMax, fork: p.ForkDelay, exit: p.TerminateDelay}
 }
 
-// Step says how many processes there are at now and returns whether that is a
+// Step takes how many processes there are at now and returns whether that is a
 // quorum. A change lasts for the fork delay if it came with more processes, and
 // for the terminate delay if it came with fewer, before it counts. The first
 // count counts at once.
@@ -100,12 +100,12 @@ func (s *ProcessState) Step(now time.Duration, count int) bool {
 	return s.hold.step(now, count >= s.quorum && (s.max < 0 || count <= s.max), delay)
 }
 
-// Delayed says which of the delays runs.
+// Delayed reports which of the delays runs.
 func (s *ProcessState) Delayed() (fork, terminate bool) {
 	return s.hold.pending && s.grown, s.hold.pending && !s.grown
 }
 
-// Count is the number of processes last told.
+// Count is the number of processes of the last Step.
 func (s *ProcessState) Count() int { return s.count }
 
 // Deadline is when Step is to be called again though the number stays; false:

@@ -206,20 +206,20 @@ func (f *files) read(k *file, created bool) bool {
 		state, detail = readMissing, "0, as it is empty"
 	case err == errNoNumber:
 		state, detail = readNoNumber, "0, as it does not begin with a number"
-		k.tell(state, fmt.Sprintf("No number at the beginning of %s - taken as 0", k.conf.Path))
+		k.warn(state, fmt.Sprintf("No number at the beginning of %s - taken as 0", k.conf.Path))
 	case err == errRange:
 		state, number = readRange, k.status.Number
 		detail = fmt.Sprintf("%d, as the number is beyond ±2147483647", number)
 		word := string(bytes.Fields(text)[0])
-		k.tell(state, fmt.Sprintf("Invalid number %.40s read from %s - ignoring", strings.Trim(strconv.Quote(word), `"`), k.conf.Path))
+		k.warn(state, fmt.Sprintf("Invalid number %.40s read from %s - ignoring", strings.Trim(strconv.Quote(word), `"`), k.conf.Path))
 	case !script.Decides(err) && !errors.Is(err, errNotRegular):
-		k.tell(readUnsure, fmt.Sprintf("read track file %s: %v - keeping its value and trying again", k.conf.Name, err))
+		k.warn(readUnsure, fmt.Sprintf("read track file %s: %v - keeping its value and trying again", k.conf.Name, err))
 		k.state = readUnsure
 		f.fallBack(err)
 		return false
 	default:
 		state, detail = readError, "0: "+err.Error()
-		k.tell(state, fmt.Sprintf("read track file %s: %v - taken as 0", k.conf.Name, err))
+		k.warn(state, fmt.Sprintf("read track file %s: %v - taken as 0", k.conf.Name, err))
 	}
 	k.state = state
 	was := k.status
@@ -227,8 +227,8 @@ func (f *files) read(k *file, created bool) bool {
 	return k.status != was
 }
 
-// tell logs what is wrong with a file, unless that was so before.
-func (k *file) tell(state readState, text string) {
+// warn logs what is wrong with a file, unless that was so before.
+func (k *file) warn(state readState, text string) {
 	if k.state != state {
 		slog.Warn(text, "track_file", k.conf.Name)
 	}

@@ -12,7 +12,7 @@ import (
 // commLength is how much of its name the kernel keeps of a process.
 const commLength = 15
 
-// matcher tells whether a process is one of those that are counted.
+// matcher reports whether a process is counted.
 type matcher struct {
 	comm    string // name of the process, as in /proc/PID/comm; empty: any
 	command string // first word of the command line, with full_command

@@ -19,7 +19,7 @@ import (
 	"keepalived-go/internal/policy"
 )
 
-// How often processes are looked for where the kernel does not tell of them,
+// How often processes are looked for where the kernel does not report them,
 // and how often a number is reported that changes nothing else.
 const (
 	scanEvery  = time.Second
@@ -41,8 +41,8 @@ type processes struct {
 
 	mu     sync.Mutex // of what is below: events have a goroutine of their own
 	all    []*counted
-	byName map[string][]*counted // those that look for this name
-	others []*counted            // those that look at command lines only
+	byName map[string][]*counted // the ones that look for this name
+	others []*counted            // the ones that look at command lines only
 	pids   map[int32][]*counted  // processes that count
 	conn   *procConn             // nil: /proc is looked through
 	opened bool                  // conn has been tried
@@ -179,7 +179,7 @@ func (p *processes) configure(c *conf.Config, readers *sync.WaitGroup) []Update 
 	return p.settle()
 }
 
-// fallBack says what it means that there are no events.
+// fallBack logs what it means that there are no events.
 func (p *processes) fallBack(err error) {
 	slog.Warn(fmt.Sprintf("process events: %v; processes are counted every %v instead, so that a restart between two counts is not noticed", err, p.every))
 }
@@ -257,7 +257,7 @@ func (p *processes) look(pid int32) {
 	p.set(pid, p.counting(pid, name))
 }
 
-// counting returns those that count a process of this name.
+// counting returns the trackers that count a process of this name.
 func (p *processes) counting(pid int32, name []byte) []*counted {
 	named := p.byName[string(name)]
 	if len(p.others) == 0 && !slices.ContainsFunc(named, func(k *counted) bool { return k.matcher.needsCommand() }) {
@@ -306,7 +306,7 @@ func (p *processes) doubt(err error) {
 	p.unsure, p.doubted = err, true
 }
 
-// scan counts all processes anew.
+// scan counts all processes again.
 func (p *processes) scan() {
 	p.unsure = nil
 	defer func() { p.doubted = p.unsure != nil }()
@@ -387,15 +387,15 @@ func (p *processes) settle() []Update {
 		if same && (k.count == k.status.Number || now < k.reported+countEvery) {
 			continue
 		}
-		k.tell(up)
+		k.renew(up)
 		k.reported = now
 		updates = append(updates, Update{conf.TrackedProcess, k.conf.Name, k.status})
 	}
 	return updates
 }
 
-// tell makes the status say what holds now.
-func (k *counted) tell(up bool) {
+// renew makes the status what holds now, and logs a change.
+func (k *counted) renew(up bool) {
 	c := k.conf
 	detail := fmt.Sprintf("%d running, quorum %d", k.count, c.Quorum)
 	if c.QuorumMax >= 0 {

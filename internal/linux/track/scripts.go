@@ -15,7 +15,7 @@ import (
 )
 
 // scripts runs scripts when they are due. One goroutine owns all of it but
-// ended, where the runner's thread says what it has to say.
+// ended, where the runner's thread puts its results.
 type scripts struct {
 	mail
 	launch func(script.Request) (terminate func())
@@ -25,7 +25,7 @@ type scripts struct {
 
 	policy conf.ScriptPolicy
 	all    map[string]*check
-	due    checkHeap // those that are not disabled
+	due    checkHeap // the ones that are not disabled
 
 	mu    sync.Mutex
 	ended []ended
@@ -49,7 +49,7 @@ type check struct {
 
 // run is one run of a script.
 type run struct {
-	check     *check // nil: nobody wants the result
+	check     *check // nil: the result is not wanted
 	due       time.Time
 	terminate func()
 	reported  bool // it has been reported that it is still running
@@ -99,7 +99,7 @@ func (s *scripts) run(stop <-chan struct{}) {
 // configure makes the scripts those of c. One whose command is the same keeps
 // its result, its place in time and its run. One whose command is another keeps
 // the status until its first result, which then decides alone: a reload is no
-// reason to leave off serving. It returns the status of those that are new.
+// reason to leave off serving. It returns the status of the new ones.
 func (s *scripts) configure(c *conf.Config) []Update {
 	kept := s.policy == c.Global.Scripts
 	s.policy = c.Global.Scripts
@@ -216,7 +216,7 @@ func (s *scripts) start() {
 		}
 		heap.Fix(&s.due, 0)
 		if k.run != nil {
-			k.tellRunning(due)
+			k.warnRunning(due)
 			continue
 		}
 		if k.program == nil {
@@ -261,9 +261,9 @@ func (s *scripts) launchNow(k *check, due time.Time) {
 	})
 }
 
-// tellRunning says, once in a run, that a start is left out. The second start
+// warnRunning logs, once in a run, that a start is left out. The second start
 // of a script may come before its interval is over: that is no reason.
-func (k *check) tellRunning(due time.Time) {
+func (k *check) warnRunning(due time.Time) {
 	if k.run.reported || due.Sub(k.run.due) < k.conf.Interval {
 		return
 	}

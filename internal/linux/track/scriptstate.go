@@ -3,7 +3,7 @@ package track
 // ScriptState counts the results of one script. It is up or down from its
 // first result on, whichever that is; afterwards it takes Fall failures to bring
 // it down and Rise successes to bring it up, and one result the other way to
-// begin anew only part of the way: a success and a failure cancel out.
+// begin again only part of the way: a success and a failure cancel out.
 type ScriptState struct {
 	rise, fall int
 	count      int // 0 to rise+fall-1; up from rise on

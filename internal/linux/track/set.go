@@ -8,7 +8,7 @@ import (
 	"keepalived-go/internal/linux/script"
 )
 
-// patience is how long Configure waits for what files and processes say. They
+// patience is how long Configure waits for the state of files and processes. They
 // can be behind a network that does not answer.
 const patience = 100 * time.Millisecond
 
@@ -57,7 +57,7 @@ type driver interface {
 }
 
 // request makes a driver run the trackers of its kind in conf. It answers with
-// the status of those that are new or look at something else.
+// the status of the trackers that are new or look at something else.
 type request struct {
 	conf   *conf.Config
 	answer func([]Update)
@@ -180,7 +180,7 @@ type ProcessCount struct {
 	ForkDelay, TerminateDelay bool
 }
 
-// Processes tells how all processes stand, by name. Any goroutine may ask.
+// Processes reports the counts of all processes, by name. Any goroutine may ask.
 func (s *Set) Processes() map[string]ProcessCount {
 	p := s.procs
 	p.mu.Lock()
@@ -195,7 +195,7 @@ func (s *Set) Processes() map[string]ProcessCount {
 }
 
 // Close ends everything; Report is not called any more when it returns. Scripts
-// that run are told to end, and left to the runner.
+// that run are terminated, and left to the runner.
 func (s *Set) Close() {
 	close(s.stop)
 	s.running.Wait()

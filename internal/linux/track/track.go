@@ -1,5 +1,5 @@
 // Package track watches what the priority of a virtual router depends on
-// besides its interface: scripts, files, processes, polled links. What they say becomes
+// besides its interface: scripts, files, processes, polled links. Their results become
 // a priority or a fault in package policy.
 //
 // [ScriptState], [ProcessState] and [Damper] are pure: they get the

@@ -24,7 +24,7 @@ const (
 // maxLinks bounds the symbolic links on one path, as the kernel does.
 const maxLinks = 40
 
-// watcher tells which files may have changed. It watches directories, however
+// watcher reports which files may have changed. It watches directories, however
 // many files they hold: the one where a file is, those where symbolic links on
 // the way lie, and, while something on the way is missing, the last one that
 // exists. Only read is for another goroutine.
@@ -89,7 +89,7 @@ func (w *watcher) close() {
 	w.file.Close()
 }
 
-// read hands on what the kernel says. While one buffer is looked at, the other
+// read passes on the events of the kernel. While one buffer is looked at, the other
 // is filled.
 func (w *watcher) read() {
 	var buffers [2][64 << 10]byte
@@ -106,7 +106,7 @@ func (w *watcher) read() {
 	}
 }
 
-// add watches the path of a file; what it says afterwards is not missed.
+// add watches the path of a file; no later change is missed.
 func (w *watcher) add(f *file) {
 	old := w.paths[f]
 	w.paths[f] = w.walk(f)
@@ -160,7 +160,7 @@ func (w *watcher) follow(f *file) (steps []step, stable bool) {
 		info, err := os.Lstat(path)
 		switch {
 		case err != nil:
-			// The end of a directory that somebody still uses is told of by its
+			// The end of a directory that is still in use is reported by its
 			// parent alone.
 			if cur != "/" {
 				steps = append(steps, w.depend(f, filepath.Dir(cur), filepath.Base(cur)))
@@ -230,7 +230,7 @@ func (w *watcher) watch(d *dir, events uint32) {
 		d.wd = int32(wd)
 		w.byWD[d.wd] = append(w.byWD[d.wd], d)
 	case errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTDIR):
-		// It went away just now, which its parent tells.
+		// It went away just now, which its parent reports.
 	case errors.Is(err, unix.ENOSPC):
 		w.fail(fmt.Errorf("watch %s: no more watches; raise fs.inotify.max_user_watches", d.path))
 	default:
@@ -286,7 +286,7 @@ func (w *watcher) forget(d *dir) {
 }
 
 // changes decodes events and returns what they say of files, each once.
-// Paths that lead elsewhere are followed anew.
+// Paths that lead elsewhere are followed again.
 func (w *watcher) changes(raw []byte) []fileChange {
 	var list []fileChange
 	found := make(map[*file]int)
