@@ -23,11 +23,30 @@ func (d *decoder) virtualServers() {
 		groups[g.Name] = g.ServerGroup
 		d.cfg.ServerGroups = append(d.cfg.ServerGroups, g.ServerGroup)
 	}
+	seen := make(map[serviceKey]Pos, len(d.servers.list))
 	for _, vs := range d.servers.list {
 		if d.virtualServer(vs, groups) {
+			key := serviceKey{vs.Group, vs.Family, vs.Protocol, netip.AddrPortFrom(vs.Addr, vs.Port), vs.FWMark}
+			if first, twice := seen[key]; twice {
+				d.reportAt(vs.at, Diagnostic{
+					Severity: Warning, Class: ClassNone, Code: "service-twice",
+					Message: fmt.Sprintf("Virtual server %s is already defined - ignoring", vs), Fix: "the first is at " + first.String(),
+				})
+				continue
+			}
+			seen[key] = vs.Pos
 			d.cfg.VirtualServers = append(d.cfg.VirtualServers, vs.VirtualServer)
 		}
 	}
+}
+
+// serviceKey is what the kernel tells services apart by.
+type serviceKey struct {
+	group    string
+	family   Family
+	protocol Protocol
+	addr     netip.AddrPort
+	fwmark   uint32
 }
 
 // virtualServer settles one virtual server; ok is false if there is nothing to
@@ -67,6 +86,13 @@ func (d *decoder) virtualServer(vs *virtualServer, groups map[string]*ServerGrou
 	if vs.Persistence == 0 && vs.anyPort(group) {
 		say("any-port", "Virtual server %s: zero port only valid for persistent services - setting", vs)
 		vs.Persistence = defaultPersistence
+	}
+	if vs.Persistence == 0 && vs.PersistenceEngine != "" {
+		d.reportAt(vs.at, Diagnostic{
+			Severity: Warning, Class: ClassNone, Code: "engine-alone",
+			Message: fmt.Sprintf("Virtual server %s: persistence_engine has no effect without persistence_timeout - ignoring", vs),
+		})
+		vs.PersistenceEngine = ""
 	}
 	vs.Forward = vs.forward.v
 	vs.SMTPAlert = vs.smtpAlert.or(d.alertOr(false))

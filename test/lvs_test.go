@@ -1,0 +1,95 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/lab/uml"
+	"keepalived-go/internal/tool/lab/uml/umltest"
+)
+
+// balancer is a machine whose kernel balances load.
+var balancer = uml.Machine{
+	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables"},
+	Memory:  384,
+	Timeout: 4 * time.Minute,
+}
+
+// TestBalancer is all that needs a load balancer in the kernel, in one machine.
+func TestBalancer(t *testing.T) {
+	differs(t, "is what this one is compared with")
+	t.Parallel()
+	if !uml.Inside() {
+		// The machine has this program; it need not build it once more.
+		t.Cleanup(func() { os.Unsetenv("KEEPALIVED_BIN") })
+		os.Setenv("KEEPALIVED_BIN", ours.Path)
+	}
+	umltest.Run(t, balancer, func(t *testing.T) {
+		t.Run("Tables", testTables)
+	})
+}
+
+// kernelTable is what ipvsadm shows of the node's load balancer, a line for each
+// entry. Destinations follow their service, in the order of their text.
+func kernelTable(s *scene, n *lab.Node) []string {
+	s.Helper()
+	show := func(args ...string) []string {
+		return strings.Split(strings.TrimSpace(s.output(n, "ipvsadm", args...)), "\n")
+	}
+	var table []string
+	for _, line := range show("-Sn") {
+		if line != "" {
+			table = append(table, line)
+		}
+	}
+	slices.Sort(table)
+	table = append(table, entries("thresholds", show("-Ln", "--thresholds"))...)
+	table = append(table, entries("tunnel", show("-Ln", "--tun-info"))...)
+	table = append(table, show("-L", "--timeout")...)
+	daemons := show("-L", "--daemon")
+	slices.Sort(daemons)
+	for _, line := range daemons {
+		if line != "" {
+			table = append(table, "sync "+line)
+		}
+	}
+	// ipvsadm prints marks as signed numbers.
+	for i := range table {
+		table[i] = signedMark.ReplaceAllStringFunc(table[i], func(s string) string {
+			kind, number, _ := strings.Cut(s, " ")
+			mark, err := strconv.Atoi(number)
+			if err != nil {
+				return s
+			}
+			return fmt.Sprint(kind, " ", uint32(mark))
+		})
+	}
+	return table
+}
+
+var signedMark = regexp.MustCompile(`(-f|FWM) -\d+`)
+
+// entries are the destinations of a listing, each behind its service.
+func entries(kind string, lines []string) []string {
+	var service string
+	var found []string
+	for _, line := range lines {
+		fields := strings.Fields(line)
+		switch {
+		case len(fields) < 2 || fields[1] == "RemoteAddress:Port":
+		case fields[0] == "->":
+			found = append(found, kind+" "+service+" "+strings.Join(fields, " "))
+		default:
+			service = strings.Join(fields[:2], " ")
+		}
+	}
+	slices.Sort(found)
+	return found
+}
