@@ -45,6 +45,7 @@ type daemon struct {
 	lostTold time.Duration
 	journal  *journal
 	hurry    autoPriority
+	alert    time.Duration // until when a take-over may be going on; 0: none is expected
 
 	sockets   map[socketKey]*socket
 	unsized   bool      // their receive buffers may have to change
@@ -91,7 +92,9 @@ type daemon struct {
 //  3. Announcements leave in slices, one in a turn, as a timer expires.
 //  4. The log and others get their reports last: a sentence costs more than an advert.
 func (d *daemon) turn() {
-	d.reportTurn()
+	if !d.hasty() {
+		d.reportTurn()
+	}
 	if d.unsized {
 		d.sizeBuffers()
 	}

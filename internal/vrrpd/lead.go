@@ -21,11 +21,38 @@ func (r *router) lead() time.Duration {
 	return 0
 }
 
+// takeoverAlert is how long, from the lead on, the thread that carries out plans is
+// awake too, and with it the loop while the addresses of a take-over are being set.
+const takeoverAlert = takeoverLead + 1500*time.Microsecond
+
+// hasty reports whether a take-over is not done yet: its addresses are being set, or
+// are to be announced. Until it is, the loop does not sleep, and what happened is not
+// yet put into words.
+func (d *daemon) hasty() bool {
+	if d.alert == 0 {
+		return false
+	}
+	at := d.loop.Now()
+	if at < d.alert && (!d.addrs.idle() || d.announcer.timer.Deadline() <= at) {
+		d.loop.Alert(d.alert)
+		return true
+	}
+	if at >= d.alert {
+		d.alert = 0
+	}
+	d.loop.Alert(0)
+	return false
+}
+
 // rehearse uses the lead of r: another engine with its configuration becomes
 // master and nothing is done about it. What r is going to run is in memory and
 // in the caches then.
 func (d *daemon) rehearse(r *router) {
 	at := d.loop.Now()
+	if d.exec != nil {
+		d.alert = at + takeoverAlert
+		d.exec.Alert(takeoverAlert)
+	}
 	stand := vrrp.New(*r.engine.Config())
 	for _, ev := range []vrrp.Event{
 		{Kind: vrrp.SourceChanged, Source: r.source},

@@ -70,6 +70,7 @@ type plan struct {
 type Waker interface {
 	Wake()
 	Wait()
+	Alert(d time.Duration)
 	Close() error
 }
 
@@ -89,6 +90,10 @@ func (e *Executor) Submit(id uint64, changes []Change) {
 	e.mu.Unlock()
 	e.wake.Wake()
 }
+
+// Alert has the thread stay awake for d: a plan that is submitted meanwhile is carried
+// out at once.
+func (e *Executor) Alert(d time.Duration) { e.wake.Alert(d) }
 
 // Thread is the identity of the thread that carries plans out, for its scheduling; 0:
 // it has not begun.

@@ -24,6 +24,7 @@ package loop
 import (
 	"fmt"
 	"math"
+	"runtime"
 	"sync"
 	"time"
 
@@ -52,6 +53,7 @@ type Loop struct {
 
 	heap  timers
 	pass  time.Duration // while timers expire: up to which deadline; else -1
+	alert time.Duration // until when the loop does not sleep
 	ahead *Timer        // whose lead was used last
 	until time.Duration // and its deadline then
 
@@ -194,7 +196,7 @@ func (l *Loop) Wait() error {
 		}
 	}
 	l.meter.turned(at)
-	woken, n, err := l.rest.sleep(until, poll, l.events[:])
+	woken, n, err := l.rest.sleep(until, poll || at < l.alert, l.events[:])
 	l.meter.woke = l.rest.now()
 	if err != nil {
 		return fmt.Errorf("wait for events: %w", err)
@@ -208,6 +210,16 @@ func (l *Loop) Wait() error {
 		l.runPosted()
 	}
 	return nil
+}
+
+// Alert has the loop turn without a sleep until a time, 2 ms from now at most: what
+// is posted meanwhile has its turn at once. A time that is past ends that. With one
+// processor it does nothing.
+func (l *Loop) Alert(until time.Duration) {
+	if _, virtual := l.rest.(*virtualRest); virtual || runtime.NumCPU() == 1 {
+		return
+	}
+	l.alert = min(until, l.rest.now()+mostAlert)
 }
 
 // useLead has the owner of t use the time that is left, once.

@@ -497,3 +497,44 @@ func TestSlices(t *testing.T) {
 		}
 	})
 }
+
+// An alert keeps a Wait awake and does not end it; a Wake does, before, during and
+// after the alert.
+func TestAlert(t *testing.T) {
+	l, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	w, err := l.NewWaker()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ends := make(chan struct{})
+	go func() {
+		for range 3 {
+			w.Wait()
+			ends <- struct{}{}
+		}
+		w.Close()
+	}()
+	silent := func(what string) {
+		t.Helper()
+		select {
+		case <-ends:
+			t.Fatal(what + " ends a wait")
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+	w.Alert(time.Millisecond)
+	silent("an alert")
+	w.Wake() // when it is over
+	<-ends
+	w.Alert(time.Second) // which is cut
+	w.Wake()             // while it lasts
+	<-ends
+	silent("one wake twice")
+	w.Wake()
+	w.Alert(time.Millisecond)
+	<-ends
+}
