@@ -447,7 +447,7 @@ func TestDumpSaysWhy(t *testing.T) {
 	s.write("a", "check.fail", "")
 	data := s.dataWhen(a, s.path("a", "state"),
 		"------< Reasons >------\n Reasons of VI_1\n   Faults = none\n   Arithmetic = 100 - 20 (track_script chk: exited with status 1) = 80\n",
-		"     track_script chk weight -20, down: exited with status 1\n",
+		"     track_script chk weight -20, down: exited with status 1",
 		"     track_script gone weight 5, disabled: /not",
 		" INIT -> BACKUP (start)\n", " BACKUP -> MASTER (no-master): no master has been heard for ",
 		"------< Notifications >------\n", "   Last = notify_master "+told+": exited with status 0, ",
