@@ -39,7 +39,7 @@ nightly: build
 	$(MAKE) fuzz FUZZTIME=5m
 
 race:
-	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -skip 'AgainstC$$|^TestHugeFile$$|^TestSequenceScale$$' ./conf/... ./vrrp/... ./internal/...
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -parallel 3 -skip 'AgainstC$$|^TestHugeFile$$|^TestSequenceScale$$' ./conf/... ./vrrp/... ./internal/...
 	CGO_ENABLED=1 go build -race -o bin/keepalived-race ./cmd/keepalived
 	GORACE='atexit_sleep_ms=0 halt_on_error=1' KEEPALIVED_BIN=$(CURDIR)/bin/keepalived-race go test -count=1 -short ./test
 

@@ -27,8 +27,8 @@ func newFIFOLab(t *testing.T) *fifoLab {
 	dir := t.TempDir()
 	l := &fifoLab{t: t, dir: dir, said: filepath.Join(dir, "said")}
 	reader := "#!/bin/bash\nexec 3<\"$2\"\necho \"$1 begins\" >>" + l.said + "\n" +
-		"while :; do read -r -t 0.2 line <&3; status=$?\n[ $status -gt 128 ] && continue\n[ $status -ne 0 ] && exit 0\n" +
-		"echo \"$1 reads $line\" >>" + l.said + "; done\n"
+		"while :; do read -r -t 0.2 part <&3; status=$?; line=$line$part\n[ $status -gt 128 ] && continue\n[ $status -ne 0 ] && exit 0\n" +
+		"echo \"$1 reads $line\" >>" + l.said + "; line=; done\n"
 	if err := os.WriteFile(l.path("reader"), []byte(reader), 0o755); err != nil {
 		t.Fatal(err)
 	}

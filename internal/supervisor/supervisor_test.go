@@ -878,14 +878,16 @@ func notifySocket(t *testing.T) (path string, states <-chan string) {
 
 func expectState(t *testing.T, states <-chan string, want string) string {
 	t.Helper()
-	for timeout := time.After(20 * time.Second); ; {
+	for patience := lab.NewPatience(20 * time.Second); ; {
 		select {
 		case s := <-states:
 			if strings.HasPrefix(s, want) {
 				return s
 			}
-		case <-timeout:
-			t.Fatalf("systemd was not told %s in 20 s", want)
+		case <-time.After(max(patience.Left(), time.Second/10)):
+			if patience.Left() <= 0 {
+				t.Fatalf("systemd was not told %s in 20 s", want)
+			}
 		}
 	}
 }
