@@ -26,6 +26,9 @@ var balancer = uml.Machine{
 func TestBalancer(t *testing.T) {
 	differs(t, "is what this one is compared with")
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("the race detector's daemon does not run in a User-Mode Linux; this test is for the ordinary one")
+	}
 	if !uml.Inside() {
 		// The machine has this program; it need not build it once more.
 		t.Cleanup(func() { os.Unsetenv("KEEPALIVED_BIN") })
