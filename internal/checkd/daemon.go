@@ -24,10 +24,9 @@ type daemon struct {
 	loop    *loop.Loop
 	session *session.Session
 	engine  *lvs.Engine
-	conf    *conf.Config           // in force; nil: none yet
-	marks   map[policy.Mark]uint32 // of groups, with nftables_ipvs
-	checks  []*check               // that with lvs.CheckID n is at n-1
-	actions []lvs.Action           // room for those of a step
+	conf    *conf.Config // in force; nil: none yet
+	checks  []*check     // that with lvs.CheckID n is at n-1
+	actions []lvs.Action // room for those of a step
 
 	table        *table.Table
 	synchronised bool            // we have had synchronisation daemons
@@ -114,7 +113,7 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 		id := identityOf(c.planned)
 		before[id] = append(before[id], c)
 	}
-	d.conf, d.marks = p.conf, p.marks
+	d.conf = p.conf
 	gone := d.checks
 	d.checks = make([]*check, len(p.checks))
 	for i := range p.checks {

@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"maps"
 	"strings"
 
 	"keepalived-go/conf"
@@ -22,7 +21,6 @@ import (
 // certificates are looked up for it.
 type plan struct {
 	conf     *conf.Config
-	marks    map[policy.Mark]uint32 // of groups, with nftables_ipvs
 	services *lvs.Config
 	// addresses watches those of this machine from now on; nil: no service depends on
 	// them, or it is done already.
@@ -38,11 +36,10 @@ type planned struct {
 	life life.Config
 }
 
-// newPlan makes the plan of c; groups that had marks before keep them.
-func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
-	marks = maps.Clone(marks) // which the loop goes on reading
-	b := policy.ServiceConfig(c, marks)
-	p := &plan{conf: c, marks: marks, services: b.Config, checks: make([]planned, len(b.Checks))}
+// newPlan makes the plan of c.
+func newPlan(c *conf.Config) *plan {
+	b := policy.ServiceConfig(c)
+	p := &plan{conf: c, services: b.Config, checks: make([]planned, len(b.Checks))}
 	var identity *tls.Config // of all SSL_GET
 	for i := range b.Checks {
 		k := &p.checks[i]

@@ -26,7 +26,6 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/logging"
-	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
@@ -119,7 +118,7 @@ func (d *daemon) begin(c *conf.Config) {
 	if d.LogData {
 		d.logData(d.configured(c))
 	}
-	p := newPlan(c, d.marks)
+	p := newPlan(c)
 	d.watchAddresses(p, false)
 	d.reload(p, services)
 	d.flush()
@@ -150,7 +149,7 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 		o.Host = kernel.Machine
 	}
 	d := &daemon{
-		Options: o, engine: lvs.New(), marks: make(map[policy.Mark]uint32),
+		Options: o, engine: lvs.New(),
 		masters: make(map[string]bool), sessions: make(map[string]bool), numbers: make(map[string]int),
 	}
 	d.look.Expire, d.save.Expire = d.lookForSilent, d.saveState
@@ -176,9 +175,9 @@ func (d *daemon) prepareReload(c *conf.Config, done func()) {
 	if c.Global.NetNamespaceIPVS != d.conf.Global.NetNamespaceIPVS {
 		slog.Warn("Cannot change net_namespace_ipvs at a reload: ignored until restart")
 	}
-	marks, watched := d.marks, d.addresses != nil
+	watched := d.addresses != nil
 	go func() {
-		p := newPlan(c, marks)
+		p := newPlan(c)
 		d.watchAddresses(p, watched)
 		d.loop.Post(func() {
 			if !d.stopping {

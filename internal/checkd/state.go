@@ -14,7 +14,6 @@ import (
 
 	"keepalived-go/internal/checkd/life"
 	"keepalived-go/internal/checkd/table"
-	"keepalived-go/internal/policy"
 	"keepalived-go/lvs"
 	"keepalived-go/lvs/ipvs"
 )
@@ -27,18 +26,12 @@ type state struct {
 	Boot      string // of the machine: nothing outlives that
 	Services  *lvs.Snapshot
 	Lives     []lifeState
-	Marks     []markState
 	Endpoints []lvs.Endpoint // in the kernel's table
 }
 
 type lifeState struct {
 	Check identity
 	State life.State
-}
-
-type markState struct {
-	Mark policy.Mark
-	N    uint32
 }
 
 const (
@@ -110,9 +103,6 @@ func (d *daemon) saveState(at time.Duration) {
 		return
 	}
 	s := &state{Version: stateVersion, Boot: d.boot, Services: d.engine.Snapshot(), Endpoints: d.endpoints()}
-	for k, n := range d.marks {
-		s.Marks = append(s.Marks, markState{k, n})
-	}
 	for _, c := range d.checks {
 		if c.begun {
 			s.Lives = append(s.Lives, lifeState{identityOf(c.planned), c.life.State()})
@@ -162,9 +152,6 @@ func (d *daemon) resume(s *state) {
 	d.restored = make(map[identity][]life.State, len(s.Lives))
 	for _, l := range s.Lives {
 		d.restored[l.Check] = append(d.restored[l.Check], l.State)
-	}
-	for _, m := range s.Marks {
-		d.marks[m.Mark] = m.N
 	}
 	d.inherited = s.Endpoints
 }

@@ -28,19 +28,9 @@ type ServerCheck struct {
 // Name is the name of the server in messages.
 func (c *ServerCheck) Name() string { return c.Service.Endpoint(c.Server.Addr, c.Server.Port) }
 
-// A Mark stands for the addresses of a virtual_server_group in the kernel's table
-// when nftables_ipvs is configured: packets to them get a firewall mark.
-type Mark struct {
-	Group    string
-	Protocol conf.Protocol
-	Family   conf.Family
-}
-
 // ServiceConfig translates the virtual servers of a configuration for the service
-// engine. Marks are those that stand for groups already; the marks of others are
-// the smallest free ones from nftables_ipvs_start_fwmark on, and those of groups
-// that are gone are removed. It may be nil without nftables_ipvs.
-func ServiceConfig(c *conf.Config, marks map[Mark]uint32) *LoadBalancer {
+// engine.
+func ServiceConfig(c *conf.Config) *LoadBalancer {
 	g := &c.Global
 	b := &LoadBalancer{Config: &lvs.Config{
 		InitNotifies: g.LVS.InitNotifies,
@@ -52,14 +42,12 @@ func ServiceConfig(c *conf.Config, marks map[Mark]uint32) *LoadBalancer {
 	for _, group := range c.ServerGroups {
 		groups[group.Name] = group
 	}
-	allocate := newMarker(g, marks)
 	for i, v := range c.VirtualServers {
 		b.service(&b.Config.Services[i], v)
 		if group := groups[v.Group]; group != nil {
-			b.Config.Services[i].Endpoints = endpoints(v, group, allocate)
+			b.Config.Services[i].Endpoints = endpoints(v, group)
 		}
 	}
-	allocate.forget()
 	return b
 }
 
@@ -140,7 +128,7 @@ func destinationAttributes(f conf.Forward, upper, lower uint32) lvs.DestinationA
 }
 
 // endpoints expands the entries of a group.
-func endpoints(v *conf.VirtualServer, group *conf.ServerGroup, m *marker) []lvs.Endpoint {
+func endpoints(v *conf.VirtualServer, group *conf.ServerGroup) []lvs.Endpoint {
 	var all []lvs.Endpoint
 	for _, e := range group.Entries {
 		switch {
@@ -150,12 +138,6 @@ func endpoints(v *conf.VirtualServer, group *conf.ServerGroup, m *marker) []lvs.
 				family = v.Family
 			}
 			all = append(all, lvs.Endpoint{FWMark: e.FWMark, Family: lvs.Family(family)})
-		case m != nil:
-			family := conf.IPv4
-			if e.First.Is6() {
-				family = conf.IPv6
-			}
-			all = append(all, lvs.Endpoint{FWMark: m.of(Mark{group.Name, v.Protocol, family}), Family: lvs.Family(family)})
 		default:
 			for a := e.First; ; a = a.Next() {
 				all = append(all, lvs.Endpoint{Protocol: lvs.Protocol(v.Protocol), Addr: netip.AddrPortFrom(a, e.Port)})
@@ -166,49 +148,6 @@ func endpoints(v *conf.VirtualServer, group *conf.ServerGroup, m *marker) []lvs.
 		}
 	}
 	return all
-}
-
-// marker gives groups their marks.
-type marker struct {
-	first uint32
-	marks map[Mark]uint32
-	taken map[uint32]bool
-	used  map[Mark]bool
-}
-
-func newMarker(g *conf.Global, marks map[Mark]uint32) *marker {
-	if g.Firewall.IPVSTable == "" || marks == nil {
-		return nil
-	}
-	m := &marker{g.Firewall.IPVSFirstMark, marks, make(map[uint32]bool), make(map[Mark]bool)}
-	for _, n := range marks {
-		m.taken[n] = true
-	}
-	return m
-}
-
-func (m *marker) of(k Mark) uint32 {
-	m.used[k] = true
-	if n, known := m.marks[k]; known {
-		return n
-	}
-	n := m.first
-	for m.taken[n] {
-		n++
-	}
-	m.marks[k], m.taken[n] = n, true
-	return n
-}
-
-func (m *marker) forget() {
-	if m == nil {
-		return
-	}
-	for k := range m.marks {
-		if !m.used[k] {
-			delete(m.marks, k)
-		}
-	}
 }
 
 // CheckKey says what a check is: what it tests, where, and what it expects. How
