@@ -77,9 +77,6 @@ func LoadModule(ctx context.Context) error {
 // Close closes the connection.
 func (c *Conn) Close() error { return c.conn.Close() }
 
-// FamilyID is the type of the messages of the kernel's IPVS.
-func (c *Conn) FamilyID() uint16 { return c.family.ID }
-
 // do makes a request and hands the answers that can be decoded to yield.
 func (c *Conn) do(m *Message, yield func(Message)) error {
 	err := c.conn.Do(c.family.ID, 0, m.Append, func(a nl.Message) {

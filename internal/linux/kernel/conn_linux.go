@@ -8,15 +8,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/nl"
-	"keepalived-go/lvs/ipvs"
 )
 
-// Conn makes requests about links and addresses or, from [DialIPVS], about virtual
-// services. It is for one goroutine at a time.
+// Conn makes requests about links and addresses. It is for one goroutine at a
+// time.
 type Conn struct {
 	*nl.Conn
 	names nl.Names
-	table *ipvs.Conn // of DialIPVS, else nil
 }
 
 // Dial opens a connection for requests. rcvbuf is the size of its receive

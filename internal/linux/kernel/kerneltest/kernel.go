@@ -17,7 +17,6 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/linux/nl/nltest"
-	"keepalived-go/lvs/ipvs/ipvstest"
 )
 
 // Kernel is a Linux in memory. All methods may be called from any goroutine.
@@ -41,9 +40,6 @@ type Kernel struct {
 	// PromoteSecondaries keeps secondary addresses of IPv4 when their primary one
 	// is removed, as the sysctl of that name does. Set it before use.
 	PromoteSecondaries bool
-
-	// IPVS is the load balancer; nil: the kernel has none. Set it before use.
-	IPVS *ipvstest.Kernel
 }
 
 var _ kernel.Host = (*Kernel)(nil)

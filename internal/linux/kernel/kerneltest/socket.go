@@ -19,10 +19,7 @@ type socket struct {
 
 // Netlink opens a netlink socket of the kernel.
 func (k *Kernel) Netlink(family int, o nl.Options) (nl.Socket, error) {
-	switch {
-	case family == unix.NETLINK_GENERIC && k.IPVS != nil:
-		return k.IPVS.Socket(), nil
-	case family != unix.NETLINK_ROUTE:
+	if family != unix.NETLINK_ROUTE {
 		return nil, os.NewSyscallError("socket", unix.EPROTONOSUPPORT)
 	}
 	s := &socket{groups: o.Groups}
