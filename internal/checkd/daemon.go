@@ -29,6 +29,7 @@ type daemon struct {
 	actions []lvs.Action // room for those of a step
 
 	table        *table.Table
+	endpoints    []lvs.Endpoint  // in it, as configured
 	synchronised bool            // we have had synchronisation daemons
 	masters      map[string]bool // virtual routers, as the VRRP process reports
 	addresses    *addresses      // nil: no service depends on those of this machine
@@ -46,16 +47,17 @@ type daemon struct {
 	restored  map[identity][]life.State
 	inherited []lvs.Endpoint
 
-	look     loop.Timer // for checks that have gone silent
-	save     loop.Timer // of the state
-	boot     string     // of the machine
-	saving   bool       // it is being written
-	unsaved  bool       // it could not be written
-	reloads  int        // so far
-	stopping bool
-	released bool  // the kernel's table is as it shall be left
-	ended    bool  // nothing of the process is left
-	err      error // that ends the process
+	look loop.Timer // for checks that have gone silent
+	save loop.Timer // of the state
+	// saveDelay is how long the next changes of the state are collected.
+	saveDelay time.Duration
+	boot      string // of the machine
+	saving    bool   // it is being written
+	unsaved   bool   // it could not be written
+	reloads   int    // so far
+	stopping  bool
+	released  bool  // the kernel's table is as it shall be left
+	err       error // that ends the process
 }
 
 // identity is what a check is known by in any configuration, as the engine has it;
@@ -141,6 +143,10 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 	d.takeAddresses(p.addresses)
 	d.configureTable()
 	d.step(lvs.Event{Kind: lvs.Configure, Config: p.services, Resume: left})
+	d.endpoints = d.endpoints[:0:0] // which a state that is being written has
+	for e := range d.engine.All() {
+		d.endpoints = append(d.endpoints, e.Endpoint)
+	}
 	d.watchFiles()
 	d.stateChanged()
 }

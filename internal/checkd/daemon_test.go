@@ -92,6 +92,7 @@ type process struct {
 	t      *testing.T
 	kernel *ipvstest.Kernel
 	host   *kerneltest.Kernel
+	ended  bool
 }
 
 // start begins with a configuration as run does.
@@ -120,9 +121,9 @@ func startOn(t *testing.T, k *ipvstest.Kernel, host *kerneltest.Kernel, text str
 		t.Fatal(err)
 	}
 	d.begin(c)
-	p := &process{d, t, k, host}
+	p := &process{daemon: d, t: t, kernel: k, host: host}
 	t.Cleanup(func() {
-		if !d.ended {
+		if !p.ended {
 			p.stop()
 		}
 	})
@@ -155,6 +156,7 @@ func (p *process) stop() {
 	p.daemon.stop()
 	p.until("the table as it shall be left", func() bool { return p.released })
 	p.finish()
+	p.ended = true
 }
 
 // kill leaves everything as it is, as SIGKILL does, but for what the test itself

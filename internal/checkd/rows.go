@@ -1,8 +1,6 @@
 package checkd
 
 import (
-	"slices"
-
 	"keepalived-go/internal/checkd/table"
 	"keepalived-go/lvs"
 	"keepalived-go/lvs/ipvs"
@@ -90,13 +88,4 @@ func destinationOf(d *lvs.Destination) ipvs.Destination {
 		out.Forward = ipvs.Masquerade
 	}
 	return out
-}
-
-// endpointsOf lists what a set of services has in the kernel's table.
-func (d *daemon) endpoints() []lvs.Endpoint {
-	var all []lvs.Endpoint
-	for e := range d.engine.All() {
-		all = append(all, e.Endpoint)
-	}
-	return slices.Clip(all)
 }

@@ -137,7 +137,6 @@ func (d *daemon) finish() {
 		os.Remove(d.StateFile) // there is nothing to take up
 	}
 	d.loop.Close()
-	d.ended = true
 }
 
 // settledTime is how long after a start or reload the memory that it took is given
@@ -153,7 +152,7 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 		masters: make(map[string]bool), sessions: make(map[string]bool), numbers: make(map[string]int),
 	}
 	d.look.Expire, d.save.Expire = d.lookForSilent, d.saveState
-	d.boot = bootID()
+	d.boot, d.saveDelay = bootID(), saveDelay
 	var err error
 	if d.loop, err = loop.New(); err != nil {
 		return nil, err

@@ -36,8 +36,10 @@ type lifeState struct {
 
 const (
 	stateVersion = 1
-	// saveDelay is how long changes are collected before they are written.
+	// saveDelay is how long changes are collected before they are written, and
+	// saveRest how many times as long as it took the loop to put the state together.
 	saveDelay = 200 * time.Millisecond
+	saveRest  = 50
 	// maxState bounds what is read of a file, in bytes: 100,000 servers have less.
 	maxState = 1 << 28
 )
@@ -91,7 +93,7 @@ func parseState(b []byte, boot string) (*state, error) {
 // stateChanged has the state written soon.
 func (d *daemon) stateChanged() {
 	if d.StateFile != "" && !d.save.Running() && !d.stopping {
-		d.loop.Set(&d.save, d.loop.Now()+saveDelay)
+		d.loop.Set(&d.save, d.loop.Now()+d.saveDelay)
 	}
 }
 
@@ -99,16 +101,17 @@ func (d *daemon) stateChanged() {
 // waits.
 func (d *daemon) saveState(at time.Duration) {
 	if d.saving {
-		d.loop.Set(&d.save, at+saveDelay)
+		d.loop.Set(&d.save, at+d.saveDelay)
 		return
 	}
-	s := &state{Version: stateVersion, Boot: d.boot, Services: d.engine.Snapshot(), Endpoints: d.endpoints()}
+	s := &state{Version: stateVersion, Boot: d.boot, Services: d.engine.Snapshot(), Endpoints: d.endpoints}
 	for _, c := range d.checks {
 		if c.begun {
 			s.Lives = append(s.Lives, lifeState{identityOf(c.planned), c.life.State()})
 		}
 	}
 	d.saving = true
+	d.saveDelay = max(saveDelay, saveRest*(d.loop.Now()-at))
 	path := d.StateFile
 	go func() {
 		err := writeState(path, s)
@@ -159,9 +162,9 @@ func (d *daemon) resume(s *state) {
 // release removes from the kernel's table what a predecessor had there and is not
 // configured.
 func (d *daemon) release() {
-	wanted := make(map[lvs.Endpoint]bool)
-	for e := range d.engine.All() {
-		wanted[e.Endpoint] = true
+	wanted := make(map[lvs.Endpoint]bool, len(d.endpoints))
+	for _, e := range d.endpoints {
+		wanted[e] = true
 	}
 	var rows []table.Row
 	for _, e := range d.inherited {

@@ -8,7 +8,9 @@ package table
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -392,13 +394,13 @@ func (t *Table) reach(ids []ipvs.ServiceID) {
 		ids = other
 	}
 	t.forgive(all, still)
-	t.dropGone()
+	t.dropGone(slices.Values(all))
 }
 
-// dropGone forgets services that are neither wanted nor there.
-func (t *Table) dropGone() {
-	for id, w := range t.want {
-		if w.Gone && w.held == nil {
+// dropGone forgets, of these services, those that are neither wanted nor there.
+func (t *Table) dropGone(ids iter.Seq[ipvs.ServiceID]) {
+	for id := range ids {
+		if w := t.want[id]; w != nil && w.Gone && w.held == nil {
 			t.forget(id)
 		}
 	}
@@ -568,7 +570,7 @@ func (t *Table) flushKernel() {
 	for _, w := range t.want {
 		w.held = nil
 	}
-	t.dropGone()
+	t.dropGone(maps.Keys(t.want))
 }
 
 // end restores what was there before, and closes the connection.
