@@ -140,6 +140,9 @@ func (d *daemon) judge(c *check, a *life.Actions) {
 	if line := attempt.Line(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures); line != "" {
 		slog.Info(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())
 	}
+	if v.Changed() {
+		d.stateChanged() // also where the server stays what it was taken for
+	}
 	if !v.Decided && !a.Reweighted {
 		return
 	}

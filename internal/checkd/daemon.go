@@ -170,6 +170,9 @@ func (d *daemon) stop() {
 	for _, c := range d.checks {
 		d.retire(c)
 	}
+	if !d.Keep {
+		d.logEnd()
+	}
 	d.step(lvs.Event{Kind: lvs.Shutdown, Keep: d.Keep})
 	d.flush()
 	d.table.Idle(func() { d.loop.Post(func() { d.released = true }) })
