@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/output/status/text"
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/internal/tool/lab/uml"
@@ -26,7 +27,7 @@ import (
 func TestDataAsC(t *testing.T) {
 	umltest.Run(t, uml.Machine{Modules: []string{"ip_vs", "ip_vs_rr", "ip_vs_wlc"}, Timeout: 2 * time.Minute}, func(t *testing.T) {
 		lab.Need(t, lab.Peer)
-		logOf(t)
+		logtest.Capture(t)
 		up, down := serve(t), serve(t)
 		down.close()
 		u, d := up.addr().Port(), down.addr().Port()

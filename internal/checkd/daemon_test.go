@@ -1,16 +1,13 @@
 package checkd
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -18,6 +15,7 @@ import (
 	"keepalived-go/internal/checkd/table"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/kernel/kerneltest"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/wire"
@@ -27,52 +25,6 @@ import (
 
 // These tests need no root: the kernel's table is one in memory, and servers are
 // on the loopback interface.
-
-// logged collects what is logged until the test ends. Any goroutine may log.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// lines are the messages so far.
-func (l *logged) lines() (all []string) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	for _, line := range strings.Split(l.buf.String(), "\n") {
-		if _, text, ok := strings.Cut(line, "msg="); ok {
-			if text[0] == '"' {
-				text, _, _ = strings.Cut(text[1:], `"`)
-			}
-			all = append(all, text)
-		}
-	}
-	return all
-}
-
-// inOrder reports whether the lines were logged in this order, with others between
-// them.
-func (l *logged) inOrder(lines ...string) bool {
-	for _, line := range l.lines() {
-		if len(lines) > 0 && line == lines[0] {
-			lines = lines[1:]
-		}
-	}
-	return len(lines) == 0
-}
-
-func logOf(t *testing.T) *logged {
-	l := &logged{}
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(l, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return l
-}
 
 // read is the configuration in a text.
 func read(t *testing.T, text string) *conf.Config {
@@ -264,13 +216,13 @@ const vs = "[10.0.0.1]:tcp:80"
 // A server that dies leaves the table, the sorry server stands in for the last one,
 // and everything returns.
 func TestServerDiesAndReturns(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	a, b := serve(t), serve(t)
 	p := start(t, virtual("sorry_server 127.0.0.9 9", a.real(""), b.real("")), nil)
 	both := fmt.Sprintf("tcp 10.0.0.1:80: %v=1 %v=1", min(a.addr().String(), b.addr().String()), max(a.addr().String(), b.addr().String()))
 	p.untilTable(both)
-	if !log.inOrder("Gained quorum 1+0=1 <= 2 for VS "+vs, "Activating healthchecker for service "+a.name()+" for VS "+vs) {
-		t.Errorf("start: %q", log.lines())
+	if !log.InOrder("Gained quorum 1+0=1 <= 2 for VS "+vs, "Activating healthchecker for service "+a.name()+" for VS "+vs) {
+		t.Errorf("start: %q", log.Lines())
 	}
 	p.until("the first results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
 	a.close()
@@ -281,8 +233,8 @@ func TestServerDiesAndReturns(t *testing.T) {
 		"TCP_CHECK on service " + a.name() + " failed after 1 retries.", "Removing service " + a.name() + " from VS " + vs,
 		"TCP_CHECK on service " + b.name() + " failed after 1 retries.", "Removing service " + b.name() + " from VS " + vs,
 		"Lost quorum 1-0=1 > 0 for VS " + vs, "Adding sorry server [127.0.0.9]:tcp:9 to VS " + vs, "Removing alive servers from the pool for VS " + vs,
-	}; !log.inOrder(want...) {
-		t.Errorf("%q is not in this order in %q", want, log.lines())
+	}; !log.InOrder(want...) {
+		t.Errorf("%q is not in this order in %q", want, log.Lines())
 	}
 	b.open()
 	p.untilTable(fmt.Sprintf("tcp 10.0.0.1:80: %v=1", b.addr()))
@@ -291,21 +243,21 @@ func TestServerDiesAndReturns(t *testing.T) {
 	if want := []string{
 		"TCP connection to " + b.name() + " success.", "Adding service " + b.name() + " to VS " + vs, "Gained quorum 1+0=1 <= 1 for VS " + vs,
 		"Removing sorry server [127.0.0.9]:tcp:9 from VS " + vs, "Adding alive servers to the pool for VS " + vs,
-	}; !log.inOrder(want...) {
-		t.Errorf("%q is not in this order in %q", want, log.lines())
+	}; !log.InOrder(want...) {
+		t.Errorf("%q is not in this order in %q", want, log.Lines())
 	}
 	p.stop()
 	if left := p.table(); left != "" {
 		t.Errorf("left behind: %s", left)
 	}
-	if !log.inOrder("Shutting down service "+a.name()+" from VS "+vs, "Shutting down service "+b.name()+" from VS "+vs) {
-		t.Errorf("the end: %q", log.lines())
+	if !log.InOrder("Shutting down service "+a.name()+" from VS "+vs, "Shutting down service "+b.name()+" from VS "+vs) {
+		t.Errorf("the end: %q", log.Lines())
 	}
 }
 
 // A reload changes what differs. What a check knows stays, be its place another.
 func TestReload(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	a, b := serve(t), serve(t)
 	a.close()
 	p := start(t, virtual("", a.real(""), b.real("")), nil)
@@ -326,8 +278,8 @@ func TestReload(t *testing.T) {
 	}
 	p.reloadTo(virtual("", strings.Replace(b.real(""), "weight 1", "weight 7", 1)))
 	p.untilTable(fmt.Sprintf("tcp 10.0.0.1:80: %v=7", b.addr()))
-	if want := "Changing weight from 1 to 7 for active service " + b.name() + " of VS " + vs; !log.inOrder(want) {
-		t.Errorf("no line %q in %q", want, log.lines())
+	if want := "Changing weight from 1 to 7 for active service " + b.name() + " of VS " + vs; !log.InOrder(want) {
+		t.Errorf("no line %q in %q", want, log.Lines())
 	}
 	if len(p.checks) != 1 || dead.timer.Running() || dead.attempt != nil {
 		t.Error("the check of a server that is gone goes on")
@@ -339,7 +291,7 @@ func TestReload(t *testing.T) {
 // A successor of a process that was killed takes up what it had: servers that are
 // down stay out, nothing is announced, and the table stays as it is.
 func TestSuccessor(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	a, b := serve(t), serve(t)
 	a.close()
 	state := filepath.Join(t.TempDir(), "checkers.state")
@@ -351,7 +303,7 @@ func TestSuccessor(t *testing.T) {
 	p.until("the first results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
 	p.kill()
 
-	before := len(log.lines())
+	before := len(log.Lines())
 	next := startOn(t, p.kernel, p.host, text, keep)
 	if next.checks[0].life.Up() || next.checks[0].life.State().Number == 0 {
 		t.Error("the check of the dead server begins anew")
@@ -360,7 +312,7 @@ func TestSuccessor(t *testing.T) {
 	if next.table() != alone {
 		t.Errorf("the table: %s", next.table())
 	}
-	for _, line := range log.lines()[before:] {
+	for _, line := range log.Lines()[before:] {
 		if strings.HasPrefix(line, "Gained quorum") || strings.HasPrefix(line, "Removing service") || strings.HasPrefix(line, "TCP") {
 			t.Errorf("announced again: %s", line)
 		}
@@ -378,7 +330,7 @@ func TestSuccessor(t *testing.T) {
 
 // A successor does not flush the table (lvs_flush): what is in it is in use.
 func TestSuccessorDoesNotFlush(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	a := serve(t)
 	state := filepath.Join(t.TempDir(), "checkers.state")
 	keep := func(o *Options) { o.StateFile = state }
@@ -405,7 +357,7 @@ func TestSuccessorDoesNotFlush(t *testing.T) {
 
 // With -I the table stays as it is at the end.
 func TestKeepTable(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	a := serve(t)
 	p := start(t, virtual("", a.real("")), func(o *Options) { o.Keep = true })
 	want := fmt.Sprintf("tcp 10.0.0.1:80: %v=1", a.addr())
@@ -418,11 +370,11 @@ func TestKeepTable(t *testing.T) {
 
 // With ha_suspend nothing is checked while the machine has not the address.
 func TestSuspend(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	a := serve(t)
 	a.close()
 	p := start(t, virtual("ha_suspend", a.real("")), nil)
-	p.until("a while", func() bool { return len(log.lines()) > 0 })
+	p.until("a while", func() bool { return len(log.Lines()) > 0 })
 	if p.checks[0].active {
 		t.Error("the check is active")
 	}
@@ -431,8 +383,8 @@ func TestSuspend(t *testing.T) {
 	p.untilTable("tcp 10.0.0.1:80: ")
 	p.host.RemoveAddr(2, address.Prefix)
 	p.until("the suspension", func() bool { return !p.checks[0].active })
-	if !log.inOrder("Activating healthchecker for service "+a.name()+" for VS "+vs, "Deactivating healthchecker for service "+a.name()+" for VS "+vs) {
-		t.Errorf("%q", log.lines())
+	if !log.InOrder("Activating healthchecker for service "+a.name()+" for VS "+vs, "Deactivating healthchecker for service "+a.name()+" for VS "+vs) {
+		t.Errorf("%q", log.Lines())
 	}
 	number := p.checks[0].life.State().Number
 	a.open()
@@ -447,7 +399,7 @@ func TestSuspend(t *testing.T) {
 
 // The weight follows a tracked file.
 func TestFileCheck(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	a := serve(t)
 	file := filepath.Join(t.TempDir(), "n")
 	write := func(n string) {
@@ -470,7 +422,7 @@ func TestFileCheck(t *testing.T) {
 // The synchronisation of connections follows the instance that the VRRP process
 // reports of.
 func TestSyncFollowsInstance(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	a := serve(t)
 	p := start(t, "global_defs {\n    lvs_sync_daemon eth0 VI_1 id 9\n    lvs_timeouts tcp 33\n}\nvrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 5\n    virtual_ipaddress {\n        10.0.0.1\n    }\n}\n"+virtual("", a.real("")), nil)
 	roles := func() string {

@@ -11,6 +11,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/checkd/table"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/lvs/ipvs/ipvstest"
@@ -43,7 +44,7 @@ func (p *process) taken(during func()) (s *status.LVS) {
 // A snapshot is filled in many turns, in each of which only some services and checks
 // are looked at; what the engine and the checks know is in it.
 func TestSnapshotInSlices(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	p := start(t, quiet(8, 120, "quorum 100000"), nil)
 	f := &filling{daemon: p.daemon, conf: p.daemon.conf, out: p.configured(p.daemon.conf)}
 	f.list()
@@ -106,7 +107,7 @@ func TestSnapshotInSlices(t *testing.T) {
 // A configuration that comes while a snapshot is filled begins it again: it never
 // mixes two.
 func TestSnapshotOfOneConfiguration(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	p := start(t, quiet(8, 120, ""), nil)
 	next := newPlan(read(t, quiet(3, 2, "")))
 	s := p.taken(func() { p.reload(next, nil) }) // before the snapshot is whole
@@ -120,7 +121,7 @@ func TestSnapshotOfOneConfiguration(t *testing.T) {
 
 // What checks have found, and what follows from it, is in a snapshot.
 func TestSnapshotOfFailures(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	file := filepath.Join(t.TempDir(), "load")
 	if err := os.WriteFile(file, []byte("4"), 0o644); err != nil {
 		t.Fatal(err)
@@ -170,7 +171,7 @@ func TestSnapshotOfFailures(t *testing.T) {
 
 // The checks of a suspended service are not active, and plan nothing.
 func TestSnapshotOfSuspension(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	p := start(t, quiet(1, 1, "ha_suspend"), nil)
 	v := p.taken(nil).Services[0]
 	if c := v.Servers[0].Checks[0]; !v.Suspended || c.Active || !c.Next.IsZero() || !c.Up {
@@ -181,7 +182,7 @@ func TestSnapshotOfSuspension(t *testing.T) {
 // Dumps go into files with the names that the configuration asks for, and so do the
 // data before and after a reload.
 func TestDumpFiles(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	dir := t.TempDir()
 	text := "global_defs {\n    json_dump_file " + dir + "/out.json\n    config_save_dir " + dir + "\n}\n" + quiet(1, 1, "")
 	p := start(t, text, func(o *Options) { o.DumpDir = dir })
@@ -204,7 +205,7 @@ func TestDumpFiles(t *testing.T) {
 	if !confirmed {
 		t.Error("the reload was not confirmed")
 	}
-	if line := fmt.Sprintf("Printing checker data for process(%d) on signal", os.Getpid()); !log.inOrder(line) {
+	if line := fmt.Sprintf("Printing checker data for process(%d) on signal", os.Getpid()); !log.InOrder(line) {
 		t.Errorf("no line %q", line)
 	}
 }

@@ -1,9 +1,7 @@
 package vrrpd
 
 import (
-	"bytes"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -18,6 +16,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
@@ -46,15 +45,6 @@ func patient(c *conf.Config) *conf.Config {
 		i.AdvertInterval = 10 * time.Second
 	}
 	return c
-}
-
-// logOf collects what is logged until the test ends.
-func logOf(t testing.TB) *bytes.Buffer {
-	var log bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return &log
 }
 
 // turnUntil turns the loop until f is true.
@@ -112,7 +102,7 @@ func TestMasterInMemory(t *testing.T) {
 // A master whose socket cannot be made again, because the kernel has given the
 // family up on the interface, says priority 0 all the same.
 func TestLastWordsWithoutSocket(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	d, k := newMemoryDaemon(t, patient(owners(1)))
 	turnUntil(t, d, "master", masters(d))
 	l := kerneltest.Ethernet(memoryLink, "eth0")
@@ -151,7 +141,7 @@ func TestReloadAnnouncesNewAddress(t *testing.T) {
 // What a reload removes ends in the order of the old configuration: readers of
 // a FIFO see upstream's order.
 func TestReloadRemovesInOrder(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	d, _ := newMemoryDaemon(t, patient(owners(8)))
 	turnUntil(t, d, "eight masters", masters(d))
 	d.reload(patient(owners(1)), nil)
@@ -173,7 +163,7 @@ func TestReloadRemovesInOrder(t *testing.T) {
 // What the kernel refuses is said once with its sentence, and asked for until the
 // kernel agrees.
 func TestRefusals(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	var refused atomic.Int32 // by the goroutine of the executor
 	d, k := newMemoryDaemon(t, patient(owners(2)))
 	virtual := d.routers[1].vips[0].key.Prefix
@@ -291,7 +281,7 @@ func TestTakeOverWhileKernelHangs(t *testing.T) {
 // What happens while events are lost is found by a reading, even if the first
 // readings are interrupted, and mended.
 func TestLostEvents(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	d, k := newMemoryDaemon(t, patient(owners(3)))
 	turnUntil(t, d, "three masters", masters(d))
 	stolen, theirs := d.routers[1].vips[0].key.Prefix, netip.MustParsePrefix("203.0.113.7/32")
@@ -318,7 +308,7 @@ func TestLostEvents(t *testing.T) {
 
 // Other programs remove what masters hold, change the link and take it away.
 func TestForeignChanges(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	d, k := newMemoryDaemon(t, patient(owners(2)))
 	turnUntil(t, d, "two masters", masters(d))
 	virtual := d.routers[0].vips[0].key.Prefix

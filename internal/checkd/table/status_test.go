@@ -7,6 +7,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/lvs/ipvs"
 	"keepalived-go/lvs/ipvs/ipvstest"
@@ -15,7 +16,7 @@ import (
 // Status reports what the kernel refuses, what was repaired and what is set, as long
 // as it is so.
 func TestStatus(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	k := ipvstest.New()
 	table := open(t, k, nil)
 	table.Configure(Settings{
@@ -65,7 +66,7 @@ func TestStatus(t *testing.T) {
 // Without the module Status reports why, until it is there. It never waits for the
 // kernel.
 func TestStatusUnreachable(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	k := ipvstest.New()
 	k.SetLoaded(false)
 	table := open(t, k, nil)

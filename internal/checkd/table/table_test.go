@@ -1,55 +1,21 @@
 package table
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/lvs/ipvs"
 	"keepalived-go/lvs/ipvs/ipvstest"
 )
-
-// logged collects what is logged until the test ends. Any goroutine may log.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-func (l *logged) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.buf.String(), text)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.String()
-}
-
-func logOf(t *testing.T) *logged {
-	l := &logged{}
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(l, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return l
-}
 
 // open opens a table on a kernel in memory.
 func open(t *testing.T, k *ipvstest.Kernel, change func(*Options)) *Table {
@@ -225,7 +191,7 @@ func (r *recorder) Batch(changes []ipvs.Change) []error {
 
 // What another program changes is restored, and said.
 func TestRepairs(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	k := ipvstest.New()
 	table := open(t, k, nil)
 	var rows []Row
@@ -256,12 +222,12 @@ func TestRepairs(t *testing.T) {
 			return c.Flush()
 		},
 	} {
-		from := log.count("was changed by another program")
+		from := log.Count("was changed by another program")
 		if err := change(); err != nil {
 			t.Fatal(name, err)
 		}
 		await(t, name, func() bool {
-			return slices.Equal(held(t, k), want) && log.count("was changed by another program") > from
+			return slices.Equal(held(t, k), want) && log.Count("was changed by another program") > from
 		})
 	}
 }
@@ -269,7 +235,7 @@ func TestRepairs(t *testing.T) {
 // What the kernel refuses is logged once, asked for again, and keeps nothing else
 // from happening.
 func TestRefusals(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	k := ipvstest.New()
 	k.Refuse(func(m ipvs.Message) error {
 		if m.Destination != nil && m.Destination.Addr == addr(1001) {
@@ -283,7 +249,7 @@ func TestRefusals(t *testing.T) {
 	expect(t, k, "tcp 10.0.0.1:80 wlc 0 [10.0.3.232=1 10.0.3.234=3]")
 	requests := k.Requests()
 	await(t, "further requests", func() bool { return k.Requests() > requests+10 })
-	if n := log.count("IPVS cmd IP_VS_SO_SET_ADDDEST(1159) error: "); n != 1 {
+	if n := log.Count("IPVS cmd IP_VS_SO_SET_ADDDEST(1159) error: "); n != 1 {
 		t.Errorf("the refusal is logged %d times:\n%s", n, log)
 	}
 	k.Refuse(nil)
@@ -310,20 +276,20 @@ func TestSurprise(t *testing.T) {
 // Without the module nothing happens and it is said once; when it is there
 // everything is done.
 func TestNoModule(t *testing.T) {
-	log := logOf(t)
+	log := logtest.Capture(t)
 	k := ipvstest.New()
 	k.SetLoaded(false)
 	table := open(t, k, nil)
 	table.Configure(Settings{Timeouts: ipvs.Timeouts{TCP: 100}})
 	table.Set([]Row{{Service: service(1), Destinations: destinations(1)}})
 	table.settle()
-	await(t, "the complaint", func() bool { return log.count("IPVS: Can't initialize ipvs: ") == 1 })
+	await(t, "the complaint", func() bool { return log.Count("IPVS: Can't initialize ipvs: ") == 1 })
 	k.SetLoaded(true)
 	await(t, "the table", func() bool {
 		return slices.Equal(held(t, k), []string{"tcp 10.0.0.1:80 wlc 0 [10.0.3.232=1]"})
 	})
 	await(t, "the timeouts", func() bool { return timeouts(t, k).TCP == 100 })
-	if n := log.count("IPVS: Can't initialize ipvs: "); n != 1 {
+	if n := log.Count("IPVS: Can't initialize ipvs: "); n != 1 {
 		t.Errorf("said %d times", n)
 	}
 }
@@ -400,7 +366,7 @@ func TestSettings(t *testing.T) {
 // Whatever is wanted in turn, and whatever others do meanwhile, the kernel has in
 // the end what was wanted last.
 func TestReachesWhatIsWanted(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	for seed := range uint64(30) {
 		r := rand.New(rand.NewPCG(seed, 1))
 		k := ipvstest.New()
@@ -456,7 +422,7 @@ var errDial = errors.New("no")
 
 // Close ends also without a connection.
 func TestCloseWithoutConnection(t *testing.T) {
-	logOf(t)
+	logtest.Capture(t)
 	table := Open(Options{Dial: func() (Conn, error) { return nil, errDial }})
 	table.Set([]Row{{Service: service(1)}})
 	table.Close()
