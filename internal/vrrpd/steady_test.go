@@ -3,6 +3,7 @@ package vrrpd
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
@@ -14,6 +15,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/vrrp"
@@ -54,7 +56,38 @@ func newTestDaemonIn(t testing.TB, c *conf.Config, ipv6 bool, before func()) *da
 	ip(t, "link set far0 up")
 	ip(t, "addr add 192.0.2.1/24 dev eth0")
 	before()
-	return startTestDaemon(t, c, kernel.Machine)
+	namespace, err := os.Open("/proc/thread-self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { namespace.Close() })
+	return startTestDaemon(t, c, inNamespace{kernel.Machine, int(namespace.Fd())})
+}
+
+// inNamespace is the machine as it is seen from the network namespace of a test,
+// whichever thread asks: state is read again by other threads, which have not moved
+// into it.
+type inNamespace struct {
+	kernel.Host
+	namespace int
+}
+
+func (h inNamespace) Netlink(family int, o nl.Options) (nl.Socket, error) {
+	o.NetNS = h.namespace
+	return h.Host.Netlink(family, o)
+}
+
+func (h inNamespace) Groups(family int) (groups map[kernel.Group]bool, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // never unlocked: the thread ends with this
+		if err = unix.Setns(h.namespace, unix.CLONE_NEWNET); err == nil {
+			groups, err = h.Host.Groups(family)
+		}
+	}()
+	<-done
+	return groups, err
 }
 
 // startTestDaemon starts the routers on a host.
