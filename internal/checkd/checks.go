@@ -20,18 +20,20 @@ type check struct {
 	id      lvs.CheckID
 	life    life.Check
 	timer   loop.Timer
-	attempt *attempt.Attempt // nil: none is on its way
-	number  uint64           // of that attempt
-	active  bool             // the engine wants it to run
-	begun   bool             // it has been active before
-	last    life.Verdict     // of the last result
-	lastAt  time.Duration    // when that came; 0: none has come yet
+	attempt *attempt.Attempt  // nil: none is on its way
+	done    func(life.Result) // takes the result of that attempt
+	number  uint64            // of that attempt
+	active  bool              // the engine wants it to run
+	begun   bool              // it has been active before
+	last    life.Verdict      // of the last result
+	lastAt  time.Duration     // when that came; 0: none has come yet
 }
 
 func (d *daemon) newCheck(id lvs.CheckID, p *planned) *check {
 	c := &check{planned: p, id: id}
 	c.life.Init(p.life)
 	c.timer.Expire = func(at time.Duration) { d.expire(c, at) }
+	c.done = func(r life.Result) { d.done(c, r) } // once, not for each attempt
 	return c
 }
 
@@ -114,7 +116,7 @@ func (d *daemon) act(c *check, a life.Actions) {
 	switch {
 	case a.Attempt:
 		c.number = a.Number
-		c.attempt = d.env.Begin(c.kind, a.Page, func(r life.Result) { d.done(c, r) })
+		c.attempt = d.env.Begin(c.kind, a.Page, c.done)
 		d.loop.Set(&c.timer, c.attempt.Deadline())
 	case c.attempt != nil: // its deadline stays
 	case a.Next == life.Never:
