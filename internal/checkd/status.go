@@ -107,6 +107,7 @@ func (f *filling) begin() {
 	f.out.At, f.out.Running = time.Now(), true
 	f.out.Notifications = f.notices
 	f.out.Table = f.table.Status()
+	f.out.Loop = status.Loop(f.loop.Measure())
 	for i := range f.out.Files {
 		f.out.Files[i].Number = f.numbers[f.out.Files[i].Conf.Name]
 	}

@@ -371,6 +371,7 @@ func (d *daemon) linkUsers(all map[string]linkUse, routers []*router) {
 
 // others fills in what belongs to no single virtual router.
 func (f *filling) others() {
+	f.out.Loop = status.Loop(f.loop.Measure())
 	for reason, n := range f.foreign {
 		if n > 0 {
 			f.out.Unclaimed = append(f.out.Unclaimed, status.Unclaimed{Reason: vrrp.Reject(reason), Count: n})

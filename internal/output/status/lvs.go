@@ -24,6 +24,7 @@ type LVS struct {
 
 	Table         Table
 	Notifications *Notifications // nil: nobody was to be notified of anything so far
+	Loop          Loop
 }
 
 // VirtualServer is a virtual_server and its pool.

@@ -44,6 +44,15 @@ type VRRP struct {
 
 	Notifications *Notifications // nil: nobody was to be told anything so far
 	Unclaimed     []Unclaimed    // packets that reached no instance
+	Loop          Loop
+}
+
+// Loop is how well the event loop of a process has kept time since its start.
+type Loop struct {
+	Turns   uint64
+	Longest time.Duration // turn: nothing else has its turn meanwhile
+	Stalls  uint64        // turns that took longer than 50 ms
+	Late    time.Duration // by how much a timer expired too late at most
 }
 
 // Instance is a virtual router.

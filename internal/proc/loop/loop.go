@@ -59,11 +59,10 @@ type Loop struct {
 
 	meter meter
 
-	mu      sync.Mutex
-	posted  []func()
-	spare   []func()      // the other buffer of posted
-	posting time.Duration // when the first of posted was
-	closed  bool
+	mu     sync.Mutex
+	posted []func()
+	spare  []func() // the other buffer of posted
+	closed bool
 }
 
 // A rest is how a loop sleeps, and the clock that it sleeps by.
@@ -102,9 +101,7 @@ func newLoop(newRest func(epoll int) (rest, error)) (*Loop, error) {
 		unix.Close(epoll)
 		return nil, err
 	}
-	l := &Loop{epoll: epoll, rest: r, handlers: map[int32]func(uint32){}, pass: -1}
-	l.meter.woke = r.now()
-	return l, nil
+	return &Loop{epoll: epoll, rest: r, handlers: map[int32]func(uint32){}, pass: -1}, nil
 }
 
 // Close releases the descriptors of the loop. What is posted later is not run.
@@ -160,7 +157,6 @@ func (l *Loop) Post(f func()) {
 		return
 	}
 	if l.posted = append(l.posted, f); len(l.posted) == 1 {
-		l.posting = l.rest.now()
 		l.rest.wake()
 	}
 }
@@ -168,12 +164,9 @@ func (l *Loop) Post(f func()) {
 // runPosted calls what was posted so far.
 func (l *Loop) runPosted() {
 	l.mu.Lock()
-	batch, since := l.posted, l.posting
+	batch := l.posted
 	l.posted = l.spare[:0]
 	l.mu.Unlock()
-	if len(batch) > 0 {
-		l.meter.waited(l.rest.now() - since)
-	}
 	for i, f := range batch {
 		f()
 		batch[i] = nil

@@ -281,13 +281,14 @@ func TestVirtualTime(t *testing.T) {
 		if want := []time.Duration{1e9, 2e9, 2.5e9, 3e9}; !slices.Equal(at, want) {
 			t.Errorf("%v, want %v", at, want)
 		}
-		if m := l.Measure(false); m.Late != 0 || m.Longest != 0 || m.Stalls != 0 || m.Waited != 0 || m.Turns != 4 {
+		if m := l.Measure(); m != (Measures{Turns: 4}) {
 			t.Errorf("%+v of a loop in virtual time", m)
 		}
 	})
 }
 
-// What the loop calls and others' posts wait for is measured.
+// The time that the loop spends in what it calls is measured, and that of a start is
+// not.
 func TestMeasures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, err := NewVirtual()
@@ -295,25 +296,31 @@ func TestMeasures(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer l.Close()
-		timer := Timer{Expire: func(time.Duration) {}}
+		early, timer := Timer{Expire: func(time.Duration) {}}, Timer{Expire: func(time.Duration) {}}
+		l.Set(&early, l.Now())
+		time.Sleep(time.Minute) // a start
 		l.Set(&timer, l.Now()+time.Second)
-		l.Post(func() {
-			go func() { time.Sleep(time.Second); l.Post(func() {}) }()
-			time.Sleep(3 * time.Second) // as something that blocks
-		})
+		if err := l.Wait(); err != nil {
+			t.Fatal(err)
+		}
+		if late := l.Expire(); late != time.Minute {
+			t.Errorf("late by %v, want 1m", late)
+		}
+		if m := l.Measure(); m != (Measures{Turns: 1}) {
+			t.Errorf("%+v after a start", m)
+		}
+		l.Post(func() { time.Sleep(3 * time.Second) }) // as something that blocks
 		if err := l.Wait(); err != nil {
 			t.Fatal(err)
 		}
 		if late := l.Expire(); late != 2*time.Second {
 			t.Errorf("late by %v, want 2s", late)
 		}
+		l.Post(func() {})
 		turn(t, l)
-		want := Measures{Turns: 2, Longest: 3 * time.Second, Stalls: 1, Late: 2 * time.Second, Waited: 2 * time.Second}
-		if m := l.Measure(true); m != want {
+		want := Measures{Turns: 3, Longest: 3 * time.Second, Stalls: 1, Late: 2 * time.Second}
+		if m := l.Measure(); m != want {
 			t.Errorf("%+v, want %+v", m, want)
-		}
-		if m := l.Measure(false); m != (Measures{}) {
-			t.Errorf("%+v after they began again", m)
 		}
 	})
 }

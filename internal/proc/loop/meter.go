@@ -3,28 +3,32 @@ package loop
 import "time"
 
 // Stall is how long a turn takes that counts as one in which the loop stood
-// still: what it called has blocked, or the machine did not let it run.
+// still: what it called has blocked, or the machine did not let it run. The dumps
+// name this time.
 const Stall = 50 * time.Millisecond
 
-// Measures are how well a loop has kept time since it began or since
-// [Loop.Measure] was asked to begin again.
+// Measures are how well a loop has kept time since its first Wait: what its
+// process does before that, nothing waits for.
 type Measures struct {
 	Turns   uint64        // calls of Wait
 	Longest time.Duration // the longest turn, from the end of a wait to the beginning of the next
 	Stalls  uint64        // turns that took longer than Stall
 	Late    time.Duration // by how much a timer expired too late at most
-	Waited  time.Duration // how long something posted waited at most
 }
 
 // A meter measures turns.
 type meter struct {
 	Measures
-	woke time.Duration // when the last wait ended
+	began time.Duration // the first wait
+	woke  time.Duration // when the last wait ended
 }
 
 // turned takes notice that a turn ended.
 func (m *meter) turned(at time.Duration) {
-	m.Turns++
+	if m.Turns++; m.Turns == 1 {
+		m.began = at
+		return
+	}
 	took := at - m.woke
 	m.Longest = max(m.Longest, took)
 	if took > Stall {
@@ -32,14 +36,8 @@ func (m *meter) turned(at time.Duration) {
 	}
 }
 
-func (m *meter) late(by time.Duration)   { m.Late = max(m.Late, by) }
-func (m *meter) waited(by time.Duration) { m.Waited = max(m.Waited, by) }
+// expired takes notice that the first of the timers was due at a time.
+func (m *meter) expired(at, due time.Duration) { m.Late = max(m.Late, at-max(due, m.began)) }
 
-// Measure returns the measures so far; with again they begin again.
-func (l *Loop) Measure(again bool) Measures {
-	m := l.meter.Measures
-	if again {
-		l.meter.Measures = Measures{}
-	}
-	return m
-}
+// Measure returns the measures so far.
+func (l *Loop) Measure() Measures { return l.meter.Measures }

@@ -81,7 +81,8 @@ func (l *Loop) Expire() (late time.Duration) {
 		return 0
 	}
 	at := l.rest.now()
-	late = max(0, at-l.heap[0].deadline)
+	due := l.heap[0].deadline
+	late = max(0, at-due)
 	l.pass = at
 	for n := 0; n < Batch && len(l.heap) > 0 && l.heap[0].deadline <= at; n++ {
 		t := l.heap[0]
@@ -89,7 +90,7 @@ func (l *Loop) Expire() (late time.Duration) {
 		t.Expire(at)
 	}
 	l.pass = -1
-	l.meter.late(late)
+	l.meter.expired(at, due)
 	return late
 }
 

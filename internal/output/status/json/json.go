@@ -118,6 +118,18 @@ type tracker struct {
 	Last     float64 `json:"last"` // when it reported this: seconds since 1970; 0: never
 }
 
+// loop is how well an event loop has kept time since its start; times are seconds.
+type loop struct {
+	Turns   uint64  `json:"turns"`
+	Longest float64 `json:"longest_turn"`
+	Stalls  uint64  `json:"stalls"` // turns longer than 50 ms
+	Late    float64 `json:"latest_timer"`
+}
+
+func loopOf(l *status.Loop) loop {
+	return loop{l.Turns, l.Longest.Seconds(), l.Stalls, l.Late.Seconds()}
+}
+
 // VRRP is the dump of the VRRP process in the layout that json_version asks for.
 func VRRP(s *status.VRRP) []byte {
 	v2 := s.Conf.Global.JSONVersion == 2
@@ -135,7 +147,7 @@ func VRRP(s *status.VRRP) []byte {
 	}
 	out.WriteByte(']')
 	if v2 {
-		fmt.Fprintf(&out, `,"track_process":%s}`, marshal(processes(s)))
+		fmt.Fprintf(&out, `,"track_process":%s,"loop":%s}`, marshal(processes(s)), marshal(loopOf(&s.Loop)))
 	}
 	return out.Bytes()
 }

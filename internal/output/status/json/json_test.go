@@ -59,7 +59,7 @@ func compare(t *testing.T, name string, got []byte) {
 
 func TestNothing(t *testing.T) {
 	c := statustest.Load(t)
-	for version, want := range map[int]string{1: `[]`, 2: `{"vrrp":[],"track_process":[]}`} {
+	for version, want := range map[int]string{1: `[]`, 2: `{"vrrp":[],"track_process":[],"loop":{"turns":0,"longest_turn":0,"stalls":0,"latest_timer":0}}`} {
 		c.Global.JSONVersion = version
 		if got := string(VRRP(&status.VRRP{Conf: c})); got != want {
 			t.Errorf("version %d: %s, want %s", version, got, want)

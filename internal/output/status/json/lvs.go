@@ -14,6 +14,7 @@ import (
 type lvsDump struct {
 	Services []virtualServer `json:"virtual_servers"`
 	Table    table           `json:"ipvs"`
+	Loop     loop            `json:"loop"`
 }
 
 type virtualServer struct {
@@ -90,7 +91,7 @@ type daemon struct {
 
 // LVS is the dump of the process of the health checks.
 func LVS(s *status.LVS) []byte {
-	out := lvsDump{Services: make([]virtualServer, len(s.Services)), Table: tableOf(&s.Table)}
+	out := lvsDump{Services: make([]virtualServer, len(s.Services)), Table: tableOf(&s.Table), Loop: loopOf(&s.Loop)}
 	for i := range s.Services {
 		out.Services[i] = virtualServerOf(&s.Services[i])
 	}

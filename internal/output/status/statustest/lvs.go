@@ -69,5 +69,6 @@ func LVS(t testing.TB, c *conf.Config) *status.LVS {
 		},
 		FIFOs: []status.FIFO{{Keyword: "lvs_notify_fifo", Path: "/run/lvs.fifo", Written: 3}},
 	}
+	s.Loop = status.Loop{Turns: 99, Longest: 2 * time.Millisecond, Late: time.Millisecond}
 	return s
 }

@@ -39,6 +39,7 @@ func Data(s *status.VRRP) []byte {
 		for i := range s.Instances {
 			t.why(&s.Instances[i])
 		}
+		loop(&t.Writer, &t.Loop)
 		notifications(&t.Writer, t.Notifications)
 		t.List("------< Disabled scripts >------", t.disabledScripts())
 		t.unclaimed()

@@ -29,6 +29,7 @@ func LVS(s *status.LVS) []byte {
 	t.sessions()
 	if s.Running {
 		t.reasons()
+		loop(&t.Writer, &s.Loop)
 		t.table()
 		notifications(&t.Writer, s.Notifications)
 		t.List("------< Disabled scripts >------", disabledNotifications(s.Notifications))

@@ -72,6 +72,15 @@ func (t *data) unclaimed() {
 	t.List("------< Packets that reached no instance >------", lines)
 }
 
+// loop writes how well an event loop has kept time.
+func loop(t *Writer, l *status.Loop) {
+	t.Line(" Event loop")
+	t.Line("   Turns = %d", l.Turns)
+	t.Line("   Longest turn = %v", l.Longest.Round(time.Microsecond))
+	t.Line("   Turns longer than 50 ms = %d", l.Stalls)
+	t.Line("   Latest timer = %v late", l.Late.Round(time.Microsecond))
+}
+
 // ownerKinds are the words for owners that are not virtual routers.
 var ownerKinds = map[string]string{
 	status.KindGroup:         "group ",
