@@ -27,7 +27,7 @@ const module = "keepalived-go"
 // layers below its own; "…/" is a package with all below it. What a layer is
 // for is in docs/architecture.md.
 var layers = [][]string{
-	{"vrrp", "lvs", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/tool/getopt", "internal/tool/required", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
+	{"vrrp", "lvs", "bfd", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/tool/getopt", "internal/tool/required", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
 	{"vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
@@ -46,6 +46,7 @@ var pure = map[string][]string{
 	"vrrp":            nil,
 	"vrrp/vrrptest":   {"vrrp"},
 	"lvs":             nil,
+	"bfd":             nil,
 	"conf/syntax":     {"internal/readfile"},
 	"conf/pcre":       nil,
 	"conf":            {"conf/syntax", "conf/pcre", "internal/readfile"},
@@ -57,7 +58,7 @@ var pure = map[string][]string{
 }
 
 // noClock are the packages that get the time as an argument.
-var noClock = []string{"vrrp", "lvs", "internal/policy", "internal/checkd/life"}
+var noClock = []string{"vrrp", "lvs", "bfd", "internal/policy", "internal/checkd/life"}
 
 // packages lists the directories of the module that hold Go files.
 func packages(t *testing.T) []string {
