@@ -55,6 +55,25 @@ type executor interface {
 	Submit(id uint64, changes []kernel.Change)
 }
 
+// atOnce is the executor of a daemon. Few changes are carried out before the turn ends:
+// a thread to wake takes longer than the kernel does. If the kernel takes its time, the
+// loop turns meanwhile.
+type atOnce struct{ d *daemon }
+
+// fewChanges is how many changes the kernel carries out in some hundred microseconds.
+const fewChanges = 16
+
+func (e atOnce) Submit(id uint64, changes []kernel.Change) {
+	if len(changes) > fewChanges {
+		e.d.exec.Submit(id, changes)
+		return
+	}
+	e.d.loop.Aside(func() { e.d.exec.Carry(id, changes) }, func() bool {
+		e.d.turn()
+		return e.d.err == nil
+	})
+}
+
 // addressTable is all vips and the executor that carries out their changes.
 type addressTable struct {
 	vips   map[kernel.Key]*vip

@@ -16,7 +16,6 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
-	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -198,7 +197,7 @@ func TestThief(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := d.net.byName["eth0"].Index
-	hands := kernel.NewExecutor(thief, loop.NewChannelWaker(), func(kernel.Completion) {})
+	hands := kernel.NewExecutor(thief, func(kernel.Completion) {})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -526,7 +525,7 @@ func TestAddressThatWasThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := kernel.NewExecutor(conn, loop.NewChannelWaker(), func(kernel.Completion) {})
+		e := kernel.NewExecutor(conn, func(kernel.Completion) {})
 		for _, l := range links {
 			if l.Name == "eth0" {
 				e.Submit(0, []kernel.Change{{Op: kernel.Add, Object: &kernel.Addr{Link: l.Index, Prefix: left, Proto: kernel.AddrProto}}})

@@ -45,7 +45,7 @@ type daemon struct {
 	lostTold time.Duration
 	journal  *journal
 	hurry    autoPriority
-	alert    time.Duration // until when a take-over may be going on; 0: none is expected
+	haste    loop.Timer // runs while a take-over may be going on
 
 	sockets   map[socketKey]*socket
 	unsized   bool      // their receive buffers may have to change
@@ -106,7 +106,7 @@ func (d *daemon) turn() {
 	d.hurry.late(d.loop.Expire())
 	d.retrack()
 	d.sendAdverts()
-	d.addrs.flush()
+	d.addrs.flush() // other turns may come before it returns
 	d.journal.kick()
 }
 

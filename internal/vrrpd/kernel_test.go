@@ -213,18 +213,27 @@ func TestKernelHangs(t *testing.T) {
 		release := k.Hang()
 		began := time.Now()
 		time.AfterFunc(time.Second, release)
-		for _, r := range d.routers { // their addresses are to go, and to come again
-			d.hold(r, false)
-			d.addrs.flush()
-			d.hold(r, true)
-			d.addrs.flush()
+		var move func(i int) // one after the other, their addresses are to go, and to come again
+		move = func(i int) {
+			if i > 0 {
+				d.hold(d.routers[i-1], true)
+			}
+			if i < len(d.routers) {
+				d.hold(d.routers[i], false)
+				d.loop.Post(func() { move(i + 1) }) // in the next turn
+			}
 		}
+		d.loop.Post(func() { move(0) })
 		released := false
-		time.AfterFunc(time.Second-1, func() { d.loop.Post(func() { released = true }) })
+		time.AfterFunc(time.Second-1, func() {
+			d.loop.Post(func() {
+				if d.addrs.idle() || k.Waiting() == 0 {
+					t.Error("the kernel did not hang")
+				}
+				released = true
+			})
+		})
 		turnUntil(t, d, "most of a second", func() bool { return released })
-		if d.addrs.idle() || k.Waiting() == 0 {
-			t.Error("the kernel did not hang")
-		}
 		adverts := make([]int, 5)
 		for _, p := range k.Sent(from) {
 			vrid := p.Data[20+1]
@@ -261,7 +270,13 @@ func TestTakeOverWhileKernelHangs(t *testing.T) {
 		k := memoryKernel()
 		began := time.Now()
 		d := startTestDaemonWith(t, c, Options{Host: k, Loop: l})
-		time.AfterFunc(time.Second, k.Hang())
+		release := k.Hang()
+		time.AfterFunc(time.Second, func() {
+			if k.FramesSent() != 0 || len(k.Addrs()) != 1 {
+				t.Errorf("%d frames, addresses %v, while the kernel hangs", k.FramesSent(), k.Addrs())
+			}
+			release()
+		})
 		due := d.routers[0].timer.Deadline() - l.Now()
 		turnUntil(t, d, "a master", func() bool { return d.routers[0].held })
 		turnUntil(t, d, "ten adverts", func() bool { return len(k.Sent(0)) >= 10 })
@@ -270,9 +285,6 @@ func TestTakeOverWhileKernelHangs(t *testing.T) {
 			if at, want := p.Time.Sub(began), due+time.Duration(i)*interval; at != want {
 				t.Errorf("advert %d leaves after %v, want %v", i, at, want)
 			}
-		}
-		if k.FramesSent() != 0 || len(k.Addrs()) != 1 {
-			t.Errorf("%d frames, addresses %v, while the kernel hangs", k.FramesSent(), k.Addrs())
 		}
 		turnUntil(t, d, "the address and its announcement", func() bool { return masters(d)() && k.FramesSent() > 0 })
 	})

@@ -21,27 +21,14 @@ func (r *router) lead() time.Duration {
 	return 0
 }
 
-// takeoverAlert is how long, from the lead on, the thread that carries out plans is
-// awake too, and with it the loop while the addresses of a take-over are being set.
-const takeoverAlert = takeoverLead + 1500*time.Microsecond
+// takeoverHaste is how long after its lead a take-over keeps what happened from being
+// put into words.
+const takeoverHaste = takeoverLead + 1500*time.Microsecond
 
 // hasty reports whether a take-over is not done yet: its addresses are being set, or
-// are to be announced. Until it is, the loop does not sleep, and what happened is not
-// yet put into words.
+// are to be announced. Until it is, what happened is not yet put into words.
 func (d *daemon) hasty() bool {
-	if d.alert == 0 {
-		return false
-	}
-	at := d.loop.Now()
-	if at < d.alert && (!d.addrs.idle() || d.announcer.timer.Deadline() <= at) {
-		d.loop.Alert(d.alert)
-		return true
-	}
-	if at >= d.alert {
-		d.alert = 0
-	}
-	d.loop.Alert(0)
-	return false
+	return d.haste.Running() && (!d.addrs.idle() || d.announcer.timer.Deadline() <= d.loop.Now())
 }
 
 // rehearse uses the lead of r: another engine with its configuration becomes
@@ -49,10 +36,7 @@ func (d *daemon) hasty() bool {
 // in the caches then.
 func (d *daemon) rehearse(r *router) {
 	at := d.loop.Now()
-	if d.exec != nil {
-		d.alert = at + takeoverAlert
-		d.exec.Alert(takeoverAlert)
-	}
+	d.loop.Set(&d.haste, at+takeoverHaste)
 	stand := vrrp.New(*r.engine.Config())
 	for _, ev := range []vrrp.Event{
 		{Kind: vrrp.SourceChanged, Source: r.source},

@@ -85,9 +85,9 @@ func run(o Options) error {
 	d.start(first, found)
 	first, found = nil, nil // free to go
 	d.sendAdverts()
-	d.addrs.flush()
 	time.AfterFunc(settledTime, kernel.GiveBackMemory)
 	d.session.Started()
+	d.addrs.flush()
 
 	for d.err == nil && !(d.stopping && d.addrs.idle()) {
 		d.turn()
@@ -141,6 +141,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 			return nil, nil, err
 		}
 	}
+	d.haste.Expire = func(time.Duration) {}
 	d.rebinding.Expire = d.tryAgain
 	d.retrying.Expire = func(time.Duration) { d.addrs.retryFailed() }
 	d.addrs.later = func() {
@@ -179,14 +180,10 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	}
 	d.net = newNetwork(first.links, first.addrs)
 	d.port = conn.PortID()
-	waker, err := d.loop.NewWaker()
-	if err != nil {
-		return nil, nil, err
-	}
-	d.exec = kernel.NewExecutor(conn, waker, func(c kernel.Completion) {
+	d.exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
 		d.loop.Post(func() { d.carriedOut(c) })
 	})
-	d.addrs.exec, d.hurry.beside = d.exec, d.exec.Thread
+	d.addrs.exec, d.hurry.beside = atOnce{d}, d.exec.Thread
 	return d, first.addrs, nil
 }
 

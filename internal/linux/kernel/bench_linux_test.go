@@ -10,8 +10,6 @@ import (
 	"strings"
 	"testing"
 	"time"
-
-	"keepalived-go/internal/proc/loop"
 )
 
 // BenchmarkAddresses sets and removes many addresses on a veth, by an Executor
@@ -65,7 +63,7 @@ func benchmarkAddresses(b *testing.B, n int) {
 		b.Fatal(err)
 	}
 	done := make(chan error)
-	e := NewExecutor(c, loop.NewChannelWaker(), func(c Completion) {
+	e := NewExecutor(c, func(c Completion) {
 		var err error
 		if c.Errs != nil {
 			err = fmt.Errorf("%v", c.Errs)

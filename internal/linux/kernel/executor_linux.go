@@ -39,8 +39,9 @@ const (
 )
 
 // Executor carries out plans, one after the other in the order they were
-// submitted, on its own goroutine, for the kernel answers when it likes: whoever else
-// changes addresses or links makes it wait.
+// submitted, on its own goroutine or, where nothing else waits, on that of the caller:
+// the kernel answers when it likes, and whoever else changes addresses or links makes
+// it wait.
 //
 // A change succeeds when its goal is reached: removing what is gone and adding
 // what is there just so are successes.
@@ -52,12 +53,13 @@ type Executor struct {
 	queue  []plan
 	closed bool
 
-	wake   Waker // when there may be work
+	wake   chan struct{} // holds one token when there may be work
 	done   chan struct{}
 	thread atomic.Int64
 
-	chunk   []Change
-	refused [chunkSize]*nl.Error
+	carrying chan struct{} // has a token while plans are carried out, with what follows
+	chunk    []Change
+	refused  [chunkSize]*nl.Error
 }
 
 type plan struct {
@@ -65,19 +67,10 @@ type plan struct {
 	left []Change
 }
 
-// A Waker wakes the goroutine of an executor: Wake ends a Wait, this one or the next,
-// and may be called after Close. Those of package loop are wakers.
-type Waker interface {
-	Wake()
-	Wait()
-	Alert(d time.Duration)
-	Close() error
-}
-
-// NewExecutor starts an executor that owns c and w from now on. It calls report from
-// its goroutine, at least once per plan.
-func NewExecutor(c *Conn, w Waker, report func(Completion)) *Executor {
-	e := &Executor{conn: c, report: report, wake: w, done: make(chan struct{})}
+// NewExecutor starts an executor that owns c from now on. It calls report at least once
+// per plan, from its goroutine or from that of [Executor.Carry].
+func NewExecutor(c *Conn, report func(Completion)) *Executor {
+	e := &Executor{conn: c, report: report, wake: make(chan struct{}, 1), done: make(chan struct{}), carrying: make(chan struct{}, 1)}
 	go e.run()
 	return e
 }
@@ -88,12 +81,41 @@ func (e *Executor) Submit(id uint64, changes []Change) {
 	e.mu.Lock()
 	e.queue = append(e.queue, plan{id, changes})
 	e.mu.Unlock()
-	e.wake.Wake()
+	e.wakeUp()
 }
 
-// Alert has the thread stay awake for d: a plan that is submitted meanwhile is carried
-// out at once.
-func (e *Executor) Alert(d time.Duration) { e.wake.Alert(d) }
+// Carry carries out a plan before it returns, unless others are before it: then it
+// queues the plan. It blocks as long as the kernel does.
+func (e *Executor) Carry(id uint64, changes []Change) {
+	if !e.first() {
+		e.Submit(id, changes)
+		return
+	}
+	e.carryOut([]plan{{id, changes}})
+	<-e.carrying
+}
+
+// first begins to carry out, unless there is something to carry out before.
+func (e *Executor) first() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.queue) > 0 {
+		return false
+	}
+	select {
+	case e.carrying <- struct{}{}:
+		return true
+	default:
+		return false
+	}
+}
+
+func (e *Executor) wakeUp() {
+	select {
+	case e.wake <- struct{}{}:
+	default:
+	}
+}
 
 // Thread is the identity of the thread that carries plans out, for its scheduling; 0:
 // it has not begun.
@@ -105,34 +127,40 @@ func (e *Executor) Close() {
 	e.mu.Lock()
 	e.closed = true
 	e.mu.Unlock()
-	e.wake.Wake()
+	e.wakeUp()
 	<-e.done
 }
 
 func (e *Executor) run() {
-	// Wake-ups go to a thread of its own.
+	// A thread of its own, which has its priority.
 	runtime.LockOSThread()
 	e.thread.Store(int64(unix.Gettid()))
 	defer close(e.done)
 	defer e.conn.Close()
-	defer e.wake.Close()
 	var work []plan
 	for {
+		e.carrying <- struct{}{} // before the queue is empty: nothing overtakes what it held
 		e.mu.Lock()
 		work, e.queue = e.queue, work[:0]
 		closed := e.closed
 		e.mu.Unlock()
-		if len(work) == 0 {
-			if closed {
-				return
-			}
-			e.wake.Wait()
-			continue
+		e.carryOut(work)
+		<-e.carrying
+		switch {
+		case len(work) > 0:
+			clear(work) // let go of the changes
+		case closed:
+			return
+		default:
+			<-e.wake
 		}
-		for left := work; len(left) > 0; {
-			left = e.step(left)
-		}
-		clear(work) // let go of the changes
+	}
+}
+
+// carryOut carries out plans in their order.
+func (e *Executor) carryOut(work []plan) {
+	for len(work) > 0 {
+		work = e.step(work)
 	}
 }
 

@@ -11,7 +11,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/proc/loop"
 	"pgregory.net/rapid"
 )
 
@@ -28,7 +27,7 @@ func TestKernelReachesWhatIsWanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := NewExecutor(requests, loop.NewChannelWaker(), func(c Completion) { reported <- c })
+	e := NewExecutor(requests, func(c Completion) { reported <- c })
 	defer e.Close()
 	id := uint64(0)
 	reach := func(rt *rapid.T, want []Addr) {
@@ -94,7 +93,7 @@ func TestExecutorErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []Completion
-	e := NewExecutor(c, loop.NewChannelWaker(), func(c Completion) { got = append(got, c) })
+	e := NewExecutor(c, func(c Completion) { got = append(got, c) })
 	e.Submit(7, plan)
 	e.Close()
 	if len(got) != 1 || got[0].ID != 7 || !got[0].Last || len(got[0].Errs) != len(plan) {
@@ -132,7 +131,7 @@ func TestExecutorKeepsOrderAcrossPlans(t *testing.T) {
 	}
 	var order []string
 	changes := map[uint64]int{}
-	e := NewExecutor(c, loop.NewChannelWaker(), func(c Completion) {
+	e := NewExecutor(c, func(c Completion) {
 		if c.Errs != nil {
 			t.Errorf("plan %d: %v", c.ID, errors.Join(c.Errs...))
 		}

@@ -13,7 +13,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/tool/required"
 )
 
@@ -139,7 +138,7 @@ func execute(t testing.TB, changes []Change) []error {
 		t.Fatal(err)
 	}
 	var errs []error
-	e := NewExecutor(c, loop.NewChannelWaker(), func(c Completion) {
+	e := NewExecutor(c, func(c Completion) {
 		for _, err := range c.Errs {
 			if err != nil {
 				errs = append(errs, err)

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/nl"
-	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/tool/required"
 )
 
@@ -151,7 +150,7 @@ func useEverything() error {
 		return err
 	}
 	var errs []error
-	e := NewExecutor(c, loop.NewChannelWaker(), func(c Completion) { errs = append(errs, c.Errs...) })
+	e := NewExecutor(c, func(c Completion) { errs = append(errs, c.Errs...) })
 	const lo = 1
 	e.Submit(1, DiffAddrs(nil, []Addr{{Link: lo, Prefix: prefix("192.0.2.1/32")}, {Link: lo, Prefix: prefix("2001:db8::1/128")}}))
 	e.Close()

@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/nl"
-	"keepalived-go/internal/proc/loop"
 )
 
 // A neighbour is a second kind of object: a permanent entry of the kernel's table
@@ -102,7 +101,7 @@ func TestSecondKind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := NewExecutor(c, loop.NewChannelWaker(), func(c Completion) { done = c })
+		e := NewExecutor(c, func(c Completion) { done = c })
 		e.Submit(1, changes)
 		e.Close()
 		return done

@@ -14,7 +14,7 @@
 //	}
 //
 // Nothing that the loop calls may block: what can block runs beside it, and its
-// outcome is posted.
+// outcome is posted; or it is called by [Loop.Aside].
 //
 // The loop blocks in epoll_wait itself rather than in the poller of the runtime: a
 // wake-up takes no hand-over between threads, which is what delays timers on a
@@ -24,7 +24,6 @@ package loop
 import (
 	"fmt"
 	"math"
-	"runtime"
 	"sync"
 	"time"
 
@@ -53,7 +52,6 @@ type Loop struct {
 
 	heap  timers
 	pass  time.Duration // while timers expire: up to which deadline; else -1
-	alert time.Duration // until when the loop does not sleep
 	ahead *Timer        // whose lead was used last
 	until time.Duration // and its deadline then
 
@@ -189,7 +187,7 @@ func (l *Loop) Wait() error {
 		}
 	}
 	l.meter.turned(at)
-	woken, n, err := l.rest.sleep(until, poll || at < l.alert, l.events[:])
+	woken, n, err := l.rest.sleep(until, poll, l.events[:])
 	l.meter.woke = l.rest.now()
 	if err != nil {
 		return fmt.Errorf("wait for events: %w", err)
@@ -203,16 +201,6 @@ func (l *Loop) Wait() error {
 		l.runPosted()
 	}
 	return nil
-}
-
-// Alert has the loop turn without a sleep until a time, 2 ms from now at most: what
-// is posted meanwhile has its turn at once. A time that is past ends that. With one
-// processor it does nothing.
-func (l *Loop) Alert(until time.Duration) {
-	if _, virtual := l.rest.(*virtualRest); virtual || runtime.NumCPU() == 1 {
-		return
-	}
-	l.alert = min(until, l.rest.now()+mostAlert)
 }
 
 // useLead has the owner of t use the time that is left, once.

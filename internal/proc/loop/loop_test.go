@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/binary"
 	"os"
-	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -336,39 +335,6 @@ func TestPostAfterClose(t *testing.T) {
 	})
 }
 
-// A wake-up is not lost, whether it comes before the wait or during it.
-func TestWaker(t *testing.T) {
-	l, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	thread, err := l.NewWaker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, w := range []Waker{thread, NewChannelWaker()} {
-		woken := 0
-		go func() {
-			for range 3 {
-				w.Wait()
-				l.Post(func() { woken++ })
-			}
-			w.Close()
-			w.Wake() // too late: nothing happens
-			l.Post(func() { woken++ })
-		}()
-		for want := range 4 {
-			if want < 3 {
-				w.Wake()
-			}
-			for woken == want {
-				turn(t, l)
-			}
-		}
-	}
-}
-
 // To turn allocates nothing, with ten thousand timers as with one.
 func TestTurnsAllocateNothing(t *testing.T) {
 	l, err := New()
@@ -431,60 +397,6 @@ func BenchmarkTimers(b *testing.B) {
 	}
 }
 
-// BenchmarkHandOver is the way to a goroutine beside the loop and back: to a thread by
-// a waker, and to any thread by a channel.
-func BenchmarkHandOver(b *testing.B) {
-	for _, kind := range []string{"thread", "channel"} {
-		b.Run(kind, func(b *testing.B) {
-			l, err := New()
-			if err != nil {
-				b.Fatal(err)
-			}
-			defer l.Close()
-			w := NewChannelWaker()
-			if kind == "thread" {
-				if w, err = l.NewWaker(); err != nil {
-					b.Fatal(err)
-				}
-			}
-			there, back := 0, 0
-			var took []time.Duration
-			var sent time.Duration
-			answer := func() { back++ }
-			go func() {
-				if kind == "thread" {
-					runtime.LockOSThread()
-				}
-				defer w.Close()
-				for {
-					w.Wait()
-					took = append(took, l.Now()-sent)
-					there++
-					stop := there > b.N
-					l.Post(answer)
-					if stop {
-						return
-					}
-				}
-			}()
-			var round []time.Duration
-			for i := range b.N + 1 {
-				time.Sleep(time.Millisecond) // both are at rest
-				sent = l.Now()
-				w.Wake()
-				for back == i {
-					turn(b, l)
-				}
-				round = append(round, l.Now()-sent)
-			}
-			slices.Sort(took)
-			slices.Sort(round)
-			b.ReportMetric(float64(took[len(took)/2].Nanoseconds()), "ns-there")
-			b.ReportMetric(float64(round[len(round)/2].Nanoseconds()), "ns-round")
-		})
-	}
-}
-
 // Between two steps of long work the loop turns, and a timer expires when it is due.
 func TestSlices(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
@@ -505,43 +417,61 @@ func TestSlices(t *testing.T) {
 	})
 }
 
-// An alert keeps a Wait awake and does not end it; a Wake does, before, during and
-// after the alert.
-func TestAlert(t *testing.T) {
+// What is called aside returns as the loop, whether it blocks or not; while it blocks,
+// the loop turns.
+func TestAside(t *testing.T) {
+	kinds(t, func(t *testing.T, l *Loop) {
+		var order []string
+		turns := func() bool { turn(t, l); return true }
+		l.Aside(func() { order = append(order, "short") }, func() bool { return false })
+
+		timer := Timer{}
+		expired := make(chan struct{})
+		timer.Expire = func(at time.Duration) {
+			if order = append(order, "timer"); len(order) == 4 {
+				close(expired)
+				return
+			}
+			l.Set(&timer, at+time.Millisecond)
+		}
+		l.Set(&timer, l.Now())
+		l.Aside(func() { <-expired }, turns) // three timers expire meanwhile
+		l.Post(func() { order = append(order, "post") })
+		turn(t, l)
+		if got := strings.Join(order, " "); got != "short timer timer timer post" {
+			t.Errorf("order %s", got)
+		}
+
+		// A loop that is at its end is not turned on.
+		ends, release := 0, make(chan struct{})
+		l.Aside(func() { <-release }, func() bool { ends++; close(release); return false })
+		if ends != 1 {
+			t.Errorf("%d turns at the end", ends)
+		}
+	})
+}
+
+// BenchmarkAside is what it costs to call something aside that returns at once, and what
+// a goroutine beside the loop would cost.
+func BenchmarkAside(b *testing.B) {
 	l, err := New()
 	if err != nil {
-		t.Fatal(err)
+		b.Fatal(err)
 	}
 	defer l.Close()
-	w, err := l.NewWaker()
-	if err != nil {
-		t.Fatal(err)
-	}
-	ends := make(chan struct{})
-	go func() {
-		for range 3 {
-			w.Wait()
-			ends <- struct{}{}
+	b.Run("aside", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			l.Aside(func() {}, func() bool { return false })
 		}
-		w.Close()
-	}()
-	silent := func(what string) {
-		t.Helper()
-		select {
-		case <-ends:
-			t.Fatal(what + " ends a wait")
-		case <-time.After(20 * time.Millisecond):
+	})
+	b.Run("goroutine", func(b *testing.B) {
+		for b.Loop() {
+			done := false
+			go l.Post(func() { done = true })
+			for !done {
+				turn(b, l)
+			}
 		}
-	}
-	w.Alert(time.Millisecond)
-	silent("an alert")
-	w.Wake() // when it is over
-	<-ends
-	w.Alert(time.Second) // which is cut
-	w.Wake()             // while it lasts
-	<-ends
-	silent("one wake twice")
-	w.Wake()
-	w.Alert(time.Millisecond)
-	<-ends
+	})
 }
