@@ -1,11 +1,13 @@
 package checkd
 
 import (
+	"container/list"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"time"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/checkd/attempt"
 	"keepalived-go/internal/checkd/life"
 	"keepalived-go/internal/proc/loop"
@@ -14,7 +16,7 @@ import (
 
 // A check is one that the engine has activated, or may again: its life, and the
 // attempt on its way. Between two attempts its timer is that of the next one,
-// during an attempt that of the attempt.
+// during an attempt that of the attempt. It has none while it waits at a gate.
 type check struct {
 	*planned
 	id      lvs.CheckID
@@ -23,6 +25,9 @@ type check struct {
 	attempt *attempt.Attempt  // nil: none is on its way
 	done    func(life.Result) // takes the result of that attempt
 	number  uint64            // of that attempt
+	page    int               // likewise
+	passed  int               // gates behind it
+	place   *list.Element     // among those that wait at the next gate; nil: it does not wait
 	active  bool              // the engine wants it to run
 	begun   bool              // it has been active before
 	last    life.Verdict      // of the last result
@@ -82,10 +87,7 @@ func (d *daemon) reconfigure(c *check, id lvs.CheckID, p *planned) *check {
 // retire ends a check.
 func (d *daemon) retire(c *check) {
 	d.loop.Stop(&c.timer)
-	if c.attempt != nil {
-		c.attempt.Drop()
-		c.attempt = nil
-	}
+	d.abandon(c)
 }
 
 // expire is what the timer of a check is for.
@@ -109,15 +111,13 @@ func (d *daemon) observe(c *check, r life.Result) {
 
 // act does what the life of a check asks for.
 func (d *daemon) act(c *check, a life.Actions) {
-	if a.Drop && c.attempt != nil {
-		c.attempt.Drop()
-		c.attempt = nil
+	if a.Drop {
+		d.abandon(c)
 	}
 	switch {
 	case a.Attempt:
-		c.number = a.Number
-		c.attempt = d.env.Begin(c.kind, a.Page, c.done)
-		d.loop.Set(&c.timer, c.attempt.Deadline())
+		c.number, c.page = a.Number, a.Page
+		d.admit(c)
 	case c.attempt != nil: // its deadline stays
 	case a.Next == life.Never:
 		d.loop.Stop(&c.timer)
@@ -129,9 +129,67 @@ func (d *daemon) act(c *check, a life.Actions) {
 	}
 }
 
-// done takes up the result of an attempt.
+// gatesOf are what an attempt of c has to pass, in this order.
+func (d *daemon) gatesOf(c *check) []*gate {
+	if c.Check.Kind == conf.CheckSSL {
+		return d.gates[:]
+	}
+	return d.gates[1:]
+}
+
+// admit begins the attempt of a check when it has passed all gates.
+func (d *daemon) admit(c *check) {
+	gates := d.gatesOf(c)
+	for ; c.passed < len(gates); c.passed++ {
+		if !gates[c.passed].enter(c) {
+			return
+		}
+	}
+	d.attempt(c)
+}
+
+func (d *daemon) attempt(c *check) {
+	c.attempt = d.env.Begin(c.kind, c.page, c.done)
+	d.loop.Set(&c.timer, c.attempt.Deadline())
+}
+
+// leave gives back what an attempt, or the wait for one, has of the gates.
+func (d *daemon) leave(c *check) {
+	gates := d.gatesOf(c)
+	if c.place != nil {
+		gates[c.passed].withdraw(c)
+	}
+	for c.passed > 0 {
+		c.passed--
+		gates[c.passed].leave(func(next *check) {
+			next.passed++
+			if !d.stopping {
+				d.admit(next)
+			}
+		})
+	}
+}
+
+// abandon ends the attempt of a check, or its wait for one, without a result.
+func (d *daemon) abandon(c *check) {
+	if c.attempt != nil {
+		c.attempt.Drop()
+		c.attempt = nil
+	}
+	d.leave(c)
+}
+
+// done takes up the result of an attempt. One for which this machine lacked something
+// waits until another one has ended.
 func (d *daemon) done(c *check, r life.Result) {
+	short := r.Void && c.attempt.Short()
 	c.attempt = nil
+	if last := c.passed - 1; short && d.gatesOf(c)[last].retreat(c) {
+		c.passed = last
+		d.loop.Stop(&c.timer)
+		return
+	}
+	d.leave(c)
 	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Done, Number: c.number, Result: r}))
 }
 
@@ -174,7 +232,11 @@ const lookEvery = 10 * time.Second
 func (d *daemon) lookForSilent(at time.Duration) {
 	for _, c := range d.checks {
 		if silent, fresh, _ := c.life.Overdue(at); fresh {
-			slog.Error(fmt.Sprintf("%s on service %s of %s has not run for %v", c.Check.Kind, c.Name(), c.Service, silent.Round(time.Second)),
+			why := ""
+			if c.place != nil {
+				why = fmt.Sprintf(": it waits until one of %d attempts has ended", d.gatesOf(c)[c.passed].inside)
+			}
+			slog.Error(fmt.Sprintf("%s on service %s of %s has not run for %v%s", c.Check.Kind, c.Name(), c.Service, silent.Round(time.Second), why),
 				"service", c.Service.String(), "server", c.Name())
 		}
 	}

@@ -35,6 +35,7 @@ type daemon struct {
 	addresses    *addresses      // nil: no service depends on those of this machine
 
 	env      *attempt.Env
+	gates    [2]*gate // that attempts pass: the first one only those of SSL_GET
 	runner   *script.Runner
 	notifier *notify.Notifier
 	files    *track.Set      // of FILE_CHECK; nil: none

@@ -157,7 +157,8 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 	if d.loop, err = loop.New(); err != nil {
 		return nil, err
 	}
-	d.env = attempt.NewEnv(attemptLoop{d.loop}, d.scriptRunner(), attempt.DefaultWorkers)
+	d.env = attempt.NewEnv(attemptLoop{d.loop}, d.scriptRunner())
+	d.gates = [2]*gate{{limit: mostSessions}, {limit: mostAttempts(descriptors())}}
 	if o.Dial == nil {
 		namespace, err := openNamespace(c.Global.NetNamespaceIPVS, c.Global.NetNamespace)
 		if err != nil {

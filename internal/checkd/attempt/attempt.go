@@ -10,8 +10,9 @@
 //	                                    └──▶ machine.expire (Deadline) ──┘
 //
 // A check between two attempts holds nothing but its configuration: no
-// descriptor, goroutine, timer or buffer. The TLS of SSL_GET runs in goroutines
-// of a bounded number, programs in the script.Runner.
+// descriptor, goroutine, timer or buffer. The TLS of SSL_GET runs in goroutines,
+// one for each session, programs in the script.Runner. The caller bounds how many
+// attempts are on their way at a time.
 //
 // Everything that a server sends is read with a bound in size and time.
 package attempt
@@ -44,48 +45,15 @@ type Loop interface {
 type Env struct {
 	loop    Loop
 	runner  *script.Runner
-	workers int // goroutines that may still be started
-	queue   []func()
 	buf     []byte // what is read goes here first
 	random  []byte
 	entropy [128]byte
 }
 
-// DefaultWorkers is how many TLS sessions may be held at a time.
-const DefaultWorkers = 512
-
 // NewEnv returns an environment for attempts that run on loop. Programs of
-// MISC_CHECK run in runner, which may be nil if there are none. At most workers
-// TLS sessions are held at a time, others wait for one to end; their time has
-// not begun until then.
-func NewEnv(loop Loop, runner *script.Runner, workers int) *Env {
-	return &Env{loop: loop, runner: runner, workers: workers, buf: make([]byte, 64<<10)}
-}
-
-// work runs f in a goroutine, now or when one of the others has ended.
-func (e *Env) work(f func()) {
-	if e.workers == 0 {
-		e.queue = append(e.queue, f)
-		return
-	}
-	e.workers--
-	go func() {
-		f()
-		e.loop.Post(e.worked)
-	}()
-}
-
-func (e *Env) worked() {
-	e.workers++
-	if len(e.queue) > 0 {
-		f := e.queue[0]
-		e.queue[0] = nil
-		e.queue = e.queue[1:]
-		if len(e.queue) == 0 {
-			e.queue = nil
-		}
-		e.work(f)
-	}
+// MISC_CHECK run in runner, which may be nil if there are none.
+func NewEnv(loop Loop, runner *script.Runner) *Env {
+	return &Env{loop: loop, runner: runner, buf: make([]byte, 64<<10)}
 }
 
 // number is 16 random bits.
@@ -154,6 +122,7 @@ type Attempt struct {
 	start    time.Duration
 	done     func(life.Result)
 	result   life.Result
+	short    bool
 }
 
 // Begin starts an attempt at a page (0 for kinds without pages). done is called
@@ -168,6 +137,11 @@ func (e *Env) Begin(k Kind, page int, done func(life.Result)) *Attempt {
 // Deadline is when Expire must be called, if the attempt has not ended before.
 // It may have moved to a later time when it is reached, never to an earlier one.
 func (a *Attempt) Deadline() time.Duration { return a.deadline }
+
+// Short reports whether the attempt is void because this machine lacks what all
+// attempts need: descriptors, processes or memory. It is worth another try when one
+// that is on its way has ended.
+func (a *Attempt) Short() bool { return a.short }
 
 // Expire gives the attempt the present time. It may end it.
 func (a *Attempt) Expire(now time.Duration) {
@@ -264,6 +238,7 @@ func (a *Attempt) fail(reason string) { a.finish(life.Result{Reason: reason}) }
 func (a *Attempt) pass() { a.finish(life.Result{OK: true}) }
 
 func (a *Attempt) void(what string, err error) {
+	a.short = exhausted(err)
 	a.finish(life.Result{Void: true, Reason: what + ": " + err.Error()})
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -118,12 +119,17 @@ func (c *Connection) prepare(fd, family, kind int) error {
 // shortage reports whether an error of connect or send comes from what our own
 // host lacks.
 func shortage(err error) bool {
-	for _, e := range []unix.Errno{unix.EADDRNOTAVAIL, unix.EADDRINUSE, unix.ENOBUFS, unix.ENOMEM, unix.EMFILE, unix.ENFILE, unix.EAGAIN} {
-		if errors.Is(err, e) {
-			return true
-		}
-	}
-	return false
+	return exhausted(err) || isAny(err, unix.EADDRNOTAVAIL, unix.EADDRINUSE, unix.EAGAIN)
+}
+
+// exhausted reports whether an error means that our own host lacks what attempts to
+// all destinations need. Ports are not among that: they are short for one destination.
+func exhausted(err error) bool {
+	return isAny(err, unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM)
+}
+
+func isAny(err error, all ...unix.Errno) bool {
+	return slices.ContainsFunc(all, func(e unix.Errno) bool { return errors.Is(err, e) })
 }
 
 // sentence is that of a verdict: final if it changed the check, else what the

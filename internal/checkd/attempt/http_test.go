@@ -177,7 +177,7 @@ func TestHTTPNeverSilent(t *testing.T) {
 		}
 	})
 	c.Timeout = 2 * time.Second
-	got := l.run(t, NewEnv(l, nil, 1), &HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/"}}}, 0)
+	got := l.run(t, NewEnv(l, nil), &HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/"}}}, 0)
 	want(t, got, "Timeout WEB read server [10.0.0.1]:tcp:80. (")
 	if l.clock < time.Minute || l.clock > 2*time.Minute {
 		t.Errorf("ended after %v", l.clock)
@@ -217,7 +217,7 @@ func TestHTTPPagesAndWords(t *testing.T) {
 	})
 	k := &HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/good"}, {Path: "/bad"}}}
 	l := newTestLoop(t)
-	env := NewEnv(l, nil, 1)
+	env := NewEnv(l, nil)
 	good, bad := l.run(t, env, k, 0), l.run(t, env, k, 1)
 	want(t, good, "")
 	want(t, bad, "HTTP status code error")
@@ -373,11 +373,11 @@ func TestSSLFaults(t *testing.T) {
 	})
 }
 
-// TestWorkersAreBounded has more sessions than workers, with servers that never
-// answer: all end, and no more goroutines run than are allowed.
-func TestWorkersAreBounded(t *testing.T) {
+// Sessions of TLS with servers that never answer all end, and so does that of an
+// attempt that is dropped.
+func TestSessionsEnd(t *testing.T) {
 	l := newTestLoop(t)
-	env := NewEnv(l, nil, 2)
+	env := NewEnv(l, nil)
 	c := serve(t, hangs)
 	c.Timeout = short
 	k := &HTTP{Names: names, Connection: c, TLS: clientTLS(t, TLSFiles{}), Pages: []Page{{Path: "/"}}}
@@ -391,23 +391,13 @@ func TestWorkersAreBounded(t *testing.T) {
 		if i == 5 {
 			a.Drop()
 			left--
-			continue
 		}
 	}
 	for end := time.Now().Add(time.Minute); left > 0 && time.Now().Before(end); {
 		l.turn(10 * time.Millisecond)
-		if env.workers < 0 {
-			t.Fatalf("%d workers too many", -env.workers)
-		}
 	}
 	if left != 0 {
 		t.Errorf("%d attempts do not end", left)
-	}
-	for end := time.Now().Add(time.Minute); env.workers < 2 && time.Now().Before(end); {
-		l.turn(10 * time.Millisecond)
-	}
-	if env.workers != 2 || len(env.queue) != 0 {
-		t.Errorf("%d workers are free, %d wait", env.workers, len(env.queue))
 	}
 }
 

@@ -15,7 +15,7 @@ import (
 // many descriptors are open and as many goroutines run as before.
 func TestNothingLeaks(t *testing.T) {
 	l := newTestLoop(t)
-	env := NewEnv(l, nil, 8)
+	env := NewEnv(l, nil)
 	closed := refusing(t)
 	bad := serve(t, says("HTTP/1.0 500 x\r\n\r\nx", 100))
 	resets := serve(t, func(c *net.TCPConn) { c.SetLinger(0) })
@@ -69,7 +69,7 @@ func TestNothingLeaks(t *testing.T) {
 		for end := time.Now().Add(time.Minute); ; {
 			goroutines = runtime.NumGoroutine()
 			l.turn(20 * time.Millisecond)
-			if g := runtime.NumGoroutine(); g == goroutines && env.workers == 8 || time.Now().After(end) {
+			if g := runtime.NumGoroutine(); g == goroutines || time.Now().After(end) {
 				return g, descriptors(t)
 			}
 		}
@@ -163,7 +163,7 @@ func BenchmarkTCP(b *testing.B) {
 	b.Run("attempt", func(b *testing.B) {
 		c, drain := listening(b)
 		l := newTestLoop(b)
-		env := NewEnv(l, nil, 1)
+		env := NewEnv(l, nil)
 		k := &TCP{names, c}
 		passed := 0
 		done := func(r life.Result) {
@@ -187,7 +187,7 @@ func BenchmarkTCP(b *testing.B) {
 func BenchmarkHTTP(b *testing.B) {
 	c := serve(b, says(okHead+"Content-Length: 5\r\n\r\nhello", 1000))
 	l := newTestLoop(b)
-	env := NewEnv(l, nil, 1)
+	env := NewEnv(l, nil)
 	k := &HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/", Digest: sum("hello")}}}
 	n, passed := 0, 0
 	start := cpu()

@@ -3,6 +3,7 @@ package attempt
 import (
 	"encoding/binary"
 	"flag"
+	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -132,7 +133,7 @@ func (l *testLoop) run(tb testing.TB, env *Env, k Kind, page int) life.Result {
 func attempt(tb testing.TB, k Kind) life.Result {
 	tb.Helper()
 	l := newTestLoop(tb)
-	return l.run(tb, NewEnv(l, nil, 4), k, 0)
+	return l.run(tb, NewEnv(l, nil), k, 0)
 }
 
 // Timeouts: patient where the server is to be heard on a busy machine, short
@@ -212,15 +213,22 @@ func connection(addr string) Connection {
 	return Connection{Addr: ap.Addr(), Port: ap.Port(), Timeout: patient}
 }
 
-// refusing is where nobody listens.
+// refusing is where nobody listens, nor can: the port is taken.
 func refusing(tb testing.TB) Connection {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer listener.Close()
-	return connection(listener.Addr().String())
+	tb.Cleanup(func() { unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		tb.Fatal(err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return connection(fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port))
 }
 
 // full is where a connection is never taken: the backlog is full.

@@ -39,6 +39,7 @@ func (k *Misc) begin(a *Attempt, _ int) {
 	run.run = a.env.runner.Start(script.Request{Program: k.Program, Timeout: k.Timeout, Done: func(r script.Result) {
 		loop.Post(func() {
 			run.run = nil
+			a.short = exhausted(r.Err) || errors.Is(r.Err, unix.EAGAIN)
 			a.finish(k.judge(&r))
 		})
 	}})

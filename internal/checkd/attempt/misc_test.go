@@ -26,7 +26,7 @@ func TestMisc(t *testing.T) {
 	}
 	defer runner.Close(0)
 	l := newTestLoop(t)
-	env := NewEnv(l, runner, 1)
+	env := NewEnv(l, runner)
 	for _, test := range []struct {
 		arg     string
 		dynamic bool

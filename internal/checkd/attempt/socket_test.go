@@ -71,7 +71,7 @@ func TestVoid(t *testing.T) {
 // TestNoDescriptors runs out of descriptors, which is no fault of the server.
 func TestNoDescriptors(t *testing.T) {
 	l := newTestLoop(t)
-	env := NewEnv(l, nil, 1)
+	env := NewEnv(l, nil)
 	c := serve(t, hangs)
 	var held []int
 	var limit unix.Rlimit
@@ -436,7 +436,7 @@ func FuzzSMTPReply(f *testing.F) {
 
 func TestDropFreesEverything(t *testing.T) {
 	l := newTestLoop(t)
-	env := NewEnv(l, nil, 1)
+	env := NewEnv(l, nil)
 	hang := serve(t, hangs)
 	for _, k := range []Kind{&TCP{names, full(t)}, &UDP{Names: names, Connection: serveUDP(t, func([]byte) [][]byte { return nil })}, &SMTP{names, hang, "x"},
 		&HTTP{Names: names, Connection: hang, Pages: []Page{{Path: "/", Regex: &Regex{Pattern: must("x"), MaxOffset: -1}}}}} {

@@ -16,16 +16,14 @@ import (
 	"keepalived-go/internal/checkd/life"
 )
 
-// handOver gives a connected socket to a worker, which talks TLS and the rest on
-// it.
+// handOver gives a connected socket to a goroutine, the worker, which talks TLS and
+// the rest on it.
 func (r *httpRun) handOver(a *Attempt) {
 	fd := a.yield()
 	r.file = os.NewFile(uintptr(fd), "connection")
-	// Until a worker takes it up the attempt has no time limit: there are as many
-	// waiting as there are checks, and each session ends.
-	a.deadline = life.Never
+	a.deadline = life.Never // the session has its own
 	loop, file := a.env.loop, r.file
-	a.env.work(func() {
+	go func() {
 		// The worker touches neither a nor r, but for what never changes.
 		response := r.page.expect()
 		err := r.session(file, response)
@@ -33,7 +31,7 @@ func (r *httpRun) handOver(a *Attempt) {
 		response.close()
 		file.Close()
 		loop.Post(func() { a.finish(result) })
-	})
+	}()
 }
 
 // errSilent is the end of the patience with a server.
