@@ -20,7 +20,6 @@ type announcement struct {
 	rounds, next int
 	quiet        bool // not to be logged
 	queued       bool
-	forwards     bool // the node routes IPv6: neighbour advertisements declare it
 }
 
 // An announcer sends gratuitous ARPs and unsolicited neighbour advertisements
@@ -76,7 +75,6 @@ func (d *daemon) announceAddresses(r *router, count int, quiet bool) {
 		count++ // for the ones that have had their turn in this round
 	}
 	r.announce.rounds = max(r.announce.rounds, count)
-	r.announce.forwards = r.ipv6() && forwards(r.conf.Interface)
 	d.queueAnnouncement(r)
 }
 
@@ -172,7 +170,7 @@ func (d *daemon) fillFrames(r *router, at time.Duration) (ready time.Duration, a
 			}
 			a.pace[k] = at + interval
 		}
-		d.appendFrame(v.key.Link, v.key.Prefix.Addr(), r.announce.forwards, r.announce.quiet)
+		d.appendFrame(v.key.Link, v.key.Prefix.Addr(), r.announce.quiet)
 		r.announce.next++
 	}
 	return 0, false
@@ -186,7 +184,7 @@ func (r *router) pace(ip netip.Addr) time.Duration {
 }
 
 // appendFrame adds the announcement of ip on a link to the slice.
-func (d *daemon) appendFrame(link int, ip netip.Addr, forwards, quiet bool) {
+func (d *daemon) appendFrame(link int, ip netip.Addr, quiet bool) {
 	l := d.net.links[link]
 	if l == nil || l.Flags&(unix.IFF_NOARP|unix.IFF_LOOPBACK) != 0 && ip.Is4() || l.Flags&unix.IFF_LOOPBACK != 0 {
 		return
@@ -200,7 +198,7 @@ func (d *daemon) appendFrame(link int, ip netip.Addr, forwards, quiet bool) {
 		f.Data = kernel.AppendGratuitousARP(f.Data[:0], l.HardwareAddr, ip)
 	} else {
 		f.Proto = unix.ETH_P_IPV6
-		f.Data = kernel.AppendUnsolicitedNA(f.Data[:0], l.HardwareAddr, ip, forwards)
+		f.Data = kernel.AppendUnsolicitedNA(f.Data[:0], l.HardwareAddr, ip, l.Forwards6)
 	}
 	if !quiet && detailed() {
 		a.announced = append(a.announced, kernel.Key{Link: link, Prefix: netip.PrefixFrom(ip, ip.BitLen())})
@@ -237,13 +235,6 @@ func announceName(ip netip.Addr, several bool) string {
 		return "Unsolicited Neighbour Adverts"
 	}
 	return "unsolicited Neighbour Advert"
-}
-
-// forwards reports whether an interface forwards IPv6 packets: neighbour
-// advertisements then carry the Router flag (RFC 4861, 4.4).
-func forwards(link string) bool {
-	v, err := kernel.ReadSysctl("net", "ipv6", "conf", link, "forwarding")
-	return err == nil && v == "1"
 }
 
 // reportAnnounced writes what was sent since the last time.

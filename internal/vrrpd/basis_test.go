@@ -31,7 +31,7 @@ func TestWanted(t *testing.T) {
 		{"IPv4 lost", func(_ *conf.VRRPInstance, l *netLink) { l.losses[0]++ }, true},
 		{"priority, addresses", func(c *conf.VRRPInstance, _ *netLink) { c.Priority, c.Addresses = 7, make([]conf.Address, 3) }, true},
 		{"source", func(c *conf.VRRPInstance, _ *netLink) { c.SourceIP = netip.MustParseAddr("fe80::9") }, true},
-		{"IPv6 lost", func(_ *conf.VRRPInstance, l *netLink) { l.losses[1]++ }, false},
+		{"IPv6 lost: its groups are joined again", func(_ *conf.VRRPInstance, l *netLink) { l.losses[1]++ }, true},
 		{"index", func(_ *conf.VRRPInstance, l *netLink) { l.Index = 7 }, false},
 		{"group", func(c *conf.VRRPInstance, _ *netLink) { c.Group = netip.MustParseAddr("ff02::13") }, false},
 		{"unicast", func(c *conf.VRRPInstance, _ *netLink) { c.Unicast = true }, false},
@@ -127,9 +127,9 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 			d.loop.Post(func() {}) // a turn ends
 		}
 	}
-	open := func() *socket { return d.routers[0].socket }
-	before := open()
-	if before == nil || d.routers[1].socket != before || before.users != 2 || len(before.groups) != 1 {
+	inUse := func() *socket { return d.routers[0].socket }
+	before := inUse()
+	if before == nil || d.routers[1].socket != before || d.routers[0].member.users != 2 || len(before.groups) != 1 {
 		t.Fatalf("%+v", before)
 	}
 	ip(t, "link add v1 type veth peer name v2")
@@ -140,12 +140,12 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 	await("eth1", func() bool { return d.net.byName["eth1"] != nil && d.routers[0].vips[0] != nil })
 	ip(t, "link set eth1 name eth2")
 	await("no eth1", func() bool { return d.routers[1].vips[0] == nil })
-	if open() != before || d.routers[1].socket != before || len(d.sockets) != 1 {
+	if inUse() != before || d.routers[1].socket != before || len(d.sockets) != 1 {
 		t.Error("what does not concern the socket has replaced it")
 	}
 	// Events were lost, but the kernel still lists the group.
 	d.reread(d.reading(t), 0, true)
-	if open() != before {
+	if inUse() != before {
 		t.Error("the socket was replaced though the membership is there")
 	}
 	// It does not: as if the kernel had dropped it unseen.
@@ -153,8 +153,14 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.reread(d.reading(t), 0, true)
-	if s := open(); s == nil || s == before || d.routers[1].socket != s || s.users != 2 || len(d.sockets) != 1 {
-		t.Errorf("%+v: the group was not joined anew", s)
+	if inUse() != before {
+		t.Error("the socket was replaced though only its membership was lost")
+	}
+	answered := false
+	d.worker.Do(func() {}, func() { answered = true })
+	await("the answer of the kernel", func() bool { return answered })
+	if r := d.routers[1]; r.socket != before || r.member.users != 2 || r.faults&vrrp.FaultSocket != 0 {
+		t.Errorf("%+v, faults %v: the group was not joined again", r.member, r.faults)
 	}
 	groups, err := kernel.Groups(4)
 	if link := d.net.byName["eth0"].Index; err != nil || !groups[kernel.Group{Link: link, Addr: netip.MustParseAddr("224.0.0.18")}] {
@@ -191,6 +197,7 @@ func TestSocketRefused(t *testing.T) {
 	setLimit(3)
 	defer setLimit(limit.Cur)
 	d.check(d.routers)
+	open(t, d)
 	for _, r := range d.routers {
 		if r.faults != vrrp.FaultSocket || r.cause.Detail != "open raw IPv4 socket for protocol 112: socket: too many open files" {
 			t.Errorf("%s: faults %v, %q", r.conf.Name, r.faults, r.cause.Detail)
@@ -202,6 +209,7 @@ func TestSocketRefused(t *testing.T) {
 	}
 	d.loop.Set(&d.rebinding, 0)
 	d.turn()
+	open(t, d)
 	for _, r := range d.routers {
 		if r.faults != 0 || r.socket == nil {
 			t.Errorf("%s: faults %v after the limit was lifted", r.conf.Name, r.faults)

@@ -45,7 +45,7 @@ func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
 	d.bindTrackers()
 	d.setNotifier()
 
-	d.promoteSecondaries()
+	d.promoteSecondaries(d.routers)
 	// The state file lists the addresses before the first of them is set.
 	for _, r := range d.routers {
 		r.evaluate()
@@ -69,17 +69,24 @@ func (d *daemon) setAutoPriority() {
 	}
 }
 
-// promoteSecondaries makes the kernel keep the secondary addresses of an
-// interface when the primary one, which may be a virtual address, is removed.
-func (d *daemon) promoteSecondaries() {
+// promoteSecondaries makes the kernel keep the secondary addresses of the interfaces of
+// routers when the primary one, which may be a virtual address, is removed.
+func (d *daemon) promoteSecondaries(routers []*router) {
 	done := map[string]bool{}
-	for _, r := range d.routers {
-		if name := r.conf.Interface; r.conf.PromoteSecondaries && r.link != nil && !done[name] {
-			done[name] = true
-			if _, err := kernel.PromoteSecondaries(name); err != nil {
+	for _, r := range routers {
+		name := r.conf.Interface
+		if !r.conf.PromoteSecondaries || r.link == nil || done[name] {
+			continue
+		}
+		done[name] = true
+		var err error
+		d.worker.Do(func() {
+			_, err = d.Host.SetSysctl("1", "net", "ipv4", "conf", name, "promote_secondaries")
+		}, func() {
+			if err != nil && d.net.byName[name] != nil {
 				slog.Warn(fmt.Sprintf("(%s) %v", r.conf.Name, err), "instance", r.conf.Name)
 			}
-		}
+		})
 	}
 }
 
@@ -243,7 +250,7 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 		d.link(c)
 		d.introduce(groups)
 	}
-	d.promoteSecondaries()
+	d.promoteSecondaries(d.routers)
 	d.tracking.learn(c, first)
 	d.watchLinks()
 	d.bindTrackers()
@@ -309,10 +316,6 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 	}
 	ec := d.engineConfig(r, c)
 	r.conf = c
-	if r.stale() {
-		d.unbind(r)
-		d.bind(r, nil)
-	}
 	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now(), Cause: reloaded})
 	held := slices.Clone(r.vips)
 	d.rebind(r)

@@ -34,6 +34,8 @@ type daemon struct {
 	mon  *kernel.Monitor
 	exec *kernel.Executor
 
+	worker *loop.Worker // opens sockets, joins groups, changes settings of the kernel
+
 	routers  []*router // in the order of the configuration
 	byEngine map[*vrrp.Instance]*router
 	groups   map[string]*vrrp.SyncGroup
@@ -163,7 +165,7 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 		r.note()
 		if a.From == vrrp.Fault && r.conf.Unicast && r.link != nil {
 			// Peers may have forgotten where the adverts come from.
-			d.appendFrame(r.link.Index, r.source, false, false)
+			d.appendFrame(r.link.Index, r.source, false)
 			d.announcer.flush(at)
 		}
 	}
@@ -219,6 +221,10 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 				d.linkChanged(l.Name)
 				d.addrs.linkGone(e.Link.Index)
 				d.relink()
+			}
+		case kernel.Forwarding:
+			if l := d.net.links[e.Link.Index]; l != nil {
+				l.Forwards6 = e.Link.Forwards6
 			}
 		case kernel.AddrNew:
 			d.net.setAddr(e.Addr)
@@ -286,6 +292,7 @@ func (d *daemon) relink() {
 			all = append(all, r)
 		}
 	}
+	d.promoteSecondaries(all)
 	d.check(all)
 }
 
@@ -301,7 +308,7 @@ func (d *daemon) checkFaults(choose func(*router) bool) {
 }
 
 // check computes, from what holds now, the faults, the socket, the source and
-// the room in the adverts of the routers, makes again each socket that a fresh
+// the room in the adverts of the routers, requests each socket that a fresh
 // start would make otherwise, and gives the engines what has changed.
 func (d *daemon) check(routers []*router) {
 	// A router that may not serve any longer reports it by the socket and from the address
@@ -312,12 +319,10 @@ func (d *daemon) check(routers []*router) {
 		cause  vrrp.Cause
 	}
 	var fall []fallen
-	stale := false
 	for _, r := range routers {
 		found := d.findFaults(r)
 		faults, cause := found.Set, found.Cause
 		r.sourceGone = faults&(vrrp.FaultNoSource|vrrp.FaultSourceMissing) != 0
-		stale = stale || r.stale()
 		if faults != 0 && faults != r.faults {
 			fall = append(fall, fallen{r, faults, cause})
 		}
@@ -325,33 +330,26 @@ func (d *daemon) check(routers []*router) {
 	for _, f := range fall {
 		d.setFaults(f.router, f.faults, f.cause)
 	}
-	if stale {
-		for _, r := range routers {
-			if r.stale() {
-				d.unbind(r)
-			}
-		}
+	if d.net.lost {
+		d.rejoin()
 	}
-	var refused map[basis]error
 	for _, r := range routers {
-		if r.socket == nil {
-			if refused == nil {
-				refused = map[basis]error{}
-			}
-			if !d.bind(r, refused) && r.refusal != nil && !d.rebinding.Running() {
-				d.loop.Set(&d.rebinding, d.loop.Now()+rebindDelay)
-			}
-		}
-		found := d.findFaults(r)
-		faults, cause, source := found.Set, found.Cause, found.Source
-		if source != r.source {
-			r.source = source
-			d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: source})
-		}
-		d.fit(r)
-		d.lookForMaster(r)
-		d.setFaults(r, faults, cause)
+		d.bind(r)
+		d.inform(r)
 	}
+}
+
+// inform gives the engine of r what has changed in its faults, its source and the room
+// in its adverts.
+func (d *daemon) inform(r *router) {
+	found := d.findFaults(r)
+	if found.Source != r.source {
+		r.source = found.Source
+		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.SourceChanged, Source: r.source})
+	}
+	d.fit(r)
+	d.lookForMaster(r)
+	d.setFaults(r, found.Set, found.Cause)
 }
 
 // rebindDelay is how long a socket that could not be opened is left alone if

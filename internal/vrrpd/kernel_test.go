@@ -2,6 +2,7 @@ package vrrpd
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -165,8 +166,8 @@ func TestReloadRemovesInOrder(t *testing.T) {
 func TestRefusals(t *testing.T) {
 	log := logtest.Capture(t)
 	var refused atomic.Int32 // by the goroutine of the executor
-	d, k := newMemoryDaemon(t, patient(owners(2)))
-	virtual := d.routers[1].vips[0].key.Prefix
+	k, c := memoryKernel(), patient(owners(2))
+	virtual := c.Instances[1].Addresses[0].Prefix
 	k.Refuse(func(op kernel.Op, a kernel.Addr) *nl.Error {
 		if a.Prefix != virtual || op != kernel.Add {
 			return nil
@@ -174,6 +175,7 @@ func TestRefusals(t *testing.T) {
 		refused.Add(1)
 		return &nl.Error{Errno: unix.EPERM, Message: "not today"}
 	})
+	d := startTestDaemon(t, c, k)
 	turnUntil(t, d, "a second request after the refusal", func() bool { return refused.Load() >= 2 && d.addrs.idle() })
 	k.Refuse(nil)
 	turnUntil(t, d, "all addresses", masters(d))
@@ -254,6 +256,117 @@ func TestKernelHangs(t *testing.T) {
 			t.Errorf("the kernel has %d addresses", n)
 		}
 	})
+}
+
+// While the kernel hangs, a reload and a new link request sockets, groups and settings,
+// and give others up. Masters advertise on time all the same, one of them with a new
+// group; what is new starts when the kernel answers.
+func TestSocketsWhileKernelHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log := logtest.Capture(t)
+		l, err := loop.NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		k := memoryKernel()
+		d := startTestDaemonWith(t, owners(4), Options{Host: k, Loop: l})
+		turnUntil(t, d, "four masters", masters(d))
+		interval := d.routers[0].conf.AdvertInterval
+		last := make([]time.Time, 7) // by VRID
+		for _, p := range k.Sent(0) {
+			last[p.Data[20+1]] = p.Time
+		}
+		from := len(k.Sent(0))
+
+		time.AfterFunc(time.Second, k.Hang())
+		group := netip.MustParseAddr("224.0.0.77")
+		next := owners(6)
+		next.Instances[1].Group = group
+		next.Instances[4].Interface, next.Instances[4].PromoteSecondaries = "eth1", true
+		next.Instances[5].Auth.Type, next.Instances[5].Version = conf.AuthAH, 2
+		next.Instances = slices.Delete(next.Instances, 3, 4)
+		d.loop.Post(func() {
+			d.reload(next, nil)
+			// The events of what happens to links are not delayed: only requests are.
+			k.SetLink(kerneltest.Ethernet(3, "eth1"))
+			k.SetAddr(kernel.Addr{Link: 3, Prefix: netip.MustParsePrefix("192.0.2.2/24")})
+			d.net.doubt(func(link int, ipv6 bool) bool { return link == memoryLink && !ipv6 })
+			d.check(d.routers)
+		})
+		released := false
+		time.AfterFunc(time.Second-1, func() { d.loop.Post(func() { released = true }) })
+		turnUntil(t, d, "most of a second", func() bool { return released })
+		if k.Waiting() == 0 {
+			t.Error("the kernel did not hang")
+		}
+		adverts := make([]int, len(last))
+		for _, p := range k.Sent(from) {
+			vrid := p.Data[20+1]
+			if p.Data[20+2] == 0 {
+				continue // VRID 4 is removed
+			}
+			if gap := p.Time.Sub(last[vrid]); gap != interval {
+				t.Errorf("VRID %d: an advert %v after the one before, want %v", vrid, gap, interval)
+			}
+			if changed := p.Dst == group; changed != (vrid == 2) {
+				t.Errorf("VRID %d: an advert to %v", vrid, p.Dst)
+			}
+			last[vrid] = p.Time
+			adverts[vrid]++
+		}
+		for vrid, n := range adverts {
+			if want := int(time.Second/interval) - 1; vrid >= 1 && vrid <= 3 && n < want || vrid > 3 && n > 0 {
+				t.Errorf("VRID %d: %d adverts", vrid, n)
+			}
+		}
+		if s := d.routers[3].faults; s != vrrp.FaultSocket || !d.routers[4].waiting {
+			t.Errorf("faults %v on the new link, the new instance waits: %t", s, d.routers[4].waiting)
+		}
+
+		turnUntil(t, d, "five masters", masters(d))
+		groups, err := k.Groups(4)
+		want := map[kernel.Group]bool{{Link: memoryLink, Addr: group}: true,
+			{Link: memoryLink, Addr: netip.MustParseAddr("224.0.0.18")}: true, {Link: 3, Addr: netip.MustParseAddr("224.0.0.18")}: true}
+		if err != nil || !maps.Equal(groups, want) {
+			t.Errorf("groups %v, %v; want %v", groups, err, want)
+		}
+		if len(d.sockets) != 3 || k.Sockets() != 3 {
+			t.Errorf("%d sockets, the kernel has %d", len(d.sockets), k.Sockets())
+		}
+		if changed, _ := k.SetSysctl("1", "net", "ipv4", "conf", "eth1", "promote_secondaries"); changed {
+			t.Error("promote_secondaries is not set on the new link")
+		}
+		if strings.Count(log.String(), "Entering FAULT") != 1 { // VI_4, without its link
+			t.Errorf("a router that served went to FAULT:\n%s", log)
+		}
+		d.loop.Post(func() { d.reload(owners(0), nil) })
+		turnUntil(t, d, "no socket", func() bool { return k.Sockets() == 0 && len(d.sockets) == 0 })
+	})
+}
+
+// The neighbour advertisements of a node that forwards IPv6 name it a router, from the
+// moment on that the kernel reports it.
+func TestForwardingIsAnnounced(t *testing.T) {
+	quiet(t)
+	c := patient(owners(1))
+	i := c.Instances[0]
+	i.Family, i.Group, i.Addresses = conf.IPv6, netip.MustParseAddr("ff02::12"), []conf.Address{{Prefix: netip.MustParsePrefix("fe80::10/128")}}
+	k := memoryKernel()
+	k.SetAddr(kernel.Addr{Link: memoryLink, Prefix: netip.MustParsePrefix("fe80::1/64")})
+	d := startTestDaemon(t, c, k)
+	turnUntil(t, d, "master", masters(d))
+	router := func() bool { // Ethernet and IPv6 headers, ICMPv6: type, code, checksum, flags
+		f := k.LastFrame()
+		return len(f.Data) > 58 && f.Data[54] == 136 && f.Data[58]&0x80 != 0
+	}
+	turnUntil(t, d, "an announcement", func() bool { return k.FramesSent() > 0 && d.routers[0].announce.rounds == 0 })
+	if router() {
+		t.Error("a node that does not forward is announced as a router")
+	}
+	k.SetForwarding(memoryLink, true)
+	turnUntil(t, d, "the event", func() bool { return d.routers[0].link.Forwards6 })
+	d.announceAddresses(d.routers[0], 1, false)
+	turnUntil(t, d, "an announcement as a router", router)
 }
 
 // A backup takes over from a silent master while the kernel hangs: its adverts leave

@@ -15,6 +15,7 @@ import (
 type network struct {
 	links  map[int]*netLink
 	byName map[string]*netLink
+	lost   bool // a family of a link: sockets have to join their groups again
 }
 
 type netLink struct {
@@ -73,6 +74,7 @@ func (n *network) setLink(l kernel.Link) (now *netLink, before kernel.Link, know
 		for i, lost := range familiesLost(&before, &l) {
 			if lost {
 				have.losses[i]++
+				n.lost = true
 			}
 		}
 	}
@@ -105,6 +107,7 @@ func (n *network) doubt(doubtful func(link int, ipv6 bool) bool) {
 		for i := range l.losses {
 			if doubtful(index, i == 1) {
 				l.losses[i]++
+				n.lost = true
 			}
 		}
 	}

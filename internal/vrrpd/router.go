@@ -22,10 +22,12 @@ type router struct {
 	conf   *conf.VRRPInstance
 	timer  loop.Timer // of engine; its Order is the place in the configuration
 
-	link   *netLink // nil: the interface does not exist, or none is configured
-	socket *socket  // nil: not open
-	basis  basis    // what it was made from
-	next   *router  // with the same VRID on the same socket
+	link   *netLink    // nil: the interface does not exist, or none is configured
+	socket *socket     // in use; nil: there is none
+	basis  basis       // what it was made from, also when it is closed
+	next   *router     // with the same VRID on the same socket
+	member *membership // of socket, in use
+	asked  *membership // that the kernel has yet to make; nil: there is none
 
 	faults     vrrp.Faults // as last told to the engine
 	cause      vrrp.Cause  // of the first of them
@@ -33,7 +35,7 @@ type router struct {
 	sourceGone bool        // that source is not there any more
 
 	master  int   // index of what the interface is part of, as far as it was looked at; 0: nothing
-	refusal error // why there is no socket though it should be
+	refusal error // why there is no socket though it should be; nil as long as none has been asked for
 	unsent  error // why the last advert of priority 0 was not sent; nil: it was
 
 	spread bool   // some addresses are on other links than the interface
@@ -244,11 +246,7 @@ func (d *daemon) findFaults(r *router) policy.Faults {
 	if r.tracked != nil {
 		trackers = &r.tracked.outcome
 	}
-	refusal := r.refusal
-	if r.socket != nil {
-		refusal = nil
-	}
-	return policy.FindFaults(r.conf, machine{d}, refusal, trackers)
+	return policy.FindFaults(r.conf, machine{d}, r.refusal, trackers)
 }
 
 // machine is what the kernel says, as package policy asks for it.

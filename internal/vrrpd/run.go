@@ -184,11 +184,13 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 		d.loop.Post(func() { d.carriedOut(c) })
 	})
 	d.addrs.exec, d.hurry.beside = atOnce{d}, d.exec.Thread
+	d.worker = d.loop.NewWorker()
 	return d, first.addrs, nil
 }
 
 func (d *daemon) close() {
 	d.exec.Close()
+	d.worker.Close()
 	d.closing.Store(true)
 	d.inbox.signal()
 	d.mon.Close()

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,14 +19,13 @@ import (
 // protocol on an interface share one. Link 0 is for unicast without interface.
 type socketKey struct {
 	link     int
-	losses   uint32 // of the family on that link, when the socket was opened: see netLink
 	family   vrrp.Family
 	protocol uint8 // 112, or 51 with an authentication header
 	hops     uint8 // IPv6: the hop limit of what is sent; IPv4 packets bring their own
 }
 
 // A basis is all that the socket of a virtual router follows from. While it is
-// the same the socket is as good as a new one.
+// the same, the socket is as good as a new one.
 type basis struct {
 	key   socketKey
 	group netip.Addr // joined; the zero Addr for unicast
@@ -41,12 +41,11 @@ func wanted(c *conf.VRRPInstance, l *netLink) (b basis, ok bool) {
 	if c.Auth.Type == conf.AuthAH {
 		b.key.protocol = protocolAH
 	}
-	ipv6 := c.Family == conf.IPv6
-	if ipv6 {
+	if c.Family == conf.IPv6 {
 		b.key.hops = c.TTL
 	}
 	if l != nil {
-		b.key.link, b.key.losses = l.Index, l.losses[familyIndex(ipv6)]
+		b.key.link = l.Index
 	}
 	if !c.Unicast {
 		b.group = c.Group
@@ -54,21 +53,20 @@ func wanted(c *conf.VRRPInstance, l *netLink) (b basis, ok bool) {
 	return b, true
 }
 
-// stale reports whether r has a socket that is not what it is to be now.
-func (r *router) stale() bool {
-	if r.socket == nil {
-		return false
-	}
-	b, ok := wanted(r.conf, r.link)
-	return !ok || b != r.basis
-}
-
+// A socket is a raw socket and the virtual routers that use it. The kernel opens it,
+// joins and leaves groups, and closes it beside the loop, in the order of the
+// requests: each of these waits while another program changes the network.
+//
+//	ask ──▶ worker: open, join ──▶ joined: the routers that wait use it
+//	                         └───▶ refused: they are in FAULT, and try again later
+//	leave ─▶ worker: leave, close
 type socket struct {
 	key     socketKey
-	raw     kernel.PacketConn
-	users   int
-	rcvBuf  int                // what SetReceiveBuffer was told; 0: nothing
-	groups  map[netip.Addr]int // joined, by how many virtual routers
+	conn    *rawConn
+	raw     kernel.PacketConn          // that of conn; nil: it is not open yet
+	losses  uint32                     // of the family on the link, when the groups were joined last: see netLink
+	groups  map[netip.Addr]*membership // by the group
+	rcvBuf  int                        // what SetReceiveBuffer got; 0: nothing
 	byVRID  [256]*router
 	strange [256]bool // virtual routers that nobody here has, already logged
 
@@ -76,10 +74,66 @@ type socket struct {
 	senders []sender          // whose
 }
 
+// A membership is what virtual routers with the same basis share: a socket, as a
+// member of a group or for unicast.
+type membership struct {
+	basis
+	socket *socket
+	users  int       // virtual routers that use it or wait for it
+	ready  bool      // the socket is open and in the group
+	askers []*router // virtual routers that waited for it, until it is ready
+}
+
+// multicast reports whether a socket is in any group.
+func (s *socket) multicast() bool {
+	for group := range s.groups {
+		if group.IsValid() {
+			return true
+		}
+	}
+	return false
+}
+
+// rawConn is the kernel's part of a socket, which belongs to the worker.
+type rawConn struct {
+	raw  kernel.PacketConn // nil: not open
+	open func() (kernel.PacketConn, error)
+	name string // of the link, for errors
+}
+
+// join makes the socket a member of a group; the zero Addr: it only opens it.
+func (c *rawConn) join(group netip.Addr) (err error) {
+	if c.raw == nil {
+		if c.raw, err = c.open(); err != nil {
+			c.raw = nil
+			return err
+		}
+	}
+	if group.IsValid() {
+		if err := c.raw.Join(group); err != nil {
+			return fmt.Errorf("%s: %w", c.name, err)
+		}
+	}
+	return nil
+}
+
+// leave undoes join. It fails only if the link is gone, and the membership with it.
+func (c *rawConn) leave(group netip.Addr) {
+	if c.raw != nil && group.IsValid() {
+		c.raw.Leave(group)
+	}
+}
+
+func (c *rawConn) close() {
+	if c.raw != nil {
+		c.raw.Close()
+	}
+}
+
 // sender is the router of a packet that waits to be sent.
 type sender struct {
 	*router
-	last bool // it says priority 0
+	last bool // the packet has priority 0
 }
 
 const (
@@ -91,80 +145,53 @@ const (
 // flood cannot keep the timers waiting.
 const receiveLimit = 16 // batches
 
-// bind opens or joins the socket that r is to have, unless it has one, and
-// reports whether it has one then. Sockets that are stale must have been given
-// up before, all of them: in the kernel a group that is left for one of them is
-// left for a newer one too. refused keeps what could not be opened for the
-// others that want it; it may be nil.
-func (d *daemon) bind(r *router, refused map[basis]error) bool {
-	if r.socket != nil {
-		return true
-	}
+// errNotOpen is the refusal of a virtual router whose interface has just come.
+var errNotOpen = errors.New("its socket is not open yet")
+
+// bind brings r to the socket that it shall have now. If the kernel has yet to make
+// it, r continues with the one that it has, unless that is on another link.
+func (d *daemon) bind(r *router) {
 	b, ok := wanted(r.conf, r.link)
-	if !ok {
-		return false
+	if !ok || r.member != nil && r.basis.key.link != b.key.link {
+		d.detach(r)
+		r.refusal = errNotOpen
 	}
-	err := refused[b]
-	var s *socket
-	if err == nil {
-		s, err = d.open(b)
+	asked := r.asked
+	r.asked = nil
+	if ok && (r.member == nil || r.basis != b) {
+		r.asked = d.ask(b, r)
 	}
-	if err != nil {
-		if refused != nil {
-			refused[b] = err
-		}
-		d.socketFailed(r, err)
-		return false
+	d.leave(asked) // after the request: what both need stays as it is
+	if r.asked != nil && r.asked.ready {
+		d.attach(r)
 	}
-	s.users++
-	r.socket, r.basis = s, b
-	r.next = s.byVRID[r.conf.VRID]
-	s.byVRID[r.conf.VRID] = r
+}
+
+// unbind gives up the socket of r, and the one that it waits for.
+func (d *daemon) unbind(r *router) {
+	d.detach(r)
+	d.leave(r.asked)
+	r.asked = nil
+}
+
+// opening reports whether r cannot start because the kernel has not opened its socket
+// yet.
+func (r *router) opening() bool { return r.waiting && r.socket == nil && r.asked != nil }
+
+// attach has r use the socket that it has asked for.
+func (d *daemon) attach(r *router) {
+	m := r.asked
+	r.asked = nil
+	d.detach(r)
+	r.member, r.socket, r.basis = m, m.socket, m.basis
+	r.next = m.socket.byVRID[r.conf.VRID]
+	m.socket.byVRID[r.conf.VRID] = r
 	r.muted, r.refusal = false, nil
 	d.unsized = true
-	return true
 }
 
-// open returns the socket made from b, a member of its group.
-func (d *daemon) open(b basis) (*socket, error) {
-	s := d.sockets[b.key]
-	if s == nil {
-		raw, err := d.Host.Raw(int(b.key.family), int(b.key.protocol), b.key.link, kernel.RawOptions{
-			HopLimit: int(b.key.hops), Buffers: d.buffers})
-		if err != nil {
-			return nil, err
-		}
-		s = &socket{key: b.key, raw: raw, groups: map[netip.Addr]int{}}
-		if err := d.loop.Watch(raw.FD(), func() { d.receive(s) }); err != nil {
-			raw.Close()
-			return nil, err
-		}
-		d.sockets[b.key] = s
-	}
-	if b.group.IsValid() {
-		if s.groups[b.group] == 0 {
-			if err := s.raw.Join(b.group); err != nil {
-				if s.users == 0 {
-					d.closeSocket(s)
-				}
-				return nil, fmt.Errorf("%s: %w", d.linkName(b.key.link), err)
-			}
-		}
-		s.groups[b.group]++
-	}
-	return s, nil
-}
-
-func (d *daemon) socketFailed(r *router, err error) {
-	r.refusal = err
-	if !r.muted {
-		r.muted = true
-		slog.Error(fmt.Sprintf("(%s) %v", r.conf.Name, err), "instance", r.conf.Name)
-	}
-}
-
-// unbind gives up the socket of r, after what waits to be sent by it.
-func (d *daemon) unbind(r *router) {
+// detach ends the use of a socket by r, after what waits to be sent by it.
+func (d *daemon) detach(r *router) {
 	s := r.socket
 	if s == nil {
 		return
@@ -172,28 +199,167 @@ func (d *daemon) unbind(r *router) {
 	if len(s.out) > 0 {
 		d.sendAdverts()
 	}
-	r.socket = nil
 	for p := &s.byVRID[r.conf.VRID]; *p != nil; p = &(*p).next {
 		if *p == r {
 			*p, r.next = r.next, nil
 			break
 		}
 	}
-	if group := r.basis.group; group.IsValid() {
-		if s.groups[group]--; s.groups[group] == 0 {
-			delete(s.groups, group)
-			s.raw.Leave(group) // fails only when the link is gone, and the membership with it
-		}
-	}
-	if s.users--; s.users == 0 {
-		d.closeSocket(s)
-	}
+	m := r.member
+	r.member, r.socket = nil, nil
+	d.leave(m)
 	d.unsized = true
 }
 
+// ask returns the membership made from b for one more user, r. If it is not ready,
+// the kernel is asked for it.
+func (d *daemon) ask(b basis, r *router) *membership {
+	s := d.sockets[b.key]
+	if s == nil {
+		s = &socket{key: b.key, losses: d.losses(b.key), groups: map[netip.Addr]*membership{}}
+		s.conn = &rawConn{name: d.linkName(b.key.link), open: func() (kernel.PacketConn, error) {
+			return d.Host.Raw(int(b.key.family), int(b.key.protocol), b.key.link, kernel.RawOptions{
+				HopLimit: int(b.key.hops), Buffers: d.buffers})
+		}}
+		d.sockets[b.key] = s
+	}
+	m := s.groups[b.group]
+	if m == nil {
+		m = &membership{basis: b, socket: s}
+		s.groups[b.group] = m
+		var err error
+		d.worker.Do(func() { err = s.conn.join(b.group) }, func() { d.joined(m, err) })
+	}
+	m.users++
+	if !m.ready {
+		m.askers = append(m.askers, r)
+	}
+	return m
+}
+
+// leave ends one use of m; nil: of nothing.
+func (d *daemon) leave(m *membership) {
+	if m == nil {
+		return
+	}
+	if m.users--; m.users > 0 {
+		return
+	}
+	s := m.socket
+	delete(s.groups, m.group)
+	last := len(s.groups) == 0
+	if last {
+		if s.raw != nil {
+			d.loop.Forget(s.raw.FD())
+		}
+		delete(d.sockets, s.key)
+	}
+	d.worker.Do(func() {
+		if s.conn.leave(m.group); last {
+			s.conn.close()
+		}
+	}, nil)
+}
+
+// joined takes up the kernel's answer to a request for m.
+func (d *daemon) joined(m *membership, err error) {
+	s := m.socket
+	if m.users == 0 {
+		return // the request to leave it has followed
+	}
+	if err == nil && s.raw == nil {
+		if err = d.loop.Watch(s.conn.raw.FD(), func() { d.receive(s) }); err == nil {
+			s.raw = s.conn.raw
+		}
+	}
+	if err != nil {
+		d.refused(m, err)
+		return
+	}
+	askers := slices.DeleteFunc(m.askers, func(r *router) bool { return r.asked != m })
+	m.ready, m.askers = true, nil
+	d.check(askers)
+	d.startOpened(askers)
+}
+
+// refused gives up m for all who use it or wait for it. They are in FAULT until another
+// attempt succeeds.
+func (d *daemon) refused(m *membership, err error) {
+	var all []*router
+	for _, r := range d.routers {
+		if r.asked == m || r.member == m {
+			all = append(all, r)
+		}
+	}
+	for _, r := range all {
+		d.unbind(r)
+		r.refusal = err
+		if !r.muted {
+			r.muted = true
+			slog.Error(fmt.Sprintf("(%s) %v", r.conf.Name, err), "instance", r.conf.Name)
+		}
+		d.inform(r)
+	}
+	if !d.rebinding.Running() {
+		d.loop.Set(&d.rebinding, d.loop.Now()+rebindDelay)
+	}
+	d.startOpened(all)
+}
+
+// startOpened starts routers that waited only for their sockets.
+func (d *daemon) startOpened(routers []*router) {
+	for _, r := range routers {
+		if r.waiting && !d.stopping {
+			d.startWaiting(r)
+		}
+	}
+}
+
+// losses is how often the kernel has given up the family of a socket on its link.
+func (d *daemon) losses(k socketKey) uint32 {
+	if l := d.net.links[k.link]; l != nil {
+		return l.losses[familyIndex(k.family == vrrp.IPv6)]
+	}
+	return 0
+}
+
+// rejoin has the sockets on links that have lost a family join their groups again. All
+// of them leave first: a group that is left for one socket is left for a newer
+// membership of another one too.
+func (d *daemon) rejoin() {
+	d.net.lost = false
+	var again []*membership
+	for _, s := range d.sockets {
+		if n := d.losses(s.key); n != s.losses {
+			s.losses = n
+			for _, m := range s.groups {
+				if m.group.IsValid() {
+					again = append(again, m)
+				}
+			}
+		}
+	}
+	if len(again) == 0 {
+		return
+	}
+	errs := make([]error, len(again))
+	d.worker.Do(func() {
+		for _, m := range again {
+			m.socket.conn.leave(m.group)
+		}
+		for i, m := range again {
+			errs[i] = m.socket.conn.join(m.group)
+		}
+	}, func() {
+		for i, m := range again {
+			d.joined(m, errs[i])
+		}
+	})
+}
+
 // doubtful reports whether sockets of the family on a link may have lost a
-// group: the reading does not list one as joined. A socket that was opened after the
-// reading is made again for nothing.
+// group: the reading does not list one as joined. A group that was joined after the
+// reading is joined again for nothing.
 func (d *daemon) doubtful(state *reading) func(link int, ipv6 bool) bool {
 	return func(link int, ipv6 bool) bool {
 		for _, s := range d.sockets {
@@ -201,19 +367,13 @@ func (d *daemon) doubtful(state *reading) func(link int, ipv6 bool) bool {
 				continue
 			}
 			for group := range s.groups {
-				if !state.joined[familyIndex(ipv6)][kernel.Group{Link: link, Addr: group}] {
+				if group.IsValid() && !state.joined[familyIndex(ipv6)][kernel.Group{Link: link, Addr: group}] {
 					return true
 				}
 			}
 		}
 		return false
 	}
-}
-
-func (d *daemon) closeSocket(s *socket) {
-	d.loop.Forget(s.raw.FD())
-	s.raw.Close()
-	delete(d.sockets, s.key)
 }
 
 // sizeBuffers gives every socket a receive buffer of what its virtual routers

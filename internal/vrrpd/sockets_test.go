@@ -66,11 +66,13 @@ func TestReceiveBuffer(t *testing.T) {
 		{"none", buffered(conf.Global{}, 0, 0), begun},
 	} {
 		d.reload(c.conf, nil)
+		open(t, d)
 		if got := size(); got != c.want {
 			t.Errorf("%s: %d bytes, want %d", c.name, got, c.want)
 		}
 	}
 	d.reload(buffered(mtu, 0), nil)
+	open(t, d)
 	ip(t, "link set eth0 mtu 1400")
 	for i := 0; size() != 2*4*1400; i++ { // until the event is there
 		if i == 100 {

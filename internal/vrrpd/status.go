@@ -153,7 +153,7 @@ func (f *filling) instance(r *router) status.Instance {
 	advertised, excluded := r.lists()
 	i.Listed, i.Excluded = f.addresses(r, advertised), f.addresses(r, excluded)
 	if t := r.tracked; t != nil {
-		if r.waiting {
+		if r.waiting && t.outcome.Waiting {
 			i.WaitsFor = t.outcome.Cause.Code + " " + t.outcome.Cause.Object
 		}
 		i.Tracks, i.Total, i.Arithmetic = true, t.outcome.Total, t.outcome.Arithmetic()
@@ -239,7 +239,7 @@ func (f *filling) groupsAndSockets() {
 			place[s] = i
 			f.out.Sockets = append(f.out.Sockets, status.Socket{
 				FD: s.raw.FD(), Interface: r.conf.Interface, IPv6: s.key.family == vrrp.IPv6, AH: s.key.protocol == protocolAH,
-				Multicast: len(s.groups) > 0, Source: r.source, ReceiveBuffer: f.receiveBuffer(r),
+				Multicast: s.multicast(), Source: r.source, ReceiveBuffer: f.receiveBuffer(r),
 			})
 		}
 		f.out.Sockets[i].Users = append(f.out.Sockets[i].Users, status.SocketUser{Instance: r.conf.Name, VRID: r.conf.VRID})

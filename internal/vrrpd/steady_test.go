@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -78,19 +79,34 @@ func (h inNamespace) Netlink(family int, o nl.Options) (nl.Socket, error) {
 }
 
 func (h inNamespace) Groups(family int) (groups map[kernel.Group]bool, err error) {
+	h.enter(&err, func() { groups, err = h.Host.Groups(family) })
+	return groups, err
+}
+
+func (h inNamespace) Raw(family, protocol, link int, o kernel.RawOptions) (c kernel.PacketConn, err error) {
+	h.enter(&err, func() { c, err = h.Host.Raw(family, protocol, link, o) })
+	return c, err
+}
+
+func (h inNamespace) SetSysctl(value string, name ...string) (changed bool, err error) {
+	h.enter(&err, func() { changed, err = h.Host.SetSysctl(value, name...) })
+	return changed, err
+}
+
+// enter calls f on a thread in the namespace.
+func (h inNamespace) enter(err *error, f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
 		runtime.LockOSThread() // never unlocked: the thread ends with this
-		if err = unix.Setns(h.namespace, unix.CLONE_NEWNET); err == nil {
-			groups, err = h.Host.Groups(family)
+		if *err = unix.Setns(h.namespace, unix.CLONE_NEWNET); *err == nil {
+			f()
 		}
 	}()
 	<-done
-	return groups, err
 }
 
-// startTestDaemon starts the routers on a host.
+// startTestDaemon starts the routers on a host, and opens their sockets.
 func startTestDaemon(t testing.TB, c *conf.Config, host kernel.Host) *daemon {
 	t.Helper()
 	return startTestDaemonWith(t, c, Options{Host: host})
@@ -114,7 +130,16 @@ func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 	}
 	t.Cleanup(func() { d.close(); conn.Close() })
 	d.start(c, found)
+	open(t, d)
 	return d
+}
+
+// open turns the loop until the kernel has answered all requests for sockets.
+func open(t testing.TB, d *daemon) {
+	t.Helper()
+	turnUntil(t, d, "sockets", func() bool {
+		return !slices.ContainsFunc(d.routers, func(r *router) bool { return r.asked != nil })
+	})
 }
 
 func ip(t testing.TB, args string) string {

@@ -290,14 +290,16 @@ func (r *router) undecided() bool {
 }
 
 // startRouter starts the engine of r, unless a tracker that could be a fault
-// has not spoken yet, be it that of another member of its sync group: whether
+// has not reported yet, be it that of another member of its sync group: whether
 // the node may serve is not known then, so that it takes no part. A router that
-// goes on as the master that its predecessor was does not wait, and has the
-// predecessor's priority until all have spoken.
+// continues as the master that its predecessor was does not wait for it, and has the
+// predecessor's priority until all have reported. Nothing starts before the sockets
+// of the group are open.
 func (d *daemon) startRouter(r *router) {
 	at, before := d.loop.Now(), r.predecessor
 	resumes := before != nil && r.engine.Resumable(at, before)
-	if !resumes && slices.ContainsFunc(d.together(r), (*router).undecided) {
+	group := d.together(r)
+	if slices.ContainsFunc(group, (*router).opening) || !resumes && slices.ContainsFunc(group, (*router).undecided) {
 		return
 	}
 	r.waiting, r.predecessor = false, nil

@@ -231,10 +231,10 @@ func TestDumps(t *testing.T) {
 func TestPromoteSecondaries(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add eth0.10 type veth peer name peer0")
-	if changed, err := PromoteSecondaries("eth0.10"); err != nil || !changed {
+	if changed, err := SetSysctl("1", "net", "ipv4", "conf", "eth0.10", "promote_secondaries"); err != nil || !changed {
 		t.Fatalf("changed %v, error %v", changed, err)
 	}
-	if changed, err := PromoteSecondaries("eth0.10"); err != nil || changed {
+	if changed, err := SetSysctl("1", "net", "ipv4", "conf", "eth0.10", "promote_secondaries"); err != nil || changed {
 		t.Fatalf("again: changed %v, error %v", changed, err)
 	}
 	ours := []Addr{{Link: link(t, "eth0.10"), Prefix: prefix("192.0.2.1/24"), Proto: AddrProto}}

@@ -21,6 +21,9 @@ type Host interface {
 
 	// Groups lists the multicast groups of the links, as [Groups] does.
 	Groups(family int) (map[Group]bool, error)
+
+	// SetSysctl changes a setting of the kernel, as [SetSysctl] does.
+	SetSysctl(value string, name ...string) (changed bool, err error)
 }
 
 // PacketConn is a raw socket: see [RawSocket] for its methods.
@@ -65,3 +68,7 @@ func (machine) Frames() (func([]Frame) (int, error), error) {
 }
 
 func (machine) Groups(family int) (map[Group]bool, error) { return Groups(family) }
+
+func (machine) SetSysctl(value string, name ...string) (bool, error) {
+	return SetSysctl(value, name...)
+}

@@ -23,6 +23,8 @@ type Link struct {
 	// Whether the kernel ran the protocols on it when it reported. It gives one
 	// up, with addresses and group memberships, below a smallest MTU.
 	IPv4, IPv6 bool
+
+	Forwards6 bool // it forwards IPv6 packets: this node is a router there (RFC 4861, 4.4)
 }
 
 // The smallest MTUs on which the kernel runs the protocols (RFC 791, RFC 8200
@@ -97,14 +99,62 @@ func decodeLink(body []byte, names nl.Names) (Link, bool) {
 			}
 		case unix.IFLA_AF_SPEC: // one for each protocol that runs
 			for {
-				family, _, rest, ok := nl.NextAttr(v)
+				family, attrs, rest, ok := nl.NextAttr(v)
 				if !ok {
 					break
 				}
 				v = rest
-				l.IPv4 = l.IPv4 || family == unix.AF_INET
-				l.IPv6 = l.IPv6 || family == unix.AF_INET6
+				switch family {
+				case unix.AF_INET:
+					l.IPv4 = true
+				case unix.AF_INET6:
+					l.IPv6, l.Forwards6 = true, forwards6(attrs)
+				}
 			}
+		}
+	}
+}
+
+const (
+	inet6Conf      = 2 // IFLA_INET6_CONF: the settings below net.ipv6.conf, 32 bits each
+	confForwarding = 0 // DEVCONF_FORWARDING, the first of them
+
+	netconfIndex      = 1 // NETCONFA_IFINDEX
+	netconfForwarding = 2 // NETCONFA_FORWARDING
+)
+
+// forwards6 reads the attributes of a link that IPv6 has.
+func forwards6(attrs []byte) bool {
+	for {
+		typ, v, rest, ok := nl.NextAttr(attrs)
+		if !ok {
+			return false
+		}
+		attrs = rest
+		if typ == inet6Conf {
+			return len(v) >= 4*(confForwarding+1) && native.Uint32(v[4*confForwarding:]) != 0
+		}
+	}
+}
+
+// decodeForwarding decodes the body of RTM_NEWNETCONF of IPv6. It is false if that is
+// about another setting, or no link.
+func decodeForwarding(body []byte) (l Link, ok bool) {
+	const header = 4 // struct netconfmsg: the family
+	if len(body) < header || body[0] != unix.AF_INET6 {
+		return Link{}, false
+	}
+	for attrs := body[header:]; ; {
+		typ, v, rest, more := nl.NextAttr(attrs)
+		if !more {
+			return l, ok && l.Index > 0
+		}
+		attrs = rest
+		switch typ {
+		case netconfIndex:
+			l.Index = int(int32(nl.Uint32(v)))
+		case netconfForwarding:
+			l.Forwards6, ok = nl.Uint32(v) != 0, true
 		}
 	}
 }

@@ -14,18 +14,19 @@ import (
 type EventKind uint8
 
 const (
-	LinkNew  EventKind = iota // a link appeared or changed
-	LinkGone                  // a link was deleted or left the namespace
-	AddrNew                   // an address appeared or changed
-	AddrGone                  // an address was removed
-	Overrun                   // events were lost: dump again
-	Reminder                  // the time that [Monitor.Remind] was given has passed
+	LinkNew    EventKind = iota // a link appeared or changed
+	LinkGone                    // a link was deleted or left the namespace
+	AddrNew                     // an address appeared or changed
+	AddrGone                    // an address was removed
+	Forwarding                  // a link forwards IPv6 packets now, or does not any more
+	Overrun                     // events were lost: dump again
+	Reminder                    // the time that [Monitor.Remind] was given has passed
 )
 
 // Event is a change in the kernel, whoever made it.
 type Event struct {
 	Kind EventKind
-	Link Link // LinkNew, LinkGone
+	Link Link // LinkNew, LinkGone; of Forwarding only Index and Forwards6
 	Addr Addr // AddrNew, AddrGone
 
 	// PortID and Seq are those of the request that caused it, also when it is
@@ -63,7 +64,7 @@ func Watch(rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, 
 func WatchOn(h Host, rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, error) {
 	o := nl.Options{
 		ReceiveBuffer: rcvbuf, Force: force,
-		Groups: []uint32{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR},
+		Groups: []uint32{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_NETCONF},
 	}
 	if own != nil {
 		// An address that is promoted because of a removal is delivered.
@@ -127,6 +128,9 @@ func appendEvent(events []Event, m nl.Message, names nl.Names) []Event {
 			e.Kind = AddrGone
 		}
 		e.Addr, ok = DecodeAddr(m.Body, names)
+	case unix.RTM_NEWNETCONF:
+		e.Kind = Forwarding
+		e.Link, ok = decodeForwarding(m.Body)
 	}
 	if ok {
 		events = append(events, e)

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -103,7 +104,33 @@ func TestMonitor(t *testing.T) {
 	await(t, events, func(e Event) bool { return e.Kind == LinkGone && e.Link.Index == test0 })
 }
 
-// A monitor that cannot keep up says so, and goes on.
+// Whether a link forwards IPv6 is in its lists and its events, and a change of the
+// setting is an event of its own.
+func TestForwarding(t *testing.T) {
+	newNetNS(t)
+	ip(t, "link add test0 type veth peer name peer0")
+	test0 := link(t, "test0")
+	_, events := watch(t, 0)
+	c := dial(t)
+	for _, on := range []bool{true, false} {
+		value := "0"
+		if on {
+			value = "1"
+		}
+		if _, err := SetSysctl(value, "net", "ipv6", "conf", "all", "forwarding"); err != nil {
+			t.Fatal(err)
+		}
+		await(t, events, func(e Event) bool { return e.Kind == Forwarding && e.Link.Index == test0 && e.Link.Forwards6 == on })
+		links, err := c.Links()
+		if i := slices.IndexFunc(links, func(l Link) bool { return l.Index == test0 }); err != nil || i < 0 || links[i].Forwards6 != on {
+			t.Errorf("%+v, error %v; forwarding is %t", links, err, on)
+		}
+		ip(t, "link set test0 mtu 130"+value)
+		await(t, events, func(e Event) bool { return e.Kind == LinkNew && e.Link.Index == test0 && e.Link.Forwards6 == on })
+	}
+}
+
+// A monitor that cannot keep up reports it, and continues.
 func TestMonitorOverrun(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")
@@ -233,7 +260,7 @@ func TestMonitorOfOwner(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")
 	test0 := link(t, "test0")
-	if _, err := PromoteSecondaries("test0"); err != nil {
+	if _, err := SetSysctl("1", "net", "ipv4", "conf", "test0", "promote_secondaries"); err != nil {
 		t.Fatal(err)
 	}
 	c := dial(t)

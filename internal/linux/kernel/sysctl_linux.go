@@ -60,9 +60,3 @@ func SetSysctl(value string, name ...string) (changed bool, err error) {
 	}
 	return true, nil
 }
-
-// PromoteSecondaries lets the other IPv4 addresses of a subnet outlive its
-// primary one on the link, and reports whether that is new.
-func PromoteSecondaries(link string) (changed bool, err error) {
-	return SetSysctl("1", "net", "ipv4", "conf", link, "promote_secondaries")
-}

@@ -10,6 +10,7 @@ package kerneltest
 import (
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -36,10 +37,7 @@ type Kernel struct {
 	waiting   int           // requests that do
 	losing    bool
 	interrupt int
-
-	// PromoteSecondaries keeps secondary addresses of IPv4 when their primary one
-	// is removed, as the sysctl of that name does. Set it before use.
-	PromoteSecondaries bool
+	sysctls   map[string]string // those set, by their names with slashes
 }
 
 var _ kernel.Host = (*Kernel)(nil)
@@ -121,7 +119,8 @@ func (k *Kernel) Refuse(f func(op kernel.Op, a kernel.Addr) *nl.Error) {
 }
 
 // Hang has all requests wait until release is called, as while another program
-// makes the kernel hold the lock of its network configuration.
+// makes the kernel hold the lock of its network configuration: those of netlink, and
+// those to open, join, leave and close a raw socket. Packets are sent and received.
 func (k *Kernel) Hang() (release func()) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -164,8 +163,8 @@ func (k *Kernel) Interrupt(n int) {
 	k.interrupt = n
 }
 
-// serve answers a datagram of s.
-func (k *Kernel) serve(s *socket, b []byte) {
+// lock locks k for a request, which waits while the kernel hangs.
+func (k *Kernel) lock() {
 	k.mu.Lock()
 	for k.hang != nil {
 		hang := k.hang
@@ -175,6 +174,45 @@ func (k *Kernel) serve(s *socket, b []byte) {
 		k.mu.Lock()
 		k.waiting--
 	}
+}
+
+// SetSysctl changes a setting. Those of secondary addresses of IPv4 have an effect:
+// net ipv4 conf LINK promote_secondaries.
+func (k *Kernel) SetSysctl(value string, name ...string) (changed bool, err error) {
+	k.lock()
+	defer k.mu.Unlock()
+	if k.sysctls == nil {
+		k.sysctls = map[string]string{}
+	}
+	key := strings.Join(name, "/")
+	changed = k.sysctls[key] != value
+	k.sysctls[key] = value
+	return changed, nil
+}
+
+// SetForwarding has a link forward IPv6 packets, or not.
+func (k *Kernel) SetForwarding(index int, on bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	for i := range k.links {
+		if k.links[i].Index == index {
+			k.links[i].Forwards6 = on
+			k.report(unix.RTM_NEWNETCONF, unix.RTNLGRP_IPV6_NETCONF, nl.Message{}, appendForwarding(nil, k.links[i]))
+		}
+	}
+}
+
+func (k *Kernel) linkName(index int) string {
+	i := slices.IndexFunc(k.links, func(l kernel.Link) bool { return l.Index == index })
+	if i < 0 {
+		return ""
+	}
+	return k.links[i].Name
+}
+
+// serve answers a datagram of s.
+func (k *Kernel) serve(s *socket, b []byte) {
+	k.lock()
 	defer k.mu.Unlock()
 	nltest.Serve(s.Socket, b, func(m nl.Message) *nl.Error { return k.answer(s, m) })
 }
@@ -293,7 +331,7 @@ func (k *Kernel) remove(key kernel.Key, m nl.Message) unix.Errno {
 	for i := 0; i < len(k.addrs); i++ {
 		switch a := &k.addrs[i]; {
 		case !sameSubnet(*a, gone):
-		case k.PromoteSecondaries:
+		case k.sysctls["net/ipv4/conf/"+k.linkName(a.Link)+"/promote_secondaries"] == "1":
 			a.Flags &^= unix.IFA_F_SECONDARY
 			k.reportAddr(unix.RTM_NEWADDR, *a, m)
 			return 0

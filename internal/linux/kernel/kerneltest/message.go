@@ -31,9 +31,25 @@ func appendLink(b []byte, l kernel.Link) []byte {
 		families = nl.AppendAttr(families, unix.AF_INET, nil)
 	}
 	if l.IPv6 {
-		families = nl.AppendAttr(families, unix.AF_INET6, nil)
+		conf := []byte{0, 0, 0, 0} // IFLA_INET6_CONF begins with the forwarding
+		if l.Forwards6 {
+			conf[0] = 1
+		}
+		families = nl.AppendAttr(families, unix.AF_INET6, nl.AppendAttr(nil, 2, conf))
 	}
 	return nl.AppendAttr(b, unix.IFLA_AF_SPEC, families)
+}
+
+// appendForwarding appends the body of RTM_NEWNETCONF: struct netconfmsg, padded,
+// NETCONFA_IFINDEX and NETCONFA_FORWARDING.
+func appendForwarding(b []byte, l kernel.Link) []byte {
+	on := uint32(0)
+	if l.Forwards6 {
+		on = 1
+	}
+	b = append(b, unix.AF_INET6, 0, 0, 0)
+	b = nl.AppendUint32(b, 1, uint32(l.Index))
+	return nl.AppendUint32(b, 2, on)
 }
 
 const ifaProto = 11 // IFA_PROTO, not yet in x/sys

@@ -39,7 +39,7 @@ func (k *Kernel) Raw(family, protocol, link int, _ kernel.RawOptions) (kernel.Pa
 		return nil, err
 	}
 	c := &packetConn{kernel: k, family: family, protocol: protocol, link: link, fd: fd, groups: map[netip.Addr]bool{}}
-	k.mu.Lock()
+	k.lock()
 	defer k.mu.Unlock()
 	k.conns = append(k.conns, c)
 	return c, nil
@@ -62,6 +62,13 @@ func (k *Kernel) Sent(from int) []Packet {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.sent[min(from, len(k.sent)):])
+}
+
+// Sockets is how many raw sockets are open.
+func (k *Kernel) Sockets() int {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return len(k.conns)
 }
 
 // FramesSent is how many frames were sent.
@@ -111,7 +118,7 @@ func (c *packetConn) FD() int                    { return c.fd }
 func (c *packetConn) SetReceiveBuffer(int) error { return nil }
 
 func (c *packetConn) Join(group netip.Addr) error {
-	c.kernel.mu.Lock()
+	c.kernel.lock()
 	defer c.kernel.mu.Unlock()
 	for _, l := range c.kernel.links {
 		if l.Index == c.link && (group.Is4() && !l.IPv4 || group.Is6() && !l.IPv6) {
@@ -126,7 +133,7 @@ func (c *packetConn) Join(group netip.Addr) error {
 }
 
 func (c *packetConn) Leave(group netip.Addr) error {
-	c.kernel.mu.Lock()
+	c.kernel.lock()
 	defer c.kernel.mu.Unlock()
 	if !c.groups[group] {
 		return unix.EADDRNOTAVAIL
@@ -155,7 +162,7 @@ func (c *packetConn) WriteBatch(msgs []kernel.Outgoing) (int, error) {
 }
 
 func (c *packetConn) Close() error {
-	c.kernel.mu.Lock()
+	c.kernel.lock()
 	defer c.kernel.mu.Unlock()
 	c.kernel.conns = slices.DeleteFunc(c.kernel.conns, func(have *packetConn) bool { return have == c })
 	return unix.Close(c.fd)
