@@ -33,10 +33,10 @@ func (s *scene) dumps(d *lab.Daemon) (out dumped) {
 	}
 	s.must(d.Signal(unix.SIGUSR1))
 	s.must(d.Signal(unix.SIGUSR2))
-	s.must(d.Signal(36))
 	out.data = s.dumpFile(d, "keepalived.data", "\n Name = eth0\n")
 	out.parent = s.dumpFile(d, "keepalived_parent.data", " umask = ")
 	out.stats = s.dumpFile(d, "keepalived.stats", "Priority Zero:\n")
+	s.must(d.Signal(36)) // after the others: its counters are the later ones
 	out.json = []byte(s.dumpFile(d, "keepalived.json", "pri_zero_sent"))
 	return out
 }
