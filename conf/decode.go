@@ -64,6 +64,9 @@ type decoder struct {
 	reported  *Statement
 	blamed    blamed
 	commented map[string]reason // the first comment of another language
+	// values are the entries whose first word, a value, looks like a keyword with = or
+	// : behind it, as an IPv6 address does.
+	values map[*Statement]bool
 	// insideComment is the report of a /* without its */ so far.
 	insideComment reason
 
@@ -179,6 +182,12 @@ func (d *decoder) dispatch(b *block, s *Statement) {
 			d.silentHabit(s, k)
 		}
 	case b.entry != nil && !slices.Contains(secretWords().names, s.Keyword()):
+		if assigned(s.Keyword()) {
+			if d.values == nil {
+				d.values = make(map[*Statement]bool)
+			}
+			d.values[s] = true
+		}
 		b.entry(d, s)
 	default: // also a password that got into a list, as of mail addresses
 		d.unknown(b, s)

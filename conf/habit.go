@@ -27,23 +27,26 @@ type blamed struct {
 }
 
 // habitOf is the habit that explains a problem with a word of a statement.
-func habitOf(s *Statement, word int) (h habit, ok bool) {
+func (d *decoder) habitOf(s *Statement, word int) (h habit, ok bool) {
 	word = min(word, len(s.Words)-1)
+	keyword := !d.values[s]
 	for i := range s.Words[:word+1] {
-		if h, ok = habitAt(s, i); ok {
+		if h, ok = habitAt(s, i, keyword); ok {
 			return h, true
 		}
 	}
 	// The mistake may be behind the word whose argument is missing or wrong.
 	if word == 0 && len(s.Words) > 1 {
-		if h, ok = habitAt(s, 1); ok && !h.comment {
+		if h, ok = habitAt(s, 1, keyword); ok && !h.comment {
 			return h, true
 		}
 	}
 	return habit{}, false
 }
 
-func habitAt(s *Statement, i int) (h habit, ok bool) {
+// habitAt is the habit of one word. The first one of a statement is a keyword, or the
+// value of an entry.
+func habitAt(s *Statement, i int, keyword bool) (h habit, ok bool) {
 	w := s.Words[i]
 	if w.Quoted || w.Text == "" {
 		return h, false
@@ -54,7 +57,7 @@ func habitAt(s *Statement, i int) (h habit, ok bool) {
 			remedy: fmt.Sprintf("begin the comment with # or !; it ends at the end of the line, and %s does not begin one", marker)}, true
 	}
 	switch {
-	case i == 0 && (assigned(text) || text[0] != '$' && len(s.Words) > 1 && assignment(s.Words[1].Text) && !s.Words[1].Quoted),
+	case i == 0 && (keyword && assigned(text) || text[0] != '$' && len(s.Words) > 1 && assignment(s.Words[1].Text) && !s.Words[1].Quoted),
 		i == 1 && assignment(text) && !strings.HasPrefix(s.Words[0].Text, "$"):
 		// The value may be a secret.
 		return habit{word: i, remedy: "write a blank and the value after the keyword, without = or :"}, true
@@ -169,7 +172,7 @@ func (d *decoder) explain(s *Statement, word int, p *Diagnostic) (h habit, done 
 		p.Fix, p.Edit = undefinedRemedy(name), Edit{}
 		return h, false
 	}
-	h, ok := habitOf(s, word)
+	h, ok := d.habitOf(s, word)
 	switch {
 	case !ok:
 	case h.comment && d.commented[s.Pos(0).File] != 0:

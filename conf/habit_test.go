@@ -51,6 +51,9 @@ func TestHabits(t *testing.T) {
 		{instance("priority = 100"), []string{"7: " + assign}, 5},
 		{instance("priority: 100"), []string{"7: " + assign}, 5},
 		{instance("priority : 100"), []string{"7: " + assign}, 5},
+		{head + "unicast_peer {\n2001:db8::1/64\neth0:1\n}\nvirtual_ipaddress {\nfe80::1/200\nfe80::g\n}\n}\n", // values, not keywords
+			[]string{"5: write 2001:db8::1", "6: write an address such as", "9: write a length", "10: write an address such as"}, 5},
+		{instance("track_interface {\neth1:0\neth2:0 weight 300\n}"), []string{"8: eth1:0 can only be the label of an address; write eth1", "9: eth2:0 can only be", "9: write a value within the range"}, 5},
 		{instance("state = MASTER"), []string{"7: " + assign}, 5},
 		{instance("authentication {\nauth_type PASS\nauth_pass = 1111\n}"), []string{"9: " + assign}, 0},
 		{"global_defs {\nrouter_id = a\n}\n", []string{"2: " + assign}, 0},
