@@ -122,6 +122,38 @@ func TestLastWordsWithoutSocket(t *testing.T) {
 	}
 }
 
+// The same holds for a peer on the link, wherever the source address tells that link.
+func TestLastWordsToPeerWithoutSocket(t *testing.T) {
+	quiet(t)
+	c := patient(owners(2))
+	peer := netip.MustParseAddr("192.0.2.2")
+	for _, i := range c.Instances {
+		i.Unicast, i.Group, i.SourceIP = true, netip.Addr{}, netip.MustParseAddr("192.0.2.1")
+		i.Peers = []conf.Peer{{Addr: peer}}
+		i.Addresses[0].Interface = "eth0"
+	}
+	c.Instances[1].Interface = ""
+	d, k := newMemoryDaemon(t, c)
+	turnUntil(t, d, "masters", masters(d))
+	k.RefuseRaw(unix.EMFILE)
+	for _, r := range d.routers {
+		turnUntil(t, d, "its announcements", func() bool { return r.announce.rounds == 0 })
+		d.unbind(r)
+	}
+	for _, r := range d.routers {
+		d.check([]*router{r})
+		open(t, d)
+		if r.faults != vrrp.FaultSocket || r.unsent != nil {
+			t.Errorf("%s: faults %v, unsent for %v", r.conf.Name, r.faults, r.unsent)
+		}
+		f := k.LastFrame()
+		if f.Link != memoryLink || len(f.Data) < 14+20+8 || f.Data[14+20+2] != 0 || f.Data[14+20+1] != r.conf.VRID ||
+			[4]byte(f.Data[14+16:]) != peer.As4() || f.Data[0] != 0xff {
+			t.Errorf("%s: the last frame is no advert of priority 0 to the peer: %+v", r.conf.Name, f)
+		}
+	}
+}
+
 // An address that a reload adds to a master is announced once the kernel has it.
 func TestReloadAnnouncesNewAddress(t *testing.T) {
 	quiet(t)

@@ -567,17 +567,17 @@ func (d *daemon) queue(s *socket, r *router, packet []byte, to netip.Addr, last 
 }
 
 // sendFrame sends the last words of a router whose source address or socket is
-// gone past the kernel's IP, which may have gone with it: to its group, or to an
-// IPv6 peer on the link. It reports false where only the kernel knows how: to other peers,
-// off Ethernet, or when it refuses.
+// gone past the kernel's IP, which may have gone with it: to its group, or to a peer on
+// the link. It reports false where only the kernel knows how: to an IPv4 peer while
+// there is a socket, to peers behind a router, off Ethernet, or when it refuses.
 func (d *daemon) sendFrame(r *router, packet []byte, to netip.Addr) bool {
 	index := r.basis.key.link
 	switch {
 	case to.IsMulticast():
-	case r.ipv6():
+	case r.ipv6() || r.socket == nil:
 		index = d.linkTo(r, to)
 	default:
-		return false // the kernel finds a peer on the link without an address, too
+		return false // the kernel finds an IPv4 peer on the link without an address, too
 	}
 	l := d.net.links[index]
 	if packet == nil || l == nil || !l.Up() || l.HardwareAddr == [6]byte{} {
@@ -588,7 +588,7 @@ func (d *daemon) sendFrame(r *router, packet []byte, to netip.Addr) bool {
 		f.Proto = kernel.EtherTypeIPv6
 		f.Data = kernel.AppendIPv6(nil, l.HardwareAddr, r.source, to, r.engine.Config().TTL, packet)
 	} else {
-		f.Data = kernel.AppendMulticastIPv4(nil, l.HardwareAddr, packet)
+		f.Data = kernel.AppendIPv4(nil, l.HardwareAddr, packet)
 	}
 	if n, _ := d.announcer.send([]kernel.Frame{f}); n != 1 {
 		return false
@@ -609,11 +609,23 @@ func (d *daemon) linkTo(r *router, peer netip.Addr) int {
 			return k.Link
 		}
 	}
-	if l := d.net.links[own]; l != nil {
+	on := func(l *netLink) bool {
 		for k := range l.addrs {
 			if says(k) {
-				return own
+				return true
 			}
+		}
+		return false
+	}
+	if own != 0 {
+		if l := d.net.links[own]; l != nil && on(l) {
+			return own
+		}
+		return 0
+	}
+	for index, l := range d.net.links {
+		if on(l) {
+			return index
 		}
 	}
 	return 0

@@ -70,10 +70,17 @@ func AppendUnsolicitedNA(b []byte, hw [6]byte, ip netip.Addr, router bool) []byt
 	return b
 }
 
-// AppendMulticastIPv4 appends the Ethernet frame of an IPv4 packet, header and
-// checksums included, to the group that it names (RFC 1112, section 6.4).
-func AppendMulticastIPv4(b []byte, hw [6]byte, packet []byte) []byte {
-	b = append(b, 1, 0, 0x5e, packet[17]&0x7f, packet[18], packet[19])
+// AppendIPv4 appends the Ethernet frame of an IPv4 packet, header and checksums
+// included. The frame to a group goes to the address of the group (RFC 1112, section
+// 6.4), that to a node of the link to all nodes: so it needs no ARP, which would need
+// an address to ask from. Linux takes such a frame unless the receiver's sysctl
+// drop_unicast_in_l2_multicast is set.
+func AppendIPv4(b []byte, hw [6]byte, packet []byte) []byte {
+	if packet[16]>>4 == 0xe {
+		b = append(b, 1, 0, 0x5e, packet[17]&0x7f, packet[18], packet[19])
+	} else {
+		b = append(b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff)
+	}
 	b = append(b, hw[:]...)
 	b = binary.BigEndian.AppendUint16(b, EtherTypeIPv4)
 	return append(b, packet...)

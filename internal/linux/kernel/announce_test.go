@@ -7,14 +7,19 @@ import (
 	"testing"
 )
 
-// TestAdvertFrames: the bits of the group, or of the peer's solicited-node group, in
-// the hardware address, and a whole IPv6 header.
+// TestAdvertFrames: the bits of the group, or of an IPv6 peer's solicited-node group, in
+// the hardware address, or that of all nodes for an IPv4 peer, and a whole IPv6 header.
 func TestAdvertFrames(t *testing.T) {
 	hw := [6]byte{0x02, 0x00, 0x5e, 0x10, 0x20, 0x30}
 	packet, _ := hex.DecodeString("45c0001c00010000ff70d0840a090001e1808012" + "210b000001010000")
 	const want4 = "01005e008012" + "02005e102030" + "0800" + "45c0001c00010000ff70d0840a090001e1808012" + "210b000001010000"
-	if got := hex.EncodeToString(AppendMulticastIPv4(nil, hw, packet)); got != want4 {
+	if got := hex.EncodeToString(AppendIPv4(nil, hw, packet)); got != want4 {
 		t.Errorf("IPv4:\n got %s\nwant %s", got, want4)
+	}
+	const toNode = "45c0001c00010000ff70d0840a0900010a090002" + "210b000001010000"
+	peer, _ := hex.DecodeString(toNode)
+	if got := hex.EncodeToString(AppendIPv4(nil, hw, peer)); got != "ffffffffffff"+"02005e102030"+"0800"+toNode {
+		t.Errorf("IPv4 to a node: got %s", got)
 	}
 	for _, c := range []struct{ to, hardware, ip string }{
 		{"ff02::bbcc:12", "3333bbcc0012", "ff0200000000000000000000bbcc0012"},

@@ -33,6 +33,7 @@ type Kernel struct {
 	lastFrame kernel.Frame
 
 	refuse    func(op kernel.Op, a kernel.Addr) *nl.Error
+	refuseRaw error
 	hang      chan struct{} // not nil: requests wait for its end
 	waiting   int           // requests that do
 	losing    bool

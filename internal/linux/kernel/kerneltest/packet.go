@@ -41,8 +41,19 @@ func (k *Kernel) Raw(family, protocol, link int, _ kernel.RawOptions) (kernel.Pa
 	c := &packetConn{kernel: k, family: family, protocol: protocol, link: link, fd: fd, groups: map[netip.Addr]bool{}}
 	k.lock()
 	defer k.mu.Unlock()
+	if k.refuseRaw != nil {
+		unix.Close(fd)
+		return nil, k.refuseRaw
+	}
 	k.conns = append(k.conns, c)
 	return c, nil
+}
+
+// RefuseRaw has the kernel open no raw socket, for the reason why, until it is nil.
+func (k *Kernel) RefuseRaw(why error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.refuseRaw = why
 }
 
 // Arrive has a packet come in on a link.
