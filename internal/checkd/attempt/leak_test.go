@@ -16,7 +16,7 @@ import (
 func TestNothingLeaks(t *testing.T) {
 	l := newTestLoop(t)
 	env := NewEnv(l, nil)
-	closed := refusing(t)
+	closed := refusing
 	bad := serve(t, says("HTTP/1.0 500 x\r\n\r\nx", 100))
 	resets := serve(t, func(c *net.TCPConn) { c.SetLinger(0) })
 	refuses := serve(t, func(c *net.TCPConn) { c.Write([]byte("554 no\r\n")); c.Read(make([]byte, 1)) })

@@ -3,7 +3,6 @@ package attempt
 import (
 	"encoding/binary"
 	"flag"
-	"fmt"
 	"net"
 	"net/netip"
 	"os"
@@ -213,23 +212,9 @@ func connection(addr string) Connection {
 	return Connection{Addr: ap.Addr(), Port: ap.Port(), Timeout: patient}
 }
 
-// refusing is where nobody listens, nor can: the port is taken.
-func refusing(tb testing.TB) Connection {
-	tb.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	tb.Cleanup(func() { unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		tb.Fatal(err)
-	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return connection(fmt.Sprintf("127.0.0.1:%d", sa.(*unix.SockaddrInet4).Port))
-}
+// refusing is where nobody listens: a port that the kernel gives to no one who asks for
+// any, so that neither another program nor a socket of the test itself gets it.
+var refusing = connection("127.0.0.1:1")
 
 // full is where a connection is never taken: the backlog is full.
 func full(tb testing.TB) Connection {

@@ -24,7 +24,7 @@ func TestTCP(t *testing.T) {
 		want string
 	}{
 		{"accepts", serve(t, hangs), ""},
-		{"refuses", refusing(t), "TCP connection to [10.0.0.1]:tcp:80 failed. (connection refused)"},
+		{"refuses", refusing, "TCP connection to [10.0.0.1]:tcp:80 failed. (connection refused)"},
 		{"full backlog", full(t), "TCP connection to [10.0.0.1]:tcp:80 failed. (timeout)"},
 		{"no route", Connection{Addr: netip.MustParseAddr("::ffff:255.255.255.255"), Port: 1, Timeout: patient}, "TCP connection to [10.0.0.1]:tcp:80 failed. ("},
 	} {
@@ -42,7 +42,12 @@ func TestBound(t *testing.T) {
 	if got := <-from; !strings.HasPrefix(got, "127.0.0.7:") {
 		t.Errorf("connected from %s", got)
 	}
-	taken := refusing(t).Port
+	free, err := net.Listen("tcp", "127.0.0.7:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	free.Close()
+	taken := uint16(free.Addr().(*net.TCPAddr).Port)
 	c.BindPort = taken
 	for range 2 { // the port is free again at once
 		want(t, attempt(t, &TCP{names, c}), "")
@@ -54,7 +59,7 @@ func TestBound(t *testing.T) {
 
 // TestVoid has attempts that our own host keeps from being made.
 func TestVoid(t *testing.T) {
-	c := refusing(t)
+	c := refusing
 	elsewhere, noIf := c, c
 	elsewhere.Bind = netip.MustParseAddr("192.0.2.77")
 	noIf.BindIf = "no-such-if"
@@ -123,7 +128,7 @@ func TestUDP(t *testing.T) {
 	tooShort := needs(reply("ab"), "", "")
 	tooShort.MinLength = 3
 	const mismatch = "UDP check to [10.0.0.1]:tcp:80 reply data mismatch."
-	closed := refusing(t)
+	closed := refusing
 	for _, test := range []struct {
 		name string
 		kind *UDP
@@ -273,7 +278,7 @@ func TestDNS(t *testing.T) {
 			q[0].Name = dnsmessage.MustNewName("WWW.example.COM.")
 			return q
 		}), ""},
-		{"closed port", refusing(t), "failed to read socket; errno 111 (Connection refused)"},
+		{"closed port", refusing, "failed to read socket; errno 111 (Connection refused)"},
 		{"silence", quick(serveUDP(t, func([]byte) [][]byte { return nil })), "read timeout from socket"},
 		{"someone else's id", quick(serveUDP(t, foreign)), "read timeout from socket"},
 		{"someone else's id, then ours", serveUDP(t, func(p []byte) [][]byte { return append(append(garbage(p), foreign(p)...), good(p)...) }), ""},
@@ -381,7 +386,7 @@ func TestSMTP(t *testing.T) {
 		{"closes in mid-line", talk("22"), "Remote host [127.0.0.1]:"},
 		{"closes before QUIT", talk("220 a\r\n", "250 b\r\n"), "Remote host [127.0.0.1]:"},
 		{"says nothing", hang, "Read timeout from server [127.0.0.1]:"},
-		{"refuses", refusing(t), "Error connecting to server [127.0.0.1]:"},
+		{"refuses", refusing, "Error connecting to server [127.0.0.1]:"},
 		{"full backlog", full(t), "Connection timeout to server [127.0.0.1]:"},
 	} {
 		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &SMTP{names, test.c, "me.example"}), test.want) })
