@@ -321,7 +321,9 @@ func (d *decoder) connection(c *check, t checkTimes, rs *realServer) {
 	if !to.Addr.IsValid() {
 		to.Addr = rs.Addr
 	}
-	to.Port = c.port.or(rs.Port)
+	// With DR, TUN or a mark the server has the port of the service. The check still
+	// needs the one that the user wrote: a mark has none.
+	to.Port = cmp.Or(c.port.v, rs.port.v, rs.Port)
 	to.Timeout = t.timeout.or(5 * time.Second)
 	if to.Bind.IsValid() && to.Bind.Is4() != to.Addr.Is4() {
 		d.atPlace(c.at, "bind-family", "bindto address %s does not match address family of connect_ip - skipping", to.Bind)

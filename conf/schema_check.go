@@ -214,7 +214,7 @@ func hostBlock(path string) *block {
 func connectWords() []*Keyword {
 	return []*Keyword{
 		kw("connect_ip", address(), "the real server", "address to connect to").fills(inCheck(func(v *Check) *netip.Addr { return &v.Connect.Addr })),
-		kw("connect_port", number(1, 65535).as("PORT"), "that of the real server", "port to connect to").
+		kw("connect_port", number(1, 65535).as("PORT"), "that of the real server, as written", "port to connect to").
 			sets(func(d *decoder, a *argument) { current(d).port.put(uint16(a.n)) }).shows(shown(func(v *Check) *uint16 { return &v.Connect.Port })),
 		kw("bindto", address(), "any", "source address of the connection").fills(inCheck(func(v *Check) *netip.Addr { return &v.Connect.Bind })),
 		kw("bind_port", number(1, 65535).as("PORT"), "any", "source port of the connection").

@@ -17,7 +17,7 @@ import (
 
 // balancer is a machine whose kernel balances load.
 var balancer = uml.Machine{
-	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables"},
+	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou"},
 	Memory:  384,
 	Timeout: 4 * time.Minute,
 }
@@ -36,6 +36,8 @@ func TestBalancer(t *testing.T) {
 	}
 	umltest.Run(t, balancer, func(t *testing.T) {
 		t.Run("Tables", testTables)
+		t.Run("Traffic", testTraffic)
+		t.Run("Pair", testPair)
 	})
 }
 

@@ -192,23 +192,24 @@ func sameLines(t *testing.T, what string, mine, upstream []string) {
 	t.Errorf("%s differ: ours, upstream\n%s", what, b.String())
 }
 
-// nginx is a web server in a node, listening on 127.0.0.1:80.
+// nginx is a web server in a node, listening on port 80.
 type nginx struct {
 	s    *scene
 	node string
 	dir  string
 }
 
-// nginx starts one.
+// nginx starts one, which answers each request with the name of its node.
 func (s *scene) nginx(node string) *nginx {
 	s.Helper()
+	lab.Need(s.T, lab.Nginx)
 	w := &nginx{s, node, s.path(node, "nginx")}
 	s.must(os.Mkdir(w.dir, 0o755))
-	s.write(node, "nginx/nginx.conf", strings.ReplaceAll(`user root;
+	s.write(node, "nginx/nginx.conf", strings.NewReplacer("DIR", w.dir, "NODE", node).Replace(`user root;
 worker_processes 1;
 pid DIR/pid;
 error_log DIR/error.log;
-events { worker_connections 16; }
+events { worker_connections 64; }
 http {
     access_log off;
     client_body_temp_path DIR/body;
@@ -216,8 +217,8 @@ http {
     fastcgi_temp_path DIR/fastcgi;
     uwsgi_temp_path DIR/uwsgi;
     scgi_temp_path DIR/scgi;
-    server { listen 127.0.0.1:80; return 200; }
-}`, "DIR", w.dir))
+    server { listen [::]:80 ipv6only=off; return 200 "NODE\n"; }
+}`))
 	w.start()
 	return w
 }
