@@ -40,6 +40,10 @@ type Config struct {
 	HasBFD            bool `view:"-"`
 }
 
+// FirstNamespace means the network namespace of process 1. No namespace has such a
+// name: it is a path.
+const FirstNamespace = "/proc/1/ns/net"
+
 // Global holds what global_defs and the words outside of blocks set for the
 // whole daemon, as far as it is not inherited by the instances.
 type Global struct {
@@ -91,8 +95,8 @@ type Global struct {
 	StatesOnReload          bool // fifo_write_vrrp_states_on_reload
 	Mail                    Mail
 
-	// NetNamespaceIPVS is net_namespace_ipvs, by default NetNamespace; empty: that
-	// of the caller.
+	// NetNamespaceIPVS is net_namespace_ipvs, by default NetNamespace. Without a name
+	// it is [FirstNamespace].
 	NetNamespaceIPVS    string
 	NamespaceWithIPSets bool
 	DisableLocalIGMP    bool

@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"cmp"
 	"sync"
 	"time"
 )
@@ -23,13 +24,13 @@ var root = sync.OnceValue(func() *block {
 	}
 	b.add(
 		text("net_namespace", word("NAME").soft("net_namespace name missing - ignoring"), "that of the caller", "network namespace to run in", func(g *Global) *string { return &g.NetNamespace }),
-		kw("net_namespace_ipvs", word("NAME").opt(), sibling("net_namespace").as("that of net_namespace; without a name that of the caller"), "network namespace for IPVS").
+		kw("net_namespace_ipvs", word("NAME").opt(), sibling("net_namespace").as("that of net_namespace; without a name that of process 1"), "network namespace for IPVS").
 			sets(func(d *decoder, a *argument) {
 				if d.global.ipvsNamespace.set {
 					d.wrong(a.Statement, 0, "word-twice", "Duplicate net_namespace_ipvs definition %s - ignoring", printable(a.text))
 					return
 				}
-				d.global.ipvsNamespace.put(d.intern(a.text))
+				d.global.ipvsNamespace.put(cmp.Or(d.intern(a.text), FirstNamespace))
 			}).shows(shown(func(g *Global) *string { return &g.NetNamespaceIPVS })),
 		kept("namespace_with_ipsets", bare(), "use address sets of the firewall even in a namespace", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
 		kw("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon if several run; added to pid file names and log lines").

@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/checkd/table"
 	"keepalived-go/lvs/ipvs"
 )
@@ -44,19 +45,28 @@ func dialer(namespace *os.File) func() (table.Conn, error) {
 	}
 }
 
-// openNamespace opens the namespace of net_namespace_ipvs, unless it is the one
-// that this process is in.
+// openNamespace opens the namespace of net_namespace_ipvs, unless it is the one that
+// this process is in, for which no privilege is needed: own, or another name of it.
 func openNamespace(name, own string) (*os.File, error) {
 	if name == own {
 		return nil, nil
 	}
 	path := "/run/netns/" + name
-	if name == "" {
-		path = "/proc/1/ns/net" // that of the caller: the parent has left it
+	if name == conf.FirstNamespace {
+		path = name
 	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("net_namespace_ipvs %s: %w", name, err)
+	}
+	here, err := os.Stat("/proc/self/ns/net")
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	if there, err := f.Stat(); err != nil || os.SameFile(here, there) {
+		f.Close()
+		return nil, err
 	}
 	return f, nil
 }

@@ -25,7 +25,11 @@ func Global(t *Writer, g *conf.Global, p Process, a *Accounts) {
 	t.Section("Global definitions")
 	named(t, " Config save dir", g.ConfigSaveDir)
 	t.Line(" Network namespace = %s", or(p.NetNamespace, "(default)"))
-	t.Line(" Network namespace ipvs = %s", or(g.NetNamespaceIPVS, "(main namespace)"))
+	table := g.NetNamespaceIPVS
+	if table == conf.FirstNamespace {
+		table = ""
+	}
+	t.Line(" Network namespace ipvs = %s", or(table, "(main namespace)"))
 	named(t, " Instance name", g.InstanceName)
 	processNames(t, g)
 	named(t, " Router ID", g.RouterID)
