@@ -27,7 +27,7 @@ const module = "keepalived-go"
 // layers below its own; "…/" is a package with all below it. What a layer is
 // for is in docs/architecture.md.
 var layers = [][]string{
-	{"vrrp", "lvs", "bfd", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/tool/getopt", "internal/tool/required", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
+	{"vrrp", "lvs", "bfd", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/proc/statefile", "internal/linux/mmsg", "internal/tool/getopt", "internal/tool/required", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
 	{"vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
@@ -36,7 +36,7 @@ var layers = [][]string{
 	{"lint", "internal/output/…"},
 	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
 	{"internal/tool/lab/uml"},
-	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/checkd", "internal/supervisor"},
+	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/checkd", "internal/bfdd", "internal/supervisor"},
 	{"cmd/keepalived", "bench", "test", ""},
 }
 
@@ -52,7 +52,7 @@ var pure = map[string][]string{
 	"conf":            {"conf/syntax", "conf/pcre", "internal/readfile"},
 	"conf/format":     {"conf/syntax"},
 	"conf/view":       {"conf", "conf/syntax"},
-	"internal/policy": {"conf", "vrrp", "lvs"},
+	"internal/policy": {"conf", "vrrp", "lvs", "bfd"},
 
 	"internal/checkd/life": nil,
 }

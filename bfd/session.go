@@ -94,9 +94,10 @@ func (s *Session) State() State { return s.state }
 // RemoteState returns the state that the neighbour has reported last.
 func (s *Session) RemoteState() State { return s.remoteState }
 
-// Diag returns why the session was last in state Down or AdminDown, and RemoteDiag
-// what the neighbour has reported of its side.
-func (s *Session) Diag() Diag       { return s.diag }
+// Diag returns why the session was last in state Down or AdminDown.
+func (s *Session) Diag() Diag { return s.diag }
+
+// RemoteDiag returns what the neighbour has reported last of its side.
 func (s *Session) RemoteDiag() Diag { return s.remoteDiag }
 
 // RemoteDiscriminator returns the neighbour's discriminator; 0: none is known.
@@ -118,7 +119,7 @@ func (s *Session) DetectionTime() time.Duration {
 	if s.quiet {
 		return time.Duration(s.cfg.DetectMult) * s.TxInterval()
 	}
-	return time.Duration(s.remoteMult) * max(s.rx, s.remoteMinTx)
+	return time.Duration(s.remoteMult) * s.RemoteTxInterval()
 }
 
 // RemoteDetectionTime returns the silence after which the neighbour takes the
@@ -127,10 +128,21 @@ func (s *Session) RemoteDetectionTime() time.Duration {
 	return time.Duration(s.cfg.DetectMult) * max(s.desiredTx, s.remoteMinRx)
 }
 
-// RemoteMinTx, RemoteMinRx and RemoteMult are what the neighbour has announced last.
+// RemoteTxInterval returns the interval of the neighbour's packets, before jitter.
+func (s *Session) RemoteTxInterval() time.Duration { return max(s.rx, s.remoteMinTx) }
+
+// Announced returns Desired Min TX and Required Min RX Interval of sent packets.
+func (s *Session) Announced() (tx, rx time.Duration) { return s.desiredTx, s.requiredRx }
+
+// RemoteMinTx returns the Desired Min TX Interval that the neighbour has announced
+// last.
 func (s *Session) RemoteMinTx() time.Duration { return s.remoteMinTx }
+
+// RemoteMinRx returns its Required Min RX Interval.
 func (s *Session) RemoteMinRx() time.Duration { return s.remoteMinRx }
-func (s *Session) RemoteMult() uint8          { return s.remoteMult }
+
+// RemoteMult returns its detect multiplier.
+func (s *Session) RemoteMult() uint8 { return s.remoteMult }
 
 // Heard returns when the last packet was accepted, and false if none was.
 func (s *Session) Heard() (time.Duration, bool) { return s.heard, s.heard != never }

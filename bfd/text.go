@@ -42,3 +42,34 @@ func (t AuthType) String() string {
 	}
 	return "unknown"
 }
+
+var rejectTexts = [numRejects]string{
+	RejectShort:             "too short",
+	RejectVersion:           "another version",
+	RejectLength:            "wrong length",
+	RejectMultiplier:        "a detect multiplier of zero",
+	RejectMultipoint:        "the multipoint bit",
+	RejectPollFinal:         "poll and final in one packet",
+	RejectMyDiscriminator:   "a discriminator of zero",
+	RejectYourDiscriminator: "no discriminator of ours",
+	RejectAuthLength:        "an authentication section of a wrong length",
+	RejectAuthType:          "an unknown type of authentication",
+	RejectNoSession:         "no session",
+	RejectAddress:           "the addresses are not those of the session",
+	RejectInactive:          "the session does not run",
+	RejectTTL:               "wrong TTL",
+	RejectAuthMissing:       "no authentication",
+	RejectAuthUnexpected:    "authentication of another type",
+	RejectAuthKey:           "an unknown authentication key",
+	RejectAuthDigest:        "wrong key",
+	RejectAuthReplayed:      "a sequence number that is not due",
+	RejectAdminDown:         "the session is disabled",
+}
+
+// Text describes what was wrong with a dropped packet.
+func (r Reject) Text() string {
+	if r < numRejects {
+		return rejectTexts[r]
+	}
+	return "unknown"
+}

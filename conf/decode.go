@@ -371,6 +371,12 @@ func (d *decoder) arguments(a *argument) bool {
 		a.d = time.Duration(us) * time.Microsecond
 		return ok
 	case argAddress:
+		if spec.zoned {
+			if addr, err := netip.ParseAddr(a.text); err == nil && addr.Zone() != "" && addr.IsLinkLocalUnicast() {
+				a.addr = addr.WithZone(d.intern(addr.Zone()))
+				return true
+			}
+		}
 		addr, ok := d.single(a.Statement, 1, k.Name)
 		if a.addr = addr; !ok {
 			d.wrong(a.Statement, 1, "bad-address", "%s: '%s' is not a valid IP address", k.Name, printable(a.text))

@@ -83,6 +83,7 @@ type args struct {
 	min, max int64 // numbers; microseconds for durations
 	choices  []string
 	text     string // replaces the derived notation
+	zoned    bool   // addresses: %INTERFACE may follow one of IPv6
 	// missing is the complaint about a missing argument where the C daemon
 	// continues without the word. Where it is empty, it stops.
 	missing string
@@ -128,6 +129,9 @@ func seconds(min, max float64) args {
 func millis(min, max int64) args {
 	return args{kind: argMillis, min: min * 1000, max: max * 1000}
 }
+
+// zone lets an interface follow a link-local address.
+func (a args) zone() args { a.zoned = true; return a }
 
 // opt makes the argument optional.
 func (a args) opt() args { a.optional = true; return a }
@@ -252,12 +256,6 @@ func (k *Keyword) setsChecks() *Keyword { k.checks = true; return k }
 // pending marks a keyword whose value is kept but has no effect yet.
 func (k *Keyword) pending() *Keyword { k.Effect = PendingEffect; return k }
 
-// waits marks a word and those of its block as kept without effect.
-func (k *Keyword) waits() *Keyword {
-	k.block.pending()
-	return k.pending()
-}
-
 // alias marks an old word that is as good as the new one.
 func (k *Keyword) alias(successor string) *Keyword {
 	k.Successor, k.silent = successor, true
@@ -322,18 +320,6 @@ func (b *block) filled(message string) *block {
 	b.close = func(d *decoder, s *Statement) {
 		if len(s.Block) == 0 {
 			d.report(s, 0, Diagnostic{Severity: Warning, Class: ClassOrdinary, Code: "empty-block", Message: message})
-		}
-	}
-	return b
-}
-
-// pending marks the words of the block, and of the blocks in it, as kept
-// without effect.
-func (b *block) pending() *block {
-	for _, k := range b.order {
-		k.Effect = PendingEffect
-		if k.block != nil {
-			k.block.pending()
 		}
 	}
 	return b

@@ -13,7 +13,7 @@ type bfdInstance struct {
 
 func bfdBlock() *block {
 	addr := func(name, def, doc string, field func(*BFDInstance) *netip.Addr) *Keyword {
-		return kw(name, address(), def, doc).fills(inBFD(field))
+		return kw(name, address().zone(), def, doc).fills(inBFD(field))
 	}
 	neighbor := func(b *BFDInstance) *netip.Addr { return &b.Neighbor }
 	interval := func(name, def, doc string, least int64, field func(*BFDInstance) *time.Duration) *Keyword {
@@ -47,7 +47,7 @@ func bfdBlock() *block {
 	)
 	b.open = openBFD
 	b.close = closeBFD
-	return b.pending()
+	return b
 }
 
 func openBFD(d *decoder, s *Statement) bool {

@@ -106,7 +106,7 @@ func checkWords(path string) []*Keyword {
 				sets(func(d *decoder, a *argument) { current(d).BFD.Name = d.intern(a.text) }).
 				fills(inCheck(func(v *Check) *string { return &v.BFD.Name })),
 			alphaWord(),
-		}).requires("name", "No name has been specified for BFD_CHECKER - skipping").waits(),
+		}).requires("name", "No name has been specified for BFD_CHECKER - skipping"),
 		checkKeyword(CheckUDP, "send a datagram and, if required, wait for an answer", connectWords(), repeatWords(), udpWords()),
 		checkKeyword(CheckPing, "check that the server answers pings", connectWords(), repeatWords()),
 		checkKeyword(CheckFile, "use the value of a tracked file", []*Keyword{

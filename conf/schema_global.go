@@ -67,7 +67,7 @@ func processWords() []*Keyword {
 		processName("vrrp_process_name", "", "the VRRP process", func(g *Global) *string { return &g.VRRPProcessName }),
 		processName("checker_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }),
 		processName("lvs_process_name", "", "the health-check process", func(g *Global) *string { return &g.CheckerProcessName }).alias("checker_process_name"),
-		processName("bfd_process_name", "", "the BFD process", func(g *Global) *string { return &g.BFDProcessName }).pending(),
+		processName("bfd_process_name", "", "the BFD process", func(g *Global) *string { return &g.BFDProcessName }),
 		kw("max_auto_priority", number(-1, 99).opt(), "0", "highest real-time priority that a process scheduled too late gets automatically; 0: none; -1: none, and no advice is logged").
 			sets(func(d *decoder, a *argument) {
 				v := &d.cfg.Global.VRRP
@@ -114,7 +114,7 @@ func processWords() []*Keyword {
 	}
 	words = append(words, limitWords("vrrp", "VRRP", func(g *Global) *ProcessLimits { return &g.VRRP })...)
 	words = append(words, limitWords("checker", "health-check", func(g *Global) *ProcessLimits { return &g.Checker })...)
-	return append(words, waiting(limitWords("bfd", "BFD", func(g *Global) *ProcessLimits { return &g.BFD }))...)
+	return append(words, limitWords("bfd", "BFD", func(g *Global) *ProcessLimits { return &g.BFD })...)
 }
 
 // waiting marks words whose values are kept but have no effect yet.

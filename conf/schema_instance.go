@@ -270,7 +270,7 @@ func trackWords(of string) []*Keyword {
 		kw("track_script", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_script blocks that affect the priority or the state of "+of).effective(),
 		kw("track_file", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "track_file blocks that affect the priority or the state of "+of).effective(),
 		kw("track_process", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_track_process blocks that affect the priority or the state of "+of).effective(),
-		kw("track_bfd", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "bfd_instance blocks that affect the priority or the state of "+of),
+		kw("track_bfd", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "bfd_instance blocks that affect the priority or the state of "+of).effective(),
 	}
 	for i, k := range words {
 		k.block = &block{entry: trackEntry(TrackKind(i))}

@@ -59,7 +59,7 @@ var root = sync.OnceValue(func() *block {
 		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").effective().alias("track_file").holds(trackFileBlock("vrrp_track_file")),
 		kw("vrrp_track_process", named("NAME {}"), "", "processes; the number of running ones changes priorities").effective().holds(trackProcessBlock()),
 		kw("vrrp_script", named("NAME {}"), "", "a command that runs periodically; its result changes priorities").effective().holds(scriptBlock()),
-		kw("bfd_instance", named("NAME {}").as("NAME {}"), "", "a BFD session").holds(bfdBlock()),
+		kw("bfd_instance", named("NAME {}").as("NAME {}"), "", "a BFD session").effective().holds(bfdBlock()),
 		kw("vrrp_sync_group", named("NAME {}").soft("vrrp_sync_group must have a name - skipping"), "", "instances that change state together").effective().holds(syncGroupBlock()),
 		kw("garp_group", braced("{}"), "", "interfaces that share delays between announcements").effective().holds(garpGroupBlock()),
 		kw("vrrp_instance", named("NAME {}").soft("vrrp_instance must have a name"), "", "a virtual router").effective().holds(instanceBlock()),

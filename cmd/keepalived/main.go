@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 
+	"keepalived-go/internal/bfdd"
 	"keepalived-go/internal/checkd"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/supervisor"
@@ -22,7 +23,7 @@ var (
 
 // roles is the table of the processes that the parent starts, in the order of
 // their start.
-var roles = []*proc.Role{&vrrpd.Role, &checkd.Role}
+var roles = []*proc.Role{&vrrpd.Role, &checkd.Role, &bfdd.Role}
 
 func main() {
 	if code, ok := proc.RunChild(roles); ok {

@@ -30,6 +30,7 @@ type commandLine struct {
 	format   string // of the report of a test
 
 	wanted   []string // roles: -P, -C
+	noBFD    bool     // -B
 	console  bool
 	noSyslog bool
 	detail   int // how often -D was given
@@ -72,7 +73,7 @@ func (c *commandLine) flags() []getopt.Flag {
 			Help: "Run VRRP but no health checkers"},
 		{Long: "check", Short: 'C', Set: c.only("checkers"),
 			Help: "Run the health checkers but no VRRP"},
-		{Long: "no_bfd", Short: 'B', Set: func(string) error { return nil },
+		{Long: "no_bfd", Short: 'B', Set: func(string) error { c.noBFD = true; return nil },
 			Help: "Do not run BFD"},
 		{Long: "all", Set: on(&o.All),
 			Help: "Start each process even if the configuration does not need it"},
@@ -108,7 +109,7 @@ func (c *commandLine) flags() []getopt.Flag {
 			Help: "Pid file of the VRRP process"},
 		{Long: "checkers_pid", Short: 'c', Arg: getopt.Required, Value: "FILE", Set: c.pidFile("checkers"),
 			Help: "Pid file of the health check process"},
-		{Long: "bfd_pid", Short: 'b', Arg: getopt.Required, Value: "FILE", Set: without("--bfd_pid"),
+		{Long: "bfd_pid", Short: 'b', Arg: getopt.Required, Value: "FILE", Set: c.pidFile("bfd"),
 			Help: "Pid file of the BFD process"},
 		{Long: "genhash", Short: 'T', Set: on(&c.genhash),
 			Help: "As the first argument: print the digest of a web page, see keepalived genhash -h"},
@@ -151,7 +152,7 @@ func (c *commandLine) only(name string) func(string) error {
 		c.wanted = append(c.wanted, name)
 		c.run.Without = nil
 		for _, r := range roles {
-			if !slices.Contains(c.wanted, r.Name) {
+			if r.Name != "bfd" && !slices.Contains(c.wanted, r.Name) { // BFD serves both
 				c.run.Without = append(c.run.Without, r.Name)
 			}
 		}
@@ -201,6 +202,9 @@ func absolute(name string) string {
 
 // options returns what the daemon needs of the command line.
 func (c *commandLine) options() supervisor.Options {
+	if c.noBFD && !slices.Contains(c.run.Without, "bfd") {
+		c.run.Without = append(c.run.Without, "bfd")
+	}
 	log := &c.run.Log
 	log.Syslog = !c.noSyslog
 	// A daemon leaves the directory it was started in.

@@ -30,6 +30,7 @@ import (
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
+	"keepalived-go/internal/proc/statefile"
 	"keepalived-go/lvs"
 )
 
@@ -152,7 +153,7 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 		masters: make(map[string]bool), sessions: make(map[string]bool), numbers: make(map[string]int),
 	}
 	d.look.Expire, d.save.Expire = d.lookForSilent, d.saveState
-	d.boot, d.saveDelay = bootID(), saveDelay
+	d.boot, d.saveDelay = statefile.BootID(), saveDelay
 	var err error
 	if d.loop, err = loop.New(); err != nil {
 		return nil, err

@@ -1,19 +1,14 @@
 package checkd
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"os"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/checkd/life"
 	"keepalived-go/internal/checkd/table"
+	"keepalived-go/internal/proc/statefile"
 	"keepalived-go/lvs"
 	"keepalived-go/lvs/ipvs"
 )
@@ -44,34 +39,11 @@ const (
 	maxState = 1 << 28
 )
 
-func bootID() string {
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // absent: every boot looks the same
-	return string(bytes.TrimSpace(id))
-}
-
 // readState reads what a predecessor has left; nil if it ended in good order.
 func readState(path, boot string) (*state, error) {
-	if path == "" {
-		return nil, nil
-	}
-	f, err := os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("open state file: %w", err)
-	}
-	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return nil, fmt.Errorf("examine state file %s: %w", path, err)
-	}
-	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, fmt.Errorf("state file %s: not a regular file that only user %d can write; remove it", path, os.Geteuid())
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxState))
-	if err != nil {
-		return nil, fmt.Errorf("read state file: %w", err)
+	b, err := statefile.Read(path, maxState)
+	if b == nil || err != nil {
+		return nil, err
 	}
 	return parseState(b, boot)
 }
@@ -130,23 +102,7 @@ func writeState(path string, s *state) error {
 	if err != nil {
 		return err
 	}
-	next := path + ".new"
-	os.Remove(next) // of a predecessor
-	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(b)
-	if cerr := f.Close(); err == nil {
-		err = cerr
-	}
-	if err == nil {
-		err = os.Rename(next, path)
-	}
-	if err != nil {
-		os.Remove(next)
-	}
-	return err
+	return statefile.Write(path, b)
 }
 
 // resume takes up what a predecessor has left. What it had in the kernel's table

@@ -35,14 +35,14 @@ func (d *daemon) hear(e *link.Event) {
 // sessionChanged gives the checks of a BFD session its state. A session of which
 // nothing is known any more stays as it was.
 func (d *daemon) sessionChanged(name string, body []byte) {
-	up := false
-	if len(body) == 0 || wire.Decode(body, &up) != nil {
+	var s policy.Session
+	if len(body) == 0 || wire.Decode(body, &s) != nil {
 		return
 	}
-	d.sessions[name] = up
+	d.sessions[name] = s.Up
 	for _, c := range d.checks {
 		if k, ok := c.kind.(*attempt.BFD); ok && k.Session == name {
-			d.observe(c, k.Observe(up))
+			d.observe(c, k.Observe(s.Up))
 		}
 	}
 }

@@ -8,7 +8,7 @@ type Subject string
 const (
 	// InstanceState is whether a vrrp_instance is master: a bool.
 	InstanceState Subject = "vrrp_instance"
-	// SessionState is whether a bfd_instance is up: a bool.
+	// SessionState is how a bfd_instance is: a Session.
 	SessionState Subject = "bfd_instance"
 )
 

@@ -67,9 +67,10 @@ type daemon struct {
 	withdrawn []kernel.Key
 
 	tracking   tracking
-	linkStates map[string]*linkState // by name: of links with settings
-	runner     *script.Runner        // nil: no program was to be run so far
-	notifier   *notify.Notifier      // nil: no one is to be notified
+	sessions   map[string]policy.Session // of BFD, by name, as reported last
+	linkStates map[string]*linkState     // by name: of links with settings
+	runner     *script.Runner            // nil: no program was to be run so far
+	notifier   *notify.Notifier          // nil: no one is to be notified
 
 	foreign [256]uint64 // packets that reached no engine, by reason
 	readErr vrrp.Limit  // of the lines about sockets that cannot be read

@@ -80,7 +80,7 @@ func run(o Options) error {
 	}
 	defer d.close()
 	d.session = session.Begin(o.Link, d.loop, session.Orders{
-		Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Ask: d.answer,
+		Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Event: d.hear, Ask: d.answer,
 	})
 	d.start(first, found)
 	first, found = nil, nil // free to go

@@ -270,7 +270,7 @@ func (f *filling) trackers() {
 	}
 	for _, c := range f.conf.BFDs {
 		k := trackerKey{conf.TrackedBFD, c.Name}
-		f.out.BFDs = append(f.out.BFDs, status.BFD{Conf: c, Up: f.tracking.status[k].Up, At: f.reportedAt(k), Users: f.users(k)})
+		f.out.BFDs = append(f.out.BFDs, status.BFD{Conf: c, Up: f.sessions[c.Name].Up, At: f.reportedAt(k), Users: f.users(k)})
 	}
 }
 

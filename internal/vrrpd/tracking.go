@@ -184,8 +184,8 @@ func (d *daemon) statusOf(k trackerKey) policy.Status {
 	switch k.kind {
 	case conf.TrackedInterface:
 		return d.linkStatus(k.name)
-	case conf.TrackedBFD: // there are no sessions yet: nothing waits for them
-		return policy.Status{Disabled: true}
+	case conf.TrackedBFD:
+		return d.sessionStatus(k.name)
 	}
 	return d.tracking.status[k]
 }

@@ -92,11 +92,14 @@ func (s *Session) Say(kind link.Kind) {
 	s.Send(link.Message{Kind: kind})
 }
 
-// Send reports m, unless the parent does not read. It does not wait.
-func (s *Session) Send(m link.Message) {
+// Send reports m, unless the parent does not read, and returns whether it did. It does
+// not wait.
+func (s *Session) Send(m link.Message) bool {
 	select {
 	case s.out <- m:
+		return true
 	default:
+		return false
 	}
 }
 

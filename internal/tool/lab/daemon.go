@@ -149,8 +149,13 @@ func (d *Daemon) Reload(config string) error {
 func (d *Daemon) Pid() int { return d.cmd.Process.Pid }
 
 // VRRPPid is the process id of the VRRP child as its pid file says, or 0.
-func (d *Daemon) VRRPPid() int {
-	b, err := os.ReadFile(d.file("vrrp.pid"))
+func (d *Daemon) VRRPPid() int { return d.pidIn("vrrp.pid") }
+
+// BFDPid is that of the BFD child.
+func (d *Daemon) BFDPid() int { return d.pidIn("bfd.pid") }
+
+func (d *Daemon) pidIn(file string) int {
+	b, err := os.ReadFile(d.file(file))
 	if err != nil {
 		return 0
 	}

@@ -18,9 +18,14 @@ const (
 	Tshark Requirement = "tshark"
 	Nft    Requirement = "nft"
 	Nginx  Requirement = "nginx"
+	FRR    Requirement = "bfdd and zebra of FRR"
+	Bird   Requirement = "bird"
 	User   Requirement = "an unprivileged user"
 	UML    Requirement = "linux.uml, the kernel of Debian's user-mode-linux"
 )
+
+// FRRDir is where Debian puts the daemons of FRR.
+const FRRDir = "/usr/lib/frr"
 
 // Test is the part of testing.TB that Need uses; the daemon's demo links this
 // package, and shall not link the testing package.
@@ -51,7 +56,10 @@ func has(r Requirement) bool {
 		return canUnshare()
 	case Peer:
 		return C().IsC()
-	case Tshark, Nft, Nginx:
+	case FRR:
+		_, err := exec.LookPath(FRRDir + "/bfdd")
+		return err == nil
+	case Tshark, Nft, Nginx, Bird:
 		_, err := exec.LookPath(string(r))
 		return err == nil
 	case UML:

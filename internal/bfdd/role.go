@@ -1,0 +1,48 @@
+package bfdd
+
+import (
+	"keepalived-go/conf"
+	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/link"
+)
+
+// Role is the process of BFD among the processes of the daemon. It needs no
+// capability: its ports are not privileged.
+var Role = proc.Role{
+	Name:   "bfd",
+	Title:  "BFD",
+	Suffix: "_bfd",
+	Unit:   "BFD session",
+	// A packet each 10 ms does not wait its turn on a busy machine.
+	Nice:  -20,
+	Late:  "BFD packets",
+	Dumps: []link.Kind{link.DumpData},
+	Of:    share,
+	Run:   runChild,
+}
+
+// share is what the process gets of a configuration: the sessions.
+func share(c *conf.Config) proc.Share {
+	g := &c.Global
+	part := conf.Config{Global: *g, BFDInstances: c.BFDInstances, HasBFD: c.HasBFD}
+	s := proc.Share{Units: len(c.BFDInstances), ProcessName: proc.Name, Limits: g.BFD, Config: &part}
+	if g.ProcessNames {
+		s.ProcessName = proc.Name + "_bfd"
+	}
+	if g.BFDProcessName != "" {
+		s.ProcessName = g.BFDProcessName
+	}
+	return s
+}
+
+func runChild(c *proc.Child) int {
+	return Run(Options{
+		Link:         c.Link,
+		StateFile:    c.Setup.StateFile,
+		DumpDir:      c.Setup.DumpDir,
+		InstanceName: c.Setup.InstanceName,
+		NetNamespace: c.Setup.NetNamespace,
+		LogData:      c.Setup.LogData,
+		Logs:         c.Logs,
+	})
+}

@@ -1,0 +1,300 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/tool/lab"
+)
+
+// bfdSession is a bfd_instance and the other end of it.
+type bfdSession struct {
+	name, own, other string
+	multihop         bool
+	passive          bool // we are
+}
+
+func (b *bfdSession) config(minRx int) string {
+	more := ""
+	if b.multihop {
+		more += "    multihop\n    max_hops 255\n"
+	}
+	if b.passive {
+		more += "    passive\n"
+	}
+	return fmt.Sprintf("bfd_instance %s {\n    neighbor_ip %s\n    source_ip %s\n    min_tx 100\n    min_rx %d\n    multiplier 10\n    hoplimit 255\n%s}\n",
+		b.name, b.other, b.own, minRx, more)
+}
+
+// reversed is the session as the other end has it; one end is passive at most.
+func (b bfdSession) reversed() bfdSession {
+	b.own, b.other, b.passive = b.other, b.own, false
+	return b
+}
+
+func bfdConfig(all []bfdSession, minRx int) string {
+	var b strings.Builder
+	for i := range all {
+		b.WriteString(all[i].config(minRx))
+	}
+	return b.String()
+}
+
+// A neighbour is another implementation of BFD: it starts the other ends of the
+// sessions, with packets each 100 ms and a multiplier of 10, on node b.
+var neighbours = []struct {
+	name     string
+	needs    []lab.Requirement
+	multihop bool
+	start    func(s *scene, all []bfdSession)
+}{
+	{"ours", nil, true, func(s *scene, all []bfdSession) { s.start("b", ours, bfdConfig(all, 100)) }},
+	{"C", []lab.Requirement{lab.Peer}, false, func(s *scene, all []bfdSession) { s.start("b", lab.C(), bfdConfig(all, 100)) }},
+	{"FRR", []lab.Requirement{lab.FRR}, true, startFRR},
+	{"BIRD", []lab.Requirement{lab.Bird}, true, startBird},
+}
+
+// TestBFD runs sessions with each other implementation: they come up, in the active
+// and in the passive role, over IPv4, IPv6 and as multihop sessions; timers change
+// while they are up; one-way loss of either direction takes them down with the right
+// reason, and afterwards they are up again.
+func TestBFD(t *testing.T) {
+	t.Parallel()
+	differs(t, "is one of the neighbours here")
+	for _, n := range neighbours {
+		t.Run(n.name, func(t *testing.T) {
+			t.Parallel()
+			lab.Need(t, append(n.needs, lab.Nft)...)
+			s := newWideScene(t, 2, "a", "b")
+			a, b := s.Node("a"), s.Node("b")
+			all := []bfdSession{
+				{name: "V4", own: a.Addr(0).String(), other: b.Addr(0).String()},
+				{name: "V6", own: a.Addr6(0).String(), other: b.Addr6(0).String(), passive: true},
+			}
+			if n.name == "ours" {
+				all = append(all, bfdSession{name: "LL", own: linkLocal(s, a, "eth1"), other: linkLocal(s, b, "eth1")})
+			}
+			if n.multihop {
+				all = append(all, bfdSession{name: "MH", own: a.Addr(1).String(), other: b.Addr(1).String(), multihop: true})
+			}
+			other := make([]bfdSession, len(all))
+			for i, x := range all {
+				other[i] = x.reversed()
+			}
+			n.start(s, other)
+			d := s.start("a", ours, bfdConfig(all, 200), "-D")
+
+			await := func(from time.Time, what string) {
+				t.Helper()
+				for _, x := range all {
+					line := "(" + x.name + ") " + what
+					if !s.Until(30*time.Second, func() bool { return d.Logged(from, line) }) {
+						t.Fatalf("no %q", line)
+					}
+				}
+			}
+			await(time.Time{}, "Entering Up state")
+			// Packets were asked for each 200 ms, ten times.
+			timers := func(from time.Time, us int) {
+				t.Helper()
+				line := fmt.Sprintf("Detection time is %d us", us)
+				if !s.Until(20*time.Second, func() bool { return logged(d, from, line) >= len(all) }) {
+					t.Fatalf("%q logged %d times", line, logged(d, from, line))
+				}
+			}
+			timers(time.Time{}, 2000000)
+			from := time.Now()
+			s.must(d.Reload(bfdConfig(all, 100)))
+			timers(from, 1000000) // in force when the neighbour has answered the poll
+			if d.Logged(time.Time{}, "Entering Down state") {
+				t.Log("a session was down before anything was cut; the machine is busy")
+			}
+
+			for _, cut := range []struct {
+				node *lab.Node
+				line string
+			}{
+				{a, "Entering Down state (Local diagnostic - Control Detection Time Expired, Remote diagnostic - No Diagnostic)"},
+				{b, "Entering Down state (Local diagnostic - Neighbor Signaled Session Down, Remote diagnostic - Control Detection Time Expired)"},
+			} {
+				from := time.Now()
+				s.run(cut.node, "nft", "add table inet lossy; add chain inet lossy in { type filter hook input priority 0; }; add rule inet lossy in udp dport { 3784, 4784 } drop")
+				await(from, cut.line)
+				from = time.Now()
+				s.run(cut.node, "nft", "delete table inet lossy")
+				await(from, "Entering Up state")
+			}
+			from = time.Now()
+			s.must(d.Signal(unix.SIGTERM))
+			s.must(d.Wait(20 * time.Second))
+			if n.name == "ours" || n.name == "C" {
+				peer := s.daemons[0]
+				for _, x := range all {
+					line := "(" + x.name + ") Entering Down state (Local diagnostic - Neighbor Signaled Session Down, Remote diagnostic - Administratively Down)"
+					if !s.Until(10*time.Second, func() bool { return peer.Logged(from, line) }) {
+						t.Errorf("the neighbour did not log %q", line)
+					}
+				}
+			}
+		})
+	}
+}
+
+func logged(d *lab.Daemon, from time.Time, text string) (n int) {
+	for _, l := range d.Log() {
+		if !l.Time.Before(from) && strings.Contains(l.Text, text) {
+			n++
+		}
+	}
+	return n
+}
+
+func (s *scene) run(n *lab.Node, name string, args ...string) string {
+	s.Helper()
+	out, err := n.Run(name, args...)
+	if err != nil {
+		s.Fatalf("%s %v: %v\n%s", name, args, err, out)
+	}
+	return out
+}
+
+// linkLocal is the link-local address of an interface, with its name.
+func linkLocal(s *scene, n *lab.Node, link string) string {
+	s.Helper()
+	fields := strings.Fields(s.run(n, "ip", "-6", "-o", "addr", "show", "dev", link, "scope", "link"))
+	for i, f := range fields {
+		if f == "inet6" && i+1 < len(fields) {
+			addr, _, _ := strings.Cut(fields[i+1], "/")
+			return addr + "%" + link
+		}
+	}
+	s.Fatalf("%s has no link-local address on %s: %v", n.Name, link, fields)
+	return ""
+}
+
+// startFRR starts zebra, which bfdd asks for interfaces, and bfdd.
+func startFRR(s *scene, all []bfdSession) {
+	s.Helper()
+	dir, err := os.MkdirTemp("", "keepalived-frr-")
+	s.must(err)
+	s.Cleanup(func() { os.RemoveAll(dir) })
+	s.must(os.Chmod(dir, 0o755))
+	frr, err := user.Lookup("frr")
+	s.must(err)
+	uid, _ := strconv.Atoi(frr.Uid)
+	gid, _ := strconv.Atoi(frr.Gid)
+	var b strings.Builder
+	b.WriteString("bfd\n")
+	for _, x := range all {
+		multihop := ""
+		if x.multihop {
+			multihop = " multihop"
+		}
+		fmt.Fprintf(&b, " peer %s%s local-address %s\n  receive-interval 100\n  transmit-interval 100\n  detect-multiplier 10\n exit\n", x.other, multihop, x.own)
+	}
+	b.WriteString("exit\n")
+	for name, text := range map[string]string{"zebra.conf": "hostname b\n", "bfdd.conf": b.String()} {
+		s.must(os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+		s.must(os.Chown(filepath.Join(dir, name), uid, gid))
+	}
+	s.must(os.Chown(dir, uid, gid))
+	in := func(name string) string { return filepath.Join(dir, name) }
+	common := []string{"-z", in("zserv.api"), "--vty_socket", dir, "-u", "frr", "-g", "frr"}
+	s.program("b", lab.FRRDir+"/zebra", append(common, "-f", in("zebra.conf"), "-i", in("zebra.pid"))...)
+	if !s.Until(20*time.Second, func() bool { _, err := os.Stat(in("zserv.api")); return err == nil }) {
+		s.Fatal("zebra does not listen")
+	}
+	s.program("b", lab.FRRDir+"/bfdd", append(common, "-f", in("bfdd.conf"), "-i", in("bfdd.pid"), "--bfdctl", in("bfdd.sock"))...)
+}
+
+func startBird(s *scene, all []bfdSession) {
+	s.Helper()
+	n := s.Node("b")
+	timers := "{ min rx interval 100 ms; min tx interval 100 ms; idle tx interval 1 s; multiplier 10; }"
+	var b strings.Builder
+	fmt.Fprintf(&b, "log stderr all;\nrouter id 192.0.2.2;\nprotocol device { scan time 1; }\nprotocol bfd {\n interface \"*\" %s;\n multihop %s;\n", timers, timers)
+	for _, x := range all {
+		way := "dev \"eth0\" local " + x.own
+		if x.multihop {
+			way = "local " + x.own + " multihop on"
+		}
+		fmt.Fprintf(&b, " neighbor %s %s;\n", x.other, way)
+	}
+	b.WriteString("}\n")
+	path := filepath.Join(n.Dir, "bird.conf")
+	s.must(os.WriteFile(path, []byte(b.String()), 0o644))
+	s.program("b", "bird", "-f", "-c", path, "-s", filepath.Join(n.Dir, "bird.ctl"), "-P", filepath.Join(n.Dir, "bird.pid"))
+}
+
+// program runs a program other than keepalived in the node until the end of the test.
+func (s *scene) program(node, path string, args ...string) {
+	s.Helper()
+	d, err := s.Node(node).StartWith(lab.Program{Name: filepath.Base(path), Path: path}, args...)
+	s.must(err)
+	s.daemons = append(s.daemons, d)
+}
+
+// TestBFDTracking: a session changes the priority by its weight, and with weight 0 is a
+// fault, of an instance and of a sync group. A BFD process that dies changes nothing,
+// here and at its neighbour.
+func TestBFDTracking(t *testing.T) {
+	t.Parallel()
+	differs(t, "takes the death of its BFD process for that of the neighbours")
+	s := newScene(t, "a", "b")
+	a, b := s.Node("a"), s.Node("b")
+	session := func(own, other *lab.Node) string {
+		return fmt.Sprintf("bfd_instance B {\n neighbor_ip %v\n source_ip %v\n min_tx 300\n min_rx 300\n multiplier 20\n weight -20\n}\n", other.Addr(0), own.Addr(0))
+	}
+	vrrp := func(name string, id int, more string) string {
+		return fmt.Sprintf("vrrp_instance %s {\n interface eth0\n virtual_router_id %d\n priority 100\n virtual_ipaddress {\n 10.77.9.%d/32\n }\n %s\n}\n", name, id, id, more)
+	}
+	config := session(a, b) + vrrp("W", 1, "track_bfd {\n B\n }") + vrrp("F", 2, "track_bfd {\n B weight 0\n }") +
+		vrrp("G1", 3, "") + "vrrp_sync_group G {\n group {\n G1\n }\n track_bfd {\n B weight 0\n }\n}\n"
+	d := s.start("a", ours, config)
+	await := func(from time.Time, lines ...string) {
+		t.Helper()
+		for _, line := range lines {
+			if !s.Until(30*time.Second, func() bool { return d.Logged(from, line) }) {
+				t.Fatalf("no %q", line)
+			}
+		}
+	}
+	await(time.Time{}, "(W) Changing effective priority from 100 to 80", "(W) Entering MASTER STATE")
+	for _, name := range []string{"F", "G1"} {
+		if d.Logged(time.Time{}, "("+name+") Entering MASTER STATE") {
+			t.Errorf("%s serves although the session that it tracks is down", name)
+		}
+	}
+	peer := s.start("b", ours, session(b, a))
+	await(time.Time{}, "(B) Entering Up state", "VRRP_Instance(W) Tracked BFD instance B is UP", "VRRP_Group(G) Tracked BFD instance B is UP",
+		"(W) Changing effective priority from 80 to 100", "(F) Entering MASTER STATE", "(G1) Entering MASTER STATE")
+
+	// Its successor has the same discriminator, and continues.
+	from := time.Now()
+	pid := d.BFDPid()
+	s.must(unix.Kill(pid, unix.SIGKILL))
+	await(from, "Starting BFD child process")
+	if !s.Until(20*time.Second, func() bool { return logged(d, from, "Received BFD event: instance B is in state Up") > 0 }) {
+		t.Error("the successor has not reported the session")
+	}
+	for _, x := range []*lab.Daemon{d, peer} {
+		if x.Logged(from, "(B) Entering Down") || x.Logged(from, "Tracked BFD instance B is DOWN") {
+			t.Errorf("the death of a BFD process was taken for that of a neighbour, in %s", x.Node.Name)
+		}
+	}
+
+	// A successor that comes too late does not make a failure of it either: what it knows
+	// of the session is nothing.
+	from = time.Now()
+	s.must(peer.Signal(unix.SIGTERM))
+	await(from, "(B) Entering Down state (Local diagnostic - Neighbor Signaled Session Down, Remote diagnostic - Administratively Down)",
+		"VRRP_Instance(W) Tracked BFD instance B is DOWN", "(W) Changing effective priority from 100 to 80", "(F) Entering FAULT STATE", "(G1) Entering FAULT STATE")
+}
