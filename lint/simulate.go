@@ -165,13 +165,12 @@ func (c *cluster) key(comp component) string {
 	return b.String()
 }
 
-// otherLinks are the interfaces of addresses that must be up besides that of
-// the virtual router.
+// otherLinks are the interfaces that must be up besides that of the virtual router.
 func (m *member) otherLinks() []string {
 	var names []string
-	for a := range addresses(m.VRRPInstance) {
-		if a.Interface != m.Interface && !a.NoTrack && !slices.Contains(names, a.Interface) {
-			names = append(names, a.Interface)
+	for name := range policy.OtherLinks(m.VRRPInstance) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"net/netip"
 
 	"keepalived-go/conf"
@@ -42,6 +43,20 @@ func (f *Faults) link(m Machine, name string) {
 	}
 }
 
+// OtherLinks yields the interfaces besides its own that must be up for a virtual
+// router to serve, those of its addresses; some several times.
+func OtherLinks(c *conf.VRRPInstance) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, list := range [][]conf.Address{c.Addresses, c.Excluded} {
+			for i := range list {
+				if name := list[i].Interface; name != "" && name != c.Interface && !list[i].NoTrack && !yield(name) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // FindFaults computes the faults of a virtual router from what holds now: its
 // interfaces, its source address, its peers, the refusal of its socket (nil:
 // there is none), and what its trackers make of it (nil: it has none).
@@ -54,12 +69,8 @@ func FindFaults(c *conf.VRRPInstance, m Machine, refusal error, trackers *Outcom
 			f.link(m, c.Interface)
 		}
 	}
-	for _, list := range [][]conf.Address{c.Addresses, c.Excluded} {
-		for i := range list {
-			if name := list[i].Interface; name != "" && name != c.Interface && !list[i].NoTrack {
-				f.link(m, name)
-			}
-		}
+	for name := range OtherLinks(c) {
+		f.link(m, name)
 	}
 	f.Source = c.SourceIP
 	switch {

@@ -222,7 +222,7 @@ func TestThief(t *testing.T) {
 		}
 		switch random.IntN(40) {
 		case 0:
-			d.reload(configuration(random.IntN(2) == 0), nil)
+			d.reloadNow(configuration(random.IntN(2) == 0))
 		case 1:
 			r := d.routers[random.IntN(len(d.routers))]
 			d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost})
@@ -637,7 +637,7 @@ func TestAddressMovesToBackup(t *testing.T) {
 	first := d.routers[0].vips[0].key.Prefix
 	turnUntil(t, d, "the first master", func() bool { return k.Has(memoryLink, first) })
 	for _, next := range []*conf.Config{moved, c, moved} {
-		d.reload(next, nil)
+		d.reloadNow(next)
 		turnUntil(t, d, "the reload", func() bool { return d.addrs.idle() })
 		for _, r := range d.routers {
 			for _, v := range r.vips {

@@ -14,50 +14,55 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// start runs the first configuration: it takes over or clears away what a
-// predecessor left among the addresses found, and starts the engines.
+// An inheritance is what a process finds of its predecessor; the zero value: nothing.
+type inheritance struct {
+	snapshots map[uint64]*vrrp.Snapshot // of the virtual routers, by their identity
+	listed    []journalAddr             // addresses that it may have set
+	found     []kernel.Addr             // all addresses in the kernel
+}
+
+// prepared is a configuration with all that takes time to find out about it.
+type prepared struct {
+	conf      *conf.Config
+	continues *policy.Continuation
+	first     []track.Update // of the trackers
+	inheritance
+}
+
+// prepare finds out what c changes in the configuration before, and has the trackers look
+// at what it names: no virtual router starts with a priority that it would lose at once.
+// It takes time. The trackers report to the loop after ready is called, which must be
+// brief.
+func prepare(before, c *conf.Config, trackers *track.Set, ready func(*prepared)) {
+	p := &prepared{conf: c, continues: policy.Continue(before, c)}
+	if trackers == nil {
+		ready(p)
+		return
+	}
+	trackers.Configure(c, func(first []track.Update) {
+		p.first = first
+		ready(p)
+	})
+}
+
+// start is a reload from nothing. It takes over or clears away what a predecessor left
+// among the addresses found.
 func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
-	d.conf = c
+	d.conf = &conf.Config{}
 	d.started = d.loop.Now()
-	d.setAutoPriority()
-	if delay := d.startDelay(); delay > 0 {
+	if delay := policy.StartDelay(&c.Global, d.started, d.started); delay > 0 {
 		slog.Info(fmt.Sprintf("Delaying startup for %g seconds", delay.Round(time.Millisecond).Seconds()))
 	}
-	snapshots, left, err := readJournalWithin(journalWait, d.StateFile)
+	snapshots, listed, err := readJournalWithin(journalWait, d.StateFile)
 	if err != nil {
 		slog.Warn(err.Error())
 	}
-	for i, ic := range c.Instances {
-		d.add(ic, i)
-	}
-	listed := d.markLeftovers(left)
-	for _, r := range d.routers {
-		d.resolve(r)
-	}
-	d.adoptLeftovers(found, listed)
-	d.link(c)
-	if set := d.trackers(c); set != nil {
-		// The state of files and processes right now is known before an engine
-		// starts: it never has a priority that it would lose at once.
-		set.Configure(c, func(first []track.Update) { d.tracking.learn(c, first) })
-	}
-	d.watchLinks()
-	d.bindTrackers()
-	d.setNotifier()
-
-	d.promoteSecondaries(d.routers)
-	// The state file lists the addresses before the first of them is set.
-	for _, r := range d.routers {
-		r.evaluate()
-	}
-	d.check(d.routers)
-	d.writeJournal()
+	var first *prepared
+	prepare(d.conf, c, d.trackers(c), func(p *prepared) { first = p })
+	first.inheritance = inheritance{snapshots, listed, found}
+	d.reload(first)
 	if d.LogData {
 		d.logData(d.snapshotNow())
-	}
-	for _, r := range d.routers {
-		r.predecessor = snapshots[identity(r.conf)]
-		d.startRouter(r)
 	}
 }
 
@@ -90,41 +95,45 @@ func (d *daemon) promoteSecondaries(routers []*router) {
 	}
 }
 
-// startDelay is what is left of vrrp_startup_delay and vrrp_delay_after_boot.
-func (d *daemon) startDelay() time.Duration {
-	at := d.loop.Now() // counted from boot
-	g := &d.conf.Global
-	return max(0, g.StartupDelay-(at-d.started), g.DelayAfterBoot-at)
+// leftover is an address found in the kernel.
+type leftover struct {
+	kernel.Addr
+	policy.Leftover
 }
 
-// markLeftovers returns which addresses the predecessor's state file names.
-// Where the kernel does not keep our mark, they are ours unless the predecessor
-// had found them there itself.
-func (d *daemon) markLeftovers(left []journalAddr) map[kernel.Key]bool {
-	listed := make(map[kernel.Key]bool, len(left))
-	for _, a := range left {
-		l := d.net.byName[a.link]
-		if l == nil || a.theirs {
-			continue
-		}
-		k := kernel.Key{Link: l.Index, Prefix: a.prefix}
-		listed[k] = true
-		if there, ok := l.addrs[k]; ok && !kernel.MarksAddresses() {
-			there.ours = true
-			l.addrs[k] = there
+// leftovers notes, and returns, which of the addresses found a predecessor has set: it
+// comes before routers look up their addresses.
+func (d *daemon) leftovers(left inheritance) []leftover {
+	listed := make(map[kernel.Key]bool, len(left.listed))
+	for _, a := range left.listed {
+		if l := d.net.byName[a.link]; l != nil && !a.theirs {
+			listed[kernel.Key{Link: l.Index, Prefix: a.prefix}] = true
 		}
 	}
-	return listed
+	var ours []leftover
+	for _, a := range left.found {
+		k := a.Key()
+		l := d.net.links[a.Link]
+		if l == nil {
+			continue
+		}
+		there, known := l.addrs[k]
+		o := policy.Leftover{Marked: there.ours, Marks: kernel.MarksAddresses(), Listed: listed[k]}
+		if known && o.Ours() {
+			there.ours = true
+			l.addrs[k] = there
+			ours = append(ours, leftover{a, o})
+		}
+	}
+	return ours
 }
 
-// adoptLeftovers takes over every address found that a predecessor has set and
-// that this configuration or the state file names. What no engine asks for by
-// the end of the turn is removed. Addresses that others have set stay theirs.
-func (d *daemon) adoptLeftovers(found []kernel.Addr, listed map[kernel.Key]bool) {
-	for _, a := range found {
-		k := a.Key()
-		if l := d.net.links[a.Link]; l != nil && l.addrs[k].ours && (d.addrs.isVirtual(k) || listed[k]) {
-			d.addrs.adopt(a)
+// inherit takes over what a predecessor has set and this process is to have, or to
+// remove: what no engine asks for by the end of the turn is removed.
+func (d *daemon) inherit(ours []leftover) {
+	for _, l := range ours {
+		if l.Configured = d.addrs.isVirtual(l.Key()); l.Inherited() {
+			d.addrs.adopt(l.Addr)
 		}
 	}
 }
@@ -166,92 +175,66 @@ func (d *daemon) link(c *conf.Config) {
 	}
 }
 
-// routerKey is what a virtual router is recognised by at reload.
-type routerKey struct {
-	link    string
-	family  conf.Family
-	vrid    uint8
-	unicast bool
-}
-
-func keyOf(c *conf.VRRPInstance) routerKey {
-	return routerKey{c.Interface, c.Family, c.VRID, c.Unicast}
-}
-
-// prepareReload has the trackers look at what c names, which takes time, beside
-// the loop, and then makes c the configuration. Until then trackers speak of the
-// one in force.
+// prepareReload prepares c beside the loop, and then makes it the configuration.
+// Until then trackers report for the one in force.
 func (d *daemon) prepareReload(c *conf.Config, reloaded func()) {
-	reload := func(first []track.Update) {
-		if !d.stopping {
-			d.reload(c, first)
-			reloaded()
-		}
-	}
 	if d.stopping {
 		return
 	}
-	set := d.trackers(c)
-	if set == nil {
-		reload(nil)
-		return
-	}
-	go set.Configure(c, func(first []track.Update) { d.loop.Post(func() { reload(first) }) })
+	before, trackers := d.conf, d.trackers(c)
+	go prepare(before, c, trackers, func(p *prepared) {
+		d.loop.Post(func() {
+			if !d.stopping {
+				d.reload(p)
+				reloaded()
+			}
+		})
+	})
 }
 
-// reload makes c the configuration. Virtual routers that are the same in both
+// reload makes p the configuration. Virtual routers that are the same in both
 // are not touched: no packet is sent, no address moved, no timer shifted.
-func (d *daemon) reload(c *conf.Config, first []track.Update) {
-	old := d.conf
+func (d *daemon) reload(p *prepared) {
+	c, k, before, groups := p.conf, p.continues, d.routers, d.groups
 	d.conf = c
 	d.setAutoPriority()
 	d.unsized = true
-	byKey := make(map[routerKey][]*router, len(d.routers))
-	for _, r := range d.routers {
-		byKey[keyOf(r.conf)] = append(byKey[keyOf(r.conf)], r)
+	if !k.Groups {
+		d.ungroup()
 	}
-	// take finds the running router for c, if possible the one of its name.
-	take := func(c *conf.VRRPInstance) *router {
-		list := byKey[keyOf(c)]
-		if len(list) == 0 {
-			return nil
+	stays := make([]bool, len(before))
+	for _, from := range k.From {
+		if from >= 0 {
+			stays[from] = true
 		}
-		i := max(0, slices.IndexFunc(list, func(r *router) bool { return r.conf.Name == c.Name }))
-		r := list[i]
-		byKey[keyOf(c)] = slices.Delete(list, i, i+1)
-		return r
 	}
-	kept := make([]*router, len(c.Instances))
-	for i, ic := range c.Instances {
-		kept[i] = take(ic)
-	}
-
-	groups := d.groups
-	d.ungroup(old, c)
-	for _, r := range d.routers { // in the order of the old configuration, as they are reported
-		if slices.Contains(byKey[keyOf(r.conf)], r) {
+	for i, r := range before { // in the order of the old configuration, as they are reported
+		if !stays[i] {
 			d.drop(r)
 		}
 	}
-	d.routers = d.routers[:0]
+	d.routers = make([]*router, 0, len(c.Instances))
 	var fresh []*router
 	for i, ic := range c.Instances {
-		if r := kept[i]; r != nil {
-			d.change(r, ic, i)
-			d.routers = append(d.routers, r)
+		if from := k.From[i]; from >= 0 {
+			d.change(before[from], ic, i, k.Same[i])
+			d.routers = append(d.routers, before[from])
 		} else {
 			fresh = append(fresh, d.add(ic, i))
 		}
 	}
+	left := d.leftovers(p.inheritance)
 	for _, r := range fresh {
 		d.resolve(r)
+		r.predecessor = p.snapshots[policy.Identity(r.conf)]
 	}
+	d.inherit(left)
 	if d.groups == nil {
 		d.link(c)
 		d.introduce(groups)
 	}
 	d.promoteSecondaries(d.routers)
-	d.tracking.learn(c, first)
+	d.tracking.learn(c, p.first)
 	d.watchLinks()
 	d.bindTrackers()
 	d.setNotifier()
@@ -259,7 +242,7 @@ func (d *daemon) reload(c *conf.Config, first []track.Update) {
 		r.evaluate()
 	}
 	d.check(d.routers)
-	d.writeJournal()
+	d.writeJournal() // it lists the addresses before the first of them is set
 	for _, r := range d.routers {
 		if r.waiting {
 			d.startRouter(r)
@@ -302,20 +285,18 @@ func (d *daemon) drop(r *router) {
 	slog.Info(fmt.Sprintf("(%s) removed by reload", r.conf.Name), "instance", r.conf.Name)
 }
 
-// change gives a running router its new configuration, in place.
-func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
-	before := r.conf
+// change gives a running router its new configuration, in place; same: nothing in it
+// has changed.
+func (d *daemon) change(r *router, c *conf.VRRPInstance, order int, same bool) {
 	if r.timer.Order != order {
 		d.loop.Stop(&r.timer)
 		r.timer.Order = order
 		d.rearm(r)
 	}
-	if before.Equal(c) {
-		r.conf = c
+	if r.conf = c; same {
 		return
 	}
 	ec := d.engineConfig(r, c)
-	r.conf = c
 	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now(), Cause: reloaded})
 	held := slices.Clone(r.vips)
 	d.rebind(r)
@@ -324,16 +305,8 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int) {
 	}
 }
 
-// ungroup dissolves the sync groups when they differ; link makes the new ones.
-func (d *daemon) ungroup(old, c *conf.Config) {
-	same := slices.EqualFunc(old.SyncGroups, c.SyncGroups, func(a, b *conf.SyncGroup) bool {
-		return a.Name == b.Name && a.TrackingWeight == b.TrackingWeight && slices.Equal(a.Members, b.Members)
-	})
-	if same && slices.EqualFunc(old.Instances, c.Instances, func(a, b *conf.VRRPInstance) bool {
-		return a.Name == b.Name && keyOf(a) == keyOf(b)
-	}) {
-		return
-	}
+// ungroup dissolves the sync groups; link makes the new ones.
+func (d *daemon) ungroup() {
 	for _, g := range d.groups {
 		g.Dissolve()
 	}

@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
 	"io"
 	"log/slog"
 	"net/netip"
@@ -18,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -87,13 +87,6 @@ type journalAddr struct {
 	link   string
 	prefix netip.Prefix
 	theirs bool // others had set it
-}
-
-// identity names a virtual router across processes.
-func identity(c *conf.VRRPInstance) uint64 {
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%s\x00%s\x00%d\x00%d", c.Name, c.Interface, c.Family, c.VRID)
-	return h.Sum64()
 }
 
 // bootID is read once, at the start: a reload must not wait for a file.
@@ -211,7 +204,7 @@ func (j *journal) replace(routers []*router) {
 	at := headerSize
 	for _, r := range routers {
 		r.record = &record{j, at}
-		writeRecord(image[at:], identity(r.conf), r.engine.Snapshot())
+		writeRecord(image[at:], policy.Identity(r.conf), r.engine.Snapshot())
 		at += recordSize
 	}
 	b := image[at:]

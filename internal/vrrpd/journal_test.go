@@ -51,10 +51,10 @@ func TestJournalTellsSuccessor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := snaps[identity(routers[0].conf)]; got == nil || *got != want {
+	if got := snaps[policy.Identity(routers[0].conf)]; got == nil || *got != want {
 		t.Errorf("the successor of web reads %+v, want %+v", got, want)
 	}
-	if got := snaps[identity(routers[1].conf)]; got == nil || got.State != vrrp.Init {
+	if got := snaps[policy.Identity(routers[1].conf)]; got == nil || got.State != vrrp.Init {
 		t.Errorf("the successor of six reads %+v, want state INIT", got)
 	}
 	wantAddrs := []journalAddr{
@@ -237,7 +237,7 @@ func TestJournalInHostileDirectory(t *testing.T) {
 				t.Errorf("the loss is told %d times:\n%s", n, log.String())
 			}
 			snaps, _, err := readJournal(path)
-			if got := snaps[identity(routers[0].conf)]; tt.whole && (err != nil || got == nil || *got != want) {
+			if got := snaps[policy.Identity(routers[0].conf)]; tt.whole && (err != nil || got == nil || *got != want) {
 				t.Errorf("the successor reads %+v, %v, want %+v", got, err, want)
 			}
 		})

@@ -163,7 +163,7 @@ func TestReloadAnnouncesNewAddress(t *testing.T) {
 	next := patient(owners(1))
 	added := netip.MustParsePrefix("203.0.113.7/32")
 	next.Instances[0].Addresses = append(next.Instances[0].Addresses, conf.Address{Prefix: added})
-	d.loop.Post(func() { d.reload(next, nil) })
+	d.loop.Post(func() { d.reloadNow(next) })
 	turnUntil(t, d, "the address", func() bool { return k.Has(memoryLink, added) })
 	turnUntil(t, d, "its announcement", func() bool {
 		f := k.LastFrame()
@@ -177,7 +177,7 @@ func TestReloadRemovesInOrder(t *testing.T) {
 	log := logtest.Capture(t)
 	d, _ := newMemoryDaemon(t, patient(owners(8)))
 	turnUntil(t, d, "eight masters", masters(d))
-	d.reload(patient(owners(1)), nil)
+	d.reloadNow(patient(owners(1)))
 	var want, got []string
 	for i := 1; i < 8; i++ {
 		want = append(want, fmt.Sprintf("(VI_%d) removed by reload", i))
@@ -318,7 +318,7 @@ func TestSocketsWhileKernelHangs(t *testing.T) {
 		next.Instances[5].Auth.Type, next.Instances[5].Version = conf.AuthAH, 2
 		next.Instances = slices.Delete(next.Instances, 3, 4)
 		d.loop.Post(func() {
-			d.reload(next, nil)
+			d.reloadNow(next)
 			// The events of what happens to links are not delayed: only requests are.
 			k.SetLink(kerneltest.Ethernet(3, "eth1"))
 			k.SetAddr(kernel.Addr{Link: 3, Prefix: netip.MustParsePrefix("192.0.2.2/24")})
@@ -371,7 +371,7 @@ func TestSocketsWhileKernelHangs(t *testing.T) {
 		if strings.Count(log.String(), "Entering FAULT") != 1 { // VI_4, without its link
 			t.Errorf("a router that served went to FAULT:\n%s", log)
 		}
-		d.loop.Post(func() { d.reload(owners(0), nil) })
+		d.loop.Post(func() { d.reloadNow(owners(0)) })
 		turnUntil(t, d, "no socket", func() bool { return k.Sockets() == 0 && len(d.sockets) == 0 })
 	})
 }
@@ -491,4 +491,50 @@ func TestForeignChanges(t *testing.T) {
 	k.SetLink(kerneltest.Ethernet(9, "eth0")) // it comes back with another index
 	k.SetAddr(kernel.Addr{Link: 9, Prefix: netip.MustParsePrefix("192.0.2.1/24")})
 	turnUntil(t, d, "masters on the new link", func() bool { return k.Has(9, virtual) && masters(d)() })
+}
+
+// arrive has an advert of a peer with the configuration of r come in.
+func arrive(k *kerneltest.Kernel, r *router, priority uint8) {
+	peer := vrrp.New(*r.engine.Config())
+	source := netip.MustParseAddr("192.0.2.99")
+	peer.Step(0, vrrp.Event{Kind: vrrp.SourceChanged, Source: source}, nil)
+	data := slices.Clone(peer.Advert(-1, priority, time.Time{}))
+	if source.Is4() { // the kernel writes the source
+		copy(data[12:16], source.AsSlice())
+	}
+	k.Arrive(int(r.basis.key.family), int(r.basis.key.protocol), kernel.Datagram{
+		Data: data, Src: source, Dst: r.conf.Group, HopLimit: 255, IfIndex: r.link.Index})
+}
+
+// A master of a moment, which has to give way while the kernel still sets its address,
+// has none in the end: whenever the advert of the better one comes.
+func TestMasterForAMoment(t *testing.T) {
+	for _, after := range []time.Duration{1, 100 * time.Microsecond, time.Millisecond, 3 * time.Millisecond, 20 * time.Millisecond, 30 * time.Millisecond} {
+		t.Run(after.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				quiet(t)
+				c := owners(1)
+				c.Instances[0].Priority = 100
+				l, err := loop.NewVirtual()
+				if err != nil {
+					t.Fatal(err)
+				}
+				k := memoryKernel()
+				d := startTestDaemonWith(t, c, Options{Host: k, Loop: l})
+				r := d.routers[0]
+				at := r.timer.Deadline() - l.Now()
+				time.AfterFunc(at-time.Microsecond, func() { time.AfterFunc(20*time.Millisecond, k.Hang()) })
+				time.AfterFunc(at+after, func() {
+					arrive(k, r, 200)
+					d.loop.Post(func() {})
+				})
+				turnUntil(t, d, "a backup that was master", func() bool {
+					return r.engine.State() == vrrp.Backup && r.engine.Stats().BecomeMaster > 0 && d.addrs.idle()
+				})
+				if left := k.Addrs(); len(left) != 1 {
+					t.Errorf("a backup has %v", left)
+				}
+			})
+		})
+	}
 }

@@ -1,14 +1,12 @@
 package vrrpd
 
 import (
-	"time"
-
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
-	"keepalived-go/vrrp"
 )
 
 // Role is the VRRP process among the processes of the daemon.
@@ -39,7 +37,7 @@ func share(c *conf.Config) proc.Share {
 	part.BFDInstances = nil
 	s := proc.Share{Units: len(c.Instances), ProcessName: proc.Name, Limits: g.VRRP, Config: &part}
 	for _, in := range c.Instances {
-		stay := mayStay(in)
+		stay := policy.MayStay(in)
 		if s.MayStay == 0 || stay < s.MayStay {
 			s.MayStay = stay
 		}
@@ -51,13 +49,6 @@ func share(c *conf.Config) proc.Share {
 		s.ProcessName = g.VRRPProcessName
 	}
 	return s
-}
-
-// mayStay returns how long the addresses of a master may stay after the end of its
-// process: its peers do not take over before. The last advert may be an interval
-// old by then. It is never 0.
-func mayStay(in *conf.VRRPInstance) time.Duration {
-	return max(vrrp.Patience(in.DownTimerAdverts, in.AdvertInterval)-in.AdvertInterval, time.Millisecond)
 }
 
 func runChild(c *proc.Child) int {

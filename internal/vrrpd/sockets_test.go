@@ -65,13 +65,13 @@ func TestReceiveBuffer(t *testing.T) {
 		{"one fewer", buffered(conf.Global{}, 30000), 60000},
 		{"none", buffered(conf.Global{}, 0, 0), begun},
 	} {
-		d.reload(c.conf, nil)
+		d.reloadNow(c.conf)
 		open(t, d)
 		if got := size(); got != c.want {
 			t.Errorf("%s: %d bytes, want %d", c.name, got, c.want)
 		}
 	}
-	d.reload(buffered(mtu, 0), nil)
+	d.reloadNow(buffered(mtu, 0))
 	open(t, d)
 	ip(t, "link set eth0 mtu 1400")
 	for i := 0; size() != 2*4*1400; i++ { // until the event is there

@@ -134,6 +134,9 @@ func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 	return d
 }
 
+// reloadNow reloads without a look at what the loop does meanwhile.
+func (d *daemon) reloadNow(c *conf.Config) { prepare(d.conf, c, nil, d.reload) }
+
 // open turns the loop until the kernel has answered all requests for sockets.
 func open(t testing.TB, d *daemon) {
 	t.Helper()

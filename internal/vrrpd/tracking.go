@@ -283,34 +283,32 @@ func (d *daemon) together(r *router) []*router {
 	return all
 }
 
-// undecided reports whether a tracker that could be a fault has not spoken
-// before the start of r.
-func (r *router) undecided() bool {
-	return r.waiting && r.tracked != nil && r.tracked.outcome.Waiting
-}
-
-// startRouter starts the engine of r, unless a tracker that could be a fault
-// has not reported yet, be it that of another member of its sync group: whether
-// the node may serve is not known then, so that it takes no part. A router that
-// continues as the master that its predecessor was does not wait for it, and has the
-// predecessor's priority until all have reported. Nothing starts before the sockets
-// of the group are open.
+// startRouter starts the engine of r, unless it has to wait for its trackers or for its
+// socket, or for those of another member of its sync group.
 func (d *daemon) startRouter(r *router) {
 	at, before := d.loop.Now(), r.predecessor
 	resumes := before != nil && r.engine.Resumable(at, before)
-	group := d.together(r)
-	if slices.ContainsFunc(group, (*router).opening) || !resumes && slices.ContainsFunc(group, (*router).undecided) {
+	var outcomes []*policy.Outcome
+	for _, m := range d.together(r) {
+		if m.opening() {
+			return
+		}
+		if m.waiting && m.tracked != nil {
+			outcomes = append(outcomes, &m.tracked.outcome)
+		}
+	}
+	if !policy.MayStart(resumes, outcomes...) {
 		return
 	}
 	r.waiting, r.predecessor = false, nil
 	if r.tracked != nil {
 		r.tracked.because = vrrp.Cause{Code: "start", Detail: "start"}
 	}
-	d.step(r, at, vrrp.Event{Kind: vrrp.Start, Hold: d.startDelay(), Resume: before, Cause: r.cause, Wall: time.Now()})
+	d.step(r, at, vrrp.Event{Kind: vrrp.Start, Hold: policy.StartDelay(&d.conf.Global, d.started, at), Resume: before, Cause: r.cause, Wall: time.Now()})
 	if r.tracked == nil {
 		return
 	}
-	if r.inherited = resumes && r.tracked.outcome.Partial; r.inherited {
+	if r.inherited = policy.KeepsPriority(resumes, &r.tracked.outcome); r.inherited {
 		d.step(r, at, vrrp.Event{Kind: vrrp.PriorityChanged, Priority: before.Priority, Wall: time.Now(),
 			Cause: vrrp.Cause{Code: "resumed", Detail: "restart", Arithmetic: "the priority before the restart, until all trackers have a result"}})
 	}
