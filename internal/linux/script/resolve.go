@@ -35,7 +35,7 @@ func Check(c conf.Command, p conf.ScriptPolicy) error {
 // configured. The error is a [*Problem].
 func Account(user, group string, p conf.ScriptPolicy) (uid, gid uint32, err error) {
 	var prog Program
-	err = prog.setUser(conf.Command{Args: []string{"scripts"}, User: user, Group: group}, p)
+	err = prog.setUser(conf.Command{User: user, Group: group}, p)
 	return prog.UID, prog.GID, err
 }
 
@@ -215,10 +215,14 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 			return err
 		}
 	}
+	what := "scripts"
+	if len(c.Args) > 0 {
+		what = c.Args[0]
+	}
 	if !canBecome() && (prog.UID != uint32(os.Geteuid()) || prog.GID != uint32(os.Getegid())) {
 		return &Problem{Code: CannotBecome,
 			Message: fmt.Sprintf("user %s, group %s should run %s, but keepalived runs as user %s, and only root can switch users",
-				userName(prog.UID), groupName(prog.GID), c.Args[0], userName(uint32(os.Geteuid()))),
+				userName(prog.UID), groupName(prog.GID), what, userName(uint32(os.Geteuid()))),
 			Remedy: "run keepalived as root, or remove the user"}
 	}
 	return nil
