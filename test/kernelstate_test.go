@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/required"
 )
 
 // linkLocal is the address by which IPv6 adverts of the node leave.
@@ -133,7 +134,7 @@ func TestLastWords(t *testing.T) {
 		}},
 		{"interface renamed", false, func(s *scene, _ netip.Addr) func() {
 			if err := s.Node("a").IP("link set eth0 name lan0"); err != nil {
-				s.Skip("this kernel does not rename what is up: ", err)
+				required.Missing(s.T, "a kernel that renames what is up: ", err)
 			}
 			return func() { s.must(s.Node("a").IP("link set lan0 name eth0")) }
 		}},

@@ -13,6 +13,7 @@ import (
 
 	"keepalived-go/conf/pcre"
 	"keepalived-go/internal/checkd/life"
+	"keepalived-go/internal/tool/required"
 )
 
 func hangs(c *net.TCPConn) { c.Read(make([]byte, 1<<16)); c.Read(make([]byte, 1)) }
@@ -163,7 +164,7 @@ func TestUDP(t *testing.T) {
 
 func TestPing(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("needs root")
+		required.Missing(t, "root")
 	}
 	for _, addr := range []string{"127.0.0.1", "::1"} {
 		t.Run(addr, func(t *testing.T) {
