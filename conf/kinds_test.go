@@ -94,6 +94,12 @@ var kinds = []struct {
 		}
 		return name + arg + "\n" + name + arg
 	}},
+	{"both", func(k *Keyword, name, arg string) string { // the old name and the new one
+		if k.block != nil || !k.sibling(k.Successor) {
+			return ""
+		}
+		return name + arg + "\n" + k.Successor + arg
+	}},
 	{"word", func(k *Keyword, name, arg string) string { return name + " xyzzy" }},
 	{"empty", func(k *Keyword, name, arg string) string { return name + ` ""` }},
 	{"plus", numbers(func(n string) string { return "+" + n })},
@@ -107,6 +113,22 @@ var kinds = []struct {
 	{"hex", numbers(func(n string) string { return "0x10" })},
 	{"trailing", numbers(func(n string) string { return n + "x" })},
 	{"comma", numbers(func(n string) string { return n + "," })},
+}
+
+// sibling reports whether the block of k has the other keyword.
+func (k *Keyword) sibling(other string) bool {
+	found := false
+	var walk func(b *block)
+	walk = func(b *block) {
+		found = found || b.path == k.Block && b.words[other] != nil
+		for _, k := range b.order {
+			if k.block != nil {
+				walk(k.block)
+			}
+		}
+	}
+	walk(root())
+	return found
 }
 
 // numbers changes the argument if it begins with a number.
