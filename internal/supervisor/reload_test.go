@@ -46,7 +46,7 @@ func (r *running) write(name, text string) {
 // gone waits until a file is not there any more.
 func (r *running) gone(name string) {
 	r.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if _, err := os.Lstat(r.path(name)); os.IsNotExist(err) {
 			return
 		}
@@ -122,7 +122,7 @@ func TestReloadRepeats(t *testing.T) {
 // read waits for a file that is put in place whole.
 func (r *running) read(name string) string {
 	r.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		b, err := os.ReadFile(r.path(name))
 		if err == nil {
 			return string(b)
@@ -379,7 +379,7 @@ func TestParentDump(t *testing.T) {
 // awaitFile waits until what has this name is a file, and no link.
 func (r *running) awaitFile(name string) {
 	r.t.Helper()
-	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
 		if info, err := os.Lstat(r.path(name)); err == nil && info.Mode().IsRegular() {
 			return
 		}

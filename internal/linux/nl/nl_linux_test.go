@@ -104,7 +104,7 @@ func TestEvents(t *testing.T) {
 		if !errors.Is(err, fs.ErrClosed) {
 			t.Errorf("error %v, want that it is closed", err)
 		}
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		t.Fatal("Close does not end a Read")
 	}
 }

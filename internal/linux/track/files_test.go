@@ -47,7 +47,7 @@ func (w *watched) take(list []Update) {
 // await takes reports until the tracker is in the wanted state.
 func (w *watched) await(name, what string, ok func(policy.Status) bool) {
 	w.t.Helper()
-	for patience := time.After(20 * time.Second); !ok(w.status[name]); {
+	for patience := time.After(time.Minute); !ok(w.status[name]); {
 		select {
 		case list := <-w.updates:
 			w.take(list)
@@ -312,7 +312,7 @@ func TestWatchesAreGivenUp(t *testing.T) {
 			select {
 			case raw := <-w.raw:
 				w.changes(raw)
-			case <-time.After(20 * time.Second):
+			case <-time.After(time.Minute):
 				t.Fatalf("%d directories are watched", len(w.dirs))
 			}
 		}
