@@ -26,6 +26,7 @@ type watched struct {
 func watch(t testing.TB, c *conf.Config) *watched {
 	w := &watched{t: t, updates: make(chan []Update, 1000), status: make(map[string]policy.Status)}
 	w.set = Start(Options{Report: func(u []Update) { w.updates <- u }})
+	w.set.wait = time.Minute // the machine may be busy
 	t.Cleanup(w.set.Close)
 	w.configure(c)
 	return w

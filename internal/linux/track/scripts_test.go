@@ -422,6 +422,7 @@ func TestRealScript(t *testing.T) {
 	defer runner.Close(time.Second)
 	updates := make(chan []Update, 100)
 	set := Start(Options{Runner: runner, Report: func(u []Update) { updates <- u }})
+	set.wait = time.Minute // the machine may be busy
 	flag := filepath.Join(t.TempDir(), "flag")
 	sc := &conf.Script{Name: "chk", Interval: 20 * time.Millisecond, Timeout: 10 * time.Second, Rise: 1, Fall: 1,
 		Command: conf.Command{Args: []string{"/bin/sh", "-c", `test -e "$0" || { echo no flag; exit 3; }`, flag}}}

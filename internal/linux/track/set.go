@@ -37,6 +37,7 @@ type Set struct {
 	drivers []driver
 	running sync.WaitGroup
 	stop    chan struct{}
+	wait    time.Duration // patience; tests on a busy machine wait longer
 
 	mu    sync.Mutex
 	round *round // nil: Configure is not waiting
@@ -70,7 +71,7 @@ func (m mail) mailbox() mail { return m }
 
 // Start begins with no tracker at all.
 func Start(o Options) *Set {
-	s := &Set{report: o.Report, stop: make(chan struct{})}
+	s := &Set{report: o.Report, stop: make(chan struct{}), wait: patience}
 	s.add(func(report func([]Update)) driver {
 		s.scripts = newScripts(func(r script.Request) func() { return o.Runner.Start(r).Terminate }, report)
 		return s.scripts
@@ -138,7 +139,7 @@ func (s *Set) Configure(c *conf.Config, take func(first []Update)) {
 	}
 	select {
 	case <-r.complete:
-	case <-time.After(patience):
+	case <-time.After(s.wait):
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()

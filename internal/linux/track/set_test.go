@@ -31,7 +31,7 @@ func (s *slow) run(stop <-chan struct{}) {
 
 // newSlowSet is a set of drivers that answer after these times.
 func newSlowSet(report func([]Update), after ...time.Duration) *Set {
-	s := &Set{report: report, stop: make(chan struct{})}
+	s := &Set{report: report, stop: make(chan struct{}), wait: patience}
 	for _, after := range after {
 		s.add(func(report func([]Update)) driver { return &slow{make(mail, 1), after, report} })
 	}
