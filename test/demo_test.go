@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/lvs/ipvs"
 )
 
 // demo prepares a run of keepalived demo whose files are in a directory of the
@@ -73,6 +74,49 @@ func TestDemo(t *testing.T) {
 	}
 }
 
+// TestDemoLVS: where this kernel has no load balancer, that of a User-Mode Linux
+// serves.
+func TestDemoLVS(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root, lab.UML)
+	if testing.Short() {
+		t.Skip("the race detector's daemon does not run in a User-Mode Linux; this test is for the ordinary one")
+	}
+	c, out, dir := demo(t, nil, "--lvs", "--duration", "10s")
+	if err := c.Run(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	said := out.String()
+	for _, want := range []string{
+		`lb[12] is master and spreads the requests over s1, s2 and s3`, `s2 is out of the tables`, `s2 gets requests again`,
+		`The weight of s3 is 0`, `lb[12] took over .* after the last advert of lb[12]`, `The connection to s3 continues`, `it is backup now`,
+		`Requests: [1-9]\d* answered \(s1 [1-9]\d*, s2 [1-9]\d*, s3 [1-9]\d*\), \d+ lost\.`, `got [1-9]\d* answers, all of s3`,
+	} {
+		at := regexp.MustCompile(want).FindStringIndex(said)
+		if at == nil {
+			t.Fatalf("no %q, in this place, in the output:\n%s", want, out)
+		}
+		said = said[at[1]:]
+	}
+	nothingLeft(t, dir)
+}
+
+// TestDemoLVSWithoutKernel: the user learns what to install.
+func TestDemoLVSWithoutKernel(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root)
+	if k, err := ipvs.Dial(ipvs.Options{}); err == nil {
+		k.Close()
+		t.Skip("this kernel has a load balancer")
+	}
+	c, out, dir := demo(t, nil, "--lvs")
+	c.Env = append(c.Env, "PATH="+t.TempDir())
+	if c.Run(); c.ProcessState.ExitCode() != 1 || !strings.Contains(out.String(), "modprobe ip_vs") || !strings.Contains(out.String(), "apt install user-mode-linux") {
+		t.Errorf("exit code %d\n%s", c.ProcessState.ExitCode(), out)
+	}
+	nothingLeft(t, dir)
+}
+
 // TestDemoInterrupted: an interrupt leaves nothing behind, whenever it comes.
 func TestDemoInterrupted(t *testing.T) {
 	t.Parallel()
@@ -116,7 +160,7 @@ func nothingLeft(t *testing.T, dir string) {
 
 func TestDemoRefusesNonsense(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{{"--nodes", "1"}, {"--duration", "1s"}, {"--interval", "2s"}, {"extra"}, {"--nosuch"}} {
+	for _, args := range [][]string{{"--nodes", "1"}, {"--duration", "1s"}, {"--interval", "2s"}, {"extra"}, {"--nosuch"}, {"--lvs", "--nodes", "3"}} {
 		c, out, _ := demo(t, nil, args...)
 		if c.Run(); c.ProcessState.ExitCode() != 2 || out.Len() == 0 {
 			t.Errorf("%v: exit code %d, output %q; want 2 and a reason", args, c.ProcessState.ExitCode(), out)

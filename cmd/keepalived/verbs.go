@@ -40,7 +40,7 @@ func verbs() []verb {
 			operand: operand{words: func() []string { return getopt.Shells }}},
 		{name: "config", args: "[FILE] VIEW | --diff OLD NEW", summary: "show the result of a configuration, or how two differ", run: configMain,
 			flags: new(viewer).flags, operand: operand{files: true}},
-		{name: "demo", args: "[OPTION...]", summary: "show a failover in its own network namespaces", run: demo.Main},
+		{name: "demo", args: "[OPTION...]", summary: "show a failover, or load balancing, in its own network namespaces", run: demo.Main},
 		{name: "fmt", args: "[OPTION...] [FILE...]", summary: "format configuration files", run: formatMain,
 			flags: new(formatter).flags, operand: operand{files: true}},
 		{name: "genhash", args: "[OPTION...] -s ADDRESS -p PORT -u PATH", summary: "print the MD5 digest of a web page, for HTTP_GET and SSL_GET", run: genhash,

@@ -1,5 +1,6 @@
 // Package demo shows a takeover on one machine: real nodes in namespaces, a
-// service behind the virtual address, a client that polls it, and a power cut.
+// service behind the virtual address, a client that polls it, and a power cut. With
+// --lvs it shows load balancing instead (see balance).
 //
 //	 node1      node2   …   client
 //	priority   priority       |  GET http://10.0.0.100/, 50 times a second
@@ -25,6 +26,7 @@ import (
 // options of the demo.
 type options struct {
 	nodes    int
+	lvs      bool
 	duration time.Duration
 	interval time.Duration
 	plain    bool
@@ -37,12 +39,14 @@ func Main(args []string) int {
 	var o options
 	f := flag.NewFlagSet("keepalived demo", flag.ContinueOnError)
 	f.IntVar(&o.nodes, "nodes", 2, "number of `nodes`, 2 to 9")
+	f.BoolVar(&o.lvs, "lvs", false, "show load balancing: two directors, three servers, a connection that stays")
 	f.DurationVar(&o.duration, "duration", 20*time.Second, "length of the demo, 6s to 10m")
-	f.DurationVar(&o.interval, "interval", 200*time.Millisecond, "advertisement interval, 10ms to 1s")
+	f.DurationVar(&o.interval, "interval", 200*time.Millisecond, "advertisement interval, 10ms to 1s; --lvs: 500ms unless given")
 	f.BoolVar(&o.plain, "plain", false, "print lines instead of drawing, as is done without a terminal")
 	f.StringVar(&o.program, "program", "", "keepalived to run on the nodes (this one if empty)")
 	f.Usage = func() {
-		fmt.Fprintln(f.Output(), "Usage: keepalived demo [options]\n\nTwo nodes, an address, a power cut: on this machine, in namespaces of its own.")
+		fmt.Fprintln(f.Output(), "Usage: keepalived demo [options]\n\nTwo nodes, an address, a power cut: on this machine, in namespaces of its own.\n"+
+			"With --lvs two directors and three servers; where this kernel has no IPVS, in a\nUser-Mode Linux (linux.uml, of Debian's package user-mode-linux).")
 		f.PrintDefaults()
 	}
 	switch err := f.Parse(args); {
@@ -50,6 +54,11 @@ func Main(args []string) int {
 		return 0
 	case err != nil:
 		return 2
+	}
+	given := map[string]bool{}
+	f.Visit(func(f *flag.Flag) { given[f.Name] = true })
+	if o.lvs && !given["interval"] {
+		o.interval = 500 * time.Millisecond // a User-Mode Linux has one processor for all
 	}
 	if err := o.check(f.Args()); err != nil {
 		fmt.Fprintln(os.Stderr, "keepalived demo:", err)
@@ -61,7 +70,11 @@ func Main(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
-	switch err := o.run(ctx); {
+	run := o.run
+	if o.lvs {
+		run = func(ctx context.Context) error { return o.runLVS(ctx, args) }
+	}
+	switch err := run(ctx); {
 	case ctx.Err() != nil:
 		fmt.Println("\nInterrupted; nothing is left behind.")
 		return 130
@@ -76,6 +89,8 @@ func (o *options) check(rest []string) error {
 	switch {
 	case len(rest) > 0:
 		return fmt.Errorf("unexpected argument %q", rest[0])
+	case o.lvs && o.nodes != 2:
+		return fmt.Errorf("--nodes %d: --lvs shows two directors", o.nodes)
 	case o.nodes < 2 || o.nodes > 9:
 		return fmt.Errorf("--nodes %d: want 2 to 9", o.nodes)
 	case o.duration < 6*time.Second || o.duration > 10*time.Minute:
@@ -105,11 +120,13 @@ func (o *options) masterDown(i int) time.Duration {
 	return 3*o.interval + time.Duration(256-o.priority(i))*o.interval/256
 }
 
+// config is the configuration of node i.
 func (o *options) config(i int) string {
-	return fmt.Sprintf(`global_defs {
-    router_id node%d
+	return fmt.Sprintf("global_defs {\n    router_id node%d\n}\n", i+1) + o.instance(i)
 }
-vrrp_instance demo {
+
+func (o *options) instance(i int) string {
+	return fmt.Sprintf(`vrrp_instance demo {
     state BACKUP
     interface eth0
     version 3
@@ -120,10 +137,11 @@ vrrp_instance demo {
         %v/16
     }
 }
-`, i+1, o.priority(i), o.interval.Seconds(), virtual)
+`, o.priority(i), o.interval.Seconds(), virtual)
 }
 
 func (o *options) run(ctx context.Context) error {
+	const pollsPerSecond = 50
 	var names []string
 	for i := range o.nodes {
 		names = append(names, fmt.Sprintf("node%d", i+1))
@@ -134,7 +152,8 @@ func (o *options) run(ctx context.Context) error {
 	}
 	defer l.Close()
 
-	d := &show{options: *o, lab: l, began: time.Now(), view: newView(*o, names)}
+	d := &show{options: *o, lab: l, began: time.Now(), view: newView(*o, names, "█ holds the address  · waits  × no power")}
+	d.states = d.holding
 	d.view.say("%d nodes on one bridge protect %v, each with keepalived and a small web server;", o.nodes, virtual)
 	d.view.say("adverts each %v. A client asks for http://%v/ %d times a second.", o.interval, virtual, pollsPerSecond)
 	for i := range o.nodes {
@@ -142,7 +161,7 @@ func (o *options) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if d.client, err = newClient(l.Node("client")); err != nil {
+	if d.client, err = newClient(l.Node("client"), pollsPerSecond); err != nil {
 		return err
 	}
 	defer d.client.stop()

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -11,9 +12,9 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// serve answers every request with the node's name, as HTTP/1.0, until the
-// listener is closed. (The daemon's binary shall not carry an HTTP server for
-// its demo.)
+// serve answers every request with the node's name, as HTTP/1.0, and every other
+// line too, until the listener is closed. (The daemon's binary shall not carry an
+// HTTP server for its demo.)
 func serve(n *lab.Node) (net.Listener, error) {
 	var l net.Listener
 	err := n.Do(func() (err error) {
@@ -31,9 +32,19 @@ func serve(n *lab.Node) (net.Listener, error) {
 			}
 			go func() {
 				defer c.Close()
-				c.SetDeadline(time.Now().Add(time.Second))
-				bufio.NewReader(c).ReadString('\n') // the request is always the same
-				fmt.Fprintf(c, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s\n", len(n.Name)+1, n.Name)
+				r := bufio.NewReader(c)
+				for {
+					c.SetDeadline(time.Now().Add(sessionPatience))
+					line, err := r.ReadString('\n')
+					if err != nil {
+						return
+					}
+					if strings.HasPrefix(line, "GET ") {
+						fmt.Fprintf(c, "HTTP/1.0 200 OK\r\nContent-Length: %d\r\n\r\n%s\n", len(n.Name)+1, n.Name)
+						return
+					}
+					fmt.Fprintln(c, n.Name)
+				}
 			}()
 		}
 	}()
@@ -41,9 +52,8 @@ func serve(n *lab.Node) (net.Listener, error) {
 }
 
 const (
-	pollsPerSecond = 50
-	patience       = 250 * time.Millisecond // of a client with a request
-	askers         = 16                     // enough for all that are waiting at a time
+	patience = 250 * time.Millisecond // of a client with a request
+	askers   = 16                     // enough for all that are waiting at a time
 )
 
 // client polls the service at a fixed rate.
@@ -58,10 +68,16 @@ type client struct {
 	fresh   tally // since the last look
 }
 
-type tally struct{ answered, lost int }
+type tally struct {
+	answered, lost int
+	by             map[string]bool // nodes that have answered
+}
 
-func newClient(n *lab.Node) (*client, error) {
-	c := &client{ticker: time.NewTicker(time.Second / pollsPerSecond), done: make(chan struct{}), answers: map[string]int{}}
+func newClient(n *lab.Node, pollsPerSecond int) (*client, error) {
+	c := &client{
+		ticker: time.NewTicker(time.Second / time.Duration(pollsPerSecond)), done: make(chan struct{}),
+		answers: map[string]int{}, fresh: tally{by: map[string]bool{}},
+	}
 	for range askers {
 		c.wg.Add(1)
 		err := n.Go(func() {
@@ -117,6 +133,7 @@ func (c *client) count(node string) {
 	}
 	c.answers[node]++
 	c.fresh.answered++
+	c.fresh.by[node] = true
 }
 
 // look returns what happened since the last look.
@@ -124,7 +141,7 @@ func (c *client) look() tally {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	t := c.fresh
-	c.fresh = tally{}
+	c.fresh = tally{by: map[string]bool{}}
 	return t
 }
 
@@ -132,8 +149,28 @@ func (c *client) look() tally {
 func (c *client) reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.lost, c.fresh = 0, tally{}
+	c.lost, c.fresh = 0, tally{by: map[string]bool{}}
 	clear(c.answers)
+}
+
+// answeredBy reports whether each of the nodes has answered since the last reset.
+func (c *client) answeredBy(nodes []*lab.Node) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return !slices.ContainsFunc(nodes, func(n *lab.Node) bool { return c.answers[n.Name] == 0 })
+}
+
+// summary is how many requests were answered, by each of the nodes, and lost.
+func (c *client) summary(nodes []*lab.Node) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	total := 0
+	var by []string
+	for _, n := range nodes {
+		total += c.answers[n.Name]
+		by = append(by, fmt.Sprintf("%s %d", n.Name, c.answers[n.Name]))
+	}
+	return fmt.Sprintf("Requests: %d answered (%s), %d lost", total, strings.Join(by, ", "), c.lost)
 }
 
 func (c *client) stop() {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"strings"
 	"time"
 
 	"keepalived-go/internal/tool/lab"
@@ -17,6 +16,7 @@ type show struct {
 	began  time.Time
 	view   *view
 	client *client
+	states func(tally) []rune // a column of the drawing
 	power  [9]struct {
 		daemon  *lab.Daemon
 		service net.Listener
@@ -25,27 +25,41 @@ type show struct {
 
 func (d *show) node(i int) *lab.Node { return d.lab.Nodes[i] }
 
-// powerOn plugs the node in and starts its service and daemon.
-func (d *show) powerOn(i int) (err error) {
-	p := &d.power[i]
-	if p.service, err = serve(d.node(i)); err != nil {
+// powerOn starts the service and the daemon of the node.
+func (d *show) powerOn(i int) error {
+	if err := d.serve(i); err != nil {
 		return err
 	}
-	p.daemon, err = d.node(i).Start(lab.Program{Name: "keepalived", Path: d.program}, d.config(i))
+	return d.start(i, d.config(i))
+}
+
+func (d *show) serve(i int) (err error) {
+	d.power[i].service, err = serve(d.node(i))
+	return err
+}
+
+func (d *show) start(i int, config string) (err error) {
+	d.power[i].daemon, err = d.node(i).Start(lab.Program{Name: "keepalived", Path: d.program}, config)
 	return err
 }
 
 // powerOff ends everything on the node at once, and cuts its link: nobody says
 // good-bye. Its kernel forgets the address, as a machine without power does.
 func (d *show) powerOff(i int) error {
-	p := &d.power[i]
-	p.daemon.Kill()
-	p.service.Close()
-	p.daemon, p.service = nil, nil
+	d.power[i].daemon.Kill()
+	d.power[i].daemon = nil
+	if d.power[i].service != nil {
+		d.stopService(i)
+	}
 	if err := d.node(i).Unplug(0); err != nil {
 		return err
 	}
 	return d.node(i).IP(fmt.Sprintf("addr flush dev eth0 to %v", virtual))
+}
+
+func (d *show) stopService(i int) {
+	d.power[i].service.Close()
+	d.power[i].service = nil
 }
 
 // holder is the node that holds the address, or -1.
@@ -82,7 +96,7 @@ func (d *show) play(ctx context.Context) error {
 		return d.stuck(ctx, "no other node takes over")
 	}
 	successor := d.holder()
-	takeover, err := d.takeover(successor, cut)
+	takeover, err := d.takeover(0, successor, cut)
 	if err != nil {
 		return err
 	}
@@ -108,23 +122,24 @@ func (d *show) play(ctx context.Context) error {
 		return nil
 	}
 	d.view.end()
-	d.summarise(takeover)
+	d.view.say("%s in the power cut.", d.client.summary(d.lab.Nodes[:d.nodes]))
+	d.view.say("%s", takeover)
 	return nil
 }
 
 // takeover says how long the successor took, from the last advert of the dead
 // master to its own first and to the address.
-func (d *show) takeover(successor int, cut time.Time) (string, error) {
-	n := d.node(successor)
+func (d *show) takeover(master, successor int, cut time.Time) (string, error) {
+	n, dead := d.node(successor), d.node(master)
 	first, ok := d.lab.Wait(cut, time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Node == n })
 	if !ok {
 		return "", fmt.Errorf("%s holds the address but sends no advert", n.Name)
 	}
 	last, ok := d.lab.Last(func(e *lab.Event) bool {
-		return e.Kind == lab.Advert && e.Node == d.node(0) && e.Time.Before(first.Time)
+		return e.Kind == lab.Advert && e.Node == dead && e.Time.Before(first.Time)
 	})
 	if !ok {
-		return "", fmt.Errorf("node1 never sent an advert")
+		return "", fmt.Errorf("%s never sent an advert", dead.Name)
 	}
 	added, ok := d.lab.Wait(cut, time.Second, func(e *lab.Event) bool { return e.Kind == lab.AddrAdded && e.Node == n && e.Addr == virtual })
 	if !ok {
@@ -132,43 +147,32 @@ func (d *show) takeover(successor int, cut time.Time) (string, error) {
 	}
 	down := d.masterDown(successor)
 	took := added.Time.Sub(last.Time)
-	return fmt.Sprintf("%s took over %s after the last advert of node1; the protocol's Master_Down_Interval is %s (%+.1f ms).",
-		n.Name, lab.Elapsed(took), lab.Elapsed(down), float64(took-down)/float64(time.Millisecond)), nil
-}
-
-func (d *show) summarise(takeover string) {
-	d.client.mu.Lock()
-	defer d.client.mu.Unlock()
-	total := 0
-	var by []string
-	for i := range d.nodes {
-		name := d.node(i).Name
-		total += d.client.answers[name]
-		by = append(by, fmt.Sprintf("%s %d", name, d.client.answers[name]))
-	}
-	d.view.say("Requests: %d answered (%s), %d lost in the power cut.", total, strings.Join(by, ", "), d.client.lost)
-	d.view.say("%s", takeover)
+	return fmt.Sprintf("%s took over %s after the last advert of %s; the protocol's Master_Down_Interval is %s (%+.1f ms).",
+		n.Name, lab.Elapsed(took), dead.Name, lab.Elapsed(down), float64(took-down)/float64(time.Millisecond)), nil
 }
 
 // watch draws for so long.
 func (d *show) watch(ctx context.Context, length time.Duration) {
-	d.await(ctx, length, func() bool { return false })
+	end := time.Now().Add(length)
+	d.drawUntil(ctx, func() time.Duration { return time.Until(end) }, func() bool { return false })
 }
 
-// await draws until cond holds; it returns false when the time is up or the
-// user has had enough.
+// await draws until cond holds; it returns false when the time is up, which comes
+// later on a busy machine, or the user has had enough.
 func (d *show) await(ctx context.Context, length time.Duration, cond func() bool) bool {
-	end := time.Now().Add(length)
+	return d.drawUntil(ctx, lab.NewPatience(length).Left, cond)
+}
+
+func (d *show) drawUntil(ctx context.Context, left func() time.Duration, cond func() bool) bool {
 	for ctx.Err() == nil {
 		if cond() {
 			return true
 		}
-		left := time.Until(end)
-		if left <= 0 {
+		if left() <= 0 {
 			return false
 		}
 		// Not Until alone: the drawing goes on while nothing happens.
-		d.lab.Until(min(left, 20*time.Millisecond), func() bool { return ctx.Err() != nil || cond() })
+		d.lab.Until(min(left(), 20*time.Millisecond), func() bool { return ctx.Err() != nil || cond() })
 		if d.view.due() {
 			d.draw()
 		}
@@ -177,6 +181,12 @@ func (d *show) await(ctx context.Context, length time.Duration, cond func() bool
 }
 
 func (d *show) draw() {
+	t := d.client.look()
+	d.view.column(d.states(t), t)
+}
+
+// holding is the state of each node that runs keepalived.
+func (d *show) holding(tally) []rune {
 	states := make([]rune, d.nodes)
 	for i := range states {
 		switch {
@@ -188,7 +198,7 @@ func (d *show) draw() {
 			states[i] = waits
 		}
 	}
-	d.view.column(states, d.client.look())
+	return states
 }
 
 // stuck is the error of a step that did not happen, with what the daemons said.

@@ -11,9 +11,9 @@ import (
 
 // What a column of the drawing shows of a node.
 const (
-	holds = '█' // holds the address
-	waits = '·' // runs without it
-	off   = '×' // has no power
+	holds = '█' // holds the address; a server: answers
+	waits = '·' // runs without that
+	off   = '×' // does not run
 )
 
 // columns of the whole demo; with the names they fit into 80.
@@ -22,6 +22,7 @@ const columns = 64
 // view draws on a terminal, or prints lines where there is none.
 type view struct {
 	names    []string
+	legend   string
 	terminal bool
 	cell     time.Duration
 	began    time.Time // zero before the first act
@@ -33,12 +34,17 @@ type view struct {
 	ended    bool
 }
 
-func newView(o options, names []string) *view {
-	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
+func newView(o options, names []string, legend string) *view {
 	return &view{
-		names: names, terminal: err == nil && !o.plain, cell: o.duration / columns,
+		names: names, legend: legend, terminal: onTerminal() && !o.plain, cell: o.duration / columns,
 		rows: make([][]rune, len(names)),
 	}
+}
+
+// onTerminal reports whether somebody sees the drawing.
+func onTerminal() bool {
+	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
+	return err == nil
 }
 
 // begin starts the drawing.
@@ -109,7 +115,7 @@ func (v *view) paint() {
 		fmt.Fprintf(&b, "%8s  %s\n", name, string(v.rows[i][visible:]))
 	}
 	fmt.Fprintf(&b, "%8s  %s\n", "client", string(v.requests[visible:]))
-	fmt.Fprintf(&b, "%8s  █ holds the address  · waits  × no power   %d answered, %d lost\n", "", v.total.answered, v.total.lost)
+	fmt.Fprintf(&b, "%8s  %s   %d answered, %d lost\n", "", v.legend, v.total.answered, v.total.lost)
 	fmt.Print(b.String())
 	v.drawn = len(v.names) + 2
 }

@@ -38,7 +38,9 @@ dmesg -n 1
 set -- $(cat ../modules)
 [ $# = 0 ] || chroot . modprobe -a "$@" || { echo o >proc/sysrq-trigger; sleep 60; }
 ip link set lo up
-exec switch_root . /bin/sh /.script
+# A child of switch_root complains at its leisure that the old root stays, which is
+# not what the script prints.
+exec switch_root . /bin/sh -c 'exec /bin/sh /.script 2>&1' 2>dev/kmsg
 END
 # Not by exec: a first process cannot abort.
 TMPDIR=/mnt linux.uml mem="$memory" root=/dev/root rootfstype=hostfs ro init=/bin/sh con=null con0=fd:0,fd:1 \
