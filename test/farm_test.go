@@ -239,10 +239,17 @@ func (f *farm) connections(director *lab.Node, to netip.AddrPort) int {
 	return n
 }
 
-// destinations is how many servers all services of the director have together.
-func (f *farm) destinations(director *lab.Node) int {
+// weights are those of all servers of all services of the director.
+func (f *farm) weights(director *lab.Node) (all []int) {
 	f.Helper()
-	return strings.Count(f.proc(director, "ip_vs"), "\n  -> ") - 1 // less the heading
+	for line := range strings.Lines(f.proc(director, "ip_vs")) {
+		var server, forward string
+		var weight int
+		if n, _ := fmt.Sscanf(line, "  -> %s %s %d", &server, &forward, &weight); n == 3 {
+			all = append(all, weight)
+		}
+	}
+	return all
 }
 
 // proc reads a file below /proc/net of the node.

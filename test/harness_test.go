@@ -256,6 +256,9 @@ func (s *scene) noneMalformed() {
 	}
 }
 
+// nightly reports whether what takes minutes is to be tested (make nightly).
+func nightly() bool { return os.Getenv("KEEPALIVED_NIGHTLY") == "1" }
+
 // slack is what a loaded machine may add to a time of the protocol.
 const slack = 250 * time.Millisecond
 

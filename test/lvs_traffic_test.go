@@ -71,7 +71,7 @@ func testTraffic(t *testing.T) {
 	}
 	d := f.start(director.Name, ours, config.String(), "-C")
 	if !f.Until(20*time.Second, func() bool { return strings.Count(d.LogText(), "Adding service") == 3*len(cases) }) ||
-		!f.Until(10*time.Second, func() bool { return f.destinations(director) == 3*len(cases) }) {
+		!f.Until(10*time.Second, func() bool { return len(f.weights(director)) == 3*len(cases) }) {
 		t.Fatal("not all servers are up")
 	}
 	for i := range cases {
