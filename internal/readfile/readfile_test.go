@@ -64,3 +64,14 @@ func TestHead(t *testing.T) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 }
+
+// The reason of a failure is known without the name of the file.
+func TestCause(t *testing.T) {
+	_, err := Open(t.TempDir()+"/none", Patience)
+	if got := Cause(err); got != syscall.ENOENT {
+		t.Errorf("%v of %v", got, err)
+	}
+	if other := errors.New("other"); Cause(other) != other {
+		t.Error("an error of another kind is changed")
+	}
+}

@@ -25,9 +25,9 @@ func TestName(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
+	dir := t.TempDir() // with the umask that there is
 	old := unix.Umask(0o137)
 	defer unix.Umask(old)
-	dir := t.TempDir()
 	path, victim := filepath.Join(dir, "dump"), filepath.Join(dir, "victim")
 	if err := os.WriteFile(victim, []byte("untouched"), 0o600); err != nil {
 		t.Fatal(err)

@@ -3,9 +3,13 @@ package dump
 import (
 	"fmt"
 	"os"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/logging/logtest"
 )
 
 // TestFiles: where each process writes what, with and without words of the
@@ -43,4 +47,31 @@ func TestFiles(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestSave: the view is made and written beside the caller, and what fails is logged.
+func TestSave(t *testing.T) {
+	log := logtest.Capture(t)
+	path := filepath.Join(t.TempDir(), "dump")
+	free := make(chan struct{})
+	Save(path, func() []byte {
+		<-free
+		return []byte("text")
+	})
+	close(free) // Save has returned before the view was made
+	await := func(what string, f func() bool) {
+		t.Helper()
+		for end := time.Now().Add(30 * time.Second); !f(); time.Sleep(time.Millisecond) {
+			if time.Now().After(end) {
+				t.Fatal("not within 30 s: " + what)
+			}
+		}
+	}
+	await("the file", func() bool {
+		b, err := os.ReadFile(path)
+		return err == nil && string(b) == "text"
+	})
+	missing := filepath.Join(t.TempDir(), "none", "dump")
+	Save(missing, func() []byte { return nil })
+	await("the error", func() bool { return strings.Contains(log.String(), "write "+missing+": ") })
 }
