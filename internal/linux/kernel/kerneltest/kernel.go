@@ -29,6 +29,7 @@ type Kernel struct {
 	listeners []*socket
 	conns     []*packetConn
 	sent      []Packet
+	sending   error // not nil: packets are refused
 	frames    int
 	lastFrame kernel.Frame
 

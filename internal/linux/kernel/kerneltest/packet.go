@@ -75,6 +75,14 @@ func (k *Kernel) Sent(from int) []Packet {
 	return slices.Clone(k.sent[min(from, len(k.sent)):])
 }
 
+// RefuseSending has raw sockets refuse packets with err, as a firewall does; nil: they
+// take them.
+func (k *Kernel) RefuseSending(err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.sending = err
+}
+
 // Sockets is how many raw sockets are open.
 func (k *Kernel) Sockets() int {
 	k.mu.Lock()
@@ -166,6 +174,9 @@ func (c *packetConn) ReadBatch(dst []kernel.Datagram) (int, error) {
 func (c *packetConn) WriteBatch(msgs []kernel.Outgoing) (int, error) {
 	c.kernel.mu.Lock()
 	defer c.kernel.mu.Unlock()
+	if err := c.kernel.sending; err != nil {
+		return 0, err
+	}
 	for _, m := range msgs {
 		c.kernel.sent = append(c.kernel.sent, Packet{time.Now(), c.link, c.protocol, m.Dst, slices.Clone(m.Data)})
 	}

@@ -1,0 +1,298 @@
+package vrrpd
+
+import (
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/kernel/kerneltest"
+	"keepalived-go/internal/output/logging/logtest"
+	"keepalived-go/internal/proc/link"
+	"keepalived-go/vrrp"
+)
+
+// backups is owners of priority 100: peers decide about them.
+func backups(n int) *conf.Config {
+	c := patient(owners(n))
+	for _, i := range c.Instances {
+		i.Priority = 100
+	}
+	return c
+}
+
+// What arrives goes to the virtual router of its VRID; a VRID that no one here has is
+// logged once, and what is no advert or is refused is counted with its reason.
+func TestAdvertsArrive(t *testing.T) {
+	log := logtest.Capture(t)
+	c := backups(2)
+	c.Global.LogUnknownVRIDs = true
+	d, k := newMemoryDaemon(t, c)
+	r, other := d.routers[0], d.routers[1]
+	arrive(k, r, 200)
+	turnUntil(t, d, "an advert", func() bool { return r.engine.Stats().AdvertsReceived == 1 })
+	if n := other.engine.Stats().AdvertsReceived; n != 0 {
+		t.Errorf("another virtual router has %d", n)
+	}
+
+	stranger := *r.conf
+	stranger.VRID = 77
+	unknown := &router{engine: vrrp.New(d.engineConfig(r, &stranger)), conf: &stranger, basis: r.basis, link: r.link}
+	for range 3 {
+		arrive(k, unknown, 200)
+	}
+	turnUntil(t, d, "three adverts of no one here", func() bool { return d.foreign[vrrp.RejectVRID] == 3 })
+	if n := strings.Count(log.String(), "Unknown VRID(77) received on interface(eth0)"); n != 1 {
+		t.Errorf("an unknown VRID is logged %d times", n)
+	}
+
+	k.Arrive(4, protocolVRRP, kernel.Datagram{Data: []byte{0x45}, Dst: r.conf.Group, IfIndex: memoryLink})
+	turnUntil(t, d, "half a packet", func() bool {
+		n := uint64(0)
+		for _, m := range d.foreign {
+			n += m
+		}
+		return n == 4
+	})
+
+	if r.engine.State() != vrrp.Backup {
+		t.Errorf("state %v", r.engine.State())
+	}
+}
+
+// A master gives its addresses up for a better one, and takes them back when that says
+// farewell.
+func TestMasterChanges(t *testing.T) {
+	quiet(t)
+	c := backups(1)
+	c.Instances[0].AdvertInterval = time.Second
+	d, k := newMemoryDaemon(t, c)
+	r := d.routers[0]
+	arrive(k, r, 0) // a master leaves: only the skew time is left
+	turnUntil(t, d, "master", masters(d))
+	arrive(k, r, 200)
+	turnUntil(t, d, "backup", func() bool { return !r.held && d.addrs.idle() })
+	if left := k.Addrs(); len(left) != 1 {
+		t.Errorf("a backup has %v", left)
+	}
+	arrive(k, r, 0)
+	turnUntil(t, d, "master again", masters(d))
+}
+
+// What changes on a link is answered: a smaller MTU by fewer addresses in adverts, another
+// hardware address by announcements, a bridge that takes its packets by a warning.
+func TestLinkChanges(t *testing.T) {
+	log := logtest.Capture(t)
+	c := patient(owners(1))
+	for i := range 30 {
+		c.Instances[0].Addresses = append(c.Instances[0].Addresses,
+			conf.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, byte(i + 1)}), 32)})
+	}
+	d, k := newMemoryDaemon(t, c)
+	turnUntil(t, d, "master", masters(d))
+	turnUntil(t, d, "its announcements", func() bool { return d.routers[0].announce.rounds == 0 })
+	r := d.routers[0]
+	advertised := func() int { return len(r.engine.Config().Advertised()) }
+	if advertised() != 31 {
+		t.Fatalf("%d addresses are advertised", advertised())
+	}
+	l := kerneltest.Ethernet(memoryLink, "eth0")
+	l.MTU = 100
+	k.SetLink(l)
+	turnUntil(t, d, "fewer addresses", func() bool { return advertised() < 31 })
+	l.MTU = 1500
+	k.SetLink(l)
+	turnUntil(t, d, "all addresses", func() bool { return advertised() == 31 })
+	for _, text := range []string{"exceeds maximum/space available in packet", "all 31 VIPs fit into a packet again"} {
+		if !strings.Contains(log.String(), text) {
+			t.Errorf("no line %q", text)
+		}
+	}
+
+	before := k.FramesSent()
+	l.HardwareAddr[5] = 99
+	k.SetLink(l)
+	turnUntil(t, d, "announcements of the new hardware address", func() bool { return k.FramesSent() >= before+31 })
+	if f := k.LastFrame(); f.Data[11] != 99 {
+		t.Errorf("the last frame comes from % x", f.Data[6:12])
+	}
+
+	bridge := kerneltest.Ethernet(9, "br0")
+	bridge.Kind = "bridge"
+	k.SetLink(bridge)
+	l.Master = 9
+	k.SetLink(l)
+	turnUntil(t, d, "the warning", func() bool { return strings.Contains(log.String(), "interface eth0 is part of bridge br0") })
+}
+
+// A source that goes away is a fault, and the peers get priority 0 past the IP of the
+// kernel: a group by a frame on its interface.
+func TestSourceGone(t *testing.T) {
+	log := logtest.Capture(t)
+	c := patient(owners(1))
+	d, k := newMemoryDaemon(t, c)
+	turnUntil(t, d, "master", masters(d))
+	own := netip.MustParsePrefix("192.0.2.1/24")
+	if !k.RemoveAddr(memoryLink, own) {
+		t.Fatal("no address")
+	}
+	turnUntil(t, d, "FAULT", func() bool { return d.routers[0].engine.State() == vrrp.Fault })
+	if f := k.LastFrame(); len(f.Data) < 14+20+8 || f.Data[14+20+2] != 0 {
+		t.Errorf("the last frame is no advert of priority 0: %+v", f)
+	}
+	k.SetAddr(kernel.Addr{Link: memoryLink, Prefix: own})
+	turnUntil(t, d, "master again", masters(d))
+	if !strings.Contains(log.String(), "no IPv4 address for interface eth0") {
+		t.Error("the log has no reason")
+	}
+}
+
+// Unicast adverts go to each peer, and those of a peer are taken from its address.
+func TestUnicast(t *testing.T) {
+	quiet(t)
+	c := patient(owners(1))
+	in := c.Instances[0]
+	in.Unicast, in.Group = true, netip.Addr{}
+	peers := []netip.Addr{netip.MustParseAddr("192.0.2.7"), netip.MustParseAddr("198.51.100.200")}
+	for _, p := range peers {
+		in.Peers = append(in.Peers, conf.Peer{Addr: p})
+	}
+	d, k := newMemoryDaemon(t, c)
+	turnUntil(t, d, "master", masters(d))
+	if groups, _ := k.Groups(4); len(groups) != 0 {
+		t.Errorf("joined %v", groups)
+	}
+	seen := map[netip.Addr]bool{}
+	for _, p := range k.Sent(0) {
+		seen[p.Dst] = true
+	}
+	if len(seen) != 2 || !seen[peers[0]] || !seen[peers[1]] {
+		t.Errorf("adverts to %v", seen)
+	}
+	r := d.routers[0]
+	if d.linkTo(r, peers[0]) != memoryLink || d.linkTo(r, peers[1]) != 0 {
+		t.Error("only the first peer is on the link")
+	}
+	if d.unreachable(r, peers[1]) {
+		t.Error("the other peer is out of reach though there is an address")
+	}
+	k.RemoveAddr(memoryLink, netip.MustParsePrefix("192.0.2.1/24"))
+	turnUntil(t, d, "FAULT", func() bool { return r.engine.State() == vrrp.Fault })
+}
+
+// A refused send is reported once, and the engine learns of a firewall.
+func TestSendRefused(t *testing.T) {
+	log := logtest.Capture(t)
+	c := owners(1)
+	d, k := newMemoryDaemon(t, c)
+	turnUntil(t, d, "master", masters(d))
+	k.RefuseSending(unix.EPERM)
+	r := d.routers[0]
+	turnUntil(t, d, "a refusal that the engine knows", func() bool { return r.blocked })
+	k.RefuseSending(nil)
+	turnUntil(t, d, "adverts again", func() bool { return !r.blocked && !r.muted })
+	if n := strings.Count(log.String(), "a firewall on this machine blocks it: allow IP protocol 112 (VRRP)"); n != 1 {
+		t.Errorf("the remedy is logged %d times", n)
+	}
+}
+
+// Dumps are written where the configuration has them; with config_save_dir the state
+// before and after a reload is, too.
+func TestDumpFiles(t *testing.T) {
+	quiet(t)
+	dir := t.TempDir()
+	c := patient(owners(2))
+	c.Global.ConfigSaveDir = dir
+	d := startTestDaemonWith(t, c, Options{Host: memoryKernel(), DumpDir: dir})
+	turnUntil(t, d, "masters", masters(d))
+	written := func(pattern, text string) {
+		t.Helper()
+		turnUntil(t, d, pattern+" with "+text, func() bool {
+			names, _ := filepath.Glob(filepath.Join(dir, pattern))
+			d.loop.Post(func() {}) // a turn ends
+			if len(names) != 1 {
+				return false
+			}
+			b, err := os.ReadFile(names[0])
+			return err == nil && strings.Contains(string(b), text)
+		})
+	}
+	for _, kind := range []link.Kind{link.DumpData, link.DumpStats, link.DumpJSON} {
+		d.loop.Post(func() { d.dump(kind) })
+	}
+	written("keepalived.data", "State = MASTER")
+	written("keepalived.stats", "VRRP Instance: VI_1")
+	written("keepalived.json", `"iname":"VI_1"`)
+	sent := d.routers[0].engine.Stats().AdvertsSent
+	d.loop.Post(func() { d.dump(link.ClearStats) })
+	turnUntil(t, d, "cleared statistics", func() bool { return sent > 0 && d.routers[0].engine.Stats().AdvertsSent < sent })
+
+	next := patient(owners(3))
+	next.Global.ConfigSaveDir = dir
+	confirmed := false
+	d.loop.Post(func() { d.reloadTo(next, func() { confirmed = true }) })
+	turnUntil(t, d, "the reload", func() bool { return confirmed })
+	written("keepalived_vrrp.*.pre", "VI_1")
+	written("keepalived_vrrp.*.post", "VI_2")
+}
+
+// Members of a sync group fall together, and a reload that regroups them introduces
+// the new group.
+func TestGroups(t *testing.T) {
+	log := logtest.Capture(t)
+	c := owners(3)
+	c.Instances[1].Interface = "eth1"
+	c.SyncGroups = []*conf.SyncGroup{{Name: "G", Members: []string{"VI_0", "VI_1"}}}
+	k := memoryKernel()
+	k.SetLink(kerneltest.Ethernet(3, "eth1"))
+	k.SetAddr(kernel.Addr{Link: 3, Prefix: netip.MustParsePrefix("192.0.2.2/24")})
+	d := startTestDaemon(t, c, k)
+	turnUntil(t, d, "three masters", masters(d))
+	down := kerneltest.Ethernet(3, "eth1")
+	down.Flags &^= unix.IFF_RUNNING
+	k.SetLink(down)
+	turnUntil(t, d, "a group in FAULT", func() bool {
+		return d.routers[0].engine.State() == vrrp.Fault && d.routers[1].engine.State() == vrrp.Fault && d.routers[2].held
+	})
+	k.SetLink(kerneltest.Ethernet(3, "eth1"))
+	turnUntil(t, d, "three masters again", masters(d))
+
+	next := owners(3)
+	next.Instances[1].Interface = "eth1"
+	next.SyncGroups = []*conf.SyncGroup{{Name: "H", Members: []string{"VI_0", "VI_2"}}}
+	d.loop.Post(func() { d.reloadNow(next) })
+	turnUntil(t, d, "another group", func() bool { return d.groups["H"] != nil && strings.Contains(log.String(), "(H)") })
+	if d.groups["G"] != nil || !masters(d)() {
+		t.Error("the old group is there, or a master was disturbed")
+	}
+}
+
+// A process that its parent leaves before it has a configuration ends with an error.
+func TestRunWithoutParent(t *testing.T) {
+	quiet(t)
+	parent, file, err := link.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	child, err := link.New(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	parent.Close()
+	ended := make(chan int)
+	go func() { ended <- Run(Options{Link: child, Host: memoryKernel()}) }()
+	select {
+	case code := <-ended:
+		if code == 0 {
+			t.Error("it ends as if it had been asked to")
+		}
+	case <-time.After(30 * time.Second):
+		t.Fatal("it does not end")
+	}
+}
