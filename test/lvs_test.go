@@ -38,6 +38,7 @@ func TestBalancer(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
 		t.Run("Pair", testPair)
+		t.Run("Faults", testFaults)
 		t.Run("Namespaces", testNamespaces)
 	})
 }
