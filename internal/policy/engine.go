@@ -1,4 +1,4 @@
-// Package policy says what a configuration means for the protocol engines: for
+// Package policy is what a configuration means for the protocol engines: for
 // the daemon, the lint and the simulator alike.
 package policy
 

@@ -150,9 +150,9 @@ func endpoints(v *conf.VirtualServer, group *conf.ServerGroup) []lvs.Endpoint {
 	return all
 }
 
-// CheckKey says what a check is: what it tests, where, and what it expects. How
+// CheckKey is what a check is known by: what it tests, where, and what it expects. How
 // often it does is no part of that, nor is its timeout: a check of which only
-// these change goes on with what it knows.
+// these change continues with what it knows.
 func CheckKey(c *conf.Check) string {
 	b := make([]byte, 0, 64)
 	b = append(b, c.Kind.String()...)

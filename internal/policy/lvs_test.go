@@ -24,8 +24,8 @@ func fullCheck() *conf.Check {
 	}
 }
 
-// Every field of a check is part of what it is, but for those that say how often it
-// is done, what is logged of it and where it is written.
+// Every field of a check is part of what it is known by, except how often it is done,
+// what is logged about it and where it is written.
 func TestCheckKey(t *testing.T) {
 	outside := []string{".Alpha", ".LogAllFailures", ".Pos", ".CheckTiming", ".Connect.Timeout", ".Misc.Command.Pos", ".Misc.Timeout", ".HTTP.FastRecovery"}
 	before := CheckKey(fullCheck())

@@ -16,21 +16,21 @@ const (
 	maxWeight   = 253 // one more below zero is a fault
 )
 
-// Status is what a tracker says now.
+// Status is what a tracker reports now.
 type Status struct {
 	Known  bool // there has been a result; without one nothing below counts
 	Up     bool // success, quorum, carrier; of files: the number is not 0
-	Number int  // of files: what the file says; of processes: how many run
+	Number int  // of files: the number in the file; of processes: how many run
 
-	// Disabled says that the tracker cannot work, as with a script that does not
-	// exist: it is as if nobody tracked it.
+	// Disabled: the tracker cannot work, as with a script that does not exist. It
+	// counts as if no one tracked it.
 	Disabled bool
 
 	// Cause names the tracker, with its last result or why it is disabled.
 	Cause vrrp.Cause
 }
 
-// Term is one line of a track block and what its tracker says.
+// Term is one line of a track block and what its tracker reports.
 type Term struct {
 	conf.Track
 	Status
@@ -41,10 +41,10 @@ type Outcome struct {
 	Priority uint8 // effective
 	Total    int   // before it was brought into the range of priorities
 	Fault    bool  // the node must not serve
-	// Waiting: a tracker that could be a fault has not said anything yet, and
+	// Waiting: a tracker that could be a fault has not reported anything yet, and
 	// until it has the node must not serve either.
 	Waiting bool
-	Partial bool // some tracker has not said anything yet, and may change the priority
+	Partial bool // some tracker has not reported anything yet, and may change the priority
 	// Cause is that of the first term that is a fault or, without one, that is
 	// waited for.
 	Cause vrrp.Cause
@@ -134,7 +134,7 @@ func (t *Term) cause() vrrp.Cause {
 	return c
 }
 
-// Arithmetic says how the priority came about, such as
+// Arithmetic is how the priority came about, such as
 // "100 - 20 (track_script chk: exited with status 1) = 80". The terms given to
 // Evaluate must not have changed.
 func (o *Outcome) Arithmetic() string {

@@ -21,7 +21,7 @@ import (
 
 // The words that decide what is on the wire, each left out, given and given
 // wrongly: what they make is compared with what keepalived 2.2.7 sent, which
-// -update records anew (as root, with /usr/sbin/keepalived).
+// -update records them again (as root, with /usr/sbin/keepalived).
 
 var update = flag.Bool("update", false, "record what the C daemon sends")
 
@@ -33,7 +33,7 @@ const (
 )
 
 // words are the cases. A line that begins with "global" belongs to global_defs;
-// where 2.4.3 does otherwise than 2.2.7, newer says what: it is silent, or sends
+// where 2.4.3 does otherwise than 2.2.7, newer names the behaviour of 2.4.3: it is silent, or sends
 // what it does in another case.
 var words = []struct {
 	name, lines, newer string

@@ -31,7 +31,7 @@ func Descriptors(link, pidFile, crash *os.File) []*os.File {
 	return []*os.File{os.Stdin, os.Stdout, os.Stderr, link, pidFile, crash}
 }
 
-// envChild tells a process that it is a child, and which one.
+// envChild names the variable by which a process knows that it is a child, and which one.
 const envChild = "KEEPALIVED_CHILD"
 
 // Environment is what the environment of a child of this role has beside that
@@ -68,9 +68,9 @@ func RunChild(roles []*Role) (code int, ok bool) {
 	return roles[i].begin(), true
 }
 
-// begin sets the process up as its parent says, and runs it.
+// begin sets the process up as its parent orders, and runs it.
 func (r *Role) begin() int {
-	SetName(Name) // until the parent says another: exec has left "exe"
+	SetName(Name) // until the parent sends another: exec has left "exe"
 	// A Ctrl-C reaches the whole process group; it is the parent that stops us.
 	// Caught and forgotten rather than ignored: scripts would inherit that. The
 	// others have no meaning before there is a configuration; who runs it asks

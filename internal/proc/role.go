@@ -54,7 +54,7 @@ type Role struct {
 	// Of is what the role takes from a configuration.
 	Of func(*conf.Config) Share
 
-	// Run runs the process until it is told to stop and returns its exit code.
+	// Run runs the process until it is asked to stop and returns its exit code.
 	Run func(*Child) int
 }
 

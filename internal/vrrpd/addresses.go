@@ -15,7 +15,7 @@ import (
 // predecessor left behind for us, is not touched at all.
 //
 // What is known of the kernel is what it was last asked for, once it has
-// answered. Whatever speaks against that – an event, a dump, a refusal – puts it
+// answered. Whatever contradicts that – an event, a dump, a refusal – puts it
 // in doubt, never more: the kernel may have done what was asked after that. It
 // is asked again then, which does no harm where it was needless. There is no
 // order between answers and events that would have to be known.
@@ -32,11 +32,11 @@ type vip struct {
 	fresh     bool        // it was not ours before it was asked for last
 	job       uint64      // the submission that asked
 	present   bool        // the kernel has it, as far as is known
-	failed    bool        // the kernel refused what was asked last; said once
+	failed    bool        // the kernel refused what was asked last; logged once
 	since     uint64      // the first submission that asked for it after the last removal of ours
 	had       bool        // the kernel has confirmed it after that: if setting it again finds it gone, it was lost
 
-	// theirs says that others set it while we did not hold it: that it is there
+	// theirs: others set it while we did not hold it. That it is there
 	// suffices, and it is never changed or removed.
 	theirs bool
 
@@ -120,7 +120,7 @@ func (t *addressTable) release(v *vip) {
 }
 
 // touch has v looked at when the turn ends: as it was wanted before, unless the
-// caller says otherwise.
+// caller decides otherwise.
 func (t *addressTable) touch(v *vip) *wish {
 	if v.dirty == 0 {
 		t.dirty = append(t.dirty, wish{v, v.sent})
@@ -207,7 +207,7 @@ func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 			continue
 		}
 		if v.requested && ch.Op == kernel.Remove {
-			continue // to be set anew by the same plan: that answer counts
+			continue // to be set again by the same plan: that answer counts
 		}
 		var err error
 		if c.Errs != nil {
@@ -267,7 +267,7 @@ func (t *addressTable) retryFailed() {
 	}
 }
 
-// removed notes that an address is said to be gone, and reports whether it is
+// removed notes that an address is reported as gone, and returns whether it is
 // one that a virtual router holds and watches. It is set again in any case,
 // unless it is released first.
 func (t *addressTable) removed(v *vip) (lost bool) {
@@ -307,12 +307,12 @@ func (t *addressTable) linkGone(link int) {
 			t.touch(v)
 		default:
 			v.requested, v.doubt, v.present, v.theirs, v.failed, v.had, v.job = false, false, false, false, false, false, 0
-			t.reap(v) // unless somebody can still ask for it
+			t.reap(v) // unless a router can still ask for it
 		}
 	}
 }
 
-// reap forgets a vip that nobody needs any more.
+// reap forgets a vip that no router needs any more.
 func (t *addressTable) reap(v *vip) {
 	if v.users == 0 && v.refs == 0 && !v.requested && !v.doubt && v.dirty == 0 {
 		delete(t.vips, v.key)
@@ -323,7 +323,7 @@ func (t *addressTable) reap(v *vip) {
 // idle reports whether the kernel has carried out everything.
 func (t *addressTable) idle() bool { return len(t.dirty) == 0 && t.jobs == t.done.Load() }
 
-// logRefusal says which address the kernel refused, and why.
+// logRefusal logs which address the kernel refused, and why.
 func logRefusal(v *vip, c kernel.Change, err error) {
 	name := ""
 	if v.owner != nil {

@@ -36,18 +36,18 @@ type daemon struct {
 
 	worker *loop.Worker // opens sockets, joins groups, changes settings of the kernel
 
-	routers  []*router // in the order of the configuration
-	byEngine map[*vrrp.Instance]*router
-	groups   map[string]*vrrp.SyncGroup
-	net      *network
-	port     uint32 // of what the executor asks the kernel for, in events
-	addrs    addressTable
-	inbox    inbox  // from the monitor
-	lost     uint64 // overruns not logged yet
-	lostTold time.Duration
-	journal  *journal
-	hurry    autoPriority
-	haste    loop.Timer // runs while a take-over may be going on
+	routers    []*router // in the order of the configuration
+	byEngine   map[*vrrp.Instance]*router
+	groups     map[string]*vrrp.SyncGroup
+	net        *network
+	port       uint32 // of what the executor asks the kernel for, in events
+	addrs      addressTable
+	inbox      inbox  // from the monitor
+	lost       uint64 // overruns not logged yet
+	lostLogged time.Duration
+	journal    *journal
+	hurry      autoPriority
+	haste      loop.Timer // runs while a take-over may be going on
 
 	sockets   map[socketKey]*socket
 	unsized   bool      // their receive buffers may have to change
@@ -63,7 +63,7 @@ type daemon struct {
 	unreported []vrrp.Action // actions that are reported at the end of the turn
 
 	// withdrawn are the addresses that the events being taken up have removed: they
-	// said who is on the link.
+	// showed who is on the link.
 	withdrawn []kernel.Key
 
 	tracking   tracking
@@ -284,7 +284,7 @@ func (d *daemon) addressLost(v *vip) {
 }
 
 // relink brings those routers onto their links of which a link has come, gone or
-// become another one. Nobody else notices.
+// become another one. No other router notices.
 func (d *daemon) relink() {
 	var all []*router
 	for _, r := range d.routers {

@@ -58,7 +58,7 @@ func (d *daemon) answer(id uint32) {
 // logData logs the data (-d), between other lines.
 func (d *daemon) logData(s *status.VRRP) { go func() { d.Logs.InfoLines(string(text.Data(s))) }() }
 
-// keepingData calls reload, which says when it is done, and keeps the data before
+// keepingData calls reload, which reports when it is done, and keeps the data before
 // and after it in the directory of config_save_dir.
 func (d *daemon) keepingData(reload func(done func())) {
 	pre := d.files().Reload(&d.conf.Global, d.reloads+1, "pre")

@@ -13,7 +13,7 @@ import (
 
 // A reading is the kernel's links and addresses as they were listed. Others may
 // have changed them meanwhile: then it is right as far as it goes, and a later
-// one tells what it has left out.
+// one has what it has left out.
 type reading struct {
 	links              []kernel.Link
 	addrs              []kernel.Addr
@@ -60,7 +60,7 @@ const (
 	// timers.
 	eventSlice = 512
 	// eventLimit is how many wait for the loop at most. Beyond that the kernel
-	// keeps them, and says when it has lost some.
+	// keeps them, and reports when it has lost some.
 	eventLimit = 1 << 14
 )
 
@@ -116,7 +116,7 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 }
 
 // reread takes up a reading, which shows what the jobs up to jobsDone have done.
-// With lost, it is made because events are missing: what they would have said of
+// With lost, it is made because events are missing: what they would have reported about
 // sockets is not in it.
 func (d *daemon) reread(state *reading, jobsDone uint64, lost bool) {
 	if lost {
@@ -139,7 +139,7 @@ func (d *daemon) readAnew() (*reading, error) {
 		return nil, err
 	}
 	for i, family := range []int{4, 6} {
-		state.joined[i], _ = d.Host.Groups(family) // in doubt all are joined anew
+		state.joined[i], _ = d.Host.Groups(family) // in doubt all are joined again
 	}
 	return state, nil
 }
@@ -201,17 +201,17 @@ func (b *inbox) signal() {
 	}
 }
 
-// overrunPause is how often at most the log says that events were lost.
+// overrunPause is the least time between two log lines about lost events.
 const overrunPause = time.Minute
 
 func (d *daemon) logOverrun(n uint64) {
 	d.lost += n
-	if at := d.loop.Now(); d.lostTold == 0 || at >= d.lostTold+overrunPause {
+	if at := d.loop.Now(); d.lostLogged == 0 || at >= d.lostLogged+overrunPause {
 		text := "Netlink events were lost; state of links and addresses read again"
 		if d.lost > 1 {
 			text += fmt.Sprintf(" (%d times)", d.lost)
 		}
 		slog.Warn(text)
-		d.lost, d.lostTold = 0, at
+		d.lost, d.lostLogged = 0, at
 	}
 }

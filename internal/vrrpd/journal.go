@@ -23,7 +23,7 @@ import (
 
 // A journal keeps what must outlive this process: for each virtual router how
 // far it has come, and which addresses may be in the kernel because of us. A
-// successor that finds its predecessor's last advert young enough goes on as
+// successor that finds its predecessor's last advert young enough continues as
 // master before any peer has noticed; one that does not removes what was left
 // behind.
 //
@@ -149,7 +149,7 @@ func parseJournal(b, boot []byte) (map[uint64]*vrrp.Snapshot, []journalAddr, err
 		return nil, nil, fmt.Errorf("state file of another version ignored")
 	}
 	if !bytes.Equal(bytes.TrimRight(b[8:countsAt], "\x00"), boot) {
-		return nil, nil, nil // of an earlier boot: nothing it tells of is left
+		return nil, nil, nil // of an earlier boot: nothing that it names is left
 	}
 	records := uint64(binary.NativeEndian.Uint32(b[countsAt:]))
 	entries := uint64(binary.NativeEndian.Uint32(b[countsAt+4:]))
@@ -337,7 +337,7 @@ func (j *journal) write() {
 	}
 }
 
-// report says once that the file cannot be written, and that it can again.
+// report logs once that the file cannot be written, and that it can again.
 func (j *journal) report(err error) {
 	switch {
 	case err != nil:

@@ -10,7 +10,7 @@ import (
 	"keepalived-go/internal/proc/loop"
 )
 
-// linkState is a link whose state is more than what netlink says: its carrier
+// linkState is a link whose state is more than what netlink reports: its carrier
 // is polled (linkbeat_interfaces), or changes count only when they last
 // (interface_up_down_delays).
 type linkState struct {
@@ -20,7 +20,7 @@ type linkState struct {
 	up       bool       // what counts
 }
 
-// watchLinks takes up the settings of interfaces. A delay that runs goes on.
+// watchLinks takes up the settings of interfaces. A delay that runs continues.
 func (d *daemon) watchLinks() {
 	before := d.linkStates
 	d.linkStates = nil
@@ -55,7 +55,7 @@ func (d *daemon) watchLinks() {
 }
 
 // rawUp is what is seen of a link this moment. Until the first poll that is
-// what netlink says.
+// what netlink reports.
 func (d *daemon) rawUp(w *linkState) bool {
 	l := d.net.byName[w.settings.Name]
 	if l == nil || !l.Up() {
@@ -95,7 +95,7 @@ func (d *daemon) awaitDelay(w *linkState) {
 	}
 }
 
-// linkSettled tells everybody concerned that the link called name counts as up
+// linkSettled informs all concerned that the link called name counts as up
 // or down now.
 func (d *daemon) linkSettled(name string) {
 	l := d.net.byName[name]
@@ -106,7 +106,7 @@ func (d *daemon) linkSettled(name string) {
 	d.checkFaults(func(r *router) bool { return r.spread || r.link == l })
 }
 
-// linkStatus is what a link says as a tracker.
+// linkStatus is the status of a link as a tracker.
 func (d *daemon) linkStatus(name string) policy.Status {
 	s := policy.Status{Known: true}
 	switch l := d.net.byName[name]; {

@@ -90,7 +90,7 @@ func TestLinkBeatKnownAtStart(t *testing.T) {
 	if d.counts("eth0") {
 		t.Error("the first poll does not count")
 	}
-	d.trackersSay([]track.Update{{Kind: conf.TrackedInterface, Name: "eth0", Status: policy.Status{Known: true, Up: true}}})
+	d.trackersReport([]track.Update{{Kind: conf.TrackedInterface, Name: "eth0", Status: policy.Status{Known: true, Up: true}}})
 	if !d.counts("eth0") {
 		t.Error("the second poll does not count")
 	}

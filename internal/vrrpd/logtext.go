@@ -24,7 +24,7 @@ func (d *daemon) logAction(a *vrrp.Action) {
 	}
 	r := d.router(a.Instance)
 	if r == nil {
-		return // removed by a reload, which said so
+		return // removed by a reload, which has logged it
 	}
 	level, text := logging.LevelDetail, ""
 	switch a.Kind {
@@ -63,7 +63,7 @@ func (d *daemon) logAction(a *vrrp.Action) {
 	slog.LogAttrs(context.Background(), level, "("+r.conf.Name+") "+text, attrs...)
 }
 
-// missedText tells how many lines of a kind were left out before this one.
+// missedText is how many lines of a kind were left out before this one.
 func missedText(n int) string {
 	return fmt.Sprintf(" (and %d more of these that were not logged)", n)
 }
@@ -122,7 +122,7 @@ func transitionText(a *vrrp.Action) (slog.Level, string) {
 	return slog.LevelInfo, text
 }
 
-// noteText words a note; the level is LevelDetail for what upstream says with
+// noteText words a note; the level is LevelDetail for what upstream logs with
 // -D only.
 func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 	own := r.engine.Priority()
@@ -228,7 +228,7 @@ func (d *daemon) logAddress(a kernel.Addr, added bool) {
 	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v %s %s", a.Prefix.Addr(), word, d.linkName(a.Link)))
 }
 
-// logForeign says once that an address which r is to hold is not ours.
+// logForeign logs once that an address which r is to hold is not ours.
 func (d *daemon) logForeign(v *vip, r *router) {
 	name := ""
 	if r != nil {

@@ -9,7 +9,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 )
 
-// network is what the kernel's events have told about links and addresses.
+// network is what the kernel's events have reported about links and addresses.
 // Interfaces may come, go, be renamed and return with another index at any
 // time; nothing here is configuration.
 type network struct {
@@ -41,7 +41,7 @@ type seenAddr struct {
 	order  int32 // which came first: it is the one the kernel would choose as a source
 	second bool  // a secondary address
 	usable bool  // not waiting for duplicate address detection, and not found to be one
-	ours   bool  // set by us or by a predecessor, as its mark or the state file says
+	ours   bool  // set by us or by a predecessor, as its mark or the state file shows
 }
 
 func newNetwork(links []kernel.Link, addrs []kernel.Addr) *network {
@@ -81,7 +81,7 @@ func (n *network) setLink(l kernel.Link) (now *netLink, before kernel.Link, know
 	return have, before, known
 }
 
-// familiesLost tells from two successive reports of a link whether the kernel
+// familiesLost finds out from two successive reports of a link whether the kernel
 // has given up IPv4 and IPv6 on it meanwhile. The report of a smaller MTU may
 // be older than its consequence, and that of a larger one likewise.
 func familiesLost(before, now *kernel.Link) [2]bool {
@@ -101,7 +101,7 @@ func familyIndex(ipv6 bool) int {
 }
 
 // doubt counts a family of a link as lost where, after events were lost, that
-// may have happened and nobody can tell.
+// may have happened and is not known.
 func (n *network) doubt(doubtful func(link int, ipv6 bool) bool) {
 	for index, l := range n.links {
 		for i := range l.losses {

@@ -29,7 +29,7 @@ type router struct {
 	member *membership // of socket, in use
 	asked  *membership // that the kernel has yet to make; nil: there is none
 
-	faults     vrrp.Faults // as last told to the engine
+	faults     vrrp.Faults // as last given to the engine
 	cause      vrrp.Cause  // of the first of them
 	source     netip.Addr  // likewise
 	sourceGone bool        // that source is not there any more
@@ -45,7 +45,7 @@ type router struct {
 	tracked     *tracked       // nil: nothing is tracked
 	waiting     bool           // the engine is not started yet
 	predecessor *vrrp.Snapshot // until the engine is started; nil: there was none
-	inherited   bool           // the priority is the predecessor's: a tracker has yet to speak
+	inherited   bool           // the priority is the predecessor's: a tracker has yet to report
 
 	history        []status.Change // the last ones, oldest first
 	announce       announcement
@@ -86,7 +86,7 @@ func kernelAddr(a *conf.Address, link *netLink) kernel.Addr {
 	}{
 		{a.Home, unix.IFA_F_HOMEADDRESS},
 		// A virtual address was another node's a moment ago: there is no time to
-		// ask whether somebody has it.
+		// ask whether anyone else has it.
 		{a.Prefix.Addr().Is6(), unix.IFA_F_NODAD},
 		{a.MngTmpAddr, unix.IFA_F_MANAGETEMPADDR},
 		{a.NoPrefixRoute, unix.IFA_F_NOPREFIXROUTE},
@@ -183,7 +183,7 @@ func (d *daemon) release(vips []*vip) {
 	}
 }
 
-// rebind resolves r anew while its addresses keep their place: those that are
+// rebind resolves r again while its addresses keep their place: addresses that are
 // the same before and after are not touched.
 func (d *daemon) rebind(r *router) {
 	old := r.vips
@@ -225,7 +225,7 @@ func (d *daemon) disown(r *router, old []*vip) {
 	}
 }
 
-// ownerOf is the router that v is told of: the one that asked for it last, or
+// ownerOf is the router that is informed about v: the one that asked for it last, or
 // another one that has it.
 func (d *daemon) ownerOf(v *vip) *router {
 	if v.owner == nil && v.refs > 0 {
@@ -249,7 +249,7 @@ func (d *daemon) findFaults(r *router) policy.Faults {
 	return policy.FindFaults(r.conf, machine{d}, r.refusal, trackers)
 }
 
-// machine is what the kernel says, as package policy asks for it.
+// machine is what the kernel reports, as package policy asks for it.
 type machine struct{ d *daemon }
 
 // Link implements [policy.Machine].

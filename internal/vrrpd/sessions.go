@@ -39,7 +39,7 @@ func (d *daemon) hear(e *link.Event) {
 	d.spread(k, d.sessionStatus(name))
 }
 
-// sessionStatus is what a BFD session says as a tracker.
+// sessionStatus is the status of a BFD session as a tracker.
 func (d *daemon) sessionStatus(name string) policy.Status {
 	s, known := d.sessions[name]
 	return policy.Status{Known: known, Up: s.Up, Cause: vrrp.Cause{

@@ -68,7 +68,7 @@ type socket struct {
 	groups  map[netip.Addr]*membership // by the group
 	rcvBuf  int                        // what SetReceiveBuffer got; 0: nothing
 	byVRID  [256]*router
-	strange [256]bool // virtual routers that nobody here has, already logged
+	strange [256]bool // VRIDs that no virtual router here has, already logged
 
 	out     []kernel.Outgoing // adverts of this turn
 	senders []sender          // whose
@@ -494,7 +494,7 @@ func (s *socket) find(p *vrrp.Packet) *router {
 	return first
 }
 
-// unknown logs a VRID that nobody here has, once each while the socket is open.
+// unknown logs a VRID that no virtual router here has, once each while the socket is open.
 func (d *daemon) unknown(s *socket, p *vrrp.Packet) {
 	if !d.conf.Global.LogUnknownVRIDs || s.key.link == 0 {
 		return
@@ -597,8 +597,8 @@ func (d *daemon) sendFrame(r *router, packet []byte, to netip.Addr) bool {
 	return true
 }
 
-// linkTo is the link on which a peer is heard and spoken to directly, as the source
-// address says that r has or has just lost; 0: there is none.
+// linkTo is the link on which a peer is reached directly, according to the source
+// address that r has or has just lost; 0: there is none.
 func (d *daemon) linkTo(r *router, peer netip.Addr) int {
 	own := r.basis.key.link
 	says := func(k kernel.Key) bool {
@@ -688,7 +688,7 @@ func (d *daemon) sendAdverts() {
 	d.sending = d.sending[:0]
 }
 
-// impassable says why a packet that the kernel took does not leave by a link.
+// impassable is the reason why a packet that the kernel took does not leave by a link.
 func (d *daemon) impassable(link int) error {
 	if l := d.net.links[link]; link != 0 && (l == nil || !l.Up()) {
 		return errDown
@@ -696,7 +696,7 @@ func (d *daemon) impassable(link int) error {
 	return nil
 }
 
-// firewallText says what to do about an advert that a packet filter of this
+// firewallText is what to do about an advert that a packet filter of this
 // machine refused.
 func (s *socket) firewallText(err error) string {
 	if !errors.Is(err, unix.EPERM) {
@@ -710,7 +710,7 @@ func (s *socket) firewallText(err error) string {
 		", in and out, or the other nodes will also be master"
 }
 
-// sendStatus tells the engine of r whether a firewall holds its adverts back.
+// sendStatus informs the engine of r whether a firewall holds its adverts back.
 func (d *daemon) sendStatus(r *router, blocked bool) {
 	if r.blocked == blocked {
 		return

@@ -12,9 +12,9 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// tracking knows what the trackers say and which virtual routers care.
+// tracking is what the trackers report and which virtual routers depend on it.
 //
-//	scripts, files, processes ── track.Set ──post──▶ trackersSay ─▶ terms of
+//	scripts, files, processes ── track.Set ──post──▶ trackersReport ─▶ terms of
 //	links, link beats, delays ── linkState ──────────────────────▶ the routers
 //	                                                                  │
 //	                             engines ◀── once a turn ── retrack ◀─┘
@@ -94,7 +94,7 @@ func (d *daemon) trackers(c *conf.Config) *track.Set {
 			ProcessRcvBufForce: c.Global.ProcessRcvBufForce,
 			Report: func(updates []track.Update) {
 				own := slices.Clone(updates)
-				d.loop.Post(func() { d.trackersSay(own) })
+				d.loop.Post(func() { d.trackersReport(own) })
 			},
 		})
 	}
@@ -190,8 +190,8 @@ func (d *daemon) statusOf(k trackerKey) policy.Status {
 	return d.tracking.status[k]
 }
 
-// trackersSay takes up what trackers report.
-func (d *daemon) trackersSay(updates []track.Update) {
+// trackersReport takes up what trackers report.
+func (d *daemon) trackersReport(updates []track.Update) {
 	for _, u := range updates {
 		k := trackerKey{u.Kind, u.Name}
 		d.tracking.status[k] = u.Status
@@ -220,8 +220,8 @@ func (d *daemon) reevaluate(r *router) {
 	}
 }
 
-// retrack tells the engines what has become of their priority and faults:
-// once, however many trackers have spoken in this turn.
+// retrack gives the engines what has become of their priority and faults:
+// once, however many trackers have reported in this turn.
 func (d *daemon) retrack() {
 	t := &d.tracking
 	if len(t.dirty) == 0 {
@@ -245,7 +245,7 @@ func (d *daemon) retrack() {
 	t.dirty = t.dirty[:0]
 }
 
-// setPriority tells the engine of r the effective priority.
+// setPriority gives the engine of r the effective priority.
 func (d *daemon) setPriority(r *router) {
 	o := &r.tracked.outcome
 	if r.inherited && o.Partial {

@@ -135,7 +135,7 @@ func TestTrackerAges(t *testing.T) {
 	}
 	d, k := newMemoryDaemon(t, c)
 	report := func(number int) {
-		d.trackersSay([]track.Update{{Kind: conf.TrackedFile, Name: "F", Status: policy.Status{Known: true, Number: number}}})
+		d.trackersReport([]track.Update{{Kind: conf.TrackedFile, Name: "F", Status: policy.Status{Known: true, Number: number}}})
 	}
 	d.tracking.learn(d.conf, nil)
 	trackers := func() []status.Tracking { return d.snapshotNow().Instances[0].Trackers }

@@ -8,7 +8,7 @@ type Event struct {
 	From, To string // names of roles; the parent sets From
 	Subject  string // what it is about, for the two roles to know
 	// Body is a value that both roles know, in the encoding of package wire. Empty:
-	// there is nothing to say of the subject any more, or its reporter has ended.
+	// there is nothing to report about the subject any more, or its reporter has ended.
 	Body []byte
 }
 

@@ -18,7 +18,7 @@ import (
 	"keepalived-go/internal/proc/wire"
 )
 
-// Kind tells messages apart.
+// Kind distinguishes messages.
 type Kind uint8
 
 const (
@@ -39,7 +39,7 @@ const (
 	Started  // the first configuration is running
 	Reloaded // a later one is
 	Alive    // the loop that owns the state is running; sent each second
-	Reload   // somebody has sent SIGHUP to the child, who has no configuration of its own to read
+	Reload   // anyone has sent SIGHUP to the child, who has no configuration of its own to read
 	Ending   // addresses are given up; scripts have child_wait_time to end
 	Failed   // Text: the child gives up; it exits with ExitCode next
 	Answer   // Part: a piece of a snapshot
@@ -166,7 +166,7 @@ func (c *Conn) SendFrame(f *Frame) error {
 	return err
 }
 
-// Receive waits for the next message; io.EOF says that the other process ended.
+// Receive waits for the next message; io.EOF: the other process has ended.
 func (c *Conn) Receive() (Message, error) {
 	return readMessage(c.r)
 }

@@ -113,7 +113,7 @@ func Wait(pid int) (unix.WaitStatus, error) {
 }
 
 // Kill sends a signal to a child unless its end was reported already: then its
-// number may be somebody else's.
+// number may be that of another process.
 func Kill(pid int, signal unix.Signal) {
 	mu.Lock()
 	defer mu.Unlock()

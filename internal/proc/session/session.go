@@ -116,7 +116,7 @@ func (s *Session) Answer(id uint32, snapshot []byte) {
 	}
 }
 
-// report sends what the loop has to say, and parts of snapshots in between.
+// report sends what the loop reports, and parts of snapshots in between.
 func (s *Session) report() {
 	for {
 		var m link.Message

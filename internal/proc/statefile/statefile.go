@@ -13,7 +13,7 @@ import (
 )
 
 // BootID identifies the present boot of the machine, which no state outlives. It is
-// empty where the kernel does not tell: then every boot looks the same.
+// empty where the kernel does not show it: then every boot looks the same.
 func BootID() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return string(bytes.TrimSpace(id))
