@@ -72,14 +72,16 @@ func limitRTTime(pid int, l conf.ProcessLimits) error {
 }
 
 // missingCapabilities names what this process may not do and a role must, each
-// with what for.
+// with what every role needs it for.
 func missingCapabilities(roles []*proc.Role) (string, error) {
 	var needed []proc.Capability
 	for _, r := range roles {
 		for _, c := range r.Capabilities {
-			if !slices.ContainsFunc(needed, func(n proc.Capability) bool { return n.Bit == c.Bit }) {
-				needed = append(needed, c)
+			if i := slices.IndexFunc(needed, func(n proc.Capability) bool { return n.Bit == c.Bit }); i >= 0 {
+				needed[i].For += ", " + c.For
+				continue
 			}
+			needed = append(needed, c)
 		}
 	}
 	missing, err := proc.Missing(needed)
