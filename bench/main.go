@@ -13,6 +13,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -26,6 +27,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/lab/uml"
 )
 
 // sample is one measured quantity of one program.
@@ -70,6 +72,10 @@ type part struct {
 	segments int
 	nodes    []string
 	measure  func(b *bench, l *lab.Lab, p lab.Program) ([]sample, error)
+	// machine boots a User-Mode Linux for it, which has what this kernel may lack.
+	machine bool
+	// alone means that the C daemon cannot do it.
+	alone bool
 }
 
 type bench struct {
@@ -93,30 +99,44 @@ func (b *bench) span(full time.Duration) time.Duration {
 }
 
 var parts = []part{
-	{"takeover", "Takeover after SIGKILL of the master: time over Master_Down_Interval, median / max", 1, []string{"a", "b"}, takeover},
-	{"bulk", "Many addresses on one instance", 1, []string{"a", "b"}, bulk},
-	{"spacing", "Advert spacing of 1 s masters", 4, []string{"a"}, spacing},
-	{"load", "Ten instances at 10 ms beside six busy loops", 1, []string{"a", "b"}, load},
-	{"scale", "Many instances at 1 s", 16, []string{"a"}, scale},
-	{"control", "Stop and reload with 500 instances", 2, []string{"a"}, control},
-	{"scripts", "Scripts, and what disturbs: ten masters at 100 ms", 1, []string{"a"}, scripts},
-	{"files", "A thousand tracked files", 1, []string{"a"}, files},
-	{"reading", "Reading the configuration (-t)", 40, []string{"a"}, reading},
+	{name: "takeover", title: "Takeover after SIGKILL of the master: time over Master_Down_Interval, median / max", segments: 1, nodes: []string{"a", "b"}, measure: takeover},
+	{name: "bulk", title: "Many addresses on one instance", segments: 1, nodes: []string{"a", "b"}, measure: bulk},
+	{name: "spacing", title: "Advert spacing of 1 s masters", segments: 4, nodes: []string{"a"}, measure: spacing},
+	{name: "load", title: "Ten instances at 10 ms beside six busy loops", segments: 1, nodes: []string{"a", "b"}, measure: load},
+	{name: "scale", title: "Many instances at 1 s", segments: 16, nodes: []string{"a"}, measure: scale},
+	{name: "control", title: "Stop and reload with 500 instances", segments: 2, nodes: []string{"a"}, measure: control},
+	{name: "scripts", title: "Scripts, and what disturbs: ten masters at 100 ms", segments: 1, nodes: []string{"a"}, measure: scripts},
+	{name: "files", title: "A thousand tracked files", segments: 1, nodes: []string{"a"}, measure: files},
+	{name: "reading", title: "Reading the configuration (-t)", segments: 40, nodes: []string{"a"}, measure: reading},
+	{name: "tables", title: "Load balancing: large tables (both in one User-Mode Linux)", segments: 1, nodes: []string{"a"}, measure: tables, machine: true},
+	{name: "checking", title: "Load balancing: what checks cost (both in one User-Mode Linux)", segments: 1, nodes: []string{"a"}, measure: checking, machine: true},
+	{name: "reaction", title: "Load balancing: from a result to the table (both in one User-Mode Linux)", segments: 1, nodes: []string{"a"}, measure: reaction, machine: true},
+	{name: "keeping", title: "Load balancing: connections (both in one User-Mode Linux)", segments: 1, nodes: []string{"a"}, measure: keeping, machine: true},
+	{name: "checks", title: "Health checks on this machine, without a load balancer: ours only, the C daemon needs one", segments: 1, nodes: []string{"a", "b"}, measure: checks, alone: true},
+}
+
+// helpers are what this program does as a process of its own, by its first argument.
+var helpers = map[string]func(args []string) error{
+	stopwatch: func(args []string) error { return runStopwatch(args[0], args[1:]) },
+	bareLoop:  func(args []string) error { return runBareLoop(args[0], args[1], args[2]) },
 }
 
 func main() {
-	if len(os.Args) > 3 && os.Args[1] == stopwatch {
-		if err := runStopwatch(os.Args[2], os.Args[3:]); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
+	if len(os.Args) > 4 {
+		if helper := helpers[os.Args[1]]; helper != nil {
+			if err := helper(os.Args[2:]); err != nil {
+				fmt.Fprintln(os.Stderr, "bench:", err)
+				os.Exit(1)
+			}
+			return
 		}
-		return
 	}
 	var (
 		b         bench
 		only      = flag.String("parts", "", "comma separated `list` of parts: "+partNames())
 		oursPath  = flag.String("ours", "", "`program` to measure (built if empty)")
 		upstream  = flag.String("upstream", lab.C().Path, "`program` to compare with")
+		rowsOnly  = flag.Bool("rows", false, "print results as JSON instead of tables")
 		jsonPath  = flag.String("json", "", "also write the results to this `file`")
 		onlyOurs  = flag.Bool("only-ours", false, "do not run upstream")
 		onlyTheir = flag.Bool("only-upstream", false, "do not run ours")
@@ -144,12 +164,22 @@ func main() {
 			continue
 		}
 		fmt.Fprintf(os.Stderr, "bench: %s …\n", p.name) // a part may take minutes
-		rows, err := b.run(p, programs)
+		run := b.run
+		if p.machine && !uml.Inside() {
+			run = b.runInMachine
+		}
+		rows, err := run(p, programs)
 		if err != nil {
 			fmt.Fprintf(os.Stderr, "bench: %s: %v\n", p.name, err)
 		}
-		printTable(p, rows)
+		if !*rowsOnly {
+			printTable(p, rows)
+		}
 		results = append(results, rows...)
+	}
+	if *rowsOnly {
+		text, _ := json.Marshal(results)
+		fmt.Printf("%s%s\n", rowsMark, text)
 	}
 	if *jsonPath != "" {
 		text, _ := json.MarshalIndent(results, "", "  ")
@@ -193,7 +223,7 @@ type row struct {
 	OursMax, UpstreamMax   float64 `json:",omitempty"`
 	Target                 string  `json:",omitempty"`
 	Verdict                string  `json:",omitempty"`
-	hasMax, has, hasTheirs bool
+	HasMax, Has, HasTheirs bool    `json:",omitempty"`
 }
 
 // run measures one part with every program in one network.
@@ -216,6 +246,9 @@ func (b *bench) run(p part, programs []lab.Program) ([]row, error) {
 	var rows []row
 	ours := map[string]sample{}
 	for _, program := range programs {
+		if p.alone && program.Name != "ours" {
+			continue
+		}
 		samples, merr := p.measure(b, l, program)
 		if merr != nil {
 			err = fmt.Errorf("%s: %w", program.Name, merr)
@@ -225,19 +258,19 @@ func (b *bench) run(p part, programs []lab.Program) ([]row, error) {
 			i := slices.IndexFunc(rows, func(r row) bool { return r.What == s.What })
 			if i < 0 {
 				i = len(rows)
-				rows = append(rows, row{Part: p.name, What: s.What, Unit: s.Unit, Target: s.Target.Text, hasMax: s.HasMax})
+				rows = append(rows, row{Part: p.name, What: s.What, Unit: s.Unit, Target: s.Target.Text, HasMax: s.HasMax})
 			}
 			r := &rows[i]
 			if program.Name == "ours" {
 				ours[s.What] = s
-				r.has, r.Ours, r.OursMax = true, s.Value, s.Max
+				r.Has, r.Ours, r.OursMax = true, s.Value, s.Max
 			} else {
-				r.hasTheirs, r.Upstream, r.UpstreamMax = true, s.Value, s.Max
-				if o, ok := ours[s.What]; ok && s.Target.Met != nil {
-					r.Verdict = "missed"
-					if s.Target.Met(o, s) {
-						r.Verdict = "ok"
-					}
+				r.HasTheirs, r.Upstream, r.UpstreamMax = true, s.Value, s.Max
+			}
+			if o, ok := ours[s.What]; ok && s.Target.Met != nil && (r.HasTheirs || p.alone) {
+				r.Verdict = "missed"
+				if s.Target.Met(o, s) {
+					r.Verdict = "ok"
 				}
 			}
 		}
@@ -248,16 +281,70 @@ func (b *bench) run(p part, programs []lab.Program) ([]row, error) {
 	return rows, err
 }
 
+// rowsMark precedes the results of a part that runs in a machine.
+const rowsMark = "rows: "
+
+// runInMachine has this program measure one part in a User-Mode Linux.
+func (b *bench) runInMachine(p part, programs []lab.Program) ([]row, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"-rows", "-parts", p.name}
+	for _, flag := range []string{"ours", "upstream"} {
+		i := slices.IndexFunc(programs, func(p lab.Program) bool { return p.Name == flag })
+		if i >= 0 {
+			args = append(args, "-"+flag, programs[i].Path)
+			continue
+		}
+		args = append(args, map[string]string{"ours": "-only-upstream", "upstream": "-only-ours"}[flag])
+	}
+	if b.quick {
+		args = append(args, "-quick")
+	}
+	c := exec.Command(self, args...)
+	var rows []row
+	out := &lineWriter{each: func(line string) {
+		text, marked := strings.CutPrefix(line, rowsMark)
+		if !marked {
+			fmt.Fprintln(os.Stderr, line)
+		} else if jerr := json.Unmarshal([]byte(text), &rows); jerr != nil {
+			err = jerr
+		}
+	}}
+	c.Stdout = out
+	_, merr := balancer.Run(context.Background(), c)
+	return rows, cmp.Or(merr, err)
+}
+
+// lineWriter hands each line that is written to a function.
+type lineWriter struct {
+	each func(line string)
+	rest []byte
+}
+
+func (w *lineWriter) Write(b []byte) (int, error) {
+	w.rest = append(w.rest, b...)
+	for {
+		line, rest, whole := strings.Cut(string(w.rest), "\n")
+		if !whole {
+			return len(b), nil
+		}
+		w.rest = []byte(rest)
+		w.each(strings.TrimRight(line, "\r"))
+	}
+}
+
 func printTable(p part, rows []row) {
 	fmt.Printf("\n%s\n", p.title)
 	fmt.Printf("  %-62s %17s %17s %7s  %-18s %s\n", "", "ours", "upstream", "ratio", "target", "")
 	for _, r := range rows {
 		ratio := ""
-		if r.has && r.hasTheirs && r.Upstream != 0 {
+		if r.Has && r.HasTheirs && r.Upstream != 0 {
 			ratio = fmt.Sprintf("%.2f", r.Ours/r.Upstream)
 		}
 		fmt.Printf("  %-62s %17s %17s %7s  %-18s %s\n", r.What+" ["+r.Unit+"]",
-			cell(r.has, r.hasMax, r.Ours, r.OursMax), cell(r.hasTheirs, r.hasMax, r.Upstream, r.UpstreamMax), ratio, r.Target, r.Verdict)
+			cell(r.Has, r.HasMax, r.Ours, r.OursMax), cell(r.HasTheirs, r.HasMax, r.Upstream, r.UpstreamMax), ratio, r.Target, r.Verdict)
 	}
 }
 

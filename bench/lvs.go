@@ -1,0 +1,310 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/lab/uml"
+	"keepalived-go/lvs/ipvs"
+)
+
+// balancer is the machine of the parts that need a load balancer in the kernel.
+var balancer = uml.Machine{Modules: []string{"ip_vs", "ip_vs_rr", "veth", "bridge"}, Memory: 1024, Timeout: time.Hour}
+
+// tables fills, changes and clears large tables.
+func tables(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
+	d, err := newDirector(l)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	var out []sample
+	for _, s := range []services{{n: 100, each: 100}, {n: 2500, each: 16}} {
+		var start, change, stop, fill, clear []float64
+		for range b.rounds(3) {
+			f, c, err := d.kernelAlone(s)
+			if err != nil {
+				return out, fmt.Errorf("one batch: %w", err)
+			}
+			fill, clear = append(fill, ms(f)), append(clear, ms(c))
+			k, took, err := d.start(p, s)
+			if err != nil {
+				return out, err
+			}
+			start = append(start, ms(took))
+			if took, err = d.reloadOne(k, s); err != nil {
+				return out, err
+			}
+			change = append(change, ms(took))
+			if took, err = d.stop(k); err != nil {
+				return out, err
+			}
+			stop = append(stop, ms(took))
+			if s.n > 1000 {
+				break // minutes for the C daemon
+			}
+		}
+		name := fmt.Sprintf("%d × %d: ", s.n, s.each)
+		median := func(rounds []float64) float64 { return summary("", "", rounds, none).Value }
+		out = append(out,
+			summary(name+"start until the table is full", "ms", start, orKernel(0.3, median(fill))),
+			summary(name+"the kernel alone, in one batch", "ms", fill, none),
+			summary(name+"SIGHUP with one weight changed until it is in the table", "ms", change, atMost(0.5)),
+			summary(name+"SIGTERM until the table is empty", "ms", stop, orKernel(0.3, median(clear))),
+			summary(name+"the kernel alone, in one batch of removals", "ms", clear, none))
+	}
+	return out, nil
+}
+
+// orKernel asks for no more than factor times upstream's median, or 1.3 times what
+// the kernel needs in one batch where that is more.
+func orKernel(factor, kernel float64) target {
+	return target{fmt.Sprintf("≤ %g ×, or 1.3 × kernel", factor), func(o, u sample) bool {
+		return o.Value <= max(factor*u.Value, 1.3*kernel)
+	}}
+}
+
+// reloadOne changes the weight of the last server, and waits until the table has it.
+func (d *director) reloadOne(k *lab.Daemon, s services) (time.Duration, error) {
+	s.last = 7
+	if err := k.Configure(s.String()); err != nil {
+		return 0, err
+	}
+	from := time.Now()
+	if err := k.Signal(unix.SIGHUP); err != nil {
+		return 0, err
+	}
+	at, err := d.until("the changed weight", lookEvery, func() bool {
+		return slices.ContainsFunc(d.destinations(virtual(s.n-1)), func(e ipvs.DestinationState) bool { return e.Weight == 7 })
+	})
+	return at.Sub(from), err
+}
+
+// checking compares what checks cost.
+func checking(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
+	d, err := newDirector(l)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	var out []sample
+	for _, check := range []string{"TCP_CHECK", "HTTP_GET", "SSL_GET"} {
+		s := services{n: 10, each: 50, check: check, delay: time.Second}
+		cost, err := d.costOf(b, p, s)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, sample{What: "CPU of a " + check + ", 500 at 1 s", Unit: "ms", Value: cost, Target: atMost(1)})
+	}
+	s := services{n: 100, each: 100, check: "TCP_CHECK", delay: 10 * time.Second}
+	answering, err := serve(d.Node, s.check, everywhere, serverPort)
+	if err != nil {
+		return out, err
+	}
+	defer answering.stop()
+	k, _, err := d.start(p, s)
+	if err != nil {
+		return out, err
+	}
+	time.Sleep(25 * time.Second) // each has run, and memory of the start was given back
+	u := k.Usage()
+	if _, err := d.stop(k); err != nil {
+		return out, err
+	}
+	return append(out,
+		sample{What: "10,000 real servers with a TCP_CHECK: resident memory, sum", Unit: "MiB", Value: mib(u.RSS), Target: atMost(1.2)},
+		sample{What: "10,000 real servers with a TCP_CHECK: shared pages split", Unit: "MiB", Value: mib(u.PSS)}), nil
+}
+
+// costOf is the CPU time of a check, in milliseconds.
+func (d *director) costOf(b *bench, p lab.Program, s services) (float64, error) {
+	answering, err := serve(d.Node, s.check, everywhere, serverPort)
+	if err != nil {
+		return 0, err
+	}
+	defer answering.stop()
+	k, _, err := d.start(p, s)
+	if err != nil {
+		return 0, err
+	}
+	time.Sleep(4 * time.Second) // all have begun
+	before, asked := runTime(k.Pids()), answering.asked.Load()
+	time.Sleep(max(8*time.Second, b.span(20*time.Second)))
+	used, n := runTime(k.Pids())-before, answering.asked.Load()-asked
+	if _, err := d.stop(k); err != nil {
+		return 0, err
+	}
+	if least := int64(s.n * s.each * 5); n < least {
+		return 0, fmt.Errorf("%s: %d checks, expected at least %d", s.check, n, least)
+	}
+	return ms(used) / float64(n), nil
+}
+
+// reaction measures how soon a result is in the table.
+func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
+	d, err := newDirector(l)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	s := services{n: 1, each: 2, check: "TCP_CHECK", delay: 200 * time.Millisecond}
+	other, err := serve(d.Node, s.check, s.real(0, 0).Addr(), serverPort)
+	if err != nil {
+		return nil, err
+	}
+	defer other.stop()
+	victim := s.real(0, 1).Addr()
+	server, err := serve(d.Node, s.check, victim, serverPort)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { server.stop() }()
+	answers, err := watchSegments(d.Node, func(s *segment) bool { return s.from.Addr() == victim })
+	if err != nil {
+		return nil, err
+	}
+	defer answers.close()
+	k, _, err := d.start(p, s)
+	if err != nil {
+		return nil, err
+	}
+	time.Sleep(2 * time.Second)
+	var gone, back []float64
+	for i := range b.rounds(20) {
+		for _, up := range []bool{false, true} {
+			time.Sleep(time.Duration(300+17*i) * time.Millisecond)
+			want, flags := 1, uint8(rst)
+			if up {
+				want, flags = 2, syn|ack
+				server, err = serve(d.Node, s.check, victim, serverPort)
+			} else {
+				server.stop()
+			}
+			if err != nil {
+				return nil, err
+			}
+			at, err := d.until("the table follows", 300*time.Microsecond, func() bool { return len(d.destinations(virtual(0))) == want })
+			if err != nil {
+				return nil, err
+			}
+			time.Sleep(100 * time.Millisecond) // what was sent until then is read
+			last, ok := answers.last(flags, at)
+			if !ok {
+				return nil, fmt.Errorf("no answer of %v was seen", victim)
+			}
+			if up {
+				back = append(back, ms(at.Sub(last)))
+			} else {
+				gone = append(gone, ms(at.Sub(last)))
+			}
+		}
+	}
+	if _, err := d.stop(k); err != nil {
+		return nil, err
+	}
+	return []sample{
+		summary("refused connection until the server has left the table", "ms", gone, atMost(1)),
+		summary("answered connection until the server is back in the table", "ms", back, atMost(1)),
+	}, nil
+}
+
+// keeping counts connections through the load balancer that break when the
+// configuration is read again, and when the process of the checks is killed.
+func keeping(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
+	d, err := newDirector(l)
+	if err != nil {
+		return nil, err
+	}
+	defer d.close()
+	s := services{n: 1, each: 10, check: "TCP_CHECK", delay: time.Second}
+	server, err := serve(d.Node, "echo", everywhere, serverPort)
+	if err != nil {
+		return nil, err
+	}
+	defer server.stop()
+	k, _, err := d.start(p, s)
+	if err != nil {
+		return nil, err
+	}
+	var clients []net.Conn
+	const n = 200
+	for range n {
+		var c net.Conn
+		if err := d.Do(func() (err error) {
+			c, err = net.DialTimeout("tcp4", virtual(0).String(), 5*time.Second)
+			return err
+		}); err != nil {
+			return nil, fmt.Errorf("through the load balancer: %w", err)
+		}
+		defer c.Close()
+		clients = append(clients, c)
+	}
+	// broken is how many do not answer any more, asked ten times.
+	broken := func() (lost float64) {
+		buf := make([]byte, 1)
+		for range 10 {
+			for i, c := range clients {
+				if c == nil {
+					continue
+				}
+				c.SetDeadline(time.Now().Add(5 * time.Second))
+				_, err := c.Write(buf)
+				if err == nil {
+					_, err = io.ReadFull(c, buf)
+				}
+				if err != nil {
+					lost++
+					clients[i] = nil
+				}
+			}
+			time.Sleep(200 * time.Millisecond)
+		}
+		return lost
+	}
+	if lost := broken(); lost > 0 {
+		return nil, fmt.Errorf("%g of %d connections do not work", lost, n)
+	}
+	if _, err := d.reloadOne(k, s); err != nil {
+		return nil, err
+	}
+	reload := broken()
+	pid, err := checkersPid(k)
+	if err != nil {
+		return nil, err
+	}
+	unix.Kill(pid, unix.SIGKILL)
+	killed := broken()
+	if len(d.destinations(virtual(0))) != s.each {
+		return nil, fmt.Errorf("the table is not as before")
+	}
+	for _, c := range clients {
+		if c != nil {
+			c.Close()
+		}
+	}
+	if _, err := d.stop(k); err != nil {
+		return nil, err
+	}
+	return []sample{
+		{What: fmt.Sprintf("connections of %d lost by a reload", n), Unit: "connections", Value: reload, Target: limit(0, "none")},
+		{What: fmt.Sprintf("connections of %d lost by SIGKILL of the check process", n), Unit: "connections", Value: killed, Target: limit(0, "none")},
+	}, nil
+}
+
+func checkersPid(k *lab.Daemon) (int, error) {
+	b, err := os.ReadFile(filepath.Join(k.Dir, "checkers.pid"))
+	if err != nil {
+		return 0, err
+	}
+	return strconv.Atoi(strings.TrimSpace(string(b)))
+}

@@ -1,0 +1,138 @@
+package main
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/tool/lab"
+)
+
+// Flags of TCP (RFC 9293, section 3.1).
+const (
+	fin = 1
+	syn = 2
+	rst = 4
+	ack = 16
+)
+
+// segment is a TCP segment that has come through the loopback interface of a node.
+type segment struct {
+	at    time.Time // by the kernel
+	from  netip.AddrPort
+	to    netip.AddrPort
+	flags uint8
+}
+
+// segments are those that begin and end connections.
+type segments struct {
+	fd   int
+	over atomic.Bool
+
+	mu  sync.Mutex
+	all []segment
+}
+
+// watchSegments records the segments with SYN, FIN or RST that pick wants. pick may
+// be nil.
+func watchSegments(n *lab.Node, pick func(*segment) bool) (*segments, error) {
+	w := &segments{}
+	err := n.Do(func() (err error) {
+		if w.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
+			return err
+		}
+		// TCP with one of the flags; the rest is not copied.
+		program, err := bpf.Assemble([]bpf.Instruction{
+			bpf.LoadAbsolute{Off: 9, Size: 1}, bpf.JumpIf{Val: unix.IPPROTO_TCP, SkipFalse: 4},
+			bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 13, Size: 1},
+			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: fin | syn | rst, SkipFalse: 1},
+			bpf.RetConstant{Val: 40}, bpf.RetConstant{Val: 0},
+		})
+		if err != nil {
+			return err
+		}
+		raw := make([]unix.SockFilter, len(program))
+		for i, ins := range program {
+			raw[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
+		}
+		if err := unix.SetsockoptSockFprog(w.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(raw)), Filter: &raw[0]}); err != nil {
+			return err
+		}
+		unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
+		unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
+		unix.SetsockoptTimeval(w.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000})
+		const ipv4 = unix.ETH_P_IP<<8&0xff00 | unix.ETH_P_IP>>8
+		return unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: ipv4, Ifindex: 1}) // lo
+	})
+	if err != nil {
+		return nil, fmt.Errorf("watch the loopback interface: %w", err)
+	}
+	go w.read(pick)
+	return w, nil
+}
+
+func (w *segments) read(pick func(*segment) bool) {
+	runtime.LockOSThread()
+	buf, oob := make([]byte, 128), make([]byte, 128)
+	for !w.over.Load() {
+		n, m, _, _, err := unix.Recvmsg(w.fd, buf, oob, 0)
+		if err != nil {
+			continue
+		}
+		s, ok := decodeSegment(buf[:n])
+		if !ok || pick != nil && !pick(&s) {
+			continue
+		}
+		s.at = time.Now()
+		if all, err := unix.ParseSocketControlMessage(oob[:m]); err == nil && len(all) > 0 && len(all[0].Data) >= 16 {
+			s.at = time.Unix(int64(binary.NativeEndian.Uint64(all[0].Data)), int64(binary.NativeEndian.Uint64(all[0].Data[8:])))
+		}
+		w.mu.Lock()
+		w.all = append(w.all, s)
+		w.mu.Unlock()
+	}
+	unix.Close(w.fd)
+}
+
+func decodeSegment(b []byte) (s segment, ok bool) {
+	if len(b) < 20 {
+		return s, false
+	}
+	head := int(b[0]&15) * 4
+	if len(b) < head+14 {
+		return s, false
+	}
+	port := func(i int) uint16 { return binary.BigEndian.Uint16(b[head+i:]) }
+	s.from = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[12:16])), port(0))
+	s.to = netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[16:20])), port(2))
+	s.flags = b[head+13]
+	return s, true
+}
+
+// take returns what was recorded since the last time.
+func (w *segments) take() []segment {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := w.all
+	w.all = nil
+	return all
+}
+
+// last is the time of the last segment with all of these flags up to a time.
+func (w *segments) last(flags uint8, until time.Time) (at time.Time, ok bool) {
+	for _, s := range w.take() {
+		if s.flags&flags == flags && !s.at.After(until) {
+			at, ok = s.at, true
+		}
+	}
+	return at, ok
+}
+
+func (w *segments) close() { w.over.Store(true) }
