@@ -163,13 +163,13 @@ func onceText(name string, a args, def, doc, message string, field func(*Global)
 		default:
 			*v = def
 		}
-	}).shows(shown(field)).pending()
+	}).shows(shown(field))
 }
 
 func firewallWords() []*Keyword {
 	priority := func(name, of string, field func(*Firewall) *int32) *Keyword {
 		return kw(name, number(-1<<31, 1<<31-1), "-1", "priority of "+of).
-			fills(inGlobal(func(g *Global) *int32 { return field(&g.Firewall) })).pending()
+			fills(inGlobal(func(g *Global) *int32 { return field(&g.Firewall) }))
 	}
 	tables := func(d *decoder) *IPTables {
 		f := &d.cfg.Global.Firewall
@@ -193,14 +193,14 @@ func firewallWords() []*Keyword {
 			shown(func(g *Global) *string { return &g.Firewall.IPTables.Out }).argument(2),
 		).pending(),
 		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and derived names", "names of the address sets that iptables uses; none: no sets").newer().sets(setIPSets).shows(shown(func(g *Global) *[]string { return &g.Firewall.IPTables.Sets })).pending(),
-		onceText("nftables", word("TABLE").opt(), "keepalived", "use nftables to drop packets", "nftables already specified", func(g *Global) *string { return &g.Firewall.NFTables }),
-		priority("nftables_priority", "the nftables chains", func(f *Firewall) *int32 { return &f.Priority }),
+		onceText("nftables", word("TABLE").opt(), "keepalived", "use nftables to drop packets", "nftables already specified", func(g *Global) *string { return &g.Firewall.NFTables }).pending(),
+		priority("nftables_priority", "the nftables chains", func(f *Firewall) *int32 { return &f.Priority }).pending(),
 		kept("nftables_ifindex", bare(), "match interfaces by index rather than by name", func(g *Global) *bool { return &g.Firewall.IfIndex }),
-		kept("nftables_counters", bare(), "count packets in the rules", func(g *Global) *bool { return &g.Firewall.Counters }),
+		switched("nftables_counters", bare(), "count packets in the rules", func(g *Global) *bool { return &g.Firewall.Counters }),
 		onceText("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers", "ipvs nftables already specified", func(g *Global) *string { return &g.Firewall.IPVSTable }),
 		priority("nftables_ipvs_priority", "the nftables_ipvs chains", func(f *Firewall) *int32 { return &f.IPVSPriority }),
 		kw("nftables_ipvs_start_fwmark", number(1, 1<<32-1), "1000", "first firewall mark for nftables_ipvs").
-			fills(inGlobal(func(g *Global) *uint32 { return &g.Firewall.IPVSFirstMark })).pending(),
+			fills(inGlobal(func(g *Global) *uint32 { return &g.Firewall.IPVSFirstMark })),
 	}
 }
 

@@ -75,6 +75,10 @@ type Service struct {
 	// endpoint. One that repeats another has no effect.
 	Endpoints []Endpoint
 
+	// Addresses are those behind the marks among the endpoints, as far as they are
+	// known: HASuspend looks at them as well.
+	Addresses []netip.Addr
+
 	Attributes Attributes
 
 	// Quorum is the sum of weights that the service needs; 0 means 1. More than
@@ -92,8 +96,8 @@ type Service struct {
 	// with weight 0 while it is not needed (sorry_server_inhibit).
 	Sorry *RealServer
 
-	// HASuspend suspends the checks while no address of the endpoints is on this
-	// machine. Without any address, with marks alone, it has no effect.
+	// HASuspend suspends the checks while no address of the endpoints, nor of
+	// Addresses, is on this machine. Without any address it has no effect.
 	HASuspend bool
 	Omega     bool // report everything as down at Shutdown
 

@@ -285,13 +285,19 @@ func (v *service) watchAddresses(watch map[netip.Addr][]*service) {
 	if !v.cfg.HASuspend {
 		return
 	}
-	for _, ep := range v.endpoints {
-		if a := ep.Addr.Addr().Unmap().WithZone(""); a.IsValid() {
+	add := func(a netip.Addr) {
+		if a = a.Unmap().WithZone(""); a.IsValid() {
 			watch[a] = append(watch[a], v)
 			v.watched++
 			if v.engine.present[a] {
 				v.addresses++
 			}
 		}
+	}
+	for _, ep := range v.endpoints {
+		add(ep.Addr.Addr())
+	}
+	for _, a := range v.cfg.Addresses {
+		add(a)
 	}
 }

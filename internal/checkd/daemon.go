@@ -29,10 +29,13 @@ type daemon struct {
 	actions []lvs.Action // room for those of a step
 
 	table        *table.Table
-	endpoints    []lvs.Endpoint  // in it, as configured
-	synchronised bool            // we have had synchronisation daemons
-	masters      map[string]bool // virtual routers, as the VRRP process reports
-	addresses    *addresses      // nil: no service depends on those of this machine
+	marks        *marks
+	groups       map[policy.Mark]uint32 // marks that stand for groups
+	markTable    string                 // for their packets, of nftables; empty: there is none
+	endpoints    []lvs.Endpoint         // in it, as configured
+	synchronised bool                   // we have had synchronisation daemons
+	masters      map[string]bool        // virtual routers, as the VRRP process reports
+	addresses    *addresses             // nil: no service depends on those of this machine
 
 	env      *attempt.Env
 	gates    [2]*gate // that attempts pass: the first one only those of SSL_GET
@@ -116,7 +119,7 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 		id := identityOf(c.planned)
 		before[id] = append(before[id], c)
 	}
-	d.conf = p.conf
+	d.conf, d.groups = p.conf, p.marks
 	gone := d.checks
 	d.checks = make([]*check, len(p.checks))
 	for i := range p.checks {
@@ -143,6 +146,7 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 	d.setNotifier(p.services)
 	d.takeAddresses(p.addresses)
 	d.configureTable()
+	d.setMarks(p.marked)
 	d.step(lvs.Event{Kind: lvs.Configure, Config: p.services, Resume: left})
 	d.endpoints = d.endpoints[:0:0] // which a state that is being written has
 	for e := range d.engine.All() {
@@ -173,6 +177,9 @@ func (d *daemon) stop() {
 	}
 	if !d.Keep {
 		d.logEnd()
+	}
+	if !d.Keep {
+		d.setMarks(nil)
 	}
 	d.step(lvs.Event{Kind: lvs.Shutdown, Keep: d.Keep})
 	d.flush()

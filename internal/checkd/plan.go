@@ -10,6 +10,7 @@ import (
 	"keepalived-go/conf/pcre"
 	"keepalived-go/internal/checkd/attempt"
 	"keepalived-go/internal/checkd/life"
+	"keepalived-go/internal/linux/fwmark"
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/readfile"
@@ -22,6 +23,8 @@ import (
 type plan struct {
 	conf     *conf.Config
 	services *lvs.Config
+	marks    map[policy.Mark]uint32 // that stand for groups, with nftables_ipvs
+	marked   *fwmark.Table          // for which packets they do; nil: none
 	// addresses watches those of this machine from now on; nil: no service depends on
 	// them, or it is done already.
 	addresses *addresses
@@ -36,10 +39,10 @@ type planned struct {
 	life life.Config
 }
 
-// newPlan makes the plan of c.
-func newPlan(c *conf.Config) *plan {
-	b := policy.ServiceConfig(c)
-	p := &plan{conf: c, services: b.Config, checks: make([]planned, len(b.Checks))}
+// newPlan makes the plan of c; groups that have marks keep them.
+func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
+	b := policy.ServiceConfig(c, marks)
+	p := &plan{conf: c, services: b.Config, marks: b.Marks, marked: marksTable(c, b.Marked), checks: make([]planned, len(b.Checks))}
 	var identity *tls.Config // of all SSL_GET
 	for i := range b.Checks {
 		k := &p.checks[i]

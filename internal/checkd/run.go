@@ -46,7 +46,9 @@ type Options struct {
 
 	Host kernel.Host                // the Linux that is asked; nil: this machine
 	Dial func() (table.Conn, error) // opens its load balancer; nil: that of this machine
-	Logs *logging.Logs              // of this process; needed for LogData only
+	// DialMarks opens what gives packets marks; with Dial, else it is not looked at.
+	DialMarks func() (marksConn, error)
+	Logs      *logging.Logs // of this process; needed for LogData only
 }
 
 // gcPercent bounds how far the heap grows beyond what is live: a process with ten
@@ -116,10 +118,11 @@ func (d *daemon) begin(c *conf.Config) {
 		d.resume(left)
 		services = left.Services
 	}
+	d.marks = openMarks(d.DialMarks, d.markTable)
 	if d.LogData {
 		d.logData(d.configured(c))
 	}
-	p := newPlan(c)
+	p := newPlan(c, d.groups)
 	d.watchAddresses(p, false)
 	d.reload(p, services)
 	d.flush()
@@ -130,6 +133,7 @@ func (d *daemon) begin(c *conf.Config) {
 // finish ends what was started beside the loop, and the loop.
 func (d *daemon) finish() {
 	d.closeScripts()
+	d.marks.close()
 	d.table.Close()
 	if d.addresses != nil {
 		d.addresses.close()
@@ -165,7 +169,7 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 		if err != nil {
 			return nil, err
 		}
-		o.Dial = dialer(namespace)
+		o.Dial, d.DialMarks = dialer(namespace), marksDialer(namespace)
 	}
 	d.table = table.Open(table.Options{Dial: o.Dial, Keep: o.Keep})
 	return d, nil
@@ -176,9 +180,9 @@ func (d *daemon) prepareReload(c *conf.Config, done func()) {
 	if c.Global.NetNamespaceIPVS != d.conf.Global.NetNamespaceIPVS {
 		slog.Warn("Cannot change net_namespace_ipvs at a reload: ignored until restart")
 	}
-	watched := d.addresses != nil
+	watched, groups := d.addresses != nil, d.groups
 	go func() {
-		p := newPlan(c)
+		p := newPlan(c, groups)
 		d.watchAddresses(p, watched)
 		d.loop.Post(func() {
 			if !d.stopping {

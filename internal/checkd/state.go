@@ -8,6 +8,7 @@ import (
 
 	"keepalived-go/internal/checkd/life"
 	"keepalived-go/internal/checkd/table"
+	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/statefile"
 	"keepalived-go/lvs"
 	"keepalived-go/lvs/ipvs"
@@ -22,11 +23,18 @@ type state struct {
 	Services  *lvs.Snapshot
 	Lives     []lifeState
 	Endpoints []lvs.Endpoint // in the kernel's table
+	Marks     []markState    // that stand for groups
+	MarkTable string         // of nftables; empty: there is none
 }
 
 type lifeState struct {
 	Check identity
 	State life.State
+}
+
+type markState struct {
+	Mark policy.Mark
+	N    uint32
 }
 
 const (
@@ -76,7 +84,10 @@ func (d *daemon) saveState(at time.Duration) {
 		d.loop.Set(&d.save, at+d.saveDelay)
 		return
 	}
-	s := &state{Version: stateVersion, Boot: d.boot, Services: d.engine.Snapshot(), Endpoints: d.endpoints}
+	s := &state{Version: stateVersion, Boot: d.boot, Services: d.engine.Snapshot(), Endpoints: d.endpoints, MarkTable: d.markTable}
+	for k, n := range d.groups {
+		s.Marks = append(s.Marks, markState{k, n})
+	}
 	for _, c := range d.checks {
 		if c.begun {
 			s.Lives = append(s.Lives, lifeState{identityOf(c.planned), c.life.State()})
@@ -112,7 +123,11 @@ func (d *daemon) resume(s *state) {
 	for _, l := range s.Lives {
 		d.restored[l.Check] = append(d.restored[l.Check], l.State)
 	}
-	d.inherited = s.Endpoints
+	d.inherited, d.markTable = s.Endpoints, s.MarkTable
+	d.groups = make(map[policy.Mark]uint32, len(s.Marks))
+	for _, m := range s.Marks {
+		d.groups[m.Mark] = m.N
+	}
 }
 
 // release removes from the kernel's table what a predecessor had there and is not

@@ -109,7 +109,7 @@ func TestSnapshotInSlices(t *testing.T) {
 func TestSnapshotOfOneConfiguration(t *testing.T) {
 	logtest.Capture(t)
 	p := start(t, quiet(8, 120, ""), nil)
-	next := newPlan(read(t, quiet(3, 2, "")))
+	next := newPlan(read(t, quiet(3, 2, "")), nil)
 	s := p.taken(func() { p.reload(next, nil) }) // before the snapshot is whole
 	if s.Conf != p.daemon.conf || len(s.Services) != 3 || len(s.Services[2].Servers) != 2 {
 		t.Fatalf("of another configuration: %d services", len(s.Services))

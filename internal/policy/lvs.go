@@ -15,6 +15,11 @@ import (
 type LoadBalancer struct {
 	Config *lvs.Config
 	Checks []ServerCheck // that with lvs.CheckID n is at n-1
+
+	// With nftables_ipvs: the marks that stand for groups, and the addresses whose
+	// packets get them, of which no two overlap.
+	Marks  map[Mark]uint32
+	Marked []Marked
 }
 
 // ServerCheck is a health check with the server and the service that it is for.
@@ -29,8 +34,8 @@ type ServerCheck struct {
 func (c *ServerCheck) Name() string { return c.Service.Endpoint(c.Server.Addr, c.Server.Port) }
 
 // ServiceConfig translates the virtual servers of a configuration for the service
-// engine.
-func ServiceConfig(c *conf.Config) *LoadBalancer {
+// engine. Marks are those that stand for groups already, which keep them.
+func ServiceConfig(c *conf.Config, marks map[Mark]uint32) *LoadBalancer {
 	g := &c.Global
 	b := &LoadBalancer{Config: &lvs.Config{
 		InitNotifies: g.LVS.InitNotifies,
@@ -42,12 +47,19 @@ func ServiceConfig(c *conf.Config) *LoadBalancer {
 	for _, group := range c.ServerGroups {
 		groups[group.Name] = group
 	}
+	m := newMarker(c, marks)
 	for i, v := range c.VirtualServers {
-		b.service(&b.Config.Services[i], v)
-		if group := groups[v.Group]; group != nil {
-			b.Config.Services[i].Endpoints = endpoints(v, group)
+		s := &b.Config.Services[i]
+		b.service(s, v)
+		switch group := groups[v.Group]; {
+		case group == nil:
+		case m.marks(group):
+			s.Endpoints, s.Addresses = m.endpoints(v, group)
+		default:
+			s.Endpoints = endpoints(v, group)
 		}
 	}
+	b.Marks, b.Marked = m.used, m.marked
 	return b
 }
 

@@ -103,7 +103,7 @@ func loadBalancer(t *testing.T, text string) *LoadBalancer {
 			t.Fatal(p)
 		}
 	}
-	return ServiceConfig(c)
+	return ServiceConfig(c, nil)
 }
 
 // A group stands for its addresses, ranges expanded, and its marks.
@@ -140,7 +140,7 @@ virtual_server group w {
 	if id := b.Config.Services[0].ID; id.Group != "w" || id.Protocol != lvs.TCP {
 		t.Errorf("identity %+v", id)
 	}
-	// nftables_ipvs has no effect yet: no mark stands for addresses.
+	// With nftables_ipvs a group that has a mark itself stays as it is.
 	if got := list(loadBalancer(t, "global_defs {\n nftables_ipvs\n}\n"+text)); got != want {
 		t.Errorf("with nftables_ipvs %s", got)
 	}

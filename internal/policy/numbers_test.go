@@ -113,7 +113,7 @@ func TestFlush(t *testing.T) {
 		c := &conf.Config{}
 		c.Global.LVS.FlushOnStop = conf.FlushOnStop(i)
 		want, known := map[string]bool{"off": false, "VS": false, "on": true}[name]
-		if got := ServiceConfig(c).Config.FlushOnStop; got != want || !known {
+		if got := ServiceConfig(c, nil).Config.FlushOnStop; got != want || !known {
 			t.Errorf("%s: %t", name, got)
 		}
 	}
