@@ -15,14 +15,15 @@ import (
 	"keepalived-go/internal/tool/lab/uml/umltest"
 )
 
-// balancer is a machine whose kernel balances load.
+// balancer is a machine whose kernel balances load, and has VRFs and bonds.
 var balancer = uml.Machine{
-	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou"},
+	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou", "vrf", "bonding"},
 	Memory:  384,
 	Timeout: 4 * time.Minute,
 }
 
-// TestBalancer is all that needs a load balancer in the kernel, in one machine.
+// TestBalancer is all that needs a load balancer, or another module, in the kernel, in
+// one machine.
 func TestBalancer(t *testing.T) {
 	differs(t, "is what this one is compared with")
 	t.Parallel()
@@ -40,6 +41,7 @@ func TestBalancer(t *testing.T) {
 		t.Run("Pair", testPair)
 		t.Run("Faults", testFaults)
 		t.Run("Namespaces", testNamespaces)
+		t.Run("Enslaved", testEnslaved)
 	})
 }
 
