@@ -151,8 +151,8 @@ func (d *daemon) add(c *conf.VRRPInstance, order int) *router {
 	return r
 }
 
-// link joins the engines in the sync groups of c.
-func (d *daemon) link(c *conf.Config) {
+// joinGroups joins the engines in the sync groups of c.
+func (d *daemon) joinGroups(c *conf.Config) {
 	byName := make(map[string]*router, len(d.routers))
 	for _, r := range d.routers {
 		byName[r.conf.Name] = r
@@ -230,7 +230,7 @@ func (d *daemon) reload(p *prepared) {
 	}
 	d.inherit(left)
 	if d.groups == nil {
-		d.link(c)
+		d.joinGroups(c)
 		d.introduce(groups)
 	}
 	d.promoteSecondaries(d.routers)
@@ -305,7 +305,7 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int, same bool) {
 	}
 }
 
-// ungroup dissolves the sync groups; link makes the new ones.
+// ungroup dissolves the sync groups; joinGroups makes the new ones.
 func (d *daemon) ungroup() {
 	for _, g := range d.groups {
 		g.Dissolve()
