@@ -22,6 +22,7 @@ var cannotFail = map[string]string{
 	"group":      "any names",
 	"track_file": "reported where the check begins",
 	"name":       "reported where the check begins",
+	"bfd_peer":   "reported where the instance begins",
 	"host":       "it is deprecated",
 	"TYPE":       "an unknown one is an unknown word",
 

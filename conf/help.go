@@ -151,6 +151,7 @@ var examples = map[string]string{
 	"vrrp_track_file":               "maintenance",
 	"vrrp_track_process":            "nginx",
 	"bfd_instance":                  "node2",
+	"bfd_peer":                      "node2",
 	"track_group":                   "TG_1",
 	"virtual_server_group":          "web",
 	"track_file.file":               "/run/keepalived/maintenance",

@@ -212,6 +212,7 @@ type VRRPInstance struct {
 	PreemptDelay       time.Duration
 	TimerExpiredBackup int // timer_expired_backup: intervals of lateness; 0: off
 	DontTrackPrimary   bool
+	BFDPeers           []string // names of bfd_instance blocks whose neighbours are the peers
 	Strict             bool
 	Accept             bool // whether the node answers packets to the addresses
 

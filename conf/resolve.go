@@ -147,6 +147,19 @@ func (d *decoder) instance(in *instance, pace map[string]*paceGroup) {
 	d.elections(in)
 	d.addresses(in)
 	d.announcements(in, pace)
+	d.bfdPeers(in)
+}
+
+// bfdPeers leaves out the sessions of bfd_peer that VRRP hears nothing of.
+func (d *decoder) bfdPeers(in *instance) {
+	in.BFDPeers = slices.DeleteFunc(in.BFDPeers, func(name string) bool {
+		b := d.bfdNamed(name)
+		if b == nil || !b.VRRP {
+			d.problem(in, "no-bfd", "bfd_peer %s not found, ignoring...", printable(name))
+			return true
+		}
+		return false
+	})
 }
 
 func (d *decoder) interfaceAndFamily(in *instance) {

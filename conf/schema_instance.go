@@ -2,6 +2,7 @@ package conf
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -17,6 +18,14 @@ func instanceBlock() *block {
 		kw("advert_int", seconds(0.01, 255), "1", "time between two adverts: whole seconds in version 2, hundredths up to 40.95 in version 3").fills(inInstance(func(v *VRRPInstance) *time.Duration { return &v.AdvertInterval })).fallback(badAdvertInt),
 		kw("down_timer_adverts", number(1, 100), global("vrrp_down_timer_adverts"), "adverts that must be missed before a backup takes over").
 			fills(inInstance(func(v *VRRPInstance) *int { return &v.DownTimerAdverts })),
+		kw("bfd_peer", several("NAME..."), "", "bfd_instance blocks whose neighbours are the other nodes: when the session with the master hears nothing, a backup takes over without waiting for adverts").own().
+			sets(func(d *decoder, a *argument) {
+				for _, w := range a.Words[1:] {
+					if name := d.intern(w.Text); !slices.Contains(d.inst.BFDPeers, name) {
+						d.inst.BFDPeers = append(d.inst.BFDPeers, name)
+					}
+				}
+			}).shows(shown(func(v *VRRPInstance) *[]string { return &v.BFDPeers })),
 		kw("strict_mode", onOff(), global("vrrp_strict"), "follow the RFCs strictly").
 			fills(inInstance(func(v *VRRPInstance) *bool { return &v.Strict })),
 		kw("dont_track_primary", bare(), "off", "do not enter FAULT when the interface is down").

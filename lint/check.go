@@ -496,6 +496,9 @@ func (l *linter) sessions() {
 	}
 	for _, in := range l.Instances {
 		mark(in.Track)
+		for _, name := range in.BFDPeers {
+			used[name] = true
+		}
 	}
 	for _, g := range l.SyncGroups {
 		mark(g.Track)
@@ -511,7 +514,7 @@ func (l *linter) sessions() {
 	}
 	for _, b := range l.BFDInstances {
 		if !used[b.Name] {
-			l.found("bfd-unused", b.Pos, "bfd_instance "+b.Name+" affects nothing", "name it in track_bfd or BFD_CHECK, or remove it")
+			l.found("bfd-unused", b.Pos, "bfd_instance "+b.Name+" affects nothing", "name it in track_bfd, bfd_peer or BFD_CHECK, or remove it")
 		}
 	}
 }

@@ -38,7 +38,7 @@ var codes = []Code{
 	{"announcements-slow", conf.Warning, "because of the interval between announcements, one round takes longer than the time to the next round", "shorten garp_interval or gna_interval, or announce less often"},
 	{"mail-incomplete", conf.Warning, "mail is only partly configured, and none is sent", "write both notification_email and smtp_server, or none"},
 	{"mail-unused", conf.Note, "mail is configured, but nothing requests it", "write smtp_alert in the blocks that should send mail"},
-	{"bfd-unused", conf.Note, "a BFD session affects nothing", "name it in track_bfd or BFD_CHECK"},
+	{"bfd-unused", conf.Note, "a BFD session affects nothing", "name it in track_bfd, bfd_peer or BFD_CHECK"},
 	{"servers-unchecked", conf.Note, "a virtual server checks none of its real servers, so that a server that fails still gets connections", "add a check to each real server"},
 	{"check-timeout", conf.Note, "a check, or its retries together, may take longer than delay_loop, so that an outage is noticed later than expected", "set connect_timeout or misc_timeout to at most delay_loop, and lower retry"},
 	{"quorum-unreachable", conf.Warning, "the weights of all real servers together are less than quorum + hysteresis, so that the quorum is never gained", "lower quorum or hysteresis, or raise the weights"},

@@ -298,3 +298,31 @@ func TestBFDTracking(t *testing.T) {
 	await(from, "(B) Entering Down state (Local diagnostic - Neighbor Signaled Session Down, Remote diagnostic - Administratively Down)",
 		"VRRP_Instance(W) Tracked BFD instance B is DOWN", "(W) Changing effective priority from 100 to 80", "(F) Entering FAULT STATE", "(G1) Entering FAULT STATE")
 }
+
+// TestBFDPeer: a backup whose session with the master is silent does not wait for
+// adverts, which come each five seconds here: their silence alone would take 15.
+func TestBFDPeer(t *testing.T) {
+	t.Parallel()
+	differs(t, "has no bfd_peer")
+	s := newScene(t, "a", "b")
+	a, b := s.Node("a"), s.Node("b")
+	config := func(own, other *lab.Node, prio int) string {
+		return fmt.Sprintf("bfd_instance B {\n neighbor_ip %v\n source_ip %v\n min_tx 100\n min_rx 100\n multiplier 5\n}\n", other.Addr(0), own.Addr(0)) +
+			fmt.Sprintf("vrrp_instance V {\n interface eth0\n virtual_router_id 1\n priority %d\n advert_int 5\n version 3\n bfd_peer B\n virtual_ipaddress {\n %v/24\n }\n}\n", prio, vip)
+	}
+	s.start("a", ours, config(a, b, 200))
+	s.awaitOwner(vip, 30*time.Second, "a")
+	d := s.start("b", ours, config(b, a, 100))
+	if !s.Until(20*time.Second, func() bool { return d.Logged(time.Time{}, "(B) Entering Up state") }) {
+		t.Fatal("no session")
+	}
+	s.awaitAdvert(time.Now(), 10*time.Second, "a") // b knows its master
+	from := time.Now()
+	s.must(a.Cut(0))
+	if !s.Until(8*time.Second, func() bool { return b.Has(vip) }) {
+		t.Fatal("b waited for adverts")
+	}
+	if want := fmt.Sprintf("(V) Entering MASTER STATE (the session with %v has heard nothing for 500ms)", a.Addr(0)); !s.Until(5*time.Second, func() bool { return d.Logged(from, want) }) {
+		t.Errorf("the log does not give the reason %q", want)
+	}
+}

@@ -133,16 +133,3 @@ func TestReloadEndsFault(t *testing.T) {
 	s.stays(vip, "", time.Second)
 	next(config(in), 150)
 }
-
-// TestTrackerWithoutEffect: what the daemon does not act upon yet, and says so,
-// holds nobody back.
-func TestTrackerWithoutEffect(t *testing.T) {
-	t.Parallel()
-	differs(t, "has BFD")
-	s := newScene(t, "a")
-	a := s.start("a", ours, "bfd_instance b {\n    neighbor_ip 10.0.0.99\n}\n"+config(instance{}.at(150).tracks("bfd", "b")))
-	s.awaitOwner(vip, 4*time.Second, "a")
-	if !a.Logged(a.Started, "track_bfd") {
-		t.Error("the log does not name track_bfd")
-	}
-}

@@ -28,7 +28,7 @@ func (i *Instance) masterDownExpired(t *turn) {
 	if i.group != nil && !i.group.othersWant(i) {
 		i.wants = true
 		i.noteOnce(t, Action{Note: NoteGroupWaits, Cause: Cause{Code: "group", Object: i.group.unwilling(i).cfg.Name}})
-		i.timer = t.now + i.MasterDownInterval()
+		i.timer, i.account.silence = t.now+i.MasterDownInterval(), 0
 		return
 	}
 	i.note(t, Action{Note: NoteMasterDownExpired, Addr: i.master})
@@ -47,7 +47,7 @@ func (i *Instance) backupReceived(t *turn, p *Packet, adv advert) {
 	case adv.priority == 0:
 		i.note(t, Action{Note: NotePriorityZeroReceived, Addr: p.Src})
 		i.stopping, i.immediate = true, false
-		i.account.stopped = p.Src
+		i.account.stopped, i.account.silence = p.Src, 0
 		i.timer = t.now + i.skew(i.prio)
 	case i.tolerates(t, p.Src, adv.priority):
 		if i.master != p.Src {

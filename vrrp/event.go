@@ -31,6 +31,10 @@ type Event struct {
 	Blocked  bool          // SendStatus: a firewall of this node refuses to send adverts
 	Wall     time.Time     // any event: the wall clock, used by HMAC only
 	Cause    Cause         // FaultsChanged, PriorityChanged: why, passed on to the transition
+
+	// Of a session that watches a neighbour, such as one of BFD.
+	Neighbor netip.Addr    // SessionDown, SessionUp: its address, as the source of adverts
+	Silence  time.Duration // SessionDown: how long it was not heard; 0: that was not the reason
 }
 
 // EventKind is the kind of an event.
@@ -59,6 +63,10 @@ const (
 	Shutdown
 	// SendStatus reports that adverts cannot leave this node, or can again.
 	SendStatus
+	// SessionDown reports that a session that was up is down.
+	SessionDown
+	// SessionUp reports that it is up again.
+	SessionUp
 )
 
 // Faults is a set of reasons why a node must not serve.
@@ -162,6 +170,7 @@ const (
 	ReasonNoMaster          // no master has been heard for Time, since the start or the way into BACKUP
 	ReasonPreempt           // the master, Addr, lives and has the lower priority Priority
 	ReasonRejected          // Count adverts of Addr have been dropped; the last because of Reject
+	ReasonSession           // a session noticed that the master, Addr, was silent for Time
 	ReasonFirewall          // nothing has been heard, and a firewall of this node refuses to send
 )
 

@@ -255,6 +255,10 @@ func (i *Instance) Step(now time.Duration, ev Event, out []Action) []Action {
 		i.shutdown(&t)
 	case SendStatus:
 		i.blocked = ev.Blocked
+	case SessionDown:
+		i.sessionDown(&t, ev.Neighbor, ev.Silence)
+	case SessionUp:
+		i.sessionUp(ev.Neighbor)
 	}
 	if i.group != nil {
 		i.group.demote(&t)

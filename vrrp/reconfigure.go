@@ -35,7 +35,7 @@ func (i *Instance) reconfigure(t *turn, to *Config) {
 		if i.stopping {
 			masterDown = i.MasterDownInterval() // waiting for Skew_Time only
 		}
-		i.timer += i.MasterDownInterval() - masterDown
+		i.moveTimer(i.MasterDownInterval()-masterDown, 0)
 	}
 	if c.NoPreempt || c.PreemptDelay != was.PreemptDelay {
 		i.preempt, i.preemptElapsed = never, false

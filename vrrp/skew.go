@@ -54,9 +54,7 @@ func (i *Instance) changePriority(t *turn, prio uint8) {
 		return
 	}
 	was := i.prio
-	if i.state == Backup && i.timer != never {
-		i.timer += i.skew(prio) - i.skew(was)
-	}
+	i.moveTimer(i.skew(prio)-i.skew(was), SkewTime(prio, i.account.silence)-SkewTime(was, i.account.silence))
 	i.prio = prio
 	i.note(t, Action{Note: NotePriorityEffective, Priority: prio, Count: int(was), Cause: t.cause})
 }

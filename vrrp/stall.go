@@ -56,7 +56,7 @@ func (i *Instance) stalledBackup(t *turn) bool {
 	}
 	i.stalled(t, late)
 	i.immediate, i.wants = false, false
-	i.timer = t.now + patience
+	i.timer, i.account.silence = t.now+patience, 0
 	return true
 }
 

@@ -80,6 +80,7 @@ var reasonNames = [...]string{
 	ReasonNoMaster:          "no-master",
 	ReasonPreempt:           "preempt",
 	ReasonRejected:          "adverts-rejected",
+	ReasonSession:           "session-down",
 	ReasonFirewall:          "firewall",
 }
 

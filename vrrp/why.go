@@ -16,6 +16,10 @@ type account struct {
 	rivalAt   time.Duration
 	rivalPrio uint8
 
+	// silence is how long a session did not hear the master, after which the timer
+	// was shortened; 0: it was not. whole is the timer without that.
+	silence, whole time.Duration
+
 	reject  Reject // why the last advert was dropped
 	dropped uint32 // how many of that sender were
 	from    netip.Addr
@@ -50,6 +54,8 @@ func (i *Instance) whyMaster(now time.Duration) Action {
 		return Action{Reason: ReasonPriorityZero, Addr: a.stopped}
 	case i.immediate:
 		return Action{Reason: ReasonOwner}
+	case a.silence != 0 && a.whole > now:
+		return Action{Reason: ReasonSession, Addr: i.master, Priority: i.masterPrio, Time: a.silence}
 	case a.rival.IsValid() && now-a.rivalAt <= i.MasterDownInterval():
 		return Action{Reason: ReasonPreempt, Addr: a.rival, Priority: a.rivalPrio}
 	case a.from.IsValid() && (!i.master.IsValid() || i.master == a.from):
@@ -76,6 +82,8 @@ func (a *Action) Why() string {
 		return fmt.Sprintf("the master %v has the lower priority %d", a.Addr, a.Priority)
 	case ReasonRejected:
 		return fmt.Sprintf("adverts of %v have been dropped, %d so far: %s", a.Addr, a.Count, a.Reject.Text())
+	case ReasonSession:
+		return fmt.Sprintf("the session with %v has heard nothing for %v", a.Addr, a.Time.Round(100*time.Microsecond))
 	case ReasonFirewall:
 		return "no adverts are heard, and a firewall on this machine blocks sent adverts"
 	case ReasonPriorityZero:

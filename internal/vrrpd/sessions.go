@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/logging"
@@ -32,11 +33,27 @@ func (d *daemon) hear(e *link.Event) {
 	if known && was.Up == s.Up {
 		return
 	}
+	if known {
+		d.watchPeers(name, s)
+	}
 	k := trackerKey{conf.TrackedBFD, name}
 	if known || s.Up {
 		d.logTracked(k, s.Up)
 	}
 	d.spread(k, d.sessionStatus(name))
+}
+
+// watchPeers informs the engines of a session that their bfd_peer names.
+func (d *daemon) watchPeers(name string, s policy.Session) {
+	ev := vrrp.Event{Kind: vrrp.SessionDown, Neighbor: s.Neighbor, Silence: s.Silent, Wall: time.Now()}
+	if s.Up {
+		ev.Kind = vrrp.SessionUp
+	}
+	for _, r := range d.routers {
+		if slices.Contains(r.conf.BFDPeers, name) && !r.waiting {
+			d.step(r, d.loop.Now(), ev)
+		}
+	}
 }
 
 // sessionStatus is the status of a BFD session as a tracker.
