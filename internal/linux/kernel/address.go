@@ -293,6 +293,12 @@ func (a *Addr) Text() string {
 	return w.Prefix.String()
 }
 
+// Equal reports whether both addresses are the same.
+func (a *Addr) Equal(other *Addr) bool { return *a == *other }
+
+// On reports whether the address is one of a link.
+func (a *Addr) On(link int) bool { return a.Link == link }
+
 // Attributes prints what is asked for beyond the address, in the words of ip(8);
 // nothing if there is nothing.
 func (a *Addr) Attributes() string {

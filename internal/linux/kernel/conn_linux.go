@@ -68,6 +68,51 @@ func (c *Conn) Addrs() ([]Addr, error) {
 	return addrs, nil
 }
 
+// Routes returns the routes that have the protocol, of all tables, families and links.
+// With [ErrInterrupted] the list is right as far as it goes, and may name a route
+// several times.
+func (c *Conn) Routes(protocol uint8) ([]Route, error) {
+	var all []Route
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		routes, err := nl.List(c.Conn, unix.RTM_GETROUTE, func(b []byte) []byte {
+			return append(b, family, 0, 0, 0, 0, protocol, 0, 0, 0, 0, 0, 0) // struct rtmsg
+		}, func(m nl.Message) (Route, bool) {
+			r, ok := DecodeRoute(m.Body, c.names)
+			return r, ok && m.Type == unix.RTM_NEWROUTE && r.Protocol == protocol
+		})
+		all = append(all, routes...)
+		if err != nil && !withoutFamily(err) {
+			return all, fmt.Errorf("list routes: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// Rules returns all rules of the namespace. With [ErrInterrupted] the list is right
+// as far as it goes, and may name a rule several times.
+func (c *Conn) Rules() ([]Rule, error) {
+	var all []Rule
+	for _, family := range []byte{unix.AF_INET, unix.AF_INET6} {
+		rules, err := nl.List(c.Conn, unix.RTM_GETRULE, func(b []byte) []byte {
+			return append(b, family, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0) // struct fib_rule_hdr
+		}, func(m nl.Message) (Rule, bool) {
+			r, ok := DecodeRule(m.Body, c.names)
+			return r, ok && m.Type == unix.RTM_NEWRULE
+		})
+		all = append(all, rules...)
+		if err != nil && !withoutFamily(err) {
+			return all, fmt.Errorf("list rules: %w", err)
+		}
+	}
+	return all, nil
+}
+
+// withoutFamily reports whether a refusal means that the kernel does not have a
+// family, or no rules of it.
+func withoutFamily(err error) bool {
+	return errors.Is(err, unix.EAFNOSUPPORT) || errors.Is(err, unix.EOPNOTSUPP)
+}
+
 // ForeignAddrs are the addresses of each link, by its name, that do not have our
 // mark, in the namespace of the caller; nil if the kernel does not tell.
 func ForeignAddrs() map[string][]netip.Prefix {
