@@ -23,9 +23,7 @@ func TestWithoutEffect(t *testing.T) {
 	}{
 		{"nothing", instance(1, "nopreempt"), nil, 0},
 		{"words of an instance", instance(1, "no_accept\nvirtual_routes {\ndefault via 192.0.2.1 dev eth0\n}\nuse_vmac\nno_accept"),
-			[]string{"7: vrrp_instance V1: no_accept, virtual_routes and use_vmac have no effect in this version"}, 0},
-		{"a block as a whole", "static_routes {\nblackhole 192.0.2.0/24\nblackhole 198.51.100.0/24\n}\n",
-			[]string{"1: static_routes has no effect in this version"}, 0},
+			[]string{"7: vrrp_instance V1: no_accept and use_vmac have no effect in this version"}, 0},
 		{"a word outside of blocks", "namespace_with_ipsets\n", []string{"1: namespace_with_ipsets has no effect in this version"}, 0},
 		{"the option of an address", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n192.0.2.1\n192.0.2.2 use_vmac\n}\n}\n",
 			[]string{"6: vrrp_instance V: use_vmac has no effect in this version"}, 0},

@@ -80,7 +80,7 @@ type Route struct {
 
 	TOS      uint8
 	Table    uint32 // default main (254)
-	Protocol *uint8 // ProtocolKeepalived if tracked; nil: not given, of which the kernel makes the same
+	Protocol *uint8 // ProtocolKeepalived if tracked; nil: not given, which is the same
 	Scope    uint8  // rtnetlink scope; default global
 	Metric   uint32 // 0: kernel's default
 

@@ -51,10 +51,10 @@ var root = sync.OnceValue(func() *block {
 			holds(interfaceLines("linkbeat_interfaces", "IFNAME [MII|ETHTOOL|IOCTL]", "an interface, and the method to poll it", setLinkBeat)),
 		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last before it counts").effective().
 			holds(interfaceLines("interface_up_down_delays", "IFNAME DOWN [UP]", "an interface and its delays in seconds, at most 255", setDelays)),
-		kw("static_ipaddress", braced("{ ADDRESS }"), "", "addresses that always exist").holds(staticAddressBlock()),
-		kw("static_routes", braced("{ ROUTE }"), "", "routes that always exist").holds(routeBlock("static_routes")),
-		kw("static_rules", braced("{ RULE }"), "", "routing rules that always exist").holds(ruleBlock("static_rules")),
-		kw("track_group", named("NAME {}").soft("track_group must have a name - skipping"), "", "static items whose loss is a fault of some instances").holds(trackGroupBlock()),
+		kw("static_ipaddress", braced("{ ADDRESS }"), "", "addresses that always exist").effective().holds(staticAddressBlock()),
+		kw("static_routes", braced("{ ROUTE }"), "", "routes that always exist").effective().holds(routeBlock("static_routes")),
+		kw("static_rules", braced("{ RULE }"), "", "routing rules that always exist").effective().holds(ruleBlock("static_rules")),
+		kw("track_group", named("NAME {}").soft("track_group must have a name - skipping"), "", "static items whose loss is a fault of some instances").effective().holds(trackGroupBlock()),
 		kw("track_file", named("NAME {}"), "", "a file; the number in it changes priorities").effective().holds(trackFileBlock("track_file")),
 		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").effective().alias("track_file").holds(trackFileBlock("vrrp_track_file")),
 		kw("vrrp_track_process", named("NAME {}"), "", "processes; the number of running ones changes priorities").effective().holds(trackProcessBlock()),
@@ -95,7 +95,7 @@ func staticAddressBlock() *block {
 		}
 	}, &Keyword{
 		Name: "ADDRESS", Args: addressArgs + " [track_group NAME]", Initial: global("default_interface").as("/32 or /128 on default_interface"),
-		Doc: "an address and its options, one per line", Effect: PendingEffect,
+		Doc: "an address and its options, one per line",
 	})
 }
 
@@ -106,9 +106,9 @@ func trackGroupBlock() *block {
 		for _, w := range s.Words {
 			g.Instances = append(g.Instances, d.intern(w.Text))
 		}
-	}, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance", Effect: PendingEffect}).
+	}, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance"}).
 		filled("Warning - track group has empty group block")
-	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that depend on the group").holds(members).
+	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that depend on the group").effective().holds(members).
 		shows(shown(func(g *TrackGroup) *[]string { return &g.Instances })))
 	b.open = func(d *decoder, s *Statement) bool {
 		if len(s.Words) > 2 {

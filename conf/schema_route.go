@@ -194,9 +194,9 @@ func entryBlock[T any](path, placeholder string, words []entryWord[T], keep func
 	b := &block{path: path}
 	lower := strings.ToLower(placeholder)
 	b.lines(func(d *decoder, s *Statement) { keep(d, entryLine{s, d.inst}) },
-		&Keyword{Name: placeholder, Args: lower + " words", Doc: "a " + lower + " as iproute2 writes it, one per line", Effect: PendingEffect})
+		&Keyword{Name: placeholder, Args: lower + " words", Doc: "a " + lower + " as iproute2 writes it, one per line"})
 	for _, w := range words {
-		b.order = append(b.order, &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, Effect: PendingEffect, option: true})
+		b.order = append(b.order, &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, option: true})
 	}
 	return b
 }
@@ -386,9 +386,9 @@ func (e *entry) network(text string, family *Family) netip.Prefix {
 // via reads the next router. With a family before it, it may be of another one
 // than the route.
 func (e *entry) via(hop *NextHop, family *Family) {
-	own := *family
-	if e.take("inet") || e.take("inet6") {
-		hop.Via = e.addr(&own)
+	if other := map[string]Family{"inet": IPv4, "inet6": IPv6}[e.peek()]; other != 0 {
+		e.i++
+		hop.Via = e.addr(&other)
 		return
 	}
 	hop.Via = e.addr(family)

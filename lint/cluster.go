@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 )
 
 // Node is one node of a cluster.
@@ -34,6 +35,7 @@ func Cluster(nodes []Node) Report {
 	c := &cluster{nodes: nodes, at: make(map[*conf.VRRPInstance]*virtualRouter)}
 	for n := range nodes {
 		c.groups = append(c.groups, groupsOf(nodes[n].Config))
+		c.static = append(c.static, policy.StaticLinks(nodes[n].Config))
 	}
 	c.match()
 	for _, v := range c.routers {
@@ -52,6 +54,7 @@ type cluster struct {
 	findings
 	nodes   []Node
 	groups  []map[string]*conf.SyncGroup // of each node, by instance
+	static  []map[string][]string        // likewise: policy.StaticLinks
 	routers []*virtualRouter
 	at      map[*conf.VRRPInstance]*virtualRouter
 }
@@ -69,6 +72,7 @@ type member struct {
 	node   int
 	group  *conf.SyncGroup // nil: none
 	terms  []conf.Track
+	static []string   // interfaces that concern it by static entries
 	source netip.Addr // that its adverts come from; made up if no file gives it
 }
 
@@ -164,7 +168,7 @@ func (c *cluster) match() {
 
 func (c *cluster) join(v *virtualRouter, node int, in *conf.VRRPInstance) {
 	g := c.groups[node][in.Name]
-	v.members = append(v.members, &member{VRRPInstance: in, node: node, group: g, terms: terms(in, g)})
+	v.members = append(v.members, &member{VRRPInstance: in, node: node, group: g, terms: terms(in, g), static: c.static[node][in.Name]})
 	c.at[in] = v
 }
 

@@ -167,13 +167,7 @@ func (c *cluster) key(comp component) string {
 
 // otherLinks are the interfaces that must be up besides that of the virtual router.
 func (m *member) otherLinks() []string {
-	var names []string
-	for name := range policy.OtherLinks(m.VRRPInstance) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	return names
+	return policy.OtherLinks(m.VRRPInstance, m.static)
 }
 
 // fault is one thing that fails on one node.
@@ -398,7 +392,7 @@ func (l *lab) add(n int, places []int) {
 // priority.
 func (m *member) condition(f *fault) (vrrp.Faults, policy.Outcome) {
 	o := policy.Evaluate(m.Priority, m.Priority == vrrp.PriorityOwner, m.statuses(f))
-	return policy.FindFaults(m.VRRPInstance, assumed{m, f}, nil, &o).Set, o
+	return policy.FindFaults(m.VRRPInstance, m.static, assumed{m, f}, nil, &o).Set, o
 }
 
 // assumed is a node that has everything it needs, but for one fault.

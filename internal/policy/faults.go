@@ -1,8 +1,8 @@
 package policy
 
 import (
-	"iter"
 	"net/netip"
+	"slices"
 
 	"keepalived-go/conf"
 	"keepalived-go/vrrp"
@@ -43,24 +43,78 @@ func (f *Faults) link(m Machine, name string) {
 	}
 }
 
-// OtherLinks yields the interfaces besides its own that must be up for a virtual
-// router to serve, those of its addresses; some several times.
-func OtherLinks(c *conf.VRRPInstance) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, list := range [][]conf.Address{c.Addresses, c.Excluded} {
-			for i := range list {
-				if name := list[i].Interface; name != "" && name != c.Interface && !list[i].NoTrack && !yield(name) {
-					return
+// OtherLinks are the interfaces besides its own that must be up for a virtual router to
+// serve: those of its addresses and routes without no_track, and static ones, which are
+// those of static entries that concern it (see [StaticLinks]).
+func OtherLinks(c *conf.VRRPInstance, static []string) (names []string) {
+	add := func(name string) {
+		if name != "" && name != c.Interface && !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	for _, list := range [][]conf.Address{c.Addresses, c.Excluded} {
+		for i := range list {
+			if !list[i].NoTrack {
+				add(list[i].Interface)
+			}
+		}
+	}
+	if c.Routing != nil {
+		for i := range c.Routing.Routes {
+			if r := &c.Routing.Routes[i]; !r.NoTrack {
+				routeLinks(r, add)
+			}
+		}
+	}
+	for _, name := range static {
+		add(name)
+	}
+	return names
+}
+
+// routeLinks hands the interfaces that a route names to add.
+func routeLinks(r *conf.Route, add func(name string)) {
+	add(r.Hop.Interface)
+	for i := range r.Hops {
+		add(r.Hops[i].Interface)
+	}
+}
+
+// StaticLinks are the interfaces whose loss concerns virtual routers, by their names:
+// those of static entries with a track_group that has the virtual router.
+func StaticLinks(c *conf.Config) map[string][]string {
+	all := map[string][]string{}
+	adder := func(group string) func(name string) {
+		return func(name string) {
+			for _, g := range c.TrackGroups {
+				if name == "" || g.Name != group {
+					continue
+				}
+				for _, instance := range g.Instances {
+					if !slices.Contains(all[instance], name) {
+						all[instance] = append(all[instance], name)
+					}
 				}
 			}
 		}
 	}
+	for i := range c.StaticAddresses {
+		adder(c.StaticAddresses[i].TrackGroup)(c.StaticAddresses[i].Interface)
+	}
+	for i := range c.StaticRoutes {
+		routeLinks(&c.StaticRoutes[i], adder(c.StaticRoutes[i].TrackGroup))
+	}
+	for i := range c.StaticRules {
+		adder(c.StaticRules[i].TrackGroup)(c.StaticRules[i].Iif)
+	}
+	return all
 }
 
 // FindFaults computes the faults of a virtual router from what holds now: its
-// interfaces, its source address, its peers, the refusal of its socket (nil:
-// there is none), and what its trackers make of it (nil: it has none).
-func FindFaults(c *conf.VRRPInstance, m Machine, refusal error, trackers *Outcome) Faults {
+// interfaces, those of static entries that concern it (see [StaticLinks]), its source
+// address, its peers, the refusal of its socket (nil: there is none), and what its
+// trackers make of it (nil: it has none).
+func FindFaults(c *conf.VRRPInstance, static []string, m Machine, refusal error, trackers *Outcome) Faults {
 	var f Faults
 	exists := false
 	if c.Interface != "" {
@@ -69,7 +123,7 @@ func FindFaults(c *conf.VRRPInstance, m Machine, refusal error, trackers *Outcom
 			f.link(m, c.Interface)
 		}
 	}
-	for name := range OtherLinks(c) {
+	for _, name := range OtherLinks(c, static) {
 		f.link(m, name)
 	}
 	f.Source = c.SourceIP

@@ -58,6 +58,7 @@ func TestFindFaults(t *testing.T) {
 	for _, row := range []struct {
 		name    string
 		c       conf.VRRPInstance
+		static  []string
 		m       machine
 		refusal error
 		outcome *policy.Outcome
@@ -75,6 +76,15 @@ func TestFindFaults(t *testing.T) {
 		{name: "that of an excluded address is missing", c: with(func(c *conf.VRRPInstance) { c.Excluded = on("eth9", false) }), m: well,
 			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist", source: own},
 		{name: "that of an untracked address is missing", c: with(func(c *conf.VRRPInstance) { c.Addresses = on("eth9", true) }), m: well, source: own},
+		{name: "that of a route is down", c: with(func(c *conf.VRRPInstance) {
+			c.DontTrackPrimary = true
+			c.Routing = &conf.Routing{Routes: []conf.Route{{Hop: conf.NextHop{Interface: "eth0"}}, {Hop: conf.NextHop{Interface: "eth1"}}}}
+		}), m: down, want: vrrp.FaultLinkDown, cause: "interface eth1 is down", source: own},
+		{name: "that of an untracked route is missing", c: with(func(c *conf.VRRPInstance) {
+			c.Routing = &conf.Routing{Routes: []conf.Route{{Hop: conf.NextHop{Interface: "eth9"}, NoTrack: true}}}
+		}), m: well, source: own},
+		{name: "that of a static entry is missing", c: base, static: []string{"eth9"}, m: well,
+			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist", source: own},
 		{name: "there is no address of the family", c: with(func(c *conf.VRRPInstance) { c.Family = conf.IPv6 }), m: well,
 			want: vrrp.FaultNoSource, cause: "no IPv6 address for interface eth0"},
 		{name: "a foreign multicast source is used", c: with(func(c *conf.VRRPInstance) { c.SourceIP = foreign }), m: well, source: foreign},
@@ -93,12 +103,26 @@ func TestFindFaults(t *testing.T) {
 		{name: "a tracker is a fault; the first cause counts", c: base, m: down, outcome: &policy.Outcome{Fault: true, Cause: vrrp.Cause{Detail: "failed"}},
 			want: vrrp.FaultLinkDown | vrrp.FaultTracker, cause: "interface eth0 is down", source: own},
 	} {
-		got := policy.FindFaults(&row.c, row.m, row.refusal, row.outcome)
+		got := policy.FindFaults(&row.c, row.static, row.m, row.refusal, row.outcome)
 		if got.Set != row.want || got.Cause.Detail != row.cause {
 			t.Errorf("%s: %v (%q), want %v (%q)", row.name, got.Set, got.Cause.Detail, row.want, row.cause)
 		}
 		if diff := cmp.Diff(row.source, got.Source, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 			t.Errorf("%s: source (-want +got):\n%s", row.name, diff)
 		}
+	}
+}
+
+// A static entry concerns the virtual routers of its track_group.
+func TestStaticLinks(t *testing.T) {
+	c := &conf.Config{
+		TrackGroups:     []conf.TrackGroup{{Name: "G", Instances: []string{"A", "B"}}, {Name: "H", Instances: []string{"B"}}},
+		StaticAddresses: []conf.StaticAddress{{Address: conf.Address{Interface: "eth1"}, TrackGroup: "G"}, {Address: conf.Address{Interface: "eth2"}}},
+		StaticRoutes:    []conf.Route{{Hops: []conf.NextHop{{Interface: "eth1"}, {Interface: "eth3"}}, TrackGroup: "H"}},
+		StaticRules:     []conf.Rule{{Iif: "eth4", TrackGroup: "G"}},
+	}
+	want := map[string][]string{"A": {"eth1", "eth4"}, "B": {"eth1", "eth3", "eth4"}}
+	if diff := cmp.Diff(want, policy.StaticLinks(c)); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -60,7 +60,8 @@ type Role struct {
 
 // Share is what one role takes from a configuration.
 type Share struct {
-	Units       int                // how much there is to serve; 0: the process is not wanted
+	Units       int                // how much there is to serve
+	Keeps       bool               // the process is wanted without that, too: it keeps something else
 	ProcessName string             // as ps(1) shows it
 	Limits      conf.ProcessLimits // scheduling, memory
 	Config      *conf.Config       // what the process is sent

@@ -115,7 +115,7 @@ func (sl *slot) process() string { return sl.role.Title + " process" }
 
 // wanted reports whether there is something for a process of the role to do.
 func (sl *slot) wanted() bool {
-	return !slices.Contains(sl.s.o.Without, sl.role.Name) && (sl.share.Units > 0 || sl.s.o.All)
+	return !slices.Contains(sl.s.o.Without, sl.role.Name) && (sl.share.Units > 0 || sl.share.Keeps || sl.s.o.All)
 }
 
 // runs reports whether a process of the role runs.

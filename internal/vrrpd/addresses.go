@@ -2,39 +2,41 @@ package vrrpd
 
 import (
 	"log/slog"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"keepalived-go/internal/linux/kernel"
 )
 
-// A vip is one address on one link that a virtual router holds while it is
-// master. What is wanted (users) and what is known of the kernel are compared
-// when a turn of the loop ends, and the difference is asked for, until the two
-// agree. So an address that moves from one virtual router to another, or that a
-// predecessor left behind for us, is not touched at all.
+// An item is one thing that the kernel holds for a virtual router while it is master:
+// an address on a link, a route, a rule. What is wanted (users) and what is known of
+// the kernel are compared when a turn of the loop ends, and the difference is asked for,
+// until the two agree. So an address that moves from one virtual router to another, or
+// that a predecessor left behind for us, is not touched at all.
 //
 // What is known of the kernel is what it was last asked for, once it has
 // answered. Whatever contradicts that – an event, a dump, a refusal – puts it
 // in doubt, never more: the kernel may have done what was asked after that. It
 // is asked again then, which does no harm where it was needless. There is no
 // order between answers and events that would have to be known.
-type vip struct {
-	key     kernel.Key
+type item[O any, K comparable] struct {
+	key     K
 	refs    int     // routers that have it in their lists
 	users   int     // of them, those that want it in the kernel now
 	owner   *router // the one that asked last, or may ask next; nil: it is not known
 	noTrack bool
 
-	requested bool        // the kernel was asked to have it, and not to remove it since
-	sent      kernel.Addr // how, when asked last
-	doubt     bool        // what was asked for need not hold any more: ask again
-	fresh     bool        // it was not ours before it was asked for last
-	job       uint64      // the submission that asked
-	present   bool        // the kernel has it, as far as is known
-	failed    bool        // the kernel refused what was asked last; logged once
-	since     uint64      // the first submission that asked for it after the last removal of ours
-	had       bool        // the kernel has confirmed it after that: if setting it again finds it gone, it was lost
+	requested bool   // the kernel was asked to have it, and not to remove it since
+	sent      O      // how, when asked last
+	doubt     bool   // what was asked for need not hold any more: ask again
+	fresh     bool   // it was not ours before it was asked for last
+	job       uint64 // the submission that asked
+	present   bool   // the kernel has it, as far as is known
+	failed    bool   // the kernel refused what was asked last; logged once
+	waits     bool   // it is asked for when refusals are, so that others cannot have it set at any rate
+	since     uint64 // the first submission that asked for it after the last removal of ours
+	had       bool   // the kernel has confirmed it after that: if setting it again finds it gone, it was lost
 
 	// theirs: others set it while we did not hold it. That it is there
 	// suffices, and it is never changed or removed.
@@ -43,11 +45,29 @@ type vip struct {
 	dirty int // place in the table's list, from 1; 0: not there
 }
 
-// A wish is how a vip is wanted, if it is: kept only until the kernel is asked,
+// The items of each kind.
+type (
+	vip      = item[kernel.Addr, kernel.Key]
+	heldPath = item[kernel.Route, kernel.RouteKey]
+	heldRule = item[kernel.Rule, kernel.Rule]
+)
+
+// keyed is what a table must know of a kind of objects.
+type keyed[O any, K comparable] interface {
+	kernel.Keyed[O, K]
+
+	// Equal reports whether the object and another, both wished, are the same.
+	Equal(other *O) bool
+
+	// On reports whether the object ends with a link.
+	On(link int) bool
+}
+
+// A wish is how an item is wanted, if it is: kept only until the kernel is asked,
 // for there may be thousands.
-type wish struct {
-	v    *vip
-	want kernel.Addr
+type wish[O any, K comparable] struct {
+	v    *item[O, K]
+	want O
 }
 
 // executor carries out plans: a kernel.Executor.
@@ -74,56 +94,88 @@ func (e atOnce) Submit(id uint64, changes []kernel.Change) {
 	})
 }
 
-// addressTable is all vips and the executor that carries out their changes.
+// table is all items of one kind.
+type table[O any, K comparable, P keyed[O, K]] struct {
+	items  map[K]*item[O, K]
+	edits  uint64       // changes of which keys there are
+	dirty  []wish[O, K] // to be looked at when the turn ends
+	jobs   *jobs
+	later  func() // has retryFailed called, retryAddresses after the first refusal
+	failAt func(owner *router, c kernel.Change, err error)
+
+	// named reports whether events of the removal of an item name the program, which
+	// then decide whether the item was lost. Otherwise setting it again shows it.
+	named func(k K) bool
+}
+
+// jobs counts what the executor is given.
+type jobs struct {
+	begun uint64        // submissions so far
+	done  atomic.Uint64 // submissions carried out; others may read it
+}
+
+// addressTable is the one desired state: the items of all kinds, and the executor that
+// carries out their changes.
 type addressTable struct {
-	vips   map[kernel.Key]*vip
-	edits  uint64 // changes of which addresses are virtual
-	dirty  []wish // to be looked at when the turn ends
+	table[kernel.Addr, kernel.Key, *kernel.Addr]
+	jobs
+	routes table[kernel.Route, kernel.RouteKey, *kernel.Route]
+	rules  table[kernel.Rule, kernel.Rule, *kernel.Rule]
+	slots  map[kernel.Slot][]*heldPath // of all routes
 	exec   executor
-	jobs   uint64        // submissions so far
-	done   atomic.Uint64 // submissions carried out; others may read it
-	later  func()        // has retryFailed called, retryAddresses after the first refusal
-	failAt func(v *vip, c kernel.Change, err error)
 }
 
 // retryAddresses is how long the kernel's refusal of a change is left alone.
 const retryAddresses = time.Second
 
-// get returns the vip of k, and whether it is new.
-func (t *addressTable) get(k kernel.Key) (v *vip, fresh bool) {
-	if v = t.vips[k]; v == nil {
-		v, fresh = &vip{key: k}, true
-		t.vips[k] = v
+// init makes the tables, empty.
+func (t *addressTable) init(exec executor, later func(), failAt func(owner *router, c kernel.Change, err error)) {
+	t.exec = exec
+	t.table.init(&t.jobs, later, failAt, func(k kernel.Key) bool { return k.Prefix.Addr().Is4() })
+	t.routes.init(&t.jobs, later, failAt, func(kernel.RouteKey) bool { return false })
+	t.rules.init(&t.jobs, later, failAt, func(kernel.Rule) bool { return false })
+	t.slots = map[kernel.Slot][]*heldPath{}
+}
+
+func (t *table[O, K, P]) init(j *jobs, later func(), failAt func(owner *router, c kernel.Change, err error), named func(K) bool) {
+	t.items, t.jobs, t.later, t.failAt, t.named = map[K]*item[O, K]{}, j, later, failAt, named
+}
+
+// get returns the item of k, and whether it is new.
+func (t *table[O, K, P]) get(k K) (v *item[O, K], fresh bool) {
+	if v = t.items[k]; v == nil {
+		v, fresh = &item[O, K]{key: k}, true
+		t.items[k] = v
 		t.edits++
 	}
 	return v, fresh
 }
 
-// adopt takes over an address found in the kernel.
-func (t *addressTable) adopt(a kernel.Addr) {
-	v, _ := t.get(a.Key())
+// adopt takes over what was found in the kernel.
+func (t *table[O, K, P]) adopt(a O) {
+	v, _ := t.get(P(&a).Key())
 	v.requested, v.sent, v.present, v.theirs, v.had = true, a, true, false, true
 	t.touch(v)
 }
 
 // acquire makes the kernel have v as r wants it.
-func (t *addressTable) acquire(v *vip, want kernel.Addr, r *router) {
+func (t *table[O, K, P]) acquire(v *item[O, K], want O, r *router) {
 	v.users++
 	v.owner = r
 	t.touch(v).want = want
 }
 
 // release ends one acquire.
-func (t *addressTable) release(v *vip) {
+func (t *table[O, K, P]) release(v *item[O, K]) {
 	v.users--
 	t.touch(v)
 }
 
 // touch has v looked at when the turn ends: as it was wanted before, unless the
 // caller decides otherwise.
-func (t *addressTable) touch(v *vip) *wish {
+func (t *table[O, K, P]) touch(v *item[O, K]) *wish[O, K] {
 	if v.dirty == 0 {
-		t.dirty = append(t.dirty, wish{v, v.sent})
+		t.dirty = append(t.dirty, wish[O, K]{v, v.sent})
 		v.dirty = len(t.dirty)
 	}
 	return &t.dirty[v.dirty-1]
@@ -132,22 +184,61 @@ func (t *addressTable) touch(v *vip) *wish {
 // isVirtual reports whether the address is one of ours rather than one that
 // the machine was given by others.
 func (t *addressTable) isVirtual(k kernel.Key) bool {
-	v := t.vips[k]
-	return v != nil && (v.refs > 0 || v.requested) && !v.theirs
+	v := t.items[k]
+	return v != nil && (v.refs > 0 || v.requested) && !v.theirs && !v.owner.static()
 }
 
 // flush asks the kernel for the difference between what it should have and what
-// is known of it, as one plan.
+// is known of it, as one plan: nothing refers to what is not there. Rules lead to the
+// routes of their tables, and routes are by addresses and from them.
 func (t *addressTable) flush() {
-	if len(t.dirty) == 0 {
+	if len(t.dirty)+len(t.routes.dirty)+len(t.rules.dirty) == 0 {
 		return
 	}
-	var have, want []kernel.Addr
+	addrs, routes, rules := t.plan(), t.routes.plan(), t.rules.plan()
+	var changes []kernel.Change
+	if len(routes)+len(rules) == 0 {
+		changes = addrs
+	} else {
+		plans := [][]kernel.Change{rules, routes, addrs}
+		for i, p := range plans {
+			n := removals(p)
+			changes, plans[i] = append(changes, p[:n]...), p[n:]
+		}
+		for _, p := range slices.Backward(plans) {
+			changes = append(changes, p...)
+		}
+	}
+	if len(changes) == 0 {
+		return
+	}
+	t.begun++
+	t.ask(addrs)
+	t.routes.ask(routes)
+	t.rules.ask(rules)
+	t.exec.Submit(t.begun, changes)
+}
+
+// removals is how many removals a plan begins with.
+func removals(plan []kernel.Change) int {
+	n := slices.IndexFunc(plan, func(c kernel.Change) bool { return c.Op != kernel.Remove })
+	if n < 0 {
+		return len(plan)
+	}
+	return n
+}
+
+// plan returns the difference for the items of the kind.
+func (t *table[O, K, P]) plan() []kernel.Change {
+	if len(t.dirty) == 0 {
+		return nil
+	}
+	var have, want []O
 	for i := range t.dirty {
 		w := &t.dirty[i]
 		v := w.v
 		v.dirty = 0
-		wanted, same := v.users > 0, v.sent == w.want
+		wanted, same := v.users > 0, P(&v.sent).Equal(&w.want)
 		switch {
 		case v.theirs:
 			v.sent = w.want // should it be needed
@@ -167,76 +258,50 @@ func (t *addressTable) flush() {
 		}
 	}
 	t.dirty = nil
+	changes := kernel.Diff[O, K, P](have, want)
+	for i := range want {
+		t.items[P(&want[i]).Key()].sent = want[i] // also where Diff finds that nothing need be done
+	}
+	return changes
+}
 
-	changes := kernel.DiffAddrs(have, want)
-	for _, a := range want {
-		t.vips[a.Key()].sent = a // also where Diff finds that nothing need be done
-	}
-	if len(changes) == 0 {
-		return
-	}
-	t.jobs++
+// ask notes that the changes are asked for by the submission that has begun last.
+func (t *table[O, K, P]) ask(changes []kernel.Change) {
+	job := t.jobs.begun
 	for i := range changes {
-		v := t.vips[changes[i].Object.(*kernel.Addr).Key()]
-		if v.job != t.jobs {
+		v := t.items[changes[i].Object.(P).Key()]
+		if v.job != job {
 			v.fresh = !v.requested && !v.doubt
 		}
 		if changes[i].Op == kernel.Remove {
 			v.had = false
 		} else if !v.requested {
-			v.since = t.jobs
+			v.since = job
 		}
-		v.job, v.present, v.doubt = t.jobs, false, false
+		v.job, v.present, v.doubt, v.waits = job, false, false, false
 		v.requested = changes[i].Op != kernel.Remove
 	}
-	t.exec.Submit(t.jobs, changes)
 }
 
 // completed notes what the kernel answered to one chunk of a submission, and
-// returns which addresses have turned out to be lost before.
-func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
-	for i, ch := range c.Changes {
-		v := t.vips[ch.Object.(*kernel.Addr).Key()]
-		if v == nil { // its link is gone
-			continue
-		}
-		if ch.Op != kernel.Remove && v.requested && c.ID >= v.since && v.confirmed(c, i) {
-			lost = append(lost, v)
-		}
-		if v.job != c.ID { // it was asked for something else since
-			continue
-		}
-		if v.requested && ch.Op == kernel.Remove {
-			continue // to be set again by the same plan: that answer counts
-		}
-		var err error
-		if c.Errs != nil {
-			err = c.Errs[i]
-		}
-		switch {
-		case err == nil:
-			v.failed = false
-			if v.doubt || v.theirs {
-				continue // it is asked again; others were quicker
+// returns which items have turned out to be lost before.
+func (t *addressTable) completed(c kernel.Completion) (lost losses) {
+	for i := range c.Changes {
+		switch o := c.Changes[i].Object.(type) {
+		case *kernel.Addr:
+			if v := t.answered(&c, i, o.Key()); v != nil {
+				lost.addrs = append(lost.addrs, v)
 			}
-			v.present = v.requested
-			found := kernel.NotFound
-			if c.Found != nil {
-				found = c.Found[i]
+		case *kernel.Route:
+			if v := t.routes.answered(&c, i, o.Key()); v != nil {
+				lost.routes = append(lost.routes, v)
 			}
-			if found == kernel.FoundForeign && v.fresh {
-				v.requested = false
-				t.foreign(v, v.sent)
+			t.reapSlot(o)
+		case *kernel.Rule:
+			if v := t.rules.answered(&c, i, o.Key()); v != nil {
+				lost.rules = append(lost.rules, v)
 			}
-		default:
-			if !v.failed {
-				v.failed = true
-				t.failAt(v, ch, err)
-			}
-			v.doubt = true
-			t.later()
 		}
-		t.reap(v)
 	}
 	if c.Last {
 		t.done.Add(1)
@@ -244,33 +309,86 @@ func (t *addressTable) completed(c kernel.Completion) (lost []*vip) {
 	return lost
 }
 
+// losses are the items that others have taken away.
+type losses struct {
+	addrs  []*vip
+	routes []*heldPath
+	rules  []*heldRule
+}
+
+// answered notes the kernel's answer to the change i of c, of the item with the key
+// k, and returns the item if it has turned out to be lost before.
+func (t *table[O, K, P]) answered(c *kernel.Completion, i int, k K) (lost *item[O, K]) {
+	ch, v := &c.Changes[i], t.items[k]
+	if v == nil { // its link is gone
+		return nil
+	}
+	if ch.Op != kernel.Remove && v.requested && c.ID >= v.since && v.confirmed(c, i, t.named(k)) {
+		lost = v
+	}
+	if v.job != c.ID { // it was asked for something else since
+		return lost
+	}
+	if v.requested && ch.Op == kernel.Remove {
+		return lost // to be set again by the same plan: that answer counts
+	}
+	var err error
+	if c.Errs != nil {
+		err = c.Errs[i]
+	}
+	switch {
+	case err == nil:
+		v.failed = false
+		if v.doubt || v.theirs {
+			return lost // it is asked again; others were quicker
+		}
+		v.present = v.requested
+		found := kernel.NotFound
+		if c.Found != nil {
+			found = c.Found[i]
+		}
+		if found == kernel.FoundForeign && v.fresh {
+			v.requested = false
+			t.foreign(v, v.sent)
+		}
+	default:
+		if !v.failed {
+			v.failed = true
+			t.failAt(v.owner, *ch, err)
+		}
+		v.doubt = true
+		t.later()
+	}
+	t.reap(v)
+	return lost
+}
+
 // confirmed notes the kernel's answer to a request to have v, the change i of c, and
-// reports whether another program had removed v before. It does so for IPv6 only,
-// because events of IPv6 do not name the program. After our last removal we have only
-// asked to have the address. So if the kernel has had it after that, and has to set it
-// again or refuses to, another program has removed it, whatever the order of answers
-// and events is.
-func (v *vip) confirmed(c kernel.Completion, i int) (lost bool) {
+// reports whether another program had removed v before, unless events decide that,
+// because they name the program. After our last removal we have only asked to have the
+// item. So if the kernel has had it after that, and has to set it again or refuses to,
+// another program has removed it, whatever the order of answers and events is.
+func (v *item[O, K]) confirmed(c *kernel.Completion, i int, named bool) (lost bool) {
 	refused := c.Errs != nil && c.Errs[i] != nil
 	found := !refused && c.Found != nil && c.Found[i] != kernel.NotFound
-	lost = v.had && !found && !v.noTrack && v.key.Prefix.Addr().Is6()
+	lost = v.had && !found && !v.noTrack && !named
 	v.had = !refused
 	return lost
 }
 
 // retryFailed asks again for what the kernel refused.
-func (t *addressTable) retryFailed() {
-	for _, v := range t.vips {
-		if v.failed && v.doubt {
+func (t *table[O, K, P]) retryFailed() {
+	for _, v := range t.items {
+		if (v.failed || v.waits) && v.doubt {
 			t.touch(v)
 		}
 	}
 }
 
-// removed notes that an address is reported as gone, and returns whether it is
+// removed notes that an item is reported as gone, and returns whether it is
 // one that a virtual router holds and watches. It is set again in any case,
 // unless it is released first.
-func (t *addressTable) removed(v *vip) (lost bool) {
+func (t *table[O, K, P]) removed(v *item[O, K]) (lost bool) {
 	switch {
 	case v.theirs:
 		v.theirs, v.had = false, v.users > 0
@@ -281,13 +399,32 @@ func (t *addressTable) removed(v *vip) (lost bool) {
 		return false
 	}
 	v.present = false
+	if v.owner.static() && v.users > 0 {
+		v.doubt, v.waits = true, true // it is set again at a pace that no other program decides
+		t.later()
+		return false
+	}
 	t.touch(v)
 	return v.users > 0 && !v.noTrack
 }
 
-// foreign notes that others have set an address, and reports whether that is
+// uncertain notes that the kernel may have dropped v because of what has become of a
+// link or an address: no program has removed it.
+func (v *item[O, K]) uncertain() {
+	if v.requested && !v.theirs {
+		v.doubt, v.present, v.had = true, false, false
+	}
+}
+
+// left notes that v is gone and stays so until it is wanted again.
+func (t *table[O, K, P]) left(v *item[O, K]) {
+	v.requested, v.doubt, v.present, v.theirs, v.had, v.waits = false, false, false, false, false, false
+	t.reap(v)
+}
+
+// foreign notes that others have set an item, and reports whether that is
 // news: what we hold is ours, whoever sets it once more.
-func (t *addressTable) foreign(v *vip, a kernel.Addr) bool {
+func (t *table[O, K, P]) foreign(v *item[O, K], a O) bool {
 	if v.theirs || v.requested || v.doubt {
 		return false
 	}
@@ -297,13 +434,13 @@ func (t *addressTable) foreign(v *vip, a kernel.Addr) bool {
 }
 
 // linkGone forgets what was on a link: the kernel has removed it all.
-func (t *addressTable) linkGone(link int) {
-	for k, v := range t.vips {
+func (t *table[O, K, P]) linkGone(link int) {
+	for _, v := range t.items {
 		switch {
-		case k.Link != link:
-		case v.job > t.done.Load() && v.requested:
+		case !P(&v.sent).On(link):
+		case v.job > t.jobs.done.Load() && v.requested:
 			// It may have come back, with the same index, before it was set.
-			v.doubt, v.present, v.had, v.since = true, false, false, t.jobs+1
+			v.doubt, v.present, v.had, v.since = true, false, false, t.jobs.begun+1
 			t.touch(v)
 		default:
 			v.requested, v.doubt, v.present, v.theirs, v.failed, v.had, v.job = false, false, false, false, false, false, 0
@@ -312,22 +449,31 @@ func (t *addressTable) linkGone(link int) {
 	}
 }
 
-// reap forgets a vip that no router needs any more.
-func (t *addressTable) reap(v *vip) {
+// reap forgets an item that no router needs any more.
+func (t *table[O, K, P]) reap(v *item[O, K]) {
 	if v.users == 0 && v.refs == 0 && !v.requested && !v.doubt && v.dirty == 0 {
-		delete(t.vips, v.key)
+		delete(t.items, v.key)
 		t.edits++
 	}
 }
 
 // idle reports whether the kernel has carried out everything.
-func (t *addressTable) idle() bool { return len(t.dirty) == 0 && t.jobs == t.done.Load() }
+func (t *addressTable) idle() bool {
+	return len(t.dirty)+len(t.routes.dirty)+len(t.rules.dirty) == 0 && t.begun == t.done.Load()
+}
 
-// logRefusal logs which address the kernel refused, and why.
-func logRefusal(v *vip, c kernel.Change, err error) {
+// retryFailed asks again for what the kernel refused.
+func (t *addressTable) retryFailed() {
+	t.table.retryFailed()
+	t.routes.retryFailed()
+	t.rules.retryFailed()
+}
+
+// logRefusal logs what the kernel refused, and why.
+func logRefusal(owner *router, c kernel.Change, err error) {
 	name := ""
-	if v.owner != nil {
-		name = v.owner.conf.Name
+	if owner != nil {
+		name = owner.conf.Name
 	}
 	slog.Error("("+name+") "+err.Error(), "instance", name, "change", c.String())
 }

@@ -230,7 +230,7 @@ func TestThief(t *testing.T) {
 	}
 	catchUp(t, d)
 	agreed := func() bool {
-		for _, v := range d.addrs.vips {
+		for _, v := range d.addrs.items {
 			if v.users != 1 || !v.requested || !v.present || v.doubt {
 				return false
 			}
@@ -239,7 +239,7 @@ func TestThief(t *testing.T) {
 	}
 	for end := time.Now().Add(30 * time.Second); !agreed(); d.turn() {
 		if time.Now().After(end) {
-			for _, v := range d.addrs.vips {
+			for _, v := range d.addrs.items {
 				t.Logf("%+v", *v)
 			}
 			t.Fatalf("after 30 s of quiet the kernel has %d of 54 addresses", len(virtualOn(t)))
@@ -384,8 +384,8 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 	k := &kernelModel{has: map[kernel.Key]uint8{}}
 	l := kernel.Link{Index: 2, Name: "eth0"}
 	d := &daemon{loop: newTestLoop(t), net: newNetwork([]kernel.Link{l}, nil), port: modelPort, announcer: &announcer{}}
-	d.addrs.vips, d.addrs.exec, d.addrs.failAt = map[kernel.Key]*vip{}, k, logRefusal
-	d.addrs.later = func() {}
+	d.static = newStatic(&conf.Config{})
+	d.addrs.init(k, func() {}, logRefusal)
 	lost, stolen := 0, 0
 	var vips []*vip
 	var addrs []kernel.Addr
@@ -590,7 +590,8 @@ func (p *plans) Submit(_ uint64, changes []kernel.Change) { *p = append(*p, chan
 func TestVIPOutlivesItsLink(t *testing.T) {
 	for _, dirty := range []bool{false, true} {
 		var asked plans
-		table := &addressTable{vips: map[kernel.Key]*vip{}, exec: &asked}
+		table := &addressTable{}
+		table.init(&asked, func() {}, logRefusal)
 		a := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix("198.51.100.1/32")}
 		r := &router{}
 		v, _ := table.get(a.Key())
@@ -617,8 +618,8 @@ func TestVIPOutlivesItsLink(t *testing.T) {
 		v.refs = 0
 		table.linkGone(2)
 		table.flush()
-		if len(table.vips) != 0 {
-			t.Errorf("dirty %t: %d vips left", dirty, len(table.vips))
+		if len(table.items) != 0 {
+			t.Errorf("dirty %t: %d vips left", dirty, len(table.items))
 		}
 	}
 }
@@ -641,7 +642,7 @@ func TestAddressMovesToBackup(t *testing.T) {
 		turnUntil(t, d, "the reload", func() bool { return d.addrs.idle() })
 		for _, r := range d.routers {
 			for _, v := range r.vips {
-				if d.addrs.vips[v.key] != v {
+				if d.addrs.items[v.key] != v {
 					t.Fatalf("%v of %s is not in the table", v.key.Prefix, r.conf.Name)
 				}
 			}

@@ -16,9 +16,8 @@ import (
 
 // An inheritance is what a process finds of its predecessor; the zero value: nothing.
 type inheritance struct {
-	snapshots map[uint64]*vrrp.Snapshot // of the virtual routers, by their identity
-	listed    []journalAddr             // addresses that it may have set
-	found     []kernel.Addr             // all addresses in the kernel
+	predecessor
+	found *reading // what the kernel has; nil: nothing
 }
 
 // prepared is a configuration with all that takes time to find out about it.
@@ -47,19 +46,19 @@ func prepare(before, c *conf.Config, trackers *track.Set, ready func(*prepared))
 
 // start is a reload from nothing. It takes over or clears away what a predecessor left
 // among the addresses found.
-func (d *daemon) start(c *conf.Config, found []kernel.Addr) {
+func (d *daemon) start(c *conf.Config, found *reading) {
 	d.conf = &conf.Config{}
 	d.started = d.loop.Now()
 	if delay := policy.StartDelay(&c.Global, d.started, d.started); delay > 0 {
 		slog.Info(fmt.Sprintf("Delaying startup for %g seconds", delay.Round(time.Millisecond).Seconds()))
 	}
-	snapshots, listed, err := readJournalWithin(journalWait, d.StateFile)
+	before, err := readJournalWithin(journalWait, d.StateFile)
 	if err != nil {
 		slog.Warn(err.Error())
 	}
 	var first *prepared
 	prepare(d.conf, c, d.trackers(c), func(p *prepared) { first = p })
-	first.inheritance = inheritance{snapshots, listed, found}
+	first.inheritance = inheritance{before, found}
 	d.reload(first)
 	if d.LogData {
 		d.logData(d.snapshotNow())
@@ -104,14 +103,17 @@ type leftover struct {
 // leftovers notes, and returns, which of the addresses found a predecessor has set: it
 // comes before routers look up their addresses.
 func (d *daemon) leftovers(left inheritance) []leftover {
-	listed := make(map[kernel.Key]bool, len(left.listed))
-	for _, a := range left.listed {
+	if left.found == nil {
+		return nil
+	}
+	listed := make(map[kernel.Key]bool, len(left.addrs))
+	for _, a := range left.addrs {
 		if l := d.net.byName[a.link]; l != nil && !a.theirs {
 			listed[kernel.Key{Link: l.Index, Prefix: a.prefix}] = true
 		}
 	}
 	var ours []leftover
-	for _, a := range left.found {
+	for _, a := range left.found.addrs {
 		k := a.Key()
 		l := d.net.links[a.Link]
 		if l == nil {
@@ -197,6 +199,7 @@ func (d *daemon) prepareReload(c *conf.Config, reloaded func()) {
 func (d *daemon) reload(p *prepared) {
 	c, k, before, groups := p.conf, p.continues, d.routers, d.groups
 	d.conf = c
+	d.static.conf, d.staticLinks = staticConf(c), policy.StaticLinks(c)
 	d.setAutoPriority()
 	d.unsized = true
 	if !k.Groups {
@@ -224,11 +227,16 @@ func (d *daemon) reload(p *prepared) {
 		}
 	}
 	left := d.leftovers(p.inheritance)
+	d.rebind(d.static)
 	for _, r := range fresh {
 		d.resolve(r)
-		r.predecessor = p.snapshots[policy.Identity(r.conf)]
+		r.predecessor = p.engines[policy.Identity(r.conf)]
 	}
 	d.inherit(left)
+	if p.found != nil {
+		d.adoptRouting(p.found, p.routes, p.rules)
+	}
+	d.startStatic()
 	if d.groups == nil {
 		d.joinGroups(c)
 		d.introduce(groups)
@@ -278,9 +286,10 @@ func (d *daemon) drop(r *router) {
 	d.loop.Stop(&r.timer)
 	d.hold(r, false)
 	d.reportTurn() // while it is known
-	gone := r.vips
-	r.vips = nil
+	gone, had := r.vips, r.routing
+	r.vips, r.routing = nil, routing{}
 	d.disown(r, gone)
+	d.disownRouting(r, had)
 	delete(d.byEngine, r.engine)
 	slog.Info(fmt.Sprintf("(%s) removed by reload", r.conf.Name), "instance", r.conf.Name)
 }
@@ -321,11 +330,11 @@ func (d *daemon) writeJournal() {
 	}
 	if d.journal == nil {
 		d.journal = newJournal(d.StateFile)
-		d.journal.replace(d.routers)
+		d.journal.replace(d.holders())
 		d.journal.await()
 		return
 	}
-	d.journal.replace(d.routers)
+	d.journal.replace(d.holders())
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are
@@ -342,5 +351,33 @@ func (d *daemon) stop() {
 	}
 	for _, r := range d.routers {
 		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
+	}
+	d.hold(d.static, false)
+}
+
+// staticWait is how long a start waits for the kernel to set the static entries, by
+// which engines may find their source addresses.
+const staticWait = time.Second
+
+// holders are the routers, and what holds the static entries.
+func (d *daemon) holders() []*router { return append(slices.Clone(d.routers), d.static) }
+
+// startStatic sets the static entries, when a process starts: afterwards they are part
+// of each plan.
+func (d *daemon) startStatic() {
+	if d.static.held {
+		return
+	}
+	d.hold(d.static, true)
+	if len(d.static.vips)+len(d.static.routes)+len(d.static.rules) == 0 {
+		return
+	}
+	d.writeJournal() // it lists them before the first of them is set
+	if d.addrs.flush(); d.addrs.idle() {
+		return
+	}
+	defer time.AfterFunc(staticWait, func() { d.loop.Post(func() {}) }).Stop() // the last wait ends
+	for end := d.loop.Now() + staticWait; !d.addrs.idle() && d.loop.Now() < end && d.err == nil; {
+		d.err = d.loop.Wait()
 	}
 }

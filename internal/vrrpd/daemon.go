@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
@@ -36,18 +38,20 @@ type daemon struct {
 
 	worker *loop.Worker // opens sockets, joins groups, changes settings of the kernel
 
-	routers    []*router // in the order of the configuration
-	byEngine   map[*vrrp.Instance]*router
-	groups     map[string]*vrrp.SyncGroup
-	net        *network
-	port       uint32 // of what the executor asks the kernel for, in events
-	addrs      addressTable
-	inbox      inbox  // from the monitor
-	lost       uint64 // overruns not logged yet
-	lostLogged time.Duration
-	journal    *journal
-	hurry      autoPriority
-	haste      loop.Timer // runs while a take-over may be going on
+	routers     []*router // in the order of the configuration
+	byEngine    map[*vrrp.Instance]*router
+	groups      map[string]*vrrp.SyncGroup
+	net         *network
+	port        uint32 // of what the executor asks the kernel for, in events
+	addrs       addressTable
+	static      *router             // holds the static entries
+	staticLinks map[string][]string // interfaces that concern virtual routers by static entries
+	inbox       inbox               // from the monitor
+	lost        uint64              // overruns not logged yet
+	lostLogged  time.Duration
+	journal     *journal
+	hurry       autoPriority
+	haste       loop.Timer // runs while a take-over may be going on
 
 	sockets   map[socketKey]*socket
 	unsized   bool      // their receive buffers may have to change
@@ -184,12 +188,17 @@ func (d *daemon) handleEvents(events []kernel.Event) { d.takeUp(events, math.Max
 // an address of a later one was lost.
 func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 	changed := map[int]bool{} // links whose routers must be looked at again
-	var lost []*vip           // what others took away
+	routed := shaken{}
+	var gone []kernel.Key // addresses
+	var lost []*vip       // what others took away
 	defer func() { d.withdrawn = nil }()
 	for i := range events {
 		switch e := &events[i]; e.Kind {
 		case kernel.LinkNew:
 			l, before, known := d.net.setLink(e.Link)
+			if !known || (before.Flags^l.Flags)&unix.IFF_UP != 0 || before.Master != l.Master {
+				routed[l.Index] = true
+			}
 			if !known || before.Name != e.Link.Name {
 				changed[l.Index] = true
 				d.relink()
@@ -221,6 +230,7 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 				changed[e.Link.Index] = true
 				d.linkChanged(l.Name)
 				d.addrs.linkGone(e.Link.Index)
+				d.unlinked(e.Link.Index)
 				d.relink()
 			}
 		case kernel.Forwarding:
@@ -229,8 +239,9 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 			}
 		case kernel.AddrNew:
 			d.net.setAddr(e.Addr)
+			routed[e.Addr.Link] = true
 			d.logAddress(e.Addr, true)
-			if v := d.addrs.vips[e.Addr.Key()]; v != nil && e.PortID != d.port && e.Addr.Proto != kernel.AddrProto {
+			if v := d.addrs.items[e.Addr.Key()]; v != nil && e.PortID != d.port && e.Addr.Proto != kernel.AddrProto {
 				if d.addrs.foreign(v, e.Addr) {
 					d.logForeign(v, d.ownerOf(v))
 				}
@@ -241,8 +252,9 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 		case kernel.AddrGone:
 			virtual := d.addrs.isVirtual(e.Addr.Key())
 			d.net.removeAddr(e.Addr)
+			routed[e.Addr.Link], gone = true, append(gone, e.Addr.Key())
 			d.logAddress(e.Addr, false)
-			if v := d.addrs.vips[e.Addr.Key()]; v != nil {
+			if v := d.addrs.items[e.Addr.Key()]; v != nil {
 				// What goes because of us – a secondary address with its primary, or one
 				// that is being set again – is no one else's doing.
 				// Events of IPv6 do not name the program: setting the address again shows it.
@@ -255,12 +267,17 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 				changed[e.Addr.Link] = true
 				d.withdrawn = append(d.withdrawn, e.Addr.Key())
 			}
+		case kernel.RouteGone:
+			d.routeGone(e)
+		case kernel.RuleGone:
+			d.ruleGone(e)
 		}
 	}
+	d.reroute(routed, gone)
 	if len(changed) > 0 {
 		d.spreadLinks()
 		d.checkFaults(func(r *router) bool {
-			return r.spread || r.conf.Unicast || r.link == nil || changed[r.link.Index]
+			return d.manyLinks(r) || r.conf.Unicast || r.link == nil || changed[r.link.Index]
 		})
 	}
 	// After the links: one that goes down takes its IPv6 addresses along, and
@@ -276,7 +293,7 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 func (d *daemon) addressLost(v *vip) {
 	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v removed from %s", v.key.Prefix.Addr(), d.linkName(v.key.Link)))
 	r := d.ownerOf(v)
-	if r == nil {
+	if r == nil || r.static() {
 		return
 	}
 	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: vrrp.Cause{
@@ -287,6 +304,9 @@ func (d *daemon) addressLost(v *vip) {
 // become another one. No other router notices.
 func (d *daemon) relink() {
 	var all []*router
+	if d.moved(d.static) {
+		d.rebind(d.static)
+	}
 	for _, r := range d.routers {
 		if d.moved(r) {
 			d.rebind(r)
@@ -294,6 +314,9 @@ func (d *daemon) relink() {
 		}
 	}
 	d.promoteSecondaries(all)
+	if len(all) > 0 && len(d.addrs.routes.items) > 0 {
+		d.writeJournal() // routes are in it by their links
+	}
 	d.check(all)
 }
 

@@ -11,7 +11,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 )
 
-// A reading is the kernel's links and addresses as they were listed. Others may
+// A reading is the kernel's links, addresses, routes and rules as they were listed. Others may
 // have changed them meanwhile: then it is right as far as it goes, and a later
 // one has what it has left out.
 type reading struct {
@@ -19,20 +19,27 @@ type reading struct {
 	addrs              []kernel.Addr
 	allLinks, allAddrs bool
 
+	routes              []kernel.Route // with our mark
+	rules               []kernel.Rule
+	allRoutes, allRules bool
+	route               func(want *kernel.Route) (have *kernel.Route, same bool) // finds one of routes
+
 	// joined are the groups of sockets, of IPv4 and IPv6; nil where the kernel could
 	// not be asked.
 	joined [2]map[kernel.Group]bool
 }
 
-func (r *reading) complete() bool { return r.allLinks && r.allAddrs }
+func (r *reading) complete() bool { return r.allLinks && r.allAddrs && r.allRoutes && r.allRules }
 
 // lister is what a reading is made with: a kernel.Conn.
 type lister interface {
 	Links() ([]kernel.Link, error)
 	Addrs() ([]kernel.Addr, error)
+	Routes(protocol uint8) ([]kernel.Route, error)
+	Rules() ([]kernel.Rule, error)
 }
 
-// readKernel lists links and addresses. That others interrupt it is no error.
+// readKernel lists links, addresses, routes and rules. That others interrupt it is no error.
 func readKernel(conn lister) (*reading, error) {
 	r := &reading{}
 	var err error
@@ -44,6 +51,15 @@ func readKernel(conn lister) (*reading, error) {
 		return nil, err
 	}
 	r.allAddrs = err == nil
+	if r.routes, err = conn.Routes(kernel.RouteProto); err != nil && !errors.Is(err, kernel.ErrInterrupted) {
+		return nil, err
+	}
+	r.allRoutes = err == nil
+	if r.rules, err = conn.Rules(); err != nil && !errors.Is(err, kernel.ErrInterrupted) {
+		return nil, err
+	}
+	r.allRules = err == nil
+	r.route = kernel.RouteFinder(r.routes)
 	return r, nil
 }
 
@@ -123,6 +139,7 @@ func (d *daemon) reread(state *reading, jobsDone uint64, lost bool) {
 		d.net.doubt(d.doubtful(state))
 	}
 	d.takeUp(d.net.changes(state), jobsDone)
+	d.verifyRouting(state, jobsDone)
 	if lost {
 		d.check(d.routers)
 	}

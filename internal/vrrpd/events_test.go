@@ -23,6 +23,9 @@ func (b busy) Addrs() ([]kernel.Addr, error) {
 	return []kernel.Addr{addr4("192.0.2.1/24"), addr4("192.0.2.1/24")}, b.err
 }
 
+func (b busy) Routes(uint8) ([]kernel.Route, error) { return nil, b.err }
+func (b busy) Rules() ([]kernel.Rule, error)        { return nil, b.err }
+
 func addr4(s string) kernel.Addr { return kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix(s)} }
 
 // A reading that is always interrupted is used as far as it goes: nothing is

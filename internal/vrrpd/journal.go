@@ -17,6 +17,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
@@ -34,7 +36,9 @@ import (
 // said.
 //
 // Layout, in native byte order: a header, a record for each virtual router, an
-// entry for each address.
+// entry for each address, one for each route and rule: a byte that is 0 for a rule, else
+// 1 and the place of the route among equal ones, a length of two bytes, and what netlink
+// says.
 type journal struct {
 	path  string
 	dirty bool          // of the loop: wake the writer at the end of the turn
@@ -75,8 +79,8 @@ type record struct {
 }
 
 const (
-	journalMagic = "KALIVE\x00\x01"
-	headerSize   = 64 // magic 8, boot id 36, then at 48 two counts
+	journalMagic = "KALIVE\x00\x02"
+	headerSize   = 64 // magic 8, boot id 36, then at 48 three counts
 	countsAt     = 48
 	recordSize   = 64
 	entrySize    = 48 // interface name 16, prefix length 1, family 1, address 16, set by others 1
@@ -87,6 +91,14 @@ type journalAddr struct {
 	link   string
 	prefix netip.Prefix
 	theirs bool // others had set it
+}
+
+// predecessor is what a journal has of the process that wrote it.
+type predecessor struct {
+	engines map[uint64]*vrrp.Snapshot // by the identity of the virtual router
+	addrs   []journalAddr             // that it may have set
+	routes  []kernel.Route            // sealed
+	rules   []kernel.Rule
 }
 
 // bootID is read once, at the start: a reload must not wait for a file.
@@ -100,79 +112,98 @@ var bootID = sync.OnceValue(func() []byte {
 const maxJournal = 1 << 30
 
 // readJournalWithin is readJournal for a directory that may hang.
-func readJournalWithin(limit time.Duration, path string) (snaps map[uint64]*vrrp.Snapshot, addrs []journalAddr, err error) {
+func readJournalWithin(limit time.Duration, path string) (p predecessor, err error) {
 	done := make(chan func(), 1)
 	go func() {
-		s, a, e := readJournal(path)
-		done <- func() { snaps, addrs, err = s, a, e }
+		before, e := readJournal(path)
+		done <- func() { p, err = before, e }
 	}()
 	select {
 	case set := <-done:
 		set()
-		return snaps, addrs, err
+		return p, err
 	case <-time.After(limit):
-		return nil, nil, fmt.Errorf("state file %s: not read within %v", path, limit)
+		return p, fmt.Errorf("state file %s: not read within %v", path, limit)
 	}
 }
 
 // readJournal returns what a predecessor left, nothing when it ended well, and
 // an error when the file is there and cannot be used.
-func readJournal(path string) (map[uint64]*vrrp.Snapshot, []journalAddr, error) {
+func readJournal(path string) (p predecessor, err error) {
 	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err == unix.ENOENT {
-		return nil, nil, nil
+		return p, nil
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("open state file %s: %w", path, err)
+		return p, fmt.Errorf("open state file %s: %w", path, err)
 	}
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close()
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
-		return nil, nil, fmt.Errorf("examine state file %s: %w", path, err)
+		return p, fmt.Errorf("examine state file %s: %w", path, err)
 	}
 	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return nil, nil, fmt.Errorf("state file %s: not a regular file that only user %d can write; remove it", path, os.Geteuid())
+		return p, fmt.Errorf("state file %s: not a regular file that only user %d can write; remove it", path, os.Geteuid())
 	}
 	if st.Size > maxJournal {
-		return nil, nil, fmt.Errorf("state file %s: %d bytes are more than a state file can have; remove it", path, st.Size)
+		return p, fmt.Errorf("state file %s: %d bytes are more than a state file can have; remove it", path, st.Size)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, maxJournal))
 	if err != nil {
-		return nil, nil, fmt.Errorf("read state file: %w", err)
+		return p, fmt.Errorf("read state file: %w", err)
 	}
 	return parseJournal(b, bootID())
 }
 
-func parseJournal(b, boot []byte) (map[uint64]*vrrp.Snapshot, []journalAddr, error) {
+func parseJournal(b, boot []byte) (p predecessor, err error) {
 	if len(b) < headerSize || string(b[:8]) != journalMagic {
-		return nil, nil, fmt.Errorf("state file of another version ignored")
+		return p, fmt.Errorf("state file of another version ignored")
 	}
 	if !bytes.Equal(bytes.TrimRight(b[8:countsAt], "\x00"), boot) {
-		return nil, nil, nil // of an earlier boot: nothing that it names is left
+		return p, nil // of an earlier boot: nothing that it names is left
 	}
 	records := uint64(binary.NativeEndian.Uint32(b[countsAt:]))
 	entries := uint64(binary.NativeEndian.Uint32(b[countsAt+4:]))
+	routing := binary.NativeEndian.Uint32(b[countsAt+8:])
 	if uint64(len(b)) < headerSize+records*recordSize+entries*entrySize {
-		return nil, nil, fmt.Errorf("state file is truncated")
+		return p, fmt.Errorf("state file is truncated")
 	}
-	snaps := make(map[uint64]*vrrp.Snapshot, records)
+	p.engines = make(map[uint64]*vrrp.Snapshot, records)
 	b = b[headerSize:]
 	for range records {
 		id, s := readRecord(b)
-		snaps[id] = &s
+		p.engines[id] = &s
 		b = b[recordSize:]
 	}
-	addrs := make([]journalAddr, 0, entries)
+	p.addrs = make([]journalAddr, 0, entries)
 	for range entries {
 		a := netip.AddrFrom16([16]byte(b[18:34]))
 		if b[17] == 4 {
 			a = a.Unmap()
 		}
-		addrs = append(addrs, journalAddr{strings.TrimRight(string(b[:16]), "\x00"), netip.PrefixFrom(a, int(b[16])), b[34] != 0})
+		p.addrs = append(p.addrs, journalAddr{strings.TrimRight(string(b[:16]), "\x00"), netip.PrefixFrom(a, int(b[16])), b[34] != 0})
 		b = b[entrySize:]
 	}
-	return snaps, addrs, nil
+	for range routing {
+		if len(b) < 3 {
+			return p, fmt.Errorf("state file is truncated")
+		}
+		n := 3 + int(binary.NativeEndian.Uint16(b[1:]))
+		if len(b) < n {
+			return p, fmt.Errorf("state file is truncated")
+		}
+		if b[0] == 0 {
+			if r, ok := kernel.DecodeRule(b[3:n], nl.Names{}); ok {
+				p.rules = append(p.rules, r)
+			}
+		} else if r, ok := kernel.DecodeRoute(b[3:n], nl.Names{}); ok {
+			r.Order = conf.RouteOrder(b[0] - 1)
+			p.routes = append(p.routes, r.Sealed())
+		}
+		b = b[n:]
+	}
+	return p, nil
 }
 
 // newJournal starts the writer of the file at path.
@@ -183,10 +214,18 @@ func newJournal(path string) *journal {
 	return j
 }
 
-// replace begins a file for the given routers and gives each its record.
+// replace begins a file for the given routers and gives each its record, but for one
+// that holds the static entries.
 func (j *journal) replace(routers []*router) {
 	var addrs []journalAddr
+	var routing []byte
+	items := uint32(0)
+	engines := 0
 	for _, r := range routers {
+		if !r.static() {
+			engines++
+		}
+		routing = r.appendRouting(routing, &items)
 		n := 0
 		for _, list := range [][]conf.Address{r.conf.Addresses, r.conf.Excluded} {
 			for i := range list {
@@ -196,13 +235,17 @@ func (j *journal) replace(routers []*router) {
 			}
 		}
 	}
-	image := make([]byte, headerSize+len(routers)*recordSize+len(addrs)*entrySize)
+	image := make([]byte, headerSize+engines*recordSize+len(addrs)*entrySize)
 	copy(image, journalMagic)
 	copy(image[8:countsAt], bootID())
-	binary.NativeEndian.PutUint32(image[countsAt:], uint32(len(routers)))
+	binary.NativeEndian.PutUint32(image[countsAt:], uint32(engines))
 	binary.NativeEndian.PutUint32(image[countsAt+4:], uint32(len(addrs)))
+	binary.NativeEndian.PutUint32(image[countsAt+8:], items)
 	at := headerSize
 	for _, r := range routers {
+		if r.static() {
+			continue
+		}
 		r.record = &record{j, at}
 		writeRecord(image[at:], policy.Identity(r.conf), r.engine.Snapshot())
 		at += recordSize
@@ -221,12 +264,36 @@ func (j *journal) replace(routers []*router) {
 		}
 		b = b[entrySize:]
 	}
+	image = append(image, routing...)
 	j.mu.Lock()
 	j.image, j.whole = image, true
-	j.changed, j.listed = make([]int, 0, len(routers)), make([]bool, len(routers))
+	j.changed, j.listed = make([]int, 0, engines), make([]bool, engines)
 	j.mu.Unlock()
 	j.dirty = true
 	j.kick()
+}
+
+// appendRouting appends the entries of the routes and rules of r, and counts them.
+// Those that others have set are left out.
+func (r *router) appendRouting(b []byte, items *uint32) []byte {
+	entry := func(kind byte, o kernel.Object) {
+		start := len(b)
+		b = append(b, kind, 0, 0)
+		b, _ = o.Encode(kernel.Add, b)
+		binary.NativeEndian.PutUint16(b[start+1:], uint16(len(b)-start-3))
+		*items++
+	}
+	for _, v := range r.routes {
+		if v != nil && !v.theirs {
+			entry(1+byte(v.sent.Order), &v.sent)
+		}
+	}
+	for _, v := range r.rules {
+		if !v.theirs {
+			entry(0, &v.sent)
+		}
+	}
+	return b
 }
 
 // kick wakes the writer if there is something to write.

@@ -47,7 +47,8 @@ func TestJournalTellsSuccessor(t *testing.T) {
 	routers[0].record.write(want)
 	j.close() // as a killed process leaves it
 
-	snaps, addrs, err := readJournal(path)
+	before, err := readJournal(path)
+	snaps, addrs := before.engines, before.addrs
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,8 @@ func TestJournalOfCleanStopIsGone(t *testing.T) {
 	j := newJournal(path)
 	j.replace(journalRouters())
 	j.remove()
-	snaps, addrs, err := readJournal(path)
+	before, err := readJournal(path)
+	snaps, addrs := before.engines, before.addrs
 	if len(snaps) != 0 || len(addrs) != 0 || err != nil {
 		t.Errorf("after a clean stop: %v, %v, %v; want nothing", snaps, addrs, err)
 	}
@@ -90,13 +92,13 @@ func TestJournalRefusesWhatOthersCouldWrite(t *testing.T) {
 	if err := os.Symlink(real, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := readJournal(link); err == nil {
+	if _, err := readJournal(link); err == nil {
 		t.Error("a symbolic link was followed")
 	}
 	if err := os.Chmod(real, 0o666); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := readJournal(real); err == nil || !strings.Contains(err.Error(), "remove it") {
+	if _, err := readJournal(real); err == nil || !strings.Contains(err.Error(), "remove it") {
 		t.Errorf("a file that everybody can write: %v, want an error with the remedy", err)
 	}
 }
@@ -110,7 +112,8 @@ func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	snaps, addrs, err := parseJournal(b, []byte("another boot"))
+	before, err := parseJournal(b, []byte("another boot"))
+	snaps, addrs := before.engines, before.addrs
 	if len(snaps) != 0 || len(addrs) != 0 || err != nil {
 		t.Errorf("of another boot: %v, %v, %v; want nothing", snaps, addrs, err)
 	}
@@ -130,7 +133,8 @@ func FuzzParseJournal(f *testing.F) {
 	f.Add(good[:headerSize+3])
 	f.Add([]byte(journalMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		snaps, addrs, err := parseJournal(b, bootID())
+		before, err := parseJournal(b, bootID())
+		snaps, addrs := before.engines, before.addrs
 		if err != nil && (snaps != nil || addrs != nil) {
 			t.Errorf("refused (%v) and used: %v, %v", err, snaps, addrs)
 		}
@@ -236,8 +240,8 @@ func TestJournalInHostileDirectory(t *testing.T) {
 			if n := strings.Count(log.String(), lost); (n > 0) != (tt.says != "") || n > 2 {
 				t.Errorf("the loss is told %d times:\n%s", n, log.String())
 			}
-			snaps, _, err := readJournal(path)
-			if got := snaps[policy.Identity(routers[0].conf)]; tt.whole && (err != nil || got == nil || *got != want) {
+			left, err := readJournal(path)
+			if got := left.engines[policy.Identity(routers[0].conf)]; tt.whole && (err != nil || got == nil || *got != want) {
 				t.Errorf("the successor reads %+v, %v, want %+v", got, err, want)
 			}
 		})

@@ -103,7 +103,7 @@ func (d *daemon) linkSettled(name string) {
 		d.logLink(l)
 	}
 	d.spread(trackerKey{conf.TrackedInterface, name}, d.linkStatus(name))
-	d.checkFaults(func(r *router) bool { return r.spread || r.link == l })
+	d.checkFaults(func(r *router) bool { return d.manyLinks(r) || r.link == l })
 }
 
 // linkStatus is the status of a link as a tracker.

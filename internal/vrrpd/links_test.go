@@ -20,6 +20,7 @@ const linkIsUp = unix.IFF_UP | unix.IFF_RUNNING
 func newLinks(t *testing.T, s conf.InterfaceSettings) (d *daemon, report func(index int, name string, flags uint32)) {
 	s.Name = "eth0"
 	d = &daemon{loop: newTestLoop(t), conf: &conf.Config{Interfaces: []conf.InterfaceSettings{s}}}
+	d.static = newStatic(d.conf)
 	d.net = newNetwork([]kernel.Link{{Index: 2, Name: "eth0", Flags: linkIsUp}, {Index: 3, Name: "eth1", Flags: linkIsUp}}, nil)
 	d.watchLinks()
 	return d, func(index int, name string, flags uint32) {

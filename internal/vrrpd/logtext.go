@@ -34,8 +34,10 @@ func (d *daemon) logAction(a *vrrp.Action) {
 		level, text = noteText(a, r)
 	case vrrp.SetAddresses:
 		text = "setting VIPs."
+		defer r.logRouting("setting", "Routes", "Rules")
 	case vrrp.ClearAddresses:
 		text = "removing VIPs."
+		r.logRouting("removing", "Rules", "Routes")
 	case vrrp.Announce:
 		if !a.Quiet {
 			d.logAnnouncements(r)
@@ -202,6 +204,20 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 }
 
 func stateName(s vrrp.State) string { return s.String() }
+
+// logRouting reports that the routes and rules of r are set or removed, in the order
+// given.
+func (r *router) logRouting(what string, order ...string) {
+	if r.conf.Routing == nil || !detailed() {
+		return
+	}
+	for _, kind := range order {
+		if kind == "Routes" && len(r.conf.Routing.Routes) > 0 || kind == "Rules" && len(r.conf.Routing.Rules) > 0 {
+			slog.Log(context.Background(), logging.LevelDetail,
+				fmt.Sprintf("(%s) %s Virtual %s", r.conf.Name, what, kind), "instance", r.conf.Name)
+		}
+	}
+}
 
 // logAnnouncements names the addresses that are about to be announced.
 func (d *daemon) logAnnouncements(r *router) {

@@ -92,6 +92,14 @@ func familiesLost(before, now *kernel.Link) [2]bool {
 	}
 }
 
+// indexOf is the index of a link; 0: it does not exist.
+func (n *network) indexOf(name string) int {
+	if l := n.byName[name]; l != nil {
+		return l.Index
+	}
+	return 0
+}
+
 // familyIndex is the place of a family in what is kept for both.
 func familyIndex(ipv6 bool) int {
 	if ipv6 {

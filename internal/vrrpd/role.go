@@ -36,6 +36,7 @@ func share(c *conf.Config) proc.Share {
 	part.VirtualServers, part.ServerGroups, part.TLSClient = nil, nil, nil
 	part.BFDInstances = nil
 	s := proc.Share{Units: len(c.Instances), ProcessName: proc.Name, Limits: g.VRRP, Config: &part}
+	s.Keeps = len(c.StaticAddresses)+len(c.StaticRoutes)+len(c.StaticRules) > 0
 	for _, in := range c.Instances {
 		stay := policy.MayStay(in)
 		if s.MayStay == 0 || stay < s.MayStay {

@@ -20,6 +20,9 @@ func TestShareOfVRRP(t *testing.T) {
 		BFDInstances:   []*conf.BFDInstance{{}},
 	}
 	c.Global.VRRP.RTPriority = 12
+	if share(c).Keeps || !share(&conf.Config{StaticRules: make([]conf.Rule, 1)}).Keeps {
+		t.Error("static entries, and they alone, need the process without virtual routers")
+	}
 	s := share(c)
 	part := s.Config
 	if s.Units != 2 || len(part.Instances) != 2 || len(part.BFDs) != 1 || s.Limits.RTPriority != 12 {

@@ -38,9 +38,12 @@ type router struct {
 	refusal error // why there is no socket though it should be; nil as long as none has been asked for
 	unsent  error // why the last advert of priority 0 was not sent; nil: it was
 
-	spread bool   // some addresses are on other links than the interface
-	vips   []*vip // the configured addresses in their order; nil: the link does not exist
-	held   bool   // the addresses shall be in the kernel
+	spread bool    // some addresses or routes are on other links than the interface
+	places []place // of those, if any
+	vips   []*vip  // the configured addresses in their order; nil: the link does not exist
+	held   bool    // the addresses, routes and rules shall be in the kernel
+	routing
+	isStatic bool // holds the static entries, and has no engine
 
 	tracked     *tracked       // nil: nothing is tracked
 	waiting     bool           // the engine is not started yet
@@ -86,7 +89,7 @@ func kernelAddr(a *conf.Address, link *netLink) kernel.Addr {
 	}{
 		{a.Home, unix.IFA_F_HOMEADDRESS},
 		// A virtual address was another node's a moment ago: there is no time to
-		// ask whether anyone else has it.
+		// ask whether anyone else has it. A static one is as the C daemon has it.
 		{a.Prefix.Addr().Is6(), unix.IFA_F_NODAD},
 		{a.MngTmpAddr, unix.IFA_F_MANAGETEMPADDR},
 		{a.NoPrefixRoute, unix.IFA_F_NOPREFIXROUTE},
@@ -111,23 +114,19 @@ func (r *router) address(i int) *conf.Address {
 // them. The caller releases what r held before, and acquires again.
 func (d *daemon) resolve(r *router) {
 	r.link = d.net.byName[r.conf.Interface]
-	r.vips, r.spread = make([]*vip, len(r.conf.Addresses)+len(r.conf.Excluded)), false
+	r.vips, r.spread, r.places = make([]*vip, len(r.conf.Addresses)+len(r.conf.Excluded)), false, nil
+	d.locate(r)
+	d.resolveRouting(r)
 	for i := range r.vips {
 		a := r.address(i)
 		name := linkOf(r.conf, a)
-		r.spread = r.spread || name != r.conf.Interface
 		if link := d.net.byName[name]; link != nil {
 			v, fresh := d.addrs.get(kernelAddr(a, link).Key())
 			if there, ok := link.addrs[v.key]; fresh && ok && !there.ours {
 				d.addrs.foreign(v, kernelAddr(a, link))
 				d.logForeign(v, r)
 			}
-			if v.users == 0 {
-				v.owner = r
-			}
-			v.refs++
-			v.noTrack = a.NoTrack
-			r.vips[i] = v
+			r.vips[i] = claim(v, r, a.NoTrack)
 		}
 	}
 }
@@ -141,7 +140,7 @@ func (d *daemon) hold(r *router, held bool) {
 	if held {
 		d.acquire(r)
 	} else {
-		d.release(r.vips)
+		d.release(r.vips, r.routing)
 	}
 }
 
@@ -151,20 +150,41 @@ func (d *daemon) moved(r *router) bool {
 	if d.net.byName[r.conf.Interface] != r.link {
 		return true
 	}
-	if !r.spread {
-		return false
+	return slices.ContainsFunc(r.places, func(p place) bool { return p.link != d.net.indexOf(p.name) })
+}
+
+// place is a link other than the interface that addresses or routes of a router are
+// on, and its index when they were looked up; 0: it did not exist.
+type place struct {
+	name string
+	link int
+}
+
+// manyLinks reports whether the loss of other links than the interface may concern r.
+func (d *daemon) manyLinks(r *router) bool { return r.spread || len(d.staticLinks[r.conf.Name]) > 0 }
+
+// locate notes the places of r.
+func (d *daemon) locate(r *router) {
+	note := func(name string) {
+		if name == r.conf.Interface || name == "" || slices.ContainsFunc(r.places, func(p place) bool { return p.name == name }) {
+			return
+		}
+		r.spread = true
+		r.places = append(r.places, place{name, d.net.indexOf(name)})
 	}
-	for i, v := range r.vips {
-		switch l := d.net.byName[linkOf(r.conf, r.address(i))]; {
-		case l == nil || v == nil:
-			if l != nil || v != nil {
-				return true
+	for i := range r.vips {
+		note(linkOf(r.conf, r.address(i)))
+	}
+	if c := r.conf.Routing; c != nil {
+		for i := range c.Routes {
+			route := &c.Routes[i]
+			note(route.VRF)
+			note(route.Hop.Interface)
+			for k := range route.Hops {
+				note(route.Hops[k].Interface)
 			}
-		case v.key.Link != l.Index:
-			return true
 		}
 	}
-	return false
 }
 
 func (d *daemon) acquire(r *router) {
@@ -173,26 +193,29 @@ func (d *daemon) acquire(r *router) {
 			d.addrs.acquire(v, kernelAddr(r.address(i), d.net.links[v.key.Link]), r)
 		}
 	}
+	d.acquireRouting(r)
 }
 
-func (d *daemon) release(vips []*vip) {
+func (d *daemon) release(vips []*vip, had routing) {
 	for _, v := range vips {
 		if v != nil {
 			d.addrs.release(v)
 		}
 	}
+	d.releaseRouting(had)
 }
 
 // rebind resolves r again while its addresses keep their place: addresses that are
 // the same before and after are not touched.
 func (d *daemon) rebind(r *router) {
-	old := r.vips
+	old, had := r.vips, r.routing
 	d.resolve(r)
 	if r.held {
 		d.acquire(r)
-		d.release(old)
+		d.release(old, had)
 	}
 	d.disown(r, old)
+	d.disownRouting(r, had)
 }
 
 // lists are the addresses that adverts of r have and those that it holds beside:
@@ -246,7 +269,7 @@ func (d *daemon) findFaults(r *router) policy.Faults {
 	if r.tracked != nil {
 		trackers = &r.tracked.outcome
 	}
-	return policy.FindFaults(r.conf, machine{d}, r.refusal, trackers)
+	return policy.FindFaults(r.conf, d.staticLinks[r.conf.Name], machine{d}, r.refusal, trackers)
 }
 
 // machine is what the kernel reports, as package policy asks for it.

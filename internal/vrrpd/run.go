@@ -121,8 +121,8 @@ func (d *daemon) giveUp() {
 }
 
 // newDaemon opens what the process needs before it can start an engine, and
-// returns the addresses found in the kernel.
-func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err error) {
+// returns what it has found in the kernel.
+func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error) {
 	if o.Host == nil {
 		o.Host = kernel.Machine
 	}
@@ -132,10 +132,9 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 		sockets:   map[socketKey]*socket{},
 		buffers:   kernel.NewBuffers(),
 		datagrams: make([]kernel.Datagram, kernel.MaxBatch),
+		static:    newStatic(c),
 	}
 	d.inbox.room = make(chan struct{}, 1)
-	d.addrs.vips = map[kernel.Key]*vip{}
-	d.addrs.failAt = logRefusal
 	if d.loop = o.Loop; d.loop == nil {
 		if d.loop, err = loop.New(); err != nil {
 			return nil, nil, err
@@ -144,11 +143,11 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	d.haste.Expire = func(time.Duration) {}
 	d.rebinding.Expire = d.tryAgain
 	d.retrying.Expire = func(time.Duration) { d.addrs.retryFailed() }
-	d.addrs.later = func() {
+	d.addrs.init(atOnce{d}, func() {
 		if !d.retrying.Running() {
 			d.loop.Set(&d.retrying, d.loop.Now()+retryAddresses)
 		}
-	}
+	}, logRefusal)
 	if d.announcer, err = newAnnouncer(d.Host); err != nil {
 		return nil, nil, err
 	}
@@ -183,9 +182,9 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found []kernel.Addr, err e
 	d.exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
 		d.loop.Post(func() { d.carriedOut(c) })
 	})
-	d.addrs.exec, d.hurry.beside = atOnce{d}, d.exec.Thread
+	d.hurry.beside = d.exec.Thread
 	d.worker = d.loop.NewWorker()
-	return d, first.addrs, nil
+	return d, first, nil
 }
 
 func (d *daemon) close() {
@@ -203,8 +202,11 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 	lost := d.addrs.completed(c)
 	for i := range c.Changes {
 		ch := &c.Changes[i]
-		a := ch.Object.(*kernel.Addr)
-		v := d.addrs.vips[a.Key()]
+		a, ok := ch.Object.(*kernel.Addr)
+		if !ok {
+			continue
+		}
+		v := d.addrs.items[a.Key()]
 		if v != nil {
 			if r := d.ownerOf(v); r != nil {
 				d.queueAnnouncement(r)
@@ -214,11 +216,24 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 		// have come before this answer, and it is requested again.
 		if ch.Op == kernel.Add && (c.Errs == nil || c.Errs[i] == nil) && (v == nil || !v.doubt) {
 			d.net.setAddr(*a)
+			if d.static.held && !d.addrs.isVirtual(a.Key()) {
+				d.checkFaults(func(r *router) bool { return r.link != nil && r.link.Index == a.Link }) // it may be their source
+			}
 		}
 	}
-	for _, v := range lost {
+	for _, v := range lost.addrs {
 		if v.users > 0 {
 			d.addressLost(v)
+		}
+	}
+	for _, v := range lost.routes {
+		if v.users > 0 {
+			d.routeLost(v)
+		}
+	}
+	for _, v := range lost.rules {
+		if v.users > 0 {
+			d.ruleLost(v)
 		}
 	}
 }

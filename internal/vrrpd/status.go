@@ -201,7 +201,7 @@ func (d *daemon) addresses(r *router, list []conf.Address) []status.Address {
 		a := &list[i]
 		all[i] = status.Address{Conf: a, Link: linkOf(r.conf, a)}
 		if l := d.net.byName[all[i].Link]; l != nil {
-			v := d.addrs.vips[kernelAddr(a, l).Key()]
+			v := d.addrs.items[kernelAddr(a, l).Key()]
 			all[i].Set = v != nil && v.present
 		}
 	}
@@ -351,12 +351,8 @@ func (d *daemon) linkUsers(all map[string]linkUse, routers []*router) {
 		if r.conf.Interface != "" && !r.conf.DontTrackPrimary {
 			add(r.conf.Interface, r, 0, false)
 		}
-		if r.spread {
-			for i := range r.vips {
-				if a := r.address(i); !a.NoTrack {
-					add(linkOf(r.conf, a), r, 0, false)
-				}
-			}
+		for _, name := range policy.OtherLinks(r.conf, d.staticLinks[r.conf.Name]) {
+			add(name, r, 0, false)
 		}
 		if r.tracked == nil {
 			continue

@@ -123,7 +123,9 @@ func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o.Link, o.StateFile = conn, filepath.Join(t.TempDir(), "state")
+	if o.Link = conn; o.StateFile == "" {
+		o.StateFile = filepath.Join(t.TempDir(), "state")
+	}
 	d, found, err := newDaemon(o, c)
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ type Link struct {
 	Flags        uint32 // IFF_*, netdevice(7)
 	Master       int    // index of the bridge, bond or VRF it belongs to; 0: none
 	Kind         string // "veth", "macvlan", "bridge" …; empty for hardware
+	Table        uint32 // routing table of a VRF
 
 	// Whether the kernel ran the protocols on it when it reported. It gives one
 	// up, with addresses and group memberships, below a smallest MTU.
@@ -93,8 +94,13 @@ func decodeLink(body []byte, names nl.Names) (Link, bool) {
 					break
 				}
 				v = rest
-				if typ == unix.IFLA_INFO_KIND {
+				switch {
+				case typ == unix.IFLA_INFO_KIND:
 					l.Kind = names.Of(kind)
+				case typ == unix.IFLA_INFO_DATA && l.Kind == "vrf": // after the kind
+					if typ, table, _, ok := nl.NextAttr(kind); ok && typ == unix.IFLA_VRF_TABLE {
+						l.Table = nl.Uint32(table)
+					}
 				}
 			}
 		case unix.IFLA_AF_SPEC: // one for each protocol that runs

@@ -3,8 +3,10 @@ package kernel
 import (
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
+	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/nl"
@@ -19,6 +21,8 @@ const (
 	AddrNew                     // an address appeared or changed
 	AddrGone                    // an address was removed
 	Forwarding                  // a link forwards IPv6 packets now, or does not any more
+	RouteGone                   // a route with our mark was removed, or one was replaced
+	RuleGone                    // a rule was removed
 	Overrun                     // events were lost: dump again
 	Reminder                    // the time that [Monitor.Remind] was given has passed
 )
@@ -29,13 +33,18 @@ type Event struct {
 	Link Link // LinkNew, LinkGone; of Forwarding only Index and Forwards6
 	Addr Addr // AddrNew, AddrGone
 
+	// Route is the one that was removed, or that has replaced another one of its slot;
+	// Rule is the one that was removed.
+	Route *Route
+	Rule  *Rule
+
 	// PortID and Seq are those of the request that caused it, also when it is
 	// a consequence, as the end of a secondary address with its primary; 0 if
 	// there was none.
 	PortID, Seq uint32
 }
 
-// Monitor delivers the events of the links and addresses of a namespace.
+// Monitor delivers the events of the links, addresses, routes and rules of a namespace.
 type Monitor struct {
 	events *nl.Events
 	done   chan struct{}
@@ -55,7 +64,8 @@ const (
 //
 // The IPv4 addresses that own adds cause no event, unless own is nil: it is
 // told by the completion, and waking up for each of thousands would take as
-// long as adding them.
+// long as adding them. Of routes there are only the events that concern ours, as others
+// may change thousands in a second, and none that own causes.
 func Watch(rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, error) {
 	return WatchOn(Machine, rcvbuf, force, own, deliver)
 }
@@ -64,11 +74,15 @@ func Watch(rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, 
 func WatchOn(h Host, rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, error) {
 	o := nl.Options{
 		ReceiveBuffer: rcvbuf, Force: force,
-		Groups: []uint32{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_NETCONF},
+		Groups: []uint32{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR, unix.RTNLGRP_IPV6_NETCONF,
+			unix.RTNLGRP_IPV4_ROUTE, unix.RTNLGRP_IPV6_ROUTE, unix.RTNLGRP_IPV4_RULE, unix.RTNLGRP_IPV6_RULE},
 	}
 	if own != nil {
 		// An address that is promoted because of a removal is delivered.
-		o.Filter = nl.IgnoreQuiet(own.PortID(), unix.RTM_NEWADDR)
+		o.Filter = append(onlyLosses(own.PortID()), nl.IgnoreQuiet(own.PortID(), unix.RTM_NEWADDR)...)
+	} else {
+		const noPort = 1<<32 - 1
+		o.Filter = append(onlyLosses(noPort), bpf.RetConstant{Val: math.MaxUint32})
 	}
 	s, err := h.Netlink(unix.NETLINK_ROUTE, o)
 	if err != nil {
@@ -77,6 +91,29 @@ func WatchOn(h Host, rcvbuf int, force bool, own *Conn, deliver func([]Event)) (
 	m := &Monitor{events: nl.NewEvents(s, monitorBatch, monitorMessage), done: make(chan struct{})}
 	go m.run(deliver)
 	return m, nil
+}
+
+// onlyLosses is the first part of a filter. Of the events of routes it leaves in the
+// removal of one with our mark, and that one replaces another, unless the port has
+// caused it; of those of rules it leaves out additions. All else is up to what follows.
+func onlyLosses(port uint32) []bpf.Instruction {
+	const atType, atFlags, atPort, atProtocol = 4, 6, 12, unix.NLMSG_HDRLEN + 5 // of struct nlmsghdr, rtmsg
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: atType, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: nl.Filter16(unix.RTM_NEWROUTE), SkipTrue: 3},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: nl.Filter16(unix.RTM_DELROUTE), SkipTrue: 5},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: nl.Filter16(unix.RTM_NEWRULE), SkipTrue: 9},
+		bpf.Jump{Skip: 9},
+		bpf.LoadAbsolute{Off: atFlags, Size: 2}, // of RTM_NEWROUTE
+		bpf.JumpIf{Cond: bpf.JumpBitsNotSet, Val: nl.Filter16(unix.NLM_F_REPLACE), SkipTrue: 6},
+		bpf.Jump{Skip: 2},
+		bpf.LoadAbsolute{Off: atProtocol, Size: 1}, // of RTM_DELROUTE
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: RouteProto, SkipTrue: 3},
+		bpf.LoadAbsolute{Off: atPort, Size: 4},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: nl.Filter32(port), SkipTrue: 1},
+		bpf.RetConstant{Val: math.MaxUint32},
+		bpf.RetConstant{Val: 0},
+	}
 }
 
 // Remind has a [Reminder] delivered after d, in the order of the events. The
@@ -131,6 +168,14 @@ func appendEvent(events []Event, m nl.Message, names nl.Names) []Event {
 	case unix.RTM_NEWNETCONF:
 		e.Kind = Forwarding
 		e.Link, ok = decodeForwarding(m.Body)
+	case unix.RTM_NEWROUTE, unix.RTM_DELROUTE:
+		var r Route
+		r, ok = DecodeRoute(m.Body, names)
+		e.Kind, e.Route = RouteGone, &r
+	case unix.RTM_DELRULE:
+		var r Rule
+		r, ok = DecodeRule(m.Body, names)
+		e.Kind, e.Rule = RuleGone, &r
 	}
 	if ok {
 		events = append(events, e)

@@ -596,16 +596,17 @@ func (r *Route) Encode(op Op, b []byte) ([]byte, nl.Request) {
 
 // Held reads the routes that the kernel holds, of each protocol that is asked for.
 func (*Route) Held(c *Conn) Finder {
-	held := map[uint8][]Route{}
+	held := map[uint8]func(*Route) (*Route, bool){}
 	return func(want Object) (Object, bool) {
 		w, ok := want.(*Route)
 		if !ok {
 			return nil, false
 		}
-		if _, read := held[w.Protocol]; !read {
-			held[w.Protocol], _ = c.Routes(w.Protocol)
+		if held[w.Protocol] == nil {
+			routes, _ := c.Routes(w.Protocol)
+			held[w.Protocol] = RouteFinder(routes)
 		}
-		have, same := FindRoute(held[w.Protocol], w)
+		have, same := held[w.Protocol](w)
 		if have == nil {
 			return nil, false // not a nil *Route
 		}
@@ -613,20 +614,23 @@ func (*Route) Held(c *Conn) Finder {
 	}
 }
 
-// FindRoute returns the route in a list that is just as wanted, or else one in the
-// same slot; nil if there is none.
-func FindRoute(all []Route, want *Route) (have *Route, same bool) {
-	slot := want.Slot.wish()
-	for i := range all {
-		if all[i].Slot != slot {
-			continue
-		}
-		if same, _ := all[i].Compare(want); same {
-			return &all[i], true
-		}
-		have = &all[i]
+// RouteFinder returns a function that finds the route in a list that is just as wanted,
+// or else one in the same slot; nil if there is none.
+func RouteFinder(held []Route) func(want *Route) (have *Route, same bool) {
+	slots := make(map[Slot][]*Route, len(held))
+	for i := range held {
+		r := &held[i]
+		slots[r.Slot] = append(slots[r.Slot], r)
 	}
-	return have, false
+	return func(want *Route) (have *Route, same bool) {
+		for _, r := range slots[want.Slot.wish()] {
+			if same, _ := r.Compare(want); same {
+				return r, true
+			}
+			have = r
+		}
+		return have, false
+	}
 }
 
 // Gone reports whether the refusal of a removal means that the route or its link is
@@ -635,8 +639,10 @@ func (*Route) Gone(refusal error) bool {
 	return errors.Is(refusal, unix.ESRCH) || errors.Is(refusal, unix.ENODEV) || errors.Is(refusal, unix.ENOENT)
 }
 
-// Head and Follows are false: no route takes another along.
-func (*Route) Head() (k RouteKey, ok bool)    { return }
+// Head is false: no route takes another along.
+func (*Route) Head() (k RouteKey, ok bool) { return }
+
+// Follows is false likewise.
 func (*Route) Follows() (k RouteKey, ok bool) { return }
 
 // Text prints the route's destination and what else the kernel finds it by.

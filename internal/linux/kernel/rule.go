@@ -248,8 +248,10 @@ func (*Rule) Gone(refusal error) bool {
 	return errors.Is(refusal, unix.ENOENT) || errors.Is(refusal, unix.ESRCH)
 }
 
-// Head and Follows are false: no rule takes another along.
-func (*Rule) Head() (k Rule, ok bool)    { return }
+// Head is false: no rule takes another along.
+func (*Rule) Head() (k Rule, ok bool) { return }
+
+// Follows is false likewise.
 func (*Rule) Follows() (k Rule, ok bool) { return }
 
 // Text prints the rule as ip(8) does.

@@ -25,6 +25,8 @@ type Kernel struct {
 	mu        sync.Mutex
 	links     []kernel.Link
 	addrs     []kernel.Addr
+	routes    []kernel.Route
+	rules     []kernel.Rule
 	ports     uint32
 	listeners []*socket
 	conns     []*packetConn
@@ -228,6 +230,9 @@ func errno(n unix.Errno) *nl.Error {
 
 // answer carries out one request; what it returns is its refusal.
 func (k *Kernel) answer(s *socket, m nl.Message) *nl.Error {
+	if refusal, ok := k.routing(s, m); ok {
+		return refusal
+	}
 	switch m.Type {
 	case unix.RTM_GETLINK:
 		if m.Flags&unix.NLM_F_DUMP == unix.NLM_F_DUMP {

@@ -1,0 +1,249 @@
+package vrrpd
+
+import (
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/kernel/kerneltest"
+	"keepalived-go/internal/output/logging/logtest"
+)
+
+// routed gives the first instance of c a tracked and an untracked route and rule of
+// both families.
+func routed(c *conf.Config) *conf.Config {
+	ours := uint8(conf.ProtocolKeepalived)
+	route := func(dst string, noTrack bool) conf.Route {
+		r := conf.Route{Type: conf.RouteUnicast, Table: 254, Destination: netip.MustParsePrefix(dst), NoTrack: noTrack,
+			Hop: conf.NextHop{Interface: "eth0"}, Protocol: &ours, Family: conf.IPv4}
+		if r.Destination.Addr().Is6() {
+			r.Family = conf.IPv6
+		}
+		return r
+	}
+	rule := func(priority uint32, noTrack bool) conf.Rule {
+		return conf.Rule{Family: conf.IPv4, From: netip.MustParsePrefix("10.0.0.0/8"), Priority: priority, Action: conf.RuleLookup,
+			Table: 100, SuppressGroup: -1, SuppressPrefixLength: -1, NoTrack: noTrack, Protocol: &ours}
+	}
+	c.Instances[0].Routing = &conf.Routing{
+		Routes: []conf.Route{route("10.1.0.0/16", false), route("2001:db8:1::/64", false), route("10.2.0.0/16", true)},
+		Rules:  []conf.Rule{rule(10, false), rule(11, true)},
+	}
+	return c
+}
+
+func destinations(k *kerneltest.Kernel) []string {
+	var all []string
+	for _, r := range k.Routes() {
+		all = append(all, r.Dst.String())
+	}
+	for _, r := range k.Rules() {
+		all = append(all, r.Text())
+	}
+	slices.Sort(all)
+	return all
+}
+
+var allRouted = []string{"10.1.0.0/16", "10.2.0.0/16", "2001:db8:1::/64", "rule from 10.0.0.0/8 priority 10 lookup 100", "rule from 10.0.0.0/8 priority 11 lookup 100"}
+
+func hasAll(k *kerneltest.Kernel) func() bool {
+	return func() bool { return slices.Equal(destinations(k), allRouted) }
+}
+
+// Routes and rules come with the master and end with it. A tracked one that another
+// program removes costs the mastership, an untracked one stays away until the next.
+func TestRoutesMoveWithTheMaster(t *testing.T) {
+	log := logtest.Capture(t)
+	d, k := newMemoryDaemon(t, patient(routed(owners(1))))
+	turnUntil(t, d, "master", masters(d))
+	if !hasAll(k)() {
+		t.Fatalf("the kernel has %q", destinations(k))
+	}
+	find := func(dst string) kernel.Route {
+		for _, r := range k.Routes() {
+			if r.Dst.String() == dst {
+				return r
+			}
+		}
+		t.Fatalf("no route to %s", dst)
+		return kernel.Route{}
+	}
+	untracked := k.Rules()[1]
+	k.RemoveRoute(find("10.2.0.0/16"))
+	k.RemoveRule(untracked)
+	turnUntil(t, d, "the events", func() bool {
+		return !d.routers[0].routes[2].present && !d.routers[0].rules[1].present && d.addrs.idle()
+	})
+	if got := len(destinations(k)); got != len(allRouted)-2 || !d.routers[0].held {
+		t.Errorf("%d are left, held %v", got, d.routers[0].held)
+	}
+	for _, remove := range []func(){
+		func() { k.RemoveRoute(find("10.1.0.0/16")) },
+		func() { k.RemoveRoute(find("2001:db8:1::/64")) },
+		func() { k.RemoveRule(k.Rules()[0]) },
+	} {
+		n := strings.Count(log.String(), "was removed by another program")
+		remove()
+		turnUntil(t, d, "the loss", func() bool { return strings.Count(log.String(), "was removed by another program") > n })
+		turnUntil(t, d, "master again, with all", func() bool { return masters(d)() && hasAll(k)() })
+	}
+	d.loop.Post(d.stop)
+	turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() })
+	if left := destinations(k); len(left) != 0 {
+		t.Errorf("left behind: %q", left)
+	}
+}
+
+// A reload touches only what differs, and what moves to another instance not at all.
+func TestReloadOfRoutes(t *testing.T) {
+	quiet(t)
+	d, k := newMemoryDaemon(t, patient(routed(owners(2))))
+	turnUntil(t, d, "masters", masters(d))
+	before := k.Routes()
+	jobs := d.addrs.begun
+	next := patient(routed(owners(2)))
+	next.Instances[1].Routing, next.Instances[0].Routing = next.Instances[0].Routing, nil
+	d.reloadNow(next)
+	turnUntil(t, d, "the reload", func() bool { return d.addrs.idle() })
+	if d.addrs.begun != jobs || !slices.EqualFunc(before, k.Routes(), func(a, b kernel.Route) bool { return a.Equal(&b) }) {
+		t.Errorf("%d plans, and %q", d.addrs.begun-jobs, destinations(k))
+	}
+	next = patient(routed(owners(2)))
+	next.Instances[0].Routing.Routes = next.Instances[0].Routing.Routes[1:]
+	next.Instances[0].Routing.Routes[1].Metric = 7
+	d.reloadNow(next)
+	turnUntil(t, d, "the other reload", func() bool { return d.addrs.idle() })
+	if got := k.Routes(); len(got) != 2 || got[1].Metric != 7 || len(k.Rules()) != 2 {
+		t.Errorf("%+v", got)
+	}
+	if n := len(d.addrs.routes.items); n != 2 || len(d.addrs.slots) != 2 {
+		t.Errorf("%d routes and %d slots are remembered, want 2", n, len(d.addrs.slots))
+	}
+}
+
+// Routes follow their link when it goes and returns with another index.
+func TestRoutesFollowTheirLink(t *testing.T) {
+	quiet(t)
+	c := patient(routed(owners(1)))
+	for i := range c.Instances[0].Routing.Routes {
+		r := &c.Instances[0].Routing.Routes[i]
+		r.Hop.Interface, r.NoTrack = "eth1", true
+	}
+	d, k := newMemoryDaemon(t, c)
+	turnUntil(t, d, "master without its routes", masters(d))
+	for index := 5; index < 8; index++ {
+		k.SetLink(kerneltest.Ethernet(index, "eth1"))
+		turnUntil(t, d, "routes", func() bool { return hasAll(k)() && d.addrs.idle() })
+		if r := k.Routes()[0]; r.Hops[0].Link != index {
+			t.Errorf("over link %d, want %d", r.Hops[0].Link, index)
+		}
+		for _, r := range k.Routes() {
+			k.RemoveRoute(r)
+		}
+		k.RemoveLink(index)
+		turnUntil(t, d, "the end of the link", func() bool { return d.routers[0].routes[0] == nil && d.addrs.idle() })
+		if n := len(d.addrs.routes.items); n != 0 {
+			t.Errorf("%d routes are remembered without their link", n)
+		}
+	}
+}
+
+// A link that goes down takes routes along, and no program has removed them: they are
+// set again when it is up.
+func TestRoutesReturnWithTheirLink(t *testing.T) {
+	log := logtest.Capture(t)
+	c := patient(routed(owners(1)))
+	for i := range c.Instances[0].Routing.Routes {
+		c.Instances[0].Routing.Routes[i].Hop.Interface = "eth1"
+		c.Instances[0].Routing.Routes[i].NoTrack = true
+	}
+	k := memoryKernel()
+	k.SetLink(kerneltest.Ethernet(5, "eth1"))
+	k.SetAddr(kernel.Addr{Link: 5, Prefix: netip.MustParsePrefix("198.51.100.1/24")})
+	d := startTestDaemon(t, c, k)
+	turnUntil(t, d, "master", func() bool { return masters(d)() && hasAll(k)() })
+	down := kerneltest.Ethernet(5, "eth1")
+	down.Flags &^= unix.IFF_UP | unix.IFF_RUNNING
+	k.ForgetRoutes()
+	k.SetLink(down)
+	turnUntil(t, d, "the link down", func() bool { return !d.net.byName["eth1"].Up() && d.addrs.idle() })
+	if len(k.Routes()) != 0 {
+		t.Errorf("set over a link that is down: %q", destinations(k))
+	}
+	k.SetLink(kerneltest.Ethernet(5, "eth1"))
+	turnUntil(t, d, "all routes", func() bool { return hasAll(k)() && d.addrs.idle() })
+	if strings.Contains(log.String(), "removed by another program") {
+		t.Error(log.String())
+	}
+}
+
+// Static entries are there before an engine starts, and whatever its state is; an
+// address of theirs can be what adverts come from. They return if another program removes
+// them, at a pace that it does not decide, and end with the daemon.
+func TestStaticEntries(t *testing.T) {
+	quiet(t)
+	c := patient(owners(1))
+	from := routed(patient(owners(1))).Instances[0].Routing
+	c.StaticRoutes, c.StaticRules = from.Routes, from.Rules
+	address := netip.MustParsePrefix("203.0.113.1/24")
+	c.StaticAddresses = []conf.StaticAddress{{Address: conf.Address{Prefix: address, Interface: "eth0"}}}
+	k := kerneltest.New(kerneltest.Ethernet(memoryLink, "eth0"))
+	d := startTestDaemon(t, c, k)
+	if !hasAll(k)() || !k.Has(memoryLink, address) {
+		t.Fatalf("after the start: %q, %v", destinations(k), k.Addrs())
+	}
+	if d.routers[0].source != address.Addr() || d.routers[0].faults != 0 {
+		t.Errorf("adverts come from %v, faults %v", d.routers[0].source, d.routers[0].faults)
+	}
+	turnUntil(t, d, "master", masters(d))
+	for range 3 {
+		k.RemoveRoute(k.Routes()[0])
+		k.RemoveRule(k.Rules()[0])
+		turnUntil(t, d, "all again", func() bool { return hasAll(k)() && d.addrs.idle() })
+	}
+	k.RemoveAddr(memoryLink, address)
+	turnUntil(t, d, "the address again", func() bool { return k.Has(memoryLink, address) && masters(d)() })
+	next := patient(owners(1))
+	next.StaticRules = from.Rules[:1]
+	next.StaticAddresses = c.StaticAddresses
+	d.reloadNow(next)
+	turnUntil(t, d, "the reload", func() bool { return d.addrs.idle() && len(destinations(k)) == 1 })
+	d.loop.Post(d.stop)
+	turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() })
+	if left := destinations(k); len(left) != 0 || len(k.Addrs()) != 0 {
+		t.Errorf("left behind: %q, %v", left, k.Addrs())
+	}
+}
+
+// Routes and rules of a process that was killed are continued by a successor that has
+// them, and removed by one that finds them in the state file only. Those of other
+// programs are left alone.
+func TestLeftoverRoutes(t *testing.T) {
+	quiet(t)
+	for _, wanted := range []bool{true, false} {
+		state := t.TempDir() + "/state"
+		k := memoryKernel()
+		d := startTestDaemonWith(t, patient(routed(owners(1))), Options{Host: k, StateFile: state})
+		turnUntil(t, d, "master", func() bool { return masters(d)() && hasAll(k)() })
+		theirs := k.Routes()[0]
+		theirs.Table, theirs.Protocol = 99, unix.RTPROT_STATIC
+		k.AddRoute(theirs.Sealed())
+		d.journal.close() // and no turn follows: nothing is removed, and the state file stays
+		next := patient(owners(1))
+		if wanted {
+			next = routed(next)
+		}
+		d = startTestDaemonWith(t, next, Options{Host: k, StateFile: state})
+		turnUntil(t, d, "the successor", func() bool { return masters(d)() })
+		want := 1
+		if wanted {
+			want += len(allRouted)
+		}
+		turnUntil(t, d, "its routes", func() bool { return d.addrs.idle() && len(destinations(k)) == want })
+	}
+}
