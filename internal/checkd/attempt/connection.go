@@ -6,7 +6,6 @@ import (
 	"net"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -31,7 +30,24 @@ type Names struct {
 	Service string // the virtual server
 }
 
-// family is the address family, and the remote address.
+// Longest is the longest that an attempt of one step takes: the timeout.
+func (c *Connection) Longest() time.Duration { return c.Timeout }
+
+// portFailed is a failed attempt to find out, with that protocol, whether a port is
+// open.
+func (n *Names) portFailed(protocol, why string) string {
+	return protocol + " connection to " + n.Server + " failed." + why
+}
+
+// portLine is the sentence of such a check.
+func (n *Names) portLine(protocol string, v *life.Verdict) string {
+	if v.OK {
+		return sentence(v, fmt.Sprintf("%s connection to %s success.", protocol, n.Server))
+	}
+	return sentence(v, fmt.Sprintf("%s_CHECK on service %s failed%s.", protocol, n.Server, after(v)))
+}
+
+// remote is the address family and the address.
 func (c *Connection) remote() (family int, sa unix.Sockaddr, err error) {
 	return sockaddr(c.Addr, c.Port)
 }
@@ -231,23 +247,3 @@ func sockErr(fd int) error {
 
 // why is an error in brackets, to follow a sentence.
 func why(err error) string { return " (" + err.Error() + ")" }
-
-// printable is text that came from outside, cut, and with nothing in it that a
-// terminal or a log could take for more than text.
-func printable(b []byte) string {
-	const most = 80
-	cut := len(b) > most
-	if cut {
-		b = b[:most]
-	}
-	s := strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' {
-			return '.'
-		}
-		return r
-	}, string(b))
-	if cut {
-		s += "…"
-	}
-	return s
-}

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
@@ -140,9 +139,6 @@ func (k *DNS) line(v *life.Verdict) string {
 	}
 	return fmt.Sprintf("DNS_CHECK (%s) %s%s", k.Server, v.Reason, after(v))
 }
-
-// Longest is the timeout of the connection.
-func (k *DNS) Longest() time.Duration { return k.Timeout }
 
 // Mail is in the words of the C daemon.
 func (k *DNS) Mail(up bool) string {

@@ -115,7 +115,7 @@ func TestLines(t *testing.T) {
 	var b strings.Builder
 	for _, k := range []Kind{
 		&TCP{names, c}, &HTTP{Names: names}, &HTTP{Names: names, TLS: clientTLS(t, TLSFiles{})}, &SMTP{names, c, "me"}, &DNS{Names: names},
-		&UDP{Names: names}, &Ping{Names: names}, &Misc{Names: names, Command: "/x y"}, &BFD{names, "b1"}, &File{Names: names, File: "f1"},
+		&UDP{Names: names}, &Ping{Names: names}, &Misc{Names: names, Command: "/x y"}, &BFD{Names: names, Session: "b1"}, &File{Names: names, File: "f1"},
 	} {
 		fmt.Fprintf(&b, "%T\n", k)
 		say := func(what string, all bool, v life.Verdict) {

@@ -8,9 +8,36 @@ import (
 	"keepalived-go/internal/checkd/life"
 )
 
-// BFD is BFD_CHECK. It makes no attempts: the life of the check gets the
-// changes of the session.
+// observed is what kinds without attempts have in common: the life of their checks
+// gets the changes of something that is observed.
+type observed struct{}
+
+func (observed) begin(a *Attempt, _ int) { a.fail("a check of this kind makes no attempts") }
+
+// Longest is nothing: there are no attempts.
+func (observed) Longest() time.Duration { return 0 }
+
+// state is the sentence about the named thing that is observed.
+func (n *Names) state(kind, name string, v *life.Verdict) string {
+	state := "DOWN"
+	if v.OK {
+		state = "UP"
+	}
+	return fmt.Sprintf("%s check of [%s] RS(%s) is %s", kind, name, n.Server, state)
+}
+
+// stateMail is the body of a mail about it.
+func stateMail(kind, name string, up bool) string {
+	result := "failed"
+	if up {
+		result = "succeeded"
+	}
+	return "=> " + kind + " CHECK " + name + " " + result + " on service <="
+}
+
+// BFD is BFD_CHECK: the server is good while a BFD session is up.
 type BFD struct {
+	observed
 	Names
 	Session string // name of the bfd_instance
 }
@@ -18,30 +45,15 @@ type BFD struct {
 // Observe is the result of a change of the session.
 func (k *BFD) Observe(up bool) life.Result { return life.Result{OK: up} }
 
-func (k *BFD) begin(a *Attempt, _ int) { a.fail("BFD_CHECK makes no attempts") }
-
-// Longest is nothing: there are no attempts.
-func (k *BFD) Longest() time.Duration { return 0 }
-
-func (k *BFD) line(v *life.Verdict) string {
-	state := "DOWN"
-	if v.OK {
-		state = "UP"
-	}
-	return fmt.Sprintf("BFD check of [%s] RS(%s) is %s", k.Session, k.Server, state)
-}
+func (k *BFD) line(v *life.Verdict) string { return k.state("BFD", k.Session, v) }
 
 // Mail is in the words of the C daemon.
-func (k *BFD) Mail(up bool) string {
-	if up {
-		return "=> BFD CHECK " + k.Session + " succeeded on service <="
-	}
-	return "=> BFD CHECK " + k.Session + " failed on service <="
-}
+func (k *BFD) Mail(up bool) string { return stateMail("BFD", k.Session, up) }
 
-// File is FILE_CHECK. It makes no attempts: the life of the check gets the
-// changes of a tracked file.
+// File is FILE_CHECK: the number in a tracked file changes the weight of the server,
+// or takes it out.
 type File struct {
+	observed
 	Names
 	File    string // name of the track_file block
 	Weight  int    // factor; 0: a number other than 0 takes the server out
@@ -69,23 +81,7 @@ func (k *File) Observe(value int) life.Result {
 	return life.Result{OK: true, Weight: life.Weight{Mode: life.Plus, N: min(n, math.MaxInt32)}}
 }
 
-func (k *File) begin(a *Attempt, _ int) { a.fail("FILE_CHECK makes no attempts") }
-
-// Longest is nothing: there are no attempts.
-func (k *File) Longest() time.Duration { return 0 }
-
-func (k *File) line(v *life.Verdict) string {
-	state := "DOWN"
-	if v.OK {
-		state = "UP"
-	}
-	return fmt.Sprintf("FILE check of [%s] RS(%s) is %s", k.File, k.Server, state)
-}
+func (k *File) line(v *life.Verdict) string { return k.state("FILE", k.File, v) }
 
 // Mail is in the manner of the other kinds.
-func (k *File) Mail(up bool) string {
-	if up {
-		return "=> FILE CHECK " + k.File + " succeeded on service <="
-	}
-	return "=> FILE CHECK " + k.File + " failed on service <="
-}
+func (k *File) Mail(up bool) string { return stateMail("FILE", k.File, up) }

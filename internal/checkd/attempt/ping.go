@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -160,9 +159,6 @@ func (k *Ping) line(v *life.Verdict) string {
 	}
 	return sentence(v, fmt.Sprintf("ICMP CHECK on service %s of %s failed%s.", k.Server, k.Service, after(v)))
 }
-
-// Longest is the timeout of the connection.
-func (k *Ping) Longest() time.Duration { return k.Timeout }
 
 // Mail is in the words of the C daemon.
 func (k *Ping) Mail(up bool) string { return serviceMail("ICMP CHECK", up) }

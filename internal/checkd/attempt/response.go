@@ -103,8 +103,8 @@ func (r *response) readHeader(h []byte) {
 	r.length = -1
 	line, rest, _ := bytes.Cut(h, endOfHeader[:2])
 	if _, code, ok := bytes.Cut(line, []byte(" ")); ok && len(code) >= 3 && (len(code) == 3 || code[3] < '0' || code[3] > '9') {
-		if n, ok := decimal(string(code[:3])); ok {
-			r.status = n
+		if n, err := strconv.ParseUint(string(code[:3]), 10, 16); err == nil {
+			r.status = int(n)
 		}
 	}
 	for len(rest) > 0 {
@@ -196,15 +196,4 @@ func (p *Page) judge(r *response) (what, detail string) {
 		return wrongBody, "url " + p.Path
 	}
 	return "", ""
-}
-
-// decimal reads digits alone; a number over 9999 is that.
-func decimal(s string) (n int, ok bool) {
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = min(n*10+int(c-'0'), 9999)
-	}
-	return n, s != ""
 }

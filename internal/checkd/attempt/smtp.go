@@ -96,7 +96,7 @@ func (r *smtpRun) take(a *Attempt, p []byte) bool {
 			a.fail(fmt.Sprintf("%s from server %s (%v)", step.what, r.host(), err))
 			return false
 		case r.reply.code != step.code:
-			a.fail(fmt.Sprintf("%s from server %s (%s)", step.what, r.host(), printable(r.reply.first)))
+			a.fail(fmt.Sprintf("%s from server %s (%+.80q)", step.what, r.host(), r.reply.first))
 			return false
 		}
 		r.reply = smtpReply{}
@@ -193,7 +193,7 @@ func (r *smtpReply) endLine() (last bool, err error) {
 	code := 0
 	for i := range 3 {
 		if i >= len(line) || line[i] < '0' || line[i] > '9' {
-			return false, fmt.Errorf("%w: %s", errReply, printable(line))
+			return false, fmt.Errorf("%w: %+.80q", errReply, line)
 		}
 		code = code*10 + int(line[i]-'0')
 	}
@@ -208,7 +208,7 @@ func (r *smtpReply) endLine() (last bool, err error) {
 	case line[3] == '-':
 		return false, nil
 	}
-	return false, fmt.Errorf("%w: %s", errReply, printable(line))
+	return false, fmt.Errorf("%w: %+.80q", errReply, line)
 }
 
 func (k *SMTP) line(v *life.Verdict) string {

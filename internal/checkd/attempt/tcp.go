@@ -1,9 +1,6 @@
 package attempt
 
 import (
-	"fmt"
-	"time"
-
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/checkd/life"
@@ -34,17 +31,9 @@ func (k *TCP) ready(a *Attempt, events uint32) {
 
 func (k *TCP) expire(a *Attempt) { a.fail(k.failed(" (timeout)")) }
 
-func (k *TCP) failed(why string) string { return "TCP connection to " + k.Server + " failed." + why }
+func (k *TCP) failed(why string) string { return k.portFailed("TCP", why) }
 
-func (k *TCP) line(v *life.Verdict) string {
-	if v.OK {
-		return sentence(v, fmt.Sprintf("TCP connection to %s success.", k.Server))
-	}
-	return sentence(v, fmt.Sprintf("TCP_CHECK on service %s failed%s.", k.Server, after(v)))
-}
-
-// Longest is the timeout of the connection.
-func (k *TCP) Longest() time.Duration { return k.Timeout }
+func (k *TCP) line(v *life.Verdict) string { return k.portLine("TCP", v) }
 
 // Mail is in the words of the C daemon.
 func (k *TCP) Mail(up bool) string { return serviceMail("TCP CHECK", up) }

@@ -1,9 +1,6 @@
 package attempt
 
 import (
-	"fmt"
-	"time"
-
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/checkd/life"
@@ -85,17 +82,9 @@ func (k *UDP) expire(a *Attempt) {
 	a.pass()
 }
 
-func (k *UDP) failed(why string) string { return "UDP connection to " + k.Server + " failed." + why }
+func (k *UDP) failed(why string) string { return k.portFailed("UDP", why) }
 
-func (k *UDP) line(v *life.Verdict) string {
-	if v.OK {
-		return sentence(v, fmt.Sprintf("UDP connection to %s success.", k.Server))
-	}
-	return sentence(v, fmt.Sprintf("UDP_CHECK on service %s failed%s.", k.Server, after(v)))
-}
-
-// Longest is the timeout of the connection.
-func (k *UDP) Longest() time.Duration { return k.Timeout }
+func (k *UDP) line(v *life.Verdict) string { return k.portLine("UDP", v) }
 
 // Mail is in the words of the C daemon.
 func (k *UDP) Mail(up bool) string { return serviceMail("UDP CHECK", up) }
