@@ -121,7 +121,8 @@ const (
 	// ReasonStart: => Starting with quorum up Q+H=T <= S <=.
 	QuorumGained
 	// QuorumLost: a service has lost its quorum. Log, with ReasonCheck and
-	// ReasonReload: Lost quorum Q-H=T > S for VS V. FIFO: VS V DOWN. Script:
+	// ReasonReload: Lost quorum Q-H=T > S for VS V; with ReasonStart: Starting with
+	// quorum down Q-H=T > S for VS V. FIFO: VS V DOWN. Script:
 	// quorum_down. Mail, with these and ReasonStart: Virtualserver V - DOWN.
 	QuorumLost
 	// SorryAdded: the sorry server enters the pool. Log, by Change: Adding sorry server

@@ -23,7 +23,7 @@ func sentences(a Action) []string {
 		return "DOWN"
 	}
 	mail := func(up bool, body string) string {
-		s := fmt.Sprintf("mail Realserver [%s] of virtual server [%s] - %s", server, v, state(up))
+		s := fmt.Sprintf("mail Realserver %s of virtual server %s - %s", server, v, state(up))
 		if body != "" {
 			s += " => " + body + " <="
 		}
@@ -101,17 +101,18 @@ func sentences(a Action) []string {
 			logf("Gained quorum %s for VS %s", arithmetic, v),
 			fmt.Sprintf("fifo VS %s UP", v),
 			fmt.Sprintf("run  quorum_up of %s", v),
-			fmt.Sprintf("mail Virtualserver [%s] - UP => %s <=", v, body),
+			fmt.Sprintf("mail Virtualserver %s - UP => %s <=", v, body),
 		}
 	case QuorumLost:
 		arithmetic := fmt.Sprintf("%d-%d=%d > %d", a.Quorum, a.Hysteresis, a.Quorum-a.Hysteresis, a.Sum)
 		out := []string{fmt.Sprintf("fifo VS %s DOWN", v), fmt.Sprintf("run  quorum_down of %s", v)}
-		subject := fmt.Sprintf("mail Virtualserver [%s] - DOWN", v)
+		subject := fmt.Sprintf("mail Virtualserver %s - DOWN", v)
 		switch a.Reason {
 		case ReasonCheck, ReasonReload:
 			out = append([]string{logf("Lost quorum %s for VS %s", arithmetic, v)}, out...)
 			return append(out, subject+" => Lost quorum "+arithmetic+" <=")
 		case ReasonStart:
+			out = append([]string{logf("Starting with quorum down %s for VS %s", arithmetic, v)}, out...)
 			return append(out, subject+" => Starting with quorum down <=")
 		}
 		return out

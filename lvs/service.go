@@ -224,11 +224,16 @@ func (v *service) decide(t *turn, why Reason, before *RealServer) {
 		}
 	case v.up && (v.sum == 0 || v.sum < v.quorum-v.hysteresis):
 		v.up, v.since = false, t.now
-		v.quorumAction(t, QuorumLost, why)
-		if v.cfg.Sorry != nil {
-			v.sorry(t, v.cfg.Sorry, SorryAdded, why)
-			v.pool(t, PoolRemoved, why)
-		}
+		v.lose(t, why)
+	}
+}
+
+// lose reports that the quorum is lost.
+func (v *service) lose(t *turn, why Reason) {
+	v.quorumAction(t, QuorumLost, why)
+	if v.cfg.Sorry != nil {
+		v.sorry(t, v.cfg.Sorry, SorryAdded, why)
+		v.pool(t, PoolRemoved, why)
 	}
 }
 
@@ -262,9 +267,7 @@ func (v *service) start(t *turn) {
 	}
 	v.decide(t, ReasonStart, v.cfg.Sorry)
 	if !v.up && v.cfg.Sorry != nil {
-		v.sorry(t, v.cfg.Sorry, SorryAdded, ReasonStart)
-		v.pool(t, PoolRemoved, ReasonStart)
-		v.quorumAction(t, QuorumLost, ReasonStart)
+		v.lose(t, ReasonStart)
 	}
 }
 

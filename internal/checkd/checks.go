@@ -197,7 +197,7 @@ func (d *daemon) done(c *check, r life.Result) {
 func (d *daemon) judge(c *check, a *life.Actions) {
 	v := &a.Verdict
 	c.last, c.lastAt = *v, d.loop.Now()
-	if line := attempt.Line(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures); line != "" {
+	for _, line := range attempt.Lines(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures) {
 		slog.Info(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())
 	}
 	if v.Changed() {

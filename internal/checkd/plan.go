@@ -4,7 +4,6 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"keepalived-go/conf"
 	"keepalived-go/conf/pcre"
@@ -131,7 +130,7 @@ func kindOf(c *policy.ServerCheck, all *conf.Config, identity *tls.Config) (atte
 		if err != nil {
 			return nil, err
 		}
-		return &attempt.Misc{Names: names, Command: strings.Join(k.Misc.Command.Args, " "), Program: program,
+		return &attempt.Misc{Names: names, Command: k.Misc.Command.Args[0], Program: program,
 			Timeout: k.Misc.Timeout, Dynamic: k.Misc.Dynamic}, nil
 	case conf.CheckBFD:
 		return &attempt.BFD{Names: names, Session: k.BFD.Name}, nil

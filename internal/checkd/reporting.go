@@ -38,10 +38,13 @@ func (d *daemon) report(a *lvs.Action) {
 
 // logActivity logs that a check runs or is suspended.
 func (d *daemon) logActivity(a *lvs.Action) {
-	if d.checks[a.Check-1].Check.Kind == conf.CheckBFD {
-		if a.Kind == lvs.CheckActivated && !d.checks[a.Check-1].begun {
+	switch c := d.checks[a.Check-1]; c.Check.Kind {
+	case conf.CheckBFD:
+		if a.Kind == lvs.CheckActivated && !c.begun {
 			slog.Info("Activating BFD healthchecker")
 		}
+		return
+	case conf.CheckFile: // it is never inactive
 		return
 	}
 	slog.Info(sentence(a), "service", a.Service.ID.String(), "server", serverName(a))
@@ -112,7 +115,10 @@ func sentence(a *lvs.Action) string {
 	case lvs.QuorumGained:
 		return fmt.Sprintf("Gained quorum %s for VS %s", arithmetic(a), a.Service.ID)
 	case lvs.QuorumLost:
-		if a.Reason == lvs.ReasonCheck || a.Reason == lvs.ReasonReload {
+		switch a.Reason {
+		case lvs.ReasonStart:
+			return fmt.Sprintf("Starting with quorum down %s for VS %s", arithmetic(a), a.Service.ID)
+		case lvs.ReasonCheck, lvs.ReasonReload:
 			return fmt.Sprintf("Lost quorum %s for VS %s", arithmetic(a), a.Service.ID)
 		}
 	case lvs.SorryAdded:
@@ -204,7 +210,7 @@ func steps(keyword string, c *conf.Command) []notify.Step {
 
 func serverMail(a *lvs.Action, up bool, body string) notify.Mail {
 	return notify.Mail{
-		Subject: fmt.Sprintf("Realserver [%s] of virtual server [%s] - %s", serverName(a), a.Service.ID, word(up)),
+		Subject: fmt.Sprintf("Realserver %s of virtual server %s - %s", serverName(a), a.Service.ID, word(up)),
 		Body:    body,
 	}
 }
@@ -223,7 +229,7 @@ func quorumMail(a *lvs.Action, up bool) (m notify.Mail) {
 	default:
 		return m
 	}
-	m.Subject = fmt.Sprintf("Virtualserver [%s] - %s", a.Service.ID, word(up))
+	m.Subject = fmt.Sprintf("Virtualserver %s - %s", a.Service.ID, word(up))
 	return m
 }
 

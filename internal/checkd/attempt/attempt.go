@@ -74,8 +74,8 @@ type Kind interface {
 	// a descriptor, or finishes at once.
 	begin(a *Attempt, page int)
 
-	// line is the sentence about a verdict, in the words of the C daemon; empty:
-	// none. See Line.
+	// line is the sentence about a failure, or about a change, in the words of the C
+	// daemon; empty: none. See Lines.
 	line(v *life.Verdict) string
 
 	// Longest is the longest that an attempt takes.
@@ -85,17 +85,21 @@ type Kind interface {
 	Mail(up bool) string
 }
 
-// Line is what the log gets of a verdict, in the words of the C daemon; empty:
-// nothing. all is log_all_failures: without it only changes are logged, and what
-// passes while a check recovers.
-func Line(k Kind, v *life.Verdict, all bool) string {
-	switch {
-	case v.Void:
-		return v.Reason
-	case v.Changed(), v.OK && !v.Up, !v.OK && all:
-		return k.line(v)
+// Lines are what the log gets of a verdict, in the words of the C daemon: changes, and
+// what passes while a check is down. all is log_all_failures.
+func Lines(k Kind, v *life.Verdict, all bool) (lines []string) {
+	add := func(line string) {
+		if line != "" {
+			lines = append(lines, line)
+		}
 	}
-	return ""
+	if v.Void || v.OK && !v.WasUp {
+		add(v.Reason)
+	}
+	if v.Changed() || !v.OK && !v.Void && all {
+		add(k.line(v))
+	}
+	return lines
 }
 
 // machine is one attempt of a kind on its way.

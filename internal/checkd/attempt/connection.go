@@ -42,7 +42,7 @@ func (n *Names) portFailed(protocol, why string) string {
 // portLine is the sentence of such a check.
 func (n *Names) portLine(protocol string, v *life.Verdict) string {
 	if v.OK {
-		return sentence(v, fmt.Sprintf("%s connection to %s success.", protocol, n.Server))
+		return fmt.Sprintf("%s connection to %s success.", protocol, n.Server)
 	}
 	return sentence(v, fmt.Sprintf("%s_CHECK on service %s failed%s.", protocol, n.Server, after(v)))
 }

@@ -201,13 +201,13 @@ func (r *httpRun) result(got *response, err error) life.Result {
 	return life.Result{Reason: what + " " + r.Server + "." + detail}
 }
 
-// success is the line that is logged while a check recovers.
+// success is the line that is logged while a check is down.
 func (r *httpRun) success() string {
 	what := "HTTP status code success"
 	if r.page.Digest != "" {
 		what = "MD5 digest success"
 	}
-	return what + " to " + r.Server + " url(" + r.page.Path + ")."
+	return what + " to " + r.Server + " url(" + r.page.Path + ")"
 }
 
 func (r *httpRun) expire(a *Attempt) {
@@ -239,7 +239,7 @@ func (r *httpRun) drop(*Attempt) {
 
 func (k *HTTP) line(v *life.Verdict) string {
 	if v.OK {
-		return sentence(v, fmt.Sprintf("Remote Web server %s succeed on service.", k.Server))
+		return fmt.Sprintf("Remote Web server %s succeed on service.", k.Server)
 	}
 	what, tries := "HTTP_CHECK", ""
 	if k.TLS != nil {

@@ -221,7 +221,7 @@ func TestHTTPPagesAndWords(t *testing.T) {
 	good, bad := l.run(t, env, k, 0), l.run(t, env, k, 1)
 	want(t, good, "")
 	want(t, bad, "HTTP status code error")
-	if good.Reason != "HTTP status code success to [10.0.0.1]:tcp:80 url(/good)." {
+	if good.Reason != "HTTP status code success to [10.0.0.1]:tcp:80 url(/good)" {
 		t.Error(good.Reason)
 	}
 }

@@ -15,7 +15,7 @@ import (
 // Misc is MISC_CHECK: the exit status of a program decides.
 type Misc struct {
 	Names
-	Command string          // as configured, for the log
+	Command string          // the program as configured, without arguments, for the log
 	Program *script.Program // misc_path, user
 	Timeout time.Duration   // misc_timeout; over 0, default delay_loop
 	Dynamic bool            // misc_dynamic: exit status 2 to 255 sets the weight to itself less 2
@@ -85,7 +85,7 @@ func (k *Misc) what() string {
 
 func (k *Misc) line(v *life.Verdict) string {
 	if v.OK {
-		return sentence(v, "Misc check "+k.what()+" succeeded.")
+		return "Misc check " + k.what() + " succeeded."
 	}
 	ended, how := "failed", " ("+v.Reason+")"
 	if v.Reason == timedOut {

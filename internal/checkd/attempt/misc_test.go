@@ -119,11 +119,14 @@ func TestLines(t *testing.T) {
 	} {
 		fmt.Fprintf(&b, "%T\n", k)
 		say := func(what string, all bool, v life.Verdict) {
-			if line := Line(k, &v, all); line != "" {
+			for _, line := range Lines(k, &v, all) {
 				fmt.Fprintf(&b, "  %s: %s\n", what, line)
 			}
 		}
-		ok, bad := life.Result{OK: true, Reason: "SUCCESS"}, life.Result{Reason: "REASON"}
+		ok, bad := life.Result{OK: true}, life.Result{Reason: "REASON"}
+		if _, pages := k.(*HTTP); pages {
+			ok.Reason = "SUCCESS"
+		}
 		say("first success", false, life.Verdict{Result: ok, Up: true, WasUp: true, First: true, Decided: true, Allowed: 2})
 		say("success", true, life.Verdict{Result: ok, Up: true, WasUp: true, Decided: true, Allowed: 2})
 		say("first failure", false, life.Verdict{Result: bad, WasUp: true, First: true, Decided: true, Allowed: 2, Failures: 1})

@@ -153,7 +153,7 @@ func (r *pingRun) expire(a *Attempt) {
 func (k *Ping) line(v *life.Verdict) string {
 	switch {
 	case v.OK:
-		return sentence(v, fmt.Sprintf("ICMP connection to %s success.", k.Server))
+		return fmt.Sprintf("ICMP connection to %s success.", k.Server)
 	case v.Retries == 0:
 		return sentence(v, fmt.Sprintf("ICMP CHECK on service %s failed.", k.Server))
 	}

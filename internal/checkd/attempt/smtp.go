@@ -213,7 +213,7 @@ func (r *smtpReply) endLine() (last bool, err error) {
 
 func (k *SMTP) line(v *life.Verdict) string {
 	if v.OK {
-		return sentence(v, fmt.Sprintf("Remote SMTP server %s succeed on service.", k.host()))
+		return fmt.Sprintf("Remote SMTP server %s succeed on service.", k.host())
 	}
 	if !v.Changed() {
 		return v.Reason
