@@ -50,18 +50,16 @@ func (d *daemon) logActivity(a *lvs.Action) {
 	slog.Info(sentence(a), "service", a.Service.ID.String(), "server", serverName(a))
 }
 
-// logEnd logs the servers that leave the table with the end of this process, in the
-// words of the C daemon. With omega the engine reports them.
+// logEnd logs the servers that this process cares for no longer, in the words of the C
+// daemon: also those that are down. With omega the engine reports them.
 func (d *daemon) logEnd() {
 	for v := range d.engine.Services() {
 		if v.Config.Omega {
 			continue
 		}
 		for s := range d.engine.Servers(v.Config.ID) {
-			if s.InPool {
-				a := lvs.Action{Kind: lvs.ServerDown, Reason: lvs.ReasonShutdown, Service: v.Config, Server: s.Config}
-				slog.Info(sentence(&a), "service", v.Config.ID.String(), "server", serverName(&a))
-			}
+			a := lvs.Action{Kind: lvs.ServerDown, Reason: lvs.ReasonShutdown, Service: v.Config, Server: s.Config}
+			slog.Info(sentence(&a), "service", v.Config.ID.String(), "server", serverName(&a))
 		}
 	}
 }

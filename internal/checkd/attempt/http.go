@@ -204,7 +204,10 @@ func (r *httpRun) result(got *response, err error) life.Result {
 // success is the line that is logged while a check is down.
 func (r *httpRun) success() string {
 	what := "HTTP status code success"
-	if r.page.Digest != "" {
+	switch {
+	case r.page.Regex != nil:
+		what = "Regex match success"
+	case r.page.Digest != "":
 		what = "MD5 digest success"
 	}
 	return what + " to " + r.Server + " url(" + r.page.Path + ")"
