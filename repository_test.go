@@ -31,7 +31,7 @@ var layers = [][]string{
 	{"vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
-	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/checkd/table", "internal/linux/fwmark"},
+	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/checkd/table"},
 	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/checkd/attempt", "internal/proc", "internal/proc/session"},
 	{"lint", "internal/output/…"},
 	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
