@@ -181,11 +181,17 @@ func (t *table[O, K, P]) touch(v *item[O, K]) *wish[O, K] {
 	return &t.dirty[v.dirty-1]
 }
 
-// isVirtual reports whether the address is one of ours rather than one that
-// the machine was given by others.
+// isVirtual reports whether the address is a virtual one rather than one that the
+// machine has whatever the state of a virtual router is.
 func (t *addressTable) isVirtual(k kernel.Key) bool {
+	return t.isOurs(k) && !t.items[k].owner.static()
+}
+
+// isOurs reports whether the address is one of ours, virtual or static, rather than one
+// that other programs have set.
+func (t *addressTable) isOurs(k kernel.Key) bool {
 	v := t.items[k]
-	return v != nil && (v.refs > 0 || v.requested) && !v.theirs && !v.owner.static()
+	return v != nil && (v.refs > 0 || v.requested) && !v.theirs
 }
 
 // flush asks the kernel for the difference between what it should have and what

@@ -304,12 +304,12 @@ func (d *daemon) describe(l *netLink, u linkUse) status.Link {
 	return out
 }
 
-// linkAddresses are the addresses of an interface that are not virtual, the one
+// linkAddresses are the addresses of an interface that other programs have set, the one
 // that the kernel would send from first.
 func (d *daemon) linkAddresses(l *netLink, choose func(netip.Addr) bool) (all []netip.Addr) {
 	var found []kernel.Key
 	for k := range l.addrs {
-		if choose(k.Prefix.Addr()) && !d.addrs.isVirtual(k) {
+		if choose(k.Prefix.Addr()) && !d.addrs.isOurs(k) {
 			found = append(found, k)
 		}
 	}
