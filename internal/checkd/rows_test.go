@@ -62,10 +62,10 @@ func TestQuorumMail(t *testing.T) {
 		reason        lvs.Reason
 		subject, body string
 	}{
-		{true, lvs.ReasonStart, "Virtualserver [[192.0.2.1]:tcp:80] - UP", "=> Starting with quorum up 2+1=3 <= 5 <="},
-		{true, lvs.ReasonCheck, "Virtualserver [[192.0.2.1]:tcp:80] - UP", "=> Gained quorum 2+1=3 <= 5 <="},
-		{false, lvs.ReasonStart, "Virtualserver [[192.0.2.1]:tcp:80] - DOWN", "=> Starting with quorum down <="},
-		{false, lvs.ReasonReload, "Virtualserver [[192.0.2.1]:tcp:80] - DOWN", "=> Lost quorum 2-1=1 > 0 <="},
+		{true, lvs.ReasonStart, "Virtualserver [192.0.2.1]:tcp:80 - UP", "=> Starting with quorum up 2+1=3 <= 5 <="},
+		{true, lvs.ReasonCheck, "Virtualserver [192.0.2.1]:tcp:80 - UP", "=> Gained quorum 2+1=3 <= 5 <="},
+		{false, lvs.ReasonStart, "Virtualserver [192.0.2.1]:tcp:80 - DOWN", "=> Starting with quorum down <="},
+		{false, lvs.ReasonReload, "Virtualserver [192.0.2.1]:tcp:80 - DOWN", "=> Lost quorum 2-1=1 > 0 <="},
 		{false, lvs.ReasonShutdown, "", ""},
 	} {
 		a := &lvs.Action{Kind: lvs.QuorumLost, Service: service, Reason: tt.reason, Sum: 0, Quorum: 2, Hysteresis: 1}

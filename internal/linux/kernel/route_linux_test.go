@@ -106,7 +106,8 @@ func routesUnderTest(d0, d1 int) map[string]Route {
 		return map[string]Route{
 			"10.4.2.0/24 encap mpls 100/200 via 192.0.2.2": r("10.4.2.0/24",
 				hop(Hop{Via: via, Encap: &conf.Encap{Type: conf.EncapMPLS, Labels: []uint32{100, 200}}})),
-			"2001:db8:e::1/128 encap ila 1:2:3:4 via 2001:db8::2 dev d0": r("2001:db8:e::1/128",
+			// The identifier, the latter half of the address, has the type of ILA's local ones.
+			"2001:db8:e:0:2000::1/128 encap ila 1:2:3:4 via 2001:db8::2 dev d0": r("2001:db8:e:0:2000::1/128",
 				hop(Hop{Link: d0, Via: via6, Encap: &conf.Encap{Type: conf.EncapILA, Locator: 0x0001000200030004}})),
 		}
 	}
