@@ -141,6 +141,9 @@ func DecodeRule(body []byte, names nl.Names) (Rule, bool) {
 			r.DPort = decodePorts(v)
 		}
 	}
+	if r.Action != unix.FR_ACT_GOTO {
+		r.Goto = 0
+	}
 	return r.wish(), true
 }
 
