@@ -187,7 +187,7 @@ func appendRule(b []byte, rule *Rule) []byte {
 		v     uint32
 		asked bool
 	}{
-		{unix.FRA_GOTO, r.Goto, r.Action == unix.FR_ACT_GOTO},
+		{unix.FRA_GOTO, r.Goto, r.Goto != 0},
 		{unix.FRA_FWMARK, r.FWMark, r.FWMask != 0},
 		{unix.FRA_FWMASK, r.FWMask, r.FWMask != 0},
 		{unix.FRA_FLOW, r.Realms, r.Realms != 0},
