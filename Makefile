@@ -16,7 +16,7 @@ export CGO_ENABLED = 0
 help:
 	@echo 'build    the static binary ./keepalived'
 	@echo 'test     every test; installs what it needs when it may (root, Debian or Ubuntu)'
-	@echo 'nightly  what takes minutes: every mutation of files with secrets, each fuzz target for 5 minutes'
+	@echo 'nightly  what takes minutes: a pair of directors and faults under traffic, every mutation of files with secrets, each fuzz target for 5 minutes'
 	@echo 'race     the tests in one process, and the scenarios with a daemon built so, under the race detector'
 	@echo 'lint     gofmt, go vet, staticcheck'
 	@echo 'demo     two nodes protect an address before your eyes'

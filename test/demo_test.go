@@ -82,6 +82,9 @@ func TestDemoLVS(t *testing.T) {
 	if testing.Short() {
 		t.Skip("the race detector's daemon does not run in a User-Mode Linux; this test is for the ordinary one")
 	}
+	if !nightly() {
+		t.Skip("it takes minutes of a processor: make nightly runs it")
+	}
 	c, out, dir := demo(t, nil, "--lvs", "--duration", "10s")
 	if err := c.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

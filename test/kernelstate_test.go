@@ -396,8 +396,9 @@ func TestAdvertFitsMTU(t *testing.T) {
 			s.stays(addr("10.78.7.110"), "a", masterDown(in.at(100)))
 			s.silent(b.Started, time.Now(), "b")
 			for _, d := range []*lab.Daemon{a, b} {
-				if d.Logged(d.Started, "message too long") {
-					t.Error("an advert was too long")
+				// One may leave between the kernel's smaller MTU and the event of it.
+				if n := count(d, d.Started, "message too long"); n > 1 {
+					t.Errorf("%d adverts were too long", n)
 				}
 				if n := count(d, d.Started, "Entering MASTER STATE"); n > 1 {
 					t.Errorf("MASTER %d times", n)

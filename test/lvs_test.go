@@ -38,6 +38,10 @@ func TestBalancer(t *testing.T) {
 	umltest.Run(t, balancer, func(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
+		if !nightly() {
+			return
+		}
+		// Each takes a minute or more of the one processor of the machine.
 		t.Run("Pair", testPair)
 		t.Run("Faults", testFaults)
 		t.Run("Namespaces", testNamespaces)
