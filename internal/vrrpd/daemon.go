@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -51,6 +52,7 @@ type daemon struct {
 	lostLogged  time.Duration
 	journal     *journal
 	hurry       autoPriority
+	settled     bool       // every virtual router has had its first socket
 	haste       loop.Timer // runs while a take-over may be going on
 
 	sockets   map[socketKey]*socket
@@ -113,8 +115,19 @@ func (d *daemon) turn() {
 	d.hurry.late(d.loop.Expire())
 	d.retrack()
 	d.sendAdverts()
-	d.addrs.flush() // other turns may come before it returns
+	d.flush() // other turns may come before it returns
 	d.journal.kick()
+}
+
+// flush asks the kernel for what is wanted. It asks for nothing while a virtual router
+// waits for its first socket: what a predecessor has left would be removed before the
+// engine that continues asks for it.
+func (d *daemon) flush() {
+	if !d.settled && !d.stopping && slices.ContainsFunc(d.routers, (*router).opening) {
+		return
+	}
+	d.settled = true
+	d.addrs.flush()
 }
 
 // step applies an event to the engine of r and does what it answers.

@@ -87,7 +87,7 @@ func run(o Options) error {
 	d.sendAdverts()
 	time.AfterFunc(settledTime, kernel.GiveBackMemory)
 	d.session.Started()
-	d.addrs.flush()
+	d.flush()
 
 	for d.err == nil && !(d.stopping && d.addrs.idle()) {
 		d.turn()
