@@ -100,6 +100,9 @@ type table[O any, K comparable, P keyed[O, K]] struct {
 	edits  uint64       // changes of which keys there are
 	dirty  []wish[O, K] // to be looked at when the turn ends
 	jobs   *jobs
+
+	inherited []*item[O, K] // held until settle
+
 	later  func() // has retryFailed called, retryAddresses after the first refusal
 	failAt func(owner *router, c kernel.Change, err error)
 
@@ -151,11 +154,22 @@ func (t *table[O, K, P]) get(k K) (v *item[O, K], fresh bool) {
 	return v, fresh
 }
 
-// adopt takes over what was found in the kernel.
-func (t *table[O, K, P]) adopt(a O) {
+// inherit takes over what a predecessor has left in the kernel, and holds it until
+// settle: by then the engines that continue have asked for what they need.
+func (t *table[O, K, P]) inherit(a O) {
 	v, _ := t.get(P(&a).Key())
 	v.requested, v.sent, v.present, v.theirs, v.had = true, a, true, false, true
+	v.users++
+	t.inherited = append(t.inherited, v)
 	t.touch(v)
+}
+
+// settle gives up what was inherited.
+func (t *table[O, K, P]) settle() {
+	for _, v := range t.inherited {
+		t.release(v)
+	}
+	t.inherited = nil
 }
 
 // acquire makes the kernel have v as r wants it.
@@ -461,6 +475,18 @@ func (t *table[O, K, P]) reap(v *item[O, K]) {
 		delete(t.items, v.key)
 		t.edits++
 	}
+}
+
+// inherits reports whether something is held that was inherited.
+func (t *addressTable) inherits() bool {
+	return len(t.inherited)+len(t.routes.inherited)+len(t.rules.inherited) > 0
+}
+
+// settle gives up what was inherited of all kinds.
+func (t *addressTable) settle() {
+	t.table.settle()
+	t.routes.settle()
+	t.rules.settle()
 }
 
 // idle reports whether the kernel has carried out everything.

@@ -131,11 +131,11 @@ func (d *daemon) leftovers(left inheritance) []leftover {
 }
 
 // inherit takes over what a predecessor has set and this process is to have, or to
-// remove: what no engine asks for by the end of the turn is removed.
+// remove.
 func (d *daemon) inherit(ours []leftover) {
 	for _, l := range ours {
 		if l.Configured = d.addrs.isVirtual(l.Key()); l.Inherited() {
-			d.addrs.adopt(l.Addr)
+			d.addrs.inherit(l.Addr)
 		}
 	}
 }
@@ -234,7 +234,7 @@ func (d *daemon) reload(p *prepared) {
 	}
 	d.inherit(left)
 	if p.found != nil {
-		d.adoptRouting(p.found, p.routes, p.rules)
+		d.inheritRouting(p.found, p.routes, p.rules)
 	}
 	d.startStatic()
 	if d.groups == nil {
@@ -353,31 +353,30 @@ func (d *daemon) stop() {
 		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
 	}
 	d.hold(d.static, false)
+	d.addrs.settle()
 }
+
+// holders are the routers, and what holds the static entries.
+func (d *daemon) holders() []*router { return append(slices.Clone(d.routers), d.static) }
 
 // staticWait is how long a start waits for the kernel to set the static entries, by
 // which engines may find their source addresses.
 const staticWait = time.Second
 
-// holders are the routers, and what holds the static entries.
-func (d *daemon) holders() []*router { return append(slices.Clone(d.routers), d.static) }
-
-// startStatic sets the static entries, when a process starts: afterwards they are part
-// of each plan.
+// startStatic has the static entries set, when a process starts: afterwards they are
+// part of each plan. Engines wait for them.
 func (d *daemon) startStatic() {
 	if d.static.held {
 		return
 	}
 	d.hold(d.static, true)
-	if len(d.static.vips)+len(d.static.routes)+len(d.static.rules) == 0 {
-		return
+	if len(d.static.vips)+len(d.static.routes)+len(d.static.rules) > 0 {
+		d.loop.Set(&d.setting, d.loop.Now()+staticWait)
 	}
-	d.writeJournal() // it lists them before the first of them is set
-	if d.addrs.flush(); d.addrs.idle() {
-		return
-	}
-	defer time.AfterFunc(staticWait, func() { d.loop.Post(func() {}) }).Stop() // the last wait ends
-	for end := d.loop.Now() + staticWait; !d.addrs.idle() && d.loop.Now() < end && d.err == nil; {
-		d.err = d.loop.Wait()
-	}
+}
+
+// staticSet starts the engines that have waited for the static entries.
+func (d *daemon) staticSet(time.Duration) {
+	d.loop.Stop(&d.setting)
+	d.startReady(d.routers)
 }

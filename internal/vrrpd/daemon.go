@@ -52,8 +52,8 @@ type daemon struct {
 	lostLogged  time.Duration
 	journal     *journal
 	hurry       autoPriority
-	settled     bool       // every virtual router has had its first socket
 	haste       loop.Timer // runs while a take-over may be going on
+	setting     loop.Timer // runs while engines wait for the static entries
 
 	sockets   map[socketKey]*socket
 	unsized   bool      // their receive buffers may have to change
@@ -119,14 +119,12 @@ func (d *daemon) turn() {
 	d.journal.kick()
 }
 
-// flush asks the kernel for what is wanted. It asks for nothing while a virtual router
-// waits for its first socket: what a predecessor has left would be removed before the
-// engine that continues asks for it.
+// flush asks the kernel for what is wanted. What a predecessor has left is given up when
+// no engine that may continue with it waits any more.
 func (d *daemon) flush() {
-	if !d.settled && !d.stopping && slices.ContainsFunc(d.routers, (*router).opening) {
-		return
+	if d.addrs.inherits() && !d.setting.Running() && !slices.ContainsFunc(d.routers, (*router).opening) {
+		d.addrs.settle()
 	}
-	d.settled = true
 	d.addrs.flush()
 }
 

@@ -321,10 +321,9 @@ func (d *daemon) verifyRouting(state *reading, jobsDone uint64) {
 	}
 }
 
-// adoptRouting takes over the routes and rules that a predecessor has set and that this
-// configuration or the state file (left) has. What nobody asks for by the end of the
-// turn is removed.
-func (d *daemon) adoptRouting(found *reading, routes []kernel.Route, rules []kernel.Rule) {
+// inheritRouting takes over the routes and rules that a predecessor has set and that this
+// configuration or the state file has.
+func (d *daemon) inheritRouting(found *reading, routes []kernel.Route, rules []kernel.Rule) {
 	t := &d.addrs
 	for _, v := range t.routes.items {
 		routes = append(routes, v.sent)
@@ -336,7 +335,7 @@ func (d *daemon) adoptRouting(found *reading, routes []kernel.Route, rules []ker
 		if v, fresh := t.routes.get(want.Key()); fresh {
 			t.slots[want.Slot] = append(t.slots[want.Slot], v)
 		}
-		t.routes.adopt(want)
+		t.routes.inherit(want)
 	}
 	here := make(map[kernel.Rule]bool, len(found.rules))
 	for _, r := range found.rules {
@@ -344,12 +343,12 @@ func (d *daemon) adoptRouting(found *reading, routes []kernel.Route, rules []ker
 	}
 	for _, want := range rules { // those of the state file, marked or not
 		if here[want.Key()] {
-			t.rules.adopt(want.Key())
+			t.rules.inherit(want.Key())
 		}
 	}
 	for k, v := range t.rules.items {
 		if here[k] && !v.requested && k.Protocol == kernel.RouteProto {
-			t.rules.adopt(k)
+			t.rules.inherit(k)
 		}
 	}
 }

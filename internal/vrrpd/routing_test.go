@@ -4,13 +4,16 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/kernel/kerneltest"
+	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/output/logging/logtest"
 )
 
@@ -245,5 +248,46 @@ func TestLeftoverRoutes(t *testing.T) {
 			want += len(allRouted)
 		}
 		turnUntil(t, d, "its routes", func() bool { return d.addrs.idle() && len(destinations(k)) == want })
+	}
+}
+
+// What a predecessor has left is not removed before the engine that continues with it
+// has its socket, however long that takes, with static entries as without.
+func TestInheritedUntilSocketsOpen(t *testing.T) {
+	quiet(t)
+	for _, static := range []bool{false, true} {
+		state := t.TempDir() + "/state"
+		k := memoryKernel()
+		c := patient(routed(owners(1)))
+		if static {
+			c.StaticAddresses = []conf.StaticAddress{{Address: conf.Address{Prefix: netip.MustParsePrefix("203.0.113.1/24"), Interface: "eth0"}}}
+		}
+		d := startTestDaemonWith(t, c, Options{Host: k, StateFile: state})
+		turnUntil(t, d, "master", func() bool { return masters(d)() && hasAll(k)() })
+		d.journal.close() // and no turn follows: nothing is removed, and the state file stays
+
+		next, found, err := newDaemon(Options{Host: k, StateFile: state}, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(next.close)
+		var removed atomic.Int32
+		k.Refuse(func(op kernel.Op, _ kernel.Addr) *nl.Error {
+			if op == kernel.Remove {
+				removed.Add(1)
+			}
+			return nil
+		})
+		time.AfterFunc(100*time.Millisecond, k.Hang())
+		next.start(c, found)
+		next.flush()
+		turnUntil(t, next, "the successor", masters(next))
+		if n := removed.Load(); n != 0 {
+			t.Errorf("static %v: %d addresses were removed", static, n)
+		}
+		if !hasAll(k)() {
+			t.Errorf("static %v: %q is left", static, destinations(k))
+		}
+		k.Refuse(nil)
 	}
 }

@@ -141,6 +141,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error)
 		}
 	}
 	d.haste.Expire = func(time.Duration) {}
+	d.setting.Expire = d.staticSet
 	d.rebinding.Expire = d.tryAgain
 	d.retrying.Expire = func(time.Duration) { d.addrs.retryFailed() }
 	d.addrs.init(atOnce{d}, func() {
@@ -200,6 +201,7 @@ func (d *daemon) close() {
 // carriedOut takes up a part of a plan that the executor has finished.
 func (d *daemon) carriedOut(c kernel.Completion) {
 	lost := d.addrs.completed(c)
+	var sources map[int]bool // links with static addresses, which routers may send from
 	for i := range c.Changes {
 		ch := &c.Changes[i]
 		a, ok := ch.Object.(*kernel.Addr)
@@ -216,10 +218,19 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 		// have come before this answer, and it is requested again.
 		if ch.Op == kernel.Add && (c.Errs == nil || c.Errs[i] == nil) && (v == nil || !v.doubt) {
 			d.net.setAddr(*a)
-			if d.static.held && !d.addrs.isVirtual(a.Key()) {
-				d.checkFaults(func(r *router) bool { return r.link != nil && r.link.Index == a.Link }) // it may be their source
+			if v != nil && v.owner.static() {
+				if sources == nil {
+					sources = map[int]bool{}
+				}
+				sources[a.Link] = true
 			}
 		}
+	}
+	if len(sources) > 0 {
+		d.checkFaults(func(r *router) bool { return r.link != nil && sources[r.link.Index] })
+	}
+	if d.setting.Running() && d.addrs.idle() {
+		d.staticSet(d.loop.Now())
 	}
 	for _, v := range lost.addrs {
 		if v.users > 0 {

@@ -279,7 +279,7 @@ func (d *daemon) joined(m *membership, err error) {
 	askers := slices.DeleteFunc(m.askers, func(r *router) bool { return r.asked != m })
 	m.ready, m.askers = true, nil
 	d.check(askers)
-	d.startOpened(askers)
+	d.startReady(askers)
 }
 
 // refused gives up m for all who use it or wait for it. They are in FAULT until another
@@ -303,11 +303,11 @@ func (d *daemon) refused(m *membership, err error) {
 	if !d.rebinding.Running() {
 		d.loop.Set(&d.rebinding, d.loop.Now()+rebindDelay)
 	}
-	d.startOpened(all)
+	d.startReady(all)
 }
 
-// startOpened starts routers that waited only for their sockets.
-func (d *daemon) startOpened(routers []*router) {
+// startReady starts those of the routers that wait for nothing any more.
+func (d *daemon) startReady(routers []*router) {
 	for _, r := range routers {
 		if r.waiting && !d.stopping {
 			d.startWaiting(r)

@@ -139,11 +139,12 @@ func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 // reloadNow reloads without a look at what the loop does meanwhile.
 func (d *daemon) reloadNow(c *conf.Config) { prepare(d.conf, c, nil, d.reload) }
 
-// open turns the loop until the kernel has answered all requests for sockets.
+// open turns the loop until the kernel has answered all requests for sockets and for
+// static entries.
 func open(t testing.TB, d *daemon) {
 	t.Helper()
 	turnUntil(t, d, "sockets", func() bool {
-		return !slices.ContainsFunc(d.routers, func(r *router) bool { return r.asked != nil })
+		return !d.setting.Running() && !slices.ContainsFunc(d.routers, func(r *router) bool { return r.asked != nil })
 	})
 }
 

@@ -283,9 +283,12 @@ func (d *daemon) together(r *router) []*router {
 	return all
 }
 
-// startRouter starts the engine of r, unless it has to wait for its trackers or for its
-// socket, or for those of another member of its sync group.
+// startRouter starts the engine of r, unless it has to wait for the static entries, for
+// its trackers or for its socket, or for those of another member of its sync group.
 func (d *daemon) startRouter(r *router) {
+	if d.setting.Running() {
+		return
+	}
 	at, before := d.loop.Now(), r.predecessor
 	resumes := before != nil && r.engine.Resumable(at, before)
 	var outcomes []*policy.Outcome
