@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 
 	"keepalived-go/bfd"
@@ -12,6 +13,7 @@ import (
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
+	"keepalived-go/internal/proc/statefile"
 )
 
 // daemon is the state of the process. All of it belongs to the loop.
@@ -34,9 +36,8 @@ type daemon struct {
 	news    []*peer    // whose state others have not been told
 	tell    loop.Timer // for news that the parent did not take
 	retry   loop.Timer // for listeners that could not be opened
-	saving  saving
-	boot    string // of the machine
-	reloads int    // so far
+	saver   statefile.Saver
+	reloads int // so far
 
 	stopping bool
 	err      error // that ends the process
@@ -89,7 +90,7 @@ func newDaemon(o Options) *daemon {
 	}
 	d.tell.Expire = func(time.Duration) {} // the end of the turn does it
 	d.retry.Expire = func(time.Duration) { d.listen() }
-	d.saving.timer.Expire = d.saveState
+	d.saver = statefile.Saver{Path: o.StateFile, Delay: saveDelay, Collect: d.state, Lost: "after a crash all sessions begin again"}
 	return d
 }
 
@@ -142,10 +143,10 @@ func (d *daemon) carryOut(p *peer, a *bfd.Action) {
 }
 
 // reload makes c the configuration in force. Sessions that are in both continue.
-func (d *daemon) reload(c *conf.Config, left *state) {
-	before := make(map[identity]*peer, len(d.peers))
+func (d *daemon) reload(c *conf.Config, before left) {
+	running := make(map[identity]*peer, len(d.peers))
 	for _, p := range d.peers {
-		before[identityOf(p.conf)] = p
+		running[identityOf(p.conf)] = p
 	}
 	first := len(d.conf.BFDInstances) == 0 && d.peers == nil
 	d.conf = c
@@ -153,23 +154,23 @@ func (d *daemon) reload(c *conf.Config, left *state) {
 	now := d.loop.Now()
 	for _, b := range c.BFDInstances {
 		id := identityOf(b)
-		p := before[id]
+		p := running[id]
 		if p == nil {
 			p = d.newPeer(b)
 			d.peers = append(d.peers, p)
-			d.start(p, now, left.of(id))
+			d.start(p, now, before[id])
 			continue
 		}
-		delete(before, id)
+		delete(running, id)
 		d.peers = append(d.peers, p)
 		d.reconfigure(p, now, b)
 	}
-	for _, p := range before {
+	for _, p := range running {
 		d.leave(p, now)
 	}
 	d.index()
 	d.listen()
-	if !first || left != nil {
+	if !first || before != nil {
 		d.stateChanged()
 	}
 }
@@ -243,12 +244,7 @@ func (d *daemon) drop(p *peer) {
 	p.out.close()
 	d.loop.Stop(&p.out.retry)
 	delete(d.byDiscr, p.engine.Config().Discriminator)
-	for i, q := range d.leaving {
-		if q == p {
-			d.leaving = append(d.leaving[:i], d.leaving[i+1:]...)
-			return
-		}
-	}
+	d.leaving = slices.DeleteFunc(d.leaving, func(q *peer) bool { return q == p })
 }
 
 // index finds the sessions by their neighbours.

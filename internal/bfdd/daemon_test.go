@@ -4,8 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"keepalived-go/internal/proc/statefile"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -41,6 +41,7 @@ func newTold(t *testing.T) *told {
 		t.Fatal(err)
 	}
 	t.Cleanup(x.loop.Close)
+	x.saver.Begin(x.loop)
 	x.emit = func(m link.Message) bool {
 		if !x.deaf {
 			x.events = append(x.events, *m.Event)
@@ -214,46 +215,42 @@ func TestUnknown(t *testing.T) {
 func TestState(t *testing.T) {
 	x := newTold(t)
 	path := filepath.Join(t.TempDir(), "state")
-	x.StateFile, x.boot = path, "boot"
+	x.saver.Path = path
 	p := x.add(instance("A", "192.0.2.2"), nil)
 	x.hear(from("192.0.2.2", packet(p, bfd.Init)), false, x.loop.Now())
-	if !x.saving.timer.Running() {
+	if !x.saver.Busy() {
 		t.Fatal("nothing is to be written")
 	}
-	x.saveState(x.loop.Now())
-	for x.saving.busy {
+	for x.saver.Busy() {
 		if err := x.loop.Wait(); err != nil {
 			t.Fatal(err)
 		}
+		x.loop.Expire()
 	}
-	s, err := readState(path, "boot")
+	s, err := statefile.Load[state](path, maxState, header())
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := s.of(identityOf(p.conf))
+	before := s.byIdentity()
+	got := before[identityOf(p.conf)]
 	if got == nil || got.Snapshot != p.engine.Snapshot() || got.Snapshot.State != bfd.Up {
 		t.Fatalf("%+v", got)
 	}
-	if s.of(identityOf(instance("A", "192.0.2.3"))) != nil {
+	if before[identityOf(instance("A", "192.0.2.3"))] != nil {
 		t.Error("the state of another neighbour")
-	}
-	if s, err := readState(path, "another boot"); s != nil || err != nil {
-		t.Error(s, err)
-	}
-	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, err := readState(path, "boot"); err == nil {
-		t.Error("half a file")
 	}
 }
 
 func FuzzParseState(f *testing.F) {
-	b, _ := json.Marshal(&state{Version: stateVersion, Boot: "x", Sessions: []sessionState{{Port: 50000}}})
+	this := statefile.Header{Version: stateVersion, Boot: "x"}
+	b, err := json.Marshal(&state{Header: this, Sessions: []sessionState{{Port: 50000}}})
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Add(b)
 	f.Add([]byte(`{"Version":1,"Boot":"x","Sessions":[{"Snapshot":{"State":3,"RemoteDiscr":1,"RemoteMult":1}}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		s, err := parseState(b, "x")
+		s, err := statefile.Decode[state](b, this)
 		if err != nil || s == nil {
 			return
 		}

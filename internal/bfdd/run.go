@@ -64,6 +64,7 @@ func run(o Options) error {
 	if d.loop, err = loop.New(); err != nil {
 		return err
 	}
+	d.saver.Begin(d.loop)
 	d.session = session.Begin(o.Link, d.loop, session.Orders{Reload: d.reloadTo, Stop: d.stop, Dump: d.dump})
 	d.emit = d.session.Send
 	d.begin(first)
@@ -75,9 +76,7 @@ func run(o Options) error {
 	}
 	if d.err == nil {
 		d.session.Say(link.Ending)
-		if o.StateFile != "" {
-			os.Remove(o.StateFile) // the neighbours know: there is nothing to continue
-		}
+		d.saver.Remove() // the neighbours know that the sessions have ended
 	}
 	d.close()
 	slog.Info("Stopped")
@@ -90,15 +89,14 @@ const settledTime = 10 * time.Second
 
 // begin takes up the first configuration, and what a predecessor has left.
 func (d *daemon) begin(c *conf.Config) {
-	d.boot = statefile.BootID()
-	left, err := readState(d.StateFile, d.boot)
+	left, err := statefile.Load[state](d.StateFile, maxState, header())
 	if err != nil {
 		slog.Warn(err.Error())
 	}
 	if d.LogData {
 		d.logData(c)
 	}
-	d.reload(c, left)
+	d.reload(c, left.byIdentity())
 }
 
 // reloadTo takes up another configuration, with what config_save_dir and -d ask for

@@ -1,22 +1,16 @@
 package bfdd
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"log/slog"
 	"time"
 
 	"keepalived-go/bfd"
-	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/statefile"
 )
 
 // state is what a successor of this process needs to continue the sessions before any
 // neighbour notices.
 type state struct {
-	Version  int
-	Boot     string // of the machine: nothing outlives that
+	statefile.Header
 	Sessions []sessionState
 }
 
@@ -27,13 +21,6 @@ type sessionState struct {
 	Unknown  bool // it was up before, and nothing has been reported since
 }
 
-// saving is how the state gets into its file.
-type saving struct {
-	timer loop.Timer
-	busy  bool // it is being written
-	wrong bool // it could not be written
-}
-
 const (
 	stateVersion = 1
 	// saveDelay is how long changes are collected before they are written.
@@ -42,76 +29,41 @@ const (
 	maxState = 1 << 24
 )
 
-func readState(path, boot string) (*state, error) {
-	b, err := statefile.Read(path, maxState)
-	if b == nil || err != nil {
-		return nil, err
-	}
-	return parseState(b, boot)
+// header begins the state of this version of the process and this boot.
+func header() statefile.Header {
+	return statefile.Header{Version: stateVersion, Boot: statefile.BootID()}
 }
 
-func parseState(b []byte, boot string) (*state, error) {
-	var s state
-	if err := json.Unmarshal(b, &s); err != nil {
-		return nil, fmt.Errorf("state file: %w", err)
-	}
-	switch {
-	case s.Version != stateVersion:
-		return nil, errors.New("state file of another version ignored")
-	case s.Boot != boot:
-		return nil, nil
-	}
-	for i := range s.Sessions {
-		if p := &s.Sessions[i].Port; *p < bfd.MinSourcePort || *p > bfd.MaxSourcePort {
-			*p = 0
-		}
-	}
-	return &s, nil
-}
+// left is what a predecessor has left, by the identities of the sessions.
+type left map[identity]*sessionState
 
-// of returns what was left of a session; nil: nothing.
-func (s *state) of(id identity) *sessionState {
+func (s *state) byIdentity() left {
 	if s == nil {
 		return nil
 	}
+	all := make(left, len(s.Sessions))
 	for i := range s.Sessions {
-		if s.Sessions[i].Identity == id {
-			return &s.Sessions[i]
+		x := &s.Sessions[i]
+		if x.Port < bfd.MinSourcePort || x.Port > bfd.MaxSourcePort {
+			x.Port = 0
 		}
+		all[x.Identity] = x
 	}
-	return nil
+	return all
 }
 
 // stateChanged has the state written soon.
 func (d *daemon) stateChanged() {
-	if d.StateFile != "" && !d.saving.timer.Running() && !d.stopping {
-		d.loop.Set(&d.saving.timer, d.loop.Now()+saveDelay)
+	if !d.stopping {
+		d.saver.Changed()
 	}
 }
 
-// saveState writes the state beside the loop. While one is written the next one waits.
-func (d *daemon) saveState(at time.Duration) {
-	if d.saving.busy {
-		d.loop.Set(&d.saving.timer, at+saveDelay)
-		return
-	}
-	s := &state{Version: stateVersion, Boot: d.boot, Sessions: make([]sessionState, 0, len(d.peers))}
+// state is what a successor would need now.
+func (d *daemon) state() any {
+	s := &state{Header: header(), Sessions: make([]sessionState, 0, len(d.peers))}
 	for _, p := range d.peers {
 		s.Sessions = append(s.Sessions, sessionState{identityOf(p.conf), p.out.port, p.engine.Snapshot(), p.unknown})
 	}
-	d.saving.busy = true
-	path := d.StateFile
-	go func() {
-		b, err := json.Marshal(s)
-		if err == nil {
-			err = statefile.Write(path, b)
-		}
-		d.loop.Post(func() {
-			d.saving.busy = false
-			if err != nil && !d.saving.wrong {
-				slog.Warn(fmt.Sprintf("state file: %v; after a crash all sessions begin again", err))
-			}
-			d.saving.wrong = err != nil
-		})
-	}()
+	return s
 }

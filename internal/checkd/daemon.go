@@ -14,6 +14,7 @@ import (
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
+	"keepalived-go/internal/proc/statefile"
 	"keepalived-go/lvs"
 )
 
@@ -51,17 +52,12 @@ type daemon struct {
 	restored  map[identity][]life.State
 	inherited []lvs.Endpoint
 
-	look loop.Timer // for checks that have gone silent
-	save loop.Timer // of the state
-	// saveDelay is how long the next changes of the state are collected.
-	saveDelay time.Duration
-	boot      string // of the machine
-	saving    bool   // it is being written
-	unsaved   bool   // it could not be written
-	reloads   int    // so far
-	stopping  bool
-	released  bool  // the kernel's table is as it shall be left
-	err       error // that ends the process
+	look     loop.Timer // for checks that have gone silent
+	saver    statefile.Saver
+	reloads  int // so far
+	stopping bool
+	released bool  // the kernel's table is as it shall be left
+	err      error // that ends the process
 }
 
 // identity is what a check is known by in any configuration, as the engine has it;

@@ -2,6 +2,7 @@ package checkd
 
 import (
 	"fmt"
+	"keepalived-go/internal/proc/statefile"
 	"net"
 	"net/netip"
 	"os"
@@ -114,7 +115,7 @@ func (p *process) stop() {
 // kill leaves everything as it is, as SIGKILL does, but for what the test itself
 // has open.
 func (p *process) kill() {
-	p.until("the state to be written", func() bool { return !p.saving && !p.save.Running() })
+	p.until("the state to be written", func() bool { return !p.saver.Busy() })
 	for _, c := range p.checks {
 		p.retire(c)
 	}
@@ -455,11 +456,12 @@ func TestSyncFollowsInstance(t *testing.T) {
 // A state file of another boot, another version or with anything in it does no
 // harm.
 func TestStateFile(t *testing.T) {
-	if s, err := parseState([]byte(`{"Version":1,"Boot":"another"}`), "this"); s != nil || err != nil {
+	this := statefile.Header{Version: stateVersion, Boot: "this"}
+	if s, err := statefile.Decode[state]([]byte(`{"Version":1,"Boot":"another"}`), this); s != nil || err != nil {
 		t.Errorf("of another boot: %+v, %v", s, err)
 	}
 	for _, text := range []string{"", "{", `{"Version":99,"Boot":"this"}`, "\x00\x01"} {
-		if s, err := parseState([]byte(text), "this"); s != nil || err == nil {
+		if s, err := statefile.Decode[state]([]byte(text), this); s != nil || err == nil {
 			t.Errorf("%q: %+v, %v", text, s, err)
 		}
 	}
@@ -468,7 +470,7 @@ func TestStateFile(t *testing.T) {
 func FuzzState(f *testing.F) {
 	f.Add([]byte(`{"Version":1,"Boot":"b","Services":{"Services":[{"ID":{"Group":"w"},"Up":true,"Servers":[{"Addr":"10.0.0.1:80","Checks":[{"Key":"k","State":2}]}]}]},"Lives":[],"Endpoints":[{"Addr":"10.0.0.1:80","Protocol":6}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, _ := parseState(b, "b"); s != nil {
+		if s, _ := statefile.Decode[state](b, statefile.Header{Version: stateVersion, Boot: "b"}); s != nil {
 			for _, e := range s.Endpoints {
 				serviceIDOf(e)
 			}

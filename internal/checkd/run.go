@@ -13,7 +13,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
 	"runtime"
 	"runtime/debug"
 	"time"
@@ -109,7 +108,7 @@ func run(o Options) error {
 
 // begin takes up the first configuration, and what a predecessor has left.
 func (d *daemon) begin(c *conf.Config) {
-	left, err := readState(d.StateFile, d.boot)
+	left, err := statefile.Load[state](d.StateFile, maxState, header())
 	if err != nil {
 		slog.Warn(err.Error())
 	}
@@ -138,8 +137,8 @@ func (d *daemon) finish() {
 	if d.addresses != nil {
 		d.addresses.close()
 	}
-	if d.err == nil && !d.Keep && d.StateFile != "" {
-		os.Remove(d.StateFile) // there is nothing to take up
+	if d.err == nil && !d.Keep {
+		d.saver.Remove()
 	}
 	d.loop.Close()
 }
@@ -156,12 +155,13 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 		Options: o, engine: lvs.New(),
 		masters: make(map[string]bool), sessions: make(map[string]bool), numbers: make(map[string]int),
 	}
-	d.look.Expire, d.save.Expire = d.lookForSilent, d.saveState
-	d.boot, d.saveDelay = statefile.BootID(), saveDelay
+	d.look.Expire = d.lookForSilent
+	d.saver = statefile.Saver{Path: o.StateFile, Delay: saveDelay, Collect: d.state, Lost: "after a crash all checks begin again"}
 	var err error
 	if d.loop, err = loop.New(); err != nil {
 		return nil, err
 	}
+	d.saver.Begin(d.loop)
 	d.env = attempt.NewEnv(attemptLoop{d.loop}, d.scriptRunner())
 	d.gates = [2]*gate{{limit: mostSessions}, {limit: mostAttempts(descriptors())}}
 	if o.Dial == nil {

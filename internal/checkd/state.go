@@ -1,9 +1,6 @@
 package checkd
 
 import (
-	"encoding/json"
-	"fmt"
-	"log/slog"
 	"time"
 
 	"keepalived-go/internal/checkd/life"
@@ -18,8 +15,7 @@ import (
 // server that was healthy is not checked again before it serves, and what is in the
 // kernel's table is known to be ours.
 type state struct {
-	Version   int
-	Boot      string // of the machine: nothing outlives that
+	statefile.Header
 	Services  *lvs.Snapshot
 	Lives     []lifeState
 	Endpoints []lvs.Endpoint // in the kernel's table
@@ -39,52 +35,27 @@ type markState struct {
 
 const (
 	stateVersion = 1
-	// saveDelay is how long changes are collected before they are written, and
-	// saveRest how many times as long as it took the loop to put the state together.
+	// saveDelay is how long changes are collected before they are written.
 	saveDelay = 200 * time.Millisecond
-	saveRest  = 50
 	// maxState bounds what is read of a file, in bytes: 100,000 servers have less.
 	maxState = 1 << 28
 )
 
-// readState reads what a predecessor has left; nil if it ended in good order.
-func readState(path, boot string) (*state, error) {
-	b, err := statefile.Read(path, maxState)
-	if b == nil || err != nil {
-		return nil, err
-	}
-	return parseState(b, boot)
-}
-
-func parseState(b []byte, boot string) (*state, error) {
-	var s state
-	if err := json.Unmarshal(b, &s); err != nil {
-		return nil, fmt.Errorf("state file: %w", err)
-	}
-	switch {
-	case s.Version != stateVersion:
-		return nil, fmt.Errorf("state file of another version ignored")
-	case s.Boot != boot:
-		return nil, nil
-	}
-	return &s, nil
+// header begins the state of this version of the process and this boot.
+func header() statefile.Header {
+	return statefile.Header{Version: stateVersion, Boot: statefile.BootID()}
 }
 
 // stateChanged has the state written soon.
 func (d *daemon) stateChanged() {
-	if d.StateFile != "" && !d.save.Running() && !d.stopping {
-		d.loop.Set(&d.save, d.loop.Now()+d.saveDelay)
+	if !d.stopping {
+		d.saver.Changed()
 	}
 }
 
-// saveState writes the state beside the loop. While one is written the next one
-// waits.
-func (d *daemon) saveState(at time.Duration) {
-	if d.saving {
-		d.loop.Set(&d.save, at+d.saveDelay)
-		return
-	}
-	s := &state{Version: stateVersion, Boot: d.boot, Services: d.engine.Snapshot(), Endpoints: d.endpoints, MarkTable: d.markTable}
+// state is what a successor would need now.
+func (d *daemon) state() any {
+	s := &state{Header: header(), Services: d.engine.Snapshot(), Endpoints: d.endpoints, MarkTable: d.markTable}
 	for k, n := range d.groups {
 		s.Marks = append(s.Marks, markState{k, n})
 	}
@@ -93,27 +64,7 @@ func (d *daemon) saveState(at time.Duration) {
 			s.Lives = append(s.Lives, lifeState{identityOf(c.planned), c.life.State()})
 		}
 	}
-	d.saving = true
-	d.saveDelay = max(saveDelay, saveRest*(d.loop.Now()-at))
-	path := d.StateFile
-	go func() {
-		err := writeState(path, s)
-		d.loop.Post(func() {
-			d.saving = false
-			if err != nil && !d.unsaved {
-				slog.Warn(fmt.Sprintf("state file: %v; after a crash all checks begin again", err))
-			}
-			d.unsaved = err != nil
-		})
-	}()
-}
-
-func writeState(path string, s *state) error {
-	b, err := json.Marshal(s)
-	if err != nil {
-		return err
-	}
-	return statefile.Write(path, b)
+	return s
 }
 
 // resume takes up what a predecessor has left. What it had in the kernel's table

@@ -96,10 +96,10 @@ func (e atOnce) Submit(id uint64, changes []kernel.Change) {
 
 // table is all items of one kind.
 type table[O any, K comparable, P keyed[O, K]] struct {
-	items  map[K]*item[O, K]
-	edits  uint64       // changes of which keys there are
-	dirty  []wish[O, K] // to be looked at when the turn ends
-	jobs   *jobs
+	items map[K]*item[O, K]
+	edits uint64       // changes of which keys there are
+	dirty []wish[O, K] // to be looked at when the turn ends
+	jobs  *jobs
 
 	inherited []*item[O, K] // held until settle
 

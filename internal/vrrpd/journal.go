@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -20,6 +19,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/statefile"
 	"keepalived-go/vrrp"
 )
 
@@ -101,12 +101,6 @@ type predecessor struct {
 	rules   []kernel.Rule
 }
 
-// bootID is read once, at the start: a reload must not wait for a file.
-var bootID = sync.OnceValue(func() []byte {
-	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id") // absent: every boot looks the same
-	return bytes.TrimSpace(id)
-})
-
 // maxJournal bounds what is read of a state file: 65,024 routers with 255 addresses
 // each have less.
 const maxJournal = 1 << 30
@@ -130,37 +124,18 @@ func readJournalWithin(limit time.Duration, path string) (p predecessor, err err
 // readJournal returns what a predecessor left, nothing when it ended well, and
 // an error when the file is there and cannot be used.
 func readJournal(path string) (p predecessor, err error) {
-	fd, err := unix.Open(path, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
-	if err == unix.ENOENT {
-		return p, nil
+	b, err := statefile.Read(path, maxJournal)
+	if b == nil || err != nil {
+		return p, err
 	}
-	if err != nil {
-		return p, fmt.Errorf("open state file %s: %w", path, err)
-	}
-	f := os.NewFile(uintptr(fd), path)
-	defer f.Close()
-	var st unix.Stat_t
-	if err := unix.Fstat(fd, &st); err != nil {
-		return p, fmt.Errorf("examine state file %s: %w", path, err)
-	}
-	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 || st.Mode&unix.S_IFMT != unix.S_IFREG {
-		return p, fmt.Errorf("state file %s: not a regular file that only user %d can write; remove it", path, os.Geteuid())
-	}
-	if st.Size > maxJournal {
-		return p, fmt.Errorf("state file %s: %d bytes are more than a state file can have; remove it", path, st.Size)
-	}
-	b, err := io.ReadAll(io.LimitReader(f, maxJournal))
-	if err != nil {
-		return p, fmt.Errorf("read state file: %w", err)
-	}
-	return parseJournal(b, bootID())
+	return parseJournal(b, statefile.BootID())
 }
 
-func parseJournal(b, boot []byte) (p predecessor, err error) {
+func parseJournal(b []byte, boot string) (p predecessor, err error) {
 	if len(b) < headerSize || string(b[:8]) != journalMagic {
 		return p, fmt.Errorf("state file of another version ignored")
 	}
-	if !bytes.Equal(bytes.TrimRight(b[8:countsAt], "\x00"), boot) {
+	if string(bytes.TrimRight(b[8:countsAt], "\x00")) != boot {
 		return p, nil // of an earlier boot: nothing that it names is left
 	}
 	records := uint64(binary.NativeEndian.Uint32(b[countsAt:]))
@@ -186,12 +161,12 @@ func parseJournal(b, boot []byte) (p predecessor, err error) {
 		b = b[entrySize:]
 	}
 	for range routing {
-		if len(b) < 3 {
-			return p, fmt.Errorf("state file is truncated")
+		n := 3
+		if len(b) >= n {
+			n += int(binary.NativeEndian.Uint16(b[1:]))
 		}
-		n := 3 + int(binary.NativeEndian.Uint16(b[1:]))
 		if len(b) < n {
-			return p, fmt.Errorf("state file is truncated")
+			return predecessor{}, fmt.Errorf("state file is truncated")
 		}
 		if b[0] == 0 {
 			if r, ok := kernel.DecodeRule(b[3:n], nl.Names{}); ok {
@@ -237,7 +212,7 @@ func (j *journal) replace(routers []*router) {
 	}
 	image := make([]byte, headerSize+engines*recordSize+len(addrs)*entrySize)
 	copy(image, journalMagic)
-	copy(image[8:countsAt], bootID())
+	copy(image[8:countsAt], statefile.BootID())
 	binary.NativeEndian.PutUint32(image[countsAt:], uint32(engines))
 	binary.NativeEndian.PutUint32(image[countsAt+4:], uint32(len(addrs)))
 	binary.NativeEndian.PutUint32(image[countsAt+8:], items)

@@ -3,6 +3,7 @@ package vrrpd
 import (
 	"bytes"
 	"errors"
+	"keepalived-go/internal/proc/statefile"
 	"log/slog"
 	"net/netip"
 	"os"
@@ -112,7 +113,7 @@ func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	before, err := parseJournal(b, []byte("another boot"))
+	before, err := parseJournal(b, "another boot")
 	snaps, addrs := before.engines, before.addrs
 	if len(snaps) != 0 || len(addrs) != 0 || err != nil {
 		t.Errorf("of another boot: %v, %v, %v; want nothing", snaps, addrs, err)
@@ -133,7 +134,7 @@ func FuzzParseJournal(f *testing.F) {
 	f.Add(good[:headerSize+3])
 	f.Add([]byte(journalMagic))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		before, err := parseJournal(b, bootID())
+		before, err := parseJournal(b, statefile.BootID())
 		snaps, addrs := before.engines, before.addrs
 		if err != nil && (snaps != nil || addrs != nil) {
 			t.Errorf("refused (%v) and used: %v, %v", err, snaps, addrs)

@@ -8,16 +8,18 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
 
 // BootID identifies the present boot of the machine, which no state outlives. It is
-// empty where the kernel does not show it: then every boot looks the same.
-func BootID() string {
+// empty where the kernel does not show it: then every boot looks the same. It is read
+// once: a reload does not wait for a file.
+var BootID = sync.OnceValue(func() string {
 	id, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
 	return string(bytes.TrimSpace(id))
-}
+})
 
 // Read reads what a predecessor has left, limit bytes at most; nil if there is
 // nothing, or path is empty. A file that others can write is refused.
@@ -39,6 +41,9 @@ func Read(path string, limit int64) ([]byte, error) {
 	}
 	if int(st.Uid) != os.Geteuid() || st.Mode&0o022 != 0 || st.Mode&unix.S_IFMT != unix.S_IFREG {
 		return nil, fmt.Errorf("state file %s: not a regular file that only user %d can write; remove it", path, os.Geteuid())
+	}
+	if st.Size > limit {
+		return nil, fmt.Errorf("state file %s: %d bytes are more than a state file can have; remove it", path, st.Size)
 	}
 	b, err := io.ReadAll(io.LimitReader(f, limit))
 	if err != nil {

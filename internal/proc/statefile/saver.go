@@ -1,0 +1,115 @@
+package statefile
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"time"
+
+	"keepalived-go/internal/proc/loop"
+)
+
+// Header begins the state of a process.
+type Header struct {
+	Version int    // of its layout
+	Boot    string // of the machine: nothing outlives that
+}
+
+// Decode reads a state, a struct with a [Header]; nil: it is of another boot.
+func Decode[T any](b []byte, want Header) (*T, error) {
+	var is Header
+	if err := json.Unmarshal(b, &is); err != nil {
+		return nil, fmt.Errorf("state file: %w", err)
+	}
+	switch {
+	case is.Version != want.Version:
+		return nil, errors.New("state file of another version ignored")
+	case is.Boot != want.Boot:
+		return nil, nil
+	}
+	s := new(T)
+	if err := json.Unmarshal(b, s); err != nil {
+		return nil, fmt.Errorf("state file: %w", err)
+	}
+	return s, nil
+}
+
+// Load reads what a predecessor has left, limit bytes at most; nil if it ended in good
+// order, was of another boot, or path is empty.
+func Load[T any](path string, limit int64, want Header) (*T, error) {
+	b, err := Read(path, limit)
+	if b == nil || err != nil {
+		return nil, err
+	}
+	return Decode[T](b, want)
+}
+
+// saveRest bounds the part of the time that a loop spends on putting states together:
+// for so many times as long as the last one took, it puts together no other.
+const saveRest = 50
+
+// A Saver keeps the state of a process in a file, as JSON. The loop puts it together,
+// soon after a change, and a goroutine writes it: the loop does not wait for the file
+// system.
+type Saver struct {
+	Path    string        // empty: nothing is saved
+	Delay   time.Duration // in which changes are collected
+	Collect func() any    // returns the state, which nothing changes any more
+	Lost    string        // what is lost while the file cannot be written, for the log
+
+	loop    *loop.Loop
+	timer   loop.Timer
+	delay   time.Duration // as Delay, or longer: see saveRest
+	writing bool
+	wrong   bool // it could not be written
+}
+
+// Begin has the saver use l. It is called once, before Changed.
+func (s *Saver) Begin(l *loop.Loop) {
+	s.loop, s.delay, s.timer.Expire = l, s.Delay, s.save
+}
+
+// Changed has the state written soon.
+func (s *Saver) Changed() {
+	if s.Path != "" && !s.timer.Running() {
+		s.loop.Set(&s.timer, s.loop.Now()+s.delay)
+	}
+}
+
+// Busy reports whether something is still to be written.
+func (s *Saver) Busy() bool { return s.writing || s.timer.Running() }
+
+// Remove ends the saving and removes the file: there is nothing that a successor could
+// continue.
+func (s *Saver) Remove() {
+	s.loop.Stop(&s.timer)
+	if s.Path != "" {
+		os.Remove(s.Path) // where it cannot be, a successor finds that nothing holds any more
+	}
+}
+
+// save writes the state. While one is written, the next one waits.
+func (s *Saver) save(at time.Duration) {
+	if s.writing {
+		s.loop.Set(&s.timer, at+s.delay)
+		return
+	}
+	state := s.Collect()
+	s.writing = true
+	s.delay = max(s.Delay, saveRest*(s.loop.Now()-at))
+	go func() {
+		b, err := json.Marshal(state)
+		if err == nil {
+			err = Write(s.Path, b)
+		}
+		s.loop.Post(func() {
+			s.writing = false
+			if err != nil && !s.wrong {
+				slog.Warn(fmt.Sprintf("state file: %v; %s", err, s.Lost))
+			}
+			s.wrong = err != nil
+		})
+	}()
+}

@@ -1,0 +1,94 @@
+package statefile
+
+import (
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"keepalived-go/internal/proc/loop"
+)
+
+type number struct {
+	Header
+	N int
+}
+
+// Changes that follow each other are written once, a failure is logged once, and what
+// was written is what a successor reads.
+func TestSaver(t *testing.T) {
+	var log strings.Builder
+	defer slog.SetDefault(slog.Default())
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	this := Header{Version: 3, Boot: "this"}
+	synctest.Test(t, func(t *testing.T) {
+		l, err := loop.NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		collected := 0
+		s := Saver{Path: filepath.Join(t.TempDir(), "state"), Delay: time.Second, Lost: "nothing is lost", Collect: func() any {
+			collected++
+			return &number{this, collected}
+		}}
+		s.Begin(l)
+		written := func() {
+			t.Helper()
+			for s.Busy() {
+				if err := l.Wait(); err != nil {
+					t.Fatal(err)
+				}
+				l.Expire()
+			}
+		}
+		start := l.Now()
+		for range 5 {
+			s.Changed()
+		}
+		written()
+		if took := l.Now() - start; collected != 1 || took != time.Second {
+			t.Errorf("collected %d times within %v", collected, took)
+		}
+		if n, err := Load[number](s.Path, 1000, this); err != nil || n.N != 1 {
+			t.Errorf("%+v, %v", n, err)
+		}
+		s.Remove()
+		if n, err := Load[number](s.Path, 1000, this); n != nil || err != nil {
+			t.Errorf("removed: %+v, %v", n, err)
+		}
+
+		if err := os.Mkdir(s.Path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 {
+			s.Changed()
+			written()
+		}
+		if n := strings.Count(log.String(), "; nothing is lost"); n != 1 {
+			t.Errorf("%d lines:\n%s", n, log.String())
+		}
+		s.Path = ""
+		if s.Changed(); s.Busy() {
+			t.Error("it saves without a file")
+		}
+	})
+}
+
+func TestDecode(t *testing.T) {
+	this := Header{Version: 3, Boot: "this"}
+	if n, err := Decode[number]([]byte(`{"Version":3,"Boot":"this","N":7}`), this); err != nil || n.N != 7 {
+		t.Errorf("%+v, %v", n, err)
+	}
+	if n, err := Decode[number]([]byte(`{"Version":3,"Boot":"another","N":7}`), this); n != nil || err != nil {
+		t.Errorf("of another boot: %+v, %v", n, err)
+	}
+	for _, text := range []string{"", "{", `{"Version":2,"Boot":"this"}`, `{"Version":3,"Boot":"this","N":"x"}`} {
+		if n, err := Decode[number]([]byte(text), this); n != nil || err == nil {
+			t.Errorf("%q: %+v, %v", text, n, err)
+		}
+	}
+}
