@@ -42,7 +42,7 @@ func checks(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	if out = append(out, late...); err != nil {
 		return out, err
 	}
-	adverts, err := mastersBesideChecks(b, l, p)
+	adverts, err := mastersBesideChecks(l, p)
 	return append(out, adverts...), err
 }
 
@@ -217,41 +217,12 @@ func manyChecks(b *bench, n *lab.Node, p lab.Program) ([]sample, error) {
 
 // mastersBesideChecks runs ten masters at 10 ms in a daemon that makes 10,000 checks
 // a second.
-func mastersBesideChecks(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
-	defer l.Forget()
-	var high, low []router
-	for i := range 10 {
-		r := router{name: fmt.Sprintf("VI_%d", i), vrid: i + 1, priority: 200, version: 3, interval: 10 * time.Millisecond,
-			vips: []netip.Addr{lab.SegmentAddr(0, 1000+i)}}
-		high = append(high, r)
-		r.priority = 100
-		low = append(low, r)
-	}
+func mastersBesideChecks(l *lab.Lab, p lab.Program) ([]sample, error) {
 	s := services{n: 100, each: 100, check: "TCP_CHECK", delay: time.Second}
-	a, other := l.Node("a"), l.Node("b")
 	text := s.String()
-	master, err := a.Start(p, config(high...)+text[strings.Index(text, "virtual_server"):])
-	if err != nil {
-		return nil, err
-	}
-	defer master.Kill()
-	if _, err := allMaster(l, high, master.Started); err != nil {
-		return nil, err
-	}
-	backup, err := other.Start(p, config(low...))
-	if err != nil {
-		return nil, err
-	}
-	defer backup.Stop()
-	time.Sleep(5 * time.Second)
-	from := time.Now()
-	time.Sleep(12 * time.Second)
-	to := time.Now()
-	_, p99, worst := gaps(l, a, from, to, 10*time.Millisecond)
-	return []sample{
-		{What: "ten masters at 10 ms beside 10,000 checks a second: adverts of the backup in 12 s", Unit: "adverts",
-			Value: float64(len(l.Events(from, to, sentBy(other)))), Target: limit(0, "none")},
-		{What: "ten masters at 10 ms beside 10,000 checks a second: 99 % of their spacing within", Unit: "ms", Value: ms(p99)},
-		{What: "ten masters at 10 ms beside 10,000 checks a second: worst spacing", Unit: "ms", Value: ms(worst)},
-	}, nil
+	return beside(l, p, burden{
+		name:   "ten masters at 10 ms beside 10,000 checks a second: ",
+		config: text[strings.Index(text, "virtual_server"):],
+		steady: 5 * time.Second,
+	})
 }

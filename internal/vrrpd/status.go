@@ -244,7 +244,6 @@ func (f *filling) groupsAndSockets() {
 		}
 		f.out.Sockets[i].Users = append(f.out.Sockets[i].Users, status.SocketUser{Instance: r.conf.Name, VRID: r.conf.VRID})
 	}
-	slices.SortFunc(f.out.Sockets, func(a, b status.Socket) int { return cmp.Compare(a.FD, b.FD) })
 }
 
 func (f *filling) trackers() {

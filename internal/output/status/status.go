@@ -33,7 +33,7 @@ type VRRP struct {
 
 	Instances []Instance // in the order of the configuration
 	Groups    []Group    // likewise, those that have members
-	Sockets   []Socket   // by descriptor
+	Sockets   []Socket   // in the order of their first instance
 
 	Scripts   []Script // each in the order of the configuration
 	Files     []File
