@@ -185,6 +185,25 @@ func (t *table[O, K, P]) release(v *item[O, K]) {
 	t.touch(v)
 }
 
+// disown gives up the list that r had until now. What r still has is in its new list,
+// which counts already.
+func (t *table[O, K, P]) disown(r *router, had, has []*item[O, K]) {
+	kept := make(map[*item[O, K]]bool, len(has))
+	for _, v := range has {
+		kept[v] = true
+	}
+	for _, v := range had {
+		if v == nil {
+			continue
+		}
+		v.refs--
+		if v.owner == r && !kept[v] {
+			v.owner = nil
+		}
+		t.reap(v)
+	}
+}
+
 // touch has v looked at when the turn ends: as it was wanted before, unless the
 // caller decides otherwise.
 func (t *table[O, K, P]) touch(v *item[O, K]) *wish[O, K] {
@@ -438,7 +457,8 @@ func (v *item[O, K]) uncertain() {
 
 // left notes that v is gone and stays so until it is wanted again.
 func (t *table[O, K, P]) left(v *item[O, K]) {
-	v.requested, v.doubt, v.present, v.theirs, v.had, v.waits = false, false, false, false, false, false
+	v.requested, v.doubt, v.present, v.theirs, v.failed, v.had, v.waits = false, false, false, false, false, false, false
+	v.job = 0 // an answer that is still to come is of no matter
 	t.reap(v)
 }
 
@@ -463,8 +483,7 @@ func (t *table[O, K, P]) linkGone(link int) {
 			v.doubt, v.present, v.had, v.since = true, false, false, t.jobs.begun+1
 			t.touch(v)
 		default:
-			v.requested, v.doubt, v.present, v.theirs, v.failed, v.had, v.job = false, false, false, false, false, false, 0
-			t.reap(v) // unless a router can still ask for it
+			t.left(v)
 		}
 	}
 }

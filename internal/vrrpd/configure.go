@@ -288,8 +288,7 @@ func (d *daemon) drop(r *router) {
 	d.reportTurn() // while it is known
 	gone, had := r.vips, r.routing
 	r.vips, r.routing = nil, routing{}
-	d.disown(r, gone)
-	d.disownRouting(r, had)
+	d.disown(r, gone, had)
 	delete(d.byEngine, r.engine)
 	slog.Info(fmt.Sprintf("(%s) removed by reload", r.conf.Name), "instance", r.conf.Name)
 }

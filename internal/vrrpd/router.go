@@ -214,8 +214,7 @@ func (d *daemon) rebind(r *router) {
 		d.acquire(r)
 		d.release(old, had)
 	}
-	d.disown(r, old)
-	d.disownRouting(r, had)
+	d.disown(r, old, had)
 }
 
 // lists are the addresses that adverts of r have and those that it holds beside:
@@ -229,37 +228,22 @@ func (r *router) lists() (advertised, excluded []conf.Address) {
 	return c.Addresses[:n], slices.Concat(c.Addresses[n:], c.Excluded)
 }
 
-// disown gives up the list that r had until now. What r still has is in its new
-// list, which counts too.
-func (d *daemon) disown(r *router, old []*vip) {
-	kept := make(map[*vip]bool, len(r.vips))
-	for _, v := range r.vips {
-		kept[v] = true
-	}
-	for _, v := range old {
-		if v == nil {
-			continue
+// disown gives up what r had until now; its new lists count already.
+func (d *daemon) disown(r *router, old []*vip, had routing) {
+	t := &d.addrs
+	t.disown(r, old, r.vips)
+	t.routes.disown(r, had.routes, r.routes)
+	for _, v := range had.routes {
+		if v != nil {
+			t.reapSlot(&v.sent)
 		}
-		v.refs--
-		if !kept[v] && v.owner == r {
-			v.owner = nil
-		}
-		d.addrs.reap(v)
 	}
+	t.rules.disown(r, had.rules, r.rules)
 }
 
-// ownerOf is the router that is informed about v: the one that asked for it last, or
-// another one that has it.
+// ownerOf is the router that is informed about v.
 func (d *daemon) ownerOf(v *vip) *router {
-	if v.owner == nil && v.refs > 0 {
-		for _, r := range d.routers {
-			if (r.held || v.users == 0) && slices.Contains(r.vips, v) {
-				v.owner = r
-				break
-			}
-		}
-	}
-	return v.owner
+	return ownerIn(d, v, func(r *router) []*vip { return r.vips })
 }
 
 // findFaults computes the reasons that keep r from serving and the address its

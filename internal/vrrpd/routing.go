@@ -183,32 +183,6 @@ func (t *addressTable) reapSlot(r *kernel.Route) {
 	}
 }
 
-// disownRouting gives up what r had until now; its new lists count already.
-func (d *daemon) disownRouting(r *router, old routing) {
-	for _, v := range old.routes {
-		if v != nil && disown(v, r, r.routes) {
-			d.addrs.routes.reap(v)
-			d.addrs.reapSlot(&v.sent)
-		}
-	}
-	for _, v := range old.rules {
-		if disown(v, r, r.rules) {
-			d.addrs.rules.reap(v)
-		}
-	}
-}
-
-// disown gives up one reference, and reports whether it was the last one.
-func disown[O any, K comparable](v *item[O, K], r *router, now []*item[O, K]) bool {
-	if v.refs--; v.refs > 0 {
-		return false
-	}
-	if v.owner == r && !slices.Contains(now, v) {
-		v.owner = nil
-	}
-	return true
-}
-
 // routeGone takes up that a route of ours has gone from its slot, or was replaced.
 // events of port 0 are the kernel's own doing: of a link, or because it has expired.
 func (d *daemon) routeGone(e *kernel.Event) {
@@ -374,8 +348,8 @@ func (d *daemon) ownerOfRule(v *heldRule) *router {
 	return ownerIn(d, v, func(r *router) []*heldRule { return r.rules })
 }
 
-// ownerIn is the router that hears of v: the one that asked for it last, or another one
-// that has it in its list.
+// ownerIn is the router that is informed about v: the one that asked for it last, or
+// another one that has it in its list.
 func ownerIn[O any, K comparable](d *daemon, v *item[O, K], list func(*router) []*item[O, K]) *router {
 	if v.owner == nil && v.refs > 0 {
 		for _, r := range d.routers {
