@@ -177,7 +177,7 @@ func TestReloadRemovesInOrder(t *testing.T) {
 	log := logtest.Capture(t)
 	d, _ := newMemoryDaemon(t, patient(owners(8)))
 	turnUntil(t, d, "eight masters", masters(d))
-	d.reloadNow(patient(owners(1)))
+	d.reloadTurn(patient(owners(1)))
 	var want, got []string
 	for i := 1; i < 8; i++ {
 		want = append(want, fmt.Sprintf("(VI_%d) removed by reload", i))

@@ -111,7 +111,7 @@ func TestReloadOfRoutes(t *testing.T) {
 	jobs := d.addrs.begun
 	next := patient(routed(owners(2)))
 	next.Instances[1].Routing, next.Instances[0].Routing = next.Instances[0].Routing, nil
-	d.reloadNow(next)
+	d.reloadTurn(next)
 	turnUntil(t, d, "the reload", func() bool { return d.addrs.idle() })
 	if d.addrs.begun != jobs || !slices.EqualFunc(before, k.Routes(), func(a, b kernel.Route) bool { return a.Equal(&b) }) {
 		t.Errorf("%d plans, and %q", d.addrs.begun-jobs, destinations(k))
@@ -119,7 +119,7 @@ func TestReloadOfRoutes(t *testing.T) {
 	next = patient(routed(owners(2)))
 	next.Instances[0].Routing.Routes = next.Instances[0].Routing.Routes[1:]
 	next.Instances[0].Routing.Routes[1].Metric = 7
-	d.reloadNow(next)
+	d.reloadTurn(next)
 	turnUntil(t, d, "the other reload", func() bool { return d.addrs.idle() })
 	if got := k.Routes(); len(got) != 2 || got[1].Metric != 7 || len(k.Rules()) != 2 {
 		t.Errorf("%+v", got)
@@ -214,7 +214,7 @@ func TestStaticEntries(t *testing.T) {
 	next := patient(owners(1))
 	next.StaticRules = from.Rules[:1]
 	next.StaticAddresses = c.StaticAddresses
-	d.reloadNow(next)
+	d.reloadTurn(next)
 	turnUntil(t, d, "the reload", func() bool { return d.addrs.idle() && len(destinations(k)) == 1 })
 	d.loop.Post(d.stop)
 	turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() })

@@ -139,6 +139,12 @@ func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 // reloadNow reloads without a look at what the loop does meanwhile.
 func (d *daemon) reloadNow(c *conf.Config) { prepare(d.conf, c, nil, d.reload) }
 
+// reloadTurn reloads as a turn does that has nothing else to do.
+func (d *daemon) reloadTurn(c *conf.Config) {
+	d.reloadNow(c)
+	d.flush()
+}
+
 // open turns the loop until the kernel has answered all requests for sockets and for
 // static entries.
 func open(t testing.TB, d *daemon) {
