@@ -186,8 +186,8 @@ func (c *Connection) connect(a *Attempt, refuse func(error) string) {
 	}
 	a.fd = fd
 	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &abort)
-	switch err := unix.Connect(fd, remote); {
-	case err == nil || err == unix.EINPROGRESS:
+	switch err := connect(fd, remote); {
+	case err == nil:
 		a.deadline = a.start + c.Timeout
 		a.watch(evNews)
 	case shortage(err):
@@ -195,6 +195,32 @@ func (c *Connection) connect(a *Attempt, refuse func(error) string) {
 	default:
 		a.fail(refuse(err))
 	}
+}
+
+// connect connects a socket that does not block, or begins to. Where the remote address
+// is one of our own, the kernel may choose the remote port as the local one: the socket
+// is then connected to itself, which proves that nobody else has that port.
+func connect(fd int, remote unix.Sockaddr) error {
+	if err := unix.Connect(fd, remote); err != nil && err != unix.EINPROGRESS {
+		return err
+	}
+	local, err := unix.Getsockname(fd)
+	if err == nil && sameEndpoint(local, remote) {
+		return unix.ECONNREFUSED
+	}
+	return err
+}
+
+func sameEndpoint(a, b unix.Sockaddr) bool {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		b, four := b.(*unix.SockaddrInet4)
+		return four && a.Port == b.Port && a.Addr == b.Addr
+	case *unix.SockaddrInet6:
+		b, six := b.(*unix.SockaddrInet6)
+		return six && a.Port == b.Port && a.Addr == b.Addr
+	}
+	return false
 }
 
 // datagram opens a connected datagram socket that gets every ICMP error,
@@ -218,7 +244,7 @@ func (c *Connection) exchange(a *Attempt, remote unix.Sockaddr, payload []byte, 
 	} else {
 		unix.SetsockoptInt(a.fd, unix.SOL_IP, unix.IP_RECVERR, 1)
 	}
-	err := unix.Connect(a.fd, remote)
+	err := connect(a.fd, remote)
 	if err == nil {
 		_, err = unix.Write(a.fd, payload)
 	}

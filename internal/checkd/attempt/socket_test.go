@@ -58,6 +58,27 @@ func TestBound(t *testing.T) {
 	}
 }
 
+// TestConnectedToItself has sockets with the address and port that they ask for.
+func TestConnectedToItself(t *testing.T) {
+	for _, addr := range []string{"127.0.0.1", "::1"} {
+		c := refusing
+		c.Addr = netip.MustParseAddr(addr)
+		l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(netip.AddrPortFrom(c.Addr, 0)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Port = l.Addr().(*net.TCPAddr).AddrPort().Port()
+		l.Close()
+		c.Bind, c.BindPort = c.Addr, c.Port
+		for _, kind := range []Kind{&TCP{names, c}, &UDP{Names: names, Connection: c}, &SMTP{names, c, "me"}, &DNS{names, c, "A", "x"},
+			&HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/"}}}} {
+			if got := attempt(t, kind); got.OK || got.Void || !strings.Contains(got.Reason, "connection refused") {
+				t.Errorf("%T, %s: %+v", kind, addr, got)
+			}
+		}
+	}
+}
+
 // TestVoid has attempts that our own host keeps from being made.
 func TestVoid(t *testing.T) {
 	c := refusing
