@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"keepalived-go/internal/proc/statefile"
 	"net/netip"
 	"path/filepath"
 	"testing"
@@ -12,9 +11,11 @@ import (
 
 	"keepalived-go/bfd"
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/mmsg"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
+	"keepalived-go/internal/proc/statefile"
 	"keepalived-go/internal/proc/wire"
 )
 
@@ -83,7 +84,7 @@ func packet(p *peer, s bfd.State) bfd.Packet {
 }
 
 func from(src string, p bfd.Packet) *datagram {
-	return &datagram{data: p.Append(nil), src: netip.MustParseAddr(src), dst: netip.MustParseAddr("192.0.2.1"), link: 2, ttl: 255}
+	return &datagram{data: p.Append(nil), src: netip.MustParseAddr(src), Arrival: mmsg.Arrival{Dst: netip.MustParseAddr("192.0.2.1"), Link: 2, HopLimit: 255}}
 }
 
 func TestHear(t *testing.T) {
@@ -125,13 +126,13 @@ func TestHear(t *testing.T) {
 	hear(from("192.0.2.3", packet(b, bfd.Down)), false, b, bfd.Up) // sent to another address of ours
 
 	g := from("fe80::1", first)
-	g.link = 3
+	g.Link = 3
 	hear(g, false, l, bfd.Down) // the same address on another link
-	g.link = 2
+	g.Link = 2
 	hear(g, false, l, bfd.Init)
 
 	far := from("192.0.2.2", packet(a, bfd.Down))
-	far.ttl = 254
+	far.HopLimit = 254
 	hear(far, false, a, bfd.Up)
 	for _, junk := range [][]byte{nil, {1}, bytes.Repeat([]byte{0xff}, 60)} {
 		x.hear(&datagram{data: junk, src: netip.MustParseAddr("192.0.2.2")}, false, now)
@@ -304,12 +305,12 @@ func TestReload(t *testing.T) {
 func TestRole(t *testing.T) {
 	c := &conf.Config{BFDInstances: []*conf.BFDInstance{instance("A", "192.0.2.2")}, Instances: []*conf.VRRPInstance{{}}}
 	c.Global.ProcessNames = true
-	s := share(c)
+	s := Role.Share(c)
 	if s.Units != 1 || s.ProcessName != "keepalived_bfd" || s.Config.Instances != nil || len(s.Config.BFDInstances) != 1 {
 		t.Errorf("%+v", s)
 	}
 	c.Global.BFDProcessName = "b"
-	if s := share(c); s.ProcessName != "b" {
+	if s := Role.Share(c); s.ProcessName != "b" {
 		t.Error(s.ProcessName)
 	}
 }

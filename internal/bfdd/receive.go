@@ -15,7 +15,7 @@ func (d *daemon) hear(g *datagram, multihop bool, now time.Duration) {
 	}
 	from := source{addr: g.src, multihop: multihop}
 	if g.src.Is6() && g.src.IsLinkLocalUnicast() {
-		from.link = g.link
+		from.link = uint32(g.Link)
 	}
 	p := d.bySource[from]
 	if packet.YourDiscriminator != 0 {
@@ -27,13 +27,13 @@ func (d *daemon) hear(g *datagram, multihop bool, now time.Duration) {
 	if p == nil {
 		return
 	}
-	if s := p.conf.Source; s.IsValid() && s.WithZone("") != g.dst {
+	if s := p.conf.Source; s.IsValid() && s.WithZone("") != g.Dst {
 		d.refuse(p, bfd.RejectAddress, g)
 		return
 	}
 	stats := p.engine.Stats()
 	accepted, dropped := stats.Received, stats.Rejected
-	d.step(p, now, bfd.Event{Kind: bfd.Received, Packet: &packet, TTL: g.ttl})
+	d.step(p, now, bfd.Event{Kind: bfd.Received, Packet: &packet, TTL: g.HopLimit})
 	if stats.Received == accepted {
 		d.reportRefusal(p, &dropped, g)
 		return

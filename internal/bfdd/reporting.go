@@ -73,7 +73,7 @@ func (d *daemon) reportRefusal(p *peer, before *[bfd.Rejects]uint64, g *datagram
 			if g.src.Is4() {
 				name = "ttl"
 			}
-			text = fmt.Sprintf("(%s) Packet %s(%d) < %d - discarding", p.conf.Name, name, g.ttl, p.engine.Config().MinTTL)
+			text = fmt.Sprintf("(%s) Packet %s(%d) < %d - discarding", p.conf.Name, name, g.HopLimit, p.engine.Config().MinTTL)
 		}
 		slog.Warn(text, "bfd_instance", p.conf.Name, "reason", why.String())
 	}

@@ -18,6 +18,7 @@ var Role = proc.Role{
 	Late:  "BFD packets",
 	Dumps: []link.Kind{link.DumpData},
 	Of:    share,
+	Named: func(g *conf.Global) string { return g.BFDProcessName },
 	Run:   runChild,
 }
 
@@ -25,17 +26,10 @@ var Role = proc.Role{
 func share(c *conf.Config) proc.Share {
 	g := &c.Global
 	part := conf.Config{Global: *g, BFDInstances: c.BFDInstances, HasBFD: c.HasBFD}
-	s := proc.Share{Units: len(c.BFDInstances), ProcessName: proc.Name, Limits: g.BFD, Config: &part}
-	if g.ProcessNames {
-		s.ProcessName = proc.Name + "_bfd"
-	}
-	if g.BFDProcessName != "" {
-		s.ProcessName = g.BFDProcessName
-	}
-	return s
+	return proc.Share{Units: len(c.BFDInstances), Limits: g.BFD, Config: &part}
 }
 
-func runChild(c *proc.Child) int {
+func runChild(c *proc.Child) error {
 	return Run(Options{
 		Link:         c.Link,
 		StateFile:    c.Setup.StateFile,

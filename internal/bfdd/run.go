@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"runtime"
-	"runtime/debug"
 	"time"
 
 	"keepalived-go/conf"
@@ -20,7 +18,6 @@ import (
 	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/text"
-	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
@@ -39,23 +36,8 @@ type Options struct {
 	Logs *logging.Logs // of this process; needed for LogData only
 }
 
-// gcPercent bounds how far the heap grows beyond what is live: next to nothing is
-// allocated while sessions run.
-const gcPercent = 50
-
-// Run runs the process until it is asked to stop and returns its exit code.
-func Run(o Options) int {
-	runtime.LockOSThread() // the loop blocks in system calls of its own
-	debug.SetGCPercent(gcPercent)
-	if err := run(o); err != nil {
-		slog.Error(err.Error())
-		o.Link.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: proc.ExitFatal})
-		return proc.ExitFatal
-	}
-	return proc.ExitOK
-}
-
-func run(o Options) error {
+// Run runs the process until it is asked to stop.
+func Run(o Options) error {
 	first, err := session.First(o.Link)
 	if err != nil {
 		return err
@@ -69,7 +51,7 @@ func run(o Options) error {
 	d.emit = d.session.Send
 	d.begin(first)
 	first = nil // free to go
-	time.AfterFunc(settledTime, kernel.GiveBackMemory)
+	kernel.GiveBackMemorySoon()
 	d.session.Started()
 	for d.err == nil && !d.released() {
 		d.turn()
@@ -82,10 +64,6 @@ func run(o Options) error {
 	slog.Info("Stopped")
 	return d.err
 }
-
-// settledTime is how long after a start or reload the memory that it took is given
-// back.
-const settledTime = 10 * time.Second
 
 // begin takes up the first configuration, and what a predecessor has left.
 func (d *daemon) begin(c *conf.Config) {
@@ -111,7 +89,7 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	if !d.stopping {
 		d.reload(c, nil)
 	}
-	time.AfterFunc(settledTime, kernel.GiveBackMemory)
+	kernel.GiveBackMemorySoon()
 	confirm()
 	if d.LogData {
 		d.logData(c)

@@ -355,13 +355,12 @@ type inBuffers struct {
 	hdrs  [batch]mmsg.Header
 	iovs  [batch]unix.Iovec
 	names [batch]unix.RawSockaddrInet6
-	ctrl  [batch][controlSpace / 8]uint64 // words: control messages are aligned
+	ctrl  [batch][mmsg.ControlSpace / 8]uint64 // words: control messages are aligned
 	data  [batch][bfd.MaxControl]byte
 }
 
 const (
-	batch        = 64
-	controlSpace = 16 + 24 + 16 + 8 // in6_pktinfo and a hop limit, each after its header
+	batch = 64
 	// mostBatches bounds what is read at once: what is in the receive buffer when the
 	// process wakes up, and not what a flood adds.
 	mostBatches = 256
@@ -383,10 +382,9 @@ func newInBuffers() *inBuffers {
 
 // datagram is a received packet.
 type datagram struct {
-	data     []byte
-	src, dst netip.Addr
-	link     uint32 // index of the interface that it came in by
-	ttl      uint8
+	data []byte
+	src  netip.Addr
+	mmsg.Arrival
 }
 
 // receive reads all packets that wait.
@@ -395,7 +393,7 @@ func (d *daemon) receive(l *listener) {
 	for range mostBatches {
 		for i := range in.hdrs {
 			in.hdrs[i].Msg.Namelen = unix.SizeofSockaddrInet6
-			in.hdrs[i].Msg.SetControllen(controlSpace)
+			in.hdrs[i].Msg.SetControllen(mmsg.ControlSpace)
 		}
 		n, err := mmsg.Receive(l.fd, in.hdrs[:])
 		if err != nil && err != unix.EAGAIN {
@@ -420,32 +418,6 @@ func (in *inBuffers) datagram(i int, v4 bool) (g datagram) {
 	} else {
 		g.src = netip.AddrFrom16(in.names[i].Addr)
 	}
-	control := unsafe.Slice((*byte)(unsafe.Pointer(&in.ctrl[i])), controlSpace)
-	g.readControl(control[:min(uint64(h.Msg.Controllen), controlSpace)])
+	g.Arrival = h.Arrival()
 	return g
-}
-
-// readControl takes what stands in the control messages of a packet.
-func (g *datagram) readControl(b []byte) {
-	const head = unix.SizeofCmsghdr
-	for len(b) >= head {
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
-		n := int(h.Len)
-		if n < head || n > len(b) {
-			return
-		}
-		v := b[head:n]
-		switch {
-		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(v) >= unix.SizeofInet6Pktinfo:
-			info := (*unix.Inet6Pktinfo)(unsafe.Pointer(&v[0]))
-			g.dst, g.link = netip.AddrFrom16(info.Addr), info.Ifindex
-		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_HOPLIMIT && len(v) >= 4,
-			h.Level == unix.IPPROTO_IP && h.Type == unix.IP_TTL && len(v) >= 4:
-			g.ttl = uint8(*(*int32)(unsafe.Pointer(&v[0])))
-		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(v) >= unix.SizeofInet4Pktinfo:
-			info := (*unix.Inet4Pktinfo)(unsafe.Pointer(&v[0]))
-			g.dst, g.link = netip.AddrFrom4(info.Addr), uint32(info.Ifindex)
-		}
-		b = b[min(unix.CmsgSpace(n-head), len(b)):]
-	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
@@ -50,7 +49,7 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	pre, post := files.Reload(&d.conf.Global, n, "pre"), files.Reload(&d.conf.Global, n, "post")
 	reload := func() {
 		d.prepareReload(c, func() {
-			time.AfterFunc(settledTime, kernel.GiveBackMemory)
+			kernel.GiveBackMemorySoon()
 			confirm()
 			if d.LogData {
 				d.snapshot(d.logData)

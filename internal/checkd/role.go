@@ -20,6 +20,7 @@ var Role = proc.Role{
 	Capabilities: capabilities,
 	Dumps:        []link.Kind{link.DumpData, link.DumpJSON},
 	Of:           share,
+	Named:        func(g *conf.Global) string { return g.CheckerProcessName },
 	Run:          runChild,
 }
 
@@ -36,17 +37,10 @@ func share(c *conf.Config) proc.Share {
 	part.Instances, part.SyncGroups = nil, nil
 	part.StaticAddresses, part.StaticRoutes, part.StaticRules = nil, nil, nil
 	part.BFDInstances = nil
-	s := proc.Share{Units: len(c.VirtualServers), ProcessName: proc.Name, Limits: g.Checker, Config: &part}
-	if g.ProcessNames {
-		s.ProcessName = proc.Name + "_healthcheckers"
-	}
-	if g.CheckerProcessName != "" {
-		s.ProcessName = g.CheckerProcessName
-	}
-	return s
+	return proc.Share{Units: len(c.VirtualServers), Limits: g.Checker, Config: &part}
 }
 
-func runChild(c *proc.Child) int {
+func runChild(c *proc.Child) error {
 	return Run(Options{
 		Link:         c.Link,
 		StateFile:    c.Setup.StateFile,

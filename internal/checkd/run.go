@@ -10,14 +10,7 @@
 package checkd
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"runtime"
-	"runtime/debug"
-	"time"
-
-	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/checkd/attempt"
@@ -25,7 +18,6 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/logging"
-	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
@@ -50,31 +42,8 @@ type Options struct {
 	Logs      *logging.Logs // of this process; needed for LogData only
 }
 
-// gcPercent bounds how far the heap grows beyond what is live: a process with ten
-// thousand checks allocates little in between.
-const gcPercent = 50
-
-// Run runs the process until it is asked to stop and returns its exit code.
-func Run(o Options) int {
-	runtime.LockOSThread() // the loop blocks in system calls of its own
-	debug.SetGCPercent(gcPercent)
-	err := run(o)
-	if err == nil {
-		return proc.ExitOK
-	}
-	code := proc.ExitFatal
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		code = proc.ExitPermission
-		if missing, _ := proc.Missing(capabilities); len(missing) > 0 {
-			err = fmt.Errorf("%w (missing capabilities: [%s])", err, proc.Names(missing))
-		}
-	}
-	slog.Error(err.Error())
-	o.Link.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: code})
-	return code
-}
-
-func run(o Options) error {
+// Run runs the process until it is asked to stop.
+func Run(o Options) error {
 	first, err := session.First(o.Link)
 	if err != nil {
 		return err
@@ -92,7 +61,7 @@ func run(o Options) error {
 	})
 	d.begin(first)
 	first = nil // free to go
-	time.AfterFunc(settledTime, kernel.GiveBackMemory)
+	kernel.GiveBackMemorySoon()
 	d.session.Started()
 	for d.err == nil && !d.released {
 		d.turn()
@@ -143,10 +112,6 @@ func (d *daemon) finish() {
 	d.loop.Close()
 }
 
-// settledTime is how long after a start or reload the memory that it took is given
-// back.
-const settledTime = 10 * time.Second
-
 func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 	if o.Host == nil {
 		o.Host = kernel.Machine
@@ -196,12 +161,7 @@ func (d *daemon) prepareReload(c *conf.Config, done func()) {
 // scriptRunner returns what runs programs.
 func (d *daemon) scriptRunner() *script.Runner {
 	if d.runner == nil {
-		var err error
-		if d.runner, err = script.NewRunner(); err != nil {
-			err = fmt.Errorf("run scripts: %w", err)
-			slog.Error(err.Error())
-			d.runner = script.Refusing(err)
-		}
+		d.runner = script.StartRunner()
 	}
 	return d.runner
 }

@@ -41,6 +41,10 @@ func (r *Role) Environment() string { return envChild + "=" + r.Name }
 // FlushWait is how long the end of a process waits for its log lines.
 const FlushWait = 200 * time.Millisecond
 
+// gcPercent bounds how far the heap of a child grows beyond what is live. A child
+// allocates when it starts, reloads and changes state, hardly ever in between.
+const gcPercent = 50
+
 // maxTrace is how much of the trace of a crash is kept, in bytes.
 const maxTrace = 64 << 10
 
@@ -111,7 +115,26 @@ func (r *Role) begin() int {
 	if setup.NoSwap {
 		lockMemory()
 	}
-	return r.Run(&Child{conn, setup, logs})
+	debug.SetGCPercent(gcPercent)
+	if err := r.Run(&Child{conn, setup, logs}); err != nil {
+		return r.fail(conn, err)
+	}
+	return ExitOK
+}
+
+// fail logs the error that ends the process, reports it to the parent and returns the
+// exit code.
+func (r *Role) fail(parent *link.Conn, err error) int {
+	code := ExitFatal
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		code = ExitPermission
+		if missing, _ := Missing(r.Capabilities); len(missing) > 0 {
+			err = fmt.Errorf("%w (missing capabilities: [%s])", err, Names(missing))
+		}
+	}
+	slog.Error(err.Error())
+	parent.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: code}) // the exit code shows it too
+	return code
 }
 
 func lockMemory() {

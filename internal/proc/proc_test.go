@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
 )
 
 func TestOnlyAKnownRoleIsRun(t *testing.T) {
@@ -19,6 +21,27 @@ func TestOnlyAKnownRoleIsRun(t *testing.T) {
 	}
 	if _, set := os.LookupEnv(envChild); set {
 		t.Error("programs would inherit the role")
+	}
+}
+
+// A process has the name that its own keyword gives it, else that of process_names.
+func TestProcessName(t *testing.T) {
+	r := Role{Suffix: "_vrrp", Of: func(c *conf.Config) Share { return Share{Units: len(c.Instances), Config: c} },
+		Named: func(g *conf.Global) string { return g.VRRPProcessName }}
+	for _, test := range []struct {
+		global conf.Global
+		want   string
+	}{
+		{conf.Global{}, "keepalived"},
+		{conf.Global{ProcessNames: true}, "keepalived_vrrp"},
+		{conf.Global{VRRPProcessName: "mine"}, "mine"},
+		{conf.Global{ProcessNames: true, VRRPProcessName: "mine"}, "mine"},
+		{conf.Global{CheckerProcessName: "other"}, "keepalived"},
+	} {
+		c := &conf.Config{Global: test.global, Instances: make([]*conf.VRRPInstance, 2)}
+		if s := r.Share(c); s.ProcessName != test.want || s.Units != 2 || s.Config != c {
+			t.Errorf("%+v: name %q of %d units, want %q", test.global, s.ProcessName, s.Units, test.want)
+		}
 	}
 }
 

@@ -34,7 +34,8 @@ type Role struct {
 	Name string
 	// Title is how log lines name the process, before the word "process".
 	Title string
-	// Suffix is what the name in the log and the name of the log file get.
+	// Suffix is what the name in the log, the name of the log file and the name given
+	// by process_names get.
 	Suffix string
 	// Unit is what the process serves, in the singular, for the status.
 	Unit string
@@ -51,11 +52,28 @@ type Role struct {
 	Capabilities []Capability // without which the daemon does not start
 	Dumps        []link.Kind  // orders for dumps that the process carries out
 
-	// Of is what the role takes from a configuration.
+	// Of is what the role takes from a configuration, without the name.
 	Of func(*conf.Config) Share
+	// Named is the name that a configuration gives the process; empty: none.
+	Named func(*conf.Global) string
 
-	// Run runs the process until it is asked to stop and returns its exit code.
-	Run func(*Child) int
+	// Run runs the process until it is asked to stop. An error ends the process: the
+	// log and the parent get it.
+	Run func(*Child) error
+}
+
+// Share is what the role takes from a configuration.
+func (r *Role) Share(c *conf.Config) Share {
+	s := r.Of(c)
+	switch named := r.Named(&c.Global); {
+	case named != "":
+		s.ProcessName = named
+	case c.Global.ProcessNames:
+		s.ProcessName = Name + r.Suffix
+	default:
+		s.ProcessName = Name
+	}
+	return s
 }
 
 // Share is what one role takes from a configuration.

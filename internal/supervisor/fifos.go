@@ -68,12 +68,7 @@ func (f *fifos) take(number int, g *conf.Global) {
 		if len(want) == 0 {
 			return
 		}
-		var err error
-		if f.runner, err = script.NewRunner(); err != nil {
-			err = fmt.Errorf("run scripts: %w", err)
-			slog.Error(err.Error())
-			f.runner = script.Refusing(err)
-		}
+		f.runner = script.StartRunner()
 	}
 	before := f.kept
 	f.kept = nil

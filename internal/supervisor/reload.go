@@ -108,7 +108,7 @@ func (o Options) load(how reading) loaded {
 	r.settings = settingsOf(r.config)
 	dir := r.config.Global.TmpConfigDir
 	for _, role := range o.Roles {
-		share := role.Of(r.config)
+		share := role.Share(r.config)
 		message := link.Message{Kind: link.Configure, Config: share.Config}
 		share.Config = nil // the frame is all that is kept of it
 		frame, err := link.NewFrame(message, dir)

@@ -126,18 +126,19 @@ func drop(capability uint) {
 // dump alone. The second is for supervisors that are started with the option two.
 func testRoles() []*proc.Role {
 	vrrp := vrrpd.Role
-	vrrp.Run = func(c *proc.Child) int { return playChild(c, "child", os.Getenv(envPart)) }
+	vrrp.Run = func(c *proc.Child) error { return playChild(c, "child", os.Getenv(envPart)) }
 	second := proc.Role{Name: "second", Title: "Second", Suffix: "_second", Unit: "group", Dumps: []link.Kind{link.DumpData},
 		Of: func(c *conf.Config) proc.Share {
-			return proc.Share{Units: len(c.SyncGroups), ProcessName: "keepalived_2", Config: c}
+			return proc.Share{Units: len(c.SyncGroups), Config: c}
 		},
-		Run: func(c *proc.Child) int { return playChild(c, "second", os.Getenv(envSecond)) },
+		Named: func(*conf.Global) string { return "keepalived_2" },
+		Run:   func(c *proc.Child) error { return playChild(c, "second", os.Getenv(envSecond)) },
 	}
 	return []*proc.Role{&vrrp, &second}
 }
 
 // playChild is the child's part. What it says begins with its name.
-func playChild(c *proc.Child, name, part string) int {
+func playChild(c *proc.Child, name, part string) error {
 	conn := c.Link
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
@@ -174,9 +175,7 @@ func playChild(c *proc.Child, name, part string) int {
 					os.Exit(3)
 				}
 				if part == "cannot-start" {
-					slog.Error(name + ": cannot start")
-					conn.Send(link.Message{Kind: link.Failed, Text: name + ": cannot start", ExitCode: proc.ExitPermission})
-					return proc.ExitPermission
+					return fmt.Errorf("%s: cannot start: %w", name, unix.EPERM)
 				}
 				conn.Send(link.Message{Kind: link.Started})
 				if part == "reports" {
@@ -198,7 +197,7 @@ func playChild(c *proc.Child, name, part string) int {
 			if strings.Contains(part, "hangs") && routers > 0 {
 				select {}
 			}
-			return proc.ExitOK
+			return nil
 		case link.Report:
 			slog.Info(fmt.Sprintf("%s: %s reports %s: %s", name, m.Event.From, m.Event.Subject, m.Event.Body))
 		case link.DumpData:
@@ -221,9 +220,7 @@ func playChild(c *proc.Child, name, part string) int {
 			case "panics":
 				panic("child has a bug")
 			case "fails":
-				slog.Error(name + ": cannot go on")
-				conn.Send(link.Message{Kind: link.Failed, Text: name + ": cannot go on", ExitCode: proc.ExitPermission})
-				return proc.ExitPermission
+				return fmt.Errorf("%s: cannot continue: %w", name, unix.EPERM)
 			}
 			slog.Info(name + ": dump JSON")
 		}
@@ -664,14 +661,14 @@ func TestPermanentErrorEndsAll(t *testing.T) {
 	r.exit(proc.ExitPermission)
 }
 
-// A child that has served and cannot go on is started again, whatever its exit
+// A child that has served and cannot continue is started again, whatever its exit
 // code.
 func TestEndOfServingChildIsNotPermanent(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=fails")
 	r.up(1)
 	r.signal(link.SignalJSON)
-	r.expect("child: cannot go on", "exited with status 4", "died: Respawning", "child: configured 1 routers")
+	r.expect("child: cannot continue", "exited with status 4", "died: Respawning", "child: configured 1 routers")
 }
 
 func TestHungChildIsKilled(t *testing.T) {

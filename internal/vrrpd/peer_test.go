@@ -285,11 +285,11 @@ func TestRunWithoutParent(t *testing.T) {
 		t.Fatal(err)
 	}
 	parent.Close()
-	ended := make(chan int)
+	ended := make(chan error)
 	go func() { ended <- Run(Options{Link: child, Host: memoryKernel()}) }()
 	select {
-	case code := <-ended:
-		if code == 0 {
+	case err := <-ended:
+		if err == nil {
 			t.Error("it ends as if it had been asked to")
 		}
 	case <-time.After(30 * time.Second):

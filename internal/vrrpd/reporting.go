@@ -1,7 +1,6 @@
 package vrrpd
 
 import (
-	"fmt"
 	"log/slog"
 	"slices"
 	"time"
@@ -25,12 +24,7 @@ const historyLen = 16
 // none.
 func (d *daemon) scriptRunner() *script.Runner {
 	if d.runner == nil {
-		var err error
-		if d.runner, err = script.NewRunner(); err != nil {
-			err = fmt.Errorf("run scripts: %w", err)
-			slog.Error(err.Error())
-			d.runner = script.Refusing(err)
-		}
+		d.runner = script.StartRunner()
 	}
 	return d.runner
 }

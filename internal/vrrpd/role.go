@@ -22,6 +22,7 @@ var Role = proc.Role{
 	Capabilities: capabilities,
 	Dumps:        []link.Kind{link.DumpData, link.DumpStats, link.ClearStats, link.DumpJSON},
 	Of:           share,
+	Named:        func(g *conf.Global) string { return g.VRRPProcessName },
 	Run:          runChild,
 }
 
@@ -35,7 +36,7 @@ func share(c *conf.Config) proc.Share {
 	part := *c
 	part.VirtualServers, part.ServerGroups, part.TLSClient = nil, nil, nil
 	part.BFDInstances = nil
-	s := proc.Share{Units: len(c.Instances), ProcessName: proc.Name, Limits: g.VRRP, Config: &part}
+	s := proc.Share{Units: len(c.Instances), Limits: g.VRRP, Config: &part}
 	s.Keeps = len(c.StaticAddresses)+len(c.StaticRoutes)+len(c.StaticRules) > 0
 	for _, in := range c.Instances {
 		stay := policy.MayStay(in)
@@ -43,16 +44,10 @@ func share(c *conf.Config) proc.Share {
 			s.MayStay = stay
 		}
 	}
-	if g.ProcessNames {
-		s.ProcessName = proc.Name + "_vrrp"
-	}
-	if g.VRRPProcessName != "" {
-		s.ProcessName = g.VRRPProcessName
-	}
 	return s
 }
 
-func runChild(c *proc.Child) int {
+func runChild(c *proc.Child) error {
 	return Run(Options{
 		Link:         c.Link,
 		StateFile:    c.Setup.StateFile,

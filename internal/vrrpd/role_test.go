@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/proc"
 )
 
 // The VRRP process gets what is its own of a configuration, and leaves the
@@ -19,13 +18,13 @@ func TestShareOfVRRP(t *testing.T) {
 		TLSClient:      &conf.TLSClient{},
 		BFDInstances:   []*conf.BFDInstance{{}},
 	}
-	c.Global.VRRP.RTPriority = 12
+	c.Global.VRRP.RTPriority, c.Global.VRRPProcessName = 12, "mine"
 	if share(c).Keeps || !share(&conf.Config{StaticRules: make([]conf.Rule, 1)}).Keeps {
 		t.Error("static entries, and they alone, need the process without virtual routers")
 	}
-	s := share(c)
+	s := Role.Share(c)
 	part := s.Config
-	if s.Units != 2 || len(part.Instances) != 2 || len(part.BFDs) != 1 || s.Limits.RTPriority != 12 {
+	if s.Units != 2 || len(part.Instances) != 2 || len(part.BFDs) != 1 || s.Limits.RTPriority != 12 || s.ProcessName != "mine" {
 		t.Errorf("the share lacks what is VRRP's: %+v", s)
 	}
 	if part.VirtualServers != nil || part.ServerGroups != nil || part.TLSClient != nil || part.BFDInstances != nil {
@@ -33,16 +32,6 @@ func TestShareOfVRRP(t *testing.T) {
 	}
 	if len(c.VirtualServers) != 1 || len(c.ServerGroups) != 1 || c.TLSClient == nil || len(c.BFDInstances) != 1 {
 		t.Error("the configuration of the others was changed")
-	}
-	for _, n := range []struct {
-		names    bool
-		explicit string
-		want     string
-	}{{false, "", proc.Name}, {true, "", "keepalived_vrrp"}, {true, "mine", "mine"}, {false, "mine", "mine"}} {
-		c.Global.ProcessNames, c.Global.VRRPProcessName = n.names, n.explicit
-		if got := share(c).ProcessName; got != n.want {
-			t.Errorf("process_names %v, vrrp_process_name %q: %q, want %q", n.names, n.explicit, got, n.want)
-		}
 	}
 }
 

@@ -3,19 +3,12 @@
 package vrrpd
 
 import (
-	"errors"
-	"fmt"
 	"log/slog"
-	"runtime"
-	"runtime/debug"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
-	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
@@ -40,36 +33,8 @@ type Options struct {
 	Logs *logging.Logs // of this process; needed for LogData only
 }
 
-// The process allocates when it starts, reloads and changes state, hardly ever
-// in between. So its heap may grow little beyond what is live, and what a start
-// has left over is given back once things have settled.
-const (
-	gcPercent   = 50
-	settledTime = 10 * time.Second
-)
-
-// Run runs the VRRP process until it is asked to stop and returns its exit code.
-func Run(o Options) int {
-	// The loop blocks in system calls of its own: it keeps its thread.
-	runtime.LockOSThread()
-	debug.SetGCPercent(gcPercent)
-	err := run(o)
-	if err == nil {
-		return proc.ExitOK
-	}
-	code := proc.ExitFatal
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		code = proc.ExitPermission
-		if missing, _ := proc.Missing(capabilities); len(missing) > 0 {
-			err = fmt.Errorf("%w (missing capabilities: [%s])", err, proc.Names(missing))
-		}
-	}
-	slog.Error(err.Error())
-	o.Link.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: code}) // the exit code shows it too
-	return code
-}
-
-func run(o Options) error {
+// Run runs the VRRP process until it is asked to stop.
+func Run(o Options) error {
 	first, err := session.First(o.Link)
 	if err != nil {
 		return err
@@ -85,7 +50,7 @@ func run(o Options) error {
 	d.start(first, found)
 	first, found = nil, nil // free to go
 	d.sendAdverts()
-	time.AfterFunc(settledTime, kernel.GiveBackMemory)
+	kernel.GiveBackMemorySoon()
 	d.session.Started()
 	d.flush()
 
@@ -268,7 +233,7 @@ func (d *daemon) dump(kind link.Kind) {
 func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	d.keepingData(func(done func()) {
 		d.prepareReload(c, func() {
-			time.AfterFunc(settledTime, kernel.GiveBackMemory)
+			kernel.GiveBackMemorySoon()
 			confirm()
 			if d.LogData {
 				d.snapshot(nil, d.logData)

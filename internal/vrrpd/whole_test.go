@@ -42,7 +42,7 @@ func startProcess(t testing.TB, c *conf.Config) *process {
 	}
 	p := &process{t, parent, memoryKernel(), make(chan error, 1)}
 	o := Options{Link: child, Host: p.kernel, Loop: l, StateFile: filepath.Join(t.TempDir(), "state")}
-	go func() { p.ended <- run(o) }()
+	go func() { p.ended <- Run(o) }()
 	p.send(link.Message{Kind: link.Configure, Config: c})
 	p.await(link.Started)
 	return p

@@ -6,9 +6,16 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
+
+// settledTime is how long after a start or a reload its memory is no longer needed.
+const settledTime = 10 * time.Second
+
+// GiveBackMemorySoon does GiveBackMemory once a start or a reload has settled.
+func GiveBackMemorySoon() { time.AfterFunc(settledTime, GiveBackMemory) }
 
 // GiveBackMemory returns to the system what a start or a reload took: free
 // memory of the heap, and the pages of the program that only they ran. A page

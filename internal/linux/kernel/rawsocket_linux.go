@@ -70,11 +70,9 @@ type Outgoing struct {
 	IfIndex int
 }
 
-// Room for control messages, each a cmsghdr and a structure padded to words.
-const (
-	pktinfoSpace = 16 + 24 // in6_pktinfo, or the shorter in_pktinfo
-	controlSpace = pktinfoSpace + 16 + 8
-)
+// pktinfoSpace is the room for the control message of a sent packet: a cmsghdr and an
+// in6_pktinfo, padded to words.
+const pktinfoSpace = 16 + 24
 
 // Buffers hold everything that system calls read and write for a batch of
 // packets, about 300 KiB of address space; what was never used is not
@@ -88,7 +86,7 @@ type inBuffers struct {
 	hdrs  [MaxBatch]mmsg.Header
 	iovs  [MaxBatch]unix.Iovec
 	names [MaxBatch]unix.RawSockaddrInet6
-	ctrl  [MaxBatch][controlSpace / 8]uint64 // words: control messages are aligned
+	ctrl  [MaxBatch][mmsg.ControlSpace / 8]uint64 // words: control messages are aligned
 	data  [MaxBatch][MaxDatagram]byte
 }
 
@@ -275,7 +273,7 @@ func (s *RawSocket) ReadBatch(dst []Datagram) (int, error) {
 	}
 	for i := range want {
 		in.hdrs[i].Msg.Namelen = unix.SizeofSockaddrInet6
-		in.hdrs[i].Msg.SetControllen(controlSpace)
+		in.hdrs[i].Msg.SetControllen(mmsg.ControlSpace)
 	}
 	n, err := mmsg.Receive(s.fd, in.hdrs[:want])
 	if err == unix.EAGAIN {
@@ -292,8 +290,11 @@ func (s *RawSocket) ReadBatch(dst []Datagram) (int, error) {
 			IfIndex:   s.link,
 			Truncated: h.Msg.Flags&unix.MSG_TRUNC != 0,
 		}
-		control := unsafe.Slice((*byte)(unsafe.Pointer(&in.ctrl[i])), controlSpace)
-		s.readControl(d, control[:min(uint64(h.Msg.Controllen), controlSpace)])
+		a := h.Arrival()
+		if a.Dst.IsValid() {
+			d.Dst, d.IfIndex = a.Dst, a.Link
+		}
+		d.HopLimit = a.HopLimit
 		if s.family == unix.AF_INET {
 			if len(d.Data) >= 20 { // RFC 791, 3.1
 				d.HopLimit = d.Data[8]
@@ -305,29 +306,6 @@ func (s *RawSocket) ReadBatch(dst []Datagram) (int, error) {
 		}
 	}
 	return n, nil
-}
-
-// readControl takes what stands in the control messages of a packet.
-func (s *RawSocket) readControl(d *Datagram, b []byte) {
-	const head = unix.SizeofCmsghdr
-	for len(b) >= head {
-		h := (*unix.Cmsghdr)(unsafe.Pointer(&b[0]))
-		n := int(h.Len)
-		if n < head || n > len(b) {
-			return
-		}
-		v := b[head:n]
-		switch {
-		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_PKTINFO && len(v) >= unix.SizeofInet6Pktinfo:
-			d.Dst = netip.AddrFrom16([16]byte(v))
-			d.IfIndex = int(native.Uint32(v[16:]))
-		case h.Level == unix.IPPROTO_IPV6 && h.Type == unix.IPV6_HOPLIMIT && len(v) >= 4:
-			d.HopLimit = uint8(native.Uint32(v))
-		case h.Level == unix.IPPROTO_IP && h.Type == unix.IP_PKTINFO && len(v) >= unix.SizeofInet4Pktinfo:
-			d.IfIndex = int(native.Uint32(v))
-		}
-		b = b[min(unix.CmsgSpace(n-head), len(b)):]
-	}
 }
 
 // WriteBatch sends the packets in order and returns how many were taken. If

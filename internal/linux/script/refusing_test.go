@@ -8,7 +8,7 @@ import (
 // TestRefusing: a run of a runner that there cannot be ends with the reason.
 func TestRefusing(t *testing.T) {
 	why := errors.New("run scripts: too many open files")
-	r := Refusing(why)
+	r := refusing(why)
 	done := make(chan Result, 1)
 	run := r.Start(Request{Program: &Program{Path: "/bin/true"}, Done: func(res Result) { done <- res }})
 	run.Terminate()

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"os/signal"
@@ -127,9 +128,20 @@ func NewRunner() (*Runner, error) {
 	return r, nil
 }
 
-// Refusing returns a runner for a process that cannot have another one, for the
-// reason why: each of its runs ends at once with that.
-func Refusing(why error) *Runner {
+// StartRunner is NewRunner for a process that continues without one: the log has the
+// error, and each run ends at once with it.
+func StartRunner() *Runner {
+	r, err := NewRunner()
+	if err != nil {
+		err = fmt.Errorf("run scripts: %w", err)
+		slog.Error(err.Error())
+		return refusing(err)
+	}
+	return r
+}
+
+// refusing returns a runner whose runs end at once, for the reason why.
+func refusing(why error) *Runner {
 	r := &Runner{epoll: -1, wake: -1, null: -1, gone: make(chan struct{}), closed: true, over: true, refusal: why}
 	r.calls, r.hangUp = context.WithCancel(context.Background())
 	close(r.gone)
