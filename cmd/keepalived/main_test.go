@@ -2,24 +2,37 @@ package main
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/userns"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata/script")
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"keepalived": main})
+	testscript.Main(tests{m}, map[string]func(){"keepalived": main})
 }
+
+// tests are those of m, of an ordinary user in a user namespace.
+type tests struct{ m *testing.M }
+
+func (t tests) Run() int { return userns.Tests(t.m) }
 
 func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
+		Condition: func(name string) (bool, error) {
+			if name == "root" {
+				return userns.Full(), nil
+			}
+			return false, fmt.Errorf("unknown condition %s", name)
+		},
 	})
 }
 

@@ -28,6 +28,7 @@ import (
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/userns"
 	"keepalived-go/internal/vrrpd"
 )
 
@@ -105,7 +106,7 @@ func TestMain(m *testing.M) {
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		flag.Set("test.parallel", "6")
 	}
-	os.Exit(m.Run())
+	os.Exit(userns.Tests(m))
 }
 
 // drop takes a capability from the calling thread, and from what it starts.
@@ -794,6 +795,7 @@ func TestNetworkNamespaceNotPermitted(t *testing.T) {
 // before any of our code ran.
 func TestProcessSettings(t *testing.T) {
 	t.Parallel()
+	lab.Need(t, lab.Users)
 	r := supervise(t, `global_defs {
   vrrp_priority -7
   vrrp_rt_priority 12
@@ -1042,6 +1044,7 @@ func (r *running) poor() (limit func(n uint64)) {
 // goes on, and starts the child as soon as it can.
 func TestNoMoreProcesses(t *testing.T) {
 	t.Parallel()
+	lab.Need(t, lab.Users)
 	r := prepare(t)
 	r.configure(routers(1))
 	limit := r.poor()

@@ -161,7 +161,7 @@ func TestNumberInPidFileDoesNotCount(t *testing.T) {
 
 // Whatever is there becomes a file of ours, or is refused in words.
 func TestPidFileMadeByOthers(t *testing.T) {
-	lab.Need(t, lab.Root)
+	lab.Need(t, lab.Users)
 	const stranger = 64_874
 	path := ""
 	make := func(mode os.FileMode) error {
@@ -239,7 +239,7 @@ func TestPidFileMadeByOthers(t *testing.T) {
 // A stranger who may write the file may lock it too: the message says whose it
 // is.
 func TestPidFileLockedByStranger(t *testing.T) {
-	lab.Need(t, lab.Root)
+	lab.Need(t, lab.Users)
 	path := filepath.Join(t.TempDir(), "keepalived.pid")
 	f, err := os.Create(path)
 	if err != nil {
@@ -257,7 +257,7 @@ func TestPidFileLockedByStranger(t *testing.T) {
 
 // Many daemons that meet one file of a stranger: one of them gets it.
 func TestPidFileIsTakenOnce(t *testing.T) {
-	lab.Need(t, lab.Root)
+	lab.Need(t, lab.Users)
 	for range 50 {
 		path := filepath.Join(t.TempDir(), "keepalived.pid")
 		if err := errors.Join(os.WriteFile(path, nil, 0o666), os.Chown(path, 64_874, 0)); err != nil {

@@ -7,13 +7,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/tool/required"
+	"keepalived-go/internal/tool/userns"
 )
 
 // These make the test binary do something else than testing: enter the
@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	} else if os.Getenv(usersVariable) != "" {
 		err = useEverything()
 	} else {
-		os.Exit(m.Run())
+		os.Exit(userns.Tests(m))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -178,11 +178,7 @@ func useEverything() error {
 func TestUserNamespace(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), usersVariable+"=1")
-	cmd.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  unix.CLONE_NEWUSER | unix.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-	}
+	userns.Command(cmd)
 	var out strings.Builder
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Start(); err != nil {

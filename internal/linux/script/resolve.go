@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 
@@ -221,8 +222,8 @@ func (prog *Program) setUser(c conf.Command, p conf.ScriptPolicy) error {
 	}
 	if !canBecome() && (prog.UID != uint32(os.Geteuid()) || prog.GID != uint32(os.Getegid())) {
 		return &Problem{Code: CannotBecome,
-			Message: fmt.Sprintf("user %s, group %s should run %s, but keepalived runs as user %s, and only root can switch users",
-				userName(prog.UID), groupName(prog.GID), what, userName(uint32(os.Geteuid()))),
+			Message: fmt.Sprintf("user %s, group %s should run %s, but keepalived runs as user %s, and %s",
+				userName(prog.UID), groupName(prog.GID), what, userName(uint32(os.Geteuid())), whyNot()),
 			Remedy: "run keepalived as root, or remove the user"}
 	}
 	return nil
@@ -343,8 +344,12 @@ func groupName(gid uint32) string {
 	return strconv.Itoa(int(gid))
 }
 
-// canBecome reports whether this process may take any user and group.
+// canBecome reports whether this process may take any user and group. Root of a user
+// namespace that an ordinary user has made may not: groups are denied there.
 func canBecome() bool {
+	if groupsDenied() {
+		return false
+	}
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if unix.Capget(&hdr, &data[0]) != nil {
@@ -353,3 +358,18 @@ func canBecome() bool {
 	const both = 1<<unix.CAP_SETUID | 1<<unix.CAP_SETGID
 	return data[0].Effective&both == both
 }
+
+// whyNot is why this process may not take another user.
+func whyNot() string {
+	if os.Geteuid() == 0 {
+		return "may not switch users in this user namespace, or without CAP_SETUID and CAP_SETGID"
+	}
+	return "only root can switch users"
+}
+
+// groupsDenied reports whether this process is in a user namespace without setgroups(2)
+// (user_namespaces(7)). This does not change.
+var groupsDenied = sync.OnceValue(func() bool {
+	b, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(b)) == "deny"
+})

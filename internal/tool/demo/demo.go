@@ -65,7 +65,7 @@ func Main(args []string) int {
 		return 2
 	}
 
-	if code, done := enterUserNamespace(args); done {
+	if code, done := enterUserNamespace(); done {
 		return code
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)

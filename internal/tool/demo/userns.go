@@ -1,60 +1,26 @@
 package demo
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"os/signal"
 	"strings"
-	"syscall"
+
+	"keepalived-go/internal/tool/userns"
 )
 
-// inside marks the process that runs as root of its own user namespace.
-const inside = "KEEPALIVED_DEMO_USER_NAMESPACE"
-
-// enterUserNamespace lets an ordinary user be root in a user namespace of his
-// own: it runs this program again there, and returns its exit code. It returns
-// false where there is no need to.
-func enterUserNamespace(args []string) (code int, done bool) {
-	if os.Geteuid() == 0 || os.Getenv(inside) != "" {
-		return 0, false
-	}
-	self, err := os.Executable()
-	if err != nil {
+// enterUserNamespace runs the demo of an ordinary user in a user namespace of his own,
+// and returns its exit code. It returns false where there is no need to.
+func enterUserNamespace() (code int, done bool) {
+	code, done, err := userns.Run()
+	switch {
+	case err == nil:
+		return code, done
+	case done:
 		fmt.Fprintln(os.Stderr, "keepalived demo:", err)
-		return 1, true
+	default:
+		fmt.Fprintf(os.Stderr, "keepalived demo: %v\nRun it as root (sudo keepalived demo)%s\n", err, userNamespaceHint())
 	}
-	c := exec.Command(self, append([]string{"demo"}, args...)...)
-	c.Stdin, c.Stdout, c.Stderr = os.Stdin, os.Stdout, os.Stderr
-	c.Env = append(os.Environ(), inside+"=1")
-	c.SysProcAttr = &syscall.SysProcAttr{
-		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNS | syscall.CLONE_NEWNET,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-	}
-	// The terminal sends an interrupt to both; the inner one cleans up, and
-	// this one waits for it. Other signals are passed on.
-	signals := make(chan os.Signal, 4)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	if err := c.Start(); err != nil {
-		fmt.Fprintf(os.Stderr, "keepalived demo: enter a user namespace: %v\nRun it as root (sudo keepalived demo)%s\n", err, userNamespaceHint())
-		return 1, true
-	}
-	go func() {
-		for s := range signals {
-			c.Process.Signal(s)
-		}
-	}()
-	err = c.Wait()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		return exit.ExitCode(), true
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "keepalived demo:", err)
-		return 1, true
-	}
-	return 0, true
+	return 1, true
 }
 
 // userNamespaceHint names the setting that keeps ordinary users from user

@@ -6,6 +6,8 @@ import (
 	"runtime"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/tool/userns"
 )
 
 // Requirement is something a test needs of its machine.
@@ -13,7 +15,8 @@ type Requirement string
 
 // What tests may ask for.
 const (
-	Root   Requirement = "root: namespaces with real links"
+	Root   Requirement = "root, of a user namespace at least: namespaces with real links"
+	Users  Requirement = "root of this machine: other users, their files, its scheduling"
 	Peer   Requirement = "Debian's keepalived as the other node"
 	Tshark Requirement = "tshark"
 	Nft    Requirement = "nft"
@@ -21,7 +24,7 @@ const (
 	FRR    Requirement = "bfdd and zebra of FRR"
 	Bird   Requirement = "bird"
 	User   Requirement = "an unprivileged user"
-	UML    Requirement = "linux.uml, the kernel of Debian's user-mode-linux"
+	UML    Requirement = "linux.uml, the kernel of Debian's user-mode-linux, and root of this machine to boot it"
 )
 
 // FRRDir is where Debian puts the daemons of FRR.
@@ -54,6 +57,8 @@ func has(r Requirement) bool {
 	switch r {
 	case Root:
 		return canUnshare()
+	case Users:
+		return userns.Full()
 	case Peer:
 		return C().IsC()
 	case FRR:
@@ -64,10 +69,10 @@ func has(r Requirement) bool {
 		return err == nil
 	case UML:
 		_, err := exec.LookPath("linux.uml")
-		return err == nil
+		return err == nil && userns.Full()
 	case User:
 		_, err := exec.LookPath("setpriv")
-		return err == nil && os.Geteuid() == 0
+		return err == nil && userns.Full()
 	}
 	return false
 }
