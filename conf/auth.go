@@ -67,31 +67,39 @@ func hmacBlock() *block {
 	return b
 }
 
-// setHMACKey reads key ID VALUE. Messages never show the value.
 func setHMACKey(d *decoder, a *argument) {
-	name := d.inst.Name
-	id, err := strconv.ParseUint(a.text, 10, 8)
-	if err != nil || id == 0 {
-		d.wrong(a.Statement, 1, "out-of-range", "(%s) auth_hmac key id is not a number from 1 to 255", name)
-		return
+	if id, key, ok := d.numberedKey(a, "("+d.inst.Name+") auth_hmac", "hmac-key", 32, 64); ok {
+		d.inst.HMAC.Keys[id] = key
 	}
-	if len(a.Words) < 3 {
-		d.wrong(a.Statement, 1, "missing-argument", "(%s) auth_hmac key %d has no value", name, id)
-		return
-	}
-	key, err := d.hmacKey(a.Statement, a.Words[2].Text)
-	if err != nil {
-		d.wrong(a.Statement, 2, "hmac-key", "(%s) auth_hmac key %d: %v", name, id, err)
-		return
-	}
-	if len(key) < 32 || len(key) > 64 {
-		d.wrong(a.Statement, 2, "hmac-key", "(%s) auth_hmac key %d has %d bytes; expected 32 to 64", name, id, len(key))
-		return
-	}
-	d.inst.HMAC.Keys[uint8(id)] = Secret(key)
 }
 
-func (d *decoder) hmacKey(s *Statement, value string) (string, error) {
+// numberedKey reads ID VALUE, a key of least to most bytes with its number. Messages
+// never show the value. of is the block in them, code what a value is reported as that
+// is no such key.
+func (d *decoder) numberedKey(a *argument, of, code string, least, most int) (id uint8, key Secret, ok bool) {
+	n, err := strconv.ParseUint(a.text, 10, 8)
+	if err != nil || n == 0 {
+		d.wrong(a.Statement, 1, "out-of-range", "%s key id is not a number from 1 to 255", of)
+		return 0, "", false
+	}
+	if len(a.Words) < 3 {
+		d.wrong(a.Statement, 1, "missing-argument", "%s key %d has no value", of, n)
+		return 0, "", false
+	}
+	value, err := d.keyValue(a.Statement, a.Words[2].Text)
+	switch {
+	case err != nil:
+		d.wrong(a.Statement, 2, code, "%s key %d: %v", of, n, err)
+		return 0, "", false
+	case len(value) < least || len(value) > most:
+		d.wrong(a.Statement, 2, code, "%s key %d has %d bytes; expected %d to %d", of, n, len(value), least, most)
+		return 0, "", false
+	}
+	return uint8(n), Secret(value), true
+}
+
+// keyValue is the key that a value stands for: text, hex:DIGITS or file:PATH.
+func (d *decoder) keyValue(s *Statement, value string) (string, error) {
 	if digits, ok := strings.CutPrefix(value, "hex:"); ok {
 		b, err := hex.DecodeString(digits)
 		if err != nil {

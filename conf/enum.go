@@ -11,6 +11,7 @@ import (
 var enumerations = map[reflect.Type][]string{
 	reflect.TypeFor[AuthType]():       authTypes,
 	reflect.TypeFor[HMACMode]():       hmacModes,
+	reflect.TypeFor[BFDAuthType]():    bfdAuthTypes,
 	reflect.TypeFor[OldChecksum]():    oldChecksums,
 	reflect.TypeFor[RxBufPolicy]():    rxBufPolicies,
 	reflect.TypeFor[Switch]():         switches,
@@ -29,8 +30,12 @@ var enumerations = map[reflect.Type][]string{
 }
 
 var (
-	authTypes       = []string{AuthNone: "none", AuthPass: "PASS", AuthAH: "AH"}
-	hmacModes       = []string{HMACOff: "off", HMACEnforce: "enforce", HMACPermissive: "permissive", HMACReceiveOnly: "receive-only"}
+	authTypes    = []string{AuthNone: "none", AuthPass: "PASS", AuthAH: "AH"}
+	hmacModes    = []string{HMACOff: "off", HMACEnforce: "enforce", HMACPermissive: "permissive", HMACReceiveOnly: "receive-only"}
+	bfdAuthTypes = []string{
+		BFDAuthNone: "none", BFDAuthSimple: "simple", BFDAuthMD5: "md5", BFDAuthMeticulousMD5: "meticulous_md5",
+		BFDAuthSHA1: "sha1", BFDAuthMeticulousSHA1: "meticulous_sha1",
+	}
 	oldChecksums    = []string{OldChecksumAuto: "recognised", OldChecksumAlways: "sent", OldChecksumNever: "never"}
 	rxBufPolicies   = []string{RxBufDefault: "kernel", RxBufMTU: "MTU", RxBufAdvert: "ADVERT", RxBufBytes: "BYTES"}
 	switches        = []string{SwitchUnset: "unset", SwitchOff: "off", SwitchOn: "on"}
@@ -65,6 +70,7 @@ func valueName[T ~uint8](words []string, v T) string {
 
 func (t AuthType) String() string       { return valueName(authTypes, t) }
 func (m HMACMode) String() string       { return valueName(hmacModes, m) }
+func (t BFDAuthType) String() string    { return valueName(bfdAuthTypes, t) }
 func (c OldChecksum) String() string    { return valueName(oldChecksums, c) }
 func (p RxBufPolicy) String() string    { return valueName(rxBufPolicies, p) }
 func (s Switch) String() string         { return valueName(switches, s) }

@@ -22,9 +22,40 @@ type BFDInstance struct {
 	// TTL anything is accepted.
 	MaxHops  uint8
 	MultiHop bool // use the port of multihop sessions
+	Auth     BFDAuth
 
 	Weight  int // of track_bfd lines that have none; 0: down is a fault
 	Reverse bool
 	// VRRP and Checker choose the processes that are notified.
 	VRRP, Checker bool
+}
+
+// BFDAuthType is the type of authentication of a BFD session (RFC 5880, 4.1).
+type BFDAuthType uint8
+
+const (
+	BFDAuthNone BFDAuthType = iota
+	BFDAuthSimple
+	BFDAuthMD5
+	BFDAuthMeticulousMD5
+	BFDAuthSHA1
+	BFDAuthMeticulousSHA1
+)
+
+// MaxKey is how long a key of the type can be, in bytes (RFC 5880, 4.2 to 4.4).
+func (t BFDAuthType) MaxKey() int {
+	switch t {
+	case BFDAuthNone:
+		return 0
+	case BFDAuthSHA1, BFDAuthMeticulousSHA1:
+		return 20
+	}
+	return 16
+}
+
+// BFDAuth is the authentication block of a bfd_instance.
+type BFDAuth struct {
+	Type    BFDAuthType
+	SendKey uint8            // number of the key of sent packets
+	Keys    map[uint8]Secret // accepted ones, of 1 to MaxKey bytes
 }

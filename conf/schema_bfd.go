@@ -1,14 +1,17 @@
 package conf
 
 import (
+	"maps"
 	"net/netip"
+	"slices"
 	"time"
 )
 
 // bfdInstance is a BFDInstance while its defaults are not known yet.
 type bfdInstance struct {
 	*BFDInstance
-	hops opt[int]
+	hops    opt[int]
+	refused bool // by its authentication
 }
 
 func bfdBlock() *block {
@@ -44,10 +47,63 @@ func bfdBlock() *block {
 			sets(func(d *decoder, a *argument) { d.bfd.VRRP = true }).shows(shown(func(v *BFDInstance) *bool { return &v.VRRP }).argument(0)),
 		kw("checker", bare(), "both", "use the session only for health checks").
 			sets(func(d *decoder, a *argument) { d.bfd.Checker = true }).shows(shown(func(v *BFDInstance) *bool { return &v.Checker }).argument(0)),
+		kw("authentication", braced(""), "none", "authentication of each packet (RFC 5880, 6.7), which both ends must have; a session whose block is wrong does not run").
+			own().effective().holds(bfdAuthBlock()),
 	)
 	b.open = openBFD
 	b.close = closeBFD
 	return b
+}
+
+func bfdAuthBlock() *block {
+	b := vocabulary("bfd_instance.authentication",
+		kw("type", oneOf(bfdAuthTypes[BFDAuthSimple:]...), "", "simple sends the key in clear text; the others a digest: with meticulous each packet has a sequence number of its own, without it replayed packets are accepted for some time; required").
+			own().fills(inBFD(func(v *BFDInstance) *BFDAuthType { return &v.Auth.Type })),
+		kw("key", several("ID VALUE"), "", "a key by its number: text, hex:DIGITS or file:PATH, of at most 20 bytes for sha1 and 16 otherwise; repeatable, since packets with any of them are accepted").
+			own().secret().sets(setBFDKey).shows(shown(func(v *BFDInstance) *map[uint8]Secret { return &v.Auth.Keys })),
+		kw("active_key", number(1, 255).as("ID"), "the lowest", "number of the key of sent packets").
+			own().fills(inBFD(func(v *BFDInstance) *uint8 { return &v.Auth.SendKey })),
+	)
+	b.open = func(d *decoder, s *Statement) bool {
+		d.bfd.Auth = BFDAuth{Keys: make(map[uint8]Secret)}
+		return true
+	}
+	b.close = closeBFDAuth
+	return b
+}
+
+func setBFDKey(d *decoder, a *argument) {
+	if id, key, ok := d.numberedKey(a, "BFD instance "+d.bfd.Name+" authentication", "bfd-key", 1, BFDAuthSHA1.MaxKey()); ok {
+		d.bfd.Auth.Keys[id] = key
+	}
+}
+
+// closeBFDAuth refuses the session whose packets could be neither signed nor verified:
+// without authentication it would accept those of anyone.
+func closeBFDAuth(d *decoder, s *Statement) {
+	b := d.bfd
+	auth := &b.Auth
+	refuse := func(format string, args ...any) {
+		b.refused = true
+		d.wrong(s, 0, "bfd-auth", "Configuration error: BFD instance "+b.Name+" authentication "+format+", disabling instance", args...)
+	}
+	if auth.Type == BFDAuthNone {
+		refuse("has no type")
+		return
+	}
+	ids := slices.Sorted(maps.Keys(auth.Keys))
+	for _, id := range ids {
+		if n := len(auth.Keys[id]); n > auth.Type.MaxKey() {
+			refuse("key %d has %d bytes; expected at most %d with type %s", id, n, auth.Type.MaxKey(), auth.Type)
+			return
+		}
+	}
+	if auth.SendKey == 0 && len(ids) > 0 {
+		auth.SendKey = ids[0]
+	}
+	if _, ok := auth.Keys[auth.SendKey]; !ok {
+		refuse("has no key to sign with")
+	}
 }
 
 func openBFD(d *decoder, s *Statement) bool {
@@ -101,6 +157,9 @@ func closeBFD(d *decoder, s *Statement) {
 	}
 	if !b.VRRP && !b.Checker {
 		b.VRRP, b.Checker = true, true
+	}
+	if b.refused {
+		return
 	}
 	if !b.Neighbor.IsValid() {
 		bad("missing-neighbor_ip", "has no neighbor address set, disabling instance")

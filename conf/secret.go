@@ -322,14 +322,17 @@ func (b *block) quoted(w string) int {
 	return 0
 }
 
-// isKey reports whether words are key ID VALUE of auth_hmac, or something like
-// it: elsewhere key has a path behind it, or means something else.
+// keys reports whether the block has key ID VALUE.
+func (b *block) keys() bool { return b != nil && b.words["key"] != nil && b.words["key"].Secret }
+
+// isKey reports whether words are key ID VALUE, or something like it: elsewhere key has
+// a path behind it, or means something else.
 func isKey(words []string, b *block, i int) bool {
 	w := strings.TrimLeft(words[0], `@^$~\!#="'`)
 	if rest, ok := strings.CutPrefix(w, "key"); !ok || rest != "" && strings.IndexByte("=:0123456789", rest[0]) < 0 {
 		return false
 	}
-	if b == secretWords().blocks["auth_hmac"] || len(w) > len("key") {
+	if b.keys() || len(w) > len("key") {
 		return true
 	}
 	return len(words) > 2 && strings.TrimLeft(words[1], "0123456789") != words[1] ||

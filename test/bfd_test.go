@@ -20,6 +20,7 @@ type bfdSession struct {
 	name, own, other string
 	multihop         bool
 	passive          bool // we are
+	auth, key        string
 }
 
 func (b *bfdSession) config(minRx int) string {
@@ -29,6 +30,9 @@ func (b *bfdSession) config(minRx int) string {
 	}
 	if b.passive {
 		more += "    passive\n"
+	}
+	if b.auth != "" {
+		more += fmt.Sprintf("    authentication {\n        type %s\n        key 7 %s\n    }\n", b.auth, b.key)
 	}
 	return fmt.Sprintf("bfd_instance %s {\n    neighbor_ip %s\n    source_ip %s\n    min_tx 100\n    min_rx %d\n    multiplier 10\n    hoplimit 255\n%s}\n",
 		b.name, b.other, b.own, minRx, more)
@@ -148,6 +152,41 @@ func TestBFD(t *testing.T) {
 	}
 }
 
+// TestBFDAuthentication: BIRD accepts our packets and we accept its own, with each type of
+// authentication. With another key neither does.
+func TestBFDAuthentication(t *testing.T) {
+	t.Parallel()
+	differs(t, "has no authentication")
+	for _, kind := range []string{"simple", "md5", "meticulous_md5", "sha1", "meticulous_sha1"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			lab.Need(t, lab.Bird)
+			s := newScene(t, "a", "b")
+			a, b := s.Node("a"), s.Node("b")
+			session := bfdSession{name: "V4", own: a.Addr(0).String(), other: b.Addr(0).String(), auth: kind, key: "of-both"}
+			startBird(s, []bfdSession{session.reversed()})
+			d := s.start("a", ours, session.config(100), "-D")
+			from := time.Time{}
+			await := func(line string) {
+				t.Helper()
+				if !s.Until(30*time.Second, func() bool { return d.Logged(from, line) }) {
+					t.Fatalf("no %q", line)
+				}
+			}
+			await("(V4) Entering Up state")
+			wrong := session
+			wrong.key = "of-one-only"
+			from = time.Now()
+			s.must(d.Reload(wrong.config(100)))
+			await("(V4) packet from " + b.Addr(0).String() + " dropped: wrong key")
+			await("(V4) Entering Down state")
+			from = time.Now()
+			s.must(d.Reload(session.config(100)))
+			await("(V4) Entering Up state")
+		})
+	}
+}
+
 func logged(d *lab.Daemon, from time.Time, text string) (n int) {
 	for _, l := range d.Log() {
 		if !l.Time.Before(from) && strings.Contains(l.Text, text) {
@@ -218,7 +257,7 @@ func startFRR(s *scene, all []bfdSession) {
 func startBird(s *scene, all []bfdSession) {
 	s.Helper()
 	n := s.Node("b")
-	timers := "{ min rx interval 100 ms; min tx interval 100 ms; idle tx interval 1 s; multiplier 10; }"
+	timers := "{ min rx interval 100 ms; min tx interval 100 ms; idle tx interval 1 s; multiplier 10; " + birdAuth(&all[0]) + "}"
 	var b strings.Builder
 	fmt.Fprintf(&b, "log stderr all;\nrouter id 192.0.2.2;\nprotocol device { scan time 1; }\nprotocol bfd {\n interface \"*\" %s;\n multihop %s;\n", timers, timers)
 	for _, x := range all {
@@ -232,6 +271,15 @@ func startBird(s *scene, all []bfdSession) {
 	path := filepath.Join(n.Dir, "bird.conf")
 	s.must(os.WriteFile(path, []byte(b.String()), 0o644))
 	s.program("b", "bird", "-f", "-c", path, "-s", filepath.Join(n.Dir, "bird.ctl"), "-P", filepath.Join(n.Dir, "bird.pid"))
+}
+
+// birdAuth is the authentication of a session in the words of BIRD.
+func birdAuth(b *bfdSession) string {
+	if b.auth == "" {
+		return ""
+	}
+	words := strings.NewReplacer("_", " ", "md5", "keyed md5", "sha1", "keyed sha1").Replace(b.auth)
+	return fmt.Sprintf("authentication %s; password %q { id 7; }; ", words, b.key)
 }
 
 // program runs a program other than keepalived in the node until the end of the test.

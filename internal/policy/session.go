@@ -27,5 +27,16 @@ func SessionConfig(b *conf.BFDInstance) bfd.Config {
 	if b.MaxHops < b.TTL { // else any number of routers may be between
 		c.MinTTL = b.TTL - b.MaxHops
 	}
+	if a := &b.Auth; a.Type != conf.BFDAuthNone {
+		c.Auth = bfd.Auth{Type: sessionAuth[a.Type], SendKey: a.SendKey, Keys: make(map[uint8][]byte, len(a.Keys))}
+		for id, key := range a.Keys {
+			c.Auth.Keys[id] = []byte(key)
+		}
+	}
 	return c
+}
+
+var sessionAuth = [...]bfd.AuthType{
+	conf.BFDAuthSimple: bfd.AuthPassword, conf.BFDAuthMD5: bfd.AuthMD5, conf.BFDAuthMeticulousMD5: bfd.AuthMeticulousMD5,
+	conf.BFDAuthSHA1: bfd.AuthSHA1, conf.BFDAuthMeticulousSHA1: bfd.AuthMeticulousSHA1,
 }
