@@ -118,6 +118,14 @@ func (sl *slot) wanted() bool {
 	return !slices.Contains(sl.s.o.Without, sl.role.Name) && (sl.share.Units > 0 || sl.share.Keeps || sl.s.o.All)
 }
 
+// units is what there is for a process of the role to do, in words.
+func (sl *slot) units() string {
+	if sl.share.Units == 1 {
+		return "1 " + sl.role.Unit
+	}
+	return fmt.Sprintf("%d %ss", sl.share.Units, sl.role.Unit)
+}
+
 // runs reports whether a process of the role runs.
 func (sl *slot) runs() bool { return sl.child != nil }
 
@@ -128,6 +136,9 @@ func (sl *slot) take(p part) {
 		p.share.ProcessName = sl.share.ProcessName
 	}
 	sl.share, sl.frame = p.share, p.frame
+	if sl.share.Units > 0 && !sl.wanted() {
+		slog.Info(fmt.Sprintf("The command line wants no %s: %s not run", sl.process(), sl.units()))
+	}
 }
 
 // apply has a process run the configuration that was taken.

@@ -32,6 +32,21 @@ func superviseTwo(t *testing.T, config string, env ...string) *running {
 	return r
 }
 
+// A process that the command line excludes does not run, and its part of the
+// configuration is not counted as running.
+func TestExcludedRole(t *testing.T) {
+	t.Parallel()
+	path, states := notifySocket(t)
+	r := supervise(t, groups(2), envArgs+"=two without=second", "NOTIFY_SOCKET="+path)
+	r.expect("The command line wants no Second process: 2 groups not run", "child: configured 2 routers", "Startup complete")
+	expectState(t, states, "READY=1\nSTATUS=Running 2 virtual routers")
+	r.signal(syscall.SIGTERM)
+	r.exit(proc.ExitOK)
+	if n := r.count("Starting Second child process"); n > 0 {
+		t.Errorf("the second process was started %d times", n)
+	}
+}
+
 func TestEachRoleHasAProcess(t *testing.T) {
 	t.Parallel()
 	path, states := notifySocket(t)

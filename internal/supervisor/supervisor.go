@@ -466,12 +466,8 @@ func (s *supervisor) status() string {
 func (s *supervisor) running() string {
 	var served []string
 	for _, sl := range s.slots {
-		switch n := sl.share.Units; n {
-		case 0:
-		case 1:
-			served = append(served, "1 "+sl.role.Unit)
-		default:
-			served = append(served, fmt.Sprintf("%d %ss", n, sl.role.Unit))
+		if sl.share.Units > 0 && sl.wanted() {
+			served = append(served, sl.units())
 		}
 	}
 	if served == nil {

@@ -76,6 +76,8 @@ func TestMain(m *testing.M) {
 			switch name {
 			case "two":
 				o.Roles = testRoles()
+			case "without":
+				o.Without = []string{value}
 			case "silence":
 				maxSilence, _ = time.ParseDuration(value)
 			case "daemon":
