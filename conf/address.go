@@ -44,7 +44,7 @@ var addressOptions = []Keyword{
 	{Name: "noprefixroute", Doc: "add no route to the network of the address"},
 	{Name: "autojoin", Doc: "join the multicast group with this address"},
 	{Name: "no_track", Doc: "its removal by another program does not cause FAULT"},
-	{Name: "use_vmac", Doc: "add it to a macvlan with the virtual MAC address", Effect: PendingEffect},
+	{Name: "use_vmac", Doc: "add it to a macvlan with the virtual MAC address"},
 }
 
 // instanceAddress takes a line of virtual_ipaddress or of
@@ -107,7 +107,6 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			continue
 		case "use_vmac":
 			a.UseVMAC = true
-			d.wait("use_vmac", s)
 			continue
 		case "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft":
 		case "track_group":

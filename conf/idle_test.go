@@ -12,25 +12,26 @@ func TestWithoutEffect(t *testing.T) {
 	instance := func(n int, words string) string {
 		return fmt.Sprintf("vrrp_instance V%d {\ninterface eth0\nvirtual_router_id %d\nvirtual_ipaddress {\n192.0.2.%d\n}\n%s\n}\n", n, n, n, words)
 	}
+	server := func(n int, words string) string {
+		return fmt.Sprintf("virtual_server 192.0.2.%d 80 {\nprotocol TCP\nlb_algo rr\nlb_kind DR\n%s\nreal_server 192.0.2.99 80 {\n}\n}\n", n, words)
+	}
 	var many strings.Builder
 	for i := 1; i <= 25; i++ {
-		many.WriteString(instance(i, "use_vmac"))
+		many.WriteString(server(i, "snmp_name x"))
 	}
 	for _, tt := range []struct {
 		name, text string
 		want       []string // LINE: message, of the first ones
 		n          int      // 0: those of want
 	}{
-		{"nothing", instance(1, "nopreempt"), nil, 0},
-		{"words of an instance", instance(1, "no_accept\nvirtual_routes {\ndefault via 192.0.2.1 dev eth0\n}\nuse_vmac\nno_accept"),
-			[]string{"7: vrrp_instance V1: no_accept and use_vmac have no effect in this version"}, 0},
+		{"nothing", server(1, "ha_suspend"), nil, 0},
+		{"words of a block", "global_defs {\nenable_traps\nrouter_id x\nenable_dbus\nenable_traps\n}\n",
+			[]string{"2: global_defs: enable_traps and enable_dbus have no effect in this version"}, 0},
 		{"a word outside of blocks", "namespace_with_ipsets\n", []string{"1: namespace_with_ipsets has no effect in this version"}, 0},
-		{"the option of an address", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n192.0.2.1\n192.0.2.2 use_vmac\n}\n}\n",
-			[]string{"6: vrrp_instance V: use_vmac has no effect in this version"}, 0},
 		{"by a mode", instance(1, "strict_mode"), []string{"1: vrrp_instance V1: no_accept has no effect in this version"}, 0},
-		{"two blocks", instance(1, "use_vmac") + instance(2, "use_vmac"),
-			[]string{"7: vrrp_instance V1: use_vmac has no effect", "15: vrrp_instance V2: use_vmac has no effect"}, 0},
-		{"many blocks", many.String(), []string{"7: vrrp_instance V1: use_vmac has no effect"}, idleAlone},
+		{"two blocks", server(1, "snmp_name x") + server(2, "snmp_name x"),
+			[]string{"5: virtual_server 192.0.2.1 80: snmp_name has no effect", "13: virtual_server 192.0.2.2 80: snmp_name has no effect"}, 0},
+		{"many blocks", many.String(), []string{"5: virtual_server 192.0.2.1 80: snmp_name has no effect"}, idleAlone},
 	} {
 		path := write(t, tt.text)
 		_, diags := Load(path, Options{})
@@ -54,7 +55,7 @@ func TestWithoutEffect(t *testing.T) {
 				t.Errorf("%s: got %q, want %q", tt.name, got[i], want)
 			}
 		}
-		if tt.n == idleAlone && !strings.Contains(got[idleAlone-1], "V10 and 15 more:") {
+		if tt.n == idleAlone && !strings.Contains(got[idleAlone-1], "192.0.2.10 80 and 15 more:") {
 			t.Errorf("%s: the last is %q", tt.name, got[idleAlone-1])
 		}
 		if code := diags.TestExitCode(); code != 0 {

@@ -263,9 +263,9 @@ func vrrpWords() []*Keyword {
 		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "time after the boot of the machine during which adverts are ignored and no timer runs").newer().
 			fills(inGlobal(func(g *Global) *time.Duration { return &g.DelayAfterBoot })),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),
-		onceText("vmac_prefix", word("PREFIX"), "vrrp", "prefix for the names of macvlans", "vmac prefix has already been specified", func(g *Global) *string { return &g.VMACPrefix }).pending(),
+		onceText("vmac_prefix", word("PREFIX"), "vrrp", "prefix for the names of macvlans", "vmac prefix has already been specified", func(g *Global) *string { return &g.VMACPrefix }),
 		onceText("vmac_addr_prefix", word("PREFIX"), "vmac_prefix", "prefix for the names of macvlans for single addresses", "vmac_addr prefix has already been specified", func(g *Global) *string { return &g.VMACAddrPrefix }).
-			inherits(global("vmac_prefix")).pending(),
+			inherits(global("vmac_prefix")),
 	}
 }
 

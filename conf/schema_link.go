@@ -9,7 +9,7 @@ import (
 
 // linkWords are the words about what is made on top of an interface.
 func linkWords() []*Keyword {
-	return append(waiting([]*Keyword{
+	return append([]*Keyword{
 		kw("use_vmac", several("[NAME] [MAC] [netlink_notify_msg] [group N]").opt(), depends("off; PREFIX.VRID and the virtual MAC address"), "put the addresses on a macvlan with the virtual MAC address").sets(setVMAC).
 			shows(linkFields(
 				shown(func(v *VRRPInstance) *[6]byte { return &v.Link.MAC }).argument(0),
@@ -22,11 +22,11 @@ func linkWords() []*Keyword {
 			shows(linkFields(
 				shown(func(v *VRRPInstance) *netip.Prefix { return &v.Link.Address }).argument(0),
 				shown(func(v *VRRPInstance) *IPVLANMode { return &v.Link.Mode }).argument(0),
-			)...),
+			)...).pending(),
 		kw("vrf", word("NAME"), "none", "VRF of an instance without an interface").
 			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.Place(1) }).
-			shows(shown(func(v *VRRPInstance) *string { return &v.Link.VRF })),
-	}), kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), global("vrrp_rx_bufs_policy"), "its part of the receive buffer of the socket that all virtual routers of a family on an interface share").
+			shows(shown(func(v *VRRPInstance) *string { return &v.Link.VRF })).pending(),
+	}, kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), global("vrrp_rx_bufs_policy"), "its part of the receive buffer of the socket that all virtual routers of a family on an interface share").
 		sets(func(d *decoder, a *argument) {
 			if d.nothingBehind(a, 2, "("+d.inst.Name+") invalid kernel_rx_buf_size specified") {
 				d.inst.RxBuf = int(a.n)

@@ -420,6 +420,9 @@ func (a assumed) Source(_ string, ipv6 bool) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// Made implements [policy.Machine].
+func (a assumed) Made(*conf.VRRPInstance) (name string, exists bool) { return "", true }
+
 func (l *lab) start(n int) {
 	for _, node := range l.nodes[n] {
 		node.Start(0, false)

@@ -18,6 +18,10 @@ type Machine interface {
 	// Source is the address that adverts by an interface come from; invalid if
 	// it has none of the family.
 	Source(link string, ipv6 bool) netip.Addr
+	// Made finds the first of the interfaces made for a virtual router (see
+	// [MadeLinks]) that it cannot use: its name, and whether it exists. The name is
+	// empty if there is none.
+	Made(c *conf.VRRPInstance) (name string, exists bool)
 }
 
 // Faults are the reasons that keep a virtual router from serving.
@@ -125,6 +129,15 @@ func FindFaults(c *conf.VRRPInstance, static []string, m Machine, refusal error,
 	}
 	for _, name := range OtherLinks(c, static) {
 		f.link(m, name)
+	}
+	if f.Set == 0 { // else they cannot be used because of what they are above
+		switch name, there := m.Made(c); {
+		case name == "":
+		case there:
+			f.add(vrrp.FaultLinkDown, vrrp.Cause{Code: "vmac-down", Object: name, Detail: "interface " + name + " is down"})
+		default:
+			f.add(vrrp.FaultLinkMissing, vrrp.Cause{Code: "vmac-missing", Object: name, Detail: "interface " + name + " does not exist"})
+		}
 	}
 	f.Source = c.SourceIP
 	switch {

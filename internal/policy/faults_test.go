@@ -17,12 +17,18 @@ import (
 type machine struct {
 	links map[string]bool
 	holds []netip.Addr
+
+	made     string // the made link that cannot be used
+	madeDown bool   // it exists
 }
 
 func (m machine) Link(name string) (exists, up bool) {
 	up, exists = m.links[name]
 	return exists, up
 }
+
+// Made implements Machine.
+func (m machine) Made(*conf.VRRPInstance) (name string, exists bool) { return m.made, m.madeDown }
 
 func (m machine) Holds(ip netip.Addr) bool {
 	for _, a := range m.holds {

@@ -50,6 +50,7 @@ type (
 	vip      = item[kernel.Addr, kernel.Key]
 	heldPath = item[kernel.Route, kernel.RouteKey]
 	heldRule = item[kernel.Rule, kernel.Rule]
+	heldLink = item[kernel.MadeLink, kernel.LinkKey]
 )
 
 // keyed is what a table must know of a kind of objects.
@@ -124,8 +125,11 @@ type addressTable struct {
 	jobs
 	routes table[kernel.Route, kernel.RouteKey, *kernel.Route]
 	rules  table[kernel.Rule, kernel.Rule, *kernel.Rule]
+	links  table[kernel.MadeLink, kernel.LinkKey, *kernel.MadeLink]
 	slots  map[kernel.Slot][]*heldPath // of all routes
 	exec   executor
+
+	removal func() kernel.LinkGroup // a group of links that no link is in
 }
 
 // retryAddresses is how long the kernel's refusal of a change is left alone.
@@ -137,6 +141,7 @@ func (t *addressTable) init(exec executor, later func(), failAt func(owner *rout
 	t.table.init(&t.jobs, later, failAt, func(k kernel.Key) bool { return k.Prefix.Addr().Is4() })
 	t.routes.init(&t.jobs, later, failAt, func(kernel.RouteKey) bool { return false })
 	t.rules.init(&t.jobs, later, failAt, func(kernel.Rule) bool { return false })
+	t.links.init(&t.jobs, later, failAt, func(kernel.LinkKey) bool { return true })
 	t.slots = map[kernel.Slot][]*heldPath{}
 }
 
@@ -229,17 +234,19 @@ func (t *addressTable) isOurs(k kernel.Key) bool {
 
 // flush asks the kernel for the difference between what it should have and what
 // is known of it, as one plan: nothing refers to what is not there. Rules lead to the
-// routes of their tables, and routes are by addresses and from them.
+// routes of their tables, routes are by addresses and from them, and addresses are on
+// links.
 func (t *addressTable) flush() {
-	if len(t.dirty)+len(t.routes.dirty)+len(t.rules.dirty) == 0 {
+	if t.clean() {
 		return
 	}
-	addrs, routes, rules := t.plan(), t.routes.plan(), t.rules.plan()
+	addrs, routes, rules, links := t.plan(), t.routes.plan(), t.rules.plan(), t.links.plan()
 	var changes []kernel.Change
-	if len(routes)+len(rules) == 0 {
+	if len(routes)+len(rules)+len(links) == 0 {
 		changes = addrs
 	} else {
-		plans := [][]kernel.Change{rules, routes, addrs}
+		links := t.together(links)
+		plans := [][]kernel.Change{rules, routes, addrs, links}
 		for i, p := range plans {
 			n := removals(p)
 			changes, plans[i] = append(changes, p[:n]...), p[n:]
@@ -255,7 +262,26 @@ func (t *addressTable) flush() {
 	t.ask(addrs)
 	t.routes.ask(routes)
 	t.rules.ask(rules)
+	t.links.ask(links)
 	t.exec.Submit(t.begun, changes)
+}
+
+// clean reports whether there is nothing to look at.
+func (t *addressTable) clean() bool {
+	return len(t.dirty)+len(t.routes.dirty)+len(t.rules.dirty)+len(t.links.dirty) == 0
+}
+
+// together has the links that a plan removes removed together.
+func (t *addressTable) together(links []kernel.Change) []kernel.Change {
+	n := removals(links)
+	if n == 0 {
+		return links
+	}
+	group := t.removal()
+	for _, c := range links[:n] {
+		c.Object.(*kernel.MadeLink).Removal = uint32(group)
+	}
+	return slices.Insert(slices.Clone(links), n, kernel.Change{Op: kernel.Remove, Object: group})
 }
 
 // removals is how many removals a plan begins with.
@@ -339,6 +365,12 @@ func (t *addressTable) completed(c kernel.Completion) (lost losses) {
 		case *kernel.Rule:
 			if v := t.rules.answered(&c, i, o.Key()); v != nil {
 				lost.rules = append(lost.rules, v)
+			}
+		case *kernel.MadeLink:
+			t.links.answered(&c, i, o.Key())
+		case kernel.LinkGroup:
+			if c.Errs != nil && c.Errs[i] != nil {
+				slog.Error(c.Errs[i].Error())
 			}
 		}
 	}
@@ -498,7 +530,7 @@ func (t *table[O, K, P]) reap(v *item[O, K]) {
 
 // inherits reports whether something is held that was inherited.
 func (t *addressTable) inherits() bool {
-	return len(t.inherited)+len(t.routes.inherited)+len(t.rules.inherited) > 0
+	return len(t.inherited)+len(t.routes.inherited)+len(t.rules.inherited)+len(t.links.inherited) > 0
 }
 
 // settle gives up what was inherited of all kinds.
@@ -506,11 +538,12 @@ func (t *addressTable) settle() {
 	t.table.settle()
 	t.routes.settle()
 	t.rules.settle()
+	t.links.settle()
 }
 
 // idle reports whether the kernel has carried out everything.
 func (t *addressTable) idle() bool {
-	return len(t.dirty)+len(t.routes.dirty)+len(t.rules.dirty) == 0 && t.begun == t.done.Load()
+	return t.clean() && t.begun == t.done.Load()
 }
 
 // retryFailed asks again for what the kernel refused.
@@ -518,6 +551,7 @@ func (t *addressTable) retryFailed() {
 	t.table.retryFailed()
 	t.routes.retryFailed()
 	t.rules.retryFailed()
+	t.links.retryFailed()
 }
 
 // logRefusal logs what the kernel refused, and why.

@@ -73,27 +73,6 @@ func (d *daemon) setAutoPriority() {
 	}
 }
 
-// promoteSecondaries makes the kernel keep the secondary addresses of the interfaces of
-// routers when the primary one, which may be a virtual address, is removed.
-func (d *daemon) promoteSecondaries(routers []*router) {
-	done := map[string]bool{}
-	for _, r := range routers {
-		name := r.conf.Interface
-		if !r.conf.PromoteSecondaries || r.link == nil || done[name] {
-			continue
-		}
-		done[name] = true
-		var err error
-		d.worker.Do(func() {
-			_, err = d.Host.SetSysctl("1", "net", "ipv4", "conf", name, "promote_secondaries")
-		}, func() {
-			if err != nil && d.net.byName[name] != nil {
-				slog.Warn(fmt.Sprintf("(%s) %v", r.conf.Name, err), "instance", r.conf.Name)
-			}
-		})
-	}
-}
-
 // leftover is an address found in the kernel.
 type leftover struct {
 	kernel.Addr
@@ -199,7 +178,9 @@ func (d *daemon) prepareReload(c *conf.Config, reloaded func()) {
 func (d *daemon) reload(p *prepared) {
 	c, k, before, groups := p.conf, p.continues, d.routers, d.groups
 	d.conf = c
-	d.static.conf, d.staticLinks = staticConf(c), policy.StaticLinks(c)
+	links := d.madeLinks
+	d.static.conf, d.staticLinks, d.madeLinks = staticConf(c), policy.StaticLinks(c), policy.MadeLinks(c)
+	d.settings.dirty = true
 	d.setAutoPriority()
 	d.unsized = true
 	if !k.Groups {
@@ -220,13 +201,16 @@ func (d *daemon) reload(p *prepared) {
 	var fresh []*router
 	for i, ic := range c.Instances {
 		if from := k.From[i]; from >= 0 {
-			d.change(before[from], ic, i, k.Same[i])
-			d.routers = append(d.routers, before[from])
+			r := before[from]
+			d.change(r, ic, i, k.Same[i] && slices.Equal(links[r.conf.Name], d.madeLinks[ic.Name]))
+			d.routers = append(d.routers, r)
 		} else {
 			fresh = append(fresh, d.add(ic, i))
 		}
 	}
 	left := d.leftovers(p.inheritance)
+	d.inheritSettings(p.settings)
+	d.listLinks(p.links)
 	d.rebind(d.static)
 	for _, r := range fresh {
 		d.resolve(r)
@@ -236,12 +220,12 @@ func (d *daemon) reload(p *prepared) {
 	if p.found != nil {
 		d.inheritRouting(p.found, p.routes, p.rules)
 	}
+	d.inheritLinks()
 	d.startStatic()
 	if d.groups == nil {
 		d.joinGroups(c)
 		d.introduce(groups)
 	}
-	d.promoteSecondaries(d.routers)
 	d.tracking.learn(c, p.first)
 	d.watchLinks()
 	d.bindTrackers()
@@ -289,6 +273,7 @@ func (d *daemon) drop(r *router) {
 	gone, had := r.vips, r.routing
 	r.vips, r.routing = nil, routing{}
 	d.disown(r, gone, had)
+	d.resolveMade(r, nil)
 	delete(d.byEngine, r.engine)
 	slog.Info(fmt.Sprintf("(%s) removed by reload", r.conf.Name), "instance", r.conf.Name)
 }
@@ -304,6 +289,7 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int, same bool) {
 	if r.conf = c; same {
 		return
 	}
+	r.changing = r.socket != nil
 	ec := d.engineConfig(r, c)
 	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now(), Cause: reloaded})
 	held := slices.Clone(r.vips)
@@ -329,11 +315,11 @@ func (d *daemon) writeJournal() {
 	}
 	if d.journal == nil {
 		d.journal = newJournal(d.StateFile)
-		d.journal.replace(d.holders())
+		d.journal.replace(d.holders(), d.settings.entries())
 		d.journal.await()
 		return
 	}
-	d.journal.replace(d.holders())
+	d.journal.replace(d.holders(), d.settings.entries())
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are
@@ -352,6 +338,10 @@ func (d *daemon) stop() {
 		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Shutdown, Wall: time.Now()})
 	}
 	d.hold(d.static, false)
+	for _, r := range d.routers {
+		d.resolveMade(r, nil)
+	}
+	d.settings.dirty = true
 	d.addrs.settle()
 }
 

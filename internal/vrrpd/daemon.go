@@ -45,10 +45,14 @@ type daemon struct {
 	net         *network
 	port        uint32 // of what the executor asks the kernel for, in events
 	addrs       addressTable
-	static      *router             // holds the static entries
-	staticLinks map[string][]string // interfaces that concern virtual routers by static entries
-	inbox       inbox               // from the monitor
-	lost        uint64              // overruns not logged yet
+	static      *router                      // holds the static entries
+	staticLinks map[string][]string          // interfaces that concern virtual routers by static entries
+	madeLinks   map[string][]policy.MadeLink // that are made for virtual routers, by their names
+	ourLinks    map[string]bool              // names of links that a predecessor has made
+	linksUp     map[kernel.LinkKey]bool      // made links that have been up since they were made
+	settings    settings
+	inbox       inbox  // from the monitor
+	lost        uint64 // overruns not logged yet
 	lostLogged  time.Duration
 	journal     *journal
 	hurry       autoPriority
@@ -122,10 +126,11 @@ func (d *daemon) turn() {
 // flush asks the kernel for what is wanted. What a predecessor has left is given up when
 // no engine that may continue with it waits any more.
 func (d *daemon) flush() {
-	if d.addrs.inherits() && !d.setting.Running() && !slices.ContainsFunc(d.routers, (*router).opening) {
+	if d.addrs.inherits() && !d.setting.Running() && !slices.ContainsFunc(d.routers, d.opening) {
 		d.addrs.settle()
 	}
 	d.addrs.flush()
+	d.tune()
 }
 
 // step applies an event to the engine of r and does what it answers.
@@ -210,7 +215,12 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 			if !known || (before.Flags^l.Flags)&unix.IFF_UP != 0 || before.Master != l.Master {
 				routed[l.Index] = true
 			}
-			if !known || before.Name != e.Link.Name {
+			if known && before.Name != l.Name {
+				d.settings.renamed(before.Name, l.Name)
+				d.settings.dirty = true
+			}
+			d.linkMade(l, known, e.PortID)
+			if !known || before.Name != e.Link.Name || (before.Flags^l.Flags)&unix.IFF_UP != 0 && l.Base != 0 {
 				changed[l.Index] = true
 				d.relink()
 			}
@@ -241,7 +251,9 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 				changed[e.Link.Index] = true
 				d.linkChanged(l.Name)
 				d.addrs.linkGone(e.Link.Index)
+				d.addrs.links.linkGone(e.Link.Index)
 				d.unlinked(e.Link.Index)
+				d.linkUnmade(l)
 				d.relink()
 			}
 		case kernel.Forwarding:
@@ -288,7 +300,7 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 	if len(changed) > 0 {
 		d.spreadLinks()
 		d.checkFaults(func(r *router) bool {
-			return d.manyLinks(r) || r.conf.Unicast || r.link == nil || changed[r.link.Index]
+			return d.manyLinks(r) || r.conf.Unicast || r.on(changed)
 		})
 	}
 	// After the links: one that goes down takes its IPv6 addresses along, and
@@ -324,11 +336,14 @@ func (d *daemon) relink() {
 			all = append(all, r)
 		}
 	}
-	d.promoteSecondaries(all)
-	if len(all) > 0 && len(d.addrs.routes.items) > 0 {
-		d.writeJournal() // routes are in it by their links
+	if len(all) > 0 {
+		d.settings.dirty = true
+		if len(d.addrs.routes.items)+len(d.addrs.links.items) > 0 {
+			d.writeJournal() // routes are in it by their links
+		}
 	}
 	d.check(all)
+	d.startReady(all)
 }
 
 // checkFaults compares the chosen routers with what holds now.
@@ -445,8 +460,8 @@ func (d *daemon) lookForMaster(r *router) {
 
 // mtu is that of the link by which the adverts of r leave; 0: not known.
 func (d *daemon) mtu(r *router) int {
-	if r.link != nil {
-		return r.link.MTU
+	if l := r.port(); l != nil {
+		return l.MTU
 	}
 	if r.conf.Interface == "" {
 		for _, l := range d.net.links {

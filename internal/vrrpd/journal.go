@@ -36,9 +36,9 @@ import (
 // said.
 //
 // Layout, in native byte order: a header, a record for each virtual router, an
-// entry for each address, one for each route and rule: a byte that is 0 for a rule, else
-// 1 and the place of the route among equal ones, a length of two bytes, and what netlink
-// says.
+// entry for each address, one for each route, rule, link and sysctl: a byte for its
+// kind, a length of two bytes, and what netlink says, or the name and both values of
+// the sysctl.
 type journal struct {
 	path  string
 	dirty bool          // of the loop: wake the writer at the end of the turn
@@ -78,6 +78,15 @@ type record struct {
 	at int // offset in the image
 }
 
+// Kinds of entries. From entryRoute on it is a route, the place of which among equal ones
+// is added.
+const (
+	entryRule    = 0
+	entryRoute   = 1
+	entrySetting = 254
+	entryLink    = 255
+)
+
 const (
 	journalMagic = "KALIVE\x00\x02"
 	headerSize   = 64 // magic 8, boot id 36, then at 48 three counts
@@ -95,11 +104,16 @@ type journalAddr struct {
 
 // predecessor is what a journal has of the process that wrote it.
 type predecessor struct {
-	engines map[uint64]*vrrp.Snapshot // by the identity of the virtual router
-	addrs   []journalAddr             // that it may have set
-	routes  []kernel.Route            // sealed
-	rules   []kernel.Rule
+	engines  map[uint64]*vrrp.Snapshot // by the identity of the virtual router
+	addrs    []journalAddr             // that it may have set
+	routes   []kernel.Route            // sealed
+	rules    []kernel.Rule
+	links    []kernel.MadeLink // that it has made
+	settings []journalSetting
 }
+
+// journalSetting is a sysctl that the journal's process has set.
+type journalSetting struct{ name, was, set string }
 
 // maxJournal bounds what is read of a state file: 65,024 routers with 255 addresses
 // each have less.
@@ -168,12 +182,20 @@ func parseJournal(b []byte, boot string) (p predecessor, err error) {
 		if len(b) < n {
 			return predecessor{}, fmt.Errorf("state file is truncated")
 		}
-		if b[0] == 0 {
-			if r, ok := kernel.DecodeRule(b[3:n], nl.Names{}); ok {
+		if body := b[3:n]; b[0] == entrySetting {
+			if parts := strings.Split(string(body), "\x00"); len(parts) == 3 {
+				p.settings = append(p.settings, journalSetting{parts[0], parts[1], parts[2]})
+			}
+		} else if b[0] == entryLink {
+			if l, ok := kernel.DecodeMadeLink(body, nl.Names{}); ok {
+				p.links = append(p.links, l)
+			}
+		} else if b[0] == entryRule {
+			if r, ok := kernel.DecodeRule(body, nl.Names{}); ok {
 				p.rules = append(p.rules, r)
 			}
-		} else if r, ok := kernel.DecodeRoute(b[3:n], nl.Names{}); ok {
-			r.Order = conf.RouteOrder(b[0] - 1)
+		} else if r, ok := kernel.DecodeRoute(body, nl.Names{}); ok {
+			r.Order = conf.RouteOrder(b[0] - entryRoute)
 			p.routes = append(p.routes, r.Sealed())
 		}
 		b = b[n:]
@@ -191,10 +213,13 @@ func newJournal(path string) *journal {
 
 // replace begins a file for the given routers and gives each its record, but for one
 // that holds the static entries.
-func (j *journal) replace(routers []*router) {
+func (j *journal) replace(routers []*router, settings []journalSetting) {
 	var addrs []journalAddr
 	var routing []byte
-	items := uint32(0)
+	items := uint32(len(settings))
+	for _, s := range settings {
+		routing = appendEntry(routing, entrySetting, []byte(s.name+"\x00"+s.was+"\x00"+s.set))
+	}
 	engines := 0
 	for _, r := range routers {
 		if !r.static() {
@@ -205,7 +230,7 @@ func (j *journal) replace(routers []*router) {
 		for _, list := range [][]conf.Address{r.conf.Addresses, r.conf.Excluded} {
 			for i := range list {
 				theirs := n < len(r.vips) && r.vips[n] != nil && r.vips[n].theirs
-				addrs = append(addrs, journalAddr{linkOf(r.conf, &list[i]), list[i].Prefix, theirs})
+				addrs = append(addrs, journalAddr{r.addressPlace(&list[i]), list[i].Prefix, theirs})
 				n++
 			}
 		}
@@ -248,24 +273,34 @@ func (j *journal) replace(routers []*router) {
 	j.kick()
 }
 
-// appendRouting appends the entries of the routes and rules of r, and counts them.
+// appendEntry appends an entry.
+func appendEntry(b []byte, kind byte, body []byte) []byte {
+	b = append(b, kind)
+	b = binary.NativeEndian.AppendUint16(b, uint16(len(body)))
+	return append(b, body...)
+}
+
+// appendRouting appends the entries of the links, routes and rules of r, and counts them.
 // Those that others have set are left out.
 func (r *router) appendRouting(b []byte, items *uint32) []byte {
 	entry := func(kind byte, o kernel.Object) {
-		start := len(b)
-		b = append(b, kind, 0, 0)
-		b, _ = o.Encode(kernel.Add, b)
-		binary.NativeEndian.PutUint16(b[start+1:], uint16(len(b)-start-3))
+		body, _ := o.Encode(kernel.Add, nil)
+		b = appendEntry(b, kind, body)
 		*items++
+	}
+	for i := range r.made {
+		if v := r.made[i].item; v != nil && !v.theirs {
+			entry(entryLink, &v.sent)
+		}
 	}
 	for _, v := range r.routes {
 		if v != nil && !v.theirs {
-			entry(1+byte(v.sent.Order), &v.sent)
+			entry(entryRoute+byte(v.sent.Order), &v.sent)
 		}
 	}
 	for _, v := range r.rules {
 		if !v.theirs {
-			entry(0, &v.sent)
+			entry(entryRule, &v.sent)
 		}
 	}
 	return b

@@ -376,6 +376,7 @@ func TestSocketsWhileKernelHangs(t *testing.T) {
 		if len(d.sockets) != 3 || k.Sockets() != 3 {
 			t.Errorf("%d sockets, the kernel has %d", len(d.sockets), k.Sockets())
 		}
+		turnUntil(t, d, "settings", d.settings.idle)
 		if changed, _ := k.SetSysctl("1", "net", "ipv4", "conf", "eth1", "promote_secondaries"); changed {
 			t.Error("promote_secondaries is not set on the new link")
 		}

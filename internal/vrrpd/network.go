@@ -15,7 +15,8 @@ import (
 type network struct {
 	links  map[int]*netLink
 	byName map[string]*netLink
-	lost   bool // a family of a link: sockets have to join their groups again
+	made   map[kernel.LinkKey]*netLink // those that could be made by us
+	lost   bool                        // a family of a link: sockets have to join their groups again
 }
 
 type netLink struct {
@@ -45,7 +46,7 @@ type seenAddr struct {
 }
 
 func newNetwork(links []kernel.Link, addrs []kernel.Addr) *network {
-	n := &network{links: map[int]*netLink{}, byName: map[string]*netLink{}}
+	n := &network{links: map[int]*netLink{}, byName: map[string]*netLink{}, made: map[kernel.LinkKey]*netLink{}}
 	for _, l := range links {
 		n.setLink(l)
 	}
@@ -68,8 +69,16 @@ func (n *network) setLink(l kernel.Link) (now *netLink, before kernel.Link, know
 			delete(n.byName, before.Name)
 		}
 	}
+	if key, ok := before.MadeKey(); ok && n.made[key] == have {
+		delete(n.made, key)
+	}
 	have.Link = l
 	n.byName[l.Name] = have
+	if key, ok := l.MadeKey(); ok {
+		if other := n.made[key]; other == nil || other.Alias != kernel.LinkAlias {
+			n.made[key] = have
+		}
+	}
 	if known {
 		for i, lost := range familiesLost(&before, &l) {
 			if lost {
@@ -130,6 +139,9 @@ func (n *network) removeLink(index int) *netLink {
 	delete(n.links, index)
 	if n.byName[l.Name] == l {
 		delete(n.byName, l.Name)
+	}
+	if key, ok := l.MadeKey(); ok && n.made[key] == l {
+		delete(n.made, key)
 	}
 	return l
 }

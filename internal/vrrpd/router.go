@@ -43,7 +43,9 @@ type router struct {
 	vips   []*vip  // the configured addresses in their order; nil: the link does not exist
 	held   bool    // the addresses, routes and rules shall be in the kernel
 	routing
-	isStatic bool // holds the static entries, and has no engine
+	made     []made // the links that are made for it
+	changing bool   // a reload moves it to another link: until it has a socket there, it is not at fault
+	isStatic bool   // holds the static entries, and has no engine
 
 	tracked     *tracked       // nil: nothing is tracked
 	waiting     bool           // the engine is not started yet
@@ -61,14 +63,6 @@ type router struct {
 
 // ipv6 reports the family of the virtual router.
 func (r *router) ipv6() bool { return r.conf.Family == conf.IPv6 }
-
-// linkOf names the link that an address of the virtual router is set on.
-func linkOf(c *conf.VRRPInstance, a *conf.Address) string {
-	if a.Interface != "" {
-		return a.Interface
-	}
-	return c.Interface
-}
 
 // kernelAddr is the address as the kernel shall have it on link.
 func kernelAddr(a *conf.Address, link *netLink) kernel.Addr {
@@ -114,13 +108,15 @@ func (r *router) address(i int) *conf.Address {
 // them. The caller releases what r held before, and acquires again.
 func (d *daemon) resolve(r *router) {
 	r.link = d.net.byName[r.conf.Interface]
+	if !r.isStatic {
+		d.resolveMade(r, d.madeLinks[r.conf.Name])
+	}
 	r.vips, r.spread, r.places = make([]*vip, len(r.conf.Addresses)+len(r.conf.Excluded)), false, nil
 	d.locate(r)
 	d.resolveRouting(r)
 	for i := range r.vips {
 		a := r.address(i)
-		name := linkOf(r.conf, a)
-		if link := d.net.byName[name]; link != nil {
+		if link := d.addressLink(r, a); link != nil {
 			v, fresh := d.addrs.get(kernelAddr(a, link).Key())
 			if there, ok := link.addrs[v.key]; fresh && ok && !there.ours {
 				d.addrs.foreign(v, kernelAddr(a, link))
@@ -147,7 +143,7 @@ func (d *daemon) hold(r *router, held bool) {
 // moved reports whether a link that r or one of its addresses is on has come,
 // gone or become another one.
 func (d *daemon) moved(r *router) bool {
-	if d.net.byName[r.conf.Interface] != r.link {
+	if d.net.byName[r.conf.Interface] != r.link || slices.ContainsFunc(r.made, func(m made) bool { return d.upLink(m.item) != m.at }) {
 		return true
 	}
 	return slices.ContainsFunc(r.places, func(p place) bool { return p.link != d.net.indexOf(p.name) })
@@ -173,7 +169,8 @@ func (d *daemon) locate(r *router) {
 		r.places = append(r.places, place{name, d.net.indexOf(name)})
 	}
 	for i := range r.vips {
-		note(linkOf(r.conf, r.address(i)))
+		base, _ := policy.MadeFor(r.conf, r.address(i))
+		note(base)
 	}
 	if c := r.conf.Routing; c != nil {
 		for i := range c.Routes {
@@ -253,11 +250,14 @@ func (d *daemon) findFaults(r *router) policy.Faults {
 	if r.tracked != nil {
 		trackers = &r.tracked.outcome
 	}
-	return policy.FindFaults(r.conf, d.staticLinks[r.conf.Name], machine{d}, r.refusal, trackers)
+	return policy.FindFaults(r.conf, d.staticLinks[r.conf.Name], machine{d, r}, r.refusal, trackers)
 }
 
-// machine is what the kernel reports, as package policy asks for it.
-type machine struct{ d *daemon }
+// machine is what the kernel reports, as package policy asks for it about a router.
+type machine struct {
+	d *daemon
+	r *router
+}
 
 // Link implements [policy.Machine].
 func (m machine) Link(name string) (exists, up bool) {

@@ -54,7 +54,7 @@ func Run(o Options) error {
 	d.session.Started()
 	d.flush()
 
-	for d.err == nil && !(d.stopping && d.addrs.idle()) {
+	for d.err == nil && !(d.stopping && d.addrs.idle() && d.settings.idle()) {
 		d.turn()
 	}
 	if d.err != nil {
@@ -98,6 +98,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error)
 		buffers:   kernel.NewBuffers(),
 		datagrams: make([]kernel.Datagram, kernel.MaxBatch),
 		static:    newStatic(c),
+		linksUp:   map[kernel.LinkKey]bool{},
 	}
 	d.inbox.room = make(chan struct{}, 1)
 	if d.loop = o.Loop; d.loop == nil {
@@ -114,6 +115,8 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error)
 			d.loop.Set(&d.retrying, d.loop.Now()+retryAddresses)
 		}
 	}, logRefusal)
+	d.addrs.removal = d.unusedGroup
+	d.settings.timer.Expire = d.verifySettings
 	if d.announcer, err = newAnnouncer(d.Host); err != nil {
 		return nil, nil, err
 	}
@@ -166,6 +169,7 @@ func (d *daemon) close() {
 // carriedOut takes up a part of a plan that the executor has finished.
 func (d *daemon) carriedOut(c kernel.Completion) {
 	lost := d.addrs.completed(c)
+	d.linksRefused(&c)
 	var sources map[int]bool // links with static addresses, which routers may send from
 	for i := range c.Changes {
 		ch := &c.Changes[i]

@@ -32,7 +32,7 @@ type basis struct {
 }
 
 // wanted is what the socket of a virtual router is to be made from now, l being
-// its interface. There is none without the interface.
+// the link of its adverts. There is none without the interface.
 func wanted(c *conf.VRRPInstance, l *netLink) (b basis, ok bool) {
 	if c.Interface != "" && l == nil {
 		return basis{}, false
@@ -151,10 +151,19 @@ var errNotOpen = errors.New("its socket is not open yet")
 // bind brings r to the socket that it shall have now. If the kernel has yet to make
 // it, r continues with the one that it has, unless that is on another link.
 func (d *daemon) bind(r *router) {
-	b, ok := wanted(r.conf, r.link)
-	if !ok || r.member != nil && r.basis.key.link != b.key.link {
+	there := d.net.links[r.basis.key.link] != nil || r.basis.key.link == 0
+	if r.changing && there && d.making(r) {
+		return // until the link is there
+	}
+	b, ok := wanted(r.conf, r.port())
+	if !ok || r.member != nil && r.basis.key.link != b.key.link && !(r.changing && there) {
 		d.detach(r)
-		r.refusal = errNotOpen
+		if !r.changing {
+			r.refusal = errNotOpen
+		}
+	}
+	if r.member != nil && r.basis == b && !d.making(r) {
+		r.changing = false
 	}
 	asked := r.asked
 	r.asked = nil
@@ -174,9 +183,11 @@ func (d *daemon) unbind(r *router) {
 	r.asked = nil
 }
 
-// opening reports whether r cannot start because the kernel has not opened its socket
-// yet.
-func (r *router) opening() bool { return r.waiting && r.socket == nil && r.asked != nil }
+// opening reports whether r cannot start because the kernel has not made its links, or
+// not opened its socket yet.
+func (d *daemon) opening(r *router) bool {
+	return r.waiting && (d.making(r) || r.socket == nil && r.asked != nil)
+}
 
 // attach has r use the socket that it has asked for.
 func (d *daemon) attach(r *router) {
@@ -186,7 +197,7 @@ func (d *daemon) attach(r *router) {
 	r.member, r.socket, r.basis = m, m.socket, m.basis
 	r.next = m.socket.byVRID[r.conf.VRID]
 	m.socket.byVRID[r.conf.VRID] = r
-	r.muted, r.refusal = false, nil
+	r.muted, r.refusal, r.changing = false, nil, false
 	d.unsized = true
 }
 
@@ -293,7 +304,7 @@ func (d *daemon) refused(m *membership, err error) {
 	}
 	for _, r := range all {
 		d.unbind(r)
-		r.refusal = err
+		r.refusal, r.changing = err, false
 		if !r.muted {
 			r.muted = true
 			slog.Error(fmt.Sprintf("(%s) %v", r.conf.Name, err), "instance", r.conf.Name)

@@ -199,8 +199,8 @@ func (d *daemon) addresses(r *router, list []conf.Address) []status.Address {
 	all := make([]status.Address, len(list))
 	for i := range list {
 		a := &list[i]
-		all[i] = status.Address{Conf: a, Link: linkOf(r.conf, a)}
-		if l := d.net.byName[all[i].Link]; l != nil {
+		all[i] = status.Address{Conf: a, Link: r.addressPlace(a)}
+		if l := d.addressLink(r, a); l != nil {
 			v := d.addrs.items[kernelAddr(a, l).Key()]
 			all[i].Set = v != nil && v.present
 		}

@@ -93,6 +93,11 @@ func (h inNamespace) SetSysctl(value string, name ...string) (changed bool, err 
 	return changed, err
 }
 
+func (h inNamespace) ReadSysctl(name ...string) (value string, err error) {
+	h.enter(&err, func() { value, err = h.Host.ReadSysctl(name...) })
+	return value, err
+}
+
 // enter calls f on a thread in the namespace.
 func (h inNamespace) enter(err *error, f func()) {
 	done := make(chan struct{})
@@ -132,6 +137,7 @@ func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 	}
 	t.Cleanup(func() { d.close(); conn.Close() })
 	d.start(c, found)
+	d.flush() // nothing may happen before links are made
 	open(t, d)
 	return d
 }

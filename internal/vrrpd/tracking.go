@@ -293,7 +293,7 @@ func (d *daemon) startRouter(r *router) {
 	resumes := before != nil && r.engine.Resumable(at, before)
 	var outcomes []*policy.Outcome
 	for _, m := range d.together(r) {
-		if m.opening() {
+		if d.opening(m) {
 			return
 		}
 		if m.waiting && m.tracked != nil {

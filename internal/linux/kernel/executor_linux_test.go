@@ -190,7 +190,7 @@ func TestDumps(t *testing.T) {
 	got.Flags = 0
 	want := Link{
 		Index: link(t, "eth0.10"), Name: "eth0.10", HardwareAddr: [6]byte{2, 0, 0, 0, 0, 1}, MTU: 1400,
-		Master: link(t, "br0"), Kind: "veth", IPv4: true, IPv6: true,
+		Master: link(t, "br0"), Kind: "veth", Base: link(t, "peer0"), IPv4: true, IPv6: true,
 	}
 	if got != want {
 		t.Errorf("link:\ngot  %+v\nwant %+v", got, want)

@@ -22,6 +22,9 @@ type Host interface {
 	// Groups lists the multicast groups of the links, as [Groups] does.
 	Groups(family int) (map[Group]bool, error)
 
+	// ReadSysctl returns a setting of the kernel, as [ReadSysctl] does.
+	ReadSysctl(name ...string) (string, error)
+
 	// SetSysctl changes a setting of the kernel, as [SetSysctl] does.
 	SetSysctl(value string, name ...string) (changed bool, err error)
 }
@@ -68,6 +71,8 @@ func (machine) Frames() (func([]Frame) (int, error), error) {
 }
 
 func (machine) Groups(family int) (map[Group]bool, error) { return Groups(family) }
+
+func (machine) ReadSysctl(name ...string) (string, error) { return ReadSysctl(name...) }
 
 func (machine) SetSysctl(value string, name ...string) (bool, error) {
 	return SetSysctl(value, name...)

@@ -20,6 +20,10 @@ type Link struct {
 	Master       int    // index of the bridge, bond or VRF it belongs to; 0: none
 	Kind         string // "veth", "macvlan", "bridge" …; empty for hardware
 	Table        uint32 // routing table of a VRF
+	Base         int    // index of the link below it, in this namespace; 0: there is none
+	Mode         uint32 // of a macvlan or ipvlan
+	Group        uint32 // see ip-link(8)
+	Alias        string // a text that others can set (IFLA_IFALIAS)
 
 	// Whether the kernel ran the protocols on it when it reported. It gives one
 	// up, with addresses and group memberships, below a smallest MTU.
@@ -62,21 +66,36 @@ func appendLinkHeader(b []byte, index int) []byte {
 // messages that do not speak of the link itself: with family AF_BRIDGE they
 // tell of a bridge port, and a "deleted" one still exists.
 func decodeLink(body []byte, names nl.Names) (Link, bool) {
+	l, ok := decodeAnyLink(body, names)
+	return l, ok && l.Index > 0
+}
+
+// decodeAnyLink is decodeLink for links that need no index.
+func decodeAnyLink(body []byte, names nl.Names) (Link, bool) {
 	if len(body) < unix.SizeofIfInfomsg || body[0] != unix.AF_UNSPEC {
 		return Link{}, false
 	}
 	l := Link{Index: int(int32(native.Uint32(body[4:]))), Flags: native.Uint32(body[8:])}
-	if l.Index <= 0 {
-		return Link{}, false
-	}
+	elsewhere := false // the link below is in another namespace
 	attrs := body[unix.SizeofIfInfomsg:]
 	for {
 		typ, v, rest, ok := nl.NextAttr(attrs)
 		if !ok {
+			if elsewhere {
+				l.Base = 0
+			}
 			return l, true
 		}
 		attrs = rest
 		switch typ {
+		case unix.IFLA_LINK:
+			l.Base = int(nl.Uint32(v))
+		case unix.IFLA_LINK_NETNSID:
+			elsewhere = true
+		case unix.IFLA_GROUP:
+			l.Group = nl.Uint32(v)
+		case unix.IFLA_IFALIAS:
+			l.Alias = names.Of(v)
 		case unix.IFLA_IFNAME:
 			l.Name = names.Of(v)
 		case unix.IFLA_ADDRESS:
@@ -101,6 +120,8 @@ func decodeLink(body []byte, names nl.Names) (Link, bool) {
 					if typ, table, _, ok := nl.NextAttr(kind); ok && typ == unix.IFLA_VRF_TABLE {
 						l.Table = nl.Uint32(table)
 					}
+				case typ == unix.IFLA_INFO_DATA && (l.Kind == KindMACVLAN || l.Kind == KindIPVLAN):
+					l.Mode = linkMode(kind)
 				}
 			}
 		case unix.IFLA_AF_SPEC: // one for each protocol that runs
@@ -118,6 +139,22 @@ func decodeLink(body []byte, names nl.Names) (Link, bool) {
 				}
 			}
 		}
+	}
+}
+
+// linkMode reads the mode of a macvlan, of 32 bits, or of an ipvlan, of 16.
+func linkMode(attrs []byte) uint32 {
+	for {
+		typ, v, rest, ok := nl.NextAttr(attrs)
+		switch {
+		case !ok:
+			return 0
+		case typ == linkModeAttr && len(v) == 2:
+			return uint32(native.Uint16(v))
+		case typ == linkModeAttr:
+			return nl.Uint32(v)
+		}
+		attrs = rest
 	}
 }
 

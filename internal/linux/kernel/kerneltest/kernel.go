@@ -8,6 +8,8 @@
 package kerneltest
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -35,13 +37,16 @@ type Kernel struct {
 	frames    int
 	lastFrame kernel.Frame
 
-	refuse    func(op kernel.Op, a kernel.Addr) *nl.Error
-	refuseRaw error
-	hang      chan struct{} // not nil: requests wait for its end
-	waiting   int           // requests that do
-	losing    bool
-	interrupt int
-	sysctls   map[string]string // those set, by their names with slashes
+	refuse     func(op kernel.Op, a kernel.Addr) *nl.Error
+	refuseRaw  error
+	lastIndex  int // of the links made
+	refuseLink func(l kernel.MadeLink) *nl.Error
+	hang       chan struct{} // not nil: requests wait for its end
+	waiting    int           // requests that do
+	losing     bool
+	interrupt  int
+	sysctls    map[string]string // those set, by their names with slashes
+	readOnly   bool              // they cannot be set
 }
 
 var _ kernel.Host = (*Kernel)(nil)
@@ -73,6 +78,17 @@ func (k *Kernel) SetLink(l kernel.Link) {
 func (k *Kernel) RemoveLink(index int) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.removeLink(index, nl.Message{})
+}
+
+// removeLink removes a link, with its addresses and the links above it, for the request
+// m.
+func (k *Kernel) removeLink(index int, m nl.Message) {
+	for _, l := range slices.Clone(k.links) {
+		if l.Base == index {
+			k.removeLink(l.Index, m)
+		}
+	}
 	for _, a := range slices.Clone(k.addrs) {
 		if a.Link == index {
 			k.remove(a.Key(), nl.Message{})
@@ -81,7 +97,7 @@ func (k *Kernel) RemoveLink(index int) {
 	i := slices.IndexFunc(k.links, func(l kernel.Link) bool { return l.Index == index })
 	gone := k.links[i]
 	k.links = slices.Delete(k.links, i, i+1)
-	k.report(unix.RTM_DELLINK, unix.RTNLGRP_LINK, nl.Message{}, appendLink(nil, gone))
+	k.report(unix.RTM_DELLINK, unix.RTNLGRP_LINK, m, appendLink(nil, gone))
 }
 
 // SetAddr sets an address as another program does.
@@ -185,13 +201,30 @@ func (k *Kernel) lock() {
 func (k *Kernel) SetSysctl(value string, name ...string) (changed bool, err error) {
 	k.lock()
 	defer k.mu.Unlock()
+	if k.readOnly {
+		return false, fmt.Errorf("set sysctl %s: %w", strings.Join(name, "/"), unix.EROFS)
+	}
 	if k.sysctls == nil {
 		k.sysctls = map[string]string{}
 	}
 	key := strings.Join(name, "/")
-	changed = k.sysctls[key] != value
+	changed = cmp.Or(k.sysctls[key], "0") != value
 	k.sysctls[key] = value
 	return changed, nil
+}
+
+// ReadSysctl returns a setting: 0 unless it was set.
+func (k *Kernel) ReadSysctl(name ...string) (string, error) {
+	k.lock()
+	defer k.mu.Unlock()
+	return cmp.Or(k.sysctls[strings.Join(name, "/")], "0"), nil
+}
+
+// RefuseSysctls has settings be read-only, as in many containers, or not.
+func (k *Kernel) RefuseSysctls(refuse bool) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.readOnly = refuse
 }
 
 // SetForwarding has a link forward IPv6 packets, or not.
@@ -231,6 +264,9 @@ func errno(n unix.Errno) *nl.Error {
 // answer carries out one request; what it returns is its refusal.
 func (k *Kernel) answer(s *socket, m nl.Message) *nl.Error {
 	if refusal, ok := k.routing(s, m); ok {
+		return refusal
+	}
+	if refusal, ok := k.making(m); ok {
 		return refusal
 	}
 	switch m.Type {

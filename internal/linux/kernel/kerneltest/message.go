@@ -23,8 +23,19 @@ func appendLink(b []byte, l kernel.Link) []byte {
 	if l.Master != 0 {
 		b = nl.AppendUint32(b, unix.IFLA_MASTER, uint32(l.Master))
 	}
+	if l.Base != 0 {
+		b = nl.AppendUint32(b, unix.IFLA_LINK, uint32(l.Base))
+	}
+	b = nl.AppendUint32(b, unix.IFLA_GROUP, l.Group)
+	if l.Alias != "" {
+		b = nl.AppendString(b, unix.IFLA_IFALIAS, l.Alias)
+	}
 	if l.Kind != "" {
-		b = nl.AppendAttr(b, unix.IFLA_LINKINFO, nl.AppendString(nil, unix.IFLA_INFO_KIND, l.Kind))
+		info := nl.AppendString(nil, unix.IFLA_INFO_KIND, l.Kind)
+		if l.Kind == kernel.KindMACVLAN {
+			info = nl.AppendAttr(info, unix.IFLA_INFO_DATA, nl.AppendUint32(nil, 1, l.Mode)) // IFLA_MACVLAN_MODE
+		}
+		b = nl.AppendAttr(b, unix.IFLA_LINKINFO, info)
 	}
 	var families []byte
 	if l.IPv4 {

@@ -1,0 +1,291 @@
+package vrrpd
+
+import (
+	"net/netip"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/kernel/kerneltest"
+	"keepalived-go/internal/linux/nl"
+	"keepalived-go/internal/output/logging/logtest"
+	"keepalived-go/internal/proc/loop"
+	"keepalived-go/vrrp"
+)
+
+// vmacs are n owners with use_vmac, VRIDs from 1 on.
+func vmacs(n int) *conf.Config {
+	c := owners(n)
+	c.Global.VMACPrefix, c.Global.VMACAddrPrefix = "vrrp", "vrrp"
+	for _, i := range c.Instances {
+		i.Link = &conf.Link{Kind: conf.LinkVMAC}
+	}
+	return c
+}
+
+// linkNamed is a link of the kernel; its index is 0 if there is none.
+func linkNamed(k *kerneltest.Kernel, name string) kernel.Link {
+	for _, l := range k.Links() {
+		if l.Name == name {
+			return l
+		}
+	}
+	return kernel.Link{}
+}
+
+// calm reports whether all routers are master, and nothing is under way.
+func calm(d *daemon) func() bool {
+	return func() bool { return masters(d)() && d.settings.idle() }
+}
+
+// value is a setting of the kernel.
+func value(t *testing.T, k *kerneltest.Kernel, name string) string {
+	t.Helper()
+	v, err := k.ReadSysctl(strings.Split(name, "/")...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// virtually runs a test of a daemon in virtual time.
+func virtually(t *testing.T, k *kerneltest.Kernel, c *conf.Config, f func(t *testing.T, d *daemon, log *logtest.Log)) {
+	synctest.Test(t, func(t *testing.T) {
+		log := logtest.Capture(t)
+		l, err := loop.NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		f(t, startTestDaemonWith(t, c, Options{Host: k, Loop: l}), log)
+	})
+}
+
+// A virtual MAC address has its link and the settings that it needs as long as a
+// virtual router is configured; afterwards all is as before.
+func TestLinkIsMade(t *testing.T) {
+	k := memoryKernel()
+	for name, v := range map[string]string{"all": "1", "eth0": "2", "default": "0"} {
+		if _, err := k.SetSysctl(v, "net", "ipv4", "conf", name, "rp_filter"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	virtually(t, k, vmacs(2), func(t *testing.T, d *daemon, log *logtest.Log) {
+		turnUntil(t, d, "masters", calm(d))
+		l := linkNamed(k, "vrrp.2")
+		if l.HardwareAddr != [6]byte{0, 0, 0x5e, 0, 1, 2} || l.Base != memoryLink || l.Flags&unix.IFF_UP == 0 || l.Alias != kernel.LinkAlias || l.Mode != kernel.MACVLANPrivate {
+			t.Errorf("%+v", l)
+		}
+		if p := d.routers[1].vips[0].key.Prefix; !k.Has(l.Index, p) || k.Has(memoryLink, p) {
+			t.Errorf("%v is not on the link: %v", p, k.Addrs())
+		}
+		for _, p := range k.Sent(0) {
+			if p.Link == memoryLink {
+				t.Fatalf("an advert left by the interface below: %+v", p)
+			}
+		}
+		for name, want := range map[string]string{"all/rp_filter": "0", "eth0/rp_filter": "2", "default/rp_filter": "1",
+			"vrrp.1/rp_filter": "0", "vrrp.1/arp_ignore": "1", "vrrp.1/accept_local": "1", "vrrp.1/promote_secondaries": "1",
+			"eth0/arp_ignore": "1", "eth0/arp_filter": "1", "eth0/arp_announce": "2"} {
+			if got := value(t, k, "net/ipv4/conf/"+name); got != want {
+				t.Errorf("%s is %s, want %s", name, got, want)
+			}
+		}
+		if got := value(t, k, "net/ipv6/conf/vrrp.1/disable_ipv6"); got != "1" {
+			t.Errorf("IPv6 is not disabled")
+		}
+
+		// Without the second one, its link is removed; the others' settings stay.
+		d.loop.Post(func() { d.reloadNow(vmacs(1)) })
+		turnUntil(t, d, "the end of one", func() bool { return linkNamed(k, "vrrp.2").Index == 0 && calm(d)() })
+		if got := value(t, k, "net/ipv4/conf/all/rp_filter"); got != "0" || linkNamed(k, "vrrp.1").Index == 0 {
+			t.Errorf("rp_filter %s, links %v", got, k.Links())
+		}
+		if strings.Contains(log.String(), "FAULT") {
+			t.Errorf("a router was in FAULT:\n%s", log)
+		}
+		d.loop.Post(d.stop)
+		turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() && d.settings.idle() })
+		if links := k.Links(); len(links) != 1 {
+			t.Errorf("left behind: %v", links)
+		}
+		for name, want := range map[string]string{"all/rp_filter": "1", "eth0/rp_filter": "2", "default/rp_filter": "0",
+			"eth0/arp_ignore": "0", "eth0/arp_filter": "0", "eth0/arp_announce": "0"} {
+			if got := value(t, k, "net/ipv4/conf/"+name); got != want {
+				t.Errorf("afterwards %s is %s, want %s", name, got, want)
+			}
+		}
+	})
+}
+
+// A link that another program removes or sets down is a fault until it is there again;
+// so is the loss of the interface below.
+func TestLinkIsLost(t *testing.T) {
+	k := memoryKernel()
+	virtually(t, k, patient(vmacs(1)), func(t *testing.T, d *daemon, _ *logtest.Log) {
+		turnUntil(t, d, "master", calm(d))
+		r := d.routers[0]
+		k.RemoveLink(linkNamed(k, "vrrp.1").Index)
+		turnUntil(t, d, "FAULT", func() bool { return r.faults&vrrp.FaultLinkMissing != 0 && r.cause.Object == "vrrp.1" })
+		turnUntil(t, d, "master again", calm(d))
+
+		l := linkNamed(k, "vrrp.1")
+		l.Flags &^= unix.IFF_UP
+		k.SetLink(l)
+		turnUntil(t, d, "FAULT", func() bool { return r.faults&vrrp.FaultLinkDown != 0 })
+		l.Flags |= unix.IFF_UP
+		k.SetLink(l)
+		turnUntil(t, d, "master again", calm(d))
+
+		k.RemoveLink(memoryLink)
+		turnUntil(t, d, "FAULT", func() bool { return r.faults != 0 && r.link == nil })
+		k.SetLink(kerneltest.Ethernet(40, "eth0"))
+		k.SetAddr(kernel.Addr{Link: 40, Prefix: netip.MustParsePrefix("192.0.2.1/24")})
+		turnUntil(t, d, "master above the new interface", calm(d))
+		if l := linkNamed(k, "vrrp.1"); l.Base != 40 {
+			t.Errorf("%+v", l)
+		}
+		if got := value(t, k, "net/ipv4/conf/eth0/arp_ignore"); got != "1" {
+			t.Errorf("arp_ignore is %s", got)
+		}
+	})
+}
+
+// What the kernel refuses is a fault with its reason in the log, and is asked for again.
+func TestLinkIsRefused(t *testing.T) {
+	k := memoryKernel()
+	k.RefuseLinks(func(kernel.MadeLink) *nl.Error {
+		return &nl.Error{Errno: unix.EOPNOTSUPP, Message: "Unknown device type"}
+	})
+	virtually(t, k, vmacs(1), func(t *testing.T, d *daemon, log *logtest.Log) {
+		r := d.routers[0]
+		turnUntil(t, d, "FAULT", func() bool { return r.engine.State() == vrrp.Fault })
+		if r.faults&vrrp.FaultLinkMissing == 0 || !strings.Contains(log.String(), "(VI_0) add macvlan vrrp.1 to eth0: Unknown device type: operation not supported") {
+			t.Errorf("%v\n%s", r.faults, log)
+		}
+		k.RefuseLinks(nil)
+		turnUntil(t, d, "master", calm(d))
+	})
+}
+
+// Settings that cannot be set are reported, and do not keep a router from serving; those
+// that another program resets are set again.
+func TestSettingsAreHeld(t *testing.T) {
+	k := memoryKernel()
+	k.RefuseSysctls(true)
+	virtually(t, k, vmacs(1), func(t *testing.T, d *daemon, log *logtest.Log) {
+		turnUntil(t, d, "master", calm(d))
+		if n := strings.Count(log.String(), "sysctl net.ipv4.conf.eth0.arp_ignore must be 1 for virtual MAC addresses: "); n != 1 {
+			t.Errorf("reported %d times:\n%s", n, log)
+		}
+		k.RefuseSysctls(false)
+		turnUntil(t, d, "the setting", func() bool { return value(t, k, "net/ipv4/conf/eth0/arp_ignore") == "1" && d.settings.idle() })
+		for range 3 {
+			if _, err := k.SetSysctl("0", "net", "ipv4", "conf", "eth0", "arp_ignore"); err != nil {
+				t.Fatal(err)
+			}
+			turnUntil(t, d, "the setting again", func() bool { return value(t, k, "net/ipv4/conf/eth0/arp_ignore") == "1" && d.settings.idle() })
+		}
+		if n := strings.Count(log.String(), "sysctl net.ipv4.conf.eth0.arp_ignore was changed by another program"); n != 2 { // the 1st and 2nd time
+			t.Errorf("reported %d times:\n%s", n, log)
+		}
+	})
+}
+
+// A macvlan of another program that has the address wanted is used, set up and kept; a
+// link of another kind that has the name is left alone.
+func TestLinkOfOthers(t *testing.T) {
+	k := memoryKernel()
+	theirs := kerneltest.Ethernet(10, "admin0")
+	theirs.Base, theirs.Kind, theirs.Mode, theirs.HardwareAddr = memoryLink, kernel.KindMACVLAN, kernel.MACVLANPrivate, [6]byte{0, 0, 0x5e, 0, 1, 1}
+	theirs.Flags &^= unix.IFF_UP
+	k.SetLink(theirs)
+	k.SetLink(kerneltest.Ethernet(11, "vrrp.2"))
+	virtually(t, k, vmacs(2), func(t *testing.T, d *daemon, _ *logtest.Log) {
+		turnUntil(t, d, "masters", calm(d))
+		if !k.Has(10, d.routers[0].vips[0].key.Prefix) || linkNamed(k, "vrrp.1").Index != 0 {
+			t.Errorf("the macvlan is not used: %v %v", k.Addrs(), k.Links())
+		}
+		if l := linkNamed(k, "vrrp1.2"); !k.Has(l.Index, d.routers[1].vips[0].key.Prefix) {
+			t.Errorf("the other name is not used: %v %v", k.Addrs(), k.Links())
+		}
+		d.loop.Post(d.stop)
+		turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() && d.settings.idle() })
+		var names []string
+		for _, l := range k.Links() {
+			names = append(names, l.Name)
+		}
+		if !slices.Equal(names, []string{"eth0", "admin0", "vrrp.2"}) {
+			t.Errorf("left: %v", names)
+		}
+	})
+}
+
+// A successor uses the links of a predecessor that was killed, removes those that it
+// does not need, and knows what settings were before.
+func TestLinksOfPredecessor(t *testing.T) {
+	quiet(t)
+	k, state := memoryKernel(), filepath.Join(t.TempDir(), "state")
+	if _, err := k.SetSysctl("1", "net", "ipv4", "conf", "all", "rp_filter"); err != nil {
+		t.Fatal(err)
+	}
+	before := startTestDaemonWith(t, patient(vmacs(2)), Options{Host: k, StateFile: state})
+	turnUntil(t, before, "masters", calm(before))
+	before.journal.close()
+	index := linkNamed(k, "vrrp.1").Index
+
+	d := startTestDaemonWith(t, patient(vmacs(1)), Options{Host: k, StateFile: state})
+	turnUntil(t, d, "the successor", func() bool { return calm(d)() && linkNamed(k, "vrrp.2").Index == 0 })
+	if l := linkNamed(k, "vrrp.1"); l.Index != index {
+		t.Errorf("the link was made again: %d, was %d", l.Index, index)
+	}
+	d.loop.Post(d.stop)
+	turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() && d.settings.idle() })
+	if got := value(t, k, "net/ipv4/conf/all/rp_filter"); got != "1" || len(k.Links()) != 1 {
+		t.Errorf("rp_filter is %s, links %v", got, k.Links())
+	}
+}
+
+// A reload that adds use_vmac, takes it away, renames the link or changes its address
+// moves the addresses, without a change of state.
+func TestReloadMovesToLink(t *testing.T) {
+	k := memoryKernel()
+	plain := func(c *conf.Config) *conf.Config { c.Instances[0].Link = nil; return c }
+	with := func(f func(l *conf.Link)) *conf.Config {
+		c := vmacs(1)
+		f(c.Instances[0].Link)
+		return c
+	}
+	virtually(t, k, plain(vmacs(1)), func(t *testing.T, d *daemon, log *logtest.Log) {
+		turnUntil(t, d, "master", calm(d))
+		p := d.routers[0].vips[0].key.Prefix
+		for _, tt := range []struct {
+			to   *conf.Config
+			link string
+			n    int // of links
+		}{
+			{vmacs(1), "vrrp.1", 2},
+			{with(func(l *conf.Link) { l.Name = "v" }), "v", 2},
+			{with(func(l *conf.Link) { l.Name, l.MAC, l.MACSet = "v", [6]byte{2, 1, 2, 3, 4, 5}, true }), "v", 2},
+			{with(func(l *conf.Link) { l.TransmitBase = true }), "vrrp.1", 2},
+			{with(func(l *conf.Link) { l.Group = 7 }), "vrrp.1", 2},
+			{plain(vmacs(1)), "eth0", 1},
+		} {
+			d.loop.Post(func() { d.reloadNow(tt.to) })
+			turnUntil(t, d, "the address on "+tt.link, func() bool {
+				return k.Has(linkNamed(k, tt.link).Index, p) && len(k.Links()) == tt.n && calm(d)()
+			})
+			if n := len(k.Addrs()); n != 2 {
+				t.Errorf("%d addresses with %s: %v", n, tt.link, k.Addrs())
+			}
+		}
+		if strings.Count(log.String(), "Entering") != 2 {
+			t.Errorf("the state has changed:\n%s", log)
+		}
+	})
+}

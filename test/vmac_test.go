@@ -1,0 +1,254 @@
+package test
+
+import (
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/tool/lab"
+)
+
+// The hardware addresses of VRID 51.
+const (
+	vmac4 = "00:00:5e:00:01:33"
+	vmac6 = "00:00:5e:00:02:33"
+)
+
+// a link as ip(8) prints it.
+type shownLink struct {
+	Name      string   `json:"ifname"`
+	Below     string   `json:"link"`
+	Flags     []string `json:"flags"`
+	MTU       int      `json:"mtu"`
+	Group     string   `json:"group"`
+	Address   string   `json:"address"`
+	AddrGen   string   `json:"inet6_addr_gen_mode"`
+	Index     int      `json:"ifindex"`
+	Operstate string   `json:"operstate"`
+	Info      struct {
+		Kind string `json:"info_kind"`
+		Data struct {
+			Mode string `json:"mode"`
+		} `json:"info_data"`
+	} `json:"linkinfo"`
+}
+
+// madeLinks are the links of a node that are above other ones, by their names.
+func (s *scene) madeLinks(node string) map[string]shownLink {
+	s.Helper()
+	out, err := s.Node(node).Run("ip", "-d", "-j", "link")
+	s.must(err)
+	var all []shownLink
+	s.must(json.Unmarshal([]byte(out), &all))
+	made := map[string]shownLink{}
+	for _, l := range all {
+		if l.Info.Kind == "macvlan" || l.Info.Kind == "ipvlan" {
+			made[l.Name] = l
+		}
+	}
+	return made
+}
+
+// noneMade fails unless a node has no made link.
+func (s *scene) noneMade(node string) {
+	s.Helper()
+	if left := s.madeLinks(node); len(left) > 0 {
+		s.Errorf("%s still has %v", node, left)
+	}
+}
+
+// sysctls are the settings of a node below net that virtual MAC addresses may need.
+func (s *scene) sysctls(node string) map[string]string {
+	s.Helper()
+	all := map[string]string{}
+	s.must(s.Node(node).Do(func() error {
+		for _, pattern := range []string{"rp_filter", "arp_ignore", "arp_filter", "arp_announce", "accept_local", "promote_secondaries"} {
+			files, err := filepath.Glob("/proc/thread-self/root/proc/sys/net/ipv4/conf/*/" + pattern)
+			if err != nil {
+				return err
+			}
+			for _, f := range files {
+				b, err := os.ReadFile(f)
+				if err != nil {
+					return err
+				}
+				all[strings.TrimPrefix(f, "/proc/thread-self/root/proc/sys/net/ipv4/conf/")] = strings.TrimSpace(string(b))
+			}
+		}
+		return nil
+	}))
+	return all
+}
+
+// sourceMAC is the hardware address that sent a frame.
+func sourceMAC(e *lab.Event) string { return net.HardwareAddr(e.Frame[6:12]).String() }
+
+// sentWith fails unless all adverts and announcements that the node has sent have the
+// hardware address of their family, and there is one of each kind and family.
+func (s *scene) sentWith(from time.Time, node, mac4, mac6 string, announces bool) {
+	s.Helper()
+	seen := map[string]int{}
+	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool {
+		return e.Node.Name == node && (e.Kind == lab.Advert || e.Kind == lab.Announce && announces)
+	}) {
+		want := mac4
+		if e.Addr.Is6() {
+			want = mac6
+		}
+		if got := sourceMAC(&e); got != want {
+			s.Errorf("%v comes from %s, want %s", e, got, want)
+			return
+		}
+		seen[fmt.Sprint(e.Kind, e.Addr.Is6())]++
+	}
+	if want := 2 + 2*btoi(announces); len(seen) != want {
+		s.Errorf("%s has sent %v", node, seen)
+	}
+}
+
+// neighbour is the hardware address that a node has for another one's address, asked for
+// anew.
+func (s *scene) neighbour(node string, a netip.Addr) string {
+	s.Helper()
+	n := s.Node(node)
+	mac := ""
+	n.Run("ip", "neigh", "flush", "to", a.String())
+	ok := s.Until(10*time.Second, func() bool {
+		s.must(n.Do(func() error {
+			to := net.JoinHostPort(a.String(), "9")
+			if a.Is6() && a.IsLinkLocalUnicast() {
+				to = net.JoinHostPort(a.String()+"%eth0", "9")
+			}
+			c, err := net.Dial("udp", to)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			c.Write([]byte{0}) // refused by the other side, if it is there
+			return nil
+		}))
+		out, err := n.Run("ip", "neigh", "show", "to", a.String())
+		s.must(err)
+		words := strings.Fields(out)
+		if i := slices.Index(words, "lladdr"); i >= 0 {
+			mac = words[i+1]
+		}
+		return mac != ""
+	})
+	if !ok {
+		s.Errorf("%s does not learn where %v is", node, a)
+	}
+	return mac
+}
+
+// hardware is the hardware address of a link.
+func (s *scene) hardware(node, link string) string {
+	s.Helper()
+	out, err := s.Node(node).Run("ip", "-o", "link", "show", "dev", link)
+	s.must(err)
+	words := strings.Fields(out)
+	return words[slices.Index(words, "link/ether")+1]
+}
+
+// bothFamilies are an instance of IPv4 and one of IPv6 with VRID 51 and the lines of more.
+func bothFamilies(priority int, more string) []instance {
+	return []instance{
+		{Name: "V4", Priority: priority, Interval: time.Second, VIPs: []string{vip.String() + "/16"}, More: more},
+		{Name: "V6", Priority: priority, Interval: time.Second, VIPs: []string{"fe80::51", vip6.String() + "/64"}, More: more},
+	}
+}
+
+// TestVMAC: a master with use_vmac advertises, announces and answers with the virtual
+// MAC address, and its interface with its own; the C daemon is its peer in both roles.
+// At the end nothing is left.
+func TestVMAC(t *testing.T) {
+	for _, tt := range []struct {
+		name        string
+		ours, peers string
+	}{
+		{"both", "use_vmac", "use_vmac"},
+		{"named", "use_vmac v", "use_vmac w"},
+		{"only ours", "use_vmac", ""},
+		{"only theirs", "", "use_vmac"},
+		{"from the base", "use_vmac\nvmac_xmit_base", "use_vmac\nvmac_xmit_base"},
+	} {
+		t.Run(strings.ReplaceAll(tt.name, " ", "-"), func(t *testing.T) {
+			t.Parallel()
+			lab.Need(t, lab.Root, lab.Peer)
+			s := newScene(t, "a", "b", "h")
+			words := func(more string) (lines [2]string) {
+				for i := range lines {
+					lines[i] = more
+					if f := strings.Fields(more); len(f) == 2 && f[0] == "use_vmac" && f[1] != "vmac_xmit_base" {
+						lines[i] += fmt.Sprint(4 + 2*i) // a name of each
+					}
+				}
+				return lines
+			}
+			conf := func(priority int, more string) string {
+				list := bothFamilies(priority, "")
+				for i, w := range words(more) {
+					list[i].More = w
+				}
+				return config(list...)
+			}
+			s.must(s.Node("a").IP("link set lo up"))
+			_, err := s.Node("a").Run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=2", "net.ipv4.conf.default.rp_filter=1", "net.ipv4.conf.eth0.rp_filter=0")
+			s.must(err)
+			before := s.sysctls("a")
+			own := s.hardware("a", "eth0")
+			mac4, mac6 := vmac4, vmac6
+			if tt.ours == "" {
+				mac4, mac6 = own, own
+			}
+			sent4, sent6 := mac4, mac6
+			if strings.Contains(tt.ours, "vmac_xmit_base") {
+				sent4, sent6 = own, own
+			}
+			// Ours is master, the C daemon backup.
+			from := time.Now()
+			a := s.start("a", ours, conf(150, tt.ours))
+			s.awaitOwner(vip, 10*time.Second, "a")
+			s.awaitOwner(vip6, 10*time.Second, "a")
+			b := s.start("b", lab.C(), conf(100, tt.peers))
+			s.stays(vip, "a", 4500*time.Millisecond)
+			s.awaitOwner(vip6, time.Second, "a")
+			s.sentWith(from, "a", sent4, sent6, sent4 == mac4)
+			for _, x := range []struct {
+				addr netip.Addr
+				want string
+			}{{vip, mac4}, {vip6, mac6}, {addr("fe80::51"), mac6}, {s.Node("a").Addr(0), own}, {s.Node("a").Addr6(0), own}, {s.linkLocal("a"), own}} {
+				if got := s.neighbour("h", x.addr); got != x.want {
+					t.Errorf("%v is at %s, want %s", x.addr, got, x.want)
+				}
+			}
+
+			// The C daemon is master, ours backup.
+			s.must(a.Stop())
+			s.noneMade("a")
+			if after := s.sysctls("a"); fmt.Sprint(after) != fmt.Sprint(before) {
+				t.Errorf("settings afterwards %v\nbefore %v", after, before)
+			}
+			s.awaitOwner(vip, 10*time.Second, "b")
+			s.awaitOwner(vip6, 10*time.Second, "b")
+			from = time.Now()
+			a = s.start("a", ours, conf(50, tt.ours))
+			s.stays(vip, "b", 4500*time.Millisecond)
+			s.awaitOwner(vip6, time.Second, "b")
+			s.must(b.Stop())
+			s.awaitOwner(vip, 10*time.Second, "a")
+			s.awaitOwner(vip6, 10*time.Second, "a")
+			s.sentWith(from, "a", sent4, sent6, sent4 == mac4)
+			s.must(a.Stop())
+			s.noneMade("a")
+			s.noneMalformed()
+		})
+	}
+}
