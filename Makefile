@@ -42,9 +42,9 @@ nightly: build
 RACE = $(shell go list ./conf/... ./vrrp/... ./internal/... | grep -v /tool/lab/uml)
 
 race:
-	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -p 4 -parallel 3 -skip 'AgainstC$$|^TestHugeFile$$|^TestSequenceScale$$' $(RACE)
-	CGO_ENABLED=1 go build -race -o bin/keepalived-race ./cmd/keepalived
-	GORACE='atexit_sleep_ms=0 halt_on_error=1' KEEPALIVED_BIN=$(CURDIR)/bin/keepalived-race go test -count=1 -short ./test
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -trimpath -vet=off -p 4 -parallel 3 -skip 'AgainstC$$|^TestHugeFile$$|^TestSequenceScale$$' $(RACE)
+	CGO_ENABLED=1 go build -race -trimpath -o bin/keepalived-race ./cmd/keepalived
+	GORACE='atexit_sleep_ms=0 halt_on_error=1' KEEPALIVED_BIN=$(CURDIR)/bin/keepalived-race go test -trimpath -vet=off -count=1 -short ./test
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }
