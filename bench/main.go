@@ -108,6 +108,7 @@ var parts = []part{
 	{name: "scripts", title: "Scripts, and what disturbs: ten masters at 100 ms", segments: 1, nodes: []string{"a"}, measure: scripts},
 	{name: "files", title: "A thousand tracked files", segments: 1, nodes: []string{"a"}, measure: files},
 	{name: "reading", title: "Reading the configuration (-t)", segments: 40, nodes: []string{"a"}, measure: reading},
+	{name: "bfd", title: "BFD: both ends the same program", segments: 1, nodes: []string{"a", "b"}, measure: bfdSessions},
 	{name: "tables", title: "Load balancing: large tables (both in one User-Mode Linux)", segments: 1, nodes: []string{"a"}, measure: tables, machine: true},
 	{name: "checking", title: "Load balancing: what checks cost (both in one User-Mode Linux)", segments: 1, nodes: []string{"a"}, measure: checking, machine: true},
 	{name: "reaction", title: "Load balancing: from a result to the table (both in one User-Mode Linux)", segments: 1, nodes: []string{"a"}, measure: reaction, machine: true},
