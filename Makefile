@@ -11,13 +11,14 @@ COMPDIR ?= $(PREFIX)/share
 
 export CGO_ENABLED = 0
 
-.PHONY: help build test nightly race lint demo bench fuzz install clean
+.PHONY: help build test nightly race cover lint demo bench fuzz install clean
 
 help:
 	@echo 'build    the static binary ./keepalived'
 	@echo 'test     every test; installs what it needs when it may (root, Debian or Ubuntu)'
 	@echo 'nightly  what takes minutes: a pair of directors and faults under traffic, every mutation of files with secrets, each fuzz target for 5 minutes'
 	@echo 'race     the tests in one process, and the scenarios with a daemon built so, under the race detector'
+	@echo 'cover    the coverage of each package by its tests; each should have 80 %, run by an ordinary user too'
 	@echo 'lint     gofmt, go vet, staticcheck'
 	@echo 'demo     two nodes protect an address before your eyes'
 	@echo 'bench    ours beside the C daemon, a table with ratios (root)'
@@ -45,6 +46,9 @@ race:
 	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -trimpath -vet=off -p 4 -parallel 3 -skip 'AgainstC$$|^TestHugeFile$$|^TestSequenceScale$$' $(RACE)
 	CGO_ENABLED=1 go build -race -trimpath -o bin/keepalived-race ./cmd/keepalived
 	GORACE='atexit_sleep_ms=0 halt_on_error=1' KEEPALIVED_BIN=$(CURDIR)/bin/keepalived-race go test -trimpath -vet=off -count=1 -short ./test
+
+cover:
+	./packaging/coverage ./...
 
 lint:
 	@test -z "$$(gofmt -l .)" || { gofmt -l .; echo 'run gofmt -w on these files'; exit 1; }

@@ -2,7 +2,6 @@ package main
 
 import (
 	"flag"
-	"fmt"
 	"os"
 	"testing"
 
@@ -27,12 +26,6 @@ func TestCommandLine(t *testing.T) {
 	testscript.Run(t, testscript.Params{
 		Dir:           "testdata/script",
 		UpdateScripts: *update,
-		Condition: func(name string) (bool, error) {
-			if name == "root" {
-				return userns.Full(), nil
-			}
-			return false, fmt.Errorf("unknown condition %s", name)
-		},
 	})
 }
 

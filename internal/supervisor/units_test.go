@@ -161,7 +161,6 @@ func TestNumberInPidFileDoesNotCount(t *testing.T) {
 
 // Whatever is there becomes a file of ours, or is refused in words.
 func TestPidFileMadeByOthers(t *testing.T) {
-	lab.Need(t, lab.Users)
 	const stranger = 64_874
 	path := ""
 	make := func(mode os.FileMode) error {
@@ -192,7 +191,11 @@ func TestPidFileMadeByOthers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path = filepath.Join(t.TempDir(), "vrrp.pid")
-			if err := c.make(); err != nil {
+			err := c.make()
+			if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
+				lab.Need(t, lab.Users) // to give a file to another
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			before, err := os.Lstat(path)
@@ -229,8 +232,8 @@ func TestPidFileMadeByOthers(t *testing.T) {
 				t.Fatal(err)
 			}
 			st := after.Sys().(*syscall.Stat_t)
-			if text, _ := os.ReadFile(path); after.Mode() != 0o644 || st.Uid != 0 || int(st.Gid) != os.Getegid() || string(text) != "7\n" {
-				t.Errorf("mode %v, owner %d:%d, text %q; want 0644, 0:%d, 7", after.Mode(), st.Uid, st.Gid, text, os.Getegid())
+			if text, _ := os.ReadFile(path); after.Mode() != 0o644 || int(st.Uid) != os.Geteuid() || int(st.Gid) != os.Getegid() || string(text) != "7\n" {
+				t.Errorf("mode %v, owner %d:%d, text %q; want 0644, %d:%d, 7", after.Mode(), st.Uid, st.Gid, text, os.Geteuid(), os.Getegid())
 			}
 		})
 	}

@@ -219,6 +219,20 @@ func safeDir(t testing.TB) string {
 	return dir
 }
 
+// ownDir is a directory of the test: as root a safe one.
+func ownDir(t testing.TB) string {
+	t.Helper()
+	if os.Geteuid() == 0 {
+		return safeDir(t)
+	}
+	dir, err := filepath.EvalSymlinks(t.TempDir())
+	must(t, err)
+	return dir
+}
+
+// ownUser is who runs the tests, as the configuration names a user.
+func ownUser() string { return fmt.Sprint(os.Geteuid()) }
+
 func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
@@ -238,8 +252,7 @@ func write(t testing.TB, path, text string) string {
 // resolve is Resolve as the user that we are.
 func resolve(t testing.TB, args ...string) *Program {
 	t.Helper()
-	user := fmt.Sprint(os.Geteuid())
-	p, err := Resolve(conf.Command{Args: args, User: user}, conf.ScriptPolicy{})
+	p, err := Resolve(conf.Command{Args: args, User: ownUser()}, conf.ScriptPolicy{})
 	must(t, err)
 	return p
 }

@@ -157,7 +157,7 @@ func wantProblem(t *testing.T, err error, code Code, path, remedy string) {
 }
 
 func TestProblems(t *testing.T) {
-	dir := safeDir(t)
+	dir := ownDir(t)
 	x := write(t, dir+"/x", "#!/bin/sh\n")
 	plain := write(t, dir+"/plain", "#!/bin/sh\n")
 	must(t, os.Chmod(plain, 0o644))
@@ -202,8 +202,11 @@ func TestProblems(t *testing.T) {
 		{"unknown group", conf.Command{Args: []string{x}, User: "nobody", Group: "nosuchgroup"}, UnknownGroup, "", "groupadd --system nosuchgroup"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			if tt.command.User == "" {
-				tt.command.User = "root"
+			switch {
+			case tt.command.User == "":
+				tt.command.User = ownUser()
+			case tt.command.User == "nobody" && tt.command.Group == "":
+				needRoot(t) // to become that user
 			}
 			_, err := Resolve(tt.command, conf.ScriptPolicy{})
 			wantProblem(t, err, tt.code, tt.path, tt.remedy)
@@ -234,7 +237,8 @@ func TestNoexec(t *testing.T) {
 }
 
 func TestResolve(t *testing.T) {
-	dir := safeDir(t)
+	dir := ownDir(t)
+	own, uid, gid := ownUser(), uint32(os.Geteuid()), uint32(os.Getegid())
 	x := write(t, dir+"/bin/x", "#!/bin/sh\n")
 	text := write(t, dir+"/text", "exit 0\n")
 	must(t, os.Symlink("bin/x", dir+"/link"))
@@ -249,11 +253,11 @@ func TestResolve(t *testing.T) {
 		shell    bool
 		notes    int
 	}{
-		{"as written", conf.Command{Args: []string{x, "a"}, User: "root"}, conf.ScriptPolicy{}, x, 0, 0, false, 0},
-		{"links are resolved", conf.Command{Args: []string{dir + "/link"}, User: "root"}, conf.ScriptPolicy{}, x, 0, 0, false, 0},
-		{"links stay", conf.Command{Args: []string{dir + "/sub/x"}, User: "root"}, conf.ScriptPolicy{SymlinkPaths: true}, dir + "/sub/x", 0, 0, false, 0},
-		{"by PATH", conf.Command{Args: []string{"x"}, User: "root"}, conf.ScriptPolicy{}, x, 0, 0, false, 1},
-		{"through the shell", conf.Command{Args: []string{text}, User: "root"}, conf.ScriptPolicy{}, text, 0, 0, true, 0},
+		{"as written", conf.Command{Args: []string{x, "a"}, User: own}, conf.ScriptPolicy{}, x, uid, gid, false, 0},
+		{"links are resolved", conf.Command{Args: []string{dir + "/link"}, User: own}, conf.ScriptPolicy{}, x, uid, gid, false, 0},
+		{"links stay", conf.Command{Args: []string{dir + "/sub/x"}, User: own}, conf.ScriptPolicy{SymlinkPaths: true}, dir + "/sub/x", uid, gid, false, 0},
+		{"by PATH", conf.Command{Args: []string{"x"}, User: own}, conf.ScriptPolicy{}, x, uid, gid, false, 1},
+		{"through the shell", conf.Command{Args: []string{text}, User: own}, conf.ScriptPolicy{}, text, uid, gid, true, 0},
 		{"user with their group", conf.Command{Args: []string{x}, User: "nobody"}, conf.ScriptPolicy{User: "root"}, x, nobody, nobody, false, 0},
 		{"user and group by name", conf.Command{Args: []string{x}, User: "nobody", Group: "daemon"}, conf.ScriptPolicy{}, x, nobody, 1, false, 0},
 		{"by number", conf.Command{Args: []string{x}, User: "65534", Group: "1"}, conf.ScriptPolicy{}, x, nobody, 1, false, 0},
@@ -263,6 +267,9 @@ func TestResolve(t *testing.T) {
 		{"script_user", conf.Command{Args: []string{x}}, conf.ScriptPolicy{User: "nobody", Group: "daemon"}, x, nobody, 1, false, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			if tt.uid != uid || tt.gid != gid {
+				needRoot(t) // to become that user
+			}
 			p, err := Resolve(tt.command, tt.policy)
 			must(t, err)
 			if p.Path != tt.path || p.UID != tt.uid || p.GID != tt.gid || p.Shell != tt.shell || len(p.Notes) != tt.notes {
@@ -273,6 +280,44 @@ func TestResolve(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestFind: what dumps show of a program, whether it may be run or not.
+func TestFind(t *testing.T) {
+	dir := ownDir(t)
+	x := write(t, dir+"/bin/x", "#!/bin/sh\n")
+	must(t, os.Symlink("bin/x", dir+"/link"))
+	must(t, os.Symlink("gone", dir+"/dangling"))
+	t.Setenv("PATH", dir+"/bin")
+	t.Chdir(dir)
+	for _, tt := range []struct {
+		word   string
+		policy conf.ScriptPolicy
+		want   string
+	}{
+		{"x", conf.ScriptPolicy{}, x},
+		{"y", conf.ScriptPolicy{}, "y"},
+		{"bin/x", conf.ScriptPolicy{}, x},
+		{dir + "/link", conf.ScriptPolicy{}, x},
+		{dir + "/link", conf.ScriptPolicy{SymlinkPaths: true}, dir + "/link"},
+		{dir + "/dangling", conf.ScriptPolicy{}, dir + "/dangling"},
+		{"</etc/passwd", conf.ScriptPolicy{}, "</etc/passwd"},
+		{"", conf.ScriptPolicy{}, ""},
+	} {
+		if got := Find(tt.word, tt.policy); got != tt.want {
+			t.Errorf("%q: %s, want %s", tt.word, got, tt.want)
+		}
+	}
+}
+
+// TestAccount: an account that is named, by its name or number, and one that is not there.
+func TestAccount(t *testing.T) {
+	uid, gid, err := Account(ownUser(), "", conf.ScriptPolicy{})
+	if err != nil || int(uid) != os.Geteuid() || int(gid) != os.Getegid() {
+		t.Errorf("%d:%d, %v", uid, gid, err)
+	}
+	_, _, err = Account("", "nosuchgroup", conf.ScriptPolicy{User: ownUser()})
+	wantProblem(t, err, UnknownGroup, "", "groupadd --system nosuchgroup")
 }
 
 func TestRelativePath(t *testing.T) {
@@ -363,6 +408,8 @@ func TestWithoutPrivileges(t *testing.T) {
 	must(t, err)
 	write(t, dir+"/helper", string(exe))
 	x := write(t, dir+"/x", "#!/bin/sh\n")
+	must(t, os.Mkdir(dir+"/cover", 0o700))
+	must(t, os.Chown(dir+"/cover", nobody, nobody)) // with go test -cover it is written
 	for _, tt := range []struct{ user, want string }{
 		{"", "65534 65534"},
 		{"nobody", "65534 65534"},
@@ -370,6 +417,7 @@ func TestWithoutPrivileges(t *testing.T) {
 	} {
 		cmd := helper("resolve", tt.user, x)
 		cmd.Path = dir + "/helper"
+		cmd.Env = append(cmd.Env, "GOCOVERDIR="+dir+"/cover")
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 		out, _ := cmd.CombinedOutput()
 		if got := strings.TrimSpace(string(out)); got != tt.want {

@@ -29,6 +29,7 @@ import (
 
 // TestEffectiveAsDumped compares effective values with the recorded dumps.
 func TestEffectiveAsDumped(t *testing.T) {
+	lab.Need(t, lab.Users) // the files name other users
 	eachDump(t, func(t *testing.T, path string, cfg *conf.Config) {
 		want, err := os.ReadFile(strings.TrimSuffix(path, ".conf") + ".dump")
 		if err != nil {
@@ -43,7 +44,7 @@ func TestEffectiveAsDumped(t *testing.T) {
 // TestDumpsAgainstC compares the recorded dumps with what an installed
 // keepalived says; -update records them.
 func TestDumpsAgainstC(t *testing.T) {
-	lab.Need(t, lab.Root, lab.Peer)
+	lab.Need(t, lab.Users, lab.Peer)
 	inNamespace(t)
 	program := lab.C().Path
 	shim := filepath.Join(t.TempDir(), "ipvs.so")
