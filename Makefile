@@ -16,8 +16,8 @@ export CGO_ENABLED = 0
 help:
 	@echo 'build    the static binary ./keepalived'
 	@echo 'test     every test; installs what it needs when it may (root, Debian or Ubuntu)'
-	@echo 'nightly  what takes minutes: a pair of directors and faults under traffic, every mutation of files with secrets, each fuzz target for 5 minutes'
-	@echo 'race     the tests in one process, and the scenarios with a daemon built so, under the race detector'
+	@echo 'nightly  what takes minutes: a pair of directors and faults under traffic, every mutation of files with secrets, every scenario under the race detector, each fuzz target for 5 minutes'
+	@echo 'race     the tests in one process, and scenarios with a daemon built so, under the race detector'
 	@echo 'cover    the coverage of each package by its tests; each should have 80 %, run by an ordinary user too'
 	@echo 'lint     gofmt, go vet, staticcheck'
 	@echo 'demo     two nodes protect an address before your eyes'
@@ -37,15 +37,20 @@ test: build
 nightly: build
 	./packaging/test-deps
 	KEEPALIVED_NIGHTLY=1 KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
+	$(MAKE) race RACED=.
 	$(MAKE) fuzz FUZZTIME=5m
 
 # Packages whose tests are other programs, or a kernel, show no races of ours.
 RACE = $(shell go list ./conf/... ./vrrp/... ./internal/... | grep -v /tool/lab/uml)
 
+# The scenarios in which several goroutines have something to do. The others elect
+# masters, which one goroutine does.
+RACED ?= Reload|Kill|Track|Script|FIFO|Mail|RunDirectory|Shortage|Descriptors|Busy|Leak|Hundred|VMAC|Firewall|Routes|BFD|Link|Interface|Signals|Process|Flushed|Stop|Dumps
+
 race:
 	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -trimpath -vet=off -p 4 -parallel 3 -skip 'AgainstC$$|^TestHugeFile$$|^TestSequenceScale$$' $(RACE)
 	CGO_ENABLED=1 go build -race -trimpath -o bin/keepalived-race ./cmd/keepalived
-	GORACE='atexit_sleep_ms=0 halt_on_error=1' KEEPALIVED_BIN=$(CURDIR)/bin/keepalived-race go test -trimpath -vet=off -count=1 -short ./test
+	GORACE='atexit_sleep_ms=0 halt_on_error=1' KEEPALIVED_BIN=$(CURDIR)/bin/keepalived-race go test -trimpath -vet=off -count=1 -short -run '$(RACED)' ./test
 
 cover:
 	./packaging/coverage ./...
