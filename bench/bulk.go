@@ -150,7 +150,7 @@ func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 		}
 		conn, err := kernel.Dial(0, false)
 		if err == nil {
-			exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
+			exec = kernel.NewExecutor(conn, nil, func(c kernel.Completion) {
 				if c.Last {
 					done <- struct{}{}
 				}

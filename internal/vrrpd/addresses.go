@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"keepalived-go/internal/linux/firewall"
 	"keepalived-go/internal/linux/kernel"
 )
 
@@ -51,6 +52,9 @@ type (
 	heldPath = item[kernel.Route, kernel.RouteKey]
 	heldRule = item[kernel.Rule, kernel.Rule]
 	heldLink = item[kernel.MadeLink, kernel.LinkKey]
+
+	heldTable = item[firewall.Table, firewall.Table]
+	heldEntry = item[firewall.Entry, firewall.Entry]
 )
 
 // keyed is what a table must know of a kind of objects.
@@ -126,22 +130,44 @@ type addressTable struct {
 	routes table[kernel.Route, kernel.RouteKey, *kernel.Route]
 	rules  table[kernel.Rule, kernel.Rule, *kernel.Rule]
 	links  table[kernel.MadeLink, kernel.LinkKey, *kernel.MadeLink]
-	slots  map[kernel.Slot][]*heldPath // of all routes
-	exec   executor
+
+	// Of the firewall: its tables, and what they act on.
+	tables  table[firewall.Table, firewall.Table, *firewall.Table]
+	entries table[firewall.Entry, firewall.Entry, *firewall.Entry]
+
+	kinds []kind // all of them, each before those that it depends on
+
+	slots map[kernel.Slot][]*heldPath // of all routes
+	exec  executor
 
 	removal func() kernel.LinkGroup // a group of links that no link is in
+}
+
+// kind is the table of one kind, whatever it is.
+type kind interface {
+	plan() []kernel.Change
+	ask([]kernel.Change)
+	settle()
+	retryFailed()
+	pending() bool
+	holds() bool
 }
 
 // retryAddresses is how long the kernel's refusal of a change is left alone.
 const retryAddresses = time.Second
 
 // init makes the tables, empty.
-func (t *addressTable) init(exec executor, later func(), failAt func(owner *router, c kernel.Change, err error)) {
+func (t *addressTable) init(exec executor, later func(), failAt, firewallAt func(owner *router, c kernel.Change, err error)) {
 	t.exec = exec
 	t.table.init(&t.jobs, later, failAt, func(k kernel.Key) bool { return k.Prefix.Addr().Is4() })
 	t.routes.init(&t.jobs, later, failAt, func(kernel.RouteKey) bool { return false })
 	t.rules.init(&t.jobs, later, failAt, func(kernel.Rule) bool { return false })
 	t.links.init(&t.jobs, later, failAt, func(kernel.LinkKey) bool { return true })
+	t.entries.init(&t.jobs, later, firewallAt, func(firewall.Entry) bool { return false })
+	t.tables.init(&t.jobs, later, firewallAt, func(firewall.Table) bool { return false })
+	// Rules lead to the routes of their tables, routes are by addresses and from them,
+	// packets to an address are dropped before it is there, and addresses are on links.
+	t.kinds = []kind{&t.rules, &t.routes, &t.table, &t.entries, &t.tables, &t.links}
 	t.slots = map[kernel.Slot][]*heldPath{}
 }
 
@@ -168,6 +194,18 @@ func (t *table[O, K, P]) inherit(a O) {
 	t.inherited = append(t.inherited, v)
 	t.touch(v)
 }
+
+// hold has v wanted until settle, as a predecessor may have left it.
+func (t *table[O, K, P]) hold(v *item[O, K], want O) {
+	t.acquire(v, want, v.owner)
+	t.inherited = append(t.inherited, v)
+}
+
+// holds reports whether something is held that was inherited.
+func (t *table[O, K, P]) holds() bool { return len(t.inherited) > 0 }
+
+// pending reports whether there are items to be looked at when the turn ends.
+func (t *table[O, K, P]) pending() bool { return len(t.dirty) > 0 }
 
 // settle gives up what was inherited.
 func (t *table[O, K, P]) settle() {
@@ -233,45 +271,40 @@ func (t *addressTable) isOurs(k kernel.Key) bool {
 }
 
 // flush asks the kernel for the difference between what it should have and what
-// is known of it, as one plan: nothing refers to what is not there. Rules lead to the
-// routes of their tables, routes are by addresses and from them, and addresses are on
-// links.
+// is known of it, as one plan: nothing refers to what is not there.
 func (t *addressTable) flush() {
 	if t.clean() {
 		return
 	}
-	addrs, routes, rules, links := t.plan(), t.routes.plan(), t.rules.plan(), t.links.plan()
 	var changes []kernel.Change
-	if len(routes)+len(rules)+len(links) == 0 {
-		changes = addrs
-	} else {
-		links := t.together(links)
-		plans := [][]kernel.Change{rules, routes, addrs, links}
-		for i, p := range plans {
-			n := removals(p)
-			changes, plans[i] = append(changes, p[:n]...), p[n:]
+	plans := make([][]kernel.Change, len(t.kinds))
+	for i, k := range t.kinds {
+		plans[i] = k.plan()
+		p := plans[i]
+		if k == kind(&t.links) {
+			p = t.together(p)
 		}
-		for _, p := range slices.Backward(plans) {
-			changes = append(changes, p...)
-		}
+		changes = append(changes, p[:removals(p)]...)
+	}
+	for _, p := range slices.Backward(plans) {
+		changes = append(changes, p[removals(p):]...)
 	}
 	if len(changes) == 0 {
 		return
 	}
 	t.begun++
-	t.ask(addrs)
-	t.routes.ask(routes)
-	t.rules.ask(rules)
-	t.links.ask(links)
+	for i, k := range t.kinds {
+		k.ask(plans[i])
+	}
 	t.exec.Submit(t.begun, changes)
 }
 
 // clean reports whether there is nothing to look at.
 func (t *addressTable) clean() bool {
-	return len(t.dirty)+len(t.routes.dirty)+len(t.rules.dirty)+len(t.links.dirty) == 0
+	return !slices.ContainsFunc(t.kinds, kind.pending)
 }
 
-// together has the links that a plan removes removed together.
+// together has the links that a plan removes removed together: group, too, is a removal.
 func (t *addressTable) together(links []kernel.Change) []kernel.Change {
 	n := removals(links)
 	if n == 0 {
@@ -372,6 +405,12 @@ func (t *addressTable) completed(c kernel.Completion) (lost losses) {
 			if c.Errs != nil && c.Errs[i] != nil {
 				slog.Error(c.Errs[i].Error())
 			}
+		case *firewall.Table:
+			if v := t.tables.answered(&c, i, o.Key()); v != nil {
+				lost.tables = append(lost.tables, v)
+			}
+		case *firewall.Entry:
+			t.entries.answered(&c, i, o.Key()) // what is lost of them is lost with the table
 		}
 	}
 	if c.Last {
@@ -385,6 +424,7 @@ type losses struct {
 	addrs  []*vip
 	routes []*heldPath
 	rules  []*heldRule
+	tables []*heldTable
 }
 
 // answered notes the kernel's answer to the change i of c, of the item with the key
@@ -529,16 +569,13 @@ func (t *table[O, K, P]) reap(v *item[O, K]) {
 }
 
 // inherits reports whether something is held that was inherited.
-func (t *addressTable) inherits() bool {
-	return len(t.inherited)+len(t.routes.inherited)+len(t.rules.inherited)+len(t.links.inherited) > 0
-}
+func (t *addressTable) inherits() bool { return slices.ContainsFunc(t.kinds, kind.holds) }
 
 // settle gives up what was inherited of all kinds.
 func (t *addressTable) settle() {
-	t.table.settle()
-	t.routes.settle()
-	t.rules.settle()
-	t.links.settle()
+	for _, k := range t.kinds {
+		k.settle()
+	}
 }
 
 // idle reports whether the kernel has carried out everything.
@@ -548,10 +585,9 @@ func (t *addressTable) idle() bool {
 
 // retryFailed asks again for what the kernel refused.
 func (t *addressTable) retryFailed() {
-	t.table.retryFailed()
-	t.routes.retryFailed()
-	t.rules.retryFailed()
-	t.links.retryFailed()
+	for _, k := range t.kinds {
+		k.retryFailed()
+	}
 }
 
 // logRefusal logs what the kernel refused, and why.

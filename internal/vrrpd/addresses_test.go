@@ -25,8 +25,9 @@ func sharing() *conf.Config {
 	c := &conf.Config{}
 	for i := range 3 {
 		r := &conf.VRRPInstance{
-			GARP: &conf.GARP{},
-			Name: fmt.Sprintf("VI_%d", i), Interface: "eth0", Family: conf.IPv4, Version: 3, VRID: uint8(i + 1),
+			Accept: true,
+			GARP:   &conf.GARP{},
+			Name:   fmt.Sprintf("VI_%d", i), Interface: "eth0", Family: conf.IPv4, Version: 3, VRID: uint8(i + 1),
 			Priority: 100, AdvertInterval: 10 * time.Second, DownTimerAdverts: 3, TTL: 255,
 			Group: netip.MustParseAddr("224.0.0.18"),
 		}
@@ -197,7 +198,7 @@ func TestThief(t *testing.T) {
 		t.Fatal(err)
 	}
 	link := d.net.byName["eth0"].Index
-	hands := kernel.NewExecutor(thief, func(kernel.Completion) {})
+	hands := kernel.NewExecutor(thief, nil, func(kernel.Completion) {})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -385,7 +386,7 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 	l := kernel.Link{Index: 2, Name: "eth0"}
 	d := &daemon{loop: newTestLoop(t), net: newNetwork([]kernel.Link{l}, nil), port: modelPort, announcer: &announcer{}}
 	d.static = newStatic(&conf.Config{})
-	d.addrs.init(k, func() {}, logRefusal)
+	d.addrs.init(k, func() {}, logRefusal, d.firewallRefused)
 	lost, stolen := 0, 0
 	var vips []*vip
 	var addrs []kernel.Addr
@@ -525,7 +526,7 @@ func TestAddressThatWasThere(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := kernel.NewExecutor(conn, func(kernel.Completion) {})
+		e := kernel.NewExecutor(conn, nil, func(kernel.Completion) {})
 		for _, l := range links {
 			if l.Name == "eth0" {
 				e.Submit(0, []kernel.Change{{Op: kernel.Add, Object: &kernel.Addr{Link: l.Index, Prefix: left, Proto: kernel.AddrProto}}})
@@ -591,7 +592,7 @@ func TestVIPOutlivesItsLink(t *testing.T) {
 	for _, dirty := range []bool{false, true} {
 		var asked plans
 		table := &addressTable{}
-		table.init(&asked, func() {}, logRefusal)
+		table.init(&asked, func() {}, logRefusal, nil)
 		a := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix("198.51.100.1/32")}
 		r := &router{}
 		v, _ := table.get(a.Key())

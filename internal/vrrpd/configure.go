@@ -112,11 +112,14 @@ func (d *daemon) leftovers(left inheritance) []leftover {
 // inherit takes over what a predecessor has set and this process is to have, or to
 // remove.
 func (d *daemon) inherit(ours []leftover) {
+	inherited := map[kernel.Key]bool{}
 	for _, l := range ours {
 		if l.Configured = d.addrs.isVirtual(l.Key()); l.Inherited() {
 			d.addrs.inherit(l.Addr)
+			inherited[l.Key()] = true
 		}
 	}
+	d.inheritDrops(inherited)
 }
 
 // add makes a router that is not started yet.
@@ -217,6 +220,9 @@ func (d *daemon) reload(p *prepared) {
 		r.predecessor = p.engines[policy.Identity(r.conf)]
 	}
 	d.inherit(left)
+	d.inheritTables(p.tables)
+	logDefaultFirewall(c)
+	d.setTables(firewallTables(c))
 	if p.found != nil {
 		d.inheritRouting(p.found, p.routes, p.rules)
 	}
@@ -315,11 +321,11 @@ func (d *daemon) writeJournal() {
 	}
 	if d.journal == nil {
 		d.journal = newJournal(d.StateFile)
-		d.journal.replace(d.holders(), d.settings.entries())
+		d.journal.replace(d.holders(), d.settings.entries(), firewallTables(d.conf))
 		d.journal.await()
 		return
 	}
-	d.journal.replace(d.holders(), d.settings.entries())
+	d.journal.replace(d.holders(), d.settings.entries(), firewallTables(d.conf))
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are
@@ -342,6 +348,7 @@ func (d *daemon) stop() {
 		d.resolveMade(r, nil)
 	}
 	d.settings.dirty = true
+	d.setTables(nil)
 	d.addrs.settle()
 }
 

@@ -37,6 +37,10 @@ type daemon struct {
 	mon  *kernel.Monitor
 	exec *kernel.Executor
 
+	firewall      firewallOf // of exec
+	firewallFault string     // why it cannot drop packets, as logged; empty: it can
+	restored      vrrp.Limit // of the lines about tables that other programs have changed
+
 	worker *loop.Worker // opens sockets, joins groups, changes settings of the kernel
 
 	routers     []*router // in the order of the configuration
@@ -57,6 +61,7 @@ type daemon struct {
 	journal     *journal
 	hurry       autoPriority
 	haste       loop.Timer // runs while a take-over may be going on
+	auditing    loop.Timer // runs while there are tables of the firewall
 	setting     loop.Timer // runs while engines wait for the static entries
 
 	sockets   map[socketKey]*socket

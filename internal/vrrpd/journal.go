@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/firewall"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/policy"
@@ -36,9 +38,9 @@ import (
 // said.
 //
 // Layout, in native byte order: a header, a record for each virtual router, an
-// entry for each address, one for each route, rule, link and sysctl: a byte for its
-// kind, a length of two bytes, and what netlink says, or the name and both values of
-// the sysctl.
+// entry for each address, one for each route, rule, link, sysctl and table of the
+// firewall: a byte for its kind, a length of two bytes, and what netlink says, the name
+// and both values of the sysctl, or the table as JSON.
 type journal struct {
 	path  string
 	dirty bool          // of the loop: wake the writer at the end of the turn
@@ -83,6 +85,7 @@ type record struct {
 const (
 	entryRule    = 0
 	entryRoute   = 1
+	entryTable   = 253
 	entrySetting = 254
 	entryLink    = 255
 )
@@ -110,6 +113,7 @@ type predecessor struct {
 	rules    []kernel.Rule
 	links    []kernel.MadeLink // that it has made
 	settings []journalSetting
+	tables   []firewall.Table
 }
 
 // journalSetting is a sysctl that the journal's process has set.
@@ -182,21 +186,29 @@ func parseJournal(b []byte, boot string) (p predecessor, err error) {
 		if len(b) < n {
 			return predecessor{}, fmt.Errorf("state file is truncated")
 		}
-		if body := b[3:n]; b[0] == entrySetting {
+		switch body := b[3:n]; b[0] {
+		case entrySetting:
 			if parts := strings.Split(string(body), "\x00"); len(parts) == 3 {
 				p.settings = append(p.settings, journalSetting{parts[0], parts[1], parts[2]})
 			}
-		} else if b[0] == entryLink {
+		case entryTable:
+			var t firewall.Table
+			if json.Unmarshal(body, &t) == nil {
+				p.tables = append(p.tables, t)
+			}
+		case entryLink:
 			if l, ok := kernel.DecodeMadeLink(body, nl.Names{}); ok {
 				p.links = append(p.links, l)
 			}
-		} else if b[0] == entryRule {
+		case entryRule:
 			if r, ok := kernel.DecodeRule(body, nl.Names{}); ok {
 				p.rules = append(p.rules, r)
 			}
-		} else if r, ok := kernel.DecodeRoute(body, nl.Names{}); ok {
-			r.Order = conf.RouteOrder(b[0] - entryRoute)
-			p.routes = append(p.routes, r.Sealed())
+		default:
+			if r, ok := kernel.DecodeRoute(body, nl.Names{}); ok {
+				r.Order = conf.RouteOrder(b[0] - entryRoute)
+				p.routes = append(p.routes, r.Sealed())
+			}
 		}
 		b = b[n:]
 	}
@@ -211,9 +223,9 @@ func newJournal(path string) *journal {
 	return j
 }
 
-// replace begins a file for the given routers and gives each its record, but for one
-// that holds the static entries.
-func (j *journal) replace(routers []*router, settings []journalSetting) {
+// replace begins a file for the given routers, settings and tables, and gives each router
+// its record, but for one that holds the static entries.
+func (j *journal) replace(routers []*router, settings []journalSetting, tables []firewall.Table) {
 	var addrs []journalAddr
 	var routing []byte
 	items := uint32(len(settings))
@@ -234,6 +246,11 @@ func (j *journal) replace(routers []*router, settings []journalSetting) {
 				n++
 			}
 		}
+	}
+	for _, t := range tables {
+		text, _ := json.Marshal(t) // of plain values
+		routing = appendEntry(routing, entryTable, text)
+		items++
 	}
 	image := make([]byte, headerSize+engines*recordSize+len(addrs)*entrySize)
 	copy(image, journalMagic)
@@ -283,7 +300,7 @@ func appendEntry(b []byte, kind byte, body []byte) []byte {
 // appendRouting appends the entries of the links, routes and rules of r, and counts them.
 // Those that others have set are left out.
 func (r *router) appendRouting(b []byte, items *uint32) []byte {
-	entry := func(kind byte, o kernel.Object) {
+	entry := func(kind byte, o kernel.Requested) {
 		body, _ := o.Encode(kernel.Add, nil)
 		b = appendEntry(b, kind, body)
 		*items++

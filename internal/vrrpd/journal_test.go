@@ -42,7 +42,7 @@ func TestJournalTellsSuccessor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	routers := journalRouters()
 	j := newJournal(path)
-	j.replace(routers, nil)
+	j.replace(routers, nil, nil)
 	want := vrrp.Snapshot{State: vrrp.Master, Priority: 100, LastAdvert: 5 * time.Second,
 		AdvertDeadline: 6 * time.Second, MasterInterval: time.Second, IPID: 77, AHSequence: 1 << 31, HMACSequence: 1 << 63}
 	routers[0].record.write(want)
@@ -75,7 +75,7 @@ func TestJournalTellsSuccessor(t *testing.T) {
 func TestJournalOfCleanStopIsGone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	j := newJournal(path)
-	j.replace(journalRouters(), nil)
+	j.replace(journalRouters(), nil, nil)
 	j.remove()
 	before, err := readJournal(path)
 	snaps, addrs := before.engines, before.addrs
@@ -88,7 +88,7 @@ func TestJournalRefusesWhatOthersCouldWrite(t *testing.T) {
 	dir := t.TempDir()
 	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
 	j := newJournal(real)
-	j.replace(journalRouters(), nil)
+	j.replace(journalRouters(), nil, nil)
 	j.close()
 	if err := os.Symlink(real, link); err != nil {
 		t.Fatal(err)
@@ -107,7 +107,7 @@ func TestJournalRefusesWhatOthersCouldWrite(t *testing.T) {
 func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	j := newJournal(path)
-	j.replace(journalRouters(), nil)
+	j.replace(journalRouters(), nil, nil)
 	j.close()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -124,7 +124,7 @@ func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 func FuzzParseJournal(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "state")
 	j := newJournal(path)
-	j.replace(journalRouters(), nil)
+	j.replace(journalRouters(), nil, nil)
 	j.close()
 	good, err := os.ReadFile(path)
 	if err != nil {
@@ -227,7 +227,7 @@ func TestJournalInHostileDirectory(t *testing.T) {
 			readJournal(path) // neither hangs nor panics
 			routers := journalRouters()
 			j := newJournal(path)
-			j.replace(routers, nil)
+			j.replace(routers, nil, nil)
 			j.await()
 			if tt.after != nil {
 				tt.after(t, dir, path)
@@ -270,7 +270,7 @@ func (s *syncBuffer) String() string {
 func TestJournalNeverWaitsForWriter(t *testing.T) {
 	routers := journalRouters()
 	j := &journal{wake: make(chan struct{}, 1)} // nobody writes
-	j.replace(routers, nil)
+	j.replace(routers, nil, nil)
 	if n := testing.AllocsPerRun(1000, func() {
 		for _, r := range routers {
 			r.note()
@@ -285,7 +285,7 @@ func TestJournalNeverWaitsForWriter(t *testing.T) {
 func BenchmarkNote(b *testing.B) {
 	routers := journalRouters()
 	j := newJournal(filepath.Join(b.TempDir(), "state"))
-	j.replace(routers, nil)
+	j.replace(routers, nil, nil)
 	defer j.close()
 	b.ReportAllocs()
 	for b.Loop() {

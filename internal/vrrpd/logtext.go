@@ -10,6 +10,7 @@ import (
 
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -34,9 +35,11 @@ func (d *daemon) logAction(a *vrrp.Action) {
 		level, text = noteText(a, r)
 	case vrrp.SetAddresses:
 		text = "setting VIPs."
+		r.logDrops("setting")
 		defer r.logRouting("setting", "Routes", "Rules")
 	case vrrp.ClearAddresses:
 		text = "removing VIPs."
+		defer r.logDrops("removing")
 		r.logRouting("removing", "Rules", "Routes")
 	case vrrp.Announce:
 		if !a.Quiet {
@@ -216,6 +219,13 @@ func (r *router) logRouting(what string, order ...string) {
 			slog.Log(context.Background(), logging.LevelDetail,
 				fmt.Sprintf("(%s) %s Virtual %s", r.conf.Name, what, kind), "instance", r.conf.Name)
 		}
+	}
+}
+
+// logDrops logs that packets to the addresses of r are dropped from now on, or not any more.
+func (r *router) logDrops(what string) {
+	if policy.Drops(r.conf) && detailed() {
+		slog.Log(context.Background(), logging.LevelDetail, fmt.Sprintf("(%s) %s firewall drop rule", r.conf.Name, what), "instance", r.conf.Name)
 	}
 }
 

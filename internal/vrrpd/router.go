@@ -123,6 +123,9 @@ func (d *daemon) resolve(r *router) {
 				d.logForeign(v, r)
 			}
 			r.vips[i] = claim(v, r, a.NoTrack)
+			if policy.Drops(r.conf) {
+				r.drops[i] = d.claimDrop(r, dropOf(a, link))
+			}
 		}
 	}
 }
@@ -236,6 +239,7 @@ func (d *daemon) disown(r *router, old []*vip, had routing) {
 		}
 	}
 	t.rules.disown(r, had.rules, r.rules)
+	t.entries.disown(r, had.drops, r.drops)
 }
 
 // ownerOf is the router that is informed about v.

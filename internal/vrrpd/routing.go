@@ -12,11 +12,14 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// routing is the routes and rules of a virtual router, in the order of its
-// configuration: nil for a route that leads over a link that does not exist.
+// routing is what a virtual router holds besides its addresses: routes and rules in the
+// order of its configuration, and what drops packets to its addresses, in their order.
+// It is nil for a route that leads over a link that does not exist, and for an address
+// that is not dropped.
 type routing struct {
 	routes []*heldPath
 	rules  []*heldRule
+	drops  []*heldEntry
 }
 
 // kernelRoute is the route as the kernel shall have it; false: a link is missing.
@@ -90,7 +93,7 @@ func kernelRule(c *conf.Rule) kernel.Rule {
 
 // staticConf is the static entries of a configuration, as those of a virtual router.
 func staticConf(c *conf.Config) *conf.VRRPInstance {
-	in := &conf.VRRPInstance{Name: "static", GARP: &conf.GARP{}}
+	in := &conf.VRRPInstance{Name: "static", Accept: true, GARP: &conf.GARP{}}
 	for i := range c.StaticAddresses {
 		in.Addresses = append(in.Addresses, c.StaticAddresses[i].Address)
 	}
@@ -109,7 +112,7 @@ func (r *router) static() bool { return r != nil && r.isStatic }
 
 // resolveRouting looks the routes and rules of r up, on the links that exist now.
 func (d *daemon) resolveRouting(r *router) {
-	r.routing = routing{}
+	r.routing = routing{drops: make([]*heldEntry, len(r.vips))}
 	c := r.conf.Routing
 	if c == nil {
 		return
@@ -157,6 +160,11 @@ func (d *daemon) acquireRouting(r *router) {
 	for _, v := range r.rules {
 		d.addrs.rules.acquire(v, v.sent, r)
 	}
+	for _, v := range r.drops {
+		if v != nil {
+			d.addrs.entries.acquire(v, v.sent, r)
+		}
+	}
 }
 
 func (d *daemon) releaseRouting(had routing) {
@@ -167,6 +175,11 @@ func (d *daemon) releaseRouting(had routing) {
 	}
 	for _, v := range had.rules {
 		d.addrs.rules.release(v)
+	}
+	for _, v := range had.drops {
+		if v != nil {
+			d.addrs.entries.release(v)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/firewall"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/proc/link"
@@ -27,8 +28,9 @@ type Options struct {
 	LogData      bool       // -d: log the data at start and after a reload
 	MarkerPath   string     // of reload_file without a path
 
-	Host kernel.Host // the Linux that is asked; nil: this machine
-	Loop *loop.Loop  // nil: one is made
+	Host     kernel.Host // the Linux that is asked; nil: this machine
+	Firewall firewallOf  // of Host; that of this machine is known
+	Loop     *loop.Loop  // nil: one is made
 
 	Logs *logging.Logs // of this process; needed for LogData only
 }
@@ -89,10 +91,11 @@ func (d *daemon) giveUp() {
 // returns what it has found in the kernel.
 func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error) {
 	if o.Host == nil {
-		o.Host = kernel.Machine
+		o.Host, o.Firewall = kernel.Machine, firewall.New()
 	}
 	d := &daemon{
 		Options:   o,
+		firewall:  o.Firewall,
 		byEngine:  map[*vrrp.Instance]*router{},
 		sockets:   map[socketKey]*socket{},
 		buffers:   kernel.NewBuffers(),
@@ -109,12 +112,13 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error)
 	d.haste.Expire = func(time.Duration) {}
 	d.setting.Expire = d.staticSet
 	d.rebinding.Expire = d.tryAgain
+	d.auditing.Expire = d.audit
 	d.retrying.Expire = func(time.Duration) { d.addrs.retryFailed() }
 	d.addrs.init(atOnce{d}, func() {
 		if !d.retrying.Running() {
 			d.loop.Set(&d.retrying, d.loop.Now()+retryAddresses)
 		}
-	}, logRefusal)
+	}, logRefusal, d.firewallRefused)
 	d.addrs.removal = d.unusedGroup
 	d.settings.timer.Expire = d.verifySettings
 	if d.announcer, err = newAnnouncer(d.Host); err != nil {
@@ -148,7 +152,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error)
 	}
 	d.net = newNetwork(first.links, first.addrs)
 	d.port = conn.PortID()
-	d.exec = kernel.NewExecutor(conn, func(c kernel.Completion) {
+	d.exec = kernel.NewExecutor(conn, d.firewall, func(c kernel.Completion) {
 		d.loop.Post(func() { d.carriedOut(c) })
 	})
 	d.hurry.beside = d.exec.Thread
@@ -170,6 +174,7 @@ func (d *daemon) close() {
 func (d *daemon) carriedOut(c kernel.Completion) {
 	lost := d.addrs.completed(c)
 	d.linksRefused(&c)
+	d.firewallAnswered(&c, lost.tables)
 	var sources map[int]bool // links with static addresses, which routers may send from
 	for i := range c.Changes {
 		ch := &c.Changes[i]

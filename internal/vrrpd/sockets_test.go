@@ -17,8 +17,9 @@ func buffered(g conf.Global, sizes ...int) *conf.Config {
 	c := &conf.Config{Global: g}
 	for i, size := range sizes {
 		c.Instances = append(c.Instances, &conf.VRRPInstance{
-			GARP: &conf.GARP{},
-			Name: fmt.Sprint("VI_", i), Interface: "eth0", Version: 3, Family: conf.IPv4, VRID: uint8(i + 1), Priority: 100, TTL: 255,
+			Accept: true,
+			GARP:   &conf.GARP{},
+			Name:   fmt.Sprint("VI_", i), Interface: "eth0", Version: 3, Family: conf.IPv4, VRID: uint8(i + 1), Priority: 100, TTL: 255,
 			AdvertInterval: 1e9, DownTimerAdverts: 3, Group: netip.MustParseAddr("224.0.0.18"), RxBuf: size,
 		})
 	}

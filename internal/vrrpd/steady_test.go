@@ -16,6 +16,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/tool/lab"
@@ -128,6 +129,9 @@ func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if o.Host != nil && o.Firewall == nil {
+		o.Firewall = &kerneltest.Firewall{}
+	}
 	if o.Link = conn; o.StateFile == "" {
 		o.StateFile = filepath.Join(t.TempDir(), "state")
 	}
@@ -176,7 +180,7 @@ func owners(n int) *conf.Config {
 	for i := range n {
 		c.Instances = append(c.Instances, &conf.VRRPInstance{
 			Name: fmt.Sprintf("VI_%d", i), Interface: "eth0", Family: conf.IPv4, Version: 3, VRID: uint8(i + 1),
-			Priority: vrrp.PriorityOwner, AdvertInterval: 50 * time.Millisecond, DownTimerAdverts: 3, TTL: 255,
+			Accept: true, Priority: vrrp.PriorityOwner, AdvertInterval: 50 * time.Millisecond, DownTimerAdverts: 3, TTL: 255,
 			Group:     netip.MustParseAddr("224.0.0.18"),
 			Addresses: []conf.Address{{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(i + 1)}), 32)}},
 			GARP:      &conf.GARP{Repeat: 1},

@@ -16,15 +16,14 @@ package fwmark
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
-	"io/fs"
 	"net/netip"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/linux/nft"
 )
 
 // Table is what a table shall be.
@@ -54,35 +53,27 @@ var maps = []struct {
 	{"tcp_every_map", unix.IPPROTO_TCP, true}, {"udp_every_map", unix.IPPROTO_UDP, true}, {"sctp_every_map", unix.IPPROTO_SCTP, true},
 }
 
-const (
-	// chunk is how many elements one message has, which has 64 KiB at most.
-	chunk = 500
-	// room is for all messages of a transaction: 100,000 ranges have 10 MiB.
-	room = 64 << 20
-)
-
 // Conn is a connection to the nftables of a network namespace.
-type Conn struct{ conn *nftables.Conn }
+type Conn struct{ conn *nft.Conn }
 
 // Dial opens a connection, in the network namespace with a descriptor; 0: this one.
 func Dial(netns int) (*Conn, error) {
-	c, err := nftables.New(nftables.AsLasting(), nftables.WithNetNSFd(netns), nftables.WithSockOptions(
-		func(c *netlink.Conn) error { return errors.Join(c.SetWriteBuffer(room), c.SetReadBuffer(room)) }))
+	c, err := nft.Dial(netns)
 	if err != nil {
-		return nil, fmt.Errorf("nftables: %w", err)
+		return nil, err
 	}
 	return &Conn{c}, nil
 }
 
 // Close closes the connection. The tables stay.
-func (c *Conn) Close() error { return c.conn.CloseLasting() }
+func (c *Conn) Close() error { return c.conn.Close() }
 
 // Replace makes t the table of its name, and removes the one named old, unless that is
 // empty, in one transaction. Without ranges of a family there is no table of it.
 func (c *Conn) Replace(t *Table, old string) error {
 	for _, f := range []nftables.TableFamily{nftables.TableFamilyIPv4, nftables.TableFamilyIPv6} {
 		if old != "" {
-			c.remove(old, f)
+			c.conn.RemoveTable(old, f)
 		}
 		four := f == nftables.TableFamilyIPv4
 		var ranges []Range
@@ -95,28 +86,20 @@ func (c *Conn) Replace(t *Table, old string) error {
 			continue
 		}
 		if t.Name != old {
-			c.remove(t.Name, f)
+			c.conn.RemoveTable(t.Name, f)
 		}
 		if err := c.add(t, f, ranges); err != nil {
 			return err
 		}
 	}
-	if err := c.conn.Flush(); err != nil {
-		if errors.Is(err, unix.EOPNOTSUPP) || errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("%w (does the kernel have nf_tables for IPv4 and IPv6?)", err)
-		}
-		return fmt.Errorf("nftables: table %s: %w", t.Name, err)
+	if err := c.conn.Commit(); err != nil {
+		return fmt.Errorf("table %s: %w", t.Name, err)
 	}
 	return nil
 }
 
 // Remove removes the table of a name, if there is one.
 func (c *Conn) Remove(name string) error { return c.Replace(&Table{Name: name}, name) }
-
-// remove removes a table, which is there for sure once it has been added.
-func (c *Conn) remove(name string, f nftables.TableFamily) {
-	c.conn.DelTable(c.conn.AddTable(&nftables.Table{Name: name, Family: f}))
-}
 
 func (c *Conn) add(t *Table, f nftables.TableFamily, ranges []Range) error {
 	table := c.conn.AddTable(&nftables.Table{Name: t.Name, Family: f})
@@ -145,12 +128,8 @@ func (c *Conn) add(t *Table, f nftables.TableFamily, ranges []Range) error {
 		if err := c.conn.AddSet(set, nil); err != nil {
 			return fmt.Errorf("nftables: map %s: %w", m.name, err)
 		}
-		for len(elements) > 0 {
-			n := min(chunk, len(elements))
-			if err := c.conn.SetAddElements(set, elements[:n]); err != nil {
-				return fmt.Errorf("nftables: map %s: %w", m.name, err)
-			}
-			elements = elements[n:]
+		if err := c.conn.AddElements(set, elements); err != nil {
+			return err
 		}
 		c.conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: rule(f, m.protocol, set, t.Counters)})
 	}

@@ -63,7 +63,7 @@ func benchmarkAddresses(b *testing.B, n int) {
 		b.Fatal(err)
 	}
 	done := make(chan error)
-	e := NewExecutor(c, func(c Completion) {
+	e := NewExecutor(c, nil, func(c Completion) {
 		var err error
 		if c.Errs != nil {
 			err = fmt.Errorf("%v", c.Errs)

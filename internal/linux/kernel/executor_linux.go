@@ -47,6 +47,7 @@ const (
 // what is there just so are successes.
 type Executor struct {
 	conn   *Conn
+	side   Side
 	report func(Completion)
 
 	mu     sync.Mutex
@@ -67,10 +68,11 @@ type plan struct {
 	left []Change
 }
 
-// NewExecutor starts an executor that owns c from now on. It calls report at least once
-// per plan, from its goroutine or from that of [Executor.Carry].
-func NewExecutor(c *Conn, report func(Completion)) *Executor {
-	e := &Executor{conn: c, report: report, wake: make(chan struct{}, 1), done: make(chan struct{}), carrying: make(chan struct{}, 1)}
+// NewExecutor starts an executor that owns c and side from now on; side may be nil if all
+// objects are [Requested]. It calls report at least once per plan, from its goroutine or
+// from that of [Executor.Carry].
+func NewExecutor(c *Conn, side Side, report func(Completion)) *Executor {
+	e := &Executor{conn: c, side: side, report: report, wake: make(chan struct{}, 1), done: make(chan struct{}), carrying: make(chan struct{}, 1)}
 	go e.run()
 	return e
 }
@@ -137,6 +139,9 @@ func (e *Executor) run() {
 	e.thread.Store(int64(unix.Gettid()))
 	defer close(e.done)
 	defer e.conn.Close()
+	if e.side != nil {
+		defer e.side.Close()
+	}
 	var work []plan
 	for {
 		e.carrying <- struct{}{} // before the queue is empty: nothing overtakes what it held
@@ -165,26 +170,39 @@ func (e *Executor) carryOut(work []plan) {
 }
 
 // step executes one chunk from the front of work, which may take from several
-// plans, and returns what is left.
+// plans, and returns what is left. All that a side has to do without a pause is one chunk.
 func (e *Executor) step(work []plan) []plan {
 	e.chunk = e.chunk[:0]
 	plans := 0
+	aside := len(work[0].left) > 0 && !isRequested(work[0].left[0])
 	for _, p := range work {
-		n := min(len(p.left), chunkSize-len(e.chunk))
+		n, room := 0, chunkSize-len(e.chunk)
+		for n < len(p.left) && isRequested(p.left[n]) != aside && (aside || n < room) {
+			n++
+		}
+		if n == 0 && len(p.left) > 0 {
+			break
+		}
 		e.chunk = append(e.chunk, p.left[:n]...)
 		plans++
-		if len(e.chunk) == chunkSize {
+		if n < len(p.left) {
 			break
 		}
 	}
 	start := time.Now()
-	errs, found := e.execute(e.chunk)
+	var errs []error
+	var found []Found
+	if aside {
+		errs, found = e.side.Carry(e.chunk)
+	} else {
+		errs, found = e.execute(e.chunk)
+	}
 	took := time.Since(start)
 
 	done := 0
 	for i := range work[:plans] {
 		p := &work[i]
-		n := min(len(p.left), chunkSize-done)
+		n := min(len(p.left), len(e.chunk)-done)
 		c := Completion{ID: p.id, Changes: p.left[:n], Last: n == len(p.left), Took: took}
 		if errs != nil {
 			c.Errs = errs[done : done+n]
@@ -202,6 +220,8 @@ func (e *Executor) step(work []plan) []plan {
 	return work[plans:]
 }
 
+func isRequested(c Change) bool { _, ok := c.Object.(Requested); return ok }
+
 // execute carries out the changes and returns an error for each, or nil if all
 // succeeded, and what additions have found, or nil if nothing.
 func (e *Executor) execute(changes []Change) (errs []error, found []Found) {
@@ -218,7 +238,8 @@ func (e *Executor) execute(changes []Change) (errs []error, found []Found) {
 	}
 	refused := e.refused[:len(changes)]
 	clear(refused)
-	encode := func(i int, b []byte) ([]byte, nl.Request) { return changes[i].Object.Encode(changes[i].Op, b) }
+	object := func(i int) Requested { return changes[i].Object.(Requested) }
+	encode := func(i int, b []byte) ([]byte, nl.Request) { return object(i).Encode(changes[i].Op, b) }
 	if err := e.conn.Batch(len(changes), encode, refused); err != nil {
 		errs := make([]error, len(changes))
 		for i, c := range changes {
@@ -229,14 +250,14 @@ func (e *Executor) execute(changes []Change) (errs []error, found []Found) {
 
 	held := map[string]Finder{} // by kind, each read at most once
 	for i, c := range changes {
-		if refused[i] == nil || c.Op == Remove && c.Object.Gone(refused[i]) {
+		if refused[i] == nil || c.Op == Remove && object(i).Gone(refused[i]) {
 			continue
 		}
 		err := error(refused[i])
 		if c.Op == Add && errors.Is(err, unix.EEXIST) {
 			find := held[c.Object.Kind()]
 			if find == nil {
-				find = c.Object.Held(e.conn)
+				find = object(i).Held(e.conn)
 				held[c.Object.Kind()] = find
 			}
 			// What the kernel does not list keeps the refusal.

@@ -27,7 +27,7 @@ func TestKernelReachesWhatIsWanted(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := NewExecutor(requests, func(c Completion) { reported <- c })
+	e := NewExecutor(requests, nil, func(c Completion) { reported <- c })
 	defer e.Close()
 	id := uint64(0)
 	reach := func(rt *rapid.T, want []Addr) {
@@ -93,7 +93,7 @@ func TestExecutorErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []Completion
-	e := NewExecutor(c, func(c Completion) { got = append(got, c) })
+	e := NewExecutor(c, nil, func(c Completion) { got = append(got, c) })
 	e.Submit(7, plan)
 	e.Close()
 	if len(got) != 1 || got[0].ID != 7 || !got[0].Last || len(got[0].Errs) != len(plan) {
@@ -131,7 +131,7 @@ func TestExecutorKeepsOrderAcrossPlans(t *testing.T) {
 	}
 	var order []string
 	changes := map[uint64]int{}
-	e := NewExecutor(c, func(c Completion) {
+	e := NewExecutor(c, nil, func(c Completion) {
 		if c.Errs != nil {
 			t.Errorf("plan %d: %v", c.ID, errors.Join(c.Errs...))
 		}

@@ -138,7 +138,7 @@ func execute(t testing.TB, changes []Change) []error {
 		t.Fatal(err)
 	}
 	var errs []error
-	e := NewExecutor(c, func(c Completion) {
+	e := NewExecutor(c, nil, func(c Completion) {
 		for _, err := range c.Errs {
 			if err != nil {
 				errs = append(errs, err)

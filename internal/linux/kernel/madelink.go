@@ -212,9 +212,9 @@ func (g LinkGroup) Encode(_ Op, b []byte) ([]byte, nl.Request) {
 }
 
 // Held is nothing: groups are not listed.
-func (LinkGroup) Held(*Conn) Finder { return func(Object) (Object, bool) { return nil, false } }
+func (LinkGroup) Held(*Conn) Finder { return func(Object) (Requested, bool) { return nil, false } }
 
-// Foreign is that of [Object].
+// Foreign is that of [Requested].
 func (LinkGroup) Foreign() bool { return false }
 
 // Gone reports whether the refusal of a removal means that no link is in the group.

@@ -202,7 +202,7 @@ func TestMonitorCloseEndsItsGoroutine(t *testing.T) {
 func appendRequest(b []byte, c Change) []byte {
 	start := len(b)
 	b, _ = nl.Begin(b, 0, 0, 1)
-	b, r := c.Object.Encode(c.Op, b)
+	b, r := c.Object.(Requested).Encode(c.Op, b)
 	native.PutUint16(b[start+4:], r.Type)
 	return nl.End(b, start)
 }
@@ -224,7 +224,7 @@ func carryOut(t *testing.T, c *Conn, changes ...Change) {
 	t.Helper()
 	refused := make([]*nl.Error, len(changes))
 	err := c.Batch(len(changes), func(i int, b []byte) ([]byte, nl.Request) {
-		return changes[i].Object.Encode(changes[i].Op, b)
+		return changes[i].Object.(Requested).Encode(changes[i].Op, b)
 	}, refused)
 	if err != nil {
 		t.Fatal(err)

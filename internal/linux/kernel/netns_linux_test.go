@@ -150,7 +150,7 @@ func useEverything() error {
 		return err
 	}
 	var errs []error
-	e := NewExecutor(c, func(c Completion) { errs = append(errs, c.Errs...) })
+	e := NewExecutor(c, nil, func(c Completion) { errs = append(errs, c.Errs...) })
 	const lo = 1
 	e.Submit(1, DiffAddrs(nil, []Addr{{Link: lo, Prefix: prefix("192.0.2.1/32")}, {Link: lo, Prefix: prefix("2001:db8::1/128")}}))
 	e.Close()

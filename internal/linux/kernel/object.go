@@ -10,10 +10,24 @@ import (
 // address is one; each kind has a file with all that is particular to it:
 // identity, encoding, comparison and text.
 //
-// A kind can be compared by [Diff] if its pointers are [Keyed].
+// A kind can be compared by [Diff] if its pointers are [Keyed]. An [Executor] asks
+// rtnetlink for objects that are [Requested], and a [Side] for all others.
 type Object interface {
 	// Kind is a word for all objects of the kind, as "address".
 	Kind() string
+
+	// OnLink is the index of the object's link, 0 if it has none.
+	OnLink() int
+
+	// Text prints the object's identity, and Attributes what is asked for beyond
+	// it, without the link, in the words of ip(8).
+	Text() string
+	Attributes() string
+}
+
+// Requested is an object that a request of rtnetlink adds or removes.
+type Requested interface {
+	Object
 
 	// Encode appends the body of the request that carries out op. An addition must
 	// be refused with unix.EEXIST if the object is there.
@@ -29,19 +43,20 @@ type Object interface {
 	// Gone reports whether the refusal of a removal means that there is nothing to
 	// remove.
 	Gone(refusal error) bool
+}
 
-	// OnLink is the index of the object's link, 0 if it has none.
-	OnLink() int
+// A Side carries out changes of objects that are not [Requested].
+type Side interface {
+	// Carry carries out changes and returns, as in a [Completion], which were refused
+	// and what additions have found. It may block.
+	Carry(changes []Change) (errs []error, found []Found)
 
-	// Text prints the object's identity, and Attributes what is asked for beyond
-	// it, without the link, in the words of ip(8).
-	Text() string
-	Attributes() string
+	Close() error
 }
 
 // A Finder returns the held object with the identity of the one wanted, nil if
 // there is none, and whether it is just as wanted.
-type Finder func(want Object) (have Object, same bool)
+type Finder func(want Object) (have Requested, same bool)
 
 // Keyed is what [Diff] must know of a kind of objects of the type O with the
 // identity K.
@@ -65,13 +80,16 @@ type Keyed[O any, K comparable] interface {
 }
 
 // NewFinder finds objects in a list.
-func NewFinder[O any, K comparable, P Keyed[O, K]](held []O) Finder {
+func NewFinder[O any, K comparable, P interface {
+	Keyed[O, K]
+	Requested
+}](held []O) Finder {
 	all := make(map[K]P, len(held))
 	for i := range held {
 		p := P(&held[i])
 		all[p.Key()] = p
 	}
-	return func(want Object) (Object, bool) {
+	return func(want Object) (Requested, bool) {
 		w, ok := want.(P)
 		if !ok {
 			return nil, false

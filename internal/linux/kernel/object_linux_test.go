@@ -101,7 +101,7 @@ func TestSecondKind(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		e := NewExecutor(c, func(c Completion) { done = c })
+		e := NewExecutor(c, nil, func(c Completion) { done = c })
 		e.Submit(1, changes)
 		e.Close()
 		return done

@@ -597,7 +597,7 @@ func (r *Route) Encode(op Op, b []byte) ([]byte, nl.Request) {
 // Held reads the routes that the kernel holds, of each protocol that is asked for.
 func (*Route) Held(c *Conn) Finder {
 	held := map[uint8]func(*Route) (*Route, bool){}
-	return func(want Object) (Object, bool) {
+	return func(want Object) (Requested, bool) {
 		w, ok := want.(*Route)
 		if !ok {
 			return nil, false

@@ -15,16 +15,17 @@ type Requirement string
 
 // What tests may ask for.
 const (
-	Root   Requirement = "root, of a user namespace at least: namespaces with real links"
-	Users  Requirement = "root of this machine: other users, their files, its scheduling"
-	Peer   Requirement = "Debian's keepalived as the other node"
-	Tshark Requirement = "tshark"
-	Nft    Requirement = "nft"
-	Nginx  Requirement = "nginx"
-	FRR    Requirement = "bfdd and zebra of FRR"
-	Bird   Requirement = "bird"
-	User   Requirement = "an unprivileged user"
-	UML    Requirement = "linux.uml, the kernel of Debian's user-mode-linux, and root of this machine to boot it"
+	Root     Requirement = "root, of a user namespace at least: namespaces with real links"
+	Users    Requirement = "root of this machine: other users, their files, its scheduling"
+	Peer     Requirement = "Debian's keepalived as the other node"
+	Tshark   Requirement = "tshark"
+	Nft      Requirement = "nft"
+	Nginx    Requirement = "nginx"
+	IPTables Requirement = "iptables and ipset"
+	FRR      Requirement = "bfdd and zebra of FRR"
+	Bird     Requirement = "bird"
+	User     Requirement = "an unprivileged user"
+	UML      Requirement = "linux.uml, the kernel of Debian's user-mode-linux, and root of this machine to boot it"
 )
 
 // FRRDir is where Debian puts the daemons of FRR.
@@ -64,6 +65,13 @@ func has(r Requirement) bool {
 	case FRR:
 		_, err := exec.LookPath(FRRDir + "/bfdd")
 		return err == nil
+	case IPTables:
+		for _, name := range []string{"iptables", "ip6tables", "ipset"} {
+			if _, err := exec.LookPath(name); err != nil {
+				return false
+			}
+		}
+		return true
 	case Tshark, Nft, Nginx, Bird:
 		_, err := exec.LookPath(string(r))
 		return err == nil

@@ -26,7 +26,7 @@ func run(t *testing.T, h kernel.Host, c kernel.Change) string {
 		t.Fatal(err)
 	}
 	outcome := ""
-	e := kernel.NewExecutor(conn, func(done kernel.Completion) {
+	e := kernel.NewExecutor(conn, nil, func(done kernel.Completion) {
 		outcome = fmt.Sprint(errors.Join(done.Errs...), done.Found)
 	})
 	e.Submit(1, []kernel.Change{c})

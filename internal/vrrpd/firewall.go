@@ -1,0 +1,166 @@
+package vrrpd
+
+import (
+	"cmp"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/linux/firewall"
+	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/policy"
+)
+
+// firewallOf is the firewall of a host: a [firewall.Firewall], or one in memory.
+type firewallOf interface {
+	kernel.Side
+	Inherit(firewall.Table)
+}
+
+// dropOf is what drops packets to an address of a virtual router.
+func dropOf(a *conf.Address, link *netLink) firewall.Entry {
+	ip := a.Prefix.Addr()
+	e := firewall.Entry{IPv6: ip.Is6(), Addr: ip}
+	if policy.DropsOnLink(ip) {
+		e.Link, e.Name = link.Index, link.Name
+	}
+	return e
+}
+
+// firewallSettings are how a configuration has packets dropped.
+func firewallSettings(f *conf.Firewall) firewall.Settings {
+	s := firewall.Settings{Name: cmp.Or(f.NFTables, "keepalived"), Priority: f.Priority, ByIndex: f.IfIndex, Counters: f.Counters}
+	if t := f.IPTables; t != nil && f.NFTables == "" {
+		s.In, s.Out = t.In, t.Out
+		if len(t.Sets) > 2 {
+			s.Sets4, s.Sets6, s.SetsOnLink6 = t.Sets[0], t.Sets[1], t.Sets[2]
+		}
+	}
+	return s
+}
+
+// logDefaultFirewall logs that c needs a firewall and does not choose one.
+func logDefaultFirewall(c *conf.Config) {
+	if f := &c.Global.Firewall; f.NFTables == "" && f.IPTables == nil && len(firewallTables(c)) > 0 {
+		slog.Info("use_vmac or no_accept/strict specified, but no firewall configured - using nftables")
+	}
+}
+
+// firewallTables are the tables that a configuration needs. They are there before the
+// first address is dropped: to make them takes longer than to add an address.
+func firewallTables(c *conf.Config) (tables []firewall.Table) {
+	four, six := policy.Dropping(c)
+	for _, t := range []struct{ ipv6, needed bool }{{false, four}, {true, six}} {
+		if t.needed {
+			tables = append(tables, firewall.Table{IPv6: t.ipv6, Settings: firewallSettings(&c.Global.Firewall)})
+		}
+	}
+	return tables
+}
+
+// setTables makes tables wanted, and no others.
+func (d *daemon) setTables(tables []firewall.Table) {
+	t := &d.addrs.tables
+	wanted := map[firewall.Table]bool{}
+	for _, want := range tables {
+		wanted[want.Key()] = true
+		v, _ := t.get(want.Key())
+		if v.refs == 0 {
+			v.refs++
+			t.acquire(v, want, nil)
+		} else {
+			t.touch(v).want = want
+		}
+	}
+	for k, v := range t.items {
+		if v.refs > 0 && !wanted[k] {
+			v.refs--
+			t.release(v)
+		}
+	}
+	if len(tables) > 0 && !d.auditing.Running() {
+		d.audit(d.loop.Now())
+	}
+}
+
+// auditPause is the time between two looks at whether other programs have changed the
+// tables.
+const auditPause = time.Second
+
+// audit has the tables asked for again, which shows whether they are as they were made.
+func (d *daemon) audit(time.Duration) {
+	t := &d.addrs.tables
+	for _, v := range t.items {
+		if v.refs > 0 && v.present {
+			v.doubt = true
+			t.touch(v)
+		}
+	}
+	if len(t.items) > 0 {
+		d.loop.Set(&d.auditing, d.loop.Now()+auditPause)
+	}
+}
+
+// inheritTables takes over the tables that a predecessor has left: they drop packets
+// until others take their place, in one step, or until what was inherited is given up.
+func (d *daemon) inheritTables(left []firewall.Table) {
+	t := &d.addrs.tables
+	for _, table := range left {
+		d.firewall.Inherit(table)
+		v, _ := t.get(table.Key())
+		if !v.requested { // a hostile state file may have two of them
+			t.hold(v, table)
+			v.requested, v.doubt, v.sent = true, true, table
+		}
+	}
+}
+
+// inheritDrops keeps packets to inherited addresses dropped that are dropped by this
+// configuration.
+func (d *daemon) inheritDrops(inherited map[kernel.Key]bool) {
+	for _, r := range d.routers {
+		for i, v := range r.vips {
+			if v != nil && inherited[v.key] && r.drops[i] != nil {
+				d.addrs.entries.hold(r.drops[i], r.drops[i].sent)
+			}
+		}
+	}
+}
+
+// firewallRefused logs why packets cannot be dropped: once for all items and for as long
+// as the reason is the same.
+func (d *daemon) firewallRefused(_ *router, _ kernel.Change, err error) {
+	if text := err.Error(); text != d.firewallFault {
+		d.firewallFault = text
+		slog.Error("firewall: " + text)
+	}
+}
+
+// firewallAnswered takes up that a table is there, and whether it was lost before.
+func (d *daemon) firewallAnswered(c *kernel.Completion, lost []*heldTable) {
+	for i := range c.Changes {
+		if _, ok := c.Changes[i].Object.(*firewall.Table); ok && d.firewallFault != "" && (c.Errs == nil || c.Errs[i] == nil) {
+			d.firewallFault = ""
+			slog.Info("firewall: packets are dropped as configured")
+		}
+	}
+	for _, v := range lost {
+		if missed, ok := d.restored.Take(d.loop.Now()); ok {
+			text := fmt.Sprintf("firewall: %s was changed by another program, and is restored", v.sent.Text())
+			if missed > 0 {
+				text += missedText(missed)
+			}
+			slog.Warn(text)
+		}
+	}
+}
+
+// claimDrop has r among the routers that want e.
+func (d *daemon) claimDrop(r *router, e firewall.Entry) *heldEntry {
+	v, fresh := d.addrs.entries.get(e.Key())
+	if fresh {
+		v.sent = e
+	}
+	return claim(v, r, true)
+}
