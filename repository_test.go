@@ -27,13 +27,13 @@ const module = "keepalived-go"
 // layers below its own; "…/" is a package with all below it. What a layer is
 // for is in docs/architecture.md.
 var layers = [][]string{
-	{"vrrp", "lvs", "bfd", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/linux/fwmark", "internal/tool/getopt", "internal/tool/required", "internal/tool/userns", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
-	{"internal/proc/statefile", "vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
+	{"vrrp", "lvs", "bfd", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/linux/mmsg", "internal/linux/nft", "internal/tool/getopt", "internal/tool/required", "internal/tool/userns", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
+	{"internal/proc/statefile", "internal/linux/fwmark", "vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
 	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/checkd/table"},
-	{"internal/linux/track", "internal/linux/kernel/kerneltest", "internal/output/notify", "internal/checkd/attempt", "internal/proc", "internal/proc/session"},
-	{"lint", "internal/output/…"},
+	{"internal/linux/track", "internal/linux/firewall", "internal/output/notify", "internal/checkd/attempt", "internal/proc", "internal/proc/session"},
+	{"lint", "internal/output/…", "internal/linux/kernel/kerneltest"},
 	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
 	{"internal/tool/lab/uml"},
 	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/checkd", "internal/bfdd", "internal/supervisor"},

@@ -41,16 +41,12 @@ func (d *decoder) wait(word string, s *Statement) {
 		}
 		owner.name = d.intern(strings.Join(names, " "))
 	}
-	d.waitIn(owner, word, s.Place(0))
-}
-
-func (d *decoder) waitIn(owner idleOwner, word string, at place) {
 	b := d.idleOf[owner]
 	if b == nil {
 		if d.idleOf == nil {
 			d.idleOf = make(map[idleOwner]*idleBlock)
 		}
-		b = &idleBlock{idleOwner: owner, first: at}
+		b = &idleBlock{idleOwner: owner, first: s.Place(0)}
 		d.idleOf[owner] = b
 		d.idle = append(d.idle, b)
 	}

@@ -25,10 +25,8 @@ func TestWithoutEffect(t *testing.T) {
 		n          int      // 0: those of want
 	}{
 		{"nothing", server(1, "ha_suspend"), nil, 0},
-		{"words of a block", "global_defs {\nenable_traps\nrouter_id x\nenable_dbus\nenable_traps\n}\n",
+		{"words of a block", "global_defs {\nenable_traps\nrouter_id x\nnftables\nenable_dbus\nenable_traps\n}\n",
 			[]string{"2: global_defs: enable_traps and enable_dbus have no effect in this version"}, 0},
-		{"a word outside of blocks", "namespace_with_ipsets\n", []string{"1: namespace_with_ipsets has no effect in this version"}, 0},
-		{"by a mode", instance(1, "strict_mode"), []string{"1: vrrp_instance V1: no_accept has no effect in this version"}, 0},
 		{"two blocks", server(1, "snmp_name x") + server(2, "snmp_name x"),
 			[]string{"5: virtual_server 192.0.2.1 80: snmp_name has no effect", "13: virtual_server 192.0.2.2 80: snmp_name has no effect"}, 0},
 		{"many blocks", many.String(), []string{"5: virtual_server 192.0.2.1 80: snmp_name has no effect"}, idleAlone},

@@ -64,10 +64,6 @@ func (d *decoder) resolve() {
 	d.cfg.Instances = make([]*VRRPInstance, 0, len(d.instances))
 	for _, in := range d.instances {
 		if !in.bad {
-			if !in.Accept && !in.accept.set {
-				// Strict mode implies it without the word.
-				d.waitIn(idleOwner{"vrrp_instance", in.Name, in.at}, "no_accept", in.at)
-			}
 			d.cfg.Instances = append(d.cfg.Instances, in.VRRPInstance)
 		}
 	}

@@ -92,7 +92,7 @@ func instanceBlock() *block {
 		kw("accept", bare(), depends("on; off in strict mode, except for the owner"), "accept packets to the addresses").
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(true) }).shows(shown(func(v *VRRPInstance) *bool { return &v.Accept })),
 		kw("no_accept", bare(), "off", "do not accept packets to the addresses").
-			sets(func(d *decoder, a *argument) { d.inst.accept.put(false) }).shows(shown(func(v *VRRPInstance) *bool { return &v.Accept })).inverted().pending(),
+			sets(func(d *decoder, a *argument) { d.inst.accept.put(false) }).shows(shown(func(v *VRRPInstance) *bool { return &v.Accept })).inverted(),
 		kw("virtual_routes", braced("{ ROUTE }"), "", "routes that exist while master").effective().holds(routeBlock("vrrp_instance.virtual_routes")).
 			shows(shown(func(v *VRRPInstance) *[]Route { return &v.Routing.Routes })),
 		kw("virtual_rules", braced("{ RULE }"), "", "routing rules that exist while master").effective().holds(ruleBlock("vrrp_instance.virtual_rules")).

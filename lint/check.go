@@ -47,8 +47,12 @@ func Check(c *conf.Config, h Host) conf.Diagnostics {
 		l.ownership(in)
 		l.partners(in)
 		l.announcements(in)
+		if in.Routing != nil {
+			l.routeSources(in.Routing.Routes)
+		}
 		l.weights(in, terms(in, groups[in.Name]))
 	}
+	l.routeSources(c.StaticRoutes)
 	l.scripts()
 	l.mail()
 	l.sessions()
@@ -515,6 +519,18 @@ func (l *linter) sessions() {
 	for _, b := range l.BFDInstances {
 		if !used[b.Name] {
 			l.found("bfd-unused", b.Pos, "bfd_instance "+b.Name+" affects nothing", "name it in track_bfd, bfd_peer or BFD_CHECK, or remove it")
+		}
+	}
+}
+
+// routeSources looks whether routes have a source address from which nothing is sent.
+func (l *linter) routeSources(routes []conf.Route) {
+	for i := range routes {
+		r := &routes[i]
+		if in := l.virtual[r.Source]; in != nil && policy.Drops(in) {
+			l.found("unaccepted-source", r.Pos,
+				fmt.Sprintf("packets by the route to %v would leave from %v, and are dropped: %s accepts no packets to it", r.Destination, r.Source, in.Name),
+				"write accept in "+in.Name+", or another src", other(in.Pos, "%s is", in.Name))
 		}
 	}
 }

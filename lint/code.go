@@ -48,6 +48,8 @@ var codes = []Code{
 	{"dr-arp", conf.Warning, "with direct routing (DR), this machine always has the virtual address and answers ARP for it, so that it takes connections from the master", "put the address on lo, set arp_ignore to 1 and arp_announce to 2"},
 	{"persistence-one-server", conf.Note, "persistence has no effect with one real server", "remove persistence_timeout, or add a real server"},
 	{"alpha-unchecked", conf.Note, "alpha waits for the first success of a check, and the real server has none: it is up from the start", "add a check, or remove alpha"},
+	{"unaccepted-service", conf.Warning, "the address of a virtual server is one to which the master accepts no packets: they are dropped before the load balancer gets them", "write accept"},
+	{"unaccepted-source", conf.Warning, "a route makes packets leave from an address to which the master accepts no packets, and from which it sends none", "write accept, or another source address"},
 	{"ha-suspend", conf.Note, "checks are suspended while the address is not on this node, and no virtual router in this file has it", "remove ha_suspend, or add the address to a vrrp_instance"},
 
 	{"cluster-vrid", conf.Error, "two nodes protect the same addresses with different virtual_router_ids, so that they ignore each other and both are master", "use one virtual_router_id"},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 )
 
 // virtualServer looks at a service that is balanced.
@@ -38,6 +39,11 @@ func (l *linter) virtualServer(v *conf.VirtualServer) {
 		l.found("ha-suspend", v.Pos,
 			fmt.Sprintf("virtual server %v suspends its checks until %s is on this node (ha_suspend), but no vrrp_instance has that address", v, v.Addr),
 			"remove ha_suspend, or add the address to a vrrp_instance")
+	}
+	if in := l.virtual[v.Addr]; in != nil && policy.Drops(in) {
+		l.found("unaccepted-service", v.Pos,
+			fmt.Sprintf("virtual server %v gets no packets: %s accepts none to %s", v, in.Name, v.Addr),
+			"write accept in "+in.Name, other(in.Pos, "%s is", in.Name))
 	}
 	l.serverWeights(v)
 	if v.Persistence > 0 && len(v.RealServers) == 1 && !l.servesEveryPort(v) {

@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/firewall"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/vrrp"
@@ -124,7 +125,7 @@ func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 func FuzzParseJournal(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "state")
 	j := newJournal(path)
-	j.replace(journalRouters(), nil, nil)
+	j.replace(journalRouters(), nil, []firewall.Table{{IPv6: true, Settings: firewall.Settings{Name: "x", Priority: -1}}})
 	j.close()
 	good, err := os.ReadFile(path)
 	if err != nil {

@@ -1,7 +1,6 @@
 package kerneltest
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -17,7 +16,7 @@ type Firewall struct {
 	entries   map[firewall.Entry]firewall.Entry
 	inherited []firewall.Table
 	refuse    error
-	log       []string
+	watch     func(kernel.Change)
 }
 
 // Inherit notes a table that a predecessor has left.
@@ -46,12 +45,15 @@ func (f *Firewall) Carry(changes []kernel.Change) (errs []error, found []kernel.
 	}
 	found = make([]kernel.Found, len(changes))
 	for i, c := range changes {
+		if o, ok := c.Object.(*firewall.Table); ok && c.Op == kernel.Add && f.tables[o.IPv6] == *o {
+			found[i] = kernel.FoundThere
+			continue // an audit
+		}
+		if f.watch != nil {
+			f.watch(c)
+		}
 		switch o := c.Object.(type) {
 		case *firewall.Table:
-			if have, there := f.tables[o.IPv6]; there && c.Op == kernel.Add && have == *o {
-				found[i] = kernel.FoundThere
-				continue // an audit
-			}
 			if f.tables[o.IPv6] = *o; c.Op == kernel.Remove {
 				delete(f.tables, o.IPv6)
 			}
@@ -60,7 +62,6 @@ func (f *Firewall) Carry(changes []kernel.Change) (errs []error, found []kernel.
 				delete(f.entries, o.Key())
 			}
 		}
-		f.log = append(f.log, fmt.Sprintf("%v %s", c.Op, c.Object.Text()))
 	}
 	return nil, found
 }
@@ -106,9 +107,24 @@ func (f *Firewall) Entries() []string {
 	return all
 }
 
-// Log returns the changes, without additions of tables that were there.
-func (f *Firewall) Log() []string {
+// Watch has f called for each change before it is carried out; audits are none.
+func (f *Firewall) Watch(watch func(kernel.Change)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return slices.Clone(f.log)
+	f.watch = watch
+}
+
+// Restart forgets what another process has entered: a successor makes its own tables.
+func (f *Firewall) Restart() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	clear(f.entries)
+	f.inherited = nil
+}
+
+// Inherited returns the tables that were noted as left by a predecessor.
+func (f *Firewall) Inherited() []firewall.Table {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return slices.Clone(f.inherited)
 }

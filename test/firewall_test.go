@@ -1,0 +1,291 @@
+package test
+
+import (
+	"encoding/json"
+	"errors"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/tool/lab"
+)
+
+// rules are the tables, chains, rules, sets and elements of a node, in a form that does
+// not depend on handles, counts and order.
+func (s *scene) rules(node string) []string {
+	s.Helper()
+	text, err := s.Node(node).Run("nft", "-j", "list", "ruleset")
+	s.must(err)
+	var list struct{ Nftables []map[string]any }
+	s.must(json.Unmarshal([]byte(text), &list))
+	var clean func(v any) any
+	clean = func(v any) any {
+		switch v := v.(type) {
+		case map[string]any:
+			for _, k := range []string{"handle", "packets", "bytes"} {
+				delete(v, k)
+			}
+			for k := range v {
+				v[k] = clean(v[k])
+			}
+			if elem, ok := v["elem"].([]any); ok {
+				slices.SortFunc(elem, func(a, b any) int { return strings.Compare(asJSON(a), asJSON(b)) })
+			}
+		case []any:
+			for i := range v {
+				v[i] = clean(v[i])
+			}
+		}
+		return v
+	}
+	var all []string
+	for _, object := range list.Nftables {
+		if object["metainfo"] == nil {
+			all = append(all, asJSON(clean(object)))
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func asJSON(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return err.Error()
+	}
+	return string(b)
+}
+
+// TestFirewallLikeC: a master drops packets by the rules that the C daemon has, and has
+// none where the C daemon has none. Of ours nothing is left at the end.
+func TestFirewallLikeC(t *testing.T) {
+	t.Parallel()
+	differs(t, "is what is compared")
+	lab.Need(t, lab.Root, lab.Peer, lab.Nft)
+	s := newWideScene(t, 2, "a", "b")
+	excluded := []string{"10.1.0.99 dev eth1", "fe80::99/64 dev eth1", "fd00::99/64"}
+	for _, c := range []struct {
+		name   string
+		global string
+		in     instance
+		tables int
+	}{
+		{name: "both families", in: instance{Excluded: excluded, More: "no_accept"}, tables: 2},
+		{name: "link-local", in: instance{VIPs: []string{"fe80::77/64", vip6.String() + "/64", "fe80::78/64 dev eth1"}, More: "no_accept"}, tables: 1},
+		{name: "named", global: "nftables kt\nnftables_priority -20\nnftables_counters", in: instance{Excluded: excluded, More: "no_accept"}, tables: 2},
+		{name: "strict", in: instance{More: "strict_mode"}, tables: 1},
+		{name: "strict, accepts", in: instance{More: "strict_mode\naccept"}},
+		{name: "accepts", in: instance{Excluded: excluded}},
+	} {
+		c.in.VIPs = append(slices.Clone(c.in.VIPs), "10.0.9.9") // what is set last
+		if strings.Contains(c.in.VIPs[0], ":") {
+			c.in.VIPs[len(c.in.VIPs)-1] = "fd00::9:9"
+		}
+		last := netip.MustParseAddr(c.in.VIPs[len(c.in.VIPs)-1])
+		if len(c.in.Excluded) > 0 {
+			last = addr("fd00::99")
+		}
+		found := func(node string, p lab.Program) []string {
+			d := s.start(node, p, configWith(c.global, c.in.at(100)))
+			s.awaitOwner(last, 20*time.Second, node)
+			rules := s.rules(node)
+			s.must(d.Stop())
+			return rules
+		}
+		mine := found("a", ours)
+		if left := s.rules("a"); len(left) != 0 {
+			t.Errorf("%s: left behind:\n%s", c.name, strings.Join(left, "\n"))
+		}
+		theirs := found("b", lab.C())
+		if !slices.Equal(mine, theirs) {
+			t.Errorf("%s: rules\n%s\nof the C daemon\n%s", c.name, strings.Join(mine, "\n"), strings.Join(theirs, "\n"))
+		}
+		if n := strings.Count(strings.Join(mine, "\n"), `{"table":`); n != c.tables {
+			t.Errorf("%s: %d tables, want %d", c.name, n, c.tables)
+		}
+	}
+}
+
+// reach reports whether a TCP connection from a node to an address is answered, be it by a
+// refusal.
+func (s *scene) reach(node string, to string) bool {
+	s.Helper()
+	var err error
+	s.must(s.Node(node).Do(func() error {
+		var c net.Conn
+		d := net.Dialer{Timeout: 700 * time.Millisecond}
+		if c, err = d.Dial("tcp", net.JoinHostPort(to, "4711")); err == nil {
+			c.Close()
+		}
+		return nil
+	}))
+	return err == nil || errors.Is(err, unix.ECONNREFUSED)
+}
+
+// accepting waits until a connection from node c to the address is answered.
+func (s *scene) accepting(to string) {
+	s.Helper()
+	if !s.Until(20*time.Second, func() bool { return s.reach("c", to) }) {
+		s.Fatalf("%s does not answer", to)
+	}
+}
+
+// refusing expects that connections and pings from node c to addresses of the master
+// are dropped, that those to its own addresses are not, and that its neighbours find it.
+func (s *scene) refusing(master string) {
+	s.Helper()
+	n := s.Node(master)
+	s.accepting(n.Addr(0).String())
+	s.accepting(n.Addr6(0).String())
+	for _, to := range []string{vip.String(), "fd00::99", "fe80::77%eth0"} {
+		if s.reach("c", to) {
+			s.Errorf("%s answers connections to %s", master, to)
+		}
+	}
+	if out, err := s.Node("c").Run("ping", "-c", "1", "-W", "1", vip.String()); err == nil {
+		s.Errorf("%s answers a ping: %s", master, out)
+	}
+	for _, to := range []string{"fd00::99", "fe80::77"} {
+		if out, _ := s.Node("c").Run("ip", "neigh", "show", to, "dev", "eth0"); !strings.Contains(out, "lladdr") {
+			s.Errorf("%s does not answer neighbour solicitations for %s: %q", master, to, out)
+		}
+	}
+}
+
+// TestNotAccepted: a master that accepts no packets to its addresses drops them after each
+// failover, after a reload, after its tables were removed and after it was killed; nothing
+// else is dropped, and at the end nothing is left.
+func TestNotAccepted(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root, lab.Nft)
+	differs(t, "leaves elements behind, and does not restore tables")
+	s := newScene(t, "a", "b", "c")
+	in := instance{Excluded: []string{"fd00::99/64", "fe80::77/64"}, More: "no_accept"}
+	a := s.start("a", ours, config(in.at(150)))
+	b := s.start("b", ours, config(in.at(100)))
+	s.awaitOwner(addr("fe80::77"), 10*time.Second, "a")
+	s.refusing("a")
+
+	s.must(s.Node("a").Unplug(0))
+	s.awaitOwner(addr("fe80::77"), 10*time.Second, "b", "a")
+	s.refusing("b")
+	s.must(s.Node("a").Plug(0))
+	s.awaitOwner(addr("fe80::77"), 10*time.Second, "a")
+	s.refusing("a")
+
+	began := time.Now()
+	_, err := s.Node("a").Run("nft", "delete table ip keepalived; delete table ip6 keepalived")
+	s.must(err)
+	if !s.Until(10*time.Second, func() bool {
+		return a.Logged(began, "table ip keepalived was changed by another program") && a.Logged(began, "table ip6 keepalived was changed by another program")
+	}) {
+		t.Fatal("no line about the tables")
+	}
+	s.refusing("a")
+
+	a.Kill()
+	s.awaitOwner(addr("fe80::77"), 10*time.Second, "b", "a")
+	if len(s.rules("a")) == 0 {
+		t.Error("a process that was killed has left no tables")
+	}
+	a = s.start("a", ours, config(in.at(50))) // stays backup, and removes what is left
+	s.awaitOwner(addr("fe80::77"), 10*time.Second, "b")
+	if left := s.rules("a"); slices.ContainsFunc(left, func(r string) bool { return strings.Contains(r, vip.String()) }) {
+		t.Errorf("a backup drops packets:\n%s", strings.Join(left, "\n"))
+	}
+	in.More = "accept"
+	s.must(b.Reload(config(in.at(100))))
+	for _, to := range []string{vip.String(), "fd00::99", "fe80::77%eth0"} {
+		s.accepting(to)
+	}
+	if left := s.rules("b"); len(left) != 0 {
+		t.Errorf("a master that accepts all has\n%s", strings.Join(left, "\n"))
+	}
+	s.must(b.Stop())
+	s.awaitOwner(addr("fe80::77"), 10*time.Second, "a")
+	s.refusing("a")
+	s.must(a.Stop())
+	if left := s.rules("a"); len(left) != 0 {
+		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// TestNoPacketPassesDuringACrash: while packets to an address that is not accepted keep
+// coming, the VRRP process is killed again and again, and no packet passes.
+func TestNoPacketPassesDuringACrash(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root, lab.Nft)
+	differs(t, "is not that quick")
+	s := newScene(t, "a", "b")
+	a := s.start("a", ours, config(instance{More: "no_accept"}.at(150)))
+	s.awaitOwner(vip, 10*time.Second, "a")
+	var received [2]atomic.Int64 // at the address, and at a's own
+	own := s.Node("a").Addr(0)
+	var stop atomic.Bool
+	ended := make(chan struct{}, 3)
+	for i, at := range []netip.Addr{vip, own} {
+		var c net.PacketConn
+		s.must(s.Node("a").Do(func() (err error) {
+			c, err = net.ListenPacket("udp4", net.JoinHostPort(at.String(), "4711"))
+			return err
+		}))
+		go func() {
+			defer func() { c.Close(); ended <- struct{}{} }()
+			for b := make([]byte, 10); !stop.Load(); {
+				c.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+				if _, _, err := c.ReadFrom(b); err == nil {
+					received[i].Add(1)
+				} else if !errors.Is(err, os.ErrDeadlineExceeded) {
+					return
+				}
+			}
+		}()
+	}
+	var to [2]net.Conn
+	s.must(s.Node("b").Do(func() (err error) {
+		for i, at := range []netip.Addr{vip, own} {
+			if to[i], err = net.Dial("udp4", net.JoinHostPort(at.String(), "4711")); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+	go func() {
+		defer func() { ended <- struct{}{} }()
+		for !stop.Load() {
+			for _, c := range to {
+				c.Write([]byte("x"))
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}()
+	for range 3 {
+		before, at := a.VRRPPid(), time.Now()
+		s.must(syscall.Kill(before, syscall.SIGKILL))
+		if !s.Until(20*time.Second, func() bool { return a.VRRPPid() != before && a.VRRPPid() > 0 && a.Logged(at, "Entering MASTER STATE") }) {
+			t.Fatal("no master after the end of the VRRP process")
+		}
+		n := received[1].Load()
+		if !s.Until(10*time.Second, func() bool { return received[1].Load() > n+10 }) {
+			t.Fatal("packets do not arrive at all")
+		}
+	}
+	stop.Store(true)
+	for range 3 {
+		<-ended
+	}
+	for _, c := range to {
+		c.Close()
+	}
+	if n := received[0].Load(); n != 0 {
+		t.Errorf("%d packets passed", n)
+	}
+}
