@@ -175,7 +175,7 @@ func TestNotAccepted(t *testing.T) {
 	s.refusing("a")
 
 	s.must(s.Node("a").Unplug(0))
-	s.awaitOwner(addr("fe80::77"), 10*time.Second, "b", "a")
+	s.awaitOwner(addr("fe80::77"), 10*time.Second, "b")
 	s.refusing("b")
 	s.must(s.Node("a").Plug(0))
 	s.awaitOwner(addr("fe80::77"), 10*time.Second, "a")
