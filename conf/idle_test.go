@@ -9,9 +9,6 @@ import (
 // TestWithoutEffect: what a file asks for in vain is told once for each block,
 // with the place of the first such word, and does not change the exit code.
 func TestWithoutEffect(t *testing.T) {
-	instance := func(n int, words string) string {
-		return fmt.Sprintf("vrrp_instance V%d {\ninterface eth0\nvirtual_router_id %d\nvirtual_ipaddress {\n192.0.2.%d\n}\n%s\n}\n", n, n, n, words)
-	}
 	server := func(n int, words string) string {
 		return fmt.Sprintf("virtual_server 192.0.2.%d 80 {\nprotocol TCP\nlb_algo rr\nlb_kind DR\n%s\nreal_server 192.0.2.99 80 {\n}\n}\n", n, words)
 	}
