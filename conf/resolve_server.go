@@ -206,7 +206,7 @@ func (d *decoder) realServers(vs *virtualServer) []*RealServer {
 		d.servers.vs, d.servers.rs = vs, rs
 		words.inherit(d)
 		rs.SMTPAlert = rs.smtpAlert.or(d.alertOr(true))
-		times := rs.times.inherit(vs.times)
+		times := rs.times.inherit(words, vs.times)
 		rs.Defaults = d.servers.defaults.of(times.defaults())
 		n := len(checks)
 		for _, c := range vs.checks[rs.checks[0]:rs.checks[1]] {
@@ -277,12 +277,11 @@ func (d *decoder) quorum(vs *virtualServer) {
 
 // resolveCheck settles one check; ok is false if it cannot run.
 func (d *decoder) resolveCheck(c *check, outer checkTimes, rs *realServer, vs *virtualServer) (ok bool) {
-	t := c.times.inherit(outer)
+	t := c.times.inherit(c.words, outer)
 	d.servers.check = c
 	c.words.inherit(d)
-	timing := CheckTiming{DelayLoop: t.loop.or(time.Minute)}
-	timing.Warmup = t.warmup.or(timing.DelayLoop)
-	retry, before := 1, time.Second
+	timing := CheckTiming{DelayLoop: t.period(loopTime, 0), Warmup: t.period(warmupTime, 0)}
+	retry, before := int64(1), time.Second
 	ok = true
 	switch c.Kind {
 	case CheckHTTP, CheckSSL:
@@ -299,7 +298,7 @@ func (d *decoder) resolveCheck(c *check, outer checkTimes, rs *realServer, vs *v
 	case CheckFile:
 		ok = d.checkFile(c)
 	}
-	timing.Retry, timing.DelayBeforeRetry = t.retry.or(retry), t.before.or(before)
+	timing.Retry, timing.DelayBeforeRetry = int(t.of(retryTime, retry)), t.period(beforeTime, before)
 	c.CheckTiming = d.servers.timing.of(timing)
 	if c.Connect != nil {
 		d.connection(c, t, rs)
@@ -324,7 +323,7 @@ func (d *decoder) connection(c *check, t checkTimes, rs *realServer) {
 	// With DR, TUN or a mark the server has the port of the service. The check still
 	// needs the one that the user wrote: a mark has none.
 	to.Port = cmp.Or(c.port.v, rs.port.v, rs.Port)
-	to.Timeout = t.timeout.or(5 * time.Second)
+	to.Timeout = t.period(timeoutTime, 0)
 	if to.Bind.IsValid() && to.Bind.Is4() != to.Addr.Is4() {
 		d.atPlace(c.at, "bind-family", "bindto address %s does not match address family of connect_ip - skipping", to.Bind)
 		to.Bind = netip.Addr{}

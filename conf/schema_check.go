@@ -181,13 +181,7 @@ func closeCheck(d *decoder, s *Statement) {
 	for _, host := range c.hosts {
 		one := *c
 		one.Connect, one.port = host.Connect, host.port
-		times := c.times.inherit(checkTimes{})
-		if host.times != nil {
-			own := host.times.timeout
-			own.inherit(times.timeout)
-			times.timeout = own
-		}
-		one.times = d.servers.times.of(times)
+		one.times = d.servers.times.of(host.times.inherit(host.words, c.times.inherit(c.words, checkTimes{})))
 		*checks = append(*checks, &one)
 	}
 }
@@ -221,7 +215,7 @@ func connectWords() []*Keyword {
 			fills(inCheck(func(v *Check) *uint16 { return &v.Connect.BindPort })),
 		kw("bind_if", word("IFNAME"), "any", "interface of the connection").
 			fills(inCheck(func(v *Check) *string { return &v.Connect.BindIf })),
-		timeoutWord(outer("of the real server"), checkFields.timeout, func(d *decoder) *checkTimes { return made(&current(d).times) }),
+		timeoutWord(outer("of the real server"), checkFields, func(d *decoder) *checkTimes { return made(&current(d).times) }),
 		kw("fwmark", number(0, 1<<32-1), "0", "firewall mark of sent packets").
 			fills(inCheck(func(v *Check) *uint32 { return &v.Connect.FWMark })),
 	}
@@ -229,11 +223,11 @@ func connectWords() []*Keyword {
 
 // checkFields are where the model has the times of a check.
 var checkFields = timeFields{
-	retry:   shown(func(v *Check) *int { return &v.Retry }),
-	before:  shown(func(v *Check) *time.Duration { return &v.DelayBeforeRetry }),
-	warmup:  shown(func(v *Check) *time.Duration { return &v.Warmup }),
-	loop:    shown(func(v *Check) *time.Duration { return &v.DelayLoop }),
-	timeout: shown(func(v *Check) *time.Duration { return &v.Connect.Timeout }),
+	retryTime:   shown(func(v *Check) *int { return &v.Retry }),
+	beforeTime:  shown(func(v *Check) *time.Duration { return &v.DelayBeforeRetry }),
+	warmupTime:  shown(func(v *Check) *time.Duration { return &v.Warmup }),
+	loopTime:    shown(func(v *Check) *time.Duration { return &v.DelayLoop }),
+	timeoutTime: shown(func(v *Check) *time.Duration { return &v.Connect.Timeout }),
 }
 
 func alphaWord() *Keyword {
@@ -411,7 +405,7 @@ func httpWords(path string, tls bool) []*Keyword {
 	words.needs("path", "HTTP/SSL_GET checker url has no path - ignoring")
 	list := []*Keyword{
 		kw("nb_get_retry", number(0, 1<<32-1), "", "old name of retry").gone("retry").
-			sets(func(d *decoder, a *argument) { made(&current(d).times).retry.put(int(a.n)) }).shows(checkFields.retry),
+			sets(func(d *decoder, a *argument) { made(&current(d).times)[retryTime].put(a.n) }).shows(checkFields[retryTime]),
 		kw("virtualhost", word("NAME").soft("HTTP_GET virtualhost name missing"), outer("of the real server"), "host name in the request").
 			sets(func(d *decoder, a *argument) { current(d).host = d.intern(a.text) }),
 		kw("http_protocol", word("1.0|1.0C|1.1").soft("Missing http_protocol version"), "1.0", "HTTP version; C requests that the server closes the connection").

@@ -61,31 +61,66 @@ func made[T any](p **T) *T {
 	return *p
 }
 
-// checkTimes are the words that virtual servers, real servers and checks share.
-// What one of them leaves out is that of the next larger.
-type checkTimes struct {
-	retry                         opt[int]
-	before, warmup, timeout, loop opt[time.Duration]
-}
+// checkTime is a word about the repetition of checks: a time, or the number of retry.
+type checkTime int
 
-// inherit is t with what it lacks from outer.
-func (t *checkTimes) inherit(outer checkTimes) checkTimes {
-	if t == nil {
-		return outer
+const (
+	retryTime checkTime = iota
+	beforeTime
+	warmupTime
+	loopTime
+	timeoutTime
+	checkTimeWords
+)
+
+var checkTimeNames = [checkTimeWords]string{"retry", "delay_before_retry", "warmup", "delay_loop", "connect_timeout"}
+
+// checkTimes are the values that a service, a real server or a check gives these words:
+// nanoseconds, or the number.
+type checkTimes [checkTimeWords]opt[int64]
+
+// inherit is t, the values of a block, with those that its words inherit from outer.
+func (t *checkTimes) inherit(b *block, outer checkTimes) (own checkTimes) {
+	if t != nil {
+		own = *t
 	}
-	own := *t
-	own.retry.inherit(outer.retry)
-	own.before.inherit(outer.before)
-	own.warmup.inherit(outer.warmup)
-	own.timeout.inherit(outer.timeout)
-	own.loop.inherit(outer.loop)
+	for i, name := range checkTimeNames {
+		if k := b.words[name]; k == nil || k.Outer {
+			own[i].inherit(outer[i])
+		}
+	}
 	return own
 }
 
-func (t checkTimes) defaults() CheckDefaults {
+// of is a value: the one given, that of the word from which the word of a service takes
+// it, or the default of that word; def if that depends on the kind of the check.
+func (t *checkTimes) of(i checkTime, def int64) int64 {
+	if t[i].set {
+		return t[i].v
+	}
+	k := root().words["virtual_server"].block.words[checkTimeNames[i]]
+	for _, path := range k.From {
+		name := path[strings.LastIndexByte(path, '.')+1:]
+		return t.of(checkTime(slices.Index(checkTimeNames[:], name)), def)
+	}
+	switch v := k.Value.(type) {
+	case int64:
+		return v
+	case time.Duration:
+		return int64(v)
+	}
+	return def
+}
+
+// period is of for a time.
+func (t *checkTimes) period(i checkTime, def time.Duration) time.Duration {
+	return time.Duration(t.of(i, int64(def)))
+}
+
+func (t *checkTimes) defaults() CheckDefaults {
 	return CheckDefaults{
-		ConnectTimeout: t.timeout.or(5 * time.Second), DelayLoop: t.loop.or(time.Minute),
-		Retry: t.retry.or(-1), DelayBeforeRetry: t.before.or(-1), Warmup: t.warmup.or(-1),
+		ConnectTimeout: t.period(timeoutTime, 0), DelayLoop: t.period(loopTime, 0),
+		Retry: int(t[retryTime].or(-1)), DelayBeforeRetry: time.Duration(t[beforeTime].or(-1)), Warmup: time.Duration(t[warmupTime].or(-1)),
 	}
 }
 
@@ -382,37 +417,41 @@ func timerWords(def Initial, fewest int64, times func(*decoder) *checkTimes, f t
 		}
 		return own
 	}
-	period := func(name string, min float64, def Initial, doc string, into Field, field func(*checkTimes) *opt[time.Duration]) *Keyword {
-		return kw(name, seconds(min, longest), inherit(def), doc).
-			sets(func(d *decoder, a *argument) { field(times(d)).put(a.d) }).shows(into)
+	period := func(i checkTime, min float64, own Initial, doc string) *Keyword {
+		return timeWord(i, min, longest, inherit(own), doc, times, f)
 	}
 	return []*Keyword{
-		kw("retry", number(fewest, 1<<32-1), inherit(depends("1; 3 of DNS_CHECK, 0 of MISC_CHECK")), "number of failures in a row, minus one, that takes a real server out").
-			sets(func(d *decoder, a *argument) { times(d).retry.put(int(a.n)) }).shows(f.retry),
-		period("delay_before_retry", 0, sibling("delay_loop").as("1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK"), "time between two attempts while the check fails", f.before, func(t *checkTimes) *opt[time.Duration] { return &t.before }),
-		period("warmup", 0, sibling("delay_loop"), "longest random delay before the first check", f.warmup, func(t *checkTimes) *opt[time.Duration] { return &t.warmup }),
-		period("delay_loop", 0.000001, plain("60"), "time between two checks", f.loop, func(t *checkTimes) *opt[time.Duration] { return &t.loop }),
+		kw(checkTimeNames[retryTime], number(fewest, 1<<32-1), inherit(depends("1; 3 of DNS_CHECK, 0 of MISC_CHECK")), "number of failures in a row, minus one, that takes a real server out").
+			sets(func(d *decoder, a *argument) { times(d)[retryTime].put(a.n) }).shows(f[retryTime]),
+		period(beforeTime, 0, depends("1; 3 of HTTP_GET and SSL_GET, delay_loop of DNS_CHECK"), "time between two attempts while the check fails"),
+		period(warmupTime, 0, sibling("delay_loop"), "longest random delay before the first check"),
+		period(loopTime, 0.000001, plain("60"), "time between two checks"),
 	}
 }
 
 // timeFields are where the model has the times of a service, a real server or a
 // check.
-type timeFields struct{ retry, before, warmup, loop, timeout Field }
+type timeFields [checkTimeWords]Field
 
 // defaultTimes are those of a service or a real server.
 func defaultTimes[S any](at func(*S) *CheckDefaults) timeFields {
 	return timeFields{
-		retry:   shown(func(s *S) *int { return &at(s).Retry }),
-		before:  shown(func(s *S) *time.Duration { return &at(s).DelayBeforeRetry }),
-		warmup:  shown(func(s *S) *time.Duration { return &at(s).Warmup }),
-		loop:    shown(func(s *S) *time.Duration { return &at(s).DelayLoop }),
-		timeout: shown(func(s *S) *time.Duration { return &at(s).ConnectTimeout }),
+		retryTime:   shown(func(s *S) *int { return &at(s).Retry }),
+		beforeTime:  shown(func(s *S) *time.Duration { return &at(s).DelayBeforeRetry }),
+		warmupTime:  shown(func(s *S) *time.Duration { return &at(s).Warmup }),
+		loopTime:    shown(func(s *S) *time.Duration { return &at(s).DelayLoop }),
+		timeoutTime: shown(func(s *S) *time.Duration { return &at(s).ConnectTimeout }),
 	}
 }
 
-func timeoutWord(def Initial, into Field, times func(*decoder) *checkTimes) *Keyword {
-	return kw("connect_timeout", seconds(0.000001, 4294.967295), def, "time limit for a connection").
-		sets(func(d *decoder, a *argument) { times(d).timeout.put(a.d) }).shows(into)
+// timeWord is one of the words, for a time from min to most seconds.
+func timeWord(i checkTime, min, most float64, def Initial, doc string, times func(*decoder) *checkTimes, f timeFields) *Keyword {
+	return kw(checkTimeNames[i], seconds(min, most), def, doc).
+		sets(func(d *decoder, a *argument) { times(d)[i].put(int64(a.d)) }).shows(f[i])
+}
+
+func timeoutWord(def Initial, f timeFields, times func(*decoder) *checkTimes) *Keyword {
+	return timeWord(timeoutTime, 0.000001, 4294.967295, def, "time limit for a connection", times, f)
 }
 
 func virtualServerBlock() *block {
@@ -442,7 +481,7 @@ func virtualServerBlock() *block {
 	b := vocabulary("virtual_server",
 		kw("ip_family", oneOf("inet", "inet6"), "that of the real servers", "address family of a firewall mark").sets(setServiceFamily).
 			shows(shown(func(v *VirtualServer) *Family { return &v.Family }).argument(0)),
-		timeoutWord(plain("5"), fields.timeout, times),
+		timeoutWord(plain("5"), fields, times),
 		flag("inhibit_on_failure", "set the weight of failed real servers to 0 instead of removing them", func(v *VirtualServer) *bool { return &v.InhibitOnFail }),
 		kw("lb_algo", scheduler(), "wlc", "scheduler: how connections are distributed to the real servers").fills(algorithm),
 		kw("lvs_sched", scheduler(), "wlc", "the same as lb_algo").fills(algorithm),
@@ -672,7 +711,7 @@ func realServerBlock() *block {
 		commandOnce("notify_up", "command when the real server comes up", func(d *decoder) *Command { return made(&d.servers.rs.NotifyUp) }).shows(shown(func(v *RealServer) *Command { return v.NotifyUp })),
 		commandOnce("notify_down", "command when the real server goes down", func(d *decoder) *Command { return made(&d.servers.rs.NotifyDown) }).shows(shown(func(v *RealServer) *Command { return v.NotifyDown })),
 		toggle("alpha", "the real server is down until a check succeeds", func(r *RealServer) *bool { return &r.Alpha }),
-		timeoutWord(outer("of the service"), fields.timeout, times),
+		timeoutWord(outer("of the service"), fields, times),
 		kw("smtp_alert", onOff(), global("smtp_alert_checker").as("smtp_alert_checker, else on"), "send mail when the service or a real server goes up or down").
 			sets(func(d *decoder, a *argument) { d.servers.rs.smtpAlert.put(a.on) }).shows(shown(func(v *RealServer) *bool { return &v.SMTPAlert })),
 		kw("virtualhost", word("NAME").soft("real server virtualhost missing"), outer("of the service"), "host name for HTTP checks").
