@@ -151,6 +151,8 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 		{name: "strict mode", config: configWith("vrrp_strict", instance{Version: 2, Name: "A", State: "MASTER", VRID: 1, More: "accept\npreempt_delay 5\nhigher_prio_send_advert on\nlower_prio_no_advert off\ngarp_lower_prio_repeat 3"}.at(120),
 			instance{Name: "B", VRID: 2, VIPs: []string{vip2.String()}, More: "advert_int 2\nnopreempt\npreempt_delay 5\nauthentication {\n    auth_type PASS\n    auth_pass secret\n}"}.at(255)),
 			await: "(A) Entering MASTER STATE"},
+		{name: "VMAC", config: configWith("vmac_addr_prefix vipa", instance{More: "use_vmac\nuse_vmac_addr", VIPs: []string{vip.String() + "/16", "10.1.77.1/24 dev eth1"}}.at(100), instance{Name: "B", VRID: 52, More: "use_vmac v\nvmac_xmit_base", VIPs: []string{vip2.String() + "/16"}}.at(100)),
+			await: "(B) Entering MASTER STATE"},
 		{name: "interfaces", config: configWith("", instance{More: "track_interface {\n    eth1 weight 10\n    lo weight 5 reverse\n}"}.at(100), instance{Name: "OTHER", Iface: "eth1", VRID: 9, VIPs: []string{"10.1.77.1/24"}, More: "strict_mode\nvirtual_ipaddress_excluded {\n}"}.at(100)) +
 			"linkbeat_interfaces {\n    eth1 ETHTOOL\n}\ninterface_up_down_delays {\n    eth1 0.15 0.125\n}\ngarp_group {\n    garp_interval 0.5\n    gna_interval 0.25\n    interfaces {\n        eth0\n        eth1\n    }\n}\n",
 			await: "(OTHER) Entering MASTER STATE"},

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -251,4 +253,95 @@ func TestVMAC(t *testing.T) {
 			s.noneMalformed()
 		})
 	}
+}
+
+// TestVMACSurvives: a VMAC outlives the death of the daemon and of the VRRP process with
+// its index, and so do the settings that were before; nothing is left after a stop.
+func TestVMACSurvives(t *testing.T) {
+	t.Parallel()
+	differs(t, "takes changed settings for the original ones")
+	s := newScene(t, "a")
+	_, err := s.Node("a").Run("sysctl", "-qw", "net.ipv4.conf.all.rp_filter=1")
+	s.must(err)
+	before := s.sysctls("a")
+	conf := func(more string) string { return config(bothFamilies(100, more)...) }
+	a := s.start("a", ours, conf("use_vmac"))
+	s.awaitOwner(vip, 10*time.Second, "a")
+	s.awaitOwner(vip6, 10*time.Second, "a")
+	first := s.madeLinks("a")
+	same := func(what string) {
+		t.Helper()
+		now := s.madeLinks("a")
+		for name, l := range first {
+			if now[name].Index != l.Index || len(now) != len(first) {
+				t.Errorf("%s: %v, had %v", what, now, first)
+			}
+		}
+	}
+
+	s.must(unix.Kill(a.VRRPPid(), unix.SIGKILL))
+	if !s.Until(20*time.Second, func() bool { return strings.Count(a.LogText(), "(V6) Entering MASTER STATE") == 2 }) {
+		t.Fatal("no successor")
+	}
+	same("after the death of the VRRP process")
+	again := func(more string) *lab.Daemon {
+		t.Helper()
+		a.Kill()
+		d, err := s.Node("a").StartIn(a.Dir, ours, conf(more))
+		s.must(err)
+		s.daemons = append(s.daemons, d)
+		return d
+	}
+	a = again("use_vmac")
+	s.awaitLog(a, a.Started, "(V6) Entering MASTER STATE", 20*time.Second)
+	same("after the death of all processes")
+
+	a = again("") // which does not need what is left
+	s.awaitLog(a, a.Started, "(V6) Entering MASTER STATE", 20*time.Second)
+	if !s.Until(10*time.Second, func() bool { return len(s.madeLinks("a")) == 0 && fmt.Sprint(s.sysctls("a")) == fmt.Sprint(before) }) {
+		t.Errorf("left: %v, settings %v, want %v", s.madeLinks("a"), s.sysctls("a"), before)
+	}
+	s.must(a.Stop())
+}
+
+// TestVMACBase: whatever becomes of the interface below, the address is on exactly one
+// node, at the virtual MAC address.
+func TestVMACBase(t *testing.T) {
+	t.Parallel()
+	s := newScene(t, "a", "b", "h")
+	conf := func(priority int) string {
+		return configWith("dynamic_interfaces", bothFamilies(priority, "use_vmac")...)
+	}
+	s.start("a", ours, conf(150))
+	s.start("b", ours, conf(100))
+	n := s.Node("a")
+	at := func(what, node string) {
+		t.Helper()
+		s.awaitOwner(vip, 20*time.Second, node)
+		s.awaitOwner(vip6, 20*time.Second, node)
+		if l := s.madeLinks(node)["vrrp.51"]; l.Address != vmac4 {
+			t.Errorf("%s: %+v", what, l)
+		}
+		if got := s.neighbour("h", vip); got != vmac4 {
+			t.Errorf("%s: the address is at %s", what, got)
+		}
+	}
+	at("start", "a")
+	s.must(n.IP("link set eth0 down"))
+	at("base down", "b")
+	s.must(n.IP("link set eth0 up"))
+	at("base up", "a")
+	s.must(n.IP("link set eth0 address 02:12:34:56:78:9a"))
+	at("base with another address", "a")
+	s.must(n.IP("link del vrrp.51"))
+	at("VMAC deleted", "a")
+	s.must(n.IP("link del eth0"))
+	at("base deleted", "b")
+	s.noneMade("a")
+	s.must(n.Replug(0))
+	at("base made again", "a")
+	s.must(n.IPBatch("link set eth0 down\nlink set eth0 name eth9\n"))
+	at("base renamed", "b")
+	s.must(n.IPBatch(fmt.Sprintf("link set eth9 name eth0\nlink set eth0 up\naddr replace %v/16 dev eth0\n", n.Addr(0))))
+	at("base with its name", "a")
 }

@@ -29,13 +29,29 @@ type made struct {
 // port is the link by which the adverts of r leave, and on which they are received; nil:
 // it does not exist yet.
 func (r *router) port() *netLink {
-	if policy.TransmitsOnMade(r.conf) {
-		if len(r.made) == 0 {
-			return nil
-		}
-		return r.made[0].at
+	if !policy.TransmitsOnMade(r.conf) {
+		return r.link
 	}
-	return r.link
+	if m := r.own(); m != nil {
+		return m.at
+	}
+	return nil
+}
+
+// own is the link that is made for r itself rather than for addresses; nil: there is none.
+func (r *router) own() *made {
+	if policy.MakesLink(r.conf) && len(r.made) > 0 {
+		return &r.made[0]
+	}
+	return nil
+}
+
+// socketLink is the name of the link of the adverts of r; empty: none is configured.
+func (r *router) socketLink() string {
+	if l := r.port(); l != nil {
+		return l.Name
+	}
+	return r.conf.Interface
 }
 
 // awaits reports whether the kernel has yet to make the link: that it is not there is no

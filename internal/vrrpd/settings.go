@@ -91,6 +91,7 @@ func (d *daemon) wantedSettings() (all []wantedSetting) {
 	for _, name := range slices.Sorted(maps.Keys(macvlans)) {
 		f, ipv4, ipv6 := macvlans[name], "net/ipv4/conf/"+name+"/", "net/ipv6/conf/"+name+"/"
 		want(ipv6+"addr_gen_mode", "1", "") // none: only ours
+		want(ipv4+"arp_ignore", "1", "")    // with IPv6 alone, too: it answers for no one else
 		if !f.ipv6 {
 			want(ipv6+"disable_ipv6", "1", "")
 		} else {
@@ -99,7 +100,6 @@ func (d *daemon) wantedSettings() (all []wantedSetting) {
 		if f.ipv4 {
 			filtered = true
 			want(ipv4+"rp_filter", "0", "")
-			want(ipv4+"arp_ignore", "1", "")
 			want(ipv4+"accept_local", "1", "")
 			want(ipv4+"promote_secondaries", "1", "")
 		}

@@ -147,6 +147,9 @@ func (f *filling) instance(r *router) status.Instance {
 	if r.link != nil {
 		i.Link = r.link.Index
 	}
+	if m := r.own(); m != nil && m.item != nil {
+		i.Own, i.OwnUp = m.item.sent.Name, m.at != nil
+	}
 	if r.socket != nil {
 		i.Socket = r.socket.raw.FD()
 	}
@@ -200,6 +203,9 @@ func (d *daemon) addresses(r *router, list []conf.Address) []status.Address {
 	for i := range list {
 		a := &list[i]
 		all[i] = status.Address{Conf: a, Link: r.addressPlace(a)}
+		if base, isMade := policy.MadeFor(r.conf, a); isMade {
+			all[i].Link += "@" + base
+		}
 		if l := d.addressLink(r, a); l != nil {
 			v := d.addrs.items[kernelAddr(a, l).Key()]
 			all[i].Set = v != nil && v.present
@@ -238,7 +244,7 @@ func (f *filling) groupsAndSockets() {
 			i = len(f.out.Sockets)
 			place[s] = i
 			f.out.Sockets = append(f.out.Sockets, status.Socket{
-				FD: s.raw.FD(), Interface: r.conf.Interface, IPv6: s.key.family == vrrp.IPv6, AH: s.key.protocol == protocolAH,
+				FD: s.raw.FD(), Interface: r.socketLink(), IPv6: s.key.family == vrrp.IPv6, AH: s.key.protocol == protocolAH,
 				Multicast: s.multicast(), Source: r.source, ReceiveBuffer: f.receiveBuffer(r),
 			})
 		}
@@ -284,15 +290,16 @@ func (d *daemon) users(k trackerKey) (all []status.User) {
 
 // describe is what an interface is, and which routers depend on it.
 func (d *daemon) describe(l *netLink, u linkUse) status.Link {
-	has := func(flag uint32) bool { return l.Flags&flag != 0 }
 	out := status.Link{
-		Name: l.Name, Index: l.Index, MTU: l.MTU, MAC: l.HardwareAddr,
-		Flags: status.LinkFlags{
-			Up: has(unix.IFF_UP), Running: has(unix.IFF_RUNNING), Broadcast: has(unix.IFF_BROADCAST),
-			Loopback: has(unix.IFF_LOOPBACK), PointToPoint: has(unix.IFF_POINTOPOINT), NoARP: has(unix.IFF_NOARP),
-			Multicast: has(unix.IFF_MULTICAST),
-		},
+		Name: l.Name, Index: l.Index, MTU: l.MTU, MAC: l.HardwareAddr, Flags: linkFlags(l),
 		GARP: u.garp, Users: u.users,
+	}
+	if key, ok := l.MadeKey(); ok {
+		if below := d.net.links[l.Base]; below != nil {
+			out.Below, out.BelowFlags = below.Name, linkFlags(below)
+		}
+		v := d.addrs.links.items[key]
+		out.Made = v != nil && v.requested && !v.theirs
 	}
 	out.IPv4 = d.linkAddresses(l, netip.Addr.Is4)
 	out.IPv6 = d.linkAddresses(l, func(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() })
@@ -301,6 +308,16 @@ func (d *daemon) describe(l *netLink, u linkUse) status.Link {
 		_, out.Delayed = w.damper.Deadline()
 	}
 	return out
+}
+
+// linkFlags are the flags of an interface that matter.
+func linkFlags(l *netLink) status.LinkFlags {
+	has := func(flag uint32) bool { return l.Flags&flag != 0 }
+	return status.LinkFlags{
+		Up: has(unix.IFF_UP), Running: has(unix.IFF_RUNNING), Broadcast: has(unix.IFF_BROADCAST),
+		Loopback: has(unix.IFF_LOOPBACK), PointToPoint: has(unix.IFF_POINTOPOINT), NoARP: has(unix.IFF_NOARP),
+		Multicast: has(unix.IFF_MULTICAST),
+	}
 }
 
 // linkAddresses are the addresses of an interface that other programs have set, the one
@@ -349,6 +366,11 @@ func (d *daemon) linkUsers(all map[string]linkUse, routers []*router) {
 	for _, r := range routers {
 		if r.conf.Interface != "" && !r.conf.DontTrackPrimary {
 			add(r.conf.Interface, r, 0, false)
+		}
+		for i := range r.made {
+			if v := r.made[i].item; v != nil {
+				add(v.sent.Name, r, 0, false)
+			}
 		}
 		for _, name := range policy.OtherLinks(r.conf, d.staticLinks[r.conf.Name]) {
 			add(name, r, 0, false)

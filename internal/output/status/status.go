@@ -85,6 +85,8 @@ type Instance struct {
 
 	Source   netip.Addr // of adverts; invalid: there is none
 	Link     int        // index of the interface; 0: it does not exist, or none is configured
+	Own      string     // name of the interface that is made for it; empty: none
+	OwnUp    bool       // that is up
 	Socket   int        // descriptor; -1: none is open
 	Held     bool       // the addresses are to be in the kernel
 	Listed   []Address  // in adverts
@@ -104,7 +106,7 @@ type Change struct {
 // Address is a virtual address.
 type Address struct {
 	Conf *conf.Address
-	Link string // it is for
+	Link string // it is for; vrrp.51@eth0 is one that is made above another one
 	Set  bool   // the kernel has it
 }
 
@@ -200,6 +202,10 @@ type Link struct {
 	// The addresses that are not virtual, of IPv6 the link-local ones; the first
 	// of each is the one that the kernel would send from.
 	IPv4, IPv6 []netip.Addr
+
+	Below      string    // the interface below, of a macvlan or ipvlan; empty: none
+	BelowFlags LinkFlags // its flags
+	Made       bool      // this daemon has made it
 
 	Settings conf.InterfaceSettings // zero: none
 	Delayed  bool                   // a change counts when its delay is over

@@ -4,6 +4,7 @@ package json
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -232,7 +233,8 @@ func dataOf(s *status.VRRP, i *status.Instance, accounts *text.Accounts) data {
 		DontTrackPrimary:         bit(c.DontTrackPrimary),
 		SkipCheckAdvertAddresses: bit(c.SkipCheckAdvertAddresses),
 		Strict:                   bit(c.Strict),
-		Interface:                c.Interface,
+		VMACInterface:            i.Own,
+		Interface:                cmp.Or(i.Own, c.Interface),
 		MasterPriority:           foreignMaster(i),
 		LastTransition:           json.Number(fmt.Sprintf("%d.%06d", i.Since.Unix(), i.Since.Nanosecond()/1000)),
 		GARPDelay:                int64(c.GARP.Delay / time.Second),

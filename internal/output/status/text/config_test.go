@@ -230,7 +230,7 @@ func effectiveLines(c *conf.Config) string {
 	Static(&t, c)
 	t.Section("VRRP Topology")
 	for _, in := range c.Instances {
-		Link(&t, in, c.Global.VMACPrefix, true)
+		Link(&t, in, linkNameOf(in, c.Global.VMACPrefix), true)
 		if in.RxBuf != 0 {
 			t.Line("   Kernel rx buffer size = %d", in.RxBuf)
 		}

@@ -85,9 +85,9 @@ func (t *data) instance(i *status.Instance) {
 	if t.Running {
 		t.times(i)
 	}
-	Link(&t.Writer, c, t.Conf.Global.VMACPrefix, false)
+	Link(&t.Writer, c, or(i.Own, linkNameOf(c, t.Conf.Global.VMACPrefix)), i.OwnUp)
 	if c.Interface != "" {
-		t.Line("   Interface = %s", c.Interface)
+		t.Line("   Interface = %s", LinkName(c, i.Own))
 	}
 	if c.DontTrackPrimary {
 		t.Line("   VRRP interface tracking disabled")

@@ -7,14 +7,13 @@ import (
 	"keepalived-go/conf"
 )
 
-// Link writes what an instance makes on top of its interface; up says whether
-// that is there and up.
-func Link(t *Writer, c *conf.VRRPInstance, prefix string, up bool) {
+// Link writes what an instance makes on top of its interface: its name, and whether that
+// is there and up.
+func Link(t *Writer, c *conf.VRRPInstance, name string, up bool) {
 	l := c.Link
 	if l == nil {
 		return
 	}
-	name := or(l.Name, fmt.Sprintf("%s.%d", prefix, c.VRID))
 	switch l.Kind {
 	case conf.LinkVMAC:
 		t.Line("   Use VMAC, i/f name %s, is_up = %t, xmit_base = %t", name, up, l.TransmitBase)
@@ -27,11 +26,24 @@ func Link(t *Writer, c *conf.VRRPInstance, prefix string, up bool) {
 		}
 	case conf.LinkIPVLAN:
 		t.Line("   Use IPVLAN, i/f name %s, is_up = %t", name, up)
-	case conf.LinkPlain:
-		if l.AddressVMACs {
-			t.Line("   Use VMAC for VIPs on other interfaces")
-		}
 	}
+	if l.AddressVMACs {
+		t.Line("   Use VMAC for VIPs on other interfaces")
+	}
+}
+
+// LinkName is the name of the interface by which the adverts of an instance leave, with
+// what it is above. own is the one that is made for it; empty: none.
+func LinkName(c *conf.VRRPInstance, own string) string {
+	switch {
+	case own == "":
+		return c.Interface
+	case c.Link.Kind == conf.LinkIPVLAN:
+		return fmt.Sprintf("%s, ipvlan on %s", own, c.Interface)
+	case c.Link.TransmitBase:
+		return fmt.Sprintf("%s, vmac on %s, xmit base i/f", own, c.Interface)
+	}
+	return fmt.Sprintf("%s, vmac on %s", own, c.Interface)
 }
 
 // Routing writes the routes and rules of an instance.
@@ -53,4 +65,12 @@ func RoutingTexts(c *conf.Routing) (routes, rules []string) {
 		rules = append(rules, Rule(&c.Rules[i]))
 	}
 	return routes, rules
+}
+
+// linkNameOf is the name of the interface of an instance that is not made yet.
+func linkNameOf(c *conf.VRRPInstance, prefix string) string {
+	if c.Link == nil {
+		return ""
+	}
+	return or(c.Link.Name, fmt.Sprintf("%s.%d", prefix, c.VRID))
 }

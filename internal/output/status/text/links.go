@@ -26,6 +26,12 @@ func (t *data) links() {
 		t.Line("   Delayed state change running = %t", l.Delayed)
 		t.Line("   Up debounce timer = %dus", l.Settings.UpDelay.Microseconds())
 		t.Line("   Down debounce timer = %dus", l.Settings.DownDelay.Microseconds())
+		if l.Below != "" {
+			t.Line("   VMAC type private, underlying interface = %s, state = %s", l.Below, linkFlags(&l.BelowFlags))
+			if l.Made {
+				t.Line("   I/f created by keepalived")
+			}
+		}
 		if t.Conf.Global.AllowIfChanges {
 			t.Line("   Interface type/base can be changed")
 		}
