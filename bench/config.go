@@ -18,6 +18,7 @@ type router struct {
 	version  int
 	interval time.Duration
 	vips     []netip.Addr // the first is advertised, the others excluded
+	more     string       // further lines
 }
 
 func (r router) String() string {
@@ -32,7 +33,7 @@ func (r router) String() string {
 		}
 		b.WriteString("  }\n")
 	}
-	b.WriteString("}\n")
+	b.WriteString(r.more + "}\n")
 	return b.String()
 }
 

@@ -105,6 +105,7 @@ var parts = []part{
 	{name: "load", title: "Ten instances at 10 ms beside six busy loops", segments: 1, nodes: []string{"a", "b"}, measure: load},
 	{name: "scale", title: "Many instances at 1 s", segments: 16, nodes: []string{"a"}, measure: scale},
 	{name: "control", title: "Stop and reload with 500 instances", segments: 2, nodes: []string{"a"}, measure: control},
+	{name: "vmacs", title: "A hundred virtual MAC addresses", segments: 1, nodes: []string{"a"}, measure: vmacs},
 	{name: "scripts", title: "Scripts, and what disturbs: ten masters at 100 ms", segments: 1, nodes: []string{"a"}, measure: scripts},
 	{name: "files", title: "A thousand tracked files", segments: 1, nodes: []string{"a"}, measure: files},
 	{name: "reading", title: "Reading the configuration (-t)", segments: 40, nodes: []string{"a"}, measure: reading},

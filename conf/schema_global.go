@@ -229,7 +229,7 @@ func vrrpWords() []*Keyword {
 			shown(func(g *Global) *bool { return &g.AllowIfChanges }).argument(0),
 		),
 		text("default_interface", word("IFNAME").soft("default_interface requires interface name"), literal("eth0"), "interface of static addresses without dev", func(g *Global) *string { return &g.DefaultInterface }),
-		kept("disable_local_igmp", bare(), "send no IGMP reports for link-local groups", func(g *Global) *bool { return &g.DisableLocalIGMP }),
+		switched("disable_local_igmp", bare(), "send no IGMP reports for link-local groups", func(g *Global) *bool { return &g.DisableLocalIGMP }),
 		kw("v3_checksum_as_v2", bare(), "off", "omit the pseudo header from the IPv4 checksum of version 3, as in RFC 9568").newer().
 			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.ChecksumAsV2 })),
 		kw("vrrp_mcast_group4", address(), "224.0.0.18", "multicast group of IPv4 adverts").fills(inGlobal(func(g *Global) *netip.Addr { return &g.McastGroup4 })).sets(setMcastGroup4),

@@ -188,7 +188,7 @@ func extraGARP(name string, def Initial, least int64, field func(*decoder) *opt[
 			extra.Period = time.Duration(n) * time.Second
 			field(d).put(extra)
 		}
-	}).pending()
+	})
 }
 
 // atLeastOne stores a count; 0 is reported and taken as 1.

@@ -140,3 +140,10 @@ func (l *MadeLink) Alternative(i int) string {
 	}
 	return l.prefix + number + "." + strconv.Itoa(int(l.vrid))
 }
+
+// AnnouncedElsewhere reports whether garp_extra_if is about an address of a virtual
+// router: one on a macvlan above another interface or, with "all", on any other one.
+func AnnouncedElsewhere(c *conf.VRRPInstance, a *conf.Address) bool {
+	base, made := MadeFor(c, a)
+	return base != c.Interface && (made || c.GARP.Extra.All) || made && !MakesLink(c)
+}

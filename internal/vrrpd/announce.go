@@ -11,6 +11,7 @@ import (
 
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/loop"
 )
 
@@ -19,6 +20,7 @@ import (
 type announcement struct {
 	rounds, next int
 	quiet        bool // not to be logged
+	elsewhere    bool // only those that garp_extra_if is about
 	queued       bool
 }
 
@@ -68,6 +70,9 @@ func (d *daemon) announceAddresses(r *router, count int, quiet bool) {
 	if count == 0 {
 		return
 	}
+	if r.announce.elsewhere {
+		r.announce = announcement{queued: r.announce.queued} // it is part of this
+	}
 	r.announce.quiet = quiet && (r.announce.quiet || r.announce.rounds == 0)
 	if r.announce.rounds == 0 {
 		r.announce.next = 0
@@ -76,6 +81,25 @@ func (d *daemon) announceAddresses(r *router, count int, quiet bool) {
 	}
 	r.announce.rounds = max(r.announce.rounds, count)
 	d.queueAnnouncement(r)
+}
+
+// announceElsewhere announces the addresses of r that garp_extra_if is about, unless all
+// are being announced. Switches on links without adverts of r forget where it is.
+func (d *daemon) announceElsewhere(r *router, at time.Duration) {
+	if r.announce.rounds == 0 {
+		r.announce.rounds, r.announce.next, r.announce.quiet, r.announce.elsewhere = 1, 0, true, true
+		d.queueAnnouncement(r)
+	}
+	d.loop.Set(&r.extra, at+r.conf.GARP.Extra.Period)
+}
+
+// repeatElsewhere has the addresses that garp_extra_if is about announced as long as r is
+// master.
+func (d *daemon) repeatElsewhere(r *router) {
+	d.loop.Stop(&r.extra)
+	if period := r.conf.GARP.Extra.Period; r.held && period > 0 && !r.static() {
+		d.loop.Set(&r.extra, d.loop.Now()+period)
+	}
 }
 
 func (d *daemon) queueAnnouncement(r *router) {
@@ -87,7 +111,7 @@ func (d *daemon) queueAnnouncement(r *router) {
 }
 
 // cancelAnnouncements forgets what r had still to announce.
-func (d *daemon) cancelAnnouncements(r *router) { r.announce.rounds = 0 }
+func (d *daemon) cancelAnnouncements(r *router) { r.announce = announcement{queued: r.announce.queued} }
 
 // sendAnnouncements sends one slice, after the adverts that wait, and sets the
 // timer for the next one, if something is left that could be sent without a further
@@ -147,9 +171,14 @@ func (d *daemon) fillFrames(r *router, at time.Duration) (ready time.Duration, a
 			if r.announce.rounds--; len(r.vips) == 0 {
 				r.announce.rounds = 0
 			}
+			r.announce.elsewhere = r.announce.elsewhere && r.announce.rounds > 0
 			continue
 		}
 		v := r.vips[r.announce.next]
+		if r.announce.elsewhere && !policy.AnnouncedElsewhere(r.conf, r.address(r.announce.next)) {
+			r.announce.next++
+			continue
+		}
 		if v == nil || !v.present && !v.requested && v.dirty == 0 { // no link, or refused
 			r.announce.next++
 			continue

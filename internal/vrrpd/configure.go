@@ -127,6 +127,8 @@ func (d *daemon) add(c *conf.VRRPInstance, order int) *router {
 	r := &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c, waiting: true}
 	r.timer.Order = order
 	r.timer.Ahead = func() { d.rehearse(r) }
+	r.extra.Order = order
+	r.extra.Expire = func(at time.Duration) { d.announceElsewhere(r, at) }
 	r.timer.Expire = func(at time.Duration) {
 		d.step(r, at, vrrp.Event{Kind: vrrp.Expiry, Wall: time.Now()})
 	}
@@ -300,6 +302,7 @@ func (d *daemon) change(r *router, c *conf.VRRPInstance, order int, same bool) {
 	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Reconfigure, Config: &ec, Wall: time.Now(), Cause: reloaded})
 	held := slices.Clone(r.vips)
 	d.rebind(r)
+	d.repeatElsewhere(r)
 	if r.held && !slices.Equal(held, r.vips) {
 		d.announceAddresses(r, c.GARP.Repeat, false)
 	}

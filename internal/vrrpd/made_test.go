@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -288,4 +289,42 @@ func TestReloadMovesToLink(t *testing.T) {
 			t.Errorf("the state has changed:\n%s", log)
 		}
 	})
+}
+
+// TestExtraAnnouncements: garp_extra_if repeats the announcements of addresses that no
+// advert of the virtual router leaves by, as long as it is master.
+func TestExtraAnnouncements(t *testing.T) {
+	for _, all := range []bool{false, true} {
+		k := memoryKernel()
+		k.SetLink(kerneltest.Ethernet(3, "eth1"))
+		c := vmacs(1)
+		in := c.Instances[0]
+		in.Link.AddressVMACs = true
+		in.GARP.Extra = conf.ExtraGARP{Period: 10 * time.Second, All: all}
+		in.Addresses = append(in.Addresses, conf.Address{Prefix: netip.MustParsePrefix("203.0.113.1/32"), Interface: "eth1"})
+		plain := *in
+		plain.Name, plain.VRID, plain.Link = "plain", 2, nil
+		plain.Addresses = []conf.Address{{Prefix: netip.MustParsePrefix("203.0.113.2/32"), Interface: "eth1"}}
+		c.Instances = append(c.Instances, &plain)
+		virtually(t, k, c, func(t *testing.T, d *daemon, _ *logtest.Log) {
+			turnUntil(t, d, "masters", calm(d))
+			turnUntil(t, d, "announcements", func() bool { return d.routers[0].announce.rounds+d.routers[1].announce.rounds == 0 })
+			before, want := k.FramesSent(), 3
+			if all {
+				want = 6
+			}
+			over := false
+			time.AfterFunc(35*time.Second, func() { d.loop.Post(func() { over = true }) })
+			for !over {
+				d.turn()
+			}
+			if got := k.FramesSent() - before; got != want {
+				t.Errorf("all %t: %d announcements, want %d", all, got, want)
+			}
+			d.hold(d.routers[0], false)
+			if d.routers[0].extra.Running() {
+				t.Error("a backup announces")
+			}
+		})
+	}
 }

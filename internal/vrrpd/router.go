@@ -54,11 +54,12 @@ type router struct {
 
 	history        []status.Change // the last ones, oldest first
 	announce       announcement
-	record         *record   // in the state file
-	lastTransition time.Time // wall clock, for dumps
-	muted          bool      // a failure to send has been logged
-	blocked        bool      // the last advert was refused by a firewall of this machine
-	queued         bool      // an advert waits in the batch of the socket
+	extra          loop.Timer // of garp_extra_if
+	record         *record    // in the state file
+	lastTransition time.Time  // wall clock, for dumps
+	muted          bool       // a failure to send has been logged
+	blocked        bool       // the last advert was refused by a firewall of this machine
+	queued         bool       // an advert waits in the batch of the socket
 }
 
 // ipv6 reports the family of the virtual router.
@@ -141,6 +142,7 @@ func (d *daemon) hold(r *router, held bool) {
 	} else {
 		d.release(r.vips, r.routing)
 	}
+	d.repeatElsewhere(r)
 }
 
 // moved reports whether a link that r or one of its addresses is on has come,
