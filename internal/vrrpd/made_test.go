@@ -192,6 +192,12 @@ func TestSettingsAreHeld(t *testing.T) {
 			}
 			turnUntil(t, d, "the setting again", func() bool { return value(t, k, "net/ipv4/conf/eth0/arp_ignore") == "1" && d.settings.idle() })
 		}
+		if _, err := k.SetSysctl("1", "net", "ipv4", "conf", "all", "arp_filter"); err != nil {
+			t.Fatal(err)
+		}
+		turnUntil(t, d, "the hindrance", func() bool {
+			return strings.Contains(log.String(), "sysctl net.ipv4.conf.all.arp_filter is 1: virtual addresses are not answered for")
+		})
 		if n := strings.Count(log.String(), "sysctl net.ipv4.conf.eth0.arp_ignore was changed by another program"); n != 2 { // the 1st and 2nd time
 			t.Errorf("reported %d times:\n%s", n, log)
 		}

@@ -85,6 +85,7 @@ func (d *daemon) giveUp() {
 	d.stop()
 	d.sendAdverts()
 	d.addrs.flush() // close waits until it is carried out
+	d.worker.Do(func() { d.settings.restore(d.Host) }, nil)
 }
 
 // newDaemon opens what the process needs before it can start an engine, and

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/proc/loop"
 )
 
@@ -24,7 +25,10 @@ type settings struct {
 	order   []string                // of held: as they were set first
 	dirty   bool                    // what is wanted may have changed: looked at when the turn ends
 	running bool                    // the worker is at it
-	timer   loop.Timer              // until they are verified again
+	verify  bool                    // those that have been set are looked at, too
+	timer   loop.Timer              // until then
+
+	hindered map[string]string // by name of a hindrance: its value, as logged
 }
 
 // heldSetting is a sysctl that we have set.
@@ -95,6 +99,7 @@ func (d *daemon) wantedSettings() (all []wantedSetting) {
 		if !f.ipv6 {
 			want(ipv6+"disable_ipv6", "1", "")
 		} else {
+			want(ipv6+"disable_ipv6", "0", "")
 			want(ipv6+"accept_ra", "0", "") // no address of its own, and no question for routers
 		}
 		if f.ipv4 {
@@ -119,6 +124,39 @@ func (d *daemon) wantedSettings() (all []wantedSetting) {
 		want(allRPFilter, "0", "")
 	}
 	return all
+}
+
+// A hindrance is a setting of all links that keeps a macvlan from its work if it is
+// above a value: the setting of the macvlan itself cannot make it less (ip-sysctl of the
+// kernel's documentation). Other programs have set it for a reason, so it is reported.
+type hindrance struct {
+	name   string
+	most   int
+	effect string
+}
+
+var hindrances = []hindrance{
+	{"net/ipv4/conf/all/arp_filter", 0, "virtual addresses are not answered for: the way to those who ask is by the interface below"},
+	{"net/ipv4/conf/all/arp_ignore", 1, "virtual addresses may not be answered for"},
+}
+
+// reportHindrances reports those hindrances that are there now, and have not been reported
+// with that value.
+func (d *daemon) reportHindrances(values []string) {
+	s := &d.settings
+	for i, h := range hindrances {
+		n, _ := strconv.Atoi(values[i]) // in doubt none
+		switch {
+		case n <= h.most:
+			delete(s.hindered, h.name)
+		case s.hindered[h.name] != values[i]:
+			if s.hindered == nil {
+				s.hindered = map[string]string{}
+			}
+			s.hindered[h.name] = values[i]
+			slog.Warn(fmt.Sprintf("sysctl %s is %d: %s; set it to %d", dotted(h.name), n, h.effect, h.most), "sysctl", h.name)
+		}
+	}
 }
 
 // value is what a wanted setting is to be set to.
@@ -162,11 +200,23 @@ func (d *daemon) tune() {
 	}
 	was := make([]string, len(unknown))
 	errs := make([]error, len(unknown))
+	var found []string // of hindrances; nil: there is no macvlan of IPv4
+	if slices.ContainsFunc(wants, func(w wantedSetting) bool { return w.name == allRPFilter }) {
+		found = make([]string, len(hindrances))
+	}
 	d.worker.Do(func() {
+		for i := range found {
+			found[i], _ = d.Host.ReadSysctl(strings.Split(hindrances[i].name, "/")...) // in doubt none
+		}
 		for i, name := range unknown {
 			was[i], errs[i] = d.Host.ReadSysctl(strings.Split(name, "/")...)
 		}
-	}, func() { d.setSettings(wants, unknown, was, errs) })
+	}, func() {
+		if found != nil {
+			d.reportHindrances(found)
+		}
+		d.setSettings(wants, unknown, was, errs)
+	})
 }
 
 // setSettings has the settings set that are wanted, now that it is known what they were,
@@ -193,20 +243,30 @@ func (d *daemon) setSettings(wants []wantedSetting, unknown, was []string, errs 
 	}
 	var jobs []job
 	wanted := make(map[string]bool, len(wants))
+	ready := map[string]bool{} // links that have all they need when the jobs are done
 	for _, w := range wants {
-		if h := s.held[w.name]; h != nil {
-			wanted[w.name] = true
-			jobs = append(jobs, job{name: w.name, set: s.value(w), was: h.set})
+		h := s.held[w.name]
+		if h == nil {
+			continue
+		}
+		wanted[w.name] = true
+		if link, ok := linkOfSetting(w.name); ok {
+			ready[link] = true
+		}
+		if set := s.value(w); s.verify || h.set != set {
+			jobs = append(jobs, job{name: w.name, set: set, was: h.set})
+			h.set = set
 		}
 	}
+	s.verify = false
 	for _, name := range slices.Backward(s.order) {
-		if h := s.held[name]; h != nil && !wanted[name] {
+		h := s.held[name]
+		if link, ok := linkOfSetting(name); h == nil || wanted[name] {
+			continue
+		} else if l := d.net.byName[link]; ok && l != nil && l.Alias == kernel.LinkAlias {
+			delete(s.held, name) // it ends with its link
+		} else {
 			jobs = append(jobs, job{name: name, set: h.was, was: h.set, restore: true})
-		}
-	}
-	for i := range jobs {
-		if h := s.held[jobs[i].name]; !jobs[i].restore {
-			h.set = jobs[i].set
 		}
 	}
 	if len(unknown) > 0 {
@@ -228,7 +288,7 @@ func (d *daemon) setSettings(wants []wantedSetting, unknown, was []string, errs 
 			}
 		}
 	}, func() {
-		ready, restored := map[string]bool{}, false
+		restored := false
 		for i := range jobs {
 			j := &jobs[i]
 			if h := s.held[j.name]; j.restore {
@@ -236,9 +296,6 @@ func (d *daemon) setSettings(wants []wantedSetting, unknown, was []string, errs 
 				restored = true
 			} else if h != nil {
 				d.settingDone(j.name, h, j.changed && j.was == j.set, j.err)
-			}
-			if parts := strings.Split(j.name, "/"); len(parts) == 5 && !j.restore {
-				ready[parts[3]] = true
 			}
 		}
 		s.order = slices.DeleteFunc(s.order, func(name string) bool { return s.held[name] == nil })
@@ -286,7 +343,7 @@ func dotted(name string) string {
 
 // verifySettings looks whether other programs have changed settings.
 func (d *daemon) verifySettings(time.Duration) {
-	d.settings.dirty = true
+	d.settings.dirty, d.settings.verify = true, true
 	d.tune()
 }
 
@@ -308,10 +365,31 @@ func (s *settings) renamed(from, to string) {
 	}
 }
 
+// linkOfSetting is the link of a setting, if it is one of a link, "all" or "default".
+func linkOfSetting(name string) (link string, ok bool) {
+	parts := strings.Split(name, "/") // net/ipv4/conf/LINK/rp_filter
+	if len(parts) != 5 {
+		return "", false
+	}
+	return parts[3], true
+}
+
 // settingOf reports whether a setting is one of a link.
 func settingOf(name, link string) bool {
-	parts := strings.Split(name, "/")
-	return len(parts) == 5 && parts[3] == link
+	of, ok := linkOfSetting(name)
+	return ok && of == link
+}
+
+// restore sets everything back at once.
+func (s *settings) restore(h kernel.Host) {
+	for _, name := range slices.Backward(s.order) {
+		if v := s.held[name]; v != nil {
+			path := strings.Split(name, "/")
+			if now, err := h.ReadSysctl(path...); err == nil && now == v.set {
+				h.SetSysctl(v.was, path...) // what cannot be set cannot be helped
+			}
+		}
+	}
 }
 
 // idle reports whether nothing is under way.
