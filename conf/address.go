@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -11,7 +12,7 @@ import (
 const forever = ^uint32(0)
 
 const addressArgs = "ADDR[/LEN] [dev IFNAME] [brd ADDR|+|-] [label NAME] [scope SCOPE] [peer ADDR] [home] [-nodad] " +
-	"[mngtmpaddr] [noprefixroute] [autojoin] [no_track] [preferred_lft SECS|forever] [use_vmac]"
+	"[mngtmpaddr] [noprefixroute] [autojoin] [no_track] [on_external_delete yield|restore|fault] [preferred_lft SECS|forever] [use_vmac]"
 
 // addressBlock is a block with one address per line.
 func addressBlock(path string, excluded bool) *block {
@@ -24,6 +25,9 @@ func addressBlock(path string, excluded bool) *block {
 	for _, o := range addressOptions {
 		k := o
 		k.Block, k.option = path+".ADDRESS", true
+		if slices.Contains(ownOptions, k.Name) {
+			k.own()
+		}
 		b.order = append(b.order, &k)
 	}
 	return b
@@ -44,7 +48,22 @@ var addressOptions = []Keyword{
 	{Name: "noprefixroute", Doc: "add no route to the network of the address"},
 	{Name: "autojoin", Doc: "join the multicast group with this address"},
 	{Name: "no_track", Doc: "its removal by another program does not cause FAULT"},
+	{Name: "on_external_delete", Args: "yield|restore|fault", Initial: plain("that of the instance; nothing with no_track"), Doc: onDeleteDoc},
 	{Name: "use_vmac", Doc: "add it to a macvlan with the virtual MAC address"},
+}
+
+// ownOptions are the options of addresses, routes and rules that the C daemon lacks.
+var ownOptions = []string{"on_external_delete"}
+
+const (
+	onDeleteDoc   = "when another program removes it: become backup, set it again and stay master, or stay in FAULT until a reload"
+	onDeleteWords = "yield, restore or fault"
+)
+
+// onDelete is the value of a word of on_external_delete.
+func onDelete(word string) (OnDelete, bool) {
+	i := slices.Index(onDeletes[OnDeleteYield:], word)
+	return OnDelete(i + 1), i >= 0
 }
 
 // instanceAddress takes a line of virtual_ipaddress or of
@@ -109,6 +128,10 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 			a.UseVMAC = true
 			continue
 		case "dev", "brd", "broadcast", "label", "scope", "peer", "preferred_lft":
+		case "on_external_delete":
+			if d.inst == nil {
+				d.wrong(s, i, "entry-word", "on_external_delete is only for addresses of an instance; static ones are always set again")
+			}
 		case "track_group":
 			if d.inst != nil { // it tracks its own addresses
 				d.addressOption(s, i)
@@ -179,6 +202,12 @@ func (d *decoder) address(s *Statement) (Address, bool) {
 				d.wrong(s, i, "word-twice", "Peer %s - another peer has already been specified - ignoring", peer)
 			default:
 				a.Peer = netip.PrefixFrom(peer, peer.BitLen())
+			}
+		case "on_external_delete":
+			if o, ok := onDelete(value); ok {
+				a.OnDelete = o
+			} else {
+				d.wrong(s, i, "bad-choice", "on_external_delete %s of ip address %s - ignoring; expected %s", printable(value), addr, onDeleteWords)
 			}
 		case "preferred_lft":
 			if value == "forever" {

@@ -36,6 +36,8 @@ var alwaysReported = map[string]string{
 	"vrrp_sync_group.global_tracking":                "it is deprecated",
 	"vrrp_instance.virtual_routes.ROUTE.track_group": "it is for static ones",
 	"vrrp_instance.virtual_rules.RULE.track_group":   "it is for static ones",
+	"static_routes.ROUTE.on_external_delete":         "it is for those of instances",
+	"static_rules.RULE.on_external_delete":           "it is for those of instances",
 }
 
 // deprecatedOption are words in lines that are always reported.

@@ -13,6 +13,7 @@ var enumerations = map[reflect.Type][]string{
 	reflect.TypeFor[HMACMode]():       hmacModes,
 	reflect.TypeFor[BFDAuthType]():    bfdAuthTypes,
 	reflect.TypeFor[OldChecksum]():    oldChecksums,
+	reflect.TypeFor[OnDelete]():       onDeletes,
 	reflect.TypeFor[RxBufPolicy]():    rxBufPolicies,
 	reflect.TypeFor[Switch]():         switches,
 	reflect.TypeFor[IPVLANMode]():     ipvlanModes,
@@ -37,6 +38,7 @@ var (
 		BFDAuthSHA1: "sha1", BFDAuthMeticulousSHA1: "meticulous_sha1",
 	}
 	oldChecksums    = []string{OldChecksumAuto: "recognised", OldChecksumAlways: "sent", OldChecksumNever: "never"}
+	onDeletes       = []string{OnDeleteUnset: "unset", OnDeleteYield: "yield", OnDeleteRestore: "restore", OnDeleteFault: "fault"}
 	rxBufPolicies   = []string{RxBufDefault: "kernel", RxBufMTU: "MTU", RxBufAdvert: "ADVERT", RxBufBytes: "BYTES"}
 	switches        = []string{SwitchUnset: "unset", SwitchOff: "off", SwitchOn: "on"}
 	ipvlanModes     = []string{IPVLANBridge: "bridge", IPVLANPrivate: "private", IPVLANVEPA: "vepa"}
@@ -72,6 +74,7 @@ func (t AuthType) String() string       { return valueName(authTypes, t) }
 func (m HMACMode) String() string       { return valueName(hmacModes, m) }
 func (t BFDAuthType) String() string    { return valueName(bfdAuthTypes, t) }
 func (c OldChecksum) String() string    { return valueName(oldChecksums, c) }
+func (o OnDelete) String() string       { return valueName(onDeletes, o) }
 func (p RxBufPolicy) String() string    { return valueName(rxBufPolicies, p) }
 func (s Switch) String() string         { return valueName(switches, s) }
 func (m IPVLANMode) String() string     { return valueName(ipvlanModes, m) }

@@ -213,6 +213,7 @@ type VRRPInstance struct {
 	TimerExpiredBackup int // timer_expired_backup: intervals of lateness; 0: off
 	DontTrackPrimary   bool
 	BFDPeers           []string // names of bfd_instance blocks whose neighbours are the peers
+	OnDelete           OnDelete // of what has no on_external_delete of its own, and no no_track
 	Strict             bool
 	Accept             bool // whether the node answers packets to the addresses
 
@@ -331,6 +332,17 @@ type ExtraGARP struct {
 	All    bool          // on other interfaces than macvlans too
 }
 
+// OnDelete is on_external_delete: what follows when another program removes an address,
+// a route or a rule that a virtual router holds.
+type OnDelete uint8
+
+const (
+	OnDeleteUnset   OnDelete = iota // as for the instance; with no_track nothing follows
+	OnDeleteYield                   // it becomes backup, and sets it again when it is master
+	OnDeleteRestore                 // it stays master, and sets it again
+	OnDeleteFault                   // it is in FAULT until a reload
+)
+
 // Address is one line of virtual_ipaddress or virtual_ipaddress_excluded.
 type Address struct {
 	Prefix    netip.Prefix // address with prefix length
@@ -344,7 +356,8 @@ type Address struct {
 	// address detection anyway.
 	Home, NoDAD, MngTmpAddr, NoPrefixRoute, AutoJoin bool
 
-	NoTrack      bool   // no_track
+	NoTrack      bool // no_track
+	OnDelete     OnDelete
 	UseVMAC      bool   // use_vmac: on a macvlan of its own
 	PreferredLft uint32 // of an IPv6 address, seconds; ^uint32(0) is forever
 	Pos          Pos

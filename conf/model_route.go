@@ -94,7 +94,8 @@ type Route struct {
 
 	VRF string // routing domain; empty: none
 
-	NoTrack    bool   // its loss is no fault
+	NoTrack    bool // its loss is no fault
+	OnDelete   OnDelete
 	TrackGroup string // of a TrackGroup that exists; of static routes only
 }
 
@@ -198,6 +199,7 @@ type Rule struct {
 
 	Protocol   *uint8 // ProtocolKeepalived if tracked; nil: none
 	NoTrack    bool
+	OnDelete   OnDelete
 	TrackGroup string // likewise
 }
 

@@ -26,6 +26,8 @@ func instanceBlock() *block {
 					}
 				}
 			}).shows(shown(func(v *VRRPInstance) *[]string { return &v.BFDPeers })),
+		kw("on_external_delete", oneOf(onDeletes[OnDeleteYield:]...), "yield", "when another program removes an address, a route or a rule that is not no_track: become backup, set it again and stay master, or stay in FAULT until a reload").own().
+			fills(inInstance(func(v *VRRPInstance) *OnDelete { return &v.OnDelete })),
 		kw("strict_mode", onOff(), global("vrrp_strict"), "follow the RFCs strictly").
 			fills(inInstance(func(v *VRRPInstance) *bool { return &v.Strict })),
 		kw("dont_track_primary", bare(), "off", "do not enter FAULT when the interface is down").

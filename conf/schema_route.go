@@ -132,6 +132,7 @@ var routeWords = []entryWord[routeEntry]{
 		r.VRF = e.d.intern(name)
 	}},
 	{"no_track", "", "its loss does not cause FAULT", func(e *entry, r *routeEntry) { r.NoTrack = true }},
+	{"on_external_delete", "yield|restore|fault", onDeleteDoc, func(e *entry, r *routeEntry) { r.OnDelete = e.onDelete() }},
 	{"track_group", "NAME", "group of instances that the loss of a static route or rule affects", func(e *entry, r *routeEntry) { r.TrackGroup = e.trackGroup() }},
 }
 
@@ -175,6 +176,7 @@ var ruleWords = []entryWord[ruleEntry]{
 	{"goto", "N", "continue with the rule of this preference", func(e *entry, r *ruleEntry) { r.Goto = uint32(e.integer(0, 0, 1<<32-1)); r.act(RuleGoto) }},
 	{"nop", "", "no effect", func(e *entry, r *ruleEntry) { r.act(RuleNop) }},
 	{"no_track", "", "its loss does not cause FAULT", func(e *entry, r *ruleEntry) { r.NoTrack = true }},
+	{"on_external_delete", "yield|restore|fault", onDeleteDoc, func(e *entry, r *ruleEntry) { r.OnDelete = e.onDelete() }},
 	{"track_group", "NAME", "group of instances that the loss of a static route or rule affects", func(e *entry, r *ruleEntry) { r.TrackGroup = e.trackGroup() }},
 }
 
@@ -196,7 +198,11 @@ func entryBlock[T any](path, placeholder string, words []entryWord[T], keep func
 	b.lines(func(d *decoder, s *Statement) { keep(d, entryLine{s, d.inst}) },
 		&Keyword{Name: placeholder, Args: lower + " words", Doc: "a " + lower + " as iproute2 writes it, one per line"})
 	for _, w := range words {
-		b.order = append(b.order, &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, option: true})
+		k := &Keyword{Block: path + "." + placeholder, Name: w.name, Args: w.args, Doc: w.doc, option: true}
+		if slices.Contains(ownOptions, w.name) {
+			k.own()
+		}
+		b.order = append(b.order, k)
 	}
 	return b
 }
@@ -413,6 +419,19 @@ func (e *entry) trackGroup() string {
 		return ""
 	}
 	return e.d.intern(name)
+}
+
+func (e *entry) onDelete() OnDelete {
+	if e.inst == nil {
+		e.fail("entry-word", "on_external_delete is only for routes and rules of an instance; static ones are always set again")
+		return OnDeleteUnset
+	}
+	v := e.value()
+	o, ok := onDelete(v)
+	if e.ok && !ok {
+		e.fail("bad-choice", "on_external_delete value %s not recognised; expected %s", printable(v), onDeleteWords)
+	}
+	return o
 }
 
 func (e *entry) deprecated(word, successor string) {
