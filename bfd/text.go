@@ -31,8 +31,8 @@ func (d Diag) String() string {
 }
 
 var authNames = [...]string{
-	AuthNone: "none", AuthPassword: "password", AuthMD5: "md5", AuthMeticulousMD5: "meticulous-md5",
-	AuthSHA1: "sha1", AuthMeticulousSHA1: "meticulous-sha1",
+	AuthNone: "none", AuthPassword: "simple", AuthMD5: "md5", AuthMeticulousMD5: "meticulous_md5",
+	AuthSHA1: "sha1", AuthMeticulousSHA1: "meticulous_sha1",
 }
 
 // String is a short name of the type.

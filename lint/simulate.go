@@ -420,6 +420,9 @@ func (a assumed) Source(_ string, ipv6 bool) netip.Addr {
 	return netip.IPv4Unspecified()
 }
 
+// Removed implements [policy.Machine].
+func (a assumed) Removed(*conf.VRRPInstance) string { return "" }
+
 // Made implements [policy.Machine].
 func (a assumed) Made(*conf.VRRPInstance) (name string, exists bool) { return "", true }
 

@@ -82,6 +82,7 @@ const (
 	FaultGroup                            // another member of the sync group has a fault (set by the engine)
 	FaultConfig                           // the configuration cannot be run
 	FaultSocket                           // the sockets could not be opened
+	FaultRemoved                          // another program removed what the node must hold as master
 )
 
 // Cause is the driver's own account of why a fault or priority changed, for

@@ -127,7 +127,7 @@ func (f Faults) MarshalText() ([]byte, error)     { return []byte(f.String()), n
 
 var faultNames = [...]string{
 	"link-missing", "link-down", "no-source", "source-missing", "no-peers",
-	"tracker", "group", "config", "socket",
+	"tracker", "group", "config", "socket", "removed",
 }
 
 // String lists the reasons, separated by commas; the empty set is "none".

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 
@@ -22,6 +23,9 @@ type Machine interface {
 	// [MadeLinks]) that it cannot use: its name, and whether it exists. The name is
 	// empty if there is none.
 	Made(c *conf.VRRPInstance) (name string, exists bool)
+	// Removed is what another program has removed of a virtual router for which that is
+	// a fault (see [OnDelete]); empty: nothing.
+	Removed(c *conf.VRRPInstance) string
 }
 
 // Faults are the reasons that keep a virtual router from serving.
@@ -114,6 +118,15 @@ func StaticLinks(c *conf.Config) map[string][]string {
 	return all
 }
 
+// OnDelete is what follows when another program removes an address, a route or a rule of
+// a virtual router, from its own words; conf.OnDeleteUnset: nothing.
+func OnDelete(c *conf.VRRPInstance, own conf.OnDelete, noTrack bool) conf.OnDelete {
+	if own == conf.OnDeleteUnset && !noTrack {
+		return cmp.Or(c.OnDelete, conf.OnDeleteYield)
+	}
+	return own
+}
+
 // FindFaults computes the faults of a virtual router from what holds now: its
 // interfaces, those of static entries that concern it (see [StaticLinks]), its source
 // address, its peers, the refusal of its socket (nil: there is none), and what its
@@ -168,6 +181,9 @@ func FindFaults(c *conf.VRRPInstance, static []string, m Machine, refusal error,
 	}
 	if trackers != nil && trackers.Fault {
 		f.add(vrrp.FaultTracker, trackers.Cause)
+	}
+	if what := m.Removed(c); what != "" {
+		f.add(vrrp.FaultRemoved, vrrp.Cause{Code: "removed", Object: what, Detail: what + " was removed by another program; a reload ends this fault"})
 	}
 	return f
 }

@@ -20,7 +20,11 @@ type machine struct {
 
 	made     string // the made link that cannot be used
 	madeDown bool   // it exists
+
+	removed string
 }
+
+func (m machine) Removed(*conf.VRRPInstance) string { return m.removed }
 
 func (m machine) Link(name string) (exists, up bool) {
 	up, exists = m.links[name]
@@ -108,6 +112,8 @@ func TestFindFaults(t *testing.T) {
 			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist"},
 		{name: "a tracker is a fault; the first cause counts", c: base, m: down, outcome: &policy.Outcome{Fault: true, Cause: vrrp.Cause{Detail: "failed"}},
 			want: vrrp.FaultLinkDown | vrrp.FaultTracker, cause: "interface eth0 is down", source: own},
+		{name: "an address was removed", c: base, m: machine{links: well.links, holds: well.holds, removed: "10.0.0.1"}, want: vrrp.FaultRemoved,
+			cause: "10.0.0.1 was removed by another program; a reload ends this fault", source: own},
 	} {
 		got := policy.FindFaults(&row.c, row.static, row.m, row.refusal, row.outcome)
 		if got.Set != row.want || got.Cause.Detail != row.cause {
@@ -115,6 +121,26 @@ func TestFindFaults(t *testing.T) {
 		}
 		if diff := cmp.Diff(row.source, got.Source, cmpopts.EquateComparable(netip.Addr{})); diff != "" {
 			t.Errorf("%s: source (-want +got):\n%s", row.name, diff)
+		}
+	}
+}
+
+// What follows a removal is what the entry says, or else the instance, without no_track.
+func TestOnDelete(t *testing.T) {
+	for _, row := range []struct {
+		instance, own conf.OnDelete
+		noTrack       bool
+		want          conf.OnDelete
+	}{
+		{want: conf.OnDeleteYield},
+		{noTrack: true, want: conf.OnDeleteUnset},
+		{instance: conf.OnDeleteRestore, want: conf.OnDeleteRestore},
+		{instance: conf.OnDeleteRestore, noTrack: true, want: conf.OnDeleteUnset},
+		{instance: conf.OnDeleteRestore, own: conf.OnDeleteFault, want: conf.OnDeleteFault},
+		{own: conf.OnDeleteRestore, noTrack: true, want: conf.OnDeleteRestore},
+	} {
+		if got := policy.OnDelete(&conf.VRRPInstance{OnDelete: row.instance}, row.own, row.noTrack); got != row.want {
+			t.Errorf("%+v: %v", row, got)
 		}
 	}
 }

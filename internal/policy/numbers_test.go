@@ -15,6 +15,7 @@ var engineNumbers = map[reflect.Type]any{
 	reflect.TypeFor[conf.AuthType]():       authTypes,
 	reflect.TypeFor[conf.HMACMode]():       hmacModes,
 	reflect.TypeFor[conf.OldChecksum]():    oldChecksums,
+	reflect.TypeFor[conf.BFDAuthType]():    sessionAuth,
 	reflect.TypeFor[conf.ForwardMethod]():  methods,
 	reflect.TypeFor[conf.TunnelType]():     tunnels,
 	reflect.TypeFor[conf.TunnelChecksum](): checksums,
@@ -25,6 +26,7 @@ var engineNumbers = map[reflect.Type]any{
 var driverWords = map[reflect.Type]string{
 	reflect.TypeFor[conf.RxBufPolicy]():  "internal/vrrpd",
 	reflect.TypeFor[conf.Switch]():       "conf", // resolved there
+	reflect.TypeFor[conf.OnDelete]():     "internal/vrrpd",
 	reflect.TypeFor[conf.InitFile]():     "internal/linux/track",
 	reflect.TypeFor[conf.ParamMatch]():   "internal/linux/track",
 	reflect.TypeFor[conf.LinkBeat]():     "internal/linux/track",

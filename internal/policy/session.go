@@ -35,8 +35,3 @@ func SessionConfig(b *conf.BFDInstance) bfd.Config {
 	}
 	return c
 }
-
-var sessionAuth = [...]bfd.AuthType{
-	conf.BFDAuthSimple: bfd.AuthPassword, conf.BFDAuthMD5: bfd.AuthMD5, conf.BFDAuthMeticulousMD5: bfd.AuthMeticulousMD5,
-	conf.BFDAuthSHA1: bfd.AuthSHA1, conf.BFDAuthMeticulousSHA1: bfd.AuthMeticulousSHA1,
-}

@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/linux/firewall"
 	"keepalived-go/internal/linux/kernel"
 )
@@ -22,11 +23,13 @@ import (
 // is asked again then, which does no harm where it was needless. There is no
 // order between answers and events that would have to be known.
 type item[O any, K comparable] struct {
-	key     K
-	refs    int     // routers that have it in their lists
-	users   int     // of them, those that want it in the kernel now
-	owner   *router // the one that asked last, or may ask next; nil: it is not known
-	noTrack bool
+	key   K
+	refs  int     // routers that have it in their lists
+	users int     // of them, those that want it in the kernel now
+	owner *router // the one that asked last, or may ask next; nil: it is not known
+	// onDelete is what follows when another program removes it, for the router that has
+	// claimed it last.
+	onDelete conf.OnDelete
 
 	requested bool   // the kernel was asked to have it, and not to remove it since
 	sent      O      // how, when asked last
@@ -107,6 +110,7 @@ type table[O any, K comparable, P keyed[O, K]] struct {
 	jobs  *jobs
 
 	inherited []*item[O, K] // held until settle
+	restored  int           // items that others have removed and that are set again, since retryFailed
 
 	later  func() // has retryFailed called, retryAddresses after the first refusal
 	failAt func(owner *router, c kernel.Change, err error)
@@ -482,13 +486,14 @@ func (t *table[O, K, P]) answered(c *kernel.Completion, i int, k K) (lost *item[
 func (v *item[O, K]) confirmed(c *kernel.Completion, i int, named bool) (lost bool) {
 	refused := c.Errs != nil && c.Errs[i] != nil
 	found := !refused && c.Found != nil && c.Found[i] != kernel.NotFound
-	lost = v.had && !found && !v.noTrack && !named
+	lost = v.had && !found && v.watched() && !named
 	v.had = !refused
 	return lost
 }
 
 // retryFailed asks again for what the kernel refused.
 func (t *table[O, K, P]) retryFailed() {
+	t.restored = 0
 	for _, v := range t.items {
 		if (v.failed || v.waits) && v.doubt {
 			t.touch(v)
@@ -510,14 +515,24 @@ func (t *table[O, K, P]) removed(v *item[O, K]) (lost bool) {
 		return false
 	}
 	v.present = false
-	if v.owner.static() && v.users > 0 {
-		v.doubt, v.waits = true, true // it is set again at a pace that no other program decides
+	if v.users > 0 && (v.owner.static() || v.onDelete == conf.OnDeleteRestore) {
+		// It is set again at a pace that no other program decides.
 		t.later()
-		return false
+		if t.restored++; v.owner.static() || t.restored > restoredAtOnce {
+			v.doubt, v.waits = true, true
+			return !v.owner.static()
+		}
 	}
 	t.touch(v)
-	return v.users > 0 && !v.noTrack
+	return v.users > 0 && v.watched()
 }
+
+// restoredAtOnce is how many items are set again at once that another program removes,
+// until retryFailed is called.
+const restoredAtOnce = 64
+
+// watched reports whether something follows when another program removes v.
+func (v *item[O, K]) watched() bool { return v.onDelete != conf.OnDeleteUnset }
 
 // uncertain notes that the kernel may have dropped v because of what has become of a
 // link or an address: no program has removed it.

@@ -87,8 +87,9 @@ type daemon struct {
 	runner     *script.Runner            // nil: no program was to be run so far
 	notifier   *notify.Notifier          // nil: no one is to be notified
 
-	foreign [256]uint64 // packets that reached no engine, by reason
-	readErr vrrp.Limit  // of the lines about sockets that cannot be read
+	foreign   [256]uint64 // packets that reached no engine, by reason
+	readErr   vrrp.Limit  // of the lines about sockets that cannot be read
+	takenAway vrrp.Limit  // of the lines about what other programs have removed, and is set again
 
 	started  time.Duration    // when the engines began
 	session  *session.Session // with the parent; nil: a test has none
@@ -320,12 +321,8 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 // addressLost informs the engine that anyone else removed an address it holds.
 func (d *daemon) addressLost(v *vip) {
 	slog.Info(fmt.Sprintf("Netlink reflector reports IP %v removed from %s", v.key.Prefix.Addr(), d.linkName(v.key.Link)))
-	r := d.ownerOf(v)
-	if r == nil || r.static() {
-		return
-	}
-	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: vrrp.Cause{
-		Code: "address-removed", Object: v.key.Prefix.Addr().String(), Detail: fmt.Sprintf("address %v was removed by another program", v.key.Prefix.Addr())}})
+	d.lose(d.ownerOf(v), v.onDelete, vrrp.Cause{
+		Code: "address-removed", Object: v.key.Prefix.Addr().String(), Detail: fmt.Sprintf("address %v was removed by another program", v.key.Prefix.Addr())})
 }
 
 // relink brings those routers onto their links of which a link has come, gone or

@@ -162,5 +162,5 @@ func (d *daemon) claimDrop(r *router, e firewall.Entry) *heldEntry {
 	if fresh {
 		v.sent = e
 	}
-	return claim(v, r, true)
+	return claim(v, r, conf.OnDeleteUnset)
 }

@@ -148,7 +148,7 @@ func (d *daemon) claimLink(r *router, spec *policy.MadeLink, base *netLink) *hel
 			v.sent = want
 		}
 	}
-	claim(v, r, false)
+	claim(v, r, conf.OnDeleteYield)
 	t.acquire(v, want, r)
 	return v
 }

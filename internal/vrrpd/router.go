@@ -34,9 +34,10 @@ type router struct {
 	source     netip.Addr  // likewise
 	sourceGone bool        // that source is not there any more
 
-	master  int   // index of what the interface is part of, as far as it was looked at; 0: nothing
-	refusal error // why there is no socket though it should be; nil as long as none has been asked for
-	unsent  error // why the last advert of priority 0 was not sent; nil: it was
+	master  int    // index of what the interface is part of, as far as it was looked at; 0: nothing
+	removed string // what another program has removed, where that is a fault: until a reload
+	refusal error  // why there is no socket though it should be; nil as long as none has been asked for
+	unsent  error  // why the last advert of priority 0 was not sent; nil: it was
 
 	spread bool    // some addresses or routes are on other links than the interface
 	places []place // of those, if any
@@ -123,7 +124,7 @@ func (d *daemon) resolve(r *router) {
 				d.addrs.foreign(v, kernelAddr(a, link))
 				d.logForeign(v, r)
 			}
-			r.vips[i] = claim(v, r, a.NoTrack)
+			r.vips[i] = claim(v, r, policy.OnDelete(r.conf, a.OnDelete, a.NoTrack))
 			if policy.Drops(r.conf) {
 				r.drops[i] = d.claimDrop(r, dropOf(a, link))
 			}
@@ -273,6 +274,9 @@ func (m machine) Link(name string) (exists, up bool) {
 
 // Holds implements [policy.Machine].
 func (m machine) Holds(ip netip.Addr) bool { return m.d.net.holds(nil, ip) }
+
+// Removed implements [policy.Machine].
+func (m machine) Removed(*conf.VRRPInstance) string { return m.r.removed }
 
 // Source implements [policy.Machine].
 func (m machine) Source(link string, ipv6 bool) netip.Addr {

@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -129,7 +130,7 @@ func (d *daemon) resolveRouting(r *router) {
 			v.sent = want
 			t.slots[want.Slot] = append(t.slots[want.Slot], v)
 		}
-		r.routes[i] = claim(v, r, c.Routes[i].NoTrack)
+		r.routes[i] = claim(v, r, policy.OnDelete(r.conf, c.Routes[i].OnDelete, c.Routes[i].NoTrack))
 	}
 	for i := range c.Rules {
 		want := kernelRule(&c.Rules[i])
@@ -137,17 +138,17 @@ func (d *daemon) resolveRouting(r *router) {
 		if fresh {
 			v.sent = want
 		}
-		r.rules[i] = claim(v, r, c.Rules[i].NoTrack)
+		r.rules[i] = claim(v, r, policy.OnDelete(r.conf, c.Rules[i].OnDelete, c.Rules[i].NoTrack))
 	}
 }
 
 // claim has r among the routers that have v in their lists.
-func claim[O any, K comparable](v *item[O, K], r *router, noTrack bool) *item[O, K] {
+func claim[O any, K comparable](v *item[O, K], r *router, onDelete conf.OnDelete) *item[O, K] {
 	if v.users == 0 {
 		v.owner = r
 	}
 	v.refs++
-	v.noTrack = noTrack
+	v.onDelete = onDelete
 	return v
 }
 
@@ -207,7 +208,7 @@ func (d *daemon) routeGone(e *kernel.Event) {
 		same, _ := e.Route.Compare(&v.sent)
 		switch {
 		case !v.requested:
-		case e.PortID == 0 && v.sent.Expires != 0, e.PortID != 0 && same && v.noTrack && !v.owner.static():
+		case e.PortID == 0 && v.sent.Expires != 0, e.PortID != 0 && same && !v.watched() && !v.owner.static():
 			t.routes.left(v)
 			t.reapSlot(&v.sent)
 		case e.PortID == 0:
@@ -223,7 +224,7 @@ func (d *daemon) ruleGone(e *kernel.Event) {
 	t := &d.addrs.rules
 	switch v := t.items[*e.Rule]; {
 	case v == nil, e.PortID == d.port:
-	case v.theirs, !v.noTrack, v.owner.static():
+	case v.theirs, v.watched(), v.owner.static():
 		t.removed(v)
 	default:
 		t.left(v)
@@ -341,16 +342,33 @@ func (d *daemon) inheritRouting(found *reading, routes []kernel.Route, rules []k
 }
 
 // routeLost and ruleLost inform the engine that anyone else removed what it holds.
-func (d *daemon) routeLost(v *heldPath) { lose(d, v, d.ownerOfRoute(v), v.sent.Text()) }
-func (d *daemon) ruleLost(v *heldRule)  { lose(d, v, d.ownerOfRule(v), v.sent.Text()) }
+func (d *daemon) routeLost(v *heldPath) { d.entryLost(d.ownerOfRoute(v), v.onDelete, v.sent.Text()) }
+func (d *daemon) ruleLost(v *heldRule)  { d.entryLost(d.ownerOfRule(v), v.onDelete, v.sent.Text()) }
 
-func lose[O any, K comparable](d *daemon, v *item[O, K], r *router, what string) {
+func (d *daemon) entryLost(r *router, onDelete conf.OnDelete, what string) {
 	slog.Info(fmt.Sprintf("Netlink reflector reports %s removed", what))
-	if r == nil || r.static() {
-		return
+	d.lose(r, onDelete, vrrp.Cause{Code: "route-removed", Object: what, Detail: what + " was removed by another program"})
+}
+
+// lose does what follows when another program has removed what r holds. It is set again
+// in any case, unless r gives it up.
+func (d *daemon) lose(r *router, onDelete conf.OnDelete, cause vrrp.Cause) {
+	switch {
+	case r == nil || r.static():
+	case onDelete == conf.OnDeleteRestore:
+		if missed, ok := d.takenAway.Take(d.loop.Now()); ok {
+			text := "(" + r.conf.Name + ") " + cause.Detail + ", and is set again"
+			if missed > 0 {
+				text += missedText(missed)
+			}
+			slog.Warn(text, "instance", r.conf.Name, "cause", cause.Code, "object", cause.Object)
+		}
+	case onDelete == conf.OnDeleteFault:
+		r.removed = cause.Object
+		d.check([]*router{r})
+	default:
+		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: cause})
 	}
-	d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: vrrp.Cause{
-		Code: "route-removed", Object: what, Detail: what + " was removed by another program"}})
 }
 
 func (d *daemon) ownerOfRoute(v *heldPath) *router {

@@ -15,6 +15,7 @@ import (
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/output/logging/logtest"
+	"keepalived-go/vrrp"
 )
 
 // routed gives the first instance of c a tracked and an untracked route and rule of
@@ -100,6 +101,57 @@ func TestRoutesMoveWithTheMaster(t *testing.T) {
 	if left := destinations(k); len(left) != 0 {
 		t.Errorf("left behind: %q", left)
 	}
+}
+
+// With on_external_delete restore, what another program removes is set again, and the
+// virtual router stays master. With fault it is in FAULT until a reload.
+func TestOnExternalDelete(t *testing.T) {
+	log := logtest.Capture(t)
+	for _, policy := range []conf.OnDelete{conf.OnDeleteRestore, conf.OnDeleteFault} {
+		c := patient(routed(owners(1)))
+		c.Instances[0].OnDelete = policy
+		d, k := newMemoryDaemon(t, c)
+		r := d.routers[0]
+		all := func() bool { return masters(d)() && hasAll(k)() }
+		turnUntil(t, d, "master", all)
+		since := r.history[len(r.history)-1].At
+		for _, remove := range []func(){
+			func() { k.RemoveAddr(memoryLink, r.vips[0].key.Prefix) },
+			func() { k.RemoveRoute(k.Routes()[0]) },
+			func() { k.RemoveRule(k.Rules()[0]) },
+		} {
+			n := strings.Count(log.String(), "was removed by another program")
+			remove()
+			turnUntil(t, d, "the loss", func() bool { return strings.Count(log.String(), "was removed by another program") > n })
+			if policy == conf.OnDeleteFault {
+				turnUntil(t, d, "FAULT, with nothing", func() bool { return r.faults == vrrp.FaultRemoved && !r.held && d.addrs.idle() })
+				d.reloadTurn(d.conf)
+			}
+			turnUntil(t, d, "all again", all)
+		}
+		if at := r.history[len(r.history)-1].At; (at == since) != (policy == conf.OnDeleteRestore) {
+			t.Errorf("%v: the last change of state was at %v, that to master at %v", policy, at, since)
+		}
+	}
+}
+
+// A program that removes what is restored, again and again, does not decide how often.
+func TestRestoreHasAPace(t *testing.T) {
+	quiet(t)
+	c := patient(owners(1))
+	c.Instances[0].OnDelete = conf.OnDeleteRestore
+	d, k := newMemoryDaemon(t, c)
+	turnUntil(t, d, "master", masters(d))
+	address, begun := d.routers[0].vips[0].key.Prefix, d.addrs.begun
+	for range 3 * restoredAtOnce {
+		if k.RemoveAddr(memoryLink, address) {
+			turnUntil(t, d, "the event", func() bool { return !d.routers[0].vips[0].present || d.addrs.idle() })
+		}
+	}
+	if n := d.addrs.begun - begun; n > restoredAtOnce+1 {
+		t.Errorf("set again %d times", n)
+	}
+	turnUntil(t, d, "the address again", func() bool { return k.Has(memoryLink, address) && masters(d)() })
 }
 
 // A reload touches only what differs, and what moves to another instance not at all.

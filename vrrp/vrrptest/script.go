@@ -129,7 +129,7 @@ func (p *player) command(verb string, args []string) error {
 		r.Step(vrrp.Event{Kind: vrrp.PriorityChanged, Priority: uint8(prio)})
 		return err
 	case "fault":
-		for f := vrrp.Faults(1); f <= vrrp.FaultSocket; f <<= 1 {
+		for f := vrrp.Faults(1); f <= vrrp.FaultRemoved; f <<= 1 {
 			if f.String() == arg(1) {
 				r.SetFaults(r.Faults | f)
 				return nil
