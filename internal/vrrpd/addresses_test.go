@@ -393,6 +393,7 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 	for _, p := range []string{"198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/64", "2001:db8::2/64"} {
 		a := kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix(p), Proto: kernel.AddrProto}
 		v, _ := d.addrs.get(a.Key())
+		v.onDelete = conf.OnDeleteYield
 		v.refs = 1
 		v.owner = &router{conf: &conf.VRRPInstance{GARP: &conf.GARP{}}, engine: vrrp.New(vrrp.Config{})}
 		vips, addrs = append(vips, v), append(addrs, a)

@@ -67,8 +67,7 @@ func (d *daemon) setTables(tables []firewall.Table) {
 		wanted[want.Key()] = true
 		v, _ := t.get(want.Key())
 		if v.refs == 0 {
-			v.refs++
-			t.acquire(v, want, nil)
+			t.acquire(claim(v, nil, conf.OnDeleteYield), want, nil)
 		} else {
 			t.touch(v).want = want
 		}
