@@ -7,6 +7,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path"
@@ -15,8 +16,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"keepalived-go/internal/tool/required"
 )
 
 var update = flag.Bool("update", false, "write the list of packages of the binary anew")
@@ -60,16 +59,30 @@ var pure = map[string][]string{
 // noClock are the packages that get the time as an argument.
 var noClock = []string{"vrrp", "lvs", "bfd", "internal/policy", "internal/checkd/life"}
 
+// goFiles lists the Go files of the module.
+func goFiles(t *testing.T) (files []string) {
+	t.Helper()
+	err := fs.WalkDir(os.DirFS("."), ".", func(file string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && strings.HasPrefix(e.Name(), ".") && file != "." {
+			return fs.SkipDir
+		}
+		if err == nil && strings.HasSuffix(file, ".go") && !strings.HasPrefix(file, "tools/") {
+			files = append(files, file)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
 // packages lists the directories of the module that hold Go files.
 func packages(t *testing.T) []string {
 	t.Helper()
-	out, err := exec.Command("git", "ls-files", "*.go").Output()
-	if err != nil {
-		required.Missing(t, "a checkout: ", err)
-	}
 	var dirs []string
-	for file := range strings.Lines(string(out)) {
-		dir := path.Dir(strings.TrimSpace(file))
+	for _, file := range goFiles(t) {
+		dir := path.Dir(file)
 		if dir != "." && !strings.Contains(dir, "testdata") && !slices.Contains(dirs, dir) {
 			dirs = append(dirs, dir)
 		}
@@ -193,6 +206,33 @@ func TestPackagesOfBinary(t *testing.T) {
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
 		t.Errorf("the binary is made of other packages (-recorded +now); if that is meant, go test . -update\n%s", diff)
+	}
+}
+
+// skippers may skip a test themselves: what decides about it, and what hands on how a test
+// in a User-Mode Linux has ended.
+var skippers = []string{"internal/tool/required/required.go", "internal/tool/lab/need.go", "internal/tool/lab/uml/umltest/result.go"}
+
+// TestSkips: a test that does not run says whether something is missing, which CI does not
+// accept, or whether it was excluded (package required).
+func TestSkips(t *testing.T) {
+	for _, file := range goFiles(t) {
+		if slices.Contains(skippers, file) {
+			continue
+		}
+		fset := token.NewFileSet()
+		f, err := parser.ParseFile(fset, file, nil, 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(f, func(n ast.Node) bool {
+			if call, ok := n.(*ast.CallExpr); ok {
+				if s, ok := call.Fun.(*ast.SelectorExpr); ok && slices.Contains([]string{"Skip", "Skipf", "SkipNow"}, s.Sel.Name) {
+					t.Errorf("%v: %s: call required.Missing or required.Excluded", fset.Position(call.Pos()), s.Sel.Name)
+				}
+			}
+			return true
+		})
 	}
 }
 

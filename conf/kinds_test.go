@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+
+	"keepalived-go/internal/tool/required"
 )
 
 var updateKinds = flag.Bool("update-kinds", false, "write testdata/oracle/kinds.txt anew: our verdicts, and with the C daemon at hand its own")
@@ -381,7 +383,7 @@ func TestKinds(t *testing.T) {
 func TestKindsAgainstC(t *testing.T) {
 	t.Parallel() // the C daemon sleeps more than it computes
 	if testing.Short() {
-		t.Skip("it starts another program some hundred times")
+		required.Excluded(t, "it starts another program some hundred times")
 	}
 	program := oracle(t)
 	cases, recorded := kindCases(), recordedKinds(t)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keepalived-go/conf/syntax"
+	"keepalived-go/internal/tool/required"
 )
 
 // TestHostile reads input that is meant to exhaust the reader: each is one
@@ -156,7 +157,7 @@ func TestMissingFile(t *testing.T) {
 // TestHugeFile reads 100 MB, and files as large as they may be, in bounded memory.
 func TestHugeFile(t *testing.T) {
 	if testing.Short() {
-		t.Skip("reads 100 MB")
+		required.Excluded(t, "reads 100 MB")
 	}
 	path := filepath.Join(t.TempDir(), "huge.conf")
 	tests := []struct {

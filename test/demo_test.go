@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/required"
 	"keepalived-go/lvs/ipvs"
 )
 
@@ -80,10 +81,10 @@ func TestDemoLVS(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.UML)
 	if testing.Short() {
-		t.Skip("the race detector's daemon does not run in a User-Mode Linux; this test is for the ordinary one")
+		required.Excluded(t, noRace)
 	}
 	if !nightly() {
-		t.Skip("it takes minutes of a processor: make nightly runs it")
+		required.Excluded(t, "it takes minutes of a processor: make nightly runs it")
 	}
 	c, out, dir := demo(t, nil, "--lvs", "--duration", "10s")
 	if err := c.Run(); err != nil {
@@ -110,7 +111,7 @@ func TestDemoLVSWithoutKernel(t *testing.T) {
 	lab.Need(t, lab.Root)
 	if k, err := ipvs.Dial(ipvs.Options{}); err == nil {
 		k.Close()
-		t.Skip("this kernel has a load balancer")
+		required.Missing(t, "a kernel without a load balancer")
 	}
 	c, out, dir := demo(t, nil, "--lvs")
 	c.Env = append(c.Env, "PATH="+t.TempDir())

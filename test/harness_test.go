@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/required"
 )
 
 // ours is the program under test, underC whether it is the C daemon.
@@ -64,7 +65,7 @@ func run(m *testing.M) int {
 func differs(t *testing.T, how string) {
 	t.Helper()
 	if underC {
-		t.Skipf("the C daemon %s", how)
+		required.Excluded(t, "the C daemon ", how)
 	}
 }
 
@@ -257,6 +258,9 @@ func (s *scene) noneMalformed() {
 }
 
 // nightly reports whether what takes minutes is to be tested (make nightly).
+// noRace is why a test is not for a daemon that is built with the race detector (-short).
+const noRace = "a daemon with the race detector does not run in a User-Mode Linux"
+
 func nightly() bool { return os.Getenv("KEEPALIVED_NIGHTLY") == "1" }
 
 // slack is what a loaded machine may add to a time of the protocol.

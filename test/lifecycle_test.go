@@ -75,9 +75,7 @@ func TestSignalsToChild(t *testing.T) {
 // already.
 func TestScriptsHaveTimeAtStop(t *testing.T) {
 	t.Parallel()
-	if underC {
-		t.Skip("which does not wait for them")
-	}
+	differs(t, "does not wait for them")
 	s := newScene(t, "a")
 	file, clean := s.path("a", "told"), s.path("a", "clean")
 	// A shell takes a signal between two commands, and when it waits.

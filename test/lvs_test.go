@@ -13,6 +13,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/internal/tool/lab/uml"
 	"keepalived-go/internal/tool/lab/uml/umltest"
+	"keepalived-go/internal/tool/required"
 )
 
 // balancer is a machine whose kernel balances load, and has VRFs and bonds.
@@ -28,7 +29,7 @@ func TestBalancer(t *testing.T) {
 	differs(t, "is what this one is compared with")
 	t.Parallel()
 	if testing.Short() {
-		t.Skip("the race detector's daemon does not run in a User-Mode Linux; this test is for the ordinary one")
+		required.Excluded(t, noRace)
 	}
 	if !uml.Inside() {
 		// The machine has this program; it need not build it once more.

@@ -120,7 +120,7 @@ func TestEnterNetNS(t *testing.T) {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
 	if strings.HasPrefix(string(out), "built with cgo") {
-		t.Skip("a binary with cgo, as the race detector needs, cannot enter a namespace as a whole")
+		required.Excluded(t, "a binary with cgo, as the race detector needs, cannot enter a namespace as a whole")
 	}
 	var st unix.Stat_t
 	if err := unix.Stat(netnsDir+"/"+name, &st); err != nil {

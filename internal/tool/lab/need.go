@@ -50,7 +50,7 @@ func Need(t Test, all ...Requirement) {
 		if os.Getenv("KEEPALIVED_CI") == "1" {
 			t.Fatalf("this machine must have, but has not: %s", r)
 		}
-		t.Skipf("needs %s", r)
+		t.Skipf("missing: %s", r) // as package required has it
 	}
 }
 

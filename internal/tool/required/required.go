@@ -1,8 +1,8 @@
-// Package required decides what becomes of a test that lacks something on this
-// machine.
+// Package required decides what becomes of a test that does not run.
 package required
 
 import (
+	"fmt"
 	"os"
 	"testing"
 )
@@ -11,9 +11,17 @@ import (
 // where nothing may be left out, it fails it instead.
 func Missing(t testing.TB, what ...any) {
 	t.Helper()
-	what = append([]any{"missing: "}, what...)
+	text := "missing: " + fmt.Sprint(what...)
 	if os.Getenv("KEEPALIVED_CI") == "1" {
-		t.Fatal(what...)
+		t.Fatal(text)
 	}
-	t.Skip(what...)
+	t.Skip(text)
+}
+
+// Excluded skips a test, or a benchmark, that whoever started the tests did not ask for:
+// it is slow, or is of another program or another build. Nothing is missing, so it is
+// skipped with KEEPALIVED_CI=1 too, and packaging/go-test does not list it.
+func Excluded(t testing.TB, why ...any) {
+	t.Helper()
+	t.Skip("excluded: " + fmt.Sprint(why...))
 }

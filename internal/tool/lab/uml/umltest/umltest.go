@@ -33,6 +33,7 @@ import (
 
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/internal/tool/lab/uml"
+	"keepalived-go/internal/tool/required"
 )
 
 // Run runs f in a machine. It skips the test, or fails it where nothing may be left
@@ -69,10 +70,10 @@ func Bench(b *testing.B, m uml.Machine, f func(b *testing.B)) {
 	b.ReportMetric(0, "ns/op") // that of the boot says nothing
 }
 
-func need(t lab.Test) {
+func need(t testing.TB) {
 	t.Helper()
 	if raceEnabled {
-		t.Skipf("the race detector does not run in a User-Mode Linux")
+		required.Excluded(t, "the race detector does not run in a User-Mode Linux")
 	}
 	lab.Need(t, lab.Root, lab.UML)
 }
