@@ -421,7 +421,7 @@ func (a assumed) Source(_ string, ipv6 bool) netip.Addr {
 }
 
 // Removed implements [policy.Machine].
-func (a assumed) Removed(*conf.VRRPInstance) string { return "" }
+func (a assumed) Removed(*conf.VRRPInstance) vrrp.Cause { return vrrp.Cause{} }
 
 // Made implements [policy.Machine].
 func (a assumed) Made(*conf.VRRPInstance) (name string, exists bool) { return "", true }

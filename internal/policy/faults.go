@@ -23,9 +23,9 @@ type Machine interface {
 	// [MadeLinks]) that it cannot use: its name, and whether it exists. The name is
 	// empty if there is none.
 	Made(c *conf.VRRPInstance) (name string, exists bool)
-	// Removed is what another program has removed of a virtual router for which that is
-	// a fault (see [OnDelete]); empty: nothing.
-	Removed(c *conf.VRRPInstance) string
+	// Removed is the removal by another program that is a fault of a virtual router (see
+	// [OnDelete]); zero: there was none.
+	Removed(c *conf.VRRPInstance) vrrp.Cause
 }
 
 // Faults are the reasons that keep a virtual router from serving.
@@ -182,8 +182,9 @@ func FindFaults(c *conf.VRRPInstance, static []string, m Machine, refusal error,
 	if trackers != nil && trackers.Fault {
 		f.add(vrrp.FaultTracker, trackers.Cause)
 	}
-	if what := m.Removed(c); what != "" {
-		f.add(vrrp.FaultRemoved, vrrp.Cause{Code: "removed", Object: what, Detail: what + " was removed by another program; a reload ends this fault"})
+	if cause := m.Removed(c); cause.Code != "" {
+		cause.Detail += "; a reload ends this fault"
+		f.add(vrrp.FaultRemoved, cause)
 	}
 	return f
 }

@@ -21,10 +21,10 @@ type machine struct {
 	made     string // the made link that cannot be used
 	madeDown bool   // it exists
 
-	removed string
+	removed vrrp.Cause
 }
 
-func (m machine) Removed(*conf.VRRPInstance) string { return m.removed }
+func (m machine) Removed(*conf.VRRPInstance) vrrp.Cause { return m.removed }
 
 func (m machine) Link(name string) (exists, up bool) {
 	up, exists = m.links[name]
@@ -112,8 +112,8 @@ func TestFindFaults(t *testing.T) {
 			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist"},
 		{name: "a tracker is a fault; the first cause counts", c: base, m: down, outcome: &policy.Outcome{Fault: true, Cause: vrrp.Cause{Detail: "failed"}},
 			want: vrrp.FaultLinkDown | vrrp.FaultTracker, cause: "interface eth0 is down", source: own},
-		{name: "an address was removed", c: base, m: machine{links: well.links, holds: well.holds, removed: "10.0.0.1"}, want: vrrp.FaultRemoved,
-			cause: "10.0.0.1 was removed by another program; a reload ends this fault", source: own},
+		{name: "an address was removed", c: base, m: machine{links: well.links, holds: well.holds, removed: vrrp.Cause{Code: "x", Detail: "10.0.0.1 was removed"}}, want: vrrp.FaultRemoved,
+			cause: "10.0.0.1 was removed; a reload ends this fault", source: own},
 	} {
 		got := policy.FindFaults(&row.c, row.static, row.m, row.refusal, row.outcome)
 		if got.Set != row.want || got.Cause.Detail != row.cause {

@@ -34,10 +34,10 @@ type router struct {
 	source     netip.Addr  // likewise
 	sourceGone bool        // that source is not there any more
 
-	master  int    // index of what the interface is part of, as far as it was looked at; 0: nothing
-	removed string // what another program has removed, where that is a fault: until a reload
-	refusal error  // why there is no socket though it should be; nil as long as none has been asked for
-	unsent  error  // why the last advert of priority 0 was not sent; nil: it was
+	master  int        // index of what the interface is part of, as far as it was looked at; 0: nothing
+	removed vrrp.Cause // what another program has removed, where that is a fault: until a reload
+	refusal error      // why there is no socket though it should be; nil as long as none has been asked for
+	unsent  error      // why the last advert of priority 0 was not sent; nil: it was
 
 	spread bool    // some addresses or routes are on other links than the interface
 	places []place // of those, if any
@@ -276,7 +276,7 @@ func (m machine) Link(name string) (exists, up bool) {
 func (m machine) Holds(ip netip.Addr) bool { return m.d.net.holds(nil, ip) }
 
 // Removed implements [policy.Machine].
-func (m machine) Removed(*conf.VRRPInstance) string { return m.r.removed }
+func (m machine) Removed(*conf.VRRPInstance) vrrp.Cause { return m.r.removed }
 
 // Source implements [policy.Machine].
 func (m machine) Source(link string, ipv6 bool) netip.Addr {

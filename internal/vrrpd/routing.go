@@ -364,7 +364,7 @@ func (d *daemon) lose(r *router, onDelete conf.OnDelete, cause vrrp.Cause) {
 			slog.Warn(text, "instance", r.conf.Name, "cause", cause.Code, "object", cause.Object)
 		}
 	case onDelete == conf.OnDeleteFault:
-		r.removed = cause.Object
+		r.removed = cause
 		d.check([]*router{r})
 	default:
 		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: cause})
