@@ -31,6 +31,7 @@ func Expanded(tree []*conf.Statement) (string, error) {
 type expander struct {
 	strings.Builder
 	file    string
+	inside  string // keyword of the block
 	secrets map[*conf.Statement]conf.Cut
 }
 
@@ -43,7 +44,7 @@ func (w *expander) block(list []*conf.Statement, depth int) {
 		}
 		w.WriteString(in)
 		if cut, ok := w.secrets[s]; ok {
-			w.WriteString(masked(s, cut))
+			w.WriteString(masked(s, cut, stars(w.inside)))
 		} else if w.WriteString(keyword(s)); s.Rest() != "" {
 			if rest := rest(s); rest != "" {
 				w.WriteString(" " + rest)
@@ -51,7 +52,10 @@ func (w *expander) block(list []*conf.Statement, depth int) {
 		}
 		if s.HasBlock {
 			w.WriteString(" {\n")
+			outer := w.inside
+			w.inside = s.Keyword()
 			w.block(s.Block, depth+1)
+			w.inside = outer
 			w.WriteString(in + "}")
 		}
 		w.WriteString("\n")
@@ -90,19 +94,21 @@ func rest(s *conf.Statement) string {
 	return b.String()
 }
 
-// stars is a secret as everyone may see it. It is as long as the shortest key of
-// auth_hmac, so that what is masked can still be read as a configuration.
-const stars = "********************************"
+// stars is a secret of a block as everyone may see it. It is as long as the shortest key
+// of auth_hmac, or as a password of VRRP and a key of BFD may be, so that what is
+// masked can still be read as a configuration.
+func stars(block string) string {
+	if block == "authentication" {
+		return strings.Repeat("*", 8)
+	}
+	return strings.Repeat("*", 32)
+}
 
 // comments gives what would begin a comment its backslash back.
 var comments = strings.NewReplacer("#", `\#`, "!", `\!`)
 
-// masked are the words of a statement with stars from where a secret begins.
-func masked(s *conf.Statement, cut conf.Cut) string {
-	hidden := stars
-	if s.Keyword() == "auth_pass" {
-		hidden = stars[:8]
-	}
+// masked are the words of a statement, and hidden from where a secret begins.
+func masked(s *conf.Statement, cut conf.Cut, hidden string) string {
 	var b strings.Builder
 	for i, w := range s.Words[:cut.Word] {
 		switch {
