@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -83,6 +84,7 @@ type director struct {
 	*lab.Node
 	l    *lab.Lab
 	conn *ipvs.Conn
+	err  error // of a look at the table
 }
 
 // localAddresses makes the addresses of services and servers those of the node.
@@ -110,14 +112,17 @@ func (d *director) close() { d.conn.Close() }
 func (d *director) until(what string, every time.Duration, ok func() bool) (time.Time, error) {
 	for patience := lab.NewPatience(2 * time.Minute); !ok(); time.Sleep(every) {
 		if patience.Left() <= 0 {
-			return time.Time{}, fmt.Errorf("not in time: %s", what)
+			return time.Time{}, errors.Join(fmt.Errorf("not in time: %s", what), d.err)
 		}
 	}
 	return time.Now(), nil
 }
 
 func (d *director) destinations(v netip.AddrPort) []ipvs.DestinationState {
-	all, _ := d.conn.Destinations(ipvs.AddrService(ipvs.TCP, v)) // an error: it is not there yet
+	all, err := d.conn.Destinations(ipvs.AddrService(ipvs.TCP, v))
+	if err != nil && !errors.Is(err, ipvs.ErrNoService) { // that is: not yet
+		d.err = err
+	}
 	return all
 }
 

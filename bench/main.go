@@ -127,8 +127,7 @@ func main() {
 	if len(os.Args) > 4 {
 		if helper := helpers[os.Args[1]]; helper != nil {
 			if err := helper(os.Args[2:]); err != nil {
-				fmt.Fprintln(os.Stderr, "bench:", err)
-				os.Exit(1)
+				fatal(err)
 			}
 			return
 		}
@@ -150,8 +149,7 @@ func main() {
 	if !*onlyTheir {
 		path, cleanup, err := build(*oursPath)
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
-			os.Exit(1)
+			fatal(err)
 		}
 		defer cleanup()
 		programs = append(programs, lab.Program{Name: "ours", Path: path})
@@ -180,13 +178,19 @@ func main() {
 		results = append(results, rows...)
 	}
 	if *rowsOnly {
-		text, _ := json.Marshal(results)
+		text, err := json.Marshal(results)
+		if err != nil {
+			fatal(err)
+		}
 		fmt.Printf("%s%s\n", rowsMark, text)
 	}
 	if *jsonPath != "" {
-		text, _ := json.MarshalIndent(results, "", "  ")
-		if err := os.WriteFile(*jsonPath, append(text, '\n'), 0o644); err != nil {
-			fmt.Fprintln(os.Stderr, "bench:", err)
+		text, err := json.MarshalIndent(results, "", "  ")
+		if err == nil {
+			err = os.WriteFile(*jsonPath, append(text, '\n'), 0o644)
+		}
+		if err != nil {
+			fatal(err)
 		}
 	}
 }
@@ -384,4 +388,10 @@ func summary(what, unit string, rounds []float64, t target) sample {
 	}
 	sorted := slices.Sorted(slices.Values(rounds))
 	return sample{What: what, Unit: unit, Value: sorted[len(sorted)/2], Max: sorted[len(sorted)-1], HasMax: true, Target: t}
+}
+
+// fatal ends the benchmarks.
+func fatal(err error) {
+	fmt.Fprintln(os.Stderr, "bench:", err)
+	os.Exit(1)
 }

@@ -19,10 +19,10 @@ func TestCheckPort(t *testing.T) {
 		{"192.0.2.1 80", "NAT", "10.0.0.1", "", 80, 80},
 		{"192.0.2.1 80", "NAT", "10.0.0.1 8081", "", 8081, 8081},
 	} {
-		c, _ := load(t, "virtual_server "+test.service+" {\nlb_algo rr\nprotocol TCP\nlb_kind "+test.kind+
+		c, diags := load(t, "virtual_server "+test.service+" {\nlb_algo rr\nprotocol TCP\nlb_kind "+test.kind+
 			"\nreal_server "+test.server+" {\nTCP_CHECK {\n"+test.words+"\n}\n}\n}\n", Options{})
 		if len(c.VirtualServers) != 1 || len(c.VirtualServers[0].RealServers) != 1 {
-			t.Errorf("%+v: no server", test)
+			t.Errorf("%+v: no server: %v", test, diags)
 			continue
 		}
 		s := c.VirtualServers[0].RealServers[0]

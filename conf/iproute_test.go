@@ -71,8 +71,11 @@ func TestNamesRoot(t *testing.T) {
 		}
 	}
 	route := func(words, names string) *Route {
-		c, _ := load(t, "static_routes {\n10.0.0.0/8 dev eth0 no_track "+words+"\n}\n", Options{Names: names})
+		c, diags := load(t, "static_routes {\n10.0.0.0/8 dev eth0 no_track "+words+"\n}\n", Options{Names: names})
 		if len(c.StaticRoutes) == 0 {
+			if diags.Count(Error) == 0 {
+				t.Errorf("%s: left out without a word", words)
+			}
 			return nil
 		}
 		return &c.StaticRoutes[0]

@@ -161,7 +161,10 @@ func TestFatal(t *testing.T) {
 
 // TestGob sends a configuration as the parent does to its children.
 func TestGob(t *testing.T) {
-	cfg, _ := Load("testdata/golden/sync-group.conf", Options{})
+	cfg, diags := Load("testdata/golden/sync-group.conf", Options{})
+	if cfg == nil {
+		t.Fatal(diags)
+	}
 	var buf bytes.Buffer
 	if err := gob.NewEncoder(&buf).Encode(cfg); err != nil {
 		t.Fatal(err)

@@ -320,9 +320,9 @@ func TestSamples(t *testing.T) {
 			t.Fatalf("no files %s: %v", pattern, err)
 		}
 		for _, path := range paths {
-			c, _ := conf.Load(path, conf.Options{ConfigID: "node1"})
+			c, diags := conf.Load(path, conf.Options{ConfigID: "node1"})
 			if c == nil {
-				t.Fatalf("%s cannot be read", path)
+				t.Fatalf("%s cannot be read: %v", path, diags)
 			}
 			var got []string
 			for _, d := range lint.Check(c, lint.Host{}) {

@@ -162,8 +162,11 @@ func outputs(name, text string, withEditor bool) map[string]string {
 		out["--effective"] = view.Text(view.Effective(cfg, tree))
 		other, _ := conf.Load(name, conf.Options{Unsaved: func(string) (string, bool) { return "", true }})
 		out["--diff"] = view.Diff(view.Effective(cfg, tree), view.Effective(other, nil)) + view.Diff(view.Effective(other, nil), view.Effective(cfg, tree))
-		b, _ := json.Marshal(cfg)
+		b, err := json.Marshal(cfg)
 		out["--json"] = string(b)
+		if err != nil {
+			panic(err)
+		}
 		out["%+v"] = fmt.Sprintf("%+v %#v", cfg, cfg.Global)
 		for _, in := range cfg.Instances {
 			out["%+v"] += fmt.Sprintf("%+v", *in)
@@ -179,7 +182,9 @@ func outputs(name, text string, withEditor bool) map[string]string {
 	out["log"] = log.String()
 	for i, format := range report.Formats {
 		var b bytes.Buffer
-		_ = report.Write(&b, found, report.Options{Format: report.Format(i), Codes: true, Read: func(string) (string, error) { return text, nil }})
+		if err := report.Write(&b, found, report.Options{Format: report.Format(i), Codes: true, Read: func(string) (string, error) { return text, nil }}); err != nil {
+			panic(err) // into a buffer
+		}
 		out["report as "+format] = b.String()
 	}
 	// A diagnostic may stand at any line.
@@ -188,7 +193,9 @@ func outputs(name, text string, withEditor bool) map[string]string {
 		every = append(every, conf.Diagnostic{Pos: conf.Pos{File: name, Line: i + 1, Column: 1}})
 	}
 	var b bytes.Buffer
-	_ = report.Write(&b, every, report.Options{Read: func(string) (string, error) { return text, nil }})
+	if err := report.Write(&b, every, report.Options{Read: func(string) (string, error) { return text, nil }}); err != nil {
+		panic(err)
+	}
 	out["every line"] = b.String()
 	expanded, err := view.Expanded(tree)
 	out["--expanded"] = expanded + fmt.Sprint(err)

@@ -433,7 +433,10 @@ func TestSyncFollowsInstance(t *testing.T) {
 		}
 		defer c.Close()
 		var words []string
-		all, _ := c.Daemons()
+		all, err := c.Daemons()
+		if err != nil {
+			t.Fatal(err)
+		}
 		for _, d := range all {
 			words = append(words, fmt.Sprintf("%v %d on %s", d.Role, d.ID, d.Interface))
 		}

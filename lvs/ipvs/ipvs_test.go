@@ -361,7 +361,11 @@ func Example() {
 			fmt.Println(err)
 		}
 	}
-	list, _ := c.Destinations(web.ServiceID)
+	list, err := c.Destinations(web.ServiceID)
+	if err != nil || len(list) == 0 {
+		fmt.Println(len(list), err)
+		return
+	}
 	fmt.Println(len(list), list[0].Addr, list[0].Forward)
 	// Output:
 	// there already: 198.51.100.1:80

@@ -62,7 +62,7 @@ func (n *neighbour) Encode(op Op, b []byte) ([]byte, nl.Request) {
 }
 
 func neighbours(c *Conn) []neighbour {
-	list, _ := nl.List(c.Conn, unix.RTM_GETNEIGH, func(b []byte) []byte {
+	list, err := nl.List(c.Conn, unix.RTM_GETNEIGH, func(b []byte) []byte {
 		return append(b, make([]byte, unix.SizeofNdMsg)...)
 	}, func(m nl.Message) (n neighbour, ok bool) {
 		n.link = int(native.Uint32(m.Body[4:]))
@@ -80,6 +80,9 @@ func neighbours(c *Conn) []neighbour {
 			}
 		}
 	})
+	if err != nil {
+		panic(err) // of a test; Held has no error
+	}
 	return list
 }
 

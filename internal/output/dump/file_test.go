@@ -51,8 +51,8 @@ func TestReplace(t *testing.T) {
 	if err := Replace(dir, []byte("x")); err == nil {
 		t.Error("a directory was replaced")
 	}
-	left, _ := os.ReadDir(dir)
-	if len(left) != 2 {
-		t.Errorf("left behind: %v", left)
+	left, err := os.ReadDir(dir)
+	if err != nil || len(left) != 2 {
+		t.Errorf("left behind: %v, %v", left, err)
 	}
 }
