@@ -195,7 +195,7 @@ func firewallWords() []*Keyword {
 		kw("vrrp_ipsets", several("[NAME...]").opt(), "keepalived and derived names", "names of the address sets that iptables uses; none: no sets").newer().sets(setIPSets).shows(shown(func(g *Global) *[]string { return &g.Firewall.IPTables.Sets })),
 		onceText("nftables", word("TABLE").opt(), "keepalived", "use nftables to drop packets", "nftables already specified", func(g *Global) *string { return &g.Firewall.NFTables }),
 		priority("nftables_priority", "the nftables chains", func(f *Firewall) *int32 { return &f.Priority }),
-		kept("nftables_ifindex", bare(), "match interfaces by index rather than by name", func(g *Global) *bool { return &g.Firewall.IfIndex }),
+		switched("nftables_ifindex", bare(), "match interfaces by index rather than by name", func(g *Global) *bool { return &g.Firewall.IfIndex }),
 		switched("nftables_counters", bare(), "count packets in the rules", func(g *Global) *bool { return &g.Firewall.Counters }),
 		onceText("nftables_ipvs", word("TABLE").opt(), "keepalived_ipvs", "use nftables to mark packets for groups of virtual servers", "ipvs nftables already specified", func(g *Global) *string { return &g.Firewall.IPVSTable }),
 		priority("nftables_ipvs_priority", "the nftables_ipvs chains", func(f *Firewall) *int32 { return &f.IPVSPriority }),

@@ -213,11 +213,6 @@ func setUmask(d *decoder, a *argument) {
 	g.Umask, g.UmaskSet = mask, true
 }
 
-// kept is switched for a word that has no effect yet.
-func kept(name string, a args, doc string, field func(*Global) *bool) *Keyword {
-	return switched(name, a, doc, field).pending()
-}
-
 // vrrpWords are defaults of all instances and settings of the VRRP process.
 func vrrpWords() []*Keyword {
 	return []*Keyword{

@@ -289,3 +289,63 @@ func TestNoPacketPassesDuringACrash(t *testing.T) {
 		t.Errorf("%d packets passed", n)
 	}
 }
+
+// TestReportsOfVMACs: no report of a multicast group and no router solicitation has a virtual
+// MAC address, of a backup or a master, from its start to its end; reports leave with the
+// MAC address of the interface below.
+func TestReportsOfVMACs(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root, lab.Nft)
+	differs(t, "adopts macvlans without rules for them")
+	s := newScene(t, "a", "b", "c")
+	_, err := s.Node("c").Run("nft", `table inet seen {
+	set macs {
+		type ether_addr . inet_proto
+		flags dynamic
+	}
+	chain in {
+		type filter hook prerouting priority -300
+		ip protocol igmp add @macs { ether saddr . meta l4proto }
+		icmpv6 type { mld-listener-report, mld2-listener-report, nd-router-solicit } add @macs { ether saddr . meta l4proto }
+	}
+}`)
+	s.must(err)
+	_, err = s.Node("c").Run("ip", "link", "set", "eth0", "allmulticast", "on")
+	s.must(err)
+	seen := func() string {
+		out, err := s.Node("c").Run("nft", "list", "set", "inet", "seen", "macs")
+		s.must(err)
+		return out
+	}
+	four := instance{More: "use_vmac"}
+	six := instance{Name: "VI_6", VRID: 6, VIPs: []string{"fe80::77/64", vip6.String() + "/64"}, More: "use_vmac"}
+	a := s.start("a", ours, config(four.at(150), six.at(150)))
+	b := s.start("b", ours, config(four.at(100), six.at(100)))
+	s.awaitOwner(vip, 20*time.Second, "a")
+	s.awaitOwner(vip6, 20*time.Second, "a")
+	rules := strings.Join(s.rules("a"), "\n")
+	if strings.Count(rules, "vmac_map") < 2 || strings.Contains(rules, `"drop"`) && strings.Contains(rules, vip.String()) {
+		t.Errorf("rules of a master that accepts packets:\n%s", rules)
+	}
+	for _, n := range []string{"a", "b"} {
+		out, err := s.Node(n).Run("ip", "-o", "link", "show", "dev", "eth0")
+		s.must(err)
+		_, mac, _ := strings.Cut(out, "link/ether ")
+		mac, _, _ = strings.Cut(mac, " ")
+		if !s.Until(20*time.Second, func() bool { return strings.Contains(seen(), mac+" . igmp") }) {
+			t.Errorf("no reports of %s: %s", n, seen())
+		}
+	}
+	s.must(a.Stop())
+	s.awaitOwner(vip, 20*time.Second, "b")
+	s.awaitOwner(vip6, 20*time.Second, "b")
+	s.must(b.Stop())
+	if got := seen(); strings.Contains(got, "00:00:5e:00:") {
+		t.Errorf("packets with a virtual MAC address: %s", got)
+	}
+	for _, n := range []string{"a", "b"} {
+		if left := s.rules(n); len(left) != 0 {
+			t.Errorf("left at %s:\n%s", n, strings.Join(left, "\n"))
+		}
+	}
+}

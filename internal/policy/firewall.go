@@ -16,18 +16,37 @@ func Drops(in *conf.VRRPInstance) bool { return !in.Accept }
 // have another node with the same link-local address, or this one.
 func DropsOnLink(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
 
-// Dropping reports of which families a configuration has addresses that are dropped.
-func Dropping(c *conf.Config) (ipv4, ipv6 bool) {
+// Filter is what a configuration needs of the firewall for one family.
+type Filter struct {
+	Drops bool // addresses that are not accepted
+	VMACs bool // macvlans, whose reports of multicast groups leave by the interface below
+}
+
+// Filters are the filters that a configuration needs for IPv4 and IPv6, with the links
+// that [MadeLinks] gives.
+func Filters(c *conf.Config, made map[string][]MadeLink) (filters [2]Filter) {
 	for _, in := range c.Instances {
-		if !Drops(in) {
-			continue
-		}
 		for _, list := range [][]conf.Address{in.Addresses, in.Excluded} {
 			for i := range list {
-				is4 := list[i].Prefix.Addr().Is4()
-				ipv4, ipv6 = ipv4 || is4, ipv6 || !is4
+				if Drops(in) {
+					filters[index(list[i].Prefix.Addr().Is6())].Drops = true
+				}
 			}
 		}
 	}
-	return ipv4, ipv6
+	for _, links := range made {
+		for i := range links {
+			if l := &links[i]; l.Kind == conf.LinkVMAC {
+				filters[index(l.IPv6)].VMACs = true
+			}
+		}
+	}
+	return filters
+}
+
+func index(ipv6 bool) int {
+	if ipv6 {
+		return 1
+	}
+	return 0
 }

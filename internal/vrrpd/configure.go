@@ -224,8 +224,9 @@ func (d *daemon) reload(p *prepared) {
 	}
 	d.inherit(left)
 	d.inheritTables(p.tables)
-	logDefaultFirewall(c)
-	d.setTables(firewallTables(c))
+	tables := d.firewallTables()
+	d.logDefaultFirewall(tables)
+	d.setTables(tables)
 	if p.found != nil {
 		d.inheritRouting(p.found, p.routes, p.rules)
 	}
@@ -325,11 +326,11 @@ func (d *daemon) writeJournal() {
 	}
 	if d.journal == nil {
 		d.journal = newJournal(d.StateFile)
-		d.journal.replace(d.holders(), d.settings.entries(), firewallTables(d.conf))
+		d.journal.replace(d.holders(), d.settings.entries(), d.firewallTables())
 		d.journal.await()
 		return
 	}
-	d.journal.replace(d.holders(), d.settings.entries(), firewallTables(d.conf))
+	d.journal.replace(d.holders(), d.settings.entries(), d.firewallTables())
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are

@@ -135,6 +135,7 @@ func (d *daemon) flush() {
 	if d.addrs.inherits() && !d.setting.Running() && !slices.ContainsFunc(d.routers, d.opening) {
 		d.addrs.settle()
 	}
+	d.setReports()
 	d.addrs.flush()
 	d.tune()
 }

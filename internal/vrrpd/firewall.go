@@ -30,7 +30,7 @@ func dropOf(a *conf.Address, link *netLink) firewall.Entry {
 
 // firewallSettings are how a configuration has packets dropped.
 func firewallSettings(f *conf.Firewall) firewall.Settings {
-	s := firewall.Settings{Name: cmp.Or(f.NFTables, "keepalived"), Priority: f.Priority, ByIndex: f.IfIndex, Counters: f.Counters}
+	s := firewall.Settings{Name: cmp.Or(f.NFTables, "keepalived"), Priority: f.Priority, Counters: f.Counters}
 	if t := f.IPTables; t != nil && f.NFTables == "" {
 		s.In, s.Out = t.In, t.Out
 		if len(t.Sets) > 2 {
@@ -40,47 +40,74 @@ func firewallSettings(f *conf.Firewall) firewall.Settings {
 	return s
 }
 
-// logDefaultFirewall logs that c needs a firewall and does not choose one.
-func logDefaultFirewall(c *conf.Config) {
-	if f := &c.Global.Firewall; f.NFTables == "" && f.IPTables == nil && len(firewallTables(c)) > 0 {
+// logDefaultFirewall logs that the configuration needs tables and does not choose how.
+func (d *daemon) logDefaultFirewall(tables []firewall.Table) {
+	if f := &d.conf.Global.Firewall; f.NFTables == "" && f.IPTables == nil && len(tables) > 0 {
 		slog.Info("use_vmac or no_accept/strict specified, but no firewall configured - using nftables")
 	}
 }
 
-// firewallTables are the tables that a configuration needs. They are there before the
+// firewallTables are the tables that the configuration needs. They are there before the
 // first address is dropped: to make them takes longer than to add an address.
-func firewallTables(c *conf.Config) (tables []firewall.Table) {
-	four, six := policy.Dropping(c)
-	for _, t := range []struct{ ipv6, needed bool }{{false, four}, {true, six}} {
-		if t.needed {
-			tables = append(tables, firewall.Table{IPv6: t.ipv6, Settings: firewallSettings(&c.Global.Firewall)})
+func (d *daemon) firewallTables() (tables []firewall.Table) {
+	for i, f := range policy.Filters(d.conf, d.madeLinks) {
+		if f.Drops || f.VMACs {
+			t := firewall.Table{IPv6: i == 1, Settings: firewallSettings(&d.conf.Global.Firewall)}
+			t.VMACs = f.VMACs
+			tables = append(tables, t)
 		}
 	}
 	return tables
 }
 
-// setTables makes tables wanted, and no others.
-func (d *daemon) setTables(tables []firewall.Table) {
-	t := &d.addrs.tables
-	wanted := map[firewall.Table]bool{}
-	for _, want := range tables {
-		wanted[want.Key()] = true
-		v, _ := t.get(want.Key())
-		if v.refs == 0 {
-			t.acquire(claim(v, nil, conf.OnDeleteYield), want, nil)
+// keep makes the objects wanted, whatever routers hold, and no others of those that are
+// kept; what is kept is nothing that a router holds.
+func (t *table[O, K, P]) keep(all []O, kept func(K) bool) {
+	wanted := make(map[K]bool, len(all))
+	for i := range all {
+		k := P(&all[i]).Key()
+		wanted[k] = true
+		if v, _ := t.get(k); v.refs == 0 {
+			t.acquire(claim(v, nil, conf.OnDeleteYield), all[i], nil)
 		} else {
-			t.touch(v).want = want
+			t.touch(v).want = all[i]
 		}
 	}
 	for k, v := range t.items {
-		if v.refs > 0 && !wanted[k] {
+		if v.refs > 0 && kept(k) && !wanted[k] {
 			v.refs--
 			t.release(v)
 		}
 	}
+}
+
+// setTables makes tables wanted, and no others.
+func (d *daemon) setTables(tables []firewall.Table) {
+	d.addrs.tables.keep(tables, func(firewall.Table) bool { return true })
 	if len(tables) > 0 && !d.auditing.Running() {
 		d.audit(d.loop.Now())
 	}
+}
+
+// setReports has the reports of multicast groups that macvlans send leave by the links
+// below them, from before they are up.
+func (d *daemon) setReports() {
+	if !d.settings.dirty || d.stopping && d.DontRelease {
+		return // the links are as they were
+	}
+	var all []firewall.Entry
+	for _, r := range d.routers {
+		for i := range r.made {
+			m := &r.made[i]
+			if m.item == nil || m.spec.Kind != conf.LinkVMAC {
+				continue
+			}
+			if l, base := d.net.made[m.item.key], d.net.byName[m.spec.Base]; l != nil && base != nil {
+				all = append(all, firewall.Entry{Role: firewall.VMAC, IPv6: m.spec.IPv6, Link: l.Index, Name: l.Name, Parent: base.Index})
+			}
+		}
+	}
+	d.addrs.entries.keep(all, func(e firewall.Entry) bool { return e.Role == firewall.VMAC })
 }
 
 // auditPause is the time between two looks at whether other programs have changed the

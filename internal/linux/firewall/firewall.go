@@ -82,7 +82,7 @@ type backend interface {
 
 // errNoFirewall names what can be done where there is no back end.
 var errNoFirewall = errors.New("neither nftables (kernel option CONFIG_NF_TABLES, since Linux 3.13) nor the programs iptables and ip6tables can be used:" +
-	" packets to addresses that are not accepted are not dropped; load the module nf_tables, or install iptables")
+	" packets are not dropped that should be; load the module nf_tables, or install iptables")
 
 // Inherit notes a table that a predecessor has left. It is replaced, or removed, with
 // the first change of its family.

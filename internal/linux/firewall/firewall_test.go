@@ -210,7 +210,7 @@ var ways = []struct {
 		"nft delete table ip keepalived", "nft flush chain ip6 keepalived in", "nft flush set ip keepalived vips", "nft add element ip6 keepalived vips { 2001:db8::77 }",
 		"nft add rule ip keepalived in drop", "nft add chain ip keepalived in { policy drop ; }", "nft flush ruleset",
 	}},
-	{"nftables by index with counters", Settings{ByIndex: true, Counters: true, VMACs: true}, nil},
+	{"nftables for macvlans, with counters", Settings{Counters: true, VMACs: true}, nil},
 	{"iptables and ipset", Settings{IPTables: IPTables{In: "INPUT", Out: "OUTPUT", Sets4: "keepalived", Sets6: "keepalived6", SetsOnLink6: "keepalived_if6"}}, []string{
 		"iptables -F INPUT", "ip6tables -F keepalived_in", "ipset flush keepalived", "ipset add keepalived6 2001:db8::77", "iptables -I keepalived_in -j DROP",
 	}},
@@ -457,4 +457,81 @@ func FuzzParseSet(f *testing.F) {
 			}
 		})
 	})
+}
+
+// Reports of multicast groups that a macvlan sends leave by its parent, and router
+// solicitations not at all.
+func TestReportsOfMacvlans(t *testing.T) {
+	for _, way := range []struct {
+		name     string
+		settings Settings
+		parent   bool // reports leave by the parent
+	}{
+		{"nftables", Settings{VMACs: true}, true},
+		{"iptables", Settings{VMACs: true, IPTables: IPTables{In: "INPUT", Out: "OUTPUT"}}, false},
+	} {
+		t.Run(way.name, func(t *testing.T) {
+			l, a, f := network(t, lab.IPTables)
+			b := l.Node("b")
+			must(t, b, "nft", `table inet seen {
+	set macs {
+		type ether_addr . inet_proto
+		flags dynamic
+	}
+	chain in {
+		type filter hook prerouting priority -300
+		ip protocol igmp add @macs { ether saddr . meta l4proto }
+		icmpv6 type { mld-listener-report, mld2-listener-report, nd-router-solicit } add @macs { ether saddr . meta l4proto }
+	}
+}`)
+			must(t, b, "ip", "link", "set", "eth0", "allmulticast", "on")
+			const mac = "00:00:5e:00:01:33"
+			if err := a.IP("link add vrrp.51 link eth0 address " + mac + " type macvlan mode private"); err != nil {
+				t.Fatal(err)
+			}
+			var link, parent *net.Interface
+			if err := a.Do(func() (err error) {
+				if link, err = net.InterfaceByName("vrrp.51"); err == nil {
+					parent, err = net.InterfaceByName("eth0")
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			carry(t, a, f, add(table(false, way.settings)), add(table(true, way.settings)),
+				add(&Entry{Role: VMAC, Link: link.Index, Name: link.Name, Parent: parent.Index}),
+				add(&Entry{Role: VMAC, IPv6: true, Link: link.Index, Name: link.Name, Parent: parent.Index}))
+			must(t, a, "ip", "link", "set", "vrrp.51", "up")
+			// Groups are joined on both, and reported.
+			for _, on := range []*net.Interface{link, parent} {
+				for _, group := range []string{"239.1.2.3", "ff05::1:3"} {
+					var c net.PacketConn
+					if err := a.Do(func() (err error) {
+						c, err = net.ListenMulticastUDP("udp", on, &net.UDPAddr{IP: net.ParseIP(group), Port: 9})
+						return err
+					}); err != nil {
+						t.Fatal(err)
+					}
+					defer c.Close()
+				}
+			}
+			own := parent.HardwareAddr.String()
+			seen := ""
+			if !l.Until(20*time.Second, func() bool {
+				time.Sleep(50 * time.Millisecond)
+				seen = must(t, b, "nft", "list", "set", "inet", "seen", "macs")
+				return strings.Contains(seen, own+" . igmp") && strings.Contains(seen, own+" . ipv6-icmp")
+			}) {
+				t.Errorf("no reports of the parent: %s", seen)
+			}
+			l.Watch(time.Now(), time.Second, func(*lab.Event) bool { return false }) // for the repetitions of the macvlan's
+			if seen = must(t, b, "nft", "list", "set", "inet", "seen", "macs"); strings.Contains(seen, mac) {
+				t.Errorf("packets with the virtual MAC address: %s", seen)
+			}
+			counted := must(t, a, "nft", "list", "ruleset")
+			if way.parent && !strings.Contains(counted, "dup to ip daddr device oif map @vmac_map") {
+				t.Errorf("rules:\n%s", counted)
+			}
+		})
+	}
 }

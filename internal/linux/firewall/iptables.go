@@ -264,8 +264,6 @@ func (b *programs) appendRules(lines *strings.Builder, t *Table, sets []programS
 			for _, typ := range []int{icmpMLDReport, icmpMLDDone, icmpMLD2Report, icmpRS} {
 				rule("-o %s -p icmpv6 --icmpv6-type %d -j DROP", e.Name, typ)
 			}
-		case e.Role == Parent:
-			rule("-s %v -o %s -p icmpv6 --icmpv6-type %d -j DROP", e.Addr, e.Name, icmpNA)
 		}
 	}
 	if t.IPv6 {

@@ -145,7 +145,6 @@ const (
 	setOnLink   = "vips_link_local"
 	setVMACs    = "vmac_map"
 	setVMACOnly = "vmac_set"
-	setParents  = "parent_link_local"
 	setND       = "neighbor-discovery"
 	setMLD      = "mld-report"
 )
@@ -162,11 +161,6 @@ func (b *tables) sets(t *Table) []namedSet {
 		if key == nftables.TypeIFIndex {
 			s.KeyByteOrder = binaryutil.NativeEndian
 		}
-		return s
-	}
-	onLink := func(name string, link nftables.SetDatatype) *nftables.Set {
-		s := set(name, nftables.MustConcatSetType(nftables.TypeIP6Addr, link))
-		s.Concatenation = true
 		return s
 	}
 	var all []namedSet
@@ -188,23 +182,11 @@ func (b *tables) sets(t *Table) []namedSet {
 	if !t.IPv6 {
 		return all
 	}
-	all = append(all, namedSet{onLink(setOnLink, nftables.TypeIFIndex), func(e Entry) ([]byte, []byte, bool) {
+	s := set(setOnLink, nftables.MustConcatSetType(nftables.TypeIP6Addr, nftables.TypeIFIndex))
+	s.Concatenation = true
+	return append(all, namedSet{s, func(e Entry) ([]byte, []byte, bool) {
 		return append(e.Addr.AsSlice(), linkKey(e.Link)...), nil, e.Role == Drop && e.Link != 0
 	}})
-	if t.VMACs {
-		s := onLink(setParents, nftables.TypeIFName)
-		if t.ByIndex {
-			s = onLink(setParents, nftables.TypeIFIndex)
-		}
-		all = append(all, namedSet{s, func(e Entry) ([]byte, []byte, bool) {
-			link := linkKey(e.Link)
-			if !t.ByIndex {
-				link = nameKey(e.Name)
-			}
-			return append(e.Addr.AsSlice(), link...), nil, e.Role == Parent
-		}})
-	}
-	return all
 }
 
 func linkKey(link int) []byte { return binary.NativeEndian.AppendUint32(nil, uint32(link)) }
@@ -257,12 +239,7 @@ func (b *tables) make(t *Table, entries []Entry) error {
 	}
 	inLocal, outLocal := c.AddChain(&nftables.Chain{Name: "in_link_local", Table: table}), c.AddChain(&nftables.Chain{Name: "out_link_local", Table: table})
 	if t.VMACs {
-		link := expr.MetaKeyOIFNAME
-		if t.ByIndex {
-			link = expr.MetaKeyOIF
-		}
 		add(out, r.verdict(expr.VerdictDrop, "", r.icmp(icmpRS), r.macvlan(), meta(expr.MetaKeyOIF, first), lookup(setVMACOnly)))
-		add(out, r.verdict(expr.VerdictDrop, "", r.icmp(icmpNA), r.macvlan(), r.address(source), meta(link, afterAddress), lookup(setParents)))
 	}
 	for _, d := range []struct {
 		chain, local *nftables.Chain

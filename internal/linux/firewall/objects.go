@@ -16,7 +16,6 @@ type Table struct {
 type Settings struct {
 	Name     string // of the table of nftables
 	Priority int32  // of its chains, among those of their hooks; 0 is that of filter
-	ByIndex  bool   // match links by their index also where a name would do
 	Counters bool   // count the packets of each rule
 	VMACs    bool   // have rules for macvlans
 	IPTables        // if wanted rather than nftables
@@ -42,17 +41,14 @@ const (
 	// VMAC: reports of multicast groups, and router solicitations, that would leave by a
 	// macvlan would teach switches and routers the virtual MAC. Reports leave by the parent.
 	VMAC
-
-	// Parent: the address of the parent is on the macvlan too, which must not answer for it.
-	Parent
 )
 
 // Entry is what a [Table] acts on.
 type Entry struct {
 	Role
 	IPv6   bool
-	Addr   netip.Addr // of Drop and Parent
-	Link   int        // of VMAC and Parent: the macvlan; of Drop: 0 if it is dropped on all links
+	Addr   netip.Addr // of Drop
+	Link   int        // of VMAC: the macvlan; of Drop: 0 if it is dropped on all links
 	Name   string     // of the link; empty without one
 	Parent int        // of VMAC
 }
@@ -124,11 +120,8 @@ func (*Entry) Follows() (k Entry, ok bool) { return k, false }
 
 // Text says what the entry is for.
 func (e *Entry) Text() string {
-	switch e.Role {
-	case VMAC:
-		return familyName(e.IPv6) + " reports of a macvlan"
-	case Parent:
-		return fmt.Sprintf("answers for %v by a macvlan", e.Addr)
+	if e.Role == VMAC {
+		return fmt.Sprintf("%s reports of %s", familyName(e.IPv6), e.Name)
 	}
 	return fmt.Sprintf("drop of %v", e.Addr)
 }
