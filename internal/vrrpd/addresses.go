@@ -169,9 +169,10 @@ func (t *addressTable) init(exec executor, later func(), failAt, firewallAt func
 	t.links.init(&t.jobs, later, failAt, func(kernel.LinkKey) bool { return true })
 	t.entries.init(&t.jobs, later, firewallAt, func(firewall.Entry) bool { return false })
 	t.tables.init(&t.jobs, later, firewallAt, func(firewall.Table) bool { return false })
-	// Rules lead to the routes of their tables, routes are by addresses and from them,
-	// packets to an address are dropped before it is there, and addresses are on links.
-	t.kinds = []kind{&t.rules, &t.routes, &t.table, &t.entries, &t.tables, &t.links}
+	// Rules lead to the routes of their tables, routes are by addresses and from them, and
+	// addresses are on links. What an address receives, and what a link sends, is dropped
+	// before the one is there and the other is up, and until both are gone.
+	t.kinds = []kind{&t.rules, &t.routes, &t.table, &t.links, &t.entries, &t.tables}
 	t.slots = map[kernel.Slot][]*heldPath{}
 }
 

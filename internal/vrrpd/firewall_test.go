@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/firewall"
 	"keepalived-go/internal/linux/kernel"
@@ -171,4 +173,40 @@ func TestLeftoverDrops(t *testing.T) {
 			t.Errorf("it drops %q", drops)
 		}
 	}
+}
+
+// Reports of a macvlan are guarded from before it is up until it is gone.
+func TestReportsOfMadeLinks(t *testing.T) {
+	k := memoryKernel()
+	virtually(t, k, vmacs(2), func(t *testing.T, d *daemon, _ *logtest.Log) {
+		f := d.firewall.(*kerneltest.Firewall)
+		names := []string{"vrrp.1", "vrrp.2"}
+		unguarded := 0
+		f.Watch(func(c kernel.Change) {
+			for _, name := range names {
+				if _, ok := c.Object.(*firewall.Entry); ok && strings.HasSuffix(c.Object.Text(), name) && linkNamed(k, name).Flags&unix.IFF_UP != 0 {
+					unguarded++
+				}
+			}
+		})
+		turnUntil(t, d, "masters", calm(d))
+		if got := f.Entries(); !slices.Equal(got, []string{"ip reports of vrrp.1", "ip reports of vrrp.2"}) {
+			t.Errorf("entries %q", got)
+		}
+		if got := f.Tables(); len(got) != 1 || !got[0].VMACs || got[0].IPv6 {
+			t.Errorf("tables %+v", got)
+		}
+		next := vmacs(2)
+		next.Instances[1].Link = nil
+		d.reloadNow(next)
+		turnUntil(t, d, "the reload", calm(d))
+		if got := f.Entries(); !slices.Equal(got, []string{"ip reports of vrrp.1"}) {
+			t.Errorf("after a reload: entries %q", got)
+		}
+		d.stop()
+		turnUntil(t, d, "the end", func() bool { return d.addrs.idle() && d.settings.idle() })
+		if left := append(f.Entries(), families(f)...); len(left) != 0 || unguarded != 0 {
+			t.Errorf("left behind: %q; %d changes while a macvlan was up", left, unguarded)
+		}
+	})
 }
