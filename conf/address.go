@@ -48,7 +48,7 @@ var addressOptions = []Keyword{
 	{Name: "noprefixroute", Doc: "add no route to the network of the address"},
 	{Name: "autojoin", Doc: "join the multicast group with this address"},
 	{Name: "no_track", Doc: "its removal by another program does not cause FAULT"},
-	{Name: "on_external_delete", Args: "yield|restore|fault", Initial: plain("that of the instance; nothing with no_track"), Doc: onDeleteDoc},
+	{Name: "on_external_delete", Args: "yield|restore|fault", Initial: depends("that of the instance, or nothing"), Doc: onDeleteDoc},
 	{Name: "use_vmac", Doc: "add it to a macvlan with the virtual MAC address"},
 }
 

@@ -43,7 +43,6 @@ var remedies = map[string]string{
 	"group-twice":          "rename or remove one of the two",
 	"hmac-active":          "write active_key with the number of a key of this block, on every node",
 	"bfd-auth":             "write type and key ID VALUE, the same as at the neighbour",
-	"bfd-key":              "write key ID VALUE, with a value of at most 20 bytes for sha1 and 16 otherwise",
 	"hmac-key":             "write key ID VALUE, with a value of 32 to 64 bytes",
 	"hysteresis":           "write a hysteresis below the quorum",
 	"init-value":           "write a number from -2147483648 to 2147483647",

@@ -41,6 +41,7 @@ var saysItself = map[string]string{
 	"bad-umask":         "the message says what is expected",
 	"deprecated":        "the message names the new word",
 	"sync-id":           "the message says what to write",
+	"bfd-key":           "the message gives the length",
 	"hmac-key":          "the message gives the length",
 	"rule-action":       "the message lists the actions",
 	"route-encap":       "the message lists the types",
