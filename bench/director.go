@@ -179,6 +179,14 @@ func (d *director) stop(k *lab.Daemon) (time.Duration, error) {
 	return at.Sub(from), err
 }
 
+// abandon ends the program after an error: the next one finds an empty table.
+func (d *director) abandon(k *lab.Daemon) {
+	if k.Running() {
+		k.Kill()
+		d.conn.Flush()
+	}
+}
+
 // kernelAlone fills and clears the table of s in one batch each.
 func (d *director) kernelAlone(s services) (fill, clear time.Duration, err error) {
 	var add, remove []ipvs.Change

@@ -116,6 +116,7 @@ func checking(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	if err != nil {
 		return out, err
 	}
+	defer d.abandon(k)
 	time.Sleep(25 * time.Second) // each has run, and memory of the start was given back
 	u := k.Usage()
 	if _, err := d.stop(k); err != nil {
@@ -137,6 +138,7 @@ func (d *director) costOf(b *bench, p lab.Program, s services) (float64, error) 
 	if err != nil {
 		return 0, err
 	}
+	defer d.abandon(k)
 	time.Sleep(4 * time.Second) // all have begun
 	before, asked := runTime(k.Pids()), answering.asked.Load()
 	time.Sleep(max(8*time.Second, b.span(20*time.Second)))
@@ -178,6 +180,7 @@ func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer d.abandon(k)
 	time.Sleep(2 * time.Second)
 	var gone, back []float64
 	for i := range b.rounds(20) {
@@ -236,6 +239,7 @@ func keeping(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer d.abandon(k)
 	var clients []net.Conn
 	const n = 200
 	for range n {
@@ -249,24 +253,23 @@ func keeping(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		defer c.Close()
 		clients = append(clients, c)
 	}
-	// broken is how many do not answer any more, asked ten times.
+	// broken is how many do not answer any more, asked ten times. All have the same
+	// seconds to answer.
 	broken := func() (lost float64) {
 		buf := make([]byte, 1)
 		for range 10 {
-			for i, c := range clients {
-				if c == nil {
-					continue
-				}
-				c.SetDeadline(time.Now().Add(5 * time.Second))
-				_, err := c.Write(buf)
-				if err == nil {
-					_, err = io.ReadFull(c, buf)
-				}
+			end := time.Now().Add(10 * time.Second)
+			for _, c := range clients {
+				c.SetDeadline(end)
+				c.Write(buf) // an error is one of the answer, too
+			}
+			clients = slices.DeleteFunc(clients, func(c net.Conn) bool {
+				_, err := io.ReadFull(c, buf)
 				if err != nil {
 					lost++
-					clients[i] = nil
 				}
-			}
+				return err != nil
+			})
 			time.Sleep(200 * time.Millisecond)
 		}
 		return lost
@@ -288,9 +291,7 @@ func keeping(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		return nil, fmt.Errorf("the table is not as before")
 	}
 	for _, c := range clients {
-		if c != nil {
-			c.Close()
-		}
+		c.Close()
 	}
 	if _, err := d.stop(k); err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "write what the scenarios in testdata do
 //
 //	service tcp:10.0.0.1:80 quorum=2 hysteresis=1 sorry=10.0.0.9:80 sorry-inhibit ha-suspend omega
 //	service fwm:9 …
-//	service group:w:tcp endpoints=10.0.0.1:80,fwm:7 …
+//	service group:w:tcp endpoints=10.0.0.1:80,fwm:7 addresses=10.0.0.5,10.0.0.6 …
 //	server 10.0.0.2:80 weight=3 inhibit method=DR check=a check=b alpha=c
 //	options init-notifies flush flush-on-stop
 //	configure                  a configuration of the lines above
@@ -215,6 +215,10 @@ func (s *script) service(f []string) {
 					e = "tcp:" + e
 				}
 				v.Endpoints = append(v.Endpoints, s.endpoint(e))
+			}
+		case "addresses":
+			for a := range strings.SplitSeq(value, ",") {
+				v.Addresses = append(v.Addresses, netip.MustParseAddr(a))
 			}
 		default:
 			s.fatal("unknown option ", o)
