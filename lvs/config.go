@@ -61,7 +61,7 @@ type Config struct {
 	// endpoint the first has it.
 	Services []Service
 
-	InitNotifies bool // report the state of each server when its service starts (rs_init_notifies)
+	InitNotifies bool // report each server that is up when its service starts (rs_init_notifies)
 	Flush        bool // remove everything from the kernel's table at the start (lvs_flush)
 	FlushOnStop  bool // remove everything at the end, foreign services too (lvs_flush_on_stop without VS)
 }

@@ -122,14 +122,14 @@ const (
 	QuorumGained
 	// QuorumLost: a service has lost its quorum. Log, with ReasonCheck and
 	// ReasonReload: Lost quorum Q-H=T > S for VS V; with ReasonStart: Starting with
-	// quorum down Q-H=T > S for VS V. FIFO: VS V DOWN. Script:
-	// quorum_down. Mail, with these and ReasonStart: Virtualserver V - DOWN.
+	// quorum down Q-H=T > S for VS V. FIFO: VS V DOWN. Script: quorum_down. Mail, but
+	// with ReasonShutdown: Virtualserver V - DOWN.
 	QuorumLost
 	// SorryAdded: the sorry server enters the pool. Log, by Change: Adding sorry server
-	// X to VS V; Enabling sorry server X of VS V.
+	// X to VS V; Enabling sorry server X to VS V.
 	SorryAdded
 	// SorryRemoved: the sorry server leaves the pool. Log, by Change: Removing sorry
-	// server X from VS V; Disabling sorry server X of VS V.
+	// server X from VS V; Disabling sorry server X from VS V.
 	SorryRemoved
 	// PoolRemoved: the real servers leave the pool to the sorry server. Log:
 	// Removing alive servers from the pool for VS V.

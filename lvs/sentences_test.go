@@ -113,17 +113,19 @@ func sentences(a Action) []string {
 			return append(out, subject+" => Lost quorum "+arithmetic+" <=")
 		case ReasonStart:
 			out = append([]string{logf("Starting with quorum down %s for VS %s", arithmetic, v)}, out...)
-			return append(out, subject+" => Starting with quorum down <=")
+			return append(out, subject+" => Starting with quorum down "+arithmetic+" <=")
+		case ReasonRemoved:
+			return append(out, subject+" => Lost quorum "+arithmetic+" <=")
 		}
 		return out
 	case SorryAdded:
 		if a.Change == PoolWeight {
-			return []string{logf("Enabling sorry server %s of VS %s", server, v)}
+			return []string{logf("Enabling sorry server %s to VS %s", server, v)}
 		}
 		return []string{logf("Adding sorry server %s to VS %s", server, v)}
 	case SorryRemoved:
 		if a.Change == PoolWeight {
-			return []string{logf("Disabling sorry server %s of VS %s", server, v)}
+			return []string{logf("Disabling sorry server %s from VS %s", server, v)}
 		}
 		return []string{logf("Removing sorry server %s from VS %s", server, v)}
 	case PoolRemoved:

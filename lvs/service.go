@@ -260,8 +260,6 @@ func (v *service) start(t *turn) {
 		for _, s := range v.servers {
 			if s.up() {
 				s.rise(t, ReasonStart, PoolUnchanged)
-			} else {
-				s.down(t, ReasonStart, PoolUnchanged)
 			}
 		}
 	}
@@ -279,6 +277,7 @@ func (v *service) end(t *turn, why Reason) {
 			s.down(t, why, PoolEntry)
 		}
 	}
+	v.sum = 0
 	v.quorumAction(t, QuorumLost, why)
 }
 

@@ -31,7 +31,8 @@ func (d *daemon) report(a *lvs.Action) {
 		if !a.ServerChanged && d.conf.Global.LVS.NoCheckMails {
 			return
 		}
-		n.body = d.checks[a.Check-1].kind.Mail(a.Up)
+		c := d.checks[a.Check-1]
+		n.body = c.kind.Mail(&c.last)
 	}
 	d.notifier.Notify(&n)
 }
@@ -120,9 +121,9 @@ func sentence(a *lvs.Action) string {
 			return fmt.Sprintf("Lost quorum %s for VS %s", arithmetic(a), a.Service.ID)
 		}
 	case lvs.SorryAdded:
-		return byChange("Adding sorry server %s to VS %s", "Enabling sorry server %s of VS %s")
+		return byChange("Adding sorry server %s to VS %s", "Enabling sorry server %s to VS %s")
 	case lvs.SorryRemoved:
-		return byChange("Removing sorry server %s from VS %s", "Disabling sorry server %s of VS %s")
+		return byChange("Removing sorry server %s from VS %s", "Disabling sorry server %s from VS %s")
 	case lvs.PoolRemoved:
 		return fmt.Sprintf("Removing alive servers from the pool for VS %s", a.Service.ID)
 	case lvs.PoolAdded:
@@ -213,22 +214,24 @@ func serverMail(a *lvs.Action, up bool, body string) notify.Mail {
 	}
 }
 
-// quorumMail is the mail about a quorum; there is none about the end of a service.
+// quorumMail is the mail about a quorum; there is none about the end of the process.
 func quorumMail(a *lvs.Action, up bool) (m notify.Mail) {
-	switch {
-	case up && a.Reason == lvs.ReasonStart:
-		m.Body = "=> Starting with quorum up " + arithmetic(a) + " <="
-	case up:
-		m.Body = "=> Gained quorum " + arithmetic(a) + " <="
-	case a.Reason == lvs.ReasonStart:
-		m.Body = "=> Starting with quorum down <="
-	case a.Reason == lvs.ReasonCheck, a.Reason == lvs.ReasonReload:
-		m.Body = "=> Lost quorum " + arithmetic(a) + " <="
-	default:
+	if a.Reason == lvs.ReasonShutdown {
 		return m
 	}
-	m.Subject = fmt.Sprintf("Virtualserver %s - %s", a.Service.ID, word(up))
-	return m
+	what := "Lost quorum"
+	switch start := a.Reason == lvs.ReasonStart; {
+	case up && start:
+		what = "Starting with quorum up"
+	case up:
+		what = "Gained quorum"
+	case start:
+		what = "Starting with quorum down"
+	}
+	return notify.Mail{
+		Subject: fmt.Sprintf("Virtualserver %s - %s", a.Service.ID, word(up)),
+		Body:    "=> " + what + " " + arithmetic(a) + " <=",
+	}
 }
 
 func serviceOwner(v *lvs.Service) notify.Owner {

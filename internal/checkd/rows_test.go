@@ -54,7 +54,7 @@ func TestRows(t *testing.T) {
 }
 
 // TestQuorumMail: each reason for a change of quorum has its sentence, as the C daemon
-// words them; the end of a service has none.
+// words them; the end of the process has none.
 func TestQuorumMail(t *testing.T) {
 	service := &lvs.Service{ID: lvs.ServiceID{Endpoint: lvs.Endpoint{Protocol: lvs.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}}}
 	for _, tt := range []struct {
@@ -64,8 +64,9 @@ func TestQuorumMail(t *testing.T) {
 	}{
 		{true, lvs.ReasonStart, "Virtualserver [192.0.2.1]:tcp:80 - UP", "=> Starting with quorum up 2+1=3 <= 5 <="},
 		{true, lvs.ReasonCheck, "Virtualserver [192.0.2.1]:tcp:80 - UP", "=> Gained quorum 2+1=3 <= 5 <="},
-		{false, lvs.ReasonStart, "Virtualserver [192.0.2.1]:tcp:80 - DOWN", "=> Starting with quorum down <="},
+		{false, lvs.ReasonStart, "Virtualserver [192.0.2.1]:tcp:80 - DOWN", "=> Starting with quorum down 2-1=1 > 0 <="},
 		{false, lvs.ReasonReload, "Virtualserver [192.0.2.1]:tcp:80 - DOWN", "=> Lost quorum 2-1=1 > 0 <="},
+		{false, lvs.ReasonRemoved, "Virtualserver [192.0.2.1]:tcp:80 - DOWN", "=> Lost quorum 2-1=1 > 0 <="},
 		{false, lvs.ReasonShutdown, "", ""},
 	} {
 		a := &lvs.Action{Kind: lvs.QuorumLost, Service: service, Reason: tt.reason, Sum: 0, Quorum: 2, Hysteresis: 1}

@@ -81,8 +81,8 @@ type Kind interface {
 	// Longest is the longest that an attempt takes.
 	Longest() time.Duration
 
-	// Mail is the body of a mail about the check.
-	Mail(up bool) string
+	// Mail is the body of a mail about a change.
+	Mail(v *life.Verdict) string
 }
 
 // Lines are what the log gets of a verdict, in the words of the C daemon: changes, and

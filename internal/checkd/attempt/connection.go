@@ -165,8 +165,8 @@ func after(v *life.Verdict) string {
 	return fmt.Sprintf(" after %d retries", v.Retries)
 }
 
-func serviceMail(what string, up bool) string {
-	if up {
+func serviceMail(what string, v *life.Verdict) string {
+	if v.Up {
 		return "=> " + what + " succeed on service <="
 	}
 	return "=> " + what + " failed on service <="

@@ -141,8 +141,8 @@ func (k *DNS) line(v *life.Verdict) string {
 }
 
 // Mail is in the words of the C daemon.
-func (k *DNS) Mail(up bool) string {
-	if up {
+func (k *DNS) Mail(v *life.Verdict) string {
+	if v.Up {
 		return "=> DNS_CHECK: succeed on service <="
 	}
 	return "=> DNS_CHECK: failed on service <="

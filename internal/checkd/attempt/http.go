@@ -255,8 +255,8 @@ func (k *HTTP) line(v *life.Verdict) string {
 }
 
 // Mail is in the words of the C daemon.
-func (k *HTTP) Mail(up bool) string {
-	if up {
+func (k *HTTP) Mail(v *life.Verdict) string {
+	if v.Up {
 		return "=> CHECK succeed on service <="
 	}
 	return "=> CHECK failed on service : HTTP/SSL request failed <="

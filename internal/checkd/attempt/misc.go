@@ -109,11 +109,13 @@ func (k *Misc) line(v *life.Verdict) string {
 // Longest is the timeout, and the time that a program has to end after it.
 func (k *Misc) Longest() time.Duration { return k.Timeout + miscGrace }
 
-// Mail is in the words of the C daemon. A program that was too late counts as
-// failed.
-func (k *Misc) Mail(up bool) string {
-	if up {
+// Mail is in the words of the C daemon.
+func (k *Misc) Mail(v *life.Verdict) string {
+	if v.Up {
 		return "=> MISC CHECK succeeded on service <="
+	}
+	if v.Reason == timedOut {
+		return "=> MISC CHECK timed out on service <="
 	}
 	return "=> MISC CHECK failed on service <="
 }

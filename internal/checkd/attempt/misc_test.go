@@ -139,7 +139,7 @@ func TestLines(t *testing.T) {
 		say("recovers", false, life.Verdict{Result: ok, Allowed: 2})
 		say("up", false, life.Verdict{Result: ok, Up: true, Decided: true, Allowed: 2})
 		say("void", false, life.Verdict{Result: life.Result{Void: true, Reason: "VOID"}, Up: true, WasUp: true})
-		fmt.Fprintf(&b, "  mail: %s %s\n", k.Mail(true), k.Mail(false))
+		fmt.Fprintf(&b, "  mail: %s %s\n", k.Mail(&life.Verdict{Result: ok, Up: true}), k.Mail(&life.Verdict{Result: bad}))
 		fmt.Fprintf(&b, "  longest: %v\n", k.Longest())
 	}
 	const golden = "testdata/lines.txt"

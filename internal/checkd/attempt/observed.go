@@ -27,9 +27,9 @@ func (n *Names) state(kind, name string, v *life.Verdict) string {
 }
 
 // stateMail is the body of a mail about it.
-func stateMail(kind, name string, up bool) string {
+func stateMail(kind, name string, v *life.Verdict) string {
 	result := "failed"
-	if up {
+	if v.Up {
 		result = "succeeded"
 	}
 	return "=> " + kind + " CHECK " + name + " " + result + " on service <="
@@ -48,7 +48,7 @@ func (k *BFD) Observe(up bool) life.Result { return life.Result{OK: up} }
 func (k *BFD) line(v *life.Verdict) string { return k.state("BFD", k.Session, v) }
 
 // Mail is in the words of the C daemon.
-func (k *BFD) Mail(up bool) string { return stateMail("BFD", k.Session, up) }
+func (k *BFD) Mail(v *life.Verdict) string { return stateMail("BFD", k.Session, v) }
 
 // File is FILE_CHECK: the number in a tracked file changes the weight of the server,
 // or takes it out.
@@ -84,4 +84,4 @@ func (k *File) Observe(value int) life.Result {
 func (k *File) line(v *life.Verdict) string { return k.state("FILE", k.File, v) }
 
 // Mail is in the manner of the other kinds.
-func (k *File) Mail(up bool) string { return stateMail("FILE", k.File, up) }
+func (k *File) Mail(v *life.Verdict) string { return stateMail("FILE", k.File, v) }

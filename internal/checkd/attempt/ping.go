@@ -161,4 +161,4 @@ func (k *Ping) line(v *life.Verdict) string {
 }
 
 // Mail is in the words of the C daemon.
-func (k *Ping) Mail(up bool) string { return serviceMail("ICMP CHECK", up) }
+func (k *Ping) Mail(v *life.Verdict) string { return serviceMail("ICMP CHECK", v) }

@@ -48,7 +48,7 @@ func (k *SMTP) host() string { return fmt.Sprintf("[%s]:%d", k.Addr, k.Port) }
 func (r *smtpRun) ready(a *Attempt, events uint32) {
 	if !r.connected {
 		if err := sockErr(a.fd); err != nil {
-			a.fail("Error connecting to server " + r.host() + why(err))
+			a.fail("Could not connect to server " + r.host() + why(err))
 			return
 		}
 		if events&evWrite == 0 {
@@ -218,11 +218,16 @@ func (k *SMTP) line(v *life.Verdict) string {
 	if !v.Changed() {
 		return v.Reason
 	}
-	return "SMTP_CHECK " + v.Reason + after(v)
+	return "SMTP_CHECK " + v.Reason
 }
 
 // Longest is a timeout for the connection and for each answer.
 func (k *SMTP) Longest() time.Duration { return time.Duration(1+len(smtpSteps)) * k.Timeout }
 
 // Mail is in the words of the C daemon.
-func (k *SMTP) Mail(up bool) string { return serviceMail("CHECK", up) }
+func (k *SMTP) Mail(v *life.Verdict) string {
+	if v.Up {
+		return serviceMail("CHECK", v)
+	}
+	return "=> CHECK failed on service : " + v.Reason + " <="
+}

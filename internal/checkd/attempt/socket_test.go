@@ -408,7 +408,7 @@ func TestSMTP(t *testing.T) {
 		{"closes in mid-line", talk("22"), "Remote host [127.0.0.1]:"},
 		{"closes before QUIT", talk("220 a\r\n", "250 b\r\n"), "Remote host [127.0.0.1]:"},
 		{"says nothing", hang, "Read timeout from server [127.0.0.1]:"},
-		{"refuses", refusing, "Error connecting to server [127.0.0.1]:"},
+		{"refuses", refusing, "Could not connect to server [127.0.0.1]:"},
 		{"full backlog", full(t), "Connection timeout to server [127.0.0.1]:"},
 	} {
 		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &SMTP{names, test.c, "me.example"}), test.want) })

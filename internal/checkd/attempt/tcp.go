@@ -36,4 +36,4 @@ func (k *TCP) failed(why string) string { return k.portFailed("TCP", why) }
 func (k *TCP) line(v *life.Verdict) string { return k.portLine("TCP", v) }
 
 // Mail is in the words of the C daemon.
-func (k *TCP) Mail(up bool) string { return serviceMail("TCP CHECK", up) }
+func (k *TCP) Mail(v *life.Verdict) string { return serviceMail("TCP CHECK", v) }

@@ -87,4 +87,4 @@ func (k *UDP) failed(why string) string { return k.portFailed("UDP", why) }
 func (k *UDP) line(v *life.Verdict) string { return k.portLine("UDP", v) }
 
 // Mail is in the words of the C daemon.
-func (k *UDP) Mail(up bool) string { return serviceMail("UDP CHECK", up) }
+func (k *UDP) Mail(v *life.Verdict) string { return serviceMail("UDP CHECK", v) }
