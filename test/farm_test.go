@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -134,6 +136,80 @@ func (s *scene) serveDatagrams(n *lab.Node, at netip.AddrPort) {
 			c.WriteToUDPAddrPort([]byte(n.Name), from)
 		}
 	}()
+}
+
+// serveSCTP sends each SCTP connection the name of the node.
+func (s *scene) serveSCTP(n *lab.Node, at netip.AddrPort) {
+	s.Helper()
+	var l net.Listener
+	s.must(n.Do(func() error {
+		f, err := socketSCTP(func(fd int) error {
+			if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: at.Addr().As4(), Port: int(at.Port())}); err != nil {
+				return err
+			}
+			return unix.Listen(fd, 16)
+		})
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		l, err = net.FileListener(f)
+		return err
+	}))
+	s.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(c, n.Name)
+			c.Close()
+		}
+	}()
+}
+
+// askSCTP returns the name that a server of serveSCTP sends.
+func (s *scene) askSCTP(n *lab.Node, to netip.AddrPort) (name string, err error) {
+	var c net.Conn
+	if err := n.Do(func() error {
+		f, err := socketSCTP(func(fd int) error {
+			wait := unix.NsecToTimeval(answerWait.Nanoseconds())
+			if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_SNDTIMEO, &wait); err != nil {
+				return err
+			}
+			return unix.Connect(fd, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())})
+		})
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		c, err = net.FileConn(f)
+		return err
+	}); err != nil {
+		return "", err
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(answerWait)); err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(c)
+	return string(text), err
+}
+
+// socketSCTP makes a socket of SCTP, which package net does not know: what it makes of
+// one is called a connection of TCP.
+func socketSCTP(prepare func(fd int) error) (*os.File, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
+	if err != nil {
+		return nil, fmt.Errorf("socket of SCTP: %w", err)
+	}
+	f := os.NewFile(uintptr(fd), "SCTP")
+	if err := prepare(fd); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("SCTP: %w", err)
+	}
+	return f, nil
 }
 
 // answerWait is how long a client waits for one answer. It is generous: no test

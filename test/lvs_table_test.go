@@ -217,7 +217,7 @@ func (f *lvsFile) number(i int) {
 
 // numbered is the text with the number where it has an N, which is in no other word.
 func numbered(text string, i int) string {
-	return strings.NewReplacer("NAT", "NAT", "TUN", "TUN", "DNS", "DNS", "PING", "PING", "N", fmt.Sprint(i)).Replace(text)
+	return strings.NewReplacer("NAT", "NAT", "TUN", "TUN", "DNS", "DNS", "PING", "PING", "DOWN", "DOWN", "N", fmt.Sprint(i)).Replace(text)
 }
 
 // compare fails t unless only the differences that are named are found.

@@ -39,6 +39,8 @@ func TestBalancer(t *testing.T) {
 	umltest.Run(t, balancer, func(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
+		t.Run("Checks", testChecks)
+		t.Run("Readme", testReadme)
 		if !nightly() {
 			return
 		}

@@ -20,6 +20,7 @@ func testTraffic(t *testing.T) {
 		{name: "NAT wrr", algo: "wrr", kind: "NAT"},
 		{name: "NAT to another port", algo: "rr", kind: "NAT", port: 8080},
 		{name: "NAT IPv6", algo: "rr", kind: "NAT", virtual: "fd00::1:%d", server: "fd00:1::%d"},
+		{name: "NAT SCTP", algo: "rr", kind: "NAT", sctp: true},
 		{name: "NAT UDP", algo: "rr", kind: "NAT", udp: true},
 		{name: "NAT persistent", algo: "rr", kind: "NAT", persistent: true},
 		{name: "DR rr", algo: "rr", kind: "DR"},
@@ -63,6 +64,7 @@ func testTraffic(t *testing.T) {
 		f.nginx(n.Name)
 		decapsulate(f.scene, n)
 		f.serveDatagrams(n, netip.AddrPortFrom(n.Addr(1), serverPort))
+		f.serveSCTP(n, netip.AddrPortFrom(n.Addr(1), serverPort))
 		for i := range cases {
 			if c := &cases[i]; c.udp {
 				f.serveDatagrams(n, c.to)
@@ -85,7 +87,7 @@ type trafficCase struct {
 	name, algo, kind string
 	virtual, server  string // addresses with a number; empty: of IPv4
 	port             uint16 // of the virtual server; 0: that of the servers
-	udp              bool
+	udp, sctp        bool
 	persistent       bool
 	mark             int // clients are sent to the service by it
 
@@ -118,6 +120,9 @@ func (c *trafficCase) config() string {
 	address, protocol, check := fmt.Sprint(c.to.Addr(), " ", c.to.Port()), "protocol TCP", "HTTP_GET {\nurl {\npath /\nstatus_code 200\n}\n}"
 	if c.udp {
 		protocol, check = "protocol UDP", "UDP_CHECK {\npayload hello\nrequire_reply s\nmin_reply_length 2\n}"
+	}
+	if c.sctp { // the check asks the web server at the same port of TCP
+		protocol = "protocol SCTP"
 	}
 	if c.mark > 0 {
 		address, protocol = fmt.Sprint("fwmark ", c.mark), ""
@@ -178,6 +183,9 @@ func (c *trafficCase) run(t *testing.T, f *farm) {
 // asker returns what makes a request and returns the name of the server. One-packet
 // scheduling is tried with datagrams of one socket.
 func (c *trafficCase) asker(t *testing.T, f *farm) (ask func(from netip.Addr) (string, error), end func()) {
+	if c.sctp {
+		return func(netip.Addr) (string, error) { return f.askSCTP(f.client, c.to) }, func() {}
+	}
 	if !c.udp {
 		return func(from netip.Addr) (string, error) { return f.get(f.client, from, c.to) }, func() {}
 	}

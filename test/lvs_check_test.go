@@ -1,0 +1,378 @@
+package test
+
+import (
+	"bufio"
+	"cmp"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/tool/lab"
+)
+
+// checkRun is a virtual server that both daemons have, and what happens to its real
+// servers. N in its texts is its number, DIR the directory of the daemon.
+type checkRun struct {
+	name   string
+	before string // configuration
+	after  string // the same since a reload; "": as before; "-": nothing
+
+	// serve is the real server 127.0.N.1; nil: a file, DIR/N, has the state.
+	serve func(s *scene, n *lab.Node, i int) func(state string)
+
+	// steps are what happens to both daemons' servers. The first state is that at the
+	// start. A step ends when both daemons have logged its text, after that of the
+	// step before it.
+	steps []step
+
+	reloaded string // ends the reload; "": nothing does
+
+	// differs are lines of the C daemon with those of this one: "": none.
+	differs map[string]string
+}
+
+type step struct{ state, until string }
+
+// checkFile is a configuration with several runs.
+type checkFile struct {
+	name   string
+	global []string // of global_defs
+	reload bool
+	runs   []checkRun
+}
+
+// side is one of the two daemons with one checkFile, and all that it reports.
+type side struct {
+	scene   *scene
+	node    *lab.Node
+	program lab.Program
+	daemon  *lab.Daemon
+	file    *checkFile
+	dir     string
+	mail    *mailServer
+	set     []func(state string) // of each run
+
+	mu       sync.Mutex
+	lines    []string   // of the FIFO
+	logs     [][]string // by run
+	sorted   int        // lines of the daemon's log that are in logs
+	reloaded bool       // in those
+}
+
+// testChecks compares what both daemons log, write, run and send while servers fail
+// and return.
+func testChecks(t *testing.T) {
+	for _, file := range checkFiles() {
+		t.Run(file.name, file.compare)
+	}
+}
+
+func (f *checkFile) compare(t *testing.T) {
+	own, c := f.prepare(t, ours), f.prepare(t, lab.C())
+	sides := []*side{own, c}
+	for _, d := range sides {
+		d.daemon = d.scene.start("a", d.program, f.config(d, false), "-C")
+	}
+	missing := f.run(sides)
+	await := func(what func(d *side, i int) []string) {
+		own.scene.Until(6*time.Second, func() bool {
+			for i := range f.runs {
+				if len(missing[i]) == 0 && !slices.Equal(what(own, i), what(c, i)) {
+					return false
+				}
+			}
+			return true
+		})
+	}
+	if f.reload {
+		await((*side).mails)
+		for _, d := range sides {
+			d.scene.must(d.daemon.Reload(f.config(d, true)))
+		}
+		late := func(d *side, i int) bool {
+			text := numbered(f.runs[i].reloaded, firstRun+i)
+			return !d.daemon.Logged(d.daemon.Started, "Reload complete") ||
+				text != "" && !slices.ContainsFunc(d.sort(i), func(line string) bool { return strings.Contains(line, text) })
+		}
+		own.scene.Until(6*time.Second, func() bool {
+			for i := range f.runs {
+				if late(own, i) || late(c, i) {
+					return false
+				}
+			}
+			return true
+		})
+		for i, r := range f.runs {
+			for _, d := range sides {
+				if late(d, i) {
+					missing[i] = append(missing[i], fmt.Sprintf("%s: no %q after the reload", d.program.Name, r.reloaded))
+				}
+			}
+		}
+	}
+	// The C daemon sends no mail once it ends.
+	await((*side).mails)
+	var mails [2][][]string
+	for i := range f.runs {
+		for j, d := range sides {
+			mails[j] = append(mails[j], d.mails(i))
+		}
+	}
+	for _, d := range sides {
+		if err := d.daemon.Stop(); err != nil {
+			t.Error(err)
+		}
+	}
+	await((*side).scripts)
+	for i, r := range f.runs {
+		t.Run(r.name, func(t *testing.T) {
+			for _, m := range missing[i] {
+				t.Error(m)
+			}
+			sameLines(t, "log", own.log(i), c.log(i))
+			sameLines(t, "FIFO", own.fifo(i), c.fifo(i))
+			sameLines(t, "scripts", own.scripts(i), c.scripts(i))
+			sameLines(t, "mails", mails[0][i], mails[1][i])
+		})
+	}
+}
+
+// prepare makes a network with the real servers, and what is notified.
+func (f *checkFile) prepare(t *testing.T, p lab.Program) *side {
+	s := newScene(t, "a")
+	d := &side{scene: s, node: s.Node("a"), program: p, file: f, mail: s.mailServer("a", accept), logs: make([][]string, len(f.runs))}
+	// What goes to the link lost is lost.
+	s.must(d.node.IPBatch("link add lost type dummy\nlink set lost up\naddr add 192.0.2.1/32 dev lost\n"))
+	d.dir = filepath.Join(d.node.Dir, "files")
+	s.must(os.Mkdir(d.dir, 0o755))
+	s.must(os.WriteFile(filepath.Join(d.dir, "notify"), []byte("#!/bin/sh\necho \"$@\" >>"+d.dir+"/notified\n"), 0o755))
+	s.must(os.WriteFile(filepath.Join(d.dir, "state"), []byte("#!/bin/sh\nread -r state <"+d.dir+"/$1\n[ $state != hang ] || exec sleep 1000\nexit $state\n"), 0o755))
+	s.must(unix.Mkfifo(filepath.Join(d.dir, "fifo"), 0o600))
+	in, err := os.OpenFile(filepath.Join(d.dir, "fifo"), os.O_RDWR, 0)
+	s.must(err)
+	s.Cleanup(func() { in.Close() })
+	go func() {
+		for lines := bufio.NewScanner(in); lines.Scan(); {
+			d.mu.Lock()
+			d.lines = append(d.lines, lines.Text())
+			d.mu.Unlock()
+		}
+	}()
+	for i, r := range f.runs {
+		serve := r.serve
+		if serve == nil {
+			serve = d.stateFile
+		}
+		d.set = append(d.set, serve(s, d.node, firstRun+i))
+		d.set[i](r.steps[0].state)
+	}
+	return d
+}
+
+// stateFile has the state of a run in DIR/N.
+func (d *side) stateFile(s *scene, _ *lab.Node, i int) func(state string) {
+	path := filepath.Join(d.dir, strconv.Itoa(i))
+	return func(state string) {
+		err := os.WriteFile(path+"~", []byte(state+"\n"), 0o644)
+		if err == nil {
+			err = os.Rename(path+"~", path)
+		}
+		if err != nil {
+			s.Error(err)
+		}
+	}
+}
+
+func (f *checkFile) config(d *side, reloaded bool) string {
+	var b strings.Builder
+	b.WriteString(global(append([]string{"router_id node", "script_user root", "smtp_server 127.0.0.1", "notification_email {\nops@example.com\n}",
+		"notification_email_from keepalived@example.com", "lvs_notify_fifo DIR/fifo"}, f.global...)...))
+	for i, r := range f.runs {
+		text := r.before
+		if reloaded && r.after != "" {
+			text = r.after
+		}
+		if text != "-" {
+			b.WriteString(numbered(text, firstRun+i))
+		}
+	}
+	return strings.ReplaceAll(b.String(), "DIR", d.dir)
+}
+
+// run has the steps happen, the steps of all runs at the same time. It returns for
+// each run what did not come.
+func (f *checkFile) run(sides []*side) (missing [][]string) {
+	missing = make([][]string, len(f.runs))
+	progress := make([]struct {
+		step int
+		seen [2]int // lines of the log up to the end of the last step
+		come [2]bool
+	}, len(f.runs))
+	ended, known := 0, 0
+	sides[0].scene.Until(25*time.Second, func() bool {
+		lines := len(sides[0].daemon.Log()) + len(sides[1].daemon.Log())
+		if lines == known {
+			return false
+		}
+		known = lines
+		for i, r := range f.runs {
+			p := &progress[i]
+			if p.step == len(r.steps) {
+				continue
+			}
+			text := numbered(r.steps[p.step].until, firstRun+i)
+			for j, d := range sides {
+				if !p.come[j] {
+					at := slices.IndexFunc(d.sort(i)[p.seen[j]:], func(line string) bool { return strings.Contains(line, text) })
+					p.come[j], p.seen[j] = at >= 0, p.seen[j]+at+1
+				}
+			}
+			if p.come != [2]bool{true, true} {
+				continue
+			}
+			p.come = [2]bool{}
+			if p.step++; p.step == len(r.steps) {
+				ended++
+				continue
+			}
+			for _, d := range sides {
+				d.set[i](r.steps[p.step].state)
+			}
+		}
+		return ended == len(f.runs)
+	})
+	for i, r := range f.runs {
+		p := &progress[i]
+		for j, d := range sides {
+			if p.step < len(r.steps) && !p.come[j] {
+				missing[i] = append(missing[i], fmt.Sprintf("%s: no %q in step %d, %q", d.program.Name, numbered(r.steps[p.step].until, firstRun+i), p.step, r.steps[p.step].state))
+			}
+		}
+	}
+	return missing
+}
+
+// firstRun is the number of the first run of a file.
+const firstRun = 100
+
+var (
+	ofRun = regexp.MustCompile(`\b(?:10\.8|127\.0)\.(\d+)\.|\bg(\d+)\b|\bFWM (\d+)\b`)
+	stamp = regexp.MustCompile(`^\w{3} \w{3} +\d+ [\d:]+ \d{4}: `)
+
+	// additions of this daemon to a sentence, and the lines that only one of both has:
+	// of what a slow machine does to checks, scripts and mails, of FILE_CHECK, of addresses.
+	cause     = regexp.MustCompile(` \([^()]*\)( <=)?$`)
+	additions = regexp.MustCompile(` has not run for | has been running for | has not ended| is lost: | has not been sent: |^FILE check of |^Netlink reflector reports `)
+)
+
+// older has the words of the C daemon that are other ones since 2.2.7.
+var older = strings.NewReplacer(" : HTTP request failed ", " : HTTP/SSL request failed ", "Suspending healthchecker ", "Deactivating healthchecker ")
+
+var olderSMTP = regexp.MustCompile(`^(Remote SMTP server \[[\d.]+\]:)tcp:`)
+
+// lostQuorum is in mails of the C daemon, with the comparison of a gained one.
+var lostQuorum = regexp.MustCompile(`(=> (?:Lost quorum|Starting with quorum down) \d+)\+(\d+=\d+) <= (\d+ <=)`)
+
+// runOf is the run that a line is about.
+func runOf(line string) (i int, ok bool) {
+	m := ofRun.FindStringSubmatch(line)
+	if m == nil {
+		return 0, false
+	}
+	number, err := strconv.Atoi(cmp.Or(m[1:]...))
+	return number - firstRun, err == nil && number >= firstRun
+}
+
+// about are the lines about a run. Where they are repeated, the first of each counts.
+func (d *side) about(i int, lines []string) (found []string) {
+	r := &d.file.runs[i]
+	repeats := strings.Contains(r.before, "log_all_failures")
+	for _, line := range lines {
+		if of, ok := runOf(line); !ok || of != i || repeats && slices.Contains(found, line) {
+			continue
+		}
+		if d.program != ours {
+			line = lostQuorum.ReplaceAllString(older.Replace(olderSMTP.ReplaceAllString(line, "$1")), "$1-$2 > $3")
+			for c, own := range r.differs {
+				if line == numbered(c, firstRun+i) {
+					line = numbered(own, firstRun+i)
+				}
+			}
+		}
+		if line != "" {
+			found = append(found, line)
+		}
+	}
+	return found
+}
+
+// log is what the daemon has logged about a run.
+func (d *side) log(i int) []string { return d.about(i, d.sort(i)) }
+
+// sort distributes the log to the runs, and returns the lines of one, which only grow.
+func (d *side) sort(i int) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	all := d.daemon.Log()
+	for _, l := range all[d.sorted:] {
+		text := cause.ReplaceAllString(stamp.ReplaceAllString(l.Text, ""), "$1")
+		d.reloaded = d.reloaded || strings.HasPrefix(text, "Reloading")
+		number, ok := runOf(text)
+		switch {
+		case !ok || number >= len(d.logs) || additions.MatchString(text):
+		case d.reloaded && strings.HasPrefix(text, "Activating healthchecker"): // 2.2.7 writes it again
+		default:
+			d.logs[number] = append(d.logs[number], strings.ReplaceAll(text, d.dir, "DIR"))
+		}
+	}
+	d.sorted = len(all)
+	return slices.Clip(d.logs[i])
+}
+
+func (d *side) fifo(i int) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.about(i, d.lines)
+}
+
+// scripts are the arguments of the scripts. The C daemon runs the scripts of several
+// things at the same time: only the order of those of one thing counts.
+func (d *side) scripts(i int) []string {
+	b, err := os.ReadFile(filepath.Join(d.dir, "notified"))
+	if err != nil {
+		return nil
+	}
+	lines := d.about(i, strings.Split(strings.TrimSpace(string(b)), "\n"))
+	slices.SortStableFunc(lines, func(a, b string) int {
+		one, _, _ := strings.Cut(a, ":")
+		other, _, _ := strings.Cut(b, ":")
+		return strings.Compare(one, other)
+	})
+	return lines
+}
+
+// mails are the subjects and texts of the mails, in the order of their text: the C daemon
+// sends several at the same time.
+func (d *side) mails(i int) []string {
+	d.mail.mu.Lock()
+	defer d.mail.mu.Unlock()
+	var all []string
+	for _, m := range d.mail.mails {
+		_, subject, _ := strings.Cut(strings.ReplaceAll(m, "\n ", " "), "Subject: ")
+		subject, _, _ = strings.Cut(subject, "\n")
+		_, text, _ := strings.Cut(m, "\n\n")
+		text, _, _ = strings.Cut(text, "\n.\n")
+		all = append(all, cause.ReplaceAllString(subject+" | "+strings.TrimSpace(text), "$1"))
+	}
+	slices.Sort(all)
+	return d.about(i, all)
+}
