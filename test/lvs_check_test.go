@@ -297,7 +297,7 @@ func (d *side) about(i int, lines []string) (found []string) {
 	r := &d.file.runs[i]
 	repeats := strings.Contains(r.before, "log_all_failures")
 	for _, line := range lines {
-		if of, ok := runOf(line); !ok || of != i || repeats && slices.Contains(found, line) {
+		if of, ok := runOf(line); !ok || of != i {
 			continue
 		}
 		if d.program != ours {
@@ -308,7 +308,7 @@ func (d *side) about(i int, lines []string) (found []string) {
 				}
 			}
 		}
-		if line != "" {
+		if line != "" && !(repeats && slices.Contains(found, line)) {
 			found = append(found, line)
 		}
 	}

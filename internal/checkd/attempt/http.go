@@ -95,7 +95,7 @@ func (r *httpRun) ready(a *Attempt, events uint32) {
 	if !r.connected {
 		if events&(unix.EPOLLERR|unix.EPOLLHUP) != 0 {
 			if err := sockErr(a.fd); err != nil {
-				a.fail(r.refused(err))
+				a.fail("Connection failed server " + r.Server + "." + why(err))
 				return
 			}
 		}

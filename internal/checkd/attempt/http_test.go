@@ -131,7 +131,7 @@ func TestHTTPFaults(t *testing.T) {
 		page Page
 		want string
 	}{
-		{"refuses", refusing, plain, "Error connecting server [10.0.0.1]:tcp:80 (connection refused)"},
+		{"refuses", refusing, plain, "Connection failed server [10.0.0.1]:tcp:80. (connection refused)"},
 		{"full backlog", full(t), plain, "Timeout connecting server [10.0.0.1]:tcp:80."},
 		{"accepts and is silent", silent(""), plain, "Timeout WEB read server [10.0.0.1]:tcp:80."},
 		{"silent in the header", silent(okHead), plain, "Timeout WEB read server [10.0.0.1]:tcp:80."},
@@ -342,7 +342,7 @@ func TestSSLFaults(t *testing.T) {
 		{"garbage", serve(t, pour("", "\x16\x03\x01\xff\xff")), TLSFiles{}, page, "Read, no data received from  server"},
 		{"closes", serve(t, func(*net.TCPConn) {}), TLSFiles{}, page, "Read, no data received from  server"},
 		{"silent", quick(serve(t, hangs)), TLSFiles{}, page, "Timeout WEB read server [10.0.0.1]:tcp:80."},
-		{"refuses", refusing, TLSFiles{}, page, "Error connecting server"},
+		{"refuses", refusing, TLSFiles{}, page, "Connection failed server"},
 		{"endless body", serveTLS(t, with(func(*tls.Config) {}), func(s *tls.Conn) {
 			sayTo(s, okHead+"\r\n", 100)
 			for b := make([]byte, 1<<14); ; {
