@@ -71,6 +71,7 @@ type side struct {
 // testChecks compares what both daemons log, write, run and send while servers fail
 // and return.
 func testChecks(t *testing.T) {
+	t.Parallel()
 	for _, file := range checkFiles() {
 		t.Run(file.name, file.compare)
 	}
@@ -374,5 +375,12 @@ func (d *side) mails(i int) []string {
 		all = append(all, cause.ReplaceAllString(subject+" | "+strings.TrimSpace(text), "$1"))
 	}
 	slices.Sort(all)
-	return d.about(i, all)
+	lines := d.about(i, all)
+	if d.program != ours { // 2.2.7 sends a mail about the first success, too
+		first := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "=> MISC CHECK succeeded ") })
+		if first >= 0 {
+			lines = slices.Delete(lines, first, first+1)
+		}
+	}
+	return lines
 }

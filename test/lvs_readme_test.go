@@ -33,6 +33,7 @@ func readmeBlock(t *testing.T, section string) string {
 // testReadme is what the README promises of its load balancer, word by word: client
 // and servers are on different networks, with the director between them.
 func testReadme(t *testing.T) {
+	t.Parallel() // it waits most of the time
 	s := newWideScene(t, 2, "director", "client", "one", "two")
 	director, client := s.Node("director"), s.Node("client")
 	s.must(director.IP("addr add 192.0.2.10/32 dev eth1"))

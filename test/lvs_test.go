@@ -36,7 +36,11 @@ func TestBalancer(t *testing.T) {
 		t.Cleanup(func() { os.Unsetenv("KEEPALIVED_BIN") })
 		os.Setenv("KEEPALIVED_BIN", ours.Path)
 	}
-	umltest.Run(t, balancer, func(t *testing.T) {
+	machine := balancer
+	if nightly() {
+		machine.Timeout = 12 * time.Minute
+	}
+	umltest.Run(t, machine, func(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
 		t.Run("Checks", testChecks)
