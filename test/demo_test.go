@@ -86,9 +86,6 @@ func TestDemoLVS(t *testing.T) {
 	if !nightly() {
 		required.Excluded(t, "it takes minutes of a processor: make nightly runs it")
 	}
-	if !nightly() {
-		return // it takes minutes of a processor
-	}
 	c, out, dir := demo(t, nil, "--lvs", "--duration", "10s")
 	if err := c.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
