@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "write the list of packages of the binary anew")
+var update = flag.Bool("update", false, "write the list of packages of the binary again")
 
 const module = "keepalived-go"
 

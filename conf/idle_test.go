@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestWithoutEffect: what a file asks for in vain is told once for each block,
+// TestWithoutEffect: words without effect are reported once for each block,
 // with the place of the first such word, and does not change the exit code.
 func TestWithoutEffect(t *testing.T) {
 	server := func(n int, words string) string {

@@ -40,7 +40,7 @@ func (d *decoder) virtualServers() {
 	}
 }
 
-// serviceKey is what the kernel tells services apart by.
+// serviceKey is what identifies a service to the kernel.
 type serviceKey struct {
 	group    string
 	family   Family

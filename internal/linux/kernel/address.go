@@ -120,8 +120,8 @@ func (a *Addr) Compare(want *Addr) (same, inPlace bool) {
 	return same, true
 }
 
-// sameLifetime compares a lifetime that runs with one that is asked for: a
-// rest is as good as the whole, so that a reload does not start it anew.
+// sameLifetime compares a lifetime that runs with a wanted one. The rest of a
+// lifetime is equal to the whole, so that a reload does not start it again.
 func sameLifetime(have, want uint32) bool {
 	limited := func(t uint32) bool { return t != 0 && t != Forever }
 	return have == want || limited(have) && limited(want) && have <= want

@@ -18,7 +18,7 @@ const (
 	UnsolicitedNALen = 14 + 40 + 32
 )
 
-// AppendGratuitousARP appends the Ethernet frame that tells everybody on the
+// AppendGratuitousARP appends the Ethernet frame that announces on the
 // link that the IPv4 address ip is at hw: a broadcast ARP request whose sender
 // and target are both ip (RFC 826, RFC 5944 section 4.6).
 func AppendGratuitousARP(b []byte, hw [6]byte, ip netip.Addr) []byte {
@@ -38,7 +38,7 @@ func AppendGratuitousARP(b []byte, hw [6]byte, ip netip.Addr) []byte {
 	return append(b, addr[:]...)
 }
 
-// AppendUnsolicitedNA appends the Ethernet frame that tells all nodes of the
+// AppendUnsolicitedNA appends the Ethernet frame that announces to all nodes of the
 // link that the IPv6 address ip is at hw: a neighbour advertisement with the
 // Override flag and the target link-layer address option (RFC 4861, sections
 // 4.4 and 7.2.6). router says whether this node forwards.

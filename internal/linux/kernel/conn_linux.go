@@ -114,7 +114,7 @@ func withoutFamily(err error) bool {
 }
 
 // ForeignAddrs are the addresses of each link, by its name, that do not have our
-// mark, in the namespace of the caller; nil if the kernel does not tell.
+// mark, in the namespace of the caller; nil if the kernel does not report marks.
 func ForeignAddrs() map[string][]netip.Prefix {
 	conn, err := Dial(0, false)
 	if err != nil {

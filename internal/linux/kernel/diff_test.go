@@ -101,7 +101,7 @@ func TestDiff(t *testing.T) {
 			plan: []string{"replace 2001:db8::1/128 dev eth0 preferred_lft 0"},
 		},
 		{
-			name: "a lifetime that runs is not started anew",
+			name: "a lifetime that runs is not started again",
 			have: []Addr{with(a("2001:db8::1/128"), func(a *Addr) { a.ValidLft, a.PreferredLft = Forever, 17 })},
 			want: []Addr{with(a("2001:db8::1/128"), func(a *Addr) { a.ValidLft, a.PreferredLft = Forever, 60 })},
 		},

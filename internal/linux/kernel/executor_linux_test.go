@@ -226,7 +226,7 @@ func TestDumps(t *testing.T) {
 	}
 }
 
-// Somebody else's addresses in the same subnet stay when promote_secondaries is
+// Addresses of anyone else in the same subnet stay when promote_secondaries is
 // set and our primary one goes.
 func TestPromoteSecondaries(t *testing.T) {
 	newNetNS(t)

@@ -63,8 +63,8 @@ func appendLinkHeader(b []byte, index int) []byte {
 }
 
 // decodeLink decodes the body of RTM_NEWLINK or RTM_DELLINK. It is false for
-// messages that do not speak of the link itself: with family AF_BRIDGE they
-// tell of a bridge port, and a "deleted" one still exists.
+// messages that are not about the link itself: with family AF_BRIDGE they are about
+// a bridge port, and a link whose port is "deleted" still exists.
 func decodeLink(body []byte, names nl.Names) (Link, bool) {
 	l, ok := decodeAnyLink(body, names)
 	return l, ok && l.Index > 0

@@ -42,7 +42,7 @@ type MadeLink struct {
 }
 
 // LinkKey identifies a made link. All ipvlans have the hardware address of the link
-// below, so their names tell them apart.
+// below, so their names distinguish them.
 type LinkKey struct {
 	Base         int
 	HardwareAddr [6]byte // zero: an ipvlan

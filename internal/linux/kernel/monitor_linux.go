@@ -12,7 +12,7 @@ import (
 	"keepalived-go/internal/linux/nl"
 )
 
-// EventKind tells the events apart.
+// EventKind is what an event is about.
 type EventKind uint8
 
 const (

@@ -254,8 +254,8 @@ func TestMessagesAllocateNothing(t *testing.T) {
 	}
 }
 
-// Of what a connection does, the monitor that is told of it leaves out the
-// additions, and nothing else: neither others' nor what a removal brings about.
+// A monitor that knows a connection leaves out the additions of that connection, and
+// nothing else: it reports additions of others, and all that a removal causes.
 func TestMonitorOfOwner(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")

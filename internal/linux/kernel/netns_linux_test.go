@@ -129,7 +129,7 @@ func TestEnterNetNS(t *testing.T) {
 	want := fmt.Sprintf("net:[%d]", st.Ino)
 	threads := strings.Fields(string(out))
 	if len(threads) < 2 {
-		t.Errorf("%d threads: too few to tell", len(threads))
+		t.Errorf("%d threads: too few to show anything", len(threads))
 	}
 	for _, ns := range threads {
 		if ns != want {

@@ -143,8 +143,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// A child that outlives a script which was told to end is killed when its time
-// is up.
+// The end of a script that got SIGTERM may leave a child behind: it is killed when the
+// time is over.
 func TestTimeoutKillsTheRestOfTheGroup(t *testing.T) {
 	r := newRunner(t)
 	path, line := fifo(t)

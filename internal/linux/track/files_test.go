@@ -132,7 +132,7 @@ func TestFileChanges(t *testing.T) {
 			must(t, os.Mkdir(filepath.Dir(path), 0o755))
 			write(t, path, "8")
 		}, 8},
-		{"its directory is deleted and made anew", func(t *testing.T, _, path string) {
+		{"its directory is deleted and made again", func(t *testing.T, _, path string) {
 			must(t, os.RemoveAll(filepath.Dir(path)))
 			must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 			write(t, path, "9")
@@ -335,8 +335,8 @@ func TestWatchesAreGivenUp(t *testing.T) {
 	}
 }
 
-// FuzzChanges: no bytes in the place of events panic, or tell of a file that is
-// not watched.
+// FuzzChanges: no bytes in the place of events cause a panic, or the report of a file
+// that is not watched.
 func FuzzChanges(f *testing.F) {
 	record := func(wd int32, mask uint32, name string) []byte {
 		b := binary.NativeEndian.AppendUint32(nil, uint32(wd))

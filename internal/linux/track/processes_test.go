@@ -87,7 +87,7 @@ func start(t *testing.T, wait bool, path string, args ...string) (stop func()) {
 	}
 }
 
-// needProcEvents skips the test where the kernel does not tell of processes.
+// needProcEvents skips the test where the kernel reports no events of processes.
 func needProcEvents(t *testing.T) *procConn {
 	t.Helper()
 	conn, err := openProcEvents(1<<20, true)

@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Name adds what tells daemons of one machine apart to the name of a file:
+// Name adds to the name of a file the parts that distinguish daemons of one machine:
 // keepalived.data becomes keepalived.NAMESPACE_INSTANCE.data.
 func Name(name string, parts ...string) string {
 	var of []string

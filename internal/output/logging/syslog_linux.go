@@ -149,7 +149,7 @@ func (s *syslog) settle(deadline time.Time) bool {
 		case time.Now().After(deadline):
 			return false
 		}
-		time.Sleep(time.Millisecond) // nothing tells of it
+		time.Sleep(time.Millisecond) // there is no event for it
 	}
 }
 

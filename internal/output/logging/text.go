@@ -40,7 +40,7 @@ func appendLine(b []byte, e *entry) []byte {
 
 // file is a log file. Once a second at most it looks whether its name still
 // leads to the file it writes; if not (log rotation has renamed it), it opens
-// the name anew, in this process and without a signal.
+// the name again, in this process and without a signal.
 type file struct {
 	lines
 	path    string

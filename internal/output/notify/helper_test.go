@@ -144,14 +144,14 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// happening is what the tests tell of things and of groups of them. Its owner runs
-// the script for the word, if it has one, and then the one for all.
+// happening is a change that the tests report, of a thing or of a group of things. Its
+// owner runs the script for the word, if it has one, and then the script for all words.
 type happening struct {
 	Group    bool
 	Name     string
 	Word     string
 	Number   int
-	To       *conf.Notify // whom the owner tells; nil: FIFOs only
+	To       *conf.Notify // the scripts of the owner; nil: FIFOs only
 	FIFOOnly bool
 }
 
@@ -204,7 +204,7 @@ type configuration struct {
 	things, groups map[string]*conf.Notify
 }
 
-// with is a configuration with things that tell these, called A, B and so on.
+// with is a configuration with things that have these scripts, called A, B and so on.
 func with(to ...*conf.Notify) *configuration {
 	c := &configuration{things: map[string]*conf.Notify{}, Config: Config{FIFOs: []FIFOConfig{{Keyword: "one_fifo"}, {Keyword: "two_fifo"}}}}
 	for i, n := range to {

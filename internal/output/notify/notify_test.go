@@ -182,8 +182,8 @@ func TestMendedScriptRuns(t *testing.T) {
 	}
 }
 
-// What a reload removed is told although the configuration knows it no more, and
-// what it left alone goes on.
+// Changes of an owner that a reload removed are reported, although the configuration has
+// it no more, and an owner that the reload kept continues.
 func TestReload(t *testing.T) {
 	tl := newTeller(t)
 	gate := newPipe(t)
@@ -244,7 +244,7 @@ func TestCloseWaitsForStopScripts(t *testing.T) {
 func TestCloseWithHangingScripts(t *testing.T) {
 	tl := newTeller(t)
 	gate := newPipe(t)
-	hangs := shell(t, `trap 'echo "$1 is told to end" >`+tl.said.path+`; exit 1' TERM
+	hangs := shell(t, `trap 'echo "$1 is asked to end" >`+tl.said.path+`; exit 1' TERM
 echo "$1 begins" >`+tl.said.path+`
 read -r l <`+gate.path)
 	one := &conf.Notify{Master: command(hangs, "master"), Stop: tl.says(t, "stop")}
@@ -256,7 +256,7 @@ read -r l <`+gate.path)
 	tl.Notify(happening{Name: "B", Word: stop, To: two})
 	tl.expect(t, "stop 2 begins")
 	tl.Close(2 * time.Second)
-	tl.expect(t, "master is told to end", "stop", "stop 2 is told to end")
+	tl.expect(t, "master is asked to end", "stop", "stop 2 is asked to end")
 	tl.log.expect(t, 1, "(A) notify_master script "+hangs+" master is ended: ")
 	tl.log.expect(t, 1, "; STOP is waiting for it")
 	tl.log.expect(t, 1, "(B) notify_stop script "+hangs+" stop 2 has not ended: sent SIGTERM")
@@ -288,7 +288,7 @@ func TestTellAllocatesLittle(t *testing.T) {
 	}
 }
 
-// Whatever the channels do, a change is told by mail, too.
+// Whatever the other channels do, a change is reported by mail, too.
 func TestMailOfAnEvent(t *testing.T) {
 	tl := newTeller(t)
 	s := newSink(nil)

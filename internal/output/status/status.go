@@ -224,7 +224,7 @@ type Unclaimed struct {
 	Count  uint64
 }
 
-// Notifications is what becomes of what is told.
+// Notifications is the state of the notifications of a process.
 type Notifications struct {
 	Owners []Owner // in the order of the process
 	FIFOs  []FIFO

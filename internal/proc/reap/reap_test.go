@@ -41,7 +41,7 @@ func check(err error) {
 	}
 }
 
-// await waits until cond holds; the end of a child is told by nothing here.
+// await waits until cond holds. There is no event for the end of a child here.
 func await(what string, cond func() bool) {
 	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {

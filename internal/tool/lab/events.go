@@ -7,14 +7,14 @@ import (
 	"time"
 )
 
-// Kind tells what an event is.
+// Kind is the kind of an event.
 type Kind uint8
 
 const (
 	Advert      Kind = iota + 1 // a VRRP advert left a node
 	Announce                    // a gratuitous ARP or unsolicited neighbour advertisement left a node
 	AddrAdded                   // a node's kernel has an address
-	AddrUpdated                 // it was told about an address that it has
+	AddrUpdated                 // it changed an address that it has
 	AddrRemoved                 // it has it no more
 )
 

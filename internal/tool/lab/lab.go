@@ -87,7 +87,7 @@ func (l *Lab) build(names []string) error {
 		l.Nodes = append(l.Nodes, n)
 	}
 
-	// Bridges first: the capture tells them from ports by their lower index.
+	// Bridges first: by their lower index the capture distinguishes them from ports.
 	var plan strings.Builder
 	for k := range l.segments {
 		fmt.Fprintf(&plan, "link add br%d type bridge mcast_snooping 0 forward_delay 0\nlink set br%d up\n", k, k)

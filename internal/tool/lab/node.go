@@ -112,8 +112,8 @@ func (n *Node) Unplug(k int) error { return n.lab.IP("link set " + n.port(k) + "
 // Plug undoes Unplug.
 func (n *Node) Plug(k int) error { return n.lab.IP("link set " + n.port(k) + " up") }
 
-// Replug makes the node's link to segment k anew after its interface was
-// deleted; it has another index then.
+// Replug makes the node's link to segment k again after its interface was
+// deleted. The new interface has another index.
 func (n *Node) Replug(k int) error {
 	// The index must differ from the old one, so let it grow by one.
 	if err := n.IPBatch("link add spare type veth peer name spare2\nlink del spare\n"); err != nil {
@@ -156,7 +156,7 @@ func (n *Node) killAll() {
 		for _, pid := range pids {
 			unix.Kill(pid, unix.SIGKILL)
 		}
-		time.Sleep(5 * time.Millisecond) // they are being torn down; nothing tells when
+		time.Sleep(5 * time.Millisecond) // they are being torn down; there is no event for the end
 	}
 }
 

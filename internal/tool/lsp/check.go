@@ -165,7 +165,7 @@ func (v *view) rangeOf(at conf.Pos) textRange {
 	return d.lineRange(line, from, to)
 }
 
-// publish tells what was found, and that what was told before is gone.
+// publish sends the findings, and an empty list for each file that has none any more.
 func (s *server) publish(found findings) error {
 	for name := range s.reported {
 		if _, ok := found[name]; !ok {

@@ -286,8 +286,8 @@ func TestBrokenFraming(t *testing.T) {
 	}
 }
 
-// TestBusy answers while a check runs, and does not tell what it found if the
-// text is another by then.
+// TestBusy: requests are answered while a check runs. Its findings are not reported if the
+// text has changed meanwhile.
 func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		checks, asked := 0, make(chan struct{})
@@ -320,10 +320,10 @@ func TestBusy(t *testing.T) {
 			t.Errorf("a question during a check is answered with %q", got)
 		}
 		if got := finish(); got != "" {
-			t.Errorf("of an old text this was told: %s", got)
+			t.Errorf("of an old text this was reported: %s", got)
 		}
 		if got := finish(); !strings.Contains(got, "'third'") || strings.Contains(got, "'second'") {
-			t.Errorf("of the new text this was told: %s", got)
+			t.Errorf("of the new text this was reported: %s", got)
 		}
 		if checks != 2 {
 			t.Errorf("%d checks for 3 texts, 2 of which came during the first; want 2", checks)
@@ -414,8 +414,8 @@ func BenchmarkChange(b *testing.B) {
 	})
 }
 
-// FuzzConnection feeds bytes. Each answer is a message, and if there is an error
-// it is told.
+// FuzzConnection feeds bytes. Each answer is a message, and an error is
+// reported.
 func FuzzConnection(f *testing.F) {
 	const initialize = "Content-Length: 30\r\n\r\n{\"id\":1,\"method\":\"initialize\"}"
 	for _, seed := range []string{

@@ -18,7 +18,7 @@ import (
 
 // Options are what a server is made with. The zero value will do.
 type Options struct {
-	Version string // that clients are told
+	Version string // that clients get
 	// Machine is asked before each check. If nil, nobody knows anything about
 	// the host.
 	Machine func() Machine

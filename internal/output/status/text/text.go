@@ -85,7 +85,7 @@ func Command(c *conf.Command) string { return quoted(c.Args...) }
 
 func quoted(words ...string) string { return "'" + strings.Join(words, "' '") + "'" }
 
-// Accounts tells which files commands are, and as whom they run. It remembers
+// Accounts finds the files of commands, and the users that run them. It remembers
 // what it has looked up, so it is for one dump only.
 type Accounts struct {
 	Policy conf.ScriptPolicy
