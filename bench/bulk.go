@@ -18,10 +18,11 @@ func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		addresses int
 		interval  time.Duration
 		rounds    int
-	}{{1000, 100 * time.Millisecond, 5}, {4000, 100 * time.Millisecond, 5}, {1000, 10 * time.Millisecond, 5}} {
+		refuses   bool // packets to them are dropped
+	}{{1000, 100 * time.Millisecond, 5, false}, {4000, 100 * time.Millisecond, 5, false}, {1000, 10 * time.Millisecond, 5, false}, {1000, 100 * time.Millisecond, 5, true}} {
 		var set, announced, gap, backupAdverts, batch, floor []float64
 		for range b.rounds(c.rounds) {
-			r, err := bulkRound(l, p, c.addresses, c.interval)
+			r, err := bulkRound(l, p, c.addresses, c.interval, c.refuses)
 			if err != nil {
 				return out, fmt.Errorf("%d addresses at %v: %w", c.addresses, c.interval, err)
 			}
@@ -38,10 +39,13 @@ func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			floor = append(floor, ms(d))
 		}
 		name := fmt.Sprintf("%d at %g s: ", c.addresses, c.interval.Seconds())
+		if c.refuses {
+			name = fmt.Sprintf("%d at %g s with no_accept: ", c.addresses, c.interval.Seconds())
+		}
 		interval := ms(c.interval)
 		if interval >= 100 {
 			half := none
-			if c.addresses == 1000 {
+			if c.addresses == 1000 && !c.refuses {
 				half = atMost(0.5)
 			}
 			yardstick := summary(name+"ip -batch sets the same addresses", "ms", batch, none)
@@ -64,11 +68,14 @@ type bulkResult struct {
 	backupAdverts       int
 }
 
-func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration) (r bulkResult, err error) {
+func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration, refuses bool) (r bulkResult, err error) {
 	defer l.Forget()
 	a, b := l.Node("a"), l.Node("b")
 	vips := addresses(n)
 	high := router{name: "VI_1", vrid: 51, priority: 150, version: 3, interval: interval, vips: vips}
+	if refuses {
+		high.more = "no_accept\n"
+	}
 	low := high
 	low.priority = 100
 	began := time.Now()
