@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math"
 	"sync"
 	"time"
 
@@ -86,6 +85,8 @@ type inbox struct {
 	events []kernel.Event
 	spare  []kernel.Event
 	posted bool          // the loop will look
+	put    uint64        // events so far
+	taken  uint64        // of them, those that the loop has taken up
 	room   chan struct{} // holds one token when there may be room
 
 	readAt time.Duration // when the monitor's goroutine last read the kernel's state
@@ -115,11 +116,12 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 	d.inbox.readAt = d.loop.Now()
 	jobsDone := d.addrs.done.Load() // before the reading: it shows what these jobs have done
 	state, err := d.readAnew()
+	before := d.inbox.delivered() // what comes now is newer than the reading
 	if err != nil || !state.complete() {
 		d.mon.Remind(rereadAfter)
 	}
 	d.loop.Post(func() {
-		d.drain(math.MaxInt) // what was delivered before
+		d.drain(d.inbox.waiting(before))
 		if lost > 0 {
 			d.logOverrun(lost)
 		}
@@ -173,6 +175,7 @@ func (d *daemon) put(events []kernel.Event) {
 	for i := range events {
 		if k := events[i].Kind; k != kernel.Overrun && k != kernel.Reminder {
 			b.events = append(b.events, events[i])
+			b.put++
 		}
 	}
 	post := !b.posted && len(b.events) > 0
@@ -198,6 +201,7 @@ func (d *daemon) drain(n int) (more bool) {
 	n = min(n, len(b.events))
 	batch := append(b.spare[:0], b.events[:n]...)
 	b.events = b.events[:copy(b.events, b.events[n:])]
+	b.taken += uint64(n)
 	more = len(b.events) > 0
 	b.posted = more
 	b.mu.Unlock()
@@ -209,6 +213,20 @@ func (d *daemon) drain(n int) (more bool) {
 		b.spare = batch
 	}
 	return more
+}
+
+// delivered is how many events the monitor has delivered so far.
+func (b *inbox) delivered() uint64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.put
+}
+
+// waiting is how many of the first n events the loop has not taken up yet.
+func (b *inbox) waiting(n uint64) int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return int(max(n, b.taken) - b.taken)
 }
 
 func (b *inbox) signal() {

@@ -209,7 +209,11 @@ func (d *daemon) linkMade(l *netLink, known bool, port uint32) {
 
 // linkUnmade takes up that a link which could be one of ours is gone.
 func (d *daemon) linkUnmade(l *netLink) {
-	d.settings.forget(l.Name)
+	if d.net.byName[l.Name] == nil {
+		d.settings.forget(l.Name)
+	} else { // by now it is another one
+		d.settings.dirty, d.settings.verify = true, true
+	}
 	t := &d.addrs.links
 	key, ok := l.MadeKey()
 	v := t.items[key]

@@ -55,6 +55,7 @@ type Monitor struct {
 const (
 	monitorBatch   = 32
 	monitorMessage = 8 << 10
+	maxQueued      = 1 << 16 // events that are delivered at once after a loss
 )
 
 // Watch subscribes to events, and then returns: a dump made afterwards misses
@@ -139,6 +140,11 @@ func (m *Monitor) run(deliver func([]Event)) {
 		case errors.Is(err, nl.ErrReminder):
 			events = append(events, Event{Kind: Reminder})
 		case errors.Is(err, nl.ErrLost):
+			// The kernel reports a loss before the events that it still has, which are
+			// older than what a dump shows.
+			for n, err := 1, error(nil); n > 0 && len(events) < maxQueued && (err == nil || errors.Is(err, nl.ErrLost)); {
+				n, err = m.events.ReadNow(take)
+			}
 			events = append(events, Event{Kind: Overrun})
 		case err != nil:
 			return // closed

@@ -10,6 +10,7 @@ package kerneltest
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -97,6 +98,7 @@ func (k *Kernel) removeLink(index int, m nl.Message) {
 	i := slices.IndexFunc(k.links, func(l kernel.Link) bool { return l.Index == index })
 	gone := k.links[i]
 	k.links = slices.Delete(k.links, i, i+1)
+	maps.DeleteFunc(k.sysctls, func(name, _ string) bool { return strings.Contains(name, "/conf/"+gone.Name+"/") })
 	k.report(unix.RTM_DELLINK, unix.RTNLGRP_LINK, m, appendLink(nil, gone))
 }
 
