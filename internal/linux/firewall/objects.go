@@ -59,7 +59,7 @@ func (*Table) Kind() string { return "firewall" }
 // Key returns the table's identity: its family.
 func (t *Table) Key() Table { return Table{IPv6: t.IPv6} }
 
-// Compare says whether two tables are the same; the one becomes the other in place.
+// Compare reports whether two tables are the same; the one becomes the other in place.
 func (t *Table) Compare(want *Table) (same, inPlace bool) { return *t == *want, true }
 
 // Equal reports whether two tables are the same.
@@ -100,7 +100,7 @@ func (e *Entry) Key() Entry {
 	return k
 }
 
-// Compare says whether two entries are the same; the one becomes the other in place.
+// Compare reports whether two entries are the same; the one becomes the other in place.
 func (e *Entry) Compare(want *Entry) (same, inPlace bool) { return *e == *want, true }
 
 // Equal reports whether two entries are the same.

@@ -98,9 +98,9 @@ func (a Addr) wish() Addr {
 	return a
 }
 
-// Compare says whether a is what want asks for and, if not, whether the kernel
+// Compare reports whether a is what want asks for and, if not, whether the kernel
 // can turn the one into the other in place. Both must have the same Key. Who set
-// the address does not count: kernels before 5.18 cannot say.
+// the address does not count: kernels before 5.18 cannot report it.
 func (a *Addr) Compare(want *Addr) (same, inPlace bool) {
 	h, w := a.wish(), want.wish()
 	if h.Label != w.Label && (w.Label != "" || strings.Contains(h.Label, ":")) {

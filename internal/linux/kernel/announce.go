@@ -41,7 +41,7 @@ func AppendGratuitousARP(b []byte, hw [6]byte, ip netip.Addr) []byte {
 // AppendUnsolicitedNA appends the Ethernet frame that announces to all nodes of the
 // link that the IPv6 address ip is at hw: a neighbour advertisement with the
 // Override flag and the target link-layer address option (RFC 4861, sections
-// 4.4 and 7.2.6). router says whether this node forwards.
+// 4.4 and 7.2.6). router is whether this node forwards.
 func AppendUnsolicitedNA(b []byte, hw [6]byte, ip netip.Addr, router bool) []byte {
 	const (
 		allNodes = "\xff\x02\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"

@@ -29,7 +29,7 @@ type Completion struct {
 	Took    time.Duration
 }
 
-// Found says what an addition has found.
+// Found is what an addition has found.
 type Found uint8
 
 const (

@@ -89,7 +89,7 @@ func (l MadeLink) wish() MadeLink {
 // Equal reports whether both links are the same.
 func (l *MadeLink) Equal(other *MadeLink) bool { return l.wish() == other.wish() }
 
-// Compare says whether l is what want asks for and, if not, whether the kernel can turn
+// Compare reports whether l is what want asks for and, if not, whether the kernel can turn
 // the one into the other in place. Its name cannot change while it is up.
 func (l *MadeLink) Compare(want *MadeLink) (same, inPlace bool) {
 	if l.Name != want.Name || l.Mode != want.Mode {

@@ -67,7 +67,7 @@ type Keyed[O any, K comparable] interface {
 	// Key returns the object's identity.
 	Key() K
 
-	// Compare says whether the object, which is held, is what want, which has the
+	// Compare reports whether the object, which is held, is what want, which has the
 	// same Key, asks for and, if not, whether the kernel can turn the one into the
 	// other in place.
 	Compare(want *O) (same, inPlace bool)

@@ -89,7 +89,7 @@ func neighbours(c *Conn) []neighbour {
 func (*neighbour) Held(c *Conn) Finder { return NewFinder[neighbour, neighbourKey](neighbours(c)) }
 
 // Objects of two kinds are compared, carried out in one plan, found and refused,
-// each as its own file says.
+// each as its own file declares.
 func TestSecondKind(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")

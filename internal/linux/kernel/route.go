@@ -95,7 +95,7 @@ func (s Slot) wish() Slot {
 // Equal reports whether two routes ask for the same.
 func (r *Route) Equal(other *Route) bool { return r.Key() == other.Key() }
 
-// Compare says whether the route is what want asks for. The kernel cannot turn one
+// Compare reports whether the route is what want asks for. The kernel cannot turn one
 // into the other in place without regard to who has set it.
 func (r *Route) Compare(want *Route) (same, inPlace bool) {
 	six := r.Dst.Addr().Is6()

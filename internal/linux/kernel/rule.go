@@ -65,7 +65,7 @@ func (r *Rule) Key() Rule { return r.wish() }
 // Equal reports whether two rules are the same.
 func (r *Rule) Equal(other *Rule) bool { return r.wish() == other.wish() }
 
-// Compare says that two rules with the same Key are the same.
+// Compare reports that two rules with the same Key are the same.
 func (r *Rule) Compare(want *Rule) (same, inPlace bool) { return r.Equal(want), false }
 
 // On is false: the kernel keeps a rule without its link.

@@ -14,11 +14,11 @@ import (
 )
 
 var (
-	// ErrLost says that events were lost: what was known is no longer sure. A dump
+	// ErrLost reports that events were lost: what was known is no longer sure. A dump
 	// that is made now shows what they would have said; later events follow.
 	ErrLost = errors.New("netlink events were lost")
 
-	// ErrReminder says that the time of [Events.Remind] has come.
+	// ErrReminder reports that the time of [Events.Remind] has come.
 	ErrReminder = errors.New("reminder")
 )
 

@@ -64,7 +64,7 @@ func TestGeneric(t *testing.T) {
 	}
 }
 
-// The kernel says in a sentence what it refuses.
+// The kernel reports in a sentence what it refuses.
 func TestExtendedError(t *testing.T) {
 	c := dial(t, unix.NETLINK_ROUTE)
 	err := c.Do(unix.RTM_GETLINK, 0, func(b []byte) []byte { return append(b, 1) }, nil)

@@ -65,7 +65,7 @@ func (m messages) Handle(_ context.Context, r slog.Record) error {
 func (m messages) WithAttrs([]slog.Attr) slog.Handler { return m }
 func (m messages) WithGroup(string) slog.Handler      { return m }
 
-// desk runs no programs: the test says how each run ends.
+// desk runs no programs: the test decides how each run ends.
 type desk struct {
 	start time.Time
 	took  time.Duration // of a run; 0: it does not end by itself

@@ -146,7 +146,7 @@ func Message(typ, flags uint16, m nl.Message, body []byte) []byte {
 	return nl.End(append(b, body...), start)
 }
 
-// Done ends the list that m has asked for; interrupted says that changes have
+// Done ends the list that m has asked for; interrupted reports that changes have
 // interrupted it.
 func Done(m nl.Message, interrupted bool) []byte {
 	flags := uint16(unix.NLM_F_MULTI)
