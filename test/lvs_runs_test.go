@@ -86,35 +86,6 @@ func checkFiles() []checkFile {
 		{name: "HTTP_GET, all failures", before: balanced(get("HTTP_GET", digest)), serve: httpServer(bad), steps: append(web("other"), step{"bad", removed}, step{"good", added})},
 		{name: "HTTP_GET, closed port", before: balanced(get("HTTP_GET")), serve: httpServer(bad), steps: web("down")},
 	}
-	others := []checkRun{
-		{name: "SMTP_CHECK, HELO", before: balanced(check("SMTP_CHECK", "retry 2")), serve: mailExchange, steps: fails("good", "helo", "Remote SMTP server")},
-		{name: "SMTP_CHECK, silence", before: balanced(check("SMTP_CHECK", quick)), serve: mailExchange, steps: fails("good", "mute", "Remote SMTP server")},
-		{name: "SMTP_CHECK, closed port", before: balanced(check("SMTP_CHECK")), serve: mailExchange, steps: fails("good", "down", "Remote SMTP server")},
-		{name: "DNS_CHECK, silence", before: balanced(check("DNS_CHECK", quick, "type A", "name example.org")), serve: nameServer, steps: []step{{"mute", removed}, {"good", added}, {"mute", removed}}},
-		{name: "DNS_CHECK, closed port", before: balanced(check("DNS_CHECK", "retry 1", "delay_before_retry 0.5")), serve: nameServer, steps: []step{{"down", removed}, {"good", added}, {"down", removed}}},
-		{name: "UDP_CHECK, reply", before: balanced(check("UDP_CHECK", quick, "payload 0011ff80", "require_reply 0011 xx 80")), serve: udpServer(func(question []byte, state string) []byte {
-			if state == "other" {
-				return []byte{1, 0x11, 0, 0x80}
-			}
-			return question
-		}), steps: append(fails("good", "other", "UDP connection to"), step{"mute", removed})},
-		{name: "MISC_CHECK, retries", before: balanced(script("retry 2", "delay_before_retry 0.5")), steps: scripted},
-		{name: "MISC_CHECK, dynamic weight", before: balanced(script("misc_dynamic")), steps: []step{{"0", scriptPassed}, {"12", "Changing weight from 1 to 10"}, {"2", "Changing weight from 10 to 0"}, {"0", "Changing weight from 0 to 1"}, {"1", removed}, {"7", added}}},
-		{name: "MISC_CHECK, timeout", before: balanced(script("misc_timeout 1")), steps: fails("0", "hang", scriptPassed)},
-		{name: "FILE_CHECK", before: "track_file fN {\nfile DIR/N\nweight 1\n}\n" + balanced(check("FILE_CHECK", "track_file fN")), steps: []step{{"0", "Gained quorum"}, {"5", "Changing weight from 1 to 6"}, {"0", "Changing weight from 6 to 1"}}},
-		{name: "FILE_CHECK, down", before: "track_file fN {\nfile DIR/N\n}\n" + balanced(check("FILE_CHECK", "track_file fN", "weight 0")), steps: []step{{"0", "Gained quorum"}, {"1", removed}, {"0", added}}},
-	}
-	rules := []checkRun{
-		{name: "only server", before: alone(tcp), serve: tcpServer(hold), steps: fails("up", "down", "success")},
-		{name: "sorry_server_inhibit", before: alone(tcp, "sorry_server 127.0.N.9 80", "sorry_server_inhibit"), serve: tcpServer(hold), steps: lost},
-		{name: "quorum with hysteresis", before: balanced(tcp, "quorum 2", "hysteresis 1"), serve: tcpServer(hold), steps: checked},
-		{name: "quorum without a sorry server", before: balanced(tcp, "quorum 3"), serve: tcpServer(hold), steps: checked},
-		{name: "alpha, sorry server", before: alone(tcp, "alpha", "sorry_server 127.0.N.9 80"), serve: tcpServer(hold), steps: []step{{"up", "Adding alive servers"}, {"down", "Removing alive servers"}, {"up", "Adding alive servers"}}},
-		{name: "alpha, inhibit_on_failure", before: balanced(tcp+"\ninhibit_on_failure", "alpha"), serve: tcpServer(hold), steps: []step{{"up", "Enabling service"}, {"down", "Disabling service"}, {"up", "Enabling service"}}},
-		{name: "omega", before: balanced(tcp, "omega"), serve: tcpServer(hold), steps: checked},
-		{name: "mail", before: alone(tcp+"\nsmtp_alert", "smtp_alert"), serve: tcpServer(hold), steps: checked},
-		{name: "group with a range", before: group("gN", "10.8.N.1-3 80", "10.8.N.9 81") + strings.ReplaceAll(alone(tcp), "virtual_server 10.8.N.1 80", "virtual_server group gN"), serve: tcpServer(hold), steps: []step{{"up", "success"}, {"down", "Lost quorum"}, {"up", "Gained quorum"}}},
-	}
 	changes := []checkRun{
 		{name: "nothing", before: balanced(tcp), serve: tcpServer(hold), steps: checked},
 		{name: "a server that is down", before: balanced(tcp), serve: tcpServer(hold), steps: []step{{"down", removed}}},
@@ -146,7 +117,5 @@ func checkFiles() []checkFile {
 	}
 	return append(files,
 		checkFile{name: "global", global: []string{"rs_init_notifies", "no_checker_emails"}, runs: words},
-		checkFile{name: "pages", runs: pages},
-		checkFile{name: "other", runs: others},
-		checkFile{name: "rules", runs: rules})
+		checkFile{name: "pages", runs: pages})
 }
