@@ -19,10 +19,13 @@ func TestRunning(t *testing.T) {
 		{2, 0, "Running 2 virtual routers"},
 		{0, 0, "Running 0 virtual routers"},
 	} {
-		serving := func(unit string, n int) *slot {
-			return &slot{role: &proc.Role{Unit: unit}, share: proc.Share{Units: n}}
+		s := &supervisor{}
+		for _, served := range []struct {
+			unit string
+			n    int
+		}{{"virtual router", tt.routers}, {"virtual server", tt.servers}} {
+			s.slots = append(s.slots, &slot{s: s, role: &proc.Role{Unit: served.unit}, share: proc.Share{Units: served.n}})
 		}
-		s := &supervisor{slots: []*slot{serving("virtual router", tt.routers), serving("virtual server", tt.servers)}}
 		if got := s.status(); got != tt.want {
 			t.Errorf("%d, %d: %q, want %q", tt.routers, tt.servers, got, tt.want)
 		}
