@@ -1,0 +1,10 @@
+package firewall
+
+import (
+	"os"
+	"testing"
+
+	"keepalived-go/internal/tool/userns"
+)
+
+func TestMain(m *testing.M) { os.Exit(userns.Tests(m)) }
