@@ -43,12 +43,12 @@ func TestBalancer(t *testing.T) {
 	umltest.Run(t, machine, func(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
-		t.Run("Checks", testChecks)
 		t.Run("Readme", testReadme)
 		if !nightly() {
 			return
 		}
 		// Each takes a minute or more of the one processor of the machine.
+		t.Run("Checks", testChecks)
 		t.Run("Pair", testPair)
 		t.Run("Faults", testFaults)
 		t.Run("Namespaces", testNamespaces)
