@@ -77,7 +77,7 @@ func testTraffic(t *testing.T) {
 		t.Fatal("not all servers are up")
 	}
 	for i := range cases {
-		t.Run(cases[i].name, func(t *testing.T) { cases[i].run(t, f) })
+		t.Run(cases[i].name, func(t *testing.T) { cases[i].run(t, f, d) })
 	}
 }
 
@@ -146,7 +146,7 @@ func (c *trafficCase) weight(h int) int {
 
 // run makes whole rounds of requests, so that it is of no account where the
 // scheduler stands.
-func (c *trafficCase) run(t *testing.T, f *farm) {
+func (c *trafficCase) run(t *testing.T, f *farm, d *lab.Daemon) {
 	var total int
 	want := map[string]int{}
 	for h, n := range f.servers {
@@ -165,7 +165,7 @@ func (c *trafficCase) run(t *testing.T, f *farm) {
 	}
 	if !c.persistent {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("answers %v, want %v", got, want)
+			t.Errorf("answers %v, want %v; servers removed meanwhile: %v", got, want, strings.Contains(d.LogText(), "Removing service"))
 		}
 		return
 	}
