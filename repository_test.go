@@ -31,7 +31,7 @@ var layers = [][]string{
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
 	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/checkd/table"},
-	{"internal/linux/track", "internal/linux/firewall", "internal/output/notify", "internal/checkd/attempt", "internal/proc", "internal/proc/session"},
+	{"internal/linux/track", "internal/linux/firewall", "internal/output/notify", "internal/checkd/attempt", "internal/proc", "internal/proc/session", "internal/proc/link/linktest"},
 	{"lint", "internal/output/…", "internal/linux/kernel/kerneltest"},
 	{"internal/output/status/json", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
 	{"internal/tool/lab/uml"},

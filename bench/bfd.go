@@ -32,6 +32,22 @@ func (s sessions) config(own, other *lab.Node) string {
 	return b.String()
 }
 
+// prepare gives own its addresses, and the hardware address of those of other: the
+// neighbour tables of all namespaces together learn a thousand. remove undoes that.
+func (s sessions) prepare(own, other *lab.Node) (remove func(), err error) {
+	mac, err := other.Run("ip", "-br", "link", "show", "eth0") // eth0@if7 UP 02:… <…>
+	fields := strings.Fields(mac)
+	if err != nil || len(fields) < 3 {
+		return nil, fmt.Errorf("hardware address of %s: %w: %s", other.Name, err, mac)
+	}
+	var add, del strings.Builder
+	for i := range s.n {
+		fmt.Fprintf(&add, "addr add %v/16 dev eth0\nneigh add %v lladdr %s dev eth0 nud permanent\n", s.address(own, i), s.address(other, i), fields[2])
+		fmt.Fprintf(&del, "addr del %v/16 dev eth0\nneigh del %v dev eth0\n", s.address(own, i), s.address(other, i))
+	}
+	return func() { own.IPBatch(del.String()) }, own.IPBatch(add.String())
+}
+
 // detection is the detection time of an end.
 func (s sessions) detection() time.Duration { return time.Duration(s.multiplier) * s.interval }
 
@@ -54,16 +70,12 @@ func bfdSessions(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 
 func manySessions(b *bench, l *lab.Lab, p lab.Program, s sessions) ([]sample, error) {
 	x, y := l.Node("a"), l.Node("b")
-	for _, n := range []*lab.Node{x, y} {
-		var add, del strings.Builder
-		for i := range s.n {
-			fmt.Fprintf(&add, "addr add %v/16 dev eth0\n", s.address(n, i))
-			fmt.Fprintf(&del, "addr del %v/16 dev eth0\n", s.address(n, i))
-		}
-		if err := n.IPBatch(add.String()); err != nil {
+	for _, ends := range [][2]*lab.Node{{x, y}, {y, x}} {
+		remove, err := s.prepare(ends[0], ends[1])
+		if err != nil {
 			return nil, err
 		}
-		defer n.IPBatch(del.String())
+		defer remove()
 	}
 	first, err := x.Start(p, s.config(x, y))
 	if err != nil {
@@ -76,11 +88,12 @@ func manySessions(b *bench, l *lab.Lab, p lab.Program, s sessions) ([]sample, er
 	}
 	defer second.Stop()
 	const up, down = "Entering Up state", "Entering Down state"
-	if !l.Until(time.Minute, func() bool { return logged(first, time.Time{}, up) >= s.n }) {
-		return nil, fmt.Errorf("%d of %d sessions are up", logged(first, time.Time{}, up), s.n)
+	if !l.Until(time.Minute, func() bool { return len(first.LinesWith(time.Time{}, up)) >= s.n }) {
+		return nil, fmt.Errorf("%d of %d sessions are up", len(first.LinesWith(time.Time{}, up)), s.n)
 	}
 	name := fmt.Sprintf("%d sessions at %v: ", s.n, s.interval)
-	out := []sample{{What: name + "all are up after", Unit: "s", Value: last(first, up).Sub(second.Started).Seconds()}}
+	all := first.LinesWith(time.Time{}, up)
+	out := []sample{{What: name + "all are up after", Unit: "s", Value: all[len(all)-1].Time.Sub(second.Started).Seconds()}}
 
 	span := b.span(20 * time.Second)
 	from, before := time.Now(), first.Usage()
@@ -98,27 +111,7 @@ func manySessions(b *bench, l *lab.Lab, p lab.Program, s sessions) ([]sample, er
 	}
 	time.Sleep(span)
 	return append(out, sample{What: name + "false downs, half of the time beside six busy loops", Unit: "sessions",
-		Value: float64(logged(first, from, down) + logged(second, from, down)), Target: limit(0, "none")}), nil
-}
-
-// logged counts the lines of a daemon since from that contain the text.
-func logged(d *lab.Daemon, from time.Time, text string) (n int) {
-	for _, line := range d.Log() {
-		if !line.Time.Before(from) && strings.Contains(line.Text, text) {
-			n++
-		}
-	}
-	return n
-}
-
-// last is the time of the last line that contains the text.
-func last(d *lab.Daemon, text string) (at time.Time) {
-	for _, line := range d.Log() {
-		if strings.Contains(line.Text, text) {
-			at = line.Time
-		}
-	}
-	return at
+		Value: float64(len(first.LinesWith(from, down)) + len(second.LinesWith(from, down))), Target: limit(0, "none")}), nil
 }
 
 // hastenedTakeover kills a master whose backup has a session with it (bfd_peer), while

@@ -110,8 +110,8 @@ func TestBFD(t *testing.T) {
 			timers := func(from time.Time, us int) {
 				t.Helper()
 				line := fmt.Sprintf("Detection time is %d us", us)
-				if !s.Until(20*time.Second, func() bool { return logged(d, from, line) >= len(all) }) {
-					t.Fatalf("%q logged %d times", line, logged(d, from, line))
+				if !s.Until(20*time.Second, func() bool { return len(d.LinesWith(from, line)) >= len(all) }) {
+					t.Fatalf("%q logged %d times", line, len(d.LinesWith(from, line)))
 				}
 			}
 			timers(time.Time{}, 2000000)
@@ -185,15 +185,6 @@ func TestBFDAuthentication(t *testing.T) {
 			await("(V4) Entering Up state")
 		})
 	}
-}
-
-func logged(d *lab.Daemon, from time.Time, text string) (n int) {
-	for _, l := range d.Log() {
-		if !l.Time.Before(from) && strings.Contains(l.Text, text) {
-			n++
-		}
-	}
-	return n
 }
 
 func (s *scene) run(n *lab.Node, name string, args ...string) string {
@@ -330,7 +321,7 @@ func TestBFDTracking(t *testing.T) {
 	pid := d.BFDPid()
 	s.must(unix.Kill(pid, unix.SIGKILL))
 	await(from, "Starting BFD child process")
-	if !s.Until(20*time.Second, func() bool { return logged(d, from, "Received BFD event: instance B is in state Up") > 0 }) {
+	if !s.Until(20*time.Second, func() bool { return d.Logged(from, "Received BFD event: instance B is in state Up") }) {
 		t.Error("the successor has not reported the session")
 	}
 	for _, x := range []*lab.Daemon{d, peer} {

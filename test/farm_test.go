@@ -103,18 +103,21 @@ func (s *scene) serve(n *lab.Node, port uint16, handle func(net.Conn)) {
 		return err
 	}))
 	s.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				handle(c)
-			}()
+	go acceptAll(l, handle)
+}
+
+// acceptAll has each connection to l handled, and closed then, until l is closed.
+func acceptAll(l net.Listener, handle func(net.Conn)) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
 		}
-	}()
+		go func() {
+			defer c.Close()
+			handle(c)
+		}()
+	}
 }
 
 // serveDatagrams answers each datagram with the name of the node.
@@ -157,16 +160,7 @@ func (s *scene) serveSCTP(n *lab.Node, at netip.AddrPort) {
 		return err
 	}))
 	s.Cleanup(func() { l.Close() })
-	go func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			io.WriteString(c, n.Name)
-			c.Close()
-		}
-	}()
+	go acceptAll(l, func(c net.Conn) { io.WriteString(c, n.Name) })
 }
 
 // askSCTP returns the name that a server of serveSCTP sends.

@@ -50,25 +50,16 @@ func tcpServer(serve func(c net.Conn, state string)) func(s *scene, n *lab.Node,
 				s.Error(err)
 				return
 			}
-			go func(l net.Listener) {
-				for {
-					c, err := l.Accept()
-					if err != nil {
-						return
-					}
-					go func() {
-						defer c.Close()
-						mu.Lock()
-						state := now
-						mu.Unlock()
-						if state == "mute" {
-							hold(c, state)
-							return
-						}
-						serve(c, state)
-					}()
+			go acceptAll(l, func(c net.Conn) {
+				mu.Lock()
+				state := now
+				mu.Unlock()
+				if state == "mute" {
+					hold(c, state)
+					return
 				}
-			}(l)
+				serve(c, state)
+			})
 		})
 	}
 }

@@ -18,6 +18,7 @@ import (
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/link/linktest"
 	"keepalived-go/internal/proc/wire"
 	"keepalived-go/internal/tool/lab"
 )
@@ -35,14 +36,7 @@ type process struct {
 // start starts the process with the sessions and returns when it runs.
 func start(t *testing.T, node *lab.Node, sessions ...*conf.BFDInstance) *process {
 	t.Helper()
-	parent, file, err := link.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := link.New(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parent, child := linktest.Pair(t)
 	dir := t.TempDir()
 	p := &process{t, node, parent, &link.Setup{DumpDir: dir, StateFile: filepath.Join(dir, "state")}, make(chan error, 1), map[string]string{}}
 	if err := node.Go(func() { p.ended <- Role.Run(&proc.Child{Link: child, Setup: p.setup}) }); err != nil {
@@ -291,14 +285,7 @@ func TestLateNetwork(t *testing.T) {
 
 // A process whose parent ends before there is a configuration ends with an error.
 func TestRunWithoutParent(t *testing.T) {
-	parent, file, err := link.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := link.New(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parent, child := linktest.Pair(t)
 	parent.Close()
 	if err := Run(Options{Link: child}); err == nil {
 		t.Error("it ends as if it had been asked to")

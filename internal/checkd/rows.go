@@ -1,8 +1,6 @@
 package checkd
 
 import (
-	"runtime"
-
 	"keepalived-go/internal/checkd/table"
 	"keepalived-go/lvs"
 	"keepalived-go/lvs/ipvs"
@@ -19,14 +17,7 @@ func (d *daemon) flush() {
 	}
 	d.table.Set(rows)
 	d.stateChanged()
-	if oneProcessor {
-		runtime.Gosched()
-	}
 }
-
-// oneProcessor means that no other thread of Go runs until the runtime notices, after
-// some milliseconds, that the loop sleeps: the loop makes way for the table.
-var oneProcessor = runtime.GOMAXPROCS(0) == 1
 
 // rowOf translates an entry for the kernel.
 func rowOf(e *lvs.Entry) table.Row {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"syscall"
@@ -44,6 +45,12 @@ const FlushWait = 200 * time.Millisecond
 // gcPercent bounds how far the heap of a child grows beyond what is live. A child
 // allocates when it starts, reloads and changes state, hardly ever in between.
 const gcPercent = 50
+
+// leastProcs is how many threads may run Go code at least. With one, which a machine with
+// one processor has by default, a goroutine that the loop wakes before it waits in a
+// system call does not run until the runtime notices that wait: up to 10 ms later, and
+// later still where timers are coarse.
+const leastProcs = 2
 
 // maxTrace is how much of the trace of a crash is kept, in bytes.
 const maxTrace = 64 << 10
@@ -116,6 +123,7 @@ func (r *Role) begin() int {
 		lockMemory()
 	}
 	debug.SetGCPercent(gcPercent)
+	runtime.GOMAXPROCS(max(leastProcs, runtime.GOMAXPROCS(0)))
 	if err := r.Run(&Child{conn, setup, logs}); err != nil {
 		return r.fail(conn, err)
 	}

@@ -516,21 +516,33 @@ func (t *table[O, K, P]) removed(v *item[O, K]) (lost bool) {
 		return false
 	}
 	v.present = false
-	if v.users > 0 && (v.owner.static() || v.onDelete == conf.OnDeleteRestore) {
-		// It is set again at a pace that no other program decides.
+	if v.users > 0 && t.paced(v) {
+		v.doubt, v.waits = true, true
 		t.later()
-		if t.restored++; v.owner.static() || t.restored > restoredAtOnce {
-			v.doubt, v.waits = true, true
-			return !v.owner.static()
-		}
+	} else {
+		t.touch(v)
 	}
-	t.touch(v)
-	return v.users > 0 && v.watched()
+	return v.users > 0 && v.watched() && !v.owner.static()
 }
 
 // restoredAtOnce is how many items are set again at once that another program removes,
 // until retryFailed is called.
 const restoredAtOnce = 64
+
+// paced reports whether v, which is gone, waits until retryFailed is called: for what is
+// set again whenever it goes, another program must not decide how often.
+func (t *table[O, K, P]) paced(v *item[O, K]) bool {
+	switch {
+	case v.owner.static():
+		return true
+	case v.onDelete != conf.OnDeleteRestore:
+		return false
+	case t.restored == 0:
+		t.later() // it ends the count
+	}
+	t.restored++
+	return t.restored > restoredAtOnce
+}
 
 // watched reports whether something follows when another program removes v.
 func (v *item[O, K]) watched() bool { return v.onDelete != conf.OnDeleteUnset }

@@ -2,7 +2,6 @@ package vrrpd
 
 import (
 	"cmp"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -173,11 +172,7 @@ func (d *daemon) firewallAnswered(c *kernel.Completion, lost []*heldTable) {
 	}
 	for _, v := range lost {
 		if missed, ok := d.restored.Take(d.loop.Now()); ok {
-			text := fmt.Sprintf("firewall: %s was changed by another program, and is restored", v.sent.Text())
-			if missed > 0 {
-				text += missedText(missed)
-			}
-			slog.Warn(text)
+			slog.Warn("firewall: " + v.sent.Text() + " was changed by another program, and is restored" + missedText(missed))
 		}
 	}
 }

@@ -61,15 +61,18 @@ func (d *daemon) logAction(a *vrrp.Action) {
 	if a.Addr.IsValid() {
 		attrs = append(attrs, slog.String("address", a.Addr.String()))
 	}
+	text += missedText(a.Missed)
 	if a.Missed > 0 {
-		text += missedText(a.Missed)
 		attrs = append(attrs, slog.Int("missed", a.Missed))
 	}
 	slog.LogAttrs(context.Background(), level, "("+r.conf.Name+") "+text, attrs...)
 }
 
-// missedText is how many lines of a kind were left out before this one.
+// missedText is how many lines of a kind were left out before this one; empty for 0.
 func missedText(n int) string {
+	if n == 0 {
+		return ""
+	}
 	return fmt.Sprintf(" (and %d more of these that were not logged)", n)
 }
 

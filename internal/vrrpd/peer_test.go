@@ -15,6 +15,7 @@ import (
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/link/linktest"
 	"keepalived-go/vrrp"
 )
 
@@ -276,14 +277,7 @@ func TestGroups(t *testing.T) {
 // A process that its parent leaves before it has a configuration ends with an error.
 func TestRunWithoutParent(t *testing.T) {
 	quiet(t)
-	parent, file, err := link.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := link.New(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parent, child := linktest.Pair(t)
 	parent.Close()
 	ended := make(chan error)
 	go func() { ended <- Run(Options{Link: child, Host: memoryKernel()}) }()

@@ -357,11 +357,7 @@ func (d *daemon) lose(r *router, onDelete conf.OnDelete, cause vrrp.Cause) {
 	case r == nil || r.static():
 	case onDelete == conf.OnDeleteRestore:
 		if missed, ok := d.takenAway.Take(d.loop.Now()); ok {
-			text := "(" + r.conf.Name + ") " + cause.Detail + ", and is set again"
-			if missed > 0 {
-				text += missedText(missed)
-			}
-			slog.Warn(text, "instance", r.conf.Name, "cause", cause.Code, "object", cause.Object)
+			slog.Warn("("+r.conf.Name+") "+cause.Detail+", and is set again"+missedText(missed), "instance", r.conf.Name, "cause", cause.Code, "object", cause.Object)
 		}
 	case onDelete == conf.OnDeleteFault:
 		r.removed = cause

@@ -276,10 +276,9 @@ func (d *daemon) setSettings(wants []wantedSetting, unknown, was []string, errs 
 		for i := range jobs {
 			j := &jobs[i]
 			name := strings.Split(j.name, "/")
-			if j.restore { // unless another program has set it meanwhile
-				if now, err := d.Host.ReadSysctl(name...); err != nil || now != j.was {
-					continue
-				}
+			if j.restore {
+				setBack(d.Host, j.name, j.was, j.set)
+				continue
 			}
 			if j.changed, j.err = d.Host.SetSysctl(j.set, name...); j.err == nil && j.changed {
 				if now, err := d.Host.ReadSysctl(name...); err == nil && now != j.set {
@@ -384,11 +383,17 @@ func settingOf(name, link string) bool {
 func (s *settings) restore(h kernel.Host) {
 	for _, name := range slices.Backward(s.order) {
 		if v := s.held[name]; v != nil {
-			path := strings.Split(name, "/")
-			if now, err := h.ReadSysctl(path...); err == nil && now == v.set {
-				h.SetSysctl(v.was, path...) // what cannot be set cannot be helped
-			}
+			setBack(h, name, v.set, v.was)
 		}
+	}
+}
+
+// setBack sets a setting back to what it was, unless another program has changed it since
+// it was set. What cannot be set cannot be helped.
+func setBack(h kernel.Host, name, set, was string) {
+	path := strings.Split(name, "/")
+	if now, err := h.ReadSysctl(path...); err == nil && now == set {
+		h.SetSysctl(was, path...)
 	}
 }
 

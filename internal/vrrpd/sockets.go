@@ -437,11 +437,7 @@ func (d *daemon) receive(s *socket) {
 		n, err := s.raw.ReadBatch(d.datagrams)
 		if err != nil {
 			if missed, ok := d.readErr.Take(d.loop.Now()); ok {
-				text := fmt.Sprintf("receive adverts on %s: %v", d.linkName(s.key.link), err)
-				if missed > 0 {
-					text += missedText(missed)
-				}
-				slog.Warn(text)
+				slog.Warn(fmt.Sprintf("receive adverts on %s: %v", d.linkName(s.key.link), err) + missedText(missed))
 			}
 			return
 		}

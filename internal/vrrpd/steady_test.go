@@ -18,7 +18,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/linux/nl"
-	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/link/linktest"
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/vrrp"
 )
@@ -120,15 +120,7 @@ func startTestDaemon(t testing.TB, c *conf.Config, host kernel.Host) *daemon {
 
 func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 	t.Helper()
-	parent, child, err := link.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { parent.Close() })
-	conn, err := link.New(child)
-	if err != nil {
-		t.Fatal(err)
-	}
+	_, conn := linktest.Pair(t)
 	if o.Host != nil && o.Firewall == nil {
 		o.Firewall = &kerneltest.Firewall{}
 	}

@@ -14,6 +14,7 @@ import (
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/link/linktest"
 	"keepalived-go/internal/proc/loop"
 )
 
@@ -28,14 +29,7 @@ type process struct {
 // startProcess starts a process with c and returns when it reports that c is in force.
 func startProcess(t testing.TB, c *conf.Config) *process {
 	t.Helper()
-	parent, file, err := link.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := link.New(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parent, child := linktest.Pair(t)
 	l, err := loop.New()
 	if err != nil {
 		t.Fatal(err)

@@ -186,7 +186,7 @@ func (c *Connection) connect(a *Attempt, refuse func(error) string) {
 	}
 	a.fd = fd
 	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &abort)
-	switch err := connect(fd, remote); {
+	switch err := c.dial(fd, remote); {
 	case err == nil:
 		a.deadline = a.start + c.Timeout
 		a.watch(evNews)
@@ -197,12 +197,15 @@ func (c *Connection) connect(a *Attempt, refuse func(error) string) {
 	}
 }
 
-// connect connects a socket that does not block, or begins to. Where the remote address
+// dial connects a socket that does not block, or begins to. Where the remote address
 // is one of our own, the kernel may choose the remote port as the local one: the socket
 // is then connected to itself, which proves that nobody else has that port.
-func connect(fd int, remote unix.Sockaddr) error {
+func (c *Connection) dial(fd int, remote unix.Sockaddr) error {
 	if err := unix.Connect(fd, remote); err != nil && err != unix.EINPROGRESS {
 		return err
+	}
+	if c.Port < firstChosen && c.BindPort == 0 {
+		return nil
 	}
 	local, err := unix.Getsockname(fd)
 	if err == nil && sameEndpoint(local, remote) {
@@ -210,6 +213,10 @@ func connect(fd int, remote unix.Sockaddr) error {
 	}
 	return err
 }
+
+// firstChosen is the first port that the kernel chooses for a socket at most, unless
+// net.ipv4.ip_unprivileged_port_start is lowered.
+const firstChosen = 1024
 
 func sameEndpoint(a, b unix.Sockaddr) bool {
 	switch a := a.(type) {
@@ -244,7 +251,7 @@ func (c *Connection) exchange(a *Attempt, remote unix.Sockaddr, payload []byte, 
 	} else {
 		unix.SetsockoptInt(a.fd, unix.SOL_IP, unix.IP_RECVERR, 1)
 	}
-	err := connect(a.fd, remote)
+	err := c.dial(a.fd, remote)
 	if err == nil {
 		_, err = unix.Write(a.fd, payload)
 	}

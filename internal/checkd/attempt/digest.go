@@ -35,7 +35,7 @@ func (k *HTTP) Digest(see func(header, body []byte)) (string, error) {
 
 // connectWait connects a socket that does not block, and waits for it.
 func (k *HTTP) connectWait(fd int, remote unix.Sockaddr) error {
-	if err := connect(fd, remote); err != nil {
+	if err := k.dial(fd, remote); err != nil {
 		return err
 	}
 	for {

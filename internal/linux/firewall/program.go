@@ -3,6 +3,7 @@ package firewall
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -89,15 +90,16 @@ func run(input, name string, args ...string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("%s: %w", path, err)
 	}
-	text := make([]byte, maxOutput)
-	n, _ := out.ReadAt(text, 0)
-	text = text[:n:n]
+	text, err := io.ReadAll(io.NewSectionReader(out, 0, maxOutput))
+	if err != nil {
+		return "", fmt.Errorf("read the output of %s: %w", path, err)
+	}
 	if !status.Exited() || status.ExitStatus() != 0 {
 		code := -1
 		if status.Exited() {
 			code = status.ExitStatus()
 		}
-		return "", &programError{name, code, string(text[:min(n, 4*maxReason)])}
+		return "", &programError{name, code, string(text[:min(len(text), 4*maxReason)])}
 	}
 	return string(text), nil
 }

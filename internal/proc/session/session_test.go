@@ -11,14 +11,7 @@ import (
 // A snapshot of many parts arrives whole, and what the loop reports meanwhile passes
 // between them: none of it is lost.
 func TestAnswer(t *testing.T) {
-	parent, file, err := link.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	child, err := link.New(file)
-	if err != nil {
-		t.Fatal(err)
-	}
+	parent, child := pair(t)
 	l, err := loop.New()
 	if err != nil {
 		t.Fatal(err)

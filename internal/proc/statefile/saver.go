@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
 	"keepalived-go/internal/proc/loop"
@@ -64,6 +65,9 @@ type Saver struct {
 	delay   time.Duration // as Delay, or longer: see saveRest
 	writing bool
 	wrong   bool // it could not be written
+
+	mu      sync.Mutex // of writing and removing the file
+	removed bool
 }
 
 // Begin has the saver use l. It is called once, before Changed.
@@ -85,6 +89,9 @@ func (s *Saver) Busy() bool { return s.writing || s.timer.Running() }
 // continue.
 func (s *Saver) Remove() {
 	s.loop.Stop(&s.timer)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.removed = true
 	if s.Path != "" {
 		os.Remove(s.Path) // where it cannot be, a successor finds that nothing holds any more
 	}
@@ -100,10 +107,7 @@ func (s *Saver) save(at time.Duration) {
 	s.writing = true
 	s.delay = max(s.Delay, saveRest*(s.loop.Now()-at))
 	go func() {
-		b, err := json.Marshal(state)
-		if err == nil {
-			err = Write(s.Path, b)
-		}
+		err := s.write(state)
 		s.loop.Post(func() {
 			s.writing = false
 			if err != nil && !s.wrong {
@@ -112,4 +116,18 @@ func (s *Saver) save(at time.Duration) {
 			s.wrong = err != nil
 		})
 	}()
+}
+
+// write writes a state, unless the file is removed for good.
+func (s *Saver) write(state any) error {
+	b, err := json.Marshal(state)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.removed {
+		return nil
+	}
+	return Write(s.Path, b)
 }

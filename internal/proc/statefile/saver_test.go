@@ -2,7 +2,6 @@ package statefile
 
 import (
 	"log/slog"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -56,14 +55,8 @@ func TestSaver(t *testing.T) {
 		if n, err := Load[number](s.Path, 1000, this); err != nil || n.N != 1 {
 			t.Errorf("%+v, %v", n, err)
 		}
-		s.Remove()
-		if n, err := Load[number](s.Path, 1000, this); n != nil || err != nil {
-			t.Errorf("removed: %+v, %v", n, err)
-		}
-
-		if err := os.Mkdir(s.Path, 0o700); err != nil {
-			t.Fatal(err)
-		}
+		path := s.Path
+		s.Path = filepath.Join(path, "nowhere")
 		for range 3 {
 			s.Changed()
 			written()
@@ -74,6 +67,21 @@ func TestSaver(t *testing.T) {
 		s.Path = ""
 		if s.Changed(); s.Busy() {
 			t.Error("it saves without a file")
+		}
+
+		// What is being written when the file is removed does not bring it back.
+		s.Path = path
+		s.Changed()
+		for !s.writing {
+			if err := l.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			l.Expire()
+		}
+		s.Remove()
+		written()
+		if n, err := Load[number](path, 1000, this); n != nil || err != nil {
+			t.Errorf("removed: %+v, %v", n, err)
 		}
 	})
 }

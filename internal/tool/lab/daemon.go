@@ -252,10 +252,16 @@ func (d *Daemon) Log() []Line {
 }
 
 // Logged reports whether a line since from contains the text.
-func (d *Daemon) Logged(from time.Time, text string) bool {
-	return slices.ContainsFunc(d.Log(), func(l Line) bool {
-		return !l.Time.Before(from) && strings.Contains(l.Text, text)
-	})
+func (d *Daemon) Logged(from time.Time, text string) bool { return len(d.LinesWith(from, text)) > 0 }
+
+// LinesWith returns the lines since from that contain the text.
+func (d *Daemon) LinesWith(from time.Time, text string) (all []Line) {
+	for _, l := range d.Log() {
+		if !l.Time.Before(from) && strings.Contains(l.Text, text) {
+			all = append(all, l)
+		}
+	}
+	return all
 }
 
 // LogText is the whole log as one text.
