@@ -98,6 +98,15 @@ func TestWordsHaveNumbers(t *testing.T) {
 	}
 }
 
+// A key that the language takes is one that the engine does not cut.
+func TestSessionKeys(t *testing.T) {
+	for i, kind := range sessionAuth {
+		if word := conf.BFDAuthType(i); word.MaxKey() != kind.MaxKey() {
+			t.Errorf("%v: keys of %d bytes, of the engine %d", word, word.MaxKey(), kind.MaxKey())
+		}
+	}
+}
+
 // Numbers of the Internet are the same everywhere.
 func TestFamiliesAndProtocols(t *testing.T) {
 	for _, same := range [][3]int{

@@ -8,7 +8,7 @@ import (
 	"keepalived-go/internal/tool/userns"
 )
 
-// enterUserNamespace runs the demo of an ordinary user in a user namespace of his own,
+// enterUserNamespace runs the demo of an ordinary user in a user namespace of its own,
 // and returns its exit code. It returns false where there is no need to.
 func enterUserNamespace() (code int, done bool) {
 	code, done, err := userns.Run()

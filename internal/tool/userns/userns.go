@@ -1,5 +1,5 @@
-// Package userns makes an ordinary user root of a user namespace of his own, where he
-// may do what needs root in network and mount namespaces made there. The demo and the
+// Package userns makes an ordinary user root of a new user namespace, which permits what
+// needs root in network and mount namespaces made there. The demo and the
 // tests use it.
 //
 // There is one user, root, who is the caller outside. Files of any other user, those of
@@ -69,9 +69,9 @@ func Run() (code int, done bool, err error) {
 	return 0, true, err
 }
 
-// Tests runs the tests of a package, of an ordinary user in a user namespace if he may
-// have one: tests that need root for what is theirs alone need no one to be root. Where
-// he may not, these tests report that they miss it. TestMain hands its result to
+// Tests runs the tests of a package, of an ordinary user in a user namespace if the system
+// permits one: tests that need root for what is theirs alone need no one to be root. Where
+// it does not, these tests report that they miss it. TestMain hands its result to
 // os.Exit.
 func Tests(m interface{ Run() int }) int {
 	if os.Getenv(entered) != "" {
