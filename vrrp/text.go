@@ -130,12 +130,8 @@ var faultNames = [...]string{
 	"tracker", "group", "config", "socket", "removed",
 }
 
-// String lists the reasons, separated by commas; the empty set is "none".
-func (f Faults) String() string {
-	if f == 0 {
-		return "none"
-	}
-	var names []string
+// Names are those of the reasons, in their order.
+func (f Faults) Names() (names []string) {
 	for n, s := range faultNames {
 		if f&(1<<n) != 0 {
 			names = append(names, s)
@@ -145,7 +141,15 @@ func (f Faults) String() string {
 	if f != 0 {
 		names = append(names, fmt.Sprintf("%#x", uint32(f)))
 	}
-	return strings.Join(names, ",")
+	return names
+}
+
+// String lists the reasons, separated by commas; the empty set is "none".
+func (f Faults) String() string {
+	if f == 0 {
+		return "none"
+	}
+	return strings.Join(f.Names(), ",")
 }
 
 // String describes the event in one line, as scenario files print it.

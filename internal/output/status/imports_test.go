@@ -19,6 +19,7 @@ func TestPlainData(t *testing.T) {
 		".":    {"conf", "vrrp"},
 		"text": {"conf", "vrrp", "internal/output/status", "internal/linux/script"},
 		"json": {"conf", "vrrp", "internal/output/status", "internal/output/status/text"},
+		"api":  {"conf", "vrrp", "internal/output/status"},
 	} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(files) == 0 {

@@ -1,0 +1,132 @@
+package api
+
+import (
+	"time"
+
+	"keepalived-go/internal/output/status"
+)
+
+// LVS is what the health-check process knows.
+type LVS struct {
+	Snapshot
+	Running       bool            `json:"running" doc:"the checks have begun; before that nothing has a state"`
+	Services      []VirtualServer `json:"virtual_servers" doc:"in the order of the configuration"`
+	Table         Table           `json:"table" doc:"the kernel's load balancer (IPVS)"`
+	Notifications *Notifications  `json:"notifications,omitempty" doc:"scripts, pipes and mails, if there are any"`
+}
+
+// VirtualServer is a virtual_server and its pool.
+type VirtualServer struct {
+	Name       string       `json:"name" doc:"as log lines have it"`
+	Protocol   string       `json:"protocol,omitempty" doc:"TCP, UDP or SCTP"`
+	Scheduler  string       `json:"scheduler" doc:"which spreads the connections"`
+	Up         bool         `json:"up" doc:"it has its quorum"`
+	Since      *time.Time   `json:"since,omitempty" doc:"when that last changed, if it has"`
+	Suspended  bool         `json:"suspended" doc:"its checks do not run: no address of it is on this machine"`
+	Sorry      string       `json:"sorry_server,omitempty" doc:"if it has one"`
+	SorryInUse bool         `json:"sorry_server_in_use" doc:"it has taken the place of the pool"`
+	Quorum     int64        `json:"quorum" doc:"in force, as a sum of weights"`
+	Hysteresis int64        `json:"hysteresis" doc:"in force: the quorum is gained that much above, lost that much below"`
+	Weight     int64        `json:"weight" doc:"sum of those of the servers that are up"`
+	Alive      int          `json:"alive" doc:"servers that are up"`
+	Servers    []RealServer `json:"real_servers" doc:"its pool, in the order of the configuration"`
+}
+
+// RealServer is a real_server.
+type RealServer struct {
+	Name       string     `json:"name" doc:"as log lines have it"`
+	Forward    string     `json:"forward" doc:"how packets reach it: NAT, DR or TUN"`
+	Up         bool       `json:"up" doc:"no check of it is down"`
+	InPool     bool       `json:"in_pool" doc:"clients are sent to it, if its weight is not 0"`
+	Since      *time.Time `json:"since,omitempty" doc:"when it last went up or down, if it has"`
+	Weight     int        `json:"weight" doc:"effective"`
+	Configured int        `json:"configured_weight" doc:"of the configuration"`
+	Failed     int        `json:"failed_checks" doc:"checks that are down or have not passed yet"`
+	Checks     []Check    `json:"checks,omitempty" doc:"in the order of the configuration"`
+}
+
+// Check is a health check of a real server.
+type Check struct {
+	Kind     string     `json:"kind" doc:"word of its block"`
+	State    string     `json:"state" doc:"up, down, unknown, disabled or suspended"`
+	Disabled string     `json:"disabled,omitempty" doc:"why it cannot be done, if it cannot"`
+	Attempts uint64     `json:"attempts" doc:"so far"`
+	Failures int        `json:"failures" doc:"failures in a row that are forgiven"`
+	Retries  int        `json:"retries" doc:"how many are"`
+	Running  bool       `json:"running" doc:"an attempt is on its way"`
+	Next     *time.Time `json:"next,omitempty" doc:"when the next attempt begins, if one is planned"`
+	Overdue  Seconds    `json:"overdue" doc:"for which it has not run though it should; 0: it has"`
+	Last     *time.Time `json:"last,omitempty" doc:"when the last attempt ended, if one has"`
+	OK       bool       `json:"last_ok" doc:"it passed"`
+	Reason   string     `json:"last_reason,omitempty" doc:"of a failure, or what a success had to report"`
+	Weight   int        `json:"weight_change" doc:"which it adds to that of its server"`
+}
+
+// Table is the state of the kernel's load balancer.
+type Table struct {
+	Unreachable string   `json:"unreachable,omitempty" doc:"why the kernel cannot be asked, if it cannot"`
+	Services    int      `json:"services" doc:"that it is to hold"`
+	Waiting     int      `json:"waiting" doc:"services of which changes are still to be accepted"`
+	Refusing    int      `json:"refusing" doc:"changes that the kernel refuses; they are tried again"`
+	Refused     []string `json:"refused,omitempty" doc:"the first of them, and why"`
+	Repairs     uint64   `json:"repairs" doc:"services that another program had changed"`
+	Repaired    string   `json:"last_repair,omitempty" doc:"the last of them, if there was one"`
+}
+
+// OfLVS is the view of a snapshot.
+func OfLVS(s *status.LVS) *LVS {
+	out := &LVS{
+		Snapshot: Snapshot{At: s.At.UTC(), Loop: loopOf(&s.Loop)}, Running: s.Running,
+		Services: make([]VirtualServer, len(s.Services)), Notifications: notificationsOf(s.Notifications),
+	}
+	for i := range s.Services {
+		out.Services[i] = serviceOf(&s.Services[i])
+	}
+	t := &s.Table
+	out.Table = Table{Unreachable: t.Unreachable, Services: t.Services, Waiting: t.Waiting, Refusing: t.Refusing, Repairs: t.Repairs}
+	for _, r := range t.Refused {
+		out.Table.Refused = append(out.Table.Refused, r.Change+": "+r.Reason)
+	}
+	if !t.LastRepair.At.IsZero() {
+		out.Table.Repaired = t.LastRepair.Service + ": " + t.LastRepair.Changes
+	}
+	return out
+}
+
+func serviceOf(v *status.VirtualServer) VirtualServer {
+	c := v.Conf
+	out := VirtualServer{
+		Name: c.String(), Scheduler: c.Scheduler, Up: v.Up, Since: moment(v.Since), Suspended: v.Suspended, SorryInUse: v.Sorry(),
+		Quorum: v.Quorum, Hysteresis: v.Hysteresis, Weight: v.Sum, Alive: v.Alive, Servers: make([]RealServer, len(v.Servers)),
+	}
+	if c.FWMark == 0 {
+		out.Protocol = c.Protocol.String()
+	}
+	if c.Sorry != nil {
+		out.Sorry = c.Endpoint(c.Sorry.Addr, c.Sorry.Port)
+	}
+	for i := range v.Servers {
+		r := &v.Servers[i]
+		s := &out.Servers[i]
+		*s = RealServer{
+			Name: v.Name(r), Forward: r.Conf.Forward.Method.String(), Up: r.Up, InPool: r.InPool, Since: moment(r.Since),
+			Weight: r.Weight, Configured: r.Conf.Weight, Failed: r.Failed, Checks: make([]Check, len(r.Checks)),
+		}
+		for k := range r.Checks {
+			s.Checks[k] = checkOf(&r.Checks[k])
+		}
+	}
+	return out
+}
+
+func checkOf(c *status.Check) Check {
+	out := Check{
+		Kind: c.Conf.Kind.String(), State: trackState(c.Known, c.Up, c.Disabled != ""), Disabled: c.Disabled, Attempts: c.Attempts,
+		Failures: c.Failures, Retries: c.Conf.Retry, Running: c.Running, Next: moment(c.Next), Overdue: seconds(c.Silent),
+		Last: moment(c.Last.At), OK: c.Last.OK, Reason: c.Last.Reason, Weight: c.Weight,
+	}
+	if c.Disabled == "" && !c.Active {
+		out.State = "suspended"
+	}
+	return out
+}

@@ -1,0 +1,286 @@
+package api
+
+import (
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/output/status"
+	"keepalived-go/vrrp"
+)
+
+// VRRP is what the VRRP process knows.
+type VRRP struct {
+	Snapshot
+	Running       bool              `json:"running" doc:"the virtual routers have begun; before that nothing has a state"`
+	Instances     []Instance        `json:"instances" doc:"in the order of the configuration"`
+	Groups        []Group           `json:"groups,omitempty" doc:"sync groups that have members"`
+	Trackers      []Tracker         `json:"trackers,omitempty" doc:"scripts, files, processes and BFD sessions that are tracked"`
+	Links         []Link            `json:"links,omitempty" doc:"network interfaces that virtual routers depend on"`
+	Unclaimed     map[string]uint64 `json:"unclaimed,omitempty" doc:"packets that reached no virtual router, by reason"`
+	Notifications *Notifications    `json:"notifications,omitempty" doc:"scripts, pipes and mails, if there are any"`
+}
+
+// Instance is a virtual router.
+type Instance struct {
+	Name      string     `json:"name" doc:"of the vrrp_instance"`
+	VRID      uint8      `json:"vrid" doc:"virtual router identifier"`
+	Family    string     `json:"family" doc:"inet or inet6"`
+	Version   int        `json:"version" doc:"of VRRP: 2 or 3"`
+	Interface string     `json:"interface,omitempty" doc:"network interface, if it has one"`
+	Own       string     `json:"own_interface,omitempty" doc:"interface that is made for it, if one is"`
+	Group     string     `json:"group,omitempty" doc:"its sync group, if it is in one"`
+	State     string     `json:"state" doc:"INIT, BACKUP, MASTER, FAULT or STOP"`
+	Since     *time.Time `json:"since,omitempty" doc:"when it entered the state, if it has"`
+	Cause     string     `json:"cause,omitempty" doc:"code of the last change of state"`
+	Why       string     `json:"why,omitempty" doc:"the same as a sentence, where the code does not say all"`
+	Wanted    string     `json:"wanted" doc:"state in which it is, or into which it goes when it starts"`
+
+	Faults    []string `json:"faults,omitempty" doc:"codes of what keeps it from serving"`
+	Fault     string   `json:"fault,omitempty" doc:"the first of them as a sentence"`
+	WaitsFor  string   `json:"waits_for,omitempty" doc:"tracker that has to report before it starts"`
+	Hindrance string   `json:"hindrance,omitempty" doc:"what keeps a backup from being master that could be"`
+
+	Priority Priority `json:"priority" doc:"which decides who is master"`
+	Master   *Master  `json:"master,omitempty" doc:"the other node that is master, if one is known"`
+
+	AdvertInterval Seconds    `json:"advert_interval" doc:"of its own adverts"`
+	MasterDown     Seconds    `json:"master_down_interval" doc:"after which a silent master counts as gone"`
+	Timer          *time.Time `json:"timer,omitempty" doc:"when its timer ends, if it runs: the next advert of a master, the take-over of a backup"`
+	NoPreempt      bool       `json:"nopreempt" doc:"it does not take over from a live master of lower priority"`
+	Source         string     `json:"source,omitempty" doc:"address from which it sends adverts, if there is one"`
+	Peers          []string   `json:"peers,omitempty" doc:"unicast peers; none: adverts are multicast"`
+
+	Held      bool      `json:"held" doc:"the addresses are to be in the kernel"`
+	Addresses []Address `json:"addresses" doc:"virtual addresses"`
+
+	Trackers []Tracking        `json:"trackers,omitempty" doc:"what it and its sync group track"`
+	History  []Change          `json:"history,omitempty" doc:"its last changes of state, at most 16, oldest first"`
+	Counters map[string]uint64 `json:"counters" doc:"by the names of the statistics"`
+	Rejected map[string]uint64 `json:"rejected,omitempty" doc:"dropped packets by reason, those that are not 0"`
+}
+
+// Priority is how a priority comes about.
+type Priority struct {
+	Base       uint8  `json:"base" doc:"configured"`
+	Effective  uint8  `json:"effective" doc:"in adverts"`
+	Total      int    `json:"total" doc:"before it was brought into its range"`
+	Arithmetic string `json:"arithmetic,omitempty" doc:"sum of the base and of what trackers add, if there are any"`
+	Owner      bool   `json:"owner" doc:"255: the node owns the addresses"`
+}
+
+// Master is another node that is master.
+type Master struct {
+	Address  string  `json:"address" doc:"from which its adverts come"`
+	Priority uint8   `json:"priority" doc:"in them"`
+	Interval Seconds `json:"advert_interval" doc:"between them"`
+}
+
+// Address is a virtual address.
+type Address struct {
+	Address   string `json:"address" doc:"with its prefix length"`
+	Interface string `json:"interface" doc:"which it is for"`
+	Excluded  bool   `json:"excluded" doc:"it is not in adverts"`
+	Set       bool   `json:"set" doc:"the kernel has confirmed it"`
+}
+
+// Tracking is a tracker as it counts for a virtual router.
+type Tracking struct {
+	Kind     string     `json:"kind" doc:"track_interface, track_script, track_file, track_process or track_bfd"`
+	Name     string     `json:"name" doc:"of what is tracked"`
+	Weight   int        `json:"weight" doc:"for the priority; 0: a failure is a fault"`
+	Reverse  bool       `json:"reverse" doc:"failure and success change places"`
+	State    string     `json:"state" doc:"up, down, unknown or disabled"`
+	Fault    bool       `json:"fault" doc:"for it alone the router would not serve"`
+	Detail   string     `json:"detail,omitempty" doc:"its last result, or why it is disabled"`
+	Reported *time.Time `json:"reported,omitempty" doc:"when it reported this; a script: when it ended last"`
+}
+
+// Change is a change of state.
+type Change struct {
+	At    time.Time `json:"at" doc:"when"`
+	From  string    `json:"from" doc:"state before"`
+	To    string    `json:"to" doc:"state after"`
+	Cause string    `json:"cause" doc:"code of the cause"`
+	Why   string    `json:"why,omitempty" doc:"the same as a sentence, where the code does not say all"`
+}
+
+// Group is a sync group.
+type Group struct {
+	Name    string   `json:"name" doc:"of the vrrp_sync_group"`
+	State   string   `json:"state" doc:"of its members together"`
+	Members []string `json:"members" doc:"names of its virtual routers"`
+	Faulty  int      `json:"faulty" doc:"members with a fault"`
+	Waiting int      `json:"waiting" doc:"members that have not started"`
+}
+
+// Tracker is what virtual routers track.
+type Tracker struct {
+	Kind     string     `json:"kind" doc:"track_script, track_file, track_process or track_bfd"`
+	Name     string     `json:"name" doc:"of its block"`
+	State    string     `json:"state" doc:"up, down, unknown or disabled"`
+	Detail   string     `json:"detail,omitempty" doc:"last result, or why it is disabled"`
+	Number   *int       `json:"number,omitempty" doc:"which a file holds, or of processes that run"`
+	Running  bool       `json:"running" doc:"a script runs now"`
+	Reported *time.Time `json:"reported,omitempty" doc:"when it reported last"`
+	Users    []string   `json:"users,omitempty" doc:"virtual routers for which it counts"`
+}
+
+// Link is a network interface.
+type Link struct {
+	Name    string   `json:"name" doc:"of the interface"`
+	Index   int      `json:"index" doc:"of the interface"`
+	Up      bool     `json:"up" doc:"set up"`
+	Running bool     `json:"running" doc:"it has a carrier"`
+	MTU     int      `json:"mtu" doc:"bytes"`
+	Below   string   `json:"below,omitempty" doc:"interface below, of a macvlan or ipvlan"`
+	Made    bool     `json:"made" doc:"this daemon has made it"`
+	Users   []string `json:"users" doc:"virtual routers that depend on it"`
+}
+
+// OfVRRP is the view of a snapshot.
+func OfVRRP(s *status.VRRP) *VRRP {
+	out := &VRRP{
+		Snapshot: Snapshot{At: s.At.UTC(), Loop: loopOf(&s.Loop)}, Running: s.Running,
+		Instances: make([]Instance, len(s.Instances)), Trackers: trackersOf(s), Notifications: notificationsOf(s.Notifications),
+	}
+	for i := range s.Instances {
+		out.Instances[i] = instanceOf(&s.Instances[i])
+	}
+	for i := range s.Groups {
+		g := &s.Groups[i]
+		out.Groups = append(out.Groups, Group{Name: g.Conf.Name, State: g.State.String(), Members: g.Conf.Members, Faulty: g.Faulty, Waiting: g.Waiting})
+	}
+	for i := range s.Links {
+		if l := &s.Links[i]; len(l.Users) > 0 {
+			out.Links = append(out.Links, Link{
+				Name: l.Name, Index: l.Index, Up: l.Flags.Up, Running: l.Flags.Running, MTU: l.MTU, Below: l.Below, Made: l.Made, Users: usersOf(l.Users),
+			})
+		}
+	}
+	for _, u := range s.Unclaimed {
+		count(&out.Unclaimed, u.Reason.String(), u.Count)
+	}
+	return out
+}
+
+func count(all *map[string]uint64, name string, n uint64) {
+	if *all == nil {
+		*all = map[string]uint64{}
+	}
+	(*all)[name] = n
+}
+
+func usersOf(users []status.User) (names []string) {
+	for _, u := range users {
+		names = append(names, u.Instance)
+	}
+	return names
+}
+
+func instanceOf(i *status.Instance) Instance {
+	c := i.Conf
+	out := Instance{
+		Name: c.Name, VRID: c.VRID, Family: familyOf(c.Family), Version: c.Version, Interface: c.Interface, Own: i.Own, Group: i.Group,
+		State: i.State.String(), Since: moment(i.Since), Wanted: i.Wanted.String(),
+		Faults: i.Found.Names(), Fault: i.FaultCause, WaitsFor: i.WaitsFor, Hindrance: i.Hindrance,
+		Priority:       Priority{Base: c.Priority, Effective: i.Priority, Total: i.Total, Owner: c.Priority == vrrp.PriorityOwner},
+		AdvertInterval: seconds(c.AdvertInterval), MasterDown: seconds(i.MasterDown), Timer: moment(i.Timeout), NoPreempt: c.NoPreempt,
+		Held: i.Held, Addresses: append(addressesOf(i.Listed, false), addressesOf(i.Excluded, true)...),
+		Counters: map[string]uint64{},
+	}
+	if n := len(i.History); n > 0 {
+		out.Cause, out.Why = i.History[n-1].Reason.String(), i.History[n-1].Why
+	}
+	if i.Tracks {
+		out.Priority.Arithmetic = i.Arithmetic
+	}
+	if i.State == vrrp.Backup && i.Master.IsValid() {
+		out.Master = &Master{Address: i.Master.String(), Priority: i.MasterPriority, Interval: seconds(i.MasterInterval)}
+	}
+	if i.Source.IsValid() {
+		out.Source = i.Source.String()
+	}
+	for k := range c.Peers {
+		out.Peers = append(out.Peers, c.Peers[k].Addr.String())
+	}
+	for k := range i.Trackers {
+		t := &i.Trackers[k]
+		out.Trackers = append(out.Trackers, Tracking{
+			Kind: t.Kind.String(), Name: t.Name, Weight: t.Weight, Reverse: t.Reverse, State: trackState(t.Known, t.Up, t.Disabled),
+			Fault: t.Fault, Detail: t.Detail, Reported: moment(t.At),
+		})
+	}
+	for k := range i.History {
+		h := &i.History[k]
+		out.History = append(out.History, Change{At: h.At.UTC(), From: h.From.String(), To: h.To.String(), Cause: h.Reason.String(), Why: h.Why})
+	}
+	for name, n := range i.Stats.All() {
+		out.Counters[name] = n
+	}
+	for reason, n := range i.Stats.Rejected {
+		if n > 0 {
+			count(&out.Rejected, vrrp.Reject(reason).String(), n)
+		}
+	}
+	return out
+}
+
+func familyOf(f conf.Family) string {
+	if f == conf.IPv6 {
+		return "inet6"
+	}
+	return "inet"
+}
+
+func addressesOf(list []status.Address, excluded bool) []Address {
+	out := make([]Address, len(list))
+	for i := range list {
+		a := &list[i]
+		out[i] = Address{Address: a.Conf.Prefix.String(), Interface: a.Link, Excluded: excluded, Set: a.Set}
+	}
+	return out
+}
+
+func trackState(known, up, disabled bool) string {
+	switch {
+	case disabled:
+		return "disabled"
+	case !known:
+		return "unknown"
+	case up:
+		return "up"
+	}
+	return "down"
+}
+
+func trackersOf(s *status.VRRP) (all []Tracker) {
+	for i := range s.Scripts {
+		t := &s.Scripts[i]
+		all = append(all, Tracker{
+			Kind: conf.TrackedScript.String(), Name: t.Conf.Name, State: trackState(t.Known, t.Up, t.Disabled), Detail: t.Detail,
+			Running: t.Running, Reported: moment(t.At), Users: usersOf(t.Users),
+		})
+	}
+	for i := range s.Files {
+		t := &s.Files[i]
+		all = append(all, Tracker{
+			Kind: conf.TrackedFile.String(), Name: t.Conf.Name, State: trackState(!t.At.IsZero(), true, false), Number: &t.Number,
+			Reported: moment(t.At), Users: usersOf(t.Users),
+		})
+	}
+	for i := range s.Processes {
+		t := &s.Processes[i]
+		all = append(all, Tracker{
+			Kind: conf.TrackedProcess.String(), Name: t.Conf.Name, State: trackState(!t.At.IsZero(), t.Quorum, false), Number: &t.Count,
+			Reported: moment(t.At), Users: usersOf(t.Users),
+		})
+	}
+	for i := range s.BFDs {
+		t := &s.BFDs[i]
+		all = append(all, Tracker{
+			Kind: conf.TrackedBFD.String(), Name: t.Conf.Name, State: trackState(!t.At.IsZero(), t.Up, false),
+			Reported: moment(t.At), Users: usersOf(t.Users),
+		})
+	}
+	return all
+}
