@@ -114,6 +114,16 @@ var noteNames = [...]string{
 	NoteGroupWaits:             "group-waits",
 }
 
+var obstacleNames = [...]string{
+	ObstacleNone:         "none",
+	ObstacleStartDelay:   "start-delay",
+	ObstacleNoPreempt:    "nopreempt",
+	ObstaclePreemptDelay: "preempt-delay",
+	ObstacleGroup:        "group",
+}
+
+func (o Obstacle) String() string { return name(obstacleNames[:], o) }
+
 func (n Note) String() string   { return name(noteNames[:], n) }
 func (r Reject) String() string { return name(rejectNames[:], r) }
 

@@ -111,6 +111,22 @@ func (a *Action) Why() string {
 // Text describes what was wrong with a dropped packet.
 func (r Reject) Text() string {
 	switch r {
+	case RejectIPHeader:
+		return "no valid IPv4 header"
+	case RejectFragment:
+		return "a fragment"
+	case RejectProtocol:
+		return "another protocol"
+	case RejectShort:
+		return "too short for a VRRP header"
+	case RejectType:
+		return "not an advert"
+	case RejectAuthType:
+		return "an undefined type of authentication"
+	case RejectHMACMalformed:
+		return "a malformed authentication trailer"
+	case RejectAHSPI:
+		return "a security parameter index that is not the source address"
 	case RejectAuthMismatch:
 		return "another type of authentication"
 	case RejectLength, RejectTotalLength:

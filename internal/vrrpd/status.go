@@ -115,6 +115,7 @@ func (f *filling) steps(visit func(*router)) (steps []func()) {
 // instance is what a virtual router is and does.
 func (f *filling) instance(r *router) status.Instance {
 	e := r.engine
+	h := e.Hindrance(f.loop.Now())
 	i := status.Instance{
 		Conf:           r.conf,
 		State:          e.State(),
@@ -123,7 +124,8 @@ func (f *filling) instance(r *router) status.Instance {
 		History:        slices.Clone(r.history),
 		Faults:         e.Faults(),
 		Found:          r.faults,
-		Hindrance:      e.Hindrance(f.loop.Now()).String(),
+		Obstacle:       h.Obstacle,
+		Hindrance:      h.String(),
 		Priority:       e.Priority(),
 		Total:          int(e.Priority()),
 		Master:         e.Master(),

@@ -65,11 +65,12 @@ type Instance struct {
 	Since   time.Time  // when it entered State; zero: it has not entered any
 	History []Change   // the last ones, oldest first
 
-	Faults     vrrp.Faults // for which the engine does not serve
-	Found      vrrp.Faults // as last looked for: before the start too
-	FaultCause string      // of the first of Found, in words
-	WaitsFor   string      // the tracker that has to report before it starts; empty: none
-	Hindrance  string      // what keeps a backup from being master that could be; empty: nothing
+	Faults     vrrp.Faults   // for which the engine does not serve
+	Found      vrrp.Faults   // as last looked for: before the start too
+	FaultCause string        // of the first of Found, in words
+	WaitsFor   string        // the tracker that has to report before it starts; empty: none
+	Obstacle   vrrp.Obstacle // what keeps a backup from being master that could be
+	Hindrance  string        // the same in words; empty: nothing
 
 	Priority   uint8      // effective
 	Total      int        // Priority before it was brought into its range

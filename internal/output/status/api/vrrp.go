@@ -38,7 +38,8 @@ type Instance struct {
 	Faults    []string `json:"faults,omitempty" doc:"codes of what keeps it from serving"`
 	Fault     string   `json:"fault,omitempty" doc:"the first of them as a sentence"`
 	WaitsFor  string   `json:"waits_for,omitempty" doc:"tracker that has to report before it starts"`
-	Hindrance string   `json:"hindrance,omitempty" doc:"what keeps a backup from being master that could be"`
+	Obstacle  string   `json:"obstacle,omitempty" doc:"code of what keeps a backup from being master that could be: start-delay, nopreempt, preempt-delay or group"`
+	Hindrance string   `json:"hindrance,omitempty" doc:"the same as a sentence"`
 
 	Priority Priority `json:"priority" doc:"which decides who is master"`
 	Master   *Master  `json:"master,omitempty" doc:"the other node that is master, if one is known"`
@@ -187,6 +188,9 @@ func instanceOf(i *status.Instance) Instance {
 		AdvertInterval: seconds(c.AdvertInterval), MasterDown: seconds(i.MasterDown), Timer: moment(i.Timeout), NoPreempt: c.NoPreempt,
 		Held: i.Held, Addresses: append(addressesOf(i.Listed, false), addressesOf(i.Excluded, true)...),
 		Counters: map[string]uint64{},
+	}
+	if i.Obstacle != vrrp.ObstacleNone {
+		out.Obstacle = i.Obstacle.String()
 	}
 	if n := len(i.History); n > 0 {
 		out.Cause, out.Why = i.History[n-1].Reason.String(), i.History[n-1].Why

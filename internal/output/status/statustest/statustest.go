@@ -103,7 +103,7 @@ func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
 		"B": {Group: "G", State: vrrp.Init, Wanted: vrrp.Backup, Socket: -1, Priority: 90, Total: 90, WaitsFor: "track_process P"},
 		"C": {State: vrrp.Backup, Wanted: vrrp.Backup, Since: ago(time.Hour), Socket: 12, Link: 2, Source: addr("192.0.2.1"), Priority: 50, Total: 50,
 			Master: addr("192.0.2.7"), MasterPriority: 40, MasterInterval: 250 * time.Millisecond, MasterDown: 953125 * time.Microsecond,
-			Timeout: At.Add(953125 * time.Microsecond), Hindrance: "nopreempt: 192.0.2.7 is master with priority 40",
+			Timeout: At.Add(953125 * time.Microsecond), Obstacle: vrrp.ObstacleNoPreempt, Hindrance: "nopreempt: 192.0.2.7 is master with priority 40",
 			History: []status.Change{{At: ago(time.Hour), From: vrrp.Init, To: vrrp.Backup, Reason: vrrp.ReasonStart}}},
 		"D": {State: vrrp.Master, Wanted: vrrp.Master, Since: ago(time.Minute), Socket: 13, Link: 2, Source: addr("fe80::1"), Held: true, Priority: 50, Total: 50,
 			MasterInterval: time.Second, MasterDown: 3804687 * time.Microsecond, Timeout: At.Add(time.Second),
