@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"keepalived-go/conf"
@@ -33,7 +34,7 @@ type operand struct {
 
 // verbs is the table of all verbs.
 func verbs() []verb {
-	return []verb{
+	all := []verb{
 		{name: "check", args: "[OPTION...] [FILE... | --cluster NODE=FILE...]", summary: "report all errors in a configuration, and what is legal but wrong", run: check,
 			flags: func() []getopt.Flag { return (&checker{commandLine: newCommandLine()}).flags() }, operand: operand{files: true}},
 		{name: "completion", args: "bash|zsh|fish", summary: "print the completion script of a shell", run: completion,
@@ -51,6 +52,11 @@ func verbs() []verb {
 		{name: "man", args: "[5|8]", summary: "print the manual page keepalived(8) or keepalived.conf(5)", run: manual,
 			operand: operand{words: func() []string { return []string{"5", "8"} }}},
 	}
+	for _, q := range questions() {
+		all = append(all, q.verb())
+	}
+	slices.SortFunc(all, func(a, b verb) int { return strings.Compare(a.name, b.name) })
+	return all
 }
 
 // findVerb returns the function of a verb, nil if there is none.

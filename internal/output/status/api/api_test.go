@@ -11,32 +11,15 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"keepalived-go/conf"
-	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/api"
-	"keepalived-go/internal/output/status/statustest"
+	"keepalived-go/internal/output/status/api/apitest"
 )
 
 var update = flag.Bool("update", false, "record the answers")
 
-// whole is an answer of all processes.
-func whole(t *testing.T) *api.Status {
-	return &api.Status{
-		Version: api.Version, At: statustest.At,
-		Node: api.Node{Host: "node-1", Release: "2.4.3-go", PID: 7, Started: statustest.At},
-		VRRP: api.OfVRRP(statustest.VRRP(t, statustest.Load(t))),
-		LVS:  api.OfLVS(statustest.LVS(t, statustest.LoadLVS(t))),
-		BFD: api.OfBFD(&status.Sessions{At: statustest.At, List: []status.BFDSession{{
-			Conf: &conf.BFDInstance{Name: "B"}, State: "Up", RemoteState: "Init", Diag: "No Diagnostic", RemoteDiag: "Path Down",
-			Discriminator: 1, Remote: 2, Tx: time.Second, RemoteTx: 2 * time.Second, Detection: 3 * time.Second, Seen: statustest.At,
-			Sent: 4, Received: 5, Ups: 6, Downs: 7, Dropped: []status.Count{{Name: "ttl", N: 8}}, SendError: true, Unknown: true,
-		}}}),
-	}
-}
-
 // TestAnswer: the answer as JSON; -update records it. What is read back is the same.
 func TestAnswer(t *testing.T) {
-	s := whole(t)
+	s := apitest.Daemon(t)
 	got, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@
 package explain
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -140,7 +141,7 @@ func because(cause, why string) string {
 	if why != "" && cause != "group" { // its words say no more than the code
 		return why
 	}
-	if clause, ok := clauses[cause]; ok {
+	if clause, ok := clauses[cmp.Or(cause, "none")]; ok {
 		return clause
 	}
 	return "the cause is " + cause

@@ -16,34 +16,13 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"keepalived-go/conf"
-	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/api"
-	"keepalived-go/internal/output/status/statustest"
+	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/tool/required"
 	"keepalived-go/vrrp"
 )
 
 var update = flag.Bool("update", false, "record the metrics")
-
-// whole is a daemon with everything that a model can hold.
-func whole(t *testing.T) *api.Status {
-	v := statustest.VRRP(t, statustest.Load(t))
-	v.Instances[0].Stats.Rejected[vrrp.RejectPassword] = 3
-	return &api.Status{
-		Version: api.Version, At: statustest.At,
-		Node: api.Node{Host: "node-1", Release: "2.4.3-go", PID: 7, Started: statustest.At},
-		Processes: []api.Process{
-			{Name: "vrrp", Wanted: true, PID: 8, Serves: true}, {Name: "checkers", Wanted: true, PID: 9, Serves: true, Deaths: 2}, {Name: "bfd", Wanted: true, PID: 10, Serves: true},
-		},
-		Configuration: api.Configuration{Read: statustest.At, Reloads: 4, Errors: 1, Refused: &api.Refusal{}},
-		VRRP:          api.OfVRRP(v),
-		LVS:           api.OfLVS(statustest.LVS(t, statustest.LoadLVS(t))),
-		BFD: api.OfBFD(&status.Sessions{At: statustest.At, List: []status.BFDSession{
-			{Conf: &conf.BFDInstance{Name: "B"}, State: "Up", Sent: 4, Received: 5, Downs: 7, Dropped: []status.Count{{Name: "ttl", N: 8}}},
-		}}),
-	}
-}
 
 func text(t *testing.T, s *api.Status) string {
 	t.Helper()
@@ -56,7 +35,7 @@ func text(t *testing.T, s *api.Status) string {
 
 // TestMetrics: all metrics of a daemon; -update records them.
 func TestMetrics(t *testing.T) {
-	got := text(t, whole(t))
+	got := text(t, apitest.Daemon(t))
 	const golden = "testdata/metrics.txt"
 	if *update {
 		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
@@ -85,7 +64,7 @@ func TestMetricsPassPromtool(t *testing.T) {
 		required.Missing(t, "promtool")
 	}
 	c := exec.Command(promtool, "check", "metrics")
-	c.Stdin = strings.NewReader(text(t, whole(t)))
+	c.Stdin = strings.NewReader(text(t, apitest.Daemon(t)))
 	if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
 		t.Errorf("promtool check metrics: %v\n%s", err, out)
 	}
@@ -93,7 +72,7 @@ func TestMetricsPassPromtool(t *testing.T) {
 
 // TestStale: of a process that does not answer there is nothing but that.
 func TestStale(t *testing.T) {
-	s := whole(t)
+	s := apitest.Daemon(t)
 	s.VRRP.Stale, s.LVS.Stale, s.BFD.Stale = "it does not run", "it does not run", "it does not run"
 	got := text(t, s)
 	for line := range strings.Lines(got) {
@@ -137,7 +116,7 @@ func (f *failing) Write(p []byte) (int, error) {
 }
 
 func TestWriteError(t *testing.T) {
-	if err := Write(&failing{n: 100}, whole(t)); !errors.Is(err, errFull) {
+	if err := Write(&failing{n: 100}, apitest.Daemon(t)); !errors.Is(err, errFull) {
 		t.Errorf("Write: %v", err)
 	}
 }

@@ -1,0 +1,344 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/screen"
+	"keepalived-go/internal/proc"
+	"keepalived-go/internal/tool/client"
+	"keepalived-go/internal/tool/getopt"
+	"keepalived-go/internal/tool/report"
+)
+
+// question is a verb that asks a running daemon and shows what it answers.
+type question struct {
+	name, args, summary string
+
+	outputs  []string // formats, the one without -o first; nil: there is one alone
+	operand  string   // name of the operand that it may have; empty: none
+	watches  bool     // --watch and --check
+	ask      func(a *asker, operand string) (answer, error)
+	longHelp string // more lines of its help
+}
+
+// answer is what a question is answered with: data for programs, and a text of it.
+type answer struct {
+	data any
+	text func(o screen.Options) string
+}
+
+// asker is one use of a question.
+type asker struct {
+	question
+	client client.Client
+
+	namespace, instance string // of the daemon
+	output              string
+	check, watch, help  bool
+	every               time.Duration
+}
+
+// interval is that of --watch without a number.
+const interval = 2 * time.Second
+
+// questions are the verbs that ask a running daemon.
+func questions() []question {
+	machine := []string{"text", "json", "yaml"}
+	return []question{
+		{name: "explain", args: "[OPTION...] [INSTANCE]", summary: "explain why this node is master or not, and what would change that", outputs: machine, operand: "INSTANCE", ask: askExplain},
+		{name: "history", args: "[OPTION...] [INSTANCE]", summary: "list the last changes of state of a running daemon, and their causes", outputs: machine, operand: "INSTANCE", ask: askHistory},
+		{name: "metrics", args: "[OPTION...]", summary: "print the metrics of a running daemon, in the text format of Prometheus", ask: askMetrics},
+		{name: "peers", args: "[OPTION...]", summary: "show the other nodes of each virtual router of a running daemon", outputs: machine, ask: askPeers},
+		{name: "servers", args: "[OPTION...]", summary: "show the virtual servers of a running daemon, their pools and checks", outputs: machine, ask: askServers},
+		{name: "status", args: "[OPTION...]", summary: "show the state of a running daemon: what serves, and what is wrong", outputs: []string{"text", "wide", "json", "yaml"}, watches: true, ask: askStatus,
+			longHelp: "With --check, the exit status is 0 if nothing is wrong, 1 for a warning, 2 if it is\ncritical or no daemon answers, and 3 if the state cannot be found out."},
+	}
+}
+
+// verb is the question as a row of the table of verbs.
+func (q question) verb() verb {
+	return verb{
+		name: q.name, args: q.args, summary: q.summary,
+		run:   func(args []string) int { return (&asker{question: q}).main(args, os.Stdout) },
+		flags: func() []getopt.Flag { return (&asker{question: q}).flags() },
+	}
+}
+
+func (a *asker) flags() []getopt.Flag {
+	on := func(b *bool) func(string) error {
+		return func(string) error { *b = true; return nil }
+	}
+	text := func(s *string) func(string) error {
+		return func(v string) error { *s = v; return nil }
+	}
+	var flags []getopt.Flag
+	if len(a.outputs) > 0 {
+		flags = append(flags,
+			getopt.Flag{Long: "output", Short: 'o', Arg: getopt.Required, Value: "FORMAT", Choices: a.outputs, Set: a.setOutput,
+				Help: "Format: " + a.outputs[0] + " (default), " + list(a.outputs[1:])},
+			getopt.Flag{Long: "json", Set: func(string) error { a.output = "json"; return nil }, Help: "The same as -o json"})
+	}
+	if a.watches {
+		flags = append(flags,
+			getopt.Flag{Long: "watch", Arg: getopt.Optional, Value: "SECONDS", Set: a.setWatch, Help: "Show it again every SECONDS (default 2), until interrupted"},
+			getopt.Flag{Long: "check", Set: on(&a.check), Help: "Print one line and exit with 0, 1, 2 or 3, as monitoring plugins do"})
+	}
+	return append(flags,
+		getopt.Flag{Long: "socket", Arg: getopt.Required, Value: "SOCKET", Set: text(&a.client.Socket), Help: "Control socket of the daemon (default " + client.Path("", "") + ")"},
+		getopt.Flag{Long: "namespace", Short: 's', Arg: getopt.Required, Value: "NAME", Set: text(&a.namespace), Help: "Ask the daemon in the network namespace NAME"},
+		getopt.Flag{Long: "instance", Arg: getopt.Required, Value: "NAME", Set: text(&a.instance), Help: "Ask the daemon whose configuration has the instance name NAME"},
+		getopt.Flag{Long: "timeout", Arg: getopt.Required, Value: "SECONDS", Set: func(v string) (err error) { a.client.Timeout, err = seconds(v); return err },
+			Help: "Longest wait for the answer (default " + strconv.Itoa(int(client.Timeout/time.Second)) + ")"},
+		getopt.Flag{Long: "help", Short: 'h', Set: on(&a.help), Help: "Print this text and exit"},
+	)
+}
+
+// list is a list of alternatives in a sentence.
+func list(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	n := len(words) - 1
+	return strings.Join(words[:n], ", ") + " or " + words[n]
+}
+
+func (a *asker) setOutput(v string) error {
+	if a.output = v; !slices.Contains(a.outputs, v) {
+		return fmt.Errorf("%q is no format; expected %s", v, list(a.outputs))
+	}
+	return nil
+}
+
+func (a *asker) setWatch(v string) (err error) {
+	if a.watch, a.every = true, interval; v != "" {
+		a.every, err = seconds(v)
+	}
+	return err
+}
+
+// seconds reads a duration from 10 ms to an hour.
+func seconds(v string) (time.Duration, error) {
+	n, err := strconv.ParseFloat(v, 64)
+	if err != nil || !(n >= 0.01 && n <= 3600) {
+		return 0, fmt.Errorf("%q is not a number of seconds from 0.01 to 3600", v)
+	}
+	return time.Duration(n * float64(time.Second)), nil
+}
+
+// main understands the arguments of the verb and does what they say.
+func (a *asker) main(args []string, w io.Writer) int {
+	flags := a.flags()
+	operands, err := getopt.Parse(flags, args)
+	most := 0
+	if a.operand != "" {
+		most = 1
+	}
+	switch {
+	case err != nil:
+	case a.help:
+		a.usage(w, flags)
+		return proc.ExitOK
+	case len(operands) > most:
+		err = fmt.Errorf("unexpected argument: %s", operands[most])
+	case a.check && (a.watch || a.output != ""):
+		err = errors.New("--check prints one line; it goes with neither --watch nor -o")
+	case a.client.Socket != "" && a.namespace+a.instance != "":
+		err = errors.New("--socket names the daemon already; it goes with neither -s nor --instance")
+	case a.client.Socket == "":
+		a.client.Socket = client.Path(a.namespace, a.instance)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived %s: %v\n\n", a.name, err)
+		a.usage(os.Stderr, flags)
+		if a.check {
+			return int(explain.Unknown)
+		}
+		return proc.ExitFatal
+	}
+	operand := strings.Join(operands, "")
+	switch {
+	case a.check:
+		return a.plugin(w)
+	case a.watch:
+		return a.watchIt(w)
+	}
+	text, err := a.text(operand, options(w))
+	if err == nil {
+		_, err = io.WriteString(w, text)
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived %s: %v\n", a.name, err)
+		return proc.ExitFatal
+	}
+	return proc.ExitOK
+}
+
+func (a *asker) usage(w io.Writer, flags []getopt.Flag) {
+	fmt.Fprintf(w, "Usage: keepalived %s %s\n", a.name, a.args)
+	fmt.Fprintln(w, upper(a.summary)+".")
+	if a.longHelp != "" {
+		fmt.Fprintln(w, a.longHelp)
+	}
+	getopt.Usage(w, flags)
+}
+
+// options are those of a text for w: of a terminal its width, and colours if its user
+// wants some.
+func options(w io.Writer) screen.Options {
+	f, ok := w.(*os.File)
+	if !ok {
+		return screen.Options{}
+	}
+	o := screen.Options{Color: report.Terminal(f)}
+	if size, err := unix.IoctlGetWinsize(int(f.Fd()), unix.TIOCGWINSZ); err == nil {
+		o.Width = int(size.Col)
+	}
+	return o
+}
+
+// text is the answer in the format that is wanted.
+func (a *asker) text(operand string, o screen.Options) (string, error) {
+	got, err := a.ask(a, operand)
+	if err != nil {
+		return "", err
+	}
+	switch a.output {
+	case "json":
+		return screen.JSON(got.data)
+	case "yaml":
+		return screen.YAML(got.data)
+	case "wide":
+		return screen.Wide(got.data, o), nil
+	}
+	return got.text(o), nil
+}
+
+// watchIt shows the answer again and again, until it cannot be written.
+func (a *asker) watchIt(w io.Writer) int {
+	o := options(w)
+	clear := "\n"
+	if o.Width > 0 { // a terminal
+		clear = "\x1b[H\x1b[2J"
+	}
+	for {
+		text, err := a.text("", o)
+		if err != nil { // the daemon may be there again the next time
+			text = fmt.Sprintf("keepalived %s: %v\n", a.name, err)
+		}
+		if _, err := io.WriteString(w, clear+text); err != nil {
+			return proc.ExitFatal
+		}
+		time.Sleep(a.every)
+	}
+}
+
+// plugin is --check.
+func (a *asker) plugin(w io.Writer) int {
+	s, err := a.client.Status()
+	var line string
+	severity := explain.Unknown
+	switch {
+	case err == nil:
+		line, severity = screen.Check(s)
+	case errors.Is(err, client.ErrDown):
+		severity = explain.Critical
+		line = screen.Line(severity, err.Error())
+	default:
+		line = screen.Line(severity, err.Error())
+	}
+	if _, err := fmt.Fprintln(w, line); err != nil {
+		return int(explain.Unknown)
+	}
+	return int(severity)
+}
+
+func askStatus(a *asker, _ string) (answer, error) {
+	s, err := a.client.Status()
+	return answer{s, func(o screen.Options) string { return screen.Status(s, o) }}, err
+}
+
+func askServers(a *asker, _ string) (answer, error) {
+	s, err := a.client.Status()
+	if err != nil {
+		return answer{}, err
+	}
+	return answer{s.LVS, func(o screen.Options) string { return screen.Servers(s.LVS, o) }}, nil
+}
+
+func askPeers(a *asker, _ string) (answer, error) {
+	s, err := a.client.Status()
+	if err != nil {
+		return answer{}, err
+	}
+	list := screen.NeighboursOf(s.VRRP)
+	return answer{list, func(o screen.Options) string { return screen.Peers(list, o) }}, nil
+}
+
+func askMetrics(a *asker, _ string) (answer, error) {
+	text, err := a.client.Metrics()
+	return answer{text: func(screen.Options) string { return string(text) }}, err
+}
+
+// routers are the names of the virtual routers: of the one that is asked for, or of all.
+func routers(s *api.Status, name string) ([]string, error) {
+	var names []string
+	if s.VRRP != nil {
+		for i := range s.VRRP.Instances {
+			names = append(names, s.VRRP.Instances[i].Name)
+		}
+	}
+	switch {
+	case len(names) == 0:
+		return nil, errors.New("the daemon has no virtual router, or its VRRP process has not answered yet")
+	case name == "":
+		return names, nil
+	case slices.Contains(names, name):
+		return []string{name}, nil
+	}
+	if near := conf.Nearest(name, names); len(near) > 0 {
+		return nil, fmt.Errorf("there is no virtual router %s; did you mean %q?", name, near[0])
+	}
+	return nil, fmt.Errorf("there is no virtual router %s; there are %s", name, list(names[:min(len(names), 10)]))
+}
+
+func askExplain(a *asker, name string) (answer, error) {
+	s, err := a.client.Status()
+	if err != nil {
+		return answer{}, err
+	}
+	names, err := routers(s, name)
+	if err != nil {
+		return answer{}, err
+	}
+	var all []*explain.Explanation
+	for _, name := range names {
+		all = append(all, explain.Instance(s, name))
+	}
+	return answer{all, func(o screen.Options) string { return screen.Explanations(all, o) }}, nil
+}
+
+func askHistory(a *asker, name string) (answer, error) {
+	s, err := a.client.Status()
+	if err != nil {
+		return answer{}, err
+	}
+	if name != "" {
+		if _, err := routers(s, name); err != nil {
+			return answer{}, err
+		}
+	}
+	events := screen.History(s.VRRP, name)
+	return answer{events, func(o screen.Options) string { return screen.Events(events, o) }}, nil
+}

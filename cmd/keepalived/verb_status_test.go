@@ -1,0 +1,183 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/api/apitest"
+	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/metrics"
+	"keepalived-go/internal/output/status/screen"
+	"keepalived-go/internal/proc"
+)
+
+// serveStatus serves the state of a daemon on a control socket until the test ends.
+func serveStatus(t *testing.T, s *api.Status) (socket string) {
+	t.Helper()
+	socket = filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(s) })
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { metrics.Write(w, s) })
+	server := &http.Server{Handler: mux}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	return socket
+}
+
+// asked is what a verb prints, and its exit status.
+func asked(t *testing.T, verb string, args ...string) (string, int) {
+	t.Helper()
+	for _, q := range questions() {
+		if q.name == verb {
+			var out bytes.Buffer
+			code := (&asker{question: q}).main(args, &out)
+			return out.String(), code
+		}
+	}
+	t.Fatalf("no verb %s", verb)
+	return "", 0
+}
+
+// TestQuestions: each verb, in each of its formats, is a view of what the daemon answers.
+func TestQuestions(t *testing.T) {
+	s := apitest.Daemon(t)
+	socket := "--socket=" + serveStatus(t, s)
+	var text bytes.Buffer
+	if err := metrics.Write(&text, s); err != nil {
+		t.Fatal(err)
+	}
+	var all []*explain.Explanation
+	for _, name := range []string{"A", "B", "C", "D"} {
+		all = append(all, explain.Instance(s, name))
+	}
+	plain := screen.Options{}
+	for verb, want := range map[string]string{
+		"status": screen.Status(s, plain), "explain": screen.Explanations(all, plain), "servers": screen.Servers(s.LVS, plain), "metrics": text.String(),
+		"peers": screen.Peers(screen.NeighboursOf(s.VRRP), plain), "history": screen.Events(screen.History(s.VRRP, ""), plain),
+		"status -o wide": screen.Wide(s, plain), "explain C": screen.Explanations(all[2:3], plain), "history C": screen.Events(screen.History(s.VRRP, "C"), plain),
+	} {
+		words := strings.Fields(verb)
+		got, code := asked(t, words[0], append(words[1:], socket)...)
+		if got != want || code != proc.ExitOK {
+			t.Errorf("%s: exit status %d\n%s\nwant\n%s", verb, code, got, want)
+		}
+	}
+	for _, q := range questions() {
+		for _, format := range q.outputs {
+			got, code := asked(t, q.name, socket, "-o", format)
+			if code != proc.ExitOK || len(got) < 100 {
+				t.Errorf("%s -o %s: exit status %d, %q", q.name, format, code, got)
+			}
+			if format != "json" {
+				continue
+			}
+			if !json.Valid([]byte(got)) {
+				t.Errorf("%s -o json is none: %s", q.name, got)
+			}
+			if short, _ := asked(t, q.name, socket, "--json"); short != got {
+				t.Errorf("%s --json is not -o json", q.name)
+			}
+		}
+	}
+}
+
+// TestCheck: the exit status of --check is that of monitoring plugins, and it prints one line.
+func TestCheck(t *testing.T) {
+	fine := &api.Status{Version: api.Version}
+	warned := &api.Status{Version: api.Version, Configuration: api.Configuration{Errors: 1}}
+	other := &api.Status{Version: api.Version + 1}
+	for _, c := range []struct {
+		socket string
+		code   int
+		want   string
+	}{
+		{serveStatus(t, fine), 0, "KEEPALIVED OK - nothing is wrong | "},
+		{serveStatus(t, warned), 1, "KEEPALIVED WARNING - The configuration has 1 error; "},
+		{serveStatus(t, apitest.Daemon(t)), 2, "KEEPALIVED CRITICAL - The BFD process does not run; "},
+		{filepath.Join(t.TempDir(), "control.sock"), 2, "KEEPALIVED CRITICAL - no daemon answers at "},
+		{serveStatus(t, other), 3, "KEEPALIVED UNKNOWN - "},
+	} {
+		got, code := asked(t, "status", "--check", "--socket", c.socket)
+		if code != c.code || !strings.HasPrefix(got, c.want) || strings.Count(got, "\n") != 1 {
+			t.Errorf("exit status %d, want %d; %q, want %q", code, c.code, got, c.want)
+		}
+	}
+}
+
+// frames is a writer that takes n texts.
+type frames struct{ texts []string }
+
+func (f *frames) Write(p []byte) (int, error) {
+	if len(f.texts) == 3 {
+		return 0, errors.New("enough")
+	}
+	f.texts = append(f.texts, string(p))
+	return len(p), nil
+}
+
+// TestWatch: it goes on when the daemon has gone and is there again.
+func TestWatch(t *testing.T) {
+	s := apitest.Daemon(t)
+	socket := serveStatus(t, s)
+	var f frames
+	for _, q := range questions() {
+		if q.name == "status" {
+			if code := (&asker{question: q}).main([]string{"--watch=0.01", "--socket", socket}, &f); code != proc.ExitFatal {
+				t.Errorf("exit status %d", code)
+			}
+			if err := os.Remove(socket); err != nil {
+				t.Fatal(err)
+			}
+			last := f.texts[2]
+			f.texts = f.texts[:0]
+			(&asker{question: q}).main([]string{"--watch=0.01", "--socket", socket}, &f)
+			if want := "\n" + screen.Status(s, screen.Options{}); last != want {
+				t.Errorf("got\n%s\nwant\n%s", last, want)
+			}
+			if want := "\nkeepalived status: no daemon answers at " + socket; len(f.texts) != 3 || !strings.HasPrefix(f.texts[2], want) {
+				t.Errorf("got %q, want %q", f.texts, want)
+			}
+		}
+	}
+}
+
+// TestRoutersOfADaemon: what is said of a name that no virtual router has.
+func TestRoutersOfADaemon(t *testing.T) {
+	s := &api.Status{VRRP: &api.VRRP{Instances: []api.Instance{{Name: "VI_web"}, {Name: "VI_db"}}}}
+	for name, want := range map[string]string{
+		"VI_wbe": `there is no virtual router VI_wbe; did you mean "VI_web"?`,
+		"x":      "there is no virtual router x; there are VI_web or VI_db",
+	} {
+		if _, err := routers(s, name); err == nil || err.Error() != want {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
+	}
+	if _, err := routers(&api.Status{}, ""); err == nil {
+		t.Error("a daemon without virtual routers: no error")
+	}
+}
+
+// TestWriteError: a view that cannot be written is no success.
+func TestWriteError(t *testing.T) {
+	socket := serveStatus(t, apitest.Daemon(t))
+	r, w := io.Pipe()
+	r.Close()
+	for _, q := range questions() {
+		if code := (&asker{question: q}).main([]string{"--socket", socket}, w); code != proc.ExitFatal {
+			t.Errorf("%s: exit status %d", q.name, code)
+		}
+	}
+}

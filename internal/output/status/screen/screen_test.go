@@ -1,0 +1,228 @@
+package screen
+
+import (
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/api/apitest"
+	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/statustest"
+)
+
+var update = flag.Bool("update", false, "record the texts")
+
+// healthy is a daemon with nothing wrong.
+func healthy() *api.Status {
+	at := statustest.At
+	hour := at.Add(-time.Hour)
+	return &api.Status{
+		Version: api.Version, At: at, Node: api.Node{Host: "node-1", Release: "2.4.3-go", PID: 7, Started: hour},
+		Processes:     []api.Process{{Name: "vrrp", Wanted: true, PID: 8, Started: &hour, Serves: true}, {Name: "bfd"}},
+		Configuration: api.Configuration{File: "/etc/keepalived/keepalived.conf", Read: hour, Reloads: 1, Reloading: true},
+		VRRP: &api.VRRP{Snapshot: api.Snapshot{At: at}, Running: true, Instances: []api.Instance{{
+			Name: "web", State: "MASTER", Since: &hour, Held: true, Priority: api.Priority{Effective: 100},
+			Addresses: []api.Address{{Address: "192.0.2.10/24", Set: true}},
+		}}},
+	}
+}
+
+// large is a daemon with many virtual routers, some of which are in FAULT.
+func large() *api.Status {
+	s := healthy()
+	s.VRRP.Instances = nil
+	for i := range 200 {
+		in := api.Instance{Name: fmt.Sprintf("VI_%d", i), State: "MASTER", Priority: api.Priority{Effective: 100}}
+		switch {
+		case i%7 == 6:
+			in.State, in.Fault = "FAULT", "interface eth1 is down"
+		case i%2 == 1:
+			in.State = "BACKUP"
+		}
+		s.VRRP.Instances = append(s.VRRP.Instances, in)
+	}
+	return s
+}
+
+// stale is a daemon whose processes do not answer any more.
+func stale(t *testing.T) *api.Status {
+	s := apitest.Daemon(t)
+	s.VRRP.Stale, s.LVS.Stale, s.BFD.Stale = "no answer for 5s", "it does not run", "it does not run"
+	return s
+}
+
+// TestViews: each view, as text; -update records them.
+func TestViews(t *testing.T) {
+	whole := apitest.Daemon(t)
+	explanations := func(s *api.Status) (all []*explain.Explanation) {
+		for i := range s.VRRP.Instances {
+			all = append(all, explain.Instance(s, s.VRRP.Instances[i].Name))
+		}
+		return all
+	}
+	yaml, err := YAML(whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	check := func(s *api.Status) string { line, _ := Check(s); return line + "\n" }
+	for name, got := range map[string]string{
+		"status":         Status(whole, Options{}),
+		"status-80":      Status(whole, Options{Width: 80}),
+		"status-color":   Status(whole, Options{Width: 60, Color: true}),
+		"status-healthy": Status(healthy(), Options{Width: 80}),
+		"status-large":   Status(large(), Options{Width: 80}),
+		"status-stale":   Status(stale(t), Options{Width: 80}),
+		"status-empty":   Status(&api.Status{}, Options{}),
+		"check":          check(whole) + check(healthy()) + check(large()),
+		"explain":        Explanations(explanations(whole), Options{Width: 80}),
+		"explain-stale":  Explanations(explanations(stale(t)), Options{Width: 80}),
+		"servers":        Servers(whole.LVS, Options{Width: 80}) + "---\n" + Servers(nil, Options{}),
+		"servers-stale":  Servers(stale(t).LVS, Options{Width: 80, Color: true}),
+		"peers":          Peers(NeighboursOf(whole.VRRP), Options{}) + "---\n" + Peers(NeighboursOf(nil), Options{}),
+		"history":        Events(History(whole.VRRP, ""), Options{}) + "---\n" + Events(History(whole.VRRP, "D"), Options{}) + "---\n" + Events(History(nil, ""), Options{}),
+		"wide":           Wide(whole, Options{}),
+		"yaml":           yaml,
+	} {
+		golden(t, "testdata/"+name+".txt", got)
+		for n, line := range strings.Split(got, "\n") {
+			if strings.TrimRight(line, " ") != line {
+				t.Errorf("%s:%d: blanks at the end", name, n+1)
+			}
+			if strings.ContainsFunc(line, func(r rune) bool {
+				return r > '~' || r < ' ' && (r != '\x1b' || !strings.Contains(name, "color") && name != "servers-stale")
+			}) {
+				t.Errorf("%s:%d: not plain: %q", name, n+1, line)
+			}
+		}
+		if !strings.HasSuffix(got, "\n") || strings.HasSuffix(got, "\n\n") {
+			t.Errorf("%s: its end is not that of a line", name)
+		}
+	}
+}
+
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	if *update {
+		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
+		t.Errorf("%s, -want +got\n%s", name, diff)
+	}
+}
+
+// TestColours: a text with colours is the same text without them.
+func TestColours(t *testing.T) {
+	s := apitest.Daemon(t)
+	plain, coloured := Status(s, Options{Width: 80}), Status(s, Options{Width: 80, Color: true})
+	for _, sequence := range []string{bold, red, yellow, green, off} {
+		if !strings.Contains(coloured, sequence) {
+			t.Errorf("no %q", sequence)
+		}
+		coloured = strings.ReplaceAll(coloured, sequence, "")
+	}
+	if diff := cmp.Diff(plain, coloured); diff != "" {
+		t.Errorf("-plain +coloured\n%s", diff)
+	}
+}
+
+// TestWidth: no sentence is wider than the screen.
+func TestWidth(t *testing.T) {
+	for _, width := range []int{40, 60, 80} {
+		text, _, _ := strings.Cut(Status(apitest.Daemon(t), Options{Width: width}), "VIRTUAL ROUTER")
+		for _, line := range strings.Split(text, "\n")[2:] {
+			if len(line) > width && strings.Contains(strings.TrimSpace(line), " ") {
+				t.Errorf("%d columns: %q", width, line)
+			}
+		}
+	}
+}
+
+// TestForeignText: what others have written reaches the terminal as text alone.
+func TestForeignText(t *testing.T) {
+	s := healthy()
+	evil := "a\x1b[2Jb\x07\nc\u0085"
+	s.Node.Host, s.Configuration.File = evil, evil
+	in := &s.VRRP.Instances[0]
+	in.Name, in.State, in.Fault, in.Addresses[0].Address = evil, "FAULT", evil, evil
+	in.History = []api.Change{{To: evil, Why: evil}}
+	in.Rejected = map[string]uint64{evil: 1}
+	s.LVS = &api.LVS{Services: []api.VirtualServer{{Name: evil, Servers: []api.RealServer{{Name: evil, Checks: []api.Check{{Kind: evil, Reason: evil}}}}}}}
+	line, _ := Check(s)
+	for _, text := range []string{
+		Status(s, Options{}), line, Servers(s.LVS, Options{}), Peers(NeighboursOf(s.VRRP), Options{}), Events(History(s.VRRP, ""), Options{}), Wide(s, Options{}),
+		Explanations([]*explain.Explanation{explain.Instance(s, evil)}, Options{}),
+	} {
+		if strings.ContainsAny(text, "\x1b\x07\u0085") {
+			t.Errorf("control characters: %q", text)
+		}
+	}
+	if strings.Contains(line, "\n") {
+		t.Errorf("more than a line: %q", line)
+	}
+}
+
+// TestWideShowsEachField: each value that JSON has is in the wide view.
+func TestWideShowsEachField(t *testing.T) {
+	s := apitest.Daemon(t)
+	text := Wide(s, Options{})
+	raw, err := json.Marshal(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var tree any
+	if err := json.Unmarshal(raw, &tree); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	var walk func(path string, v any)
+	walk = func(path string, v any) {
+		switch v := v.(type) {
+		case map[string]any:
+			for name, value := range v {
+				walk(path+"."+name, value)
+			}
+		case []any:
+			for _, value := range v {
+				walk(path, value)
+			}
+		case string:
+			n++
+			if !strings.Contains(text, plain(v)) {
+				t.Errorf("without %s = %q", path, v)
+			}
+		}
+	}
+	walk("", tree)
+	if n < 100 {
+		t.Errorf("only %d values were looked for", n)
+	}
+}
+
+// TestHistoryIsMerged: by time, and for equal times in the order of the routers.
+func TestHistoryIsMerged(t *testing.T) {
+	at := func(n int) api.Change { return api.Change{At: statustest.At.Add(time.Duration(n) * time.Second)} }
+	v := &api.VRRP{Instances: []api.Instance{{Name: "a", History: []api.Change{at(1), at(3)}}, {Name: "b", History: []api.Change{at(1), at(2), at(4)}}}}
+	var got []string
+	for _, e := range History(v, "") {
+		got = append(got, fmt.Sprint(e.Instance, e.At.Sub(statustest.At)))
+	}
+	if diff := cmp.Diff([]string{"a1s", "b1s", "b2s", "a3s", "b4s"}, got); diff != "" {
+		t.Error(diff)
+	}
+	if got := History(v, "b"); len(got) != 3 {
+		t.Errorf("of b: %v", got)
+	}
+}

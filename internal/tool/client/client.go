@@ -1,0 +1,171 @@
+// Package client asks a running daemon for its state, over its control socket.
+package client
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"keepalived-go/internal/output/status/api"
+)
+
+const (
+	// Timeout is how long an answer may take, as a whole, unless a Client says otherwise.
+	Timeout = 2 * time.Second
+	// Limit is how long an answer may be, in bytes.
+	Limit = 64 << 20
+
+	headerLimit = 16 << 10
+	runDir      = "/run/keepalived"
+)
+
+// ErrDown means that no daemon answers, so that it does not run or hangs.
+var ErrDown = errors.New("no daemon answers")
+
+// Path is the control socket of the daemon in a network namespace and with a name of
+// its configuration (keyword instance); both may be empty.
+func Path(namespace, instance string) string {
+	if instance != "" {
+		instance = "_" + instance
+	}
+	return filepath.Join(runDir, namespace, "control"+instance+".sock")
+}
+
+// Client asks one daemon.
+type Client struct {
+	Socket  string        // its path; empty: Path("", "")
+	Timeout time.Duration // of an answer; 0: [Timeout]
+}
+
+// Status asks for the state of the daemon. The error names the remedy; it is [ErrDown] if
+// no daemon answers.
+func (c *Client) Status() (*api.Status, error) {
+	body, err := c.get("/v1/status")
+	if err != nil {
+		return nil, err
+	}
+	var s api.Status
+	version := struct {
+		Version *int `json:"version"`
+	}{}
+	if err := json.Unmarshal(body, &version); err != nil || version.Version == nil {
+		return nil, fmt.Errorf("%s: the answer is not the state of a daemon; is it the control socket of keepalived?", c.path())
+	}
+	if *version.Version != api.Version {
+		return nil, fmt.Errorf("%s: the daemon answers with version %d of its state, and this program knows version %d; use the program that the daemon was started from", c.path(), *version.Version, api.Version)
+	}
+	if err := json.Unmarshal(body, &s); err != nil {
+		return nil, fmt.Errorf("%s: the answer is not the state of a daemon: %w", c.path(), err)
+	}
+	return &s, nil
+}
+
+// Metrics asks for the metrics of the daemon, in the text format of Prometheus. Errors are
+// those of Status.
+func (c *Client) Metrics() ([]byte, error) { return c.get("/metrics") }
+
+func (c *Client) path() string {
+	if c.Socket == "" {
+		return Path("", "")
+	}
+	return c.Socket
+}
+
+// get returns the body of an answer.
+func (c *Client) get(what string) ([]byte, error) {
+	timeout := c.Timeout
+	if timeout == 0 {
+		timeout = Timeout
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	transport := &http.Transport{
+		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: headerLimit,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", c.path())
+		},
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://keepalived"+what, nil)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := transport.RoundTrip(r)
+	if err != nil {
+		return nil, c.explain(err, timeout)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(answer.Body, Limit+1))
+	switch {
+	case err != nil:
+		return nil, c.explain(err, timeout)
+	case len(body) > Limit:
+		return nil, fmt.Errorf("%s: the answer is longer than %d MiB", c.path(), Limit>>20)
+	case answer.StatusCode != http.StatusOK:
+		return nil, fmt.Errorf("%s: the daemon answers %s: %s", c.path(), answer.Status, reason(body))
+	}
+	return body, nil
+}
+
+// reason is what the body of an answer that is not 200 says, in one line.
+func reason(body []byte) string {
+	var object struct {
+		Error string `json:"error"`
+	}
+	text := string(body[:min(len(body), 4096)])
+	if json.Unmarshal(body, &object) == nil && object.Error != "" {
+		text = object.Error
+	}
+	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, text[:min(len(text), 200)])
+}
+
+// explain says what an error of the connection means, and what to do.
+func (c *Client) explain(err error, timeout time.Duration) error {
+	switch path := c.path(); {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%w at %s: it does not run, or has another network namespace (-s) or instance name (--instance)%s", ErrDown, path, others(path))
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("%w at %s: it has ended without removing its socket, or its control process starts again", ErrDown, path)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Errorf("%w at %s within %v; --timeout gives it longer", ErrDown, path, timeout)
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Errorf("%s: permission denied; ask as root, or as a member of the group keepalived if there is one", path)
+	default:
+		return fmt.Errorf("%s: no answer of a daemon: %w", path, err)
+	}
+}
+
+// others names the control sockets that there are.
+func others(path string) string {
+	var found []string
+	dir := filepath.Dir(path)
+	for _, pattern := range []string{
+		filepath.Join(dir, "control*.sock"), filepath.Join(dir, "*", "control*.sock"), filepath.Join(filepath.Dir(dir), "control*.sock"),
+	} {
+		names, _ := filepath.Glob(pattern) // the pattern is a good one
+		found = append(found, names...)
+	}
+	slices.Sort(found)
+	switch found = slices.Compact(found); {
+	case len(found) == 0:
+		return ""
+	case len(found) > 5:
+		found = append(found[:5], fmt.Sprintf("%d more", len(found)-5))
+	}
+	return "; there are " + strings.Join(found, ", ")
+}
