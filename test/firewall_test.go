@@ -64,56 +64,6 @@ func asJSON(v any) string {
 	return string(b)
 }
 
-// TestFirewallLikeC: a master drops packets by the rules that the C daemon has, and has
-// none where the C daemon has none. Of ours nothing is left at the end.
-func TestFirewallLikeC(t *testing.T) {
-	t.Parallel()
-	differs(t, "is what is compared")
-	lab.Need(t, lab.Root, lab.Peer, lab.Nft)
-	s := newWideScene(t, 2, "a", "b")
-	excluded := []string{"10.1.0.99 dev eth1", "fe80::99/64 dev eth1", "fd00::99/64"}
-	for _, c := range []struct {
-		name   string
-		global string
-		in     instance
-		tables int
-	}{
-		{name: "both families", in: instance{Excluded: excluded, More: "no_accept"}, tables: 2},
-		{name: "link-local", in: instance{VIPs: []string{"fe80::77/64", vip6.String() + "/64", "fe80::78/64 dev eth1"}, More: "no_accept"}, tables: 1},
-		{name: "named", global: "nftables kt\nnftables_priority -20\nnftables_counters", in: instance{Excluded: excluded, More: "no_accept"}, tables: 2},
-		{name: "strict", in: instance{More: "strict_mode"}, tables: 1},
-		{name: "strict, accepts", in: instance{More: "strict_mode\naccept"}},
-		{name: "accepts", in: instance{Excluded: excluded}},
-	} {
-		c.in.VIPs = append(slices.Clone(c.in.VIPs), "10.0.9.9") // what is set last
-		if strings.Contains(c.in.VIPs[0], ":") {
-			c.in.VIPs[len(c.in.VIPs)-1] = "fd00::9:9"
-		}
-		last := netip.MustParseAddr(c.in.VIPs[len(c.in.VIPs)-1])
-		if len(c.in.Excluded) > 0 {
-			last = addr("fd00::99")
-		}
-		found := func(node string, p lab.Program) []string {
-			d := s.start(node, p, configWith(c.global, c.in.at(100)))
-			s.awaitOwner(last, 20*time.Second, node)
-			rules := s.rules(node)
-			s.must(d.Stop())
-			return rules
-		}
-		mine := found("a", ours)
-		if left := s.rules("a"); len(left) != 0 {
-			t.Errorf("%s: left behind:\n%s", c.name, strings.Join(left, "\n"))
-		}
-		theirs := found("b", lab.C())
-		if !slices.Equal(mine, theirs) {
-			t.Errorf("%s: rules\n%s\nof the C daemon\n%s", c.name, strings.Join(mine, "\n"), strings.Join(theirs, "\n"))
-		}
-		if n := strings.Count(strings.Join(mine, "\n"), `{"table":`); n != c.tables {
-			t.Errorf("%s: %d tables, want %d", c.name, n, c.tables)
-		}
-	}
-}
-
 // reach reports whether a TCP connection from a node to an address is answered, be it by a
 // refusal.
 func (s *scene) reach(node string, to string) bool {

@@ -19,7 +19,7 @@ func DropsOnLink(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() }
 // Filter is what a configuration needs of the firewall for one family.
 type Filter struct {
 	Drops bool // addresses that are not accepted
-	VMACs bool // macvlans, whose reports of multicast groups leave by the interface below
+	VMACs bool // macvlans, whose reports of multicast groups leave by the interface below, if there are any
 }
 
 // Filters are the filters that a configuration needs for IPv4 and IPv6, with the links
@@ -36,7 +36,7 @@ func Filters(c *conf.Config, made map[string][]MadeLink) (filters [2]Filter) {
 	}
 	for _, links := range made {
 		for i := range links {
-			if l := &links[i]; l.Kind == conf.LinkVMAC {
+			if l := &links[i]; l.Kind == conf.LinkVMAC && (l.IPv6 || !c.Global.DisableLocalIGMP) {
 				filters[index(l.IPv6)].VMACs = true
 			}
 		}

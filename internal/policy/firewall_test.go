@@ -34,6 +34,13 @@ func TestFilters(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
 		}
 	}
+	both := &conf.Config{Global: conf.Global{DisableLocalIGMP: true}, Instances: []*conf.VRRPInstance{
+		{Name: "VI_1", Interface: "eth0", VRID: 1, Family: conf.IPv4, Accept: true, Addresses: []conf.Address{four}, Link: vmac},
+		{Name: "VI_2", Interface: "eth0", VRID: 1, Family: conf.IPv6, Accept: true, Addresses: []conf.Address{six}, Link: vmac},
+	}}
+	if got, want := policy.Filters(both, policy.MadeLinks(both)), ([2]policy.Filter{{}, vmacs}); got != want {
+		t.Errorf("disable_local_igmp: %+v, want %+v", got, want)
+	}
 	for a, want := range map[string]bool{"fe80::1": true, "2001:db8::1": false, "169.254.0.1": false} {
 		if got := policy.DropsOnLink(netip.MustParseAddr(a)); got != want {
 			t.Errorf("%s: on its link only: %v", a, got)
