@@ -205,9 +205,8 @@ func (t *telling) blockers() {
 		if n == 0 && t.Fault != "" {
 			text = t.Fault
 		}
-		t.say(Blocker, code, "%s.", upper(text))
-		if code == "tracker" {
-			t.trackers()
+		if code != "tracker" || !t.trackers() {
+			t.say(Blocker, code, "%s.", upper(text))
 		}
 	}
 	if o, ok := obstacles[t.Obstacle]; ok {
@@ -231,8 +230,8 @@ func (t *telling) set() (n int) {
 	return n
 }
 
-// trackers are those that are a fault.
-func (t *telling) trackers() {
+// trackers says which of them are a fault, and whether any is.
+func (t *telling) trackers() (any bool) {
 	n := 0
 	for i := range t.Trackers {
 		r := &t.Trackers[i]
@@ -249,6 +248,7 @@ func (t *telling) trackers() {
 		t.say(Blocker, "tracker-fault", "%s %s is %s, with weight %s%s.", upper(r.Kind), r.Name, r.State, weight(r), detail)
 	}
 	t.rest(n, "tracker", "trackers")
+	return n > 0
 }
 
 // rest names how many are left out.
