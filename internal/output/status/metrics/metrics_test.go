@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strconv"
@@ -18,7 +17,6 @@ import (
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
-	"keepalived-go/internal/tool/required"
 	"keepalived-go/vrrp"
 )
 
@@ -59,15 +57,7 @@ func TestMetrics(t *testing.T) {
 
 // TestMetricsPassPromtool: what Prometheus itself finds wrong with the metrics.
 func TestMetricsPassPromtool(t *testing.T) {
-	promtool, err := exec.LookPath("promtool")
-	if err != nil {
-		required.Missing(t, "promtool")
-	}
-	c := exec.Command(promtool, "check", "metrics")
-	c.Stdin = strings.NewReader(text(t, apitest.Daemon(t)))
-	if out, err := c.CombinedOutput(); err != nil || len(out) > 0 {
-		t.Errorf("promtool check metrics: %v\n%s", err, out)
-	}
+	promtool(t, strings.NewReader(text(t, apitest.Daemon(t))), "check", "metrics")
 }
 
 // TestStale: of a process that does not answer there is nothing but that.
