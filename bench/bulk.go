@@ -70,72 +70,86 @@ type bulkResult struct {
 
 func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration, refuses bool) (r bulkResult, err error) {
 	defer l.Forget()
-	a, b := l.Node("a"), l.Node("b")
 	vips := addresses(n)
 	high := router{name: "VI_1", vrid: 51, priority: 150, version: 3, interval: interval, vips: vips}
 	if refuses {
 		high.more = "no_accept\n"
 	}
+	r.gap, r.backupAdverts, err = masterWhile(l, p, high, func(first lab.Event) (time.Time, error) {
+		// The second set of announcements comes 5 s after the first.
+		end := first.Time.Add(7 * time.Second)
+		time.Sleep(time.Until(end))
+		if r.set, err = lastOf(l, lab.AddrAdded, first, vips); err != nil {
+			return end, err
+		}
+		r.announced, err = lastOf(l, lab.Announce, first, vips)
+		return end, err
+	})
+	return r, err
+}
+
+// lastOf is how long after the first advert the last of the addresses had an event of
+// that kind on the same node.
+func lastOf(l *lab.Lab, kind lab.Kind, first lab.Event, vips []netip.Addr) (time.Duration, error) {
+	wanted := make(map[netip.Addr]bool, len(vips))
+	for _, v := range vips {
+		wanted[v] = true
+	}
+	var last time.Time
+	missing := 0
+	complete := l.Until(20*time.Second, func() bool {
+		seen := make(map[netip.Addr]bool, len(vips))
+		for _, e := range l.Events(first.Time, time.Now(), func(e *lab.Event) bool { return e.Kind == kind && e.Node == first.Node && wanted[e.Addr] }) {
+			if !seen[e.Addr] {
+				seen[e.Addr], last = true, e.Time
+			}
+		}
+		missing = len(vips) - len(seen)
+		return missing == 0
+	})
+	if !complete {
+		return 0, fmt.Errorf("%d of %d addresses missing (kind %d)", missing, len(vips), kind)
+	}
+	return last.Sub(first.Time), nil
+}
+
+// masterWhile makes node a master, with a backup in node b, calls until with its first
+// advert, and reports the longest silence from then to the time that until returns, and
+// how many adverts the backup has sent by then.
+func masterWhile(l *lab.Lab, p lab.Program, high router, until func(first lab.Event) (time.Time, error)) (gap time.Duration, backupAdverts int, err error) {
+	a, b := l.Node("a"), l.Node("b")
 	low := high
 	low.priority = 100
 	began := time.Now()
 	master, err := a.Start(p, config(high))
 	if err != nil {
-		return r, err
+		return 0, 0, err
 	}
 	defer master.Stop()
 	// The backup a little later: started together, the two are so close that
 	// sometimes both become master at first.
-	time.Sleep(2 * interval)
+	time.Sleep(2 * high.interval)
 	backup, err := b.Start(p, config(low))
 	if err != nil {
-		return r, err
+		return 0, 0, err
 	}
 	defer backup.Stop()
 
 	first, ok := l.Wait(began, 10*time.Second, sentBy(a))
 	if !ok {
-		return r, fmt.Errorf("no master")
+		return 0, 0, fmt.Errorf("no master")
 	}
-	wanted := make(map[netip.Addr]bool, n)
-	for _, v := range vips {
-		wanted[v] = true
-	}
-	lastOf := func(kind lab.Kind) (time.Duration, error) {
-		var last time.Time
-		missing := 0
-		complete := l.Until(20*time.Second, func() bool {
-			seen := make(map[netip.Addr]bool, n)
-			for _, e := range l.Events(first.Time, time.Now(), func(e *lab.Event) bool { return e.Kind == kind && e.Node == a && wanted[e.Addr] }) {
-				if !seen[e.Addr] {
-					seen[e.Addr], last = true, e.Time
-				}
-			}
-			missing = n - len(seen)
-			return missing == 0
-		})
-		if !complete {
-			return 0, fmt.Errorf("%d of %d addresses missing (kind %d)", missing, n, kind)
-		}
-		return last.Sub(first.Time), nil
-	}
-	// The second set of announcements comes 5 s after the first.
-	end := first.Time.Add(7 * time.Second)
-	time.Sleep(time.Until(end))
-	if r.set, err = lastOf(lab.AddrAdded); err != nil {
-		return r, err
-	}
-	if r.announced, err = lastOf(lab.Announce); err != nil {
-		return r, err
+	end, err := until(first)
+	if err != nil {
+		return 0, 0, err
 	}
 	previous := first.Time
 	for _, e := range l.Events(first.Time, end, sentBy(a)) {
-		r.gap = max(r.gap, e.Time.Sub(previous))
+		gap = max(gap, e.Time.Sub(previous))
 		previous = e.Time
 	}
-	r.gap = max(r.gap, end.Sub(previous)) // silent to the end: it gave way
-	r.backupAdverts = len(l.Events(first.Time, end, sentBy(b)))
-	return r, nil
+	gap = max(gap, end.Sub(previous)) // silent to the end: it gave way
+	return gap, len(l.Events(first.Time, end, sentBy(b))), nil
 }
 
 // kernelAlone is how long the kernel takes for the same addresses when they come

@@ -101,6 +101,7 @@ func (b *bench) span(full time.Duration) time.Duration {
 var parts = []part{
 	{name: "takeover", title: "Takeover after SIGKILL of the master: time over Master_Down_Interval, median / max", segments: 1, nodes: []string{"a", "b"}, measure: takeover},
 	{name: "bulk", title: "Many addresses on one instance", segments: 1, nodes: []string{"a", "b"}, measure: bulk},
+	{name: "routes", title: "10,000 routes of one instance", segments: 1, nodes: []string{"a", "b"}, measure: routes},
 	{name: "spacing", title: "Advert spacing of 1 s masters", segments: 4, nodes: []string{"a"}, measure: spacing},
 	{name: "load", title: "Ten instances at 10 ms beside six busy loops", segments: 1, nodes: []string{"a", "b"}, measure: load},
 	{name: "scale", title: "Many instances at 1 s", segments: 16, nodes: []string{"a"}, measure: scale},

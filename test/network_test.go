@@ -168,7 +168,8 @@ func compareNetworks(t *testing.T, folder string) {
 }
 
 // TestNetworkFilesHaveEveryOption: each option of addresses, routes and rules, and each
-// word about virtual MAC addresses and firewalls, is in one of the files that are compared.
+// word about virtual MAC addresses and firewalls, is in one of the files that are compared;
+// docs/routing.md has those of routes and rules.
 func TestNetworkFilesHaveEveryOption(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(networkFiles, "*/*.conf"))
 	if err != nil {
@@ -194,6 +195,10 @@ func TestNetworkFilesHaveEveryOption(t *testing.T) {
 		}
 		note("", tree)
 	}
+	guide, err := os.ReadFile("../docs/routing.md")
+	if err != nil {
+		t.Fatal(err)
+	}
 	other := regexp.MustCompile(`vmac|nftables|iptables|ipsets|strict|accept|promote|extra_if|igmp|on_external_delete`)
 	n := 0
 	for k := range conf.Schema() {
@@ -213,6 +218,9 @@ func TestNetworkFilesHaveEveryOption(t *testing.T) {
 		for _, name := range names {
 			if n++; !written[last+" "+name] && !lacking[name] {
 				t.Errorf("%s %s: no file has %s", k.Block, k.Name, name)
+			}
+			if (last == "route" || last == "rule") && !bytes.Contains(guide, []byte("`"+name+"`")) && name != "nat" {
+				t.Errorf("%s %s: docs/routing.md lacks %s", k.Block, k.Name, name)
 			}
 		}
 	}

@@ -181,13 +181,21 @@ func owners(n int) *conf.Config {
 	return c
 }
 
-// A master in its steady state allocates nothing: no collection of garbage can
-// come between two adverts.
+// A master in its steady state allocates nothing, however many routes and rules it has:
+// no collection of garbage can come between two adverts.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
-	d := newTestDaemon(t, owners(20))
+	c := routed(owners(20))
+	routing := c.Instances[0].Routing
+	routing.Routes = slices.DeleteFunc(routing.Routes, func(r conf.Route) bool { return r.Family == conf.IPv6 })
+	for i := range 2000 {
+		r := routing.Routes[0]
+		r.Destination = netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}), 32)
+		routing.Routes = append(routing.Routes, r)
+	}
+	d := newTestDaemon(t, c)
 	settled := func() bool { // masters, addresses set, announced
 		for _, r := range d.routers {
-			if !r.held || !r.vips[0].present || r.announce.rounds > 0 {
+			if !r.held || !r.vips[0].present || r.announce.rounds > 0 || slices.ContainsFunc(r.routes, func(v *heldPath) bool { return !v.present }) {
 				return false
 			}
 		}
