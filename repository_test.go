@@ -35,7 +35,7 @@ var layers = [][]string{
 	{"lint", "internal/output/…", "internal/linux/kernel/kerneltest"},
 	{"internal/output/status/json", "internal/output/status/api/apitest", "internal/output/status/explain", "internal/output/status/metrics", "internal/tool/client", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
 	{"internal/output/status/screen", "internal/tool/lab/uml"},
-	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/checkd", "internal/bfdd", "internal/supervisor"},
+	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/checkd", "internal/bfdd", "internal/controld", "internal/supervisor"},
 	{"cmd/keepalived", "bench", "test", ""},
 }
 

@@ -125,6 +125,7 @@ var examples = map[string]string{
 	"instance":                      "blue",
 	"vrf":                           "blue",
 	"dbus_service_name":             "org.example.Vrrp1",
+	"control_group":                 "netops",
 	"snmp_socket":                   "unix:/var/agentx/master",
 	"vrrp_iptables":                 "INPUT OUTPUT",
 	"vrrp_ipsets":                   "keepalived keepalived6",

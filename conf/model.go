@@ -116,6 +116,7 @@ type Global struct {
 	Firewall      Firewall
 	SNMP          SNMP
 	DBus          DBus
+	Control       Control
 	LVS           LVS
 
 	// Receive buffer of the process events connector.

@@ -42,6 +42,15 @@ type DBus struct {
 	NoInterface string // dbus_no_interface_name; default none
 }
 
+// ControlGroup is the default of Control.Group.
+const ControlGroup = "keepalived"
+
+// Control is the control socket.
+type Control struct {
+	Off   bool   // no_control_socket
+	Group string // control_group: its members may read; default keepalived
+}
+
 // Reload is what goes with reading a configuration again.
 type Reload struct {
 	Check    bool   // reload_check_config: test it before the old one is given up

@@ -9,6 +9,7 @@ import (
 
 	"keepalived-go/internal/bfdd"
 	"keepalived-go/internal/checkd"
+	"keepalived-go/internal/controld"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/supervisor"
 	"keepalived-go/internal/tool/getopt"
@@ -23,7 +24,7 @@ var (
 
 // roles is the table of the processes that the parent starts, in the order of
 // their start.
-var roles = []*proc.Role{&vrrpd.Role, &checkd.Role, &bfdd.Role}
+var roles = []*proc.Role{&vrrpd.Role, &checkd.Role, &bfdd.Role, &controld.Role}
 
 func main() {
 	if code, ok := proc.RunChild(roles); ok {

@@ -152,7 +152,7 @@ func (c *commandLine) only(name string) func(string) error {
 		c.wanted = append(c.wanted, name)
 		c.run.Without = nil
 		for _, r := range roles {
-			if r.Name != "bfd" && !slices.Contains(c.wanted, r.Name) { // BFD serves both
+			if r.Name != "bfd" && !r.Attends && !slices.Contains(c.wanted, r.Name) { // BFD serves both
 				c.run.Without = append(c.run.Without, r.Name)
 			}
 		}

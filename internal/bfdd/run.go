@@ -17,6 +17,7 @@ import (
 	"keepalived-go/internal/output/dump"
 	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/text"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
@@ -47,7 +48,7 @@ func Run(o Options) error {
 		return err
 	}
 	d.saver.Begin(d.loop)
-	d.session = session.Begin(o.Link, d.loop, session.Orders{Reload: d.reloadTo, Stop: d.stop, Dump: d.dump})
+	d.session = session.Begin(o.Link, d.loop, session.Orders{Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Ask: d.answer})
 	d.emit = d.session.Send
 	d.begin(first)
 	first = nil // free to go
@@ -110,6 +111,12 @@ func (d *daemon) dump(kind link.Kind) {
 		slog.Info(fmt.Sprintf("Printing BFD data for process(%d) on signal", os.Getpid()))
 		d.save(d.dumpFiles().Data(&d.conf.Global))
 	}
+}
+
+// answer sends the parent a snapshot.
+func (d *daemon) answer(id uint32) {
+	s := d.status()
+	go func() { d.session.AnswerJSON(id, api.OfBFD(s)) }()
 }
 
 // save writes the present data to path, beside the loop.

@@ -9,6 +9,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/dump"
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/json"
 	"keepalived-go/internal/output/status/text"
 	"keepalived-go/internal/proc/link"
@@ -69,9 +70,9 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	})
 }
 
-// answer sends the parent a snapshot, as the JSON dump has it.
+// answer sends the parent a snapshot.
 func (d *daemon) answer(id uint32) {
 	d.snapshot(func(s *status.LVS) {
-		go func() { d.session.Answer(id, json.LVS(s)) }()
+		go func() { d.session.AnswerJSON(id, api.OfLVS(s)) }()
 	})
 }

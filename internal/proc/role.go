@@ -39,6 +39,9 @@ type Role struct {
 	Suffix string
 	// Unit is what the process serves, in the singular, for the status.
 	Unit string
+	// Attends marks a process that serves the daemon itself rather than a part of the
+	// configuration: nothing waits for it, and its end ends nothing.
+	Attends bool
 	// Leaves is what would stay in the kernel after a process that does not end in
 	// good order. A successor with an empty configuration removes it. Empty:
 	// nothing.

@@ -15,7 +15,7 @@ import (
 // version (-d); the VRRP process logs its own part.
 func (s *supervisor) logConfiguration(c *conf.Config) {
 	var t text.Writer
-	if !slices.ContainsFunc(s.slots, (*slot).wanted) {
+	if !slices.ContainsFunc(s.slots, (*slot).works) {
 		text.Global(&t, &c.Global, s.process(), &text.Accounts{Policy: c.Global.Scripts})
 	}
 	text.BFD(&t, c)

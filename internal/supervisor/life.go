@@ -65,7 +65,7 @@ func (sl *slot) lives() {
 // feed pings systemd's watchdog if every process that runs has shown a sign of
 // life since the last time.
 func (s *supervisor) feed() {
-	if slices.ContainsFunc(s.slots, func(sl *slot) bool { return sl.child != nil && !sl.life.fed }) {
+	if slices.ContainsFunc(s.slots, func(sl *slot) bool { return sl.runs() && !sl.life.fed }) {
 		return
 	}
 	for _, sl := range s.slots {

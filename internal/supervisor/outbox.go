@@ -52,5 +52,5 @@ func sameOrder(a, b any) bool {
 	if isMessage && both && x.Kind == link.Report && y.Kind == link.Report {
 		return link.SameSubject(x, y)
 	}
-	return isMessage == both && x.Kind == y.Kind
+	return isMessage == both && x.Kind == y.Kind && x.Kind != link.Answer
 }

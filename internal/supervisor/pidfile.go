@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/proc"
 )
 
 // errRunning means that another daemon holds a pid file.
@@ -19,6 +21,7 @@ var errRunning = errors.New("daemon is already running")
 type runFiles struct {
 	parentPid    string
 	reloadMarker string // of a reload_file without a path
+	control      string // beginning of the names of those of the control process
 
 	dir, suffix string // of the others
 }
@@ -32,6 +35,7 @@ func filesFor(dir string, s settings, parentPid string) runFiles {
 	if s.instance != "" {
 		suffix = "_" + s.instance
 	}
+	control := proc.Control(dir, s.namespace, s.instance, parentPid)
 	if s.usePidDir || s.instance != "" || s.namespace != "" {
 		dir = filepath.Join(dir, "keepalived", s.namespace)
 	}
@@ -40,6 +44,7 @@ func filesFor(dir string, s settings, parentPid string) runFiles {
 		reloadMarker: filepath.Join(dir, "keepalived"+suffix+".reload"),
 		dir:          dir,
 		suffix:       suffix,
+		control:      control,
 	}
 	if parentPid != "" {
 		f.parentPid = parentPid
@@ -50,11 +55,14 @@ func filesFor(dir string, s settings, parentPid string) runFiles {
 // of returns the names of the pid file of a role and of its file of state: what
 // one process of the role leaves to the next. An explicit name of the pid file
 // (-r) wins; the state file goes with it.
-func (f runFiles) of(role, explicit string) (pid, state string) {
-	if explicit != "" {
+func (f runFiles) of(role *proc.Role, explicit string) (pid, state string) {
+	switch {
+	case explicit != "":
 		return explicit, strings.TrimSuffix(explicit, ".pid") + ".state"
+	case role.Attends:
+		return f.control + ".pid", f.control + ".state"
 	}
-	return filepath.Join(f.dir, role+f.suffix+".pid"), filepath.Join(f.dir, "keepalived"+f.suffix+"."+role+".state")
+	return filepath.Join(f.dir, role.Name+f.suffix+".pid"), filepath.Join(f.dir, "keepalived"+f.suffix+"."+role.Name+".state")
 }
 
 // pidFile is a pid file that this process has locked. The lock belongs to the

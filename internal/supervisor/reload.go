@@ -24,7 +24,8 @@ import (
 
 // loaded is a configuration as read.
 type loaded struct {
-	number      int // as in reading
+	number      int       // as in reading
+	read        time.Time // when that was begun
 	config      *conf.Config
 	settings    settings
 	diagnostics conf.Diagnostics
@@ -86,7 +87,7 @@ func (o Options) load(how reading) loaded {
 		// Likewise a script: the process that runs it logs that, and looks again at each start.
 		opt.CheckCommand = nil
 	}
-	r := loaded{number: how.number}
+	r := loaded{number: how.number, read: time.Now()}
 	var read []*conf.Statement // what is saved is what runs: no file is read twice
 	opt.Statement = func(st *conf.Statement) {
 		if st.HasBlock {
@@ -161,6 +162,19 @@ func (r loaded) reasons() []string {
 	var list []string
 	for _, d := range r.diagnostics {
 		if d.Exit != proc.ExitOK {
+			list = append(list, d.String())
+		}
+	}
+	if r.err != nil {
+		list = append(list, r.err.Error())
+	}
+	return list
+}
+
+// errors returns what a reader should mend.
+func (r loaded) errors() (list []string) {
+	for i := range r.diagnostics {
+		if d := &r.diagnostics[i]; d.Severity >= conf.Error {
 			list = append(list, d.String())
 		}
 	}
@@ -257,7 +271,9 @@ func (s *supervisor) reload() {
 	}
 	slog.Info("Reloading ...")
 	if s.readers == maxReaders {
-		slog.Error(fmt.Sprintf("Reload refused: the running configuration stays; %d earlier reloads still wait for a file", maxReaders))
+		why := fmt.Sprintf("%d earlier reloads still wait for a file", maxReaders)
+		slog.Error("Reload refused: the running configuration stays; " + why)
+		s.refuseReload(why)
 		return
 	}
 	s.reloading = true
@@ -298,6 +314,7 @@ func (s *supervisor) reloaded(r loaded) {
 	}
 	r.log(s.o.Config)
 	if why := r.reloadRefusal(); why != "" {
+		s.refuseReload(append([]string{why}, r.errors()...)...)
 		if r.failed {
 			slog.Error("New config failed validation, see " + s.global.Reload.CheckLog + " for details")
 		}
@@ -328,6 +345,7 @@ func (s *supervisor) takeOver(r loaded) {
 	}
 	s.keepFixed(r.settings)
 	s.accept(&r)
+	s.reloads++
 	s.applying = true
 	for i, sl := range s.slots {
 		sl.take(r.parts[i])

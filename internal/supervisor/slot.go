@@ -46,6 +46,7 @@ type slot struct {
 	stopped    bool      // nothing is left to do
 
 	life   life
+	deaths int                     // ends of processes that were not asked to end
 	events map[subject]*link.Event // what the child has reported for others
 }
 
@@ -59,6 +60,8 @@ type child struct {
 	unanswered int
 	releases   bool // it only removes what its predecessor left
 	stalled    bool // it was said that it takes nothing
+
+	question question // that it has been asked
 
 	ran     bool          // it got as far as to serve
 	failure *link.Message // why it gives up
@@ -126,8 +129,11 @@ func (sl *slot) units() string {
 	return fmt.Sprintf("%d %ss", sl.share.Units, sl.role.Unit)
 }
 
-// runs reports whether a process of the role runs.
-func (sl *slot) runs() bool { return sl.child != nil }
+// works reports whether there is a part of the configuration for a process of the role.
+func (sl *slot) works() bool { return sl.wanted() && !sl.role.Attends }
+
+// runs reports whether a process of the role runs that others depend on.
+func (sl *slot) runs() bool { return sl.child != nil && !sl.role.Attends }
 
 // take makes p its part of the running configuration. The name of the process
 // stays.
@@ -149,7 +155,7 @@ func (sl *slot) apply() {
 		sl.respawn = time.Time{} // what made the process die may be gone
 		sl.startIfNeeded()
 	}
-	sl.awaited = sl.serves() || sl.child != nil && sl.wanted()
+	sl.awaited = !sl.role.Attends && (sl.serves() || sl.child != nil && sl.wanted())
 }
 
 // serves reports whether a process of the role runs that has a configuration to run.
@@ -232,6 +238,9 @@ func (sl *slot) setup() *link.Setup {
 		LogAddresses: s.o.LogAddresses,
 		LogData:      s.o.DumpConfig,
 		ReloadMarker: s.files.reloadMarker,
+	}
+	if sl.role.Attends {
+		setup.Socket = s.files.control + proc.SocketSuffix
 	}
 	if log.File != "" {
 		setup.File = logging.FileFor(log.File, sl.role.Suffix)
@@ -344,6 +353,7 @@ func (sl *slot) ended(e childEnd) {
 	}
 	s := sl.s
 	sl.child, sl.life, sl.deadline = nil, life{}, time.Time{}
+	e.child.refuse("the " + sl.process() + " has ended")
 	sl.withdraw()
 	switch {
 	case e.askedToStop():
@@ -372,17 +382,18 @@ func (sl *slot) ended(e childEnd) {
 		sl.cleared(e)
 		return
 	}
+	sl.deaths++
 	// The Go runtime exits with 2 on a panic, which is CONFIG among the exit
 	// codes: only a child that has announced its failure means its exit code. And
 	// what did not keep it from serving need not keep its successor from it.
-	if f := e.child.failure; f != nil && (!e.child.ran || s.o.NoRespawn) && permanent(e.exitCode()) != "" {
+	if f := e.child.failure; f != nil && !sl.role.Attends && (!e.child.ran || s.o.NoRespawn) && permanent(e.exitCode()) != "" {
 		slog.Error(fmt.Sprintf("pid %d exited with permanent error %s. Terminating",
 			e.child.pid, permanent(e.exitCode())), "pid", e.child.pid)
 		s.stop(e.exitCode())
 		return
 	}
 	slog.Error(fmt.Sprintf("pid %d %s", e.child.pid, describe(e.status)), "pid", e.child.pid)
-	if s.o.NoRespawn {
+	if s.o.NoRespawn && !sl.role.Attends {
 		slog.Error(fmt.Sprintf("%s child process(%d) died: Exiting", sl.role.Title, e.child.pid))
 		s.stop(proc.ExitFatal)
 		return
@@ -432,6 +443,10 @@ func (sl *slot) message(m link.Message) {
 		}
 	case link.Report:
 		sl.report(m.Event)
+	case link.Ask:
+		s.ask(c, m.Question)
+	case link.Answer:
+		c.answer(m.Part)
 	case link.Failed:
 		c.failure = &m // it has logged the reason itself
 	}

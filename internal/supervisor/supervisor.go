@@ -28,6 +28,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/reap"
 )
@@ -167,6 +168,12 @@ type supervisor struct {
 	applying  bool        // it came by a reload, and not every process has confirmed it
 	problems  int         // errors of the running configuration
 
+	begun     time.Time    // when this process was
+	read      time.Time    // when the running configuration was
+	reloads   int          // configurations that have taken the place of another one
+	refused   *api.Refusal // the last reload; nil: it was not
+	questions uint32       // passed on to children so far
+
 	reasons  []string // why a start fails, for who started us
 	stopping bool
 	done     bool
@@ -177,7 +184,7 @@ type supervisor struct {
 // process that sent it to the background.
 func Run(o Options) int {
 	if o.RunDir == "" {
-		o.RunDir = "/run"
+		o.RunDir = proc.RunDir
 	}
 	startedBy() // while we are where we were started
 	s := &supervisor{
@@ -189,6 +196,7 @@ func Run(o Options) int {
 		ready:     make(chan loaded, 1),
 		schedule:  newSchedule(),
 		loads:     1,
+		begun:     time.Now(),
 		slow:      stoppedTimer(),
 	}
 	for _, role := range o.Roles {
@@ -331,7 +339,7 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 	proc.SetName(s.settings.processName)
 	s.files = filesFor(s.o.RunDir, s.settings, s.o.ParentPid)
 	for i, sl := range s.slots {
-		sl.pidPath, sl.statePath = s.files.of(sl.role.Name, s.o.PidFiles[sl.role.Name])
+		sl.pidPath, sl.statePath = s.files.of(sl.role, s.o.PidFiles[sl.role.Name])
 		sl.take(r.parts[i])
 	}
 
@@ -378,7 +386,7 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 		s.done = true // asked to stop before anything has started
 		return proc.ExitOK, true
 	}
-	if !slices.ContainsFunc(s.slots, (*slot).wanted) {
+	if !slices.ContainsFunc(s.slots, (*slot).works) {
 		slog.Warn("Warning - keepalived has no configuration to run")
 	}
 	s.takeFIFOs(s.taken, s.global)
@@ -394,7 +402,7 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 func (s *supervisor) lockPidFiles() error {
 	deadline := time.Now().Add(startWait)
 	for _, sl := range s.slots {
-		if sl.wanted() {
+		if sl.works() {
 			if err := sl.lockPid(deadline); err != nil {
 				return err
 			}
@@ -409,6 +417,7 @@ func (s *supervisor) accept(r *loaded) {
 	s.settings.shutdown = r.settings.shutdown
 	s.taken = r.number
 	s.problems = r.diagnostics.Count(conf.Error)
+	s.read, s.refused = r.read, nil
 	s.global = r.config.Global
 	if s.o.DumpConfig {
 		s.logConfiguration(r.config)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/proc"
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/internal/tool/required"
 )
@@ -58,7 +59,7 @@ func TestFilesFor(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			f := filesFor("/run", tt.s, tt.parent)
-			pid, state := f.of("vrrp", tt.vrrp)
+			pid, state := f.of(&proc.Role{Name: "vrrp"}, tt.vrrp)
 			if diff := cmp.Diff(tt.want, []string{f.parentPid, pid, state, f.reloadMarker}); diff != "" {
 				t.Errorf("files (-want +got):\n%s", diff)
 			}

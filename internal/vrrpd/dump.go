@@ -7,6 +7,7 @@ import (
 
 	"keepalived-go/internal/output/dump"
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/json"
 	"keepalived-go/internal/output/status/text"
 	"keepalived-go/vrrp"
@@ -48,10 +49,10 @@ func (d *daemon) dumpJSON() {
 	d.snapshot(nil, save(d.files().JSON(&d.conf.Global), json.VRRP))
 }
 
-// answer sends the parent a snapshot, as the JSON dump has it.
+// answer sends the parent a snapshot.
 func (d *daemon) answer(id uint32) {
 	d.snapshot(nil, func(s *status.VRRP) {
-		go func() { d.session.Answer(id, json.VRRP(s)) }()
+		go func() { d.session.AnswerJSON(id, api.OfVRRP(s)) }()
 	})
 }
 

@@ -66,7 +66,7 @@ func (p *process) await(kind link.Kind) link.Message {
 // snapshot asks for the state.
 func (p *process) snapshot(id uint32) []byte {
 	p.Helper()
-	p.send(link.Message{Kind: link.Ask, ID: id})
+	p.send(link.Message{Kind: link.Ask, Question: &link.Question{ID: id}})
 	answer := link.Assembly{ID: id}
 	for whole, err := false, error(nil); !whole; {
 		if whole, err = answer.Add(p.await(link.Answer).Part); err != nil {
@@ -94,12 +94,12 @@ func TestProcess(t *testing.T) {
 	p := startProcess(t, patient(owners(2)))
 	names := func(id uint32) (all []string) {
 		t.Helper()
-		var list []struct{ Data struct{ IName string } }
-		if body := p.snapshot(id); json.Unmarshal(body, &list) != nil {
+		var s api.VRRP
+		if body := p.snapshot(id); json.Unmarshal(body, &s) != nil {
 			t.Fatalf("%s", body)
 		}
-		for _, i := range list {
-			all = append(all, i.Data.IName)
+		for _, i := range s.Instances {
+			all = append(all, i.Name)
 		}
 		return all
 	}

@@ -32,7 +32,10 @@ const (
 	ClearStats                 // write the statistics dump, then clear
 	DumpJSON                   // write the JSON dump
 
-	Ask // ID: answer with a snapshot of the state
+	// Between a process that asks, the parent, and the process that is asked.
+
+	Ask    // Question: answer with a snapshot of the state
+	Answer // Part: a piece of a snapshot
 
 	// From a child.
 
@@ -42,7 +45,6 @@ const (
 	Reload   // anyone has sent SIGHUP to the child, who has no configuration of its own to read
 	Ending   // addresses are given up; scripts have child_wait_time to end
 	Failed   // Text: the child gives up; it exits with ExitCode next
-	Answer   // Part: a piece of a snapshot
 
 	// From a child to the parent, and from there to another child.
 
@@ -56,7 +58,7 @@ type Message struct {
 	Config   *conf.Config
 	Text     string
 	ExitCode int
-	ID       uint32
+	Question *Question
 	Part     *Part
 	Event    *Event
 }
@@ -86,6 +88,7 @@ type Setup struct {
 	LogData      bool // -d
 
 	ReloadMarker string // of a reload_file without a path, for dumps
+	Socket       string // path of the control socket; empty: another process has it
 }
 
 // maxFrame bounds a message, against a length field gone wrong: 65,024 virtual
@@ -213,7 +216,7 @@ func appendFrame(b []byte, m Message) []byte {
 	case Failed:
 		body = &failure{m.Text, m.ExitCode}
 	case Ask:
-		body = m.ID
+		body = m.Question
 	case Answer:
 		body = m.Part
 	case Report:
@@ -237,7 +240,7 @@ func decodeBody(body []byte, m *Message) error {
 			m.Text, m.ExitCode = f.Text, f.ExitCode
 		}
 	case Ask:
-		return wire.Decode(body, &m.ID)
+		return wire.Decode(body, &m.Question)
 	case Answer:
 		return wire.Decode(body, &m.Part)
 	case Report:

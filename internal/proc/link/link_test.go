@@ -54,7 +54,7 @@ func TestMessagesComeThrough(t *testing.T) {
 		{Kind: Configure, Config: &conf.Config{Path: "k.conf"}},
 		{Kind: Stop},
 		{Kind: Failed, Text: "no permission", ExitCode: 4},
-		{Kind: Ask, ID: 7},
+		{Kind: Ask, Question: &Question{ID: 7, Of: "vrrp"}},
 		{Kind: Answer, Part: &Part{ID: 7, Body: []byte("state"), Last: true}},
 		{Kind: Report, Event: &Event{From: "bfd", To: "vrrp", Subject: "peer", Body: []byte{1}}},
 	} {
@@ -171,7 +171,7 @@ func FuzzReceive(f *testing.F) {
 	for _, m := range []Message{
 		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived"}},
 		{Kind: Configure, Config: &conf.Config{Path: "k.conf", Instances: []*conf.VRRPInstance{{Name: "VI_1"}}}},
-		{Kind: Stop}, {Kind: Failed, Text: "no", ExitCode: 1}, {Kind: Ask, ID: 7},
+		{Kind: Stop}, {Kind: Failed, Text: "no", ExitCode: 1}, {Kind: Ask, Question: &Question{ID: 7, Of: "vrrp"}},
 		{Kind: Answer, Part: &Part{ID: 7, Body: []byte("state")}}, {Kind: Report, Event: &Event{To: "vrrp", Subject: "peer"}},
 	} {
 		f.Add(appendFrame(nil, m))

@@ -1,14 +1,22 @@
 package link
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 )
 
-// A snapshot of the state of a child is asked for with [Ask], under a number, and
+// A snapshot of the state of a process is asked for with [Ask], under a number, and
 // answered with [Part]s of a bounded size: orders and signs of life pass between
-// them. Who asks has one question at a time open to a child; a late answer to an
-// earlier one is known by its number.
+// them. Who asks has one question at a time open to a process; a late answer to an
+// earlier one is known by its number. The parent passes a question of one child on to
+// another one, under a number of its own, and the answer back.
+
+// Question asks for the state of a process.
+type Question struct {
+	ID uint32
+	Of string // role whose process is asked, for the parent; empty: the parent itself
+}
 
 // Part is a piece of the answer to [Ask].
 type Part struct {
@@ -27,12 +35,17 @@ const (
 	MaxSnapshot = 64 << 20
 )
 
+// Refusal is the message that answers the question id with the reason why there is no
+// snapshot.
+func Refusal(id uint32, why string) Message {
+	return Message{Kind: Answer, Part: &Part{ID: id, Last: true, Refused: why}}
+}
+
 // Answers are the messages that answer the question id with a snapshot.
 func Answers(id uint32, snapshot []byte) iter.Seq[Message] {
 	return func(yield func(Message) bool) {
 		if len(snapshot) > MaxSnapshot {
-			why := fmt.Sprintf("the snapshot has %d bytes, at most %d are sent", len(snapshot), MaxSnapshot)
-			yield(Message{Kind: Answer, Part: &Part{ID: id, Last: true, Refused: why}})
+			yield(Refusal(id, fmt.Sprintf("the snapshot has %d bytes, at most %d are sent", len(snapshot), MaxSnapshot)))
 			return
 		}
 		for {
@@ -60,7 +73,7 @@ func (a *Assembly) Add(p *Part) (whole bool, err error) {
 	case p == nil || p.ID != a.ID:
 		return false, nil
 	case p.Refused != "":
-		return false, fmt.Errorf("snapshot: %s", p.Refused)
+		return false, errors.New(p.Refused)
 	case len(a.Body)+len(p.Body) > MaxSnapshot:
 		return false, fmt.Errorf("snapshot: longer than %d bytes", MaxSnapshot)
 	}

@@ -85,7 +85,7 @@ func TestOrders(t *testing.T) {
 		{Kind: link.Configure, Config: &conf.Config{Path: "b"}},
 		{Kind: link.DumpJSON},
 		{Kind: link.Report, Event: &link.Event{Subject: "x"}},
-		{Kind: link.Ask, ID: 5},
+		{Kind: link.Ask, Question: &link.Question{ID: 5}},
 		{Kind: link.Stop},
 	} {
 		parent.Send(m)

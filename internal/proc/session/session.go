@@ -4,9 +4,11 @@
 package session
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -29,6 +31,7 @@ type Orders struct {
 	Dump   func(kind link.Kind)
 	Event  func(e *link.Event) // another process reports; nil: none is expected
 	Ask    func(id uint32)     // a snapshot is wanted; nil: there is none
+	Answer func(p *link.Part)  // of a question of this process; nil: it asks none
 }
 
 // Session is the conversation.
@@ -106,8 +109,20 @@ func (s *Session) Send(m link.Message) bool {
 // Answer sends a snapshot that Orders.Ask was called for, in parts. It returns when
 // the last of them is on its way, so it is for a goroutine beside the loop. What the
 // loop reports meanwhile goes before the next part.
-func (s *Session) Answer(id uint32, snapshot []byte) {
-	for m := range link.Answers(id, snapshot) {
+func (s *Session) Answer(id uint32, snapshot []byte) { s.pass(link.Answers(id, snapshot)) }
+
+// AnswerJSON sends a snapshot likewise, as JSON.
+func (s *Session) AnswerJSON(id uint32, snapshot any) {
+	b, err := json.Marshal(snapshot)
+	if err != nil {
+		s.pass(slices.Values([]link.Message{link.Refusal(id, err.Error())}))
+		return
+	}
+	s.Answer(id, b)
+}
+
+func (s *Session) pass(answer iter.Seq[link.Message]) {
+	for m := range answer {
 		select {
 		case s.parts <- m:
 		case <-s.alone:
@@ -159,8 +174,12 @@ func (s *Session) take(m link.Message) {
 	case link.Stop:
 		s.orders.Stop()
 	case link.Ask:
-		if s.orders.Ask != nil {
-			s.orders.Ask(m.ID)
+		if s.orders.Ask != nil && m.Question != nil {
+			s.orders.Ask(m.Question.ID)
+		}
+	case link.Answer:
+		if s.orders.Answer != nil && m.Part != nil {
+			s.orders.Answer(m.Part)
 		}
 	case link.Report:
 		if s.orders.Event != nil && m.Event != nil {

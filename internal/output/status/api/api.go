@@ -17,23 +17,17 @@ import (
 // goes; a new field does not change it.
 const Version = 1
 
-// Status is the state of a daemon.
+// Status is the state of a daemon. The parent process knows what is not of one of the
+// others.
 type Status struct {
 	Version       int           `json:"version" doc:"of this model: 1"`
 	At            time.Time     `json:"at" doc:"when this was put together"`
 	Node          Node          `json:"node" doc:"the daemon"`
 	Processes     []Process     `json:"processes" doc:"its processes besides the parent, in the order of their start"`
 	Configuration Configuration `json:"configuration" doc:"what it runs"`
-	VRRP          *VRRP         `json:"vrrp,omitempty" doc:"virtual routers, if the VRRP process runs or has run"`
-	LVS           *LVS          `json:"lvs,omitempty" doc:"virtual servers, if the health-check process runs or has run"`
-	BFD           *BFD          `json:"bfd,omitempty" doc:"BFD sessions, if the BFD process runs or has run"`
-}
-
-// Daemon is what the parent process knows.
-type Daemon struct {
-	Node          Node          `json:"node"`
-	Processes     []Process     `json:"processes"`
-	Configuration Configuration `json:"configuration"`
+	VRRP          *VRRP         `json:"vrrp,omitempty" doc:"virtual routers, if the VRRP process is wanted and has answered once"`
+	LVS           *LVS          `json:"lvs,omitempty" doc:"virtual servers, if the health-check process is wanted and has answered once"`
+	BFD           *BFD          `json:"bfd,omitempty" doc:"BFD sessions, if the BFD process is wanted and has answered once"`
 }
 
 // Node is a daemon.
@@ -61,7 +55,6 @@ type Process struct {
 // Configuration is what the daemon runs.
 type Configuration struct {
 	File      string    `json:"file" doc:"its name, as the command line has it"`
-	Digest    string    `json:"digest" doc:"SHA-256 of what was read, included files in their places"`
 	Read      time.Time `json:"read" doc:"when the one in force was read"`
 	Reloads   int       `json:"reloads" doc:"how often a later one has taken its place"`
 	Errors    int       `json:"errors" doc:"which the one in force has; the log lists them"`

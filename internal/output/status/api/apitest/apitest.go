@@ -30,7 +30,7 @@ func Daemon(t testing.TB) *api.Status {
 			{Name: "control", Wanted: true, PID: 10, Started: ago(72 * time.Hour), Serves: true},
 		},
 		Configuration: api.Configuration{
-			File: "/etc/keepalived/keepalived.conf", Digest: "00ff", Read: *ago(24 * time.Hour), Reloads: 4, Errors: 1,
+			File: "/etc/keepalived/keepalived.conf", Read: *ago(24 * time.Hour), Reloads: 4, Errors: 1,
 			Refused: &api.Refusal{At: *ago(10 * time.Minute), Reasons: []string{"keepalived.conf:3:5: unknown keyword prioriti", "keepalived.conf:9:1: missing }"}},
 		},
 		VRRP: api.OfVRRP(v),

@@ -1,0 +1,79 @@
+package controld
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"runtime/debug"
+	"syscall"
+	"unsafe"
+
+	"github.com/elastic/go-seccomp-bpf"
+	"github.com/landlock-lsm/go-landlock/landlock"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// maxFiles is how many descriptors the process may have: those of its clients, and some.
+	maxFiles = maxClients + 64
+	// maxHeap is how large the heap may become before the collector does all that it can,
+	// in bytes: the answers of all processes as text, and decoded.
+	maxHeap = 512 << 20
+)
+
+// confine takes from the process what serving does not need: every capability, files
+// other than those in the directory of its socket and of its log, programs, networks.
+// What this kernel cannot refuse is left.
+func confine(socket, log string) {
+	debug.SetMemoryLimit(maxHeap)
+	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxFiles, Max: maxFiles})
+	err = errors.Join(err, dropCapabilities(), confineFiles(socket, log), confineCalls())
+	if err != nil {
+		slog.Warn(fmt.Sprintf("confine the control process: %v; it runs all the same", err))
+	}
+}
+
+// dropCapabilities drops all capabilities of all threads, and with them those that a
+// program of a file could give.
+func dropCapabilities() error {
+	const lastCapability = 63
+	for c := range uintptr(lastCapability + 1) {
+		if _, _, e := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); e != 0 {
+			break // the kernel knows no more, or none may be dropped
+		}
+	}
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	// syscall.AllThreadsSyscall has every thread of this process make the call.
+	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0); e != 0 {
+		return fmt.Errorf("drop capabilities: %w", e)
+	}
+	return nil
+}
+
+func confineFiles(socket, log string) error {
+	dirs := []string{filepath.Dir(socket)}
+	if log != "" {
+		dirs = append(dirs, filepath.Dir(log))
+	}
+	return landlock.V5.BestEffort().RestrictPaths(landlock.RWDirs(dirs...))
+}
+
+// refused are the system calls that the process never makes.
+var refused = []string{
+	"execve", "execveat", "ptrace", "process_vm_readv", "process_vm_writev", "mount", "umount2", "pivot_root", "chroot",
+	"setns", "unshare", "bpf", "kexec_load", "init_module", "finit_module", "delete_module", "keyctl", "add_key", "request_key",
+}
+
+func confineCalls() error {
+	return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: seccomp.Policy{
+		DefaultAction: seccomp.ActionAllow,
+		Syscalls: []seccomp.SyscallGroup{
+			{Action: seccomp.ActionErrno, Names: refused},
+			{Action: seccomp.ActionErrno, NamesWithCondtions: []seccomp.NameWithConditions{{
+				Name: "socket", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.NotEqual, Value: unix.AF_UNIX}},
+			}}},
+		},
+	}})
+}

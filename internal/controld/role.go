@@ -1,0 +1,30 @@
+package controld
+
+import (
+	"keepalived-go/conf"
+	"keepalived-go/internal/proc"
+)
+
+// Role is the control process among the processes of the daemon. It needs no
+// capability, and nothing needs it.
+var Role = proc.Role{
+	Name:    "control",
+	Title:   "Control",
+	Suffix:  "_control",
+	Unit:    "control socket",
+	Late:    "answers",
+	Attends: true,
+	Of:      share,
+	Named:   func(*conf.Global) string { return "" },
+	Run:     runChild,
+}
+
+// share is what the process gets of a configuration: its own settings.
+func share(c *conf.Config) proc.Share {
+	part := conf.Config{Global: conf.Global{Control: c.Global.Control}}
+	return proc.Share{Keeps: !c.Global.Control.Off, Config: &part}
+}
+
+func runChild(c *proc.Child) error {
+	return Run(Options{Link: c.Link, Socket: c.Setup.Socket, LogFile: c.Setup.File})
+}

@@ -1,0 +1,182 @@
+package controld
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"os/user"
+	"strconv"
+	"time"
+
+	"golang.org/x/net/netutil"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/metrics"
+)
+
+const (
+	// maxClients is how many connections are open at a time; others wait.
+	maxClients = 64
+	maxHeader  = 16 << 10 // bytes of a request's header
+	// readWait is how long a client may take for its request, idleWait how long it may
+	// stay without one, writeWait how long it may take to read an answer.
+	readWait, idleWait, writeWait = 5 * time.Second, 30 * time.Second, 30 * time.Second
+	// maxPath is how long the name of a unix socket may be, in bytes (unix(7)).
+	maxPath = 107
+)
+
+// server serves clients of the control socket.
+type server struct {
+	listener net.Listener
+	http     http.Server
+}
+
+// listen makes the socket. The lock of the pid file has shown that no other process has
+// it.
+func listen(path string, c *conf.Control) (*server, error) {
+	if len(path) > maxPath {
+		return nil, fmt.Errorf("%s has %d bytes; the name of a socket may have %d", path, len(path), maxPath)
+	}
+	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		return nil, err
+	}
+	mode := os.FileMode(0o600)
+	if err := giveTo(path, c.Group); err == nil {
+		mode = 0o660
+	} else if c.Group != conf.ControlGroup {
+		slog.Warn("control_group: " + err.Error() + "; only root may ask")
+	}
+	if err := os.Chmod(path, mode); err != nil {
+		l.Close()
+		return nil, err
+	}
+	return &server{listener: l}, nil
+}
+
+// giveTo makes a group that of a file.
+func giveTo(path, group string) error {
+	g, err := user.LookupGroup(group)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.Atoi(g.Gid)
+	if err != nil {
+		return err
+	}
+	return os.Chown(path, -1, gid)
+}
+
+// serve begins to serve.
+func (s *server) serve(from sources) {
+	s.http = http.Server{
+		Handler:           handler(from),
+		ReadHeaderTimeout: readWait, ReadTimeout: readWait, IdleTimeout: idleWait, WriteTimeout: writeWait,
+		MaxHeaderBytes: maxHeader,
+		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // clients fill no log
+	}
+	go s.http.Serve(netutil.LimitListener(s.listener, maxClients))
+}
+
+// close ends the server and removes the socket.
+func (s *server) close() { s.http.Close() }
+
+// handler answers requests.
+func handler(from sources) http.Handler {
+	mux := http.NewServeMux()
+	asked := func(then func(http.ResponseWriter, *http.Request, *state)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			s, err := from.state(r.Context())
+			if err != nil {
+				refuse(w, http.StatusBadGateway, err.Error())
+				return
+			}
+			then(w, r, s)
+		}
+	}
+	whole := func(then func(http.ResponseWriter, *http.Request, *api.Status)) http.HandlerFunc {
+		return asked(func(w http.ResponseWriter, r *http.Request, s *state) {
+			all, err := s.whole()
+			if err != nil {
+				refuse(w, http.StatusBadGateway, err.Error())
+				return
+			}
+			then(w, r, all)
+		})
+	}
+	mux.HandleFunc("GET /v1/status", asked(func(w http.ResponseWriter, _ *http.Request, s *state) { reply(w, s) }))
+	mux.HandleFunc("GET /v1/servers", whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
+		if s.LVS == nil {
+			refuse(w, http.StatusNotFound, "this daemon has no virtual server")
+			return
+		}
+		reply(w, s.LVS)
+	}))
+	mux.HandleFunc("GET /v1/instances/{name}", whole(func(w http.ResponseWriter, r *http.Request, s *api.Status) {
+		if i := instance(w, r, s); i != nil {
+			reply(w, i)
+		}
+	}))
+	mux.HandleFunc("GET /v1/instances/{name}/explain", whole(func(w http.ResponseWriter, r *http.Request, s *api.Status) {
+		if i := instance(w, r, s); i != nil {
+			reply(w, explain.Instance(s, i.Name))
+		}
+	}))
+	mux.HandleFunc("GET /metrics", whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
+		w.Header().Set("Content-Type", metrics.ContentType)
+		_ = metrics.Write(w, s) // as write
+	}))
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path))
+	})
+	return mux
+}
+
+// instance is the one that the path names; nil: it has been refused.
+func instance(w http.ResponseWriter, r *http.Request, s *api.Status) *api.Instance {
+	name := r.PathValue("name")
+	var names []string
+	if s.VRRP != nil {
+		for i := range s.VRRP.Instances {
+			if s.VRRP.Instances[i].Name == name {
+				return &s.VRRP.Instances[i]
+			}
+			names = append(names, s.VRRP.Instances[i].Name)
+		}
+	}
+	why := fmt.Sprintf("no vrrp_instance is called %q", name)
+	if near := conf.Nearest(name, names); len(near) > 0 {
+		why += fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	refuse(w, http.StatusNotFound, why)
+	return nil
+}
+
+// failure is the answer to a request that gets no other.
+type failure struct {
+	Error string `json:"error"`
+}
+
+// refuse replies why there is no other answer.
+func refuse(w http.ResponseWriter, status int, why string) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	write(w, failure{why})
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	write(w, v)
+}
+
+// write writes v. A client that has gone does not read the rest.
+func write(w http.ResponseWriter, v any) { _ = json.NewEncoder(w).Encode(v) }

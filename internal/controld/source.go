@@ -1,0 +1,124 @@
+package controld
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"keepalived-go/internal/proc/link"
+)
+
+const (
+	// patience is how long an answer may take.
+	patience = 5 * time.Second
+	// A process rests after an answer for as long as that took, within these bounds:
+	// however many clients ask, it spends at most half of its time on answers.
+	leastRest, mostRest = 20 * time.Millisecond, time.Second
+)
+
+// source is a process whose state is asked for. One question is open to it at a time.
+// Whoever asks meanwhile waits for the next one, and all of them share its answer: it was
+// begun after they had asked.
+type source struct {
+	of   string // role; empty: the parent
+	send func(link.Question) bool
+
+	mu   sync.Mutex
+	open *query    // nil: none
+	next *query    // nil: nobody waits
+	id   uint32    // of the last question; those of different sources differ
+	last []byte    // the last answer
+	rest time.Time // before this no question is asked
+}
+
+// query is a question and those who wait for its answer.
+type query struct {
+	link.Assembly
+	begun time.Time
+	limit *time.Timer
+	done  chan struct{} // closed when it has ended
+	err   error
+}
+
+// get returns the state of the process as JSON. After an error that is the last one known,
+// if there is one.
+func (s *source) get(ctx context.Context) (body []byte, err error) {
+	s.mu.Lock()
+	if s.next == nil {
+		s.next = &query{done: make(chan struct{})}
+	}
+	q := s.next
+	s.begin()
+	s.mu.Unlock()
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-q.done:
+	}
+	if q.err == nil {
+		return q.Body, nil
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last, q.err
+}
+
+// begin asks the next question if there is one, none is open, and the process has rested.
+func (s *source) begin() {
+	if s.open != nil || s.next == nil {
+		return
+	}
+	now := time.Now()
+	if now.Before(s.rest) {
+		time.AfterFunc(s.rest.Sub(now), func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.begin()
+		})
+		return
+	}
+	s.open, s.next = s.next, nil
+	q := s.open
+	s.id += step
+	q.ID, q.begun = s.id, now
+	q.limit = time.AfterFunc(patience, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		if s.open == q {
+			s.end(fmt.Errorf("no answer within %v", patience))
+		}
+	})
+	if !s.send(link.Question{ID: q.ID, Of: s.of}) {
+		s.end(errors.New("the parent process takes no questions"))
+	}
+}
+
+// take takes up a part of an answer.
+func (s *source) take(p *link.Part) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.open == nil {
+		return
+	}
+	whole, err := s.open.Add(p)
+	switch {
+	case err != nil:
+		s.end(err)
+	case whole:
+		s.last = s.open.Body
+		s.end(nil)
+	}
+}
+
+// end ends the open question.
+func (s *source) end(err error) {
+	q, now := s.open, time.Now()
+	s.open = nil
+	s.rest = now.Add(min(max(now.Sub(q.begun), leastRest), mostRest))
+	q.limit.Stop()
+	q.err = err
+	close(q.done)
+	s.begin()
+}

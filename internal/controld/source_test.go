@@ -1,0 +1,166 @@
+package controld
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"keepalived-go/internal/proc/link"
+)
+
+// process answers the questions of a source when it is told to.
+type process struct {
+	*source
+	asked []link.Question
+	deaf  bool
+}
+
+func newProcess() *process {
+	p := &process{}
+	p.source = newSources(func(q link.Question) bool {
+		p.asked = append(p.asked, q)
+		return !p.deaf
+	})[1]
+	return p
+}
+
+// answer answers the last question.
+func (p *process) answer(body string) {
+	p.mu.Lock()
+	id := p.asked[len(p.asked)-1].ID
+	p.mu.Unlock()
+	for m := range link.Answers(id, []byte(body)) {
+		p.take(m.Part)
+	}
+}
+
+// clients asks n times at once, and returns what each gets when all have it.
+func (p *process) clients(n int) (wait func() []string) {
+	got := make([]string, n)
+	var all sync.WaitGroup
+	for i := range n {
+		all.Go(func() {
+			body, err := p.get(context.Background())
+			got[i] = fmt.Sprintf("%s %v", body, err)
+		})
+	}
+	synctest.Wait()
+	return func() []string { all.Wait(); return got }
+}
+
+func (p *process) expect(t *testing.T, questions int) {
+	t.Helper()
+	synctest.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.asked) != questions {
+		t.Fatalf("%d questions, want %d", len(p.asked), questions)
+	}
+}
+
+// question is the one that was asked as number i.
+func (p *process) question(i int) link.Question {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.asked[i]
+}
+
+func all(t *testing.T, got []string, want string) {
+	t.Helper()
+	for _, g := range got {
+		if g != want {
+			t.Errorf("%q, want %q", g, want)
+		}
+	}
+}
+
+// TestClientsShareAnswers: whoever asks while a question is open gets the answer to the
+// next one, with all others.
+func TestClientsShareAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess()
+		first := p.clients(1)
+		p.expect(t, 1)
+		others := p.clients(100)
+		p.expect(t, 1)
+		time.Sleep(time.Second)
+		p.answer("one")
+		all(t, first(), "one <nil>")
+		p.expect(t, 1) // it rests
+		time.Sleep(time.Second - time.Nanosecond)
+		p.expect(t, 1)
+		time.Sleep(time.Nanosecond)
+		p.expect(t, 2)
+		if a, b := p.question(0), p.question(1); b.Of != "vrrp" || a.ID == b.ID {
+			t.Errorf("asked %+v after %+v", b, a)
+		}
+		p.answer("two")
+		all(t, others(), "two <nil>")
+		time.Sleep(time.Hour)
+		p.expect(t, 2) // nobody waits
+	})
+}
+
+// TestNoAnswer: a process that does not answer is given up, its late answer belongs to no
+// later question, and the last answer is known.
+func TestNoAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess()
+		get := p.clients(1)
+		p.answer("one")
+		all(t, get(), "one <nil>")
+		time.Sleep(leastRest)
+		get = p.clients(1)
+		p.expect(t, 2)
+		late := p.question(1)
+		time.Sleep(patience)
+		all(t, get(), "one no answer within 5s")
+		time.Sleep(mostRest)
+		get = p.clients(1)
+		p.expect(t, 3)
+		for m := range link.Answers(late.ID, []byte("late")) {
+			p.take(m.Part)
+		}
+		p.answer("three")
+		all(t, get(), "three <nil>")
+
+		time.Sleep(leastRest)
+		get = p.clients(1)
+		p.take(link.Refusal(p.question(3).ID, "the VRRP process has ended").Part)
+		all(t, get(), "three the VRRP process has ended")
+		p.mu.Lock()
+		p.deaf = true
+		p.mu.Unlock()
+		time.Sleep(leastRest)
+		get = p.clients(1)
+		all(t, get(), "three the parent process takes no questions")
+	})
+}
+
+// TestClientThatLeaves: its question goes on for the others.
+func TestClientThatLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess()
+		ctx, leave := context.WithCancel(context.Background())
+		left := make(chan error)
+		go func() {
+			_, err := p.get(ctx)
+			left <- err
+		}()
+		p.expect(t, 1)
+		leave()
+		if err := <-left; !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
+		p.answer("one")
+		time.Sleep(leastRest)
+		get := p.clients(1)
+		p.expect(t, 2)
+		p.answer("two")
+		all(t, get(), "two <nil>")
+	})
+}

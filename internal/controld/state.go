@@ -1,0 +1,90 @@
+package controld
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync"
+
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/proc/link"
+)
+
+// sources are the processes that are asked: the parent first.
+type sources []*source
+
+// step is by how much the numbers of two questions of one source differ.
+const step = 4
+
+func newSources(send func(link.Question) bool) sources {
+	var all sources
+	for i, of := range [step]string{"", "vrrp", "checkers", "bfd"} {
+		all = append(all, &source{of: of, send: send, id: uint32(i)})
+	}
+	return all
+}
+
+// take hands a part of an answer to the source that it is for.
+func (s sources) take(p *link.Part) { s[p.ID%step].take(p) }
+
+// state is an api.Status whose parts are as the processes have written them.
+type state struct {
+	api.Status
+	VRRP json.RawMessage `json:"vrrp,omitempty"`
+	LVS  json.RawMessage `json:"lvs,omitempty"`
+	BFD  json.RawMessage `json:"bfd,omitempty"`
+}
+
+// state asks every process.
+func (s sources) state(ctx context.Context) (*state, error) {
+	bodies, errs := make([][]byte, len(s)), make([]error, len(s))
+	var wait sync.WaitGroup
+	for i := range s {
+		wait.Go(func() { bodies[i], errs[i] = s[i].get(ctx) })
+	}
+	wait.Wait()
+	if errs[0] != nil {
+		return nil, fmt.Errorf("the parent process: %w", errs[0])
+	}
+	var out state
+	if err := json.Unmarshal(bodies[0], &out.Status); err != nil {
+		return nil, fmt.Errorf("the parent process: %w", err)
+	}
+	for i, part := range []*json.RawMessage{&out.VRRP, &out.LVS, &out.BFD} {
+		at := i + 1
+		if wanted := slices.ContainsFunc(out.Processes, func(p api.Process) bool { return p.Name == s[at].of && p.Wanted }); wanted {
+			*part = stale(bodies[at], errs[at])
+		}
+	}
+	return &out, nil
+}
+
+// whole is the same with the parts decoded.
+func (s *state) whole() (*api.Status, error) {
+	out := s.Status
+	for _, part := range []struct {
+		from json.RawMessage
+		to   any
+	}{{s.VRRP, &out.VRRP}, {s.LVS, &out.LVS}, {s.BFD, &out.BFD}} {
+		if part.from == nil {
+			continue
+		}
+		if err := json.Unmarshal(part.from, part.to); err != nil {
+			return nil, err
+		}
+	}
+	return &out, nil
+}
+
+// stale marks an answer that is not of now.
+func stale(body []byte, why error) json.RawMessage {
+	if why == nil || len(body) == 0 {
+		return body
+	}
+	reason, err := json.Marshal(why.Error())
+	if err != nil {
+		return nil
+	}
+	return slices.Concat([]byte(`{"stale":`), reason, []byte(","), body[1:])
+}

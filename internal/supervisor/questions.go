@@ -1,0 +1,116 @@
+package supervisor
+
+import (
+	"encoding/json"
+	"log/slog"
+	"os"
+	"slices"
+	"time"
+
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/proc/link"
+)
+
+// question is what a child has been asked on behalf of another one.
+type question struct {
+	id     uint32 // as the child that answers knows it; 0: none is open
+	from   *child
+	theirs uint32 // as the child that asks knows it
+}
+
+// ask passes a question of the child c on to the process that it is for. Each process
+// has one open question; a later one takes its place.
+func (s *supervisor) ask(c *child, q *link.Question) {
+	if q == nil {
+		return
+	}
+	if q.Of == "" {
+		for m := range link.Answers(q.ID, s.account()) {
+			c.post(m)
+		}
+		return
+	}
+	i := slices.IndexFunc(s.slots, func(sl *slot) bool { return sl.role.Name == q.Of })
+	switch {
+	case i < 0:
+		c.post(link.Refusal(q.ID, "no process is called "+q.Of))
+	case !s.slots[i].serves():
+		c.post(link.Refusal(q.ID, "the "+s.slots[i].process()+" does not run"))
+	default:
+		asked := s.slots[i].child
+		asked.refuse("another question has come")
+		s.questions++
+		asked.question = question{s.questions, c, q.ID}
+		asked.post(link.Message{Kind: link.Ask, Question: &link.Question{ID: s.questions}})
+	}
+}
+
+// answer passes a part of an answer of the child on to the one that has asked.
+func (c *child) answer(p *link.Part) {
+	q := c.question
+	if p == nil || q.id == 0 || p.ID != q.id {
+		return
+	}
+	if p.Last {
+		c.question = question{}
+	}
+	if q.from.slot.child == q.from {
+		part := *p
+		part.ID = q.theirs
+		q.from.post(link.Message{Kind: link.Answer, Part: &part})
+	}
+}
+
+// refuse ends the open question to the child, if there is one.
+func (c *child) refuse(why string) {
+	c.answer(&link.Part{ID: c.question.id, Last: true, Refused: why})
+}
+
+// account is what the parent itself knows, as JSON.
+func (s *supervisor) account() []byte {
+	host, err := os.Hostname()
+	if err != nil {
+		slog.Warn("look up the name of the machine: " + err.Error())
+	}
+	d := api.Status{
+		Version: api.Version, At: time.Now().UTC(),
+		Node: api.Node{
+			Host: host, Release: s.o.Version, PID: os.Getpid(), Started: s.begun.UTC(),
+			Instance: s.settings.instance, NetNamespace: s.settings.namespace, Stopping: s.stopping,
+		},
+		Configuration: api.Configuration{
+			File: s.o.Config, Read: s.read.UTC(), Reloads: s.reloads, Errors: s.problems,
+			Reloading: s.reloading || s.applying, Refused: s.refused,
+		},
+	}
+	for _, sl := range s.slots {
+		d.Processes = append(d.Processes, sl.account())
+	}
+	b, err := json.Marshal(&d)
+	if err != nil {
+		slog.Error("write the state: " + err.Error())
+	}
+	return b
+}
+
+// account is what the parent knows of a process.
+func (sl *slot) account() api.Process {
+	p := api.Process{Name: sl.role.Name, Wanted: sl.wanted(), Deaths: sl.deaths}
+	if c := sl.child; c != nil {
+		started := c.started.UTC()
+		p.PID, p.Started, p.Serves = c.pid, &started, c.ran && !c.releases
+	}
+	if !sl.respawn.IsZero() {
+		next := sl.respawn.UTC()
+		p.Next = &next
+	}
+	return p
+}
+
+// maxReasons bounds how many reasons of a refusal are kept.
+const maxReasons = 20
+
+// refuseReload notes why a reload was refused.
+func (s *supervisor) refuseReload(reasons ...string) {
+	s.refused = &api.Refusal{At: time.Now().UTC(), Reasons: reasons[:min(len(reasons), maxReasons)]}
+}
