@@ -12,6 +12,7 @@ import (
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/link/linktest"
