@@ -82,6 +82,7 @@ func OtherLinks(c *conf.VRRPInstance, static []string) (names []string) {
 
 // routeLinks hands the interfaces that a route names to add.
 func routeLinks(r *conf.Route, add func(name string)) {
+	add(r.VRF)
 	add(r.Hop.Interface)
 	for i := range r.Hops {
 		add(r.Hops[i].Interface)

@@ -23,7 +23,8 @@ type routing struct {
 	drops  []*heldEntry
 }
 
-// kernelRoute is the route as the kernel shall have it; false: a link is missing.
+// kernelRoute is the route as the kernel shall have it; false: a link is missing, or is
+// another one than a VRF.
 func (n *network) kernelRoute(c *conf.Route) (kernel.Route, bool) {
 	r := kernel.Route{
 		Slot:     kernel.Slot{Dst: c.Destination, Table: c.Table, Metric: c.Metric, TOS: c.TOS},
@@ -42,6 +43,10 @@ func (n *network) kernelRoute(c *conf.Route) (kernel.Route, bool) {
 	if c.VRF != "" {
 		vrf := n.byName[c.VRF]
 		if vrf == nil {
+			return r, false
+		}
+		if vrf.Kind != "vrf" {
+			slog.Warn(fmt.Sprintf("the route to %v is not set: interface %s is no VRF", c.Destination, c.VRF))
 			return r, false
 		}
 		r.Table = vrf.Table

@@ -343,3 +343,38 @@ func TestInheritedUntilSocketsOpen(t *testing.T) {
 		k.Refuse(nil)
 	}
 }
+
+// A route of a VRF is in the table that the VRF has at the time, and nowhere while there
+// is none, or another link has its name.
+func TestRouteOfVRF(t *testing.T) {
+	log := logtest.Capture(t)
+	c := routed(owners(1))
+	c.Instances[0].Routing.Routes = c.Instances[0].Routing.Routes[:1]
+	c.Instances[0].Routing.Routes[0].VRF = "red"
+	d, k := newMemoryDaemon(t, patient(c))
+	vrf := func(index int, table uint32) kernel.Link {
+		l := kerneltest.Ethernet(index, "red")
+		l.Kind, l.Table = "vrf", table
+		return l
+	}
+	in := func(table uint32) func() bool {
+		return func() bool { all := k.Routes(); return len(all) == 1 && all[0].Table == table }
+	}
+	k.SetLink(vrf(7, 10))
+	turnUntil(t, d, "the route in its table", in(10))
+	if !strings.Contains(log.String(), "interface red does not exist") {
+		t.Errorf("no fault without the VRF: %s", log.String())
+	}
+	k.RemoveLink(7)
+	turnUntil(t, d, "the fault", func() bool {
+		return strings.Count(log.String(), "interface red does not exist") > 1 && len(k.Routes()) == 0
+	})
+	k.SetLink(vrf(8, 11))
+	turnUntil(t, d, "the route in another table", in(11))
+	k.RemoveLink(8)
+	k.SetLink(kerneltest.Ethernet(9, "red"))
+	turnUntil(t, d, "a line about it", func() bool {
+		return strings.Contains(log.String(), "the route to 10.1.0.0/16 is not set: interface red is no VRF")
+	})
+	turnUntil(t, d, "no route", func() bool { return len(k.Routes()) == 0 && d.addrs.idle() })
+}

@@ -32,6 +32,9 @@ func appendLink(b []byte, l kernel.Link) []byte {
 	}
 	if l.Kind != "" {
 		info := nl.AppendString(nil, unix.IFLA_INFO_KIND, l.Kind)
+		if l.Table != 0 {
+			info = nl.AppendAttr(info, unix.IFLA_INFO_DATA, nl.AppendUint32(nil, unix.IFLA_VRF_TABLE, l.Table))
+		}
 		if l.Kind == kernel.KindMACVLAN {
 			info = nl.AppendAttr(info, unix.IFLA_INFO_DATA, nl.AppendUint32(nil, 1, l.Mode)) // IFLA_MACVLAN_MODE
 		}
