@@ -20,8 +20,9 @@ import (
 )
 
 const (
-	// Timeout is how long an answer may take, as a whole, unless a Client says otherwise.
-	Timeout = 2 * time.Second
+	// Timeout is how long an answer may take, as a whole, unless a Client says otherwise. It
+	// is longer than the daemon waits for a process of its own that hangs.
+	Timeout = 6 * time.Second
 	// Limit is how long an answer may be, in bytes.
 	Limit = 64 << 20
 
@@ -55,17 +56,14 @@ func (c *Client) Status() (*api.Status, error) {
 		return nil, err
 	}
 	var s api.Status
-	version := struct {
-		Version *int `json:"version"`
-	}{}
-	if err := json.Unmarshal(body, &version); err != nil || version.Version == nil {
-		return nil, fmt.Errorf("%s: the answer is not the state of a daemon; is it the control socket of keepalived?", c.path())
-	}
-	if *version.Version != api.Version {
-		return nil, fmt.Errorf("%s: the daemon answers with version %d of its state, and this program knows version %d; use the program that the daemon was started from", c.path(), *version.Version, api.Version)
-	}
-	if err := json.Unmarshal(body, &s); err != nil {
+	err = json.Unmarshal(body, &s)
+	switch { // a field of another type leaves the version as it was read
+	case s.Version != 0 && s.Version != api.Version:
+		return nil, fmt.Errorf("%s: the daemon answers with version %d of its state, and this program knows version %d; use the program that the daemon was started from", c.path(), s.Version, api.Version)
+	case err != nil:
 		return nil, fmt.Errorf("%s: the answer is not the state of a daemon: %w", c.path(), err)
+	case s.Version == 0:
+		return nil, fmt.Errorf("%s: the answer is not the state of a daemon; is it the control socket of keepalived?", c.path())
 	}
 	return &s, nil
 }

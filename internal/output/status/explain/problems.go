@@ -2,6 +2,7 @@ package explain
 
 import (
 	"fmt"
+	"maps"
 	"strings"
 
 	"keepalived-go/internal/output/status/api"
@@ -113,14 +114,22 @@ func (p *problems) daemon() {
 	if p.Node.Stopping {
 		p.add(Critical, "stopping", p.Node.Host, "The daemon is about to end.")
 	}
+	answers := maps.Collect(p.Answers())
 	for i := range p.Processes {
 		q := &p.Processes[i]
-		switch {
+		answer, asked := answers[q.Name]
+		switch title := processTitle(q.Name); {
 		case !q.Wanted:
 		case q.PID == 0:
 			p.add(Critical, "process-down", q.Name, "%s", processText(p.Status, q))
-		case !q.Serves && !p.Configuration.Reloading:
-			p.add(Warning, "process-starts", q.Name, "%s does not run the configuration yet.", processTitle(q.Name))
+		case answer != nil && answer.Stale != "":
+			p.add(Critical, "stale", q.Name, "%s does not answer: %s. Its last state is %s old.", title, answer.Stale, Age(p.At.Sub(answer.At)))
+		case !q.Serves:
+			if !p.Configuration.Reloading {
+				p.add(Warning, "process-starts", q.Name, "%s does not run the configuration yet.", title)
+			}
+		case asked && answer == nil:
+			p.add(Critical, "silent", q.Name, "%s has not answered yet.", title)
 		}
 	}
 	c := &p.Configuration
@@ -139,19 +148,11 @@ func (p *problems) daemon() {
 	}
 }
 
-// stale reports a process that does not answer.
-func (p *problems) stale(name string, s *api.Snapshot) {
-	if s.Stale != "" {
-		p.add(Critical, "stale", name, "%s does not answer: %s. Its last state is %s old.", processTitle(name), s.Stale, Age(p.At.Sub(s.At)))
-	}
-}
-
 func (p *problems) vrrp() {
 	v := p.VRRP
 	if v == nil {
 		return
 	}
-	p.stale("vrrp", &v.Snapshot)
 	for i := range v.Instances {
 		in := &v.Instances[i]
 		t := telling{Instance: in, status: p.Status, was: "is", at: v.At}
@@ -194,7 +195,6 @@ func (p *problems) lvs() {
 	if l == nil {
 		return
 	}
-	p.stale("checkers", &l.Snapshot)
 	for i := range l.Services {
 		v := &l.Services[i]
 		if !l.Running {
@@ -252,7 +252,6 @@ func (p *problems) bfd() {
 	if b == nil {
 		return
 	}
-	p.stale("bfd", &b.Snapshot)
 	for i := range b.Sessions {
 		s := &b.Sessions[i]
 		switch {

@@ -22,12 +22,12 @@ func TestProblems(t *testing.T) {
 		}},
 		Node: api.Node{Host: "node-1", Stopping: true},
 		Processes: []api.Process{
-			{Name: "vrrp", Wanted: true, PID: 8, Serves: true, Deaths: 3}, {Name: "checkers", Wanted: true, Deaths: 1}, {Name: "bfd", Wanted: true, PID: 9}, {Name: "snmp"},
+			{Name: "vrrp", Wanted: true, PID: 8, Serves: true, Deaths: 3}, {Name: "checkers", Wanted: true, Deaths: 1}, {Name: "bfd", Wanted: true, PID: 9}, {Name: "control", Wanted: true, PID: 10, Serves: true}, {Name: "snmp"},
 		},
 		Configuration: api.Configuration{File: "/etc/keepalived/keepalived.conf", Errors: 1,
 			Refused: &api.Refusal{At: *before(time.Hour), Reasons: []string{"keepalived.conf:3: unknown keyword", "more", "yet more"}}},
 	}
-	s.VRRP.Stale, s.LVS.Stale, s.BFD.Stale = "no answer for 5s", "it does not run", "it does not run"
+	s.VRRP.Stale, s.LVS.Stale = "no answer for 5s", "it does not run"
 	s.VRRP.Instances[3].Addresses[0].Set = false
 	s.VRRP.Notifications.Owners[0].Waiting, s.VRRP.Notifications.Owners[1].Failed = queued+1, true
 	var got strings.Builder
@@ -38,6 +38,15 @@ func TestProblems(t *testing.T) {
 		}
 	}
 	golden(t, "testdata/problems.txt", got.String())
+}
+
+// TestSilent: a process that runs and has never answered is a problem.
+func TestSilent(t *testing.T) {
+	s := daemon()
+	s.VRRP = nil
+	if list := Problems(s); len(list) != 1 || list[0].Code != "silent" || list[0].Subject != "vrrp" || list[0].Severity != Critical {
+		t.Errorf("problems: %+v", list)
+	}
 }
 
 // TestNoProblem: what is meant to be is no problem.

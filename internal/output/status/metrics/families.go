@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"maps"
 	"strconv"
 
 	"keepalived-go/internal/output/status/api"
@@ -22,34 +23,25 @@ func processes(name, kind, help string, value func(p *api.Process) float64) Fami
 	}}
 }
 
-// eachSnapshot calls f for what each process has answered last.
-func eachSnapshot(s *api.Status, f func(process string, s *api.Snapshot)) {
-	if s.VRRP != nil {
-		f("vrrp", &s.VRRP.Snapshot)
-	}
-	if s.LVS != nil {
-		f("checkers", &s.LVS.Snapshot)
-	}
-	if s.BFD != nil {
-		f("bfd", &s.BFD.Snapshot)
-	}
-}
-
 // snapshots is a metric of each process that has ever answered.
 func snapshots(name, kind, help string, value func(s *api.Snapshot) float64) Family {
 	return Family{name, kind, help, ofProcess, func(s *api.Status, add adder) {
-		eachSnapshot(s, func(process string, s *api.Snapshot) { add(value(s), process) })
+		for process, answer := range s.Answers() {
+			if answer != nil {
+				add(value(answer), process)
+			}
+		}
 	}}
 }
 
 // loops is a metric of the event loop of each process that answers.
 func loops(name, kind, help string, value func(l *api.Loop) float64) Family {
 	return Family{name, kind, help, ofProcess, func(s *api.Status, add adder) {
-		eachSnapshot(s, func(process string, s *api.Snapshot) {
-			if s.Stale == "" {
-				add(value(&s.Loop), process)
+		for process, answer := range s.Answers() {
+			if answer != nil && answer.Stale == "" {
+				add(value(&answer.Loop), process)
 			}
-		})
+		}
 	}}
 }
 
@@ -79,11 +71,13 @@ func bfdOf(s *api.Status) *api.BFD {
 
 var daemonFamilies = []Family{
 	{"keepalived_up", "gauge", "Each process that the configuration needs runs it and answers.", nil, func(s *api.Status, add adder) {
+		answers := maps.Collect(s.Answers())
 		up := true
-		eachSnapshot(s, func(_ string, s *api.Snapshot) { up = up && s.Stale == "" })
 		for i := range s.Processes {
 			p := &s.Processes[i]
-			up = up && (!p.Wanted || p.PID != 0 && p.Serves)
+			answer, asked := answers[p.Name]
+			serves := p.PID != 0 && p.Serves && (!asked || answer != nil && answer.Stale == "")
+			up = up && (serves || !p.Wanted)
 		}
 		add(bit(up))
 	}},

@@ -75,8 +75,22 @@ func TestStale(t *testing.T) {
 			t.Errorf("without the line %q", line)
 		}
 	}
-	if got := text(t, &api.Status{Processes: []api.Process{{Name: "vrrp", Wanted: true}}}); !strings.Contains(got, "keepalived_up 0\n") {
-		t.Errorf("a process that is wanted and does not run:\n%s", got)
+	for _, c := range []struct {
+		up      string
+		process api.Process
+		vrrp    *api.VRRP
+	}{
+		{"1", api.Process{Wanted: true, PID: 8, Serves: true}, &api.VRRP{}},
+		{"1", api.Process{}, nil},
+		{"0", api.Process{Wanted: true}, &api.VRRP{}},
+		{"0", api.Process{Wanted: true, PID: 8}, &api.VRRP{}},
+		{"0", api.Process{Wanted: true, PID: 8, Serves: true}, nil},
+		{"0", api.Process{Wanted: true, PID: 8, Serves: true}, &api.VRRP{Snapshot: api.Snapshot{Stale: "it hangs"}}},
+	} {
+		c.process.Name = "vrrp"
+		if got := text(t, &api.Status{Processes: []api.Process{c.process}, VRRP: c.vrrp}); !strings.Contains(got, "keepalived_up "+c.up+"\n") {
+			t.Errorf("%+v is not up=%s:\n%s", c, c.up, got)
+		}
 	}
 }
 
