@@ -44,10 +44,10 @@ type asker struct {
 	question
 	client client.Client
 
-	namespace, instance string // of the daemon
-	output              string
-	check, watch, help  bool
-	every               time.Duration
+	namespace, instance, pid string // of the daemon
+	output                   string
+	check, watch, help       bool
+	every                    time.Duration
 }
 
 // interval is that of --watch without a number.
@@ -96,9 +96,10 @@ func (a *asker) flags() []getopt.Flag {
 			getopt.Flag{Long: "check", Set: on(&a.check), Help: "Print one line and exit with 0, 1, 2 or 3, as monitoring plugins do"})
 	}
 	return append(flags,
-		getopt.Flag{Long: "socket", Arg: getopt.Required, Value: "SOCKET", Set: text(&a.client.Socket), Help: "Control socket of the daemon (default " + client.Path("", "") + ")"},
+		getopt.Flag{Long: "socket", Arg: getopt.Required, Value: "SOCKET", Set: text(&a.client.Socket), Help: "Control socket of the daemon (default " + client.Path("", "", "") + ")"},
 		getopt.Flag{Long: "namespace", Short: 's', Arg: getopt.Required, Value: "NAME", Set: text(&a.namespace), Help: "Ask the daemon in the network namespace NAME"},
 		getopt.Flag{Long: "instance", Arg: getopt.Required, Value: "NAME", Set: text(&a.instance), Help: "Ask the daemon whose configuration has the instance name NAME"},
+		getopt.Flag{Long: "pid", Short: 'p', Arg: getopt.Required, Value: "FILE", Set: text(&a.pid), Help: "Ask the daemon that was started with -p FILE"},
 		getopt.Flag{Long: "timeout", Arg: getopt.Required, Value: "SECONDS", Set: func(v string) (err error) { a.client.Timeout, err = seconds(v); return err },
 			Help: "Longest wait for the answer (default " + strconv.Itoa(int(client.Timeout/time.Second)) + ")"},
 		getopt.Flag{Long: "help", Short: 'h', Set: on(&a.help), Help: "Print this text and exit"},
@@ -154,10 +155,10 @@ func (a *asker) main(args []string, w io.Writer) int {
 		err = fmt.Errorf("unexpected argument: %s", operands[most])
 	case a.check && (a.watch || a.output != ""):
 		err = errors.New("--check prints one line; it goes with neither --watch nor -o")
-	case a.client.Socket != "" && a.namespace+a.instance != "":
-		err = errors.New("--socket names the daemon already; it goes with neither -s nor --instance")
+	case a.client.Socket != "" && a.namespace+a.instance+a.pid != "":
+		err = errors.New("--socket names the daemon already; it goes with none of -s, --instance and -p")
 	case a.client.Socket == "":
-		a.client.Socket = client.Path(a.namespace, a.instance)
+		a.client.Socket = client.Path(a.namespace, a.instance, a.pid)
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived %s: %v\n\n", a.name, err)

@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/proc"
 )
 
 const (
@@ -27,24 +28,20 @@ const (
 	Limit = 64 << 20
 
 	headerLimit = 16 << 10
-	runDir      = "/run/keepalived"
 )
 
 // ErrDown means that no daemon answers, so that it does not run or hangs.
 var ErrDown = errors.New("no daemon answers")
 
-// Path is the control socket of the daemon in a network namespace and with a name of
-// its configuration (keyword instance); both may be empty.
-func Path(namespace, instance string) string {
-	if instance != "" {
-		instance = "_" + instance
-	}
-	return filepath.Join(runDir, namespace, "control"+instance+".sock")
+// Path is the control socket of the daemon in a network namespace, with a name of its
+// configuration (keyword instance) and with a pid file of that name (-p); each may be empty.
+func Path(namespace, instance, pidFile string) string {
+	return proc.Control(proc.RunDir, namespace, instance, pidFile) + proc.SocketSuffix
 }
 
 // Client asks one daemon.
 type Client struct {
-	Socket  string        // its path; empty: Path("", "")
+	Socket  string        // its path; empty: that of a daemon without any of those names
 	Timeout time.Duration // of an answer; 0: [Timeout]
 }
 
@@ -74,7 +71,7 @@ func (c *Client) Metrics() ([]byte, error) { return c.get("/metrics") }
 
 func (c *Client) path() string {
 	if c.Socket == "" {
-		return Path("", "")
+		return Path("", "", "")
 	}
 	return c.Socket
 }
@@ -136,7 +133,7 @@ func reason(body []byte) string {
 func (c *Client) explain(err error, timeout time.Duration) error {
 	switch path := c.path(); {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("%w at %s: it does not run, or has another network namespace (-s) or instance name (--instance)%s", ErrDown, path, others(path))
+		return fmt.Errorf("%w at %s: it does not run, or has another network namespace (-s), instance name (--instance) or pid file (-p)%s", ErrDown, path, others(path))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w at %s: it has ended without removing its socket, or its control process starts again", ErrDown, path)
 	case errors.Is(err, context.DeadlineExceeded):

@@ -155,7 +155,7 @@ func TestNoSocket(t *testing.T) {
 	dir := t.TempDir()
 	absent := filepath.Join(dir, "dmz", "control.sock")
 	_, err := (&Client{Socket: absent}).Status()
-	check(t, err, "no daemon answers at "+absent+": it does not run, or has another network namespace (-s) or instance name (--instance)", true)
+	check(t, err, "no daemon answers at "+absent+": it does not run, or has another network namespace (-s), instance name (--instance) or pid file (-p)", true)
 	if strings.Contains(err.Error(), "there are") {
 		t.Errorf("sockets where there are none: %v", err)
 	}
@@ -185,12 +185,13 @@ func TestPermission(t *testing.T) {
 }
 
 func TestPath(t *testing.T) {
-	for _, c := range [][3]string{
-		{"", "", "/run/keepalived/control.sock"}, {"dmz", "", "/run/keepalived/dmz/control.sock"},
-		{"", "blue", "/run/keepalived/control_blue.sock"}, {"dmz", "blue", "/run/keepalived/dmz/control_blue.sock"},
+	for _, c := range [][4]string{
+		{"", "", "", "/run/keepalived/control.sock"}, {"dmz", "", "", "/run/keepalived/dmz/control.sock"},
+		{"", "blue", "", "/run/keepalived/control_blue.sock"}, {"dmz", "blue", "", "/run/keepalived/dmz/control_blue.sock"},
+		{"dmz", "", "/run/x.pid", "/run/x.control.sock"},
 	} {
-		if got := Path(c[0], c[1]); got != c[2] {
-			t.Errorf("Path(%q, %q) = %s, want %s", c[0], c[1], got, c[2])
+		if got := Path(c[0], c[1], c[2]); got != c[3] {
+			t.Errorf("Path(%q) = %s, want %s", c[:3], got, c[3])
 		}
 	}
 }

@@ -1,0 +1,83 @@
+package test
+
+import (
+	"bytes"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/tool/lab"
+)
+
+// asks runs a verb that asks the daemon, and returns what it prints and its exit status.
+func (s *scene) asks(d *lab.Daemon, verb ...string) (string, int) {
+	s.Helper()
+	var out bytes.Buffer
+	c := exec.Command(ours.Path, append(verb, "-p", filepath.Join(d.Dir, "keepalived.pid"), "--timeout=60")...)
+	c.Stdout, c.Stderr = &out, &out
+	if err := c.Run(); err != nil && c.ProcessState == nil {
+		s.Fatal(err)
+	}
+	return out.String(), c.ProcessState.ExitCode()
+}
+
+// says waits until a verb prints each of these texts, with that exit status.
+func (s *scene) says(d *lab.Daemon, code int, verb string, texts ...string) {
+	s.Helper()
+	var got string
+	var status int
+	all := func() bool {
+		got, status = s.asks(d, strings.Fields(verb)...)
+		for _, text := range texts {
+			if !strings.Contains(got, text) {
+				return false
+			}
+		}
+		return status == code
+	}
+	if !s.Until(20*time.Second, all) {
+		s.Fatalf("keepalived %s: exit status %d, want %d and %q; it prints\n%s", verb, status, code, texts, got)
+	}
+}
+
+// TestQuestionsAboutAPair: what the verbs that ask a running daemon print of a pair, before
+// and after a failover, and of a process that hangs.
+func TestQuestionsAboutAPair(t *testing.T) {
+	t.Parallel()
+	differs(t, "answers no questions")
+	s := newScene(t, "a", "b")
+	in := instance{Name: "web", Version: 3}
+	a := s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip, 12*time.Second, "a")
+	absent := instance{Name: "absent", Iface: "nowhere", VRID: 77, VIPs: []string{vip2.String()}}
+	b := s.start("b", ours, config(in.at(100), absent.at(100)))
+	from := s.Node("a").Addr(0).String()
+
+	s.says(a, 0, "status --check", "KEEPALIVED OK - nothing is wrong | master=1 backup=0 fault=0")
+	s.says(a, 0, "explain web", "web is MASTER for ", "Its priority is 150, as configured.")
+	s.says(b, 0, "explain web", "web is BACKUP for ", " because "+from+", with the higher priority 150, is master.", "raise it by 51")
+	s.says(b, 0, "explain absent", "absent is FAULT for ", "interface nowhere does not exist.")
+	s.says(b, 2, "status --check", "KEEPALIVED CRITICAL - absent is FAULT for ")
+	s.says(b, 0, "peers", from)
+	s.says(b, 0, "servers", "There is no virtual server.")
+	s.says(b, 1, "explain wbe", `there is no virtual router wbe; did you mean "web"?`)
+
+	a.Kill() // it leaves its address behind
+	if !s.Until(12*time.Second, func() bool { return s.Node("b").Has(vip) }) {
+		t.Fatal("b is not master")
+	}
+	s.says(a, 2, "status --check", "KEEPALIVED CRITICAL - no daemon answers at ")
+	s.says(b, 0, "explain web", "web is MASTER for ", "no advert from "+from+", with priority 150, for ")
+	s.says(b, 0, "history web", "BACKUP", "master-down: no advert from "+from)
+	s.says(b, 0, "metrics", `keepalived_vrrp_instance_state{iname="web",intf="eth0",vrid="`, `keepalived_vrrp_instance_fault{iname="absent"`)
+	s.says(b, 0, "status -o json", `"version": 1`, `"cause": "master-down"`)
+
+	// The parent ends a process that hangs, so it is asked before.
+	s.must(syscall.Kill(b.VRRPPid(), syscall.SIGSTOP))
+	s.says(b, 0, "status", "CRITICAL  The VRRP process does not answer: ", "was MASTER")
+	s.must(syscall.Kill(b.VRRPPid(), syscall.SIGCONT))
+	s.says(b, 0, "status", " MASTER ", "this node")
+}
