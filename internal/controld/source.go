@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	// patience is how long an answer may take.
-	patience = 5 * time.Second
+	// patience is how long an answer may take. A client waits for the open question, for the
+	// rest and for its own: twice this and mostRest are shorter than client.Timeout.
+	patience = 2 * time.Second
 	// A process rests after an answer for as long as that took, within these bounds:
 	// however many clients ask, it spends at most half of its time on answers.
 	leastRest, mostRest = 20 * time.Millisecond, time.Second

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/tool/client"
 )
 
 // process answers the questions of a source when it is told to.
@@ -118,7 +119,7 @@ func TestNoAnswer(t *testing.T) {
 		p.expect(t, 2)
 		late := p.question(1)
 		time.Sleep(patience)
-		all(t, get(), "one no answer within 5s")
+		all(t, get(), "one no answer within 2s")
 		time.Sleep(mostRest)
 		get = p.clients(1)
 		p.expect(t, 3)
@@ -163,4 +164,12 @@ func TestClientThatLeaves(t *testing.T) {
 		p.answer("two")
 		all(t, get(), "two <nil>")
 	})
+}
+
+// TestClientsWaitLonger: keepalived status shows what is known of a process that hangs,
+// rather than give up.
+func TestClientsWaitLonger(t *testing.T) {
+	if longest := 2*patience + mostRest; longest >= client.Timeout {
+		t.Errorf("an answer may take %v, and a client waits for %v", longest, client.Timeout)
+	}
 }
