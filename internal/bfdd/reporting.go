@@ -89,6 +89,9 @@ func (d *daemon) changed(p *peer) {
 	if p.unknown || d.stopping || p.told && p.reported == up && !p.pending {
 		return
 	}
+	if d.session != nil {
+		d.session.Say(link.Changed)
+	}
 	p.told, p.reported, p.since = true, up, d.loop.Now()
 	if !p.pending {
 		p.pending = true

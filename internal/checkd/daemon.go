@@ -12,6 +12,7 @@ import (
 	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/output/notify"
 	"keepalived-go/internal/policy"
+	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
 	"keepalived-go/internal/proc/statefile"
@@ -97,6 +98,9 @@ func (d *daemon) carryOut(a *lvs.Action) {
 		d.table.Flush()
 	default:
 		d.report(a)
+		if d.session != nil {
+			d.session.Say(link.Changed)
+		}
 	}
 }
 

@@ -23,12 +23,13 @@ const (
 )
 
 // confine takes from the process what serving does not need: every capability, files
-// other than those in the directory of its socket and of its log, programs, networks.
+// other than those in the directories of its socket, its history and its log, programs,
+// networks.
 // What this kernel cannot refuse is left.
-func confine(socket, log string) {
+func confine(socket, history, log string) {
 	debug.SetMemoryLimit(maxHeap)
 	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxFiles, Max: maxFiles})
-	err = errors.Join(err, dropCapabilities(), confineFiles(socket, log), confineCalls())
+	err = errors.Join(err, dropCapabilities(), confineFiles(socket, history, log), confineCalls())
 	if err != nil {
 		slog.Warn(fmt.Sprintf("confine the control process: %v; it runs all the same", err))
 	}
@@ -52,12 +53,12 @@ func dropCapabilities() error {
 	return nil
 }
 
-func confineFiles(socket, log string) error {
-	dirs := []string{filepath.Dir(socket)}
+func confineFiles(socket, history, log string) error {
+	dirs := []string{socket, history}
 	if log != "" {
 		dirs = append(dirs, filepath.Dir(log))
 	}
-	return landlock.V5.BestEffort().RestrictPaths(landlock.RWDirs(dirs...))
+	return landlock.V5.BestEffort().RestrictPaths(landlock.RWDirs(dirs...).IgnoreIfMissing())
 }
 
 // refused are the system calls that the process never makes.

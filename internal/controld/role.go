@@ -26,5 +26,5 @@ func share(c *conf.Config) proc.Share {
 }
 
 func runChild(c *proc.Child) error {
-	return Run(Options{Link: c.Link, Socket: c.Setup.Socket, LogFile: c.Setup.File})
+	return Run(Options{Link: c.Link, Socket: c.Setup.Socket, History: c.Setup.History, LogFile: c.Setup.File})
 }

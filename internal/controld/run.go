@@ -8,7 +8,9 @@
 package controld
 
 import (
+	"context"
 	"log/slog"
+	"path/filepath"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/proc/link"
@@ -20,6 +22,7 @@ import (
 type Options struct {
 	Link    *link.Conn
 	Socket  string // path of the socket
+	History string // path of the file of events
 	LogFile string // empty: none
 }
 
@@ -43,12 +46,13 @@ func Run(o Options) error {
 		return err
 	}
 	d.sources = newSources(func(q link.Question) bool { return d.session.Send(link.Message{Kind: link.Ask, Question: &q}) })
+	events := newRecorder(d.sources, o.History)
 	d.session = session.Begin(o.Link, d.loop, session.Orders{
 		// A change of its settings has its effect in the next process.
 		Reload: func(_ *conf.Config, done func()) { done() },
 		Stop:   func() { d.stopped = true },
 		Dump:   func(link.Kind) {},
-		Answer: d.sources.take,
+		Answer: d.sources.take, Changed: func() { events.poke() },
 	})
 	defer d.loop.Close()
 	server, refused := listen(o.Socket, &first.Global.Control)
@@ -56,9 +60,13 @@ func Run(o Options) error {
 		// The daemon does without it. Another process would fare no better.
 		slog.Error("control socket: " + refused.Error())
 	} else {
-		confine(o.Socket, o.LogFile)
-		server.serve(d.sources)
+		server.serve(d.sources, events)
 	}
+	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile)
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	go events.run(ctx)
+	events.poke()
 	d.session.Started()
 	for !d.stopped && err == nil {
 		if err = d.loop.Wait(); err == nil {

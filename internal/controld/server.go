@@ -22,7 +22,7 @@ import (
 
 const (
 	// maxClients is how many connections are open at a time; others wait.
-	maxClients = 64
+	maxClients = 256
 	maxHeader  = 16 << 10 // bytes of a request's header
 	// readWait is how long a client may take for its request, idleWait how long it may
 	// stay without one, writeWait how long it may take to read an answer.
@@ -77,9 +77,9 @@ func giveTo(path, group string) error {
 }
 
 // serve begins to serve.
-func (s *server) serve(from sources) {
+func (s *server) serve(from sources, events *recorder) {
 	s.http = http.Server{
-		Handler:           handler(from),
+		Handler:           handler(from, events),
 		ReadHeaderTimeout: readWait, ReadTimeout: readWait, IdleTimeout: idleWait, WriteTimeout: writeWait,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // clients fill no log
@@ -91,7 +91,7 @@ func (s *server) serve(from sources) {
 func (s *server) close() { s.http.Close() }
 
 // handler answers requests.
-func handler(from sources) http.Handler {
+func handler(from sources, events *recorder) http.Handler {
 	mux := http.NewServeMux()
 	asked := func(then func(http.ResponseWriter, *http.Request, *state)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -135,6 +135,8 @@ func handler(from sources) http.Handler {
 		w.Header().Set("Content-Type", metrics.ContentType)
 		_ = metrics.Write(w, s) // as write
 	}))
+	mux.HandleFunc("GET /v1/history", events.serveHistory)
+	mux.HandleFunc("GET /v1/events", events.serveEvents)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path))
 	})

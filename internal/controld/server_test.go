@@ -1,6 +1,8 @@
 package controld
 
 import (
+	"bufio"
+	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -12,8 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/statustest"
 	"keepalived-go/internal/proc/link"
 )
@@ -61,6 +66,11 @@ func answering(t *testing.T, refused map[string]string) sources {
 	return s
 }
 
+// served is the handler of such sources.
+func served(t *testing.T, from sources) http.Handler {
+	return handler(from, newRecorder(from, filepath.Join(t.TempDir(), "history")))
+}
+
 func get(h http.Handler, path string) *httptest.ResponseRecorder {
 	w := httptest.NewRecorder()
 	h.ServeHTTP(w, httptest.NewRequest("GET", path, nil))
@@ -69,7 +79,7 @@ func get(h http.Handler, path string) *httptest.ResponseRecorder {
 
 func TestAnswers(t *testing.T) {
 	refused := map[string]string{}
-	h := handler(answering(t, refused))
+	h := served(t, answering(t, refused))
 	w := get(h, "/v1/status")
 	var s api.Status
 	if err := json.Unmarshal(w.Body.Bytes(), &s); err != nil || w.Code != 200 {
@@ -110,7 +120,7 @@ func TestAnswers(t *testing.T) {
 
 // TestNeverAnswered: a process that has never answered is left out.
 func TestNeverAnswered(t *testing.T) {
-	h := handler(answering(t, map[string]string{"vrrp": "starting", "checkers": "starting"}))
+	h := served(t, answering(t, map[string]string{"vrrp": "starting", "checkers": "starting"}))
 	var s api.Status
 	if err := json.Unmarshal(get(h, "/v1/status").Body.Bytes(), &s); err != nil || s.VRRP != nil || s.LVS != nil {
 		t.Errorf("%v %+v", err, s)
@@ -127,11 +137,12 @@ func socket(t *testing.T, group string) (path string) {
 	if err := os.WriteFile(path, nil, 0o644); err != nil { // what a dead process has left
 		t.Fatal(err)
 	}
+	from := answering(t, nil)
 	s, err := listen(path, &conf.Control{Group: group})
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.serve(answering(t, nil))
+	s.serve(from, newRecorder(from, filepath.Join(t.TempDir(), "history")))
 	t.Cleanup(s.close)
 	return path
 }
@@ -192,5 +203,68 @@ func TestHostileClients(t *testing.T) {
 	io.WriteString(c, "GET /v1/instances/A HTTP/1.0\r\n\r\n")
 	if b, err := io.ReadAll(c); err != nil || !strings.Contains(string(b), `"name":"A"`) {
 		t.Errorf("%.100s %v", b, err)
+	}
+}
+
+// TestEvents: what happens is recorded, in the file too, and clients that wait get it.
+func TestEvents(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "of", "keepalived", "history")
+	from := answering(t, nil)
+	r := newRecorder(from, path)
+	h := handler(from, r)
+	events := func(of *recorder, query string) (list []history.Event) {
+		t.Helper()
+		w := get(handler(from, of), "/v1/history"+query)
+		if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil || w.Code != 200 {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return list
+	}
+	if got := events(r, ""); len(got) != 0 {
+		t.Errorf("at first: %v", got)
+	}
+
+	// A client follows from before the first event on, until it has an event of A.
+	follow := httptest.NewServer(h)
+	defer follow.Close()
+	q, _ := http.NewRequest("GET", follow.URL+"/v1/events", nil)
+	q.Header.Set("Last-Event-ID", "0")
+	answer, err := http.DefaultClient.Do(q)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	ctx, end := context.WithCancel(context.Background())
+	defer end()
+	go r.run(ctx)
+	r.poke()
+	lines := bufio.NewScanner(answer.Body)
+	for lines.Scan() && !strings.Contains(lines.Text(), `"kind":"router","name":"A","from":"BACKUP","to":"FAULT"`) {
+	}
+	if lines.Err() != nil || lines.Text() == "" {
+		t.Fatalf("no event of A: %v", lines.Err())
+	}
+
+	all := events(r, "")
+	if got := events(r, "?kind=router&name=A"); len(got) != 2 || got[1].To != "FAULT" || got[1].Why == "" || len(all) <= 2 {
+		t.Errorf("of A: %v; %d in all", got, len(all))
+	}
+	if got := events(r, "?since=2100-01-01T00:00:00Z"); len(got) != 0 {
+		t.Errorf("of the future: %v", got)
+	}
+	if w := get(h, "/v1/history?since=yesterday"); w.Code != http.StatusBadRequest {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	q = httptest.NewRequest("GET", "/v1/events", nil)
+	q.Header.Set("Last-Event-ID", "x")
+	w := httptest.NewRecorder()
+	if h.ServeHTTP(w, q); w.Code != http.StatusBadRequest {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	// A successor has them, and records nothing twice.
+	again := newRecorder(from, path)
+	again.look(ctx)
+	if got := events(again, ""); !cmp.Equal(all, got) {
+		t.Errorf("%s", cmp.Diff(all, got))
 	}
 }

@@ -17,11 +17,15 @@ import (
 // errRunning means that another daemon holds a pid file.
 var errRunning = errors.New("daemon is already running")
 
+// stateDir is where a daemon keeps what survives the machine.
+const stateDir = "/var/lib/keepalived"
+
 // runFiles are the files of one daemon below /run.
 type runFiles struct {
 	parentPid    string
 	reloadMarker string // of a reload_file without a path
 	control      string // beginning of the names of those of the control process
+	history      string // its file of events
 
 	dir, suffix string // of the others
 }
@@ -45,9 +49,10 @@ func filesFor(dir string, s settings, parentPid string) runFiles {
 		dir:          dir,
 		suffix:       suffix,
 		control:      control,
+		history:      filepath.Join(stateDir, s.namespace, "history"+suffix),
 	}
 	if parentPid != "" {
-		f.parentPid = parentPid
+		f.parentPid, f.history = parentPid, control+".history"
 	}
 	return f
 }

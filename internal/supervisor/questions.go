@@ -107,10 +107,21 @@ func (sl *slot) account() api.Process {
 	return p
 }
 
+// changed reports to the processes that serve the daemon itself that what the others know
+// has changed, or what the parent knows.
+func (s *supervisor) changed() {
+	for _, sl := range s.slots {
+		if sl.role.Attends && sl.serves() {
+			sl.child.post(link.Message{Kind: link.Changed})
+		}
+	}
+}
+
 // maxReasons bounds how many reasons of a refusal are kept.
 const maxReasons = 20
 
 // refuseReload notes why a reload was refused.
 func (s *supervisor) refuseReload(reasons ...string) {
 	s.refused = &api.Refusal{At: time.Now().UTC(), Reasons: reasons[:min(len(reasons), maxReasons)]}
+	s.changed()
 }

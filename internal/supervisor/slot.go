@@ -240,7 +240,7 @@ func (sl *slot) setup() *link.Setup {
 		ReloadMarker: s.files.reloadMarker,
 	}
 	if sl.role.Attends {
-		setup.Socket = s.files.control + proc.SocketSuffix
+		setup.Socket, setup.History = s.files.control+proc.SocketSuffix, s.files.history
 	}
 	if log.File != "" {
 		setup.File = logging.FileFor(log.File, sl.role.Suffix)
@@ -354,6 +354,7 @@ func (sl *slot) ended(e childEnd) {
 	s := sl.s
 	sl.child, sl.life, sl.deadline = nil, life{}, time.Time{}
 	e.child.refuse("the " + sl.process() + " has ended")
+	defer s.changed()
 	sl.withdraw()
 	switch {
 	case e.askedToStop():
@@ -428,6 +429,7 @@ func (sl *slot) message(m link.Message) {
 			return
 		}
 		c.ran = true
+		s.changed()
 		sl.life.by = time.Now().Add(s.silence()) // it serves: signs of life follow
 		sl.unreleased = sl.role.Leaves != ""
 		if c.unanswered--; c.unanswered <= 0 { // else a later one is on its way
@@ -443,6 +445,8 @@ func (sl *slot) message(m link.Message) {
 		}
 	case link.Report:
 		sl.report(m.Event)
+	case link.Changed:
+		s.changed()
 	case link.Ask:
 		s.ask(c, m.Question)
 	case link.Answer:

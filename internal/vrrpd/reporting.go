@@ -7,6 +7,7 @@ import (
 
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/proc/link"
 	"keepalived-go/vrrp"
 )
 
@@ -32,11 +33,13 @@ func (d *daemon) scriptRunner() *script.Runner {
 // reportTurn reports the actions of the last turn: to the log, the history, and
 // everyone who is to be notified.
 func (d *daemon) reportTurn() {
+	changed := false
 	for i := range d.unreported {
 		a := &d.unreported[i]
 		d.logAction(a)
 		switch a.Kind {
 		case vrrp.Transition:
+			changed = true
 			if r := d.router(a.Instance); r != nil {
 				r.remember(a)
 				d.notifyTransition(r, a.To)
@@ -49,6 +52,9 @@ func (d *daemon) reportTurn() {
 				d.notifyNote(r, a)
 			}
 		}
+	}
+	if changed && d.session != nil {
+		d.session.Say(link.Changed)
 	}
 	const usual = 256 // a burst's room is given back
 	if clear(d.unreported); cap(d.unreported) > usual {

@@ -43,6 +43,7 @@ const (
 	Reloaded // a later one is
 	Alive    // the loop that owns the state is running; sent each second
 	Reload   // anyone has sent SIGHUP to the child, who has no configuration of its own to read
+	Changed  // what the child would answer to Ask has changed; the parent passes it on
 	Ending   // addresses are given up; scripts have child_wait_time to end
 	Failed   // Text: the child gives up; it exits with ExitCode next
 
@@ -88,7 +89,8 @@ type Setup struct {
 	LogData      bool // -d
 
 	ReloadMarker string // of a reload_file without a path, for dumps
-	Socket       string // path of the control socket; empty: another process has it
+	Socket       string // path of the control socket
+	History      string // path of the file of events
 }
 
 // maxFrame bounds a message, against a length field gone wrong: 65,024 virtual

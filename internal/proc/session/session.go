@@ -32,6 +32,8 @@ type Orders struct {
 	Event  func(e *link.Event) // another process reports; nil: none is expected
 	Ask    func(id uint32)     // a snapshot is wanted; nil: there is none
 	Answer func(p *link.Part)  // of a question of this process; nil: it asks none
+
+	Changed func() // what another process knows has changed; nil: this one does not care
 }
 
 // Session is the conversation.
@@ -89,7 +91,7 @@ func (s *Session) Alone() <-chan struct{} { return s.alone }
 // Say reports what needs no more than its kind. It does not wait: a parent that
 // does not read sends no configurations either, and will notice.
 func (s *Session) Say(kind link.Kind) {
-	if again := kind == link.Alive || kind == link.Reload; again && len(s.out) >= cap(s.out)/2 {
+	if again := kind == link.Alive || kind == link.Reload || kind == link.Changed; again && len(s.out) >= cap(s.out)/2 {
 		return // the rest is for what is not repeated
 	}
 	s.Send(link.Message{Kind: kind})
@@ -176,6 +178,10 @@ func (s *Session) take(m link.Message) {
 	case link.Ask:
 		if s.orders.Ask != nil && m.Question != nil {
 			s.orders.Ask(m.Question.ID)
+		}
+	case link.Changed:
+		if s.orders.Changed != nil {
+			s.orders.Changed()
 		}
 	case link.Answer:
 		if s.orders.Answer != nil && m.Part != nil {

@@ -1,0 +1,123 @@
+package controld
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sort"
+	"sync"
+	"time"
+
+	"keepalived-go/internal/output/status/history"
+)
+
+const (
+	// halfHistory is how long each half of the file of events may be, in bytes: some
+	// thousand events.
+	halfHistory = 1 << 20
+	// maxEvents is how many events are in memory, for clients.
+	maxEvents = 4096
+	// What happens is collected for a moment before the processes are asked: that long at
+	// least, and as long as the last answers have taken.
+	leastPause = 20 * time.Millisecond
+)
+
+// recorder notes what happens: whenever a process reports that anything has changed, it
+// asks for the state and compares it with the last one.
+type recorder struct {
+	sources sources
+	wake    chan struct{} // anything has changed
+	history history.Recorder
+	log     *history.Log // nil: there is no file
+
+	mu     sync.Mutex
+	events []history.Event // the last ones, in their order
+	more   chan struct{}   // closed when there are more
+	failed bool            // the file could not be written
+}
+
+// newRecorder continues what is in the file at path.
+func newRecorder(from sources, path string) *recorder {
+	r := &recorder{sources: from, wake: make(chan struct{}, 1), more: make(chan struct{})}
+	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	if err == nil {
+		r.log, r.events, err = history.Open(path, halfHistory)
+	}
+	if err != nil {
+		slog.Warn(fmt.Sprintf("history: %v; it is kept in memory alone", err))
+	}
+	r.history.Resume(r.events)
+	r.trim()
+	return r
+}
+
+// poke has the recorder look what has changed.
+func (r *recorder) poke() {
+	select {
+	case r.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run records until ctx ends.
+func (r *recorder) run(ctx context.Context) {
+	pause := leastPause
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-r.wake:
+		}
+		time.Sleep(pause)
+		begun := time.Now()
+		r.look(ctx)
+		pause = max(time.Since(begun), leastPause)
+	}
+}
+
+// look records what has happened since the last look.
+func (r *recorder) look(ctx context.Context) {
+	s, err := r.sources.state(ctx)
+	if err != nil {
+		return // the next change wakes us again
+	}
+	all, err := s.whole()
+	if err != nil {
+		slog.Warn("history: " + err.Error())
+		return
+	}
+	news := r.history.Step(all)
+	if len(news) == 0 {
+		return
+	}
+	if r.log != nil {
+		err := r.log.Append(news)
+		if err != nil && !r.failed {
+			slog.Warn(fmt.Sprintf("history: %v; what happens now is in memory alone", err))
+		}
+		r.failed = err != nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.events = append(r.events, news...)
+	r.trim()
+	close(r.more)
+	r.more = make(chan struct{})
+}
+
+func (r *recorder) trim() {
+	if n := len(r.events) - maxEvents; n > 0 {
+		r.events = append([]history.Event(nil), r.events[n:]...)
+	}
+}
+
+// after returns the events behind the one with the number id, and what is closed when
+// there are more.
+func (r *recorder) after(id uint64) ([]history.Event, <-chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	i := sort.Search(len(r.events), func(i int) bool { return r.events[i].ID > id })
+	return r.events[i:len(r.events):len(r.events)], r.more
+}

@@ -1,0 +1,193 @@
+// Package history is what has happened to a daemon: each change between one state of it
+// (package api) and the next, and the file that keeps them. [Recorder] is pure.
+package history
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"keepalived-go/internal/output/status/api"
+)
+
+// Event is something that has happened.
+type Event struct {
+	ID    uint64    `json:"id" doc:"its number; a later event has a higher one"`
+	At    time.Time `json:"at" doc:"when it happened"`
+	Kind  Kind      `json:"kind" doc:"what it happened to: router, service, server, session, process or configuration"`
+	Name  string    `json:"name" doc:"of that; a server: with its service before a blank"`
+	From  string    `json:"from,omitempty" doc:"state before, if one is known"`
+	To    string    `json:"to" doc:"state after"`
+	Cause string    `json:"cause,omitempty" doc:"code of the cause, of a router"`
+	Why   string    `json:"why,omitempty" doc:"cause as a sentence, if there is one"`
+}
+
+// Kind is what an event happens to.
+type Kind string
+
+// The kinds.
+const (
+	Router        Kind = "router"        // vrrp_instance
+	Service       Kind = "service"       // virtual_server
+	Server        Kind = "server"        // real_server
+	Session       Kind = "session"       // bfd_instance
+	Process       Kind = "process"       // of the daemon
+	Configuration Kind = "configuration" // read or refused
+)
+
+// Recorder compares states. The zero value knows none.
+type Recorder struct {
+	last uint64 // number of the last event
+	seen map[subject]mark
+	out  []Event
+}
+
+type subject struct {
+	kind Kind
+	name string
+}
+
+// mark is what was recorded last of a subject.
+type mark struct {
+	state string
+	at    time.Time
+}
+
+// Resume takes up what a predecessor has recorded, in its order.
+func (r *Recorder) Resume(past []Event) {
+	for _, e := range past {
+		r.last = max(r.last, e.ID)
+		r.mark(subject{e.Kind, e.Name}, mark{e.To, e.At})
+	}
+}
+
+func (r *Recorder) mark(of subject, m mark) {
+	if r.seen == nil {
+		r.seen = map[subject]mark{}
+	}
+	r.seen[of] = m
+}
+
+// Step returns what has happened since the last state, in the order of the model. Of what
+// it sees for the first time it only learns the state, except for routers, which know
+// their past, and for the configuration.
+func (r *Recorder) Step(s *api.Status) []Event {
+	r.out = nil
+	r.configuration(&s.Configuration)
+	for i := range s.Processes {
+		r.process(&s.Processes[i], s.At)
+	}
+	if v := s.VRRP; v != nil && v.Stale == "" {
+		for i := range v.Instances {
+			r.router(&v.Instances[i])
+		}
+	}
+	if l := s.LVS; l != nil && l.Stale == "" && l.Running {
+		for i := range l.Services {
+			r.service(&l.Services[i], l.At)
+		}
+	}
+	if b := s.BFD; b != nil && b.Stale == "" {
+		for i := range b.Sessions {
+			x := &b.Sessions[i]
+			r.state(subject{Session, x.Name}, x.State, b.At, x.Diagnostic)
+		}
+	}
+	return r.out
+}
+
+func (r *Recorder) record(of subject, e Event) {
+	r.last++
+	e.ID, e.Kind, e.Name = r.last, of.kind, of.name
+	r.out = append(r.out, e)
+	r.mark(of, mark{e.To, e.At})
+}
+
+// state records that a subject has another state than before.
+func (r *Recorder) state(of subject, state string, at time.Time, why string) {
+	before, known := r.seen[of]
+	switch {
+	case !known:
+		r.mark(of, mark{state, at})
+	case before.state != state:
+		r.record(of, Event{At: at, From: before.state, To: state, Why: why})
+	}
+}
+
+func (r *Recorder) router(i *api.Instance) {
+	of := subject{Router, i.Name}
+	for k := range i.History {
+		if h := &i.History[k]; h.At.After(r.seen[of].at) {
+			r.record(of, Event{At: h.At, From: h.From, To: h.To, Cause: h.Cause, Why: h.Why})
+		}
+	}
+}
+
+func upDown(up bool) string {
+	if up {
+		return "up"
+	}
+	return "down"
+}
+
+// since is when a state was entered, as far as that is known.
+func since(t *time.Time, at time.Time) time.Time {
+	if t != nil {
+		return *t
+	}
+	return at
+}
+
+func (r *Recorder) service(v *api.VirtualServer, at time.Time) {
+	for i := range v.Servers {
+		s := &v.Servers[i]
+		var why []string
+		for k := range s.Checks {
+			if c := &s.Checks[k]; c.State == "down" {
+				why = append(why, strings.TrimSuffix(c.Kind+": "+c.Reason, ": "))
+			}
+		}
+		r.state(subject{Server, v.Name + " " + s.Name}, upDown(s.Up), since(s.Since, at), strings.Join(why, "; "))
+	}
+	why := strconv.Itoa(v.Alive) + " of " + strconv.Itoa(len(v.Servers)) + " servers are up"
+	r.state(subject{Service, v.Name}, upDown(v.Up), since(v.Since, at), why)
+}
+
+// process records starts and ends. A process that has started again since the last look
+// has done both.
+func (r *Recorder) process(p *api.Process, at time.Time) {
+	of := subject{Process, p.Name}
+	before, known := r.seen[of]
+	switch {
+	case p.Started != nil && !p.Started.Equal(before.at):
+		e := Event{At: *p.Started, To: "started"}
+		if known {
+			e.From = before.state
+		}
+		if known && before.state == "started" {
+			e.Why = "its predecessor had ended"
+		}
+		r.record(of, e)
+	case p.Started == nil && before.state == "started":
+		e := Event{At: at, From: before.state, To: "ended"}
+		if p.Wanted {
+			e.Why = "unexpectedly; it is started again"
+		}
+		r.record(of, e)
+	}
+}
+
+// maxWhy bounds the reasons of a refusal, in bytes.
+const maxWhy = 1000
+
+func (r *Recorder) configuration(c *api.Configuration) {
+	of := subject{Configuration, c.File}
+	before := r.seen[of]
+	if c.Read.After(before.at) {
+		r.record(of, Event{At: c.Read, To: "read", From: before.state})
+	}
+	if f := c.Refused; f != nil && f.At.After(r.seen[of].at) {
+		why := strings.Join(f.Reasons, "; ")
+		r.record(of, Event{At: f.At, From: r.seen[of].state, To: "refused", Why: strings.ToValidUTF8(why[:min(len(why), maxWhy)], "")})
+	}
+}
