@@ -22,10 +22,9 @@ func linkWords() []*Keyword {
 			shows(linkFields(
 				shown(func(v *VRRPInstance) *netip.Prefix { return &v.Link.Address }).argument(0),
 				shown(func(v *VRRPInstance) *IPVLANMode { return &v.Link.Mode }).argument(0),
-			)...).pending(),
-		kw("vrf", word("NAME"), "none", "VRF of an instance without an interface").
-			sets(func(d *decoder, a *argument) { d.inst.link().VRF = d.intern(a.text); d.inst.vrf = a.Place(1) }).
-			shows(shown(func(v *VRRPInstance) *string { return &v.Link.VRF })).pending(),
+			)...),
+		kw("vrf", word("NAME"), "none", "VRF of an instance without an interface").sets(setVRF).
+			shows(shown(func(v *VRRPInstance) *string { return &v.Link.VRF })),
 	}, kw("kernel_rx_buf_size", number(0, 1<<32-1).as("BYTES").soft("invalid kernel_rx_buf_size specified"), global("vrrp_rx_bufs_policy"), "its part of the receive buffer of the socket that all virtual routers of a family on an interface share").
 		sets(func(d *decoder, a *argument) {
 			if d.nothingBehind(a, 2, "("+d.inst.Name+") invalid kernel_rx_buf_size specified") {
@@ -150,6 +149,17 @@ func setIPVLAN(d *decoder, a *argument) {
 			l.Address = prefix
 		}
 	}
+}
+
+// setVRF takes the VRF that unicast adverts leave by.
+func setVRF(d *decoder, a *argument) {
+	l := d.inst.link()
+	if l.VRF != "" {
+		d.wrong(a.Statement, 1, "word-twice", "(%s) VRF interface already specified as '%s' - ignoring", d.inst.Name, printable(l.VRF))
+		return
+	}
+	l.VRF, d.inst.vrf = d.intern(a.text), a.Place(1)
+	d.needInterface(a.Statement, 1, "("+d.inst.Name+") WARNING - VRF interface %s doesn't exist")
 }
 
 // linkOf settles what an instance makes on its interface.

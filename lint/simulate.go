@@ -413,12 +413,15 @@ func (a assumed) Link(name string) (exists, up bool) {
 func (a assumed) Holds(netip.Addr) bool { return true }
 
 // Source implements [policy.Machine].
-func (a assumed) Source(_ string, ipv6 bool) netip.Addr {
-	if ipv6 {
-		return netip.IPv6Unspecified()
+func (a assumed) Source(c *conf.VRRPInstance) (source netip.Addr, link string) {
+	if c.Family == conf.IPv6 {
+		return netip.IPv6Unspecified(), c.Interface
 	}
-	return netip.IPv4Unspecified()
+	return netip.IPv4Unspecified(), c.Interface
 }
+
+// VRF implements [policy.Machine].
+func (a assumed) VRF(name string) (exists, up bool) { return a.Link(name) }
 
 // Removed implements [policy.Machine].
 func (a assumed) Removed(*conf.VRRPInstance) vrrp.Cause { return vrrp.Cause{} }

@@ -18,7 +18,7 @@ import (
 
 // balancer is a machine whose kernel balances load, and has VRFs and bonds.
 var balancer = uml.Machine{
-	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou", "vrf", "bonding"},
+	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou", "vrf", "ipvlan", "macvlan", "bonding"},
 	Memory:  384,
 	Timeout: 4 * time.Minute,
 }
@@ -43,6 +43,7 @@ func TestBalancer(t *testing.T) {
 	umltest.Run(t, machine, func(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
+		t.Run("Links", testMadeLinks)
 		if !nightly() {
 			return
 		}

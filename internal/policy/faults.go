@@ -16,9 +16,12 @@ type Machine interface {
 	Link(name string) (exists, up bool)
 	// Holds reports whether any interface has the address.
 	Holds(ip netip.Addr) bool
-	// Source is the address that adverts by an interface come from; invalid if
-	// it has none of the family.
-	Source(link string, ipv6 bool) netip.Addr
+	// VRF reports whether a VRF exists, and whether it is up.
+	VRF(name string) (exists, up bool)
+	// Source is the address that the adverts of a virtual router with an interface come
+	// from, if none is configured, and the interface that has it: the one configured, or
+	// an ipvlan above. It is invalid if that has none of the family.
+	Source(c *conf.VRRPInstance) (source netip.Addr, link string)
 	// Made finds the first of the interfaces made for a virtual router (see
 	// [MadeLinks]) that it cannot use: its name, and whether it exists. The name is
 	// empty if there is none.
@@ -43,11 +46,17 @@ func (f *Faults) add(fault vrrp.Faults, cause vrrp.Cause) {
 }
 
 func (f *Faults) link(m Machine, name string) {
-	switch exists, up := m.Link(name); {
+	exists, up := m.Link(name)
+	f.missing("interface", name, exists, up)
+}
+
+// missing adds the fault of an interface, or of a VRF, that does not exist or is not up.
+func (f *Faults) missing(what, name string, exists, up bool) {
+	switch {
 	case !exists:
-		f.add(vrrp.FaultLinkMissing, vrrp.Cause{Code: "link-missing", Object: name, Detail: "interface " + name + " does not exist"})
+		f.add(vrrp.FaultLinkMissing, vrrp.Cause{Code: "link-missing", Object: name, Detail: what + " " + name + " does not exist"})
 	case !up:
-		f.add(vrrp.FaultLinkDown, vrrp.Cause{Code: "link-down", Object: name, Detail: "interface " + name + " is down"})
+		f.add(vrrp.FaultLinkDown, vrrp.Cause{Code: "link-down", Object: name, Detail: what + " " + name + " is down"})
 	}
 }
 
@@ -140,6 +149,9 @@ func FindFaults(c *conf.VRRPInstance, static []string, m Machine, refusal error,
 		if !exists || !c.DontTrackPrimary {
 			f.link(m, c.Interface)
 		}
+	} else if vrf := VRF(c); vrf != "" {
+		there, up := m.VRF(vrf)
+		f.missing("VRF", vrf, there, up)
 	}
 	for _, name := range OtherLinks(c, static) {
 		f.link(m, name)
@@ -155,19 +167,21 @@ func FindFaults(c *conf.VRRPInstance, static []string, m Machine, refusal error,
 	}
 	f.Source = c.SourceIP
 	switch {
+	case HasIPVLAN(c) && c.Family == conf.IPv4 && !c.Link.Address.IsValid():
+		f.add(vrrp.FaultNoSource, vrrp.Cause{Code: "no-source", Object: c.Interface, Detail: "use_ipvlan has no IPv4 address"})
 	case c.SourceIP.IsValid():
 		if (c.TrackSourceIP || c.Unicast) && !m.Holds(c.SourceIP) {
 			text := c.SourceIP.String()
 			f.add(vrrp.FaultSourceMissing, vrrp.Cause{Code: "source-missing", Object: text, Detail: "source address " + text + " is not on this machine"})
 		}
 	case exists:
-		ipv6 := c.Family == conf.IPv6
-		if f.Source = m.Source(c.Interface, ipv6); !f.Source.IsValid() {
+		var link string
+		if f.Source, link = m.Source(c); !f.Source.IsValid() {
 			family := "IPv4"
-			if ipv6 {
+			if c.Family == conf.IPv6 {
 				family = "IPv6"
 			}
-			f.add(vrrp.FaultNoSource, vrrp.Cause{Code: "no-source", Object: c.Interface, Detail: "no " + family + " address for interface " + c.Interface})
+			f.add(vrrp.FaultNoSource, vrrp.Cause{Code: "no-source", Object: link, Detail: "no " + family + " address for interface " + link})
 		}
 	}
 	if c.Unicast && len(c.Peers) == 0 {

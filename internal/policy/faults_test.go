@@ -43,14 +43,16 @@ func (m machine) Holds(ip netip.Addr) bool {
 	return false
 }
 
-func (m machine) Source(_ string, ipv6 bool) netip.Addr {
+func (m machine) Source(c *conf.VRRPInstance) (netip.Addr, string) {
 	for _, a := range m.holds {
-		if a.Is6() == ipv6 {
-			return a
+		if a.Is6() == (c.Family == conf.IPv6) {
+			return a, c.Interface
 		}
 	}
-	return netip.Addr{}
+	return netip.Addr{}, c.Interface
 }
+
+func (m machine) VRF(name string) (exists, up bool) { return m.Link(name) }
 
 func TestFindFaults(t *testing.T) {
 	own, foreign := netip.MustParseAddr("192.0.2.1"), netip.MustParseAddr("192.0.2.99")
@@ -97,6 +99,14 @@ func TestFindFaults(t *testing.T) {
 			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist", source: own},
 		{name: "there is no address of the family", c: with(func(c *conf.VRRPInstance) { c.Family = conf.IPv6 }), m: well,
 			want: vrrp.FaultNoSource, cause: "no IPv6 address for interface eth0"},
+		{name: "the VRF is there", c: conf.VRRPInstance{SourceIP: own, Link: &conf.Link{VRF: "eth0"}}, m: well, source: own},
+		{name: "the VRF is down", c: conf.VRRPInstance{SourceIP: own, Link: &conf.Link{VRF: "eth0"}}, m: down, want: vrrp.FaultLinkDown, cause: "VRF eth0 is down", source: own},
+		{name: "the VRF is missing", c: conf.VRRPInstance{SourceIP: own, Link: &conf.Link{VRF: "blue"}}, m: well, want: vrrp.FaultLinkMissing, cause: "VRF blue does not exist", source: own},
+		{name: "an ipvlan of IPv4 needs an address of its own", c: with(func(c *conf.VRRPInstance) { c.SourceIP, c.Link = own, &conf.Link{Kind: conf.LinkIPVLAN} }), m: well,
+			want: vrrp.FaultNoSource, cause: "use_ipvlan has no IPv4 address", source: own},
+		{name: "an ipvlan has one", c: with(func(c *conf.VRRPInstance) {
+			c.SourceIP, c.Link = own, &conf.Link{Kind: conf.LinkIPVLAN, Address: netip.PrefixFrom(own, 24)}
+		}), m: well, source: own},
 		{name: "a foreign multicast source is used", c: with(func(c *conf.VRRPInstance) { c.SourceIP = foreign }), m: well, source: foreign},
 		{name: "it is tracked", c: with(func(c *conf.VRRPInstance) { c.SourceIP, c.TrackSourceIP = foreign, true }), m: well,
 			want: vrrp.FaultSourceMissing, cause: "source address 192.0.2.99 is not on this machine", source: foreign},

@@ -1,6 +1,8 @@
 package policy
 
 import (
+	"cmp"
+	"net/netip"
 	"strconv"
 
 	"keepalived-go/conf"
@@ -9,13 +11,15 @@ import (
 // MadeLink is an interface that the daemon makes above another one for a virtual
 // router: its own, or one for addresses on another interface.
 type MadeLink struct {
-	Name  string // what it is called; see Alternative
-	Base  string // the interface below
-	Kind  conf.LinkKind
-	MAC   [6]byte         // of a macvlan
-	Mode  conf.IPVLANMode // of an ipvlan
-	Group uint32          // 0: that of the interface below
-	IPv6  bool            // the family of the virtual router
+	Name string // what it is called; see Alternative
+	Base string // the interface below
+	Kind conf.LinkKind
+	MAC  [6]byte         // of a macvlan
+	Mode conf.IPVLANMode // of an ipvlan: that of the first above the interface, as the kernel has one for all
+	// Address is what the adverts of an ipvlan come from, and is set on it; zero: none.
+	Address netip.Prefix
+	Group   uint32 // 0: that of the interface below
+	IPv6    bool   // the family of the virtual router
 
 	prefix string // of automatic names
 	vrid   uint8
@@ -39,6 +43,22 @@ func VirtualMAC(c *conf.VRRPInstance) [6]byte {
 func MakesLink(c *conf.VRRPInstance) bool {
 	return c.Link != nil && c.Link.Kind != conf.LinkPlain && c.Interface != ""
 }
+
+// VRF is the VRF of a virtual router without an interface; empty: it is in none.
+func VRF(c *conf.VRRPInstance) string {
+	if c.Link == nil {
+		return ""
+	}
+	return c.Link.VRF
+}
+
+// Bound is the interface that is configured for a virtual router, or else its VRF: its
+// sockets are bound to it, unless adverts leave by an interface that is made. Empty: they
+// are bound to none.
+func Bound(c *conf.VRRPInstance) string { return cmp.Or(c.Interface, VRF(c)) }
+
+// HasIPVLAN reports whether a virtual router has an ipvlan.
+func HasIPVLAN(c *conf.VRRPInstance) bool { return MakesLink(c) && c.Link.Kind == conf.LinkIPVLAN }
 
 // TransmitsOnMade reports whether adverts leave by the interface that is made.
 func TransmitsOnMade(c *conf.VRRPInstance) bool { return MakesLink(c) && !c.Link.TransmitBase }
@@ -69,7 +89,7 @@ func MadeLinks(c *conf.Config) map[string][]MadeLink {
 			taken[in.Link.Name] = true // no automatic name
 		}
 	}
-	given := map[string]identity{}
+	given, modes := map[string]identity{}, map[string]conf.IPVLANMode{}
 	for _, in := range c.Instances {
 		add := func(l MadeLink, wanted string) {
 			id := identity{base: l.Base, mac: l.MAC}
@@ -95,7 +115,11 @@ func MadeLinks(c *conf.Config) map[string][]MadeLink {
 			l := base
 			l.Base, l.prefix, l.Group = in.Interface, c.Global.VMACPrefix, in.Link.Group
 			if in.Link.Kind == conf.LinkIPVLAN {
-				l.Kind, l.MAC, l.Mode = conf.LinkIPVLAN, [6]byte{}, in.Link.Mode
+				l.Kind, l.MAC, l.Address = conf.LinkIPVLAN, [6]byte{}, in.Link.Address
+				if _, known := modes[l.Base]; !known {
+					modes[l.Base] = in.Link.Mode
+				}
+				l.Mode = modes[l.Base]
 			}
 			add(l, in.Link.Name)
 		}

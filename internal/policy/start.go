@@ -40,7 +40,7 @@ func MayStay(c *conf.VRRPInstance) time.Duration {
 // Identity is what a virtual router is known by to the successor of its process.
 func Identity(c *conf.VRRPInstance) uint64 {
 	h := fnv.New64a()
-	fmt.Fprintf(h, "%s\x00%s\x00%d\x00%d", c.Name, c.Interface, c.Family, c.VRID)
+	fmt.Fprintf(h, "%s\x00%s\x00%d\x00%d", c.Name, Bound(c), c.Family, c.VRID)
 	return h.Sum64()
 }
 
@@ -76,7 +76,7 @@ type routerKey struct {
 }
 
 func keyOf(c *conf.VRRPInstance) routerKey {
-	return routerKey{c.Interface, c.Family, c.VRID, c.Unicast}
+	return routerKey{Bound(c), c.Family, c.VRID, c.Unicast}
 }
 
 // Continue compares two configurations. It takes some microseconds for each virtual

@@ -624,5 +624,9 @@ func logRefusal(owner *router, c kernel.Change, err error) {
 	if owner != nil {
 		name = owner.conf.Name
 	}
-	slog.Error("("+name+") "+err.Error(), "instance", name, "change", c.String())
+	text := err.Error()
+	if l, ok := c.Object.(*kernel.MadeLink); ok && c.Op == kernel.Add {
+		text += l.Remedy(err)
+	}
+	slog.Error("("+name+") "+text, "instance", name, "change", c.String())
 }

@@ -305,6 +305,9 @@ func (d *daemon) takeUp(events []kernel.Event, jobsDone uint64) {
 	}
 	d.reroute(routed, gone)
 	if len(changed) > 0 {
+		d.follow(func(made, base *netLink) bool {
+			return changed[made.Index] || changed[base.Index] || changed[base.Master]
+		})
 		d.spreadLinks()
 		d.checkFaults(func(r *router) bool {
 			return d.manyLinks(r) || r.conf.Unicast || r.on(changed)

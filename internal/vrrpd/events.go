@@ -84,10 +84,16 @@ type inbox struct {
 	mu     sync.Mutex
 	events []kernel.Event
 	spare  []kernel.Event
-	posted bool          // the loop will look
-	put    uint64        // events so far
-	taken  uint64        // of them, those that the loop has taken up
-	room   chan struct{} // holds one token when there may be room
+	posted bool   // the loop will look
+	put    uint64 // events so far
+	taken  uint64 // of them, those that the loop has taken up
+
+	// readings are those that the loop has yet to take up: how many events were delivered
+	// before each. Later events are newer, and wait: a reading that is taken up after them
+	// would undo them.
+	readings []uint64
+
+	room chan struct{} // holds one token when there may be room
 
 	readAt time.Duration // when the monitor's goroutine last read the kernel's state
 }
@@ -116,12 +122,13 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 	d.inbox.readAt = d.loop.Now()
 	jobsDone := d.addrs.done.Load() // before the reading: it shows what these jobs have done
 	state, err := d.readAnew()
-	before := d.inbox.delivered() // what comes now is newer than the reading
+	before := d.inbox.hasRead()
 	if err != nil || !state.complete() {
 		d.mon.Remind(rereadAfter)
 	}
 	d.loop.Post(func() {
 		d.drain(d.inbox.waiting(before))
+		d.inbox.takesReading()
 		if lost > 0 {
 			d.logOverrun(lost)
 		}
@@ -141,6 +148,9 @@ func (d *daemon) reread(state *reading, jobsDone uint64, lost bool) {
 		d.net.doubt(d.doubtful(state))
 	}
 	d.takeUp(d.net.changes(state), jobsDone)
+	if state.allLinks {
+		d.verifyLinks(jobsDone)
+	}
 	d.verifyRouting(state, jobsDone)
 	if lost {
 		d.check(d.routers)
@@ -199,6 +209,9 @@ func (d *daemon) drain(n int) (more bool) {
 	b := &d.inbox
 	b.mu.Lock()
 	n = min(n, len(b.events))
+	if len(b.readings) > 0 {
+		n = min(n, int(b.readings[0]-b.taken))
+	}
 	batch := append(b.spare[:0], b.events[:n]...)
 	b.events = b.events[:copy(b.events, b.events[n:])]
 	b.taken += uint64(n)
@@ -215,11 +228,20 @@ func (d *daemon) drain(n int) (more bool) {
 	return more
 }
 
-// delivered is how many events the monitor has delivered so far.
-func (b *inbox) delivered() uint64 {
+// hasRead notes that the kernel's state has been read, and returns how many events were
+// delivered before.
+func (b *inbox) hasRead() uint64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.readings = append(b.readings, b.put)
 	return b.put
+}
+
+// takesReading notes that the loop takes up the first of the readings.
+func (b *inbox) takesReading() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.readings = b.readings[1:]
 }
 
 // waiting is how many of the first n events the loop has not taken up yet.

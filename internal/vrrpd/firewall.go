@@ -101,7 +101,7 @@ func (d *daemon) setReports() {
 			if m.item == nil || m.spec.Kind != conf.LinkVMAC {
 				continue
 			}
-			if l, base := d.net.made[m.item.key], d.net.byName[m.spec.Base]; l != nil && base != nil {
+			if l, base := d.net.made(m.item.key), d.net.byName[m.spec.Base]; l != nil && base != nil {
 				all = append(all, firewall.Entry{Role: firewall.VMAC, IPv6: m.spec.IPv6, Link: l.Index, Name: l.Name, Parent: base.Index})
 			}
 		}

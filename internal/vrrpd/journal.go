@@ -238,6 +238,11 @@ func (j *journal) replace(routers []*router, settings []journalSetting, tables [
 			engines++
 		}
 		routing = r.appendRouting(routing, &items)
+		for i := range r.made {
+			if m := &r.made[i]; m.item != nil && m.spec.Address.IsValid() {
+				addrs = append(addrs, journalAddr{m.item.sent.Name, m.spec.Address, m.addr != nil && m.addr.theirs})
+			}
+		}
 		n := 0
 		for _, list := range [][]conf.Address{r.conf.Addresses, r.conf.Excluded} {
 			for i := range list {

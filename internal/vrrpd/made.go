@@ -24,6 +24,7 @@ type made struct {
 	spec policy.MadeLink
 	item *heldLink // nil: the interface below does not exist
 	at   *netLink  // nil: it does not exist, or is not up
+	addr *vip      // of an ipvlan: what its adverts come from; nil: it has none, or is not up
 }
 
 // port is the link by which the adverts of r leave, and on which they are received; nil:
@@ -51,7 +52,7 @@ func (r *router) socketLink() string {
 	if l := r.port(); l != nil {
 		return l.Name
 	}
-	return r.conf.Interface
+	return policy.Bound(r.conf)
 }
 
 // awaits reports whether the kernel has yet to make the link: that it is not there is no
@@ -76,7 +77,7 @@ func (d *daemon) upLink(v *heldLink) *netLink {
 	if v == nil {
 		return nil
 	}
-	if l := d.net.made[v.key]; l != nil && l.Flags&unix.IFF_UP != 0 {
+	if l := d.net.made(v.key); l != nil && l.Flags&unix.IFF_UP != 0 {
 		return l
 	}
 	return nil
@@ -92,16 +93,19 @@ func (d *daemon) resolveMade(r *router, specs []policy.MadeLink) {
 		if base := d.net.byName[m.spec.Base]; base != nil {
 			m.item = d.claimLink(r, &m.spec, base)
 			m.at = d.upLink(m.item)
+			d.claimOwnAddress(r, &m)
 		}
 		r.made = append(r.made, m)
 	}
-	items := func(list []made) (all []*heldLink) {
+	items := func(list []made) (links []*heldLink, addrs []*vip) {
 		for _, m := range list {
-			all = append(all, m.item)
+			links, addrs = append(links, m.item), append(addrs, m.addr)
 		}
-		return all
+		return links, addrs
 	}
-	for _, v := range items(had) {
+	links, addrs := items(had)
+	newLinks, newAddrs := items(r.made)
+	for _, v := range links {
 		if v == nil {
 			continue
 		}
@@ -109,22 +113,36 @@ func (d *daemon) resolveMade(r *router, specs []policy.MadeLink) {
 			delete(d.linksUp, v.key)
 		}
 	}
-	d.addrs.links.disown(r, items(had), items(r.made))
+	d.addrs.links.disown(r, links, newLinks)
+	d.release(addrs, routing{})
+	d.addrs.disown(d.static, addrs, newAddrs)
 	if len(had)+len(r.made) > 0 {
 		d.settings.dirty = true
 	}
 }
 
+// claimOwnAddress has the address of an ipvlan set on it. It is a static one: no state of
+// the virtual router decides about it.
+func (d *daemon) claimOwnAddress(r *router, m *made) {
+	if m.at == nil || !m.spec.Address.IsValid() {
+		return
+	}
+	a := kernelAddr(&conf.Address{Prefix: m.spec.Address, PreferredLft: kernel.Forever}, m.at)
+	m.addr = claim(d.findAddress(r, m.at, a), d.static, conf.OnDeleteUnset)
+	d.addrs.acquire(m.addr, a, d.static)
+}
+
 // claimLink has the link made for r.
 func (d *daemon) claimLink(r *router, spec *policy.MadeLink, base *netLink) *heldLink {
 	t := &d.addrs.links
-	want := kernel.MadeLink{Base: base.Index, Type: kernel.KindMACVLAN, HardwareAddr: spec.MAC, Group: cmp.Or(spec.Group, base.Group)}
+	want := kernel.MadeLink{Base: base.Index, Type: kernel.KindMACVLAN, HardwareAddr: spec.MAC, Group: cmp.Or(spec.Group, base.Group),
+		MTU: base.MTU, Master: d.net.vrfOf(base)}
 	if spec.Kind == conf.LinkIPVLAN {
 		want.Type, want.Flags = kernel.KindIPVLAN, uint16(spec.Mode)
 	}
 	want.Name = d.freeName(spec, want)
 	v, isNew := t.get(want.Key())
-	if there := d.net.made[v.key]; isNew && there != nil {
+	if there := d.net.made(v.key); isNew && there != nil {
 		v.sent = there.Made()
 		if d.isOurLink(there) {
 			v.requested, v.present, v.had = true, true, true
@@ -137,7 +155,7 @@ func (d *daemon) claimLink(r *router, spec *policy.MadeLink, base *netLink) *hel
 	if v.theirs {
 		want = v.sent
 	}
-	if held && v.sent.Name == want.Name && v.sent.Mode == want.Mode {
+	if held && v.sent.Name == want.Name {
 		want.Index, want.Up = v.sent.Index, v.sent.Up
 		if d.upLink(v) != nil {
 			d.linksUp[v.key] = true
@@ -151,6 +169,24 @@ func (d *daemon) claimLink(r *router, spec *policy.MadeLink, base *netLink) *hel
 	claim(v, r, conf.OnDeleteYield)
 	t.acquire(v, want, r)
 	return v
+}
+
+// follow has our links above the chosen ones follow their MTU and VRF, and be as they were
+// made if another program has changed that. A link that is set down by hand stays so.
+func (d *daemon) follow(chosen func(made, base *netLink) bool) {
+	for key, v := range d.addrs.links.items {
+		l, base := d.net.made(key), d.net.links[key.Base]
+		if l == nil || base == nil || v.users == 0 || v.theirs || v.sent.Index != l.Index || !chosen(l, base) {
+			continue
+		}
+		have, flags := l.Made(), v.sent.Flags
+		if v.sent.Up && !have.Up {
+			continue
+		}
+		v.sent.MTU, v.sent.Master, v.sent.Flags = have.MTU, have.Master, have.Flags
+		want := &d.addrs.links.touch(v).want
+		want.MTU, want.Master, want.Flags = base.MTU, d.net.vrfOf(base), flags
+	}
 }
 
 // isOurLink reports whether we, or a predecessor, have made a link.
@@ -170,18 +206,38 @@ func (d *daemon) freeName(spec *policy.MadeLink, want kernel.MadeLink) string {
 			return name
 		}
 		if i == 0 {
-			slog.Warn(fmt.Sprintf("interface %s already exists and is not a private macvlan above %s with the address wanted; using another name",
-				name, spec.Base), "interface", name)
+			what := "a private macvlan above " + spec.Base + " with the address wanted"
+			if spec.Kind == conf.LinkIPVLAN {
+				what = "an l2 ipvlan above " + spec.Base
+			}
+			slog.Warn(fmt.Sprintf("interface %s already exists and is not %s; using another name", name, what), "interface", name)
 		}
-		name = spec.Alternative(i)
+		for name = spec.Alternative(i); d.isNamed(name); name = spec.Alternative(i) {
+			i++
+		}
 	}
+}
+
+// isNamed reports whether the configuration has a link of that name made.
+func (d *daemon) isNamed(name string) bool {
+	for _, links := range d.madeLinks {
+		if slices.ContainsFunc(links, func(l policy.MadeLink) bool { return l.Name == name }) {
+			return true
+		}
+	}
+	return false
+}
+
+// misnamed reports whether a link has another name than it should, which is free now.
+func (d *daemon) misnamed(m *made) bool {
+	return m.item != nil && !m.item.theirs && m.item.sent.Name != m.spec.Name && d.net.byName[m.spec.Name] == nil
 }
 
 // linkMade takes up that a link which could be one of ours is there, or has changed.
 func (d *daemon) linkMade(l *netLink, known bool, port uint32) {
 	key, ok := l.MadeKey()
 	v := d.addrs.links.items[key]
-	if !ok || v == nil || d.net.made[key] != l {
+	if !ok || v == nil || d.net.made(key) != l {
 		return
 	}
 	if !v.theirs && v.requested && l.Name != v.sent.Name {
@@ -197,7 +253,11 @@ func (d *daemon) linkMade(l *netLink, known bool, port uint32) {
 			w.want.Index, w.want.Up = v.sent.Index, v.sent.Up
 		}
 		if v.users > 0 && v.owner != nil && v.requested && !v.sent.Up {
-			slog.Info(fmt.Sprintf("(%s): Success creating VMAC interface %s", v.owner.conf.Name, l.Name),
+			kind := "VMAC"
+			if l.Kind == kernel.KindIPVLAN {
+				kind = l.Kind
+			}
+			slog.Info(fmt.Sprintf("(%s): Success creating %s interface %s", v.owner.conf.Name, kind, l.Name),
 				"instance", v.owner.conf.Name, "interface", l.Name)
 		}
 	}
@@ -214,12 +274,21 @@ func (d *daemon) linkUnmade(l *netLink) {
 	} else { // by now it is another one
 		d.settings.dirty, d.settings.verify = true, true
 	}
-	t := &d.addrs.links
 	key, ok := l.MadeKey()
-	v := t.items[key]
-	if !ok || v == nil || v.sent.Index != l.Index {
+	if !ok {
 		return
 	}
+	if other := d.net.made(key); other != nil { // it was made before this event
+		defer d.linkMade(other, false, d.port)
+	}
+	if v := d.addrs.links.items[key]; v != nil && v.sent.Index == l.Index {
+		d.linkLost(v)
+	}
+}
+
+// linkLost takes up that a link which we have, or use, is gone.
+func (d *daemon) linkLost(v *heldLink) {
+	t := &d.addrs.links
 	v.sent.Index, v.sent.Up = 0, false
 	switch {
 	case v.users == 0:
@@ -230,11 +299,21 @@ func (d *daemon) linkUnmade(l *netLink) {
 	}
 }
 
+// verifyLinks takes up a reading of all links, which shows what the jobs up to jobsDone
+// have done: a link that came and went while events were lost has never been known.
+func (d *daemon) verifyLinks(jobsDone uint64) {
+	for _, v := range d.addrs.links.items {
+		if v.requested && v.job <= jobsDone && d.net.made(v.key) == nil {
+			d.linkLost(v)
+		}
+	}
+}
+
 // raiseLinks sets those links up whose settings are right.
 func (d *daemon) raiseLinks(ready map[string]bool) {
 	t := &d.addrs.links
 	for key, v := range t.items {
-		l := d.net.made[key]
+		l := d.net.made(key)
 		if v.users == 0 || l == nil || !ready[l.Name] || v.sent.Up && v.sent.Index == l.Index || !v.theirs && l.Name != v.sent.Name {
 			continue
 		}
@@ -314,7 +393,7 @@ func (m machine) Made(*conf.VRRPInstance) (name string, exists bool) {
 			continue // the fault is another one, or none
 		}
 		if l.at == nil {
-			return l.item.sent.Name, m.d.net.made[l.item.key] != nil
+			return l.item.sent.Name, m.d.net.made(l.item.key) != nil
 		}
 	}
 	return "", true
@@ -333,8 +412,8 @@ func (d *daemon) listLinks(links []kernel.MadeLink) {
 // inheritLinks takes over the links that a predecessor has made and that no router
 // has claimed: they are removed when what is inherited is given up.
 func (d *daemon) inheritLinks() {
-	for key, l := range d.net.made {
-		if d.ourLinks[l.Name] && d.addrs.links.items[key] == nil {
+	for key, all := range d.net.lookalikes {
+		if l := all[0]; d.ourLinks[l.Name] && d.addrs.links.items[key] == nil {
 			d.addrs.links.inherit(l.Made())
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -332,5 +333,116 @@ func TestExtraAnnouncements(t *testing.T) {
 				t.Error("a backup announces")
 			}
 		})
+	}
+}
+
+// An ipvlan has its address, from which adverts come, as long as it is configured; virtual
+// addresses are on the interface below.
+func TestIPVLAN(t *testing.T) {
+	own := netip.MustParsePrefix("192.0.2.77/24")
+	k := memoryKernel()
+	c := vmacs(2)
+	for i, in := range c.Instances {
+		*in.Link = conf.Link{Kind: conf.LinkIPVLAN, Name: "ipv" + strconv.Itoa(i), Address: own, Mode: conf.IPVLANPrivate}
+		in.SourceIP = own.Addr()
+	}
+	c.Instances[1].Link.Address = netip.Prefix{}
+	virtually(t, k, c, func(t *testing.T, d *daemon, log *logtest.Log) {
+		r := d.routers[0]
+		turnUntil(t, d, "the address", func() bool { return k.Has(linkNamed(k, "ipv0").Index, own) && r.held && d.addrs.idle() })
+		if l := linkNamed(k, "ipv0"); l.Kind != kernel.KindIPVLAN || l.Mode != 0 || l.IPVLANFlags != 1 || l.Base != memoryLink || l.Flags&unix.IFF_UP == 0 || l.Alias != kernel.LinkAlias {
+			t.Errorf("%+v", l)
+		}
+		if p := r.vips[0].key.Prefix; !k.Has(memoryLink, p) {
+			t.Errorf("%v is not on the interface below: %v", p, k.Addrs())
+		}
+		if d.routers[1].faults != vrrp.FaultNoSource {
+			t.Errorf("without an address: %v", d.routers[1].faults)
+		}
+		for name, want := range map[string]string{"ipv4/conf/ipv0/rp_filter": "0", "ipv6/conf/ipv0/disable_ipv6": "1", "ipv4/conf/eth0/arp_ignore": "0"} {
+			if got := value(t, k, "net/"+name); got != want {
+				t.Errorf("%s is %s, want %s", name, got, want)
+			}
+		}
+		k.RemoveAddr(linkNamed(k, "ipv0").Index, own)
+		turnUntil(t, d, "the address again", func() bool { return k.Has(linkNamed(k, "ipv0").Index, own) && d.addrs.idle() })
+		if strings.Count(log.String(), "(VI_0) Entering") != 2 {
+			t.Errorf("states:\n%s", log)
+		}
+		d.loop.Post(func() { d.reloadNow(owners(2)) })
+		turnUntil(t, d, "no ipvlans", func() bool { return len(k.Links()) == 1 && calm(d)() })
+		if len(k.Addrs()) != 3 {
+			t.Errorf("left: %v", k.Addrs())
+		}
+	})
+}
+
+// A made link follows the MTU and the VRF of its interface, and has them again if another
+// program changes them; one that was set down by hand stays down.
+func TestLinkFollowsBase(t *testing.T) {
+	k := memoryKernel()
+	blue := kerneltest.Ethernet(90, "blue")
+	blue.Kind = kernel.KindVRF
+	k.SetLink(blue)
+	virtually(t, k, vmacs(1), func(t *testing.T, d *daemon, _ *logtest.Log) {
+		turnUntil(t, d, "master", calm(d))
+		change := func(name string, f func(l *kernel.Link)) {
+			l := linkNamed(k, name)
+			f(&l)
+			k.SetLink(l)
+		}
+		has := func(what string, mtu, master int) {
+			t.Helper()
+			turnUntil(t, d, what, func() bool {
+				l := linkNamed(k, "vrrp.1")
+				return l.MTU == mtu && l.Master == master && calm(d)()
+			})
+		}
+		change("eth0", func(l *kernel.Link) { l.MTU, l.Master = 1400, 90 })
+		has("smaller, in a VRF", 1400, 90)
+		change("eth0", func(l *kernel.Link) { l.MTU = 9000 })
+		has("larger", 9000, 90)
+		change("vrrp.1", func(l *kernel.Link) { l.MTU, l.Master = 1300, 0 })
+		has("changed by another program", 9000, 90)
+		change("vrrp.1", func(l *kernel.Link) { l.Flags &^= unix.IFF_UP })
+		turnUntil(t, d, "FAULT", func() bool { return d.routers[0].faults&vrrp.FaultLinkDown != 0 })
+		change("eth0", func(l *kernel.Link) { l.MTU, l.Master = 1500, 0 })
+		turnUntil(t, d, "the event", func() bool { return d.net.byName["eth0"].MTU == 1500 && d.addrs.idle() })
+		if l := linkNamed(k, "vrrp.1"); l.Flags&unix.IFF_UP != 0 {
+			t.Errorf("set up: %+v", l)
+		}
+		change("vrrp.1", func(l *kernel.Link) { l.Flags |= unix.IFF_UP })
+		has("up again", 1500, 0)
+	})
+}
+
+// The sockets of an instance with a VRF are bound to it; it is in FAULT without it.
+func TestVRF(t *testing.T) {
+	k := memoryKernel()
+	c := owners(1)
+	in := c.Instances[0]
+	in.Addresses[0].Interface = in.Interface
+	in.Interface, in.Link, in.SourceIP = "", &conf.Link{VRF: "blue"}, netip.MustParseAddr("192.0.2.1")
+	in.Unicast, in.Peers = true, []conf.Peer{{Addr: netip.MustParseAddr("192.0.2.2")}}
+	d := startTestDaemon(t, c, k)
+	r := d.routers[0]
+	turnUntil(t, d, "FAULT", func() bool { return r.cause.Detail == "VRF blue does not exist" })
+	blue := kerneltest.Ethernet(90, "blue")
+	k.SetLink(blue)
+	turnUntil(t, d, "the event", func() bool { return d.net.byName["blue"] != nil })
+	if r.faults&vrrp.FaultLinkMissing == 0 {
+		t.Errorf("a link that is no VRF: %v", r.cause)
+	}
+	blue.Kind = kernel.KindVRF
+	k.RemoveLink(90)
+	k.SetLink(blue)
+	turnUntil(t, d, "master", masters(d))
+	for _, p := range k.Sent(0) {
+		if p.Link != 90 {
+			t.Errorf("sent by %+v", p)
+		}
+	}
+	if len(k.Sent(0)) == 0 {
+		t.Error("no advert")
 	}
 }

@@ -3,6 +3,7 @@ package vrrpd
 import (
 	"math"
 	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -13,10 +14,10 @@ import (
 // Interfaces may come, go, be renamed and return with another index at any
 // time; nothing here is configuration.
 type network struct {
-	links  map[int]*netLink
-	byName map[string]*netLink
-	made   map[kernel.LinkKey]*netLink // those that could be made by us
-	lost   bool                        // a family of a link: sockets have to join their groups again
+	links      map[int]*netLink
+	byName     map[string]*netLink
+	lookalikes map[kernel.LinkKey][]*netLink // those that could be made by us: see made
+	lost       bool                          // a family of a link: sockets have to join their groups again
 }
 
 type netLink struct {
@@ -46,7 +47,7 @@ type seenAddr struct {
 }
 
 func newNetwork(links []kernel.Link, addrs []kernel.Addr) *network {
-	n := &network{links: map[int]*netLink{}, byName: map[string]*netLink{}, made: map[kernel.LinkKey]*netLink{}}
+	n := &network{links: map[int]*netLink{}, byName: map[string]*netLink{}, lookalikes: map[kernel.LinkKey][]*netLink{}}
 	for _, l := range links {
 		n.setLink(l)
 	}
@@ -69,16 +70,9 @@ func (n *network) setLink(l kernel.Link) (now *netLink, before kernel.Link, know
 			delete(n.byName, before.Name)
 		}
 	}
-	if key, ok := before.MadeKey(); ok && n.made[key] == have {
-		delete(n.made, key)
-	}
+	n.identify(have, &l)
 	have.Link = l
 	n.byName[l.Name] = have
-	if key, ok := l.MadeKey(); ok {
-		if other := n.made[key]; other == nil || other.Alias != kernel.LinkAlias {
-			n.made[key] = have
-		}
-	}
 	if known {
 		for i, lost := range familiesLost(&before, &l) {
 			if lost {
@@ -117,6 +111,22 @@ func familyIndex(ipv6 bool) int {
 	return 0
 }
 
+// vrf is a VRF; nil: it does not exist.
+func (n *network) vrf(name string) *netLink {
+	if l := n.byName[name]; l != nil && l.Kind == kernel.KindVRF {
+		return l
+	}
+	return nil
+}
+
+// vrfOf is the index of the VRF that a link is in; 0: it is in none.
+func (n *network) vrfOf(l *netLink) int {
+	if m := n.links[l.Master]; m != nil && m.Kind == kernel.KindVRF {
+		return m.Index
+	}
+	return 0
+}
+
 // doubt counts a family of a link as lost where, after events were lost, that
 // may have happened and is not known.
 func (n *network) doubt(doubtful func(link int, ipv6 bool) bool) {
@@ -140,10 +150,39 @@ func (n *network) removeLink(index int) *netLink {
 	if n.byName[l.Name] == l {
 		delete(n.byName, l.Name)
 	}
-	if key, ok := l.MadeKey(); ok && n.made[key] == l {
-		delete(n.made, key)
-	}
+	n.identify(l, &kernel.Link{})
 	return l
+}
+
+// made is the link with an identity that could be one of ours; nil: there is none. Of several
+// it is one that has our mark, or else the first. There may be several for a moment: one
+// that is gone is known until its event, or a reading, is taken up.
+func (n *network) made(key kernel.LinkKey) *netLink {
+	if all := n.lookalikes[key]; len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// identify notes that l becomes another link as far as [network.made] is concerned.
+func (n *network) identify(l *netLink, now *kernel.Link) {
+	from, was := l.MadeKey()
+	to, is := now.MadeKey()
+	if was == is && from == to && l.Alias == now.Alias {
+		return
+	}
+	if was {
+		if n.lookalikes[from] = slices.DeleteFunc(n.lookalikes[from], func(o *netLink) bool { return o == l }); len(n.lookalikes[from]) == 0 {
+			delete(n.lookalikes, from)
+		}
+	}
+	switch all := n.lookalikes[to]; {
+	case !is:
+	case now.Alias == kernel.LinkAlias:
+		n.lookalikes[to] = slices.Insert(all, 0, l)
+	default:
+		n.lookalikes[to] = append(all, l)
+	}
 }
 
 // changes puts a reading of the kernel's state into the events that would have
@@ -153,15 +192,18 @@ func (n *network) changes(r *reading) []kernel.Event {
 	var events []kernel.Event
 	links := make(map[int]bool, len(r.links))
 	for _, l := range r.links {
-		if links[l.Index] = true; n.links[l.Index] == nil || n.links[l.Index].Link != l {
-			events = append(events, kernel.Event{Kind: kernel.LinkNew, Link: l})
-		}
+		links[l.Index] = true
 	}
-	if r.allLinks {
+	if r.allLinks { // first: another link may have the name, or the place of a made one, by now
 		for index, l := range n.links {
 			if !links[index] {
 				events = append(events, kernel.Event{Kind: kernel.LinkGone, Link: l.Link})
 			}
+		}
+	}
+	for _, l := range r.links {
+		if n.links[l.Index] == nil || n.links[l.Index].Link != l {
+			events = append(events, kernel.Event{Kind: kernel.LinkNew, Link: l})
 		}
 	}
 	addrs := make(map[kernel.Key]bool, len(r.addrs))

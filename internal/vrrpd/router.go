@@ -22,7 +22,7 @@ type router struct {
 	conf   *conf.VRRPInstance
 	timer  loop.Timer // of engine; its Order is the place in the configuration
 
-	link   *netLink    // nil: the interface does not exist, or none is configured
+	link   *netLink    // nil: the interface, or the VRF, does not exist, or none is configured
 	socket *socket     // in use; nil: there is none
 	basis  basis       // what it was made from, also when it is closed
 	next   *router     // with the same VRID on the same socket
@@ -106,10 +106,19 @@ func (r *router) address(i int) *conf.Address {
 	return &r.conf.Addresses[i]
 }
 
+// bound is the interface that is configured for r, or else its VRF; nil: it does not
+// exist, or there is none.
+func (d *daemon) bound(r *router) *netLink {
+	if r.conf.Interface == "" {
+		return d.net.vrf(policy.VRF(r.conf))
+	}
+	return d.net.byName[r.conf.Interface]
+}
+
 // resolve binds r to the links that exist now and looks up its addresses on
 // them. The caller releases what r held before, and acquires again.
 func (d *daemon) resolve(r *router) {
-	r.link = d.net.byName[r.conf.Interface]
+	r.link = d.bound(r)
 	if !r.isStatic {
 		d.resolveMade(r, d.madeLinks[r.conf.Name])
 	}
@@ -119,17 +128,22 @@ func (d *daemon) resolve(r *router) {
 	for i := range r.vips {
 		a := r.address(i)
 		if link := d.addressLink(r, a); link != nil {
-			v, fresh := d.addrs.get(kernelAddr(a, link).Key())
-			if there, ok := link.addrs[v.key]; fresh && ok && !there.ours {
-				d.addrs.foreign(v, kernelAddr(a, link))
-				d.logForeign(v, r)
-			}
-			r.vips[i] = claim(v, r, policy.OnDelete(r.conf, a.OnDelete, a.NoTrack))
+			r.vips[i] = claim(d.findAddress(r, link, kernelAddr(a, link)), r, policy.OnDelete(r.conf, a.OnDelete, a.NoTrack))
 			if policy.Drops(r.conf) {
 				r.drops[i] = d.claimDrop(r, dropOf(a, link))
 			}
 		}
 	}
+}
+
+// findAddress is the item of an address of r on a link.
+func (d *daemon) findAddress(r *router, link *netLink, a kernel.Addr) *vip {
+	v, fresh := d.addrs.get(a.Key())
+	if there, ok := link.addrs[v.key]; fresh && ok && !there.ours {
+		d.addrs.foreign(v, a)
+		d.logForeign(v, r)
+	}
+	return v
 }
 
 // hold makes the kernel have the addresses of r, or not.
@@ -149,7 +163,7 @@ func (d *daemon) hold(r *router, held bool) {
 // moved reports whether a link that r or one of its addresses is on has come,
 // gone or become another one.
 func (d *daemon) moved(r *router) bool {
-	if d.net.byName[r.conf.Interface] != r.link || slices.ContainsFunc(r.made, func(m made) bool { return d.upLink(m.item) != m.at }) {
+	if d.bound(r) != r.link || slices.ContainsFunc(r.made, func(m made) bool { return d.upLink(m.item) != m.at || d.misnamed(&m) }) {
 		return true
 	}
 	return slices.ContainsFunc(r.places, func(p place) bool { return p.link != d.net.indexOf(p.name) })
@@ -279,9 +293,19 @@ func (m machine) Holds(ip netip.Addr) bool { return m.d.net.holds(nil, ip) }
 func (m machine) Removed(*conf.VRRPInstance) vrrp.Cause { return m.r.removed }
 
 // Source implements [policy.Machine].
-func (m machine) Source(link string, ipv6 bool) netip.Addr {
-	if l := m.d.net.byName[link]; l != nil {
-		return m.d.sourceOf(l, ipv6)
+func (m machine) Source(c *conf.VRRPInstance) (source netip.Addr, link string) {
+	l := m.d.net.byName[c.Interface]
+	if own := m.r.own(); own != nil && own.at != nil && own.spec.Kind == conf.LinkIPVLAN {
+		l = own.at
 	}
-	return netip.Addr{}
+	if l == nil {
+		return netip.Addr{}, c.Interface
+	}
+	return m.d.sourceOf(l, c.Family == conf.IPv6), l.Name
+}
+
+// VRF implements [policy.Machine].
+func (m machine) VRF(name string) (exists, up bool) {
+	l := m.d.net.vrf(name)
+	return l != nil, l != nil && m.d.linkUp(l)
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/proc/loop"
 )
@@ -60,7 +61,7 @@ const (
 // below asks for a neighbour, it names no virtual address as its own (arp_announce). Packets to the
 // macvlan come from addresses that are reached by the interface below, which rp_filter
 // would drop; that of "all" applies to all interfaces, so it becomes that of each other
-// one.
+// one. Those to an ipvlan come from such addresses, too.
 func (d *daemon) wantedSettings() (all []wantedSetting) {
 	seen := map[string]bool{}
 	want := func(name, value, atLeast string) {
@@ -72,30 +73,35 @@ func (d *daemon) wantedSettings() (all []wantedSetting) {
 	if d.conf.Global.DisableLocalIGMP {
 		want("net/ipv4/igmp_link_local_mcast_reports", "0", "")
 	}
-	type family struct{ ipv4, ipv6 bool }
-	macvlans, bases := map[string]family{}, map[string]bool{}
+	type family struct{ ipv4, ipv6, macvlan bool }
+	links, bases := map[string]family{}, map[string]bool{} // made ones, those below
 	for _, r := range d.routers {
 		if r.conf.PromoteSecondaries && r.link != nil && r.madeAbove(r.conf.Interface) == nil {
 			want("net/ipv4/conf/"+r.link.Name+"/promote_secondaries", "1", "")
 		}
 		for i := range r.made {
 			m := &r.made[i]
-			if m.item == nil || m.item.key.HardwareAddr == [6]byte{} {
+			if m.item == nil {
 				continue
 			}
-			if l := d.net.made[m.item.key]; l != nil {
-				f := macvlans[l.Name]
-				f.ipv4, f.ipv6 = f.ipv4 || !m.spec.IPv6, f.ipv6 || m.spec.IPv6
-				macvlans[l.Name] = f
-				bases[m.spec.Base] = bases[m.spec.Base] || f.ipv4
+			if l := d.net.made(m.item.key); l != nil {
+				f := links[l.Name]
+				f.ipv4, f.ipv6, f.macvlan = f.ipv4 || !m.spec.IPv6, f.ipv6 || m.spec.IPv6, m.spec.Kind == conf.LinkVMAC
+				links[l.Name] = f
+				bases[m.spec.Base] = bases[m.spec.Base] || f.ipv4 && f.macvlan
 			}
 		}
 	}
-	filtered := false
-	for _, name := range slices.Sorted(maps.Keys(macvlans)) {
-		f, ipv4, ipv6 := macvlans[name], "net/ipv4/conf/"+name+"/", "net/ipv6/conf/"+name+"/"
-		want(ipv6+"addr_gen_mode", "1", "") // none: only ours
-		want(ipv4+"arp_ignore", "1", "")    // with IPv6 alone, too: it answers for no one else
+	filtered := slices.ContainsFunc(slices.Collect(maps.Values(links)), func(f family) bool { return f.ipv4 })
+	if filtered { // first: it becomes that of each interface that has never been given one
+		want("net/ipv4/conf/default/rp_filter", "", allRPFilter)
+	}
+	for _, name := range slices.Sorted(maps.Keys(links)) {
+		f, ipv4, ipv6 := links[name], "net/ipv4/conf/"+name+"/", "net/ipv6/conf/"+name+"/"
+		if f.macvlan {
+			want(ipv6+"addr_gen_mode", "1", "") // none: only ours
+			want(ipv4+"arp_ignore", "1", "")    // with IPv6 alone, too: it answers for no one else
+		}
 		if !f.ipv6 {
 			want(ipv6+"disable_ipv6", "1", "")
 		} else {
@@ -103,8 +109,9 @@ func (d *daemon) wantedSettings() (all []wantedSetting) {
 			want(ipv6+"accept_ra", "0", "") // no address of its own, and no question for routers
 		}
 		if f.ipv4 {
-			filtered = true
 			want(ipv4+"rp_filter", "0", "")
+		}
+		if f.ipv4 && f.macvlan {
 			want(ipv4+"accept_local", "1", "")
 			want(ipv4+"promote_secondaries", "1", "")
 		}
@@ -117,7 +124,6 @@ func (d *daemon) wantedSettings() (all []wantedSetting) {
 		}
 	}
 	if filtered {
-		want("net/ipv4/conf/default/rp_filter", "", allRPFilter)
 		for _, name := range slices.Sorted(maps.Keys(d.net.byName)) {
 			want("net/ipv4/conf/"+name+"/rp_filter", "", allRPFilter)
 		}
@@ -229,7 +235,7 @@ func (d *daemon) setSettings(wants []wantedSetting, unknown, was []string, errs 
 			if s.held == nil {
 				s.held = map[string]*heldSetting{}
 			}
-			s.held[name] = &heldSetting{was: was[i], set: was[i]}
+			s.held[name] = &heldSetting{was: was[i]}
 			s.order = append(s.order, name)
 		case !errors.Is(errs[i], fs.ErrNotExist): // without the family, or gone with its link
 			slog.Warn(errs[i].Error())
@@ -245,14 +251,14 @@ func (d *daemon) setSettings(wants []wantedSetting, unknown, was []string, errs 
 	wanted := make(map[string]bool, len(wants))
 	ready := map[string]bool{} // links that have all they need when the jobs are done
 	for _, w := range wants {
+		if link, ok := linkOfSetting(w.name); ok {
+			ready[link] = true // settings that it does not have may be those of a family that this kernel lacks
+		}
 		h := s.held[w.name]
 		if h == nil {
 			continue
 		}
 		wanted[w.name] = true
-		if link, ok := linkOfSetting(w.name); ok {
-			ready[link] = true
-		}
 		if set := s.value(w); s.verify || h.set != set {
 			jobs = append(jobs, job{name: w.name, set: set, was: h.set})
 			h.set = set
@@ -343,6 +349,7 @@ func dotted(name string) string {
 // verifySettings looks whether other programs have changed settings.
 func (d *daemon) verifySettings(time.Duration) {
 	d.settings.dirty, d.settings.verify = true, true
+	d.follow(func(made, base *netLink) bool { return true })
 	d.tune()
 }
 

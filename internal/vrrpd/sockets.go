@@ -12,6 +12,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -32,9 +33,9 @@ type basis struct {
 }
 
 // wanted is what the socket of a virtual router is to be made from now, l being
-// the link of its adverts. There is none without the interface.
+// the link of its adverts. There is none without the interface or the VRF.
 func wanted(c *conf.VRRPInstance, l *netLink) (b basis, ok bool) {
-	if c.Interface != "" && l == nil {
+	if policy.Bound(c) != "" && l == nil {
 		return basis{}, false
 	}
 	b.key = socketKey{family: vrrp.Family(c.Family), protocol: protocolVRRP}

@@ -22,6 +22,7 @@ type Link struct {
 	Table        uint32 // routing table of a VRF
 	Base         int    // index of the link below it, in this namespace; 0: there is none
 	Mode         uint32 // of a macvlan or ipvlan
+	IPVLANFlags  uint16 // of an ipvlan: IPVLAN_F_*
 	Group        uint32 // see ip-link(8)
 	Alias        string // a text that others can set (IFLA_IFALIAS)
 
@@ -116,12 +117,12 @@ func decodeAnyLink(body []byte, names nl.Names) (Link, bool) {
 				switch {
 				case typ == unix.IFLA_INFO_KIND:
 					l.Kind = names.Of(kind)
-				case typ == unix.IFLA_INFO_DATA && l.Kind == "vrf": // after the kind
+				case typ == unix.IFLA_INFO_DATA && l.Kind == KindVRF: // after the kind
 					if typ, table, _, ok := nl.NextAttr(kind); ok && typ == unix.IFLA_VRF_TABLE {
 						l.Table = nl.Uint32(table)
 					}
 				case typ == unix.IFLA_INFO_DATA && (l.Kind == KindMACVLAN || l.Kind == KindIPVLAN):
-					l.Mode = linkMode(kind)
+					l.readMode(kind)
 				}
 			}
 		case unix.IFLA_AF_SPEC: // one for each protocol that runs
@@ -142,17 +143,20 @@ func decodeAnyLink(body []byte, names nl.Names) (Link, bool) {
 	}
 }
 
-// linkMode reads the mode of a macvlan, of 32 bits, or of an ipvlan, of 16.
-func linkMode(attrs []byte) uint32 {
+// readMode reads the mode of a macvlan, of 32 bits, or that of an ipvlan and its flags, of
+// 16 bits each.
+func (l *Link) readMode(attrs []byte) {
 	for {
 		typ, v, rest, ok := nl.NextAttr(attrs)
 		switch {
 		case !ok:
-			return 0
+			return
 		case typ == linkModeAttr && len(v) == 2:
-			return uint32(native.Uint16(v))
+			l.Mode = uint32(native.Uint16(v))
 		case typ == linkModeAttr:
-			return nl.Uint32(v)
+			l.Mode = nl.Uint32(v)
+		case typ == linkFlagsAttr && len(v) == 2 && l.Kind == KindIPVLAN:
+			l.IPVLANFlags = native.Uint16(v)
 		}
 		attrs = rest
 	}

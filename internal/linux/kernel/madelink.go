@@ -11,10 +11,11 @@ import (
 	"keepalived-go/internal/linux/nl"
 )
 
-// Kinds of links that are made above other ones.
+// Kinds of links: that are made above other ones, and that others are in.
 const (
 	KindMACVLAN = "macvlan"
 	KindIPVLAN  = "ipvlan"
+	KindVRF     = "vrf"
 )
 
 // LinkAlias marks the links that we have made (IFLA_IFALIAS).
@@ -30,10 +31,12 @@ type MadeLink struct {
 	Index        int    // 0: it is not known yet
 	Name         string // at most 15 bytes
 	Base         int    // index of the link below
-	Type         string // KindMACVLAN or KindIPVLAN
+	Type         string // KindMACVLAN, which is private, or KindIPVLAN, of layer 2
 	HardwareAddr [6]byte
-	Mode, Flags  uint16 // of an ipvlan: IPVLAN_MODE_*, IPVLAN_F_*; a macvlan is private
+	Flags        uint16 // of an ipvlan: IPVLAN_F_*, for all above the same link
 	Group        uint32
+	MTU          int // a new link has that of the link below
+	Master       int // index of its VRF; 0: none
 	Up           bool
 
 	// Removal is the group by which the link is removed, together with others: see
@@ -58,14 +61,14 @@ func (l MadeLink) Key() LinkKey {
 }
 
 // MadeKey is the identity of a link that could be one of ours: a private macvlan, or an
-// ipvlan.
+// ipvlan of layer 2.
 func (l *Link) MadeKey() (k LinkKey, ok bool) {
 	switch {
 	case l.Base == 0:
 		return k, false
 	case l.Kind == KindMACVLAN && l.Mode == MACVLANPrivate:
 		return LinkKey{Base: l.Base, HardwareAddr: l.HardwareAddr}, true
-	case l.Kind == KindIPVLAN:
+	case l.Kind == KindIPVLAN && l.Mode == ipvlanL2:
 		return LinkKey{Base: l.Base, Name: l.Name}, true
 	}
 	return k, false
@@ -73,9 +76,10 @@ func (l *Link) MadeKey() (k LinkKey, ok bool) {
 
 // Made is a link that the kernel has, as a made one.
 func (l *Link) Made() MadeLink {
-	m := MadeLink{Index: l.Index, Name: l.Name, Base: l.Base, Type: l.Kind, Mode: uint16(l.Mode), Group: l.Group, Up: l.Flags&unix.IFF_UP != 0}
+	m := MadeLink{Index: l.Index, Name: l.Name, Base: l.Base, Type: l.Kind, Flags: l.IPVLANFlags, Group: l.Group,
+		MTU: l.MTU, Master: l.Master, Up: l.Flags&unix.IFF_UP != 0}
 	if l.Kind == KindMACVLAN {
-		m.HardwareAddr, m.Mode = l.HardwareAddr, 0
+		m.HardwareAddr = l.HardwareAddr
 	}
 	return m
 }
@@ -92,10 +96,7 @@ func (l *MadeLink) Equal(other *MadeLink) bool { return l.wish() == other.wish()
 // Compare reports whether l is what want asks for and, if not, whether the kernel can turn
 // the one into the other in place. Its name cannot change while it is up.
 func (l *MadeLink) Compare(want *MadeLink) (same, inPlace bool) {
-	if l.Name != want.Name || l.Mode != want.Mode {
-		return false, false
-	}
-	return l.Equal(want), true
+	return l.Equal(want), l.Name == want.Name
 }
 
 // On reports whether the link ends with another one, that below it.
@@ -105,6 +106,8 @@ func (l *MadeLink) On(link int) bool { return l.Base == link }
 func (*MadeLink) Kind() string { return "link" }
 
 const (
+	ipvlanL2 = 0 // IPVLAN_MODE_L2
+
 	linkModeAttr  = 1 // IFLA_MACVLAN_MODE, IFLA_IPVLAN_MODE
 	linkFlagsAttr = 2 // IFLA_IPVLAN_FLAGS
 )
@@ -130,7 +133,13 @@ func (l *MadeLink) Encode(op Op, b []byte) ([]byte, nl.Request) {
 		return nl.AppendUint32(b, unix.IFLA_GROUP, l.Removal), r
 	case Replace:
 		b = nl.AppendString(b, unix.IFLA_IFALIAS, LinkAlias)
-		return nl.AppendUint32(b, unix.IFLA_GROUP, l.Group), r
+		b = nl.AppendUint32(b, unix.IFLA_GROUP, l.Group)
+		b = nl.AppendUint32(b, unix.IFLA_MTU, uint32(l.MTU))
+		b = nl.AppendUint32(b, unix.IFLA_MASTER, uint32(l.Master))
+		if l.Type == KindIPVLAN {
+			b = l.appendInfo(b)
+		}
+		return b, r
 	}
 	r.Flags = unix.NLM_F_CREATE | unix.NLM_F_EXCL
 	return l.appendMaking(b), r
@@ -140,12 +149,22 @@ func (l *MadeLink) Encode(op Op, b []byte) ([]byte, nl.Request) {
 func (l *MadeLink) appendMaking(b []byte) []byte {
 	b = nl.AppendUint32(b, unix.IFLA_LINK, uint32(l.Base))
 	b = nl.AppendUint32(b, unix.IFLA_GROUP, l.Group)
-	var data []byte
+	if l.Master != 0 {
+		b = nl.AppendUint32(b, unix.IFLA_MASTER, uint32(l.Master))
+	}
 	if l.Type == KindMACVLAN {
 		b = nl.AppendAttr(b, unix.IFLA_ADDRESS, l.HardwareAddr[:])
+	}
+	return l.appendInfo(b)
+}
+
+// appendInfo appends what only links of the type have.
+func (l *MadeLink) appendInfo(b []byte) []byte {
+	var data []byte
+	if l.Type == KindMACVLAN {
 		data = nl.AppendUint32(data, linkModeAttr, MACVLANPrivate)
 	} else {
-		data = nl.AppendAttr(data, linkModeAttr, native.AppendUint16(nil, l.Mode))
+		data = nl.AppendAttr(data, linkModeAttr, native.AppendUint16(nil, ipvlanL2))
 		data = nl.AppendAttr(data, linkFlagsAttr, native.AppendUint16(nil, l.Flags))
 	}
 	info := nl.AppendString(nil, unix.IFLA_INFO_KIND, l.Type)
@@ -171,6 +190,18 @@ func (*MadeLink) Foreign() bool { return false }
 // Gone reports whether the refusal of a removal means that the link is gone.
 func (*MadeLink) Gone(refusal error) bool { return errors.Is(refusal, unix.ENODEV) }
 
+// Remedy is what to do about a refusal to make the link, after a semicolon; empty: that is
+// not known.
+func (l *MadeLink) Remedy(refusal error) string {
+	switch {
+	case errors.Is(refusal, unix.EOPNOTSUPP):
+		return "; this kernel lacks it: use one with CONFIG_" + strings.ToUpper(l.Type)
+	case errors.Is(refusal, unix.EBUSY):
+		return "; a link has either macvlans or ipvlans above it, and none as part of a bridge or bond"
+	}
+	return ""
+}
+
 // OnLink is the index of the link below.
 func (l *MadeLink) OnLink() int { return l.Base }
 
@@ -189,6 +220,11 @@ func (l *MadeLink) Attributes() string {
 	if l.Type == KindMACVLAN {
 		words = append(words, fmt.Sprintf("address %02x:%02x:%02x:%02x:%02x:%02x", l.HardwareAddr[0], l.HardwareAddr[1],
 			l.HardwareAddr[2], l.HardwareAddr[3], l.HardwareAddr[4], l.HardwareAddr[5]), "mode private")
+	} else {
+		words = append(words, "mode l2", []string{"bridge", "private", "vepa"}[min(l.Flags, 2)])
+	}
+	if l.Master != 0 {
+		words = append(words, "master", strconv.Itoa(l.Master))
 	}
 	if l.Group != 0 {
 		words = append(words, "group", strconv.FormatUint(uint64(l.Group), 10))

@@ -82,7 +82,10 @@ func (k *Kernel) makeLink(m nl.Message) *nl.Error {
 	l.Base, l.Kind, l.Group, l.HardwareAddr, l.MTU = want.Base, want.Type, want.Group, want.HardwareAddr, k.links[base].MTU
 	if l.Kind == kernel.KindMACVLAN {
 		l.Mode = kernel.MACVLANPrivate
+	} else {
+		l.HardwareAddr, l.IPVLANFlags = k.links[base].HardwareAddr, want.Flags
 	}
+	l.Master = want.Master
 	k.links = append(k.links, l)
 	k.report(unix.RTM_NEWLINK, unix.RTNLGRP_LINK, m, appendLink(nil, l))
 	return nil
@@ -103,6 +106,12 @@ func (k *Kernel) changeLink(m nl.Message) *nl.Error {
 			l.Alias = r.alias
 		}
 		l.Group = r.group
+		if r.mtu != 0 {
+			l.MTU = r.mtu
+		}
+		if r.master != nil {
+			l.Master = *r.master
+		}
 		k.report(unix.RTM_NEWLINK, unix.RTNLGRP_LINK, m, appendLink(nil, *l))
 		return nil
 	}
@@ -115,6 +124,8 @@ type change struct {
 	flags, change uint32
 	name, alias   string
 	group         uint32
+	mtu           int  // 0: as it is
+	master        *int // nil: as it is
 }
 
 func decodeChange(body []byte) (c change, ok bool) {
@@ -135,6 +146,11 @@ func decodeChange(body []byte) (c change, ok bool) {
 			c.alias = strings.TrimRight(string(v), "\x00")
 		case unix.IFLA_GROUP:
 			c.group = nl.Uint32(v)
+		case unix.IFLA_MTU:
+			c.mtu = int(nl.Uint32(v))
+		case unix.IFLA_MASTER:
+			c.master = new(int)
+			*c.master = int(nl.Uint32(v))
 		}
 	}
 }

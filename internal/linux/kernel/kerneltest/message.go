@@ -38,6 +38,10 @@ func appendLink(b []byte, l kernel.Link) []byte {
 		if l.Kind == kernel.KindMACVLAN {
 			info = nl.AppendAttr(info, unix.IFLA_INFO_DATA, nl.AppendUint32(nil, 1, l.Mode)) // IFLA_MACVLAN_MODE
 		}
+		if l.Kind == kernel.KindIPVLAN { // IFLA_IPVLAN_MODE, IFLA_IPVLAN_FLAGS
+			data := nl.AppendAttr(nil, 1, native.AppendUint16(nil, uint16(l.Mode)))
+			info = nl.AppendAttr(info, unix.IFLA_INFO_DATA, nl.AppendAttr(data, 2, native.AppendUint16(nil, l.IPVLANFlags)))
+		}
 		b = nl.AppendAttr(b, unix.IFLA_LINKINFO, info)
 	}
 	var families []byte

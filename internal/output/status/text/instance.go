@@ -25,7 +25,14 @@ func Link(t *Writer, c *conf.VRRPInstance, name string, up bool) {
 			t.Line("     MAC = %v%s", net.HardwareAddr(l.MAC[:]), of)
 		}
 	case conf.LinkIPVLAN:
-		t.Line("   Use IPVLAN, i/f name %s, is_up = %t", name, up)
+		address := ""
+		switch a := l.Address; {
+		case a.IsValid() && a.IsSingleIP():
+			address = fmt.Sprintf(", i/f address = %v", a.Addr())
+		case a.IsValid():
+			address = fmt.Sprintf(", i/f address = %v", a)
+		}
+		t.Line("   Use IPVLAN, i/f %s, is_up = %t%s, type %v", name, up, address, l.Mode)
 	}
 	if l.AddressVMACs {
 		t.Line("   Use VMAC for VIPs on other interfaces")
