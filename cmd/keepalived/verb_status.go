@@ -228,12 +228,12 @@ func (a *asker) text(operand string, o screen.Options) (string, error) {
 
 // watchIt shows the answer again and again, until it cannot be written.
 func (a *asker) watchIt(w io.Writer) int {
-	o := options(w)
-	clear := "\n"
-	if o.Width > 0 { // a terminal
-		clear = "\x1b[H\x1b[2J"
-	}
 	for {
+		o := options(w) // a terminal may get another width
+		clear := "\n"
+		if o.Width > 0 {
+			clear = "\x1b[H\x1b[2J"
+		}
 		text, err := a.text("", o)
 		if err != nil { // the daemon may be there again the next time
 			text = fmt.Sprintf("keepalived %s: %v\n", a.name, err)

@@ -3,13 +3,10 @@ package api_test
 import (
 	"encoding/json"
 	"flag"
-	"os"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/google/go-cmp/cmp"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
@@ -24,19 +21,7 @@ func TestAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/status.json"
-	if *update {
-		if err := os.WriteFile(golden, append(got, '\n'), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(string(got)+"\n", "\n")); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
-	}
+	apitest.Golden(t, *update, "testdata/status.json", string(got)+"\n")
 	var back api.Status
 	if err := json.Unmarshal(got, &back); err != nil {
 		t.Fatal(err)

@@ -114,8 +114,11 @@ func Instance(s *api.Status, name string) *Explanation {
 	if s.VRRP == nil {
 		return nil
 	}
-	i := slices.IndexFunc(s.VRRP.Instances, func(i api.Instance) bool { return i.Name == name })
-	if i < 0 {
+	i := 0
+	for i < len(s.VRRP.Instances) && s.VRRP.Instances[i].Name != name {
+		i++
+	}
+	if i == len(s.VRRP.Instances) {
 		return nil
 	}
 	t := telling{Instance: &s.VRRP.Instances[i], status: s, was: "is", at: s.VRRP.At}
@@ -168,7 +171,7 @@ func (t *telling) verdict() {
 		t.say(Verdict, "backup-lower", "%s although the master %s %s the lower priority %d.", state, m.Address, has[t.was], m.Priority)
 	case t.State == "FAULT" && t.Fault != "":
 		t.say(Verdict, "fault", "%s: %s.", state, t.Fault)
-		entered = t.Fault != t.Why
+		entered = t.Why != "" && t.Why != t.Fault
 	default:
 		t.say(Verdict, strings.ToLower(t.State), "%s: %s.", state, why)
 		entered = false
@@ -231,7 +234,7 @@ func (t *telling) set() (n int) {
 }
 
 // trackers says which of them are a fault, and whether any is.
-func (t *telling) trackers() (any bool) {
+func (t *telling) trackers() (found bool) {
 	n := 0
 	for i := range t.Trackers {
 		r := &t.Trackers[i]

@@ -3,15 +3,13 @@ package explain
 import (
 	"flag"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/statustest"
 	"keepalived-go/vrrp"
 )
@@ -192,23 +190,7 @@ func TestSentences(t *testing.T) {
 		}
 		got.WriteString("\n")
 	}
-	golden(t, "testdata/sentences.txt", got.String())
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("%s, -want +got\n%s", name, diff)
-	}
+	apitest.Golden(t, *update, "testdata/sentences.txt", got.String())
 }
 
 // TestEachCodeHasItsSentence: each reason, fault and obstacle of the engine has words here,

@@ -6,14 +6,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
@@ -34,19 +31,7 @@ func text(t *testing.T, s *api.Status) string {
 // TestMetrics: all metrics of a daemon; -update records them.
 func TestMetrics(t *testing.T) {
 	got := text(t, apitest.Daemon(t))
-	const golden = "testdata/metrics.txt"
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("-want +got\n%s", diff)
-	}
+	apitest.Golden(t, *update, "testdata/metrics.txt", got)
 	families := read(t, got)
 	for _, f := range Families() {
 		if !slices.Contains(families, f.Name) {

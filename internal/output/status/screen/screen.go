@@ -14,10 +14,9 @@ import (
 	"keepalived-go/internal/output/status/explain"
 )
 
-// Rows is how many rows a table of one screen has at most, and lines how many problems.
 const (
-	rows  = 40
-	lines = 20
+	rows  = 40 // of a table on one screen, at most
+	lines = 20 // of problems
 )
 
 // colorOf are the words that matter.

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"strings"
 	"testing"
 	"time"
@@ -90,7 +89,7 @@ func TestViews(t *testing.T) {
 		"wide":           Wide(whole, Options{}),
 		"yaml":           yaml,
 	} {
-		golden(t, "testdata/"+name+".txt", got)
+		apitest.Golden(t, *update, "testdata/"+name+".txt", got)
 		for n, line := range strings.Split(got, "\n") {
 			if strings.TrimRight(line, " ") != line {
 				t.Errorf("%s:%d: blanks at the end", name, n+1)
@@ -104,22 +103,6 @@ func TestViews(t *testing.T) {
 		if !strings.HasSuffix(got, "\n") || strings.HasSuffix(got, "\n\n") {
 			t.Errorf("%s: its end is not that of a line", name)
 		}
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(name, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("%s, -want +got\n%s", name, diff)
 	}
 }
 
