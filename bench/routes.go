@@ -49,13 +49,49 @@ func routes(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		}
 		batch = append(batch, ms(d))
 	}
+	stormy, err := storm(b, l, p)
+	if err != nil {
+		return nil, err
+	}
 	yardstick := summary("ip -batch sets the same routes", "ms", batch, none)
-	return []sample{
+	return append([]sample{
 		summary("first advert until all are in the kernel", "ms", set, none),
 		yardstick,
 		{What: "the same as a multiple of ip -batch", Unit: "×", Value: summary("", "", set, none).Value / yardstick.Value, Target: limit(1.3, "≤ 1.3")},
 		summary("longest silence of the master", "ms", gap, limit(1.5*ms(interval), "≤ 150 ms")),
 		summary("adverts of the backup", "adverts", backupAdverts, limit(0, "none")),
+	}, stormy...), nil
+}
+
+// storm has another program change routes as fast as it can beside a master at 10 ms.
+func storm(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
+	const n, interval = 500, 10 * time.Millisecond
+	var gap, backupAdverts, pace []float64
+	lines := manyRoutes("route add table 99 ", n) + manyRoutes("route del table 99 ", n)
+	for range b.rounds(5) {
+		high := router{name: "VI_1", vrid: 51, priority: 150, version: 3, interval: interval, vips: []netip.Addr{lab.SegmentAddr(0, 1000)},
+			more: "virtual_routes {\n  10.101.0.0/16 via 10.0.0.77 dev eth0\n}\n"}
+		silence, others, err := masterWhile(l, p, high, func(first lab.Event) (time.Time, error) {
+			changes := 0
+			for end := first.Time.Add(5 * time.Second); time.Now().Before(end); changes += 2 * n {
+				if err := first.Node.IPBatch(lines); err != nil {
+					return time.Time{}, err
+				}
+			}
+			end := time.Now()
+			pace = append(pace, float64(changes)/end.Sub(first.Time).Seconds())
+			return end, nil
+		})
+		l.Forget()
+		if err != nil {
+			return nil, err
+		}
+		gap, backupAdverts = append(gap, ms(silence)), append(backupAdverts, float64(others))
+	}
+	return []sample{
+		summary("routes that another program changes beside a master at 10 ms", "a second", pace, none),
+		summary("… longest silence of the master", "ms", gap, none),
+		summary("… adverts of the backup", "adverts", backupAdverts, limit(0, "none")),
 	}, nil
 }
 

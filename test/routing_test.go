@@ -99,3 +99,118 @@ func TestNetworkFlushed(t *testing.T) {
 	s.awaitOwner(vip, 10*time.Second, "a")
 	s.routeAt("a", "b")
 }
+
+// storm changes routes of its own in a node, at least 5,000 a second if the machine can,
+// until the returned function is called, which reports how many there were.
+func (s *scene) storm(node string) (stop func() int) {
+	s.Helper()
+	var b strings.Builder
+	const n = 500
+	for _, op := range []string{"add", "del"} {
+		for i := range n {
+			fmt.Fprintf(&b, "route %s 100.64.%d.%d dev lo table 99\n", op, i>>8, i&255)
+		}
+	}
+	changes := 0
+	end, ended := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for {
+			select {
+			case <-end:
+				ended <- nil
+				return
+			default:
+			}
+			if err := s.Node(node).IPBatch(b.String()); err != nil {
+				ended <- err
+				return
+			}
+			changes += 2 * n
+		}
+	}()
+	return func() int {
+		close(end)
+		s.must(<-ended)
+		return changes
+	}
+}
+
+// TestRoutesStorm: thousands of routes a second that other programs change, on master and
+// backup, make no advert so late that the mastership moves. The benchmarks have the same
+// at 10 ms.
+func TestRoutesStorm(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root)
+	differs(t, "reads all routes")
+	s := newScene(t, "a", "b")
+	in := instance{More: "virtual_routes {\n    10.101.0.0/16 via 10.0.0.77 dev eth0\n}"}
+	s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip, 10*time.Second, "a")
+	b := s.start("b", ours, config(in.at(100)))
+	s.awaitLog(b, b.Started, "Entering BACKUP STATE", 10*time.Second)
+	var stops []func() int
+	for _, node := range []string{"a", "b"} {
+		stops = append(stops, s.storm(node))
+	}
+	s.stays(vip, "a", 2*time.Second)
+	for i, stop := range stops {
+		if n := stop(); n < 1000 {
+			t.Errorf("%d changes of routes on node %d only", n, i)
+		}
+	}
+	s.routeAt("a", "b")
+}
+
+// TestDeletedInALoop: whatever another program deletes again and again, routes, rules,
+// addresses and tables of nftables, is there soon after it has stopped; the node stays
+// master, and the log is bounded.
+func TestDeletedInALoop(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root, lab.Nft)
+	differs(t, "gives way, and does not restore tables")
+	s := newScene(t, "a", "b")
+	in := instance{Interval: time.Second, More: `no_accept
+on_external_delete restore
+virtual_routes {
+    10.101.0.0/16 via 10.0.0.77 dev eth0
+    10.101.0.0/24 via 10.0.0.77 dev eth0 table 300
+    fd00:101::/64 via fd00::77 dev eth0
+}
+virtual_rules {
+    from 10.101.0.0/16 table 300 priority 10
+}`}
+	static := "static_routes {\n    10.102.0.0/16 via 10.0.0.77 dev eth0\n}\nstatic_rules {\n    from 10.102.0.0/16 table 300 priority 11\n}\n"
+	a := s.start("a", ours, static+config(in.at(150)))
+	s.awaitOwner(vip, 10*time.Second, "a")
+	s.start("b", ours, static+config(in.at(100)))
+	whole := func() []string {
+		all := append(s.routing("a"), s.rules("a")...)
+		slices.Sort(all)
+		return all
+	}
+	before := whole()
+	if len(before) < 12 {
+		t.Fatalf("only %q", before)
+	}
+	from := time.Now()
+	for range 10 {
+		for _, c := range []string{
+			"ip route flush proto 18", "ip route flush table 300", "ip -6 route flush proto 18", "ip rule del priority 10", "ip rule del priority 11",
+			"ip addr del " + vip.String() + "/16 dev eth0", "nft delete table ip keepalived", "nft flush ruleset",
+		} {
+			words := strings.Fields(c)
+			s.Node("a").Run(words[0], words[1:]...) // it fails where all is gone already
+		}
+	}
+	var now []string
+	if !s.Until(20*time.Second, func() bool { now = whole(); return slices.Equal(now, before) }) {
+		t.Errorf("missing:\n%s\nthere as well:\n%s", only(before, now), only(now, before))
+	}
+	s.awaitOwner(vip, 10*time.Second, "a")
+	if a.Logged(from, "STATE") {
+		t.Error("a change of state")
+	}
+	if n := len(a.LinesWith(from, "another program")); n == 0 || n > 200 {
+		t.Errorf("%d lines about it", n)
+	}
+}
