@@ -33,16 +33,30 @@ type CheckSnapshot struct {
 func (e *Engine) Snapshot() *Snapshot {
 	out := &Snapshot{Services: make([]ServiceSnapshot, len(e.services))}
 	for i, v := range e.services {
-		servers := make([]ServerSnapshot, len(v.servers))
-		for j, s := range v.servers {
-			servers[j] = ServerSnapshot{Addr: s.cfg.Addr, Checks: make([]CheckSnapshot, len(s.checks))}
-			for k, c := range s.checks {
-				servers[j].Checks[k] = CheckSnapshot{Key: c.cfg.Key, State: c.state, Weight: c.weight}
-			}
-		}
-		out.Services[i] = ServiceSnapshot{ID: v.cfg.ID, Up: v.up, Suspended: v.ordered, Servers: servers}
+		out.Services[i] = v.snapshot()
 	}
 	return out
+}
+
+// ServiceSnapshot returns the part of Snapshot about one service, and false if there is
+// none. With it a snapshot of many services can be made in parts.
+func (e *Engine) ServiceSnapshot(id ServiceID) (ServiceSnapshot, bool) {
+	v := e.byID[id]
+	if v == nil {
+		return ServiceSnapshot{}, false
+	}
+	return v.snapshot(), true
+}
+
+func (v *service) snapshot() ServiceSnapshot {
+	servers := make([]ServerSnapshot, len(v.servers))
+	for j, s := range v.servers {
+		servers[j] = ServerSnapshot{Addr: s.cfg.Addr, Checks: make([]CheckSnapshot, len(s.checks))}
+		for k, c := range s.checks {
+			servers[j].Checks[k] = CheckSnapshot{Key: c.cfg.Key, State: c.state, Weight: c.weight}
+		}
+	}
+	return ServiceSnapshot{ID: v.cfg.ID, Up: v.up, Suspended: v.ordered, Servers: servers}
 }
 
 func (s *Snapshot) index() map[ServiceID]*ServiceSnapshot {

@@ -60,10 +60,10 @@ func (d *daemon) stateChanged() {
 }
 
 // state is what a successor would need now.
-func (d *daemon) state() any {
+func (d *daemon) state() (any, []func()) {
 	s := &state{Header: header(), Sessions: make([]sessionState, 0, len(d.peers))}
 	for _, p := range d.peers {
 		s.Sessions = append(s.Sessions, sessionState{identityOf(p.conf), p.out.port, p.engine.Snapshot(), p.unknown})
 	}
-	return s
+	return s, nil
 }

@@ -23,12 +23,13 @@ import (
 type daemon struct {
 	Options
 
-	loop    *loop.Loop
-	session *session.Session
-	engine  *lvs.Engine
-	conf    *conf.Config // in force; nil: none yet
-	checks  []*check     // that with lvs.CheckID n is at n-1
-	actions []lvs.Action // room for those of a step
+	loop     *loop.Loop
+	session  *session.Session
+	engine   *lvs.Engine
+	conf     *conf.Config  // in force; nil: none yet
+	services []lvs.Service // in force
+	checks   []*check      // that with lvs.CheckID n is at n-1
+	actions  []lvs.Action  // room for those of a step
 
 	table        *table.Table
 	marks        *marks
@@ -119,7 +120,7 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 		id := identityOf(c.planned)
 		before[id] = append(before[id], c)
 	}
-	d.conf, d.groups = p.conf, p.marks
+	d.conf, d.groups, d.services = p.conf, p.marks, p.services.Services
 	gone := d.checks
 	d.checks = make([]*check, len(p.checks))
 	for i := range p.checks {
@@ -163,8 +164,11 @@ func (d *daemon) turn() {
 		return
 	}
 	d.loop.Expire()
-	d.flush()
+	d.flushNow()
 }
+
+// running reports whether the loop is to turn again.
+func (d *daemon) running() bool { return d.err == nil && !d.released }
 
 // stop ends everything in order: services leave the table unless they are to stay.
 func (d *daemon) stop() {

@@ -2,11 +2,11 @@ package checkd
 
 import (
 	"fmt"
-	"keepalived-go/internal/proc/statefile"
 	"net"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +19,9 @@ import (
 	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/statefile"
 	"keepalived-go/internal/proc/wire"
+	"keepalived-go/lvs"
 	"keepalived-go/lvs/ipvs"
 	"keepalived-go/lvs/ipvs/ipvstest"
 )
@@ -479,4 +481,67 @@ func FuzzState(f *testing.F) {
 			}
 		}
 	})
+}
+
+// What a check has found is in the kernel's table at the end of the turn, unless the
+// goroutine of the table is at work at that moment.
+func TestResultIsInTheTableAtOnce(t *testing.T) {
+	logtest.Capture(t)
+	p := start(t, quiet(1, 2, ""), nil)
+	const without = "tcp 10.0.0.1:80: 10.1.0.2:80=2"
+	const with = "tcp 10.0.0.1:80: 10.1.0.1:80=1 10.1.0.2:80=2"
+	p.untilTable(with)
+	at := 0
+	for i := range 20 {
+		up, want := i%2 == 1, without
+		if up {
+			want = with
+		}
+		p.step(lvs.Event{Kind: lvs.CheckResult, Check: 1, Up: up})
+		p.flushNow()
+		if p.table() == want {
+			at++
+		}
+		p.untilTable(want)
+	}
+	if at < 10 {
+		t.Errorf("%d of 20 results are in the table at the end of the turn", at)
+	}
+}
+
+// The state is put together in many turns, in each of which only some servers or checks
+// are looked at. It has all of them.
+func TestStateInSlices(t *testing.T) {
+	logtest.Capture(t)
+	p := start(t, quiet(8, 120, ""), nil)
+	taken, steps := p.state()
+	s := taken.(*state)
+	servers := func() (n int) {
+		for i := range s.Services.Services {
+			n += len(s.Services.Services[i].Servers)
+		}
+		return n
+	}
+	for _, step := range steps {
+		n, lives := servers(), len(s.Lives)
+		step()
+		if n, lives = servers()-n, len(s.Lives)-lives; n >= 2*serversSlice || lives > checksSlice || n > 0 && lives > 0 {
+			t.Errorf("one step takes up %d servers and %d checks", n, lives)
+		}
+	}
+	if want := p.engine.Snapshot(); !reflect.DeepEqual(s.Services, want) {
+		t.Errorf("the services are %+v, want %+v", s.Services, want)
+	}
+	if len(s.Lives) != 8*120*2 || len(s.Endpoints) != 8 {
+		t.Errorf("%d checks and %d entries", len(s.Lives), len(s.Endpoints))
+	}
+
+	// A reload in between does no harm: the next state has what it changes.
+	_, steps = p.state()
+	for i, step := range steps {
+		if i == 2 {
+			p.reload(newPlan(read(t, quiet(3, 2, "")), nil), nil)
+		}
+		step()
+	}
 }

@@ -6,17 +6,46 @@ import (
 	"keepalived-go/lvs/ipvs"
 )
 
-// flush hands the entries that have changed in this turn to the kernel's table.
+// fewEntries is how many services and destinations the kernel's table compares, and
+// changes, in some hundred microseconds.
+const fewEntries = 128
+
+// flush hands the entries that have changed to the kernel's table.
 func (d *daemon) flush() {
-	if !d.engine.Changed() {
-		return
+	if rows, _ := d.changes(); rows != nil {
+		d.table.Set(rows)
 	}
-	var rows []table.Row
+}
+
+// flushNow ends a turn. The kernel has few entries before it returns: a thread to wake
+// takes longer than the kernel does. If the kernel takes its time, the loop turns
+// meanwhile.
+func (d *daemon) flushNow() {
+	rows, entries := d.changes()
+	switch {
+	case rows == nil:
+	case entries > fewEntries:
+		d.table.Set(rows)
+	default:
+		d.loop.Aside(func() { d.table.SetNow(rows) }, func() bool {
+			d.turn()
+			return d.running()
+		})
+	}
+}
+
+// changes are the rows of the entries that have changed since it was called last, and
+// how many services and destinations they have; nil: none.
+func (d *daemon) changes() (rows []table.Row, entries int) {
+	if !d.engine.Changed() {
+		return nil, 0
+	}
 	for e := range d.engine.Changes() {
 		rows = append(rows, rowOf(e))
+		entries += 1 + len(e.Destinations)
 	}
-	d.table.Set(rows)
 	d.stateChanged()
+	return rows, entries
 }
 
 // rowOf translates an entry for the kernel.

@@ -63,7 +63,7 @@ func Run(o Options) error {
 	first = nil // free to go
 	kernel.GiveBackMemorySoon()
 	d.session.Started()
-	for d.err == nil && !d.released {
+	for d.running() {
 		d.turn()
 	}
 	d.stop() // also when the loop cannot continue

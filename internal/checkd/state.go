@@ -1,6 +1,7 @@
 package checkd
 
 import (
+	"slices"
 	"time"
 
 	"keepalived-go/internal/checkd/life"
@@ -53,18 +54,34 @@ func (d *daemon) stateChanged() {
 	}
 }
 
-// state is what a successor would need now.
-func (d *daemon) state() any {
-	s := &state{Header: header(), Services: d.engine.Snapshot(), Endpoints: d.endpoints, MarkTable: d.markTable}
+// state is what a successor would need now. It is put together in slices, for there may
+// be thousands of checks. What a reload adds in between is in the next state.
+func (d *daemon) state() (any, []func()) {
+	s := &state{Header: header(), Services: new(lvs.Snapshot), Endpoints: d.endpoints, MarkTable: d.markTable}
 	for k, n := range d.groups {
 		s.Marks = append(s.Marks, markState{k, n})
 	}
-	for _, c := range d.checks {
-		if c.begun {
-			s.Lives = append(s.Lives, lifeState{identityOf(c.planned), c.life.State()})
-		}
+	var steps []func()
+	services := d.services
+	slicesOfServices(len(services), func(i int) int { return len(services[i].Servers) }, func(from, to int) {
+		steps = append(steps, func() {
+			for _, v := range services[from:to] {
+				if left, ok := d.engine.ServiceSnapshot(v.ID); ok {
+					s.Services.Services = append(s.Services.Services, left)
+				}
+			}
+		})
+	})
+	for some := range slices.Chunk(d.checks, checksSlice) {
+		steps = append(steps, func() {
+			for _, c := range some {
+				if c.begun {
+					s.Lives = append(s.Lives, lifeState{identityOf(c.planned), c.life.State()})
+				}
+			}
+		})
 	}
-	return s
+	return s, steps
 }
 
 // resume takes up what a predecessor has left. What it had in the kernel's table

@@ -86,20 +86,26 @@ func (f *filling) steps() (steps []func()) {
 		})
 	}
 	add(f.begin)
-	first, servers := 0, 0
-	for i := range f.out.Services {
-		servers += len(f.out.Services[i].Servers)
-		if servers < serversSlice && i+1 < len(f.out.Services) {
-			continue
-		}
-		some := f.out.Services[first : i+1]
-		add(func() { f.services(some) })
-		first, servers = i+1, 0
-	}
+	services := f.out.Services
+	slicesOfServices(len(services), func(i int) int { return len(services[i].Servers) }, func(from, to int) {
+		add(func() { f.services(services[from:to]) })
+	})
 	for i := 0; i < len(f.checks); i += checksSlice {
 		add(func() { f.fillChecks(i, min(i+checksSlice, len(f.checks))) })
 	}
 	return steps
+}
+
+// slicesOfServices divides n services into slices of serversSlice servers or, with those
+// of the last service, more.
+func slicesOfServices(n int, servers func(i int) int, slice func(from, to int)) {
+	from, sum := 0, 0
+	for i := range n {
+		if sum += servers(i); sum >= serversSlice || i+1 == n {
+			slice(from, i+1)
+			from, sum = i+1, 0
+		}
+	}
 }
 
 // begin fills in what belongs to no single service.

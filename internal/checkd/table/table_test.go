@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -449,4 +450,99 @@ func BenchmarkFill(b *testing.B) {
 		table.Set(gone)
 		table.settle()
 	}
+}
+
+// slow is a connection whose batches wait.
+type slow struct {
+	Conn
+	batch   chan struct{} // gets one for each batch that begins
+	proceed chan struct{}
+}
+
+func (c *slow) Batch(changes []ipvs.Change) []error {
+	c.batch <- struct{}{}
+	<-c.proceed
+	return c.Conn.Batch(changes)
+}
+
+// The kernel has what SetNow sets when it returns. While the goroutine of the table is at
+// work, or there is no connection, the goroutine does it.
+func TestSetNow(t *testing.T) {
+	logtest.Capture(t)
+	rare := func(o *Options) { o.AuditEvery, o.RetryEvery = time.Hour, time.Hour }
+	t.Run("idle", func(t *testing.T) {
+		k := ipvstest.New()
+		table := open(t, k, rare)
+		table.Set([]Row{{Service: service(1), Destinations: destinations(1)}})
+		table.settle()
+		table.SetNow([]Row{{Service: service(1), Destinations: destinations(1, 2)}})
+		expect(t, k, "tcp 10.0.0.1:80 wlc 0 [10.0.3.232=1 10.0.3.233=2]")
+		table.SetNow([]Row{{Service: service(1), Gone: true}, {Service: service(2)}})
+		expect(t, k, "tcp 10.0.0.2:80 wlc 0 []")
+		if s := table.Status(); s.Services != 1 {
+			t.Errorf("%d services", s.Services)
+		}
+	})
+	t.Run("at work", func(t *testing.T) {
+		k := ipvstest.New()
+		c := &slow{batch: make(chan struct{}), proceed: make(chan struct{})}
+		table := open(t, k, func(o *Options) {
+			rare(o)
+			dial := o.Dial
+			o.Dial = func() (Conn, error) {
+				var err error
+				c.Conn, err = dial()
+				return c, err
+			}
+		})
+		table.Set([]Row{{Service: service(1)}})
+		<-c.batch
+		table.SetNow([]Row{{Service: service(2)}}) // the goroutine has not ended
+		expect(t, k)
+		idle := make(chan struct{})
+		table.Idle(func() { close(idle) })
+		c.proceed <- struct{}{}
+		<-c.batch
+		c.proceed <- struct{}{}
+		<-idle
+		expect(t, k, "tcp 10.0.0.1:80 wlc 0 []", "tcp 10.0.0.2:80 wlc 0 []")
+
+		// The other way round: what is set meanwhile waits for SetNow.
+		done := make(chan struct{})
+		go func() {
+			table.SetNow([]Row{{Service: service(1), Gone: true}})
+			close(done)
+		}()
+		<-c.batch
+		table.Set([]Row{{Service: service(2), Gone: true}})
+		idle = make(chan struct{})
+		table.Idle(func() { close(idle) })
+		c.proceed <- struct{}{}
+		<-c.batch
+		c.proceed <- struct{}{}
+		<-idle
+		<-done
+		expect(t, k)
+	})
+	t.Run("no connection", func(t *testing.T) {
+		k := ipvstest.New()
+		var there atomic.Bool
+		table := open(t, k, func(o *Options) {
+			rare(o)
+			dial := o.Dial
+			o.Dial = func() (Conn, error) {
+				if !there.Load() {
+					return nil, unix.ENOENT
+				}
+				return dial()
+			}
+		})
+		table.SetNow([]Row{{Service: service(1)}})
+		table.settle()
+		expect(t, k)
+		there.Store(true)
+		table.SetNow([]Row{{Service: service(2)}})
+		table.settle()
+		expect(t, k, "tcp 10.0.0.2:80 wlc 0 []") // the other one is retried later
+	})
 }

@@ -55,16 +55,19 @@ const saveRest = 50
 // soon after a change, and a goroutine writes it: the loop does not wait for the file
 // system.
 type Saver struct {
-	Path    string        // empty: nothing is saved
-	Delay   time.Duration // in which changes are collected
-	Collect func() any    // returns the state, which nothing changes any more
-	Lost    string        // what is lost while the file cannot be written, for the log
+	Path  string        // empty: nothing is saved
+	Delay time.Duration // in which changes are collected
+	Lost  string        // what is lost while the file cannot be written, for the log
+
+	// Collect returns the state and the steps that complete it, each in a turn of the
+	// loop. Nothing changes the state after the last one.
+	Collect func() (state any, steps []func())
 
 	loop    *loop.Loop
 	timer   loop.Timer
 	delay   time.Duration // as Delay, or longer: see saveRest
-	writing bool
-	wrong   bool // it could not be written
+	writing bool          // or it is being put together
+	wrong   bool          // it could not be written
 
 	mu      sync.Mutex // of writing and removing the file
 	removed bool
@@ -97,25 +100,35 @@ func (s *Saver) Remove() {
 	}
 }
 
-// save writes the state. While one is written, the next one waits.
+// save puts the state together and has it written. Until that is done, the next one waits.
 func (s *Saver) save(at time.Duration) {
 	if s.writing {
 		s.loop.Set(&s.timer, at+s.delay)
 		return
 	}
-	state := s.Collect()
 	s.writing = true
-	s.delay = max(s.Delay, saveRest*(s.loop.Now()-at))
-	go func() {
-		err := s.write(state)
-		s.loop.Post(func() {
-			s.writing = false
-			if err != nil && !s.wrong {
-				slog.Warn(fmt.Sprintf("state file: %v; %s", err, s.Lost))
-			}
-			s.wrong = err != nil
-		})
-	}()
+	state, steps := s.Collect()
+	spent := s.loop.Now() - at
+	for i, step := range steps {
+		steps[i] = func() {
+			begun := s.loop.Now()
+			step()
+			spent += s.loop.Now() - begun
+		}
+	}
+	s.loop.Slices(steps, func() {
+		s.delay = max(s.Delay, saveRest*spent)
+		go func() {
+			err := s.write(state)
+			s.loop.Post(func() {
+				s.writing = false
+				if err != nil && !s.wrong {
+					slog.Warn(fmt.Sprintf("state file: %v; %s", err, s.Lost))
+				}
+				s.wrong = err != nil
+			})
+		}()
+	})
 }
 
 // write writes a state, unless the file is removed for good.

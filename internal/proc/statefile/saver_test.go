@@ -30,9 +30,19 @@ func TestSaver(t *testing.T) {
 		}
 		defer l.Close()
 		collected := 0
-		s := Saver{Path: filepath.Join(t.TempDir(), "state"), Delay: time.Second, Lost: "nothing is lost", Collect: func() any {
+		s := Saver{Path: filepath.Join(t.TempDir(), "state"), Delay: time.Second, Lost: "nothing is lost", Collect: func() (any, []func()) {
 			collected++
-			return &number{this, collected}
+			n := &number{Header: this}
+			turns := 0
+			add := func() {
+				n.N += collected
+				l.Post(func() { turns++ })
+			}
+			return n, []func(){add, add, func() {
+				if turns != 2 {
+					t.Errorf("the loop has turned %d times between three steps", turns)
+				}
+			}}
 		}}
 		s.Begin(l)
 		written := func() {
@@ -52,7 +62,7 @@ func TestSaver(t *testing.T) {
 		if took := l.Now() - start; collected != 1 || took != time.Second {
 			t.Errorf("collected %d times within %v", collected, took)
 		}
-		if n, err := Load[number](s.Path, 1000, this); err != nil || n.N != 1 {
+		if n, err := Load[number](s.Path, 1000, this); err != nil || n.N != 2 {
 			t.Errorf("%+v, %v", n, err)
 		}
 		path := s.Path
