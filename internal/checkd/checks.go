@@ -198,7 +198,7 @@ func (d *daemon) judge(c *check, a *life.Actions) {
 	v := &a.Verdict
 	c.last, c.lastAt = *v, d.loop.Now()
 	for _, line := range attempt.Lines(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures) {
-		slog.Info(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())
+		d.log(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())
 	}
 	if v.Changed() {
 		d.stateChanged() // also where the server stays what it was taken for

@@ -12,7 +12,6 @@ import (
 	"keepalived-go/internal/linux/track"
 	"keepalived-go/internal/output/notify"
 	"keepalived-go/internal/policy"
-	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
 	"keepalived-go/internal/proc/statefile"
@@ -23,13 +22,14 @@ import (
 type daemon struct {
 	Options
 
-	loop     *loop.Loop
-	session  *session.Session
-	engine   *lvs.Engine
-	conf     *conf.Config  // in force; nil: none yet
-	services []lvs.Service // in force
-	checks   []*check      // that with lvs.CheckID n is at n-1
-	actions  []lvs.Action  // room for those of a step
+	loop       *loop.Loop
+	session    *session.Session
+	engine     *lvs.Engine
+	conf       *conf.Config  // in force; nil: none yet
+	services   []lvs.Service // in force
+	checks     []*check      // that with lvs.CheckID n is at n-1
+	unreported []report      // of this turn
+	actions    []lvs.Action  // room for those of a step
 
 	table        *table.Table
 	marks        *marks
@@ -98,10 +98,7 @@ func (d *daemon) carryOut(a *lvs.Action) {
 	case lvs.FlushTable:
 		d.table.Flush()
 	default:
-		d.report(a)
-		if d.session != nil {
-			d.session.Say(link.Changed)
-		}
+		d.reportAction(a)
 	}
 }
 
@@ -115,6 +112,8 @@ func (d *daemon) addressChanged(a netip.Addr, present bool) {
 // predecessor may have left its state. Checks that are the same in both continue with
 // what they know.
 func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
+	d.reportTurn()
+	defer d.reportTurn() // before it is reported that all is done
 	before := make(map[identity][]*check, len(d.checks))
 	for _, c := range d.checks {
 		id := identityOf(c.planned)
@@ -164,7 +163,8 @@ func (d *daemon) turn() {
 		return
 	}
 	d.loop.Expire()
-	d.flushNow()
+	d.flushNow() // other turns may come before it returns
+	d.reportTurn()
 }
 
 // running reports whether the loop is to turn again.

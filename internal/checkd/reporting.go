@@ -8,11 +8,13 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/notify"
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/proc/link"
 	"keepalived-go/lvs"
 )
 
-// report logs what the engine has done and sends the configured notifications.
-func (d *daemon) report(a *lvs.Action) {
+// reportAction has the log get what the engine has done, and the configured notifications
+// sent.
+func (d *daemon) reportAction(a *lvs.Action) {
 	if line := sentence(a); line != "" {
 		attrs := make([]any, 0, 4)
 		if a.Service != nil {
@@ -21,7 +23,7 @@ func (d *daemon) report(a *lvs.Action) {
 		if a.Server != nil {
 			attrs = append(attrs, "server", serverName(a))
 		}
-		slog.Info(line, attrs...)
+		d.log(line, attrs...)
 	}
 	if d.notifier == nil {
 		return
@@ -34,7 +36,39 @@ func (d *daemon) report(a *lvs.Action) {
 		c := d.checks[a.Check-1]
 		n.body = c.kind.Mail(&c.last)
 	}
-	d.notifier.Notify(&n)
+	d.unreported = append(d.unreported, report{notice: &n})
+}
+
+// A report waits until the turn ends. Each wakes another thread, for which the kernel's
+// table shall not wait where there are few processors.
+type report struct {
+	line   string // for the log
+	attrs  []any
+	notice *notice // instead of a line, for the notifier
+}
+
+func (d *daemon) log(line string, attrs ...any) {
+	d.unreported = append(d.unreported, report{line: line, attrs: attrs})
+}
+
+// reportTurn sends the log and the notifier what has waited for it, and has the parent
+// know that there was something.
+func (d *daemon) reportTurn() {
+	if len(d.unreported) > 0 && d.session != nil {
+		d.session.Say(link.Changed)
+	}
+	for i := range d.unreported {
+		if r := &d.unreported[i]; r.notice != nil {
+			d.notifier.Notify(r.notice)
+		} else {
+			slog.Info(r.line, r.attrs...)
+		}
+	}
+	const usual = 256 // a burst's room is given back
+	if clear(d.unreported); cap(d.unreported) > usual {
+		d.unreported = nil
+	}
+	d.unreported = d.unreported[:0]
 }
 
 // logActivity logs that a check runs or is suspended.
@@ -42,13 +76,13 @@ func (d *daemon) logActivity(a *lvs.Action) {
 	switch c := d.checks[a.Check-1]; c.Check.Kind {
 	case conf.CheckBFD:
 		if a.Kind == lvs.CheckActivated && !c.begun {
-			slog.Info("Activating BFD healthchecker")
+			d.log("Activating BFD healthchecker")
 		}
 		return
 	case conf.CheckFile: // it is never inactive
 		return
 	}
-	slog.Info(sentence(a), "service", a.Service.ID.String(), "server", serverName(a))
+	d.log(sentence(a), "service", a.Service.ID.String(), "server", serverName(a))
 }
 
 // logEnd logs the servers that this process cares for no longer, in the words of the C
@@ -60,7 +94,7 @@ func (d *daemon) logEnd() {
 		}
 		for s := range d.engine.Servers(v.Config.ID) {
 			a := lvs.Action{Kind: lvs.ServerDown, Reason: lvs.ReasonShutdown, Service: v.Config, Server: s.Config}
-			slog.Info(sentence(&a), "service", v.Config.ID.String(), "server", serverName(&a))
+			d.log(sentence(&a), "service", v.Config.ID.String(), "server", serverName(&a))
 		}
 	}
 }

@@ -100,6 +100,7 @@ func (d *daemon) begin(c *conf.Config) {
 
 // finish ends what was started beside the loop, and the loop.
 func (d *daemon) finish() {
+	d.reportTurn()
 	d.closeScripts()
 	d.marks.close()
 	d.table.Close()
