@@ -238,7 +238,7 @@ func alphaWord() *Keyword {
 func repeatWords() []*Keyword {
 	return append(timerWords(outer("of the real server"), 0, func(d *decoder) *checkTimes { return made(&current(d).times) }, checkFields),
 		alphaWord(),
-		kw("log_all_failures", onOff(), global("checker_log_all_failures"), "log every failed attempt").
+		kw("log_all_failures", onOff(), global("checker_log_all_failures"), "log every failed attempt until the check is down").
 			fills(inCheck(func(v *Check) *bool { return &v.LogAllFailures })),
 	)
 }

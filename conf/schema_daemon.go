@@ -26,7 +26,7 @@ func lvsWords() []*Keyword {
 		flush(kw("lvs_flush_on_stop", oneOf("VS").opt(), "off", "remove all IPVS services at stop, or with VS only the configured ones")),
 		flush(kw("lvs_flush_onstop", oneOf("VS").opt(), "", "old name of lvs_flush_on_stop").alias("lvs_flush_on_stop")),
 		kw("lvs_sync_daemon", several("IFNAME [[inst] INSTANCE] [id N] [maxlen N] [port N] [ttl N] [group ADDR]").soft("lvs_sync_daemon requires interface"), "", "copy IPVS connections to the other node; an instance decides which node sends").sets(setSyncDaemon).shows(syncDaemonFields...),
-		switched("checker_log_all_failures", onOff(), "log every failed attempt of a check", func(g *Global) *bool { return &g.LVS.LogAllFailures }),
+		switched("checker_log_all_failures", onOff(), "log every failed attempt of a check until it is down", func(g *Global) *bool { return &g.LVS.LogAllFailures }),
 		switched("rs_init_notifies", onOff(), "send notifications when real servers come up for the first time", func(g *Global) *bool { return &g.LVS.InitNotifies }),
 	}
 }

@@ -19,6 +19,7 @@ package attempt
 
 import (
 	"crypto/rand"
+	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,7 +87,8 @@ type Kind interface {
 }
 
 // Lines are what the log gets of a verdict, in the words of the C daemon: changes, and
-// what passes while a check is down. all is log_all_failures.
+// what passes while a check is down. all is log_all_failures: the reason of each failure
+// too, until the check is down.
 func Lines(k Kind, v *life.Verdict, all bool) (lines []string) {
 	add := func(line string) {
 		if line != "" {
@@ -96,9 +98,15 @@ func Lines(k Kind, v *life.Verdict, all bool) (lines []string) {
 	if v.Void || v.OK && !v.WasUp {
 		add(v.Reason)
 	}
-	if v.Changed() || !v.OK && !v.Void && all {
-		add(k.line(v))
+	all = all && !v.OK && !v.Void && (v.WasUp || v.First)
+	if !v.Changed() && !all {
+		return lines
 	}
+	line := k.line(v)
+	if all && v.Changed() && !strings.Contains(line, v.Reason) {
+		add(v.Reason)
+	}
+	add(line)
 	return lines
 }
 

@@ -134,6 +134,7 @@ func TestLines(t *testing.T) {
 		say("attempt 1", true, life.Verdict{Result: bad, Up: true, WasUp: true, Allowed: 2, Failures: 1})
 		say("attempt 2", true, life.Verdict{Result: bad, Up: true, WasUp: true, Allowed: 2, Failures: 2})
 		say("down", false, life.Verdict{Result: bad, WasUp: true, Decided: true, Allowed: 2, Failures: 3, Retries: 2})
+		say("down, all", true, life.Verdict{Result: bad, WasUp: true, Decided: true, Allowed: 2, Failures: 3, Retries: 2})
 		say("down without retries", false, life.Verdict{Result: bad, WasUp: true, Decided: true, Failures: 1})
 		say("still down", true, life.Verdict{Result: bad, Decided: true, Allowed: 2})
 		say("recovers", false, life.Verdict{Result: ok, Allowed: 2})

@@ -81,7 +81,13 @@ func (k *File) Observe(value int) life.Result {
 	return life.Result{OK: true, Weight: life.Weight{Mode: life.Plus, N: min(n, math.MaxInt32)}}
 }
 
-func (k *File) line(v *life.Verdict) string { return k.state("FILE", k.File, v) }
+func (k *File) line(v *life.Verdict) string {
+	line := k.state("FILE", k.File, v)
+	if !v.OK {
+		line += " (" + v.Reason + ")"
+	}
+	return line
+}
 
 // Mail is in the manner of the other kinds.
 func (k *File) Mail(v *life.Verdict) string { return stateMail("FILE", k.File, v) }

@@ -215,9 +215,6 @@ func (k *SMTP) line(v *life.Verdict) string {
 	if v.OK {
 		return fmt.Sprintf("Remote SMTP server %s succeed on service.", k.host())
 	}
-	if !v.Changed() {
-		return v.Reason
-	}
 	return "SMTP_CHECK " + v.Reason
 }
 
