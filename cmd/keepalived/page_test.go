@@ -13,6 +13,7 @@ import (
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/metrics"
 	"keepalived-go/internal/output/status/screen"
 )
@@ -97,9 +98,9 @@ func TestStatusPage(t *testing.T) {
 		"explain": shown("keepalived explain", screen.Explanations([]*explain.Explanation{explain.Instance(s, "web"), explain.Instance(s, "inside")}, o)),
 		"servers": shown("keepalived servers", screen.Servers(s.LVS, o)),
 		"peers":   shown("keepalived peers", screen.Peers(screen.NeighboursOf(s.VRRP), o)),
-		"history": shown("keepalived history", screen.Events(screen.History(s.VRRP, ""), o)),
+		"history": shown("keepalived history", screen.Events(new(history.Recorder).Step(s), o)),
 		"metrics": metricsTable(),
-		"fields":  fieldTables(reflect.TypeFor[api.Status](), reflect.TypeFor[explain.Explanation](), reflect.TypeFor[screen.Neighbours](), reflect.TypeFor[screen.Event]()),
+		"fields":  fieldTables(reflect.TypeFor[api.Status](), reflect.TypeFor[explain.Explanation](), reflect.TypeFor[screen.Neighbours](), reflect.TypeFor[history.Event]()),
 	}
 	const name = "../../docs/status.md"
 	page, err := os.ReadFile(name)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/screen"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/tool/client"
@@ -26,11 +28,14 @@ import (
 type question struct {
 	name, args, summary string
 
-	outputs  []string // formats, the one without -o first; nil: there is one alone
-	operand  string   // name of the operand that it may have; empty: none
-	watches  bool     // --watch and --check
-	ask      func(a *asker, operand string) (answer, error)
-	longHelp string // more lines of its help
+	outputs []string // formats, the one without -o first; nil: there is one alone
+	operand string   // name of the operand that it may have; empty: none
+	watches bool     // --watch and --check
+	// looksBack is for --since.
+	looksBack bool
+	ask       func(a *asker, operand string) (answer, error)
+	follow    func(a *asker, w io.Writer) int // shows answers without end, instead
+	longHelp  string                          // more lines of its help
 }
 
 // answer is what a question is answered with: data for programs, and a text of it.
@@ -48,17 +53,21 @@ type asker struct {
 	output                   string
 	check, watch, help       bool
 	every                    time.Duration
+	since                    time.Time
 }
 
-// interval is that of --watch without a number.
-const interval = 2 * time.Second
+const (
+	interval = 2 * time.Second // of --watch without a number
+	again    = time.Second     // after which a daemon that was gone is asked for events
+)
 
 // questions are the verbs that ask a running daemon.
 func questions() []question {
 	machine := []string{"text", "json", "yaml"}
 	return []question{
 		{name: "explain", args: "[OPTION...] [INSTANCE]", summary: "explain why this node is master or not, and what would change that", outputs: machine, operand: "INSTANCE", ask: askExplain},
-		{name: "history", args: "[OPTION...] [INSTANCE]", summary: "list the last changes of state of a running daemon, and their causes", outputs: machine, operand: "INSTANCE", ask: askHistory},
+		{name: "events", args: "[OPTION...]", summary: "show what happens to a running daemon, as it happens, until interrupted", outputs: []string{"text", "json"}, follow: followEvents},
+		{name: "history", args: "[OPTION...] [NAME]", summary: "list what has happened to a running daemon, or to one router, server or session, and why", outputs: machine, operand: "NAME", looksBack: true, ask: askHistory},
 		{name: "metrics", args: "[OPTION...]", summary: "print the metrics of a running daemon, in the text format of Prometheus", ask: askMetrics},
 		{name: "peers", args: "[OPTION...]", summary: "show the other nodes of each virtual router of a running daemon", outputs: machine, ask: askPeers},
 		{name: "servers", args: "[OPTION...]", summary: "show the virtual servers of a running daemon, their pools and checks", outputs: machine, ask: askServers},
@@ -95,6 +104,10 @@ func (a *asker) flags() []getopt.Flag {
 			getopt.Flag{Long: "watch", Arg: getopt.Optional, Value: "SECONDS", Set: a.setWatch, Help: "Show it again every SECONDS (default 2), until interrupted"},
 			getopt.Flag{Long: "check", Set: on(&a.check), Help: "Print one line and exit with 0, 1, 2 or 3, as monitoring plugins do"})
 	}
+	if a.looksBack {
+		flags = append(flags, getopt.Flag{Long: "since", Arg: getopt.Required, Value: "TIME", Set: a.setSince,
+			Help: "Only what has happened since TIME: 2026-11-22T12:00:00Z, or how long ago, such as 90s, 15m or 24h"})
+	}
 	return append(flags,
 		getopt.Flag{Long: "socket", Arg: getopt.Required, Value: "SOCKET", Set: text(&a.client.Socket), Help: "Control socket of the daemon (default " + client.Path("", "", "") + ")"},
 		getopt.Flag{Long: "namespace", Short: 's', Arg: getopt.Required, Value: "NAME", Set: text(&a.namespace), Help: "Ask the daemon in the network namespace NAME"},
@@ -127,6 +140,17 @@ func (a *asker) setWatch(v string) (err error) {
 		a.every, err = seconds(v)
 	}
 	return err
+}
+
+func (a *asker) setSince(v string) (err error) {
+	if d, err := time.ParseDuration(v); err == nil && d >= 0 {
+		a.since = time.Now().Add(-d)
+		return nil
+	}
+	if a.since, err = time.Parse(time.RFC3339, v); err != nil {
+		return fmt.Errorf("%q is neither a time such as 2026-11-22T12:00:00Z nor a duration such as 15m", v)
+	}
+	return nil
 }
 
 // seconds reads a duration from 10 ms to an hour.
@@ -174,6 +198,8 @@ func (a *asker) main(args []string, w io.Writer) int {
 		return a.plugin(w)
 	case a.watch:
 		return a.watchIt(w)
+	case a.follow != nil:
+		return a.follow(a, w)
 	}
 	text, err := a.text(operand, options(w))
 	if err == nil {
@@ -331,15 +357,41 @@ func askExplain(a *asker, name string) (answer, error) {
 }
 
 func askHistory(a *asker, name string) (answer, error) {
-	s, err := a.client.Status()
-	if err != nil {
-		return answer{}, err
-	}
-	if name != "" {
-		if _, err := routers(s, name); err != nil {
-			return answer{}, err
+	events, err := a.client.History(name, a.since)
+	return answer{events, func(o screen.Options) string { return screen.Events(events, o) }}, err
+}
+
+// followEvents shows what happens, until it cannot be written. While no daemon answers it
+// tries again, and goes on behind what it has shown.
+func followEvents(a *asker, w io.Writer) int {
+	o := options(w)
+	var last uint64
+	down := false
+	for {
+		var wrong error
+		err := a.client.Events(last, func(e *history.Event) error {
+			last, down = e.ID, false
+			text := screen.Event(e, o)
+			if a.output == "json" {
+				b, err := json.Marshal(e)
+				if err != nil {
+					return err
+				}
+				text = string(b) + "\n"
+			}
+			_, wrong = io.WriteString(w, text)
+			return wrong
+		})
+		switch {
+		case wrong != nil:
+			return proc.ExitFatal
+		case last == 0:
+			fmt.Fprintf(os.Stderr, "keepalived %s: %v\n", a.name, err)
+			return proc.ExitFatal
+		case !down:
+			fmt.Fprintf(os.Stderr, "keepalived %s: %v; asking again\n", a.name, err)
+			down = true
 		}
+		time.Sleep(again)
 	}
-	events := screen.History(s.VRRP, name)
-	return answer{events, func(o screen.Options) string { return screen.Events(events, o) }}, nil
 }

@@ -4,17 +4,22 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/metrics"
 	"keepalived-go/internal/output/status/screen"
 	"keepalived-go/internal/proc"
@@ -31,6 +36,17 @@ func serveStatus(t *testing.T, s *api.Status) (socket string) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(s) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { metrics.Write(w, s) })
+	events := new(history.Recorder).Step(s)
+	mux.HandleFunc("GET /v1/history", func(w http.ResponseWriter, r *http.Request) {
+		name := r.URL.Query().Get("name")
+		json.NewEncoder(w).Encode(slices.DeleteFunc(slices.Clone(events), func(e history.Event) bool { return name != "" && e.Name != name }))
+	})
+	mux.HandleFunc("GET /v1/events", func(w http.ResponseWriter, r *http.Request) {
+		for _, e := range events {
+			b, _ := json.Marshal(e)
+			fmt.Fprintf(w, "id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Kind, b)
+		}
+	})
 	server := &http.Server{Handler: mux}
 	go server.Serve(l)
 	t.Cleanup(func() { server.Close() })
@@ -64,10 +80,11 @@ func TestQuestions(t *testing.T) {
 		all = append(all, explain.Instance(s, name))
 	}
 	plain := screen.Options{}
+	events := new(history.Recorder).Step(s)
 	for verb, want := range map[string]string{
 		"status": screen.Status(s, plain), "explain": screen.Explanations(all, plain), "servers": screen.Servers(s.LVS, plain), "metrics": text.String(),
-		"peers": screen.Peers(screen.NeighboursOf(s.VRRP), plain), "history": screen.Events(screen.History(s.VRRP, ""), plain),
-		"status -o wide": screen.Wide(s, plain), "explain C": screen.Explanations(all[2:3], plain), "history C": screen.Events(screen.History(s.VRRP, "C"), plain),
+		"peers": screen.Peers(screen.NeighboursOf(s.VRRP), plain), "history": screen.Events(events, plain),
+		"status -o wide": screen.Wide(s, plain), "explain C": screen.Explanations(all[2:3], plain), "history C": screen.Events(slices.DeleteFunc(slices.Clone(events), func(e history.Event) bool { return e.Name != "C" }), plain),
 	} {
 		words := strings.Fields(verb)
 		got, code := asked(t, words[0], append(words[1:], socket)...)
@@ -76,6 +93,9 @@ func TestQuestions(t *testing.T) {
 		}
 	}
 	for _, q := range questions() {
+		if q.follow != nil {
+			continue
+		}
 		for _, format := range q.outputs {
 			got, code := asked(t, q.name, socket, "-o", format)
 			if code != proc.ExitOK || len(got) < 100 {
@@ -114,6 +134,42 @@ func TestCheck(t *testing.T) {
 		if code != c.code || !strings.HasPrefix(got, c.want) || strings.Count(got, "\n") != 1 {
 			t.Errorf("exit status %d, want %d; %q, want %q", code, c.code, got, c.want)
 		}
+	}
+}
+
+// TestFollowEvents: each event is a line, as text and as JSON.
+func TestFollowEvents(t *testing.T) {
+	s := apitest.Daemon(t)
+	socket := serveStatus(t, s)
+	events := new(history.Recorder).Step(s)
+	for _, format := range []string{"text", "json"} {
+		var f frames
+		for _, q := range questions() {
+			if q.follow != nil {
+				if code := (&asker{question: q}).main([]string{"--socket", socket, "-o", format}, &f); code != proc.ExitFatal {
+					t.Errorf("exit status %d", code)
+				}
+			}
+		}
+		if len(f.texts) != 3 {
+			t.Fatalf("%q", f.texts)
+		}
+		var e history.Event
+		switch text := f.texts[2]; {
+		case format == "text" && text != screen.Event(&events[2], screen.Options{}):
+			t.Errorf("%q", text)
+		case format == "json" && (json.Unmarshal([]byte(text), &e) != nil || !cmp.Equal(e, events[2])):
+			t.Errorf("%s: %s", text, cmp.Diff(events[2], e))
+		}
+	}
+	if _, code := asked(t, "events", "--socket", filepath.Join(t.TempDir(), "none")); code != proc.ExitFatal {
+		t.Errorf("without a daemon: exit status %d", code)
+	}
+	if _, code := asked(t, "history", "--since", "yesterday"); code != proc.ExitFatal {
+		t.Errorf("since yesterday: exit status %d", code)
+	}
+	if _, code := asked(t, "history", "--since", "24h", "--socket", socket); code != proc.ExitOK {
+		t.Errorf("since 24 h: exit status %d", code)
 	}
 }
 

@@ -2,6 +2,7 @@
 package client
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,13 +11,16 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
 
 	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/proc"
 )
 
@@ -28,6 +32,8 @@ const (
 	Limit = 64 << 20
 
 	headerLimit = 16 << 10
+	// lineLimit is how long a line of an event may be, in bytes.
+	lineLimit = 64 << 10
 )
 
 // ErrDown means that no daemon answers, so that it does not run or hangs.
@@ -69,6 +75,76 @@ func (c *Client) Status() (*api.Status, error) {
 // those of Status.
 func (c *Client) Metrics() ([]byte, error) { return c.get("/metrics") }
 
+// History asks for what has happened since a time, to what has that name; an empty name
+// means everything. Errors are those of Status.
+func (c *Client) History(name string, since time.Time) (events []history.Event, err error) {
+	query := url.Values{}
+	if name != "" {
+		query.Set("name", name)
+	}
+	if !since.IsZero() {
+		query.Set("since", since.UTC().Format(time.RFC3339))
+	}
+	body, err := c.get("/v1/history?" + query.Encode())
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal(body, &events); err != nil {
+		return nil, fmt.Errorf("%s: the answer is no history: %w", c.path(), err)
+	}
+	return events, nil
+}
+
+// Events calls f for what happens from now on, or behind the event with the number after,
+// until f or the connection fails. Errors are those of Status.
+func (c *Client) Events(after uint64, f func(*history.Event) error) error {
+	r, err := http.NewRequest(http.MethodGet, "http://keepalived/v1/events", nil)
+	if err != nil {
+		return err
+	}
+	if after > 0 {
+		r.Header.Set("Last-Event-ID", strconv.FormatUint(after, 10))
+	}
+	answer, err := c.transport().RoundTrip(r)
+	if err != nil {
+		return c.explain(err, 0)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		body, _ := io.ReadAll(io.LimitReader(answer.Body, lineLimit)) // as much as there is
+		return fmt.Errorf("%s: the daemon answers %s: %s", c.path(), answer.Status, reason(body))
+	}
+	lines := bufio.NewScanner(answer.Body)
+	lines.Buffer(nil, lineLimit)
+	for lines.Scan() {
+		data, found := strings.CutPrefix(lines.Text(), "data: ")
+		if !found {
+			continue
+		}
+		var e history.Event
+		if err := json.Unmarshal([]byte(data), &e); err != nil {
+			return fmt.Errorf("%s: the answer is no event: %w", c.path(), err)
+		}
+		if err := f(&e); err != nil {
+			return err
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return c.explain(err, 0)
+	}
+	return fmt.Errorf("%w any more at %s", ErrDown, c.path())
+}
+
+// transport connects to the socket.
+func (c *Client) transport() *http.Transport {
+	return &http.Transport{
+		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: headerLimit,
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, "unix", c.path())
+		},
+	}
+}
+
 func (c *Client) path() string {
 	if c.Socket == "" {
 		return Path("", "", "")
@@ -84,17 +160,11 @@ func (c *Client) get(what string) ([]byte, error) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	transport := &http.Transport{
-		DisableKeepAlives: true, DisableCompression: true, MaxResponseHeaderBytes: headerLimit,
-		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, "unix", c.path())
-		},
-	}
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://keepalived"+what, nil)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := transport.RoundTrip(r)
+	answer, err := c.transport().RoundTrip(r)
 	if err != nil {
 		return nil, c.explain(err, timeout)
 	}

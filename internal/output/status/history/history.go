@@ -3,6 +3,7 @@
 package history
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -68,7 +69,7 @@ func (r *Recorder) mark(of subject, m mark) {
 	r.seen[of] = m
 }
 
-// Step returns what has happened since the last state, in the order of the model. Of what
+// Step returns what has happened since the last state, the earliest first. Of what
 // it sees for the first time it only learns the state, except for routers, which know
 // their past, and for the configuration.
 func (r *Recorder) Step(s *api.Status) []Event {
@@ -93,12 +94,16 @@ func (r *Recorder) Step(s *api.Status) []Event {
 			r.state(subject{Session, x.Name}, x.State, b.At, x.Diagnostic)
 		}
 	}
+	slices.SortStableFunc(r.out, func(a, b Event) int { return a.At.Compare(b.At) })
+	for i := range r.out {
+		r.last++
+		r.out[i].ID = r.last
+	}
 	return r.out
 }
 
 func (r *Recorder) record(of subject, e Event) {
-	r.last++
-	e.ID, e.Kind, e.Name = r.last, of.kind, of.name
+	e.Kind, e.Name = of.kind, of.name
 	r.out = append(r.out, e)
 	r.mark(of, mark{e.To, e.At})
 }

@@ -75,11 +75,11 @@ func TestRecorder(t *testing.T) {
 	v.Servers[0] = api.RealServer{Name: "R", Since: when(12), Checks: []api.Check{{Kind: "TCP_CHECK", State: "down", Reason: "connection refused"}}}
 	s.BFD.Sessions[0] = api.Session{Name: "B", State: "Down", Diagnostic: "Control Detection Time Expired"}
 	step(s,
-		"5 11s configuration k.conf: read -> refused () half a file; k.conf:3",
-		"6 20s process vrrp: started -> ended () unexpectedly; it is started again",
+		"5 9s session B: Up -> Down () Control Detection Time Expired",
+		"6 11s configuration k.conf: read -> refused () half a file; k.conf:3",
 		"7 12s server S R: up -> down () TCP_CHECK: connection refused",
 		"8 12s service S: up -> down () 0 of 1 servers are up",
-		"9 9s session B: Up -> Down () Control Detection Time Expired")
+		"9 20s process vrrp: started -> ended () unexpectedly; it is started again")
 	step(s)
 
 	// A successor goes on where the log ends.
@@ -91,9 +91,9 @@ func TestRecorder(t *testing.T) {
 	s.VRRP.Instances[0].History = []api.Change{{At: at(22), From: "INIT", To: "MASTER", Cause: "resumed"}}
 	s.Configuration.Read, s.Configuration.Refused = at(23), nil
 	step(s,
-		"10 23s configuration k.conf: refused -> read () ",
-		"11 21s process vrrp: ended -> started () ",
-		"12 22s router V: INIT -> MASTER (resumed) ")
+		"10 21s process vrrp: ended -> started () ",
+		"11 22s router V: INIT -> MASTER (resumed) ",
+		"12 23s configuration k.conf: refused -> read () ")
 	s.Processes[0].Started = when(30)
 	step(s, "13 30s process vrrp: started -> started () its predecessor had ended")
 }

@@ -12,6 +12,7 @@ import (
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/history"
 )
 
 const (
@@ -451,53 +452,48 @@ func counts(m map[string]uint64) string {
 	return strings.Join(all, ", ")
 }
 
-// Event is a change of state of a virtual router.
-type Event struct {
-	Instance string `json:"instance" doc:"name of the virtual router"`
-	api.Change
-}
-
-// History merges the histories of the virtual routers of that name, of all if it is
-// empty: the oldest change first.
-func History(v *api.VRRP, name string) []Event {
-	list := []Event{}
-	if v == nil {
-		return list
-	}
-	for i := range v.Instances {
-		in := &v.Instances[i]
-		if name != "" && in.Name != name {
-			continue
-		}
-		for _, c := range in.History {
-			list = append(list, Event{in.Name, c})
-		}
-	}
-	slices.SortStableFunc(list, func(a, b Event) int { return a.At.Compare(b.At) })
-	return list
-}
-
-// Events shows changes of state, in local time.
-func Events(list []Event, o Options) string {
+// Events shows what has happened, in local time.
+func Events(list []history.Event, o Options) string {
 	p := &page{Options: o}
 	if len(list) == 0 {
-		p.line("No virtual router has changed its state.")
+		p.line("Nothing has happened.")
 		return p.String()
 	}
 	var table [][]string
 	for i := range list {
 		e := &list[i]
-		cause := e.Cause
-		if e.Why != "" {
-			cause += ": " + e.Why
-		}
-		table = append(table, []string{e.At.Local().Format("2006-01-02 15:04:05.000"), e.Instance, e.From, e.To, cause})
+		table = append(table, []string{stamp(e), string(e.Kind), e.Name, e.From, e.To, because(e)})
 	}
-	p.table(0, []string{"TIME", "VIRTUAL ROUTER", "FROM", "TO", "CAUSE"}, table, func(column int, cell string) string {
-		if column == 3 {
+	p.table(0, []string{"TIME", "WHAT", "NAME", "FROM", "TO", "CAUSE"}, table, func(column int, cell string) string {
+		if column == 4 {
 			return colorOf(cell)
 		}
 		return ""
 	})
 	return p.String()
+}
+
+// Event shows one thing that has happened, as a line.
+func Event(e *history.Event, o Options) string {
+	p := &page{Options: o}
+	change := e.To
+	if e.From != "" {
+		change = e.From + " -> " + e.To
+	}
+	text := fmt.Sprintf("%s  %s %s: %s", stamp(e), e.Kind, e.Name, change)
+	if why := because(e); why != "" {
+		text += " (" + why + ")"
+	}
+	p.line("%s", p.paint(colorOf(e.To), plain(text)))
+	return p.String()
+}
+
+func stamp(e *history.Event) string { return e.At.Local().Format("2006-01-02 15:04:05.000") }
+
+// because is the cause of an event: its code and its sentence, as far as there are any.
+func because(e *history.Event) string {
+	if e.Cause != "" && e.Why != "" {
+		return e.Cause + ": " + e.Why
+	}
+	return e.Cause + e.Why
 }

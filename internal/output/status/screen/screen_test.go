@@ -13,6 +13,7 @@ import (
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/statustest"
 )
 
@@ -70,6 +71,7 @@ func TestViews(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	events := new(history.Recorder).Step(whole)
 	check := func(s *api.Status) string { line, _ := Check(s); return line + "\n" }
 	for name, got := range map[string]string{
 		"status":         Status(whole, Options{}),
@@ -85,7 +87,7 @@ func TestViews(t *testing.T) {
 		"servers":        Servers(whole.LVS, Options{Width: 80}) + "---\n" + Servers(nil, Options{}),
 		"servers-stale":  Servers(stale(t).LVS, Options{Width: 80, Color: true}),
 		"peers":          Peers(NeighboursOf(whole.VRRP), Options{}) + "---\n" + Peers(NeighboursOf(nil), Options{}),
-		"history":        Events(History(whole.VRRP, ""), Options{}) + "---\n" + Events(History(whole.VRRP, "D"), Options{}) + "---\n" + Events(History(nil, ""), Options{}),
+		"history":        Events(events, Options{}) + "---\n" + Event(&events[len(events)-1], Options{}) + "---\n" + Events(nil, Options{}),
 		"wide":           Wide(whole, Options{}),
 		"yaml":           yaml,
 	} {
@@ -140,12 +142,11 @@ func TestForeignText(t *testing.T) {
 	s.Node.Host, s.Configuration.File = evil, evil
 	in := &s.VRRP.Instances[0]
 	in.Name, in.State, in.Fault, in.Addresses[0].Address = evil, "FAULT", evil, evil
-	in.History = []api.Change{{To: evil, Why: evil}}
 	in.Rejected = map[string]uint64{evil: 1}
 	s.LVS = &api.LVS{Services: []api.VirtualServer{{Name: evil, Servers: []api.RealServer{{Name: evil, Checks: []api.Check{{Kind: evil, Reason: evil}}}}}}}
 	line, _ := Check(s)
 	for _, text := range []string{
-		Status(s, Options{}), line, Servers(s.LVS, Options{}), Peers(NeighboursOf(s.VRRP), Options{}), Events(History(s.VRRP, ""), Options{}), Wide(s, Options{}),
+		Status(s, Options{}), line, Servers(s.LVS, Options{}), Peers(NeighboursOf(s.VRRP), Options{}), Events([]history.Event{{Name: evil, From: evil, To: evil, Why: evil}}, Options{}), Event(&history.Event{Name: evil, From: evil, To: evil, Why: evil}, Options{}), Wide(s, Options{}),
 		Explanations([]*explain.Explanation{explain.Instance(s, evil)}, Options{}),
 	} {
 		if strings.ContainsAny(text, "\x1b\x07\u0085") {
@@ -191,21 +192,5 @@ func TestWideShowsEachField(t *testing.T) {
 	walk("", tree)
 	if n < 100 {
 		t.Errorf("only %d values were looked for", n)
-	}
-}
-
-// TestHistoryIsMerged: by time, and for equal times in the order of the routers.
-func TestHistoryIsMerged(t *testing.T) {
-	at := func(n int) api.Change { return api.Change{At: statustest.At.Add(time.Duration(n) * time.Second)} }
-	v := &api.VRRP{Instances: []api.Instance{{Name: "a", History: []api.Change{at(1), at(3)}}, {Name: "b", History: []api.Change{at(1), at(2), at(4)}}}}
-	var got []string
-	for _, e := range History(v, "") {
-		got = append(got, fmt.Sprint(e.Instance, e.At.Sub(statustest.At)))
-	}
-	if diff := cmp.Diff([]string{"a1s", "b1s", "b2s", "a3s", "b4s"}, got); diff != "" {
-		t.Error(diff)
-	}
-	if got := History(v, "b"); len(got) != 3 {
-		t.Errorf("of b: %v", got)
 	}
 }
