@@ -32,8 +32,9 @@ func firewallSettings(f *conf.Firewall) firewall.Settings {
 	s := firewall.Settings{Name: cmp.Or(f.NFTables, "keepalived"), Priority: f.Priority, Counters: f.Counters}
 	if t := f.IPTables; t != nil && f.NFTables == "" {
 		s.In, s.Out = t.In, t.Out
-		if len(t.Sets) > 2 {
+		if len(t.Sets) == 6 {
 			s.Sets4, s.Sets6, s.SetsOnLink6 = t.Sets[0], t.Sets[1], t.Sets[2]
+			s.SetIGMP, s.SetMLD, s.SetND = t.Sets[3], t.Sets[4], t.Sets[5]
 		}
 	}
 	return s

@@ -211,7 +211,7 @@ var ways = []struct {
 		"nft add rule ip keepalived in drop", "nft add chain ip keepalived in { policy drop ; }", "nft flush ruleset",
 	}},
 	{"nftables for macvlans, with counters", Settings{Counters: true, VMACs: true}, nil},
-	{"iptables and ipset", Settings{IPTables: IPTables{In: "INPUT", Out: "OUTPUT", Sets4: "keepalived", Sets6: "keepalived6", SetsOnLink6: "keepalived_if6"}}, []string{
+	{"iptables and ipset", Settings{IPTables: IPTables{In: "INPUT", Out: "OUTPUT", Sets4: "keepalived", Sets6: "keepalived6", SetsOnLink6: "keepalived_if6", SetIGMP: "keepalived_igmp", SetMLD: "keepalived_mld", SetND: "keepalived_nd"}}, []string{
 		"iptables -F INPUT", "ip6tables -F keepalived_in", "ipset flush keepalived", "ipset add keepalived6 2001:db8::77", "iptables -I keepalived_in -j DROP",
 	}},
 	{"iptables", Settings{IPTables: IPTables{In: "INPUT", Out: "OUTPUT"}}, []string{"ip6tables -D INPUT -j keepalived_in", "iptables -F keepalived_in"}},
@@ -459,6 +459,32 @@ func FuzzParseSet(f *testing.F) {
 	})
 }
 
+// The failure of a program names its command, and the line of its input.
+func TestProgramsThatFail(t *testing.T) {
+	_, a, _ := network(t, lab.IPTables)
+	for _, c := range []struct{ input, name, args, want string }{
+		{"*filter\n-A INPUT -j ACCEPT\n-A MISSING -j DROP\nCOMMIT\n", "iptables-restore", "--noflush", `iptables-restore --noflush failed with status `},
+		{"create k4 hash:ip\nadd k4 nonsense!\n", "ipset", "restore", `ipset restore failed with status 1 at "add k4 nonsense!": "ipset `},
+		{"", "iptables", "-S MISSING", `iptables -S MISSING failed with status 1: "`},
+	} {
+		var err error
+		if f := a.Do(func() error { _, err = run(c.input, c.name, strings.Fields(c.args)...); return nil }); f != nil {
+			t.Fatal(f)
+		}
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s %s: %v, want %s", c.name, c.args, err, c.want)
+		}
+	}
+	for output, want := range map[string]string{
+		"iptables-restore: line 3 failed": "c", "line 2: RULE_APPEND failed": "b", "Error occurred at line: 1\nTry": "a",
+		"ipset v7.17: Error in line 4: x": "", "line 99999999999999999999": "", "nothing": "",
+	} {
+		if got := lineIn("a\n b \nc\n", output); got != want {
+			t.Errorf("%q: line %q, want %q", output, got, want)
+		}
+	}
+}
+
 // Reports of multicast groups that a macvlan sends leave by its parent, and router
 // solicitations not at all.
 func TestReportsOfMacvlans(t *testing.T) {
@@ -469,6 +495,7 @@ func TestReportsOfMacvlans(t *testing.T) {
 	}{
 		{"nftables", Settings{VMACs: true}, true},
 		{"iptables", Settings{VMACs: true, IPTables: IPTables{In: "INPUT", Out: "OUTPUT"}}, false},
+		{"ipset", Settings{VMACs: true, IPTables: IPTables{In: "INPUT", Out: "OUTPUT", Sets4: "k4", Sets6: "k6", SetsOnLink6: "kif", SetIGMP: "kigmp", SetMLD: "kmld", SetND: "knd"}}, false},
 	} {
 		t.Run(way.name, func(t *testing.T) {
 			l, a, f := network(t, lab.IPTables)
@@ -527,6 +554,30 @@ func TestReportsOfMacvlans(t *testing.T) {
 			l.Watch(time.Now(), time.Second, func(*lab.Event) bool { return false }) // for the repetitions of the macvlan's
 			if seen = must(t, b, "nft", "list", "set", "inet", "seen", "macs"); strings.Contains(seen, mac) {
 				t.Errorf("packets with the virtual MAC address: %s", seen)
+			}
+			if way.settings.Sets4 != "" {
+				sets, rules := must(t, a, "ipset", "save"), must(t, a, "iptables", "-S")+must(t, a, "ip6tables", "-S")
+				for _, want := range []string{"add kigmp 224.0.0.0/4,vrrp.51", "add kmld ff00::/8,vrrp.51", "add knd ff00::/8,vrrp.51"} {
+					if !strings.Contains(sets, want) {
+						t.Errorf("no element %q:\n%s", want, sets)
+					}
+				}
+				if strings.Contains(rules, "vrrp.51") || !strings.Contains(rules, "-p igmp -m set --match-set kigmp dst,dst -j DROP") {
+					t.Errorf("rules:\n%s", rules)
+				}
+				b := &programs{}
+				for _, family := range []bool{false, true} {
+					e := Entry{Role: VMAC, IPv6: family, Link: link.Index, Name: link.Name, Parent: parent.Index}
+					if err := a.Do(func() error {
+						same, err := b.intact(table(family, way.settings), map[Entry]Entry{e.Key(): e})
+						if err == nil && !same {
+							t.Errorf("sets of IPv6 %v are not recognised:\n%s", family, sets)
+						}
+						return err
+					}); err != nil {
+						t.Error(err)
+					}
+				}
 			}
 			counted := must(t, a, "nft", "list", "ruleset")
 			if way.parent && !strings.Contains(counted, "dup to ip daddr device oif map @vmac_map") {

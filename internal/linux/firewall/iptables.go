@@ -57,27 +57,48 @@ func (b *programs) setsOf(t *Table) []programSet {
 	names := t.IPTables
 	if t.In == "" { // nftables was wanted
 		names.Sets4, names.Sets6, names.SetsOnLink6 = "keepalived", "keepalived6", "keepalived_if6"
+		names.SetIGMP, names.SetMLD, names.SetND = "keepalived_igmp", "keepalived_mld", "keepalived_nd"
 	}
+	const onLink4, onLink6 = "hash:net,iface family inet", "hash:net,iface family inet6"
+	var sets []programSet
 	if !t.IPv6 {
-		return []programSet{{names.Sets4, freshSuffix, "hash:ip family inet", false}}
+		if t.VMACs {
+			sets = append(sets, programSet{name: names.SetIGMP, fresh: freshSuffix + "_igmp", kind: onLink4, network: "224.0.0.0/4", match: []string{"igmp"}})
+		}
+		return append(sets, programSet{name: names.Sets4, fresh: freshSuffix, kind: "hash:ip family inet"})
 	}
-	return []programSet{
-		{names.Sets6, freshSuffix + "6", "hash:ip family inet6", false},
-		{names.SetsOnLink6, freshSuffix + "_if6", "hash:net,iface family inet6", true},
+	if t.VMACs {
+		types := func(all ...int) (match []string) {
+			for _, typ := range all {
+				match = append(match, fmt.Sprintf("icmpv6 --icmpv6-type %d", typ))
+			}
+			return match
+		}
+		sets = append(sets,
+			programSet{name: names.SetMLD, fresh: freshSuffix + "_mld", kind: onLink6, network: "ff00::/8", match: types(icmpMLDReport, icmpMLDDone, icmpMLD2Report)},
+			programSet{name: names.SetND, fresh: freshSuffix + "_nd", kind: onLink6, network: "ff00::/8", match: types(icmpRS)})
 	}
+	return append(sets,
+		programSet{name: names.Sets6, fresh: freshSuffix + "6", kind: "hash:ip family inet6"},
+		programSet{name: names.SetsOnLink6, fresh: freshSuffix + "_if6", kind: onLink6, onLink: true})
 }
 
+// programSet is a set of ipset(8).
 type programSet struct {
 	name, fresh, kind string
-	onLink            bool
+	onLink            bool     // of addresses with their links
+	network           string   // of macvlans: where they send nothing; empty: the set has addresses
+	match             []string // of macvlans: protocols that they do not send, as iptables has them after -p
 }
 
 // element is an entry as an element of the set; false: it is none.
 func (s *programSet) element(e Entry) (string, bool) {
-	if e.Role != Drop || (e.Link != 0) != s.onLink {
+	switch {
+	case (e.Role == VMAC) != (s.network != "") || e.Role == Drop && (e.Link != 0) != s.onLink:
 		return "", false
-	}
-	if s.onLink {
+	case e.Role == VMAC:
+		return s.network + "," + e.Name, true
+	case s.onLink:
 		return e.Addr.String() + "," + e.Name, true
 	}
 	return e.Addr.String(), true
@@ -105,13 +126,11 @@ func (b *programs) commit(w *work) error {
 	}
 	sets := b.setsOf(w.there)
 	var lines strings.Builder
-	rest := sets == nil // entries that are rules
 	for _, changes := range []struct {
 		word    string
 		entries []Entry
 	}{{"del", w.remove}, {"add", w.add}} {
 		for _, e := range changes.entries {
-			rest = rest || e.Role != Drop
 			for _, s := range sets {
 				if element, ok := s.element(e); ok {
 					fmt.Fprintf(&lines, "%s %s %s\n", changes.word, s.name, element)
@@ -124,8 +143,8 @@ func (b *programs) commit(w *work) error {
 			return err
 		}
 	}
-	if rest {
-		return b.restore(w.there, sets, w.all, nil)
+	if sets == nil { // entries are rules
+		return b.restore(w.there, nil, w.all, nil)
 	}
 	return nil
 }
@@ -255,9 +274,17 @@ func (b *programs) appendRules(lines *strings.Builder, t *Table, sets []programS
 	rule := func(format string, args ...any) {
 		fmt.Fprintf(lines, "-A %s %s\n", c.name, fmt.Sprintf(format, args...))
 	}
+	for _, s := range sets {
+		if s.network == "" || c.name != chainOut {
+			continue
+		}
+		for _, protocol := range s.match {
+			rule("-p %s -m set --match-set %s dst,dst -j DROP", protocol, s.name)
+		}
+	}
 	for _, e := range entries {
 		switch {
-		case c.name != chainOut:
+		case sets != nil || c.name != chainOut:
 		case e.Role == VMAC && !t.IPv6:
 			rule("-o %s -p igmp -j DROP", e.Name)
 		case e.Role == VMAC:
@@ -272,6 +299,9 @@ func (b *programs) appendRules(lines *strings.Builder, t *Table, sets []programS
 		}
 	}
 	for _, s := range sets {
+		if s.network != "" {
+			continue
+		}
 		side := c.side
 		if s.onLink { // the link of a packet that comes in is its source, as ipset has it
 			side += map[string]string{"dst": ",src", "src": ",dst"}[c.side]
@@ -341,8 +371,8 @@ func (b *programs) intact(t *Table, entries map[Entry]Entry) (bool, error) {
 	return true, nil
 }
 
-// parseSet hands the elements that ipset save has printed to f, addresses in the form of
-// [netip.Addr].
+// parseSet hands the elements that ipset save has printed to f, addresses and networks in
+// the form of package netip.
 func parseSet(text string, f func(element string)) {
 	for line := range strings.Lines(text) {
 		words := strings.Fields(line)
@@ -350,8 +380,11 @@ func parseSet(text string, f func(element string)) {
 			continue
 		}
 		addr, link, onLink := strings.Cut(words[2], ",")
-		addr, _, _ = strings.Cut(addr, "/")
-		if ip, err := netip.ParseAddr(addr); err == nil {
+		if p, err := netip.ParsePrefix(addr); err == nil {
+			if addr = p.String(); p.IsSingleIP() {
+				addr = p.Addr().String()
+			}
+		} else if ip, err := netip.ParseAddr(addr); err == nil {
 			addr = ip.String()
 		}
 		if onLink {

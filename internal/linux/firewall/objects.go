@@ -26,8 +26,11 @@ type IPTables struct {
 	In, Out string // In empty: nftables is wanted; Out empty: packets that leave are not dropped
 
 	// Sets4, Sets6 and SetsOnLink6 name the sets of addresses, those of IPv4, of IPv6 and
-	// of IPv6 with their links; empty: a rule for each address.
+	// of IPv6 with their links; SetIGMP, SetMLD and SetND those of macvlans that send no
+	// reports of IGMP, none of MLD, and no router solicitations. Empty: a rule for each
+	// address and macvlan.
 	Sets4, Sets6, SetsOnLink6 string
+	SetIGMP, SetMLD, SetND    string
 }
 
 // Role is what an [Entry] is for.

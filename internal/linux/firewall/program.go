@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -31,9 +33,28 @@ var programPlaces = []string{"/usr/sbin", "/sbin", "/usr/bin", "/bin"}
 
 // programError is the failure of a program.
 type programError struct {
-	program string
-	status  int // -1: a signal ended it
+	command string // with its arguments
+	status  int    // -1: a signal ended it
 	output  string
+	line    string // of the input that the output names; empty: none
+}
+
+// outputLine is how the programs name a line of their input.
+var outputLine = regexp.MustCompile(`\bline:? (\d+)`)
+
+// lineIn is the line of the input that an output names; empty: none.
+func lineIn(input, output string) string {
+	m := outputLine.FindStringSubmatch(output)
+	if m == nil {
+		return ""
+	}
+	n, err := strconv.Atoi(m[1])
+	for line := range strings.Lines(input) {
+		if n--; n == 0 && err == nil {
+			return strings.TrimSpace(line)
+		}
+	}
+	return ""
 }
 
 func (e *programError) Error() string {
@@ -41,7 +62,11 @@ func (e *programError) Error() string {
 	if len(reason) > maxReason {
 		reason = strings.ToValidUTF8(reason[:maxReason], "") + "…"
 	}
-	return fmt.Sprintf("%s failed with status %d: %q", e.program, e.status, reason)
+	at := ""
+	if e.line != "" {
+		at = fmt.Sprintf(" at %q", e.line)
+	}
+	return fmt.Sprintf("%s failed with status %d%s: %q", e.command, e.status, at, reason)
 }
 
 // find returns the path of a program; the error wraps [fs.ErrNotExist].
@@ -99,7 +124,8 @@ func run(input, name string, args ...string) (string, error) {
 		if status.Exited() {
 			code = status.ExitStatus()
 		}
-		return "", &programError{name, code, string(text[:min(len(text), 4*maxReason)])}
+		output := string(text[:min(len(text), 4*maxReason)])
+		return "", &programError{strings.Join(append([]string{name}, args...), " "), code, output, lineIn(input, output)}
 	}
 	return string(text), nil
 }
