@@ -62,6 +62,7 @@ var codes = []Code{
 	{"cluster-address-own", conf.Error, "a virtual address is a node's own address, or the address at which other nodes reach it: two nodes have it as soon as another node is master", "write an address that no node has of its own"},
 	{"cluster-prefix", conf.Warning, "an address has different prefix lengths on the nodes", "use one prefix length"},
 	{"cluster-destination", conf.Error, "the nodes send their adverts to different destinations: multicast and unicast, or different groups", "use one multicast group, or unicast on all nodes"},
+	{"cluster-vmac-base", conf.Error, "a node sends its adverts with the virtual MAC address, and another one has vmac_xmit_base and the same address on a macvlan, which gets these adverts instead: both nodes are master", "write vmac_xmit_base on all nodes or on none"},
 	{"cluster-peers", conf.Error, "a node does not send its adverts to another node of the same virtual router", "list all other nodes in unicast_peer"},
 	{"cluster-source", conf.Error, "two nodes send from the same address, so that each ignores the other's adverts as its own", "give each node its own unicast_src_ip or mcast_src_ip"},
 	{"cluster-priority", conf.Warning, "two nodes have the same priority: their addresses decide which node is master, and neither preempts the other", "give them different priorities"},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
 
@@ -75,6 +76,20 @@ func (c *cluster) differences(v *virtualRouter, a, b *member) {
 	case a.Group != b.Group:
 		c.split(v, "cluster-destination", a, b, versus("the multicast group", a.Group, b.Group), "use one vrrp_mcast_group or mcast_dst_ip")
 	}
+	for _, way := range [][2]*member{{a, b}, {b, a}} {
+		if from, to := way[0], way[1]; deafByVMAC(from, to) {
+			c.split(v, "cluster-vmac-base", from, to, fmt.Sprintf("with vmac_xmit_base, %s does not receive the adverts of %s, which have the virtual MAC address", c.nameOf(to), c.nameOf(from)),
+				"write vmac_xmit_base on all nodes or on none")
+		}
+	}
+}
+
+// deafByVMAC reports whether the adverts of a node have a MAC address that belongs to a
+// macvlan of another one, which listens on the interface below.
+func deafByVMAC(from, to *member) bool {
+	hasVMAC := func(m *member) bool { return policy.MakesLink(m.VRRPInstance) && m.Link.Kind == conf.LinkVMAC }
+	return hasVMAC(from) && !from.Link.TransmitBase && hasVMAC(to) && to.Link.TransmitBase &&
+		policy.VirtualMAC(from.VRRPInstance) == policy.VirtualMAC(to.VRRPInstance)
 }
 
 // authDifference describes how authentication differs, without keys.

@@ -214,6 +214,9 @@ func (d *daemon) reload(p *prepared) {
 			fresh = append(fresh, d.add(ic, i))
 		}
 	}
+	if p.found != nil {
+		d.left = p.predecessor
+	}
 	left := d.leftovers(p.inheritance)
 	d.inheritSettings(p.settings)
 	d.listLinks(p.links)
@@ -326,11 +329,11 @@ func (d *daemon) writeJournal() {
 	}
 	if d.journal == nil {
 		d.journal = newJournal(d.StateFile)
-		d.journal.replace(d.holders(), d.settings.entries(), d.firewallTables())
+		d.journal.replace(d.holders(), d.settings.entries(), d.firewallTables(), &d.left)
 		d.journal.await()
 		return
 	}
-	d.journal.replace(d.holders(), d.settings.entries(), d.firewallTables())
+	d.journal.replace(d.holders(), d.settings.entries(), d.firewallTables(), &d.left)
 }
 
 // stop ends every engine: masters send priority 0 and their addresses are

@@ -59,6 +59,7 @@ type daemon struct {
 	lost        uint64 // overruns not logged yet
 	lostLogged  time.Duration
 	journal     *journal
+	left        predecessor // what the state file has of it, until all that it has left is taken over or removed
 	hurry       autoPriority
 	haste       loop.Timer // runs while a take-over may be going on
 	auditing    loop.Timer // runs while there are tables of the firewall

@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -114,6 +115,9 @@ type predecessor struct {
 	links    []kernel.MadeLink // that it has made
 	settings []journalSetting
 	tables   []firewall.Table
+
+	entries []byte // routes, rules, links and tables as they are in the file, each once
+	items   uint32 // how many
 }
 
 // journalSetting is a sysctl that the journal's process has set.
@@ -169,14 +173,23 @@ func parseJournal(b []byte, boot string) (p predecessor, err error) {
 		p.engines[id] = &s
 		b = b[recordSize:]
 	}
+	// A file has what is left of several processes, if each ended before it had removed it.
+	seen := map[string]bool{}
+	again := func(entry []byte) bool {
+		known := seen[string(entry)]
+		seen[string(entry)] = true
+		return known
+	}
 	p.addrs = make([]journalAddr, 0, entries)
-	for range entries {
+	for ; entries > 0; entries, b = entries-1, b[entrySize:] {
+		if again(b[:entrySize]) {
+			continue
+		}
 		a := netip.AddrFrom16([16]byte(b[18:34]))
 		if b[17] == 4 {
 			a = a.Unmap()
 		}
 		p.addrs = append(p.addrs, journalAddr{strings.TrimRight(string(b[:16]), "\x00"), netip.PrefixFrom(a, int(b[16])), b[34] != 0})
-		b = b[entrySize:]
 	}
 	for range routing {
 		n := 3
@@ -186,7 +199,15 @@ func parseJournal(b []byte, boot string) (p predecessor, err error) {
 		if len(b) < n {
 			return predecessor{}, fmt.Errorf("state file is truncated")
 		}
-		switch body := b[3:n]; b[0] {
+		entry := b[:n]
+		b = b[n:]
+		if again(entry) {
+			continue
+		}
+		if entry[0] != entrySetting { // which is held until it is set back
+			p.entries, p.items = append(p.entries, entry...), p.items+1
+		}
+		switch body := entry[3:]; entry[0] {
 		case entrySetting:
 			if parts := strings.Split(string(body), "\x00"); len(parts) == 3 {
 				p.settings = append(p.settings, journalSetting{parts[0], parts[1], parts[2]})
@@ -206,11 +227,10 @@ func parseJournal(b []byte, boot string) (p predecessor, err error) {
 			}
 		default:
 			if r, ok := kernel.DecodeRoute(body, nl.Names{}); ok {
-				r.Order = conf.RouteOrder(b[0] - entryRoute)
+				r.Order = conf.RouteOrder(entry[0] - entryRoute)
 				p.routes = append(p.routes, r.Sealed())
 			}
 		}
-		b = b[n:]
 	}
 	return p, nil
 }
@@ -224,11 +244,12 @@ func newJournal(path string) *journal {
 }
 
 // replace begins a file for the given routers, settings and tables, and gives each router
-// its record, but for one that holds the static entries.
-func (j *journal) replace(routers []*router, settings []journalSetting, tables []firewall.Table) {
-	var addrs []journalAddr
-	var routing []byte
-	items := uint32(len(settings))
+// its record, but for one that holds the static entries. What a predecessor has left stays
+// in the file: this process, too, may end before it has removed it.
+func (j *journal) replace(routers []*router, settings []journalSetting, tables []firewall.Table, left *predecessor) {
+	addrs := slices.Clone(left.addrs)
+	routing := slices.Clone(left.entries)
+	items := left.items + uint32(len(settings))
 	for _, s := range settings {
 		routing = appendEntry(routing, entrySetting, []byte(s.name+"\x00"+s.was+"\x00"+s.set))
 	}

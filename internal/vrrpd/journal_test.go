@@ -43,7 +43,7 @@ func TestJournalTellsSuccessor(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	routers := journalRouters()
 	j := newJournal(path)
-	j.replace(routers, nil, nil)
+	j.replace(routers, nil, nil, &predecessor{})
 	want := vrrp.Snapshot{State: vrrp.Master, Priority: 100, LastAdvert: 5 * time.Second,
 		AdvertDeadline: 6 * time.Second, MasterInterval: time.Second, IPID: 77, AHSequence: 1 << 31, HMACSequence: 1 << 63}
 	routers[0].record.write(want)
@@ -76,7 +76,7 @@ func TestJournalTellsSuccessor(t *testing.T) {
 func TestJournalOfCleanStopIsGone(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	j := newJournal(path)
-	j.replace(journalRouters(), nil, nil)
+	j.replace(journalRouters(), nil, nil, &predecessor{})
 	j.remove()
 	before, err := readJournal(path)
 	snaps, addrs := before.engines, before.addrs
@@ -89,7 +89,7 @@ func TestJournalRefusesWhatOthersCouldWrite(t *testing.T) {
 	dir := t.TempDir()
 	real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
 	j := newJournal(real)
-	j.replace(journalRouters(), nil, nil)
+	j.replace(journalRouters(), nil, nil, &predecessor{})
 	j.close()
 	if err := os.Symlink(real, link); err != nil {
 		t.Fatal(err)
@@ -108,7 +108,7 @@ func TestJournalRefusesWhatOthersCouldWrite(t *testing.T) {
 func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	j := newJournal(path)
-	j.replace(journalRouters(), nil, nil)
+	j.replace(journalRouters(), nil, nil, &predecessor{})
 	j.close()
 	b, err := os.ReadFile(path)
 	if err != nil {
@@ -125,7 +125,7 @@ func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 func FuzzParseJournal(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "state")
 	j := newJournal(path)
-	j.replace(journalRouters(), nil, []firewall.Table{{IPv6: true, Settings: firewall.Settings{Name: "x", Priority: -1}}})
+	j.replace(journalRouters(), nil, []firewall.Table{{IPv6: true, Settings: firewall.Settings{Name: "x", Priority: -1}}}, &predecessor{})
 	j.close()
 	good, err := os.ReadFile(path)
 	if err != nil {
@@ -228,7 +228,7 @@ func TestJournalInHostileDirectory(t *testing.T) {
 			readJournal(path) // neither hangs nor panics
 			routers := journalRouters()
 			j := newJournal(path)
-			j.replace(routers, nil, nil)
+			j.replace(routers, nil, nil, &predecessor{})
 			j.await()
 			if tt.after != nil {
 				tt.after(t, dir, path)
@@ -271,7 +271,7 @@ func (s *syncBuffer) String() string {
 func TestJournalNeverWaitsForWriter(t *testing.T) {
 	routers := journalRouters()
 	j := &journal{wake: make(chan struct{}, 1)} // nobody writes
-	j.replace(routers, nil, nil)
+	j.replace(routers, nil, nil, &predecessor{})
 	if n := testing.AllocsPerRun(1000, func() {
 		for _, r := range routers {
 			r.note()
@@ -286,7 +286,7 @@ func TestJournalNeverWaitsForWriter(t *testing.T) {
 func BenchmarkNote(b *testing.B) {
 	routers := journalRouters()
 	j := newJournal(filepath.Join(b.TempDir(), "state"))
-	j.replace(routers, nil, nil)
+	j.replace(routers, nil, nil, &predecessor{})
 	defer j.close()
 	b.ReportAllocs()
 	for b.Loop() {

@@ -247,7 +247,8 @@ func (d *daemon) linkMade(l *netLink, known bool, port uint32) {
 		if !v.requested && !v.doubt && port != d.port {
 			d.addrs.links.foreign(v, l.Made())
 		}
-		v.sent.Index, v.sent.Up = l.Index, l.Flags&unix.IFF_UP != 0
+		// Whoever set it up before us, our mark comes with the request to do so.
+		v.sent.Index, v.sent.Up = l.Index, l.Flags&unix.IFF_UP != 0 && l.Alias == kernel.LinkAlias
 		if v.dirty > 0 {
 			w := d.addrs.links.touch(v)
 			w.want.Index, w.want.Up = v.sent.Index, v.sent.Up

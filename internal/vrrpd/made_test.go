@@ -2,6 +2,7 @@ package vrrpd
 
 import (
 	"net/netip"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/linux/nl"
 	"keepalived-go/internal/output/logging/logtest"
+	"keepalived-go/internal/proc/link/linktest"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
@@ -444,5 +446,42 @@ func TestVRF(t *testing.T) {
 	}
 	if len(k.Sent(0)) == 0 {
 		t.Error("no advert")
+	}
+}
+
+// What a process leaves is removed even if its successors end before they have done so; the
+// state file does not grow with their number.
+func TestLeftoversOutliveSuccessors(t *testing.T) {
+	quiet(t)
+	k, state := memoryKernel(), filepath.Join(t.TempDir(), "state")
+	before := startTestDaemonWith(t, patient(vmacs(3)), Options{Host: k, StateFile: state})
+	turnUntil(t, before, "masters", calm(before))
+	before.journal.close()
+	var sizes []int64
+	for range 3 {
+		_, conn := linktest.Pair(t)
+		c := patient(vmacs(1))
+		d, found, err := newDaemon(Options{Host: k, Firewall: &kerneltest.Firewall{}, StateFile: state, Link: conn}, c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { d.close(); conn.Close() })
+		d.start(c, found) // and not a turn
+		d.journal.close()
+		at, err := os.Stat(state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		sizes = append(sizes, at.Size())
+	}
+	if sizes[2] != sizes[1] {
+		t.Errorf("sizes of the state file: %v", sizes)
+	}
+	d := startTestDaemonWith(t, patient(vmacs(1)), Options{Host: k, StateFile: state})
+	turnUntil(t, d, "the last successor", func() bool { return calm(d)() && len(k.Links()) == 2 && len(k.Addrs()) == 2 })
+	turnUntil(t, d, "the state file of its own", func() bool { return len(d.left.addrs) == 0 })
+	d.journal.close()
+	if p, err := readJournal(state); err != nil || len(p.addrs) != 1 || len(p.links) != 1 {
+		t.Errorf("%v, links %v, %v", p.addrs, p.links, err)
 	}
 }

@@ -207,6 +207,10 @@ func (d *daemon) carriedOut(c kernel.Completion) {
 	if d.setting.Running() && d.addrs.idle() {
 		d.staticSet(d.loop.Now())
 	}
+	if len(d.left.addrs)+len(d.left.entries) > 0 && !d.addrs.inherits() && d.addrs.idle() {
+		d.left = predecessor{}
+		d.writeJournal()
+	}
 	for _, v := range lost.addrs {
 		if v.users > 0 {
 			d.addressLost(v)
