@@ -11,7 +11,7 @@ COMPDIR ?= $(PREFIX)/share
 
 export CGO_ENABLED = 0
 
-.PHONY: help build test nightly race cover lint demo bench fuzz install clean
+.PHONY: help build test nightly race race-packages race-scenarios cover lint demo bench fuzz install clean
 
 help:
 	@echo 'build    the static binary ./keepalived'
@@ -32,23 +32,32 @@ build:
 # what is left out for want of root or of a program is printed at the end.
 test: build
 	./packaging/test-deps
-	KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
+	KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test $(TESTED)
+
+# The scenarios take longest and wait most: they begin first, the other packages run beside.
+TESTED = ./test ./...
 
 nightly: build
 	./packaging/test-deps
-	KEEPALIVED_NIGHTLY=1 KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
+	KEEPALIVED_NIGHTLY=1 KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test $(TESTED)
 	$(MAKE) race RACED=.
 	$(MAKE) fuzz FUZZTIME=5m
-
-# Packages whose tests are other programs, or a kernel, show no races of ours.
-RACE = $(shell go list ./conf/... ./vrrp/... ./internal/... | grep -v /tool/lab/uml)
 
 # The scenarios in which several goroutines have something to do. The others elect
 # masters, which one goroutine does.
 RACED ?= Reload|Kill|Track|Script|FIFO|Mail|RunDirectory|Shortage|Descriptors|Busy|Leak|Hundred|VMAC|Firewall|Routes|BFD|Link|Interface|Signals|Process|Flushed|Stop|Dumps
 
-race:
-	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -trimpath -vet=off -p 4 -parallel 3 -skip 'AgainstC$$|^TestHugeFile$$|^TestSequenceScale$$' $(RACE)
+race: race-packages race-scenarios
+
+# Races are where goroutines are: in packages that start some, or have what they share. The
+# language and the engines have none. Packages whose tests are other programs, or a kernel,
+# show no races of ours.
+race-packages:
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -trimpath -vet=off -p 4 -parallel 3 $$( \
+	  grep -rlE --include='*.go' --exclude='*_test.go' '\<go (func\(|[[:alnum:]_.]+\()|\<(sync\.(RW)?Mutex|sync\.WaitGroup|atomic\.)' \
+	    bfd conf lint lvs vrrp internal | grep -v tool/lab/uml | xargs -n 1 dirname | sort -u | sed 's,^,./,')
+
+race-scenarios:
 	CGO_ENABLED=1 go build -race -trimpath -o bin/keepalived-race ./cmd/keepalived
 	GORACE='atexit_sleep_ms=0 halt_on_error=1' KEEPALIVED_BIN=$(CURDIR)/bin/keepalived-race go test -trimpath -vet=off -count=1 -short -run '$(RACED)' ./test
 

@@ -86,6 +86,16 @@ func checkFiles() []checkFile {
 		{name: "HTTP_GET, all failures", before: balanced(get("HTTP_GET", digest)), serve: httpServer(bad), steps: append(web("other"), step{"bad", removed}, step{"good", added})},
 		{name: "HTTP_GET, closed port", before: balanced(get("HTTP_GET")), serve: httpServer(bad), steps: web("down")},
 	}
+	rules := []checkRun{
+		{name: "only server", before: alone(tcp), serve: tcpServer(hold), steps: fails("up", "down", "success")},
+		{name: "sorry_server_inhibit", before: alone(tcp, "sorry_server 127.0.N.9 80", "sorry_server_inhibit"), serve: tcpServer(hold), steps: lost},
+		{name: "quorum with hysteresis", before: balanced(tcp, "quorum 2", "hysteresis 1"), serve: tcpServer(hold), steps: checked},
+		{name: "quorum without a sorry server", before: balanced(tcp, "quorum 3"), serve: tcpServer(hold), steps: checked},
+		{name: "alpha, sorry server", before: alone(tcp, "alpha", "sorry_server 127.0.N.9 80"), serve: tcpServer(hold), steps: []step{{"up", "Adding alive servers"}, {"down", "Removing alive servers"}, {"up", "Adding alive servers"}}},
+		{name: "alpha, inhibit_on_failure", before: balanced(tcp+"\ninhibit_on_failure", "alpha"), serve: tcpServer(hold), steps: []step{{"up", "Enabling service"}, {"down", "Disabling service"}, {"up", "Enabling service"}}},
+		{name: "mail", before: alone(tcp+"\nsmtp_alert", "smtp_alert"), serve: tcpServer(hold), steps: checked},
+		{name: "group with a range", before: group("gN", "10.8.N.1-3 80", "10.8.N.9 81") + strings.ReplaceAll(alone(tcp), "virtual_server 10.8.N.1 80", "virtual_server group gN"), serve: tcpServer(hold), steps: []step{{"up", "success"}, {"down", "Lost quorum"}, {"up", "Gained quorum"}}},
+	}
 	changes := []checkRun{
 		{name: "nothing", before: balanced(tcp), serve: tcpServer(hold), steps: checked},
 		{name: "a server that is down", before: balanced(tcp), serve: tcpServer(hold), steps: []step{{"down", removed}}},
@@ -117,5 +127,6 @@ func checkFiles() []checkFile {
 	}
 	return append(files,
 		checkFile{name: "global", global: []string{"rs_init_notifies", "no_checker_emails"}, runs: words},
-		checkFile{name: "pages", runs: pages})
+		checkFile{name: "pages", runs: pages},
+		checkFile{name: "rules", runs: rules})
 }
