@@ -114,9 +114,9 @@ func (d *daemon) dump(kind link.Kind) {
 }
 
 // answer sends the parent a snapshot.
-func (d *daemon) answer(id uint32) {
+func (d *daemon) answer(q link.Question) {
 	s := d.status()
-	go func() { d.session.AnswerJSON(id, api.OfBFD(s)) }()
+	go func() { d.session.AnswerJSON(q.ID, api.OfBFD(s)) }()
 }
 
 // save writes the present data to path, beside the loop.

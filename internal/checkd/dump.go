@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
+	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
@@ -70,9 +72,14 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	})
 }
 
-// answer sends the parent a snapshot.
-func (d *daemon) answer(id uint32) {
+// answer sends the parent a snapshot, or the services of one that have changed.
+func (d *daemon) answer(q link.Question) {
 	d.snapshot(func(s *status.LVS) {
-		go func() { d.session.AnswerJSON(id, api.OfLVS(s)) }()
+		go func() {
+			if since := time.Unix(0, q.Since); q.Since != 0 {
+				s.Services = slices.DeleteFunc(s.Services, func(v status.VirtualServer) bool { return !v.ChangedSince(since) })
+			}
+			d.session.AnswerJSON(q.ID, api.OfLVS(s))
+		}()
 	})
 }

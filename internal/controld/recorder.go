@@ -31,6 +31,7 @@ type recorder struct {
 	wake    chan struct{} // anything has changed
 	history history.Recorder
 	log     *history.Log // nil: there is no file
+	looked  time.Time    // since when changes are asked for
 
 	mu     sync.Mutex
 	events []history.Event // the last ones, in their order
@@ -49,6 +50,10 @@ func newRecorder(from sources, path string) *recorder {
 		slog.Warn(fmt.Sprintf("history: %v; it is kept in memory alone", err))
 	}
 	r.history.Resume(r.events)
+	r.looked = time.Unix(0, 1)
+	if n := len(r.events); n > 0 {
+		r.looked = r.events[n-1].At
+	}
 	r.trim()
 	return r
 }
@@ -79,7 +84,8 @@ func (r *recorder) run(ctx context.Context) {
 
 // look records what has happened since the last look.
 func (r *recorder) look(ctx context.Context) {
-	s, err := r.sources.state(ctx)
+	begun := time.Now()
+	s, err := r.sources.since(ctx, r.looked)
 	if err != nil {
 		return // the next change wakes us again
 	}
@@ -87,6 +93,9 @@ func (r *recorder) look(ctx context.Context) {
 	if err != nil {
 		slog.Warn("history: " + err.Error())
 		return
+	}
+	if !s.incomplete {
+		r.looked = begun
 	}
 	news := r.history.Step(all)
 	if len(news) == 0 {

@@ -28,7 +28,8 @@ type source struct {
 
 	mu   sync.Mutex
 	open *query    // nil: none
-	next *query    // nil: nobody waits
+	next *query    // for everything; nil: nobody waits
+	news *query    // for what has changed; nil: the recorder does not wait
 	id   uint32    // of the last question; those of different sources differ
 	last []byte    // the last answer
 	rest time.Time // before this no question is asked
@@ -37,6 +38,7 @@ type source struct {
 // query is a question and those who wait for its answer.
 type query struct {
 	link.Assembly
+	since int64 // see link.Question
 	begun time.Time
 	limit *time.Timer
 	done  chan struct{} // closed when it has ended
@@ -48,15 +50,13 @@ type query struct {
 func (s *source) get(ctx context.Context) (body []byte, err error) {
 	s.mu.Lock()
 	if s.next == nil {
-		s.next = &query{done: make(chan struct{})}
+		s.next = newQuery(0)
 	}
 	q := s.next
 	s.begin()
 	s.mu.Unlock()
-	select {
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	case <-q.done:
+	if err := q.wait(ctx); err != nil {
+		return nil, err
 	}
 	if q.err == nil {
 		return q.Body, nil
@@ -66,9 +66,34 @@ func (s *source) get(ctx context.Context) (body []byte, err error) {
 	return s.last, q.err
 }
 
+// since returns what has changed since a time, as get. Only the recorder asks.
+func (s *source) since(ctx context.Context, t time.Time) ([]byte, error) {
+	q := newQuery(t.UnixNano())
+	s.mu.Lock()
+	s.news = q
+	s.begin()
+	s.mu.Unlock()
+	if err := q.wait(ctx); err != nil {
+		return nil, err
+	}
+	return q.Body, q.err
+}
+
+func newQuery(since int64) *query { return &query{since: since, done: make(chan struct{})} }
+
+// wait waits for the end of q, or of ctx, whose error it returns.
+func (q *query) wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-q.done:
+		return nil
+	}
+}
+
 // begin asks the next question if there is one, none is open, and the process has rested.
 func (s *source) begin() {
-	if s.open != nil || s.next == nil {
+	if s.open != nil || s.next == nil && s.news == nil {
 		return
 	}
 	now := time.Now()
@@ -80,7 +105,11 @@ func (s *source) begin() {
 		})
 		return
 	}
-	s.open, s.next = s.next, nil
+	if s.news != nil {
+		s.open, s.news = s.news, nil
+	} else {
+		s.open, s.next = s.next, nil
+	}
 	q := s.open
 	s.id += step
 	q.ID, q.begun = s.id, now
@@ -91,7 +120,7 @@ func (s *source) begin() {
 			s.end(fmt.Errorf("no answer within %v", patience))
 		}
 	})
-	if !s.send(link.Question{ID: q.ID, Of: s.of}) {
+	if !s.send(link.Question{ID: q.ID, Of: s.of, Since: q.since}) {
 		s.end(errors.New("the parent process takes no questions"))
 	}
 }
@@ -108,7 +137,9 @@ func (s *source) take(p *link.Part) {
 	case err != nil:
 		s.end(err)
 	case whole:
-		s.last = s.open.Body
+		if s.open.since == 0 {
+			s.last = s.open.Body
+		}
 		s.end(nil)
 	}
 }

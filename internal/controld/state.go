@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/proc/link"
@@ -34,14 +35,25 @@ type state struct {
 	VRRP json.RawMessage `json:"vrrp,omitempty"`
 	LVS  json.RawMessage `json:"lvs,omitempty"`
 	BFD  json.RawMessage `json:"bfd,omitempty"`
+
+	incomplete bool // a process that is wanted has not answered
 }
 
-// state asks every process.
+// state asks every process for everything.
 func (s sources) state(ctx context.Context) (*state, error) {
+	return s.ask(func(s *source) ([]byte, error) { return s.get(ctx) })
+}
+
+// since asks every process for what has changed since t.
+func (s sources) since(ctx context.Context, t time.Time) (*state, error) {
+	return s.ask(func(s *source) ([]byte, error) { return s.since(ctx, t) })
+}
+
+func (s sources) ask(ask func(*source) ([]byte, error)) (*state, error) {
 	bodies, errs := make([][]byte, len(s)), make([]error, len(s))
 	var wait sync.WaitGroup
 	for i := range s {
-		wait.Go(func() { bodies[i], errs[i] = s[i].get(ctx) })
+		wait.Go(func() { bodies[i], errs[i] = ask(s[i]) })
 	}
 	wait.Wait()
 	if errs[0] != nil {
@@ -55,6 +67,7 @@ func (s sources) state(ctx context.Context) (*state, error) {
 		at := i + 1
 		if wanted := slices.ContainsFunc(out.Processes, func(p api.Process) bool { return p.Name == s[at].of && p.Wanted }); wanted {
 			*part = stale(bodies[at], errs[at])
+			out.incomplete = out.incomplete || errs[at] != nil
 		}
 	}
 	return &out, nil

@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	"keepalived-go/internal/output/dump"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/json"
 	"keepalived-go/internal/output/status/text"
+	"keepalived-go/internal/proc/link"
 	"keepalived-go/vrrp"
 )
 
@@ -49,11 +51,14 @@ func (d *daemon) dumpJSON() {
 	d.snapshot(nil, save(d.files().JSON(&d.conf.Global), json.VRRP))
 }
 
-// answer sends the parent a snapshot.
-func (d *daemon) answer(id uint32) {
-	d.snapshot(nil, func(s *status.VRRP) {
-		go func() { d.session.AnswerJSON(id, api.OfVRRP(s)) }()
-	})
+// answer sends the parent a snapshot, or the routers of one that have changed.
+func (d *daemon) answer(q link.Question) {
+	done := func(s *status.VRRP) { go func() { d.session.AnswerJSON(q.ID, api.OfVRRP(s)) }() }
+	if q.Since == 0 {
+		d.snapshot(nil, done)
+	} else {
+		d.changes(time.Unix(0, q.Since), done)
+	}
 }
 
 // logData logs the data (-d), between other lines.

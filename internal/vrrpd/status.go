@@ -56,6 +56,14 @@ func (d *daemon) snapshot(visit func(*router), done func(*status.VRRP)) {
 	})
 }
 
+// changes takes a snapshot likewise of the routers that have changed their state since a
+// time.
+func (d *daemon) changes(since time.Time, done func(*status.VRRP)) {
+	f := d.newFilling(true, beside{})
+	f.routers = slices.DeleteFunc(f.routers, func(r *router) bool { return r.lastTransition.Before(since) })
+	d.loop.Slices(f.instances(nil), func() { done(f.out) })
+}
+
 // snapshotNow takes a snapshot before the engines have begun: nothing waits for
 // the loop yet.
 func (d *daemon) snapshotNow() *status.VRRP {
@@ -83,8 +91,8 @@ func (d *daemon) newFilling(running bool, b beside) *filling {
 	}}
 }
 
-// steps are the slices of work that fill the snapshot.
-func (f *filling) steps(visit func(*router)) (steps []func()) {
+// instances are the slices of work that fill in the routers.
+func (f *filling) instances(visit func(*router)) (steps []func()) {
 	for some := range slices.Chunk(f.routers, snapshotSlice) {
 		steps = append(steps, func() {
 			for _, r := range some {
@@ -95,7 +103,12 @@ func (f *filling) steps(visit func(*router)) (steps []func()) {
 			}
 		})
 	}
-	steps = append(steps, f.groupsAndSockets, f.trackers)
+	return steps
+}
+
+// steps are the slices of work that fill the snapshot.
+func (f *filling) steps(visit func(*router)) (steps []func()) {
+	steps = append(f.instances(visit), f.groupsAndSockets, f.trackers)
 	users := map[string]linkUse{}
 	for some := range slices.Chunk(f.routers, snapshotSlice) {
 		steps = append(steps, func() { f.linkUsers(users, some) })

@@ -177,3 +177,33 @@ func TestScriptAge(t *testing.T) {
 		t.Errorf("%v, first reported at %v", at, heard)
 	}
 }
+
+// TestChanges: a question for changes is answered with the routers that have changed their
+// state since then.
+func TestChanges(t *testing.T) {
+	quiet(t)
+	p := startProcess(t, patient(owners(2)))
+	ask := func(id uint32, since int64) (n int) {
+		t.Helper()
+		p.send(link.Message{Kind: link.Ask, Question: &link.Question{ID: id, Since: since}})
+		answer := link.Assembly{ID: id}
+		for whole, err := false, error(nil); !whole; {
+			if whole, err = answer.Add(p.await(link.Answer).Part); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var s api.VRRP
+		if err := json.Unmarshal(answer.Body, &s); err != nil {
+			t.Fatal(err)
+		}
+		return len(s.Instances)
+	}
+	p.await(link.Changed)
+	if n := ask(1, 1); n != 2 {
+		t.Errorf("%d routers have ever changed", n)
+	}
+	if n := ask(2, time.Now().Add(time.Hour).UnixNano()); n != 0 {
+		t.Errorf("%d routers have changed in the future", n)
+	}
+	p.stop()
+}

@@ -2,6 +2,7 @@ package status
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"keepalived-go/conf"
@@ -43,6 +44,11 @@ type VirtualServer struct {
 	Alive              int   // servers that are up
 
 	Servers []RealServer // in the order of the configuration
+}
+
+// ChangedSince reports whether v or a server of it has gone up or down since t.
+func (v *VirtualServer) ChangedSince(t time.Time) bool {
+	return !v.Since.Before(t) || slices.ContainsFunc(v.Servers, func(r RealServer) bool { return !r.Since.Before(t) })
 }
 
 // Sorry reports whether the sorry server has taken the place of the pool.

@@ -16,6 +16,9 @@ import (
 type Question struct {
 	ID uint32
 	Of string // role whose process is asked, for the parent; empty: the parent itself
+	// Since asks for what has changed at this time or later, in nanoseconds since 1970, and
+	// nothing else that grows with the configuration; 0: for everything.
+	Since int64
 }
 
 // Part is a piece of the answer to [Ask].

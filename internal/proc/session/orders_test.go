@@ -60,7 +60,8 @@ func TestOrders(t *testing.T) {
 		Stop:   func() { note("stop") },
 		Dump:   func(kind link.Kind) { note("dump %d", kind) },
 		Event:  func(e *link.Event) { note("event %s", e.Subject) },
-		Ask:    func(id uint32) { note("ask %d", id) },
+		Ask:    func(q link.Question) { note("ask %d", q.ID) },
+		Answer: func(p *link.Part) { note("answer %d", p.ID) }, Changed: func() { note("changed") },
 	})
 	await := func(n int) {
 		t.Helper()
@@ -86,11 +87,13 @@ func TestOrders(t *testing.T) {
 		{Kind: link.DumpJSON},
 		{Kind: link.Report, Event: &link.Event{Subject: "x"}},
 		{Kind: link.Ask, Question: &link.Question{ID: 5}},
+		link.Refusal(6, "no"),
+		{Kind: link.Changed},
 		{Kind: link.Stop},
 	} {
 		parent.Send(m)
 	}
-	want := []string{"reload a", fmt.Sprintf("dump %d", link.DumpJSON), "event x", "ask 5", "stop"}
+	want := []string{"reload a", fmt.Sprintf("dump %d", link.DumpJSON), "event x", "ask 5", "answer 6", "changed", "stop"}
 	await(len(want))
 	if !slices.Equal(got, want) {
 		t.Fatalf("%q, want %q", got, want)
@@ -103,7 +106,7 @@ func TestOrders(t *testing.T) {
 	confirm()
 	answer(link.Reloaded)
 	unix.Kill(unix.Getpid(), unix.SIGTERM) // to the process itself
-	await(7)
+	await(9)
 	unix.Kill(unix.Getpid(), unix.SIGHUP)
 	for {
 		m, err := parent.Receive()
@@ -116,8 +119,8 @@ func TestOrders(t *testing.T) {
 	}
 	parent.Close()
 	<-s.Alone()
-	await(8)
-	if !slices.Equal(got[6:8], []string{"stop", "stop"}) {
-		t.Errorf("%q after a signal and the end of the parent", got[6:])
+	await(10)
+	if !slices.Equal(got[8:10], []string{"stop", "stop"}) {
+		t.Errorf("%q after a signal and the end of the parent", got[8:])
 	}
 }

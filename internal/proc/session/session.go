@@ -30,7 +30,7 @@ type Orders struct {
 	Stop   func() // may come more than once
 	Dump   func(kind link.Kind)
 	Event  func(e *link.Event) // another process reports; nil: none is expected
-	Ask    func(id uint32)     // a snapshot is wanted; nil: there is none
+	Ask    func(link.Question) // a snapshot is wanted; nil: there is none
 	Answer func(p *link.Part)  // of a question of this process; nil: it asks none
 
 	Changed func() // what another process knows has changed; nil: this one does not care
@@ -177,7 +177,7 @@ func (s *Session) take(m link.Message) {
 		s.orders.Stop()
 	case link.Ask:
 		if s.orders.Ask != nil && m.Question != nil {
-			s.orders.Ask(m.Question.ID)
+			s.orders.Ask(*m.Question)
 		}
 	case link.Changed:
 		if s.orders.Changed != nil {

@@ -69,9 +69,9 @@ func (r *Recorder) mark(of subject, m mark) {
 	r.seen[of] = m
 }
 
-// Step returns what has happened since the last state, the earliest first. Of what
-// it sees for the first time it only learns the state, except for routers, which know
-// their past, and for the configuration.
+// Step returns what has happened since the last state, the earliest first. s need not have
+// the routers and services that have not changed. Of a session that it sees for the first
+// time it only learns the state.
 func (r *Recorder) Step(s *api.Status) []Event {
 	r.out = nil
 	r.configuration(&s.Configuration)
@@ -91,7 +91,7 @@ func (r *Recorder) Step(s *api.Status) []Event {
 	if b := s.BFD; b != nil && b.Stale == "" {
 		for i := range b.Sessions {
 			x := &b.Sessions[i]
-			r.state(subject{Session, x.Name}, x.State, b.At, x.Diagnostic)
+			r.state(subject{Session, x.Name}, x.State, nil, b.At, x.Diagnostic)
 		}
 	}
 	slices.SortStableFunc(r.out, func(a, b Event) int { return a.At.Compare(b.At) })
@@ -108,11 +108,16 @@ func (r *Recorder) record(of subject, e Event) {
 	r.mark(of, mark{e.To, e.At})
 }
 
-// state records that a subject has another state than before.
-func (r *Recorder) state(of subject, state string, at time.Time, why string) {
+// state records that a subject has another state than before: since a time, as far as that
+// is known, or now.
+func (r *Recorder) state(of subject, state string, since *time.Time, now time.Time, why string) {
 	before, known := r.seen[of]
+	at := now
+	if since != nil {
+		at = *since
+	}
 	switch {
-	case !known:
+	case !known && since == nil:
 		r.mark(of, mark{state, at})
 	case before.state != state:
 		r.record(of, Event{At: at, From: before.state, To: state, Why: why})
@@ -135,14 +140,6 @@ func upDown(up bool) string {
 	return "down"
 }
 
-// since is when a state was entered, as far as that is known.
-func since(t *time.Time, at time.Time) time.Time {
-	if t != nil {
-		return *t
-	}
-	return at
-}
-
 func (r *Recorder) service(v *api.VirtualServer, at time.Time) {
 	for i := range v.Servers {
 		s := &v.Servers[i]
@@ -152,10 +149,10 @@ func (r *Recorder) service(v *api.VirtualServer, at time.Time) {
 				why = append(why, strings.TrimSuffix(c.Kind+": "+c.Reason, ": "))
 			}
 		}
-		r.state(subject{Server, v.Name + " " + s.Name}, upDown(s.Up), since(s.Since, at), strings.Join(why, "; "))
+		r.state(subject{Server, v.Name + " " + s.Name}, upDown(s.Up), s.Since, at, strings.Join(why, "; "))
 	}
 	why := strconv.Itoa(v.Alive) + " of " + strconv.Itoa(len(v.Servers)) + " servers are up"
-	r.state(subject{Service, v.Name}, upDown(v.Up), since(v.Since, at), why)
+	r.state(subject{Service, v.Name}, upDown(v.Up), v.Since, at, why)
 }
 
 // process records starts and ends. A process that has started again since the last look
