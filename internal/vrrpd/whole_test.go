@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"testing"
+	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel/kerneltest"
