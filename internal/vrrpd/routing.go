@@ -45,7 +45,7 @@ func (n *network) kernelRoute(c *conf.Route) (kernel.Route, bool) {
 		if vrf == nil {
 			return r, false
 		}
-		if vrf.Kind != "vrf" {
+		if vrf.Kind != kernel.KindVRF {
 			slog.Warn(fmt.Sprintf("the route to %v is not set: interface %s is no VRF", c.Destination, c.VRF))
 			return r, false
 		}
