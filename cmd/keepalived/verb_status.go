@@ -34,7 +34,7 @@ type question struct {
 	// looksBack is for --since.
 	looksBack bool
 	ask       func(a *asker, operand string) (answer, error)
-	follow    func(a *asker, w io.Writer) int // shows answers without end, instead
+	act       func(a *asker, w io.Writer) int // does it all itself, instead
 	longHelp  string                          // more lines of its help
 }
 
@@ -66,10 +66,12 @@ func questions() []question {
 	machine := []string{"text", "json", "yaml"}
 	return []question{
 		{name: "explain", args: "[OPTION...] [INSTANCE]", summary: "explain why this node is master or not, and what would change that", outputs: machine, operand: "INSTANCE", ask: askExplain},
-		{name: "events", args: "[OPTION...]", summary: "show what happens to a running daemon, as it happens, until interrupted", outputs: []string{"text", "json"}, follow: followEvents},
+		{name: "events", args: "[OPTION...]", summary: "show what happens to a running daemon, as it happens, until interrupted", outputs: []string{"text", "json"}, act: followEvents},
 		{name: "history", args: "[OPTION...] [NAME]", summary: "list what has happened to a running daemon, or to one router, server or session, and why", outputs: machine, operand: "NAME", looksBack: true, ask: askHistory},
 		{name: "metrics", args: "[OPTION...]", summary: "print the metrics of a running daemon, in the text format of Prometheus", ask: askMetrics},
 		{name: "peers", args: "[OPTION...]", summary: "show the other nodes of each virtual router of a running daemon", outputs: machine, ask: askPeers},
+		{name: "reload", args: "[OPTION...]", summary: "have a running daemon read its configuration again, and show the result", outputs: []string{"text", "json"}, act: reloadIt,
+			longHelp: "The exit status is 1 if the reload is refused: the running configuration stays."},
 		{name: "servers", args: "[OPTION...]", summary: "show the virtual servers of a running daemon, their pools and checks", outputs: machine, ask: askServers},
 		{name: "status", args: "[OPTION...]", summary: "show the state of a running daemon: what serves, and what is wrong", outputs: []string{"text", "wide", "json", "yaml"}, watches: true, ask: askStatus,
 			longHelp: "With --check, the exit status is 0 if nothing is wrong, 1 for a warning, 2 if it is\ncritical or no daemon answers, and 3 if the state cannot be found out."},
@@ -198,8 +200,8 @@ func (a *asker) main(args []string, w io.Writer) int {
 		return a.plugin(w)
 	case a.watch:
 		return a.watchIt(w)
-	case a.follow != nil:
-		return a.follow(a, w)
+	case a.act != nil:
+		return a.act(a, w)
 	}
 	text, err := a.text(operand, options(w))
 	if err == nil {
@@ -359,6 +361,26 @@ func askExplain(a *asker, name string) (answer, error) {
 func askHistory(a *asker, name string) (answer, error) {
 	events, err := a.client.History(name, a.since)
 	return answer{events, func(o screen.Options) string { return screen.Events(events, o) }}, err
+}
+
+// reloadIt has the daemon reload, and shows what came of it.
+func reloadIt(a *asker, w io.Writer) int {
+	now, err := a.client.Reload()
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "keepalived %s: %v\n", a.name, err)
+		return proc.ExitFatal
+	}
+	text := screen.Reloaded(now, options(w))
+	if a.output == "json" {
+		text, err = screen.JSON(now)
+	}
+	if err == nil {
+		_, err = io.WriteString(w, text)
+	}
+	if err != nil || now.Refused != nil {
+		return proc.ExitFatal
+	}
+	return proc.ExitOK
 }
 
 // followEvents shows what happens, until it cannot be written. While no daemon answers it

@@ -36,6 +36,7 @@ func serveStatus(t *testing.T, s *api.Status) (socket string) {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(s) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { metrics.Write(w, s) })
+	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(s.Configuration) })
 	events := new(history.Recorder).Step(s)
 	mux.HandleFunc("GET /v1/history", func(w http.ResponseWriter, r *http.Request) {
 		name := r.URL.Query().Get("name")
@@ -93,7 +94,7 @@ func TestQuestions(t *testing.T) {
 		}
 	}
 	for _, q := range questions() {
-		if q.follow != nil {
+		if q.act != nil {
 			continue
 		}
 		for _, format := range q.outputs {
@@ -145,7 +146,7 @@ func TestFollowEvents(t *testing.T) {
 	for _, format := range []string{"text", "json"} {
 		var f frames
 		for _, q := range questions() {
-			if q.follow != nil {
+			if q.name == "events" {
 				if code := (&asker{question: q}).main([]string{"--socket", socket, "-o", format}, &f); code != proc.ExitFatal {
 					t.Errorf("exit status %d", code)
 				}
@@ -170,6 +171,27 @@ func TestFollowEvents(t *testing.T) {
 	}
 	if _, code := asked(t, "history", "--since", "24h", "--socket", socket); code != proc.ExitOK {
 		t.Errorf("since 24 h: exit status %d", code)
+	}
+}
+
+// TestReload: the result of a reload is shown, and a refused one is a failure.
+func TestReload(t *testing.T) {
+	s := apitest.Daemon(t)
+	socket := serveStatus(t, s)
+	got, code := asked(t, "reload", "--socket", socket)
+	if want := "Reload refused: the running configuration stays.\n  keepalived.conf:3:5: unknown keyword prioriti\n"; code != proc.ExitFatal || !strings.HasPrefix(got, want) {
+		t.Errorf("exit status %d\n%s", code, got)
+	}
+	s.Configuration.Refused = nil
+	got, code = asked(t, "reload", "--socket", socket)
+	if want := "Reloaded /etc/keepalived/keepalived.conf; it has 1 error, which the log names.\n"; code != proc.ExitOK || got != want {
+		t.Errorf("exit status %d\n%s", code, got)
+	}
+	if got, code = asked(t, "reload", "--json", "--socket", socket); code != proc.ExitOK || !json.Valid([]byte(got)) {
+		t.Errorf("exit status %d\n%s", code, got)
+	}
+	if _, code = asked(t, "reload", "--socket", filepath.Join(t.TempDir(), "none")); code != proc.ExitFatal {
+		t.Errorf("without a daemon: exit status %d", code)
 	}
 }
 

@@ -60,7 +60,7 @@ func Run(o Options) error {
 		// The daemon does without it. Another process would fare no better.
 		slog.Error("control socket: " + refused.Error())
 	} else {
-		server.serve(d.sources, events)
+		server.serve(handler(d.sources, events, func() { d.session.Say(link.Reload) }))
 	}
 	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile)
 	ctx, end := context.WithCancel(context.Background())

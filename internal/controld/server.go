@@ -77,9 +77,10 @@ func giveTo(path, group string) error {
 }
 
 // serve begins to serve.
-func (s *server) serve(from sources, events *recorder) {
+func (s *server) serve(h http.Handler) {
 	s.http = http.Server{
-		Handler:           handler(from, events),
+		Handler:           h,
+		ConnContext:       peerOf,
 		ReadHeaderTimeout: readWait, ReadTimeout: readWait, IdleTimeout: idleWait, WriteTimeout: writeWait,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // clients fill no log
@@ -91,7 +92,7 @@ func (s *server) serve(from sources, events *recorder) {
 func (s *server) close() { s.http.Close() }
 
 // handler answers requests.
-func handler(from sources, events *recorder) http.Handler {
+func handler(from sources, events *recorder, askReload func()) http.Handler {
 	mux := http.NewServeMux()
 	asked := func(then func(http.ResponseWriter, *http.Request, *state)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -135,6 +136,7 @@ func handler(from sources, events *recorder) http.Handler {
 		w.Header().Set("Content-Type", metrics.ContentType)
 		_ = metrics.Write(w, s) // as write
 	}))
+	mux.HandleFunc("POST /v1/reload", act("Reload", os.Getuid(), reload(from[0], askReload)))
 	mux.HandleFunc("GET /v1/history", events.serveHistory)
 	mux.HandleFunc("GET /v1/events", events.serveEvents)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -11,10 +11,13 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/status/api"
@@ -68,7 +71,7 @@ func answering(t *testing.T, refused map[string]string) sources {
 
 // served is the handler of such sources.
 func served(t *testing.T, from sources) http.Handler {
-	return handler(from, newRecorder(from, filepath.Join(t.TempDir(), "history")))
+	return handler(from, newRecorder(from, filepath.Join(t.TempDir(), "history")), nil)
 }
 
 func get(h http.Handler, path string) *httptest.ResponseRecorder {
@@ -142,7 +145,7 @@ func socket(t *testing.T, group string) (path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.serve(from, newRecorder(from, filepath.Join(t.TempDir(), "history")))
+	s.serve(served(t, from))
 	t.Cleanup(s.close)
 	return path
 }
@@ -211,10 +214,10 @@ func TestEvents(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "of", "keepalived", "history")
 	from := answering(t, nil)
 	r := newRecorder(from, path)
-	h := handler(from, r)
+	h := handler(from, r, nil)
 	events := func(of *recorder, query string) (list []history.Event) {
 		t.Helper()
-		w := get(handler(from, of), "/v1/history"+query)
+		w := get(handler(from, of, nil), "/v1/history"+query)
 		if err := json.Unmarshal(w.Body.Bytes(), &list); err != nil || w.Code != 200 {
 			t.Fatalf("%d %s", w.Code, w.Body)
 		}
@@ -268,3 +271,68 @@ func TestEvents(t *testing.T) {
 		t.Errorf("%s", cmp.Diff(all, got))
 	}
 }
+
+// TestReload: it is answered when it is done or refused, to root alone.
+func TestReload(t *testing.T) {
+	for _, test := range []struct {
+		name          string
+		before, after api.Configuration
+		want          string
+	}{
+		{"done", api.Configuration{Reloads: 1}, api.Configuration{Reloads: 2, Errors: 3}, `"reloads":2,"errors":3`},
+		{"behind another one", api.Configuration{Reloads: 1, Reloading: true}, api.Configuration{Reloads: 3}, `"reloads":3`},
+		{"refused", api.Configuration{Reloads: 1, Refused: &api.Refusal{Reasons: []string{"older"}}},
+			api.Configuration{Reloads: 1, Refused: &api.Refusal{At: time.Now().Add(time.Hour), Reasons: []string{"half a file"}}}, `"half a file"`},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var asked atomic.Bool
+				questions := 0 // since it was asked for
+				var from sources
+				from = newSources(func(q link.Question) bool {
+					c := test.before
+					if asked.Load() {
+						// At first nothing has happened yet, and then it is on its way.
+						switch questions++; questions {
+						case 1:
+						case 2, 3:
+							c.Reloading = true
+						default:
+							c = test.after
+						}
+					}
+					b, err := json.Marshal(&api.Status{Configuration: c})
+					if err != nil {
+						t.Error(err)
+					}
+					go func() {
+						for m := range link.Answers(q.ID, b) {
+							from.take(m.Part)
+						}
+					}()
+					return true
+				})
+				post := func(uid uint32) *httptest.ResponseRecorder {
+					h := act("Reload", 0, reload(from[0], func() { asked.Store(true) }))
+					q := httptest.NewRequest("POST", "/v1/reload", nil)
+					if uid != noCredentials {
+						q = q.WithContext(context.WithValue(q.Context(), peerKey{}, &unix.Ucred{Uid: uid}))
+					}
+					w := httptest.NewRecorder()
+					h(w, q)
+					return w
+				}
+				for _, uid := range []uint32{1000, noCredentials} {
+					if w := post(uid); w.Code != http.StatusForbidden || asked.Load() {
+						t.Errorf("uid %d: %d %s", uid, w.Code, w.Body)
+					}
+				}
+				if w := post(0); w.Code != 200 || !strings.Contains(w.Body.String(), test.want) {
+					t.Errorf("%d %s, want %s", w.Code, w.Body, test.want)
+				}
+			})
+		})
+	}
+}
+
+const noCredentials = 1<<32 - 1

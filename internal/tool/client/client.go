@@ -3,6 +3,7 @@ package client
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -32,6 +33,8 @@ const (
 	Limit = 64 << 20
 
 	headerLimit = 16 << 10
+	// reloadTimeout is longer than the daemon waits for the result of a reload.
+	reloadTimeout = 25 * time.Second
 	// lineLimit is how long a line of an event may be, in bytes.
 	lineLimit = 64 << 10
 )
@@ -69,6 +72,20 @@ func (c *Client) Status() (*api.Status, error) {
 		return nil, fmt.Errorf("%s: the answer is not the state of a daemon; is it the control socket of keepalived?", c.path())
 	}
 	return &s, nil
+}
+
+// Reload has the daemon read its configuration again, and returns which one it runs
+// afterwards; Refused is set if that is the old one. Errors are those of Status.
+func (c *Client) Reload() (*api.Configuration, error) {
+	body, err := c.do(http.MethodPost, "/v1/reload", reloadTimeout)
+	if err != nil {
+		return nil, err
+	}
+	var now api.Configuration
+	if err := json.Unmarshal(body, &now); err != nil {
+		return nil, fmt.Errorf("%s: the answer is not a configuration: %w", c.path(), err)
+	}
+	return &now, nil
 }
 
 // Metrics asks for the metrics of the daemon, in the text format of Prometheus. Errors are
@@ -153,14 +170,15 @@ func (c *Client) path() string {
 }
 
 // get returns the body of an answer.
-func (c *Client) get(what string) ([]byte, error) {
-	timeout := c.Timeout
-	if timeout == 0 {
-		timeout = Timeout
-	}
+func (c *Client) get(what string) ([]byte, error) { return c.do(http.MethodGet, what, Timeout) }
+
+// do returns the body of the answer to a request. The timeout counts unless the client has
+// one.
+func (c *Client) do(method, what string, timeout time.Duration) ([]byte, error) {
+	timeout = cmp.Or(c.Timeout, timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://keepalived"+what, nil)
+	r, err := http.NewRequestWithContext(ctx, method, "http://keepalived"+what, nil)
 	if err != nil {
 		return nil, err
 	}

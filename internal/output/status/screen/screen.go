@@ -473,6 +473,24 @@ func Events(list []history.Event, o Options) string {
 	return p.String()
 }
 
+// Reloaded shows the result of a reload: the configuration that runs after it.
+func Reloaded(c *api.Configuration, o Options) string {
+	p := &page{Options: o}
+	if c.Refused != nil {
+		p.line("%s", p.paint(colorOf("FAULT"), "Reload refused: the running configuration stays."))
+		for _, why := range c.Refused.Reasons {
+			p.line("  %s", plain(why))
+		}
+		return p.String()
+	}
+	text := "Reloaded " + c.File
+	if c.Errors > 0 {
+		text += "; it has " + number(c.Errors, "error") + ", which the log names"
+	}
+	p.line("%s.", plain(text))
+	return p.String()
+}
+
 // Event shows one thing that has happened, as a line.
 func Event(e *history.Event, o Options) string {
 	p := &page{Options: o}
