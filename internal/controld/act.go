@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"time"
 
@@ -20,27 +19,6 @@ const (
 	reloadWait = 20 * time.Second
 	reloadLook = 50 * time.Millisecond
 )
-
-// peerKey is the key of the credentials of a client in the context of its connection.
-type peerKey struct{}
-
-// peerOf puts the credentials of a client into the context of its connection.
-func peerOf(ctx context.Context, c net.Conn) context.Context {
-	u, ok := c.(*net.UnixConn)
-	if !ok {
-		return ctx
-	}
-	raw, err := u.SyscallConn()
-	if err != nil {
-		return ctx
-	}
-	raw.Control(func(fd uintptr) {
-		if cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED); err == nil {
-			ctx = context.WithValue(ctx, peerKey{}, cred)
-		}
-	})
-	return ctx
-}
 
 // act is a handler that changes something: for root, or whoever runs the daemon. Who asks
 // is logged. A client whose credentials are not known is refused.

@@ -12,8 +12,6 @@ import (
 	"strconv"
 	"time"
 
-	"golang.org/x/net/netutil"
-
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/explain"
@@ -33,7 +31,7 @@ const (
 
 // server serves clients of the control socket.
 type server struct {
-	listener net.Listener
+	listener *net.UnixListener
 	http     http.Server
 }
 
@@ -46,7 +44,7 @@ func listen(path string, c *conf.Control) (*server, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
-	l, err := net.Listen("unix", path)
+	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	if err != nil {
 		return nil, err
 	}
@@ -85,7 +83,7 @@ func (s *server) serve(h http.Handler) {
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // clients fill no log
 	}
-	go s.http.Serve(netutil.LimitListener(s.listener, maxClients))
+	go s.http.Serve(newClients(s.listener))
 }
 
 // close ends the server and removes the socket.

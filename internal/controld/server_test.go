@@ -171,6 +171,32 @@ func TestSocket(t *testing.T) {
 	}
 }
 
+// TestPeer: who asks is known over the socket.
+func TestPeer(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	s, err := listen(path, &conf.Control{Group: "no-such-group"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		cred, ok := r.Context().Value(peerKey{}).(*unix.Ucred)
+		reply(w, ok && int(cred.Pid) == os.Getpid() && int(cred.Uid) == os.Getuid())
+	}))
+	t.Cleanup(s.close)
+	for range 2 * maxClients { // each makes room for the next
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(c, "POST / HTTP/1.0\r\n\r\n")
+		b, err := io.ReadAll(c)
+		c.Close()
+		if err != nil || !strings.HasSuffix(string(b), "true\n") {
+			t.Fatalf("%q %v", b, err)
+		}
+	}
+}
+
 // TestHostileClients: what they do does not keep others from their answers.
 func TestHostileClients(t *testing.T) {
 	path := socket(t, "no-such-group")
