@@ -459,6 +459,23 @@ func FuzzParseSet(f *testing.F) {
 	})
 }
 
+// A table that another program removes before its rules were first read is made again.
+func TestTableGoneAtOnce(t *testing.T) {
+	_, a, f := network(t, lab.Nft)
+	carry(t, a, f, add(table(false, Settings{Name: "k"})), add(drop("10.0.0.1")))
+	must(t, a, "nft", "delete table ip k")
+	b := f.backends[0].(*tables)
+	p, err := print{}, error(nil)
+	if e := a.Do(func() error { p, err = b.readPrint(f.families[0].built); return nil }); e != nil || err != nil {
+		t.Fatal(e, err)
+	}
+	b.print[0] = p
+	carry(t, a, f, add(table(false, Settings{Name: "k"})))
+	if rules := must(t, a, "nft", "list table ip k"); !strings.Contains(rules, "10.0.0.1") {
+		t.Errorf("the table is\n%s", rules)
+	}
+}
+
 // The failure of a program names its command, and the line of its input.
 func TestProgramsThatFail(t *testing.T) {
 	_, a, _ := network(t, lab.IPTables)

@@ -117,6 +117,9 @@ func (b *tables) verify(t *Table, entries map[Entry]Entry) (bool, error) {
 				foreign = foreign || !want[string(key)]
 			})
 		})
+		if errors.Is(err, unix.ENOENT) { // as when another program removes the table before its rules are first read
+			return false, nil
+		}
 		if err != nil {
 			return false, b.broken(err)
 		}
