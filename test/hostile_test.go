@@ -76,11 +76,10 @@ func TestRunDirectory(t *testing.T) {
 	}
 }
 
-// children are the processes of d but for the first.
-func children(d *lab.Daemon) []int {
-	var all []int
+// children are the VRRP processes of d.
+func children(d *lab.Daemon) (all []int) {
 	for _, p := range d.Pids() {
-		if p != d.Pid() {
+		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p)); err == nil && bytes.Contains(b, []byte("KEEPALIVED_CHILD=vrrp")) {
 			all = append(all, p)
 		}
 	}

@@ -26,7 +26,8 @@ func TestProcessNamesAndPidFiles(t *testing.T) {
 	a := s.start("a", ours, config(instance{}.at(100)))
 	s.awaitOwner(vip, 3*time.Second, "a")
 	for _, pid := range a.Pids() {
-		if comm(pid) != "keepalived" {
+		// One that has just been executed has not named itself yet.
+		if !s.Until(3*time.Second, func() bool { return comm(pid) == "keepalived" }) {
 			t.Errorf("process %d is called %q, want keepalived: killall would miss it", pid, comm(pid))
 		}
 	}

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -185,8 +186,8 @@ func descendants(pid int) []int {
 	}
 	all := []int{pid}
 	for i := 0; i < len(all); i++ {
-		for p, up := range parent {
-			if up == all[i] && !slices.Contains(all, p) {
+		for _, p := range slices.Sorted(maps.Keys(parent)) {
+			if parent[p] == all[i] && !slices.Contains(all, p) {
 				all = append(all, p)
 			}
 		}
