@@ -18,7 +18,10 @@ import (
 func (s *scene) detailed(node string) string {
 	s.Helper()
 	list := func(args ...string) (all []map[string]any) {
-		s.must(json.Unmarshal([]byte(s.output(s.Node(node), "ip", append([]string{"-d", "-j"}, args...)...)), &all))
+		// A listing that other changes interrupt says so, and is no JSON.
+		if json.Unmarshal([]byte(s.output(s.Node(node), "ip", append([]string{"-d", "-j"}, args...)...)), &all) != nil {
+			return nil
+		}
 		return all
 	}
 	var text strings.Builder

@@ -88,10 +88,11 @@ func startOn(t *testing.T, k *ipvstest.Kernel, host *kerneltest.Kernel, text str
 // until turns the loop until f is true.
 func (p *process) until(what string, f func() bool) {
 	p.t.Helper()
-	end := time.Now().Add(30 * time.Second)
+	const patience = 2 * time.Minute // of a machine that is busy with something else
+	end := time.Now().Add(patience)
 	for !f() {
 		if time.Now().After(end) || p.err != nil {
-			p.t.Fatalf("not within 30 s: %s (%v)", what, p.err)
+			p.t.Fatalf("not within %v: %s (%v)", patience, what, p.err)
 		}
 		wake := time.AfterFunc(20*time.Millisecond, func() { p.loop.Post(func() {}) })
 		p.turn()
