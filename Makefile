@@ -32,14 +32,11 @@ build:
 # what is left out for want of root or of a program is printed at the end.
 test: build
 	./packaging/test-deps
-	KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test $(TESTED)
-
-# The scenarios take longest and wait most: they begin first, the other packages run beside.
-TESTED = ./test ./...
+	KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
 
 nightly: build
 	./packaging/test-deps
-	KEEPALIVED_NIGHTLY=1 KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test $(TESTED)
+	KEEPALIVED_NIGHTLY=1 KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
 	$(MAKE) race RACED=.
 	$(MAKE) fuzz FUZZTIME=5m
 
