@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"keepalived-go/internal/output/status/history"
 )
 
@@ -42,7 +44,9 @@ type recorder struct {
 // newRecorder continues what is in the file at path.
 func newRecorder(from sources, path string) *recorder {
 	r := &recorder{sources: from, wake: make(chan struct{}, 1), more: make(chan struct{})}
+	old := unix.Umask(0o022) // that of the parent would make a directory that nobody can enter
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
+	unix.Umask(old)
 	if err == nil {
 		r.log, r.events, err = history.Open(path, halfHistory)
 	}

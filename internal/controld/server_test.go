@@ -238,6 +238,7 @@ func TestHostileClients(t *testing.T) {
 // TestEvents: what happens is recorded, in the file too, and clients that wait get it.
 func TestEvents(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "of", "keepalived", "history")
+	defer unix.Umask(unix.Umask(0o177)) // as the parent's is
 	from := answering(t, nil)
 	r := newRecorder(from, path)
 	h := handler(from, r, nil)
@@ -289,6 +290,9 @@ func TestEvents(t *testing.T) {
 	w := httptest.NewRecorder()
 	if h.ServeHTTP(w, q); w.Code != http.StatusBadRequest {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if info, err := os.Stat(filepath.Dir(path)); err != nil || info.Mode().Perm() != 0o755 {
+		t.Errorf("%v, %v", info.Mode(), err)
 	}
 	// A successor has them, and records nothing twice.
 	again := newRecorder(from, path)
