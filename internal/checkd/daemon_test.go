@@ -122,6 +122,7 @@ func (p *process) kill() {
 	for _, c := range p.checks {
 		p.retire(c)
 	}
+	p.daemon.table.Close() // else it would repair what the successor changes
 	p.ended = true
 }
 
