@@ -138,7 +138,7 @@ func TestLog(t *testing.T) {
 	}
 	fmt.Fprintf(f, "%s\n{\"id\":9,\"at", strings.Repeat("x", 100000))
 	f.Close()
-	l, past = open()
+	l, _ = open()
 	add(l, 1)
 	if _, past = open(); len(past) == 0 || past[len(past)-1].ID != 4 {
 		t.Errorf("%v", past)
