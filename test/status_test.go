@@ -2,6 +2,8 @@ package test
 
 import (
 	"bytes"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -80,4 +82,46 @@ func TestQuestionsAboutAPair(t *testing.T) {
 	s.says(b, 0, "status", "CRITICAL  The VRRP process does not answer: ", "was MASTER")
 	s.must(syscall.Kill(b.VRRPPid(), syscall.SIGCONT))
 	s.says(b, 0, "status", " MASTER ", "this node")
+}
+
+// TestControlProcess: it follows a reload that changes its settings, starts again when it is
+// killed, asks for no right, and nobody loses an advert for it. A reload over its socket is
+// answered with its result, and recorded.
+func TestControlProcess(t *testing.T) {
+	t.Parallel()
+	differs(t, "has no such process")
+	s := newScene(t, "a")
+	in := instance{Name: "web"}
+	a := s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip, 12*time.Second, "a")
+	s.says(a, 0, "status --check", "KEEPALIVED OK")
+	control := a.ControlPid()
+	rights, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", control))
+	s.must(err)
+	for _, want := range []string{"CapEff:\t0000000000000000", "CapPrm:\t0000000000000000", "NoNewPrivs:\t1", "Seccomp:\t2"} {
+		if !strings.Contains(string(rights), want) {
+			t.Errorf("no %q in\n%s", want, rights)
+		}
+	}
+
+	s.must(syscall.Kill(control, syscall.SIGKILL))
+	s.says(a, 0, "history control", "its predecessor had ended")
+
+	s.must(a.Configure(configWith("no_control_socket", in.at(150))))
+	s.must(a.Signal(syscall.SIGHUP))
+	socket := filepath.Join(a.Dir, "keepalived.control.sock")
+	if !s.Until(10*time.Second, func() bool { _, err := os.Stat(socket); return os.IsNotExist(err) }) {
+		t.Error("the socket stays")
+	}
+	s.must(a.Reload(config(in.at(150))))
+	s.says(a, 0, "status --check", "KEEPALIVED OK")
+
+	s.says(a, 0, "reload", "Reloaded ")
+	s.must(a.Configure(config(in.at(150)) + "vrrp_instance half {"))
+	s.says(a, 1, "reload", "Reload refused: the running configuration stays.", "inside a block")
+	s.says(a, 1, "status --check", "KEEPALIVED WARNING")
+	s.says(a, 0, "history "+filepath.Join(a.Dir, "keepalived.conf"), "refused", "inside a block")
+	if len(a.LinesWith(a.Started, "Entering MASTER STATE")) != 1 {
+		t.Errorf("the master was disturbed\n%s", a.LogText())
+	}
 }

@@ -89,9 +89,6 @@ func (d *daemon) changed(p *peer) {
 	if p.unknown || d.stopping || p.told && p.reported == up && !p.pending {
 		return
 	}
-	if d.session != nil {
-		d.session.Say(link.Changed)
-	}
 	p.told, p.reported, p.since = true, up, d.loop.Now()
 	if !p.pending {
 		p.pending = true
@@ -113,6 +110,9 @@ const tellAgain = time.Millisecond
 // spread reports the sessions that have changed. What the parent does not take now it
 // gets soon.
 func (d *daemon) spread() {
+	if len(d.news) > 0 && d.session != nil {
+		d.session.Say(link.Changed)
+	}
 	for len(d.news) > 0 {
 		p := d.news[0]
 		s := policy.Session{Up: p.reported, Neighbor: p.conf.Neighbor, At: p.since}

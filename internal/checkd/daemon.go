@@ -29,6 +29,7 @@ type daemon struct {
 	services   []lvs.Service // in force
 	checks     []*check      // that with lvs.CheckID n is at n-1
 	unreported []report      // of this turn
+	changed    bool          // in this turn: services, servers
 	actions    []lvs.Action  // room for those of a step
 
 	table        *table.Table

@@ -15,6 +15,7 @@ import (
 // reportAction has the log get what the engine has done, and the configured notifications
 // sent.
 func (d *daemon) reportAction(a *lvs.Action) {
+	d.changed = true
 	if line := sentence(a); line != "" {
 		attrs := make([]any, 0, 4)
 		if a.Service != nil {
@@ -54,9 +55,10 @@ func (d *daemon) log(line string, attrs ...any) {
 // reportTurn sends the log and the notifier what has waited for it, and has the parent
 // know that there was something.
 func (d *daemon) reportTurn() {
-	if len(d.unreported) > 0 && d.session != nil {
+	if d.changed && d.session != nil {
 		d.session.Say(link.Changed)
 	}
+	d.changed = false
 	for i := range d.unreported {
 		if r := &d.unreported[i]; r.notice != nil {
 			d.notifier.Notify(r.notice)

@@ -3,6 +3,7 @@ package controld
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -13,12 +14,9 @@ import (
 	"keepalived-go/internal/output/status/api"
 )
 
-const (
-	// reloadWait is how long a reload is waited for; the parent reports after ten seconds
-	// that one is slow.
-	reloadWait = 20 * time.Second
-	reloadLook = 50 * time.Millisecond
-)
+// reloadWait is how long a reload is waited for; the parent reports after ten seconds that
+// one is slow.
+const reloadWait = 20 * time.Second
 
 // act is a handler that changes something: for root, or whoever runs the daemon. Who asks
 // is logged. A client whose credentials are not known is refused.
@@ -34,8 +32,10 @@ func act(what string, self int, do http.HandlerFunc) http.HandlerFunc {
 	}
 }
 
-// reload asks for a reload and answers with its result.
-func reload(parent *source, ask func()) http.HandlerFunc {
+// reload asks for a reload and answers with its result: the configuration in force
+// afterwards. The parent gets the questions after what it was asked for, and a reload that
+// comes while another one is on its way begins in the same moment in which that ends.
+func reload(parent *source, ask func() bool) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, end := context.WithTimeout(r.Context(), reloadWait)
 		defer end()
@@ -48,28 +48,32 @@ func reload(parent *source, ask func()) http.HandlerFunc {
 			return s.Configuration, err
 		}
 		before, err := configuration()
+		if err == nil && !ask() {
+			err = errUnheard
+		}
 		if err != nil {
 			refuse(w, http.StatusBadGateway, err.Error())
 			return
 		}
-		// One that is on its way may have read the file before it was changed.
-		wanted := before.Reloads + 1
-		if before.Reloading {
-			wanted++
+		now, err := configuration()
+		for err == nil && now.Reloading {
+			now, err = configuration() // at the pace of the source
 		}
-		asked := time.Now()
-		ask()
-		for {
-			now, err := configuration()
-			switch refused := now.Refused != nil && now.Refused.At.After(asked); {
-			case err != nil:
-				refuse(w, http.StatusGatewayTimeout, fmt.Sprintf("the reload has no result after %v: %v", time.Since(asked).Round(time.Second), err))
-				return
-			case !now.Reloading && (refused || now.Reloads >= wanted):
-				reply(w, &now)
-				return
-			}
-			time.Sleep(reloadLook)
+		if err == nil && now.Reloads == before.Reloads && refusedAt(&now).Equal(refusedAt(&before)) {
+			err = errors.New("it is not complete")
 		}
+		if err != nil {
+			refuse(w, http.StatusGatewayTimeout, "the reload has no result: "+err.Error())
+			return
+		}
+		reply(w, &now)
 	}
+}
+
+// refusedAt is when the last reload was refused; zero: it was not.
+func refusedAt(c *api.Configuration) (at time.Time) {
+	if c.Refused != nil {
+		at = c.Refused.At
+	}
+	return at
 }

@@ -6,12 +6,11 @@ import (
 	"log/slog"
 	"path/filepath"
 	"runtime/debug"
-	"syscall"
-	"unsafe"
 
 	"github.com/elastic/go-seccomp-bpf"
 	"github.com/landlock-lsm/go-landlock/landlock"
 	"golang.org/x/sys/unix"
+	"kernel.org/pub/linux/libs/security/libcap/cap"
 )
 
 const (
@@ -24,33 +23,14 @@ const (
 
 // confine takes from the process what serving does not need: every capability, files
 // other than those in the directories of its socket, its history and its log, programs,
-// networks.
-// What this kernel cannot refuse is left.
+// networks. What this kernel cannot refuse is left.
 func confine(socket, history, log string) {
 	debug.SetMemoryLimit(maxHeap)
 	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxFiles, Max: maxFiles})
-	err = errors.Join(err, dropCapabilities(), confineFiles(socket, history, log), confineCalls())
+	err = errors.Join(err, cap.NewSet().SetProc(), confineFiles(socket, history, log), confineCalls())
 	if err != nil {
 		slog.Warn(fmt.Sprintf("confine the control process: %v; it runs all the same", err))
 	}
-}
-
-// dropCapabilities drops all capabilities of all threads, and with them those that a
-// program of a file could give.
-func dropCapabilities() error {
-	const lastCapability = 63
-	for c := range uintptr(lastCapability + 1) {
-		if _, _, e := syscall.AllThreadsSyscall(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, c, 0); e != 0 {
-			break // the kernel knows no more, or none may be dropped
-		}
-	}
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData
-	// syscall.AllThreadsSyscall has every thread of this process make the call.
-	if _, _, e := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none)), 0); e != 0 {
-		return fmt.Errorf("drop capabilities: %w", e)
-	}
-	return nil
 }
 
 func confineFiles(socket, history, log string) error {

@@ -54,12 +54,12 @@ func (r *recorder) serveEvents(w http.ResponseWriter, q *http.Request) {
 	client := http.NewResponseController(w)
 	beat := time.NewTicker(heartbeat)
 	defer beat.Stop()
-	text := ":\n\n" // at once: the client is connected
+	text := []byte(":\n\n") // at once: the client is connected
 	for {
 		// A client that does not read is given up.
 		err := client.SetWriteDeadline(time.Now().Add(writeWait))
 		if err == nil {
-			_, err = fmt.Fprint(w, text)
+			_, err = w.Write(text)
 		}
 		if err == nil {
 			err = client.Flush()
@@ -67,23 +67,30 @@ func (r *recorder) serveEvents(w http.ResponseWriter, q *http.Request) {
 		if err != nil {
 			return
 		}
-		events, more := r.after(last)
-		if len(events) > 0 {
-			e := events[0]
-			body, err := json.Marshal(e)
-			if err != nil {
-				return
+		for text = text[:0]; len(text) == 0; {
+			events, more := r.after(last)
+			for i := range events {
+				text = appendEvent(text, &events[i])
+				last = events[i].ID
 			}
-			last, text = e.ID, fmt.Sprintf("id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Kind, body)
-			continue
-		}
-		select {
-		case <-q.Context().Done():
-			return
-		case <-more:
-			text = ""
-		case <-beat.C:
-			text = ":\n\n"
+			if len(events) > 0 {
+				break
+			}
+			select {
+			case <-q.Context().Done():
+				return
+			case <-more:
+			case <-beat.C:
+				text = append(text, ":\n\n"...)
+			}
 		}
 	}
+}
+
+func appendEvent(b []byte, e *history.Event) []byte {
+	body, err := json.Marshal(e)
+	if err != nil { // an event is text and numbers
+		body = []byte("{}")
+	}
+	return fmt.Appendf(b, "id: %d\nevent: %s\ndata: %s\n\n", e.ID, e.Kind, body)
 }

@@ -26,55 +26,49 @@ type Options struct {
 	LogFile string // empty: none
 }
 
-// daemon is the process: its loop owns the questions.
-type daemon struct {
-	Options
-	loop    *loop.Loop
-	session *session.Session
-	sources sources
-	stopped bool
-}
-
-// Run runs the process until it is asked to stop.
+// Run runs the process until it is asked to stop, or has other settings: those it has taken
+// up before it gave all rights away.
 func Run(o Options) error {
 	first, err := session.First(o.Link)
 	if err != nil {
 		return err
 	}
-	d := &daemon{Options: o}
-	if d.loop, err = loop.New(); err != nil {
+	l, err := loop.New()
+	if err != nil {
 		return err
 	}
-	d.sources = newSources(func(q link.Question) bool { return d.session.Send(link.Message{Kind: link.Ask, Question: &q}) })
-	events := newRecorder(d.sources, o.History)
-	d.session = session.Begin(o.Link, d.loop, session.Orders{
-		// A change of its settings has its effect in the next process.
-		Reload: func(_ *conf.Config, done func()) { done() },
-		Stop:   func() { d.stopped = true },
+	defer l.Close()
+	var parent *session.Session
+	from := newSources(func(q link.Question) bool { return parent.Send(link.Message{Kind: link.Ask, Question: &q}) })
+	events := newRecorder(from, o.History)
+	settings, stopped := first.Global.Control, false
+	parent = session.Begin(o.Link, l, session.Orders{
+		Reload: func(c *conf.Config, done func()) {
+			stopped = stopped || c.Global.Control != settings
+			done()
+		},
+		Stop:   func() { stopped = true },
 		Dump:   func(link.Kind) {},
-		Answer: d.sources.take, Changed: func() { events.poke() },
+		Answer: from.take, Changed: events.poke,
 	})
-	defer d.loop.Close()
-	server, refused := listen(o.Socket, &first.Global.Control)
+	server, refused := listen(o.Socket, &settings)
+	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile)
 	if refused != nil {
 		// The daemon does without it. Another process would fare no better.
 		slog.Error("control socket: " + refused.Error())
 	} else {
-		server.serve(handler(d.sources, events, func() { d.session.Say(link.Reload) }))
+		server.serve(handler(from, events, func() bool { return parent.Send(link.Message{Kind: link.Reload}) }))
+		defer server.close()
 	}
-	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile)
 	ctx, end := context.WithCancel(context.Background())
 	defer end()
 	go events.run(ctx)
 	events.poke()
-	d.session.Started()
-	for !d.stopped && err == nil {
-		if err = d.loop.Wait(); err == nil {
-			d.loop.Expire()
+	parent.Started()
+	for !stopped && err == nil {
+		if err = l.Wait(); err == nil {
+			l.Expire()
 		}
-	}
-	if server != nil {
-		server.close()
 	}
 	return err
 }

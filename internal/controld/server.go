@@ -90,7 +90,7 @@ func (s *server) serve(h http.Handler) {
 func (s *server) close() { s.http.Close() }
 
 // handler answers requests.
-func handler(from sources, events *recorder, askReload func()) http.Handler {
+func handler(from sources, events *recorder, askReload func() bool) http.Handler {
 	mux := http.NewServeMux()
 	asked := func(then func(http.ResponseWriter, *http.Request, *state)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {

@@ -304,15 +304,19 @@ func TestEvents(t *testing.T) {
 
 // TestReload: it is answered when it is done or refused, to root alone.
 func TestReload(t *testing.T) {
+	before := api.Configuration{Reloads: 1, Refused: &api.Refusal{Reasons: []string{"older"}}}
 	for _, test := range []struct {
-		name          string
-		before, after api.Configuration
-		want          string
+		name  string
+		after api.Configuration
+		deaf  bool
+		code  int
+		want  string
 	}{
-		{"done", api.Configuration{Reloads: 1}, api.Configuration{Reloads: 2, Errors: 3}, `"reloads":2,"errors":3`},
-		{"behind another one", api.Configuration{Reloads: 1, Reloading: true}, api.Configuration{Reloads: 3}, `"reloads":3`},
-		{"refused", api.Configuration{Reloads: 1, Refused: &api.Refusal{Reasons: []string{"older"}}},
-			api.Configuration{Reloads: 1, Refused: &api.Refusal{At: time.Now().Add(time.Hour), Reasons: []string{"half a file"}}}, `"half a file"`},
+		{"done", api.Configuration{Reloads: 2, Errors: 3}, false, 200, `"reloads":2,"errors":3`},
+		{"refused", api.Configuration{Reloads: 1, Refused: &api.Refusal{At: time.Unix(9, 0), Reasons: []string{"half a file"}}}, false, 200, `"half a file"`},
+		{"not complete", before, false, http.StatusGatewayTimeout, "not complete"},
+		{"without end", api.Configuration{Reloads: 1, Reloading: true}, false, http.StatusGatewayTimeout, "no result"},
+		{"not heard", before, true, http.StatusBadGateway, "takes no questions"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -320,14 +324,11 @@ func TestReload(t *testing.T) {
 				questions := 0 // since it was asked for
 				var from sources
 				from = newSources(func(q link.Question) bool {
-					c := test.before
+					c := before
 					if asked.Load() {
-						// At first nothing has happened yet, and then it is on its way.
-						switch questions++; questions {
-						case 1:
-						case 2, 3:
+						if questions++; questions < 3 {
 							c.Reloading = true
-						default:
+						} else {
 							c = test.after
 						}
 					}
@@ -343,7 +344,7 @@ func TestReload(t *testing.T) {
 					return true
 				})
 				post := func(uid uint32) *httptest.ResponseRecorder {
-					h := act("Reload", 0, reload(from[0], func() { asked.Store(true) }))
+					h := act("Reload", 0, reload(from[0], func() bool { asked.Store(true); return !test.deaf }))
 					q := httptest.NewRequest("POST", "/v1/reload", nil)
 					if uid != noCredentials {
 						q = q.WithContext(context.WithValue(q.Context(), peerKey{}, &unix.Ucred{Uid: uid}))
@@ -357,8 +358,8 @@ func TestReload(t *testing.T) {
 						t.Errorf("uid %d: %d %s", uid, w.Code, w.Body)
 					}
 				}
-				if w := post(0); w.Code != 200 || !strings.Contains(w.Body.String(), test.want) {
-					t.Errorf("%d %s, want %s", w.Code, w.Body, test.want)
+				if w := post(0); w.Code != test.code || !strings.Contains(w.Body.String(), test.want) {
+					t.Errorf("%d %s, want %d with %s", w.Code, w.Body, test.code, test.want)
 				}
 			})
 		})

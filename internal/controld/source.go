@@ -19,6 +19,9 @@ const (
 	leastRest, mostRest = 20 * time.Millisecond, time.Second
 )
 
+// errUnheard means that the parent does not take what it is sent.
+var errUnheard = errors.New("the parent process takes no questions")
+
 // source is a process whose state is asked for. One question is open to it at a time.
 // Whoever asks meanwhile waits for the next one, and all of them share its answer: it was
 // begun after they had asked.
@@ -121,7 +124,7 @@ func (s *source) begin() {
 		}
 	})
 	if !s.send(link.Question{ID: q.ID, Of: s.of, Since: q.since}) {
-		s.end(errors.New("the parent process takes no questions"))
+		s.end(errUnheard)
 	}
 }
 

@@ -112,7 +112,7 @@ func (sl *slot) account() api.Process {
 func (s *supervisor) changed() {
 	for _, sl := range s.slots {
 		if sl.role.Attends && sl.serves() {
-			sl.child.post(link.Message{Kind: link.Changed})
+			sl.child.outbox.put(link.Message{Kind: link.Changed}) // one that waits is as good as two
 		}
 	}
 }

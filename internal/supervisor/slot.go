@@ -118,7 +118,7 @@ func (sl *slot) process() string { return sl.role.Title + " process" }
 
 // wanted reports whether there is something for a process of the role to do.
 func (sl *slot) wanted() bool {
-	return !slices.Contains(sl.s.o.Without, sl.role.Name) && (sl.share.Units > 0 || sl.share.Keeps || sl.s.o.All)
+	return !slices.Contains(sl.s.o.Without, sl.role.Name) && (sl.share.Units > 0 || sl.share.Keeps || sl.s.o.All && !sl.role.Attends)
 }
 
 // units is what there is for a process of the role to do, in words.
@@ -381,6 +381,10 @@ func (sl *slot) ended(e childEnd) {
 	}
 	if e.child.releases {
 		sl.cleared(e)
+		return
+	}
+	if sl.role.Attends && e.askedToStop() { // by itself: it has other settings now
+		sl.startIfNeeded()
 		return
 	}
 	sl.deaths++

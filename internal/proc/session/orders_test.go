@@ -10,24 +10,12 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/link/linktest"
 	"keepalived-go/internal/proc/loop"
 )
 
-func pair(t *testing.T) (parent, child *link.Conn) {
-	t.Helper()
-	parent, file, err := link.Pair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { parent.Close() })
-	if child, err = link.New(file); err != nil {
-		t.Fatal(err)
-	}
-	return parent, child
-}
-
 func TestFirst(t *testing.T) {
-	parent, child := pair(t)
+	parent, child := linktest.Pair(t)
 	parent.Send(link.Message{Kind: link.Configure, Config: &conf.Config{Path: "first"}})
 	if c, err := First(child); err != nil || c.Path != "first" {
 		t.Errorf("%+v, %v", c, err)
@@ -46,7 +34,7 @@ func TestFirst(t *testing.T) {
 // until the first is in force, and each is confirmed. The end of the parent is an order
 // to stop.
 func TestOrders(t *testing.T) {
-	parent, child := pair(t)
+	parent, child := linktest.Pair(t)
 	l, err := loop.New()
 	if err != nil {
 		t.Fatal(err)

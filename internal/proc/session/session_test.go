@@ -5,13 +5,14 @@ import (
 	"testing"
 
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/link/linktest"
 	"keepalived-go/internal/proc/loop"
 )
 
 // A snapshot of many parts arrives whole, and what the loop reports meanwhile passes
 // between them: none of it is lost.
 func TestAnswer(t *testing.T) {
-	parent, child := pair(t)
+	parent, child := linktest.Pair(t)
 	l, err := loop.New()
 	if err != nil {
 		t.Fatal(err)

@@ -51,6 +51,9 @@ func Load[T any](path string, limit int64, want Header) (*T, error) {
 // for so many times as long as the last one took, it puts together no other.
 const saveRest = 50
 
+// longestDelay bounds that: a loop whose process did not run for a while has spent nothing.
+const longestDelay = 10 * time.Second
+
 // A Saver keeps the state of a process in a file, as JSON. The loop puts it together,
 // soon after a change, and a goroutine writes it: the loop does not wait for the file
 // system.
@@ -107,8 +110,9 @@ func (s *Saver) save(at time.Duration) {
 		return
 	}
 	s.writing = true
+	begun := s.loop.Now()
 	state, steps := s.Collect()
-	spent := s.loop.Now() - at
+	spent := s.loop.Now() - begun
 	for i, step := range steps {
 		steps[i] = func() {
 			begun := s.loop.Now()
@@ -117,7 +121,7 @@ func (s *Saver) save(at time.Duration) {
 		}
 	}
 	s.loop.Slices(steps, func() {
-		s.delay = max(s.Delay, saveRest*spent)
+		s.delay = max(s.Delay, min(saveRest*spent, longestDelay))
 		go func() {
 			err := s.write(state)
 			s.loop.Post(func() {

@@ -154,6 +154,9 @@ func (d *Daemon) VRRPPid() int { return d.pidIn("vrrp.pid") }
 // BFDPid is that of the BFD child.
 func (d *Daemon) BFDPid() int { return d.pidIn("bfd.pid") }
 
+// ControlPid is the same of the control process.
+func (d *Daemon) ControlPid() int { return d.pidIn("keepalived.control.pid") }
+
 func (d *Daemon) pidIn(file string) int {
 	b, err := os.ReadFile(d.file(file))
 	if err != nil {

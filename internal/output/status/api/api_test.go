@@ -10,6 +10,7 @@ import (
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
+	"keepalived-go/internal/output/status/statustest"
 )
 
 var update = flag.Bool("update", false, "record the answers")
@@ -21,7 +22,7 @@ func TestAnswer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	apitest.Golden(t, *update, "testdata/status.json", string(got)+"\n")
+	statustest.Golden(t, *update, "testdata/status.json", string(got)+"\n")
 	var back api.Status
 	if err := json.Unmarshal(got, &back); err != nil {
 		t.Fatal(err)

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"keepalived-go/internal/output/status/api"
-	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/statustest"
 	"keepalived-go/vrrp"
 )
@@ -190,7 +189,7 @@ func TestSentences(t *testing.T) {
 		}
 		got.WriteString("\n")
 	}
-	apitest.Golden(t, *update, "testdata/sentences.txt", got.String())
+	statustest.Golden(t, *update, "testdata/sentences.txt", got.String())
 }
 
 // TestEachCodeHasItsSentence: each reason, fault and obstacle of the engine has words here,

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"keepalived-go/internal/output/status/api"
-	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/statustest"
 )
 
@@ -38,7 +37,7 @@ func TestProblems(t *testing.T) {
 			t.Errorf("%+v is no sentence with a code and a subject", p)
 		}
 	}
-	apitest.Golden(t, *update, "testdata/problems.txt", got.String())
+	statustest.Golden(t, *update, "testdata/problems.txt", got.String())
 }
 
 // TestSilent: a process that runs and has never answered is a problem.

@@ -117,19 +117,19 @@ func (l *Log) Append(events []Event) error {
 
 // turn makes the newer half the older one.
 func (l *Log) turn() error {
-	if err := os.Rename(l.path, l.path+".1"); err != nil {
+	if err := os.Rename(l.path, l.path+".1"); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 	l.file.Close()
 	return l.begin()
 }
 
+// write writes lines, or none: half a line would spoil the next one.
 func (l *Log) write(b []byte) error {
-	n, err := l.file.Write(b)
-	l.size += int64(n)
-	if err != nil {
-		return err
+	if _, err := l.file.Write(b); err != nil {
+		return errors.Join(err, l.file.Truncate(l.size))
 	}
+	l.size += int64(len(b))
 	return unix.Fdatasync(int(l.file.Fd()))
 }
 

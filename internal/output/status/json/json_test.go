@@ -5,13 +5,10 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
-	"os"
 	"reflect"
 	"slices"
 	"strconv"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/status"
@@ -87,20 +84,8 @@ func compare(t *testing.T, name string, got []byte) {
 	if bytes.Contains(got, []byte("secret")) {
 		t.Errorf("%s shows a password", name)
 	}
-	golden := "testdata/" + name + ".golden"
-	lines := string(bytes.ReplaceAll(got, []byte(`,"`), []byte(",\n\""))) + "\n"
-	if *update {
-		if err := os.WriteFile(golden, []byte(lines), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), lines); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", golden, diff)
-	}
+	// A line for each value, so that a difference is short.
+	statustest.Golden(t, *update, "testdata/"+name+".golden", string(bytes.ReplaceAll(got, []byte(`,"`), []byte(",\n\"")))+"\n")
 }
 
 func TestNothing(t *testing.T) {

@@ -14,6 +14,7 @@ import (
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
+	"keepalived-go/internal/output/status/statustest"
 	"keepalived-go/vrrp"
 )
 
@@ -31,7 +32,7 @@ func text(t *testing.T, s *api.Status) string {
 // TestMetrics: all metrics of a daemon; -update records them.
 func TestMetrics(t *testing.T) {
 	got := text(t, apitest.Daemon(t))
-	apitest.Golden(t, *update, "testdata/metrics.txt", got)
+	statustest.Golden(t, *update, "testdata/metrics.txt", got)
 	families := read(t, got)
 	for _, f := range Families() {
 		if !slices.Contains(families, f.Name) {

@@ -91,7 +91,7 @@ func TestViews(t *testing.T) {
 		"wide":           Wide(whole, Options{}),
 		"yaml":           yaml,
 	} {
-		apitest.Golden(t, *update, "testdata/"+name+".txt", got)
+		statustest.Golden(t, *update, "testdata/"+name+".txt", got)
 		for n, line := range strings.Split(got, "\n") {
 			if strings.TrimRight(line, " ") != line {
 				t.Errorf("%s:%d: blanks at the end", name, n+1)

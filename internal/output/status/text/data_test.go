@@ -1,10 +1,7 @@
 package text
 
 import (
-	"os"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/statustest"
@@ -21,20 +18,7 @@ func TestViews(t *testing.T) {
 		"data": Data(s), "configuration": Data(&before), "stats": Stats(s), "readers": readers(s),
 		"check": LVS(lvs), "check-configuration": LVS(lvsBefore),
 	} {
-		golden := "testdata/" + name + ".golden"
-		got := string(text)
-		if *update {
-			if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(golden)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(string(want), got); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", golden, diff)
-		}
+		statustest.Golden(t, *update, "testdata/"+name+".golden", string(text))
 	}
 }
 
