@@ -83,11 +83,17 @@ func (k *Kernel) RemoveLink(index int) {
 }
 
 // removeLink removes a link, with its addresses and the links above it, for the request
-// m.
+// m. It is reported to be down before its addresses are reported to be gone.
 func (k *Kernel) removeLink(index int, m nl.Message) {
 	for _, l := range slices.Clone(k.links) {
 		if l.Base == index {
 			k.removeLink(l.Index, m)
+		}
+	}
+	for i := range k.links {
+		if l := &k.links[i]; l.Index == index && l.Flags&unix.IFF_UP != 0 {
+			l.Flags &^= unix.IFF_UP | unix.IFF_RUNNING | unix.IFF_LOWER_UP
+			k.report(unix.RTM_NEWLINK, unix.RTNLGRP_LINK, nl.Message{}, appendLink(nil, *l))
 		}
 	}
 	for _, a := range slices.Clone(k.addrs) {

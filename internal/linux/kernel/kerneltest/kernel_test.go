@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -56,8 +57,10 @@ func held(t *testing.T, h kernel.Host, link int) []string {
 	return all
 }
 
-// The kernel in memory holds, refuses and drops what a real one does.
-func TestLikeTheRealKernel(t *testing.T) {
+// namespace puts the test into a network namespace of its own, and returns the index of
+// its link test0.
+func namespace(t *testing.T) int {
+	t.Helper()
 	lab.Need(t, lab.Root)
 	runtime.LockOSThread() // never unlocked: the thread ends with the test
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
@@ -72,12 +75,18 @@ func TestLikeTheRealKernel(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	k := New(Ethernet(ifi.Index, "test0"))
+	return ifi.Index
+}
+
+// The kernel in memory holds, refuses and drops what a real one does.
+func TestLikeTheRealKernel(t *testing.T) {
+	index := namespace(t)
+	k := New(Ethernet(index, "test0"))
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	random := rand.New(rand.NewPCG(seed, 1))
 	for i := range 300 {
-		a := &kernel.Addr{Link: ifi.Index, Proto: kernel.AddrProto}
+		a := &kernel.Addr{Link: index, Proto: kernel.AddrProto}
 		if host := byte(1 + random.IntN(4)); random.IntN(3) > 0 {
 			a.Prefix = netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, 2, host}), []int{24, 32}[random.IntN(2)])
 			a.Label = []string{"", "test0:1"}[random.IntN(2)]
@@ -90,8 +99,76 @@ func TestLikeTheRealKernel(t *testing.T) {
 		if want != got {
 			t.Fatalf("change %d, %v:\nthe kernel      %s\nthat in memory  %s", i, c, want, got)
 		}
-		if want, got := held(t, kernel.Machine, ifi.Index), held(t, k, ifi.Index); !slices.Equal(want, got) {
+		if want, got := held(t, kernel.Machine, index), held(t, k, index); !slices.Equal(want, got) {
 			t.Fatalf("after change %d, %v:\nthe kernel      %q\nthat in memory  %q", i, c, want, got)
 		}
+	}
+}
+
+// removal has a host remove a link that is made, up and has an address, and returns what
+// is reported of that.
+func removal(t *testing.T, h kernel.Host, base int) []string {
+	t.Helper()
+	events := make(chan kernel.Event, 1024)
+	mon, err := kernel.WatchOn(h, 0, false, nil, func(batch []kernel.Event) {
+		for _, e := range batch {
+			events <- e
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mon.Close()
+	next := func() kernel.Event {
+		select {
+		case e := <-events:
+			return e
+		case <-time.After(10 * time.Second):
+			t.Fatal("no event")
+		}
+		return kernel.Event{}
+	}
+	change := func(c kernel.Change) {
+		if outcome := run(t, h, c); !strings.HasPrefix(outcome, "<nil>") {
+			t.Fatalf("%v: %s", c, outcome)
+		}
+	}
+	l := &kernel.MadeLink{Name: "made0", Base: base, Type: kernel.KindMACVLAN, HardwareAddr: [6]byte{2, 1, 2, 3, 4, 5}, MTU: 1500, Removal: 4711}
+	change(kernel.Change{Op: kernel.Add, Object: l})
+	for l.Index == 0 {
+		if e := next(); e.Kind == kernel.LinkNew && e.Link.Name == l.Name {
+			l.Index = e.Link.Index
+		}
+	}
+	up := *l
+	up.Up = true
+	change(kernel.Change{Op: kernel.Replace, Object: &up})
+	a := &kernel.Addr{Link: l.Index, Prefix: netip.MustParsePrefix("198.51.100.1/24"), Proto: kernel.AddrProto}
+	change(kernel.Change{Op: kernel.Add, Object: a})
+	for e := next(); e.Kind != kernel.AddrNew || e.Addr.Key() != a.Key(); e = next() {
+	}
+	change(kernel.Change{Op: kernel.Remove, Object: l})
+	change(kernel.Change{Op: kernel.Remove, Object: kernel.LinkGroup(l.Removal)})
+	var all []string
+	for {
+		e := next()
+		switch {
+		case e.Kind == kernel.LinkNew && e.Link.Index == l.Index:
+			all = append(all, fmt.Sprintf("link up=%v", e.Link.Flags&unix.IFF_UP != 0))
+		case e.Kind == kernel.AddrGone && e.Addr.Key() == a.Key():
+			all = append(all, "address gone")
+		case e.Kind == kernel.LinkGone && e.Link.Index == l.Index:
+			return append(slices.Compact(all), "link gone")
+		}
+	}
+}
+
+// The kernel in memory reports the end of a link in the order of a real one: it goes down,
+// then its addresses go.
+func TestRemovalLikeTheRealKernel(t *testing.T) {
+	index := namespace(t)
+	want, got := removal(t, kernel.Machine, index), removal(t, New(Ethernet(index, "test0")), index)
+	if !slices.Equal(want, got) {
+		t.Errorf("the kernel      %q\nthat in memory  %q", want, got)
 	}
 }
