@@ -73,7 +73,7 @@ func TestStatusUnreachable(t *testing.T) {
 	table.Set([]Row{{Service: service(1)}})
 	await(t, "the reason", func() bool { return table.Status().Unreachable != "" })
 	k.SetLoaded(true)
-	await(t, "the kernel", func() bool { s := table.Status(); return s.Unreachable == "" && s.Waiting == 0 })
+	await(t, "the kernel", func() bool { s := table.Status(); return s.Unreachable == "" && s.Services == 1 && s.Waiting == 0 })
 
 	release := k.Hang()
 	table.Set([]Row{{Service: service(2)}})
