@@ -2,7 +2,11 @@ package test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
+	"io"
+	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -43,6 +47,23 @@ func (s *scene) says(d *lab.Daemon, code int, verb string, texts ...string) {
 	if !s.Until(20*time.Second, all) {
 		s.Fatalf("keepalived %s: exit status %d, want %d and %q; it prints\n%s", verb, status, code, texts, got)
 	}
+}
+
+// fetch asks the control socket for a path and returns the body of the answer.
+func (s *scene) fetch(d *lab.Daemon, path string) string {
+	s.Helper()
+	c := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", filepath.Join(d.Dir, "keepalived.control.sock"))
+	}}}
+	answer, err := c.Get("http://localhost" + path)
+	s.must(err)
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	s.must(err)
+	if answer.StatusCode != http.StatusOK {
+		s.Errorf("%s: %s: %s", path, answer.Status, body)
+	}
+	return string(body)
 }
 
 // TestQuestionsAboutAPair: what the verbs that ask a running daemon print of a pair, before
@@ -118,6 +139,9 @@ func TestControlProcess(t *testing.T) {
 
 	s.says(a, 0, "reload", "Reloaded ")
 	s.must(a.Configure(config(in.at(150)) + "vrrp_instance half {"))
+	if got := s.fetch(a, "/v1/config"); !strings.Contains(got, "vrrp_instance web {") || strings.Contains(got, "half") {
+		t.Errorf("the configuration in force is\n%s", got)
+	}
 	s.says(a, 1, "reload", "Reload refused: the running configuration stays.", "inside a block")
 	s.says(a, 1, "status --check", "KEEPALIVED WARNING")
 	s.says(a, 0, "history "+filepath.Join(a.Dir, "keepalived.conf"), "refused", "inside a block")

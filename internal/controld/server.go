@@ -14,8 +14,6 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/status/api"
-	"keepalived-go/internal/output/status/explain"
-	"keepalived-go/internal/output/status/metrics"
 )
 
 const (
@@ -89,60 +87,6 @@ func (s *server) serve(h http.Handler) {
 // close ends the server and removes the socket.
 func (s *server) close() { s.http.Close() }
 
-// handler answers requests.
-func handler(from sources, events *recorder, askReload func() bool) http.Handler {
-	mux := http.NewServeMux()
-	asked := func(then func(http.ResponseWriter, *http.Request, *state)) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			s, err := from.state(r.Context())
-			if err != nil {
-				refuse(w, http.StatusBadGateway, err.Error())
-				return
-			}
-			then(w, r, s)
-		}
-	}
-	whole := func(then func(http.ResponseWriter, *http.Request, *api.Status)) http.HandlerFunc {
-		return asked(func(w http.ResponseWriter, r *http.Request, s *state) {
-			all, err := s.whole()
-			if err != nil {
-				refuse(w, http.StatusBadGateway, err.Error())
-				return
-			}
-			then(w, r, all)
-		})
-	}
-	mux.HandleFunc("GET /v1/status", asked(func(w http.ResponseWriter, _ *http.Request, s *state) { reply(w, s) }))
-	mux.HandleFunc("GET /v1/servers", whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
-		if s.LVS == nil {
-			refuse(w, http.StatusNotFound, "this daemon has no virtual server")
-			return
-		}
-		reply(w, s.LVS)
-	}))
-	mux.HandleFunc("GET /v1/instances/{name}", whole(func(w http.ResponseWriter, r *http.Request, s *api.Status) {
-		if i := instance(w, r, s); i != nil {
-			reply(w, i)
-		}
-	}))
-	mux.HandleFunc("GET /v1/instances/{name}/explain", whole(func(w http.ResponseWriter, r *http.Request, s *api.Status) {
-		if i := instance(w, r, s); i != nil {
-			reply(w, explain.Instance(s, i.Name))
-		}
-	}))
-	mux.HandleFunc("GET /metrics", whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
-		w.Header().Set("Content-Type", metrics.ContentType)
-		_ = metrics.Write(w, s) // as write
-	}))
-	mux.HandleFunc("POST /v1/reload", act("Reload", os.Getuid(), reload(from[0], askReload)))
-	mux.HandleFunc("GET /v1/history", events.serveHistory)
-	mux.HandleFunc("GET /v1/events", events.serveEvents)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path))
-	})
-	return mux
-}
-
 // instance is the one that the path names; nil: it has been refused.
 func instance(w http.ResponseWriter, r *http.Request, s *api.Status) *api.Instance {
 	name := r.PathValue("name")
@@ -165,18 +109,18 @@ func instance(w http.ResponseWriter, r *http.Request, s *api.Status) *api.Instan
 
 // failure is the answer to a request that gets no other.
 type failure struct {
-	Error string `json:"error"`
+	Error string `json:"error" doc:"why there is no other answer"`
 }
 
 // refuse replies why there is no other answer.
 func refuse(w http.ResponseWriter, status int, why string) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", jsonText)
 	w.WriteHeader(status)
 	write(w, failure{why})
 }
 
 func reply(w http.ResponseWriter, v any) {
-	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Type", jsonText)
 	write(w, v)
 }
 

@@ -12,15 +12,20 @@ import (
 	"keepalived-go/internal/proc/link"
 )
 
-// sources are the processes that are asked: the parent first.
+// sources are what is asked: the parent, the other processes, and the parent for the
+// configuration.
 type sources []*source
 
-// step is by how much the numbers of two questions of one source differ.
-const step = 4
+const (
+	// step is by how much the numbers of two questions of one source differ.
+	step = 5
+	// configuration is the place of that among the sources, behind the processes.
+	configuration = 4
+)
 
 func newSources(send func(link.Question) bool) sources {
 	var all sources
-	for i, of := range [step]string{"", "vrrp", "checkers", "bfd"} {
+	for i, of := range [step]string{"", "vrrp", "checkers", "bfd", link.Configuration} {
 		all = append(all, &source{of: of, send: send, id: uint32(i)})
 	}
 	return all
@@ -41,12 +46,12 @@ type state struct {
 
 // state asks every process for everything.
 func (s sources) state(ctx context.Context) (*state, error) {
-	return s.ask(func(s *source) ([]byte, error) { return s.get(ctx) })
+	return s[:configuration].ask(func(s *source) ([]byte, error) { return s.get(ctx) })
 }
 
 // since asks every process for what has changed since t.
 func (s sources) since(ctx context.Context, t time.Time) (*state, error) {
-	return s.ask(func(s *source) ([]byte, error) { return s.since(ctx, t) })
+	return s[:configuration].ask(func(s *source) ([]byte, error) { return s.since(ctx, t) })
 }
 
 func (s sources) ask(ask func(*source) ([]byte, error)) (*state, error) {

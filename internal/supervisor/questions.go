@@ -24,10 +24,13 @@ func (s *supervisor) ask(c *child, q *link.Question) {
 	if q == nil {
 		return
 	}
-	if q.Of == "" {
-		for m := range link.Answers(q.ID, s.account()) {
-			c.post(m)
-		}
+	switch q.Of {
+	case "":
+		c.tell(q, s.account(), nil)
+		return
+	case link.Configuration:
+		text, err := s.text()
+		c.tell(q, text, err)
 		return
 	}
 	i := slices.IndexFunc(s.slots, func(sl *slot) bool { return sl.role.Name == q.Of })
@@ -42,6 +45,17 @@ func (s *supervisor) ask(c *child, q *link.Question) {
 		s.questions++
 		asked.question = question{s.questions, c, q.ID}
 		asked.post(link.Message{Kind: link.Ask, Question: &link.Question{ID: s.questions, Since: q.Since}})
+	}
+}
+
+// tell answers a question of the child.
+func (c *child) tell(q *link.Question, text []byte, err error) {
+	if err != nil {
+		c.post(link.Refusal(q.ID, err.Error()))
+		return
+	}
+	for m := range link.Answers(q.ID, text) {
+		c.post(m)
 	}
 }
 

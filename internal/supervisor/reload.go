@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/conf/view"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/logging"
@@ -29,10 +30,11 @@ type loaded struct {
 	config      *conf.Config
 	settings    settings
 	diagnostics conf.Diagnostics
-	blocks      int    // outermost ones
-	parts       []part // of the roles, in their order; nil if refused
-	err         error  // other than in the text
-	failed      bool   // the test of reload_check_config
+	blocks      int                    // outermost ones
+	parts       []part                 // of the roles, in their order; nil if refused
+	err         error                  // other than in the text
+	failed      bool                   // the test of reload_check_config
+	text        func() ([]byte, error) // see supervisor
 }
 
 // part is what one role gets of a configuration.
@@ -96,6 +98,10 @@ func (o Options) load(how reading) loaded {
 		read = append(read, st)
 	}
 	r.config, r.diagnostics = conf.Load(o.Config, opt)
+	r.text = sync.OnceValues(func() ([]byte, error) {
+		text, err := view.Expanded(read)
+		return []byte(text), err
+	})
 	if how.reload.Check {
 		r.failed = r.diagnostics.TestExitCode() != proc.ExitOK
 		complain(writeCheckLog(how.reload.CheckLog, o.Version, r.diagnostics))

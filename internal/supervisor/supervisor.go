@@ -167,6 +167,8 @@ type supervisor struct {
 	taken     int         // number of the configuration taken over last
 	applying  bool        // it came by a reload, and not every process has confirmed it
 	problems  int         // errors of the running configuration
+	// text is the running configuration with stars for secrets, made when it is asked for.
+	text func() ([]byte, error)
 
 	begun     time.Time    // when this process was
 	read      time.Time    // when the running configuration was
@@ -418,6 +420,7 @@ func (s *supervisor) accept(r *loaded) {
 	s.taken = r.number
 	s.problems = r.diagnostics.Count(conf.Error)
 	s.read, s.refused = r.read, nil
+	s.text = r.text
 	s.global = r.config.Global
 	if s.o.DumpConfig {
 		s.logConfiguration(r.config)

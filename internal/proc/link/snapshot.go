@@ -15,11 +15,15 @@ import (
 // Question asks for the state of a process.
 type Question struct {
 	ID uint32
-	Of string // role whose process is asked, for the parent; empty: the parent itself
+	Of string // role whose process is asked, for the parent; empty: the parent itself; or Configuration
 	// Since asks for what has changed at this time or later, in nanoseconds since 1970, and
 	// nothing else that grows with the configuration; 0: for everything.
 	Since int64
 }
+
+// Configuration asks the parent for the text of the configuration in force, with stars for
+// secrets.
+const Configuration = "configuration"
 
 // Part is a piece of the answer to [Ask].
 type Part struct {

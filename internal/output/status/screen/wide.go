@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"maps"
 	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -187,6 +189,9 @@ func YAML(v any) (string, error) {
 	return strings.TrimPrefix(b.String(), "\n"), nil
 }
 
+// plainKey is a name that YAML takes for a text without quotes.
+var plainKey = regexp.MustCompile(`^[$A-Za-z_][-\w]*$`)
+
 // yaml writes the next value of d. before is what stands between the value and what is
 // before it on its line; inItem: that is the dash of an item.
 func yaml(b *strings.Builder, d *json.Decoder, depth int, before string, inItem bool) error {
@@ -229,7 +234,11 @@ func yaml(b *strings.Builder, d *json.Decoder, depth int, before string, inItem 
 		if err != nil {
 			return err
 		}
-		b.WriteString(key.(string) + ":") // a name of the model or a code: a plain word
+		name := key.(string)
+		if !plainKey.MatchString(name) {
+			name = strconv.Quote(name) // of the printable characters that names consist of
+		}
+		b.WriteString(name + ":")
 		if err := yaml(b, d, depth+1, " ", false); err != nil {
 			return err
 		}

@@ -1,0 +1,136 @@
+package controld
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/explain"
+	"keepalived-go/internal/output/status/history"
+	"keepalived-go/internal/output/status/metrics"
+	"keepalived-go/internal/output/status/screen"
+)
+
+// route is something that clients may ask for.
+type route struct {
+	pattern string // method and path, as net/http has them
+	summary string // what the answer is
+	answer  any    // a value of the type that the answer has; nil: it is text
+	media   string // type of the text
+	params  []param
+	serve   http.HandlerFunc
+}
+
+// param is a parameter of a request.
+type param struct {
+	in, name string // in: path, query or header
+	doc      string
+}
+
+// handler answers requests.
+func handler(from sources, events *recorder, askReload func() bool) http.Handler {
+	mux := http.NewServeMux()
+	list := routes(from, events, askReload)
+	for i := range list {
+		mux.HandleFunc(list[i].pattern, list[i].serve)
+	}
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		refuse(w, http.StatusNotFound, fmt.Sprintf("there is no %s %s", r.Method, r.URL.Path))
+	})
+	return mux
+}
+
+// routes are all that clients may ask for; openapi.yaml is made of them.
+func routes(from sources, events *recorder, askReload func() bool) []route {
+	asked := func(then func(http.ResponseWriter, *http.Request, *state)) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			s, err := from.state(r.Context())
+			if err != nil {
+				refuse(w, http.StatusBadGateway, err.Error())
+				return
+			}
+			then(w, r, s)
+		}
+	}
+	whole := func(then func(http.ResponseWriter, *http.Request, *api.Status)) http.HandlerFunc {
+		return asked(func(w http.ResponseWriter, r *http.Request, s *state) {
+			all, err := s.whole()
+			if err != nil {
+				refuse(w, http.StatusBadGateway, err.Error())
+				return
+			}
+			then(w, r, all)
+		})
+	}
+	name := param{"path", "name", "of a vrrp_instance"}
+	list := []route{
+		{pattern: "GET /v1/status", summary: "State of the whole daemon", answer: api.Status{}, serve: asked(func(w http.ResponseWriter, _ *http.Request, s *state) { reply(w, s) })},
+		{pattern: "GET /v1/problems", summary: "What is wrong with the daemon, what is critical first", answer: []explain.Problem{}, serve: whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
+			reply(w, append([]explain.Problem{}, explain.Problems(s)...))
+		})},
+		{pattern: "GET /v1/servers", summary: "Virtual servers and their pools", answer: api.LVS{}, serve: whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
+			if s.LVS == nil {
+				refuse(w, http.StatusNotFound, "this daemon has no virtual server")
+				return
+			}
+			reply(w, s.LVS)
+		})},
+		{pattern: "GET /v1/instances/{name}", summary: "State of a virtual router", answer: api.Instance{}, params: []param{name}, serve: whole(func(w http.ResponseWriter, r *http.Request, s *api.Status) {
+			if i := instance(w, r, s); i != nil {
+				reply(w, i)
+			}
+		})},
+		{pattern: "GET /v1/instances/{name}/explain", summary: "Why a virtual router is master or not", answer: explain.Explanation{}, params: []param{name}, serve: whole(func(w http.ResponseWriter, r *http.Request, s *api.Status) {
+			if i := instance(w, r, s); i != nil {
+				reply(w, explain.Instance(s, i.Name))
+			}
+		})},
+		{pattern: "GET /v1/config", summary: "The configuration in force as one file, with stars for secrets", media: plainText, serve: from.serveConfiguration},
+		{pattern: "GET /v1/history", summary: "What has happened, the earliest first", answer: []history.Event{}, params: []param{
+			{"query", "kind", "kind of event; without it: all"}, {"query", "name", "of what the events happened to; without it: all"}, {"query", "since", "time (RFC 3339) of the first; without it: all that are kept"},
+		}, serve: events.serveHistory},
+		{pattern: "GET /v1/events", summary: "What happens, as it happens: server-sent events, whose data are an Event each", media: "text/event-stream", params: []param{
+			{"header", "Last-Event-ID", "number of the event after which to begin; without it: the next one"},
+		}, serve: events.serveEvents},
+		{pattern: "POST /v1/reload", summary: "Read the configuration again; the answer comes when that is done or refused", answer: api.Configuration{}, serve: act("Reload", os.Getuid(), reload(from[0], askReload))},
+		{pattern: "GET /metrics", summary: "Metrics for Prometheus", media: metrics.ContentType, serve: whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
+			w.Header().Set("Content-Type", metrics.ContentType)
+			_ = metrics.Write(w, s) // as write
+		})},
+	}
+	var description []byte
+	list = append(list, route{pattern: "GET /openapi.yaml", summary: "This description", media: yamlText, serve: func(w http.ResponseWriter, _ *http.Request) {
+		text(w, yamlText, description)
+	}})
+	d, err := screen.YAML(describe(list))
+	if err != nil { // it is made of names and texts
+		slog.Error("openapi.yaml: " + err.Error())
+	}
+	description = []byte(d)
+	return list
+}
+
+// Types of answers.
+const (
+	jsonText  = "application/json"
+	plainText = "text/plain; charset=utf-8"
+	yamlText  = "application/yaml"
+)
+
+// serveConfiguration answers with the configuration in force.
+func (s sources) serveConfiguration(w http.ResponseWriter, r *http.Request) {
+	body, err := s[configuration].get(r.Context())
+	if err != nil {
+		refuse(w, http.StatusBadGateway, "the parent process: "+err.Error())
+		return
+	}
+	text(w, plainText, body)
+}
+
+// text replies with a text of a type.
+func text(w http.ResponseWriter, media string, body []byte) {
+	w.Header().Set("Content-Type", media)
+	_, _ = w.Write(body) // as write
+}
