@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -126,6 +127,7 @@ var examples = map[string]string{
 	"vrf":                           "blue",
 	"dbus_service_name":             "org.example.Vrrp1",
 	"control_group":                 "netops",
+	"control_admin_group":           "netadmin",
 	"snmp_socket":                   "unix:/var/agentx/master",
 	"vrrp_iptables":                 "INPUT OUTPUT",
 	"vrrp_ipsets":                   "keepalived keepalived6",
@@ -285,6 +287,16 @@ var Keywords = sync.OnceValue(func() map[string]Keyword {
 	}
 	return all
 })
+
+// Missing says that none of names is name: "no vrrp_instance is called "VI1"; did you mean
+// "VI_1"?". what is what they name.
+func Missing(what, name string, names []string) string {
+	why := fmt.Sprintf("no %s is called %q", what, name)
+	if near := Nearest(name, names); len(near) > 0 {
+		why += fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return why
+}
 
 // Nearest are the words most like a misspelt one, the best first: few changes
 // away, or with it inside of them.

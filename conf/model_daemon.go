@@ -49,6 +49,7 @@ const ControlGroup = "keepalived"
 type Control struct {
 	Off   bool   // no_control_socket
 	Group string // control_group: its members may read; default keepalived
+	Admin string // control_admin_group: its members may act, too; empty: only root
 }
 
 // Reload is what goes with reading a configuration again.

@@ -145,6 +145,10 @@ func TestControlProcess(t *testing.T) {
 	s.says(a, 1, "reload", "Reload refused: the running configuration stays.", "inside a block")
 	s.says(a, 1, "status --check", "KEEPALIVED WARNING")
 	s.says(a, 0, "history "+filepath.Join(a.Dir, "keepalived.conf"), "refused", "inside a block")
+	s.says(a, 0, "announce web --reason moved", "web announces its addresses (1) again.")
+	s.says(a, 1, "announce wbe", `no vrrp_instance is called "wbe"; did you mean "web"?`)
+	s.says(a, 0, "history web", "announce", "done: asked for by uid ", ", over the control socket: moved")
+	s.says(a, 0, "history wbe", "refused: no vrrp_instance is called")
 	if len(a.LinesWith(a.Started, "Entering MASTER STATE")) != 1 {
 		t.Errorf("the master was disturbed\n%s", a.LogText())
 	}

@@ -19,6 +19,7 @@ import (
 	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/screen"
 	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/tool/client"
 	"keepalived-go/internal/tool/getopt"
 	"keepalived-go/internal/tool/report"
@@ -35,7 +36,11 @@ type question struct {
 	looksBack bool
 	ask       func(a *asker, operand string) (answer, error)
 	act       func(a *asker, w io.Writer) int // does it all itself, instead
-	longHelp  string                          // more lines of its help
+	// request has something changed, by an act of the kind that is called like the verb, and
+	// returns its result as a text and for programs.
+	request  func(a *asker, c *act.Act, o screen.Options) (result any, text string, err error)
+	operands []string // names of the operands that it needs then
+	longHelp string   // more lines of its help
 }
 
 // answer is what a question is answered with: data for programs, and a text of it.
@@ -54,6 +59,7 @@ type asker struct {
 	check, watch, help       bool
 	every                    time.Duration
 	since                    time.Time
+	reason                   string
 }
 
 const (
@@ -66,11 +72,13 @@ func questions() []question {
 	machine := []string{"text", "json", "yaml"}
 	return []question{
 		{name: "explain", args: "[OPTION...] [INSTANCE]", summary: "explain why this node is master or not, and what would change that", outputs: machine, operand: "INSTANCE", ask: askExplain},
+		{name: "announce", args: "[OPTION...] INSTANCE", summary: "have a running daemon announce the addresses of a master again", outputs: []string{"text", "json"}, operands: []string{"INSTANCE"}, request: do,
+			longHelp: "Gratuitous ARPs and unsolicited neighbour adverts are sent as after a take-over."},
 		{name: "events", args: "[OPTION...]", summary: "show what happens to a running daemon, as it happens, until interrupted", outputs: []string{"text", "json"}, act: followEvents},
 		{name: "history", args: "[OPTION...] [NAME]", summary: "list what has happened to a running daemon, or to one router, server or session, and why", outputs: machine, operand: "NAME", looksBack: true, ask: askHistory},
 		{name: "metrics", args: "[OPTION...]", summary: "print the metrics of a running daemon, in the text format of Prometheus", ask: askMetrics},
 		{name: "peers", args: "[OPTION...]", summary: "show the other nodes of each virtual router of a running daemon", outputs: machine, ask: askPeers},
-		{name: "reload", args: "[OPTION...]", summary: "have a running daemon read its configuration again, and show the result", outputs: []string{"text", "json"}, act: reloadIt,
+		{name: "reload", args: "[OPTION...]", summary: "have a running daemon read its configuration again, and show the result", outputs: []string{"text", "json"}, request: reloadIt,
 			longHelp: "The exit status is 1 if the reload is refused: the running configuration stays."},
 		{name: "servers", args: "[OPTION...]", summary: "show the virtual servers of a running daemon, their pools and checks", outputs: machine, ask: askServers},
 		{name: "status", args: "[OPTION...]", summary: "show the state of a running daemon: what serves, and what is wrong", outputs: []string{"text", "wide", "json", "yaml"}, watches: true, ask: askStatus,
@@ -109,6 +117,9 @@ func (a *asker) flags() []getopt.Flag {
 	if a.looksBack {
 		flags = append(flags, getopt.Flag{Long: "since", Arg: getopt.Required, Value: "TIME", Set: a.setSince,
 			Help: "Only what has happened since TIME: 2026-11-22T12:00:00Z, or how long ago, such as 90s, 15m or 24h"})
+	}
+	if a.request != nil {
+		flags = append(flags, getopt.Flag{Long: "reason", Arg: getopt.Required, Value: "TEXT", Set: text(&a.reason), Help: "Why, for the log and the history"})
 	}
 	return append(flags,
 		getopt.Flag{Long: "socket", Arg: getopt.Required, Value: "SOCKET", Set: text(&a.client.Socket), Help: "Control socket of the daemon (default " + client.Path("", "", "") + ")"},
@@ -172,6 +183,9 @@ func (a *asker) main(args []string, w io.Writer) int {
 	if a.operand != "" {
 		most = 1
 	}
+	if a.request != nil {
+		most = len(a.operands)
+	}
 	switch {
 	case err != nil:
 	case a.help:
@@ -179,6 +193,8 @@ func (a *asker) main(args []string, w io.Writer) int {
 		return proc.ExitOK
 	case len(operands) > most:
 		err = fmt.Errorf("unexpected argument: %s", operands[most])
+	case len(operands) < len(a.operands):
+		err = fmt.Errorf("%s is missing", a.operands[len(operands)])
 	case a.check && (a.watch || a.output != ""):
 		err = errors.New("--check prints one line; it goes with neither --watch nor -o")
 	case a.client.Socket != "" && a.namespace+a.instance+a.pid != "":
@@ -202,6 +218,8 @@ func (a *asker) main(args []string, w io.Writer) int {
 		return a.watchIt(w)
 	case a.act != nil:
 		return a.act(a, w)
+	case a.request != nil:
+		return a.change(operands, w)
 	}
 	text, err := a.text(operand, options(w))
 	if err == nil {
@@ -361,26 +379,6 @@ func askExplain(a *asker, name string) (answer, error) {
 func askHistory(a *asker, name string) (answer, error) {
 	events, err := a.client.History(name, a.since)
 	return answer{events, func(o screen.Options) string { return screen.Events(events, o) }}, err
-}
-
-// reloadIt has the daemon reload, and shows what came of it.
-func reloadIt(a *asker, w io.Writer) int {
-	now, err := a.client.Reload()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "keepalived %s: %v\n", a.name, err)
-		return proc.ExitFatal
-	}
-	text := screen.Reloaded(now, options(w))
-	if a.output == "json" {
-		text, err = screen.JSON(now)
-	}
-	if err == nil {
-		_, err = io.WriteString(w, text)
-	}
-	if err != nil || now.Refused != nil {
-		return proc.ExitFatal
-	}
-	return proc.ExitOK
 }
 
 // followEvents shows what happens, until it cannot be written. While no daemon answers it

@@ -23,6 +23,7 @@ import (
 	"keepalived-go/internal/output/status/metrics"
 	"keepalived-go/internal/output/status/screen"
 	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/act"
 )
 
 // serveStatus serves the state of a daemon on a control socket until the test ends.
@@ -37,6 +38,13 @@ func serveStatus(t *testing.T, s *api.Status) (socket string) {
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(s) })
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, r *http.Request) { metrics.Write(w, s) })
 	mux.HandleFunc("POST /v1/reload", func(w http.ResponseWriter, r *http.Request) { json.NewEncoder(w).Encode(s.Configuration) })
+	mux.HandleFunc("POST /v1/announce", func(w http.ResponseWriter, r *http.Request) {
+		var a act.Act
+		if err := json.NewDecoder(r.Body).Decode(&a); err != nil || a.Name != "web" || a.Reason != "moved" {
+			t.Errorf("%+v %v", a, err)
+		}
+		json.NewEncoder(w).Encode(api.Done{Result: "web announces its addresses (2) again"})
+	})
 	events := new(history.Recorder).Step(s)
 	mux.HandleFunc("GET /v1/history", func(w http.ResponseWriter, r *http.Request) {
 		name := r.URL.Query().Get("name")
@@ -94,7 +102,7 @@ func TestQuestions(t *testing.T) {
 		}
 	}
 	for _, q := range questions() {
-		if q.act != nil {
+		if q.act != nil || q.request != nil {
 			continue
 		}
 		for _, format := range q.outputs {
@@ -192,6 +200,23 @@ func TestReload(t *testing.T) {
 	}
 	if _, code = asked(t, "reload", "--socket", filepath.Join(t.TempDir(), "none")); code != proc.ExitFatal {
 		t.Errorf("without a daemon: exit status %d", code)
+	}
+}
+
+// TestAnnounce: an act that is done shows its result; one that no daemon would do is not sent.
+func TestAnnounce(t *testing.T) {
+	socket := serveStatus(t, apitest.Daemon(t))
+	got, code := asked(t, "announce", "--reason", "moved", "--socket", socket, "web")
+	if want := "web announces its addresses (2) again.\n"; code != proc.ExitOK || got != want {
+		t.Errorf("exit status %d\n%s", code, got)
+	}
+	if got, code = asked(t, "announce", "--json", "--reason", "moved", "--socket", socket, "web"); code != proc.ExitOK || !strings.Contains(got, `"result": "web`) {
+		t.Errorf("exit status %d\n%s", code, got)
+	}
+	for _, args := range [][]string{{"web", "too"}, {}, {"--reason", "a\nb", "web"}, {""}} {
+		if got, code := asked(t, "announce", append(args, "--socket", socket)...); code != proc.ExitFatal || got != "" {
+			t.Errorf("%q: exit status %d\n%s", args, code, got)
+		}
 	}
 }
 

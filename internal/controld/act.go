@@ -1,79 +1,78 @@
 package controld
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"log/slog"
+	"io"
 	"net/http"
-	"time"
 
-	"golang.org/x/sys/unix"
-
-	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/proc/act"
 )
 
-// reloadWait is how long a reload is waited for; the parent reports after ten seconds that
-// one is slow.
-const reloadWait = 20 * time.Second
+// maxRequest is how long the body of a request may be, in bytes.
+const maxRequest = 4 << 10
 
-// act is a handler that changes something: for root, or whoever runs the daemon. Who asks
-// is logged. A client whose credentials are not known is refused.
-func act(what string, self int, do http.HandlerFunc) http.HandlerFunc {
+// overSocket is the way by which clients of the socket ask.
+const overSocket = "the control socket"
+
+// serveAct is the endpoint of a kind of act: its body is an [act.Act] as JSON. A client
+// may ask that has the right to act.
+func serveAct(kind act.Kind, asker *act.Asker) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		cred, ok := r.Context().Value(peerKey{}).(*unix.Ucred)
-		if !ok || cred.Uid != 0 && int(cred.Uid) != self {
-			refuse(w, http.StatusForbidden, "only root may ask for a "+what)
+		who := peerOf(r.Context())
+		if who == nil || who.right < mayAct {
+			refuse(w, http.StatusForbidden, "only root, or a member of control_admin_group, may ask for "+string(kind))
 			return
 		}
-		slog.Info(fmt.Sprintf("%s asked for over the control socket by pid %d, uid %d", what, cred.Pid, cred.Uid))
-		do(w, r)
-	}
-}
-
-// reload asks for a reload and answers with its result: the configuration in force
-// afterwards. The parent gets the questions after what it was asked for, and a reload that
-// comes while another one is on its way begins in the same moment in which that ends.
-func reload(parent *source, ask func() bool) http.HandlerFunc {
-	return func(w http.ResponseWriter, r *http.Request) {
-		ctx, end := context.WithTimeout(r.Context(), reloadWait)
+		a := act.Act{}
+		if err := decode(http.MaxBytesReader(w, r.Body, maxRequest), &a); err != nil {
+			refuse(w, http.StatusBadRequest, "the request is no JSON object with the fields of "+string(kind)+": "+err.Error())
+			return
+		}
+		a.Kind, a.By = kind, act.By{UID: who.cred.Uid, PID: who.cred.Pid, Over: overSocket}
+		ctx, end := context.WithTimeout(r.Context(), act.Patience)
 		defer end()
-		configuration := func() (c api.Configuration, err error) {
-			var s api.Status
-			body, err := parent.get(ctx)
-			if err == nil {
-				err = json.Unmarshal(body, &s)
-			}
-			return s.Configuration, err
-		}
-		before, err := configuration()
-		if err == nil && !ask() {
-			err = errUnheard
-		}
+		result, err := asker.Do(ctx, &a)
 		if err != nil {
-			refuse(w, http.StatusBadGateway, err.Error())
+			refuse(w, statusOf(err), err.Error())
 			return
 		}
-		now, err := configuration()
-		for err == nil && now.Reloading {
-			now, err = configuration() // at the pace of the source
-		}
-		if err == nil && now.Reloads == before.Reloads && refusedAt(&now).Equal(refusedAt(&before)) {
-			err = errors.New("it is not complete")
-		}
-		if err != nil {
-			refuse(w, http.StatusGatewayTimeout, "the reload has no result: "+err.Error())
-			return
-		}
-		reply(w, &now)
+		reply(w, json.RawMessage(result))
 	}
 }
 
-// refusedAt is when the last reload was refused; zero: it was not.
-func refusedAt(c *api.Configuration) (at time.Time) {
-	if c.Refused != nil {
-		at = c.Refused.At
+// decode decodes a body, one object without other fields; no body at all stands for an
+// empty one.
+func decode(from io.Reader, v any) error {
+	b, err := io.ReadAll(from)
+	if err != nil || len(bytes.TrimSpace(b)) == 0 {
+		return err
 	}
-	return at
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	if err := d.Decode(v); err != nil {
+		return err
+	}
+	if d.More() {
+		return errors.New("there is more behind it")
+	}
+	return nil
+}
+
+// statusOf is the HTTP status of a refusal.
+func statusOf(err error) int {
+	var r *act.Refusal
+	if errors.As(err, &r) {
+		switch r.Code {
+		case act.Unknown:
+			return http.StatusNotFound
+		case act.Invalid:
+			return http.StatusBadRequest
+		case act.Unavailable:
+			return http.StatusServiceUnavailable
+		}
+	}
+	return http.StatusConflict
 }

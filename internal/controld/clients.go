@@ -2,14 +2,18 @@ package controld
 
 import (
 	"context"
+	"encoding/binary"
 	"net"
+	"net/http"
+	"slices"
 	"sync"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
 
-// clients is the listener of the socket. It knows who its clients are, and how many there
-// are at a time; others wait.
+// clients is the listener of the socket. It knows how many clients there are at a time;
+// others wait.
 type clients struct {
 	*net.UnixListener
 	room chan struct{} // a place for each
@@ -42,30 +46,100 @@ func (c *conn) Close() error {
 	return c.UnixConn.Close()
 }
 
-// credentials are those of the process that has connected, nil if the kernel does not
-// tell.
-func (c *conn) credentials() (cred *unix.Ucred) {
-	raw, err := c.SyscallConn()
-	if err == nil {
-		err = raw.Control(func(fd uintptr) {
-			cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-		})
+// right is what a client may do.
+type right uint8
+
+const (
+	nothing right = iota
+	mayRead
+	mayAct
+)
+
+// peer is the process at the other end of the socket.
+type peer struct {
+	cred   *unix.Ucred
+	groups []uint32 // all of them
+	right  right
+}
+
+// rights is who may do what.
+type rights struct {
+	self          int // user of the daemon
+	readers, acts int // groups; none: nobody but root and self
+}
+
+const noGroup = -1
+
+// of returns what a process may do: root and the user of the daemon everything.
+func (r *rights) of(p *peer) right {
+	member := func(gid int) bool { return gid != noGroup && slices.Contains(p.groups, uint32(gid)) }
+	switch {
+	case p.cred.Uid == 0 || int(p.cred.Uid) == r.self || member(r.acts):
+		return mayAct
+	case member(r.readers):
+		return mayRead
 	}
+	return nothing
+}
+
+// peer is who is connected, nil if the kernel does not tell.
+func (c *conn) peer() (p *peer) {
+	raw, err := c.SyscallConn()
 	if err != nil {
 		return nil
 	}
-	return cred
+	_ = raw.Control(func(fd uintptr) { // an error leaves p nil
+		cred, err := unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+		if err == nil {
+			p = &peer{cred: cred, groups: append(peerGroups(fd), cred.Gid)}
+		}
+	})
+	return p
 }
 
-// peerKey is the key of the credentials of a client in the context of its connection.
+// peerGroups are the supplementary groups of the process that has connected, as far as the
+// kernel tells them (SO_PEERGROUPS, Linux 4.13).
+func peerGroups(fd uintptr) (groups []uint32) {
+	b := make([]byte, 4*65536) // NGROUPS_MAX
+	size := uint32(len(b))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_PEERGROUPS,
+		uintptr(unsafe.Pointer(&b[0])), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return nil
+	}
+	for b = b[:size]; len(b) >= 4; b = b[4:] {
+		groups = append(groups, binary.NativeEndian.Uint32(b))
+	}
+	return groups
+}
+
+// peerKey is the key of the peer in the context of its connection.
 type peerKey struct{}
 
-// peerOf puts the credentials of a client into the context of its connection.
-func peerOf(ctx context.Context, c net.Conn) context.Context {
+// know puts the peer of a connection into its context.
+func (r *rights) know(ctx context.Context, c net.Conn) context.Context {
 	if c, ok := c.(*conn); ok {
-		if cred := c.credentials(); cred != nil {
-			return context.WithValue(ctx, peerKey{}, cred)
+		if p := c.peer(); p != nil {
+			p.right = r.of(p)
+			return context.WithValue(ctx, peerKey{}, p)
 		}
 	}
 	return ctx
+}
+
+// peerOf is the process that asks; nil: it is not known.
+func peerOf(ctx context.Context) *peer {
+	p, _ := ctx.Value(peerKey{}).(*peer)
+	return p
+}
+
+// readable serves those who may read.
+func readable(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p := peerOf(r.Context()); p == nil || p.right < mayRead {
+			refuse(w, http.StatusForbidden, "only root, or a member of control_group or control_admin_group, may ask")
+			return
+		}
+		h.ServeHTTP(w, r)
+	})
 }

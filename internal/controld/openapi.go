@@ -28,6 +28,7 @@ type (
 	operation struct {
 		Summary    string              `json:"summary"`
 		Parameters []parameter         `json:"parameters,omitempty"`
+		Request    *response           `json:"requestBody,omitempty"`
 		Responses  map[string]response `json:"responses"`
 	}
 	parameter struct {
@@ -85,6 +86,9 @@ func (d *openapi) operation(r *route) operation {
 	if r.answer != nil {
 		o.Responses["200"] = response{"the answer", map[string]content{jsonText: {d.schema(reflect.TypeOf(r.answer))}}}
 	}
+	if r.request != nil {
+		o.Request = &response{"what is asked for; nothing at all stands for an empty object", map[string]content{jsonText: {d.schema(reflect.TypeOf(r.request))}}}
+	}
 	for _, p := range r.params {
 		o.Parameters = append(o.Parameters, parameter{p.name, p.in, p.doc, p.in == "path", &schema{Type: "string"}})
 	}
@@ -137,6 +141,9 @@ func (d *openapi) fields(s *schema, t reflect.Type) {
 			continue
 		}
 		name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+		if name == "-" {
+			continue
+		}
 		p := d.schema(f.Type)
 		p.Description = f.Tag.Get("doc")
 		s.Properties[name] = p

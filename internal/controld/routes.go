@@ -4,13 +4,13 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/explain"
 	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/metrics"
 	"keepalived-go/internal/output/status/screen"
+	"keepalived-go/internal/proc/act"
 )
 
 // route is something that clients may ask for.
@@ -20,6 +20,7 @@ type route struct {
 	answer  any    // a value of the type that the answer has; nil: it is text
 	media   string // type of the text
 	params  []param
+	request any // a value of the type that the body of the request has; nil: it has none
 	serve   http.HandlerFunc
 }
 
@@ -30,9 +31,9 @@ type param struct {
 }
 
 // handler answers requests.
-func handler(from sources, events *recorder, askReload func() bool) http.Handler {
+func handler(from sources, events *recorder, asker *act.Asker) http.Handler {
 	mux := http.NewServeMux()
-	list := routes(from, events, askReload)
+	list := routes(from, events, asker)
 	for i := range list {
 		mux.HandleFunc(list[i].pattern, list[i].serve)
 	}
@@ -43,7 +44,7 @@ func handler(from sources, events *recorder, askReload func() bool) http.Handler
 }
 
 // routes are all that clients may ask for; openapi.yaml is made of them.
-func routes(from sources, events *recorder, askReload func() bool) []route {
+func routes(from sources, events *recorder, asker *act.Asker) []route {
 	asked := func(then func(http.ResponseWriter, *http.Request, *state)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
 			s, err := from.state(r.Context())
@@ -94,11 +95,20 @@ func routes(from sources, events *recorder, askReload func() bool) []route {
 		{pattern: "GET /v1/events", summary: "What happens, as it happens: server-sent events, whose data are an Event each", media: "text/event-stream", params: []param{
 			{"header", "Last-Event-ID", "number of the event after which to begin; without it: the next one"},
 		}, serve: events.serveEvents},
-		{pattern: "POST /v1/reload", summary: "Read the configuration again; the answer comes when that is done or refused", answer: api.Configuration{}, serve: act("Reload", os.Getuid(), reload(from[0], askReload))},
 		{pattern: "GET /metrics", summary: "Metrics for Prometheus", media: metrics.ContentType, serve: whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
 			w.Header().Set("Content-Type", metrics.ContentType)
 			_ = metrics.Write(w, s) // as write
 		})},
+	}
+	for _, row := range act.Kinds {
+		r := route{pattern: "POST /v1/" + string(row.Kind), summary: row.Doc, request: act.Act{}, answer: api.Done{}, serve: serveAct(row.Kind, asker)}
+		if row.Takes != 0 {
+			r.summary += "; takes " + row.Takes.String()
+		}
+		if row.Kind == act.Reload {
+			r.answer = api.Configuration{}
+		}
+		list = append(list, r)
 	}
 	var description []byte
 	list = append(list, route{pattern: "GET /openapi.yaml", summary: "This description", media: yamlText, serve: func(w http.ResponseWriter, _ *http.Request) {

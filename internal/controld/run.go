@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
@@ -40,6 +41,9 @@ func Run(o Options) error {
 	defer l.Close()
 	var parent *session.Session
 	from := newSources(func(q link.Question) bool { return parent.Send(link.Message{Kind: link.Ask, Question: &q}) })
+	asker := act.NewAsker(func(id uint32, a *act.Act) bool {
+		return parent.Send(link.Message{Kind: link.Act, Order: &link.Order{ID: id, Act: *a}})
+	})
 	events := newRecorder(from, o.History)
 	settings, stopped := first.Global.Control, false
 	parent = session.Begin(o.Link, l, session.Orders{
@@ -50,6 +54,7 @@ func Run(o Options) error {
 		Stop:   func() { stopped = true },
 		Dump:   func(link.Kind) {},
 		Answer: from.take, Changed: events.poke,
+		Done: func(o *link.Outcome) { asker.Take(o.ID, o.Result) },
 	})
 	server, refused := listen(o.Socket, &settings)
 	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile)
@@ -57,7 +62,7 @@ func Run(o Options) error {
 		// The daemon does without it. Another process would fare no better.
 		slog.Error("control socket: " + refused.Error())
 	} else {
-		server.serve(handler(from, events, func() bool { return parent.Send(link.Message{Kind: link.Reload}) }))
+		server.serve(handler(from, events, asker))
 		defer server.close()
 	}
 	ctx, end := context.WithCancel(context.Background())

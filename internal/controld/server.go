@@ -30,6 +30,7 @@ const (
 // server serves clients of the control socket.
 type server struct {
 	listener *net.UnixListener
+	rights   rights
 	http     http.Server
 }
 
@@ -46,37 +47,57 @@ func listen(path string, c *conf.Control) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
-	mode := os.FileMode(0o600)
-	if err := giveTo(path, c.Group); err == nil {
-		mode = 0o660
+	s := &server{listener: l, rights: rights{self: os.Getuid(), readers: noGroup, acts: noGroup}}
+	if gid, err := groupID(c.Group); err == nil {
+		s.rights.readers = gid
 	} else if c.Group != conf.ControlGroup {
-		slog.Warn("control_group: " + err.Error() + "; only root may ask")
+		slog.Warn("control_group: " + err.Error() + "; its members may not ask")
 	}
-	if err := os.Chmod(path, mode); err != nil {
+	if c.Admin != "" {
+		if gid, err := groupID(c.Admin); err == nil {
+			s.rights.acts = gid
+		} else {
+			slog.Warn("control_admin_group: " + err.Error() + "; only root may have something changed")
+		}
+	}
+	if err := s.rights.apply(path); err != nil {
 		l.Close()
 		return nil, err
 	}
-	return &server{listener: l}, nil
+	return s, nil
 }
 
-// giveTo makes a group that of a file.
-func giveTo(path, group string) error {
-	g, err := user.LookupGroup(group)
-	if err != nil {
+// apply gives a socket the mode of its users. One with two groups is open to all, as a file
+// has one group: who may do what is decided for each connection anyway.
+func (r *rights) apply(path string) error {
+	group, mode := r.readers, os.FileMode(0o660)
+	switch {
+	case group == noGroup:
+		if group = r.acts; group == noGroup {
+			mode = 0o600
+		}
+	case r.acts != noGroup && r.acts != group:
+		mode = 0o666
+	}
+	if err := os.Chown(path, -1, group); err != nil {
 		return err
 	}
-	gid, err := strconv.Atoi(g.Gid)
+	return os.Chmod(path, mode)
+}
+
+func groupID(name string) (int, error) {
+	g, err := user.LookupGroup(name)
 	if err != nil {
-		return err
+		return noGroup, err
 	}
-	return os.Chown(path, -1, gid)
+	return strconv.Atoi(g.Gid)
 }
 
 // serve begins to serve.
 func (s *server) serve(h http.Handler) {
 	s.http = http.Server{
-		Handler:           h,
-		ConnContext:       peerOf,
+		Handler:           readable(h),
+		ConnContext:       s.rights.know,
 		ReadHeaderTimeout: readWait, ReadTimeout: readWait, IdleTimeout: idleWait, WriteTimeout: writeWait,
 		MaxHeaderBytes: maxHeader,
 		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // clients fill no log
@@ -99,11 +120,7 @@ func instance(w http.ResponseWriter, r *http.Request, s *api.Status) *api.Instan
 			names = append(names, s.VRRP.Instances[i].Name)
 		}
 	}
-	why := fmt.Sprintf("no vrrp_instance is called %q", name)
-	if near := conf.Nearest(name, names); len(near) > 0 {
-		why += fmt.Sprintf("; did you mean %q?", near[0])
-	}
-	refuse(w, http.StatusNotFound, why)
+	refuse(w, http.StatusNotFound, conf.Missing("vrrp_instance", name, names))
 	return nil
 }
 

@@ -10,10 +10,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -23,6 +22,7 @@ import (
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/statustest"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 )
 
@@ -179,8 +179,8 @@ func TestPeer(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		cred, ok := r.Context().Value(peerKey{}).(*unix.Ucred)
-		reply(w, ok && int(cred.Pid) == os.Getpid() && int(cred.Uid) == os.Getuid())
+		p := peerOf(r.Context())
+		reply(w, p != nil && int(p.cred.Pid) == os.Getpid() && int(p.cred.Uid) == os.Getuid() && p.right == mayAct)
 	}))
 	t.Cleanup(s.close)
 	for range 2 * maxClients { // each makes room for the next
@@ -302,68 +302,159 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestReload: it is answered when it is done or refused, to root alone.
-func TestReload(t *testing.T) {
-	before := api.Configuration{Reloads: 1, Refused: &api.Refusal{Reasons: []string{"older"}}}
+// TestActs: each kind has its endpoint; who asks is passed on; a client without the right is
+// refused, and so is a request that is none.
+func TestActs(t *testing.T) {
+	var got act.Act
+	var result act.Result
+	var asker *act.Asker
+	asker = act.NewAsker(func(id uint32, a *act.Act) bool {
+		got = *a
+		go asker.Take(id, result)
+		return true
+	})
+	from := answering(t, nil)
+	h := handler(from, newRecorder(from, filepath.Join(t.TempDir(), "history")), asker)
+	post := func(who *peer, path, body string) *httptest.ResponseRecorder {
+		q := httptest.NewRequest("POST", path, strings.NewReader(body))
+		if who != nil {
+			q = q.WithContext(context.WithValue(q.Context(), peerKey{}, who))
+		}
+		w := httptest.NewRecorder()
+		got = act.Act{}
+		h.ServeHTTP(w, q)
+		return w
+	}
+	admin := &peer{cred: &unix.Ucred{Uid: 7, Pid: 12}, right: mayAct}
+	const name = `{"name":"A"}`
 	for _, test := range []struct {
-		name  string
-		after api.Configuration
-		deaf  bool
-		code  int
-		want  string
+		who        *peer
+		path, body string
+		result     act.Result
+		code       int
+		want       string
 	}{
-		{"done", api.Configuration{Reloads: 2, Errors: 3}, false, 200, `"reloads":2,"errors":3`},
-		{"refused", api.Configuration{Reloads: 1, Refused: &api.Refusal{At: time.Unix(9, 0), Reasons: []string{"half a file"}}}, false, 200, `"half a file"`},
-		{"not complete", before, false, http.StatusGatewayTimeout, "not complete"},
-		{"without end", api.Configuration{Reloads: 1, Reloading: true}, false, http.StatusGatewayTimeout, "no result"},
-		{"not heard", before, true, http.StatusBadGateway, "takes no questions"},
+		{admin, "announce", `{"name":"A","reason":"moved"}`, act.Answer(api.Done{Result: "done it"}, nil), 200, `"result":"done it"`},
+		{admin, "reload", "", act.Answer(api.Configuration{Reloads: 3}, nil), 200, `"reloads":3`},
+		{admin, "reload", " ", act.Answer(nil, act.Refuse(act.Unavailable, "not complete")), 503, "not complete"},
+		{admin, "announce", name, act.Answer(nil, act.Refuse(act.Unknown, "no such")), 404, "no such"},
+		{admin, "announce", name, act.Answer(nil, act.Refuse(act.Impossible, "no master")), 409, "no master"},
+		{nil, "announce", name, act.Result{}, 403, "only root"},
+		{&peer{cred: &unix.Ucred{Uid: 8}, right: mayRead}, "announce", name, act.Result{}, 403, "only root"},
+		{admin, "announce", "", act.Result{}, 400, "announce needs name"},
+		{admin, "announce", `{"name":"A\n"}`, act.Result{}, 400, "cannot be printed"},
+		{admin, "announce", `{"name":7}`, act.Result{}, 400, "cannot unmarshal number"},
+		{admin, "announce", `{"nam":"A"}`, act.Result{}, 400, "unknown field"},
+		{admin, "announce", `{"kind":"reload","name":"A"}`, act.Result{}, 400, "unknown field"},
+		{admin, "announce", `{"name":"A"} {}`, act.Result{}, 400, "more behind it"},
+		{admin, "announce", `[]`, act.Result{}, 400, "no JSON object"},
+		{admin, "announce", `{"name":"` + strings.Repeat("x", maxRequest), act.Result{}, 400, "too large"},
+		{admin, "reboot", "", act.Result{}, 404, "there is no POST /v1/reboot"},
 	} {
-		t.Run(test.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var asked atomic.Bool
-				questions := 0 // since it was asked for
-				var from sources
-				from = newSources(func(q link.Question) bool {
-					c := before
-					if asked.Load() {
-						if questions++; questions < 3 {
-							c.Reloading = true
-						} else {
-							c = test.after
-						}
-					}
-					b, err := json.Marshal(&api.Status{Configuration: c})
-					if err != nil {
-						t.Error(err)
-					}
-					go func() {
-						for m := range link.Answers(q.ID, b) {
-							from.take(m.Part)
-						}
-					}()
-					return true
-				})
-				post := func(uid uint32) *httptest.ResponseRecorder {
-					h := act("Reload", 0, reload(from[0], func() bool { asked.Store(true); return !test.deaf }))
-					q := httptest.NewRequest("POST", "/v1/reload", nil)
-					if uid != noCredentials {
-						q = q.WithContext(context.WithValue(q.Context(), peerKey{}, &unix.Ucred{Uid: uid}))
-					}
-					w := httptest.NewRecorder()
-					h(w, q)
-					return w
-				}
-				for _, uid := range []uint32{1000, noCredentials} {
-					if w := post(uid); w.Code != http.StatusForbidden || asked.Load() {
-						t.Errorf("uid %d: %d %s", uid, w.Code, w.Body)
-					}
-				}
-				if w := post(0); w.Code != test.code || !strings.Contains(w.Body.String(), test.want) {
-					t.Errorf("%d %s, want %d with %s", w.Code, w.Body, test.code, test.want)
-				}
-			})
-		})
+		result = test.result
+		w := post(test.who, "/v1/"+test.path, test.body)
+		if w.Code != test.code || !strings.Contains(w.Body.String(), test.want) {
+			t.Errorf("%s %.30s: %d %.200s, want %d with %s", test.path, test.body, w.Code, w.Body, test.code, test.want)
+		}
+		if asked := test.result.Body != nil || test.result.Code != 0; asked != (got.Kind != "") {
+			t.Errorf("%s %.30s: passed on %+v", test.path, test.body, got)
+		}
+	}
+	result = act.Answer(0, nil)
+	post(admin, "/v1/announce", `{"name":"A","reason":"moved"}`)
+	if want := (act.Act{Kind: act.Announce, Name: "A", Reason: "moved", By: act.By{UID: 7, PID: 12, Over: overSocket}}); got != want {
+		t.Errorf("passed on: %+v", got)
 	}
 }
 
-const noCredentials = 1<<32 - 1
+// TestRights: who may do what, by user and group.
+func TestRights(t *testing.T) {
+	r := rights{self: 100, readers: 7, acts: 8}
+	for _, test := range []struct {
+		uid    uint32
+		groups []uint32
+		want   right
+	}{
+		{0, nil, mayAct}, {100, nil, mayAct}, {1, nil, nothing}, {1, []uint32{0, 6}, nothing},
+		{1, []uint32{6, 7}, mayRead}, {1, []uint32{8}, mayAct}, {1, []uint32{7, 8}, mayAct},
+	} {
+		p := &peer{cred: &unix.Ucred{Uid: test.uid}, groups: test.groups}
+		if got := r.of(p); got != test.want {
+			t.Errorf("uid %d, groups %v: %d, want %d", test.uid, test.groups, got, test.want)
+		}
+	}
+	r = rights{readers: noGroup, acts: noGroup}
+	if got := r.of(&peer{cred: &unix.Ucred{Uid: 1}, groups: []uint32{1<<32 - 1}}); got != nothing {
+		t.Errorf("no group has members: %d", got)
+	}
+	path := filepath.Join(t.TempDir(), "socket")
+	if err := os.WriteFile(path, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	self := os.Getgid()
+	for _, test := range []struct {
+		r    rights
+		mode os.FileMode
+	}{
+		{rights{readers: noGroup, acts: noGroup}, 0o600}, {rights{readers: self, acts: noGroup}, 0o660},
+		{rights{readers: noGroup, acts: self}, 0o660}, {rights{readers: self, acts: self}, 0o660}, {rights{readers: self, acts: self + 1}, 0o666},
+	} {
+		err := test.r.apply(path)
+		info, err2 := os.Stat(path)
+		if err != nil || err2 != nil || info.Mode().Perm() != test.mode {
+			t.Errorf("%+v: %v %v %v", test.r, info.Mode(), err, err2)
+		}
+	}
+}
+
+// TestOthersMayNotAsk: whoever is neither root nor a member of a group gets no answer, even
+// where the socket is open to all. A supplementary group counts.
+func TestOthersMayNotAsk(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "control.sock")
+	s, err := listen(path, &conf.Control{Group: "no-such-group", Admin: "no-such-group"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.rights = rights{self: -2, readers: noGroup, acts: noGroup}
+	var groups []uint32
+	s.serve(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reply(w, peerOf(r.Context()).groups) }))
+	t.Cleanup(s.close)
+	ask := func() string {
+		t.Helper()
+		c, err := net.Dial("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		io.WriteString(c, "GET / HTTP/1.0\r\n\r\n")
+		b, err := io.ReadAll(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	all, err := os.Getgroups()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if os.Getuid() != 0 {
+		if got := ask(); !strings.Contains(got, "403 Forbidden") || !strings.Contains(got, "may ask") {
+			t.Errorf("%s", got)
+		}
+		s.rights.self = os.Getuid()
+	}
+	got := ask()
+	if err := json.Unmarshal([]byte(got[strings.LastIndex(got, "\r\n")+2:]), &groups); err != nil {
+		t.Fatalf("%v: %s", err, got)
+	}
+	for _, g := range append(all, os.Getgid()) {
+		if !slices.Contains(groups, uint32(g)) {
+			t.Errorf("groups %v of the client, not %d", groups, g)
+		}
+	}
+	w := httptest.NewRecorder()
+	readable(http.NotFoundHandler()).ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	if w.Code != http.StatusForbidden {
+		t.Errorf("unknown: %d", w.Code)
+	}
+}

@@ -52,5 +52,9 @@ func sameOrder(a, b any) bool {
 	if isMessage && both && x.Kind == link.Report && y.Kind == link.Report {
 		return link.SameSubject(x, y)
 	}
-	return isMessage == both && x.Kind == y.Kind && x.Kind != link.Answer
+	switch x.Kind { // each of these counts; who asks bounds their number
+	case link.Answer, link.Act, link.Done:
+		return false
+	}
+	return isMessage == both && x.Kind == y.Kind
 }

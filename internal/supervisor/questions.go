@@ -92,10 +92,8 @@ func (s *supervisor) account() []byte {
 			Host: host, Release: s.o.Version, PID: os.Getpid(), Started: s.begun.UTC(),
 			Instance: s.settings.instance, NetNamespace: s.settings.namespace, Stopping: s.stopping,
 		},
-		Configuration: api.Configuration{
-			File: s.o.Config, Read: s.read.UTC(), Reloads: s.reloads, Errors: s.problems,
-			Reloading: s.reloading || s.applying, Refused: s.refused,
-		},
+		Configuration: s.configuration(),
+		Acts:          s.acts,
 	}
 	for _, sl := range s.slots {
 		d.Processes = append(d.Processes, sl.account())
@@ -105,6 +103,14 @@ func (s *supervisor) account() []byte {
 		slog.Error("write the state: " + err.Error())
 	}
 	return b
+}
+
+// configuration is what the daemon runs.
+func (s *supervisor) configuration() api.Configuration {
+	return api.Configuration{
+		File: s.o.Config, Read: s.read.UTC(), Reloads: s.reloads, Errors: s.problems,
+		Reloading: s.reloading || s.applying, Refused: s.refused,
+	}
 }
 
 // account is what the parent knows of a process.

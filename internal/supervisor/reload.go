@@ -20,6 +20,7 @@ import (
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 )
 
@@ -280,6 +281,7 @@ func (s *supervisor) reload() {
 		why := fmt.Sprintf("%d earlier reloads still wait for a file", maxReaders)
 		slog.Error("Reload refused: the running configuration stays; " + why)
 		s.refuseReload(why)
+		s.reloadDone(nil)
 		return
 	}
 	s.reloading = true
@@ -309,7 +311,7 @@ func (s *supervisor) reloadIsSlow() {
 		what = strings.Join(silent, ", ")
 	}
 	slog.Error(fmt.Sprintf("Reload not complete after %g seconds: %s; another reload does not wait for it", reloadPatience.Seconds(), what))
-	s.reloadEnded(s.status() + "; the last reload is not complete")
+	s.reloadEnded(s.status()+"; the last reload is not complete", act.Refuse(act.Unavailable, "the reload is not complete after %v: %s", reloadPatience, what))
 }
 
 // reloaded takes up what reload has read, all of it or nothing.
@@ -327,7 +329,7 @@ func (s *supervisor) reloaded(r loaded) {
 		slog.Error("Reload refused: the running configuration stays; " + why)
 		s.readers--
 		if s.reloading && r.number == s.waited {
-			s.reloadEnded(s.status() + "; the last reload was refused")
+			s.reloadEnded(s.status()+"; the last reload was refused", nil)
 		}
 		s.forget()
 		return
@@ -399,14 +401,16 @@ func (s *supervisor) reloadComplete() {
 	slog.Info("Reload complete")
 	s.applying = false
 	if s.reloading && s.taken == s.waited {
-		s.reloadEnded(s.status())
+		s.reloadEnded(s.status(), nil)
 	}
 }
 
-func (s *supervisor) reloadEnded(status string) {
+// reloadEnded ends the wait for a reload; err is why it has no result.
+func (s *supervisor) reloadEnded(status string, err error) {
 	s.reloading = false
 	s.slow.Stop()
 	s.systemd.ready(status)
+	s.reloadDone(err)
 	if s.again {
 		s.again = false
 		s.reload()

@@ -61,7 +61,8 @@ type child struct {
 	releases   bool // it only removes what its predecessor left
 	stalled    bool // it was said that it takes nothing
 
-	question question // that it has been asked
+	question question           // that it has been asked
+	acts     map[uint32]openAct // that it has been asked for
 
 	ran     bool          // it got as far as to serve
 	failure *link.Message // why it gives up
@@ -354,6 +355,7 @@ func (sl *slot) ended(e childEnd) {
 	s := sl.s
 	sl.child, sl.life, sl.deadline = nil, life{}, time.Time{}
 	e.child.refuse("the " + sl.process() + " has ended")
+	e.child.refuseActs("the " + sl.process() + " has ended")
 	defer s.changed()
 	sl.withdraw()
 	switch {
@@ -455,6 +457,10 @@ func (sl *slot) message(m link.Message) {
 		s.ask(c, m.Question)
 	case link.Answer:
 		c.answer(m.Part)
+	case link.Act:
+		s.act(c, m.Order)
+	case link.Done:
+		c.done(m.Outcome)
 	case link.Failed:
 		c.failure = &m // it has logged the reason itself
 	}

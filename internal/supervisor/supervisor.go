@@ -170,11 +170,15 @@ type supervisor struct {
 	// text is the running configuration with stars for secrets, made when it is asked for.
 	text func() ([]byte, error)
 
-	begun     time.Time    // when this process was
-	read      time.Time    // when the running configuration was
-	reloads   int          // configurations that have taken the place of another one
-	refused   *api.Refusal // the last reload; nil: it was not
-	questions uint32       // passed on to children so far
+	begun     time.Time     // when this process was
+	read      time.Time     // when the running configuration was
+	reloads   int           // configurations that have taken the place of another one
+	refused   *api.Refusal  // the last reload; nil: it was not
+	questions uint32        // passed on to children so far
+	orders    uint32        // acts passed on to children so far
+	acts      []api.PastAct // that have ended last
+	waiting   []openAct     // for the reload that is on its way
+	later     []openAct     // for the one after it
 
 	reasons  []string // why a start fails, for who started us
 	stopping bool

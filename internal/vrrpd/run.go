@@ -47,7 +47,7 @@ func Run(o Options) error {
 	}
 	defer d.close()
 	d.session = session.Begin(o.Link, d.loop, session.Orders{
-		Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Event: d.hear, Ask: d.answer,
+		Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Event: d.hear, Ask: d.answer, Act: d.act,
 	})
 	d.start(first, found)
 	first, found = nil, nil // free to go

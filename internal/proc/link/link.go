@@ -36,6 +36,8 @@ const (
 
 	Ask    // Question: answer with a snapshot of the state
 	Answer // Part: a piece of a snapshot
+	Act    // Order: change something
+	Done   // Outcome: what has come of it
 
 	// From a child.
 
@@ -62,6 +64,8 @@ type Message struct {
 	Question *Question
 	Part     *Part
 	Event    *Event
+	Order    *Order
+	Outcome  *Outcome
 }
 
 // Setup is what a child must know before its configuration.
@@ -223,6 +227,10 @@ func appendFrame(b []byte, m Message) []byte {
 		body = m.Part
 	case Report:
 		body = m.Event
+	case Act:
+		body = m.Order
+	case Done:
+		body = m.Outcome
 	}
 	return wire.AppendFrame(b, uint8(m.Kind), body)
 }
@@ -247,6 +255,10 @@ func decodeBody(body []byte, m *Message) error {
 		return wire.Decode(body, &m.Part)
 	case Report:
 		return wire.Decode(body, &m.Event)
+	case Act:
+		return wire.Decode(body, &m.Order)
+	case Done:
+		return wire.Decode(body, &m.Outcome)
 	default:
 		if len(body) != 0 {
 			return fmt.Errorf("unexpected body of %d bytes", len(body))

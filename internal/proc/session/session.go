@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 )
@@ -34,6 +35,9 @@ type Orders struct {
 	Answer func(p *link.Part)  // of a question of this process; nil: it asks none
 
 	Changed func() // what another process knows has changed; nil: this one does not care
+
+	Act  func(a *act.Act, reply act.Reply) // change something; nil: there is nothing to change
+	Done func(o *link.Outcome)             // of an act that this process has asked for; nil: it asks for none
 }
 
 // Session is the conversation.
@@ -43,7 +47,7 @@ type Session struct {
 	alive  loop.Timer
 	orders Orders
 	out    chan link.Message
-	parts  chan link.Message // of snapshots
+	parts  chan link.Message // of snapshots, and results of acts
 	alone  chan struct{}
 	next   []*conf.Config // that wait to be taken up; of the loop
 }
@@ -187,6 +191,14 @@ func (s *Session) take(m link.Message) {
 		if s.orders.Answer != nil && m.Part != nil {
 			s.orders.Answer(m.Part)
 		}
+	case link.Act:
+		if m.Order != nil {
+			s.act(m.Order)
+		}
+	case link.Done:
+		if s.orders.Done != nil && m.Outcome != nil {
+			s.orders.Done(m.Outcome)
+		}
 	case link.Report:
 		if s.orders.Event != nil && m.Event != nil {
 			s.orders.Event(m.Event)
@@ -194,6 +206,20 @@ func (s *Session) take(m link.Message) {
 	default:
 		s.orders.Dump(m.Kind)
 	}
+}
+
+// act has an act done. Its result is on its way when the parent reads: the parent bounds how
+// many wait.
+func (s *Session) act(o *link.Order) {
+	reply := func(result any, err error) {
+		m := link.Message{Kind: link.Done, Outcome: &link.Outcome{ID: o.ID, Result: act.Answer(result, err)}}
+		go s.pass(slices.Values([]link.Message{m}))
+	}
+	if s.orders.Act == nil {
+		reply(nil, act.Refuse(act.Invalid, "this process has no acts"))
+		return
+	}
+	s.orders.Act(&o.Act, reply)
 }
 
 // reload takes up the first configuration that waits, and then the others.

@@ -3,6 +3,7 @@ package client
 
 import (
 	"bufio"
+	"bytes"
 	"cmp"
 	"context"
 	"encoding/json"
@@ -23,6 +24,7 @@ import (
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/act"
 )
 
 const (
@@ -33,8 +35,8 @@ const (
 	Limit = 64 << 20
 
 	headerLimit = 16 << 10
-	// reloadTimeout is longer than the daemon waits for the result of a reload.
-	reloadTimeout = 25 * time.Second
+	// actTimeout is longer than the daemon waits for the result of an act.
+	actTimeout = act.Patience + 3*time.Second
 	// lineLimit is how long a line of an event may be, in bytes.
 	lineLimit = 64 << 10
 )
@@ -74,18 +76,21 @@ func (c *Client) Status() (*api.Status, error) {
 	return &s, nil
 }
 
-// Reload has the daemon read its configuration again, and returns which one it runs
-// afterwards; Refused is set if that is the old one. Errors are those of Status.
-func (c *Client) Reload() (*api.Configuration, error) {
-	body, err := c.do(http.MethodPost, "/v1/reload", reloadTimeout)
+// Do has an act done and fills result, a pointer, with what has come of it. Errors are those
+// of Status.
+func (c *Client) Do(a *act.Act, result any) error {
+	request, err := json.Marshal(a)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var now api.Configuration
-	if err := json.Unmarshal(body, &now); err != nil {
-		return nil, fmt.Errorf("%s: the answer is not a configuration: %w", c.path(), err)
+	body, err := c.do(http.MethodPost, "/v1/"+string(a.Kind), request, actTimeout)
+	if err != nil {
+		return err
 	}
-	return &now, nil
+	if err := json.Unmarshal(body, result); err != nil {
+		return fmt.Errorf("%s: the answer is no result of %s: %w", c.path(), a.Kind, err)
+	}
+	return nil
 }
 
 // Metrics asks for the metrics of the daemon, in the text format of Prometheus. Errors are
@@ -170,15 +175,15 @@ func (c *Client) path() string {
 }
 
 // get returns the body of an answer.
-func (c *Client) get(what string) ([]byte, error) { return c.do(http.MethodGet, what, Timeout) }
+func (c *Client) get(what string) ([]byte, error) { return c.do(http.MethodGet, what, nil, Timeout) }
 
 // do returns the body of the answer to a request. The timeout counts unless the client has
 // one.
-func (c *Client) do(method, what string, timeout time.Duration) ([]byte, error) {
+func (c *Client) do(method, what string, request []byte, timeout time.Duration) ([]byte, error) {
 	timeout = cmp.Or(c.Timeout, timeout)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
-	r, err := http.NewRequestWithContext(ctx, method, "http://keepalived"+what, nil)
+	r, err := http.NewRequestWithContext(ctx, method, "http://keepalived"+what, bytes.NewReader(request))
 	if err != nil {
 		return nil, err
 	}

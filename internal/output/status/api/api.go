@@ -25,6 +25,7 @@ type Status struct {
 	Node          Node          `json:"node" doc:"the daemon"`
 	Processes     []Process     `json:"processes" doc:"its processes besides the parent, in the order of their start"`
 	Configuration Configuration `json:"configuration" doc:"what it runs"`
+	Acts          []PastAct     `json:"acts,omitempty" doc:"the last things that were done or refused for a client, at most 64, oldest first"`
 	VRRP          *VRRP         `json:"vrrp,omitempty" doc:"virtual routers, if the VRRP process is wanted and has answered once"`
 	LVS           *LVS          `json:"lvs,omitempty" doc:"virtual servers, if the health-check process is wanted and has answered once"`
 	BFD           *BFD          `json:"bfd,omitempty" doc:"BFD sessions, if the BFD process is wanted and has answered once"`
@@ -66,6 +67,21 @@ type Configuration struct {
 type Refusal struct {
 	At      time.Time `json:"at" doc:"when"`
 	Reasons []string  `json:"reasons" doc:"why, at most 20"`
+}
+
+// PastAct is something that was asked for by a client, and has been done or refused.
+type PastAct struct {
+	At      time.Time `json:"at" doc:"when it ended"`
+	Kind    string    `json:"kind" doc:"what was asked for, such as reload"`
+	Name    string    `json:"name,omitempty" doc:"what it was about, if not the daemon"`
+	By      string    `json:"by" doc:"who asked, and by which way"`
+	Reason  string    `json:"reason,omitempty" doc:"why, if a reason was given"`
+	Refused string    `json:"refused,omitempty" doc:"why it was refused, if it was"`
+}
+
+// Done is the result of an act that leaves nothing to look at.
+type Done struct {
+	Result string `json:"result" doc:"what has been done, as a sentence without a full stop"`
 }
 
 // Snapshot is what the answers of all processes have.

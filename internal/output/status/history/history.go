@@ -15,11 +15,11 @@ import (
 type Event struct {
 	ID    uint64    `json:"id" doc:"its number; a later event has a higher one"`
 	At    time.Time `json:"at" doc:"when it happened"`
-	Kind  Kind      `json:"kind" doc:"what it happened to: router, service, server, session, process or configuration"`
-	Name  string    `json:"name" doc:"of that; a server: with its service before a blank"`
+	Kind  Kind      `json:"kind" doc:"what it happened to: router, service, server, session, process or configuration; act: it was asked for"`
+	Name  string    `json:"name" doc:"of that; a server: with its service before a blank; empty: the daemon"`
 	From  string    `json:"from,omitempty" doc:"state before, if one is known"`
 	To    string    `json:"to" doc:"state after"`
-	Cause string    `json:"cause,omitempty" doc:"code of the cause, of a router"`
+	Cause string    `json:"cause,omitempty" doc:"code of the cause, of a router; of an act: done or refused"`
 	Why   string    `json:"why,omitempty" doc:"cause as a sentence, if there is one"`
 }
 
@@ -34,6 +34,7 @@ const (
 	Session       Kind = "session"       // bfd_instance
 	Process       Kind = "process"       // of the daemon
 	Configuration Kind = "configuration" // read or refused
+	Act           Kind = "act"           // asked for by a client; Name is what it was about
 )
 
 // Recorder compares states. The zero value knows none.
@@ -58,7 +59,11 @@ type mark struct {
 func (r *Recorder) Resume(past []Event) {
 	for _, e := range past {
 		r.last = max(r.last, e.ID)
-		r.mark(subject{e.Kind, e.Name}, mark{e.To, e.At})
+		of := subject{e.Kind, e.Name}
+		if e.Kind == Act {
+			of.name = ""
+		}
+		r.mark(of, mark{e.To, e.At})
 	}
 }
 
@@ -75,6 +80,7 @@ func (r *Recorder) mark(of subject, m mark) {
 func (r *Recorder) Step(s *api.Status) []Event {
 	r.out = nil
 	r.configuration(&s.Configuration)
+	r.acts(s.Acts)
 	for i := range s.Processes {
 		r.process(&s.Processes[i], s.At)
 	}
@@ -130,6 +136,26 @@ func (r *Recorder) router(i *api.Instance) {
 		if h := &i.History[k]; h.At.After(r.seen[of].at) {
 			r.record(of, Event{At: h.At, From: h.From, To: h.To, Cause: h.Cause, Why: h.Why})
 		}
+	}
+}
+
+// acts records those that are later than the last one.
+func (r *Recorder) acts(list []api.PastAct) {
+	all := subject{kind: Act}
+	for i := range list {
+		a := &list[i]
+		if !a.At.After(r.seen[all].at) {
+			continue
+		}
+		e := Event{At: a.At, Kind: Act, Name: a.Name, To: a.Kind, Cause: "done", Why: "asked for by " + a.By}
+		if a.Reason != "" {
+			e.Why += ": " + a.Reason
+		}
+		if a.Refused != "" {
+			e.Cause, e.Why = "refused", a.Refused+"; "+e.Why
+		}
+		r.out = append(r.out, e)
+		r.mark(all, mark{e.To, e.At})
 	}
 }
 

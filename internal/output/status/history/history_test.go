@@ -96,6 +96,18 @@ func TestRecorder(t *testing.T) {
 		"12 23s configuration k.conf: refused -> read () ")
 	s.Processes[0].Started = when(30)
 	step(s, "13 30s process vrrp: started -> started () its predecessor had ended")
+
+	// What clients ask for is in the list of the last acts, again and again.
+	s.Acts = []api.PastAct{{At: at(31), Kind: "announce", Name: "V", By: "uid 0", Reason: "moved"}}
+	step(s, "14 31s act V:  -> announce (done) asked for by uid 0: moved")
+	s.Acts = append(s.Acts, api.PastAct{At: at(32), Kind: "announce", Name: "W", By: "uid 0", Refused: "no master"}, api.PastAct{At: at(33), Kind: "reload", By: "uid 7"})
+	step(s,
+		"15 32s act W:  -> announce (refused) no master; asked for by uid 0",
+		"16 33s act :  -> reload (done) asked for by uid 7")
+	step(s)
+	r = history.Recorder{}
+	r.Resume(all)
+	step(s)
 }
 
 // TestLog: what is written is read again, in two halves at most, whatever stands at the

@@ -1,0 +1,229 @@
+// Package act is what a client may have changed in a running daemon, and the one way to
+// it:
+//
+//	client ──HTTP──▶ control process ──link.Act──▶ parent ──link.Act──▶ process that it concerns
+//	                              ◀──link.Done──        ◀──link.Done──
+//
+// The control process knows who asks and whether they may. The parent logs the act, notes
+// it for the history and passes it on. The process does it on its loop and replies, at once
+// or later, with a result or a refusal.
+//
+// A new act is a row of [Kinds] and a case where the process of its role takes acts:
+// vrrpd/act.go, supervisor/acts.go. With the row it has its endpoint of the
+// control socket, its limits, its line in the log and its event in the history. Any part
+// of the control process that has acts done, such as SNMP or D-Bus, calls [Asker.Do] of
+// the asker that controld.Run makes, after it has found out by its own means whether the
+// client may.
+package act
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Kind is what is to be done.
+type Kind string
+
+// The kinds.
+const (
+	Reload   Kind = "reload"   // read the configuration again; the result is an api.Configuration
+	Announce Kind = "announce" // send the gratuitous ARP and neighbour adverts of a master again
+)
+
+// Row is what is known of a kind of act.
+type Row struct {
+	Kind  Kind
+	Role  string // whose process does it; empty: the parent
+	Takes Fields // of an Act
+	Needs Fields // of these: an act without them is refused
+	Doc   string // what it does, for the description of the control socket
+}
+
+// Fields is a set of the fields of an [Act]. Reason and By belong to each.
+type Fields uint8
+
+// The fields.
+const (
+	Name Fields = 1 << iota
+)
+
+var fieldNames = []string{"name"}
+
+// String lists the fields by their names in JSON.
+func (f Fields) String() string {
+	var names []string
+	for i, name := range fieldNames {
+		if f&(1<<i) != 0 {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// Kinds is the table of all acts.
+var Kinds = []Row{
+	{Kind: Announce, Role: "vrrp", Takes: Name, Needs: Name, Doc: "Announce the addresses of a master again"},
+	{Kind: Reload, Doc: "Read the configuration again; the answer comes when that is done or refused"},
+}
+
+// RowOf is the row of a kind; nil: there is none.
+func RowOf(k Kind) *Row {
+	i := slices.IndexFunc(Kinds, func(r Row) bool { return r.Kind == k })
+	if i < 0 {
+		return nil
+	}
+	return &Kinds[i]
+}
+
+// Act is a change that a client asks for.
+type Act struct {
+	Kind   Kind   `json:"-"`
+	Name   string `json:"name,omitempty" doc:"of the vrrp_instance"`
+	Reason string `json:"reason,omitempty" doc:"why, for the log and the history"`
+	By     By     `json:"-"`
+}
+
+// By is who asks.
+type By struct {
+	UID  uint32
+	PID  int32  // 0: unknown
+	Over string // the way by which they ask, such as "the control socket"
+	Name string // as which they are known there, such as a bus name; empty: by the uid alone
+}
+
+// String is who asks, for the log: "uid 0, pid 7, over the control socket".
+func (b By) String() string {
+	who := fmt.Sprintf("uid %d", b.UID)
+	if b.Name != "" {
+		who = b.Name + ", " + who
+	}
+	if b.PID != 0 {
+		who += fmt.Sprintf(", pid %d", b.PID)
+	}
+	return who + ", over " + b.Over
+}
+
+// String is what is asked for: "announce VI_1".
+func (a *Act) String() string { return strings.TrimSpace(string(a.Kind) + " " + a.Object()) }
+
+// Object is what the act is about; empty: the daemon.
+func (a *Act) Object() string { return a.Name }
+
+const (
+	maxName   = 255 // bytes of a name
+	maxReason = 200 // bytes of a reason
+)
+
+// Check returns why the act cannot be done, whatever the state of the daemon; it is then
+// an [Invalid] error.
+func (a *Act) Check() error {
+	row := RowOf(a.Kind)
+	if row == nil {
+		return Refuse(Invalid, "there is no act %q", cut(string(a.Kind), maxName))
+	}
+	has := a.fields()
+	if more := has &^ row.Takes; more != 0 {
+		return Refuse(Invalid, "%s takes no %s", a.Kind, more)
+	}
+	if less := row.Needs &^ has; less != 0 {
+		return Refuse(Invalid, "%s needs %s", a.Kind, less)
+	}
+	for _, t := range []struct {
+		what, text string
+		most       int
+	}{{"the name", a.Name, maxName}, {"the reason", a.Reason, maxReason}, {"the name of the client", a.By.Name, maxName}, {"the way", a.By.Over, maxName}} {
+		if len(t.text) > t.most {
+			return Refuse(Invalid, "%s has %d bytes; it may have %d", t.what, len(t.text), t.most)
+		}
+		if !utf8.ValidString(t.text) || strings.ContainsFunc(t.text, func(r rune) bool { return !unicode.IsPrint(r) }) {
+			return Refuse(Invalid, "%s has characters that cannot be printed", t.what)
+		}
+	}
+	return nil
+}
+
+// fields are those that the act has.
+func (a *Act) fields() (f Fields) {
+	if a.Name != "" {
+		f |= Name
+	}
+	return f
+}
+
+// cut is s, or its beginning.
+func cut(s string, most int) string { return strings.ToValidUTF8(s[:min(len(s), most)], "") }
+
+// Code is the kind of a refusal.
+type Code uint8
+
+// The codes.
+const (
+	Impossible  Code = iota + 1 // in the present state of the daemon
+	Unknown                     // it is about something that does not exist
+	Invalid                     // no daemon would do it
+	Unavailable                 // the process does not run, does not answer or has too much to do
+)
+
+// Refusal is the error of an act that is not done.
+type Refusal struct {
+	Code Code
+	Why  string
+}
+
+func (r *Refusal) Error() string { return r.Why }
+
+// Refuse returns a [Refusal].
+func Refuse(code Code, format string, args ...any) error {
+	return &Refusal{code, fmt.Sprintf(format, args...)}
+}
+
+// Result is the answer to an act.
+type Result struct {
+	Body []byte // what has come of it, as JSON; nil: it was refused
+	Code Code   // of the refusal
+	Why  string // of the refusal
+}
+
+// maxBody bounds a result, in bytes.
+const maxBody = 512 << 10
+
+// Answer is the result of an act that ended with v or, if err is not nil, with err. An error
+// that is no [Refusal] is Impossible.
+func Answer(v any, err error) Result {
+	var body []byte
+	if err == nil {
+		body, err = json.Marshal(v)
+	}
+	if err == nil && len(body) > maxBody {
+		err = fmt.Errorf("it is done; its result has %d bytes, and at most %d are passed on", len(body), maxBody)
+	}
+	if err == nil {
+		return Result{Body: body}
+	}
+	var r *Refusal
+	if !errors.As(err, &r) {
+		r = &Refusal{Impossible, err.Error()}
+	}
+	return Result{Code: r.Code, Why: r.Why}
+}
+
+// Err is the refusal, nil if there is none.
+func (r *Result) Err() error {
+	if r.Code == 0 {
+		return nil
+	}
+	return &Refusal{r.Code, r.Why}
+}
+
+// Reply ends an act. It is called once, on the loop of the process or beside it.
+type Reply func(result any, err error)
+
+// Patience is how long a client waits for the result of an act: longer than any of them
+// takes, but for one whose process hangs.
+const Patience = 25 * time.Second

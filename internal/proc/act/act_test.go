@@ -1,0 +1,138 @@
+package act
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestCheck: what no daemon would do is refused, with the reason.
+func TestCheck(t *testing.T) {
+	for _, test := range []struct {
+		act  Act
+		want string // empty: it may be done
+	}{
+		{Act{Kind: Reload}, ""},
+		{Act{Kind: Reload, Reason: "a new address, für heute"}, ""},
+		{Act{Kind: Announce, Name: "VI_1"}, ""},
+		{Act{Kind: "reboot"}, `there is no act "reboot"`},
+		{Act{Kind: Kind(strings.Repeat("x", 9999))}, `there is no act "xxx`},
+		{Act{Kind: Reload, Name: "VI_1"}, "reload takes no name"},
+		{Act{Kind: Announce}, "announce needs name"},
+		{Act{Kind: Announce, Name: strings.Repeat("x", 256)}, "the name has 256 bytes; it may have 255"},
+		{Act{Kind: Announce, Name: "a\nb"}, "the name has characters that cannot be printed"},
+		{Act{Kind: Announce, Name: "\xff"}, "the name has characters that cannot be printed"},
+		{Act{Kind: Reload, Reason: "\x1b[2J"}, "the reason has characters that cannot be printed"},
+		{Act{Kind: Reload, Reason: strings.Repeat("x", 201)}, "the reason has 201 bytes; it may have 200"},
+		{Act{Kind: Reload, By: By{Name: "a\x00"}}, "the name of the client has characters that cannot be printed"},
+		{Act{Kind: Reload, By: By{Over: "a\n"}}, "the way has characters that cannot be printed"},
+	} {
+		err := test.act.Check()
+		var r *Refusal
+		if test.want == "" && err == nil {
+			continue
+		}
+		if !errors.As(err, &r) || r.Code != Invalid || test.want == "" || !strings.Contains(r.Why, test.want) || len(r.Why) > 400 {
+			t.Errorf("%.40v: %v, want %s", &test.act, err, test.want)
+		}
+	}
+}
+
+// TestKinds: the table is complete and without contradictions.
+func TestKinds(t *testing.T) {
+	for _, row := range Kinds {
+		if row.Needs&^row.Takes != 0 || row.Doc == "" || RowOf(row.Kind).Doc != row.Doc {
+			t.Errorf("%+v", row)
+		}
+	}
+	if RowOf("") != nil {
+		t.Error("nothing is an act")
+	}
+}
+
+func TestAnswer(t *testing.T) {
+	if r := Answer(map[string]int{"a": 1}, nil); r.Err() != nil || string(r.Body) != `{"a":1}` {
+		t.Errorf("%s %v", r.Body, r.Err())
+	}
+	for _, test := range []struct {
+		v    any
+		err  error
+		code Code
+		want string
+	}{
+		{nil, errors.New("no"), Impossible, "no"},
+		{"x", Refuse(Unknown, "no %d", 7), Unknown, "no 7"},
+		{strings.Repeat("x", maxBody), nil, Impossible, "it is done; its result has"},
+		{func() {}, nil, Impossible, "unsupported type"},
+	} {
+		r := Answer(test.v, test.err)
+		if r.Code != test.code || !strings.Contains(r.Why, test.want) || r.Body != nil {
+			t.Errorf("%+v, want %s", r, test.want)
+		}
+	}
+	by := By{UID: 7, PID: 12, Over: "D-Bus", Name: ":1.7"}
+	if got := by.String(); got != ":1.7, uid 7, pid 12, over D-Bus" {
+		t.Error(got)
+	}
+}
+
+// TestAsker: each act gets its own result; what has none ends with the patience of who
+// asks, and the number of those that wait is bounded.
+func TestAsker(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var k *Asker
+		deaf := false
+		k = NewAsker(func(id uint32, a *Act) bool {
+			switch a.Name {
+			case "yes":
+				go k.Take(id, Answer(id, nil))
+			case "no":
+				go k.Take(id, Answer(nil, Refuse(Unknown, "not here")))
+			}
+			return !deaf
+		})
+		do := func(name string) (string, error) {
+			ctx, end := context.WithTimeout(t.Context(), time.Second)
+			defer end()
+			b, err := k.Do(ctx, &Act{Kind: Announce, Name: name})
+			return string(b), err
+		}
+		code := func(err error) Code {
+			var r *Refusal
+			if !errors.As(err, &r) {
+				t.Fatalf("no refusal: %v", err)
+			}
+			return r.Code
+		}
+		if b, err := do("yes"); err != nil || !json.Valid([]byte(b)) {
+			t.Errorf("%s %v", b, err)
+		}
+		if b, err := do("no"); b != "" || code(err) != Unknown || err.Error() != "not here" {
+			t.Errorf("%s %v", b, err)
+		}
+		if _, err := do(""); code(err) != Invalid {
+			t.Error(err)
+		}
+		for range maxOpen {
+			go do("never")
+		}
+		synctest.Wait()
+		if _, err := do("yes"); code(err) != Unavailable || !strings.Contains(err.Error(), "64 other acts") {
+			t.Error(err)
+		}
+		k.Take(2, Answer(1, nil)) // nobody waits for it any more
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if _, err := do("never"); code(err) != Unavailable || !strings.Contains(err.Error(), "announce never has no result yet") {
+			t.Error(err)
+		}
+		deaf = true
+		if _, err := do("yes"); code(err) != Unavailable || len(k.open) != 0 {
+			t.Errorf("%v; %d open", err, len(k.open))
+		}
+	})
+}
