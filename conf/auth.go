@@ -86,7 +86,7 @@ func (d *decoder) numberedKey(a *argument, of, code string, least, most int) (id
 		d.wrong(a.Statement, 1, "missing-argument", "%s key %d has no value", of, n)
 		return 0, "", false
 	}
-	value, err := d.keyValue(a.Statement, a.Words[2].Text)
+	value, _, err := d.keyValue(a.Statement, 2, a.Words[2].Text)
 	switch {
 	case err != nil:
 		d.wrong(a.Statement, 2, code, "%s key %d: %v", of, n, err)
@@ -98,30 +98,32 @@ func (d *decoder) numberedKey(a *argument, of, code string, least, most int) (id
 	return uint8(n), Secret(value), true
 }
 
-// keyValue is the key that a value stands for: text, hex:DIGITS or file:PATH.
-func (d *decoder) keyValue(s *Statement, value string) (string, error) {
+// keyValue is the key that a value, a word of s, stands for: text, hex:DIGITS or file:PATH.
+// exposed means that others have the file in their hands, which is reported.
+func (d *decoder) keyValue(s *Statement, word int, value string) (key string, exposed bool, err error) {
 	if digits, ok := strings.CutPrefix(value, "hex:"); ok {
 		b, err := hex.DecodeString(digits)
 		if err != nil {
-			return "", fmt.Errorf("the value after hex: is not an even number of hexadecimal digits")
+			return "", false, fmt.Errorf("the value after hex: is not an even number of hexadecimal digits")
 		}
-		return string(b), nil
+		return string(b), false, nil
 	}
 	path, ok := strings.CutPrefix(value, "file:")
 	if !ok {
-		return strings.Clone(value), nil
+		return strings.Clone(value), false, nil
 	}
 	f, err := readfile.Open(path, readfile.Patience)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	if message, fix := keyFileProblem(info); message != "" {
-		d.report(s, 2, Diagnostic{
+		exposed = true
+		d.report(s, word, Diagnostic{
 			Severity: Error, Class: ClassSecurity, Code: "hmac-file-mode",
 			Message: fmt.Sprintf("key file %s %s", path, message), Fix: fix + " " + path,
 		})
@@ -129,18 +131,18 @@ func (d *decoder) keyValue(s *Statement, value string) (string, error) {
 	const enough = 256
 	b, err := io.ReadAll(io.LimitReader(f, enough))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return "", fmt.Errorf("read %s: %s; %s", path, readfile.Endless, readfile.EndlessRemedy)
+		return "", false, fmt.Errorf("read %s: %s; %s", path, readfile.Endless, readfile.EndlessRemedy)
 	}
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", path, readfile.Cause(err))
+		return "", false, fmt.Errorf("read %s: %w", path, readfile.Cause(err))
 	}
 	text := strings.TrimRight(string(b), "\r\n")
 	if digits, ok := strings.CutPrefix(text, "hex:"); ok {
 		if raw, err := hex.DecodeString(digits); err == nil {
-			return string(raw), nil
+			return string(raw), exposed, nil
 		}
 	}
-	return text, nil
+	return text, exposed, nil
 }
 
 // keyFileProblem returns who, other than root and the user of this process, has

@@ -50,6 +50,14 @@ type Control struct {
 	Off   bool   // no_control_socket
 	Group string // control_group: its members may read; default keepalived
 	Admin string // control_admin_group: its members may act, too; empty: only root
+	HTTP  HTTP
+}
+
+// HTTP is how the state is shown over TCP.
+type HTTP struct {
+	Listen    string // http_listen: address and port; empty: not at all
+	Cert, Key string // http_tls_cert, http_tls_key: PEM files; empty: without TLS
+	Token     Secret // http_token, which clients show; empty: they need none
 }
 
 // Reload is what goes with reading a configuration again.

@@ -43,6 +43,8 @@ var remedies = map[string]string{
 	"group-twice":          "rename or remove one of the two",
 	"hmac-active":          "write active_key with the number of a key of this block, on every node",
 	"bfd-auth":             "write type and key ID VALUE, the same as at the neighbour",
+	"http-address":         "write a port, or ADDR:PORT, for example 127.0.0.1:8080 or [::1]:8080",
+	"http-token":           "write file: and the path of a file with 16 to 128 bytes, which only its owner may read",
 	"hmac-key":             "write key ID VALUE, with a value of 32 to 64 bytes",
 	"hysteresis":           "write a hysteresis below the quorum",
 	"init-value":           "write a number from -2147483648 to 2147483647",

@@ -23,6 +23,8 @@ type globals struct {
 	poll                           bool      // linkbeat_use_polling
 	alert, alertVRRP, alertChecker opt[bool] // smtp_alert, smtp_alert_vrrp, smtp_alert_checker
 	mailAuth                       place     // of smtp_auth
+	httpAt                         place     // of http_listen
+	httpShut                       bool      // http_token is not usable
 }
 
 // settle completes the values that an instance without its own gets.
@@ -50,6 +52,7 @@ func (d *decoder) resolve() {
 	d.global.settle(&g.Defaults)
 	d.absentInterfaces()
 	d.mail()
+	d.http()
 	pace := d.paceGroups()
 	for _, in := range d.instances {
 		d.instance(in, pace)

@@ -15,6 +15,7 @@ func globalBlock() *block {
 	b := vocabulary("global_defs")
 	b.given = func(d *decoder) *written { return &d.global.given }
 	b.add(processWords()...)
+	b.add(pageWords()...)
 	b.add(mailWords()...)
 	b.add(lvsWords()...)
 	b.add(vrrpWords()...)

@@ -62,7 +62,7 @@ func TestDocumentedConfigurations(t *testing.T) {
 }
 
 // elsewhere are problems of a part of a configuration.
-var elsewhere = map[string]bool{"no-tracker": true, "no-member": true, "no-vrid": true, "unknown-interface": true, "no-address": true}
+var elsewhere = map[string]bool{"no-tracker": true, "no-member": true, "no-vrid": true, "unknown-interface": true, "no-address": true, "http-token": true}
 
 var (
 	inline   = regexp.MustCompile("`(keepalived [^`]+)`")

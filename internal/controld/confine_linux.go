@@ -15,7 +15,7 @@ import (
 
 const (
 	// maxFiles is how many descriptors the process may have: those of its clients, and some.
-	maxFiles = maxClients + 64
+	maxFiles = maxClients + maxWeb + 64
 	// maxHeap is how large the heap may become before the collector does all that it can,
 	// in bytes: the answers of all processes as text, and decoded.
 	maxHeap = 512 << 20
@@ -23,22 +23,23 @@ const (
 
 // confine takes from the process what serving does not need: every capability, files
 // other than those in the directories of its socket, its history and its log, programs,
-// networks. What this kernel cannot refuse is left.
-func confine(socket, history, log string) {
+// networks. It may read what is in the directories of certificates. What this kernel
+// cannot refuse is left.
+func confine(socket, history, log string, certificates []string) {
 	debug.SetMemoryLimit(maxHeap)
 	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxFiles, Max: maxFiles})
-	err = errors.Join(err, cap.NewSet().SetProc(), confineFiles(socket, history, log), confineCalls())
+	err = errors.Join(err, cap.NewSet().SetProc(), confineFiles(socket, history, log, certificates), confineCalls())
 	if err != nil {
 		slog.Warn(fmt.Sprintf("confine the control process: %v; it runs all the same", err))
 	}
 }
 
-func confineFiles(socket, history, log string) error {
+func confineFiles(socket, history, log string, certificates []string) error {
 	dirs := []string{socket, history}
 	if log != "" {
 		dirs = append(dirs, filepath.Dir(log))
 	}
-	return landlock.V5.BestEffort().RestrictPaths(landlock.RWDirs(dirs...).IgnoreIfMissing())
+	return landlock.V5.BestEffort().RestrictPaths(landlock.RWDirs(dirs...).IgnoreIfMissing(), landlock.RODirs(certificates...).IgnoreIfMissing())
 }
 
 // refused are the system calls that the process never makes.

@@ -57,13 +57,25 @@ func Run(o Options) error {
 		Done: func(o *link.Outcome) { asker.Take(o.ID, o.Result) },
 	})
 	server, refused := listen(o.Socket, &settings)
-	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile)
+	var pages *web
+	if settings.HTTP.Listen != "" {
+		var unheard error
+		if pages, unheard = listenTCP(&settings.HTTP); unheard != nil {
+			slog.Error("http_listen: " + unheard.Error())
+		}
+	}
+	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile, files(&settings.HTTP))
+	answers := handler(from, events, asker)
 	if refused != nil {
 		// The daemon does without it. Another process would fare no better.
 		slog.Error("control socket: " + refused.Error())
 	} else {
-		server.serve(handler(from, events, asker))
+		server.serve(answers)
 		defer server.close()
+	}
+	if pages != nil {
+		pages.serve(answers)
+		defer pages.close()
 	}
 	ctx, end := context.WithCancel(context.Background())
 	defer end()

@@ -95,14 +95,17 @@ func groupID(name string) (int, error) {
 
 // serve begins to serve.
 func (s *server) serve(h http.Handler) {
-	s.http = http.Server{
-		Handler:           readable(h),
-		ConnContext:       s.rights.know,
-		ReadHeaderTimeout: readWait, ReadTimeout: readWait, IdleTimeout: idleWait, WriteTimeout: writeWait,
-		MaxHeaderBytes: maxHeader,
-		ErrorLog:       slog.NewLogLogger(slog.DiscardHandler, slog.LevelError), // clients fill no log
-	}
+	limit(&s.http, readable(h))
+	s.http.ConnContext = s.rights.know
 	go s.http.Serve(newClients(s.listener))
+}
+
+// limit sets up a server of h whose clients are slow, endless or silent within bounds.
+func limit(s *http.Server, h http.Handler) {
+	s.Handler = h
+	s.ReadHeaderTimeout, s.ReadTimeout, s.IdleTimeout, s.WriteTimeout = readWait, readWait, idleWait, writeWait
+	s.MaxHeaderBytes = maxHeader
+	s.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError) // clients fill no log
 }
 
 // close ends the server and removes the socket.

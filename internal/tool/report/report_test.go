@@ -42,6 +42,7 @@ var saysItself = map[string]string{
 	"deprecated":        "the message names the new word",
 	"sync-id":           "the message says what to write",
 	"bfd-key":           "the message gives the length",
+	"http-token":        "the message gives the length",
 	"hmac-key":          "the message gives the length",
 	"rule-action":       "the message lists the actions",
 	"route-encap":       "the message lists the types",
