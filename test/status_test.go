@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,8 +135,22 @@ func TestControlProcess(t *testing.T) {
 	if !s.Until(10*time.Second, func() bool { _, err := os.Stat(socket); return os.IsNotExist(err) }) {
 		t.Error("the socket stays")
 	}
-	s.must(a.Reload(config(in.at(150))))
+	s.must(a.Reload(configWith("http_listen 8080", in.at(150))))
 	s.says(a, 0, "status --check", "KEEPALIVED OK")
+	for request, want := range map[string]string{
+		"GET /":                      "<!doctype html>",
+		"GET /v1/instances/web":      `"state":"MASTER"`,
+		"POST /v1/announce?name=web": "over TCP nothing is changed",
+	} {
+		c, err := s.dial(s.Node("a"), "tcp", netip.Addr{}, netip.MustParseAddrPort("127.0.0.1:8080"))
+		s.must(err)
+		fmt.Fprintf(c, "%s HTTP/1.0\r\nHost: localhost\r\n\r\n", request)
+		answer, err := io.ReadAll(c)
+		c.Close()
+		if err != nil || !strings.Contains(string(answer), want) || !strings.Contains(string(answer), "Content-Security-Policy: default-src 'none'") {
+			t.Errorf("%s: %v %.2000s", request, err, answer)
+		}
+	}
 
 	s.says(a, 0, "reload", "Reloaded ")
 	s.must(a.Configure(config(in.at(150)) + "vrrp_instance half {"))

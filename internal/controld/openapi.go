@@ -69,7 +69,7 @@ func describe(list []route) *openapi {
 	}
 	for i := range list {
 		r := &list[i]
-		method, path, _ := strings.Cut(r.pattern, " ")
+		method, path, _ := strings.Cut(strings.TrimSuffix(r.pattern, "{$}"), " ")
 		if d.Paths[path] == nil {
 			d.Paths[path] = map[string]operation{}
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/statustest"
 	"keepalived-go/internal/proc/link"
@@ -21,29 +22,37 @@ var update = flag.Bool("update", false, "write docs/openapi.yaml")
 
 // whole returns sources of a daemon with everything that a model can hold.
 func whole(t *testing.T) sources {
-	var full, part map[string]json.RawMessage
-	body, err := json.Marshal(apitest.Daemon(t))
-	if err == nil {
-		err = json.Unmarshal(body, &full)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	part = maps.Clone(full)
-	for _, name := range []string{"vrrp", "lvs", "bfd"} {
-		delete(part, name)
-	}
-	parent, err := json.Marshal(part)
-	if err != nil {
-		t.Fatal(err)
-	}
-	bodies := map[string][]byte{
-		"": parent, "vrrp": full["vrrp"], "checkers": full["lvs"], "bfd": full["bfd"], link.Configuration: []byte("global_defs {\n}\n"),
-	}
+	s := apitest.Daemon(t)
+	return of(func() *api.Status { return s })
+}
+
+// of returns sources of a daemon with the state that now returns.
+func of(now func() *api.Status) sources {
 	var s sources
 	s = newSources(func(q link.Question) bool {
+		d := *now()
+		var part any
+		switch q.Of {
+		case "":
+			d.VRRP, d.LVS, d.BFD = nil, nil, nil
+			part = &d
+		case "vrrp":
+			part = d.VRRP
+		case "checkers":
+			part = d.LVS
+		case "bfd":
+			part = d.BFD
+		}
+		body, err := json.Marshal(part)
+		if q.Of == link.Configuration {
+			body = []byte("global_defs {\n}\n")
+		}
 		go func() {
-			for m := range link.Answers(q.ID, bodies[q.Of]) {
+			if err != nil {
+				s.take(link.Refusal(q.ID, err.Error()).Part)
+				return
+			}
+			for m := range link.Answers(q.ID, body) {
 				s.take(m.Part)
 			}
 		}()
@@ -73,7 +82,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 	for i := range list {
 		r := &list[i]
-		method, path, _ := strings.Cut(r.pattern, " ")
+		method, path, _ := strings.Cut(strings.TrimSuffix(r.pattern, "{$}"), " ")
 		operation, ok := d.Paths[path][strings.ToLower(method)]
 		if !ok {
 			t.Errorf("openapi.yaml has no %s", r.pattern)

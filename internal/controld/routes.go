@@ -1,6 +1,7 @@
 package controld
 
 import (
+	"embed"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -110,6 +111,20 @@ func routes(from sources, events *recorder, asker *act.Asker) []route {
 		}
 		list = append(list, r)
 	}
+	for _, f := range []struct{ path, name, media, summary string }{
+		{"/{$}", "index.html", "text/html; charset=utf-8", "The page"},
+		{"/page.css", "page.css", "text/css; charset=utf-8", "Its colours and its layout"},
+		{"/page.js", "page.js", "text/javascript; charset=utf-8", "Its program"},
+	} {
+		list = append(list, route{pattern: "GET " + f.path, summary: f.summary, media: f.media, serve: func(w http.ResponseWriter, _ *http.Request) {
+			body, err := pageFiles.ReadFile("page/" + f.name)
+			if err != nil { // it is in the program
+				refuse(w, http.StatusInternalServerError, err.Error())
+				return
+			}
+			text(w, f.media, body)
+		}})
+	}
 	var description []byte
 	list = append(list, route{pattern: "GET /openapi.yaml", summary: "This description", media: yamlText, serve: func(w http.ResponseWriter, _ *http.Request) {
 		text(w, yamlText, description)
@@ -121,6 +136,9 @@ func routes(from sources, events *recorder, asker *act.Asker) []route {
 	description = []byte(d)
 	return list
 }
+
+//go:embed page
+var pageFiles embed.FS
 
 // Types of answers.
 const (

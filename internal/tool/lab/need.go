@@ -24,6 +24,7 @@ const (
 	IPTables Requirement = "iptables and ipset"
 	FRR      Requirement = "bfdd and zebra of FRR"
 	Bird     Requirement = "bird"
+	Chromium Requirement = "chromium"
 	User     Requirement = "an unprivileged user"
 	UML      Requirement = "linux.uml, the kernel of Debian's user-mode-linux, and root of this machine to boot it"
 )
@@ -72,7 +73,7 @@ func has(r Requirement) bool {
 			}
 		}
 		return true
-	case Tshark, Nft, Nginx, Bird:
+	case Tshark, Nft, Nginx, Bird, Chromium:
 		_, err := exec.LookPath(string(r))
 		return err == nil
 	case UML:

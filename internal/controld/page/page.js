@@ -1,0 +1,411 @@
+// The page of a running keepalived. It reads /v1/status and its like, and follows
+// /v1/events. Text of the daemon comes into the document as text, never as markup.
+"use strict";
+
+const day = 24 * 3600 * 1000;
+const shownAtFirst = 40; // rows of a list; the others are behind a button, and found by the search
+const leastPause = 1000; // milliseconds between two refreshes
+const longestPause = 15000;
+const patience = 10000; // milliseconds for an answer
+
+const model = { skew: 0, status: null, problems: [], history: [], search: "", limits: {}, open: new Set(), reasons: new Map() };
+
+// Elements
+
+function el(tag, props, ...children) {
+  const e = Object.assign(document.createElement(tag), props);
+  e.append(...children.filter((c) => c !== null && c !== undefined && c !== ""));
+  return e;
+}
+
+function svg(tag, attributes, ...children) {
+  const e = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) e.setAttribute(name, value);
+  e.append(...children);
+  return e;
+}
+
+const kinds = { MASTER: "good", BACKUP: "wait", FAULT: "bad", up: "good", down: "bad", Up: "good", Down: "bad", runs: "good", missing: "bad", CRITICAL: "bad", WARNING: "warn", refused: "bad", ended: "bad" };
+
+function badge(state) {
+  return el("span", { className: "state " + (kinds[state] || "idle") }, state);
+}
+
+function mono(text) {
+  return el("code", {}, text);
+}
+
+// now is the time of the node, whose clock may differ from that of the browser.
+function now() {
+  return Date.now() + model.skew;
+}
+
+// ago is a moment as its distance from now, which tick keeps right.
+function ago(at) {
+  if (!at) return "";
+  const e = el("time", { dateTime: at, title: new Date(at).toLocaleString() });
+  e.textContent = age(now() - Date.parse(at));
+  return e;
+}
+
+function age(ms) {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 120) return s + " s";
+  if (s < 7200) return Math.floor(s / 60) + " min";
+  if (s < 2 * 86400) return Math.floor(s / 3600) + " h";
+  return Math.floor(s / 86400) + " d";
+}
+
+// table is a table; on a phone each cell stands under the other with its heading.
+function table(headings, rows) {
+  const head = el("tr", {}, ...headings.map((h) => el("th", { scope: "col" }, h)));
+  const body = rows.map((cells) => el("tr", {}, ...cells.map((cell, i) => {
+    const td = el("td", {}, ...[cell].flat());
+    td.dataset.label = typeof headings[i] === "string" ? headings[i] : headings[i].dataset.label;
+    if (typeof cell === "number") td.className = "number";
+    return td;
+  })));
+  return el("table", {}, el("thead", {}, head), el("tbody", {}, ...body));
+}
+
+// Sections
+
+// list is the part of a list that is shown: what the search finds, up to a limit.
+function list(id, all, text) {
+  const found = model.search ? all.filter((x) => text(x).toLowerCase().includes(model.search)) : all;
+  const limit = model.limits[id] || shownAtFirst;
+  return { shown: found.slice(0, limit), found: found.length, all: all.length, more: found.length - limit };
+}
+
+function section(id, title, l, content, none) {
+  const count = l.found === l.all ? l.all : l.found + " of " + l.all;
+  const card = el("div", { className: "card" }, l.shown.length ? content : el("p", { className: "none" }, model.search && l.all ? "The search finds none." : none));
+  if (l.more > 0) card.append(moreButton(id, l.more));
+  return el("section", { id }, el("h2", {}, title + " ", l.all ? el("small", {}, String(count)) : ""), card);
+}
+
+function moreButton(id, left) {
+  const button = el("button", { className: "more", type: "button", id: "more-" + id }, `Show ${Math.min(left, 100)} of ${left} more`);
+  button.addEventListener("click", () => {
+    model.limits[id] = (model.limits[id] || shownAtFirst) + 100;
+    render();
+  });
+  return button;
+}
+
+function problems() {
+  const l = list("problems", model.problems, (p) => p.subject + " " + p.text);
+  const rows = l.shown.map((p) => el("div", { className: "problem" }, badge(p.severity), el("span", {}, p.text)));
+  return section("problems", "Problems", l, el("div", {}, ...rows), "Nothing is wrong.");
+}
+
+function routers() {
+  return (model.status.vrrp && model.status.vrrp.instances) || [];
+}
+
+// server is who serves the addresses of a router now.
+function server(router) {
+  if (model.status.vrrp.stale) return el("span", { className: "state warn" }, "not known: " + model.status.vrrp.stale);
+  if (router.state === "MASTER") return el("span", { className: "state good" }, "this node");
+  if (router.master) return el("span", { className: "state wait" }, router.master.address + ", priority " + router.master.priority);
+  return el("span", { className: "state bad" }, "no node is known");
+}
+
+function addresses() {
+  const all = routers().flatMap((r) => r.addresses.map((a) => ({ r, a })));
+  const l = list("addresses", all, ({ r, a }) => [a.address, a.interface, r.name, r.state, r.master ? r.master.address : ""].join(" "));
+  const hours = el("span", { className: "hours" }, el("span", {}, "24 h ago"), el("span", {}, "now"));
+  hours.dataset.label = "Last day";
+  const lines = new Map();
+  const rows = l.shown.map(({ r, a }) => {
+    if (!lines.has(r)) lines.set(r, spans(r));
+    return [el("span", { className: "address" }, a.address), server(r), [link(r), " ", badge(r.state)], ago(r.since), drawn(lines.get(r)), kernel(r, a)];
+  });
+  return section("addresses", "Addresses", l, table(["Address", "Served by", "Virtual router", "For", hours, "Interface"], rows), "There is no virtual address.");
+}
+
+function kernel(r, a) {
+  if (!r.held || a.set) return a.interface;
+  return [a.interface + " ", el("span", { className: "state bad" }, "not set in the kernel")];
+}
+
+function link(router) {
+  const a = el("a", { href: "#routers" }, router.name);
+  a.addEventListener("click", () => {
+    model.open.add(router.name);
+    find(router.name);
+    soon();
+  });
+  return a;
+}
+
+function find(text) {
+  document.getElementById("search").value = text;
+  model.search = text.toLowerCase();
+  render();
+}
+
+// The last day
+
+// spans are the states of a router in the last day, from events of its own.
+function spans(router) {
+  const end = Date.parse(model.status.at), begin = end - day;
+  const events = model.history.filter((e) => e.kind === "router" && e.name === router.name && Date.parse(e.at) > begin);
+  const out = [];
+  let at = begin, state = events.length ? events[0].from : router.state;
+  if (!events.length && router.since) at = Math.max(begin, Date.parse(router.since));
+  for (const e of events) {
+    out.push({ from: at, to: Date.parse(e.at), state });
+    at = Date.parse(e.at);
+    state = e.to;
+  }
+  out.push({ from: at, to: end, state });
+  return out.filter((s) => s.to > s.from).map((s) => ({ ...s, x: (s.from - begin) / day * 1000, width: Math.max(2, (s.to - s.from) / day * 1000) }));
+}
+
+// drawn is a line of spans. A state is told from others by its height, a fault by stripes.
+function drawn(list) {
+  const sums = {};
+  for (const s of list) sums[s.state || "not known"] = (sums[s.state || "not known"] || 0) + s.to - s.from;
+  const words = Object.entries(sums).map(([state, ms]) => state + " " + age(ms)).join(", ") + `; ${list.length - 1} changes`;
+  const line = svg("svg", { class: "line", viewBox: "0 0 1000 18", preserveAspectRatio: "none", role: "img", "aria-label": words });
+  line.append(svg("title", {}, words), svg("rect", { class: "idle", x: 0, y: 8, width: 1000, height: 2 }));
+  for (const s of list) {
+    const kind = kinds[s.state] || "idle";
+    const height = { good: 18, bad: 18, wait: 8, idle: 2 }[kind];
+    line.append(svg("rect", { class: kind, x: s.x, y: (18 - height) / 2, width: s.width, height }));
+    for (let x = s.x + 6; kind === "bad" && x < s.x + s.width - 2; x += 10) line.append(svg("line", { class: "stripe", x1: x, y1: 0, x2: x, y2: 18 }));
+  }
+  return line;
+}
+
+// Virtual routers
+
+function routersSection() {
+  const l = list("routers", routers(), (r) => [r.name, r.state, r.interface, r.group, "vrid " + r.vrid, ...r.addresses.map((a) => a.address)].join(" "));
+  return section("routers", "Virtual routers", l, el("div", {}, ...l.shown.map(routerDetails)), "There is no virtual router.");
+}
+
+function routerDetails(r) {
+  const d = el("details", { id: "router-" + r.name, open: model.open.has(r.name) },
+    el("summary", { id: "summary-" + r.name }, el("b", {}, r.name), badge(r.state), el("span", {}, "priority " + r.priority.effective),
+      el("span", { className: "faint" }, `VRID ${r.vrid}, VRRPv${r.version}${r.interface ? ", " + r.interface : ""}${r.group ? ", group " + r.group : ""}`)));
+  d.addEventListener("toggle", () => {
+    if (d.open === model.open.has(r.name)) return;
+    d.open ? model.open.add(r.name) : model.open.delete(r.name);
+    render();
+    soon(); // with the reasons
+  });
+  if (d.open) d.append(inside(r));
+  return d;
+}
+
+function inside(r) {
+  const box = el("div", { className: "inside" });
+  const reasons = model.reasons.get(r.name);
+  box.append(el("h3", {}, "Why"), el("ul", {}, ...(reasons || ["…"]).map((text) => el("li", {}, text))));
+  box.append(el("h3", {}, "Priority"), el("p", {}, mono(r.priority.arithmetic || String(r.priority.effective)), r.priority.owner ? " owner of the addresses" : r.priority.arithmetic ? "" : " as configured"));
+  if (r.trackers) box.append(el("h3", {}, "Trackers"), table(["Name", "State", "Weight", "Result", "For"], r.trackers.map(trackerRow)));
+  return box;
+}
+
+function trackerRow(t) {
+  return [[t.name + " ", el("span", { className: "faint" }, t.kind.replace("track_", ""))], badge(t.state), t.weight === 0 || t.weight === undefined ? "fault" : String(t.weight) + (t.reverse ? ", reversed" : ""), t.detail || "", ago(t.reported)];
+}
+
+// Other sections
+
+function trackers() {
+  const all = (model.status.vrrp && model.status.vrrp.trackers) || [];
+  const l = list("trackers", all, (t) => [t.name, t.kind, t.state, t.detail].join(" "));
+  const rows = l.shown.map((t) => [[t.name + " ", el("span", { className: "faint" }, t.kind.replace("track_", ""))], badge(t.state), t.detail || (t.number === undefined ? "" : String(t.number)), ago(t.reported), (t.users || []).length + " routers"]);
+  return section("trackers", "Trackers", l, table(["Name", "State", "Result", "Reported", "Used by"], rows), "There is no tracker.");
+}
+
+function pools() {
+  const all = (model.status.lvs && model.status.lvs.virtual_servers) || [];
+  const l = list("pools", all, (v) => [v.name, v.up ? "up" : "down", ...v.real_servers.map((s) => s.name)].join(" "));
+  return section("pools", "Pools", l, el("div", {}, ...l.shown.map(pool)), "There is no virtual server.");
+}
+
+function pool(v) {
+  const id = "pool " + v.name;
+  const d = el("details", { open: !model.open.has(id) },
+    el("summary", { id: "summary-" + id }, el("b", {}, v.name), badge(v.up ? "up" : "down"), el("span", {}, `${v.alive} of ${v.real_servers.length} servers up`),
+      el("span", { className: "faint" }, `weight ${v.weight}, quorum ${v.quorum}, ${v.scheduler}${v.suspended ? ", checks suspended" : ""}${v.sorry_server_in_use ? ", sorry server " + v.sorry_server + " in use" : ""}`)));
+  d.addEventListener("toggle", () => {
+    if (d.open !== model.open.has(id)) return;
+    d.open ? model.open.delete(id) : model.open.add(id);
+    render();
+  });
+  if (d.open) d.append(table(["Server", "State", "For", "Weight", "Checks"], v.real_servers.slice(0, shownAtFirst).map(serverRow)));
+  if (d.open && v.real_servers.length > shownAtFirst) d.append(el("p", { className: "none" }, `${v.real_servers.length - shownAtFirst} more servers; keepalived servers lists all`));
+  return d;
+}
+
+function serverRow(s) {
+  const checks = (s.checks || []).flatMap((c, i) => [i ? el("br") : "", badge(c.state), ` ${c.kind}${c.last_reason ? ": " + c.last_reason : ""} `, c.last ? el("span", { className: "faint" }, ago(c.last), " ago") : ""]);
+  return [mono(s.name), badge(s.up ? "up" : "down"), ago(s.since), s.weight, checks.length ? checks : "none"];
+}
+
+function peers() {
+  const l = list("peers", routers().filter((r) => r.master || r.peers || r.rejected), (r) => [r.name, r.master ? r.master.address : "", ...(r.peers || [])].join(" "));
+  const rows = l.shown.map((r) => [r.name, r.master ? mono(`${r.master.address}, priority ${r.master.priority}`) : r.state === "MASTER" ? "this node" : "none is heard", (r.peers || ["multicast"]).join(", "),
+    Object.entries(r.rejected || {}).map(([why, n]) => `${why} ${n}`).join(", ")]);
+  return section("peers", "Neighbours", l, table(["Virtual router", "Master", "Peers", "Dropped packets"], rows), "No other node is known.");
+}
+
+function history() {
+  const all = model.history.slice().reverse();
+  const l = list("history", all, (e) => [e.name, e.kind, e.from, e.to, e.cause, e.why].join(" "));
+  const rows = l.shown.map((e) => [el("time", { dateTime: e.at }, new Date(e.at).toLocaleString()), [e.name + " ", el("span", { className: "faint" }, e.kind)], [e.from ? e.from + " → " : "", badge(e.to)], e.why || e.cause || ""]);
+  return section("history", "History", l, table(["Time", "What", "Change", "Cause"], rows), "Nothing has happened.");
+}
+
+function processes() {
+  const all = model.status.processes.filter((p) => p.wanted);
+  const l = list("processes", all, (p) => p.name);
+  const rows = l.shown.map((p) => [p.name, badge(p.serves ? "runs" : "missing"), ago(p.started), p.pid || "", p.deaths || 0]);
+  return section("processes", "Processes", l, table(["Process", "State", "For", "PID", "Deaths"], rows), "No process is wanted.");
+}
+
+const sections = { problems, addresses, routers: routersSection, pools, trackers, peers, history, processes };
+
+// Rendering
+
+function render() {
+  if (!model.status) return;
+  const focus = document.activeElement && document.activeElement.id;
+  const host = model.status.node.host;
+  document.title = (model.problems.length ? `(${model.problems.length}) ` : "") + host + " – keepalived";
+  document.getElementById("host").textContent = `${host} ${model.status.node.instance || ""}`;
+  const summary = document.getElementById("summary");
+  const worst = model.problems.length ? model.problems[0].severity : "";
+  summary.className = "state " + (kinds[worst] || "good");
+  summary.textContent = model.problems.length ? `${model.problems.length} ${model.problems.length === 1 ? "problem" : "problems"}` : "nothing is wrong";
+  document.querySelector("main").replaceChildren(...Object.values(sections).map((make) => make()));
+  const again = focus && document.getElementById(focus);
+  if (again && again !== document.activeElement) again.focus({ preventScroll: true });
+}
+
+function tick() {
+  for (const e of document.querySelectorAll("time[title]")) e.textContent = age(now() - Date.parse(e.dateTime));
+}
+
+// live shows whether what is on the page is of now.
+function live(since) {
+  const e = document.getElementById("live");
+  const text = since ? "stale since " + since.toLocaleTimeString() : "live";
+  if (e.textContent !== text) e.textContent = text;
+  e.classList.toggle("stale", Boolean(since));
+  document.body.classList.toggle("stale", Boolean(since));
+}
+
+// Reading
+
+// connection is how reading goes: when it last did, whether events come and may be missing,
+// the pace, in milliseconds.
+const connection = { read: null, stream: false, gap: true, busy: false, timer: 0, least: leastPause, ended: 0 };
+
+async function get(path) {
+  const answer = await fetch(path, { signal: AbortSignal.timeout(patience) });
+  if (!answer.ok) throw new Error(path + ": " + answer.status);
+  return answer.json();
+}
+
+async function refresh() {
+  clearTimeout(connection.timer);
+  if (connection.busy) return;
+  connection.busy = true;
+  const begun = Date.now();
+  let wanted = longestPause;
+  try {
+    await read();
+    connection.read = new Date();
+  } catch (e) {
+    wanted = 2000;
+  }
+  connection.busy = false;
+  connection.least = Math.max(leastPause, 10 * (Date.now() - begun)); // a large daemon is asked less often
+  connection.ended = Date.now();
+  live(connection.read && connection.stream && wanted === longestPause ? null : connection.read || new Date());
+  connection.timer = setTimeout(refresh, Math.max(wanted, connection.least));
+}
+
+async function read() {
+  const [status, problems] = await Promise.all([get("v1/status"), get("v1/problems")]);
+  model.skew = Date.parse(status.at) - Date.now();
+  if (connection.gap) merge(await get("v1/history?since=" + encodeURIComponent(new Date(now() - day).toISOString())));
+  connection.gap = false;
+  model.status = status;
+  model.problems = problems;
+  await explain();
+  render();
+}
+
+// explain reads why the routers that are open are in their state.
+async function explain() {
+  const names = routers().map((r) => r.name).filter((name) => model.open.has(name)).slice(0, 10);
+  for (const name of names) model.reasons.set(name, (await get("v1/instances/" + encodeURIComponent(name) + "/explain")).sentences.map((s) => s.text));
+}
+
+// soon refreshes as soon as the pace allows.
+function soon() {
+  clearTimeout(connection.timer);
+  connection.timer = setTimeout(refresh, Math.max(100, connection.ended + connection.least - Date.now()));
+}
+
+// merge adds events, each once, and forgets those of more than a day ago.
+function merge(events) {
+  const known = new Set(model.history.map((e) => e.id));
+  model.history = model.history.concat(events.filter((e) => !known.has(e.id))).filter((e) => Date.parse(e.at) > now() - day).sort((a, b) => a.id - b.id);
+}
+
+function follow() {
+  const source = new EventSource("v1/events");
+  source.onopen = () => {
+    connection.stream = connection.gap = true;
+    soon();
+  };
+  source.onerror = () => {
+    connection.stream = false;
+    live(connection.read || new Date());
+    if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
+  };
+  for (const kind of ["router", "service", "server", "session", "process", "configuration", "act"]) {
+    source.addEventListener(kind, (message) => {
+      merge([JSON.parse(message.data)]);
+      soon();
+    });
+  }
+}
+
+// Keys
+
+// keys are / for the search, and Escape for the end of it.
+function keys(event) {
+  const search = document.getElementById("search");
+  if (event.key === "/" && document.activeElement !== search) {
+    event.preventDefault(); // some browsers have a search of their own there
+    if (event.type === "keyup") search.focus();
+  } else if (event.key === "Escape" && document.activeElement === search) {
+    find("");
+  }
+}
+
+function begin() {
+  const titles = { problems: "Problems", addresses: "Addresses", routers: "Virtual routers", pools: "Pools", trackers: "Trackers", peers: "Neighbours", history: "History", processes: "Processes" };
+  document.querySelector("nav").append(...Object.entries(titles).map(([id, title]) => el("a", { href: "#" + id }, title)));
+  document.getElementById("search").addEventListener("input", (e) => {
+    model.search = e.target.value.toLowerCase();
+    render();
+  });
+  document.getElementById("find").addEventListener("submit", (e) => e.preventDefault());
+  document.addEventListener("keydown", keys);
+  document.addEventListener("keyup", keys);
+  setInterval(tick, 1000);
+  follow();
+  refresh();
+}
+
+begin();
