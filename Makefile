@@ -8,6 +8,7 @@ SBINDIR ?= $(PREFIX)/sbin
 UNITDIR ?= $(PREFIX)/lib/systemd/system
 MANDIR  ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share
+DBUSDIR ?= $(PREFIX)/share/dbus-1/system.d
 
 export CGO_ENABLED = 0
 
@@ -87,6 +88,7 @@ install: build
 	test -e $(DESTDIR)/etc/default/keepalived || \
 	  install -D -m 0644 packaging/keepalived.default $(DESTDIR)/etc/default/keepalived
 	install -D -m 0644 packaging/keepalived.conf.sample $(DESTDIR)/etc/keepalived/keepalived.conf.sample
+	install -D -m 0644 packaging/dbus/org.keepalived.Vrrp1.conf $(DESTDIR)$(DBUSDIR)/org.keepalived.Vrrp1.conf
 	./keepalived man 8 | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man8/keepalived.8
 	./keepalived man 5 | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man5/keepalived.conf.5
 	./keepalived completion bash | install -D -m 0644 /dev/stdin $(DESTDIR)$(COMPDIR)/bash-completion/completions/keepalived

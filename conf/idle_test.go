@@ -22,8 +22,8 @@ func TestWithoutEffect(t *testing.T) {
 		n          int      // 0: those of want
 	}{
 		{"nothing", server(1, "ha_suspend"), nil, 0},
-		{"words of a block", "global_defs {\nenable_traps\nrouter_id x\nnftables\nenable_dbus\nenable_traps\n}\n",
-			[]string{"2: global_defs: enable_traps and enable_dbus have no effect in this version"}, 0},
+		{"words of a block", "global_defs {\nenable_traps\nrouter_id x\nnftables\nenable_snmp_vrrp\nenable_traps\n}\n",
+			[]string{"2: global_defs: enable_traps and enable_snmp_vrrp have no effect in this version"}, 0},
 		{"two blocks", server(1, "snmp_name x") + server(2, "snmp_name x"),
 			[]string{"5: virtual_server 192.0.2.1 80: snmp_name has no effect", "13: virtual_server 192.0.2.2 80: snmp_name has no effect"}, 0},
 		{"many blocks", many.String(), []string{"5: virtual_server 192.0.2.1 80: snmp_name has no effect"}, idleAlone},

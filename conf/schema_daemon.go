@@ -246,10 +246,16 @@ func snmpWords() []*Keyword {
 		on("enable_snmp_checker", "provide the health-check part of KEEPALIVED-MIB", func(s *SNMP) *bool { return &s.Checker }),
 		age("snmp_vs_stats_update_interval", plain("5"), "virtual servers", func(s *SNMP) *time.Duration { return &s.VirtualServerAge }),
 		age("snmp_rs_stats_update_interval", sibling("snmp_vs_stats_update_interval").as("as for virtual servers"), "real servers", func(s *SNMP) *time.Duration { return &s.RealServerAge }),
+	})
+}
+
+// dbusWords are the words of the D-Bus interface.
+func dbusWords() []*Keyword {
+	return []*Keyword{
 		switched("enable_dbus", bare(), "provide the D-Bus interface", func(g *Global) *bool { return &g.DBus.Enabled }),
 		text("dbus_service_name", word("NAME").soft("dbus_service_name missing - ignoring"), literal("org.keepalived.Vrrp1"), "name of keepalived on the bus", func(g *Global) *string { return &g.DBus.ServiceName }),
 		text("dbus_no_interface_name", word("NAME"), literal("none"), "name in object paths for an instance without an interface", func(g *Global) *string { return &g.DBus.NoInterface }).newer(),
-	})
+	}
 }
 
 func setSNMPSocket(d *decoder, a *argument) {

@@ -24,6 +24,7 @@ func globalBlock() *block {
 	b.add(bufferWords()...)
 	b.add(fifoWords()...)
 	b.add(snmpWords()...)
+	b.add(dbusWords()...)
 	b.add(fileWords()...)
 	return b
 }
@@ -109,7 +110,7 @@ func processWords() []*Keyword {
 			shown(func(g *Global) *string { return &g.Scripts.User }).argument(0),
 			shown(func(g *Global) *string { return &g.Scripts.Group }).argument(0),
 		),
-		switched("no_control_socket", bare(), "run no control process: keepalived status and its like have nobody to ask", func(g *Global) *bool { return &g.Control.Off }).own(),
+		switched("no_control_socket", bare(), "open no control socket: keepalived status and its like have nobody to ask", func(g *Global) *bool { return &g.Control.Off }).own(),
 		text("control_group", word("GROUP"), literal(ControlGroup), "group whose members may ask at the control socket, besides root", func(g *Global) *string { return &g.Control.Group }).own(),
 		text("control_admin_group", word("GROUP"), "", "group whose members may ask at the control socket, and have something changed: reload and the like", func(g *Global) *string { return &g.Control.Admin }).own(),
 		switched("enable_script_security", bare(), "refuse scripts that would run as root and that other users can change, and allow only keepalived_script as default user", func(g *Global) *bool { return &g.Scripts.Secure }),

@@ -116,17 +116,17 @@ func (d *daemon) dump(kind link.Kind) {
 // answer sends the parent a snapshot.
 func (d *daemon) answer(q link.Question) {
 	s := d.status()
-	go func() { d.session.AnswerJSON(q.ID, api.OfBFD(s)) }()
+	d.session.AnswerJSON(q.ID, func() any { return api.OfBFD(s) })
 }
 
 // save writes the present data to path, beside the loop.
 func (d *daemon) save(path string) {
 	s := d.status()
-	go dump.Save(path, func() []byte { return text.Sessions(s) })
+	dump.Save(path, func() []byte { return text.Sessions(s) })
 }
 
 // logData logs the configuration (-d), between other lines.
 func (d *daemon) logData(c *conf.Config) {
 	s := &status.Sessions{NetNamespace: d.NetNamespace, At: time.Now(), Conf: c}
-	go func() { d.Logs.InfoLines(string(text.Sessions(s))) }()
+	dump.Log(d.Logs, func() []byte { return text.Sessions(s) })
 }

@@ -42,7 +42,9 @@ func (d *daemon) dump(kind link.Kind) {
 }
 
 // logData logs the data (-d), between other lines.
-func (d *daemon) logData(s *status.LVS) { go func() { d.Logs.InfoLines(string(text.LVS(s))) }() }
+func (d *daemon) logData(s *status.LVS) {
+	dump.Log(d.Logs, func() []byte { return text.LVS(s) })
+}
 
 // reloadTo takes up another configuration, with what config_save_dir and -d ask for
 // around it.
@@ -75,11 +77,11 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 // answer sends the parent a snapshot, or the services of one that have changed.
 func (d *daemon) answer(q link.Question) {
 	d.snapshot(func(s *status.LVS) {
-		go func() {
+		d.session.AnswerJSON(q.ID, func() any {
 			if since := time.Unix(0, q.Since); q.Since != 0 {
 				s.Services = slices.DeleteFunc(s.Services, func(v status.VirtualServer) bool { return !v.ChangedSince(since) })
 			}
-			d.session.AnswerJSON(q.ID, api.OfLVS(s))
-		}()
+			return api.OfLVS(s)
+		})
 	})
 }

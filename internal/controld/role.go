@@ -21,8 +21,9 @@ var Role = proc.Role{
 
 // share is what the process gets of a configuration: its own settings.
 func share(c *conf.Config) proc.Share {
-	part := conf.Config{Global: conf.Global{Control: c.Global.Control}}
-	return proc.Share{Keeps: !c.Global.Control.Off, Config: &part}
+	part := conf.Config{Global: conf.Global{Control: c.Global.Control, DBus: c.Global.DBus}}
+	control := &c.Global.Control
+	return proc.Share{Keeps: !control.Off || control.HTTP.Listen != "" || c.Global.DBus.Enabled, Config: &part}
 }
 
 func runChild(c *proc.Child) error {

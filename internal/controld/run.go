@@ -10,9 +10,13 @@ package controld
 import (
 	"context"
 	"log/slog"
+	"net/http"
 	"path/filepath"
+	"reflect"
+	"sync"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/dbus"
 	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
@@ -45,40 +49,27 @@ func Run(o Options) error {
 		return parent.Send(link.Message{Kind: link.Act, Order: &link.Order{ID: id, Act: *a}})
 	})
 	events := newRecorder(from, o.History)
-	settings, stopped := first.Global.Control, false
+	settings, stopped, why := first.Global, false, context.Canceled
 	parent = session.Begin(o.Link, l, session.Orders{
 		Reload: func(c *conf.Config, done func()) {
-			stopped = stopped || c.Global.Control != settings
+			stopped = stopped || !reflect.DeepEqual(c.Global, settings)
 			done()
 		},
-		Stop:   func() { stopped = true },
+		Stop:   func() { stopped, why = true, dbus.ErrStopping },
 		Dump:   func(link.Kind) {},
 		Answer: from.take, Changed: events.poke,
 		Done: func(o *link.Outcome) { asker.Take(o.ID, o.Result) },
 	})
-	server, refused := listen(o.Socket, &settings)
-	var pages *web
-	if settings.HTTP.Listen != "" {
-		var unheard error
-		if pages, unheard = listenTCP(&settings.HTTP); unheard != nil {
-			slog.Error("http_listen: " + unheard.Error())
-		}
+	in := open(o.Socket, &settings.Control)
+	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile, files(&settings.Control.HTTP))
+	in.serve(handler(from, events, asker))
+	defer in.close()
+	ctx, end := context.WithCancelCause(context.Background())
+	var services sync.WaitGroup
+	if settings.DBus.Enabled {
+		bus := dbus.New(settings.DBus, dbus.Source{State: from.decoded, Events: events.after}, asker.Do)
+		services.Go(func() { bus.Run(ctx) })
 	}
-	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile, files(&settings.HTTP))
-	answers := handler(from, events, asker)
-	if refused != nil {
-		// The daemon does without it. Another process would fare no better.
-		slog.Error("control socket: " + refused.Error())
-	} else {
-		server.serve(answers)
-		defer server.close()
-	}
-	if pages != nil {
-		pages.serve(answers)
-		defer pages.close()
-	}
-	ctx, end := context.WithCancel(context.Background())
-	defer end()
 	go events.run(ctx)
 	events.poke()
 	parent.Started()
@@ -87,5 +78,51 @@ func Run(o Options) error {
 			l.Expire()
 		}
 	}
+	end(why)
+	services.Wait()
 	return err
+}
+
+// doors are the listeners: of the control socket and of http_listen, as far as there are
+// such.
+type doors struct {
+	socket *server
+	web    *web
+}
+
+// open opens what is configured. What cannot be opened is logged, and the daemon does
+// without it: another process would fare no better.
+func open(path string, c *conf.Control) (d doors) {
+	var err error
+	if !c.Off {
+		if d.socket, err = listen(path, c); err != nil {
+			slog.Error("control socket: " + err.Error())
+		}
+	}
+	if c.HTTP.Listen != "" {
+		if d.web, err = listenTCP(&c.HTTP); err != nil {
+			slog.Error("http_listen: " + err.Error())
+		}
+	}
+	return d
+}
+
+// serve begins to serve.
+func (d *doors) serve(h http.Handler) {
+	if d.socket != nil {
+		d.socket.serve(h)
+	}
+	if d.web != nil {
+		d.web.serve(h)
+	}
+}
+
+// close ends the listeners, and removes the socket.
+func (d *doors) close() {
+	if d.socket != nil {
+		d.socket.close()
+	}
+	if d.web != nil {
+		d.web.close()
+	}
 }

@@ -49,6 +49,15 @@ func (s sources) state(ctx context.Context) (*state, error) {
 	return s[:configuration].ask(func(s *source) ([]byte, error) { return s.get(ctx) })
 }
 
+// decoded asks every process for everything, and decodes the answers.
+func (s sources) decoded(ctx context.Context) (*api.Status, error) {
+	all, err := s.state(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return all.whole()
+}
+
 // since asks every process for what has changed since t.
 func (s sources) since(ctx context.Context, t time.Time) (*state, error) {
 	return s[:configuration].ask(func(s *source) ([]byte, error) { return s.since(ctx, t) })

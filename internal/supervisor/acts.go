@@ -68,11 +68,17 @@ func (a *openAct) because() string {
 	return ": " + a.Reason
 }
 
+// dumps are the orders for dumps that are acts.
+var dumps = map[act.Kind]link.Kind{act.Dump: link.DumpData, act.Stats: link.DumpStats, act.Clear: link.ClearStats}
+
 // do does an act of the parent itself.
 func (s *supervisor) do(a *openAct) {
 	switch a.Kind {
 	case act.Reload:
 		s.reloadFor(a)
+	case act.Dump, act.Stats, act.Clear:
+		s.dump(dumps[a.Kind])
+		s.endAct(a, act.Answer(&api.Done{Result: "the processes write their files"}, nil))
 	default:
 		s.endAct(a, act.Answer(nil, act.Refuse(act.Invalid, "the parent process does not know it")))
 	}

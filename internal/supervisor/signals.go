@@ -85,18 +85,11 @@ func unlessStopped[T any](o *orders, work func() T) (result T, ok bool) {
 	}
 }
 
-// dump passes on a request for a dump.
-func (s *supervisor) dump(sig os.Signal) {
-	if sig == syscall.SIGUSR1 {
+// dump posts an order for a dump to every process that has that dump.
+func (s *supervisor) dump(k link.Kind) {
+	if k == link.DumpData {
 		s.dumpData()
 	}
-	if kind, ok := link.DumpSignals[sig]; ok {
-		s.forward(kind)
-	}
-}
-
-// forward posts an order for a dump to every process that has that dump.
-func (s *supervisor) forward(k link.Kind) {
 	taken := false
 	for _, sl := range s.slots {
 		if sl.serves() && slices.Contains(sl.role.Dumps, k) {

@@ -30,6 +30,7 @@ import (
 	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/reap"
 )
 
@@ -512,7 +513,7 @@ func (s *supervisor) loop(orders *orders) int {
 		case <-orders.reload:
 			s.reload()
 		case sig := <-orders.dumps:
-			s.dump(sig)
+			s.dump(link.DumpSignals[sig])
 		case m := <-s.messages:
 			m.deliver()
 		case e := <-s.ended:

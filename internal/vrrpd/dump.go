@@ -53,7 +53,7 @@ func (d *daemon) dumpJSON() {
 
 // answer sends the parent a snapshot, or the routers of one that have changed.
 func (d *daemon) answer(q link.Question) {
-	done := func(s *status.VRRP) { go func() { d.session.AnswerJSON(q.ID, api.OfVRRP(s)) }() }
+	done := func(s *status.VRRP) { d.session.AnswerJSON(q.ID, func() any { return api.OfVRRP(s) }) }
 	if q.Since == 0 {
 		d.snapshot(nil, done)
 	} else {
@@ -62,7 +62,9 @@ func (d *daemon) answer(q link.Question) {
 }
 
 // logData logs the data (-d), between other lines.
-func (d *daemon) logData(s *status.VRRP) { go func() { d.Logs.InfoLines(string(text.Data(s))) }() }
+func (d *daemon) logData(s *status.VRRP) {
+	dump.Log(d.Logs, func() []byte { return text.Data(s) })
+}
 
 // keepingData calls reload, which reports when it is done, and keeps the data before
 // and after it in the directory of config_save_dir.

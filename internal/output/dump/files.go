@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/loop"
 )
 
 // Files are the names of the files into which a process writes its dumps.
@@ -58,11 +60,21 @@ func (f *Files) path(configured, ext string) string {
 }
 
 // Save makes what view returns the content of path, on another goroutine. An error
-// is logged.
+// is logged, and a fault in the view.
 func Save(path string, view func() []byte) {
 	go func() {
-		if err := Replace(path, view()); err != nil {
-			slog.Error(err.Error())
+		err := loop.Guard(func() {
+			if err := Replace(path, view()); err != nil {
+				slog.Error(err.Error())
+			}
+		})
+		if err != nil {
+			slog.Error(path + " is not written: " + err.Error())
 		}
 	}()
+}
+
+// Log logs what view returns, between other lines, on another goroutine.
+func Log(to *logging.Logs, view func() []byte) {
+	go func() { _ = loop.Guard(func() { to.InfoLines(string(view())) }) }() // a fault is logged
 }

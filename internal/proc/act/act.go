@@ -33,6 +33,9 @@ type Kind string
 // The kinds.
 const (
 	Reload   Kind = "reload"   // read the configuration again; the result is an api.Configuration
+	Dump     Kind = "dump"     // write the state of every process into its file, as SIGUSR1
+	Stats    Kind = "stats"    // write the statistics, as SIGUSR2
+	Clear    Kind = "clear"    // write the statistics and begin them again, as SIGRTMAX-1
 	Announce Kind = "announce" // send the gratuitous ARP and neighbour adverts of a master again
 )
 
@@ -69,6 +72,9 @@ func (f Fields) String() string {
 // Kinds is the table of all acts.
 var Kinds = []Row{
 	{Kind: Announce, Role: "vrrp", Takes: Name, Needs: Name, Doc: "Announce the addresses of a master again"},
+	{Kind: Clear, Doc: "Write the statistics into their file, and begin to count again"},
+	{Kind: Dump, Doc: "Write the state of every process into its file"},
+	{Kind: Stats, Doc: "Write the statistics into their file"},
 	{Kind: Reload, Doc: "Read the configuration again; the answer comes when that is done or refused"},
 }
 

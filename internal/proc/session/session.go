@@ -117,14 +117,21 @@ func (s *Session) Send(m link.Message) bool {
 // loop reports meanwhile goes before the next part.
 func (s *Session) Answer(id uint32, snapshot []byte) { s.pass(link.Answers(id, snapshot)) }
 
-// AnswerJSON sends a snapshot likewise, as JSON.
-func (s *Session) AnswerJSON(id uint32, snapshot any) {
-	b, err := json.Marshal(snapshot)
-	if err != nil {
-		s.pass(slices.Values([]link.Message{link.Refusal(id, err.Error())}))
-		return
-	}
-	s.Answer(id, b)
+// AnswerJSON sends what view returns likewise, as JSON, on a goroutine of its own. A fault
+// in the view refuses the answer.
+func (s *Session) AnswerJSON(id uint32, view func() any) {
+	go func() {
+		var b []byte
+		var err error
+		if fault := loop.Guard(func() { b, err = json.Marshal(view()) }); fault != nil {
+			err = fault
+		}
+		if err != nil {
+			s.pass(slices.Values([]link.Message{link.Refusal(id, err.Error())}))
+			return
+		}
+		s.Answer(id, b)
+	}()
 }
 
 func (s *Session) pass(answer iter.Seq[link.Message]) {

@@ -22,10 +22,11 @@ import (
 type Program struct {
 	Name string // for tables: "ours", "upstream"
 	Path string
+	Env  string // NAME=VALUE in its environment, beside those of this process; empty: none
 }
 
 // C is the C daemon as Debian installs it.
-func C() Program { return Program{"upstream", "/usr/sbin/keepalived"} }
+func C() Program { return Program{Name: "upstream", Path: "/usr/sbin/keepalived"} }
 
 // IsC reports whether p is the C daemon by the form of its version.
 func (p Program) IsC() bool {
@@ -85,6 +86,9 @@ func (d *Daemon) start(args []string) error {
 	d.cmd = exec.Command(d.Program.Path, args...)
 	d.cmd.Dir = d.Dir
 	d.cmd.Env = append(os.Environ(), "TMPDIR="+d.Dir)
+	if e := d.Program.Env; e != "" {
+		d.cmd.Env = append(d.cmd.Env, e)
+	}
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: unix.SIGKILL, Setpgid: true}
 	r, w, err := os.Pipe()
 	if err != nil {

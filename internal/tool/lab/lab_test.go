@@ -83,12 +83,12 @@ func TestTimelineRecordsFramesAndAddresses(t *testing.T) {
 func TestCloseLeavesNothing(t *testing.T) {
 	l := newLab(t, 1, "a")
 	a := l.Node("a")
-	d, err := a.Start(Program{"sleep", "/bin/sh"}, "")
+	d, err := a.Start(Program{Name: "sleep", Path: "/bin/sh"}, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	d.Wait(5 * time.Second) // sh refuses the options
-	s, err := a.StartWith(Program{"sleep", "/bin/sh"}, "-c", "sleep 100 & sleep 100")
+	s, err := a.StartWith(Program{Name: "sleep", Path: "/bin/sh"}, "-c", "sleep 100 & sleep 100")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,6 +25,7 @@ const (
 	FRR      Requirement = "bfdd and zebra of FRR"
 	Bird     Requirement = "bird"
 	Chromium Requirement = "chromium"
+	DBus     Requirement = "dbus-daemon"
 	User     Requirement = "an unprivileged user"
 	UML      Requirement = "linux.uml, the kernel of Debian's user-mode-linux, and root of this machine to boot it"
 )
@@ -73,7 +74,7 @@ func has(r Requirement) bool {
 			}
 		}
 		return true
-	case Tshark, Nft, Nginx, Bird, Chromium:
+	case Tshark, Nft, Nginx, Bird, DBus, Chromium:
 		_, err := exec.LookPath(string(r))
 		return err == nil
 	case UML:

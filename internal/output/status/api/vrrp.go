@@ -48,6 +48,7 @@ type Instance struct {
 	MasterDown     Seconds    `json:"master_down_interval" doc:"after which a silent master counts as gone"`
 	Timer          *time.Time `json:"timer,omitempty" doc:"when its timer ends, if it runs: the next advert of a master, the take-over of a backup"`
 	NoPreempt      bool       `json:"nopreempt" doc:"it does not take over from a live master of lower priority"`
+	NotifyDeleted  bool       `json:"notify_deleted" doc:"a reload that removes it is reported as DELETED rather than FAULT"`
 	Source         string     `json:"source,omitempty" doc:"address from which it sends adverts, if there is one"`
 	Peers          []string   `json:"peers,omitempty" doc:"unicast peers; none: adverts are multicast"`
 
@@ -185,7 +186,7 @@ func instanceOf(i *status.Instance) Instance {
 		State: i.State.String(), Since: moment(i.Since), Wanted: i.Wanted.String(),
 		Faults: i.Found.Names(), Fault: i.FaultCause, WaitsFor: i.WaitsFor, Hindrance: i.Hindrance,
 		Priority:       Priority{Base: c.Priority, Effective: i.Priority, Total: i.Total, Owner: c.Priority == vrrp.PriorityOwner},
-		AdvertInterval: seconds(c.AdvertInterval), MasterDown: seconds(i.MasterDown), Timer: moment(i.Timeout), NoPreempt: c.NoPreempt,
+		AdvertInterval: seconds(c.AdvertInterval), MasterDown: seconds(i.MasterDown), Timer: moment(i.Timeout), NoPreempt: c.NoPreempt, NotifyDeleted: c.Notify != nil && c.Notify.SignalDeleted,
 		Held: i.Held, Addresses: append(addressesOf(i.Listed, false), addressesOf(i.Excluded, true)...),
 		Counters: map[string]uint64{},
 	}

@@ -132,11 +132,26 @@ func (r *Recorder) state(of subject, state string, since *time.Time, now time.Ti
 
 func (r *Recorder) router(i *api.Instance) {
 	of := subject{Router, i.Name}
-	for k := range i.History {
-		if h := &i.History[k]; h.At.After(r.seen[of].at) {
-			r.record(of, Event{At: h.At, From: h.From, To: h.To, Cause: h.Cause, Why: h.Why})
+	last := r.seen[of]
+	for _, h := range i.History[known(i.History, last):] {
+		r.record(of, Event{At: h.At, From: h.From, To: h.To, Cause: h.Cause, Why: h.Why})
+	}
+}
+
+// known is how many of the changes of a router have been recorded, up to last. One step
+// may change the state twice at one time, and clocks are set back.
+func known(changes []api.Change, last mark) int {
+	for k := range slices.Backward(changes) {
+		if h := &changes[k]; h.At.Equal(last.at) && h.To == last.state {
+			return k + 1
 		}
 	}
+	for k := range slices.Backward(changes) {
+		if !changes[k].At.After(last.at) {
+			return k + 1
+		}
+	}
+	return 0
 }
 
 // acts records those that are later than the last one.

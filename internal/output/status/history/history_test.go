@@ -65,6 +65,17 @@ func TestRecorder(t *testing.T) {
 		"4 5s router V: BACKUP -> MASTER (no-master) no master has been heard for 3.6s")
 	step(s)
 
+	s.VRRP.Instances[0].History = append(s.VRRP.Instances[0].History, // in one step
+		api.Change{At: at(6), From: "MASTER", To: "FAULT", Cause: "interface-down"},
+		api.Change{At: at(6), From: "FAULT", To: "BACKUP", Cause: "fault-cleared"})
+	step(s,
+		"5 6s router V: MASTER -> FAULT (interface-down) ",
+		"6 6s router V: FAULT -> BACKUP (fault-cleared) ")
+	s.VRRP.Instances[0].History = append(s.VRRP.Instances[0].History, // the clock was set back
+		api.Change{At: at(3), From: "BACKUP", To: "MASTER", Cause: "no-master"})
+	step(s, "7 3s router V: BACKUP -> MASTER (no-master) ")
+	step(s)
+
 	s.At = at(20)
 	s.Configuration.Refused = &api.Refusal{At: at(11), Reasons: []string{"half a file", "k.conf:3"}}
 	s.Processes[0] = api.Process{Name: "vrrp", Wanted: true}
@@ -75,11 +86,11 @@ func TestRecorder(t *testing.T) {
 	v.Servers[0] = api.RealServer{Name: "R", Since: when(12), Checks: []api.Check{{Kind: "TCP_CHECK", State: "down", Reason: "connection refused"}}}
 	s.BFD.Sessions[0] = api.Session{Name: "B", State: "Down", Diagnostic: "Control Detection Time Expired"}
 	step(s,
-		"5 9s session B: Up -> Down () Control Detection Time Expired",
-		"6 11s configuration k.conf: read -> refused () half a file; k.conf:3",
-		"7 12s server S R: up -> down () TCP_CHECK: connection refused",
-		"8 12s service S: up -> down () 0 of 1 servers are up",
-		"9 20s process vrrp: started -> ended () unexpectedly; it is started again")
+		"8 9s session B: Up -> Down () Control Detection Time Expired",
+		"9 11s configuration k.conf: read -> refused () half a file; k.conf:3",
+		"10 12s server S R: up -> down () TCP_CHECK: connection refused",
+		"11 12s service S: up -> down () 0 of 1 servers are up",
+		"12 20s process vrrp: started -> ended () unexpectedly; it is started again")
 	step(s)
 
 	// A successor goes on where the log ends.
@@ -91,19 +102,19 @@ func TestRecorder(t *testing.T) {
 	s.VRRP.Instances[0].History = []api.Change{{At: at(22), From: "INIT", To: "MASTER", Cause: "resumed"}}
 	s.Configuration.Read, s.Configuration.Refused = at(23), nil
 	step(s,
-		"10 21s process vrrp: ended -> started () ",
-		"11 22s router V: INIT -> MASTER (resumed) ",
-		"12 23s configuration k.conf: refused -> read () ")
+		"13 21s process vrrp: ended -> started () ",
+		"14 22s router V: INIT -> MASTER (resumed) ",
+		"15 23s configuration k.conf: refused -> read () ")
 	s.Processes[0].Started = when(30)
-	step(s, "13 30s process vrrp: started -> started () its predecessor had ended")
+	step(s, "16 30s process vrrp: started -> started () its predecessor had ended")
 
 	// What clients ask for is in the list of the last acts, again and again.
 	s.Acts = []api.PastAct{{At: at(31), Kind: "announce", Name: "V", By: "uid 0", Reason: "moved"}}
-	step(s, "14 31s act V:  -> announce (done) asked for by uid 0: moved")
+	step(s, "17 31s act V:  -> announce (done) asked for by uid 0: moved")
 	s.Acts = append(s.Acts, api.PastAct{At: at(32), Kind: "announce", Name: "W", By: "uid 0", Refused: "no master"}, api.PastAct{At: at(33), Kind: "reload", By: "uid 7"})
 	step(s,
-		"15 32s act W:  -> announce (refused) no master; asked for by uid 0",
-		"16 33s act :  -> reload (done) asked for by uid 7")
+		"18 32s act W:  -> announce (refused) no master; asked for by uid 0",
+		"19 33s act :  -> reload (done) asked for by uid 7")
 	step(s)
 	r = history.Recorder{}
 	r.Resume(all)
