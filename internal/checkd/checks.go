@@ -32,6 +32,8 @@ type check struct {
 	begun   bool              // it has been active before
 	last    life.Verdict      // of the last result
 	lastAt  time.Duration     // when that came; 0: none has come yet
+	sent    time.Duration     // when the last attempt began
+	took    time.Duration     // by the last attempt that has a result; 0: there was none
 }
 
 func (d *daemon) newCheck(id lvs.CheckID, p *planned) *check {
@@ -149,6 +151,7 @@ func (d *daemon) admit(c *check) {
 }
 
 func (d *daemon) attempt(c *check) {
+	c.sent = d.loop.Now()
 	c.attempt = d.env.Begin(c.kind, c.page, c.done)
 	d.loop.Set(&c.timer, c.attempt.Deadline())
 }
@@ -190,6 +193,9 @@ func (d *daemon) done(c *check, r life.Result) {
 		return
 	}
 	d.leave(c)
+	if !r.Void {
+		c.took = d.loop.Now() - c.sent
+	}
 	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Done, Number: c.number, Result: r}))
 }
 

@@ -167,7 +167,7 @@ func (f *filling) fillChecks(from, to int) {
 		}
 		out.Silent = c.life.Silent(now)
 		if c.lastAt != 0 {
-			out.Last = status.Result{At: when(c.lastAt), OK: c.last.OK, Reason: c.last.Reason, Page: c.last.Page}
+			out.Last = status.Result{At: when(c.lastAt), OK: c.last.OK, Reason: c.last.Reason, Page: c.last.Page, Took: c.took}
 		}
 	}
 }

@@ -148,7 +148,7 @@ func TestSnapshotOfFailures(t *testing.T) {
 	for i, c := range good.Checks {
 		switch c.Conf.Kind.String() {
 		case "FILE_CHECK":
-			if c.Weight != 8 || !c.Last.OK || c.Last.At.IsZero() {
+			if c.Weight != 8 || !c.Last.OK || c.Last.At.IsZero() || c.Last.Took != 0 {
 				t.Errorf("check %d: %+v", i, c)
 			}
 		case "MISC_CHECK":
@@ -156,7 +156,7 @@ func TestSnapshotOfFailures(t *testing.T) {
 				t.Errorf("check %d: %+v", i, c)
 			}
 		default:
-			if !c.Active || !c.Last.OK || c.Attempts == 0 {
+			if !c.Active || !c.Last.OK || c.Attempts == 0 || c.Last.Took <= 0 {
 				t.Errorf("check %d: %+v", i, c)
 			}
 		}

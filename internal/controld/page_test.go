@@ -82,7 +82,7 @@ func farm() (*shown, []history.Event) {
 	inside.Faults, inside.Fault, inside.Cause, inside.Why = []string{"link-down"}, "interface eth1 is down", "fault", "interface eth1 is down"
 	server := func(name string, up bool, reason string) api.RealServer {
 		state := map[bool]string{true: "up", false: "down"}[up]
-		return api.RealServer{Name: name, Forward: "NAT", Up: up, InPool: up, Since: ago(72 * time.Hour), Weight: 1, Configured: 1, Checks: []api.Check{{Kind: "HTTP_GET", State: state, Attempts: 9, Last: ago(2 * time.Second), OK: up, Reason: reason}}}
+		return api.RealServer{Name: name, Forward: "NAT", Up: up, InPool: up, Since: ago(72 * time.Hour), Weight: 1, Configured: 1, Checks: []api.Check{{Kind: "HTTP_GET", State: state, Attempts: 9, Last: ago(2 * time.Second), OK: up, Took: 0.00234, Reason: reason}}}
 	}
 	s := &shown{status: api.Status{
 		Version: api.Version, At: now, Node: api.Node{Host: "node-b", Release: "2.4.3-go", PID: 711, Started: *ago(72 * time.Hour)},
@@ -125,7 +125,7 @@ type tab struct {
 // browse starts Chromium until the test ends.
 func browse(t *testing.T) *tab {
 	lab.Need(t, lab.Chromium)
-	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.WindowSize(1180, 1000),
+	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.WindowSize(1180, 1400),
 		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute))
 	ctx, end := context.WithTimeout(t.Context(), 2*time.Minute)
 	t.Cleanup(end)
@@ -258,6 +258,7 @@ func TestPage(t *testing.T) {
 	b.is("the last day of mail", row("192.0.2.25/24")+`.querySelectorAll("svg rect").length === 7`)
 	b.is("problems", `document.getElementById("problems").textContent.includes("interface eth1 is down")`)
 	b.is("a pool", `document.getElementById("pools").textContent.includes("connection refused")`)
+	b.is("a latency", `document.getElementById("pools").textContent.includes("2.34 ms")`)
 	b.is("history", `document.getElementById("history").textContent.includes("no advert from 192.0.2.1")`)
 
 	// A failover appears by itself.

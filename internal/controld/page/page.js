@@ -238,14 +238,15 @@ function pool(v) {
     d.open ? model.open.delete(id) : model.open.add(id);
     render();
   });
-  if (d.open) d.append(table(["Server", "State", "For", "Weight", "Checks"], v.real_servers.slice(0, shownAtFirst).map(serverRow)));
+  if (d.open) d.append(table(["Server", "State", "For", "Weight", "Checks", "Latency"], v.real_servers.slice(0, shownAtFirst).map(serverRow)));
   if (d.open && v.real_servers.length > shownAtFirst) d.append(el("p", { className: "none" }, `${v.real_servers.length - shownAtFirst} more servers; keepalived servers lists all`));
   return d;
 }
 
 function serverRow(s) {
-  const checks = (s.checks || []).flatMap((c, i) => [i ? el("br") : "", badge(c.state), ` ${c.kind}${c.last_reason ? ": " + c.last_reason : ""} `, c.last ? el("span", { className: "faint" }, ago(c.last), " ago") : ""]);
-  return [mono(s.name), badge(s.up ? "up" : "down"), ago(s.since), s.weight, checks.length ? checks : "none"];
+  const each = (make) => (s.checks || []).flatMap((c, i) => [i ? el("br") : "", make(c)].flat());
+  const checks = each((c) => [badge(c.state), ` ${c.kind}${c.last_reason ? ": " + c.last_reason : ""} `, c.last ? el("span", { className: "faint" }, ago(c.last), " ago") : ""]);
+  return [mono(s.name), badge(s.up ? "up" : "down"), ago(s.since), s.weight, checks.length ? checks : "none", each((c) => [c.last_duration ? (c.last_duration * 1000).toPrecision(3) + " ms" : ""])];
 }
 
 function peers() {

@@ -97,8 +97,9 @@ type Check struct {
 type Result struct {
 	At     time.Time // zero: none has ended yet
 	OK     bool
-	Reason string // of a failure, or what a success has to report; may be empty
-	Page   int    // of the urls of HTTP_GET and SSL_GET, from 0
+	Reason string        // of a failure, or what a success has to report; may be empty
+	Page   int           // of the urls of HTTP_GET and SSL_GET, from 0
+	Took   time.Duration // from its begin to its end; 0: it was reported without an attempt
 }
 
 // TrackedFile is a track_file that checks follow.

@@ -58,6 +58,7 @@ type Check struct {
 	Overdue  Seconds    `json:"overdue" doc:"for which it has not run though it should; 0: it has"`
 	Last     *time.Time `json:"last,omitempty" doc:"when the last attempt ended, if one has"`
 	OK       bool       `json:"last_ok" doc:"it passed"`
+	Took     Seconds    `json:"last_duration,omitempty" doc:"how long it took, if it was an attempt: what reports by itself has none"`
 	Reason   string     `json:"last_reason,omitempty" doc:"of a failure, or what a success had to report"`
 	Weight   int        `json:"weight_change" doc:"which it adds to that of its server"`
 }
@@ -123,7 +124,7 @@ func checkOf(c *status.Check) Check {
 	out := Check{
 		Kind: c.Conf.Kind.String(), State: trackState(c.Known, c.Up, c.Disabled != ""), Disabled: c.Disabled, Attempts: c.Attempts,
 		Failures: c.Failures, Retries: c.Conf.Retry, Running: c.Running, Next: moment(c.Next), Overdue: seconds(c.Silent),
-		Last: moment(c.Last.At), OK: c.Last.OK, Reason: c.Last.Reason, Weight: c.Weight,
+		Last: moment(c.Last.At), OK: c.Last.OK, Took: seconds(c.Last.Took), Reason: c.Last.Reason, Weight: c.Weight,
 	}
 	if c.Disabled == "" && !c.Active {
 		out.State = "suspended"

@@ -32,7 +32,7 @@ func LVS(t testing.TB, c *conf.Config) *status.LVS {
 	web := &group.Servers[0]
 	web.Since, web.Weight, web.Failed = ago(time.Hour), 11, 1
 	web.Checks[0] = status.Check{Conf: web.Checks[0].Conf, Active: true, Known: true, Attempts: 1234, Running: true,
-		Last: status.Result{At: ago(1500 * time.Millisecond), Reason: "status 503\n   Up = yes", Page: 1}}
+		Last: status.Result{At: ago(1500 * time.Millisecond), Reason: "status 503\n   Up = yes", Page: 1, Took: 1234 * time.Microsecond}}
 	web.Checks[1] = status.Check{Conf: web.Checks[1].Conf, Active: true, Up: true, Known: true, Weight: 8, Last: status.Result{At: ago(time.Hour), OK: true}}
 	misc := &group.Servers[1]
 	misc.Since, misc.Weight, misc.Failed = ago(time.Minute), 5, 1
