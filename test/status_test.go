@@ -126,6 +126,7 @@ func TestControlProcess(t *testing.T) {
 		}
 	}
 
+	s.says(a, 0, "history control", "started") // else its successor does not know of it
 	s.must(syscall.Kill(control, syscall.SIGKILL))
 	s.says(a, 0, "history control", "its predecessor had ended")
 
