@@ -26,21 +26,28 @@ func GiveBackMemory() {
 	if err != nil {
 		return
 	}
-	maps, err := os.Open("/proc/self/maps")
+	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
 	}
 	defer maps.Close()
+	var from, to uintptr // a mapping of the program that it cannot write to; 0: another one
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
-		var from, to uintptr
-		var mode string
 		line := lines.Text()
-		if !strings.HasSuffix(line, " "+exe) {
-			continue
-		}
-		// Only what is never written: dropping a changed page would undo it.
-		if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); n == 3 && (mode == "r-xp" || mode == "r--p") {
+		changed, isCount := strings.CutPrefix(line, "Anonymous:")
+		switch {
+		case isCount && from != 0 && strings.TrimSpace(changed) == "0 kB":
+			// Dropping a changed page would undo the change: a loader writes addresses
+			// into pages that are protected afterwards.
 			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
+			from = 0
+		case strings.HasSuffix(line, " "+exe):
+			var mode string
+			if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); n != 3 || mode != "r-xp" && mode != "r--p" {
+				from = 0
+			}
+		case isCount:
+			from = 0
 		}
 	}
 }
