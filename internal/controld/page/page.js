@@ -134,7 +134,7 @@ function link(router) {
   a.addEventListener("click", () => {
     model.open.add(router.name);
     find(router.name);
-    soon();
+    plan(0);
   });
   return a;
 }
@@ -194,7 +194,7 @@ function routerDetails(r) {
     if (d.open === model.open.has(r.name)) return;
     d.open ? model.open.add(r.name) : model.open.delete(r.name);
     render();
-    soon(); // with the reasons
+    plan(0); // with the reasons
   });
   if (d.open) d.append(inside(r));
   return d;
@@ -304,9 +304,9 @@ function live(since) {
 
 // Reading
 
-// connection is how reading goes: when it last did, whether events come and may be missing,
-// the pace, in milliseconds.
-const connection = { read: null, stream: false, gap: true, busy: false, timer: 0, least: leastPause, ended: 0 };
+// connection is how reading goes: when it last did, whether events come, whether some may be
+// missing, those that are not in the model yet, and the pace in milliseconds.
+const connection = { read: null, stream: false, gap: true, events: [], busy: false, again: false, timer: 0, due: 0, least: 0, ended: 0 };
 
 async function get(path) {
   const answer = await fetch(path, { signal: AbortSignal.timeout(patience) });
@@ -315,22 +315,36 @@ async function get(path) {
 }
 
 async function refresh() {
-  clearTimeout(connection.timer);
-  if (connection.busy) return;
+  connection.timer = 0;
+  if (connection.busy) {
+    connection.again = true;
+    return;
+  }
   connection.busy = true;
+  connection.again = false;
   const begun = Date.now();
-  let wanted = longestPause;
+  let failed = false;
   try {
     await read();
     connection.read = new Date();
   } catch (e) {
-    wanted = 2000;
+    failed = true;
   }
   connection.busy = false;
-  connection.least = Math.max(leastPause, 10 * (Date.now() - begun)); // a large daemon is asked less often
   connection.ended = Date.now();
-  live(connection.read && connection.stream && wanted === longestPause ? null : connection.read || new Date());
-  connection.timer = setTimeout(refresh, Math.max(wanted, connection.least));
+  connection.least = Math.max(leastPause, 10 * (connection.ended - begun)); // a large daemon is asked less often
+  live(connection.stream && !failed ? null : connection.read || new Date());
+  plan(failed ? 2000 : connection.again ? 0 : longestPause);
+}
+
+// plan plans the next refresh in that many milliseconds, or as soon as the pace allows. What
+// is planned for an earlier time stays.
+function plan(wait) {
+  const due = Math.max(Date.now() + wait, connection.ended + connection.least);
+  if (connection.timer && connection.due <= due) return;
+  clearTimeout(connection.timer);
+  connection.due = due;
+  connection.timer = setTimeout(refresh, due - Date.now());
 }
 
 async function read() {
@@ -338,6 +352,7 @@ async function read() {
   model.skew = Date.parse(status.at) - Date.now();
   if (connection.gap) merge(await get("v1/history?since=" + encodeURIComponent(new Date(now() - day).toISOString())));
   connection.gap = false;
+  merge(connection.events.splice(0));
   model.status = status;
   model.problems = problems;
   await explain();
@@ -350,12 +365,6 @@ async function explain() {
   for (const name of names) model.reasons.set(name, (await get("v1/instances/" + encodeURIComponent(name) + "/explain")).sentences.map((s) => s.text));
 }
 
-// soon refreshes as soon as the pace allows.
-function soon() {
-  clearTimeout(connection.timer);
-  connection.timer = setTimeout(refresh, Math.max(100, connection.ended + connection.least - Date.now()));
-}
-
 // merge adds events, each once, and forgets those of more than a day ago.
 function merge(events) {
   const known = new Set(model.history.map((e) => e.id));
@@ -366,7 +375,7 @@ function follow() {
   const source = new EventSource("v1/events");
   source.onopen = () => {
     connection.stream = connection.gap = true;
-    soon();
+    plan(0);
   };
   source.onerror = () => {
     connection.stream = false;
@@ -375,8 +384,8 @@ function follow() {
   };
   for (const kind of ["router", "service", "server", "session", "process", "configuration", "act"]) {
     source.addEventListener(kind, (message) => {
-      merge([JSON.parse(message.data)]);
-      soon();
+      connection.events.push(JSON.parse(message.data));
+      plan(0);
     });
   }
 }
