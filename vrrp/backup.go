@@ -6,6 +6,9 @@ import (
 
 // expireBackup serves the timers of a backup.
 func (i *Instance) expireBackup(t *turn) {
+	if t.now >= i.linger {
+		i.clearLinger(t)
+	}
 	if t.now >= i.hold {
 		i.note(t, Action{Note: NoteHoldEnded})
 		i.enterBackup(t)
@@ -24,6 +27,12 @@ func (i *Instance) expireBackup(t *turn) {
 func (i *Instance) masterDownExpired(t *turn) {
 	if i.conceded {
 		i.reclaim(t) // the other owner has gone
+	}
+	if i.restraint == StaysBackup {
+		i.noteOnce(t, Action{Note: NoteHeld})
+		i.stopping, i.immediate = false, false
+		i.timer, i.account.silence = t.now+i.MasterDownInterval(), 0
+		return
 	}
 	if i.group != nil && !i.group.othersWant(i) {
 		i.wants = true
@@ -79,6 +88,9 @@ func (i *Instance) tolerates(t *turn, src netip.Addr, prio uint8) bool {
 			i.note(t, Action{Note: NotePreemptDelayStopped, Addr: src, Priority: prio})
 		}
 		i.preempt, i.preemptElapsed = never, false
+		return true
+	}
+	if i.restraint != Unrestrained {
 		return true
 	}
 	if i.prio == PriorityOwner {

@@ -21,16 +21,18 @@ const (
 type Event struct {
 	Kind EventKind
 
-	Packet   *Packet       // Received: valid only during the call
-	Priority uint8         // PriorityChanged: effective priority, 1 to 254 (255 stays the owner's)
-	Faults   Faults        // FaultsChanged: the complete set that holds now
-	Source   netip.Addr    // SourceChanged: address adverts are sent from; zero: none
-	Hold     time.Duration // Start: ignore adverts and run no timer for so long
-	Resume   *Snapshot     // Start: what a predecessor process left; nil: nothing
-	Config   *Config       // Reconfigure: same Name and Family
-	Blocked  bool          // SendStatus: a firewall of this node refuses to send adverts
-	Wall     time.Time     // any event: the wall clock, used by HMAC only
-	Cause    Cause         // FaultsChanged, PriorityChanged: why, passed on to the transition
+	Packet    *Packet       // Received: valid only during the call
+	Priority  uint8         // PriorityChanged: effective priority, 1 to 254 (255 stays the owner's)
+	Faults    Faults        // FaultsChanged: the complete set that holds now
+	Source    netip.Addr    // SourceChanged: address adverts are sent from; zero: none
+	Hold      time.Duration // Start: ignore adverts and run no timer for so long
+	Resume    *Snapshot     // Start: what a predecessor process left; nil: nothing
+	Config    *Config       // Reconfigure: same Name and Family
+	Restraint Restraint     // Restrain
+	Force     bool          // HandOver: end the service even if nobody takes over
+	Blocked   bool          // SendStatus: a firewall of this node refuses to send adverts
+	Wall      time.Time     // any event: the wall clock, used by HMAC only
+	Cause     Cause         // FaultsChanged, PriorityChanged: why, passed on to the transition
 
 	// Of a session that watches a neighbour, such as one of BFD.
 	Neighbor netip.Addr    // SessionDown, SessionUp: its address, as the source of adverts
@@ -67,6 +69,16 @@ const (
 	SessionDown
 	// SessionUp reports that it is up again.
 	SessionUp
+	// Restrain sets what an operator lets the instance be; also before Start.
+	Restrain
+	// StandDown has a master end its service, and its sync group, with a gap until a backup
+	// serves. Afterwards it is at least LeavesMasters.
+	StandDown
+	// HandOver has a master leave its service to a backup, make before break; it is for each
+	// member of a sync group. It ends with a transition of ReasonHandedOver or with
+	// NoteNotTakenOver. Afterwards the instance is at least LeavesMasters. An address owner
+	// does not hand over.
+	HandOver
 )
 
 // Faults is a set of reasons why a node must not serve.
@@ -172,6 +184,8 @@ const (
 	ReasonPreempt           // the master, Addr, lives and has the lower priority Priority
 	ReasonRejected          // Count adverts of Addr have been dropped; the last because of Reject
 	ReasonSession           // a session noticed that the master, Addr, was silent for Time
+	ReasonHeld              // an operator holds the node in BACKUP
+	ReasonHandedOver        // Addr, with Priority, has taken over in a planned switchover
 	ReasonFirewall          // nothing has been heard, and a firewall of this node refuses to send
 )
 
@@ -205,6 +219,8 @@ const (
 	NoteClockSkew            // HMAC: the peer's clock is Time away
 	NoteNoPreempt            // a backup leaves a master of lower priority alone: nopreempt
 	NoteGroupWaits           // a backup would be master, but for the member of its group that Cause names
+	NoteHeld                 // a backup hears no master, but an operator holds it in BACKUP
+	NoteNotTakenOver         // nobody has taken over within Time: the switchover has ended
 
 	numNotes
 )

@@ -202,7 +202,7 @@ func (w *world) happen(what int, value byte) {
 		w.now += time.Duration(value) * 100 * time.Millisecond
 		w.step(i, Event{Kind: Expiry})
 	case 9:
-		switch value % 4 {
+		switch value % 8 {
 		case 0:
 			w.step(i, Event{Kind: Shutdown})
 		case 1:
@@ -211,6 +211,10 @@ func (w *world) happen(what int, value byte) {
 			w.group = NewSyncGroup("g", false, w.all...)
 		case 3:
 			w.group.Remove(i)
+		case 4:
+			w.step(i, Event{Kind: HandOver, Force: value&8 != 0})
+		case 5, 6, 7:
+			w.step(i, Event{Kind: Restrain, Restraint: Restraint(value%8 - 5)})
 		}
 	}
 }
@@ -246,7 +250,7 @@ func (w *world) step(i *Instance, ev Event) {
 		_ = a.String()
 	}
 	for _, i := range w.all {
-		if i.state != w.state[i] || w.holds[i] != (i.state == Master) {
+		if i.state != w.state[i] || w.holds[i] != (i.state == Master || i.Lingers()) {
 			w.t.Fatalf("%s is %v, reported as %v, and holds its addresses: %v", i.cfg.Name, i.state, w.state[i], w.holds[i])
 		}
 		if i.prio == 0 || i.state == Fault != (i.faults != 0) && (i.state == Backup || i.state == Master || i.state == Fault) && !i.unsettled() {

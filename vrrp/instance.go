@@ -39,6 +39,12 @@ type Instance struct {
 	account account // what a backup will give as the reason of its take-over
 	blocked bool    // a firewall of this node refuses to send adverts
 
+	restraint Restraint     // of an operator
+	until     time.Duration // end of a handover that is on its way
+	own       uint8         // the effective priority without it
+	force     bool          // what its end is if nobody takes over: see handOver
+	linger    time.Duration // backup: until when the addresses stay after a handover
+
 	preemptElapsed bool // the preempt delay has run out for the present master
 	stopping       bool // backup: the master has sent priority 0
 	wants          bool // backup in a group: would be master, but for other members
@@ -78,6 +84,8 @@ func New(c Config) *Instance {
 		hold:            never,
 		preempt:         never,
 		conflict:        never,
+		until:           never,
+		linger:          never,
 		announceSecond:  never,
 		announceRefresh: never,
 		announceLower:   never,
@@ -145,7 +153,7 @@ func (i *Instance) Group() *SyncGroup { return i.group }
 func (i *Instance) Snapshot() Snapshot {
 	s := Snapshot{
 		State:          i.state,
-		Priority:       i.prio,
+		Priority:       i.ownPriority(),
 		LastAdvert:     i.lastAdvert,
 		AdvertDeadline: i.timer,
 		MasterInterval: i.masterInterval,
@@ -160,6 +168,14 @@ func (i *Instance) Snapshot() Snapshot {
 	return s
 }
 
+// ownPriority is the effective priority, without a handover.
+func (i *Instance) ownPriority() uint8 {
+	if i.until != never {
+		return i.own
+	}
+	return i.prio
+}
+
 // Deadline returns when Expiry is due next, and false when no timer runs. It
 // may lie in the past, which means at once.
 func (i *Instance) Deadline() (time.Duration, bool) {
@@ -168,10 +184,10 @@ func (i *Instance) Deadline() (time.Duration, bool) {
 	}
 	switch i.state {
 	case Backup:
-		d := min(i.timer, i.hold, i.preempt)
+		d := min(i.timer, i.hold, i.preempt, i.linger)
 		return d, d != never
 	case Master:
-		d := min(i.timer, i.conflict, i.announceSecond, i.announceRefresh, i.announceLower,
+		d := min(i.timer, i.until, i.conflict, i.announceSecond, i.announceRefresh, i.announceLower,
 			i.answerLower.deadline(), i.answerZero.deadline())
 		return d, d != never
 	}
@@ -216,6 +232,12 @@ func (i *Instance) noteOnce(t *turn, a Action) {
 // become changes the state and reports it.
 func (i *Instance) become(t *turn, to State, a Action) {
 	a.Kind, a.Instance, a.From, a.To, a.Cause = Transition, i, i.state, to, t.cause
+	switch to {
+	case Master:
+		i.linger = never
+	case Fault, Stopped:
+		i.clearLinger(t)
+	}
 	i.state = to
 	i.noted, i.rejected = 0, 0
 	t.emit(a)
@@ -259,6 +281,14 @@ func (i *Instance) Step(now time.Duration, ev Event, out []Action) []Action {
 		i.sessionDown(&t, ev.Neighbor, ev.Silence)
 	case SessionUp:
 		i.sessionUp(ev.Neighbor)
+	case Restrain:
+		i.restrain(&t, ev.Restraint)
+	case StandDown:
+		if i.state == Master {
+			i.giveUp(&t)
+		}
+	case HandOver:
+		i.handOver(&t, ev.Force)
 	}
 	if i.group != nil {
 		i.group.demote(&t)

@@ -37,10 +37,16 @@ func (i *Instance) sendAdvert(t *turn, prio uint8) {
 // release gives up the addresses. The second set of announcements is left
 // alone: a master that returns at once keeps its time.
 func (i *Instance) release(t *turn) {
+	i.endMastership()
+	t.emit(Action{Kind: ClearAddresses, Instance: i})
+	i.endHandOver(t)
+}
+
+// endMastership ends what only a master does.
+func (i *Instance) endMastership() {
 	i.stats.ReleaseMaster++
 	i.conflict, i.announceLower, i.announceRefresh = never, never, never
 	i.answerLower.owed, i.answerZero.owed = false, false
-	t.emit(Action{Kind: ClearAddresses, Instance: i})
 }
 
 // abdicate releases the addresses after informing the backups that they need
@@ -57,6 +63,11 @@ func (i *Instance) abdicate(t *turn) {
 func (i *Instance) expireMaster(t *turn) {
 	if t.now >= i.conflict {
 		i.concede(t)
+	}
+	if t.now >= i.until {
+		if i.notTaken(t); i.state != Master {
+			return
+		}
 	}
 	if t.now >= i.answerZero.deadline() {
 		i.answerZero.ask(t.now, answerZeroPause)
@@ -123,7 +134,9 @@ func (i *Instance) yield(t *turn, p *Packet, adv advert, note Note, reason Reaso
 	if i.cfg.HigherPrioritySendAdvert {
 		i.sendAdvert(t, i.prio)
 	}
-	i.release(t)
+	if i.pass(t) {
+		reason = ReasonHandedOver
+	}
 	i.announceSecond = never
 	i.learn(t, adv, p.Src)
 	i.enterBackup(t)

@@ -23,6 +23,10 @@ func (i *Instance) reconfigure(t *turn, to *Config) {
 		i.cfg.MTU = c.MTU
 		return
 	}
+	if i.until != never { // it was asked for with another configuration
+		i.force = false
+		i.notTaken(t)
+	}
 	was := i.cfg
 	masterDown := i.MasterDownInterval()
 	i.cfg = c

@@ -44,7 +44,12 @@ func (i *Instance) setPriority(t *turn, prio uint8) {
 	if i.cfg.Priority == PriorityOwner || prio == 0 {
 		return
 	}
-	i.changePriority(t, min(prio, PriorityOwner-1))
+	prio = min(prio, PriorityOwner-1)
+	if i.until != never {
+		i.own = prio
+		return
+	}
+	i.changePriority(t, prio)
 }
 
 // changePriority moves a running master-down timer by the difference of the

@@ -39,7 +39,7 @@ func (i *Instance) start(t *turn, ev Event) {
 	} else {
 		i.enterBackup(t)
 		i.become(t, Backup, Action{Reason: ReasonStart})
-		if g != nil && g.state == Master && i.timer != never {
+		if g != nil && g.state == Master && i.timer != never && i.restraint != StaysBackup {
 			i.enterMaster(t, Action{Reason: ReasonGroup}) // it joins running masters
 		}
 	}
@@ -55,7 +55,7 @@ func (i *Instance) enterBackup(t *turn) {
 	i.account = account{since: t.now}
 	i.preempt = never
 	i.master = netip.Addr{}
-	i.immediate = i.prio == PriorityOwner && i.state != Master
+	i.immediate = i.prio == PriorityOwner && i.state != Master && i.restraint == Unrestrained
 	if i.hold <= t.now {
 		i.hold = never // the start-up delay ran out during FAULT
 	}
@@ -90,7 +90,7 @@ func (i *Instance) Resumable(now time.Duration, s *Snapshot) bool {
 		interval = min(interval, s.MasterInterval)
 	}
 	age := now - s.LastAdvert
-	return i.faults == 0 && s.State == Master && age >= 0 &&
+	return i.faults == 0 && i.restraint != StaysBackup && s.State == Master && age >= 0 &&
 		age < Patience(i.cfg.DownTimerAdverts, interval)
 }
 

@@ -150,7 +150,7 @@ func (g *SyncGroup) takeAlong(t *turn, i *Instance) {
 // followToBackup leaves MASTER silently: the peer that another member yielded
 // to takes all of its own group along.
 func (i *Instance) followToBackup(t *turn) {
-	i.release(t)
+	i.pass(t)
 	i.announceSecond = never
 	i.enterBackup(t)
 	i.become(t, Backup, Action{Reason: ReasonGroup})

@@ -45,6 +45,11 @@ var eventNames = [...]string{
 	Reconfigure:     "reconfigure",
 	Shutdown:        "shutdown",
 	SendStatus:      "send-status",
+	SessionDown:     "session-down",
+	SessionUp:       "session-up",
+	Restrain:        "restrain",
+	StandDown:       "stand-down",
+	HandOver:        "hand-over",
 }
 
 func (k EventKind) String() string { return name(eventNames[:], k) }
@@ -82,6 +87,8 @@ var reasonNames = [...]string{
 	ReasonRejected:          "adverts-rejected",
 	ReasonSession:           "session-down",
 	ReasonFirewall:          "firewall",
+	ReasonHeld:              "held",
+	ReasonHandedOver:        "handed-over",
 }
 
 func (r Reason) String() string { return name(reasonNames[:], r) }
@@ -112,6 +119,8 @@ var noteNames = [...]string{
 	NoteClockSkew:              "clock-skew",
 	NoteNoPreempt:              "no-preempt",
 	NoteGroupWaits:             "group-waits",
+	NoteHeld:                   "held",
+	NoteNotTakenOver:           "not-taken-over",
 }
 
 var obstacleNames = [...]string{
@@ -120,6 +129,8 @@ var obstacleNames = [...]string{
 	ObstacleNoPreempt:    "nopreempt",
 	ObstaclePreemptDelay: "preempt-delay",
 	ObstacleGroup:        "group",
+	ObstacleHeld:         "held",
+	ObstacleLeaves:       "leaves-master",
 }
 
 func (o Obstacle) String() string { return name(obstacleNames[:], o) }

@@ -92,6 +92,13 @@ func (a *Action) Why() string {
 		return fmt.Sprintf("%v has the higher priority %d", a.Addr, a.Priority)
 	case ReasonHigherAddress:
 		return fmt.Sprintf("%v has the same priority and the higher address", a.Addr)
+	case ReasonHeld:
+		return "an operator holds this node in BACKUP"
+	case ReasonHandedOver:
+		if !a.Addr.IsValid() {
+			return "switchover: nobody has taken over, so this node has stopped"
+		}
+		return fmt.Sprintf("switchover: %v has taken over with priority %d", a.Addr, a.Priority)
 	case ReasonFaultCleared:
 		return "no fault is left"
 	case ReasonGroup:
@@ -167,6 +174,8 @@ const (
 	ObstacleStartDelay            // the start-up delay, for Left
 	ObstacleNoPreempt             // nopreempt: Addr stays master with Priority
 	ObstaclePreemptDelay          // preempt_delay, for Left: Addr stays master with Priority
+	ObstacleHeld                  // an operator holds it in BACKUP
+	ObstacleLeaves                // an operator lets Addr stay master with Priority
 	ObstacleGroup                 // Member of its sync group cannot or does not want to be master
 )
 
@@ -185,10 +194,14 @@ func (i *Instance) Hindrance(now time.Duration) Hindrance {
 	worse := i.master.IsValid() && i.masterPrio < i.prio
 	switch {
 	case i.state != Backup:
+	case i.restraint == StaysBackup:
+		return Hindrance{Obstacle: ObstacleHeld}
 	case i.hold != never:
 		return Hindrance{Obstacle: ObstacleStartDelay, Left: max(0, i.hold-now)}
 	case i.wants && i.group != nil && i.group.unwilling(i) != nil:
 		return Hindrance{Obstacle: ObstacleGroup, Member: i.group.unwilling(i)}
+	case worse && i.restraint == LeavesMasters:
+		return Hindrance{Obstacle: ObstacleLeaves, Addr: i.master, Priority: i.masterPrio}
 	case worse && i.cfg.NoPreempt:
 		return Hindrance{Obstacle: ObstacleNoPreempt, Addr: i.master, Priority: i.masterPrio}
 	case worse && i.preempt != never:
@@ -203,6 +216,10 @@ func (h Hindrance) String() string {
 	switch h.Obstacle {
 	case ObstacleStartDelay:
 		return fmt.Sprintf("start-up delay, %v left", left)
+	case ObstacleHeld:
+		return "an operator holds it in BACKUP"
+	case ObstacleLeaves:
+		return fmt.Sprintf("after a switchover it leaves the master %v alone, with priority %d", h.Addr, h.Priority)
 	case ObstacleNoPreempt:
 		return fmt.Sprintf("nopreempt: %v is master with priority %d", h.Addr, h.Priority)
 	case ObstaclePreemptDelay:

@@ -68,6 +68,14 @@ func (r *Router) State() vrrp.State {
 // Node returns the node of the router.
 func (r *Router) Node() *Node { return r.node }
 
+// members are the routers that share the state of r.
+func (n *Node) members(r *Router) []*Router {
+	if n.Sync {
+		return n.Routers
+	}
+	return []*Router{r}
+}
+
 // Start starts the daemon. With resume it finds what Kill left.
 func (n *Node) Start(hold time.Duration, resume bool) {
 	if n.running {
@@ -219,7 +227,7 @@ func (r *Router) step(ev vrrp.Event) {
 		l.Observe(r.node, ev, r.out)
 	}
 	for _, m := range r.node.Routers {
-		if s := m.Instance.State(); m.Holds != (s == vrrp.Master) && s != vrrp.Init {
+		if s := m.Instance.State(); m.Holds != (s == vrrp.Master || m.Instance.Lingers()) && s != vrrp.Init {
 			panic(fmt.Sprintf("%v: %s is %v and holds its addresses: %v", l.Now, m.Name, s, m.Holds))
 		}
 	}

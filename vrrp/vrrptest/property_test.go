@@ -168,7 +168,7 @@ func (s *storm) router() *vrrptest.Router {
 func (s *storm) fault() {
 	s.settled = s.lan.Now
 	l, n, r := s.lan, s.node(), s.router()
-	kind := s.rand.IntN(14)
+	kind := s.rand.IntN(17)
 	s.log("fault %d, %s, %s", kind, n.Name, r.Name)
 	switch kind {
 	case 0:
@@ -210,6 +210,14 @@ func (s *storm) fault() {
 			}
 			r.Reload(c)
 		}
+	case 14, 15: // of one router, or of all
+		for _, m := range n.Routers {
+			if m == r || kind == 15 {
+				m.Step(vrrp.Event{Kind: vrrp.HandOver, Force: s.rand.IntN(2) == 0})
+			}
+		}
+	case 16:
+		r.Step(vrrp.Event{Kind: vrrp.Restrain, Restraint: vrrp.Restraint(s.rand.IntN(3))})
 	}
 }
 
@@ -226,6 +234,19 @@ func (s *storm) calm() {
 		}
 		for _, r := range n.Routers {
 			r.SetFaults(0)
+		}
+	}
+	handing := func(r *vrrptest.Router) bool { return r.Node().Running() && r.Instance.HandingOver() }
+	for _, n := range s.lan.Nodes {
+		for _, r := range n.Routers {
+			if handing(r) {
+				s.lan.RunUntil(r.Instance.HandOverTime()+time.Second, func() bool { return !handing(r) })
+			}
+		}
+	}
+	for _, n := range s.lan.Nodes {
+		for _, r := range n.Routers {
+			r.Step(vrrp.Event{Kind: vrrp.Restrain})
 		}
 	}
 }

@@ -32,6 +32,8 @@ import (
 //	priority NAME N           effective priority after tracking
 //	fault NAME FAULT          link-down, tracker, ...
 //	clear NAME                no fault any more
+//	hold NAME                 stays backup; leave NAME: leaves masters alone; release NAME
+//	switchover NAME [force]   hands over
 //	lose-address NAME         somebody else removes an address
 //	reload NAME KEY=VALUE...
 //	record NAME               keeps what it sends from now on
@@ -136,6 +138,16 @@ func (p *player) command(verb string, args []string) error {
 			}
 		}
 		return fmt.Errorf("no fault %q", arg(1))
+	case "hold":
+		r.Step(vrrp.Event{Kind: vrrp.Restrain, Restraint: vrrp.StaysBackup})
+	case "leave":
+		r.Step(vrrp.Event{Kind: vrrp.Restrain, Restraint: vrrp.LeavesMasters})
+	case "release":
+		r.Step(vrrp.Event{Kind: vrrp.Restrain})
+	case "switchover":
+		for _, m := range r.node.members(r) {
+			m.Step(vrrp.Event{Kind: vrrp.HandOver, Force: arg(1) == "force"})
+		}
 	case "clear":
 		r.SetFaults(0)
 	case "lose-address":
