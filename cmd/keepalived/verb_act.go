@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strconv"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/screen"
@@ -14,12 +15,12 @@ import (
 
 // change has something changed, and shows what has come of it.
 func (a *asker) change(operands []string, w io.Writer) int {
-	c := &act.Act{Kind: act.Kind(a.name), Reason: a.reason}
-	for i, into := range []*string{&c.Name}[:len(operands)] {
-		*into = operands[i]
-	}
+	c := &act.Act{Kind: act.Kind(a.name), Reason: a.reason, For: a.period, Force: a.force}
 	var text string
-	err := c.Check()
+	err := fill(c, operands)
+	if err == nil {
+		err = c.Check()
+	}
 	if err == nil {
 		var result any
 		result, text, err = a.request(a, c, options(w))
@@ -38,6 +39,22 @@ func (a *asker) change(operands []string, w io.Writer) int {
 		return proc.ExitFatal
 	}
 	return proc.ExitOK
+}
+
+// fill takes the operands of a verb into its act.
+func fill(c *act.Act, operands []string) error {
+	if len(operands) > 0 {
+		c.Name = operands[0]
+	}
+	if len(operands) < 2 {
+		return nil
+	}
+	n, err := strconv.Atoi(operands[1])
+	if err != nil {
+		return fmt.Errorf("%q is not a number such as +20, -20 or 0", operands[1])
+	}
+	c.Value = n
+	return nil
 }
 
 // do has an act done whose result is a sentence.

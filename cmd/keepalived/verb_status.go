@@ -40,6 +40,8 @@ type question struct {
 	// returns its result as a text and for programs.
 	request  func(a *asker, c *act.Act, o screen.Options) (result any, text string, err error)
 	operands []string // names of the operands that it needs then
+	lasts    bool     // it has --for
+	forces   bool     // it has --force
 	longHelp string   // more lines of its help
 }
 
@@ -60,6 +62,8 @@ type asker struct {
 	every                    time.Duration
 	since                    time.Time
 	reason                   string
+	period                   int // of --for, in seconds
+	force                    bool
 }
 
 const (
@@ -75,6 +79,13 @@ func questions() []question {
 		{name: "announce", args: "[OPTION...] INSTANCE", summary: "have a running daemon announce the addresses of a master again", outputs: []string{"text", "json"}, operands: []string{"INSTANCE"}, request: do,
 			longHelp: "Gratuitous ARPs and unsolicited neighbour adverts are sent as after a take-over."},
 		{name: "events", args: "[OPTION...]", summary: "show what happens to a running daemon, as it happens, until interrupted", outputs: []string{"text", "json"}, act: followEvents},
+		{name: "hold", args: "[OPTION...] INSTANCE|GROUP", summary: "have a running daemon stay backup, and make way if it is master", outputs: []string{"text", "json"}, operands: []string{"INSTANCE|GROUP"}, request: do, lasts: true,
+			longHelp: "It stays backup even if no other node is master, until it is released."},
+		{name: "priority", args: "[OPTION...] INSTANCE +N|-N|0", summary: "change the priority of a virtual router of a running daemon", outputs: []string{"text", "json"}, operands: []string{"INSTANCE", "NUMBER"}, request: do, lasts: true,
+			longHelp: "The number is added to the configured priority; 0 ends that."},
+		{name: "release", args: "[OPTION...] INSTANCE|GROUP", summary: "undo hold, priority and switchover of a running daemon", outputs: []string{"text", "json"}, operands: []string{"INSTANCE|GROUP"}, request: do},
+		{name: "switchover", args: "[OPTION...] INSTANCE|GROUP", summary: "hand a master of a running daemon over to another node, without a gap", outputs: []string{"text", "json"}, operands: []string{"INSTANCE|GROUP"}, request: do, lasts: true, forces: true,
+			longHelp: "The daemon serves until another node has taken over, and then leaves that node alone\nas long as it lives, until it is released. If no node takes over, nothing changes."},
 		{name: "history", args: "[OPTION...] [NAME]", summary: "list what has happened to a running daemon, or to one router, server or session, and why", outputs: machine, operand: "NAME", looksBack: true, ask: askHistory},
 		{name: "metrics", args: "[OPTION...]", summary: "print the metrics of a running daemon, in the text format of Prometheus", ask: askMetrics},
 		{name: "peers", args: "[OPTION...]", summary: "show the other nodes of each virtual router of a running daemon", outputs: machine, ask: askPeers},
@@ -121,6 +132,12 @@ func (a *asker) flags() []getopt.Flag {
 	if a.request != nil {
 		flags = append(flags, getopt.Flag{Long: "reason", Arg: getopt.Required, Value: "TEXT", Set: text(&a.reason), Help: "Why, for the log and the history"})
 	}
+	if a.lasts {
+		flags = append(flags, getopt.Flag{Long: "for", Arg: getopt.Required, Value: "DURATION", Set: a.setFor, Help: "Undo it after DURATION, such as 90s, 15m or 24h; without it: when it is released"})
+	}
+	if a.forces {
+		flags = append(flags, getopt.Flag{Long: "force", Set: on(&a.force), Help: "If no node takes over, end the service here all the same"})
+	}
 	return append(flags,
 		getopt.Flag{Long: "socket", Arg: getopt.Required, Value: "SOCKET", Set: text(&a.client.Socket), Help: "Control socket of the daemon (default " + client.Path("", "", "") + ")"},
 		getopt.Flag{Long: "namespace", Short: 's', Arg: getopt.Required, Value: "NAME", Set: text(&a.namespace), Help: "Ask the daemon in the network namespace NAME"},
@@ -166,6 +183,16 @@ func (a *asker) setSince(v string) (err error) {
 	return nil
 }
 
+// setFor reads a duration of whole seconds.
+func (a *asker) setFor(v string) error {
+	d, err := time.ParseDuration(v)
+	if err != nil || d < time.Second || d > act.MaxFor*time.Second || d%time.Second != 0 {
+		return fmt.Errorf("%q is not a duration of whole seconds, such as 90s, 15m or 24h, of a year at most", v)
+	}
+	a.period = int(d / time.Second)
+	return nil
+}
+
 // seconds reads a duration from 10 ms to an hour.
 func seconds(v string) (time.Duration, error) {
 	n, err := strconv.ParseFloat(v, 64)
@@ -178,7 +205,12 @@ func seconds(v string) (time.Duration, error) {
 // main understands the arguments of the verb and does what they say.
 func (a *asker) main(args []string, w io.Writer) int {
 	flags := a.flags()
+	var number []string // the last operand, which may begin like a flag
+	if i := slices.IndexFunc(args, signed); i >= 0 && len(a.operands) > 1 {
+		number, args = []string{args[i]}, slices.Delete(slices.Clone(args), i, i+1)
+	}
 	operands, err := getopt.Parse(flags, args)
+	operands = append(operands, number...)
 	most := 0
 	if a.operand != "" {
 		most = 1
@@ -230,6 +262,12 @@ func (a *asker) main(args []string, w io.Writer) int {
 		return proc.ExitFatal
 	}
 	return proc.ExitOK
+}
+
+// signed reports whether an argument is a number with a sign.
+func signed(v string) bool {
+	_, err := strconv.Atoi(v)
+	return err == nil && (v[0] == '+' || v[0] == '-')
 }
 
 func (a *asker) usage(w io.Writer, flags []getopt.Flag) {

@@ -284,3 +284,44 @@ func TestWriteError(t *testing.T) {
 		}
 	}
 }
+
+// TestActVerbs: what the verbs that change something send, and what they refuse.
+func TestActVerbs(t *testing.T) {
+	socket := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := ""
+	server := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		got = r.Method + " " + r.URL.Path + " " + string(b)
+		json.NewEncoder(w).Encode(api.Done{Result: "done"})
+	})}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	for _, test := range []struct{ args, want string }{
+		{"hold --for 15m web", `POST /v1/hold {"name":"web","for":900}`},
+		{"priority web -20", `POST /v1/priority {"name":"web","value":-20}`},
+		{"priority --for 1h +7 web", `POST /v1/priority {"name":"web","value":7,"for":3600}`},
+		{"priority web 0", `POST /v1/priority {"name":"web"}`},
+		{"release web", `POST /v1/release {"name":"web"}`},
+		{"switchover --force --reason x web", `POST /v1/switchover {"name":"web","force":true,"reason":"x"}`},
+		{"hold --for 0s web", ""},
+		{"hold --for 1500ms web", ""},
+		{"hold --for 9000h web", ""},
+		{"hold --force web", ""},
+		{"hold", ""},
+		{"priority web", ""},
+		{"priority web much", ""},
+		{"priority web +300", ""},
+		{"release --for 1h web", ""},
+	} {
+		words := strings.Fields(test.args)
+		got = ""
+		text, code := asked(t, words[0], append(words[1:], "--socket", socket)...)
+		if want := test.want != ""; got != test.want || (code == proc.ExitOK) != want || (text == "done.\n") != want {
+			t.Errorf("%s: %q, exit status %d, %q; want %q", test.args, got, code, text, test.want)
+		}
+	}
+}

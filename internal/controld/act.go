@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"time"
 
 	"keepalived-go/internal/proc/act"
 )
@@ -32,7 +33,11 @@ func serveAct(kind act.Kind, asker *act.Asker) http.HandlerFunc {
 			return
 		}
 		a.Kind, a.By = kind, act.By{UID: who.cred.Uid, PID: who.cred.Pid, Over: overSocket}
-		ctx, end := context.WithTimeout(r.Context(), act.Patience)
+		// The limits of an answer count from its request.
+		client, patience := http.NewResponseController(w), kind.Patience()
+		_ = client.SetReadDeadline(time.Time{}) // an error shows when the answer is written
+		_ = client.SetWriteDeadline(time.Now().Add(patience + writeWait))
+		ctx, end := context.WithTimeout(r.Context(), patience)
 		defer end()
 		result, err := asker.Do(ctx, &a)
 		if err != nil {

@@ -49,17 +49,24 @@ type Outcome struct {
 	// waited for.
 	Cause vrrp.Cause
 
-	base  uint8
-	owner bool
-	terms []Term
+	base   uint8
+	adjust int
+	owner  bool
+	terms  []Term
 }
 
 // Evaluate computes the effective priority of a virtual router with the base
 // priority and the trackers. Nothing changes that of an address owner, though
 // trackers of weight 0 count for it too. It keeps terms, for
 // [Outcome.Arithmetic].
-func Evaluate(base uint8, owner bool, terms []Term) Outcome {
-	o := Outcome{Total: int(base), base: base, owner: owner, terms: terms}
+func Evaluate(base uint8, owner bool, terms []Term) Outcome { return Adjusted(base, 0, owner, terms) }
+
+// Adjusted does the same where an operator has added a number to the base priority.
+func Adjusted(base uint8, adjust int, owner bool, terms []Term) Outcome {
+	if owner {
+		adjust = 0
+	}
+	o := Outcome{Total: int(base) + adjust, base: base, adjust: adjust, owner: owner, terms: terms}
 	for i := range terms {
 		t := &terms[i]
 		if !t.Known || t.Disabled {
@@ -142,7 +149,14 @@ func (o *Outcome) Arithmetic() string {
 	if o.owner {
 		return string(append(b, " (address owner)"...))
 	}
-	adjusted := false
+	adjusted := o.adjust != 0
+	if adjusted {
+		sign, adjust := '+', o.adjust
+		if adjust < 0 {
+			sign, adjust = '-', -adjust
+		}
+		b = fmt.Appendf(b, " %c %d (operator)", sign, adjust)
+	}
 	for i := range o.terms {
 		t := &o.terms[i]
 		adjust, fault := t.effect(false)

@@ -51,6 +51,8 @@ func (s *supervisor) act(c *child, o *link.Order) {
 	switch {
 	case i < 0 || !s.slots[i].serves():
 		err = act.Refuse(act.Unavailable, "the process %s does not run", role)
+	case act.RowOf(a.Kind).Keeps && len(s.intents.list) >= act.MaxIntents:
+		err = act.Refuse(act.Unavailable, "%d acts are in force already; release some", act.MaxIntents)
 	case len(s.slots[i].child.acts) == maxActs:
 		err = act.Refuse(act.Unavailable, "%d other acts wait for the %s", maxActs, s.slots[i].process())
 	default:
@@ -79,6 +81,8 @@ func (s *supervisor) do(a *openAct) {
 	case act.Dump, act.Stats, act.Clear:
 		s.dump(dumps[a.Kind])
 		s.endAct(a, act.Answer(&api.Done{Result: "the processes write their files"}, nil))
+	case act.Release:
+		s.releaseFor(a)
 	default:
 		s.endAct(a, act.Answer(nil, act.Refuse(act.Invalid, "the parent process does not know it")))
 	}
@@ -102,7 +106,12 @@ func (c *child) done(o *link.Outcome) {
 	}
 	if a, open := c.acts[o.ID]; open {
 		delete(c.acts, o.ID)
-		c.slot.s.endAct(&a, o.Result)
+		end := func(r act.Result) { c.slot.s.endAct(&a, r) }
+		if o.Result.Code == 0 && act.RowOf(a.Kind).Keeps {
+			c.slot.s.keep(&a, o.Result, end)
+		} else {
+			end(o.Result)
+		}
 	}
 }
 
@@ -122,12 +131,17 @@ func (s *supervisor) endAct(a *openAct, r act.Result) {
 		slog.Warn(fmt.Sprintf("%v: refused: %v", &a.Act, err))
 		done.Refused = err.Error()
 	}
+	s.noteAct(done)
+	s.reply(a, r)
+}
+
+// noteAct notes an act that has ended for the history.
+func (s *supervisor) noteAct(done api.PastAct) {
 	s.acts = append(s.acts, done)
 	if more := len(s.acts) - keptActs; more > 0 {
 		s.acts = slices.Delete(s.acts, 0, more)
 	}
 	s.changed()
-	s.reply(a, r)
 }
 
 // reply sends the result of an act to the child that has asked for it, if it still runs.

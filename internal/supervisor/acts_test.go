@@ -2,9 +2,12 @@ package supervisor
 
 import (
 	"errors"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/output/status/api"
@@ -177,5 +180,129 @@ func TestReloadIsAwaited(t *testing.T) {
 	ask(8)
 	if got := ids(); !slices.Equal(got, []uint32{7, 8}) {
 		t.Errorf("beyond the bound, and at the end: %v", got)
+	}
+}
+
+// TestIntents: what is kept is in the file before the client has its result, and goes to each
+// process that starts; release and the end of its time take it away.
+func TestIntents(t *testing.T) {
+	s, control, vrrp := staged()
+	s.intents.saved = make(chan savedIntents)
+	path := filepath.Join(t.TempDir(), "of", "keepalived", "intents")
+	s.intents.read(path)
+	settle := func() {
+		t.Helper()
+		select {
+		case w := <-s.intents.saved:
+			w.then(w.err)
+		case <-time.After(30 * time.Second):
+			t.Fatal("nothing was saved within 30 s")
+		}
+	}
+	why := func() string {
+		t.Helper()
+		done := control.sent(link.Done)
+		if len(done) != 1 {
+			t.Fatalf("%d results", len(done))
+		}
+		r := done[0].Outcome.Result
+		return r.Why + string(r.Body)
+	}
+	ask := func(a act.Act) {
+		t.Helper()
+		a.By = act.By{Over: "a test"}
+		childMessage{control, link.Message{Kind: link.Act, Order: &link.Order{Act: a}}}.deliver()
+	}
+	hold := func(name string, seconds int, err error) {
+		t.Helper()
+		ask(act.Act{Kind: act.Hold, Name: name, For: seconds})
+		o := vrrp.sent(link.Act)[0].Order
+		childMessage{vrrp, link.Message{Kind: link.Done, Outcome: &link.Outcome{ID: o.ID, Result: act.Answer("held", err)}}}.deliver()
+	}
+	kept := func() int {
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, err := act.DecodeIntents(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(list)
+	}
+
+	hold("A", 0, errors.New("no such"))
+	if got := why(); got != "no such" || len(s.intents.list) != 0 {
+		t.Errorf("%s, %+v", got, s.intents.list)
+	}
+	hold("A", 0, nil)
+	if len(control.sent(link.Done)) != 0 {
+		t.Error("there is a result before it is kept")
+	}
+	settle()
+	if got := why(); got != `"held"` || kept() != 1 {
+		t.Errorf("%s, %d kept", got, kept())
+	}
+	hold("B", 3600, nil)
+	settle()
+	why()
+	if got := s.slots[0].setup().Intents; len(got) != 2 || len(s.slots[1].setup().Intents) != 0 || len(s.account()) == 0 {
+		t.Errorf("%+v", got)
+	}
+
+	var again intents // of a successor
+	again.read(path)
+	if len(again.list) != 2 || again.list[0].By != "uid 0, over a test" || again.next().Before(time.Now()) {
+		t.Errorf("%+v", again.list)
+	}
+
+	s.expire(time.Now())
+	if len(vrrp.sent(link.Intend)) != 0 {
+		t.Error("something is over")
+	}
+	s.expire(time.Now().Add(2 * time.Hour))
+	settle()
+	if got := vrrp.sent(link.Intend); len(got) != 1 || len(got[0].Intents.List) != 1 || got[0].Intents.List[0].Name != "A" || kept() != 1 {
+		t.Errorf("%+v", got)
+	}
+	if last := s.acts[len(s.acts)-1]; last.Kind != "release" || last.Name != "B" || last.Reason != "the time of hold is over" {
+		t.Errorf("%+v", last)
+	}
+	ask(act.Act{Kind: act.Release, Name: "B"})
+	if got := why(); got != `nothing about "B" is held or changed; there is something about A` {
+		t.Error(got)
+	}
+	ask(act.Act{Kind: act.Release, Name: "A"})
+	settle()
+	if got := why(); got != `{"result":"hold of A is released"}` || kept() != 0 || len(vrrp.sent(link.Intend)) != 1 {
+		t.Errorf("%s, %d kept", got, kept())
+	}
+	ask(act.Act{Kind: act.Release, Name: "A"})
+	if got := why(); got != "nothing is held or changed" {
+		t.Error(got)
+	}
+
+	// A file that cannot be written, and one that cannot be read.
+	s.intents.path = filepath.Join(path, "below", "a file")
+	hold("A", 0, nil)
+	settle()
+	if got := why(); !strings.Contains(got, "it is done, but not kept for a restart: ") {
+		t.Error(got)
+	}
+	for range act.MaxIntents {
+		s.intents.list = append(s.intents.list, act.Intent{Kind: act.Hold})
+	}
+	ask(act.Act{Kind: act.Hold, Name: "C"})
+	if got := why(); got != "256 acts are in force already; release some" {
+		t.Error(got)
+	}
+	log := logtest.Capture(t)
+	if err := os.WriteFile(path, []byte("{"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	again.list = nil
+	again.read(path)
+	if len(again.list) != 0 || !strings.Contains(log.String(), "what was held is not") {
+		t.Errorf("%+v\n%s", again.list, log)
 	}
 }

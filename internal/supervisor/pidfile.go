@@ -26,6 +26,7 @@ type runFiles struct {
 	reloadMarker string // of a reload_file without a path
 	control      string // beginning of the names of those of the control process
 	history      string // its file of events
+	intents      string // what clients have asked for that is still in force
 
 	dir, suffix string // of the others
 }
@@ -50,9 +51,10 @@ func filesFor(dir string, s settings, parentPid string) runFiles {
 		suffix:       suffix,
 		control:      control,
 		history:      filepath.Join(stateDir, s.namespace, "history"+suffix),
+		intents:      filepath.Join(stateDir, s.namespace, "intents"+suffix),
 	}
 	if parentPid != "" {
-		f.parentPid, f.history = parentPid, control+".history"
+		f.parentPid, f.history, f.intents = parentPid, control+".history", control+".intents"
 	}
 	return f
 }

@@ -93,6 +93,7 @@ func (s *supervisor) account() []byte {
 			Instance: s.settings.instance, NetNamespace: s.settings.namespace, Stopping: s.stopping,
 		},
 		Configuration: s.configuration(),
+		Intents:       s.intents.inForce(),
 		Acts:          s.acts,
 	}
 	for _, sl := range s.slots {

@@ -239,6 +239,7 @@ func (sl *slot) setup() *link.Setup {
 		LogAddresses: s.o.LogAddresses,
 		LogData:      s.o.DumpConfig,
 		ReloadMarker: s.files.reloadMarker,
+		Intents:      s.intents.of(sl.role.Name),
 	}
 	if sl.role.Attends {
 		setup.Socket, setup.History = s.files.control+proc.SocketSuffix, s.files.history

@@ -171,11 +171,12 @@ type supervisor struct {
 	// text is the running configuration with stars for secrets, made when it is asked for.
 	text func() ([]byte, error)
 
-	begun     time.Time     // when this process was
-	read      time.Time     // when the running configuration was
-	reloads   int           // configurations that have taken the place of another one
-	refused   *api.Refusal  // the last reload; nil: it was not
-	questions uint32        // passed on to children so far
+	begun     time.Time    // when this process was
+	read      time.Time    // when the running configuration was
+	reloads   int          // configurations that have taken the place of another one
+	refused   *api.Refusal // the last reload; nil: it was not
+	questions uint32       // passed on to children so far
+	intents   intents
 	orders    uint32        // acts passed on to children so far
 	acts      []api.PastAct // that have ended last
 	waiting   []openAct     // for the reload that is on its way
@@ -202,6 +203,7 @@ func Run(o Options) int {
 		loaded:    make(chan loaded, 1),
 		ready:     make(chan loaded, 1),
 		schedule:  newSchedule(),
+		intents:   intents{saved: make(chan savedIntents)},
 		loads:     1,
 		begun:     time.Now(),
 		slow:      stoppedTimer(),
@@ -371,6 +373,7 @@ func (s *supervisor) begin(r loaded, orders *orders) (code int, ok bool) {
 		s.fail(err.Error())
 		return proc.ExitFatal, false
 	}
+	s.intents.read(s.files.intents)
 	if s.o.CoreDump {
 		proc.AllowCoreDumps()
 	}
@@ -545,6 +548,9 @@ func (s *supervisor) loop(orders *orders) int {
 			for _, sl := range s.slots {
 				sl.due(now)
 			}
+			s.expire(now)
+		case w := <-s.intents.saved:
+			w.then(w.err)
 		case <-idle:
 			if !slices.ContainsFunc(s.slots, (*slot).runs) {
 				s.systemd.alive()
@@ -560,7 +566,10 @@ func (s *supervisor) next() (first time.Time) {
 	for _, sl := range s.slots {
 		first = earliest(first, sl.next())
 	}
-	return first
+	if s.stopping {
+		return first
+	}
+	return earliest(first, s.intents.next())
 }
 
 // stop begins the end of the daemon.

@@ -254,6 +254,9 @@ func (d *daemon) reload(p *prepared) {
 		}
 	}
 	d.retrack()
+	for _, r := range d.routers {
+		d.restrain(r)
+	}
 	d.repeatStates()
 	d.reportInstances()
 }

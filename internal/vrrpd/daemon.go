@@ -198,6 +198,7 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 			d.announcer.flush(at)
 		}
 	}
+	d.handOverSeen(r, a)
 	d.unreported = append(d.unreported, *a)
 }
 

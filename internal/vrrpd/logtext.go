@@ -203,6 +203,10 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 		return info("stays BACKUP: nopreempt leaves %v master, with the lower priority %d", a.Addr, a.Priority)
 	case vrrp.NoteGroupWaits:
 		return info("could be MASTER, but waits for %s of its sync group", a.Cause.Object)
+	case vrrp.NoteHeld:
+		return info("hears no master, but an operator holds it in BACKUP")
+	case vrrp.NoteNotTakenOver:
+		return slog.LevelWarn, fmt.Sprintf("switchover: no other node has taken over within %v", a.Time)
 	case vrrp.NoteClockSkew:
 		return slog.LevelWarn, fmt.Sprintf("authentication trailer from %v, clock skew %v", a.Addr, a.Time)
 	}

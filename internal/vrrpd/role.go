@@ -58,6 +58,7 @@ func runChild(c *proc.Child) error {
 		LogAddresses: c.Setup.LogAddresses,
 		LogData:      c.Setup.LogData,
 		MarkerPath:   c.Setup.ReloadMarker,
+		Intents:      c.Setup.Intents,
 		Logs:         c.Logs,
 	})
 }

@@ -51,6 +51,8 @@ type router struct {
 	tracked     *tracked       // nil: nothing is tracked
 	waiting     bool           // the engine is not started yet
 	predecessor *vrrp.Snapshot // until the engine is started; nil: there was none
+	adjust      int            // what an operator adds to the priority
+	handover    *handover      // switchover that is on its way; nil: none is
 	inherited   bool           // the priority is the predecessor's: a tracker has yet to report
 
 	history        []status.Change // the last ones, oldest first

@@ -10,6 +10,7 @@ import (
 	"keepalived-go/internal/linux/firewall"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
@@ -18,15 +19,16 @@ import (
 
 // Options is what the parent process gives its VRRP child.
 type Options struct {
-	Link         *link.Conn // to the parent
-	StateFile    string     // what must outlive this process, see journal.go; empty: nothing does
-	DumpDir      string     // where the dumps of SIGUSR1 and SIGUSR2 go
-	InstanceName string     // instance keyword: part of dump file names with data_use_instance
-	NetNamespace string     // likewise
-	DontRelease  bool       // -V: keep addresses at stop
-	LogAddresses bool       // -a: log every change of an address
-	LogData      bool       // -d: log the data at start and after a reload
-	MarkerPath   string     // of reload_file without a path
+	Link         *link.Conn   // to the parent
+	StateFile    string       // what must outlive this process, see journal.go; empty: nothing does
+	DumpDir      string       // where the dumps of SIGUSR1 and SIGUSR2 go
+	InstanceName string       // instance keyword: part of dump file names with data_use_instance
+	NetNamespace string       // likewise
+	DontRelease  bool         // -V: keep addresses at stop
+	LogAddresses bool         // -a: log every change of an address
+	LogData      bool         // -d: log the data at start and after a reload
+	MarkerPath   string       // of reload_file without a path
+	Intents      []act.Intent // of operators, in force
 
 	Host     kernel.Host // the Linux that is asked; nil: this machine
 	Firewall firewallOf  // of Host; that of this machine is known
@@ -47,7 +49,7 @@ func Run(o Options) error {
 	}
 	defer d.close()
 	d.session = session.Begin(o.Link, d.loop, session.Orders{
-		Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Event: d.hear, Ask: d.answer, Act: d.act,
+		Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Event: d.hear, Ask: d.answer, Act: d.act, Intend: d.intend,
 	})
 	d.start(first, found)
 	first, found = nil, nil // free to go

@@ -73,7 +73,7 @@ type tracked struct {
 
 func (r *router) evaluate() {
 	if t := r.tracked; t != nil {
-		t.outcome = policy.Evaluate(r.conf.Priority, r.conf.Priority == vrrp.PriorityOwner, t.terms)
+		t.outcome = policy.Adjusted(r.conf.Priority, r.adjust, r.conf.Priority == vrrp.PriorityOwner, t.terms)
 	}
 }
 
@@ -165,7 +165,8 @@ func (d *daemon) bindTrackers() {
 			t.users[k] = append(t.users[k], termRef{r.tracked, r, len(r.tracked.terms)})
 			r.tracked.terms = append(r.tracked.terms, policy.Term{Track: c, Status: s})
 		}
-		if had != nil || r.tracked != nil {
+		r.adjust = d.adjustment(r)
+		if had != nil || r.tracked != nil || r.adjust != 0 {
 			if r.tracked == nil {
 				// The last tracker is gone: once more without any.
 				r.tracked = &tracked{}
@@ -290,6 +291,7 @@ func (d *daemon) startRouter(r *router) {
 		return
 	}
 	at, before := d.loop.Now(), r.predecessor
+	d.restrain(r)
 	resumes := before != nil && r.engine.Resumable(at, before)
 	var outcomes []*policy.Outcome
 	for _, m := range d.together(r) {

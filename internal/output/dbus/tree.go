@@ -220,7 +220,7 @@ func (m *method) ReturnValue(i int) any           { return m.returns[i] }
 // does is a method without arguments and results that has an act done.
 func (t *tree) does(kind act.Kind, name string) *method {
 	return &method{args: []any{dbus.Sender("")}, call: func(args ...any) ([]any, error) {
-		ctx, end := context.WithTimeout(context.Background(), act.Patience)
+		ctx, end := context.WithTimeout(context.Background(), kind.Patience())
 		defer end()
 		by, err := t.client(ctx, string(*args[0].(*dbus.Sender)))
 		if err == nil {

@@ -32,11 +32,15 @@ type Kind string
 
 // The kinds.
 const (
-	Reload   Kind = "reload"   // read the configuration again; the result is an api.Configuration
-	Dump     Kind = "dump"     // write the state of every process into its file, as SIGUSR1
-	Stats    Kind = "stats"    // write the statistics, as SIGUSR2
-	Clear    Kind = "clear"    // write the statistics and begin them again, as SIGRTMAX-1
-	Announce Kind = "announce" // send the gratuitous ARP and neighbour adverts of a master again
+	Reload     Kind = "reload"     // read the configuration again; the result is an api.Configuration
+	Dump       Kind = "dump"       // write the state of every process into its file, as SIGUSR1
+	Stats      Kind = "stats"      // write the statistics, as SIGUSR2
+	Clear      Kind = "clear"      // write the statistics and begin them again, as SIGRTMAX-1
+	Announce   Kind = "announce"   // send the gratuitous ARP and neighbour adverts of a master again
+	Hold       Kind = "hold"       // have a virtual router stay backup, even if there is no master
+	Priority   Kind = "priority"   // add Value to the priority of a virtual router; 0 ends that
+	Switchover Kind = "switchover" // hand a virtual router over to a backup, and then leave that alone
+	Release    Kind = "release"    // undo the intents about Name
 )
 
 // Row is what is known of a kind of act.
@@ -45,6 +49,8 @@ type Row struct {
 	Role  string // whose process does it; empty: the parent
 	Takes Fields // of an Act
 	Needs Fields // of these: an act without them is refused
+	// Keeps makes an [Intent] of an act that is done: it holds until it is released.
+	Keeps bool
 	Doc   string // what it does, for the description of the control socket
 }
 
@@ -54,9 +60,12 @@ type Fields uint8
 // The fields.
 const (
 	Name Fields = 1 << iota
+	Value
+	For
+	Force
 )
 
-var fieldNames = []string{"name"}
+var fieldNames = []string{"name", "value", "for", "force"}
 
 // String lists the fields by their names in JSON.
 func (f Fields) String() string {
@@ -75,6 +84,10 @@ var Kinds = []Row{
 	{Kind: Clear, Doc: "Write the statistics into their file, and begin to count again"},
 	{Kind: Dump, Doc: "Write the state of every process into its file"},
 	{Kind: Stats, Doc: "Write the statistics into their file"},
+	{Kind: Hold, Role: "vrrp", Takes: Name | For, Needs: Name, Keeps: true, Doc: "Have a virtual router or a sync group stay backup, even if there is no master; a master makes way"},
+	{Kind: Priority, Role: "vrrp", Takes: Name | Value | For, Needs: Name, Keeps: true, Doc: "Add value to the priority of a virtual router; 0 ends that"},
+	{Kind: Release, Takes: Name, Needs: Name, Doc: "Undo hold, priority and switchover of that name"},
+	{Kind: Switchover, Role: "vrrp", Takes: Name | For | Force, Needs: Name, Keeps: true, Doc: "Hand a virtual router or a sync group over to a backup, without a gap, and leave that master alone from then on"},
 	{Kind: Reload, Doc: "Read the configuration again; the answer comes when that is done or refused"},
 }
 
@@ -90,7 +103,10 @@ func RowOf(k Kind) *Row {
 // Act is a change that a client asks for.
 type Act struct {
 	Kind   Kind   `json:"-"`
-	Name   string `json:"name,omitempty" doc:"of the vrrp_instance"`
+	Name   string `json:"name,omitempty" doc:"of the vrrp_instance, or of a vrrp_sync_group where a group can do it"`
+	Value  int    `json:"value,omitempty" doc:"number"`
+	For    int    `json:"for,omitempty" doc:"seconds after which it is undone; without it: when it is released"`
+	Force  bool   `json:"force,omitempty" doc:"do it even if that interrupts the service"`
 	Reason string `json:"reason,omitempty" doc:"why, for the log and the history"`
 	By     By     `json:"-"`
 }
@@ -124,6 +140,9 @@ func (a *Act) Object() string { return a.Name }
 const (
 	maxName   = 255 // bytes of a name
 	maxReason = 200 // bytes of a reason
+	maxValue  = 253 // of a change of a priority: from one end of the range to the other
+	// MaxFor is for how long an act may last that ends by itself, in seconds: a year.
+	MaxFor = 366 * 24 * 60 * 60
 )
 
 // Check returns why the act cannot be done, whatever the state of the daemon; it is then
@@ -139,6 +158,12 @@ func (a *Act) Check() error {
 	}
 	if less := row.Needs &^ has; less != 0 {
 		return Refuse(Invalid, "%s needs %s", a.Kind, less)
+	}
+	if a.For < 0 || a.For > MaxFor {
+		return Refuse(Invalid, "%s for %d s: it may be 1 to %d s", a.Kind, a.For, MaxFor)
+	}
+	if a.Value < -maxValue || a.Value > maxValue {
+		return Refuse(Invalid, "%s by %d: it may be -%d to %d", a.Kind, a.Value, maxValue, maxValue)
 	}
 	for _, t := range []struct {
 		what, text string
@@ -158,6 +183,15 @@ func (a *Act) Check() error {
 func (a *Act) fields() (f Fields) {
 	if a.Name != "" {
 		f |= Name
+	}
+	if a.Value != 0 {
+		f |= Value
+	}
+	if a.For != 0 {
+		f |= For
+	}
+	if a.Force {
+		f |= Force
 	}
 	return f
 }
@@ -230,6 +264,15 @@ func (r *Result) Err() error {
 // Reply ends an act. It is called once, on the loop of the process or beside it.
 type Reply func(result any, err error)
 
-// Patience is how long a client waits for the result of an act: longer than any of them
-// takes, but for one whose process hangs.
-const Patience = 25 * time.Second
+// SwitchoverPatience is the patience with a switchover, in which a backup waits for some
+// adverts.
+const SwitchoverPatience = 2 * time.Minute
+
+// Patience is how long a client waits for the result of an act of the kind: longer than it
+// takes, but for a process that hangs.
+func (k Kind) Patience() time.Duration {
+	if k == Switchover {
+		return SwitchoverPatience
+	}
+	return 25 * time.Second
+}

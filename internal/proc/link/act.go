@@ -8,6 +8,9 @@ type Order struct {
 	Act act.Act
 }
 
+// Intents are all that a process is to heed.
+type Intents struct{ List []act.Intent }
+
 // Outcome is the result of an [Order].
 type Outcome struct {
 	ID     uint32

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/wire"
 )
 
@@ -38,6 +39,8 @@ const (
 	Answer // Part: a piece of a snapshot
 	Act    // Order: change something
 	Done   // Outcome: what has come of it
+
+	Intend // Intents: all that the process is to heed from now on
 
 	// From a child.
 
@@ -66,6 +69,7 @@ type Message struct {
 	Event    *Event
 	Order    *Order
 	Outcome  *Outcome
+	Intents  *Intents
 }
 
 // Setup is what a child must know before its configuration.
@@ -95,6 +99,8 @@ type Setup struct {
 	ReloadMarker string // of a reload_file without a path, for dumps
 	Socket       string // path of the control socket
 	History      string // path of the file of events
+
+	Intents []act.Intent // that the process is to heed from the start
 }
 
 // maxFrame bounds a message, against a length field gone wrong: 65,024 virtual
@@ -231,6 +237,8 @@ func appendFrame(b []byte, m Message) []byte {
 		body = m.Order
 	case Done:
 		body = m.Outcome
+	case Intend:
+		body = m.Intents
 	}
 	return wire.AppendFrame(b, uint8(m.Kind), body)
 }
@@ -259,6 +267,8 @@ func decodeBody(body []byte, m *Message) error {
 		return wire.Decode(body, &m.Order)
 	case Done:
 		return wire.Decode(body, &m.Outcome)
+	case Intend:
+		return wire.Decode(body, &m.Intents)
 	default:
 		if len(body) != 0 {
 			return fmt.Errorf("unexpected body of %d bytes", len(body))

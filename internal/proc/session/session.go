@@ -36,8 +36,9 @@ type Orders struct {
 
 	Changed func() // what another process knows has changed; nil: this one does not care
 
-	Act  func(a *act.Act, reply act.Reply) // change something; nil: there is nothing to change
-	Done func(o *link.Outcome)             // of an act that this process has asked for; nil: it asks for none
+	Act    func(a *act.Act, reply act.Reply) // change something; nil: there is nothing to change
+	Intend func([]act.Intent)                // these are all intents from now on; nil: there are none for this process
+	Done   func(o *link.Outcome)             // of an act that this process has asked for; nil: it asks for none
 }
 
 // Session is the conversation.
@@ -201,6 +202,10 @@ func (s *Session) take(m link.Message) {
 	case link.Act:
 		if m.Order != nil {
 			s.act(m.Order)
+		}
+	case link.Intend:
+		if s.orders.Intend != nil && m.Intents != nil {
+			s.orders.Intend(m.Intents.List)
 		}
 	case link.Done:
 		if s.orders.Done != nil && m.Outcome != nil {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -54,13 +55,34 @@ func Read(path string, limit int64) ([]byte, error) {
 
 // Write replaces the file. It can block as long as the file system does.
 func Write(path string, b []byte) error {
+	return replace(path, b, func(*os.File) error { return nil })
+}
+
+// WriteSynced replaces the file likewise, and returns when a power cut cannot undo that.
+func WriteSynced(path string, b []byte) error {
+	err := replace(path, b, (*os.File).Sync)
+	if err != nil {
+		return err
+	}
+	dir, err := os.Open(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// replace replaces the file when finish has finished with its successor.
+func replace(path string, b []byte, finish func(*os.File) error) error {
 	next := path + ".new"
 	os.Remove(next) // of a predecessor
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(b)
+	if _, err = f.Write(b); err == nil {
+		err = finish(f)
+	}
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

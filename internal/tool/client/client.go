@@ -35,8 +35,8 @@ const (
 	Limit = 64 << 20
 
 	headerLimit = 16 << 10
-	// actTimeout is longer than the daemon waits for the result of an act.
-	actTimeout = act.Patience + 3*time.Second
+	// actSlack is by how much longer the result of an act is waited for than the daemon does.
+	actSlack = 3 * time.Second
 	// lineLimit is how long a line of an event may be, in bytes.
 	lineLimit = 64 << 10
 )
@@ -83,7 +83,7 @@ func (c *Client) Do(a *act.Act, result any) error {
 	if err != nil {
 		return err
 	}
-	body, err := c.do(http.MethodPost, "/v1/"+string(a.Kind), request, actTimeout)
+	body, err := c.do(http.MethodPost, "/v1/"+string(a.Kind), request, a.Kind.Patience()+actSlack)
 	if err != nil {
 		return err
 	}

@@ -25,6 +25,7 @@ type Status struct {
 	Node          Node          `json:"node" doc:"the daemon"`
 	Processes     []Process     `json:"processes" doc:"its processes besides the parent, in the order of their start"`
 	Configuration Configuration `json:"configuration" doc:"what it runs"`
+	Intents       []Intent      `json:"intents,omitempty" doc:"what clients have asked for that is in force until it is released"`
 	Acts          []PastAct     `json:"acts,omitempty" doc:"the last things that were done or refused for a client, at most 64, oldest first"`
 	VRRP          *VRRP         `json:"vrrp,omitempty" doc:"virtual routers, if the VRRP process is wanted and has answered once"`
 	LVS           *LVS          `json:"lvs,omitempty" doc:"virtual servers, if the health-check process is wanted and has answered once"`
@@ -67,6 +68,17 @@ type Configuration struct {
 type Refusal struct {
 	At      time.Time `json:"at" doc:"when"`
 	Reasons []string  `json:"reasons" doc:"why, at most 20"`
+}
+
+// Intent is something that a client has asked for and that is in force until it is released.
+type Intent struct {
+	Kind   string     `json:"kind" doc:"what was asked for: hold, priority or switchover"`
+	Name   string     `json:"name" doc:"what it is about"`
+	Value  int        `json:"value,omitempty" doc:"of priority: what is added to it"`
+	Reason string     `json:"reason,omitempty" doc:"why, if a reason was given"`
+	By     string     `json:"by" doc:"who asked, and by which way"`
+	Since  time.Time  `json:"since" doc:"when it was done, in whole seconds"`
+	Until  *time.Time `json:"until,omitempty" doc:"when it is released, if that has been set"`
 }
 
 // PastAct is something that was asked for by a client, and has been done or refused.

@@ -38,7 +38,7 @@ type Instance struct {
 	Faults    []string `json:"faults,omitempty" doc:"codes of what keeps it from serving"`
 	Fault     string   `json:"fault,omitempty" doc:"the first of them as a sentence"`
 	WaitsFor  string   `json:"waits_for,omitempty" doc:"tracker that has to report before it starts"`
-	Obstacle  string   `json:"obstacle,omitempty" doc:"code of what keeps a backup from being master that could be: start-delay, nopreempt, preempt-delay or group"`
+	Obstacle  string   `json:"obstacle,omitempty" doc:"code of what keeps a backup from being master that could be: start-delay, nopreempt, preempt-delay, group, held or leaves-master"`
 	Hindrance string   `json:"hindrance,omitempty" doc:"the same as a sentence"`
 
 	Priority Priority `json:"priority" doc:"which decides who is master"`

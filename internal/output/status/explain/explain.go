@@ -69,6 +69,8 @@ var clauses = map[string]string{
 	"preempt":            "the master had a lower priority",
 	"adverts-rejected":   "the adverts of the master were dropped",
 	"session-down":       "the BFD session with the master went down",
+	"held":               "an operator holds this node in BACKUP",
+	"handed-over":        "another node has taken over in a planned switchover",
 	"firewall":           "no adverts are heard, and a firewall on this machine blocks sent adverts",
 }
 
@@ -93,6 +95,8 @@ var obstacles = map[string]struct{ by, over string }{
 	"nopreempt":     {"", "the present master stops, or falls silent for longer than %v; without nopreempt it would take over at once"},
 	"preempt-delay": {"", "the delay has passed, or the present master falls silent for longer than %v"},
 	"group":         {"", "each member of its sync group can be master"},
+	"held":          {"a hold: ", "it is released (keepalived release)"},
+	"leaves-master": {"a switchover: ", "the present master stops, or falls silent for longer than %v; released (keepalived release) it would take over at once"},
 }
 
 // telling collects the sentences about one virtual router.
@@ -212,6 +216,7 @@ func (t *telling) blockers() {
 			t.say(Blocker, code, "%s.", upper(text))
 		}
 	}
+	t.intents()
 	if o, ok := obstacles[t.Obstacle]; ok {
 		t.say(Blocker, t.Obstacle, "It is kept from MASTER by %s%s.", o.by, t.Hindrance)
 	}
@@ -221,6 +226,35 @@ func (t *telling) blockers() {
 	if set := t.set(); t.Held && set < len(t.Addresses) {
 		t.say(Blocker, "address-missing", "The kernel has confirmed %d of its %s.", set, count(len(t.Addresses), "address", "addresses"))
 	}
+}
+
+// intents are what operators have asked for that concerns it.
+func (t *telling) intents() {
+	for i := range t.status.Intents {
+		if n := &t.status.Intents[i]; n.Name == t.Name || t.Group != "" && n.Name == t.Group {
+			t.say(Blocker, "operator", "%s", intentText(n, t.status.At))
+		}
+	}
+}
+
+// intentText is the sentence about what an operator has asked for.
+func intentText(n *api.Intent, now time.Time) string {
+	text := "An operator holds " + n.Name + " in BACKUP"
+	switch n.Kind {
+	case "priority":
+		text = fmt.Sprintf("An operator has changed the priority of %s by %+d", n.Name, n.Value)
+	case "switchover":
+		text = "After a switchover of " + n.Name + " this node leaves the other master alone"
+	}
+	text += ", since " + Age(now.Sub(n.Since)) + " ago"
+	if n.Until != nil {
+		text += " and for " + Age(max(0, n.Until.Sub(now))) + " more"
+	}
+	text += " (" + n.By + ")"
+	if n.Reason != "" {
+		text += ": " + n.Reason
+	}
+	return text + "; keepalived release " + n.Name + " ends that."
 }
 
 // set is how many of the addresses the kernel has confirmed.

@@ -132,6 +132,10 @@ func (p *problems) daemon() {
 			p.add(Critical, "silent", q.Name, "%s has not answered yet.", title)
 		}
 	}
+	for i := range p.Intents {
+		n := &p.Intents[i]
+		p.add(Warning, "operator", n.Name, "%s", intentText(n, p.At))
+	}
 	c := &p.Configuration
 	if r := c.Refused; r != nil {
 		why := ""

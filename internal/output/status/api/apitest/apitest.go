@@ -29,6 +29,8 @@ func Daemon(t testing.TB) *api.Status {
 			{Name: "bfd", Wanted: true, Deaths: 1, Next: &next},
 			{Name: "control", Wanted: true, PID: 10, Started: ago(72 * time.Hour), Serves: true},
 		},
+		Intents: []api.Intent{{Kind: "hold", Name: "C", Reason: "new kernel", By: "uid 0, pid 99, over the control socket", Since: *ago(time.Hour), Until: ago(-time.Hour)}},
+		Acts:    []api.PastAct{{At: *ago(time.Hour), Kind: "hold", Name: "C", Reason: "new kernel", By: "uid 0, pid 99, over the control socket"}},
 		Configuration: api.Configuration{
 			File: "/etc/keepalived/keepalived.conf", Read: *ago(24 * time.Hour), Reloads: 4, Errors: 1,
 			Refused: &api.Refusal{At: *ago(10 * time.Minute), Reasons: []string{"keepalived.conf:3:5: unknown keyword prioriti", "keepalived.conf:9:1: missing }"}},

@@ -1,0 +1,175 @@
+package test
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"net"
+	"net/netip"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"keepalived-go/internal/tool/lab"
+)
+
+// answers has a node answer each datagram to an address, which it may not have yet.
+func (s *scene) answers(node string, at netip.AddrPort) {
+	s.Helper()
+	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
+		failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) })
+		return errors.Join(err, failed)
+	}}
+	s.must(s.Node(node).Do(func() error {
+		p, err := c.ListenPacket(context.Background(), "udp4", at.String())
+		if err != nil {
+			return err
+		}
+		s.Cleanup(func() { p.Close() })
+		go func() {
+			b := make([]byte, 64)
+			for {
+				n, from, err := p.ReadFrom(b)
+				if err != nil {
+					return
+				}
+				_, _ = p.WriteTo(b[:n], from) // one that is not sent is lost, and counted by the client
+			}
+		}()
+		return nil
+	}))
+}
+
+// customer is a client that sends a numbered request each millisecond.
+type customer struct {
+	conn     net.Conn
+	sent     atomic.Uint32
+	answered [1 << 20]atomic.Bool
+	stopped  chan struct{}
+	ended    chan struct{}
+}
+
+func (s *scene) customer(node string, to netip.AddrPort) *customer {
+	s.Helper()
+	c := &customer{stopped: make(chan struct{}), ended: make(chan struct{})}
+	s.must(s.Node(node).Do(func() (err error) {
+		c.conn, err = net.Dial("udp4", to.String())
+		return err
+	}))
+	s.Cleanup(func() { c.conn.Close() })
+	go func() {
+		defer close(c.ended)
+		begun := time.Now()
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-c.stopped:
+				return
+			case <-tick.C:
+			}
+			for want := uint32(time.Since(begun) / time.Millisecond); c.sent.Load() < want && want < uint32(len(c.answered)); {
+				_, _ = c.conn.Write(binary.BigEndian.AppendUint32(nil, c.sent.Load())) // likewise
+				c.sent.Add(1)
+			}
+		}
+	}()
+	go func() {
+		b := make([]byte, 64)
+		for {
+			n, err := c.conn.Read(b)
+			if err != nil && strings.Contains(err.Error(), "closed") {
+				return
+			}
+			if n == 4 {
+				c.answered[binary.BigEndian.Uint32(b)].Store(true)
+			}
+		}
+	}()
+	return c
+}
+
+// missing are the requests without an answer so far.
+func (c *customer) missing() (list []uint32) {
+	for n := range c.sent.Load() {
+		if !c.answered[n].Load() {
+			list = append(list, n)
+		}
+	}
+	return list
+}
+
+// stop ends the requests.
+func (c *customer) stop() {
+	close(c.stopped)
+	<-c.ended
+}
+
+// TestSwitchover: a client with 1,000 requests a second loses none in a planned switchover,
+// to our daemon and to the C daemon. The node leaves the new master alone, even when it
+// starts again, until it is released.
+func TestSwitchover(t *testing.T) {
+	differs(t, "knows no switchover")
+	t.Parallel()
+	for name, other := range map[string]lab.Program{"ours": ours, "C": lab.C()} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			lab.Need(t, lab.Root, lab.Peer)
+			s := newScene(t, "a", "b", "client")
+			in := instance{Name: "web", Interval: 500 * time.Millisecond}
+			service := netip.AddrPortFrom(vip, 7)
+			s.answers("a", service)
+			s.answers("b", service)
+			text := config(in.at(150))
+			a := s.start("a", ours, text)
+			s.awaitOwner(vip, 12*time.Second, "a")
+			b := s.start("b", other, config(in.at(100)))
+			s.stays(vip, "a", 1500*time.Millisecond)
+
+			c := s.customer("client", service)
+			if !s.Until(20*time.Second, func() bool { return c.sent.Load() > 2000 }) {
+				t.Fatal("the client does not send")
+			}
+			first := c.missing() // before anything has been asked for
+			s.says(a, 0, "switchover --reason maintenance web", " has taken over web, with priority 100; this node leaves it alone until it is released.")
+			sent := c.sent.Load()
+			if !s.Until(20*time.Second, func() bool { return c.sent.Load() > sent+2000 }) {
+				t.Fatal("the client does not send")
+			}
+			c.stop()
+			s.Until(5*time.Second, func() bool { return len(c.missing()) == 0 })
+			if lost := c.missing(); len(lost) > 0 {
+				t.Errorf("%d of %d requests are lost (%d of them before): %v", len(lost), c.sent.Load(), len(first), lost[:min(len(lost), 20)])
+			}
+			s.awaitOwner(vip, 3*time.Second, "b")
+
+			s.says(a, 0, "history web", "handed-over: switchover: ", "done: asked for by uid 0", ": maintenance")
+			s.says(a, 0, "explain web", "After a switchover of web this node leaves the other master alone, since ", ": maintenance; keepalived release web ends that.", "a switchover: ")
+			s.says(a, 1, "status --check", "WARNING")
+			s.must(syscall.Kill(a.VRRPPid(), syscall.SIGKILL))
+			s.must(a.Reload(text))
+			s.stays(vip, "b", 2500*time.Millisecond)
+			s.says(a, 1, "switchover web", "is BACKUP; only a master can hand over")
+			s.says(a, 0, "release web", "switchover of web is released.")
+			s.awaitOwner(vip, 12*time.Second, "a")
+			s.says(a, 1, "release web", "nothing is held or changed")
+			s.says(a, 0, "hold --for 1h web", "web stays BACKUP for 1h0m0s; it has made way, as it was MASTER.")
+			s.awaitOwner(vip, 6*time.Second, "b")
+			s.must(b.Stop())
+			s.must(a.Stop())
+			a, err := s.Node("a").StartIn(a.Dir, ours, text)
+			s.must(err)
+			s.daemons = append(s.daemons, a)
+			s.says(a, 0, "explain web", "An operator holds web in BACKUP, since ")
+			s.says(a, 0, "priority web +7", "the priority of web is 157: 150 + 7 (operator) = 157 until it is released.")
+			s.says(a, 0, "status", "An operator has changed the priority of web by +7")
+			s.says(a, 0, "release web", "hold and priority of web is released.")
+			s.awaitOwner(vip, 12*time.Second, "a")
+			s.says(a, 1, "switchover web", "no other node has taken over web within ")
+		})
+	}
+}
