@@ -213,7 +213,7 @@ func TestPackagesOfBinary(t *testing.T) {
 // in a User-Mode Linux has ended.
 var skippers = []string{"internal/tool/required/required.go", "internal/tool/lab/need.go", "internal/tool/lab/uml/umltest/result.go"}
 
-// TestSkips: a test that does not run says whether something is missing, which CI does not
+// TestSkips: a test that does not run reports whether something is missing, which CI does not
 // accept, or whether it was excluded (package required).
 func TestSkips(t *testing.T) {
 	for _, file := range goFiles(t) {

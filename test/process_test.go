@@ -170,7 +170,7 @@ func TestNoPrivileges(t *testing.T) {
 	}
 }
 
-// TestUnusableConfigurationEnds: with exit code 2, and says why.
+// TestUnusableConfigurationEnds: with exit code 2, and reports why.
 func TestUnusableConfigurationEnds(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")

@@ -139,7 +139,7 @@ func (s *scene) awaitLog(d *lab.Daemon, from time.Time, text string, timeout tim
 	}
 }
 
-// count says how many lines of the log since from contain the text.
+// count reports how many lines of the log since from contain the text.
 func count(d *lab.Daemon, from time.Time, text string) (n int) {
 	for _, l := range d.Log() {
 		if !l.Time.Before(from) && strings.Contains(l.Text, text) {

@@ -200,7 +200,7 @@ func TestChildPanics(t *testing.T) {
 	}
 }
 
-// A child without a parent that sets it up ends, and says why.
+// A child without a parent that sets it up ends, and reports why.
 func TestChildWithoutSetup(t *testing.T) {
 	for name, say := range map[string]func(t *testing.T, c *started){
 		"receive setup: EOF":                  func(t *testing.T, c *started) { c.parent.Close() },

@@ -3,7 +3,7 @@
 //
 // The parent runs one process of each role that the configuration has work for.
 // A new kind of process is one [Role] in the table of cmd/keepalived: a row that
-// says how it differs from the others, and a function that runs it.
+// reports how it differs from the others, and a function that runs it.
 package proc
 
 import (

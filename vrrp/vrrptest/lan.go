@@ -107,7 +107,7 @@ func (l *LAN) CutOneWay(from, to string) { l.cuts[path{from, to}] = true }
 // Heal ends all cuts.
 func (l *LAN) Heal() { clear(l.cuts) }
 
-// Hears says whether what from sends can reach to.
+// Hears reports whether what from sends can reach to.
 func (l *LAN) Hears(to, from *Router) bool {
 	for _, f := range [...]string{"", from.Name, from.node.Name} {
 		for _, t := range [...]string{"", to.Name, to.node.Name} {

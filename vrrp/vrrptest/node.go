@@ -54,7 +54,7 @@ type recorded struct {
 // backlogLimit is how many packets a suspended node's socket holds.
 const backlogLimit = 32
 
-// Running says whether the daemon runs, and is not suspended.
+// Running reports whether the daemon runs, and is not suspended.
 func (n *Node) Running() bool { return n.running && !n.paused }
 
 // State returns the state; Init when the daemon does not run.

@@ -127,7 +127,7 @@ func (d *show) play(ctx context.Context) error {
 	return nil
 }
 
-// takeover says how long the successor took, from the last advert of the dead
+// takeover reports how long the successor took, from the last advert of the dead
 // master to its own first and to the address.
 func (d *show) takeover(master, successor int, cut time.Time) (string, error) {
 	n, dead := d.node(successor), d.node(master)

@@ -14,7 +14,7 @@ import (
 	"strings"
 )
 
-// Arg says whether a flag takes a value.
+// Arg reports whether a flag takes a value.
 type Arg uint8
 
 const (

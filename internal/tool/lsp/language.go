@@ -7,7 +7,7 @@ import (
 	"keepalived-go/internal/tool/reference"
 )
 
-// named says which blocks define the names that stand in a block or behind a
+// named reports which blocks define the names that stand in a block or behind a
 // keyword, by its path without what is around an instance or a group.
 var named = map[string][]string{
 	"track_script":          {"vrrp_script"},

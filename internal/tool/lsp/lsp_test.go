@@ -266,7 +266,7 @@ func TestUTF16(t *testing.T) {
 	}
 }
 
-// TestBrokenFraming ends the connection, after an answer that says why.
+// TestBrokenFraming ends the connection, after an answer that reports why.
 func TestBrokenFraming(t *testing.T) {
 	for _, in := range []string{
 		"nonsense\r\n\r\n{}",

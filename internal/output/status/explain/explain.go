@@ -267,7 +267,7 @@ func (t *telling) set() (n int) {
 	return n
 }
 
-// trackers says which of them are a fault, and whether any is.
+// trackers reports which of them are a fault, and whether any is.
 func (t *telling) trackers() (found bool) {
 	n := 0
 	for i := range t.Trackers {

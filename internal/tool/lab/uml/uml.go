@@ -54,7 +54,7 @@ var ErrNoEnd = errors.New("the program in the User-Mode Linux did not end")
 // Run boots the machine, runs c in it, and returns its exit status, as a shell has
 // it. Of c it uses Path, Args, Env, Dir and Stdout, which gets what the program
 // writes, to its standard error too, as it comes. The error wraps [ErrNoEnd], or
-// says why the kernel did not boot, with the last lines of its console. It needs
+// reports why the kernel did not boot, with the last lines of its console. It needs
 // root.
 func (m Machine) Run(ctx context.Context, c *exec.Cmd) (status int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
