@@ -80,4 +80,5 @@ func TestUnknownVRIDs(t *testing.T) {
 	if n := count(a, a.Started, "Unknown VRID"); n != 10 {
 		t.Errorf("%d lines, want 10", n)
 	}
+	s.says(a, 0, "peers -o json", `"vrid": 69`, `"adverts": 50`, `"instance": "VI_1"`)
 }

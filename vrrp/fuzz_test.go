@@ -38,6 +38,9 @@ func FuzzParseIPv4(f *testing.F) {
 			t.Fatalf("%x is not in %x", p.Payload, b)
 		}
 		p.VRID()
+		if b := p.Claim(); b != nil {
+			ParseClaim(b, false)
+		}
 		for _, c := range fuzzConfigs {
 			if c.Family == IPv6 {
 				continue
@@ -55,6 +58,9 @@ func FuzzParseIPv6(f *testing.F) {
 		var p Packet
 		if ParseIPv6(addr("fe80::1"), group6, 255, b, &p) != RejectNone {
 			return
+		}
+		if b := p.Claim(); b != nil {
+			ParseClaim(b, true)
 		}
 		for _, c := range fuzzConfigs {
 			if c.Family != IPv6 {

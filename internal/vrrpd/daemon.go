@@ -89,8 +89,9 @@ type daemon struct {
 	notifier   *notify.Notifier          // nil: no one is to be notified
 
 	foreign   [256]uint64 // packets that reached no engine, by reason
-	readErr   vrrp.Limit  // of the lines about sockets that cannot be read
-	takenAway vrrp.Limit  // of the lines about what other programs have removed, and is set again
+	heard     neighbourhood
+	readErr   vrrp.Limit // of the lines about sockets that cannot be read
+	takenAway vrrp.Limit // of the lines about what other programs have removed, and is set again
 
 	started  time.Duration    // when the engines began
 	session  *session.Session // with the parent; nil: a test has none

@@ -14,6 +14,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/kernel/kerneltest"
 	"keepalived-go/internal/output/logging/logtest"
+	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/link/linktest"
 	"keepalived-go/vrrp"
@@ -51,6 +52,19 @@ func TestAdvertsArrive(t *testing.T) {
 	turnUntil(t, d, "three adverts of no one here", func() bool { return d.foreign[vrrp.RejectVRID] == 3 })
 	if n := strings.Count(log.String(), "Unknown VRID(77) received on interface(eth0)"); n != 1 {
 		t.Errorf("an unknown VRID is logged %d times", n)
+	}
+
+	var heard []status.Neighbour
+	d.snapshot(nil, func(s *status.VRRP) { heard = s.Neighbours })
+	turnUntil(t, d, "the neighbours", func() bool { return len(heard) == 2 })
+	for _, n := range heard {
+		want, adverts := r.conf.Name, uint64(1)
+		if n.Claim[1] == 77 {
+			want, adverts = "", 3
+		}
+		if n.Interface != "eth0" || n.Instance != want || n.Adverts != adverts || n.Address.String() != "192.0.2.99" {
+			t.Errorf("%+v", n)
+		}
 	}
 
 	k.Arrive(4, protocolVRRP, kernel.Datagram{Data: []byte{0x45}, Dst: r.conf.Group, IfIndex: memoryLink})

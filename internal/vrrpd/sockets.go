@@ -467,13 +467,14 @@ func (d *daemon) deliver(s *socket, g *kernel.Datagram, at time.Duration) {
 		d.foreign[reject]++
 		return
 	}
-	r := s.find(p)
+	r, wall := s.find(p), time.Now()
+	d.heard.hear(s.key.link, p, r, at, wall)
 	if r == nil {
 		d.foreign[vrrp.RejectVRID]++
 		d.unknown(s, p)
 		return
 	}
-	d.step(r, at, vrrp.Event{Kind: vrrp.Received, Packet: p, Wall: time.Now()})
+	d.step(r, at, vrrp.Event{Kind: vrrp.Received, Packet: p, Wall: wall})
 }
 
 // find chooses the virtual router that p is for. One VRID may stand several

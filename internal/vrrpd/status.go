@@ -122,7 +122,7 @@ func (f *filling) steps(visit func(*router)) (steps []func()) {
 			}
 		})
 	}
-	return append(steps, f.others)
+	return append(steps, f.neighbours, f.others)
 }
 
 // instance is what a virtual router is and does.

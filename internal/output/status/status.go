@@ -44,7 +44,20 @@ type VRRP struct {
 
 	Notifications *Notifications // nil: nobody was to be told anything so far
 	Unclaimed     []Unclaimed    // packets that reached no instance
+	Neighbours    []Neighbour    // who sends adverts, in no order
+	Unheard       uint64         // adverts of others for whom there was no room
 	Loop          Loop
+}
+
+// Neighbour is another node that sends adverts of a virtual router.
+type Neighbour struct {
+	Interface string // on which they arrive; empty: on a socket of none
+	Address   netip.Addr
+	Instance  string // the virtual router here; empty: there is none
+	Claim     []byte // of the last advert: see vrrp.ParseClaim
+	First     time.Time
+	Last      time.Time
+	Adverts   uint64
 }
 
 // Loop is how well the event loop of a process has kept time since its start.

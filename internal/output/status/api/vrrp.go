@@ -1,6 +1,8 @@
 package api
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"keepalived-go/conf"
@@ -17,6 +19,8 @@ type VRRP struct {
 	Trackers      []Tracker         `json:"trackers,omitempty" doc:"scripts, files, processes and BFD sessions that are tracked"`
 	Links         []Link            `json:"links,omitempty" doc:"network interfaces that virtual routers depend on"`
 	Unclaimed     map[string]uint64 `json:"unclaimed,omitempty" doc:"packets that reached no virtual router, by reason"`
+	Neighbours    []Neighbour       `json:"neighbours,omitempty" doc:"who sends adverts that arrive here, for virtual routers of this node and others; not everything that is sent is proven"`
+	Unheard       uint64            `json:"unheard,omitempty" doc:"adverts of others that are not in neighbours, for want of room"`
 	Notifications *Notifications    `json:"notifications,omitempty" doc:"scripts, pipes and mails, if there are any"`
 }
 
@@ -159,6 +163,7 @@ func OfVRRP(s *status.VRRP) *VRRP {
 			})
 		}
 	}
+	out.Neighbours, out.Unheard = neighboursOf(s.Neighbours), s.Unheard
 	for _, u := range s.Unclaimed {
 		count(&out.Unclaimed, u.Reason.String(), u.Count)
 	}
@@ -288,4 +293,40 @@ func trackersOf(s *status.VRRP) (all []Tracker) {
 		})
 	}
 	return all
+}
+
+// Neighbour is another node that sends adverts of a virtual router.
+type Neighbour struct {
+	Interface string    `json:"interface,omitempty" doc:"on which its adverts arrive, if that is known"`
+	Address   string    `json:"address" doc:"from which they come"`
+	VRID      uint8     `json:"vrid" doc:"virtual router identifier in them"`
+	Version   uint8     `json:"version" doc:"of VRRP"`
+	Instance  string    `json:"instance,omitempty" doc:"virtual router here that they are for, if there is one"`
+	Priority  uint8     `json:"priority" doc:"in the last one"`
+	Interval  Seconds   `json:"advert_interval" doc:"in the last one"`
+	Addresses []string  `json:"addresses,omitempty" doc:"virtual addresses in the last one"`
+	Since     time.Time `json:"since" doc:"when the first one came"`
+	Last      time.Time `json:"last" doc:"when the last one came"`
+	Adverts   uint64    `json:"adverts" doc:"so far"`
+}
+
+// neighboursOf are the neighbours by interface, virtual router and address.
+func neighboursOf(all []status.Neighbour) []Neighbour {
+	slices.SortFunc(all, func(a, b status.Neighbour) int {
+		return cmp.Or(cmp.Compare(a.Interface, b.Interface), cmp.Compare(a.Claim[1], b.Claim[1]), a.Address.Compare(b.Address))
+	})
+	out := make([]Neighbour, 0, len(all))
+	for i := range all {
+		n := &all[i]
+		c := vrrp.ParseClaim(n.Claim, n.Address.Is6())
+		at := Neighbour{
+			Interface: n.Interface, Address: n.Address.String(), VRID: c.VRID, Version: c.Version, Instance: n.Instance,
+			Priority: c.Priority, Interval: seconds(c.Interval), Since: n.First.UTC(), Last: n.Last.UTC(), Adverts: n.Adverts,
+		}
+		for _, a := range c.Addresses {
+			at.Addresses = append(at.Addresses, a.String())
+		}
+		out = append(out, at)
+	}
+	return out
 }

@@ -396,32 +396,49 @@ type Neighbours struct {
 	Master   *api.Master       `json:"master,omitempty" doc:"the other node that is master, if one is known"`
 	Peers    []string          `json:"peers,omitempty" doc:"unicast peers; none: adverts are multicast"`
 	Rejected map[string]uint64 `json:"rejected,omitempty" doc:"dropped packets by reason"`
+	Heard    []api.Neighbour   `json:"heard,omitempty" doc:"who sends adverts for it"`
 }
 
-// NeighboursOf are those of each virtual router.
+// NeighboursOf are those of each virtual router, and, without an instance, of those that
+// this node has not.
 func NeighboursOf(v *api.VRRP) []Neighbours {
 	list := []Neighbours{}
 	if v == nil {
 		return list
 	}
+	heard := map[string][]api.Neighbour{}
+	for _, n := range v.Neighbours {
+		heard[n.Instance] = append(heard[n.Instance], n)
+	}
 	for i := range v.Instances {
 		in := &v.Instances[i]
-		list = append(list, Neighbours{in.Name, in.VRID, was(&v.Snapshot, in.State), in.Master, in.Peers, in.Rejected})
+		list = append(list, Neighbours{in.Name, in.VRID, was(&v.Snapshot, in.State), in.Master, in.Peers, in.Rejected, heard[in.Name]})
+	}
+	for _, n := range heard[""] {
+		list = append(list, Neighbours{VRID: n.VRID, Heard: []api.Neighbour{n}})
 	}
 	return list
 }
 
 // Peers shows the other nodes of each virtual router: the master that is heard, the peers
-// that are configured, and why packets were dropped.
+// that are configured, and why packets were dropped; and who sends adverts, also for
+// virtual routers that this node has not.
 func Peers(list []Neighbours, o Options) string {
 	p := &page{Options: o}
 	if len(list) == 0 {
 		p.line("There is no virtual router.")
 		return p.String()
 	}
-	var table [][]string
+	var table, heard [][]string
 	for i := range list {
 		n := &list[i]
+		for _, h := range n.Heard {
+			heard = append(heard, []string{h.Address, h.Interface, fmt.Sprint(h.VRID), n.Instance, fmt.Sprint(h.Priority),
+				explain.Span(h.Interval.Duration()), fmt.Sprint(h.Adverts), h.Last.Local().Format(time.DateTime), strings.Join(h.Addresses, ", ")})
+		}
+		if n.Instance == "" {
+			continue
+		}
 		row := []string{n.Instance, fmt.Sprint(n.VRID), n.State, "", "", "", "multicast", counts(n.Rejected)}
 		switch m := n.Master; {
 		case m != nil:
@@ -440,6 +457,10 @@ func Peers(list []Neighbours, o Options) string {
 		}
 		return ""
 	})
+	if len(heard) > 0 {
+		p.line("")
+		p.table(0, []string{"ADVERTS FROM", "INTERFACE", "VRID", "VIRTUAL ROUTER", "PRIORITY", "INTERVAL", "ADVERTS", "LAST", "ADDRESSES"}, heard, func(int, string) string { return "" })
+	}
 	return p.String()
 }
 

@@ -134,6 +134,10 @@ func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
 	for _, f := range c.Files {
 		s.Files = append(s.Files, status.File{Conf: f, Number: 3, Users: user})
 	}
+	s.Neighbours = []status.Neighbour{
+		{Interface: "eth0", Address: addr("192.0.2.9"), Claim: []byte{0x31, 200, 100, 1, 0, 100, 0, 0, 192, 0, 2, 99}, First: ago(time.Hour), Last: ago(time.Second), Adverts: 3599},
+		{Interface: "eth0", Address: addr("192.0.2.7"), Instance: "C", Claim: []byte{0x31, 52, 40, 1, 0, 25, 0, 0, 192, 0, 2, 11}, First: ago(2 * time.Hour), Last: ago(0), Adverts: 28800},
+	}
 	for k, p := range c.Processes {
 		s.Processes = append(s.Processes, status.Process{Conf: p, Count: k, Quorum: k > 0, ForkDelay: k == 0, Users: user})
 	}
