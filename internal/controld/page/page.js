@@ -266,8 +266,29 @@ function history() {
 function processes() {
   const all = model.status.processes.filter((p) => p.wanted);
   const l = list("processes", all, (p) => p.name);
-  const rows = l.shown.map((p) => [p.name, badge(p.serves ? "runs" : "missing"), ago(p.started), p.pid || "", p.deaths || 0]);
-  return section("processes", "Processes", l, table(["Process", "State", "For", "PID", "Deaths"], rows), "No process is wanted.");
+  const rows = l.shown.map((p) => [p.name, badge(p.serves ? "runs" : "missing"), ago(p.started), p.pid || "", p.deaths || 0, lateness(loopOf(p.name))]);
+  return section("processes", "Processes", l, table(["Process", "State", "For", "PID", "Deaths", "Timers late"], rows), "No process is wanted.");
+}
+
+// loopOf is how well the loop of a process keeps time, if that is known.
+function loopOf(process) {
+  const answer = model.status[{ vrrp: "vrrp", checkers: "lvs", bfd: "bfd" }[process]];
+  return answer && !answer.stale ? answer.loop : null;
+}
+
+// lateness is a plot of how late timers, such as those of adverts, have expired: a bar for
+// each bound, its height by the logarithm of the number.
+function lateness(loop) {
+  if (!loop || !loop.lateness) return "";
+  const most = Math.log1p(Math.max(...loop.lateness.map((b) => b.turns), 1));
+  const text = loop.lateness.map((b) => `${b.below ? "below " + b.below * 1000 + " ms" : "later"}: ${b.turns}`).join(", ");
+  const bars = loop.lateness.map((b, i) => {
+    const height = 18 * Math.log1p(b.turns) / most;
+    return svg("rect", { x: i * 10, y: 18 - height, width: 8, height, class: b.below && b.below <= 0.01 ? "good" : "bad" });
+  });
+  const plot = svg("svg", { viewBox: `0 0 ${loop.lateness.length * 10} 18`, class: "lateness", role: "img", "aria-label": text }, ...bars);
+  plot.append(svg("title", {}, text));
+  return el("span", {}, plot, ` at most ${Math.round(loop.latest_timer * 10000) / 10} ms`);
 }
 
 const sections = { problems, addresses, routers: routersSection, pools, trackers, peers, history, processes };

@@ -12,14 +12,14 @@ import (
 )
 
 // TestPlainData: a snapshot and its views know no engine, no socket, nothing of
-// the kernel and no process.
+// the kernel and no process. The measures of a loop are numbers.
 func TestPlainData(t *testing.T) {
 	const module = "keepalived-go/"
 	for dir, may := range map[string][]string{
-		".":    {"conf", "vrrp"},
+		".":    {"conf", "vrrp", "internal/proc/loop"},
 		"text": {"conf", "vrrp", "internal/output/status", "internal/linux/script"},
 		"json": {"conf", "vrrp", "internal/output/status", "internal/output/status/text"},
-		"api":  {"conf", "vrrp", "internal/output/status"},
+		"api":  {"conf", "vrrp", "internal/output/status", "internal/proc/loop"},
 	} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(files) == 0 {

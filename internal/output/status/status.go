@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -66,6 +67,8 @@ type Loop struct {
 	Longest time.Duration // turn: nothing else has its turn meanwhile
 	Stalls  uint64        // turns that took longer than 50 ms
 	Late    time.Duration // by how much a timer expired too late at most
+
+	Lateness loop.Lateness // turns in which timers expired
 }
 
 // Instance is a virtual router.

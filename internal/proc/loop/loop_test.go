@@ -280,7 +280,7 @@ func TestVirtualTime(t *testing.T) {
 		if want := []time.Duration{1e9, 2e9, 2.5e9, 3e9}; !slices.Equal(at, want) {
 			t.Errorf("%v, want %v", at, want)
 		}
-		if m := l.Measure(); m != (Measures{Turns: 4}) {
+		if m := l.Measure(); m != (Measures{Turns: 4, Lateness: Lateness{4}}) {
 			t.Errorf("%+v of a loop in virtual time", m)
 		}
 	})
@@ -305,7 +305,7 @@ func TestMeasures(t *testing.T) {
 		if late := l.Expire(); late != time.Minute {
 			t.Errorf("late by %v, want 1m", late)
 		}
-		if m := l.Measure(); m != (Measures{Turns: 1}) {
+		if m := l.Measure(); m != (Measures{Turns: 1, Lateness: Lateness{1}}) {
 			t.Errorf("%+v after a start", m)
 		}
 		l.Post(func() { time.Sleep(3 * time.Second) }) // as something that blocks
@@ -317,7 +317,7 @@ func TestMeasures(t *testing.T) {
 		}
 		l.Post(func() {})
 		turn(t, l)
-		want := Measures{Turns: 3, Longest: 3 * time.Second, Stalls: 1, Late: 2 * time.Second}
+		want := Measures{Turns: 3, Longest: 3 * time.Second, Stalls: 1, Late: 2 * time.Second, Lateness: Lateness{0: 1, len(LateBounds): 1}}
 		if m := l.Measure(); m != want {
 			t.Errorf("%+v, want %+v", m, want)
 		}

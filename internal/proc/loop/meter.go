@@ -14,7 +14,20 @@ type Measures struct {
 	Longest time.Duration // the longest turn, from the end of a wait to the beginning of the next
 	Stalls  uint64        // turns that took longer than Stall
 	Late    time.Duration // by how much a timer expired too late at most
+
+	// Lateness counts turns in which timers expired, by how late the first of them was:
+	// below each of LateBounds, and the rest.
+	Lateness Lateness
 }
+
+// LateBounds are the bounds of Lateness.
+var LateBounds = [...]time.Duration{
+	100 * time.Microsecond, time.Millisecond, 5 * time.Millisecond, 10 * time.Millisecond,
+	20 * time.Millisecond, 50 * time.Millisecond, 100 * time.Millisecond,
+}
+
+// Lateness is a number for each of LateBounds, and one for what is above.
+type Lateness [len(LateBounds) + 1]uint64
 
 // A meter measures turns.
 type meter struct {
@@ -37,7 +50,15 @@ func (m *meter) turned(at time.Duration) {
 }
 
 // expired takes notice that the first of the timers was due at a time.
-func (m *meter) expired(at, due time.Duration) { m.Late = max(m.Late, at-max(due, m.began)) }
+func (m *meter) expired(at, due time.Duration) {
+	late := at - max(due, m.began)
+	m.Late = max(m.Late, late)
+	i := 0
+	for i < len(LateBounds) && late >= LateBounds[i] {
+		i++
+	}
+	m.Lateness[i]++
+}
 
 // Measure returns the measures so far.
 func (l *Loop) Measure() Measures { return l.meter.Measures }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/proc/loop"
 )
 
 // Version is the version of the model. It changes when a field changes its meaning or
@@ -109,6 +110,14 @@ type Loop struct {
 	Longest Seconds `json:"longest_turn" doc:"the longest"`
 	Stalls  uint64  `json:"stalls" doc:"turns that took longer than 50 ms"`
 	Late    Seconds `json:"latest_timer" doc:"by how much a timer was late at most"`
+
+	Lateness []Bucket `json:"lateness" doc:"turns in which timers, such as those of adverts, expired, by how late the first was"`
+}
+
+// Bucket is a number of turns.
+type Bucket struct {
+	Below Seconds `json:"below,omitempty" doc:"the timer was less late than this, and not less than the bound before; none: the rest"`
+	Turns uint64  `json:"turns" doc:"such turns"`
 }
 
 // Seconds is a duration in seconds.
@@ -122,7 +131,15 @@ func (s Seconds) Duration() time.Duration {
 }
 
 func loopOf(l *status.Loop) Loop {
-	return Loop{Turns: l.Turns, Longest: seconds(l.Longest), Stalls: l.Stalls, Late: seconds(l.Late)}
+	out := Loop{Turns: l.Turns, Longest: seconds(l.Longest), Stalls: l.Stalls, Late: seconds(l.Late)}
+	for i, n := range l.Lateness {
+		b := Bucket{Turns: n}
+		if i < len(loop.LateBounds) {
+			b.Below = seconds(loop.LateBounds[i])
+		}
+		out.Lateness = append(out.Lateness, b)
+	}
+	return out
 }
 
 // moment is t, and nil if there is none.

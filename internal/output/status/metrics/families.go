@@ -1,7 +1,9 @@
 package metrics
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"strconv"
 
 	"keepalived-go/internal/output/status/api"
@@ -95,6 +97,21 @@ var daemonFamilies = []Family{
 	loops("keepalived_loop_stalls_total", "counter", "Turns of the event loop that took longer than 50 ms.", func(l *api.Loop) float64 { return float64(l.Stalls) }),
 	loops("keepalived_loop_longest_turn_seconds", "gauge", "The longest turn of the event loop since its start.", func(l *api.Loop) float64 { return float64(l.Longest) }),
 	loops("keepalived_loop_latest_timer_seconds", "gauge", "By how much a timer, such as that of an advert, was late at most since the start.", func(l *api.Loop) float64 { return float64(l.Late) }),
+
+	{"keepalived_loop_late_turns_total", "counter", "Turns of the event loop whose timers, such as those of adverts, expired so late, or later.", append(ofProcess[:1:1], "from"), func(s *api.Status, add adder) {
+		for process, answer := range s.Answers() {
+			if answer == nil || answer.Stale != "" {
+				continue
+			}
+			later := uint64(0)
+			for i, b := range slices.Backward(answer.Loop.Lateness) {
+				later += b.Turns
+				if i > 0 {
+					add(float64(later), process, fmt.Sprint(float64(answer.Loop.Lateness[i-1].Below)))
+				}
+			}
+		}
+	}},
 
 	single("keepalived_configuration_read_time_seconds", "gauge", "When the configuration in force was read.", func(s *api.Status) float64 { return unix(s.Configuration.Read) }),
 	single("keepalived_configuration_reloads_total", "counter", "Configurations that have taken the place of one before.", func(s *api.Status) float64 { return float64(s.Configuration.Reloads) }),

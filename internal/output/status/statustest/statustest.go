@@ -11,6 +11,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -83,7 +84,7 @@ func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
 			Mail: status.Mail{Server: "192.0.2.25", Waiting: 1, Sent: 2, Lost: 3, LastError: "connection refused"},
 		},
 		Unclaimed: []status.Unclaimed{{Reason: vrrp.RejectVersion, Count: 4}},
-		Loop:      status.Loop{Turns: 1234, Longest: 71 * time.Millisecond, Stalls: 1, Late: 1500 * time.Microsecond},
+		Loop:      status.Loop{Turns: 1234, Longest: 71 * time.Millisecond, Stalls: 1, Late: 1500 * time.Microsecond, Lateness: loop.Lateness{1200, 30, 4}},
 	}
 	instances := map[string]status.Instance{
 		"A": {Group: "G", State: vrrp.Fault, Wanted: vrrp.Fault, Since: ago(time.Hour), Socket: 11, Link: 2, Source: addr("192.0.2.1"),
