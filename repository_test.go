@@ -34,7 +34,7 @@ var layers = [][]string{
 	{"internal/linux/track", "internal/linux/firewall", "internal/output/notify", "internal/checkd/attempt", "internal/proc", "internal/proc/session", "internal/proc/link/linktest"},
 	{"lint", "internal/output/…", "internal/linux/kernel/kerneltest"},
 	{"internal/output/status/json", "internal/output/status/api/apitest", "internal/output/status/explain", "internal/output/status/history", "internal/output/status/metrics", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},
-	{"internal/output/status/screen", "internal/output/dbus", "internal/tool/client", "internal/tool/lab/uml"},
+	{"internal/output/status/screen", "internal/output/status/snmp", "internal/output/dbus", "internal/tool/client", "internal/tool/lab/uml"},
 	{"internal/tool/lab/uml/umltest", "internal/tool/lsp", "internal/tool/demo", "internal/vrrpd", "internal/checkd", "internal/bfdd", "internal/controld", "internal/supervisor"},
 	{"cmd/keepalived", "bench", "test", ""},
 }

@@ -89,7 +89,7 @@ func TestEveryKeywordIsExamined(t *testing.T) {
 func examine(t *testing.T, path string, good, bad map[string]bool) {
 	_, diags := Load(path, Options{Interface: exists, ConfigID: "node1", Names: "testdata/names"})
 	wrong := make(map[int]bool)
-	for _, d := range mistakes(diags) {
+	for _, d := range diags {
 		if d.Pos.File == path {
 			wrong[d.Pos.Line] = true
 		}

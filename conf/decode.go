@@ -35,12 +35,6 @@ type decoder struct {
 	bfd     *bfdInstance
 	routing routing
 
-	idle   []*idleBlock
-	idleOf map[idleOwner]*idleBlock
-	// muted is above 0 inside of a block without effect: its words are not
-	// listed one by one.
-	muted int
-
 	// argument is what is being set. It is used again and again: a block has
 	// been opened before what stands in it is looked at.
 	argument argument
@@ -253,9 +247,6 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 			Message: fmt.Sprintf(`Keyword "%s" is deprecated - please use "%s"`, k.Name, k.Successor),
 		})
 	}
-	if k.Effect == PendingEffect {
-		d.wait(k.Name, s)
-	}
 	if s.HasBlock && k.block == nil {
 		d.wrong(s, 0, "unexpected-block", "Unexpected '{' after '%s', which takes no block", k.Name)
 	}
@@ -292,10 +283,6 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 			Message: fmt.Sprintf("Missing '{' at beginning of configuration block after '%s'", k.Name),
 			Fix:     k.Name + " is a block",
 		})
-	}
-	if k.Effect == PendingEffect {
-		d.muted++
-		defer func() { d.muted-- }()
 	}
 	if k.set != nil {
 		k.set(d, a)

@@ -42,7 +42,7 @@ func TestErrorsInPlace(t *testing.T) {
 				}
 			}
 			_, diags := Load(path, Options{Interface: exists, ConfigID: "node1"})
-			for _, d := range mistakes(diags) {
+			for _, d := range diags {
 				got := fmt.Sprintf("%d: %s; %s", d.Pos.Column, d.Message, d.Fix)
 				found := false
 				for i, rx := range want[d.Pos.Line] {

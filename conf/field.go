@@ -93,7 +93,6 @@ func inTLS[V any](at func(*TLSClient) *V) field {
 // no one writes it; and the effective view shows it.
 func (k *Keyword) fills(f field) *Keyword {
 	k.field = &f
-	k.Effect = Effective
 	return k.shows(f.Field)
 }
 

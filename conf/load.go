@@ -78,7 +78,6 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 	}
 	d.cfg.Global.RouterID = cmp.Or(d.cfg.Global.RouterID, syntax.HostName())
 	d.resolve()
-	d.reportIdle()
 	d.point(path)
 	found := diags.Sorted()
 	d.lost.hush(found)

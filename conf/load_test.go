@@ -3,7 +3,6 @@ package conf
 import (
 	"os"
 	"path/filepath"
-	"slices"
 	"testing"
 )
 
@@ -11,7 +10,7 @@ import (
 func load(t *testing.T, text string, o Options) (*Config, Diagnostics) {
 	t.Helper()
 	cfg, diags := Load(write(t, text), o)
-	return cfg, mistakes(diags)
+	return cfg, diags
 }
 
 // write makes a configuration file.
@@ -22,11 +21,6 @@ func write(t *testing.T, text string) string {
 		t.Fatal(err)
 	}
 	return path
-}
-
-// mistakes are the problems of a file, without what it says of this version.
-func mistakes(diags Diagnostics) Diagnostics {
-	return slices.DeleteFunc(diags, func(d Diagnostic) bool { return d.Code == NoEffect })
 }
 
 func TestLoadTwoNodes(t *testing.T) {

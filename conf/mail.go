@@ -12,7 +12,7 @@ func mailWords() []*Keyword {
 		lines(addRecipients, &Keyword{Name: "ADDRESS", Args: "ADDR", Doc: "a mail address"}).
 		filled("Warning - empty notification_email block")
 	return []*Keyword{
-		kw("notification_email", braced("{ ADDR... }"), "", "recipients of mails, one per line").effective().holds(recipients).
+		kw("notification_email", braced("{ ADDR... }"), "", "recipients of mails, one per line").holds(recipients).
 			shows(shown(func(g *Global) *[]string { return &g.Mail.To })),
 		kw("notification_email_from", word("ADDR").soft("emailfrom missing - ignoring"), "user@host", "sender of mails").
 			sets(func(d *decoder, a *argument) {

@@ -59,7 +59,6 @@ var remedies = map[string]string{
 	"neighbor-twice":       "remove one of the two, or write another neighbor_ip",
 	"no-address":           "write virtual_ipaddress { … }",
 	"no-bfd":               "define it: bfd_instance NAME { … }",
-	NoEffect:               "remove it, or use the C daemon where it is needed",
 	"no-instance":          "define the instance, or remove its name here",
 	"no-interface":         "create the interface, or write dynamic_interfaces in global_defs if it is created later",
 	"no-member":            "define the instance, or remove its name from the group",

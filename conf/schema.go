@@ -8,17 +8,6 @@ import (
 	"time"
 )
 
-// Effect is what a keyword does in this version.
-type Effect uint8
-
-const (
-	// Effective keywords do what their documentation describes.
-	Effective Effect = iota
-	// PendingEffect is that of keywords which are understood and checked, but
-	// do nothing yet. Load warns of those a file uses.
-	PendingEffect
-)
-
 // Keyword is the declaration of one word of the language: what the parser
 // accepts and its text in the manual.
 type Keyword struct {
@@ -32,7 +21,6 @@ type Keyword struct {
 	// Successor is the word to use instead of an old one. Whether the old one
 	// is reported is up to what the C daemon does.
 	Successor string
-	Effect    Effect
 	// Secret is a keyword whose value is never shown.
 	Secret bool
 	// Fields are those of the model that the word gives values to, where Inverted
@@ -219,12 +207,12 @@ func kw[D string | Initial](name string, a args, def D, doc string) *Keyword {
 	}
 	return &Keyword{
 		Name: name, Args: a.notation(), Range: a.bounds(), Initial: initial.typed(a), Doc: doc,
-		args: a, Effect: PendingEffect,
+		args: a,
 	}
 }
 
 func (k *Keyword) sets(f func(d *decoder, a *argument)) *Keyword {
-	k.set, k.Effect = f, Effective
+	k.set = f
 	return k
 }
 
@@ -253,9 +241,6 @@ func (k *Keyword) inherits(from Initial) *Keyword { k.Initial = from; return k }
 // setsChecks marks the keyword that declares what include lines must find.
 func (k *Keyword) setsChecks() *Keyword { k.checks = true; return k }
 
-// pending marks a keyword whose value is kept but has no effect yet.
-func (k *Keyword) pending() *Keyword { k.Effect = PendingEffect; return k }
-
 // alias marks an old word that is as good as the new one.
 func (k *Keyword) alias(successor string) *Keyword {
 	k.Successor, k.silent = successor, true
@@ -264,9 +249,6 @@ func (k *Keyword) alias(successor string) *Keyword {
 
 // holds gives the keyword a block.
 func (k *Keyword) holds(b *block) *Keyword { k.block = b; return k }
-
-// effective marks a block whose words declare themselves whether they have an effect.
-func (k *Keyword) effective() *Keyword { k.Effect = Effective; return k }
 
 // vocabulary makes a block of its keywords.
 func vocabulary(path string, words ...*Keyword) *block {

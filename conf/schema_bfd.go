@@ -48,7 +48,7 @@ func bfdBlock() *block {
 		kw("checker", bare(), "both", "use the session only for health checks").
 			sets(func(d *decoder, a *argument) { d.bfd.Checker = true }).shows(shown(func(v *BFDInstance) *bool { return &v.Checker }).argument(0)),
 		kw("authentication", braced(""), "none", "authentication of each packet (RFC 5880, 6.7), which both ends must have; a session whose block is wrong does not run").
-			own().effective().holds(bfdAuthBlock()),
+			own().holds(bfdAuthBlock()),
 	)
 	b.open = openBFD
 	b.close = closeBFD

@@ -60,7 +60,7 @@ func checkWords(path string) []*Keyword {
 		}
 		b.given = func(d *decoder) *written { return &current(d).given }
 		b.close = closeCheck
-		return kw(kind.String(), braced("{}"), "", doc).effective().holds(b)
+		return kw(kind.String(), braced("{}"), "", doc).holds(b)
 	}
 	http := func(kind CheckKind, doc string) *Keyword {
 		sub := path + "." + kind.String()
@@ -73,7 +73,7 @@ func checkWords(path string) []*Keyword {
 		checkKeyword(CheckSMTP, "check that a mail server answers", connectWords(), repeatWords(), []*Keyword{
 			kw("helo_name", word("NAME").soft("SMTP_CHECK helo name missing"), literal("smtpchecker.keepalived.org"), "host name in the greeting").
 				fills(inCheck(func(v *Check) *string { return &v.SMTP.Helo })),
-			kw("host", braced("{}"), "", "address to connect to, old notation").alias("the keywords outside host").effective().holds(hostBlock(path + ".SMTP_CHECK.host")),
+			kw("host", braced("{}"), "", "address to connect to, old notation").alias("the keywords outside host").holds(hostBlock(path + ".SMTP_CHECK.host")),
 		}),
 		checkKeyword(CheckDNS, "query a name server", connectWords(), repeatWords(), []*Keyword{
 			kw("type", word(strings.Join(dnsTypes, "|")), literal("SOA"), "record type to query").fills(inCheck(func(v *Check) *string { return &v.DNS.Type })).sets(setDNSType),
@@ -416,7 +416,7 @@ func httpWords(path string, tls bool) []*Keyword {
 			sets(func(d *decoder, a *argument) { current(d).HTTP.SNIName = d.intern(a.text) }).shows(shown(func(v *Check) *string { return &v.HTTP.SNIName })),
 		kw("fast_recovery", onOff(), "off", "fetch all pages without a delay while recovering").
 			fills(inCheck(func(v *Check) *bool { return &v.HTTP.FastRecovery })),
-		kw("url", braced("{}"), "", "a page; required, repeatable").effective().holds(words),
+		kw("url", braced("{}"), "", "a page; required, repeatable").holds(words),
 	}
 	if tls {
 		list = append(list, compliant(plain("off"), func(d *decoder) *opt[bool] { return &current(d).tls }))

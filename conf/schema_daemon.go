@@ -233,7 +233,7 @@ func snmpWords() []*Keyword {
 	vrrp := func(s *SNMP) *bool { return &s.VRRP }
 	v2 := func(s *SNMP) *bool { return &s.RFCv2 }
 	v3 := func(s *SNMP) *bool { return &s.RFCv3 }
-	return waiting([]*Keyword{
+	return []*Keyword{
 		kw("snmp_socket", several("URL").soft("SNMP error : snmp socket name missing"), "unix:/var/agentx/master", "socket of the SNMP master agent").sets(setSNMPSocket).shows(shown(func(g *Global) *string { return &g.SNMP.Socket })),
 		on("enable_traps", "send SNMP notifications", func(s *SNMP) *bool { return &s.Traps }),
 		on("enable_snmp_vrrp", "provide the VRRP part of KEEPALIVED-MIB", vrrp),
@@ -246,7 +246,7 @@ func snmpWords() []*Keyword {
 		on("enable_snmp_checker", "provide the health-check part of KEEPALIVED-MIB", func(s *SNMP) *bool { return &s.Checker }),
 		age("snmp_vs_stats_update_interval", plain("5"), "virtual servers", func(s *SNMP) *time.Duration { return &s.VirtualServerAge }),
 		age("snmp_rs_stats_update_interval", sibling("snmp_vs_stats_update_interval").as("as for virtual servers"), "real servers", func(s *SNMP) *time.Duration { return &s.RealServerAge }),
-	})
+	}
 }
 
 // dbusWords are the words of the D-Bus interface.

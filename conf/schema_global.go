@@ -122,14 +122,6 @@ func processWords() []*Keyword {
 	return append(words, limitWords("bfd", "BFD", func(g *Global) *ProcessLimits { return &g.BFD })...)
 }
 
-// waiting marks words whose values are kept but have no effect yet.
-func waiting(words []*Keyword) []*Keyword {
-	for _, k := range words {
-		k.pending()
-	}
-	return words
-}
-
 // limitWords are the scheduling and memory words of one process.
 func limitWords(prefix, of string, limits func(*Global) *ProcessLimits) []*Keyword {
 	own := func(k *Keyword, f func(*decoder, *argument, *ProcessLimits)) *Keyword {

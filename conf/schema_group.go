@@ -17,7 +17,7 @@ type syncGroup struct {
 
 func syncGroupBlock() *block {
 	b := vocabulary("vrrp_sync_group",
-		kw("group", braced("{ INSTANCE... }"), "", "the members; required").effective().
+		kw("group", braced("{ INSTANCE... }"), "", "the members; required").
 			holds((&block{path: "vrrp_sync_group.group"}).lines(syncMember, &Keyword{Name: "INSTANCE", Args: "INSTANCE", Doc: "name of a vrrp_instance"})).
 			shows(shown(func(v *SyncGroup) *[]string { return &v.Members })),
 		kw("sync_group_tracking_weight", bare(), "off", "let weights of trackers change the priority of members").
@@ -79,7 +79,7 @@ func garpGroupBlock() *block {
 			sets(func(d *decoder, a *argument) { d.garp.naInterval, d.garp.set = a.d, true }),
 		kw("interface", word("IFNAME"), "", "the only interface of the group").
 			sets(func(d *decoder, a *argument) { add(d, a.Statement, 1) }),
-		kw("interfaces", braced("{ IFNAME... }"), "", "the interfaces of the group").effective().
+		kw("interfaces", braced("{ IFNAME... }"), "", "the interfaces of the group").
 			holds((&block{path: "garp_group.interfaces"}).lines(func(d *decoder, s *Statement) {
 				for i := range s.Words {
 					add(d, s, i)

@@ -46,8 +46,7 @@ func instanceBlock() *block {
 		kw("track_src_ip", bare(), "off", "stay in FAULT while the source address is missing from the interface").
 			fills(inInstance(func(v *VRRPInstance) *bool { return &v.TrackSourceIP })),
 		kw("unicast_ttl", number(0, 255), "255", "TTL or hop limit of unicast adverts").fills(inInstance(func(v *VRRPInstance) *uint8 { return &v.TTL })).sets(setTTL),
-		kw("unicast_peer", braced("{ ADDR [min_ttl N] [max_ttl N] }"), "multicast", "peers that get a copy of every advert instead of the multicast group").
-			effective().holds(peerBlock()).shows(shown(func(v *VRRPInstance) *[]Peer { return &v.Peers })),
+		kw("unicast_peer", braced("{ ADDR [min_ttl N] [max_ttl N] }"), "multicast", "peers that get a copy of every advert instead of the multicast group").holds(peerBlock()).shows(shown(func(v *VRRPInstance) *[]Peer { return &v.Peers })),
 		kw("unicast_fault_no_peer", bare(), "off", "stay in FAULT while no peer is configured, rather than use multicast").
 			sets(func(d *decoder, a *argument) { d.inst.FaultNoPeer = true; d.unicastWord(a) }).
 			fills(inInstance(func(v *VRRPInstance) *bool { return &v.FaultNoPeer })),
@@ -77,15 +76,13 @@ func instanceBlock() *block {
 			fills(inInstance(func(v *VRRPInstance) *bool { return &v.OwnerIgnoreAdverts })),
 
 		// Authentication.
-		kw("authentication", braced(""), "none", "password authentication for version 2").effective().holds(authBlock()),
-		kw("auth_hmac", braced(""), "none", "authentication with an HMAC trailer").newer().effective().holds(hmacBlock()),
+		kw("authentication", braced(""), "none", "password authentication for version 2").holds(authBlock()),
+		kw("auth_hmac", braced(""), "none", "authentication with an HMAC trailer").newer().holds(hmacBlock()),
 
 		// Addresses.
-		kw("virtual_ipaddress", braced("{ ADDRESS }"), "", "addresses of the virtual router, carried in its adverts").
-			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress", false)).
+		kw("virtual_ipaddress", braced("{ ADDRESS }"), "", "addresses of the virtual router, carried in its adverts").holds(addressBlock("vrrp_instance.virtual_ipaddress", false)).
 			shows(shown(func(v *VRRPInstance) *[]Address { return &v.Addresses })),
-		kw("virtual_ipaddress_excluded", braced("{ ADDRESS }"), "", "further addresses that move with the virtual router but are not in its adverts").
-			effective().holds(addressBlock("vrrp_instance.virtual_ipaddress_excluded", true)).
+		kw("virtual_ipaddress_excluded", braced("{ ADDRESS }"), "", "further addresses that move with the virtual router but are not in its adverts").holds(addressBlock("vrrp_instance.virtual_ipaddress_excluded", true)).
 			shows(shown(func(v *VRRPInstance) *[]Address { return &v.Excluded })),
 		kw("no_virtual_ipaddress", bare(), "off", "allow version 3 without any address").newer().
 			sets(func(d *decoder, a *argument) { d.inst.noVIP = true }),
@@ -95,9 +92,9 @@ func instanceBlock() *block {
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(true) }).shows(shown(func(v *VRRPInstance) *bool { return &v.Accept })),
 		kw("no_accept", bare(), "off", "do not accept packets to the addresses").
 			sets(func(d *decoder, a *argument) { d.inst.accept.put(false) }).shows(shown(func(v *VRRPInstance) *bool { return &v.Accept })).inverted(),
-		kw("virtual_routes", braced("{ ROUTE }"), "", "routes that exist while master").effective().holds(routeBlock("vrrp_instance.virtual_routes")).
+		kw("virtual_routes", braced("{ ROUTE }"), "", "routes that exist while master").holds(routeBlock("vrrp_instance.virtual_routes")).
 			shows(shown(func(v *VRRPInstance) *[]Route { return &v.Routing.Routes })),
-		kw("virtual_rules", braced("{ RULE }"), "", "routing rules that exist while master").effective().holds(ruleBlock("vrrp_instance.virtual_rules")).
+		kw("virtual_rules", braced("{ RULE }"), "", "routing rules that exist while master").holds(ruleBlock("vrrp_instance.virtual_rules")).
 			shows(shown(func(v *VRRPInstance) *[]Rule { return &v.Routing.Rules })),
 
 		// Notification.
@@ -277,11 +274,11 @@ func setNotifyDeleted(d *decoder, a *argument) {
 // trackWords are the track_* blocks of instances and sync groups.
 func trackWords(of string) []*Keyword {
 	words := []*Keyword{
-		kw("track_interface", braced("{ IFNAME [weight N [reverse]] }"), "", "interfaces that affect the priority or the state of "+of).effective(),
-		kw("track_script", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_script blocks that affect the priority or the state of "+of).effective(),
-		kw("track_file", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "track_file blocks that affect the priority or the state of "+of).effective(),
-		kw("track_process", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_track_process blocks that affect the priority or the state of "+of).effective(),
-		kw("track_bfd", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "bfd_instance blocks that affect the priority or the state of "+of).effective(),
+		kw("track_interface", braced("{ IFNAME [weight N [reverse]] }"), "", "interfaces that affect the priority or the state of "+of),
+		kw("track_script", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_script blocks that affect the priority or the state of "+of),
+		kw("track_file", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "track_file blocks that affect the priority or the state of "+of),
+		kw("track_process", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "vrrp_track_process blocks that affect the priority or the state of "+of),
+		kw("track_bfd", braced("{ NAME [weight N [reverse|noreverse]] }"), "", "bfd_instance blocks that affect the priority or the state of "+of),
 	}
 	for i, k := range words {
 		k.block = &block{entry: trackEntry(TrackKind(i))}

@@ -19,7 +19,6 @@ var root = sync.OnceValue(func() *block {
 	} {
 		// The pipeline acts on include lines of files; anywhere else the word is
 		// unknown. Here they are declared for the manual only.
-		k.Effect = Effective
 		b.order = append(b.order, k)
 	}
 	b.add(
@@ -46,26 +45,26 @@ var root = sync.OnceValue(func() *block {
 			fills(inGlobal(func(g *Global) *time.Duration { return &g.ChildWait })),
 		kw("linkbeat_use_polling", bare(), "off", "poll the link state of all interfaces rather than rely on events of the kernel").
 			sets(func(d *decoder, a *argument) { d.global.poll = true }),
-		kw("global_defs", braced(""), "", "settings of the daemon and defaults").effective().holds(globalBlock()),
-		kw("linkbeat_interfaces", braced("{ IFNAME [MII|ETHTOOL|IOCTL] }"), "", "interfaces whose link state is polled").effective().
+		kw("global_defs", braced(""), "", "settings of the daemon and defaults").holds(globalBlock()),
+		kw("linkbeat_interfaces", braced("{ IFNAME [MII|ETHTOOL|IOCTL] }"), "", "interfaces whose link state is polled").
 			holds(interfaceLines("linkbeat_interfaces", "IFNAME [MII|ETHTOOL|IOCTL]", "an interface, and the method to poll it", setLinkBeat)),
-		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last before it counts").effective().
+		kw("interface_up_down_delays", braced("{ IFNAME DOWN [UP] }"), "", "how long a link change must last before it counts").
 			holds(interfaceLines("interface_up_down_delays", "IFNAME DOWN [UP]", "an interface and its delays in seconds, at most 255", setDelays)),
-		kw("static_ipaddress", braced("{ ADDRESS }"), "", "addresses that always exist").effective().holds(staticAddressBlock()),
-		kw("static_routes", braced("{ ROUTE }"), "", "routes that always exist").effective().holds(routeBlock("static_routes")),
-		kw("static_rules", braced("{ RULE }"), "", "routing rules that always exist").effective().holds(ruleBlock("static_rules")),
-		kw("track_group", named("NAME {}").soft("track_group must have a name - skipping"), "", "static items whose loss is a fault of some instances").effective().holds(trackGroupBlock()),
-		kw("track_file", named("NAME {}"), "", "a file; the number in it changes priorities").effective().holds(trackFileBlock("track_file")),
-		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").effective().alias("track_file").holds(trackFileBlock("vrrp_track_file")),
-		kw("vrrp_track_process", named("NAME {}"), "", "processes; the number of running ones changes priorities").effective().holds(trackProcessBlock()),
-		kw("vrrp_script", named("NAME {}"), "", "a command that runs periodically; its result changes priorities").effective().holds(scriptBlock()),
-		kw("bfd_instance", named("NAME {}").as("NAME {}"), "", "a BFD session").effective().holds(bfdBlock()),
-		kw("vrrp_sync_group", named("NAME {}").soft("vrrp_sync_group must have a name - skipping"), "", "instances that change state together").effective().holds(syncGroupBlock()),
-		kw("garp_group", braced("{}"), "", "interfaces that share delays between announcements").effective().holds(garpGroupBlock()),
-		kw("vrrp_instance", named("NAME {}").soft("vrrp_instance must have a name"), "", "a virtual router").effective().holds(instanceBlock()),
-		kw("virtual_server_group", named("NAME {}"), "", "addresses that form one service").effective().holds(virtualServerGroupBlock()),
-		kw("virtual_server", named("IP [PORT] | fwmark N | group NAME {}"), "", "a service balanced over real servers").effective().holds(virtualServerBlock()),
-		kw("SSL", braced("{}"), "", "certificates for SSL_GET checks").effective().holds(sslBlock()),
+		kw("static_ipaddress", braced("{ ADDRESS }"), "", "addresses that always exist").holds(staticAddressBlock()),
+		kw("static_routes", braced("{ ROUTE }"), "", "routes that always exist").holds(routeBlock("static_routes")),
+		kw("static_rules", braced("{ RULE }"), "", "routing rules that always exist").holds(ruleBlock("static_rules")),
+		kw("track_group", named("NAME {}").soft("track_group must have a name - skipping"), "", "static items whose loss is a fault of some instances").holds(trackGroupBlock()),
+		kw("track_file", named("NAME {}"), "", "a file; the number in it changes priorities").holds(trackFileBlock("track_file")),
+		kw("vrrp_track_file", named("NAME {}"), "", "old name of track_file").alias("track_file").holds(trackFileBlock("vrrp_track_file")),
+		kw("vrrp_track_process", named("NAME {}"), "", "processes; the number of running ones changes priorities").holds(trackProcessBlock()),
+		kw("vrrp_script", named("NAME {}"), "", "a command that runs periodically; its result changes priorities").holds(scriptBlock()),
+		kw("bfd_instance", named("NAME {}").as("NAME {}"), "", "a BFD session").holds(bfdBlock()),
+		kw("vrrp_sync_group", named("NAME {}").soft("vrrp_sync_group must have a name - skipping"), "", "instances that change state together").holds(syncGroupBlock()),
+		kw("garp_group", braced("{}"), "", "interfaces that share delays between announcements").holds(garpGroupBlock()),
+		kw("vrrp_instance", named("NAME {}").soft("vrrp_instance must have a name"), "", "a virtual router").holds(instanceBlock()),
+		kw("virtual_server_group", named("NAME {}"), "", "addresses that form one service").holds(virtualServerGroupBlock()),
+		kw("virtual_server", named("IP [PORT] | fwmark N | group NAME {}"), "", "a service balanced over real servers").holds(virtualServerBlock()),
+		kw("SSL", braced("{}"), "", "certificates for SSL_GET checks").holds(sslBlock()),
 	)
 	all := make(map[string]*Keyword)
 	b.index(all)
@@ -108,7 +107,7 @@ func trackGroupBlock() *block {
 		}
 	}, &Keyword{Name: "INSTANCE", Args: "INSTANCE...", Doc: "name of a vrrp_instance"}).
 		filled("Warning - track group has empty group block")
-	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that depend on the group").effective().holds(members).
+	b := vocabulary("track_group", kw("group", braced("{ INSTANCE... }"), "", "instances that depend on the group").holds(members).
 		shows(shown(func(g *TrackGroup) *[]string { return &g.Instances })))
 	b.open = func(d *decoder, s *Statement) bool {
 		if len(s.Words) > 2 {

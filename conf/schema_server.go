@@ -542,7 +542,7 @@ func virtualServerBlock() *block {
 				d.servers.vs.sorryForward.put(f)
 			}
 		}).shows(shown(func(v *VirtualServer) *Forward { return &v.Sorry.Forward })),
-		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").effective().holds(realServerBlock()),
+		kw("real_server", several("IP [PORT] {}"), "", "a server of the service").holds(realServerBlock()),
 	)
 	b.add(timerWords(Initial{}, 1, times, fields)...)
 	b.given = func(d *decoder) *written { return &d.servers.vs.given }
@@ -565,7 +565,7 @@ func snmpName(of string, f field) *Keyword {
 			return
 		}
 		*f.of(d).(*string) = d.intern(a.text)
-	}).fills(f).pending()
+	}).fills(f)
 }
 
 // commandOnce declares a command of which the first stays.

@@ -202,8 +202,8 @@ const (
 	RemoteChecksum TunnelChecksum = 2
 )
 
-// endpoints returns where the service is reached.
-func (s *Service) endpoints() []Endpoint {
+// Places returns where the service is reached: its ID, or the entries of its group, each once.
+func (s *Service) Places() []Endpoint {
 	if s.ID.Group != "" {
 		return once(s.Endpoints, func(e *Endpoint) Endpoint { return *e })
 	}

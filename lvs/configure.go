@@ -51,7 +51,7 @@ func (e *Engine) configure(t *turn, c *Config, resume *Snapshot) {
 	suspended := make([]bool, len(services))
 	for i, v := range services {
 		suspended[i] = v.suspended()
-		if endpoints := v.next.endpoints(); !slices.Equal(v.endpoints, endpoints) {
+		if endpoints := v.next.Places(); !slices.Equal(v.endpoints, endpoints) {
 			moved, v.endpoints = true, endpoints
 		}
 		v.adopt(t, past[v.next.ID])

@@ -55,13 +55,6 @@ func (c *commandLine) flags() []getopt.Flag {
 	text := func(s *string) func(string) error {
 		return func(v string) error { *s = v; return nil }
 	}
-	// without is a flag that has no effect yet: the daemon says so at start.
-	without := func(name string) func(string) error {
-		return func(string) error {
-			c.run.NoEffect = append(c.run.NoEffect, name)
-			return nil
-		}
-	}
 	o := &c.run
 	keep := func(role string) func(string) error {
 		return func(string) error { o.Keep[role] = true; return nil }
@@ -115,9 +108,9 @@ func (c *commandLine) flags() []getopt.Flag {
 			Help: "As the first argument: print the digest of a web page, see keepalived genhash -h"},
 		{Long: "address-monitoring", Short: 'a', Set: on(&o.LogAddresses),
 			Help: "Log every address that is added or removed"},
-		{Long: "snmp", Short: 'x', Set: without("--snmp"),
-			Help: "Run as an SNMP agent"},
-		{Long: "snmp-agent-socket", Short: 'A', Arg: getopt.Required, Value: "SOCKET", Set: without("--snmp-agent-socket"),
+		{Long: "snmp", Short: 'x', Set: func(string) error { o.SNMP.All = true; return nil },
+			Help: "Provide all MIBs to the SNMP master agent"},
+		{Long: "snmp-agent-socket", Short: 'A', Arg: getopt.Required, Value: "SOCKET", Set: text(&o.SNMP.Socket),
 			Help: "Socket of the SNMP master agent"},
 		{Long: "namespace", Short: 's', Arg: getopt.Required, Value: "NAME", Set: text(&o.Namespace),
 			Help: "Run in the network namespace NAME; overrides the configuration"},

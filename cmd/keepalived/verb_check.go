@@ -182,7 +182,7 @@ func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error)
 			CheckCommand: func(conf.Command, conf.ScriptPolicy) error { return nil },
 		})
 		for _, d := range diagnostics {
-			if d.Severity >= conf.Error || d.Code == conf.NoEffect {
+			if d.Severity >= conf.Error {
 				found = append(found, d)
 			}
 		}

@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"keepalived-go/conf"
 )
 
 // writeVersion writes the version in the layout that monitoring programs read
@@ -54,17 +53,9 @@ var features = []struct{ block, keyword, configure, config string }{
 
 // buildOptions are the options of the C daemon's configure, and the features that
 // it lists, of a build that can do what this program can: by them programs tell
-// what they may ask a daemon for. A feature whose keyword has no effect yet is
-// not there.
+// what they may ask a daemon for.
 func buildOptions() (configure, config []string) {
-	pending := map[string]bool{}
-	for k := range conf.Schema() {
-		pending[k.Block+" "+k.Name] = k.Effect == conf.PendingEffect
-	}
 	for _, f := range features {
-		if pending[f.block+" "+f.keyword] {
-			continue
-		}
 		config = append(config, f.config)
 		if f.configure != "" {
 			configure = append(configure, f.configure)

@@ -33,6 +33,7 @@ type daemon struct {
 	actions    []lvs.Action  // room for those of a step
 
 	table        *table.Table
+	counters     *table.Counters // of the kernel
 	marks        *marks
 	groups       map[policy.Mark]uint32 // marks that stand for groups
 	markTable    string                 // for their packets, of nftables; empty: there is none

@@ -74,13 +74,16 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	})
 }
 
-// answer sends the parent a snapshot, or the services of one that have changed.
+// answer sends the parent a snapshot with what the kernel counts, or the services of one
+// that have changed.
 func (d *daemon) answer(q link.Question) {
-	d.snapshot(func(s *status.LVS) {
+	d.fill(q.Since == 0, func(f *filling) {
 		d.session.AnswerJSON(q.ID, func() any {
+			s := f.out
 			if since := time.Unix(0, q.Since); q.Since != 0 {
 				s.Services = slices.DeleteFunc(s.Services, func(v status.VirtualServer) bool { return !v.ChangedSince(since) })
 			}
+			f.count()
 			return api.OfLVS(s)
 		})
 	})

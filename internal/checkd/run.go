@@ -104,6 +104,7 @@ func (d *daemon) finish() {
 	d.closeScripts()
 	d.marks.close()
 	d.table.Close()
+	d.counters.Close()
 	if d.addresses != nil {
 		d.addresses.close()
 	}
@@ -137,7 +138,7 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 		}
 		o.Dial, d.DialMarks = dialer(namespace), marksDialer(namespace)
 	}
-	d.table = table.Open(table.Options{Dial: o.Dial, Keep: o.Keep})
+	d.table, d.counters = table.Open(table.Options{Dial: o.Dial, Keep: o.Keep}), table.NewCounters(o.Dial)
 	return d, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"keepalived-go/internal/checkd/life"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/policy"
+	"keepalived-go/lvs/ipvs"
 )
 
 const (
@@ -24,7 +25,8 @@ type filling struct {
 	*daemon
 	conf    *conf.Config // in force when it was begun
 	out     *status.LVS
-	checks  []*status.Check // of out, in their order
+	checks  []*status.Check    // of out, in their order
+	places  [][]ipvs.ServiceID // of the services of out; nil: nobody wants what the kernel counts
 	notices *status.Notifications
 }
 
@@ -39,11 +41,19 @@ func (d *daemon) configured(c *conf.Config) *status.LVS {
 // there may be thousands of checks. It hands it over on the loop. A configuration that
 // comes in between begins it again.
 func (d *daemon) snapshot(done func(*status.LVS)) {
+	d.fill(false, func(f *filling) { done(f.out) })
+}
+
+// fill fills a snapshot, if counted with what [filling.count] needs.
+func (d *daemon) fill(counted bool, done func(*filling)) {
 	f := &filling{daemon: d, conf: d.conf}
 	notifier := d.notifier
 	go func() { // what needs no state, and what other goroutines know
 		f.out = d.configured(f.conf)
 		f.list()
+		if counted {
+			f.places = make([][]ipvs.ServiceID, len(f.out.Services))
+		}
 		if notifier != nil {
 			n := notifier.Status()
 			slices.SortFunc(n.Owners, status.CompareOwners)
@@ -52,10 +62,10 @@ func (d *daemon) snapshot(done func(*status.LVS)) {
 		d.loop.Post(func() {
 			d.loop.Slices(f.steps(), func() {
 				if f.outdated() {
-					d.snapshot(done)
+					d.fill(counted, done)
 					return
 				}
-				done(f.out)
+				done(f)
 			})
 		})
 	}()
@@ -88,7 +98,7 @@ func (f *filling) steps() (steps []func()) {
 	add(f.begin)
 	services := f.out.Services
 	slicesOfServices(len(services), func(i int) int { return len(services[i].Servers) }, func(from, to int) {
-		add(func() { f.services(services[from:to]) })
+		add(func() { f.services(from, to) })
 	})
 	for i := 0; i < len(f.checks); i += checksSlice {
 		add(func() { f.fillChecks(i, min(i+checksSlice, len(f.checks))) })
@@ -124,16 +134,19 @@ func (f *filling) begin() {
 }
 
 // services fills in the states of services and of their servers.
-func (f *filling) services(some []status.VirtualServer) {
+func (f *filling) services(from, to int) {
 	when := f.clock()
-	for i := range some {
-		out := &some[i]
+	for i := from; i < to; i++ {
+		out := &f.out.Services[i]
 		id := policy.ServiceIDOf(out.Conf)
 		s, known := f.engine.Service(id)
 		if !known {
 			continue // of two with one identity the first counts
 		}
 		out.Up, out.Suspended, out.Since = s.Up, s.Suspended, when(s.Since)
+		if f.places != nil {
+			f.places[i] = placesOf(s.Config)
+		}
 		out.Sum, out.Alive, out.Quorum, out.Hysteresis = s.Sum, s.Alive, s.Quorum, s.Hysteresis
 		j := 0
 		for s := range f.engine.Servers(id) {

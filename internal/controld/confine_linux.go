@@ -23,12 +23,12 @@ const (
 
 // confine takes from the process what serving does not need: every capability, files
 // other than those in the directories of its socket, its history and its log, programs,
-// networks. It may read what is in the directories of certificates. What this kernel
-// cannot refuse is left.
-func confine(socket, history, log string, certificates []string) {
+// networks unless network. It may read what is in the directories of certificates. What this
+// kernel cannot refuse is left.
+func confine(network bool, socket, history, log string, certificates []string) {
 	debug.SetMemoryLimit(maxHeap)
 	err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: maxFiles, Max: maxFiles})
-	err = errors.Join(err, cap.NewSet().SetProc(), confineFiles(socket, history, log, certificates), confineCalls())
+	err = errors.Join(err, cap.NewSet().SetProc(), confineFiles(socket, history, log, certificates), confineCalls(network))
 	if err != nil {
 		slog.Warn(fmt.Sprintf("confine the control process: %v; it runs all the same", err))
 	}
@@ -48,14 +48,19 @@ var refused = []string{
 	"setns", "unshare", "bpf", "kexec_load", "init_module", "finit_module", "delete_module", "keyctl", "add_key", "request_key",
 }
 
-func confineCalls() error {
-	return seccomp.LoadFilter(seccomp.Filter{NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: seccomp.Policy{
-		DefaultAction: seccomp.ActionAllow,
-		Syscalls: []seccomp.SyscallGroup{
-			{Action: seccomp.ActionErrno, Names: refused},
-			{Action: seccomp.ActionErrno, NamesWithCondtions: []seccomp.NameWithConditions{{
-				Name: "socket", Conditions: seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.NotEqual, Value: unix.AF_UNIX}},
-			}}},
-		},
-	}})
+func confineCalls(network bool) error {
+	calls := []seccomp.SyscallGroup{{Action: seccomp.ActionErrno, Names: refused}}
+	// A socket that is of none of these families is refused.
+	families := seccomp.ArgumentConditions{{Argument: 0, Operation: seccomp.NotEqual, Value: unix.AF_UNIX}}
+	if network {
+		families = append(families,
+			seccomp.Condition{Argument: 0, Operation: seccomp.NotEqual, Value: unix.AF_INET},
+			seccomp.Condition{Argument: 0, Operation: seccomp.NotEqual, Value: unix.AF_INET6})
+	}
+	calls = append(calls, seccomp.SyscallGroup{
+		Action: seccomp.ActionErrno, NamesWithCondtions: []seccomp.NameWithConditions{{Name: "socket", Conditions: families}},
+	})
+	return seccomp.LoadFilter(seccomp.Filter{
+		NoNewPrivs: true, Flag: seccomp.FilterFlagTSync, Policy: seccomp.Policy{DefaultAction: seccomp.ActionAllow, Syscalls: calls},
+	})
 }

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/history"
 )
 
@@ -34,6 +35,10 @@ type recorder struct {
 	history history.Recorder
 	log     *history.Log // nil: there is no file
 	looked  time.Time    // since when changes are asked for
+
+	// listener gets what is known of what has changed, and what has happened; nil: nobody
+	// listens.
+	listener func(*api.Status, []history.Event)
 
 	mu     sync.Mutex
 	events []history.Event // the last ones, in their order
@@ -102,6 +107,9 @@ func (r *recorder) look(ctx context.Context) {
 		r.looked = begun
 	}
 	news := r.history.Step(all)
+	if r.listener != nil {
+		r.listener(all, news)
+	}
 	if len(news) == 0 {
 		return
 	}

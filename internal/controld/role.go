@@ -2,6 +2,7 @@ package controld
 
 import (
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/status/snmp"
 	"keepalived-go/internal/proc"
 )
 
@@ -19,11 +20,16 @@ var Role = proc.Role{
 	Run:     runChild,
 }
 
-// share is what the process gets of a configuration: its own settings.
+// share is what the process gets of a configuration: its own settings, and for SNMP all but
+// secrets.
 func share(c *conf.Config) proc.Share {
-	part := conf.Config{Global: conf.Global{Control: c.Global.Control, DBus: c.Global.DBus}}
+	part := &conf.Config{Global: conf.Global{Control: c.Global.Control, DBus: c.Global.DBus}}
+	agent := wantsSNMP(&c.Global.SNMP)
+	if agent {
+		part = snmp.Share(c)
+	}
 	control := &c.Global.Control
-	return proc.Share{Keeps: !control.Off || control.HTTP.Listen != "" || c.Global.DBus.Enabled, Config: &part}
+	return proc.Share{Keeps: !control.Off || control.HTTP.Listen != "" || c.Global.DBus.Enabled || agent, Config: part}
 }
 
 func runChild(c *proc.Child) error {

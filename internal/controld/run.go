@@ -49,19 +49,36 @@ func Run(o Options) error {
 		return parent.Send(link.Message{Kind: link.Act, Order: &link.Order{ID: id, Act: *a}})
 	})
 	events := newRecorder(from, o.History)
+	agent := newSubagent(from, first)
+	if agent != nil {
+		events.listener = agent.happened
+	}
 	settings, stopped, why := first.Global, false, context.Canceled
 	parent = session.Begin(o.Link, l, session.Orders{
 		Reload: func(c *conf.Config, done func()) {
 			stopped = stopped || !reflect.DeepEqual(c.Global, settings)
+			if agent != nil {
+				agent.reconfigure(c)
+			}
 			done()
 		},
-		Stop:   func() { stopped, why = true, dbus.ErrStopping },
+		Stop: func() {
+			why = dbus.ErrStopping
+			if agent == nil {
+				stopped = true
+				return
+			}
+			go func() { // its questions need the loop
+				agent.stopped()
+				l.Post(func() { stopped = true })
+			}()
+		},
 		Dump:   func(link.Kind) {},
 		Answer: from.take, Changed: events.poke,
 		Done: func(o *link.Outcome) { asker.Take(o.ID, o.Result) },
 	})
 	in := open(o.Socket, &settings.Control)
-	confine(filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile, files(&settings.Control.HTTP))
+	confine(agent.overNetwork(), filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile, files(&settings.Control.HTTP))
 	in.serve(handler(from, events, asker))
 	defer in.close()
 	ctx, end := context.WithCancelCause(context.Background())
@@ -71,6 +88,9 @@ func Run(o Options) error {
 		services.Go(func() { bus.Run(ctx) })
 	}
 	go events.run(ctx)
+	if agent != nil {
+		services.Go(func() { agent.agent.Run(ctx) })
+	}
 	events.poke()
 	parent.Started()
 	for !stopped && err == nil {

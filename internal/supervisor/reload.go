@@ -99,6 +99,9 @@ func (o Options) load(how reading) loaded {
 		read = append(read, st)
 	}
 	r.config, r.diagnostics = conf.Load(o.Config, opt)
+	if r.config != nil {
+		o.SNMP.apply(&r.config.Global.SNMP)
+	}
 	r.text = sync.OnceValues(func() ([]byte, error) {
 		text, err := view.Expanded(read)
 		return []byte(text), err

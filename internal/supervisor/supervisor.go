@@ -67,8 +67,22 @@ type Options struct {
 	// suffix in the children.
 	Log logging.Options
 
-	// NoEffect are the options given that do nothing in this version.
-	NoEffect []string
+	SNMP SNMP // -x, -A
+}
+
+// SNMP is what the command line asks for besides the configuration.
+type SNMP struct {
+	All    bool   // all MIBs
+	Socket string // of the master agent; empty: the configuration's
+}
+
+func (o *SNMP) apply(c *conf.SNMP) {
+	if o.All {
+		c.VRRP, c.Checker, c.RFCv2, c.RFCv3 = true, true, true, true
+	}
+	if o.Socket != "" {
+		c.Socket = o.Socket
+	}
 }
 
 // settings are what the supervisor keeps of the running configuration.
@@ -308,9 +322,6 @@ func (s *supervisor) sayHello() {
 			unix.ByteSliceToString(u.Release[:]), unix.ByteSliceToString(u.Version[:])))
 	}
 	slog.Info("Command line: '" + strings.Join(os.Args, "' '") + "'")
-	if len(s.o.NoEffect) > 0 {
-		slog.Warn("Without effect in this version: " + strings.Join(s.o.NoEffect, ", "))
-	}
 }
 
 // fail notes why the start fails.

@@ -49,6 +49,10 @@ func (d *daemon) reportTurn() {
 			d.notifyGroup(a)
 		case vrrp.Notify:
 			if r := d.router(a.Instance); r != nil {
+				if a.Note == vrrp.NoteRejected {
+					changed = true
+					r.rejection = status.Rejection{At: time.Now(), From: a.Addr, Reason: a.Reject}
+				}
 				d.notifyNote(r, a)
 			}
 		}

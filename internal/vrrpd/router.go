@@ -57,12 +57,13 @@ type router struct {
 
 	history        []status.Change // the last ones, oldest first
 	announce       announcement
-	extra          loop.Timer // of garp_extra_if
-	record         *record    // in the state file
-	lastTransition time.Time  // wall clock, for dumps
-	muted          bool       // a failure to send has been logged
-	blocked        bool       // the last advert was refused by a firewall of this machine
-	queued         bool       // an advert waits in the batch of the socket
+	extra          loop.Timer       // of garp_extra_if
+	record         *record          // in the state file
+	lastTransition time.Time        // wall clock, for dumps
+	rejection      status.Rejection // the last that was reported
+	muted          bool             // a failure to send has been logged
+	blocked        bool             // the last advert was refused by a firewall of this machine
+	queued         bool             // an advert waits in the batch of the socket
 }
 
 // ipv6 reports the family of the virtual router.

@@ -56,11 +56,11 @@ func (d *daemon) snapshot(visit func(*router), done func(*status.VRRP)) {
 	})
 }
 
-// changes takes a snapshot likewise of the routers that have changed their state since a
-// time.
+// changes takes a snapshot likewise of the routers that have changed their state, or reported a
+// dropped packet, since a time.
 func (d *daemon) changes(since time.Time, done func(*status.VRRP)) {
 	f := d.newFilling(true, beside{})
-	f.routers = slices.DeleteFunc(f.routers, func(r *router) bool { return r.lastTransition.Before(since) })
+	f.routers = slices.DeleteFunc(f.routers, func(r *router) bool { return r.lastTransition.Before(since) && r.rejection.At.Before(since) })
 	d.loop.Slices(f.instances(nil), func() { done(f.out) })
 }
 
@@ -167,6 +167,13 @@ func (f *filling) instance(r *router) status.Instance {
 	}
 	if r.socket != nil {
 		i.Socket = r.socket.raw.FD()
+	}
+	i.Rejection = r.rejection
+	for _, v := range r.routes {
+		i.Routes = append(i.Routes, v != nil && v.present)
+	}
+	for _, v := range r.rules {
+		i.Rules = append(i.Rules, v != nil && v.present)
 	}
 	advertised, excluded := r.lists()
 	i.Listed, i.Excluded = f.addresses(r, advertised), f.addresses(r, excluded)

@@ -43,7 +43,20 @@ type VirtualServer struct {
 	Sum                int64 // of the weights of the servers that are up
 	Alive              int   // servers that are up
 
+	Traffic, SorryTraffic *Traffic // nil: the kernel was not asked, or does not have it
+
 	Servers []RealServer // in the order of the configuration
+}
+
+// Traffic is what the kernel counts of a service or a server, and its rates a second.
+type Traffic struct {
+	Connections                  uint64
+	InPackets, OutPackets        uint64
+	InBytes, OutBytes            uint64
+	ConnectionRate               uint64
+	InPacketRate, OutPacketRate  uint64
+	InByteRate, OutByteRate      uint64
+	Active, Inactive, Persistent uint64 // connections of a server now
 }
 
 // ChangedSince reports whether v or a server of it has gone up or down since t.
@@ -66,6 +79,8 @@ type RealServer struct {
 	Since  time.Time
 	Weight int // effective
 	Failed int // checks that are down or have not passed yet
+
+	Traffic *Traffic // nil: as of VirtualServer
 
 	Checks []Check // in the order of the configuration
 }

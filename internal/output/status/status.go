@@ -109,7 +109,17 @@ type Instance struct {
 	Listed   []Address  // in adverts
 	Excluded []Address  // the others
 
-	Stats vrrp.Stats
+	Routes, Rules []bool // of each line of the configuration: the kernel has it
+
+	Rejection Rejection // the last that was reported
+	Stats     vrrp.Stats
+}
+
+// Rejection is a packet that was dropped.
+type Rejection struct {
+	At     time.Time // zero: there was none
+	From   netip.Addr
+	Reason vrrp.Reject
 }
 
 // Change is a change of state.

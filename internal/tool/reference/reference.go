@@ -32,9 +32,6 @@ func fields(k conf.Keyword) []field {
 	add("default", k.Default)
 	add("instead", k.Successor)
 	add("since", k.Since)
-	if k.Effect == conf.PendingEffect {
-		add("effect", "none yet; the keyword is accepted and checked")
-	}
 	return list
 }
 
@@ -107,5 +104,5 @@ var blocks = sync.OnceValue(func() []*blockOf {
 // same reports whether two declarations say the same.
 func same(a, b conf.Keyword) bool {
 	return a.Name == b.Name && a.Args == b.Args && a.Range == b.Range && a.Default == b.Default && a.Doc == b.Doc &&
-		a.Since == b.Since && a.Successor == b.Successor && a.Effect == b.Effect && a.Example() == b.Example()
+		a.Since == b.Since && a.Successor == b.Successor && a.Example() == b.Example()
 }

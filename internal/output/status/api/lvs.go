@@ -17,19 +17,21 @@ type LVS struct {
 
 // VirtualServer is a virtual_server and its pool.
 type VirtualServer struct {
-	Name       string       `json:"name" doc:"as log lines have it"`
-	Protocol   string       `json:"protocol,omitempty" doc:"TCP, UDP or SCTP"`
-	Scheduler  string       `json:"scheduler" doc:"which spreads the connections"`
-	Up         bool         `json:"up" doc:"it has its quorum"`
-	Since      *time.Time   `json:"since,omitempty" doc:"when that last changed, if it has"`
-	Suspended  bool         `json:"suspended" doc:"its checks do not run: no address of it is on this machine"`
-	Sorry      string       `json:"sorry_server,omitempty" doc:"if it has one"`
-	SorryInUse bool         `json:"sorry_server_in_use" doc:"it has taken the place of the pool"`
-	Quorum     int64        `json:"quorum" doc:"in force, as a sum of weights"`
-	Hysteresis int64        `json:"hysteresis" doc:"in force: the quorum is gained that much above, lost that much below"`
-	Weight     int64        `json:"weight" doc:"sum of those of the servers that are up"`
-	Alive      int          `json:"alive" doc:"servers that are up"`
-	Servers    []RealServer `json:"real_servers" doc:"its pool, in the order of the configuration"`
+	Name         string       `json:"name" doc:"as log lines have it"`
+	Protocol     string       `json:"protocol,omitempty" doc:"TCP, UDP or SCTP"`
+	Scheduler    string       `json:"scheduler" doc:"which spreads the connections"`
+	Up           bool         `json:"up" doc:"it has its quorum"`
+	Since        *time.Time   `json:"since,omitempty" doc:"when that last changed, if it has"`
+	Suspended    bool         `json:"suspended" doc:"its checks do not run: no address of it is on this machine"`
+	Sorry        string       `json:"sorry_server,omitempty" doc:"if it has one"`
+	SorryInUse   bool         `json:"sorry_server_in_use" doc:"it has taken the place of the pool"`
+	Quorum       int64        `json:"quorum" doc:"in force, as a sum of weights"`
+	Hysteresis   int64        `json:"hysteresis" doc:"in force: the quorum is gained that much above, lost that much below"`
+	Weight       int64        `json:"weight" doc:"sum of those of the servers that are up"`
+	Alive        int          `json:"alive" doc:"servers that are up"`
+	Traffic      *Traffic     `json:"traffic,omitempty" doc:"of all its addresses, if the kernel has been asked"`
+	SorryTraffic *Traffic     `json:"sorry_server_traffic,omitempty" doc:"of its sorry server, if the kernel has that"`
+	Servers      []RealServer `json:"real_servers" doc:"its pool, in the order of the configuration"`
 }
 
 // RealServer is a real_server.
@@ -41,8 +43,28 @@ type RealServer struct {
 	Since      *time.Time `json:"since,omitempty" doc:"when it last went up or down, if it has"`
 	Weight     int        `json:"weight" doc:"effective"`
 	Configured int        `json:"configured_weight" doc:"of the configuration"`
+	Traffic    *Traffic   `json:"traffic,omitempty" doc:"which it has got, if the kernel has it and has been asked"`
 	Failed     int        `json:"failed_checks" doc:"checks that are down or have not passed yet"`
 	Checks     []Check    `json:"checks,omitempty" doc:"in the order of the configuration"`
+}
+
+// Traffic is what the kernel has counted since the entry was made, and the rates of the last
+// seconds. It is as old as snmp_vs_stats_update_interval and snmp_rs_stats_update_interval
+// allow.
+type Traffic struct {
+	Connections    uint64 `json:"connections" doc:"so far"`
+	InPackets      uint64 `json:"in_packets" doc:"from clients"`
+	OutPackets     uint64 `json:"out_packets" doc:"to clients"`
+	InBytes        uint64 `json:"in_bytes" doc:"from clients"`
+	OutBytes       uint64 `json:"out_bytes" doc:"to clients"`
+	ConnectionRate uint64 `json:"connection_rate" doc:"a second"`
+	InPacketRate   uint64 `json:"in_packet_rate" doc:"a second"`
+	OutPacketRate  uint64 `json:"out_packet_rate" doc:"a second"`
+	InByteRate     uint64 `json:"in_byte_rate" doc:"a second"`
+	OutByteRate    uint64 `json:"out_byte_rate" doc:"a second"`
+	Active         uint64 `json:"active" doc:"connections of a server now"`
+	Inactive       uint64 `json:"inactive" doc:"connections of a server that end"`
+	Persistent     uint64 `json:"persistent" doc:"clients that are bound to a server"`
 }
 
 // Check is a health check of a real server.
@@ -106,12 +128,13 @@ func serviceOf(v *status.VirtualServer) VirtualServer {
 	if c.Sorry != nil {
 		out.Sorry = c.Endpoint(c.Sorry.Addr, c.Sorry.Port)
 	}
+	out.Traffic, out.SorryTraffic = (*Traffic)(v.Traffic), (*Traffic)(v.SorryTraffic)
 	for i := range v.Servers {
 		r := &v.Servers[i]
 		s := &out.Servers[i]
 		*s = RealServer{
 			Name: v.Name(r), Forward: r.Conf.Forward.Method.String(), Up: r.Up, InPool: r.InPool, Since: moment(r.Since),
-			Weight: r.Weight, Configured: r.Conf.Weight, Failed: r.Failed, Checks: make([]Check, len(r.Checks)),
+			Weight: r.Weight, Configured: r.Conf.Weight, Traffic: (*Traffic)(r.Traffic), Failed: r.Failed, Checks: make([]Check, len(r.Checks)),
 		}
 		for k := range r.Checks {
 			s.Checks[k] = checkOf(&r.Checks[k])

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"net"
 	"slices"
 	"time"
 
@@ -31,6 +32,7 @@ type Instance struct {
 	Family    string     `json:"family" doc:"inet or inet6"`
 	Version   int        `json:"version" doc:"of VRRP: 2 or 3"`
 	Interface string     `json:"interface,omitempty" doc:"network interface, if it has one"`
+	Index     int        `json:"interface_index,omitempty" doc:"index of that, or of the one that is made for it, if it is there"`
 	Own       string     `json:"own_interface,omitempty" doc:"interface that is made for it, if one is"`
 	Group     string     `json:"group,omitempty" doc:"its sync group, if it is in one"`
 	State     string     `json:"state" doc:"INIT, BACKUP, MASTER, FAULT or STOP"`
@@ -58,6 +60,11 @@ type Instance struct {
 
 	Held      bool      `json:"held" doc:"the addresses are to be in the kernel"`
 	Addresses []Address `json:"addresses" doc:"virtual addresses"`
+
+	Routes []bool `json:"routes_set,omitempty" doc:"of each line of virtual_routes: the kernel has confirmed it"`
+	Rules  []bool `json:"rules_set,omitempty" doc:"of each line of virtual_rules: the kernel has confirmed it"`
+
+	Rejection *Rejection `json:"last_rejection,omitempty" doc:"the last dropped packet that was reported, if one was; each reason is reported once in a state"`
 
 	Trackers []Tracking        `json:"trackers,omitempty" doc:"what it and its sync group track"`
 	History  []Change          `json:"history,omitempty" doc:"its last changes of state, at most 16, oldest first"`
@@ -110,6 +117,13 @@ type Change struct {
 	Why   string    `json:"why,omitempty" doc:"the same as a sentence, where the code does not say all"`
 }
 
+// Rejection is a packet that was dropped.
+type Rejection struct {
+	At     time.Time `json:"at" doc:"when"`
+	From   string    `json:"from" doc:"its source address"`
+	Reason string    `json:"reason" doc:"as in rejected"`
+}
+
 // Group is a sync group.
 type Group struct {
 	Name    string   `json:"name" doc:"of the vrrp_sync_group"`
@@ -137,6 +151,7 @@ type Link struct {
 	Index   int      `json:"index" doc:"of the interface"`
 	Up      bool     `json:"up" doc:"set up"`
 	Running bool     `json:"running" doc:"it has a carrier"`
+	MAC     string   `json:"mac,omitempty" doc:"its hardware address, if it has one"`
 	MTU     int      `json:"mtu" doc:"bytes"`
 	Below   string   `json:"below,omitempty" doc:"interface below, of a macvlan or ipvlan"`
 	Made    bool     `json:"made" doc:"this daemon has made it"`
@@ -159,7 +174,7 @@ func OfVRRP(s *status.VRRP) *VRRP {
 	for i := range s.Links {
 		if l := &s.Links[i]; len(l.Users) > 0 {
 			out.Links = append(out.Links, Link{
-				Name: l.Name, Index: l.Index, Up: l.Flags.Up, Running: l.Flags.Running, MTU: l.MTU, Below: l.Below, Made: l.Made, Users: usersOf(l.Users),
+				Name: l.Name, Index: l.Index, Up: l.Flags.Up, Running: l.Flags.Running, MAC: macOf(l.MAC), MTU: l.MTU, Below: l.Below, Made: l.Made, Users: usersOf(l.Users),
 			})
 		}
 	}
@@ -187,13 +202,13 @@ func usersOf(users []status.User) (names []string) {
 func instanceOf(i *status.Instance) Instance {
 	c := i.Conf
 	out := Instance{
-		Name: c.Name, VRID: c.VRID, Family: familyOf(c.Family), Version: c.Version, Interface: c.Interface, Own: i.Own, Group: i.Group,
+		Name: c.Name, VRID: c.VRID, Family: familyOf(c.Family), Version: c.Version, Interface: c.Interface, Index: i.Link, Own: i.Own, Group: i.Group,
 		State: i.State.String(), Since: moment(i.Since), Wanted: i.Wanted.String(),
 		Faults: i.Found.Names(), Fault: i.FaultCause, WaitsFor: i.WaitsFor, Hindrance: i.Hindrance,
 		Priority:       Priority{Base: c.Priority, Effective: i.Priority, Total: i.Total, Owner: c.Priority == vrrp.PriorityOwner},
 		AdvertInterval: seconds(c.AdvertInterval), MasterDown: seconds(i.MasterDown), Timer: moment(i.Timeout), NoPreempt: c.NoPreempt, NotifyDeleted: c.Notify != nil && c.Notify.SignalDeleted,
 		Held: i.Held, Addresses: append(addressesOf(i.Listed, false), addressesOf(i.Excluded, true)...),
-		Counters: map[string]uint64{},
+		Routes: i.Routes, Rules: i.Rules, Counters: map[string]uint64{},
 	}
 	if i.Obstacle != vrrp.ObstacleNone {
 		out.Obstacle = i.Obstacle.String()
@@ -206,6 +221,9 @@ func instanceOf(i *status.Instance) Instance {
 	}
 	if i.State == vrrp.Backup && i.Master.IsValid() {
 		out.Master = &Master{Address: i.Master.String(), Priority: i.MasterPriority, Interval: seconds(i.MasterInterval)}
+	}
+	if r := &i.Rejection; !r.At.IsZero() {
+		out.Rejection = &Rejection{At: r.At.UTC(), From: r.From.String(), Reason: r.Reason.String()}
 	}
 	if i.Source.IsValid() {
 		out.Source = i.Source.String()
@@ -233,6 +251,13 @@ func instanceOf(i *status.Instance) Instance {
 		}
 	}
 	return out
+}
+
+func macOf(mac [6]byte) string {
+	if mac == ([6]byte{}) {
+		return ""
+	}
+	return net.HardwareAddr(mac[:]).String()
 }
 
 func familyOf(f conf.Family) string {

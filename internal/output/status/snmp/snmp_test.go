@@ -1,0 +1,228 @@
+package snmp
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/api/apitest"
+	"keepalived-go/internal/output/status/history"
+	"keepalived-go/internal/output/status/snmp/agentx"
+	"keepalived-go/internal/output/status/statustest"
+)
+
+var update = flag.Bool("update", false, "record the objects")
+
+// daemon is a daemon with everything.
+func daemon(t testing.TB) *State {
+	c, servers := statustest.Load(t), statustest.LoadLVS(t)
+	c.VirtualServers, c.ServerGroups, c.Global.LVS = servers.VirtualServers, servers.ServerGroups, servers.Global.LVS
+	c.Global.SNMP = conf.SNMP{Traps: true, VRRP: true, Checker: true, RFCv2: true, RFCv3: true}
+	s := apitest.Daemon(t)
+	s.LVS.Services[0].Traffic = &api.Traffic{Connections: 5 << 32, InPackets: 1<<32 + 7, InByteRate: 3<<32 + 1}
+	s.LVS.Services[0].Servers[0].Traffic = &api.Traffic{Active: 3, Inactive: 2, Persistent: 1}
+	s.VRRP.Instances[0].Rejection = &api.Rejection{At: statustest.At, From: "192.0.2.66", Reason: "ip_ttl_err"}
+	return &State{Config: Share(c), Status: s}
+}
+
+// names are the names of the objects of a tree, by their identifiers.
+func names(t *Tree) map[string]string {
+	all := map[string]string{}
+	for _, n := range t.nodes {
+		for _, o := range n.objects() {
+			all[o.oid.String()] = o.name
+		}
+	}
+	return all
+}
+
+// walk is every object of a tree.
+func walk(t *Tree) (all []agentx.Varbind) {
+	for r := (agentx.Range{From: agentx.OID{1}}); ; r.From = all[len(all)-1].Name {
+		v := t.Next(r)
+		if v.Value.Type == agentx.EndOfMIBView {
+			return all
+		}
+		all = append(all, v)
+	}
+}
+
+func show(v *agentx.Value) string {
+	switch v.Type {
+	case agentx.Integer:
+		return fmt.Sprint(v.Signed())
+	case agentx.OctetString:
+		if strings.ContainsFunc(string(v.Bytes), func(r rune) bool { return r < ' ' || r > '~' }) {
+			return fmt.Sprintf("% x", v.Bytes)
+		}
+		return fmt.Sprintf("%q", v.Bytes)
+	case agentx.IPAddress:
+		return fmt.Sprint(v.Bytes)
+	case agentx.ObjectID:
+		return v.OID.String()
+	}
+	return fmt.Sprintf("%d (type %d)", v.Number, v.Type)
+}
+
+// TestObjects: every object with its name and value; -update records them.
+func TestObjects(t *testing.T) {
+	tree := NewTree(daemon(t))
+	byOID := names(tree)
+	var b strings.Builder
+	for _, v := range walk(tree) {
+		n := len(v.Name)
+		for byOID[v.Name[:n].String()] == "" {
+			n--
+		}
+		fmt.Fprintf(&b, "%s %s.%s = %s\n", v.Name[:n], byOID[v.Name[:n].String()], v.Name[n:], show(&v.Value))
+	}
+	statustest.Golden(t, *update, "testdata/objects.txt", b.String())
+}
+
+// TestWalk: objects come in their order, each is found by its name, and the first one behind
+// any name is the same whatever is behind the name.
+func TestWalk(t *testing.T) {
+	tree := NewTree(daemon(t))
+	all := walk(tree)
+	if len(all) < 500 {
+		t.Fatalf("%d objects", len(all))
+	}
+	same := func(a, b agentx.Varbind) bool {
+		return slices.Equal(a.Name, b.Name) && show(&a.Value) == show(&b.Value)
+	}
+	for i, v := range all {
+		if i > 0 && all[i-1].Name.Compare(v.Name) >= 0 {
+			t.Errorf("%v is behind %v", v.Name, all[i-1].Name)
+		}
+		if got := tree.Get(v.Name); show(&got) != show(&v.Value) {
+			t.Errorf("%v: got %v, next %v", v.Name, show(&got), show(&v.Value))
+		}
+		if got := tree.Next(agentx.Range{From: v.Name, Include: true}); !same(got, v) {
+			t.Errorf("%v, included: %v", v.Name, got)
+		}
+		for n := range v.Name { // from each name above it, its first descendant
+			first, _ := slices.BinarySearchFunc(all, v.Name[:n], func(v agentx.Varbind, o agentx.OID) int { return v.Name.Compare(o) })
+			if got := tree.Next(agentx.Range{From: v.Name[:n]}); !same(got, all[first]) {
+				t.Fatalf("behind %v: %v, want %v", v.Name[:n], got, all[first])
+			}
+		}
+		if got := tree.Next(agentx.Range{From: v.Name.Append(0), To: v.Name.Append(0, 0)}); got.Value.Type != agentx.EndOfMIBView {
+			t.Errorf("behind %v: %v", v.Name, got)
+		}
+	}
+	for _, o := range []agentx.OID{{1}, keepalived, keepalived.Append(1, 99), vrrpPart.Append(3, 1, 99, 1), vrrpPart.Append(3, 1)} {
+		if v := tree.Get(o); v.Type != agentx.NoSuchObject {
+			t.Errorf("%v: %v", o, v)
+		}
+	}
+	if v := tree.Get(vrrpPart.Append(3, 1, 2, 99)); v.Type != agentx.NoSuchInstance {
+		t.Errorf("an instance that is not there: %v", v)
+	}
+}
+
+// TestSecrets: no secret of a configuration is shared.
+func TestSecrets(t *testing.T) {
+	c := statustest.Load(t)
+	secret := "no one may know"
+	c.Instances[0].Auth.Password, c.Global.Mail.Password, c.TLSClient = conf.Secret(secret), conf.Secret(secret), &conf.TLSClient{Password: conf.Secret(secret)}
+	c.Instances[0].HMAC.Keys = map[uint8]conf.Secret{1: conf.Secret(secret)}
+	s := Share(c)
+	if v := s.Instances[0]; v.Auth.Password != "" || v.HMAC.Keys != nil || s.Global.Mail.Password != "" || s.TLSClient != nil {
+		t.Errorf("%+v", v)
+	}
+	if string(c.Instances[0].Auth.Password) != secret {
+		t.Error("the configuration has been changed")
+	}
+}
+
+// TestParts: only what is asked for is there.
+func TestParts(t *testing.T) {
+	for _, test := range []struct {
+		on   conf.SNMP
+		want string
+	}{
+		{conf.SNMP{VRRP: true}, "1.3.6.1.4.1.9586.100.5.1 1.3.6.1.4.1.9586.100.5.2"},
+		{conf.SNMP{Checker: true}, "1.3.6.1.4.1.9586.100.5.1 1.3.6.1.4.1.9586.100.5.3"},
+		{conf.SNMP{RFCv2: true}, "1.3.6.1.2.1.68"}, {conf.SNMP{RFCv3: true}, "1.3.6.1.2.1.207"},
+		{conf.SNMP{Traps: true}, ""},
+	} {
+		s := daemon(t)
+		s.Config.Global.SNMP = test.on
+		var roots []string
+		for _, r := range Subtrees(&test.on) {
+			roots = append(roots, r.String())
+		}
+		for _, v := range walk(NewTree(s)) {
+			if !slices.ContainsFunc(Subtrees(&test.on), v.Name.Under) {
+				t.Errorf("%+v: %v", test.on, v.Name)
+			}
+		}
+		if got := strings.Join(roots, " "); got != test.want {
+			t.Errorf("%+v: %s", test.on, got)
+		}
+	}
+}
+
+// TestNothingKnown: a configuration of which nothing is known yet.
+func TestNothingKnown(t *testing.T) {
+	s := daemon(t)
+	s.Status = &api.Status{}
+	if n := len(walk(NewTree(s))); n < 100 {
+		t.Errorf("%d objects", n)
+	}
+}
+
+// TestTraps: the notifications of events.
+func TestTraps(t *testing.T) {
+	s := daemon(t)
+	traps := NewTraps(statustest.At.Add(-time.Minute))
+	service, server := s.Config.VirtualServers[0], s.Config.VirtualServers[0].RealServers[0]
+	var b strings.Builder
+	note := func(all [][]agentx.Varbind) {
+		for _, trap := range all {
+			for _, v := range trap {
+				fmt.Fprintf(&b, "%v = %s\n", v.Name, show(&v.Value))
+			}
+			b.WriteString("\n")
+		}
+	}
+	note(traps.Step(s, []history.Event{
+		{Kind: history.Router, Name: "A", To: "BACKUP"}, {Kind: history.Router, Name: "B", To: "BACKUP"},
+		{Kind: history.Router, Name: "A", To: "MASTER"}, {Kind: history.Router, Name: "gone", To: "MASTER"},
+		{Kind: history.Server, Name: service.String() + " " + service.Endpoint(server.Addr, server.Port), To: "down"},
+		{Kind: history.Service, Name: service.String(), To: "down"}, {Kind: history.Service, Name: "gone", To: "down"},
+	}))
+	b.WriteString("again\n\n")
+	note(traps.Step(s, nil))
+	b.WriteString("stop\n\n")
+	note(traps.Stop(s))
+	note(traps.Stop(s))
+	statustest.Golden(t, *update, "testdata/traps.txt", b.String())
+	s.Config.Global.SNMP.Traps = false
+	if got := traps.Step(s, []history.Event{{Kind: history.Router, Name: "A", To: "FAULT"}}); got != nil {
+		t.Errorf("switched off: %v", got)
+	}
+}
+
+// BenchmarkNext: one step of a walk of 10,000 servers.
+func BenchmarkNext(b *testing.B) {
+	s := daemon(b)
+	v := s.Config.VirtualServers[1]
+	for range 10_000 {
+		v.RealServers = append(v.RealServers, v.RealServers[0])
+	}
+	tree := NewTree(s)
+	r := agentx.Range{From: checkPart}
+	for b.Loop() {
+		if v := tree.Next(r); v.Value.Type == agentx.EndOfMIBView {
+			r.From = checkPart
+		} else {
+			r.From = v.Name
+		}
+	}
+}

@@ -1,0 +1,249 @@
+package test
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"keepalived-go/internal/tool/lab"
+	"keepalived-go/internal/tool/required"
+)
+
+const snmpWords = "enable_snmp_vrrp\nenable_snmp_rfc\nenable_traps\nrouter_id R1\n"
+
+// snmpd is a master agent of Net-SNMP on a node, and a receiver of its notifications.
+type snmpd struct {
+	*scene
+	node, dir string
+	agent     *exec.Cmd
+}
+
+// startSNMPD starts both in a directory of their own.
+func (s *scene) startSNMPD(node string) *snmpd {
+	s.Helper()
+	for _, name := range []string{"snmpd", "snmptrapd", "snmpwalk"} {
+		if _, err := exec.LookPath(name); err != nil {
+			required.Missing(s.T, name)
+		}
+	}
+	s.must(s.Node(node).IP("link set lo up"))
+	m := &snmpd{scene: s, node: node, dir: s.TempDir()}
+	config := fmt.Sprintf("master agentx\nagentXSocket unix:%s\nrwcommunity public 127.0.0.1\ntrap2sink 127.0.0.1:1162 public\n", m.socket())
+	s.must(os.WriteFile(filepath.Join(m.dir, "snmpd.conf"), []byte(config), 0o600))
+	m.run("snmptrapd", "-f", "-C", "-n", "-Lf", m.file("traps"), "--disableAuthorization=yes", "-m", "", "-On", "udp:127.0.0.1:1162")
+	m.begin()
+	return m
+}
+
+func (m *snmpd) file(name string) string { return filepath.Join(m.dir, name) }
+func (m *snmpd) socket() string          { return m.file("master") }
+
+// run starts a program on the node, which ends with the test.
+func (m *snmpd) run(name string, args ...string) *exec.Cmd {
+	m.Helper()
+	c := exec.Command(name, args...)
+	c.Env = append(os.Environ(), "SNMP_PERSISTENT_DIR="+m.dir, "MIBS=")
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	started := make(chan error)
+	m.must(m.Node(m.node).Go(func() {
+		started <- c.Start()
+		c.Wait()
+	}))
+	m.must(<-started)
+	m.Cleanup(func() { c.Process.Kill() })
+	return c
+}
+
+func (m *snmpd) begin() {
+	m.Helper()
+	m.agent = m.run("snmpd", "-f", "-C", "-c", m.file("snmpd.conf"), "-Lf", m.file("log"), "-p", m.file("pid"), "-m", "", "udp:127.0.0.1:1161")
+}
+
+// ask runs a program of Net-SNMP on the node.
+func (m *snmpd) ask(name string, args ...string) string {
+	out, _ := m.Node(m.node).Run(name, append([]string{"-v2c", "-c", "public", "-m", "", "-One", "-t", "2", "-r", "1", "127.0.0.1:1161"}, args...)...)
+	return out
+}
+
+// awaits waits until a program of Net-SNMP prints a text.
+func (m *snmpd) awaits(want, name string, args ...string) {
+	m.Helper()
+	var got string
+	if !m.Until(30*time.Second, func() bool { got = m.ask(name, args...); return strings.Contains(got, want) }) {
+		m.Fatalf("%s %v: no %q in\n%s", name, args, want, got)
+	}
+}
+
+// walk is every object of the three MIBs, and its value.
+func (m *snmpd) walk() map[string]string {
+	all := map[string]string{}
+	for _, root := range []string{keepalivedMIB, vrrpMIB, vrrpv3MIB} {
+		for line := range strings.Lines(m.ask("snmpwalk", root)) {
+			if name, value, found := strings.Cut(strings.TrimSpace(line), " = "); found {
+				all[name] = value
+			}
+		}
+	}
+	return all
+}
+
+// traps are the notifications so far.
+func (m *snmpd) traps() string {
+	b, _ := os.ReadFile(m.file("traps"))
+	return string(b)
+}
+
+func (m *snmpd) awaitTraps(what string, wants ...string) {
+	m.Helper()
+	if !m.Until(30*time.Second, func() bool {
+		got := m.traps()
+		return !slices.ContainsFunc(wants, func(w string) bool { return !strings.Contains(got, w) })
+	}) {
+		m.Errorf("%s: not all of %q in\n%s", what, wants, m.traps())
+	}
+}
+
+const (
+	keepalivedMIB = ".1.3.6.1.4.1.9586.100.5"
+	vrrpMIB       = ".1.3.6.1.2.1.68"
+	vrrpv3MIB     = ".1.3.6.1.2.1.207"
+	instanceState = keepalivedMIB + ".2.3.1.4.1"
+)
+
+// snmpConfig is a configuration with what most objects are about.
+func snmpConfig(socket, words string) string {
+	return `global_defs {
+	` + words + `
+	snmp_socket unix:` + socket + `
+	notification_email {
+		a@example.com
+	}
+	notification_email_from me@example.com
+	smtp_server 192.0.2.25
+}
+vrrp_script up {
+	script /bin/true
+	interval 1
+	weight 5
+}
+vrrp_instance one {
+	interface eth0
+	virtual_router_id 10
+	priority 150
+	state MASTER
+	authentication {
+		auth_type PASS
+		auth_pass hush
+	}
+	virtual_ipaddress {
+		10.0.0.210/24 label eth0:1
+		10.0.0.211
+	}
+	virtual_ipaddress_excluded {
+		10.0.0.212
+	}
+	virtual_routes {
+		10.20.0.0/16 via 10.0.0.1 dev eth0 metric 7 mtu 1400
+	}
+	virtual_rules {
+		from 10.20.0.0/16 table 100 preference 200
+	}
+	track_script {
+		up
+	}
+	smtp_alert
+}
+vrrp_instance two {
+	interface eth0
+	version 3
+	virtual_router_id 11
+	priority 100
+	advert_int 0.2
+	nopreempt
+	virtual_ipaddress {
+		2001:db8::11/64
+		fe80::11
+	}
+}
+`
+}
+
+// notAsC are objects, by their beginnings, that docs/differences.md names or that differ
+// from one moment, machine or release to another.
+var notAsC = []string{
+	keepalivedMIB + ".1.1.", keepalivedMIB + ".1.12.", // version, and what 2.2.7 does not have
+	keepalivedMIB + ".2.3.1.11.", keepalivedMIB + ".2.3.1.27.", keepalivedMIB + ".2.3.1.36.", keepalivedMIB + ".2.6.1.11.",
+	keepalivedMIB + ".2.9.1.1", keepalivedMIB + ".2.9.1.3.", // resolved path, 10 to 12
+	keepalivedMIB + ".2.8.1.33.",
+	vrrpMIB + ".1.3.1.2.", vrrpMIB + ".1.3.1.7.", vrrpMIB + ".1.3.1.10.", vrrpMIB + ".1.3.1.13.",
+	vrrpv3MIB + ".1.1.1.1.3.", vrrpv3MIB + ".1.1.1.1.4.", vrrpv3MIB + ".1.1.1.1.5.", vrrpv3MIB + ".1.1.1.1.12.", vrrpv3MIB + ".1.1.2.1.",
+}
+
+// TestSNMPAsC: the objects are those of the C daemon, but for what docs/differences.md names.
+func TestSNMPAsC(t *testing.T) {
+	t.Parallel()
+	differs(t, "is what is compared with")
+	lab.Need(t, lab.Peer)
+	s := newScene(t, "a")
+	m := s.startSNMPD("a")
+	walk := func(p lab.Program) map[string]string {
+		d := s.start("a", p, snmpConfig(m.socket(), snmpWords))
+		m.awaits("INTEGER: 2", "snmpget", instanceState)
+		m.awaits("INTEGER: 3", "snmpget", keepalivedMIB+".2.9.1.6.1") // the script has run
+		m.awaits("INTEGER: 155", "snmpget", keepalivedMIB+".2.3.1.8.1")
+		all := m.walk()
+		s.must(d.Stop())
+		m.awaits("No Such", "snmpget", instanceState)
+		return all
+	}
+	theirs, own := walk(lab.C()), walk(ours)
+	if len(theirs) < 150 {
+		t.Fatalf("%d objects of the C daemon", len(theirs))
+	}
+	excused := func(name string) bool {
+		return slices.ContainsFunc(notAsC, func(prefix string) bool { return strings.HasPrefix(name, prefix) })
+	}
+	for name, want := range theirs {
+		if got := own[name]; got != want && !excused(name) {
+			t.Errorf("%s is %q, with the C daemon %q", name, got, want)
+		}
+	}
+	for name, got := range own {
+		if theirs[name] == "" && !excused(name) {
+			t.Errorf("%s is %q, and the C daemon does not have it", name, got)
+		}
+	}
+}
+
+// TestSNMP: a master agent that is killed, hangs and comes again disturbs nothing, and gets
+// objects and notifications again.
+func TestSNMP(t *testing.T) {
+	t.Parallel()
+	differs(t, "takes longer to connect again")
+	s := newScene(t, "a")
+	m := s.startSNMPD("a")
+	a := s.start("a", ours, snmpConfig(m.socket(), "no_control_socket\n"+snmpWords))
+	m.awaits("INTEGER: 2", "snmpget", instanceState)
+	m.awaitTraps("start", keepalivedMIB+".2.10.0.2", vrrpMIB+".0.1", vrrpv3MIB+".0.1")
+
+	s.must(m.agent.Process.Signal(syscall.SIGSTOP))
+	s.must(m.agent.Process.Kill())
+	s.must(s.Node("a").IP("link set eth0 down"))
+	m.begin()
+	m.awaits("INTEGER: 3", "snmpget", instanceState)
+	m.awaitTraps("fault while it was away", "\t"+keepalivedMIB+".2.3.1.4 = INTEGER: 3")
+
+	// Switched off by a reload and on again.
+	s.must(a.Reload(snmpConfig(m.socket(), "")))
+	m.awaits("No Such", "snmpget", instanceState)
+	s.must(a.Reload(snmpConfig(m.socket(), snmpWords)))
+	m.awaits("INTEGER: 3", "snmpget", instanceState)
+	s.must(a.Stop())
+	m.awaitTraps("end", "\t"+keepalivedMIB+".2.3.1.4 = INTEGER: 5")
+}
