@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
-
 )
 
 // writeVersion writes the version in the layout that monitoring programs read
