@@ -27,7 +27,7 @@ func TestGolden(t *testing.T) {
 			ConfigID: "node1",
 			Env:      func(name string) (string, bool) { return "env-" + name, true },
 		})
-		if diags = diags; cfg == nil || len(diags) > 0 {
+		if cfg == nil || len(diags) > 0 {
 			t.Errorf("%s: unexpected problems:\n%s", path, list(diags))
 			continue
 		}

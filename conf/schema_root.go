@@ -9,18 +9,16 @@ import (
 // root is the vocabulary of the outermost level, and with it the whole language.
 var root = sync.OnceValue(func() *block {
 	b := vocabulary("")
-	for _, k := range []*Keyword{
+	// The pipeline acts on include lines of files; anywhere else the word is
+	// unknown. Here they are declared for the manual only.
+	b.order = append(b.order,
 		kw("include", word("GLOB"), "", "read the files that match; names are relative to the directory of the including file"),
 		kw("includer", word("GLOB"), "", "like include, and every file found must be readable"),
 		kw("includem", word("GLOB"), "", "like includer, and a name without wildcards must exist"),
 		kw("includew", word("GLOB"), "", "like includem, and a pattern must match a file"),
 		kw("includeb", word("GLOB"), "", "like includer, and each alternative in braces must match a file"),
 		kw("includea", word("GLOB"), "", "like include, with all of these checks"),
-	} {
-		// The pipeline acts on include lines of files; anywhere else the word is
-		// unknown. Here they are declared for the manual only.
-		b.order = append(b.order, k)
-	}
+	)
 	b.add(
 		text("net_namespace", word("NAME").soft("net_namespace name missing - ignoring"), "that of the caller", "network namespace to run in", func(g *Global) *string { return &g.NetNamespace }),
 		kw("net_namespace_ipvs", word("NAME").opt(), sibling("net_namespace").as("that of net_namespace; without a name that of process 1"), "network namespace for IPVS").
