@@ -35,7 +35,7 @@ func (s *scene) startSNMPD(node string) *snmpd {
 	s.must(s.Node(node).IP("link set lo up"))
 	m := &snmpd{scene: s, node: node, dir: s.TempDir()}
 	config := fmt.Sprintf("master agentx\nagentXSocket unix:%s\nrwcommunity public 127.0.0.1\ntrap2sink 127.0.0.1:1162 public\n", m.socket())
-	s.must(os.WriteFile(filepath.Join(m.dir, "snmpd.conf"), []byte(config), 0o600))
+	s.must(os.WriteFile(m.file("config"), []byte(config), 0o600))
 	m.run("snmptrapd", "-f", "-C", "-n", "-Lf", m.file("traps"), "--disableAuthorization=yes", "-m", "", "-On", "udp:127.0.0.1:1162")
 	m.begin()
 	return m
@@ -62,7 +62,8 @@ func (m *snmpd) run(name string, args ...string) *exec.Cmd {
 
 func (m *snmpd) begin() {
 	m.Helper()
-	m.agent = m.run("snmpd", "-f", "-C", "-c", m.file("snmpd.conf"), "-Lf", m.file("log"), "-p", m.file("pid"), "-m", "", "udp:127.0.0.1:1161")
+	os.Remove(m.socket()) // of one that was killed
+	m.agent = m.run("snmpd", "-f", "-C", "-c", m.file("config"), "-Lf", m.file("log"), "-p", m.file("pid"), "-m", "", "udp:127.0.0.1:1161")
 }
 
 // ask runs a program of Net-SNMP on the node.
@@ -76,7 +77,8 @@ func (m *snmpd) awaits(want, name string, args ...string) {
 	m.Helper()
 	var got string
 	if !m.Until(30*time.Second, func() bool { got = m.ask(name, args...); return strings.Contains(got, want) }) {
-		m.Fatalf("%s %v: no %q in\n%s", name, args, want, got)
+		log, _ := os.ReadFile(m.file("log"))
+		m.Fatalf("%s %v: no %q in\n%s\n%s", name, args, want, got, log)
 	}
 }
 
@@ -234,6 +236,9 @@ func TestSNMP(t *testing.T) {
 
 	s.must(m.agent.Process.Signal(syscall.SIGSTOP))
 	s.must(m.agent.Process.Kill())
+	if !s.Until(10*time.Second, func() bool { return !lab.Alive(m.agent.Process.Pid) }) {
+		t.Fatal("the master agent does not end")
+	}
 	s.must(s.Node("a").IP("link set eth0 down"))
 	m.begin()
 	m.awaits("INTEGER: 3", "snmpget", instanceState)
