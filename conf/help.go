@@ -92,6 +92,7 @@ var examples = map[string]string{
 	"retry":                         "3",
 	"connect_timeout":               "3",
 	"connect_port":                  "8080",
+	"stop_handover":                 "5",
 	"vrrp_startup_delay":            "5",
 	"vrrp_garp_interval":            "0.001",
 	"vrrp_gna_interval":             "0.001",

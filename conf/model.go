@@ -61,6 +61,7 @@ type Global struct {
 	CheckerProcessName, BFDProcessName string
 
 	StartupDelay      time.Duration // vrrp_startup_delay
+	StopHandover      time.Duration // stop_handover; 0: a stop sends priority 0 at once
 	DelayAfterBoot    time.Duration // vrrp_delay_after_boot
 	LogUnknownVRIDs   bool
 	DynamicInterfaces bool

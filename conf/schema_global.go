@@ -252,6 +252,8 @@ func vrrpWords() []*Keyword {
 			fills(inGlobal(func(g *Global) *bool { return &g.Defaults.Strict })),
 		kw("vrrp_startup_delay", seconds(0.001, 4294), "0", "time after the start of the daemon during which adverts are ignored and no timer runs").
 			fills(inGlobal(func(g *Global) *time.Duration { return &g.StartupDelay })),
+		kw("stop_handover", seconds(0.1, 20), "off", "time in which a graceful stop hands each master over to another node, without a gap; whoever is still master then, sends priority 0").own().
+			fills(inGlobal(func(g *Global) *time.Duration { return &g.StopHandover })),
 		kw("vrrp_delay_after_boot", seconds(0.001, 4294), "0", "time after the boot of the machine during which adverts are ignored and no timer runs").newer().
 			fills(inGlobal(func(g *Global) *time.Duration { return &g.DelayAfterBoot })),
 		switched("log_unknown_vrids", bare(), "log adverts of virtual routers that are not configured", func(g *Global) *bool { return &g.LogUnknownVRIDs }),

@@ -173,3 +173,39 @@ func TestSwitchover(t *testing.T) {
 		})
 	}
 }
+
+// TestStopHandsOver: with stop_handover a client with 1,000 requests a second loses none
+// when the master is stopped, to a C daemon.
+func TestStopHandsOver(t *testing.T) {
+	differs(t, "sends priority 0")
+	t.Parallel()
+	lab.Need(t, lab.Root, lab.Peer)
+	s := newScene(t, "a", "b", "client")
+	in := instance{Name: "web", Interval: 500 * time.Millisecond}
+	service := netip.AddrPortFrom(vip, 7)
+	s.answers("a", service)
+	s.answers("b", service)
+	a := s.start("a", ours, configWith("stop_handover 10", in.at(150)))
+	s.awaitOwner(vip, 12*time.Second, "a")
+	s.start("b", lab.C(), config(in.at(100)))
+	s.stays(vip, "a", 1500*time.Millisecond)
+	c := s.customer("client", service)
+	if !s.Until(20*time.Second, func() bool { return c.sent.Load() > 1000 }) {
+		t.Fatal("the client does not send")
+	}
+	s.must(a.Signal(syscall.SIGTERM))
+	s.must(a.Wait(20 * time.Second))
+	sent := c.sent.Load()
+	if !s.Until(20*time.Second, func() bool { return c.sent.Load() > sent+1000 }) {
+		t.Fatal("the client does not send")
+	}
+	c.stop()
+	s.Until(5*time.Second, func() bool { return len(c.missing()) == 0 })
+	if lost := c.missing(); len(lost) > 0 {
+		t.Errorf("%d of %d requests are lost: %v", len(lost), c.sent.Load(), lost[:min(len(lost), 20)])
+	}
+	s.awaitOwner(vip, 3*time.Second, "b")
+	if !a.Logged(a.Started, "(web) Entering BACKUP STATE (switchover: "+s.Node("b").Addr(0).String()+" has taken over with priority 100)") {
+		t.Error("the log does not name who has taken over")
+	}
+}

@@ -477,7 +477,7 @@ func (sl *slot) stop() {
 	if sl.serves() { // another one ends without a message
 		sl.child.post(link.Message{Kind: link.Stop})
 	}
-	sl.deadline = time.Now().Add(sl.s.settings.childWait)
+	sl.deadline = time.Now().Add(sl.s.settings.handover + sl.s.settings.childWait)
 }
 
 // stopIsSlow goes further with a child that should have ended by now.

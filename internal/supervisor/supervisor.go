@@ -90,6 +90,7 @@ type settings struct {
 	namespace, instance string
 	usePidDir           bool
 	childWait           time.Duration
+	handover            time.Duration // what a stop may take before that
 	processName         string
 	shutdown            onceScript
 	umask               int // -1: not set
@@ -123,6 +124,7 @@ func settingsOf(c *conf.Config) settings {
 		instance:    g.InstanceName,
 		usePidDir:   g.UsePidDir,
 		childWait:   g.ChildTime(),
+		handover:    g.StopHandover,
 		processName: proc.Name,
 		shutdown:    onceScript{"Shutdown", g.Shutdown, g.ShutdownTimeout, g.Scripts, g.ChildTime()},
 		umask:       -1,
@@ -434,7 +436,7 @@ func (s *supervisor) lockPidFiles() error {
 
 // accept makes r the running configuration; the slots take their parts themselves.
 func (s *supervisor) accept(r *loaded) {
-	s.settings.childWait = r.settings.childWait
+	s.settings.childWait, s.settings.handover = r.settings.childWait, r.settings.handover
 	s.settings.shutdown = r.settings.shutdown
 	s.taken = r.number
 	s.problems = r.diagnostics.Count(conf.Error)

@@ -348,6 +348,7 @@ func (d *daemon) stop() {
 		return
 	}
 	d.stopping = true
+	d.loop.Stop(&d.leaving)
 	if d.DontRelease {
 		return
 	}

@@ -63,6 +63,7 @@ type daemon struct {
 	hurry       autoPriority
 	haste       loop.Timer // runs while a take-over may be going on
 	auditing    loop.Timer // runs while there are tables of the firewall
+	leaving     loop.Timer // runs while masters hand over before a stop
 	setting     loop.Timer // runs while engines wait for the static entries
 
 	sockets   map[socketKey]*socket

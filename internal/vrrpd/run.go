@@ -49,7 +49,7 @@ func Run(o Options) error {
 	}
 	defer d.close()
 	d.session = session.Begin(o.Link, d.loop, session.Orders{
-		Reload: d.reloadTo, Stop: d.stop, Dump: d.dump, Event: d.hear, Ask: d.answer, Act: d.act, Intend: d.intend,
+		Reload: d.reloadTo, Stop: d.handOverAndStop, Dump: d.dump, Event: d.hear, Ask: d.answer, Act: d.act, Intend: d.intend,
 	})
 	d.start(first, found)
 	first, found = nil, nil // free to go
@@ -114,6 +114,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error)
 	}
 	d.haste.Expire = func(time.Duration) {}
 	d.setting.Expire = d.staticSet
+	d.leaving.Expire = func(time.Duration) { d.stop() }
 	d.rebinding.Expire = d.tryAgain
 	d.auditing.Expire = d.audit
 	d.retrying.Expire = func(time.Duration) { d.addrs.retryFailed() }
