@@ -234,6 +234,16 @@ func TestSNMP(t *testing.T) {
 	m.awaits("INTEGER: 2", "snmpget", instanceState)
 	m.awaitTraps("start", keepalivedMIB+".2.10.0.2", vrrpMIB+".0.1", vrrpv3MIB+".0.1")
 
+	base := keepalivedMIB + ".2.3.1.7.1"
+	m.awaits("INTEGER: 99", "snmpset", base, "i", "99")
+	m.awaits("INTEGER: 99", "snmpget", base)
+	m.awaits("INTEGER: 104", "snmpget", keepalivedMIB+".2.3.1.8.1") // with the script
+	m.awaits("wrongValue", "snmpset", base, "i", "255")
+	m.awaits("notWritable", "snmpset", keepalivedMIB+".2.3.1.13.1", "i", "2")
+	if !a.Logged(a.Started, "priority one: asked for by uid 0, over SNMP") {
+		t.Error("the log does not name the change")
+	}
+
 	s.must(m.agent.Process.Signal(syscall.SIGSTOP))
 	s.must(m.agent.Process.Kill())
 	if !s.Until(10*time.Second, func() bool { return !lab.Alive(m.agent.Process.Pid) }) {

@@ -49,7 +49,7 @@ func Run(o Options) error {
 		return parent.Send(link.Message{Kind: link.Act, Order: &link.Order{ID: id, Act: *a}})
 	})
 	events := newRecorder(from, o.History)
-	agent := newSubagent(from, first)
+	agent := newSubagent(from, asker, first)
 	if agent != nil {
 		events.listener = agent.happened
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"os"
 	"strings"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/snmp"
 	"keepalived-go/internal/output/status/snmp/agentx"
+	"keepalived-go/internal/proc/act"
 )
 
 const (
@@ -38,6 +40,10 @@ type subagent struct {
 	agent   agentx.Agent
 	sources sources
 	traps   *snmp.Traps
+	asker   *act.Asker
+
+	// Of the agent's goroutine: what was tested last, and what of it is done.
+	set, done []change
 
 	mu     sync.Mutex
 	config *conf.Config
@@ -46,11 +52,14 @@ type subagent struct {
 	making chan struct{} // closed when the next one is made; nil: none is being made
 }
 
+// change is an act that gives an object a value, and the one that undoes it.
+type change struct{ do, undo act.Act }
+
 // wantsSNMP reports whether a configuration asks for objects or notifications.
 func wantsSNMP(c *conf.SNMP) bool { return len(snmp.Subtrees(c)) > 0 }
 
 // newSubagent prepares the one that a configuration asks for; nil: it asks for none.
-func newSubagent(from sources, c *conf.Config) *subagent {
+func newSubagent(from sources, asker *act.Asker, c *conf.Config) *subagent {
 	if !wantsSNMP(&c.Global.SNMP) {
 		return nil
 	}
@@ -67,7 +76,7 @@ func newSubagent(from sources, c *conf.Config) *subagent {
 		slog.Error("SNMP: snmp_socket: " + err.Error())
 		return nil
 	}
-	s := &subagent{sources: from, config: c, traps: snmp.NewTraps(time.Now())}
+	s := &subagent{sources: from, asker: asker, config: c, traps: snmp.NewTraps(time.Now())}
 	s.agent = agentx.Agent{
 		Network: network, Address: address, Description: "Keepalived", ID: snmp.ID, Subtrees: snmp.Subtrees(&c.Global.SNMP), Handler: s,
 	}
@@ -172,9 +181,57 @@ func (s *subagent) Next(r agentx.Range) agentx.Varbind {
 	return agentx.Varbind{Name: r.From, Value: agentx.Value{Type: agentx.EndOfMIBView}}
 }
 
-func (s *subagent) Test([]agentx.Varbind) (agentx.Status, int)   { return agentx.NotWritable, 0 }
-func (s *subagent) Commit([]agentx.Varbind) (agentx.Status, int) { return agentx.CommitFailed, 0 }
-func (s *subagent) Undo() agentx.Status                          { return agentx.UndoFailed }
+// setWait is how long a set may take: less than a master agent waits for us.
+const setWait = 700 * time.Millisecond
+
+func (s *subagent) Test(set []agentx.Varbind) (agentx.Status, int) {
+	s.set, s.done = nil, nil
+	t := s.current()
+	if t == nil {
+		return agentx.GenErr, 0
+	}
+	for i, v := range set {
+		do, undo, err := t.Set(v)
+		if err != agentx.NoError {
+			return err, i
+		}
+		s.set = append(s.set, change{do, undo})
+	}
+	return agentx.NoError, 0
+}
+
+func (s *subagent) Commit([]agentx.Varbind) (agentx.Status, int) {
+	for i := range s.set {
+		if err := s.act(&s.set[i].do); err != nil {
+			slog.Warn("SNMP: " + err.Error())
+			return agentx.CommitFailed, i
+		}
+		s.done = append(s.done, s.set[i])
+	}
+	return agentx.NoError, 0
+}
+
+func (s *subagent) Undo() agentx.Status {
+	for i := range s.done {
+		if err := s.act(&s.done[i].undo); err != nil {
+			slog.Warn("SNMP: " + err.Error())
+			return agentx.UndoFailed
+		}
+	}
+	return agentx.NoError
+}
+
+// act has an act done. The master agent decides who may set what.
+func (s *subagent) act(a *act.Act) error {
+	ctx, end := context.WithTimeout(context.Background(), setWait)
+	defer end()
+	a.By = act.By{UID: uint32(os.Getuid()), Over: "SNMP"}
+	_, err := s.asker.Do(ctx, a)
+	s.mu.Lock()
+	s.until = time.Time{} // the next answer has the new value
+	s.mu.Unlock()
+	return err
+}
 
 // happened sends notifications of what has happened. all need not have what has not changed.
 func (s *subagent) happened(all *api.Status, news []history.Event) {

@@ -123,7 +123,7 @@ var vrrpOperColumns = []column[*instanceRow]{
 	{"vrrpOperVirtualMacAddr", 2, rfcMAC},
 	{"vrrpOperState", 3, rfcState},
 	{"vrrpOperAdminState", 4, func(*instanceRow) agentx.Value { return which(true) }}, // up
-	{"vrrpOperPriority", 5, func(r *instanceRow) agentx.Value { return integer(r.status.Priority.Base) }},
+	{"vrrpOperPriority", 5, func(r *instanceRow) agentx.Value { return integer(r.base()) }},
 	{"vrrpOperIpAddrCount", 6, addressCount},
 	{"vrrpOperMasterIpAddr", 7, func(r *instanceRow) agentx.Value { return agentx.IPv4(r.master()) }},
 	{"vrrpOperPrimaryIpAddr", 8, func(r *instanceRow) agentx.Value { return agentx.IPv4(r.source()) }},
@@ -188,7 +188,7 @@ var vrrpv3OperationsColumns = []column[*instanceRow]{
 	{"vrrpv3OperationsPrimaryIpAddr", 4, func(r *instanceRow) agentx.Value { return inetOrNone(r, r.source()) }},
 	{"vrrpv3OperationsVirtualMacAddr", 5, rfcMAC},
 	{"vrrpv3OperationsStatus", 6, rfcState},
-	{"vrrpv3OperationsPriority", 7, func(r *instanceRow) agentx.Value { return unsigned(r.status.Priority.Base) }},
+	{"vrrpv3OperationsPriority", 7, func(r *instanceRow) agentx.Value { return unsigned(uint8(r.base())) }},
 	{"vrrpv3OperationsAddrCount", 8, addressCount},
 	{"vrrpv3OperationsAdvInterval", 9, func(r *instanceRow) agentx.Value {
 		return integer(int(r.conf.AdvertInterval / (10 * time.Millisecond)))

@@ -226,3 +226,40 @@ func BenchmarkNext(b *testing.B) {
 		}
 	}
 }
+
+// TestSet: what a set of an object asks for, and how that is undone.
+func TestSet(t *testing.T) {
+	s := daemon(t)
+	s.Status.Intents = []api.Intent{{Kind: "priority", Name: s.Config.Instances[0].Name, Value: 7}}
+	tree := NewTree(s)
+	first := s.Config.Instances[0]
+	at := func(n uint32) agentx.OID { return basePriority.Append(n) }
+	if got, want := tree.Get(at(1)), agentx.Int(int64(first.Priority)+7); got.Signed() != want.Signed() {
+		t.Errorf("%d, want %d", got.Signed(), want.Signed())
+	}
+	for _, tt := range []struct {
+		name  agentx.OID
+		value agentx.Value
+		want  agentx.Status
+	}{
+		{at(1), agentx.Int(1), agentx.NoError},
+		{at(1), agentx.Int(254), agentx.NoError},
+		{at(1), agentx.Int(0), agentx.WrongValue},
+		{at(1), agentx.Int(255), agentx.WrongValue},
+		{at(1), agentx.Int(-1), agentx.WrongValue},
+		{at(1), agentx.Unsigned(uint32(5)), agentx.WrongType},
+		{at(0), agentx.Int(5), agentx.NoCreation},
+		{at(99), agentx.Int(5), agentx.NoCreation},
+		{at(1).Append(1), agentx.Int(5), agentx.NotWritable},
+		{basePriority, agentx.Int(5), agentx.NotWritable},
+		{keepalived, agentx.Int(5), agentx.NotWritable},
+	} {
+		do, undo, err := tree.Set(agentx.Varbind{Name: tt.name, Value: tt.value})
+		if err != tt.want {
+			t.Errorf("%v %v: %d, want %d", tt.name, tt.value, err, tt.want)
+		}
+		if err == agentx.NoError && (do.Name != first.Name || do.Value != int(tt.value.Signed())-int(first.Priority) || undo.Value != 7 || undo.Name != do.Name) {
+			t.Errorf("%v: %+v, undone by %+v", tt.value, do, undo)
+		}
+	}
+}

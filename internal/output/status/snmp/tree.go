@@ -112,7 +112,10 @@ func (t *table[R]) next(r agentx.Range) (agentx.Varbind, bool) {
 }
 
 // Tree has the objects of a moment. Its methods are those of [agentx.Handler] that read.
-type Tree struct{ nodes []node }
+type Tree struct {
+	nodes []node
+	rows  []*instanceRow // of vrrpInstanceTable
+}
 
 // Get returns the value of an object.
 func (t *Tree) Get(name agentx.OID) agentx.Value {

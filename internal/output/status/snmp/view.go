@@ -16,6 +16,7 @@ type State struct {
 
 	now       time.Time
 	instances map[string]*api.Instance
+	rows      []*instanceRow // of vrrpInstanceTable
 	groups    map[string]*api.Group
 	trackers  map[string]*api.Tracker // by kind and name
 	links     map[string]*api.Link
@@ -82,6 +83,7 @@ func NewTree(s *State) *Tree {
 	}
 	if on.VRRP {
 		t.nodes = append(t.nodes, s.vrrp()...)
+		t.rows = s.rows
 	}
 	if on.Checker {
 		t.nodes = append(t.nodes, s.check()...)

@@ -39,6 +39,7 @@ func (s *State) vrrp() []node {
 	for i, v := range c.Instances {
 		at := agentx.OID{uint32(i + 1)}
 		r := s.instance(v, groupOf[v.Name])
+		s.rows = append(s.rows, r)
 		instances = append(instances, row[*instanceRow]{at, r})
 		s.tracked(&ofInstances, at, v.Track)
 		for _, list := range []struct {
@@ -213,6 +214,9 @@ func (s *State) instance(c *conf.VRRPInstance, group *conf.SyncGroup) *instanceR
 	return r
 }
 
+// base is the priority without trackers: the configured one, and what operators have added.
+func (r *instanceRow) base() int { return int(r.status.Priority.Base) + r.adjusted(r.conf.Name) }
+
 // address is what is known of the address with a number.
 func (r *instanceRow) address(n int) *api.Address {
 	if n < len(r.status.Addresses) {
@@ -265,7 +269,7 @@ var instanceColumns = []column[*instanceRow]{
 		return stateNumber(vrrp.Backup.String())
 	}},
 	{"vrrpInstanceWantedState", 6, func(r *instanceRow) agentx.Value { return stateNumber(r.status.Wanted) }},
-	{"vrrpInstanceBasePriority", 7, func(r *instanceRow) agentx.Value { return integer(r.status.Priority.Base) }},
+	{"vrrpInstanceBasePriority", 7, func(r *instanceRow) agentx.Value { return integer(r.base()) }},
 	{"vrrpInstanceEffectivePriority", 8, func(r *instanceRow) agentx.Value { return integer(r.status.Priority.Effective) }},
 	{"vrrpInstanceVipsStatus", 9, func(r *instanceRow) agentx.Value {
 		unset := func(a api.Address) bool { return !a.Set }
