@@ -3,7 +3,6 @@ package test
 import (
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -572,10 +571,9 @@ func TestWithoutProc(t *testing.T) {
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
-	s.write("a", "few", fmt.Sprintf("#!/bin/sh\nulimit -n 20\nexec %s \"$@\"\n", ours.Path))
-	s.must(os.Chmod(s.path("a", "few"), 0o755))
+	few := s.script("a", "few", fmt.Sprintf("ulimit -n 20\nexec %s \"$@\"\n", ours.Path))
 	in := instance{}
-	a := s.start("a", lab.Program{Name: "ours", Path: s.path("a", "few")}, config(in.at(150)))
+	a := s.start("a", lab.Program{Name: "ours", Path: few}, config(in.at(150)))
 	s.awaitOwner(vip, 8*time.Second, "a")
 	s.start("b", ours, config(in.at(100)))
 	s.stays(vip, "a", 2*masterDown(in.at(100)))

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/tool/executable"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -155,8 +156,8 @@ func (f *checkFile) prepare(t *testing.T, p lab.Program) *side {
 	s.must(d.node.IPBatch("link add lost type dummy\nlink set lost up\naddr add 192.0.2.1/32 dev lost\n"))
 	d.dir = filepath.Join(d.node.Dir, "files")
 	s.must(os.Mkdir(d.dir, 0o755))
-	s.must(os.WriteFile(filepath.Join(d.dir, "notify"), []byte("#!/bin/sh\necho \"$@\" >>"+d.dir+"/notified\n"), 0o755))
-	s.must(os.WriteFile(filepath.Join(d.dir, "state"), []byte("#!/bin/sh\nread -r state <"+d.dir+"/$1\n[ $state != hang ] || exec sleep 1000\nexit $state\n"), 0o755))
+	s.must(executable.Write(filepath.Join(d.dir, "notify"), "#!/bin/sh\necho \"$@\" >>"+d.dir+"/notified\n"))
+	s.must(executable.Write(filepath.Join(d.dir, "state"), "#!/bin/sh\nread -r state <"+d.dir+"/$1\n[ $state != hang ] || exec sleep 1000\nexit $state\n"))
 	s.must(unix.Mkfifo(filepath.Join(d.dir, "fifo"), 0o600))
 	in, err := os.OpenFile(filepath.Join(d.dir, "fifo"), os.O_RDWR, 0)
 	s.must(err)

@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/tool/executable"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -25,7 +26,7 @@ func (s *scene) script(node, name, body string) string {
 		body = "#!/bin/sh\n" + body
 	}
 	path := s.path(node, name)
-	s.must(os.WriteFile(path, []byte(body+"\n"), 0o755))
+	s.must(executable.Write(path, body+"\n"))
 	return path
 }
 

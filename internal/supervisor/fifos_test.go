@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/tool/executable"
 )
 
 // fifoLab has FIFOs in a directory, and a script that says what it reads.
@@ -29,7 +30,7 @@ func newFIFOLab(t *testing.T) *fifoLab {
 	reader := "#!/bin/bash\nexec 3<\"$2\"\necho \"$1 begins\" >>" + l.said + "\n" +
 		"while :; do read -r -t 0.2 part <&3; status=$?; line=$line$part\n[ $status -gt 128 ] && continue\n[ $status -ne 0 ] && exit 0\n" +
 		"echo \"$1 reads $line\" >>" + l.said + "; line=; done\n"
-	if err := os.WriteFile(l.path("reader"), []byte(reader), 0o755); err != nil {
+	if err := executable.Write(l.path("reader"), reader); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { l.close(0) })
@@ -147,7 +148,7 @@ func TestReaderThatHangs(t *testing.T) {
 	t.Parallel()
 	l := newFIFOLab(t)
 	hangs := l.path("hangs")
-	if err := os.WriteFile(hangs, []byte("#!/bin/bash\ntrap '' TERM\necho hangs >>"+l.said+"\nexec sleep 3600\n"), 0o755); err != nil {
+	if err := executable.Write(hangs, "#!/bin/bash\ntrap '' TERM\necho hangs >>"+l.said+"\nexec sleep 3600\n"); err != nil {
 		t.Fatal(err)
 	}
 	l.take(1, &conf.Global{FIFO: conf.FIFO{Path: l.path("f"), Script: conf.Command{Args: []string{hangs}}}})

@@ -14,6 +14,7 @@ import (
 
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/tool/executable"
 )
 
 // A child that takes nothing gets, once it does, all that was asked of it
@@ -155,8 +156,7 @@ func TestStopWhileStarting(t *testing.T) {
 			func(r *running) { r.expect("Command line: ") }},
 		{"startup_script", "global_defs {\n  startup_script DIR/script\n  startup_script_timeout 1000\n}\n" + routers(1),
 			func(r *running) {
-				r.write("script", strings.ReplaceAll(script, "DIR", r.dir))
-				if err := os.Chmod(r.path("script"), 0o700); err != nil {
+				if err := executable.Write(r.path("script"), strings.ReplaceAll(script, "DIR", r.dir)); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -194,8 +194,7 @@ func TestReloadWhileStarting(t *testing.T) {
 	config := func(n int) string {
 		return "global_defs {\n  startup_script " + r.path("script") + "\n}\n" + routers(n)
 	}
-	r.write("script", "#!/bin/sh\necho > "+r.path("runs")+"\nuntil [ -e "+r.path("go")+" ]; do sleep 0.01; done\n")
-	if err := os.Chmod(r.path("script"), 0o700); err != nil {
+	if err := executable.Write(r.path("script"), "#!/bin/sh\necho > "+r.path("runs")+"\nuntil [ -e "+r.path("go")+" ]; do sleep 0.01; done\n"); err != nil {
 		t.Fatal(err)
 	}
 	r.configure(config(1))

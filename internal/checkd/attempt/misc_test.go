@@ -12,12 +12,13 @@ import (
 
 	"keepalived-go/internal/checkd/life"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/tool/executable"
 )
 
 func TestMisc(t *testing.T) {
 	dir := t.TempDir()
 	path := filepath.Join(dir, "check")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\ncase $1 in\nsleep) trap '' TERM; sleep 600 & wait; sleep 600;;\nkill) kill -9 $$;;\n*) exit $1;;\nesac\n"), 0o755); err != nil {
+	if err := executable.Write(path, "#!/bin/sh\ncase $1 in\nsleep) trap '' TERM; sleep 600 & wait; sleep 600;;\nkill) kill -9 $$;;\n*) exit $1;;\nesac\n"); err != nil {
 		t.Fatal(err)
 	}
 	runner, err := script.NewRunner()

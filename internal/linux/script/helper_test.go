@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/tool/executable"
 	"keepalived-go/internal/tool/required"
 )
 
@@ -244,8 +245,7 @@ func must(t testing.TB, err error) {
 func write(t testing.TB, path, text string) string {
 	t.Helper()
 	must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-	must(t, os.WriteFile(path, []byte(text), 0o755))
-	must(t, os.Chmod(path, 0o755))
+	must(t, executable.Write(path, text))
 	return path
 }
 

@@ -20,6 +20,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/tool/executable"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -128,7 +129,7 @@ func (p *pipe) nexts(t *testing.T, n int) []string {
 func shell(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "script.sh")
-	if err := os.WriteFile(path, []byte("#!/bin/bash\n"+text+"\n"), 0o755); err != nil {
+	if err := executable.Write(path, "#!/bin/bash\n"+text+"\n"); err != nil {
 		t.Fatal(err)
 	}
 	return path

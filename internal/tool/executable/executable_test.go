@@ -1,0 +1,34 @@
+package executable
+
+import (
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+// What has been written can be run, whatever others start meanwhile.
+func TestWrite(t *testing.T) {
+	dir := t.TempDir()
+	var others sync.WaitGroup
+	end := time.Now().Add(300 * time.Millisecond)
+	for range 4 {
+		others.Go(func() {
+			for time.Now().Before(end) {
+				_ = exec.Command("/bin/true").Run()
+			}
+		})
+	}
+	defer others.Wait()
+	path := filepath.Join(dir, "program")
+	for time.Now().Before(end) {
+		if err := Write(path, "#!/bin/sh\nexit 3\n"); err != nil {
+			t.Fatal(err)
+		}
+		err := exec.Command(path).Run()
+		if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 3 {
+			t.Fatal(err)
+		}
+	}
+}
