@@ -9,6 +9,7 @@ UNITDIR ?= $(PREFIX)/lib/systemd/system
 MANDIR  ?= $(PREFIX)/share/man
 COMPDIR ?= $(PREFIX)/share
 DBUSDIR ?= $(PREFIX)/share/dbus-1/system.d
+MIBDIR  ?= $(PREFIX)/share/snmp/mibs
 
 export CGO_ENABLED = 0
 
@@ -88,6 +89,7 @@ install: build
 	test -e $(DESTDIR)/etc/default/keepalived || \
 	  install -D -m 0644 packaging/keepalived.default $(DESTDIR)/etc/default/keepalived
 	install -D -m 0644 packaging/keepalived.conf.sample $(DESTDIR)/etc/keepalived/keepalived.conf.sample
+	install -D -m 0644 packaging/mibs/KEEPALIVED-MIB.txt $(DESTDIR)$(MIBDIR)/KEEPALIVED-MIB.txt
 	install -D -m 0644 packaging/dbus/org.keepalived.Vrrp1.conf $(DESTDIR)$(DBUSDIR)/org.keepalived.Vrrp1.conf
 	./keepalived man 8 | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man8/keepalived.8
 	./keepalived man 5 | install -D -m 0644 /dev/stdin $(DESTDIR)$(MANDIR)/man5/keepalived.conf.5

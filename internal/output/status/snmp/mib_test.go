@@ -1,0 +1,78 @@
+package snmp
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"keepalived-go/internal/output/status/snmp/agentx"
+)
+
+// syntax are the values that an object of a syntax may have.
+var syntax = map[string]agentx.Type{
+	"Integer32": agentx.Integer, "InetAddressType": agentx.Integer,
+	"Gauge32": agentx.Gauge32, "InetAddressPrefixLength": agentx.Gauge32,
+	"Counter32": agentx.Counter32, "Counter64": agentx.Counter64,
+	"DisplayString": agentx.OctetString, "InetAddress": agentx.OctetString, "OCTET": agentx.OctetString,
+}
+
+// TestMIB: the module in packaging has each object with its name, number and syntax, and
+// those that can be set are those that it says can be.
+func TestMIB(t *testing.T) {
+	text, err := os.ReadFile("../../../../packaging/mibs/KEEPALIVED-MIB.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	type definition struct {
+		name, syntax string
+		written      bool
+	}
+	oids, defined := map[string]agentx.OID{"keepalived": keepalived}, map[string]definition{}
+	one := regexp.MustCompile(`(?s)\n(\w+) (?:OBJECT IDENTIFIER|(?:OBJECT|NOTIFICATION)-TYPE\n(?:    SYNTAX      (\w+)[^\n]*\n    MAX-ACCESS  (\S+)\n)?.*?) ?(?:\n    )?::= \{ (\w+) (\d+) \}`)
+	for _, m := range one.FindAllStringSubmatch(string(text), -1) {
+		name, below, parent := m[1], m[2], oids[m[4]]
+		if parent == nil {
+			t.Fatalf("%s is below %s, which is nothing", name, m[4])
+		}
+		n, err := strconv.ParseUint(m[5], 10, 32)
+		if err != nil {
+			t.Fatal(err)
+		}
+		oids[name] = parent.Append(uint32(n))
+		defined[oids[name].String()] = definition{name, below, m[3] == "read-write"}
+	}
+	tree := NewTree(daemon(t))
+	for oid, name := range names(tree) {
+		d := defined[oid]
+		if !keepalivedHas(oid) {
+			continue
+		}
+		if d.name != name {
+			t.Errorf("%s is %s, and %q in the module", oid, name, d.name)
+		}
+		if d.written != (oid == basePriority.String()) {
+			t.Errorf("%s: the module says that it can be set: %v", name, d.written)
+		}
+	}
+	byOID := names(tree)
+	for _, v := range walk(tree) {
+		n := len(v.Name)
+		for byOID[v.Name[:n].String()] == "" {
+			n--
+		}
+		oid := v.Name[:n].String()
+		if !keepalivedHas(oid) {
+			continue
+		}
+		if d := defined[oid]; syntax[d.syntax] != v.Value.Type {
+			t.Errorf("%s has a value of type %d, and the syntax %q in the module", d.name, v.Value.Type, d.syntax)
+		}
+	}
+}
+
+// keepalivedHas reports whether an object is one of KEEPALIVED-MIB.
+func keepalivedHas(oid string) bool {
+	root := keepalived.String() + "."
+	return len(oid) > len(root) && oid[:len(root)] == root
+}
