@@ -17,12 +17,22 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
+// option sets an option of a socket.
+func option(raw syscall.RawConn, level, name, value int) (err error) {
+	failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, name, value) })
+	return errors.Join(err, failed)
+}
+
+// patient has a socket keep what this process has no time to read, for some seconds.
+func patient(raw syscall.RawConn) error {
+	return option(raw, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32<<20)
+}
+
 // answers has a node answer each datagram to an address, which it may not have yet.
 func (s *scene) answers(node string, at netip.AddrPort) {
 	s.Helper()
-	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) (err error) {
-		failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_IP, unix.IP_FREEBIND, 1) })
-		return errors.Join(err, failed)
+	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
+		return errors.Join(patient(raw), option(raw, unix.SOL_IP, unix.IP_FREEBIND, 1))
 	}}
 	s.must(s.Node(node).Do(func() error {
 		p, err := c.ListenPacket(context.Background(), "udp4", at.String())
@@ -56,8 +66,9 @@ type customer struct {
 func (s *scene) customer(node string, to netip.AddrPort) *customer {
 	s.Helper()
 	c := &customer{stopped: make(chan struct{}), ended: make(chan struct{})}
+	dial := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error { return patient(raw) }}
 	s.must(s.Node(node).Do(func() (err error) {
-		c.conn, err = net.Dial("udp4", to.String())
+		c.conn, err = dial.Dial("udp4", to.String())
 		return err
 	}))
 	s.Cleanup(func() { c.conn.Close() })
