@@ -27,7 +27,9 @@ func newFIFOLab(t *testing.T) *fifoLab {
 	t.Helper()
 	dir := t.TempDir()
 	l := &fifoLab{t: t, dir: dir, said: filepath.Join(dir, "said")}
-	reader := "#!/bin/bash\nexec 3<\"$2\"\necho \"$1 begins\" >>" + l.said + "\n" +
+	// It ends when nobody has the FIFO any more. SIGTERM may come before it has written what
+	// it has read.
+	reader := "#!/bin/bash\ntrap '' TERM\nexec 3<\"$2\"\necho \"$1 begins\" >>" + l.said + "\n" +
 		"while :; do read -r -t 0.2 part <&3; status=$?; line=$line$part\n[ $status -gt 128 ] && continue\n[ $status -ne 0 ] && exit 0\n" +
 		"echo \"$1 reads $line\" >>" + l.said + "; line=; done\n"
 	if err := executable.Write(l.path("reader"), reader); err != nil {
