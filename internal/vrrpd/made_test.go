@@ -358,9 +358,7 @@ func TestIPVLAN(t *testing.T) {
 		if p := r.vips[0].key.Prefix; !k.Has(memoryLink, p) {
 			t.Errorf("%v is not on the interface below: %v", p, k.Addrs())
 		}
-		if d.routers[1].faults != vrrp.FaultNoSource {
-			t.Errorf("without an address: %v", d.routers[1].faults)
-		}
+		turnUntil(t, d, "the fault of the one without an address", func() bool { return d.routers[1].faults == vrrp.FaultNoSource })
 		for name, want := range map[string]string{"ipv4/conf/ipv0/rp_filter": "0", "ipv6/conf/ipv0/disable_ipv6": "1", "ipv4/conf/eth0/arp_ignore": "0"} {
 			if got := value(t, k, "net/"+name); got != want {
 				t.Errorf("%s is %s, want %s", name, got, want)
