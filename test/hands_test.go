@@ -120,6 +120,54 @@ func (c *customer) stop() {
 	<-c.ended
 }
 
+// servedPair is a master, a, with a backup, b, and a client that sends requests to both.
+type servedPair struct {
+	*scene
+	a, b   *lab.Daemon
+	text   string // configuration of a
+	client *customer
+}
+
+// newServedPair begins one. b runs the program other; words are for global_defs of a.
+func newServedPair(t *testing.T, other lab.Program, words string) *servedPair {
+	t.Helper()
+	lab.Need(t, lab.Root, lab.Peer)
+	s := newScene(t, "a", "b", "client")
+	in := instance{Name: "web", Interval: 500 * time.Millisecond}
+	service := netip.AddrPortFrom(vip, 7)
+	s.answers("a", service)
+	s.answers("b", service)
+	p := &servedPair{scene: s, text: configWith(words, in.at(150))}
+	p.a = s.start("a", ours, p.text)
+	s.awaitOwner(vip, 12*time.Second, "a")
+	p.b = s.start("b", other, config(in.at(100)))
+	s.stays(vip, "a", 1500*time.Millisecond)
+	p.client = s.customer("client", service)
+	p.awaitRequests(1000)
+	return p
+}
+
+// awaitRequests waits until the client has sent so many more.
+func (p *servedPair) awaitRequests(n uint32) {
+	p.Helper()
+	sent := p.client.sent.Load()
+	if !p.Until(20*time.Second, func() bool { return p.client.sent.Load() > sent+n }) {
+		p.Fatal("the client does not send")
+	}
+}
+
+// loseNothing ends the requests after some more, when b serves. Each must have an answer.
+func (p *servedPair) loseNothing() {
+	p.Helper()
+	p.awaitRequests(1000)
+	p.client.stop()
+	p.Until(5*time.Second, func() bool { return len(p.client.missing()) == 0 })
+	if lost := p.client.missing(); len(lost) > 0 {
+		p.Errorf("%d of %d requests are lost: %v", len(lost), p.client.sent.Load(), lost[:min(len(lost), 20)])
+	}
+	p.awaitOwner(vip, 3*time.Second, "b")
+}
+
 // TestSwitchover: a client with 1,000 requests a second loses none in a planned switchover,
 // to our daemon and to the C daemon. The node leaves the new master alone, even when it
 // starts again, until it is released.
@@ -129,34 +177,10 @@ func TestSwitchover(t *testing.T) {
 	for name, other := range map[string]lab.Program{"ours": ours, "C": lab.C()} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			lab.Need(t, lab.Root, lab.Peer)
-			s := newScene(t, "a", "b", "client")
-			in := instance{Name: "web", Interval: 500 * time.Millisecond}
-			service := netip.AddrPortFrom(vip, 7)
-			s.answers("a", service)
-			s.answers("b", service)
-			text := config(in.at(150))
-			a := s.start("a", ours, text)
-			s.awaitOwner(vip, 12*time.Second, "a")
-			b := s.start("b", other, config(in.at(100)))
-			s.stays(vip, "a", 1500*time.Millisecond)
-
-			c := s.customer("client", service)
-			if !s.Until(20*time.Second, func() bool { return c.sent.Load() > 2000 }) {
-				t.Fatal("the client does not send")
-			}
-			first := c.missing() // before anything has been asked for
+			p := newServedPair(t, other, "")
+			s, a, b, text := p.scene, p.a, p.b, p.text
 			s.says(a, 0, "switchover --reason maintenance web", " has taken over web, with priority 100; this node leaves it alone until it is released.")
-			sent := c.sent.Load()
-			if !s.Until(20*time.Second, func() bool { return c.sent.Load() > sent+2000 }) {
-				t.Fatal("the client does not send")
-			}
-			c.stop()
-			s.Until(5*time.Second, func() bool { return len(c.missing()) == 0 })
-			if lost := c.missing(); len(lost) > 0 {
-				t.Errorf("%d of %d requests are lost (%d of them before): %v", len(lost), c.sent.Load(), len(first), lost[:min(len(lost), 20)])
-			}
-			s.awaitOwner(vip, 3*time.Second, "b")
+			p.loseNothing()
 
 			s.says(a, 0, "history web", "handed-over: switchover: ", "done: asked for by uid 0", ": maintenance")
 			s.says(a, 0, "explain web", "After a switchover of web this node leaves the other master alone, since ", ": maintenance; keepalived release web ends that.", "a switchover: ")
@@ -190,32 +214,11 @@ func TestSwitchover(t *testing.T) {
 func TestStopHandsOver(t *testing.T) {
 	differs(t, "sends priority 0")
 	t.Parallel()
-	lab.Need(t, lab.Root, lab.Peer)
-	s := newScene(t, "a", "b", "client")
-	in := instance{Name: "web", Interval: 500 * time.Millisecond}
-	service := netip.AddrPortFrom(vip, 7)
-	s.answers("a", service)
-	s.answers("b", service)
-	a := s.start("a", ours, configWith("stop_handover 10", in.at(150)))
-	s.awaitOwner(vip, 12*time.Second, "a")
-	s.start("b", lab.C(), config(in.at(100)))
-	s.stays(vip, "a", 1500*time.Millisecond)
-	c := s.customer("client", service)
-	if !s.Until(20*time.Second, func() bool { return c.sent.Load() > 1000 }) {
-		t.Fatal("the client does not send")
-	}
+	p := newServedPair(t, lab.C(), "stop_handover 10")
+	s, a := p.scene, p.a
 	s.must(a.Signal(syscall.SIGTERM))
 	s.must(a.Wait(20 * time.Second))
-	sent := c.sent.Load()
-	if !s.Until(20*time.Second, func() bool { return c.sent.Load() > sent+1000 }) {
-		t.Fatal("the client does not send")
-	}
-	c.stop()
-	s.Until(5*time.Second, func() bool { return len(c.missing()) == 0 })
-	if lost := c.missing(); len(lost) > 0 {
-		t.Errorf("%d of %d requests are lost: %v", len(lost), c.sent.Load(), lost[:min(len(lost), 20)])
-	}
-	s.awaitOwner(vip, 3*time.Second, "b")
+	p.loseNothing()
 	if !a.Logged(a.Started, "(web) Entering BACKUP STATE (switchover: "+s.Node("b").Addr(0).String()+" has taken over with priority 100)") {
 		t.Error("the log does not name who has taken over")
 	}

@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -9,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -78,6 +80,37 @@ func testTraffic(t *testing.T) {
 	}
 	for i := range cases {
 		t.Run(cases[i].name, func(t *testing.T) { cases[i].run(t, f, d) })
+	}
+	counted(f.scene, d, len(cases))
+}
+
+// counted checks that the state has what the kernel has counted: for each service as many
+// connections as for its servers together, and some.
+func counted(s *scene, d *lab.Daemon, services int) {
+	s.Helper()
+	why := "no answer"
+	all := func() bool {
+		text, _ := s.asks(d, "status", "-o", "json")
+		var state api.Status
+		if err := json.Unmarshal([]byte(text), &state); err != nil || state.LVS == nil || len(state.LVS.Services) != services {
+			return false
+		}
+		for i := range state.LVS.Services {
+			v, sum := &state.LVS.Services[i], uint64(0)
+			for k := range v.Servers {
+				if c := v.Servers[k].Traffic; c != nil {
+					sum += c.Connections
+				}
+			}
+			if v.Traffic == nil || sum == 0 || v.Traffic.Connections != sum {
+				why = fmt.Sprintf("%s: %+v, its servers have %d connections", v.Name, v.Traffic, sum)
+				return false
+			}
+		}
+		return true
+	}
+	if !s.Until(20*time.Second, all) {
+		s.Error(why)
 	}
 }
 

@@ -28,15 +28,7 @@ func (i *Instance) restrain(t *turn, to Restraint) {
 
 // standDown makes way, with the masters of the group, for as long as any peer may wait.
 func (i *Instance) standDown(t *turn, reason Reason) {
-	i.stepDown(t, reason)
-	if i.group == nil {
-		return
-	}
-	for _, m := range i.group.members {
-		if m.state == Master {
-			m.stepDown(t, ReasonGroup)
-		}
-	}
+	i.withGroup(t, reason, (*Instance).stepDown)
 }
 
 func (i *Instance) stepDown(t *turn, reason Reason) {

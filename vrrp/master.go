@@ -183,13 +183,18 @@ func (i *Instance) addressLost(t *turn) {
 	if i.state != Master {
 		return
 	}
-	i.makeWay(t, ReasonAddressLost)
+	i.withGroup(t, ReasonAddressLost, (*Instance).makeWay)
+}
+
+// withGroup has a master leave, and then the other masters of its group.
+func (i *Instance) withGroup(t *turn, reason Reason, leave func(*Instance, *turn, Reason)) {
+	leave(i, t, reason)
 	if i.group == nil {
 		return
 	}
 	for _, m := range i.group.members {
 		if m.state == Master {
-			m.makeWay(t, ReasonGroup)
+			leave(m, t, ReasonGroup)
 		}
 	}
 }

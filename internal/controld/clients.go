@@ -2,7 +2,6 @@ package controld
 
 import (
 	"context"
-	"encoding/binary"
 	"net"
 	"net/http"
 	"slices"
@@ -100,18 +99,24 @@ func (c *conn) peer() (p *peer) {
 // peerGroups are the supplementary groups of the process that has connected, as far as the
 // kernel tells them (SO_PEERGROUPS, Linux 4.13).
 func peerGroups(fd uintptr) (groups []uint32) {
-	b := make([]byte, 4*65536) // NGROUPS_MAX
-	size := uint32(len(b))
-	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_PEERGROUPS,
-		uintptr(unsafe.Pointer(&b[0])), uintptr(unsafe.Pointer(&size)), 0)
-	if errno != 0 {
-		return nil
+	groups = make([]uint32, 32)
+	for {
+		size := uint32(4 * len(groups))
+		_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, fd, unix.SOL_SOCKET, unix.SO_PEERGROUPS,
+			uintptr(unsafe.Pointer(&groups[0])), uintptr(unsafe.Pointer(&size)), 0)
+		switch need := int(size / 4); {
+		case errno == 0:
+			return groups[:need]
+		case errno != unix.ERANGE || need <= len(groups) || need > maxGroups:
+			return nil
+		default:
+			groups = make([]uint32, need)
+		}
 	}
-	for b = b[:size]; len(b) >= 4; b = b[4:] {
-		groups = append(groups, binary.NativeEndian.Uint32(b))
-	}
-	return groups
 }
+
+// maxGroups is how many groups a process may have (NGROUPS_MAX).
+const maxGroups = 65536
 
 // peerKey is the key of the peer in the context of its connection.
 type peerKey struct{}

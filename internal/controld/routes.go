@@ -68,7 +68,7 @@ func routes(from sources, events *recorder, asker *act.Asker) []route {
 	}
 	name := param{"path", "name", "of a vrrp_instance"}
 	list := []route{
-		{pattern: "GET /v1/status", summary: "State of the whole daemon", answer: api.Status{}, serve: asked(func(w http.ResponseWriter, _ *http.Request, s *state) { reply(w, s) })},
+		{pattern: "GET /v1/status", summary: "State of the whole daemon", answer: api.Status{}, serve: asked(replyState)},
 		{pattern: "GET /v1/problems", summary: "What is wrong with the daemon, what is critical first", answer: []explain.Problem{}, serve: whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
 			reply(w, append([]explain.Problem{}, explain.Problems(s)...))
 		})},

@@ -144,5 +144,19 @@ func reply(w http.ResponseWriter, v any) {
 	write(w, v)
 }
 
+func replyState(w http.ResponseWriter, _ *http.Request, s *state) {
+	pieces, err := s.json()
+	if err != nil {
+		refuse(w, http.StatusInternalServerError, err.Error())
+		return
+	}
+	w.Header().Set("Content-Type", jsonText)
+	for _, b := range pieces {
+		if _, err := w.Write(b); err != nil {
+			return // the client has gone
+		}
+	}
+}
+
 // write writes v. A client that has gone does not read the rest.
 func write(w http.ResponseWriter, v any) { _ = json.NewEncoder(w).Encode(v) }

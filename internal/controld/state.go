@@ -37,11 +37,28 @@ func (s sources) take(p *link.Part) { s[p.ID%step].take(p) }
 // state is an api.Status whose parts are as the processes have written them.
 type state struct {
 	api.Status
-	VRRP json.RawMessage `json:"vrrp,omitempty"`
-	LVS  json.RawMessage `json:"lvs,omitempty"`
-	BFD  json.RawMessage `json:"bfd,omitempty"`
+	VRRP, LVS, BFD []byte // none: the process is not wanted, or has never answered
 
 	incomplete bool // a process that is wanted has not answered
+}
+
+// json is s as the JSON of an api.Status, in pieces. The parts, which may be long, are not
+// looked at.
+func (s *state) json() (pieces [][]byte, err error) {
+	b, err := json.Marshal(&s.Status)
+	if err != nil {
+		return nil, err
+	}
+	pieces = [][]byte{b[:len(b)-1]}
+	for _, part := range []struct {
+		name string
+		body []byte
+	}{{"vrrp", s.VRRP}, {"lvs", s.LVS}, {"bfd", s.BFD}} {
+		if part.body != nil {
+			pieces = append(pieces, []byte(`,"`+part.name+`":`), part.body)
+		}
+	}
+	return append(pieces, []byte("}\n")), nil
 }
 
 // state asks every process for everything.
@@ -77,7 +94,7 @@ func (s sources) ask(ask func(*source) ([]byte, error)) (*state, error) {
 	if err := json.Unmarshal(bodies[0], &out.Status); err != nil {
 		return nil, fmt.Errorf("the parent process: %w", err)
 	}
-	for i, part := range []*json.RawMessage{&out.VRRP, &out.LVS, &out.BFD} {
+	for i, part := range []*[]byte{&out.VRRP, &out.LVS, &out.BFD} {
 		at := i + 1
 		if wanted := slices.ContainsFunc(out.Processes, func(p api.Process) bool { return p.Name == s[at].of && p.Wanted }); wanted {
 			*part = stale(bodies[at], errs[at])
@@ -91,7 +108,7 @@ func (s sources) ask(ask func(*source) ([]byte, error)) (*state, error) {
 func (s *state) whole() (*api.Status, error) {
 	out := s.Status
 	for _, part := range []struct {
-		from json.RawMessage
+		from []byte
 		to   any
 	}{{s.VRRP, &out.VRRP}, {s.LVS, &out.LVS}, {s.BFD, &out.BFD}} {
 		if part.from == nil {
@@ -105,7 +122,7 @@ func (s *state) whole() (*api.Status, error) {
 }
 
 // stale marks an answer that is not of now.
-func stale(body []byte, why error) json.RawMessage {
+func stale(body []byte, why error) []byte {
 	if why == nil || len(body) == 0 {
 		return body
 	}

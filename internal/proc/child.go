@@ -141,7 +141,7 @@ func (r *Role) fail(parent *link.Conn, err error) int {
 		}
 	}
 	slog.Error(err.Error())
-	parent.Send(link.Message{Kind: link.Failed, Text: err.Error(), ExitCode: code}) // the exit code shows it too
+	parent.Send(link.Message{Kind: link.Failed, Failure: &link.Failure{Text: err.Error(), ExitCode: code}}) // the exit code shows it too
 	return code
 }
 

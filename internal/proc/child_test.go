@@ -178,7 +178,7 @@ func TestChildFails(t *testing.T) {
 			c := startChild(t, role)
 			c.send(t, link.Message{Kind: link.Begin, Setup: &link.Setup{ProcessName: "x", Console: true}})
 			m, err := c.parent.Receive()
-			if err != nil || m.Kind != link.Failed || m.Text != want.text || m.ExitCode != want.code {
+			if err != nil || m.Kind != link.Failed || m.Failure == nil || m.Failure.Text != want.text || m.Failure.ExitCode != want.code {
 				t.Errorf("message %+v, %v; want %q", m, err, want.text)
 			}
 			c.exit(t, want.code)

@@ -65,7 +65,7 @@ type child struct {
 	acts     map[uint32]openAct // that it has been asked for
 
 	ran     bool          // it got as far as to serve
-	failure *link.Message // why it gives up
+	failure *link.Failure // why it gives up
 }
 
 type childMessage struct {
@@ -463,7 +463,7 @@ func (sl *slot) message(m link.Message) {
 	case link.Done:
 		c.done(m.Outcome)
 	case link.Failed:
-		c.failure = &m // it has logged the reason itself
+		c.failure = m.Failure // it has logged the reason itself
 	}
 }
 

@@ -6,6 +6,7 @@ package dbus
 import (
 	"context"
 	"encoding/xml"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -236,6 +237,9 @@ func (t *tree) client(ctx context.Context, name string) (by act.By, err error) {
 	conn := t.conn
 	t.mu.RUnlock()
 	by = act.By{Over: "D-Bus", Name: name}
+	if conn == nil {
+		return by, errors.New("keepalived does not have its name yet")
+	}
 	err = conn.BusObject().CallWithContext(ctx, "org.freedesktop.DBus.GetConnectionUnixUser", 0, name).Store(&by.UID)
 	return by, err
 }

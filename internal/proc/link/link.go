@@ -11,6 +11,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"reflect"
 	"sync"
 	"time"
 
@@ -50,7 +51,7 @@ const (
 	Reload   // anyone has sent SIGHUP to the child, who has no configuration of its own to read
 	Changed  // what the child would answer to Ask has changed; the parent passes it on
 	Ending   // addresses are given up; scripts have child_wait_time to end
-	Failed   // Text: the child gives up; it exits with ExitCode next
+	Failed   // Failure: the child gives up, and exits next
 
 	// From a child to the parent, and from there to another child.
 
@@ -62,14 +63,19 @@ type Message struct {
 	Kind     Kind
 	Setup    *Setup
 	Config   *conf.Config
-	Text     string
-	ExitCode int
+	Failure  *Failure
 	Question *Question
 	Part     *Part
 	Event    *Event
 	Order    *Order
 	Outcome  *Outcome
 	Intents  *Intents
+}
+
+// Failure is why a child gives up.
+type Failure struct {
+	Text     string
+	ExitCode int // with which it exits
 }
 
 // Setup is what a child must know before its configuration.
@@ -218,66 +224,46 @@ func (c *Conn) SetDeadline(t time.Time) error { return c.conn.SetDeadline(t) }
 // Close closes the connection.
 func (c *Conn) Close() error { return c.conn.Close() }
 
-func appendFrame(b []byte, m Message) []byte {
-	var body any
+// body is the field of m that its kind names, as a pointer to it; nil: there is none.
+func (m *Message) body() any {
 	switch m.Kind {
 	case Begin:
-		body = m.Setup
+		return &m.Setup
 	case Configure:
-		body = m.Config
+		return &m.Config
 	case Failed:
-		body = &failure{m.Text, m.ExitCode}
+		return &m.Failure
 	case Ask:
-		body = m.Question
+		return &m.Question
 	case Answer:
-		body = m.Part
+		return &m.Part
 	case Report:
-		body = m.Event
+		return &m.Event
 	case Act:
-		body = m.Order
+		return &m.Order
 	case Done:
-		body = m.Outcome
+		return &m.Outcome
 	case Intend:
-		body = m.Intents
+		return &m.Intents
+	}
+	return nil
+}
+
+func appendFrame(b []byte, m Message) []byte {
+	body := m.body()
+	if body != nil {
+		body = reflect.ValueOf(body).Elem().Interface()
 	}
 	return wire.AppendFrame(b, uint8(m.Kind), body)
 }
 
 func decodeBody(body []byte, m *Message) error {
-	switch m.Kind {
-	case Begin:
-		return wire.Decode(body, &m.Setup)
-	case Configure:
-		return wire.Decode(body, &m.Config)
-	case Failed:
-		var f *failure
-		if err := wire.Decode(body, &f); err != nil {
-			return err
-		}
-		if f != nil {
-			m.Text, m.ExitCode = f.Text, f.ExitCode
-		}
-	case Ask:
-		return wire.Decode(body, &m.Question)
-	case Answer:
-		return wire.Decode(body, &m.Part)
-	case Report:
-		return wire.Decode(body, &m.Event)
-	case Act:
-		return wire.Decode(body, &m.Order)
-	case Done:
-		return wire.Decode(body, &m.Outcome)
-	case Intend:
-		return wire.Decode(body, &m.Intents)
-	default:
-		if len(body) != 0 {
-			return fmt.Errorf("unexpected body of %d bytes", len(body))
-		}
+	to := m.body()
+	switch {
+	case to != nil:
+		return wire.Decode(body, to)
+	case len(body) != 0:
+		return fmt.Errorf("unexpected body of %d bytes", len(body))
 	}
 	return nil
-}
-
-type failure struct {
-	Text     string
-	ExitCode int
 }

@@ -53,7 +53,7 @@ func TestMessagesComeThrough(t *testing.T) {
 		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived_vrrp", StateFile: "/run/s", Level: -2, Console: true}},
 		{Kind: Configure, Config: &conf.Config{Path: "k.conf"}},
 		{Kind: Stop},
-		{Kind: Failed, Text: "no permission", ExitCode: 4},
+		{Kind: Failed, Failure: &Failure{"no permission", 4}},
 		{Kind: Ask, Question: &Question{ID: 7, Of: "vrrp"}},
 		{Kind: Answer, Part: &Part{ID: 7, Body: []byte("state"), Last: true}},
 		{Kind: Report, Event: &Event{From: "bfd", To: "vrrp", Subject: "peer", Body: []byte{1}}},
@@ -114,7 +114,7 @@ func TestEndOfPeerIsEOF(t *testing.T) {
 	})
 	t.Run("within a message", func(t *testing.T) {
 		parent, child := pair(t)
-		frame := appendFrame(nil, Message{Kind: Failed, Text: "torn"})
+		frame := appendFrame(nil, Message{Kind: Failed, Failure: &Failure{Text: "torn"}})
 		parent.conn.Write(frame[:len(frame)-2])
 		parent.Close()
 		if _, err := child.Receive(); err != io.EOF {
@@ -171,7 +171,7 @@ func FuzzReceive(f *testing.F) {
 	for _, m := range []Message{
 		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived"}},
 		{Kind: Configure, Config: &conf.Config{Path: "k.conf", Instances: []*conf.VRRPInstance{{Name: "VI_1"}}}},
-		{Kind: Stop}, {Kind: Failed, Text: "no", ExitCode: 1}, {Kind: Ask, Question: &Question{ID: 7, Of: "vrrp"}},
+		{Kind: Stop}, {Kind: Failed, Failure: &Failure{"no", 1}}, {Kind: Ask, Question: &Question{ID: 7, Of: "vrrp"}},
 		{Kind: Answer, Part: &Part{ID: 7, Body: []byte("state")}}, {Kind: Report, Event: &Event{To: "vrrp", Subject: "peer"}},
 	} {
 		f.Add(appendFrame(nil, m))

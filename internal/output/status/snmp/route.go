@@ -26,37 +26,28 @@ var routeTypes = map[conf.RouteType]int{
 
 // metric is the value of a metric, if the route has it.
 func metric(m conf.Metric) func(*routeRow) agentx.Value {
-	return func(r *routeRow) agentx.Value {
-		for _, k := range r.conf.Metrics {
-			if k.Metric == m {
-				return unsigned(k.Value)
-			}
-		}
-		return none
-	}
+	return of(m, none, func(k *conf.RouteMetric) agentx.Value { return unsigned(k.Value) })
 }
 
 // locked is whether a metric is, if the route has it.
 func locked(m conf.Metric) func(*routeRow) agentx.Value {
-	return func(r *routeRow) agentx.Value {
-		for _, k := range r.conf.Metrics {
-			if k.Metric == m {
-				return which(k.Locked)
-			}
-		}
-		return none
-	}
+	return of(m, none, func(k *conf.RouteMetric) agentx.Value { return which(k.Locked) })
 }
 
 // bit is whether a bit of a metric is set.
 func bit(m conf.Metric) func(*routeRow) agentx.Value {
+	return of(m, which(false), func(k *conf.RouteMetric) agentx.Value { return which(k.Value&1 != 0) })
+}
+
+// of is a value of a metric; without that metric it is another one.
+func of(m conf.Metric, without agentx.Value, value func(*conf.RouteMetric) agentx.Value) func(*routeRow) agentx.Value {
 	return func(r *routeRow) agentx.Value {
-		for _, k := range r.conf.Metrics {
-			if k.Metric == m {
-				return which(k.Value&1 != 0)
+		for i := range r.conf.Metrics {
+			if k := &r.conf.Metrics[i]; k.Metric == m {
+				return value(k)
 			}
 		}
-		return which(false)
+		return without
 	}
 }
 

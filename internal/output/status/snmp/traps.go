@@ -2,6 +2,7 @@ package snmp
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"keepalived-go/conf"
@@ -18,6 +19,34 @@ type Traps struct {
 	states   map[string]string    // of instances
 	rejected map[string]time.Time // when a dropped packet of an instance was notified last
 	begun    time.Time            // what was before is of no interest
+
+	known configured
+}
+
+// configured finds what a configuration has, by name: much may happen at once.
+type configured struct {
+	in        *conf.Config
+	instances map[string]*conf.VRRPInstance
+	groups    map[string]*conf.SyncGroup // by the names of their members
+	services  map[string]*conf.VirtualServer
+}
+
+func (k *configured) know(c *conf.Config) {
+	if k.in == c {
+		return
+	}
+	*k = configured{c, map[string]*conf.VRRPInstance{}, map[string]*conf.SyncGroup{}, map[string]*conf.VirtualServer{}}
+	for _, i := range c.Instances {
+		k.instances[i.Name] = i
+	}
+	for _, g := range c.SyncGroups {
+		for _, m := range g.Members {
+			k.groups[m] = g
+		}
+	}
+	for _, v := range c.VirtualServers {
+		k.services[v.String()] = v
+	}
 }
 
 // NewTraps returns the notifications of what happens from now on.
@@ -75,20 +104,23 @@ func (t *Traps) Step(s *State, news []history.Event) (all [][]agentx.Varbind) {
 	if !on.Traps {
 		return nil
 	}
+	t.known.know(s.Config)
 	for i := range news {
 		e := &news[i]
 		switch {
 		case e.Kind == history.Router && (on.VRRP || on.RFCv2 || on.RFCv3):
 			all = append(all, t.router(s, e.Name, e.To)...)
 		case (e.Kind == history.Service || e.Kind == history.Server) && on.Checker:
-			if v := serverTrap(s, e); v != nil {
+			if v := t.server(s, e); v != nil {
 				all = append(all, v)
 			}
 		}
 	}
-	for _, c := range s.Config.Instances {
-		if on.RFCv2 || on.RFCv3 {
-			all = append(all, t.rejection(s, c)...)
+	if v := s.Status.VRRP; v != nil && (on.RFCv2 || on.RFCv3) {
+		for i := range v.Instances {
+			if c := t.known.instances[v.Instances[i].Name]; c != nil && v.Instances[i].Rejection != nil {
+				all = append(all, t.rejection(s, c)...)
+			}
 		}
 	}
 	return all
@@ -119,16 +151,14 @@ func (t *Traps) Stop(s *State) (all [][]agentx.Varbind) {
 // router are the notifications of a change of state of an instance. Its sync group is first,
 // once for all members.
 func (t *Traps) router(s *State, name, to string) (all [][]agentx.Varbind) {
-	i := slices.IndexFunc(s.Config.Instances, func(c *conf.VRRPInstance) bool { return c.Name == name })
-	if i < 0 {
+	c, on := t.known.instances[name], &s.Config.Global.SNMP
+	if c == nil {
 		return nil
 	}
-	c, on := s.Config.Instances[i], &s.Config.Global.SNMP
 	t.states[name] = to
-	g := slices.IndexFunc(s.Config.SyncGroups, func(g *conf.SyncGroup) bool { return slices.Contains(g.Members, name) })
-	if on.VRRP && g >= 0 && t.groups[s.Config.SyncGroups[g].Name] != to {
-		t.groups[s.Config.SyncGroups[g].Name] = to
-		all = append(all, s.groupTrap(s.Config.SyncGroups[g], to))
+	if g := t.known.groups[name]; on.VRRP && g != nil && t.groups[g.Name] != to {
+		t.groups[g.Name] = to
+		all = append(all, s.groupTrap(g, to))
 	}
 	if on.VRRP {
 		all = append(all, s.instanceTrap(c, to))
@@ -179,7 +209,7 @@ func (s *State) groupTrap(g *conf.SyncGroup, to string) []agentx.Varbind {
 func (t *Traps) rejection(s *State, c *conf.VRRPInstance) (all [][]agentx.Varbind) {
 	r := s.instance(c, nil)
 	x := r.status.Rejection
-	if x == nil || !x.At.After(t.begun) || !x.At.After(t.rejected[c.Name]) {
+	if !x.At.After(t.begun) || !x.At.After(t.rejected[c.Name]) {
 		return nil
 	}
 	t.rejected[c.Name] = x.At
@@ -201,40 +231,37 @@ var serviceNames = []string{
 	"virtualServerType", "virtualServerNameOfGroup", "virtualServerFwMark", "virtualServerAddrType", "virtualServerAddress", "virtualServerPort", "virtualServerProtocol",
 }
 
-// serverTrap is the notification of a change of a virtual or a real server; nil: it is not
+// server is the notification of a change of a virtual or a real server; nil: it is not
 // configured any more.
-func serverTrap(s *State, e *history.Event) []agentx.Varbind {
-	if s.Status.LVS == nil {
+func (t *Traps) server(s *State, e *history.Event) []agentx.Varbind {
+	name, real := e.Name, ""
+	if e.Kind == history.Server { // behind the name of its service and a blank
+		i := strings.LastIndexByte(name, ' ')
+		if i < 0 {
+			return nil
+		}
+		name, real = name[:i], name[i+1:]
+	}
+	c, now := t.known.services[name], s.services[name]
+	if c == nil || now == nil {
 		return nil
 	}
-	for _, c := range s.Config.VirtualServers {
-		name := c.String()
-		i := slices.IndexFunc(s.Status.LVS.Services, func(v api.VirtualServer) bool { return v.Name == name })
-		if i < 0 {
-			continue
-		}
-		status := s.Status.LVS.Services[i]
-		v := &serviceRow{c, &status}
-		counts := []string{"virtualServerRealServersUp", "virtualServerRealServersTotal"}
-		if e.Kind == history.Service {
-			if e.Name != name {
-				continue
-			}
-			status.Up = e.To == "up"
-			return notification(checkTraps.Append(2),
-				values(serviceEntry, serviceColumns, v, nil, slices.Concat(serviceNames, []string{"virtualServerQuorumStatus", "virtualServerQuorum"}, counts)...), s.routerID())
-		}
-		for k, real := range c.RealServers {
-			if e.Name != name+" "+c.Endpoint(real.Addr, real.Port) {
-				continue
-			}
-			r := v.server(k)
-			server := *r.status
-			server.Up, r.status = e.To == "up", &server
-			return notification(checkTraps.Append(1),
-				values(realServerEntry, serverColumns, r, nil, "realServerAddrType", "realServerAddress", "realServerPort", "realServerStatus"),
-				values(serviceEntry, serviceColumns, v, nil, slices.Concat(serviceNames, counts)...), s.routerID())
-		}
+	status := *now // the event may be older
+	v := &serviceRow{c, &status}
+	counts := []string{"virtualServerRealServersUp", "virtualServerRealServersTotal"}
+	if e.Kind == history.Service {
+		status.Up = e.To == "up"
+		return notification(checkTraps.Append(2),
+			values(serviceEntry, serviceColumns, v, nil, slices.Concat(serviceNames, []string{"virtualServerQuorumStatus", "virtualServerQuorum"}, counts)...), s.routerID())
 	}
-	return nil
+	k := slices.IndexFunc(status.Servers, func(r api.RealServer) bool { return r.Name == real })
+	if k < 0 || k >= len(c.RealServers) {
+		return nil
+	}
+	r := v.server(k)
+	server := *r.status
+	server.Up, r.status = e.To == "up", &server
+	return notification(checkTraps.Append(1),
+		values(realServerEntry, serverColumns, r, nil, "realServerAddrType", "realServerAddress", "realServerPort", "realServerStatus"),
+		values(serviceEntry, serviceColumns, v, nil, slices.Concat(serviceNames, counts)...), s.routerID())
 }

@@ -20,6 +20,7 @@ type State struct {
 	groups    map[string]*api.Group
 	trackers  map[string]*api.Tracker // by kind and name
 	links     map[string]*api.Link
+	services  map[string]*api.VirtualServer
 }
 
 // Roots of the MIBs.
@@ -102,6 +103,12 @@ func (s *State) index() {
 	s.now = s.Status.At
 	s.instances, s.groups = map[string]*api.Instance{}, map[string]*api.Group{}
 	s.trackers, s.links = map[string]*api.Tracker{}, map[string]*api.Link{}
+	s.services = map[string]*api.VirtualServer{}
+	if l := s.Status.LVS; l != nil {
+		for i := range l.Services {
+			s.services[l.Services[i].Name] = &l.Services[i]
+		}
+	}
 	v := s.Status.VRRP
 	if v == nil {
 		return
