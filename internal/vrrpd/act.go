@@ -214,7 +214,7 @@ func (d *daemon) switchover(a *act.Act, about []*router, reply act.Reply) {
 			refuse("%s owns its addresses, with priority %d, which a switchover cannot lower; --force ends the service here at once, with a short gap", name, vrrp.PriorityOwner)
 			return
 		case e.HandOverTime() > longestSwitchover:
-			refuse("a switchover of %s may take %v, as its adverts are so rare; hold ends the service here at once, with a short gap", name, e.HandOverTime())
+			refuse("a switchover of %s may take %v, as its adverts are so rare; hold ends the service here at once, with a short gap", name, e.HandOverTime().Round(10*time.Millisecond))
 			return
 		}
 	}
@@ -243,7 +243,7 @@ func (d *daemon) handOverSeen(r *router, a *vrrp.Action) {
 	}
 	switch {
 	case untaken:
-		h.reply(nil, act.Refuse(act.Impossible, "no other node has taken over %s within %v: none runs or can be heard, or each has nopreempt or a longer preempt_delay; this node serves on, as before. --force ends the service here all the same, with a short gap", h.act.Name, a.Time))
+		h.reply(nil, act.Refuse(act.Impossible, "no other node has taken over %s within %v: none runs or can be heard, or each has nopreempt or a longer preempt_delay; this node serves on, as before. --force ends the service here all the same, with a short gap", h.act.Name, a.Time.Round(10*time.Millisecond)))
 	case a.Reason != vrrp.ReasonHandedOver:
 		h.reply(nil, act.Refuse(act.Impossible, "%s is %v before anyone has taken over: %v", r.conf.Name, a.To, a.Reason))
 	default:

@@ -206,7 +206,7 @@ func noteText(a *vrrp.Action, r *router) (slog.Level, string) {
 	case vrrp.NoteHeld:
 		return info("hears no master, but an operator holds it in BACKUP")
 	case vrrp.NoteNotTakenOver:
-		return slog.LevelWarn, fmt.Sprintf("switchover: no other node has taken over within %v", a.Time)
+		return slog.LevelWarn, fmt.Sprintf("switchover: no other node has taken over within %v", a.Time.Round(10*time.Millisecond))
 	case vrrp.NoteClockSkew:
 		return slog.LevelWarn, fmt.Sprintf("authentication trailer from %v, clock skew %v", a.Addr, a.Time)
 	}
