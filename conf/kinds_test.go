@@ -1,16 +1,15 @@
 package conf
 
 import (
-	"errors"
 	"flag"
 	"fmt"
 	"maps"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"keepalived-go/internal/tool/required"
@@ -387,38 +386,31 @@ func TestKindsAgainstC(t *testing.T) {
 	}
 	program := oracle(t)
 	cases, recorded := kindCases(), recordedKinds(t)
-	path := filepath.Join(t.TempDir(), "keepalived.conf")
+	dir := t.TempDir()
+	runs := newRunsOfC(program)
+	var mu sync.Mutex // of recorded
 	for i, c := range cases {
 		if !c.known() || !*updateKinds && i%40 != 0 {
 			continue
 		}
+		path := filepath.Join(dir, strconv.Itoa(i)+".conf")
 		if err := os.WriteFile(path, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		theirs, out := runC(t, program, path)
-		key := c.path + " " + c.kind
-		v := recorded[key]
-		if !*updateKinds && theirs != v.theirs {
-			t.Errorf("%s: the C daemon says %d, recorded %d\n%s\n%s", key, theirs, v.theirs, c.text, out)
-		}
-		v.theirs = theirs
-		recorded[key] = v
+		runs.run(t, path, func(theirs int, out string) {
+			mu.Lock()
+			defer mu.Unlock()
+			key := c.path + " " + c.kind
+			v := recorded[key]
+			if !*updateKinds && theirs != v.theirs {
+				t.Errorf("%s: the C daemon says %d, recorded %d\n%s\n%s", key, theirs, v.theirs, c.text, out)
+			}
+			v.theirs = theirs
+			recorded[key] = v
+		})
 	}
+	runs.wait()
 	if *updateKinds {
 		writeKinds(t, cases, recorded)
 	}
-}
-
-// runC is the verdict of the C daemon; one that it dies with is 139.
-func runC(t *testing.T, program, path string) (int, string) {
-	out, err := exec.Command(program, "-t", "-f", path).CombinedOutput()
-	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-		if exit.ExitCode() < 0 {
-			return 139, string(out)
-		}
-		return exit.ExitCode(), string(out)
-	} else if err != nil {
-		t.Fatal(err)
-	}
-	return 0, string(out)
 }

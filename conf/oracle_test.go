@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/txtar"
@@ -139,24 +141,63 @@ func TestAgainstC(t *testing.T) {
 		_, err := net.InterfaceByName(name)
 		return err == nil
 	}
+	c := newRunsOfC(program)
 	corpus(t, func(t *testing.T, path string, v verdict) {
-		out, err := exec.Command(program, "-t", "-f", path).CombinedOutput()
-		theirs := 0
-		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
-			theirs = exit.ExitCode()
-		} else if err != nil {
-			t.Fatal(err)
-		}
 		_, diags := Load(path, Options{Interface: present, CheckCommand: runnable, Names: "testdata/names"})
-		ours := diags.TestExitCode()
-		if theirs != v.theirs {
-			t.Errorf("%s: the C daemon says %d, recorded %d\n%s", filepath.Base(path), theirs, v.theirs, out)
+		c.run(t, path, func(theirs int, out string) {
+			ours := diags.TestExitCode()
+			if theirs != v.theirs {
+				t.Errorf("%s: the C daemon says %d, recorded %d\n%s", filepath.Base(path), theirs, v.theirs, out)
+			}
+			if v.reason == "" && ours != theirs {
+				t.Errorf("%s: exit code %d, the C daemon says %d\n%s%s", filepath.Base(path), ours, theirs, list(diags), out)
+			}
+		})
+	})
+	c.wait()
+}
+
+// runsOfC are runs of the C daemon that tests files, several at a time: it sleeps for a
+// part of a second in each.
+type runsOfC struct {
+	program string
+	turns   chan struct{} // holds one for each that runs
+	runs    sync.WaitGroup
+}
+
+func newRunsOfC(program string) *runsOfC {
+	return &runsOfC{program: program, turns: make(chan struct{}, 8)}
+}
+
+// run has the C daemon test a file, and passes its exit code and output to done in
+// another goroutine. A code of 139 is a daemon that has died.
+func (c *runsOfC) run(t *testing.T, path string, done func(theirs int, out string)) {
+	var out bytes.Buffer
+	cmd := exec.Command(c.program, "-t", "-f", path)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	c.turns <- struct{}{}
+	// It starts on this thread: its namespace is that of the test.
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	c.runs.Go(func() {
+		err := cmd.Wait()
+		<-c.turns
+		code := 0
+		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+			if code = exit.ExitCode(); code < 0 {
+				code = 139
+			}
+		} else if err != nil {
+			t.Error(err)
+			return
 		}
-		if v.reason == "" && ours != theirs {
-			t.Errorf("%s: exit code %d, the C daemon says %d\n%s%s", filepath.Base(path), ours, theirs, list(diags), out)
-		}
+		done(code, out.String())
 	})
 }
+
+// wait returns when every run is done.
+func (c *runsOfC) wait() { c.runs.Wait() }
 
 func executable(path string) bool {
 	info, err := os.Stat(path)
