@@ -49,12 +49,12 @@ func of(now func() *api.Status) sources {
 		}
 		go func() {
 			if err != nil {
-				s.take(link.Refusal(q.ID, err.Error()).Part)
+				m := link.Refusal(q.ID, err.Error())
+				s.take(&m)
 				return
 			}
-			for m := range link.Answers(q.ID, body) {
-				s.take(m.Part)
-			}
+			m := link.Snapshot(q.ID, body)
+			s.take(&m)
 		}()
 		return true
 	})

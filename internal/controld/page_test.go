@@ -64,7 +64,7 @@ func farm() (*shown, []history.Event) {
 	router := func(name, state string, vrid, priority uint8, since time.Duration, addresses ...string) api.Instance {
 		i := api.Instance{
 			Name: name, VRID: vrid, Family: "inet", Version: 3, Interface: "eth0", State: state, Wanted: state, Since: ago(since), Cause: "start",
-			Priority: api.Priority{Base: priority, Effective: priority, Total: int(priority)}, AdvertInterval: 1, MasterDown: 3.6, Held: state == "MASTER", Counters: map[string]uint64{},
+			Priority: api.Priority{Base: priority, Effective: priority, Total: int(priority)}, AdvertInterval: 1, MasterDown: 3.6, Held: state == "MASTER",
 			History: []api.Change{{At: *ago(since), From: "INIT", To: state, Cause: "start"}},
 		}
 		for _, a := range addresses {

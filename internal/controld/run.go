@@ -4,7 +4,7 @@
 // nothing that a client does, and no end of this process, reaches what it reports of.
 //
 //	clients ──▶ server ──▶ source of each process ──question──▶ parent ──▶ process
-//	                              ◀──────────── parts of a snapshot ◀──────────
+//	                              ◀──────────── snapshot in a file ◀───────────
 package controld
 
 import (

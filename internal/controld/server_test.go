@@ -57,12 +57,12 @@ func answering(t *testing.T, refused map[string]string) sources {
 	s = newSources(func(q link.Question) bool {
 		go func() {
 			if why := refused[q.Of]; why != "" {
-				s.take(link.Refusal(q.ID, why).Part)
+				m := link.Refusal(q.ID, why)
+				s.take(&m)
 				return
 			}
-			for m := range link.Answers(q.ID, answers[q.Of]) {
-				s.take(m.Part)
-			}
+			m := link.Snapshot(q.ID, answers[q.Of])
+			s.take(&m)
 		}()
 		return true
 	})

@@ -40,8 +40,9 @@ type source struct {
 
 // query is a question and those who wait for its answer.
 type query struct {
-	link.Assembly
-	since int64 // see link.Question
+	id    uint32
+	body  []byte // of the answer
+	since int64  // see link.Question
 	begun time.Time
 	limit *time.Timer
 	done  chan struct{} // closed when it has ended
@@ -62,7 +63,7 @@ func (s *source) get(ctx context.Context) (body []byte, err error) {
 		return nil, err
 	}
 	if q.err == nil {
-		return q.Body, nil
+		return q.body, nil
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -79,7 +80,7 @@ func (s *source) since(ctx context.Context, t time.Time) ([]byte, error) {
 	if err := q.wait(ctx); err != nil {
 		return nil, err
 	}
-	return q.Body, q.err
+	return q.body, q.err
 }
 
 func newQuery(since int64) *query { return &query{since: since, done: make(chan struct{})} }
@@ -115,7 +116,7 @@ func (s *source) begin() {
 	}
 	q := s.open
 	s.id += step
-	q.ID, q.begun = s.id, now
+	q.id, q.begun = s.id, now
 	q.limit = time.AfterFunc(patience, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
@@ -123,28 +124,24 @@ func (s *source) begin() {
 			s.end(fmt.Errorf("no answer within %v", patience))
 		}
 	})
-	if !s.send(link.Question{ID: q.ID, Of: s.of, Since: q.since}) {
+	if !s.send(link.Question{ID: q.id, Of: s.of, Since: q.since}) {
 		s.end(errUnheard)
 	}
 }
 
-// take takes up a part of an answer.
-func (s *source) take(p *link.Part) {
+// take takes up an answer, unless it is a late one.
+func (s *source) take(m *link.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.open == nil {
+	if s.open == nil || s.open.id != m.Reply.ID {
+		m.Drop()
 		return
 	}
-	whole, err := s.open.Add(p)
-	switch {
-	case err != nil:
-		s.end(err)
-	case whole:
-		if s.open.since == 0 {
-			s.last = s.open.Body
-		}
-		s.end(nil)
+	body, err := m.Snapshot()
+	if s.open.body = body; err == nil && s.open.since == 0 {
+		s.last = body
 	}
+	s.end(err)
 }
 
 // end ends the open question.

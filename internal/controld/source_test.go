@@ -34,10 +34,11 @@ func (p *process) answer(body string) {
 	p.mu.Lock()
 	id := p.asked[len(p.asked)-1].ID
 	p.mu.Unlock()
-	for m := range link.Answers(id, []byte(body)) {
-		p.take(m.Part)
-	}
+	p.gets(link.Snapshot(id, []byte(body)))
 }
+
+// gets has the source get a message.
+func (p *process) gets(m link.Message) { p.take(&m) }
 
 // clients asks n times at once, and returns what each gets when all have it.
 func (p *process) clients(n int) (wait func() []string) {
@@ -123,15 +124,13 @@ func TestNoAnswer(t *testing.T) {
 		time.Sleep(mostRest)
 		get = p.clients(1)
 		p.expect(t, 3)
-		for m := range link.Answers(late.ID, []byte("late")) {
-			p.take(m.Part)
-		}
+		p.gets(link.Snapshot(late.ID, []byte("late")))
 		p.answer("three")
 		all(t, get(), "three <nil>")
 
 		time.Sleep(leastRest)
 		get = p.clients(1)
-		p.take(link.Refusal(p.question(3).ID, "the VRRP process has ended").Part)
+		p.gets(link.Refusal(p.question(3).ID, "the VRRP process has ended"))
 		all(t, get(), "three the VRRP process has ended")
 		p.mu.Lock()
 		p.deaf = true

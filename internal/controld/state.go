@@ -31,8 +31,8 @@ func newSources(send func(link.Question) bool) sources {
 	return all
 }
 
-// take hands a part of an answer to the source that it is for.
-func (s sources) take(p *link.Part) { s[p.ID%step].take(p) }
+// take hands an answer to the source that it is for.
+func (s sources) take(m *link.Message) { s[m.Reply.ID%step].take(m) }
 
 // state is an api.Status whose parts are as the processes have written them.
 type state struct {

@@ -54,30 +54,29 @@ func (c *child) tell(q *link.Question, text []byte, err error) {
 		c.post(link.Refusal(q.ID, err.Error()))
 		return
 	}
-	for m := range link.Answers(q.ID, text) {
-		c.post(m)
-	}
+	c.post(link.Snapshot(q.ID, text))
 }
 
-// answer passes a part of an answer of the child on to the one that has asked.
-func (c *child) answer(p *link.Part) {
+// answer passes an answer of the child on to the one that has asked.
+func (c *child) answer(m *link.Message) {
 	q := c.question
-	if p == nil || q.id == 0 || p.ID != q.id {
+	if m.Reply == nil || q.id == 0 || m.Reply.ID != q.id {
+		m.Drop()
 		return
 	}
-	if p.Last {
-		c.question = question{}
+	c.question = question{}
+	if q.from.slot.child != q.from {
+		m.Drop()
+		return
 	}
-	if q.from.slot.child == q.from {
-		part := *p
-		part.ID = q.theirs
-		q.from.post(link.Message{Kind: link.Answer, Part: &part})
-	}
+	m.Reply.ID = q.theirs
+	q.from.post(*m)
 }
 
 // refuse ends the open question to the child, if there is one.
 func (c *child) refuse(why string) {
-	c.answer(&link.Part{ID: c.question.id, Last: true, Refused: why})
+	m := link.Refusal(c.question.id, why)
+	c.answer(&m)
 }
 
 // account is what the parent itself knows, as JSON.

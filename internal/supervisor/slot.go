@@ -457,7 +457,7 @@ func (sl *slot) message(m link.Message) {
 	case link.Ask:
 		s.ask(c, m.Question)
 	case link.Answer:
-		c.answer(m.Part)
+		c.answer(&m)
 	case link.Act:
 		s.act(c, m.Order)
 	case link.Done:

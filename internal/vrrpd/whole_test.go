@@ -68,14 +68,18 @@ func (p *process) await(kind link.Kind) link.Message {
 // snapshot asks for the state.
 func (p *process) snapshot(id uint32) []byte {
 	p.Helper()
-	p.send(link.Message{Kind: link.Ask, Question: &link.Question{ID: id}})
-	answer := link.Assembly{ID: id}
-	for whole, err := false, error(nil); !whole; {
-		if whole, err = answer.Add(p.await(link.Answer).Part); err != nil {
-			p.Fatal(err)
-		}
+	return p.ask(link.Question{ID: id})
+}
+
+func (p *process) ask(q link.Question) []byte {
+	p.Helper()
+	p.send(link.Message{Kind: link.Ask, Question: &q})
+	answer := p.await(link.Answer)
+	body, err := answer.Snapshot()
+	if err != nil || answer.Reply.ID != q.ID {
+		p.Fatalf("answer to %d instead of %d, %v", answer.Reply.ID, q.ID, err)
 	}
-	return answer.Body
+	return body
 }
 
 // stop has the process stop, and waits for it.
@@ -186,15 +190,8 @@ func TestChanges(t *testing.T) {
 	p := startProcess(t, patient(owners(2)))
 	ask := func(id uint32, since int64) (n int) {
 		t.Helper()
-		p.send(link.Message{Kind: link.Ask, Question: &link.Question{ID: id, Since: since}})
-		answer := link.Assembly{ID: id}
-		for whole, err := false, error(nil); !whole; {
-			if whole, err = answer.Add(p.await(link.Answer).Part); err != nil {
-				t.Fatal(err)
-			}
-		}
 		var s api.VRRP
-		if err := json.Unmarshal(answer.Body, &s); err != nil {
+		if err := json.Unmarshal(p.ask(link.Question{ID: id, Since: since}), &s); err != nil {
 			t.Fatal(err)
 		}
 		return len(s.Instances)

@@ -15,6 +15,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"keepalived-go/conf"
 	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/wire"
@@ -37,7 +39,7 @@ const (
 	// Between a process that asks, the parent, and the process that is asked.
 
 	Ask    // Question: answer with a snapshot of the state
-	Answer // Part: a piece of a snapshot
+	Answer // Reply: a snapshot, or why there is none
 	Act    // Order: change something
 	Done   // Outcome: what has come of it
 
@@ -65,11 +67,13 @@ type Message struct {
 	Config   *conf.Config
 	Failure  *Failure
 	Question *Question
-	Part     *Part
+	Reply    *Reply
 	Event    *Event
 	Order    *Order
 	Outcome  *Outcome
 	Intents  *Intents
+
+	File *os.File // of Answer: what goes beside the message; nil: nothing does
 }
 
 // Failure is why a child gives up.
@@ -114,7 +118,6 @@ type Setup struct {
 const (
 	maxFrame = 1 << 28
 	maxSmall = 1 << 20
-	maxPart  = PartSize + 4<<10
 	maxEvent = 1 << 10
 )
 
@@ -146,9 +149,10 @@ func (f *Frame) Close() error { return f.file.Close() }
 
 // Conn is one end of the pair.
 type Conn struct {
-	conn *net.UnixConn
-	r    *bufio.Reader
-	mu   sync.Mutex // serialises writes
+	conn  *net.UnixConn
+	r     *bufio.Reader
+	files *files
+	mu    sync.Mutex // serialises writes
 }
 
 // New takes over f, one end of a socketpair(2) of type SOCK_STREAM.
@@ -163,15 +167,25 @@ func New(f *os.File) (*Conn, error) {
 		c.Close()
 		return nil, fmt.Errorf("take over socket: not a unix socket but %s", c.LocalAddr().Network())
 	}
-	return &Conn{conn: u, r: bufio.NewReader(u)}, nil
+	in := &files{conn: u}
+	return &Conn{conn: u, r: bufio.NewReader(in), files: in}, nil
 }
 
-// Send writes m; it may be called from several goroutines.
+// Send writes m and closes its File; it may be called from several goroutines.
 func (c *Conn) Send(m Message) error {
 	frame := appendFrame(nil, m)
+	var beside []byte
+	if m.File != nil {
+		defer m.File.Close()
+		beside = unix.UnixRights(int(m.File.Fd()))
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_, err := c.conn.Write(frame)
+	// The descriptor goes with the first byte. A stream takes as much as it has room for.
+	n, _, err := c.conn.WriteMsgUnix(frame, beside, nil)
+	if err == nil && n < len(frame) {
+		_, err = c.conn.Write(frame[n:])
+	}
 	return err
 }
 
@@ -189,7 +203,13 @@ func (c *Conn) SendFrame(f *Frame) error {
 
 // Receive waits for the next message; io.EOF: the other process has ended.
 func (c *Conn) Receive() (Message, error) {
-	return readMessage(c.r)
+	m, err := readMessage(c.r)
+	if err == nil && m.Kind == Answer && m.Reply != nil && m.Reply.Refused == "" {
+		if m.File = c.files.next(); m.File == nil {
+			m.Reply.Refused = "the file of the snapshot has not come: too many are open"
+		}
+	}
+	return m, err
 }
 
 func readMessage(r io.Reader) (Message, error) {
@@ -197,8 +217,6 @@ func readMessage(r io.Reader) (Message, error) {
 		switch Kind(kind) {
 		case Configure:
 			return maxFrame
-		case Answer:
-			return maxPart
 		case Report:
 			return maxEvent
 		}
@@ -236,7 +254,7 @@ func (m *Message) body() any {
 	case Ask:
 		return &m.Question
 	case Answer:
-		return &m.Part
+		return &m.Reply
 	case Report:
 		return &m.Event
 	case Act:

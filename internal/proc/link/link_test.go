@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/netip"
+	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -55,7 +56,7 @@ func TestMessagesComeThrough(t *testing.T) {
 		{Kind: Stop},
 		{Kind: Failed, Failure: &Failure{"no permission", 4}},
 		{Kind: Ask, Question: &Question{ID: 7, Of: "vrrp"}},
-		{Kind: Answer, Part: &Part{ID: 7, Body: []byte("state"), Last: true}},
+		Refusal(7, "it does not run"),
 		{Kind: Report, Event: &Event{From: "bfd", To: "vrrp", Subject: "peer", Body: []byte{1}}},
 	} {
 		if err := parent.Send(want); err != nil {
@@ -172,7 +173,7 @@ func FuzzReceive(f *testing.F) {
 		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived"}},
 		{Kind: Configure, Config: &conf.Config{Path: "k.conf", Instances: []*conf.VRRPInstance{{Name: "VI_1"}}}},
 		{Kind: Stop}, {Kind: Failed, Failure: &Failure{"no", 1}}, {Kind: Ask, Question: &Question{ID: 7, Of: "vrrp"}},
-		{Kind: Answer, Part: &Part{ID: 7, Body: []byte("state")}}, {Kind: Report, Event: &Event{To: "vrrp", Subject: "peer"}},
+		Refusal(7, "it does not run"), {Kind: Report, Event: &Event{To: "vrrp", Subject: "peer"}},
 	} {
 		f.Add(appendFrame(nil, m))
 	}
@@ -190,65 +191,92 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// A snapshot comes through in parts, other messages between them, and an answer
-// to an earlier question does not mix with it.
-func TestSnapshotComesInParts(t *testing.T) {
-	for _, size := range []int{0, 1, PartSize - 1, PartSize, PartSize + 1, 5*PartSize + 7} {
-		want := make([]byte, size)
-		for i := range want {
-			want[i] = byte(i / 251)
-		}
-		parent, child := pair(t)
-		sent := make(chan error, 1)
-		go func() {
-			var err error
-			for m := range Answers(7, want) {
-				err = errors.Join(err, child.Send(Message{Kind: Alive}), child.Send(Message{Kind: Answer, Part: &Part{ID: 6, Body: []byte("late")}}), child.Send(m))
+// Snapshots of any length come through, each with the message that it goes with, whatever
+// is sent between them and in how many pieces it is read.
+func TestSnapshots(t *testing.T) {
+	parent, child := pair(t)
+	bodies := [][]byte{{}, []byte("x"), bytes.Repeat([]byte("0123456789abcdef"), 1<<16), []byte("late")}
+	before := open(t)
+	sent := make(chan error, 1)
+	go func() {
+		var err error
+		for range 50 {
+			for i, body := range bodies {
+				err = errors.Join(err, child.Send(Message{Kind: Alive}), child.Send(Snapshot(uint32(i), body)), child.Send(Refusal(9, "no")))
 			}
-			sent <- err
-		}()
-		a := Assembly{ID: 7}
-		for whole := false; !whole; {
+		}
+		sent <- err
+	}()
+	for range 50 {
+		for i, body := range bodies {
+			receive(t, parent)
 			m := receive(t, parent)
-			if m.Kind != Answer {
-				continue
+			if got, err := m.Snapshot(); err != nil || m.Reply.ID != uint32(i) || !bytes.Equal(got, body) {
+				t.Fatalf("answer %d of %d bytes, %v; want %d of %d", m.Reply.ID, len(got), err, i, len(body))
 			}
-			var err error
-			if whole, err = a.Add(m.Part); err != nil {
-				t.Fatal(err)
+			if m = receive(t, parent); m.File != nil {
+				t.Fatal("a refusal has a file")
 			}
 		}
-		if err := <-sent; err != nil {
-			t.Fatal(err)
-		}
-		if !bytes.Equal(a.Body, want) {
-			t.Errorf("a snapshot of %d bytes arrives with %d, or with others", size, len(a.Body))
-		}
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	if after := open(t); after != before {
+		t.Errorf("%d descriptors are open, %d before", after, before)
 	}
 }
 
+// open is how many descriptors this process has.
+func open(t *testing.T) int {
+	t.Helper()
+	list, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(list)
+}
+
+// A snapshot that is too long is refused, by who sends it and by who reads it.
 func TestSnapshotHasABound(t *testing.T) {
-	var refused []Message
-	for m := range Answers(1, make([]byte, MaxSnapshot+1)) {
-		refused = append(refused, m)
+	m := Snapshot(1, make([]byte, MaxSnapshot+1))
+	if _, err := m.Snapshot(); m.File != nil || err == nil {
+		t.Errorf("it is sent, %v", err)
 	}
-	if len(refused) != 1 {
-		t.Fatalf("%d messages for a snapshot that is too long, want a refusal", len(refused))
+	m = Snapshot(1, nil)
+	if err := m.File.Truncate(MaxSnapshot + 1); err != nil {
+		t.Fatal(err)
 	}
-	if whole, err := (&Assembly{ID: 1}).Add(refused[0].Part); whole || err == nil {
-		t.Errorf("a refusal: whole %v, error %v", whole, err)
+	if body, err := m.Snapshot(); err == nil {
+		t.Errorf("%d bytes are read", len(body))
 	}
-	a := Assembly{ID: 1}
-	part := &Part{ID: 1, Body: make([]byte, PartSize)}
-	for range MaxSnapshot / PartSize {
-		if _, err := a.Add(part); err != nil {
+}
+
+// A message whose file has not come is refused rather than answered with nothing.
+func TestSnapshotWithoutItsFile(t *testing.T) {
+	parent, child := pair(t)
+	if err := child.Send(Message{Kind: Answer, Reply: &Reply{ID: 1}}); err != nil {
+		t.Fatal(err)
+	}
+	m := receive(t, parent)
+	if _, err := m.Snapshot(); err == nil {
+		t.Error("it has one")
+	}
+}
+
+// Descriptors that belong to no answer are few, however many come.
+func TestSuperfluousFiles(t *testing.T) {
+	parent, child := pair(t)
+	before := open(t)
+	for range 10 * maxWaiting {
+		m := Snapshot(1, nil)
+		m.Kind = Alive
+		if err := child.Send(m); err != nil {
 			t.Fatal(err)
 		}
+		receive(t, parent)
 	}
-	if _, err := a.Add(part); err == nil {
-		t.Errorf("%d bytes were taken", len(a.Body))
-	}
-	if whole, err := a.Add(nil); whole || err != nil {
-		t.Errorf("a message without a part: %v, %v", whole, err)
+	if more := open(t) - before; more > maxWaiting {
+		t.Errorf("%d descriptors are open", more)
 	}
 }

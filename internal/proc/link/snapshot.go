@@ -3,14 +3,15 @@ package link
 import (
 	"errors"
 	"fmt"
-	"iter"
+	"io"
 )
 
 // A snapshot of the state of a process is asked for with [Ask], under a number, and
-// answered with [Part]s of a bounded size: orders and signs of life pass between
-// them. Who asks has one question at a time open to a process; a late answer to an
-// earlier one is known by its number. The parent passes a question of one child on to
-// another one, under a number of its own, and the answer back.
+// answered with a [Reply] beside which goes the descriptor of a file in memory. So the
+// message is short, however long the snapshot is: orders and signs of life never wait for
+// it, and the parent, which passes a question of one child on to another one under a number
+// of its own, passes the answer back without a look at it. Who asks has one question at a
+// time open to a process; a late answer to an earlier one is known by its number.
 
 // Question asks for the state of a process.
 type Question struct {
@@ -25,65 +26,63 @@ type Question struct {
 // secrets.
 const Configuration = "configuration"
 
-// Part is a piece of the answer to [Ask].
-type Part struct {
-	ID   uint32 // of the question
-	Body []byte // at most PartSize bytes
-	Last bool   // the answer is whole with this part
-	// Refused is why there is no answer; empty: there is one.
-	Refused string
+// Reply is the answer to [Ask]. Its snapshot is the File of the message.
+type Reply struct {
+	ID      uint32 // of the question
+	Refused string // why there is no snapshot; empty: there is one
 }
 
-const (
-	// PartSize is how many bytes of a snapshot a part has, but for the last one.
-	PartSize = 64 << 10
-	// MaxSnapshot is how long a snapshot may be, in bytes: 65,024 virtual routers of
-	// 1,000 bytes.
-	MaxSnapshot = 64 << 20
-)
+// MaxSnapshot is how long a snapshot may be, in bytes: 65,024 virtual routers of
+// 1,000 bytes.
+const MaxSnapshot = 64 << 20
 
 // Refusal is the message that answers the question id with the reason why there is no
 // snapshot.
 func Refusal(id uint32, why string) Message {
-	return Message{Kind: Answer, Part: &Part{ID: id, Last: true, Refused: why}}
+	return Message{Kind: Answer, Reply: &Reply{ID: id, Refused: why}}
 }
 
-// Answers are the messages that answer the question id with a snapshot.
-func Answers(id uint32, snapshot []byte) iter.Seq[Message] {
-	return func(yield func(Message) bool) {
-		if len(snapshot) > MaxSnapshot {
-			yield(Refusal(id, fmt.Sprintf("the snapshot has %d bytes, at most %d are sent", len(snapshot), MaxSnapshot)))
-			return
-		}
-		for {
-			n := min(len(snapshot), PartSize)
-			last := n == len(snapshot)
-			if !yield(Message{Kind: Answer, Part: &Part{ID: id, Body: snapshot[:n], Last: last}}) || last {
-				return
-			}
-			snapshot = snapshot[n:]
-		}
+// Snapshot is the message that answers the question id with a snapshot. What prevents that
+// is the reason of a refusal.
+func Snapshot(id uint32, body []byte) Message {
+	if len(body) > MaxSnapshot {
+		return Refusal(id, fmt.Sprintf("the snapshot has %d bytes, at most %d are sent", len(body), MaxSnapshot))
 	}
-}
-
-// Assembly puts the parts of one answer together.
-type Assembly struct {
-	ID   uint32 // of the question
-	Body []byte // so far
-}
-
-// Add takes up a part and reports whether the snapshot is whole. Parts of other
-// answers are none of its business. After an error the answer is lost: it was
-// refused, or longer than MaxSnapshot.
-func (a *Assembly) Add(p *Part) (whole bool, err error) {
-	switch {
-	case p == nil || p.ID != a.ID:
-		return false, nil
-	case p.Refused != "":
-		return false, errors.New(p.Refused)
-	case len(a.Body)+len(p.Body) > MaxSnapshot:
-		return false, fmt.Errorf("snapshot: longer than %d bytes", MaxSnapshot)
+	f, err := newMemoryFile("keepalived-snapshot")
+	if err == nil {
+		if _, err = f.Write(body); err == nil {
+			return Message{Kind: Answer, Reply: &Reply{ID: id}, File: f}
+		}
+		f.Close()
 	}
-	a.Body = append(a.Body, p.Body...)
-	return p.Last, nil
+	return Refusal(id, "keep the snapshot: "+err.Error())
+}
+
+// Snapshot reads the snapshot that a message of kind [Answer] carries, once. The error says
+// why there is none.
+func (m *Message) Snapshot() ([]byte, error) {
+	if m.Reply.Refused != "" {
+		return nil, errors.New(m.Reply.Refused)
+	}
+	defer m.File.Close()
+	size, err := m.File.Seek(0, io.SeekEnd)
+	if err == nil && size > MaxSnapshot {
+		err = fmt.Errorf("longer than %d bytes", MaxSnapshot)
+	}
+	var body []byte
+	if err == nil {
+		body = make([]byte, size)
+		_, err = m.File.ReadAt(body, 0)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("snapshot: %w", err)
+	}
+	return body, nil
+}
+
+// Drop releases what goes beside a message that is not sent.
+func (m *Message) Drop() {
+	if m.File != nil {
+		m.File.Close()
+	}
 }

@@ -49,7 +49,7 @@ func TestOrders(t *testing.T) {
 		Dump:   func(kind link.Kind) { note("dump %d", kind) },
 		Event:  func(e *link.Event) { note("event %s", e.Subject) },
 		Ask:    func(q link.Question) { note("ask %d", q.ID) },
-		Answer: func(p *link.Part) { note("answer %d", p.ID) }, Changed: func() { note("changed") },
+		Answer: func(m *link.Message) { note("answer %d", m.Reply.ID) }, Changed: func() { note("changed") },
 	})
 	await := func(n int) {
 		t.Helper()

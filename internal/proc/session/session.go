@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -30,9 +29,9 @@ type Orders struct {
 	Reload func(c *conf.Config, done func())
 	Stop   func() // may come more than once
 	Dump   func(kind link.Kind)
-	Event  func(e *link.Event) // another process reports; nil: none is expected
-	Ask    func(link.Question) // a snapshot is wanted; nil: there is none
-	Answer func(p *link.Part)  // of a question of this process; nil: it asks none
+	Event  func(e *link.Event)   // another process reports; nil: none is expected
+	Ask    func(link.Question)   // a snapshot is wanted; nil: there is none
+	Answer func(m *link.Message) // to a question of this process; nil: it asks none
 
 	Changed func() // what another process knows has changed; nil: this one does not care
 
@@ -48,7 +47,7 @@ type Session struct {
 	alive  loop.Timer
 	orders Orders
 	out    chan link.Message
-	parts  chan link.Message // of snapshots, and results of acts
+	large  chan link.Message // snapshots, and results of acts
 	alone  chan struct{}
 	next   []*conf.Config // that wait to be taken up; of the loop
 }
@@ -68,7 +67,7 @@ func First(conn *link.Conn) (*conf.Config, error) {
 // Begin begins to take orders. They are posted to the loop: what comes before it
 // turns waits for that.
 func Begin(conn *link.Conn, l *loop.Loop, orders Orders) *Session {
-	s := &Session{conn: conn, loop: l, orders: orders, out: make(chan link.Message, 64), parts: make(chan link.Message), alone: make(chan struct{})}
+	s := &Session{conn: conn, loop: l, orders: orders, out: make(chan link.Message, 64), large: make(chan link.Message), alone: make(chan struct{})}
 	go s.report()
 	go s.listen()
 	s.heed()
@@ -113,13 +112,8 @@ func (s *Session) Send(m link.Message) bool {
 	}
 }
 
-// Answer sends a snapshot that Orders.Ask was called for, in parts. It returns when
-// the last of them is on its way, so it is for a goroutine beside the loop. What the
-// loop reports meanwhile goes before the next part.
-func (s *Session) Answer(id uint32, snapshot []byte) { s.pass(link.Answers(id, snapshot)) }
-
-// AnswerJSON sends what view returns likewise, as JSON, on a goroutine of its own. A fault
-// in the view refuses the answer.
+// AnswerJSON sends what view returns as JSON, the snapshot that Orders.Ask was called for,
+// on a goroutine of its own. A fault in the view refuses the answer.
 func (s *Session) AnswerJSON(id uint32, view func() any) {
 	go func() {
 		var b []byte
@@ -128,24 +122,24 @@ func (s *Session) AnswerJSON(id uint32, view func() any) {
 			err = fault
 		}
 		if err != nil {
-			s.pass(slices.Values([]link.Message{link.Refusal(id, err.Error())}))
+			s.pass(link.Refusal(id, err.Error()))
 			return
 		}
-		s.Answer(id, b)
+		s.pass(link.Snapshot(id, b))
 	}()
 }
 
-func (s *Session) pass(answer iter.Seq[link.Message]) {
-	for m := range answer {
-		select {
-		case s.parts <- m:
-		case <-s.alone:
-			return
-		}
+// pass has m sent behind what the loop reports. It returns when m is on its way, so it is for
+// a goroutine beside the loop.
+func (s *Session) pass(m link.Message) {
+	select {
+	case s.large <- m:
+	case <-s.alone:
+		m.Drop()
 	}
 }
 
-// report sends what the loop reports, and parts of snapshots in between.
+// report sends what the loop reports, and what was passed in between.
 func (s *Session) report() {
 	for {
 		var m link.Message
@@ -154,7 +148,7 @@ func (s *Session) report() {
 		default:
 			select {
 			case m = <-s.out:
-			case m = <-s.parts:
+			case m = <-s.large:
 			}
 		}
 		if s.conn.Send(m) != nil {
@@ -196,8 +190,8 @@ func (s *Session) take(m link.Message) {
 			s.orders.Changed()
 		}
 	case link.Answer:
-		if s.orders.Answer != nil && m.Part != nil {
-			s.orders.Answer(m.Part)
+		if s.orders.Answer != nil && m.Reply != nil {
+			s.orders.Answer(&m)
 		}
 	case link.Act:
 		if m.Order != nil {
@@ -225,7 +219,7 @@ func (s *Session) take(m link.Message) {
 func (s *Session) act(o *link.Order) {
 	reply := func(result any, err error) {
 		m := link.Message{Kind: link.Done, Outcome: &link.Outcome{ID: o.ID, Result: act.Answer(result, err)}}
-		go s.pass(slices.Values([]link.Message{m}))
+		go s.pass(m)
 	}
 	if s.orders.Act == nil {
 		reply(nil, act.Refuse(act.Invalid, "this process has no acts"))

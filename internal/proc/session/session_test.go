@@ -1,7 +1,7 @@
 package session
 
 import (
-	"bytes"
+	"strings"
 	"testing"
 
 	"keepalived-go/internal/proc/link"
@@ -9,8 +9,8 @@ import (
 	"keepalived-go/internal/proc/loop"
 )
 
-// A snapshot of many parts arrives whole, and what the loop reports meanwhile passes
-// between them: none of it is lost.
+// A snapshot arrives whole, in the order of what was reported before and after it. Nobody
+// waits for a parent that has ended.
 func TestAnswer(t *testing.T) {
 	parent, child := linktest.Pair(t)
 	l, err := loop.New()
@@ -19,32 +19,30 @@ func TestAnswer(t *testing.T) {
 	}
 	defer l.Close()
 	s := Begin(child, l, Orders{Stop: func() {}})
-	snapshot := bytes.Repeat([]byte("0123456789abcdef"), 200*link.PartSize/16)
-	go s.Answer(7, snapshot)
-	answer := link.Assembly{ID: 7}
-	alive, asked := 0, 0
-	for whole := false; !whole; {
+	want := strings.Repeat("0123456789abcdef", 1<<16)
+	s.Say(link.Started)
+	s.AnswerJSON(7, func() any { return want })
+	alive := 0
+	for {
 		m, err := parent.Receive()
 		if err != nil {
 			t.Fatal(err)
 		}
-		switch m.Kind {
-		case link.Answer:
-			if whole, err = answer.Add(m.Part); err != nil {
-				t.Fatal(err)
-			}
-			if asked < 20 {
-				asked++
-				s.Say(link.Alive)
-			}
-		case link.Alive:
+		if m.Kind != link.Answer {
 			alive++
+			continue
 		}
+		got, err := m.Snapshot()
+		if string(got) != `"`+want+`"` || err != nil || m.Reply.ID != 7 || alive != 1 {
+			t.Errorf("answer %d of %d bytes, %v, after %d messages", m.Reply.ID, len(got), err, alive)
+		}
+		break
 	}
-	if !bytes.Equal(answer.Body, snapshot) || alive != asked || asked == 0 {
-		t.Errorf("%d of %d bytes, %d of %d signs of life", len(answer.Body), len(snapshot), alive, asked)
+	s.AnswerJSON(8, func() any { panic("fault") })
+	if m, err := parent.Receive(); err != nil || m.Reply == nil || !strings.Contains(m.Reply.Refused, "fault") {
+		t.Errorf("a fault in the view is answered with %+v, %v", m.Reply, err)
 	}
 	parent.Close()
 	<-s.Alone()
-	s.Answer(8, snapshot) // to nobody: it returns
+	s.pass(link.Snapshot(9, nil)) // to nobody: it returns
 }

@@ -11,6 +11,7 @@ import (
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/statustest"
+	"keepalived-go/vrrp"
 )
 
 var update = flag.Bool("update", false, "record the answers")
@@ -59,5 +60,32 @@ func TestEachFieldIsDocumented(t *testing.T) {
 	walk(reflect.TypeFor[api.Status]())
 	if n < 100 {
 		t.Errorf("only %d fields were looked at", n)
+	}
+}
+
+// TestCounters: each statistic of a virtual router has its field, in the order of the
+// statistics.
+func TestCounters(t *testing.T) {
+	s := statustest.VRRP(t, statustest.Load(t))
+	s.Instances[0].Stats = vrrp.Stats{AdvertsReceived: 1, AdvertsSent: 2, Stalls: 3}
+	c := api.OfVRRP(s).Instances[0].Counters
+	typ, i := reflect.TypeFor[api.Counters](), 0
+	for name, n := range s.Instances[0].Stats.All() {
+		if i == typ.NumField() || typ.Field(i).Tag.Get("json") != name {
+			t.Fatalf("there is no field %d for %s", i, name)
+		}
+		if got := c.Get(name); got != n {
+			t.Errorf("%s is %d, want %d", name, got, n)
+		}
+		i++
+	}
+	if i != typ.NumField() {
+		t.Errorf("%d statistics, %d fields", i, typ.NumField())
+	}
+	if got := c.String(); got != "advert_rcvd=1,advert_sent=2,stalls=3" {
+		t.Error(got)
+	}
+	if n := c.Get("none"); n != 0 {
+		t.Error(n)
 	}
 }

@@ -68,7 +68,7 @@ type Instance struct {
 
 	Trackers []Tracking        `json:"trackers,omitempty" doc:"what it and its sync group track"`
 	History  []Change          `json:"history,omitempty" doc:"its last changes of state, at most 16, oldest first"`
-	Counters map[string]uint64 `json:"counters" doc:"by the names of the statistics"`
+	Counters Counters          `json:"counters" doc:"statistics"`
 	Rejected map[string]uint64 `json:"rejected,omitempty" doc:"dropped packets by reason, those that are not 0"`
 }
 
@@ -208,7 +208,7 @@ func instanceOf(i *status.Instance) Instance {
 		Priority:       Priority{Base: c.Priority, Effective: i.Priority, Total: i.Total, Owner: c.Priority == vrrp.PriorityOwner},
 		AdvertInterval: seconds(c.AdvertInterval), MasterDown: seconds(i.MasterDown), Timer: moment(i.Timeout), NoPreempt: c.NoPreempt, NotifyDeleted: c.Notify != nil && c.Notify.SignalDeleted,
 		Held: i.Held, Addresses: append(addressesOf(i.Listed, false), addressesOf(i.Excluded, true)...),
-		Routes: i.Routes, Rules: i.Rules, Counters: map[string]uint64{},
+		Routes: i.Routes, Rules: i.Rules, Counters: countersOf(&i.Stats),
 	}
 	if i.Obstacle != vrrp.ObstacleNone {
 		out.Obstacle = i.Obstacle.String()
@@ -241,9 +241,6 @@ func instanceOf(i *status.Instance) Instance {
 	for k := range i.History {
 		h := &i.History[k]
 		out.History = append(out.History, Change{At: h.At.UTC(), From: h.From.String(), To: h.To.String(), Cause: h.Reason.String(), Why: h.Why})
-	}
-	for name, n := range i.Stats.All() {
-		out.Counters[name] = n
 	}
 	for reason, n := range i.Stats.Rejected {
 		if n > 0 {

@@ -168,12 +168,12 @@ func ofTracker(t *api.Tracker) []string { return []string{t.Kind, t.Name} }
 
 func vrrpFamilies() (all []Family) {
 	for _, c := range counters {
-		all = append(all, instances(c.counter, "counter", c.help, func(i *api.Instance) float64 { return float64(i.Counters[c.name]) }))
+		all = append(all, instances(c.counter, "counter", c.help, func(i *api.Instance) float64 { return float64(i.Counters.Get(c.name)) }))
 	}
 	for _, c := range counters {
 		all = append(all, Family{"keepalived_vrrp_" + c.name, "untyped", c.help, []string{"name", "intf", "vrid", "state"}, func(s *api.Status, add adder) {
 			for _, i := range routers(s) {
-				add(float64(i.Counters[c.name]), i.Name, i.Interface, vrid(&i), i.State)
+				add(float64(i.Counters.Get(c.name)), i.Name, i.Interface, vrid(&i), i.State)
 			}
 		}})
 	}
@@ -212,7 +212,7 @@ func vrrpFamilies() (all []Family) {
 			return n
 		}),
 		instances("keepalived_vrrp_instance_advert_interval_seconds", "gauge", "Interval of its own adverts.", func(i *api.Instance) float64 { return float64(i.AdvertInterval) }),
-		instances("keepalived_vrrp_instance_stalls_total", "counter", "Times the process was late by longer than peers wait.", func(i *api.Instance) float64 { return float64(i.Counters["stalls"]) }),
+		instances("keepalived_vrrp_instance_stalls_total", "counter", "Times the process was late by longer than peers wait.", func(i *api.Instance) float64 { return float64(i.Counters.Stalls) }),
 		Family{"keepalived_vrrp_instance_rejected_total", "counter", "Packets dropped, by reason.", append(ofInstance[:3:3], "reason"), func(s *api.Status, add adder) {
 			for _, i := range routers(s) {
 				for reason, n := range sorted(i.Rejected) {

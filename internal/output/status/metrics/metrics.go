@@ -19,7 +19,9 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/vrrp"
@@ -87,15 +89,20 @@ func Families() []Family {
 // Write writes all metrics of a daemon.
 func Write(w io.Writer, s *api.Status) error {
 	out := bufio.NewWriterSize(w, 64<<10)
+	all := series{}
 	for _, f := range Families() {
-		f.write(out, s)
+		f.write(out, s, all)
 	}
 	return out.Flush() // reports the first error of all
 }
 
-func (f *Family) write(w *bufio.Writer, s *api.Status) {
+// series are the labels that were written, as text, with the family that was the last to
+// have them: a second series of a family with the same labels would spoil all.
+type series map[string]**Family
+
+func (f *Family) write(w *bufio.Writer, s *api.Status, all series) {
 	var line []byte
-	written := map[string]bool{} // series: a second one of the same name would spoil all
+	begun := false
 	f.samples(s, func(value float64, labels ...string) {
 		line = append(line[:0], f.Name...)
 		for i, label := range f.Labels {
@@ -108,13 +115,19 @@ func (f *Family) write(w *bufio.Writer, s *api.Status) {
 		if len(f.Labels) > 0 {
 			line = append(line, '}')
 		}
-		if written[string(line)] {
+		last := all[string(line[len(f.Name):])]
+		switch {
+		case last == nil:
+			last = new(*Family)
+			all[string(line[len(f.Name):])] = last
+		case *last == f:
 			return
 		}
-		if len(written) == 0 {
+		*last = f
+		if !begun {
+			begun = true
 			w.WriteString("# HELP " + f.Name + " " + f.Help + "\n# TYPE " + f.Name + " " + f.Type + "\n")
 		}
-		written[string(line)] = true
 		line = append(line, ' ')
 		line = strconv.AppendFloat(line, value, 'g', -1, 64)
 		w.Write(append(line, '\n'))
@@ -123,6 +136,9 @@ func (f *Family) write(w *bufio.Writer, s *api.Status) {
 
 // appendEscaped appends the value of a label.
 func appendEscaped(b []byte, s string) []byte {
+	if utf8.ValidString(s) && !strings.ContainsAny(s, "\\\"\n") {
+		return append(b, s...)
+	}
 	for _, r := range s { // what is not UTF-8 becomes U+FFFD
 		switch r {
 		case '\\', '"':

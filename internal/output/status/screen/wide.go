@@ -63,7 +63,7 @@ func (f *fields) add(prefix string, v reflect.Value) {
 			typ = typ.Elem()
 		}
 		switch {
-		case typ.Kind() == reflect.Struct && typ != reflect.TypeFor[time.Time]():
+		case typ.Kind() == reflect.Struct && !typ.Implements(reflect.TypeFor[fmt.Stringer]()): // those are one value each
 			f.add(name+".", value)
 		case typ.Kind() == reflect.Slice && typ.Elem().Kind() == reflect.Struct:
 			l := list{name: name}

@@ -51,7 +51,7 @@ func addressCount(r *instanceRow) agentx.Value { return integer(len(r.conf.Addre
 // counter is a statistic of an instance by its name.
 func (r *instanceRow) counter(names ...string) (n uint64) {
 	for _, name := range names {
-		n += r.status.Counters[name]
+		n += r.status.Counters.Get(name)
 	}
 	return n
 }
@@ -63,7 +63,7 @@ func (s *State) total(name string) (n uint64) {
 		return 0
 	}
 	for _, i := range s.instances {
-		n += i.Counters[name]
+		n += i.Counters.Get(name)
 	}
 	return n + s.Status.VRRP.Unclaimed[name]
 }
