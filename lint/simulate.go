@@ -409,6 +409,9 @@ func (a assumed) Link(name string) (exists, up bool) {
 	return true, !lost
 }
 
+// Renamed implements [policy.Machine].
+func (a assumed) Renamed(string) string { return "" }
+
 // Holds implements [policy.Machine].
 func (a assumed) Holds(netip.Addr) bool { return true }
 

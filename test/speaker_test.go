@@ -63,3 +63,23 @@ func (p *speaker) voice(in instance, source netip.Addr, change func(*vrrp.Config
 func (v *voice) advert(priority uint8) []byte {
 	return slices.Clone(v.engine.Advert(-1, priority, time.Now()))
 }
+
+// every sends adverts with a priority again and again, as long as f runs.
+func (v *voice) every(pause time.Duration, priority uint8, f func()) {
+	end, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		tick := time.NewTicker(pause)
+		defer tick.Stop()
+		for {
+			v.send(v.advert(priority))
+			select {
+			case <-end:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	defer func() { close(end); <-ended }()
+	f()
+}

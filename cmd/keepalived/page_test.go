@@ -61,11 +61,11 @@ func example() *api.Status {
 					Rejected: map[string]uint64{"advert_interval_err": 12},
 				},
 				{
-					Name: "inside", VRID: 52, State: "FAULT", Wanted: "FAULT", Since: ago(10 * time.Minute), Cause: "fault", Why: "track_script nginx: exited with status 1",
+					Name: "inside", VRID: 52, State: "FAULT", Wanted: "FAULT", Since: ago(10 * time.Minute), Cause: "track_script", Why: "track_script nginx: exited with status 1",
 					Faults: []string{"tracker"}, Fault: "track_script nginx: exited with status 1", Priority: api.Priority{Base: 100, Effective: 100, Total: 100},
 					Addresses: []api.Address{{Address: "198.51.100.10/24"}}, Trackers: []api.Tracking{script}, Peers: []string{"198.51.100.2"},
 					History: []api.Change{
-						{At: *ago(10 * time.Minute), From: "BACKUP", To: "FAULT", Cause: "fault", Why: "track_script nginx: exited with status 1"},
+						{At: *ago(10 * time.Minute), From: "BACKUP", To: "FAULT", Cause: "track_script", Why: "track_script nginx: exited with status 1"},
 					},
 				},
 			},

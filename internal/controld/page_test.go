@@ -79,7 +79,7 @@ func farm() (*shown, []history.Event) {
 	mail.Priority.Effective, mail.Priority.Total, mail.Priority.Arithmetic = 140, 140, "150 - 10 (track_script queue: exited with status 1) = 140"
 	mail.Trackers = []api.Tracking{{Kind: "track_script", Name: "queue", Weight: -10, State: "down", Detail: "exited with status 1", Reported: ago(4 * time.Second)}}
 	inside := router("inside", "FAULT", 53, 100, 10*time.Minute, "198.51.100.10/24")
-	inside.Faults, inside.Fault, inside.Cause, inside.Why = []string{"link-down"}, "interface eth1 is down", "fault", "interface eth1 is down"
+	inside.Faults, inside.Fault, inside.Cause, inside.Why = []string{"link-down"}, "interface eth1 is down", "link-down", "interface eth1 is down"
 	server := func(name string, up bool, reason string) api.RealServer {
 		state := map[bool]string{true: "up", false: "down"}[up]
 		return api.RealServer{Name: name, Forward: "NAT", Up: up, InPool: up, Since: ago(72 * time.Hour), Weight: 1, Configured: 1, Checks: []api.Check{{Kind: "HTTP_GET", State: state, Attempts: 9, Last: ago(2 * time.Second), OK: up, Took: 0.00234, Reason: reason}}}
@@ -106,10 +106,10 @@ func farm() (*shown, []history.Event) {
 	}
 	event(20*time.Hour, "mail", "BACKUP", "MASTER", "master-down", "no advert from 192.0.2.1, with priority 150, for 3.6s")
 	event(14*time.Hour, "mail", "MASTER", "BACKUP", "higher-priority", "192.0.2.1 has priority 150")
-	event(5*time.Hour, "mail", "BACKUP", "FAULT", "fault", "interface eth0 is down")
+	event(5*time.Hour, "mail", "BACKUP", "FAULT", "link-down", "interface eth0 is down")
 	event(4*time.Hour, "mail", "FAULT", "BACKUP", "fault-cleared", "")
 	event(3*time.Hour, "mail", "BACKUP", "MASTER", "master-down", "no advert from 192.0.2.1, with priority 150, for 3.6s")
-	event(10*time.Minute, "inside", "BACKUP", "FAULT", "fault", "interface eth1 is down")
+	event(10*time.Minute, "inside", "BACKUP", "FAULT", "link-down", "interface eth1 is down")
 	return s, past
 }
 

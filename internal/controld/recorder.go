@@ -22,6 +22,9 @@ const (
 	halfHistory = 1 << 20
 	// maxEvents is how many events are in memory, for clients.
 	maxEvents = 4096
+	// leastRoom is of how many things the history may know the state before it is looked
+	// which of them there still are.
+	leastRoom = 1024
 	// What happens is collected for a moment before the processes are asked: that long at
 	// least, and as long as the last answers have taken.
 	leastPause = 20 * time.Millisecond
@@ -32,9 +35,12 @@ const (
 type recorder struct {
 	sources sources
 	wake    chan struct{} // anything has changed
+	looked  time.Time     // since when changes are asked for
+	room    int           // beyond which the history forgets what is not there any more
+
+	turn    sync.Mutex // for the next two
 	history history.Recorder
 	log     *history.Log // nil: there is no file
-	looked  time.Time    // since when changes are asked for
 
 	// listener gets what is known of what has changed, and what has happened; nil: nobody
 	// listens.
@@ -48,7 +54,7 @@ type recorder struct {
 
 // newRecorder continues what is in the file at path.
 func newRecorder(from sources, path string) *recorder {
-	r := &recorder{sources: from, wake: make(chan struct{}, 1), more: make(chan struct{})}
+	r := &recorder{sources: from, room: leastRoom, wake: make(chan struct{}, 1), more: make(chan struct{})}
 	old := unix.Umask(0o022) // that of the parent would make a directory that nobody can enter
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	unix.Umask(old)
@@ -106,10 +112,47 @@ func (r *recorder) look(ctx context.Context) {
 	if !s.incomplete {
 		r.looked = begun
 	}
-	news := r.history.Step(all)
-	if r.listener != nil {
-		r.listener(all, news)
+	full := false
+	r.add(func() []history.Event {
+		news := r.history.Step(all)
+		if r.listener != nil {
+			r.listener(all, news)
+		}
+		full = r.history.Size() > r.room
+		return news
+	})
+	if full {
+		r.forget(ctx)
 	}
+}
+
+// forget has the history forget what a reload has removed.
+func (r *recorder) forget(ctx context.Context) {
+	s, err := r.sources.state(ctx)
+	if err != nil || s.incomplete {
+		return // the next look tries again
+	}
+	all, err := s.whole()
+	if err != nil {
+		slog.Warn("history: " + err.Error())
+		return
+	}
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	r.history.Forget(all)
+	r.room = max(leastRoom, 2*r.history.Size())
+}
+
+// stop records that the daemon stops.
+func (r *recorder) stop() {
+	r.add(func() []history.Event { return r.history.Stop(time.Now()) })
+}
+
+// add writes what has happened, by step, into the file, and hands it to the clients.
+func (r *recorder) add(step func() []history.Event) {
+	r.turn.Lock()
+	defer r.turn.Unlock()
+	news := step()
 	if len(news) == 0 {
 		return
 	}

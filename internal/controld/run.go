@@ -64,12 +64,15 @@ func Run(o Options) error {
 		},
 		Stop: func() {
 			why = dbus.ErrStopping
-			if agent == nil {
-				stopped = true
-				return
-			}
-			go func() { // its questions need the loop
-				agent.stopped()
+			go func() { // the questions of the agent need the loop
+				select {
+				case <-parent.Alone(): // the parent process has been killed
+				default:
+					events.stop()
+				}
+				if agent != nil {
+					agent.stopped()
+				}
 				l.Post(func() { stopped = true })
 			}()
 		},

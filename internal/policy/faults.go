@@ -14,6 +14,8 @@ import (
 type Machine interface {
 	// Link reports whether an interface exists, and whether it counts as up.
 	Link(name string) (exists, up bool)
+	// Renamed is the present name of an interface that was called name; empty: none was.
+	Renamed(name string) string
 	// Holds reports whether any interface has the address.
 	Holds(ip netip.Addr) bool
 	// VRF reports whether a VRF exists, and whether it is up.
@@ -47,6 +49,10 @@ func (f *Faults) add(fault vrrp.Faults, cause vrrp.Cause) {
 
 func (f *Faults) link(m Machine, name string) {
 	exists, up := m.Link(name)
+	if now := m.Renamed(name); !exists && now != "" {
+		f.add(vrrp.FaultLinkMissing, vrrp.Cause{Code: "link-renamed", Object: name, Detail: "interface " + name + " does not exist: it is called " + now + " now"})
+		return
+	}
 	f.missing("interface", name, exists, up)
 }
 

@@ -18,6 +18,8 @@ type machine struct {
 	links map[string]bool
 	holds []netip.Addr
 
+	renamed map[string]string
+
 	made     string // the made link that cannot be used
 	madeDown bool   // it exists
 
@@ -30,6 +32,8 @@ func (m machine) Link(name string) (exists, up bool) {
 	up, exists = m.links[name]
 	return exists, up
 }
+
+func (m machine) Renamed(name string) string { return m.renamed[name] }
 
 // Made implements Machine.
 func (m machine) Made(*conf.VRRPInstance) (name string, exists bool) { return m.made, m.madeDown }
@@ -83,6 +87,9 @@ func TestFindFaults(t *testing.T) {
 		{name: "it is down but not tracked", c: with(func(c *conf.VRRPInstance) { c.DontTrackPrimary = true }), m: down, source: own},
 		{name: "it is missing, tracked or not", c: with(func(c *conf.VRRPInstance) { c.DontTrackPrimary = true; c.Interface = "eth9" }), m: well,
 			want: vrrp.FaultLinkMissing, cause: "interface eth9 does not exist"},
+		{name: "it has another name now", c: base, m: machine{renamed: map[string]string{"eth0": "lan0"}},
+			want: vrrp.FaultLinkMissing, cause: "interface eth0 does not exist: it is called lan0 now"},
+		{name: "another one has taken its name", c: base, m: machine{links: well.links, holds: well.holds, renamed: map[string]string{"eth0": "lan0"}}, source: own},
 		{name: "the interface of an address is down", c: with(func(c *conf.VRRPInstance) { c.Addresses = on("eth1", false); c.DontTrackPrimary = true }), m: down,
 			want: vrrp.FaultLinkDown, cause: "interface eth1 is down", source: own},
 		{name: "that of an excluded address is missing", c: with(func(c *conf.VRRPInstance) { c.Excluded = on("eth9", false) }), m: well,

@@ -422,9 +422,14 @@ func (d *daemon) tryAgain(time.Duration) {
 }
 
 func (d *daemon) setFaults(r *router, faults vrrp.Faults, cause vrrp.Cause) {
-	if faults != r.faults {
-		r.faults, r.cause = faults, cause
+	before, faulty := r.cause, r.faults != 0 && faults != 0 && r.engine.State() == vrrp.Fault
+	changed := faults != r.faults
+	r.faults, r.cause = faults, cause
+	if changed {
 		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
+	}
+	if faulty && (cause.Code != before.Code || cause.Object != before.Object) {
+		d.reportCause(r)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 type network struct {
 	links      map[int]*netLink
 	byName     map[string]*netLink
+	formerly   map[string]*netLink           // by names that they do not have any more
 	lookalikes map[kernel.LinkKey][]*netLink // those that could be made by us: see made
 	lost       bool                          // a family of a link: sockets have to join their groups again
 }
@@ -24,6 +25,8 @@ type netLink struct {
 	kernel.Link
 	addrs map[kernel.Key]seenAddr
 	seen  int32 // how many addresses were ever added: their order
+
+	former []string // the last names that it had, at most formerNames, the oldest first
 
 	// How often the kernel has given up IPv4 and IPv6 on the link. The group
 	// memberships of sockets end with that, and do not come back with it.
@@ -47,7 +50,7 @@ type seenAddr struct {
 }
 
 func newNetwork(links []kernel.Link, addrs []kernel.Addr) *network {
-	n := &network{links: map[int]*netLink{}, byName: map[string]*netLink{}, lookalikes: map[kernel.LinkKey][]*netLink{}}
+	n := &network{links: map[int]*netLink{}, byName: map[string]*netLink{}, formerly: map[string]*netLink{}, lookalikes: map[kernel.LinkKey][]*netLink{}}
 	for _, l := range links {
 		n.setLink(l)
 	}
@@ -68,6 +71,7 @@ func (n *network) setLink(l kernel.Link) (now *netLink, before kernel.Link, know
 		before, known = have.Link, true
 		if before.Name != l.Name && n.byName[before.Name] == have {
 			delete(n.byName, before.Name)
+			n.rename(have, before.Name)
 		}
 	}
 	n.identify(have, &l)
@@ -82,6 +86,28 @@ func (n *network) setLink(l kernel.Link) (now *netLink, before kernel.Link, know
 		}
 	}
 	return have, before, known
+}
+
+// formerNames is how many names of a link are remembered that it does not have any more.
+const formerNames = 4
+
+// rename notes that a link was called from.
+func (n *network) rename(l *netLink, from string) {
+	if len(l.former) == formerNames {
+		n.forgetNames(l, 1)
+	}
+	l.former = append(l.former, from)
+	n.formerly[from] = l
+}
+
+// forgetNames forgets the oldest of the former names of a link.
+func (n *network) forgetNames(l *netLink, count int) {
+	for _, name := range l.former[:count] {
+		if n.formerly[name] == l {
+			delete(n.formerly, name)
+		}
+	}
+	l.former = slices.Delete(l.former, 0, count)
 }
 
 // familiesLost finds out from two successive reports of a link whether the kernel
@@ -150,6 +176,7 @@ func (n *network) removeLink(index int) *netLink {
 	if n.byName[l.Name] == l {
 		delete(n.byName, l.Name)
 	}
+	n.forgetNames(l, len(l.former))
 	n.identify(l, &kernel.Link{})
 	return l
 }

@@ -2,6 +2,7 @@ package vrrpd
 
 import (
 	"net/netip"
+	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -45,6 +46,34 @@ func TestSource(t *testing.T) {
 				t.Errorf("source is %s, want %s", got, c.want)
 			}
 		})
+	}
+}
+
+// TestFormerNames: a link is found by names that it had, as long as it is there, and not by
+// however many.
+func TestFormerNames(t *testing.T) {
+	n := newNetwork([]kernel.Link{{Index: 2, Name: "eth0"}, {Index: 3, Name: "eth1"}}, nil)
+	for _, name := range []string{"a", "b"} {
+		n.setLink(kernel.Link{Index: 2, Name: name})
+	}
+	if l := n.formerly["eth0"]; l == nil || l.Name != "b" {
+		t.Errorf("eth0 is %v", l)
+	}
+	n.setLink(kernel.Link{Index: 3, Name: "eth0"}) // another one takes the name, and another
+	n.setLink(kernel.Link{Index: 3, Name: "lan"})
+	if l := n.formerly["eth0"]; l == nil || l.Name != "lan" {
+		t.Errorf("eth0 is %v", l)
+	}
+	for i := range 100 {
+		n.setLink(kernel.Link{Index: 2, Name: "passing" + strconv.Itoa(i)})
+	}
+	if len(n.formerly) != 2+formerNames || n.formerly["passing98"] == nil {
+		t.Errorf("%d names are remembered: %v", len(n.formerly), n.formerly)
+	}
+	n.removeLink(2)
+	n.removeLink(3)
+	if len(n.formerly) != 0 {
+		t.Errorf("of links that are gone: %v", n.formerly)
 	}
 }
 

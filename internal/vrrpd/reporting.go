@@ -1,6 +1,7 @@
 package vrrpd
 
 import (
+	"context"
 	"log/slog"
 	"slices"
 	"time"
@@ -18,7 +19,7 @@ const stopWait = time.Second
 // ended: a new daemon waits for the end of this one.
 const aloneWait = time.Second
 
-// historyLen is how many changes of state of a router are remembered.
+// historyLen is how many changes of state of a router are remembered, and how many notices.
 const historyLen = 16
 
 // scriptRunner returns what runs programs; a configuration without any needs
@@ -49,8 +50,11 @@ func (d *daemon) reportTurn() {
 			d.notifyGroup(a)
 		case vrrp.Notify:
 			if r := d.router(a.Instance); r != nil {
-				if a.Note == vrrp.NoteRejected {
+				if noticed(a.Note) {
 					changed = true
+					r.rememberNote(a)
+				}
+				if a.Note == vrrp.NoteRejected {
 					r.rejection = status.Rejection{At: time.Now(), From: a.Addr, Reason: a.Reject}
 				}
 				d.notifyNote(r, a)
@@ -70,11 +74,51 @@ func (d *daemon) reportTurn() {
 
 // remember keeps a change of state in the history.
 func (r *router) remember(a *vrrp.Action) {
-	c := status.Change{At: r.lastTransition, From: a.From, To: a.To, Reason: a.Reason, Why: why(a)}
-	if len(r.history) == historyLen {
-		r.history = slices.Delete(r.history, 0, 1)
+	code := ""
+	if a.Reason == vrrp.ReasonFault {
+		code = a.Cause.Code
 	}
-	r.history = append(r.history, c)
+	r.history = among(r.history, status.Change{At: r.lastTransition, From: a.From, To: a.To, Reason: a.Reason, Code: code, Why: why(a)})
+}
+
+// noticed reports whether a note explains why a router is in its state, or hints at a
+// mistake of another node. The others come with a change of state, or are frequent.
+func noticed(n vrrp.Note) bool {
+	switch n {
+	case vrrp.NoteRejected, vrrp.NoteOwnAddressReceived, vrrp.NoteOwnerConflict, vrrp.NoteClockSkew,
+		vrrp.NoteAddressCountMismatch, vrrp.NoteAddressMismatch, vrrp.NoteStall, vrrp.NotePreemptDelayStarted,
+		vrrp.NotePreemptDelayStopped, vrrp.NoteHoldEnded, vrrp.NoteNoPreempt, vrrp.NoteGroupWaits, vrrp.NoteHeld, vrrp.NoteNotTakenOver:
+		return true
+	}
+	return false
+}
+
+// rememberNote keeps a note in the history, with the sentence of the log.
+func (r *router) rememberNote(a *vrrp.Action) {
+	code := a.Note.String()
+	if a.Note == vrrp.NoteRejected {
+		code = a.Reject.String()
+	}
+	_, text := noteText(a, r)
+	r.notices = among(r.notices, status.Change{At: time.Now(), From: r.engine.State(), To: r.engine.State(), Code: code, Why: text})
+}
+
+// reportCause reports that r is in FAULT for another cause than before.
+func (d *daemon) reportCause(r *router) {
+	text := "stays in FAULT STATE: " + causeText(&r.cause)
+	slog.LogAttrs(context.Background(), slog.LevelInfo, "("+r.conf.Name+") "+text, appendCause([]slog.Attr{slog.String("instance", r.conf.Name)}, &r.cause)...)
+	r.notices = among(r.notices, status.Change{At: time.Now(), From: vrrp.Fault, To: vrrp.Fault, Code: r.cause.Code, Why: text})
+	if d.session != nil {
+		d.session.Say(link.Changed)
+	}
+}
+
+// among adds c to the last changes.
+func among(last []status.Change, c status.Change) []status.Change {
+	if len(last) == historyLen {
+		last = slices.Delete(last, 0, 1)
+	}
+	return append(last, c)
 }
 
 // stamp notes the wall clock of a transition, for people and programs that read

@@ -56,6 +56,7 @@ type router struct {
 	inherited   bool           // the priority is the predecessor's: a tracker has yet to report
 
 	history        []status.Change // the last ones, oldest first
+	notices        []status.Change // likewise of what it has reported without a change of state
 	announce       announcement
 	extra          loop.Timer       // of garp_extra_if
 	record         *record          // in the state file
@@ -287,6 +288,14 @@ type machine struct {
 func (m machine) Link(name string) (exists, up bool) {
 	l := m.d.net.byName[name]
 	return l != nil, l != nil && m.d.linkUp(l)
+}
+
+// Renamed implements [policy.Machine].
+func (m machine) Renamed(name string) string {
+	if l := m.d.net.formerly[name]; l != nil {
+		return l.Name
+	}
+	return ""
 }
 
 // Holds implements [policy.Machine].

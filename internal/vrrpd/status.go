@@ -56,11 +56,14 @@ func (d *daemon) snapshot(visit func(*router), done func(*status.VRRP)) {
 	})
 }
 
-// changes takes a snapshot likewise of the routers that have changed their state, or reported a
-// dropped packet, since a time.
+// changes takes a snapshot likewise of the routers that have changed their state, or reported
+// anything else, since a time.
 func (d *daemon) changes(since time.Time, done func(*status.VRRP)) {
 	f := d.newFilling(true, beside{})
-	f.routers = slices.DeleteFunc(f.routers, func(r *router) bool { return r.lastTransition.Before(since) && r.rejection.At.Before(since) })
+	f.routers = slices.DeleteFunc(f.routers, func(r *router) bool {
+		n := len(r.notices)
+		return r.lastTransition.Before(since) && (n == 0 || r.notices[n-1].At.Before(since))
+	})
 	d.loop.Slices(f.instances(nil), func() { done(f.out) })
 }
 
@@ -135,6 +138,7 @@ func (f *filling) instance(r *router) status.Instance {
 		Wanted:         r.wanted(),
 		Since:          r.lastTransition,
 		History:        slices.Clone(r.history),
+		Notices:        slices.Clone(r.notices),
 		Faults:         e.Faults(),
 		Found:          r.faults,
 		Obstacle:       h.Obstacle,

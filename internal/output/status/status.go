@@ -80,6 +80,7 @@ type Instance struct {
 	Wanted  vrrp.State // in which it is or into which it goes when it starts
 	Since   time.Time  // when it entered State; zero: it has not entered any
 	History []Change   // the last ones, oldest first
+	Notices []Change   // what it has reported last without one: From and To are the state in which it was
 
 	Faults     vrrp.Faults   // for which the engine does not serve
 	Found      vrrp.Faults   // as last looked for: before the start too
@@ -127,8 +128,12 @@ type Change struct {
 	At       time.Time
 	From, To vrrp.State
 	Reason   vrrp.Reason
+	Code     string // stable name of what Reason does not name: of a fault, of a notice
 	Why      string // the same in words
 }
+
+// Cause is the stable name of the cause.
+func (c *Change) Cause() string { return cmp.Or(c.Code, c.Reason.String()) }
 
 // Address is a virtual address.
 type Address struct {

@@ -68,6 +68,7 @@ type Instance struct {
 
 	Trackers []Tracking        `json:"trackers,omitempty" doc:"what it and its sync group track"`
 	History  []Change          `json:"history,omitempty" doc:"its last changes of state, at most 16, oldest first"`
+	Notices  []Change          `json:"notices,omitempty" doc:"what it has reported last without a change of state, at most 16, oldest first: from and to are the state in which it was"`
 	Counters Counters          `json:"counters" doc:"statistics"`
 	Rejected map[string]uint64 `json:"rejected,omitempty" doc:"dropped packets by reason, those that are not 0"`
 }
@@ -113,7 +114,7 @@ type Change struct {
 	At    time.Time `json:"at" doc:"when"`
 	From  string    `json:"from" doc:"state before"`
 	To    string    `json:"to" doc:"state after"`
-	Cause string    `json:"cause" doc:"code of the cause"`
+	Cause string    `json:"cause" doc:"code of the cause; of a fault, of what is wrong: link-down, track_script"`
 	Why   string    `json:"why,omitempty" doc:"the same as a sentence, where the code does not say all"`
 }
 
@@ -214,7 +215,7 @@ func instanceOf(i *status.Instance) Instance {
 		out.Obstacle = i.Obstacle.String()
 	}
 	if n := len(i.History); n > 0 {
-		out.Cause, out.Why = i.History[n-1].Reason.String(), i.History[n-1].Why
+		out.Cause, out.Why = i.History[n-1].Cause(), i.History[n-1].Why
 	}
 	if i.Tracks {
 		out.Priority.Arithmetic = i.Arithmetic
@@ -238,16 +239,21 @@ func instanceOf(i *status.Instance) Instance {
 			Fault: t.Fault, Detail: t.Detail, Reported: moment(t.At),
 		})
 	}
-	for k := range i.History {
-		h := &i.History[k]
-		out.History = append(out.History, Change{At: h.At.UTC(), From: h.From.String(), To: h.To.String(), Cause: h.Reason.String(), Why: h.Why})
-	}
+	out.History, out.Notices = changesOf(i.History), changesOf(i.Notices)
 	for reason, n := range i.Stats.Rejected {
 		if n > 0 {
 			count(&out.Rejected, vrrp.Reject(reason).String(), n)
 		}
 	}
 	return out
+}
+
+func changesOf(list []status.Change) (all []Change) {
+	for i := range list {
+		c := &list[i]
+		all = append(all, Change{At: c.At.UTC(), From: c.From.String(), To: c.To.String(), Cause: c.Cause(), Why: c.Why})
+	}
+	return all
 }
 
 func macOf(mac [6]byte) string {

@@ -28,11 +28,12 @@ const (
 	Priority Part = "priority" // how its priority comes about
 	Change   Part = "change"   // what would change the state
 	Rejected Part = "rejected" // adverts that it dropped
+	Noticed  Part = "noticed"  // what else it has reported since it entered its state
 )
 
 // Sentence is one sentence of an explanation.
 type Sentence struct {
-	Part Part   `json:"part" doc:"what it is about: verdict, stale, cause, blocker, priority, change or rejected"`
+	Part Part   `json:"part" doc:"what it is about: verdict, stale, cause, blocker, priority, change, rejected or noticed"`
 	Code string `json:"code" doc:"what it says, for programs"`
 	Text string `json:"text" doc:"the sentence"`
 }
@@ -137,6 +138,7 @@ func Instance(s *api.Status, name string) *Explanation {
 		t.change()
 	}
 	t.rejected()
+	t.noticed()
 	return &Explanation{At: s.VRRP.At, Instance: name, State: t.State, Sentences: t.out}
 }
 
@@ -419,6 +421,26 @@ func (t *telling) rejected() {
 		}
 		if n := t.Instance.Rejected[name]; n > 0 && !slices.Contains(quiet, r) {
 			t.say(Rejected, name, "It has dropped %s: %s.", count(int(n), "packet", "packets"), r.Text())
+		}
+	}
+}
+
+// notices are those that no other part tells.
+var notices = []vrrp.Note{
+	vrrp.NoteOwnAddressReceived, vrrp.NoteOwnerConflict, vrrp.NoteStall, vrrp.NoteClockSkew,
+	vrrp.NoteAddressCountMismatch, vrrp.NoteAddressMismatch, vrrp.NoteNotTakenOver,
+}
+
+// noticed repeats the last notice of each kind since the state was entered.
+func (t *telling) noticed() {
+	for _, note := range notices {
+		for k := range slices.Backward(t.Notices) {
+			n := &t.Notices[k]
+			if n.Cause != note.String() || t.Since != nil && n.At.Before(*t.Since) {
+				continue
+			}
+			t.say(Noticed, n.Cause, "It reported %s ago: %s.", Age(t.at.Sub(n.At)), n.Why)
+			break
 		}
 	}
 }

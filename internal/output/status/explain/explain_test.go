@@ -64,6 +64,14 @@ func situations() (all []struct {
 	}
 
 	one("backup of a higher priority", nil)
+	one("notices, of which one is older than the state and one is told as an obstacle", func(i *api.Instance) {
+		i.Notices = []api.Change{
+			{At: *before(4 * time.Hour), From: "MASTER", To: "MASTER", Cause: "owner-conflict", Why: "CONFIGURATION ERROR"},
+			{At: *before(2 * time.Hour), From: "BACKUP", To: "BACKUP", Cause: "own-address-received", Why: "the first"},
+			{At: *before(time.Hour), From: "BACKUP", To: "BACKUP", Cause: "no-preempt", Why: "stays BACKUP"},
+			{At: *before(time.Minute), From: "BACKUP", To: "BACKUP", Cause: "own-address-received", Why: "WARNING - equal priority advert received from remote host with our IP address 192.0.2.2"},
+		}
+	})
 	one("backup of the same priority", func(i *api.Instance) { i.Master.Priority = 100 })
 	one("backup of an owner", func(i *api.Instance) { i.Master.Priority = 255 })
 	one("backup of the highest priority", func(i *api.Instance) { i.Master.Priority = 254 })
@@ -174,7 +182,7 @@ func TestSentences(t *testing.T) {
 			t.Fatalf("%s: nothing is explained", c.name)
 		}
 		fmt.Fprintf(&got, "# %s\n", c.name)
-		parts := []Part{Verdict, Stale, Cause, Blocker, Priority, Change, Rejected}
+		parts := []Part{Verdict, Stale, Cause, Blocker, Priority, Change, Rejected, Noticed}
 		last := 0
 		for _, s := range e.Sentences {
 			fmt.Fprintf(&got, "%-8s %-20s %s\n", s.Part, s.Code, s.Text)

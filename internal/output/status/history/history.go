@@ -15,11 +15,11 @@ import (
 type Event struct {
 	ID    uint64    `json:"id" doc:"its number; a later event has a higher one"`
 	At    time.Time `json:"at" doc:"when it happened"`
-	Kind  Kind      `json:"kind" doc:"what it happened to: router, service, server, session, process or configuration; act: it was asked for"`
-	Name  string    `json:"name" doc:"of that; a server: with its service before a blank; empty: the daemon"`
+	Kind  Kind      `json:"kind" doc:"what it happened to: router, service, server, session, process or configuration; notice: a router has reported it, in the state to; act: it was asked for"`
+	Name  string    `json:"name" doc:"of that; a server: with its service before a blank; of an act: empty for the daemon"`
 	From  string    `json:"from,omitempty" doc:"state before, if one is known"`
 	To    string    `json:"to" doc:"state after"`
-	Cause string    `json:"cause,omitempty" doc:"code of the cause, of a router; of an act: done or refused"`
+	Cause string    `json:"cause,omitempty" doc:"code of the cause, of a router or a notice; of an act: done or refused"`
 	Why   string    `json:"why,omitempty" doc:"cause as a sentence, if there is one"`
 }
 
@@ -29,13 +29,17 @@ type Kind string
 // The kinds.
 const (
 	Router        Kind = "router"        // vrrp_instance
+	Notice        Kind = "notice"        // of a vrrp_instance, without a change of its state
 	Service       Kind = "service"       // virtual_server
 	Server        Kind = "server"        // real_server
 	Session       Kind = "session"       // bfd_instance
-	Process       Kind = "process"       // of the daemon
+	Process       Kind = "process"       // of the daemon; Daemon: its parent process, with which it begins and ends
 	Configuration Kind = "configuration" // read or refused
 	Act           Kind = "act"           // asked for by a client; Name is what it was about
 )
+
+// Daemon is the name of the parent process among the processes.
+const Daemon = "keepalived"
 
 // Recorder compares states. The zero value knows none.
 type Recorder struct {
@@ -79,10 +83,11 @@ func (r *Recorder) mark(of subject, m mark) {
 // time it only learns the state.
 func (r *Recorder) Step(s *api.Status) []Event {
 	r.out = nil
+	r.daemon(&s.Node)
 	r.configuration(&s.Configuration)
 	r.acts(s.Acts)
 	for i := range s.Processes {
-		r.process(&s.Processes[i], s.At)
+		r.process(&s.Processes[i], s.At, s.Node.Stopping)
 	}
 	if v := s.VRRP; v != nil && v.Stale == "" {
 		for i := range v.Instances {
@@ -100,12 +105,64 @@ func (r *Recorder) Step(s *api.Status) []Event {
 			r.state(subject{Session, x.Name}, x.State, nil, b.At, x.Diagnostic)
 		}
 	}
+	return r.numbered()
+}
+
+// numbered is what has been recorded, the earliest first.
+func (r *Recorder) numbered() []Event {
 	slices.SortStableFunc(r.out, func(a, b Event) int { return a.At.Compare(b.At) })
 	for i := range r.out {
 		r.last++
 		r.out[i].ID = r.last
 	}
 	return r.out
+}
+
+// Stop returns that the daemon gives up what it holds and ends.
+func (r *Recorder) Stop(now time.Time) []Event {
+	r.out = nil
+	of := subject{Process, Daemon}
+	r.record(of, Event{At: now, From: r.seen[of].state, To: stopping, Why: "it was told to stop, or cannot go on"})
+	return r.numbered()
+}
+
+// Size is of how many things the recorder knows the state.
+func (r *Recorder) Size() int { return len(r.seen) }
+
+// Forget forgets what the daemon does not have any more. s is a whole state.
+func (r *Recorder) Forget(s *api.Status) {
+	has := map[subject]bool{}
+	if v := s.VRRP; v != nil {
+		for i := range v.Instances {
+			has[subject{Router, v.Instances[i].Name}], has[subject{Notice, v.Instances[i].Name}] = true, true
+		}
+	}
+	if l := s.LVS; l != nil {
+		for i := range l.Services {
+			v := &l.Services[i]
+			has[subject{Service, v.Name}] = true
+			for k := range v.Servers {
+				has[serverOf(v, &v.Servers[k])] = true
+			}
+		}
+	}
+	if b := s.BFD; b != nil {
+		for i := range b.Sessions {
+			has[subject{Session, b.Sessions[i].Name}] = true
+		}
+	}
+	for of := range r.seen {
+		switch of.kind {
+		case Router, Notice, Service, Server, Session:
+			if !has[of] {
+				delete(r.seen, of)
+			}
+		}
+	}
+}
+
+func serverOf(v *api.VirtualServer, s *api.RealServer) subject {
+	return subject{Server, v.Name + " " + s.Name}
 }
 
 func (r *Recorder) record(of subject, e Event) {
@@ -135,6 +192,11 @@ func (r *Recorder) router(i *api.Instance) {
 	last := r.seen[of]
 	for _, h := range i.History[known(i.History, last):] {
 		r.record(of, Event{At: h.At, From: h.From, To: h.To, Cause: h.Cause, Why: h.Why})
+	}
+	of.kind = Notice
+	last = r.seen[of]
+	for _, n := range i.Notices[known(i.Notices, last):] {
+		r.record(of, Event{At: n.At, To: n.To, Cause: n.Cause, Why: n.Why})
 	}
 }
 
@@ -190,30 +252,51 @@ func (r *Recorder) service(v *api.VirtualServer, at time.Time) {
 				why = append(why, strings.TrimSuffix(c.Kind+": "+c.Reason, ": "))
 			}
 		}
-		r.state(subject{Server, v.Name + " " + s.Name}, upDown(s.Up), s.Since, at, strings.Join(why, "; "))
+		r.state(serverOf(v, s), upDown(s.Up), s.Since, at, strings.Join(why, "; "))
 	}
 	why := strconv.Itoa(v.Alive) + " of " + strconv.Itoa(len(v.Servers)) + " servers are up"
 	r.state(subject{Service, v.Name}, upDown(v.Up), v.Since, at, why)
 }
 
+// States of processes.
+const (
+	started  = "started"
+	ended    = "ended"
+	stopping = "stopping"
+)
+
+// daemon records the start of the daemon.
+func (r *Recorder) daemon(n *api.Node) {
+	of := subject{Process, Daemon}
+	before := r.seen[of]
+	e := Event{At: n.Started, From: before.state, To: started}
+	switch {
+	case before.state == stopping && !n.Started.After(before.at) || before.state == started && n.Started.Equal(before.at):
+		return
+	case before.state == started:
+		e.Why = "its predecessor did not stop: it was killed, or the machine went down"
+	}
+	r.record(of, e)
+}
+
 // process records starts and ends. A process that has started again since the last look
 // has done both.
-func (r *Recorder) process(p *api.Process, at time.Time) {
+func (r *Recorder) process(p *api.Process, at time.Time, isStopping bool) {
 	of := subject{Process, p.Name}
 	before, known := r.seen[of]
 	switch {
 	case p.Started != nil && !p.Started.Equal(before.at):
-		e := Event{At: *p.Started, To: "started"}
+		e := Event{At: *p.Started, To: started}
 		if known {
 			e.From = before.state
 		}
-		if known && before.state == "started" {
+		if known && before.state == started {
 			e.Why = "its predecessor had ended"
 		}
 		r.record(of, e)
-	case p.Started == nil && before.state == "started":
-		e := Event{At: at, From: before.state, To: "ended"}
-		if p.Wanted {
+	case p.Started == nil && before.state == started:
+		e := Event{At: at, From: before.state, To: ended}
+		if p.Wanted && !isStopping {
 			e.Why = "unexpectedly; it is started again"
 		}
 		r.record(of, e)

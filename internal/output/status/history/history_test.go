@@ -33,6 +33,7 @@ func lines(events []history.Event) (all []string) {
 func daemon() *api.Status {
 	return &api.Status{
 		At:            at(10),
+		Node:          api.Node{Started: at(-1)},
 		Configuration: api.Configuration{File: "k.conf", Read: at(0)},
 		Processes:     []api.Process{{Name: "vrrp", Wanted: true, Started: when(1)}, {Name: "bfd"}},
 		VRRP: &api.VRRP{Instances: []api.Instance{{Name: "V", History: []api.Change{
@@ -59,21 +60,22 @@ func TestRecorder(t *testing.T) {
 	}
 	s := daemon()
 	step(s,
-		"1 0s configuration k.conf:  -> read () ",
-		"2 1s process vrrp:  -> started () ",
-		"3 1s router V: INIT -> BACKUP (start) ",
-		"4 5s router V: BACKUP -> MASTER (no-master) no master has been heard for 3.6s")
+		"1 -1s process keepalived:  -> started () ",
+		"2 0s configuration k.conf:  -> read () ",
+		"3 1s process vrrp:  -> started () ",
+		"4 1s router V: INIT -> BACKUP (start) ",
+		"5 5s router V: BACKUP -> MASTER (no-master) no master has been heard for 3.6s")
 	step(s)
 
 	s.VRRP.Instances[0].History = append(s.VRRP.Instances[0].History, // in one step
 		api.Change{At: at(6), From: "MASTER", To: "FAULT", Cause: "interface-down"},
 		api.Change{At: at(6), From: "FAULT", To: "BACKUP", Cause: "fault-cleared"})
 	step(s,
-		"5 6s router V: MASTER -> FAULT (interface-down) ",
-		"6 6s router V: FAULT -> BACKUP (fault-cleared) ")
+		"6 6s router V: MASTER -> FAULT (interface-down) ",
+		"7 6s router V: FAULT -> BACKUP (fault-cleared) ")
 	s.VRRP.Instances[0].History = append(s.VRRP.Instances[0].History, // the clock was set back
 		api.Change{At: at(3), From: "BACKUP", To: "MASTER", Cause: "no-master"})
-	step(s, "7 3s router V: BACKUP -> MASTER (no-master) ")
+	step(s, "8 3s router V: BACKUP -> MASTER (no-master) ")
 	step(s)
 
 	s.At = at(20)
@@ -86,11 +88,11 @@ func TestRecorder(t *testing.T) {
 	v.Servers[0] = api.RealServer{Name: "R", Since: when(12), Checks: []api.Check{{Kind: "TCP_CHECK", State: "down", Reason: "connection refused"}}}
 	s.BFD.Sessions[0] = api.Session{Name: "B", State: "Down", Diagnostic: "Control Detection Time Expired"}
 	step(s,
-		"8 9s session B: Up -> Down () Control Detection Time Expired",
-		"9 11s configuration k.conf: read -> refused () half a file; k.conf:3",
-		"10 12s server S R: up -> down () TCP_CHECK: connection refused",
-		"11 12s service S: up -> down () 0 of 1 servers are up",
-		"12 20s process vrrp: started -> ended () unexpectedly; it is started again")
+		"9 9s session B: Up -> Down () Control Detection Time Expired",
+		"10 11s configuration k.conf: read -> refused () half a file; k.conf:3",
+		"11 12s server S R: up -> down () TCP_CHECK: connection refused",
+		"12 12s service S: up -> down () 0 of 1 servers are up",
+		"13 20s process vrrp: started -> ended () unexpectedly; it is started again")
 	step(s)
 
 	// A successor goes on where the log ends.
@@ -102,23 +104,85 @@ func TestRecorder(t *testing.T) {
 	s.VRRP.Instances[0].History = []api.Change{{At: at(22), From: "INIT", To: "MASTER", Cause: "resumed"}}
 	s.Configuration.Read, s.Configuration.Refused = at(23), nil
 	step(s,
-		"13 21s process vrrp: ended -> started () ",
-		"14 22s router V: INIT -> MASTER (resumed) ",
-		"15 23s configuration k.conf: refused -> read () ")
+		"14 21s process vrrp: ended -> started () ",
+		"15 22s router V: INIT -> MASTER (resumed) ",
+		"16 23s configuration k.conf: refused -> read () ")
 	s.Processes[0].Started = when(30)
-	step(s, "16 30s process vrrp: started -> started () its predecessor had ended")
+	step(s, "17 30s process vrrp: started -> started () its predecessor had ended")
 
 	// What clients ask for is in the list of the last acts, again and again.
 	s.Acts = []api.PastAct{{At: at(31), Kind: "announce", Name: "V", By: "uid 0", Reason: "moved"}}
-	step(s, "17 31s act V:  -> announce (done) asked for by uid 0: moved")
+	step(s, "18 31s act V:  -> announce (done) asked for by uid 0: moved")
 	s.Acts = append(s.Acts, api.PastAct{At: at(32), Kind: "announce", Name: "W", By: "uid 0", Refused: "no master"}, api.PastAct{At: at(33), Kind: "reload", By: "uid 7"})
 	step(s,
-		"18 32s act W:  -> announce (refused) no master; asked for by uid 0",
-		"19 33s act :  -> reload (done) asked for by uid 7")
+		"19 32s act W:  -> announce (refused) no master; asked for by uid 0",
+		"20 33s act :  -> reload (done) asked for by uid 7")
 	step(s)
 	r = history.Recorder{}
 	r.Resume(all)
 	step(s)
+
+	// A notice of a router changes nothing.
+	s.VRRP.Instances[0].Notices = []api.Change{{At: at(34), From: "MASTER", To: "MASTER", Cause: "stall", Why: "late"}}
+	step(s, "21 34s notice V:  -> MASTER (stall) late")
+	step(s)
+	r = history.Recorder{}
+	r.Resume(all)
+	step(s)
+
+	// A daemon that was told to stop has done so; another one has not.
+	stop := r.Stop(at(40))
+	all = append(all, stop...)
+	if diff := cmp.Diff([]string{"22 40s process keepalived: started -> stopping () it was told to stop, or cannot go on"}, lines(stop)); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
+	s.At = at(41)
+	step(s) // an answer of before
+	s.Node.Stopping = true
+	s.Processes[0].Started = nil
+	step(s, "23 41s process vrrp: started -> ended () ")
+	for _, want := range []string{
+		"24 50s process keepalived: stopping -> started () ",
+		"25 1m0s process keepalived: started -> started () its predecessor did not stop: it was killed, or the machine went down",
+	} {
+		r = history.Recorder{}
+		r.Resume(all)
+		s.Node = api.Node{Started: s.Node.Started.Add(10 * time.Second)}
+		if len(all) == 23 {
+			s.Node.Started = at(50)
+		}
+		step(s, want)
+	}
+}
+
+// TestForget: what a reload has removed is forgotten, whatever it was; what is there still
+// is not recorded again.
+func TestForget(t *testing.T) {
+	var r history.Recorder
+	s := daemon()
+	s.VRRP.Instances[0].Notices = []api.Change{{At: at(6), From: "MASTER", To: "MASTER", Cause: "stall"}}
+	r.Step(s)
+	lasting := r.Size()
+	for n := range 100 {
+		s := daemon()
+		name := fmt.Sprint("passing ", n)
+		for i := range s.VRRP.Instances {
+			s.VRRP.Instances[i].Name = name
+			s.VRRP.Instances[i].Notices = []api.Change{{At: at(6), From: "MASTER", To: "MASTER", Cause: "stall"}}
+		}
+		s.LVS.Services[0].Name, s.BFD.Sessions[0].Name = name, name
+		r.Step(s)
+	}
+	if got := r.Size(); got != lasting+500 {
+		t.Fatalf("%d are known, want %d", got, lasting+500)
+	}
+	r.Forget(s)
+	if got := r.Size(); got != lasting {
+		t.Errorf("%d are known, want %d", got, lasting)
+	}
+	if again := r.Step(s); len(again) != 0 {
+		t.Errorf("%q", lines(again))
+	}
 }
 
 // TestLog: what is written is read again, in two halves at most, whatever stands at the

@@ -1,6 +1,7 @@
 package snmp
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -31,9 +32,10 @@ type configured struct {
 	services  map[string]*conf.VirtualServer
 }
 
-func (k *configured) know(c *conf.Config) {
+// know takes up a configuration, and reports whether it is another one.
+func (k *configured) know(c *conf.Config) bool {
 	if k.in == c {
-		return
+		return false
 	}
 	*k = configured{c, map[string]*conf.VRRPInstance{}, map[string]*conf.SyncGroup{}, map[string]*conf.VirtualServer{}}
 	for _, i := range c.Instances {
@@ -47,6 +49,7 @@ func (k *configured) know(c *conf.Config) {
 	for _, v := range c.VirtualServers {
 		k.services[v.String()] = v
 	}
+	return true
 }
 
 // NewTraps returns the notifications of what happens from now on.
@@ -104,7 +107,9 @@ func (t *Traps) Step(s *State, news []history.Event) (all [][]agentx.Varbind) {
 	if !on.Traps {
 		return nil
 	}
-	t.known.know(s.Config)
+	if t.known.know(s.Config) {
+		t.forget()
+	}
 	for i := range news {
 		e := &news[i]
 		switch {
@@ -124,6 +129,17 @@ func (t *Traps) Step(s *State, news []history.Event) (all [][]agentx.Varbind) {
 		}
 	}
 	return all
+}
+
+// forget forgets what is not configured any more.
+func (t *Traps) forget() {
+	has := map[string]bool{}
+	for _, g := range t.known.in.SyncGroups {
+		has[g.Name] = true
+	}
+	maps.DeleteFunc(t.groups, func(name, _ string) bool { return !has[name] })
+	maps.DeleteFunc(t.states, func(name, _ string) bool { return t.known.instances[name] == nil })
+	maps.DeleteFunc(t.rejected, func(name string, _ time.Time) bool { return t.known.instances[name] == nil })
 }
 
 // Stop returns the notifications of the end of the daemon: each instance, then each group.
