@@ -529,10 +529,11 @@ func Event(e *history.Event, o Options) string {
 
 func stamp(e *history.Event) string { return e.At.Local().Format("2006-01-02 15:04:05.000") }
 
-// because is the cause of an event: its code and its sentence, as far as there are any.
+// because is the cause of an event: its code and its sentence, as far as there are any. The
+// sentence of a tracker begins with the code.
 func because(e *history.Event) string {
-	if e.Cause != "" && e.Why != "" {
+	if e.Cause != "" && e.Why != "" && !strings.HasPrefix(e.Why, e.Cause+" ") {
 		return e.Cause + ": " + e.Why
 	}
-	return e.Cause + e.Why
+	return cmp.Or(e.Why, e.Cause)
 }
