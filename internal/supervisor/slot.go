@@ -25,7 +25,8 @@ type slot struct {
 	s     *supervisor
 	role  *proc.Role
 	share proc.Share  // of the running configuration
-	frame *link.Frame // likewise; for a successor
+	frame *link.Frame // likewise, for a process and its successors; nil: none is wanted
+	taken bool        // there is a running configuration
 
 	pidPath, statePath string
 	pid                *pidFile // nil: not locked
@@ -139,10 +140,14 @@ func (sl *slot) runs() bool { return sl.child != nil && !sl.role.Attends }
 // take makes p its part of the running configuration. The name of the process
 // stays.
 func (sl *slot) take(p part) {
-	if sl.frame != nil {
+	if sl.taken {
 		p.share.ProcessName = sl.share.ProcessName
 	}
-	sl.share, sl.frame = p.share, p.frame
+	sl.share, sl.frame, sl.taken = p.share, p.frame, true
+	if sl.child == nil && !sl.wanted() {
+		sl.frame.Close() // nobody will read it, and it takes a descriptor
+		sl.frame = nil
+	}
 	if sl.share.Units > 0 && !sl.wanted() {
 		slog.Info(fmt.Sprintf("The command line wants no %s: %s not run", sl.process(), sl.units()))
 	}
@@ -158,6 +163,9 @@ func (sl *slot) apply() {
 	}
 	sl.awaited = !sl.role.Attends && (sl.serves() || sl.child != nil && sl.wanted())
 }
+
+// lacks reports whether a process that others depend on could not be started yet.
+func (sl *slot) lacks() bool { return sl.works() && sl.child == nil && sl.failedStarts > 0 }
 
 // serves reports whether a process of the role runs that has a configuration to run.
 func (sl *slot) serves() bool { return sl.child != nil && !sl.child.releases }
@@ -182,6 +190,10 @@ func (sl *slot) startIfNeeded() {
 		if sl.unreleased {
 			sl.clear()
 		}
+		return
+	}
+	if sl.role.Attends && slices.ContainsFunc(sl.s.slots, (*slot).lacks) {
+		sl.respawn = time.Now().Add(startRetry) // what it would take may be what they lack
 		return
 	}
 	if sl.pid == nil { // the first thing to serve came with a reload
