@@ -185,18 +185,24 @@ func page(status, body string) string {
 // tlsServer is httpServer with TLS.
 func tlsServer(pages map[string]string) func(s *scene, n *lab.Node, i int) func(state string) {
 	return func(s *scene, n *lab.Node, i int) func(state string) {
-		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-		s.must(err)
-		template := &x509.Certificate{SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
-		certificate, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-		s.must(err)
-		config := &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{certificate}, PrivateKey: key}}}
+		config := &tls.Config{Certificates: []tls.Certificate{s.certificate()}}
 		return tcpServer(func(c net.Conn, state string) {
 			session := tls.Server(c, config)
 			answerHTTP(session, state, pages)
 			session.Close()
 		})(s, n, i)
 	}
+}
+
+// certificate is one of addresses, signed by itself.
+func (s *scene) certificate(of ...net.IP) tls.Certificate {
+	s.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	s.must(err)
+	template := &x509.Certificate{SerialNumber: big.NewInt(1), IPAddresses: of, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour)}
+	body, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	s.must(err)
+	return tls.Certificate{Certificate: [][]byte{body}, PrivateKey: key}
 }
 
 // mailExchange is the server's side of SMTP. The states greeting and helo refuse

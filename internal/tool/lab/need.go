@@ -25,9 +25,11 @@ const (
 	FRR      Requirement = "bfdd and zebra of FRR"
 	Bird     Requirement = "bird"
 	Chromium Requirement = "chromium"
-	DBus     Requirement = "dbus-daemon"
-	User     Requirement = "an unprivileged user"
-	UML      Requirement = "linux.uml, the kernel of Debian's user-mode-linux, and root of this machine to boot it"
+	// Prometheus is its server; packaging/test-deps unpacks it from Debian's package.
+	Prometheus Requirement = "prometheus"
+	DBus       Requirement = "dbus-daemon"
+	User       Requirement = "an unprivileged user"
+	UML        Requirement = "linux.uml, the kernel of Debian's user-mode-linux, and root of this machine to boot it"
 )
 
 // FRRDir is where Debian puts the daemons of FRR.
@@ -74,7 +76,7 @@ func has(r Requirement) bool {
 			}
 		}
 		return true
-	case Tshark, Nft, Nginx, Bird, DBus, Chromium:
+	case Tshark, Nft, Nginx, Bird, DBus, Chromium, Prometheus:
 		_, err := exec.LookPath(string(r))
 		return err == nil
 	case UML:
