@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strconv"
@@ -122,17 +123,22 @@ var daemonFamilies = []Family{
 // instances is a metric of each virtual router.
 func instances(name, kind, help string, value func(i *api.Instance) float64) Family {
 	return Family{name, kind, help, ofInstance, func(s *api.Status, add adder) {
-		for _, i := range routers(s) {
-			add(value(&i), i.Name, i.Interface, vrid(&i))
+		for i := range routers(s) {
+			add(value(i), i.Name, i.Interface, vrid(i))
 		}
 	}}
 }
 
-func routers(s *api.Status) []api.Instance {
-	if v := vrrpOf(s); v != nil {
-		return v.Instances
+func routers(s *api.Status) iter.Seq[*api.Instance] {
+	return func(yield func(*api.Instance) bool) {
+		if v := vrrpOf(s); v != nil {
+			for i := range v.Instances {
+				if !yield(&v.Instances[i]) {
+					return
+				}
+			}
+		}
 	}
-	return nil
 }
 
 func vrid(i *api.Instance) string { return strconv.Itoa(int(i.VRID)) }
@@ -140,10 +146,10 @@ func vrid(i *api.Instance) string { return strconv.Itoa(int(i.VRID)) }
 // addresses is the state of the virtual router of each address.
 func addresses(name, help string, excluded bool) Family {
 	return Family{name, "gauge", help, ofAddress, func(s *api.Status, add adder) {
-		for _, i := range routers(s) {
+		for i := range routers(s) {
 			for k := range i.Addresses {
 				if a := &i.Addresses[k]; a.Excluded == excluded {
-					add(states[i.State], i.Name, a.Interface, vrid(&i), a.Address)
+					add(states[i.State], i.Name, a.Interface, vrid(i), a.Address)
 				}
 			}
 		}
@@ -172,8 +178,8 @@ func vrrpFamilies() (all []Family) {
 	}
 	for _, c := range counters {
 		all = append(all, Family{"keepalived_vrrp_" + c.name, "untyped", c.help, []string{"name", "intf", "vrid", "state"}, func(s *api.Status, add adder) {
-			for _, i := range routers(s) {
-				add(float64(i.Counters.Get(c.name)), i.Name, i.Interface, vrid(&i), i.State)
+			for i := range routers(s) {
+				add(float64(i.Counters.Get(c.name)), i.Name, i.Interface, vrid(i), i.State)
 			}
 		}})
 	}
@@ -189,18 +195,18 @@ func vrrpFamilies() (all []Family) {
 
 		instances("keepalived_vrrp_instance_state", "gauge", "State of a virtual router: 0 INIT, 1 BACKUP, 2 MASTER, 3 FAULT, 98 STOP.", func(i *api.Instance) float64 { return states[i.State] }),
 		Family{"keepalived_vrrp_instance_since_seconds", "gauge", "When the virtual router entered its state.", ofInstance, func(s *api.Status, add adder) {
-			for _, i := range routers(s) {
+			for i := range routers(s) {
 				if i.Since != nil {
-					add(unix(*i.Since), i.Name, i.Interface, vrid(&i))
+					add(unix(*i.Since), i.Name, i.Interface, vrid(i))
 				}
 			}
 		}},
 		instances("keepalived_vrrp_instance_priority", "gauge", "Effective priority.", func(i *api.Instance) float64 { return float64(i.Priority.Effective) }),
 		instances("keepalived_vrrp_instance_base_priority", "gauge", "Configured priority.", func(i *api.Instance) float64 { return float64(i.Priority.Base) }),
 		Family{"keepalived_vrrp_instance_fault", "gauge", "1 for each fault that keeps the virtual router from serving.", append(ofInstance[:3:3], "fault"), func(s *api.Status, add adder) {
-			for _, i := range routers(s) {
+			for i := range routers(s) {
 				for _, fault := range i.Faults {
-					add(1, i.Name, i.Interface, vrid(&i), fault)
+					add(1, i.Name, i.Interface, vrid(i), fault)
 				}
 			}
 		}},
@@ -214,9 +220,9 @@ func vrrpFamilies() (all []Family) {
 		instances("keepalived_vrrp_instance_advert_interval_seconds", "gauge", "Interval of its own adverts.", func(i *api.Instance) float64 { return float64(i.AdvertInterval) }),
 		instances("keepalived_vrrp_instance_stalls_total", "counter", "Times the process was late by longer than peers wait.", func(i *api.Instance) float64 { return float64(i.Counters.Stalls) }),
 		Family{"keepalived_vrrp_instance_rejected_total", "counter", "Packets dropped, by reason.", append(ofInstance[:3:3], "reason"), func(s *api.Status, add adder) {
-			for _, i := range routers(s) {
+			for i := range routers(s) {
 				for reason, n := range sorted(i.Rejected) {
-					add(float64(n), i.Name, i.Interface, vrid(&i), reason)
+					add(float64(n), i.Name, i.Interface, vrid(i), reason)
 				}
 			}
 		}},
