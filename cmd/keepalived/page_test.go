@@ -99,6 +99,7 @@ func TestStatusPage(t *testing.T) {
 		"servers": shown("keepalived servers", screen.Servers(s.LVS, o)),
 		"peers":   shown("keepalived peers", screen.Peers(screen.NeighboursOf(s.VRRP), o)),
 		"history": shown("keepalived history", screen.Events(new(history.Recorder).Step(s), o)),
+		"top":     shown("keepalived top", topScreen(s)),
 		"metrics": metricsTable(),
 		"fields":  fieldTables(reflect.TypeFor[api.Status](), reflect.TypeFor[explain.Explanation](), reflect.TypeFor[screen.Neighbours](), reflect.TypeFor[history.Event]()),
 	}
@@ -128,6 +129,16 @@ func TestStatusPage(t *testing.T) {
 	if diff := cmp.Diff(strings.Split(string(page), "\n"), strings.Split(want, "\n")); diff != "" {
 		t.Errorf("%s (-page +program); go test ./cmd/keepalived -run TestStatusPage -update\n%s", name, diff)
 	}
+}
+
+// topScreen is a live view of 80 columns and 24 lines.
+func topScreen(s *api.Status) string {
+	m := screen.Top{Options: screen.Options{Width: 80}, Height: 24}
+	m.State(s, nil)
+	for _, e := range new(history.Recorder).Step(s) {
+		m.Event(&e)
+	}
+	return strings.Join(m.Lines(s.At), "\n") + "\n"
 }
 
 func metricsTable() string {

@@ -145,20 +145,35 @@ func age(now time.Time, at *time.Time) string {
 	return explain.Age(now.Sub(*at))
 }
 
+// Headings of tables whose second column is a state, and the states that come first.
+var (
+	routerHeading  = []string{"VIRTUAL ROUTER", "STATE", "FOR", "PRIORITY", "MASTER", "ADDRESSES"}
+	groupHeading   = []string{"SYNC GROUP", "STATE", "MEMBERS"}
+	serviceHeading = []string{"VIRTUAL SERVER", "STATE", "FOR", "SERVERS UP", "WEIGHT", "QUORUM"}
+	sessionHeading = []string{"BFD SESSION", "STATE", "NEIGHBOUR", "HEARD"}
+
+	badRouters  = []string{"FAULT", "INIT", "STOP"}
+	badServices = []string{"down", "sorry server"}
+	badSessions = []string{"Down", "unknown"}
+)
+
 func (p *page) routers(v *api.VRRP) {
 	var list [][]string
 	for i := range v.Instances {
-		in := &v.Instances[i]
-		master := ""
-		switch {
-		case in.State == "MASTER":
-			master = "this node"
-		case in.Master != nil:
-			master = fmt.Sprintf("%s, priority %d", in.Master.Address, in.Master.Priority)
-		}
-		list = append(list, []string{in.Name, was(&v.Snapshot, in.State), age(v.At, in.Since), fmt.Sprint(in.Priority.Effective), master, addresses(in.Addresses)})
+		list = append(list, routerRow(v, &v.Instances[i]))
 	}
-	p.section([]string{"VIRTUAL ROUTER", "STATE", "FOR", "PRIORITY", "MASTER", "ADDRESSES"}, list, "FAULT", "INIT", "STOP")
+	p.section(routerHeading, list, badRouters...)
+}
+
+func routerRow(v *api.VRRP, in *api.Instance) []string {
+	master := ""
+	switch {
+	case in.State == "MASTER":
+		master = "this node"
+	case in.Master != nil:
+		master = fmt.Sprintf("%s, priority %d", in.Master.Address, in.Master.Priority)
+	}
+	return []string{in.Name, was(&v.Snapshot, in.State), age(v.At, in.Since), fmt.Sprint(in.Priority.Effective), master, addresses(in.Addresses)}
 }
 
 // addresses names the first, and how many more there are.
@@ -175,14 +190,17 @@ func addresses(list []api.Address) string {
 func (p *page) groups(v *api.VRRP) {
 	var list [][]string
 	for i := range v.Groups {
-		g := &v.Groups[i]
-		members := strings.Join(g.Members[:min(len(g.Members), 6)], ", ")
-		if n := len(g.Members) - 6; n > 0 {
-			members += fmt.Sprintf(" and %d more", n)
-		}
-		list = append(list, []string{g.Name, was(&v.Snapshot, g.State), members})
+		list = append(list, groupRow(v, &v.Groups[i]))
 	}
-	p.section([]string{"SYNC GROUP", "STATE", "MEMBERS"}, list, "FAULT", "INIT", "STOP")
+	p.section(groupHeading, list, badRouters...)
+}
+
+func groupRow(v *api.VRRP, g *api.Group) []string {
+	members := strings.Join(g.Members[:min(len(g.Members), 6)], ", ")
+	if n := len(g.Members) - 6; n > 0 {
+		members += fmt.Sprintf(" and %d more", n)
+	}
+	return []string{g.Name, was(&v.Snapshot, g.State), members}
 }
 
 func upDown(up bool) string {
@@ -209,27 +227,33 @@ func serviceState(l *api.LVS, v *api.VirtualServer) string {
 func (p *page) services(l *api.LVS) {
 	var list [][]string
 	for i := range l.Services {
-		v := &l.Services[i]
-		list = append(list, []string{v.Name, serviceState(l, v), age(l.At, v.Since), fmt.Sprintf("%d of %d", v.Alive, len(v.Servers)), fmt.Sprint(v.Weight), fmt.Sprint(v.Quorum)})
+		list = append(list, serviceRow(l, &l.Services[i]))
 	}
-	p.section([]string{"VIRTUAL SERVER", "STATE", "FOR", "SERVERS UP", "WEIGHT", "QUORUM"}, list, "down", "sorry server")
+	p.section(serviceHeading, list, badServices...)
+}
+
+func serviceRow(l *api.LVS, v *api.VirtualServer) []string {
+	return []string{v.Name, serviceState(l, v), age(l.At, v.Since), fmt.Sprintf("%d of %d", v.Alive, len(v.Servers)), fmt.Sprint(v.Weight), fmt.Sprint(v.Quorum)}
 }
 
 func (p *page) sessions(b *api.BFD) {
 	var list [][]string
 	for i := range b.Sessions {
-		s := &b.Sessions[i]
-		state := s.State
-		if s.Unknown {
-			state = "unknown"
-		}
-		heard := age(b.At, s.Heard)
-		if heard != "" {
-			heard += " ago"
-		}
-		list = append(list, []string{s.Name, was(&b.Snapshot, state), s.Neighbour, heard})
+		list = append(list, sessionRow(b, &b.Sessions[i]))
 	}
-	p.section([]string{"BFD SESSION", "STATE", "NEIGHBOUR", "HEARD"}, list, "Down", "unknown")
+	p.section(sessionHeading, list, badSessions...)
+}
+
+func sessionRow(b *api.BFD, s *api.Session) []string {
+	state := s.State
+	if s.Unknown {
+		state = "unknown"
+	}
+	heard := age(b.At, s.Heard)
+	if heard != "" {
+		heard += " ago"
+	}
+	return []string{s.Name, was(&b.Snapshot, state), s.Neighbour, heard}
 }
 
 func (p *page) processes(s *api.Status) {
@@ -514,20 +538,25 @@ func Reloaded(c *api.Configuration, o Options) string {
 
 // Event shows one thing that has happened, as a line.
 func Event(e *history.Event, o Options) string {
-	p := &page{Options: o}
+	return o.paint(colorOf(e.To), plain(eventLine(e, stampFormat))) + "\n"
+}
+
+// eventLine is an event as a line that begins with its time.
+func eventLine(e *history.Event, format string) string {
 	change := e.To
 	if e.From != "" {
 		change = e.From + " -> " + e.To
 	}
-	text := fmt.Sprintf("%s  %s %s: %s", stamp(e), e.Kind, e.Name, change)
+	text := fmt.Sprintf("%s  %s %s: %s", e.At.Local().Format(format), e.Kind, e.Name, change)
 	if why := because(e); why != "" {
 		text += " (" + why + ")"
 	}
-	p.line("%s", p.paint(colorOf(e.To), plain(text)))
-	return p.String()
+	return text
 }
 
-func stamp(e *history.Event) string { return e.At.Local().Format("2006-01-02 15:04:05.000") }
+const stampFormat = "2006-01-02 15:04:05.000"
+
+func stamp(e *history.Event) string { return e.At.Local().Format(stampFormat) }
 
 // because is the cause of an event: its code and its sentence, as far as there are any. The
 // sentence of a tracker begins with the code.

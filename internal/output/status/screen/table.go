@@ -32,8 +32,8 @@ func (p *page) line(format string, args ...any) {
 }
 
 // paint colours a text.
-func (p *page) paint(color, text string) string {
-	if !p.Color || color == "" || text == "" {
+func (o Options) paint(color, text string) string {
+	if !o.Color || color == "" || text == "" {
 		return text
 	}
 	return color + text + off
