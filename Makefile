@@ -55,7 +55,7 @@ race: race-packages race-scenarios
 # language and the engines have none. Packages whose tests are other programs, or a kernel,
 # show no races of ours.
 race-packages:
-	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -trimpath -vet=off -p 4 -parallel 3 $$( \
+	GORACE=atexit_sleep_ms=0 CGO_ENABLED=1 go test -race -trimpath -ldflags='-s -w' -vet=off -p 4 -parallel 3 $$( \
 	  grep -rlE --include='*.go' --exclude='*_test.go' '\<go (func\(|[[:alnum:]_.]+\()|\<(sync\.(RW)?Mutex|sync\.WaitGroup|atomic\.)' \
 	    bfd conf lint lvs vrrp internal | grep -v tool/lab/uml | xargs -n 1 dirname | sort -u | sed 's,^,./,')
 
