@@ -80,6 +80,7 @@ func farm() (*shown, []history.Event) {
 	mail.Trackers = []api.Tracking{{Kind: "track_script", Name: "queue", Weight: -10, State: "down", Detail: "exited with status 1", Reported: ago(4 * time.Second)}}
 	inside := router("inside", "FAULT", 53, 100, 10*time.Minute, "198.51.100.10/24")
 	inside.Faults, inside.Fault, inside.Cause, inside.Why = []string{"link-down"}, "interface eth1 is down", "link-down", "interface eth1 is down"
+	number := func(n int) *int { return &n }
 	server := func(name string, up bool, reason string) api.RealServer {
 		state := map[bool]string{true: "up", false: "down"}[up]
 		return api.RealServer{Name: name, Forward: "NAT", Up: up, InPool: up, Since: ago(72 * time.Hour), Weight: 1, Configured: 1, Checks: []api.Check{{Kind: "HTTP_GET", State: state, Attempts: 9, Last: ago(2 * time.Second), OK: up, Took: 0.00234, Reason: reason}}}
@@ -89,11 +90,21 @@ func farm() (*shown, []history.Event) {
 		Processes: []api.Process{
 			{Name: "vrrp", Wanted: true, PID: 712, Started: ago(72 * time.Hour), Serves: true},
 			{Name: "checkers", Wanted: true, PID: 713, Started: ago(72 * time.Hour), Serves: true},
+			{Name: "bfd", Wanted: true, PID: 715, Started: ago(72 * time.Hour), Serves: true},
 			{Name: "control", Wanted: true, PID: 714, Started: ago(72 * time.Hour), Serves: true},
 		},
 		Configuration: api.Configuration{File: "/etc/keepalived/keepalived.conf", Read: *ago(5 * time.Hour)},
 		VRRP: &api.VRRP{Running: true, Instances: []api.Instance{web, mail, inside}, Trackers: []api.Tracker{
-			{Kind: "track_script", Name: "queue", State: "down", Detail: "exited with status 1", Reported: ago(4 * time.Second), Users: []string{"mail"}},
+			{Kind: "track_script", Name: "queue", State: "down", Detail: "exited with status 1", Reported: ago(4 * time.Second), Users: []string{"mail"}, History: []api.Reported{
+				{At: *ago(20 * time.Hour), State: "up"}, {At: *ago(9 * time.Hour), State: "down"}, {At: *ago(8 * time.Hour), State: "up"}, {At: *ago(2 * time.Hour), State: "down"},
+			}},
+			{Kind: "track_process", Name: "workers", State: "up", Number: number(5), Reported: ago(time.Hour), Users: []string{"web"}, History: []api.Reported{
+				{At: *ago(30 * time.Hour), State: "up", Number: number(8)}, {At: *ago(12 * time.Hour), State: "down", Number: number(2)}, {At: *ago(time.Hour), State: "up", Number: number(5)},
+			}},
+		}},
+		BFD: &api.BFD{Snapshot: api.Snapshot{At: now}, Sessions: []api.Session{
+			{Name: "uplink", Neighbour: "192.0.2.254", State: "Up", RemoteState: "Up", Diagnostic: "No Diagnostic", RemoteDiag: "No Diagnostic", Tx: 0.3, Detection: 0.9, Heard: ago(200 * time.Millisecond), Sent: 9000, Received: 9000},
+			{Name: "spare", Neighbour: "192.0.2.253", State: "Down", RemoteState: "Down", Diagnostic: "Control Detection Time Expired", Tx: 1, Detection: 3, Heard: ago(40 * time.Minute)},
 		}},
 		LVS: &api.LVS{Snapshot: api.Snapshot{At: now}, Running: true, Services: []api.VirtualServer{{
 			Name: "[192.0.2.10]:tcp:80", Protocol: "TCP", Scheduler: "wlc", Up: true, Since: ago(72 * time.Hour), Quorum: 1, Weight: 2, Alive: 2,
@@ -101,14 +112,20 @@ func farm() (*shown, []history.Event) {
 		}}},
 	}}
 	var past []history.Event
+	happened := func(kind history.Kind, before time.Duration, name, from, to, cause, why string) {
+		past = append(past, history.Event{ID: uint64(len(past) + 1), At: *ago(before), Kind: kind, Name: name, From: from, To: to, Cause: cause, Why: why})
+	}
 	event := func(before time.Duration, name, from, to, cause, why string) {
-		past = append(past, history.Event{ID: uint64(len(past) + 1), At: *ago(before), Kind: history.Router, Name: name, From: from, To: to, Cause: cause, Why: why})
+		happened(history.Router, before, name, from, to, cause, why)
 	}
 	event(20*time.Hour, "mail", "BACKUP", "MASTER", "master-down", "no advert from 192.0.2.1, with priority 150, for 3.6s")
+	happened(history.Server, 18*time.Hour, "[192.0.2.10]:tcp:80 [10.0.0.1]:tcp:80", "up", "down", "", "HTTP_GET: connection refused")
+	happened(history.Server, 17*time.Hour, "[192.0.2.10]:tcp:80 [10.0.0.1]:tcp:80", "down", "up", "", "")
 	event(14*time.Hour, "mail", "MASTER", "BACKUP", "higher-priority", "192.0.2.1 has priority 150")
 	event(5*time.Hour, "mail", "BACKUP", "FAULT", "link-down", "interface eth0 is down")
 	event(4*time.Hour, "mail", "FAULT", "BACKUP", "fault-cleared", "")
 	event(3*time.Hour, "mail", "BACKUP", "MASTER", "master-down", "no advert from 192.0.2.1, with priority 150, for 3.6s")
+	happened(history.Session, 40*time.Minute, "spare", "Up", "Down", "", "Control Detection Time Expired")
 	event(10*time.Minute, "inside", "BACKUP", "FAULT", "link-down", "interface eth1 is down")
 	return s, past
 }
@@ -227,8 +244,11 @@ func (b *tab) picture(name string) {
 }
 
 // row is the row of an address, as an expression.
-func row(address string) string {
-	return fmt.Sprintf(`[...document.querySelectorAll("#addresses tbody tr")].find((r) => r.textContent.includes(%q))`, address)
+func row(address string) string { return entry("addresses", address) }
+
+// entry is the row of a section that has a text, as an expression.
+func entry(section, text string) string {
+	return fmt.Sprintf(`[...document.querySelectorAll("#%s tbody tr")].find((r) => r.textContent.includes(%q))`, section, text)
 }
 
 // TestPage: what a browser makes of the page: who serves each address, a failover as it
@@ -259,6 +279,12 @@ func TestPage(t *testing.T) {
 	b.is("problems", `document.getElementById("problems").textContent.includes("interface eth1 is down")`)
 	b.is("a pool", `document.getElementById("pools").textContent.includes("connection refused")`)
 	b.is("a latency", `document.getElementById("pools").textContent.includes("2.34 ms")`)
+	b.is("the last day of a server", entry("pools", "10.0.0.1")+`.querySelectorAll("svg rect").length === 4`)
+	b.is("a server that has been down all day", entry("pools", "10.0.0.2")+`.querySelectorAll("svg rect").length === 2`)
+	b.is("the reports of a tracker", entry("trackers", "queue")+`.querySelectorAll("svg rect").length === 6`)
+	b.is("the numbers of a tracker", entry("trackers", "workers")+`.querySelector("svg").getAttribute("aria-label") === "5 now; 2 to 8, 2 changes" && `+entry("trackers", "workers")+`.querySelector("polyline").points.length === 6`)
+	b.is("a session", entry("bfd", "uplink")+`.textContent.includes("900 ms, sent each 300 ms") && `+entry("bfd", "uplink")+`.querySelector(".good") !== null`)
+	b.is("a session that is down", entry("bfd", "spare")+`.textContent.includes("Control Detection Time Expired") && `+entry("bfd", "spare")+`.querySelectorAll("svg rect").length === 3`)
 	b.is("history", `document.getElementById("history").textContent.includes("no advert from 192.0.2.1")`)
 
 	// A failover appears by itself.
@@ -282,6 +308,9 @@ func TestPage(t *testing.T) {
 
 	const colour = `getComputedStyle(document.body).backgroundColor`
 	b.picture("page-light.png")
+	value[any](b, `document.getElementById("pools").scrollIntoView()`)
+	b.picture("page-pools.png")
+	value[any](b, `scrollTo(0, 0)`)
 	light := value[string](b, colour)
 	b.scheme("dark")
 	if dark := value[string](b, colour); dark == light {

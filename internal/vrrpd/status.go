@@ -210,6 +210,11 @@ func (f *filling) reportedAt(k trackerKey) time.Time {
 	return h.at
 }
 
+// reported are the last reports of a tracker.
+func (f *filling) reported(k trackerKey) []status.Reported {
+	return slices.Clone(f.tracking.heard[k].past)
+}
+
 // wanted is the state that r is in or goes into when it starts.
 func (r *router) wanted() vrrp.State {
 	switch s := r.engine.State(); {
@@ -283,25 +288,25 @@ func (f *filling) trackers() {
 		k := trackerKey{conf.TrackedScript, c.Name}
 		s, run := f.tracking.status[k], f.scripts[c.Name]
 		f.out.Scripts = append(f.out.Scripts, status.Script{
-			Conf: c, Known: s.Known, Up: s.Up, Disabled: s.Disabled, Detail: s.Cause.Detail, At: f.reportedAt(k),
+			Conf: c, Known: s.Known, Up: s.Up, Disabled: s.Disabled, Detail: s.Cause.Detail, At: f.reportedAt(k), Past: f.reported(k),
 			Count: run.Count, Running: run.Running, Users: f.users(k),
 		})
 	}
 	for _, c := range f.conf.Files {
 		k := trackerKey{conf.TrackedFile, c.Name}
-		f.out.Files = append(f.out.Files, status.File{Conf: c, Number: f.tracking.status[k].Number, At: f.reportedAt(k), Users: f.users(k)})
+		f.out.Files = append(f.out.Files, status.File{Conf: c, Number: f.tracking.status[k].Number, At: f.reportedAt(k), Past: f.reported(k), Users: f.users(k)})
 	}
 	for _, c := range f.conf.Processes {
 		k := trackerKey{conf.TrackedProcess, c.Name}
 		n := f.processes[c.Name]
 		f.out.Processes = append(f.out.Processes, status.Process{
 			Conf: c, Count: n.Count, Quorum: n.Quorum, ForkDelay: n.ForkDelay, TerminateDelay: n.TerminateDelay,
-			At: f.reportedAt(k), Users: f.users(k),
+			At: f.reportedAt(k), Past: f.reported(k), Users: f.users(k),
 		})
 	}
 	for _, c := range f.conf.BFDs {
 		k := trackerKey{conf.TrackedBFD, c.Name}
-		f.out.BFDs = append(f.out.BFDs, status.BFD{Conf: c, Up: f.sessions[c.Name].Up, At: f.reportedAt(k), Users: f.users(k)})
+		f.out.BFDs = append(f.out.BFDs, status.BFD{Conf: c, Up: f.sessions[c.Name].Up, At: f.reportedAt(k), Past: f.reported(k), Users: f.users(k)})
 	}
 }
 

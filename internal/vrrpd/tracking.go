@@ -8,6 +8,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/track"
+	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/policy"
 	"keepalived-go/vrrp"
 )
@@ -35,8 +36,12 @@ type trackerKey struct {
 // interface it is the state that counts.
 type heard struct {
 	policy.Status
-	at time.Time
+	at   time.Time
+	past []status.Reported // the last ones, this one at the end
 }
+
+// maxReported is how many reports of a tracker are kept.
+const maxReported = 16
 
 // hear notes what a tracker reports.
 func (t *tracking) hear(k trackerKey, s policy.Status) {
@@ -44,7 +49,12 @@ func (t *tracking) hear(k trackerKey, s policy.Status) {
 		t.heard = map[trackerKey]heard{}
 	}
 	if h, known := t.heard[k]; s.Known && (!known || h.Status != s) {
-		t.heard[k] = heard{s, time.Now()}
+		at := time.Now()
+		past := append(h.past, status.Reported{At: at, Up: s.Up, Disabled: s.Disabled, Number: s.Number})
+		if len(past) > maxReported {
+			past = slices.Delete(past, 0, 1)
+		}
+		t.heard[k] = heard{s, at, past}
 	}
 }
 

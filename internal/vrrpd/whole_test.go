@@ -205,3 +205,25 @@ func TestChanges(t *testing.T) {
 	}
 	p.stop()
 }
+
+// TestReported: a tracker keeps its last reports that differ, and a snapshot has its own copy.
+func TestReported(t *testing.T) {
+	var d daemon
+	k := trackerKey{conf.TrackedFile, "F"}
+	for n := range 2 * maxReported {
+		for range 2 { // a repetition is no news
+			d.tracking.hear(k, policy.Status{Known: true, Up: true, Number: n})
+		}
+	}
+	past := (&filling{daemon: &d}).reported(k)
+	d.tracking.hear(k, policy.Status{Known: true, Number: 99})
+	if len(past) != maxReported || past[0].Number != maxReported || past[maxReported-1].Number != 2*maxReported-1 {
+		t.Errorf("%d reports: %+v", len(past), past)
+	}
+	if past = (&filling{daemon: &d}).reported(k); len(past) != maxReported || past[maxReported-1].Number != 99 {
+		t.Errorf("after another one: %+v", past)
+	}
+	if past = (&filling{daemon: &d}).reported(trackerKey{conf.TrackedFile, "G"}); len(past) != 0 {
+		t.Errorf("of an unknown one: %+v", past)
+	}
+}

@@ -8,7 +8,7 @@ const leastPause = 1000; // milliseconds between two refreshes
 const longestPause = 15000;
 const patience = 10000; // milliseconds for an answer
 
-const model = { skew: 0, status: null, problems: [], history: [], search: "", limits: {}, open: new Set(), reasons: new Map() };
+const model = { skew: 0, status: null, problems: [], history: [], search: "", limits: {}, open: new Set(), reasons: new Map(), past: new Map() };
 
 // Elements
 
@@ -54,6 +54,10 @@ function age(ms) {
   if (s < 7200) return Math.floor(s / 60) + " min";
   if (s < 2 * 86400) return Math.floor(s / 3600) + " h";
   return Math.floor(s / 86400) + " d";
+}
+
+function counted(n, what) {
+  return `${n} ${what}${n === 1 ? "" : "s"}`;
 }
 
 // table is a table; on a phone each cell stands under the other with its heading.
@@ -114,14 +118,12 @@ function server(router) {
 function addresses() {
   const all = routers().flatMap((r) => r.addresses.map((a) => ({ r, a })));
   const l = list("addresses", all, ({ r, a }) => [a.address, a.interface, r.name, r.state, r.master ? r.master.address : ""].join(" "));
-  const hours = el("span", { className: "hours" }, el("span", {}, "24 h ago"), el("span", {}, "now"));
-  hours.dataset.label = "Last day";
   const lines = new Map();
   const rows = l.shown.map(({ r, a }) => {
-    if (!lines.has(r)) lines.set(r, spans(r));
+    if (!lines.has(r)) lines.set(r, spans(pastOf("router", r.name), r.state, r.since));
     return [el("span", { className: "address" }, a.address), server(r), [link(r), " ", badge(r.state)], ago(r.since), drawn(lines.get(r)), kernel(r, a)];
   });
-  return section("addresses", "Addresses", l, table(["Address", "Served by", "Virtual router", "For", hours, "Interface"], rows), "There is no virtual address.");
+  return section("addresses", "Addresses", l, table(["Address", "Served by", "Virtual router", "For", hours(), "Interface"], rows), "There is no virtual address.");
 }
 
 function kernel(r, a) {
@@ -147,13 +149,20 @@ function find(text) {
 
 // The last day
 
-// spans are the states of a router in the last day, from events of its own.
-function spans(router) {
+// pastOf are the events of something, the earliest first.
+function pastOf(kind, name) {
+  return model.past.get(kind + " " + name) || [];
+}
+
+// spans are the states of something in the last day, from events of its own. Without any it
+// has been in its state all the time, or since it has entered that.
+function spans(all, state, since) {
   const end = Date.parse(model.status.at), begin = end - day;
-  const events = model.history.filter((e) => e.kind === "router" && e.name === router.name && Date.parse(e.at) > begin);
+  const events = all.filter((e) => Date.parse(e.at) > begin);
   const out = [];
-  let at = begin, state = events.length ? events[0].from : router.state;
-  if (!events.length && router.since) at = Math.max(begin, Date.parse(router.since));
+  let at = begin;
+  if (events.length) state = events[0].from;
+  else if (since) at = Math.max(begin, Date.parse(since));
   for (const e of events) {
     out.push({ from: at, to: Date.parse(e.at), state });
     at = Date.parse(e.at);
@@ -177,6 +186,38 @@ function drawn(list) {
     for (let x = s.x + 6; kind === "bad" && x < s.x + s.width - 2; x += 10) line.append(svg("line", { class: "stripe", x1: x, y1: 0, x2: x, y2: 18 }));
   }
   return line;
+}
+
+// lastDay is the line of something that has events.
+function lastDay(kind, name, state, since) {
+  return drawn(spans(pastOf(kind, name), state, since));
+}
+
+// reports is the last day of a tracker: a line of its states, or a curve of its numbers. It
+// keeps its last reports alone; the time before them is not known.
+function reports(t) {
+  const all = t.history || [];
+  if (all.length && all[0].number !== undefined) return curve(all);
+  return drawn(spans(all.map((r, i) => ({ at: r.at, from: i ? all[i - 1].state : "", to: r.state })), t.state, t.reported));
+}
+
+// curve is how a number has changed in the last day.
+function curve(all) {
+  const end = Date.parse(model.status.at), begin = end - day;
+  const numbers = all.map((r) => r.number);
+  const least = Math.min(0, ...numbers), most = Math.max(1, ...numbers);
+  const x = (at) => Math.round(Math.max(0, (Date.parse(at) - begin) / day * 1000)), y = (n) => 16 - 14 * (n - least) / (most - least);
+  const points = all.flatMap((r, i) => [[x(r.at), y(r.number)], [x(i + 1 < all.length ? all[i + 1].at : model.status.at), y(r.number)]]);
+  const words = `${numbers[numbers.length - 1]} now; ${Math.min(...numbers)} to ${Math.max(...numbers)}, ${all.length - 1} changes`;
+  return svg("svg", { class: "line", viewBox: "0 0 1000 18", preserveAspectRatio: "none", role: "img", "aria-label": words },
+    svg("title", {}, words), svg("polyline", { class: "curve", points: points.map((p) => p.join(",")).join(" ") }));
+}
+
+// hours is the heading of a column of last days.
+function hours() {
+  const e = el("span", { className: "hours" }, el("span", {}, "24 h ago"), el("span", {}, "now"));
+  e.dataset.label = "Last day";
+  return e;
 }
 
 // Virtual routers
@@ -218,8 +259,8 @@ function trackerRow(t) {
 function trackers() {
   const all = (model.status.vrrp && model.status.vrrp.trackers) || [];
   const l = list("trackers", all, (t) => [t.name, t.kind, t.state, t.detail].join(" "));
-  const rows = l.shown.map((t) => [[t.name + " ", el("span", { className: "faint" }, t.kind.replace("track_", ""))], badge(t.state), t.detail || (t.number === undefined ? "" : String(t.number)), ago(t.reported), (t.users || []).length + " routers"]);
-  return section("trackers", "Trackers", l, table(["Name", "State", "Result", "Reported", "Used by"], rows), "There is no tracker.");
+  const rows = l.shown.map((t) => [[t.name + " ", el("span", { className: "faint" }, t.kind.replace("track_", ""))], badge(t.state), t.detail || (t.number === undefined ? "" : String(t.number)), ago(t.reported), reports(t), counted((t.users || []).length, "router")]);
+  return section("trackers", "Trackers", l, table(["Name", "State", "Result", "Reported", hours(), "Used by"], rows), "There is no tracker.");
 }
 
 function pools() {
@@ -238,15 +279,38 @@ function pool(v) {
     d.open ? model.open.delete(id) : model.open.add(id);
     render();
   });
-  if (d.open) d.append(table(["Server", "State", "For", "Weight", "Checks", "Latency"], v.real_servers.slice(0, shownAtFirst).map(serverRow)));
+  if (d.open) d.append(table(["Server", "State", "For", hours(), "Weight", "Checks", "Latency"], v.real_servers.slice(0, shownAtFirst).map((s) => serverRow(v, s))));
   if (d.open && v.real_servers.length > shownAtFirst) d.append(el("p", { className: "none" }, `${v.real_servers.length - shownAtFirst} more servers; keepalived servers lists all`));
   return d;
 }
 
-function serverRow(s) {
+function serverRow(v, s) {
   const each = (make) => (s.checks || []).flatMap((c, i) => [i ? el("br") : "", make(c)].flat());
   const checks = each((c) => [badge(c.state), ` ${c.kind}${c.last_reason ? ": " + c.last_reason : ""} `, c.last ? el("span", { className: "faint" }, ago(c.last), " ago") : ""]);
-  return [mono(s.name), badge(s.up ? "up" : "down"), ago(s.since), s.weight, checks.length ? checks : "none", each((c) => [c.last_duration ? (c.last_duration * 1000).toPrecision(3) + " ms" : ""])];
+  const state = s.up ? "up" : "down";
+  return [mono(s.name), badge(state), ago(s.since), lastDay("server", v.name + " " + s.name, state, s.since), s.weight, checks.length ? checks : "none", each((c) => [c.last_duration ? (c.last_duration * 1000).toPrecision(3) + " ms" : ""])];
+}
+
+function bfd() {
+  const b = model.status.bfd || {};
+  const l = list("bfd", b.sessions || [], (s) => [s.name, s.neighbour, s.state, s.remote_state, s.diagnostic].join(" "));
+  const rows = l.shown.map((s) => {
+    const state = b.stale || s.unknown ? "unknown" : s.state;
+    return [s.name, badge(state), mono(s.neighbour), s.heard ? [ago(s.heard), " ago"] : "never", lastDay("session", s.name, state), `${milliseconds(s.detection_time)}, sent each ${milliseconds(s.tx_interval)}`, reasonOf(s)];
+  });
+  return section("bfd", "BFD", l, table(["Session", "State", "Neighbour", "Heard", hours(), "Detection", "Reason"], rows), "There is no BFD session.");
+}
+
+function milliseconds(seconds) {
+  return Math.round(seconds * 1000) + " ms";
+}
+
+// reasonOf is why a session is not up, or has not been, as both sides see it.
+function reasonOf(s) {
+  const none = "No Diagnostic";
+  const own = s.diagnostic && s.diagnostic !== none ? s.diagnostic : "";
+  const other = s.remote_diagnostic && s.remote_diagnostic !== none ? "neighbour: " + s.remote_diagnostic : "";
+  return [own, other, s.send_error ? "the last packet could not be sent" : ""].filter(Boolean).join("; ");
 }
 
 function peers() {
@@ -291,7 +355,7 @@ function lateness(loop) {
   return el("span", {}, plot, ` at most ${Math.round(loop.latest_timer * 10000) / 10} ms`);
 }
 
-const sections = { problems, addresses, routers: routersSection, pools, trackers, peers, history, processes };
+const sections = { problems, addresses, routers: routersSection, pools, trackers, bfd, peers, history, processes };
 
 // Rendering
 
@@ -304,7 +368,7 @@ function render() {
   const summary = document.getElementById("summary");
   const worst = model.problems.length ? model.problems[0].severity : "";
   summary.className = "state " + (kinds[worst] || "good");
-  summary.textContent = model.problems.length ? `${model.problems.length} ${model.problems.length === 1 ? "problem" : "problems"}` : "nothing is wrong";
+  summary.textContent = model.problems.length ? counted(model.problems.length, "problem") : "nothing is wrong";
   document.querySelector("main").replaceChildren(...Object.values(sections).map((make) => make()));
   const again = focus && document.getElementById(focus);
   if (again && again !== document.activeElement) again.focus({ preventScroll: true });
@@ -390,6 +454,7 @@ async function explain() {
 function merge(events) {
   const known = new Set(model.history.map((e) => e.id));
   model.history = model.history.concat(events.filter((e) => !known.has(e.id))).filter((e) => Date.parse(e.at) > now() - day).sort((a, b) => a.id - b.id);
+  model.past = Map.groupBy(model.history, (e) => e.kind + " " + e.name);
 }
 
 function follow() {
@@ -403,7 +468,7 @@ function follow() {
     live(connection.read || new Date());
     if (source.readyState === EventSource.CLOSED) setTimeout(follow, 5000);
   };
-  for (const kind of ["router", "service", "server", "session", "process", "configuration", "act"]) {
+  for (const kind of ["router", "service", "server", "session", "process", "configuration", "act", "notice"]) {
     source.addEventListener(kind, (message) => {
       connection.events.push(JSON.parse(message.data));
       plan(0);
@@ -425,7 +490,7 @@ function keys(event) {
 }
 
 function begin() {
-  const titles = { problems: "Problems", addresses: "Addresses", routers: "Virtual routers", pools: "Pools", trackers: "Trackers", peers: "Neighbours", history: "History", processes: "Processes" };
+  const titles = { problems: "Problems", addresses: "Addresses", routers: "Virtual routers", pools: "Pools", trackers: "Trackers", bfd: "BFD", peers: "Neighbours", history: "History", processes: "Processes" };
   document.querySelector("nav").append(...Object.entries(titles).map(([id, title]) => el("a", { href: "#" + id }, title)));
   document.getElementById("search").addEventListener("input", (e) => {
     model.search = e.target.value.toLowerCase();

@@ -168,32 +168,43 @@ type Group struct {
 	Waiting int // members that have not started
 }
 
+// Reported is something that a tracker has reported which differs from what it reported
+// before.
+type Reported struct {
+	At           time.Time
+	Up, Disabled bool // see Tracking
+	Number       int  // in a file, or of processes that run
+}
+
 // Script is a vrrp_script.
 type Script struct {
 	Conf                *conf.Script
-	Known, Up, Disabled bool      // see Tracking
-	Detail              string    // likewise
-	At                  time.Time // likewise
-	Count               int       // from 0 to rise + fall - 1, and up from rise on
-	Running             bool      // now
+	Known, Up, Disabled bool       // see Tracking
+	Detail              string     // likewise
+	At                  time.Time  // likewise
+	Count               int        // from 0 to rise + fall - 1, and up from rise on
+	Running             bool       // now
+	Past                []Reported // the last reports, oldest first
 	Users               []User
 }
 
 // File is a vrrp_track_file.
 type File struct {
 	Conf   *conf.TrackFile
-	Number int       // the file holds
-	At     time.Time // see Tracking
+	Number int        // the file holds
+	At     time.Time  // see Tracking
+	Past   []Reported // the last reports, oldest first
 	Users  []User
 }
 
 // Process is a vrrp_track_process.
 type Process struct {
 	Conf                      *conf.TrackProcess
-	Count                     int       // that run
-	Quorum                    bool      // as many as there should be
-	At                        time.Time // see Tracking
-	ForkDelay, TerminateDelay bool      // a change counts when that is over
+	Count                     int        // that run
+	Quorum                    bool       // as many as there should be
+	At                        time.Time  // see Tracking
+	ForkDelay, TerminateDelay bool       // a change counts when that is over
+	Past                      []Reported // the last reports, oldest first
 	Users                     []User
 }
 
@@ -201,7 +212,8 @@ type Process struct {
 type BFD struct {
 	Conf  *conf.TrackBFD
 	Up    bool
-	At    time.Time // see Tracking
+	At    time.Time  // see Tracking
+	Past  []Reported // the last reports, oldest first
 	Users []User
 }
 

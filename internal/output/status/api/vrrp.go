@@ -144,6 +144,14 @@ type Tracker struct {
 	Running  bool       `json:"running" doc:"a script runs now"`
 	Reported *time.Time `json:"reported,omitempty" doc:"when it reported last"`
 	Users    []string   `json:"users,omitempty" doc:"virtual routers for which it counts"`
+	History  []Reported `json:"history,omitempty" doc:"its last reports that differed from the one before, at most 16, oldest first"`
+}
+
+// Reported is something that a tracker has reported.
+type Reported struct {
+	At     time.Time `json:"at" doc:"when"`
+	State  string    `json:"state" doc:"up, down or disabled"`
+	Number *int      `json:"number,omitempty" doc:"in a file, or of processes that run"`
 }
 
 // Link is a network interface.
@@ -296,29 +304,43 @@ func trackersOf(s *status.VRRP) (all []Tracker) {
 		t := &s.Scripts[i]
 		all = append(all, Tracker{
 			Kind: conf.TrackedScript.String(), Name: t.Conf.Name, State: trackState(t.Known, t.Up, t.Disabled), Detail: t.Detail,
-			Running: t.Running, Reported: moment(t.At), Users: usersOf(t.Users),
+			Running: t.Running, Reported: moment(t.At), Users: usersOf(t.Users), History: reported(t.Past, conf.TrackedScript),
 		})
 	}
 	for i := range s.Files {
 		t := &s.Files[i]
 		all = append(all, Tracker{
 			Kind: conf.TrackedFile.String(), Name: t.Conf.Name, State: trackState(!t.At.IsZero(), true, false), Number: &t.Number,
-			Reported: moment(t.At), Users: usersOf(t.Users),
+			Reported: moment(t.At), Users: usersOf(t.Users), History: reported(t.Past, conf.TrackedFile),
 		})
 	}
 	for i := range s.Processes {
 		t := &s.Processes[i]
 		all = append(all, Tracker{
 			Kind: conf.TrackedProcess.String(), Name: t.Conf.Name, State: trackState(!t.At.IsZero(), t.Quorum, false), Number: &t.Count,
-			Reported: moment(t.At), Users: usersOf(t.Users),
+			Reported: moment(t.At), Users: usersOf(t.Users), History: reported(t.Past, conf.TrackedProcess),
 		})
 	}
 	for i := range s.BFDs {
 		t := &s.BFDs[i]
 		all = append(all, Tracker{
 			Kind: conf.TrackedBFD.String(), Name: t.Conf.Name, State: trackState(!t.At.IsZero(), t.Up, false),
-			Reported: moment(t.At), Users: usersOf(t.Users),
+			Reported: moment(t.At), Users: usersOf(t.Users), History: reported(t.Past, conf.TrackedBFD),
 		})
+	}
+	return all
+}
+
+// reported are the last reports of a tracker. A file holds a number, whichever it is.
+func reported(past []status.Reported, kind conf.TrackKind) []Reported {
+	var all []Reported
+	for i := range past {
+		p := &past[i]
+		r := Reported{At: p.At.UTC(), State: trackState(true, p.Up || kind == conf.TrackedFile, p.Disabled)}
+		if kind == conf.TrackedFile || kind == conf.TrackedProcess {
+			r.Number = &p.Number
+		}
+		all = append(all, r)
 	}
 	return all
 }

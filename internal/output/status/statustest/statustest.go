@@ -130,10 +130,11 @@ func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
 	for _, sc := range c.Scripts {
 		s.Scripts = append(s.Scripts, status.Script{Conf: sc, Known: true, Up: true, Count: 2, Users: user})
 	}
+	s.Scripts[0].Past = []status.Reported{{At: At.Add(-2 * time.Hour)}, {At: At.Add(-time.Hour), Up: true}}
 	s.Scripts[1].Disabled, s.Scripts[1].Detail = true, "disabled: /not does not exist"
 	s.Scripts[2].Known, s.Scripts[2].Up, s.Scripts[2].Running = false, false, true
 	for _, f := range c.Files {
-		s.Files = append(s.Files, status.File{Conf: f, Number: 3, Users: user})
+		s.Files = append(s.Files, status.File{Conf: f, Number: 3, Users: user, Past: []status.Reported{{At: At.Add(-time.Minute), Up: true, Number: 3}}})
 	}
 	s.Neighbours = []status.Neighbour{
 		{Interface: "eth0", Address: addr("192.0.2.9"), Claim: []byte{0x31, 200, 100, 1, 0, 100, 0, 0, 192, 0, 2, 99}, First: ago(time.Hour), Last: ago(time.Second), Adverts: 3599},
