@@ -112,10 +112,20 @@ type RealServer struct {
 	Weight     int // as configured, 0 to 2147483647
 	Attributes DestinationAttributes
 	Inhibit    bool // out of the pool it stays in the table with weight 0 (inhibit_on_failure)
+	Order      Order
 	Checks     []Check
 
 	Data any // the driver's own; the engine passes it on
 }
+
+// Order is what an operator wants of a real server, whatever its checks find.
+type Order uint8
+
+const (
+	Serve   Order = iota // nothing: it serves clients while it is up
+	Drain                // it gets no new clients and counts nothing for the quorum; its connections go on
+	Disable              // it counts as down
+)
 
 // CheckID names a check in events and actions. It is unique in a configuration (of
 // two with the same one the first gets the results), and may differ in the next

@@ -257,10 +257,14 @@ func (s *server) adopt(t *turn, r *RealServer) {
 	for i, c := range s.checks {
 		c.cfg = &r.Checks[i]
 	}
-	if !was && s.up() {
+	if up := s.up(); up != was {
 		s.since = t.now
-		s.rise(t, ReasonReload, r.change())
 		s.service.touch()
+		if up {
+			s.rise(t, ReasonReload, r.change())
+		} else {
+			s.down(t, ReasonReload, r.change())
+		}
 	}
 	s.reweigh(t, ReasonReload)
 }
@@ -313,7 +317,7 @@ func (v *service) replaceSorry(t *turn, before *RealServer) {
 // states.
 func sameTable(a, b *Service) bool {
 	same := func(x, y RealServer) bool {
-		return x.Addr == y.Addr && x.Weight == y.Weight && x.Attributes == y.Attributes && x.Inhibit == y.Inhibit
+		return x.Addr == y.Addr && x.Weight == y.Weight && x.Attributes == y.Attributes && x.Inhibit == y.Inhibit && x.Order == y.Order
 	}
 	return a.Attributes == b.Attributes && slices.EqualFunc(a.Servers, b.Servers, same) &&
 		(a.Sorry == nil) == (b.Sorry == nil) && (a.Sorry == nil || same(*a.Sorry, *b.Sorry))

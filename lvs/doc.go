@@ -34,6 +34,9 @@
 // table, or with [RealServer.Inhibit] it is there with weight 0, so that its
 // connections continue. The sorry server is in the pool while the quorum is lost.
 //
+// An [Order] of an operator comes before what the checks find: a server that is to drain
+// has weight 0, and stays in the table while it is up; one that is disabled is down.
+//
 // So the table is a function of the configuration, the states of the checks and,
 // with hysteresis, the states of the quorums. It does not depend on the order of
 // events. While a service is suspended, the states of its checks do not change; the

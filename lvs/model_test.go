@@ -73,7 +73,7 @@ func (m *model) serverUp(v *Service, r RealServer) bool {
 			return false
 		}
 	}
-	return true
+	return r.Order != Disable
 }
 
 func (m *model) weight(v *Service, r RealServer) int64 {
@@ -85,6 +85,9 @@ func (m *model) weight(v *Service, r RealServer) int64 {
 		case c.add:
 			w += c.value
 		}
+	}
+	if r.Order == Drain {
+		return 0
 	}
 	return min(max(w, 0), 1<<31-1)
 }
@@ -250,7 +253,7 @@ func (m *model) destinations(v *Service, ep Endpoint) map[netip.AddrPort]Destina
 		switch {
 		case serve && m.serverUp(v, r):
 			put(r, m.weight(v, r), true)
-		case r.Inhibit:
+		case r.Inhibit, r.Order == Drain && m.serverUp(v, r):
 			put(r, 0, true)
 		}
 	}
@@ -301,7 +304,7 @@ var (
 
 func (d dice) server(id *CheckID) RealServer {
 	r := RealServer{
-		Addr: pick(d, someServers), Weight: d(4), Inhibit: d.chance(30),
+		Addr: pick(d, someServers), Weight: d(4), Inhibit: d.chance(30), Order: max(Order(d(6)), 3) - 3,
 		Attributes: DestinationAttributes{
 			Method:         pick(d, []Method{Masquerade, Masquerade, Direct, Tunnel}),
 			UpperThreshold: uint32(d(2)), LowerThreshold: uint32(d(2)),
@@ -377,13 +380,17 @@ func (d dice) tweak(c *Config) {
 		if len(list) == 0 {
 			return
 		}
-		switch r := pick(d, list); d(4) {
+		switch r := pick(d, list); d(5) {
 		case 0:
 			r.Weight = d(4)
 		case 1:
 			r.Inhibit = !r.Inhibit
 		case 2:
 			r.Attributes.UpperThreshold = uint32(d(3))
+		case 4:
+			if r != v.Sorry {
+				r.Order = Order(d(3))
+			}
 		case 3:
 			if r != v.Sorry {
 				r.Checks = d.server(&id).Checks

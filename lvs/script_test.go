@@ -22,7 +22,7 @@ var update = flag.Bool("update", false, "write what the scenarios in testdata do
 //	service tcp:10.0.0.1:80 quorum=2 hysteresis=1 sorry=10.0.0.9:80 sorry-inhibit ha-suspend omega
 //	service fwm:9 …
 //	service group:w:tcp endpoints=10.0.0.1:80,fwm:7 addresses=10.0.0.5,10.0.0.6 …
-//	server 10.0.0.2:80 weight=3 inhibit method=DR check=a check=b alpha=c
+//	server 10.0.0.2:80 weight=3 inhibit drain disable method=DR check=a check=b alpha=c
 //	options init-notifies flush flush-on-stop
 //	configure                  a configuration of the lines above
 //	restart                    the same, in a new engine that goes on with the snapshot
@@ -238,6 +238,10 @@ func (s *script) server(f []string) {
 			r.Weight = s.number(value)
 		case "inhibit":
 			r.Inhibit = true
+		case "drain":
+			r.Order = Drain
+		case "disable":
+			r.Order = Disable
 		case "method":
 			r.Attributes.Method = methods[value]
 		case "check", "alpha":

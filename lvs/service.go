@@ -59,15 +59,22 @@ const (
 	CheckUp                        // passed, or not run
 )
 
-func (s *server) up() bool { return s.failed == 0 }
+func (s *server) up() bool { return s.failed == 0 && s.cfg.Order != Disable }
 
 // inPool reports whether clients are sent to the server.
 func (s *server) inPool() bool {
 	return s.up() && (s.service.up || s.service.cfg.Sorry == nil)
 }
 
+// drains reports whether the server stays in the table with weight 0 for its connections,
+// also when the sorry server has taken the place of the pool.
+func (s *server) drains() bool { return s.up() && s.cfg.Order == Drain }
+
 // effective computes the weight.
 func (s *server) effective() int64 {
+	if s.cfg.Order == Drain {
+		return 0
+	}
 	configured := bound(int64(s.cfg.Weight))
 	sum := configured
 	for _, c := range s.checks {
@@ -196,7 +203,7 @@ func (s *server) turn(t *turn, c *check, state CheckState) {
 		s.rise(t, ReasonCheck, s.cfg.change())
 	}
 	s.since = t.now
-	if s.service.up || s.service.cfg.Sorry == nil {
+	if s.service.up || s.service.cfg.Sorry == nil || s.cfg.Order == Drain {
 		s.service.touch()
 	}
 }

@@ -102,7 +102,7 @@ func (v *service) destinations(ep Endpoint, out []Destination) []Destination {
 		weight := int64(0)
 		if s.inPool() {
 			weight = s.weight
-		} else if !s.cfg.Inhibit {
+		} else if !s.cfg.Inhibit && !s.drains() {
 			continue
 		}
 		if !s.cfg.fits(ep) {

@@ -82,6 +82,7 @@ func testTraffic(t *testing.T) {
 		t.Run(cases[i].name, func(t *testing.T) { cases[i].run(t, f, d) })
 	}
 	counted(f.scene, d, len(cases))
+	drained(f, d, &cases[0])
 }
 
 // counted checks that the state has what the kernel has counted: for each service as many

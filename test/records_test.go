@@ -213,6 +213,7 @@ error_log DIR/error.log;
 events { worker_connections 64; }
 http {
     access_log off;
+    keepalive_timeout 1h;
     client_body_temp_path DIR/body;
     proxy_temp_path DIR/proxy;
     fastcgi_temp_path DIR/fastcgi;

@@ -6,6 +6,8 @@ import (
 	"io"
 	"os"
 	"strconv"
+	"strings"
+	"time"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/screen"
@@ -34,6 +36,9 @@ func (a *asker) change(operands []string, w io.Writer) int {
 	if _, failed := io.WriteString(w, text); failed != nil {
 		err = failed
 	}
+	if err == nil && a.drains {
+		err = a.drained(c.Name, w)
+	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "keepalived %s: %v\n", a.name, err)
 		return proc.ExitFatal
@@ -41,21 +46,54 @@ func (a *asker) change(operands []string, w io.Writer) int {
 	return proc.ExitOK
 }
 
-// fill takes the operands of a verb into its act.
-func fill(c *act.Act, operands []string) error {
-	if len(operands) > 0 {
-		c.Name = operands[0]
+// fill takes the operands of a verb into its act: words of a name and, if it takes one, a
+// number.
+func fill(c *act.Act, operands []string) (err error) {
+	if row := act.RowOf(c.Kind); row.Takes&act.Value != 0 {
+		last := len(operands) - 1
+		if c.Value, err = strconv.Atoi(operands[last]); err != nil {
+			return fmt.Errorf("%q is not a number from %d to %d", operands[last], row.Least, row.Most)
+		}
+		operands = operands[:last]
 	}
-	if len(operands) < 2 {
-		return nil
-	}
-	n, err := strconv.Atoi(operands[1])
-	if err != nil {
-		return fmt.Errorf("%q is not a number such as +20, -20 or 0", operands[1])
-	}
-	c.Value = n
+	c.Name = strings.Join(operands, " ")
 	return nil
 }
+
+// drained shows how many connections are left of the servers that drain by an act with that
+// name and, with --wait, returns when there are none.
+func (a *asker) drained(name string, w io.Writer) error {
+	begun, shown := time.Now(), ""
+	for {
+		s, err := a.client.Status()
+		if err != nil {
+			return err
+		}
+		if l := s.LVS; l == nil || l.Stale != "" || l.Table.Unreachable != "" {
+			return errors.New("it is done, but the connections cannot be counted: the health-check process or the kernel's load balancer does not answer")
+		}
+		servers, left := s.LVS.Draining(name)
+		if servers == 0 {
+			return errors.New("an operator has undone it, or asked for something else")
+		}
+		if text := screen.Left(left) + ".\n"; a.output != "json" && text != shown {
+			shown = text
+			if _, err := io.WriteString(w, text); err != nil {
+				return err
+			}
+		}
+		switch {
+		case left == 0 || !a.wait:
+			return nil
+		case a.longest > 0 && time.Since(begun) >= a.longest:
+			return fmt.Errorf("they have not ended within %v", a.longest)
+		}
+		time.Sleep(drainPoll)
+	}
+}
+
+// drainPoll is how often the connections that are left are counted.
+const drainPoll = time.Second
 
 // do has an act done whose result is a sentence.
 func do(a *asker, c *act.Act, _ screen.Options) (any, string, error) {

@@ -40,8 +40,10 @@ type question struct {
 	// returns its result as a text and for programs.
 	request  func(a *asker, c *act.Act, o screen.Options) (result any, text string, err error)
 	operands []string // names of the operands that it needs then
+	within   bool     // the name of a virtual server may stand before them
 	lasts    bool     // it has --for
-	forces   bool     // it has --force
+	forces   string   // what --force does; empty: there is none
+	drains   bool     // it shows connections that are left, and has --wait
 	longHelp string   // more lines of its help
 }
 
@@ -63,12 +65,19 @@ type asker struct {
 	since                    time.Time
 	reason                   string
 	period                   int // of --for, in seconds
-	force                    bool
+	force, wait              bool
+	longest                  time.Duration // of --wait; 0: as long as it takes
 }
 
 const (
 	interval = 2 * time.Second // of --watch without a number
 	again    = time.Second     // after which a daemon that was gone is asked for events
+)
+
+const (
+	serverHelp = "SERVER is ADDRESS, ADDRESS:PORT or the name that keepalived servers shows: all real\nservers with that, or those of VIRTUAL_SERVER, which is named likewise."
+	// forceQuorum is the help of --force.
+	forceQuorum = "Also if a virtual server loses its quorum by that"
 )
 
 // questions are the verbs that ask a running daemon.
@@ -83,8 +92,16 @@ func questions() []question {
 			longHelp: "It stays backup even if no other node is master, until it is released."},
 		{name: "priority", args: "[OPTION...] INSTANCE +N|-N|0", summary: "change the priority of a virtual router of a running daemon", outputs: []string{"text", "json"}, operands: []string{"INSTANCE", "NUMBER"}, request: do, lasts: true,
 			longHelp: "The number is added to the configured priority; 0 ends that."},
-		{name: "release", args: "[OPTION...] INSTANCE|GROUP", summary: "undo hold, priority and switchover of a running daemon", outputs: []string{"text", "json"}, operands: []string{"INSTANCE|GROUP"}, request: do},
-		{name: "switchover", args: "[OPTION...] INSTANCE|GROUP", summary: "hand a master of a running daemon over to another node, without a gap", outputs: []string{"text", "json"}, operands: []string{"INSTANCE|GROUP"}, request: do, lasts: true, forces: true,
+		{name: "release", args: "[OPTION...] INSTANCE|GROUP|[VIRTUAL_SERVER] SERVER", summary: "undo what hold, priority, switchover, drain, disable and weight have changed", outputs: []string{"text", "json"}, operands: []string{"NAME"}, within: true, request: do},
+		{name: "drain", args: "[OPTION...] [VIRTUAL_SERVER] SERVER", summary: "have a running daemon send real servers no new connections", outputs: []string{"text", "json"}, operands: []string{"SERVER"}, within: true, request: do, lasts: true, forces: forceQuorum, drains: true,
+			longHelp: "The connections that they have go on, until enable or release.\n" + serverHelp},
+		{name: "disable", args: "[OPTION...] [VIRTUAL_SERVER] SERVER", summary: "have real servers of a running daemon count as down", outputs: []string{"text", "json"}, operands: []string{"SERVER"}, within: true, request: do, lasts: true, forces: forceQuorum,
+			longHelp: "Whatever their checks find, they get no connections, until enable or release.\n" + serverHelp},
+		{name: "enable", args: "[OPTION...] [VIRTUAL_SERVER] SERVER", summary: "undo drain and disable of a running daemon", outputs: []string{"text", "json"}, operands: []string{"SERVER"}, within: true, request: do,
+			longHelp: serverHelp},
+		{name: "weight", args: "[OPTION...] [VIRTUAL_SERVER] SERVER N", summary: "give real servers of a running daemon another weight than the configured one", outputs: []string{"text", "json"}, operands: []string{"SERVER", "N"}, within: true, request: do, lasts: true, forces: forceQuorum,
+			longHelp: "It holds until release. What checks add to the weight, they add to this one.\n" + serverHelp},
+		{name: "switchover", args: "[OPTION...] INSTANCE|GROUP", summary: "hand a master of a running daemon over to another node, without a gap", outputs: []string{"text", "json"}, operands: []string{"INSTANCE|GROUP"}, request: do, lasts: true, forces: "If no node takes over, end the service here all the same",
 			longHelp: "The daemon serves until another node has taken over, and then leaves that node alone\nas long as it lives, until it is released. If no node takes over, nothing changes."},
 		{name: "history", args: "[OPTION...] [NAME]", summary: "list what has happened to a running daemon, or to one router, server or session, and why", outputs: machine, operand: "NAME", looksBack: true, ask: askHistory},
 		{name: "metrics", args: "[OPTION...]", summary: "print the metrics of a running daemon, in the text format of Prometheus", ask: askMetrics},
@@ -137,8 +154,11 @@ func (a *asker) flags() []getopt.Flag {
 	if a.lasts {
 		flags = append(flags, getopt.Flag{Long: "for", Arg: getopt.Required, Value: "DURATION", Set: a.setFor, Help: "Undo it after DURATION, such as 90s, 15m or 24h; without it: when it is released"})
 	}
-	if a.forces {
-		flags = append(flags, getopt.Flag{Long: "force", Set: on(&a.force), Help: "If no node takes over, end the service here all the same"})
+	if a.forces != "" {
+		flags = append(flags, getopt.Flag{Long: "force", Set: on(&a.force), Help: a.forces})
+	}
+	if a.drains {
+		flags = append(flags, getopt.Flag{Long: "wait", Arg: getopt.Optional, Value: "DURATION", Set: a.setWait, Help: "Return when no connections are left, or with status 1 after DURATION"})
 	}
 	return append(flags,
 		getopt.Flag{Long: "socket", Arg: getopt.Required, Value: "SOCKET", Set: text(&a.client.Socket), Help: "Control socket of the daemon (default " + client.Path("", "", "") + ")"},
@@ -185,6 +205,18 @@ func (a *asker) setSince(v string) (err error) {
 	return nil
 }
 
+// setWait reads how long connections may take to end.
+func (a *asker) setWait(v string) (err error) {
+	a.wait = true
+	if v == "" {
+		return nil
+	}
+	if a.longest, err = time.ParseDuration(v); err != nil || a.longest <= 0 {
+		return fmt.Errorf("%q is not a duration such as 90s, 15m or 24h", v)
+	}
+	return nil
+}
+
 // setFor reads a duration of whole seconds.
 func (a *asker) setFor(v string) error {
 	d, err := time.ParseDuration(v)
@@ -219,6 +251,9 @@ func (a *asker) main(args []string, w io.Writer) int {
 	}
 	if a.request != nil {
 		most = len(a.operands)
+	}
+	if a.within {
+		most += 2 // such as FWM 9
 	}
 	switch {
 	case err != nil:

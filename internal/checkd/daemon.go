@@ -25,12 +25,13 @@ type daemon struct {
 	loop       *loop.Loop
 	session    *session.Session
 	engine     *lvs.Engine
-	conf       *conf.Config  // in force; nil: none yet
-	services   []lvs.Service // in force
-	checks     []*check      // that with lvs.CheckID n is at n-1
-	unreported []report      // of this turn
-	changed    bool          // in this turn: services, servers
-	actions    []lvs.Action  // room for those of a step
+	conf       *conf.Config // in force; nil: none yet
+	services   *lvs.Config  // of it, without the orders of operators
+	orders     orders       // in force
+	checks     []*check     // that with lvs.CheckID n is at n-1
+	unreported []report     // of this turn
+	changed    bool         // in this turn: services, servers
+	actions    []lvs.Action // room for those of a step
 
 	table        *table.Table
 	counters     *table.Counters // of the kernel
@@ -121,7 +122,7 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 		id := identityOf(c.planned)
 		before[id] = append(before[id], c)
 	}
-	d.conf, d.groups, d.services = p.conf, p.marks, p.services.Services
+	d.conf, d.groups, d.services = p.conf, p.marks, p.services
 	gone := d.checks
 	d.checks = make([]*check, len(p.checks))
 	for i := range p.checks {
@@ -149,7 +150,7 @@ func (d *daemon) reload(p *plan, left *lvs.Snapshot) {
 	d.takeAddresses(p.addresses)
 	d.configureTable()
 	d.setMarks(p.marked)
-	d.step(lvs.Event{Kind: lvs.Configure, Config: p.services, Resume: left})
+	d.configureEngine(left)
 	d.endpoints = d.endpoints[:0:0] // which a state that is being written has
 	for e := range d.engine.All() {
 		d.endpoints = append(d.endpoints, e.Endpoint)

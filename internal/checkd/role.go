@@ -49,6 +49,7 @@ func runChild(c *proc.Child) error {
 		NetNamespace: c.Setup.NetNamespace,
 		Keep:         c.Setup.Keep,
 		LogData:      c.Setup.LogData,
+		Intents:      c.Setup.Intents,
 		Logs:         c.Logs,
 	})
 }

@@ -18,6 +18,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/logging"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
 	"keepalived-go/internal/proc/session"
@@ -28,12 +29,13 @@ import (
 // Options is what the parent process gives this one.
 type Options struct {
 	Link         *link.Conn
-	StateFile    string // what must outlive this process; empty: nothing does
-	DumpDir      string // where the dumps of SIGUSR1 and SIGUSR2 go
-	InstanceName string // part of dump file names with data_use_instance
-	NetNamespace string // likewise
-	Keep         bool   // -I: keep the kernel's table at stop
-	LogData      bool   // -d
+	StateFile    string       // what must outlive this process; empty: nothing does
+	DumpDir      string       // where the dumps of SIGUSR1 and SIGUSR2 go
+	InstanceName string       // part of dump file names with data_use_instance
+	NetNamespace string       // likewise
+	Keep         bool         // -I: keep the kernel's table at stop
+	LogData      bool         // -d
+	Intents      []act.Intent // of operators, in force
 
 	Host kernel.Host                // the Linux that is asked; nil: this machine
 	Dial func() (table.Conn, error) // opens its load balancer; nil: that of this machine
@@ -58,6 +60,8 @@ func Run(o Options) error {
 		Dump:   d.dump,
 		Event:  d.hear,
 		Ask:    d.answer,
+		Act:    d.obey,
+		Intend: d.intend,
 	})
 	d.begin(first)
 	first = nil // free to go
@@ -119,7 +123,7 @@ func newDaemon(o Options, c *conf.Config) (*daemon, error) {
 		o.Host = kernel.Machine
 	}
 	d := &daemon{
-		Options: o, engine: lvs.New(),
+		Options: o, engine: lvs.New(), orders: ordersOf(o.Intents),
 		masters: make(map[string]bool), sessions: make(map[string]bool), numbers: make(map[string]int),
 	}
 	d.look.Expire = d.lookForSilent

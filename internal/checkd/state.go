@@ -62,7 +62,7 @@ func (d *daemon) state() (any, []func()) {
 		s.Marks = append(s.Marks, markState{k, n})
 	}
 	var steps []func()
-	services := d.services
+	services := d.services.Services
 	slicesOfServices(len(services), func(i int) int { return len(services[i].Servers) }, func(from, to int) {
 		steps = append(steps, func() {
 			for _, v := range services[from:to] {

@@ -159,6 +159,7 @@ func (f *filling) services(from, to int) {
 			r := &out.Servers[j]
 			r.Up, r.InPool, r.Since = s.Up, s.InPool, when(s.Since)
 			r.Weight, r.Failed = s.Weight, s.Failed
+			r.Intents = f.orders.on(out.Conf, r.Conf)
 		}
 	}
 }
@@ -172,7 +173,8 @@ func (f *filling) fillChecks(from, to int) {
 		out.Disabled = c.why
 		out.Active = c.active && c.kind != nil
 		out.Up, out.Known = s.Up, s.Known
-		out.Weight = s.Weight.Adjustment(c.Server.Weight)
+		_, weight := f.orders.wanted(c.Service, c.Server)
+		out.Weight = s.Weight.Adjustment(weight)
 		out.Attempts, out.Failures = s.Number, s.Failures
 		out.Running = c.life.Running()
 		if next := c.life.Next(); out.Active && next != life.Never {

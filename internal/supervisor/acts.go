@@ -81,7 +81,7 @@ func (s *supervisor) do(a *openAct) {
 	case act.Dump, act.Stats, act.Clear:
 		s.dump(dumps[a.Kind])
 		s.endAct(a, act.Answer(&api.Done{Result: "the processes write their files"}, nil))
-	case act.Release:
+	case act.Release, act.Enable:
 		s.releaseFor(a)
 	default:
 		s.endAct(a, act.Answer(nil, act.Refuse(act.Invalid, "the parent process does not know it")))

@@ -269,7 +269,7 @@ func TestIntents(t *testing.T) {
 		t.Errorf("%+v", last)
 	}
 	ask(act.Act{Kind: act.Release, Name: "B"})
-	if got := why(); got != `nothing about "B" is held or changed; there is something about A` {
+	if got := why(); got != `nothing about "B" is to be released; there is hold of A` {
 		t.Error(got)
 	}
 	ask(act.Act{Kind: act.Release, Name: "A"})
@@ -304,5 +304,71 @@ func TestIntents(t *testing.T) {
 	again.read(path)
 	if len(again.list) != 0 || !strings.Contains(log.String(), "what was held is not") {
 		t.Errorf("%+v\n%s", again.list, log)
+	}
+}
+
+// TestServersAreReleased: an act ends the intents about each real server that it denotes, and
+// the processes of both roles do without theirs.
+func TestServersAreReleased(t *testing.T) {
+	s, control, vrrp := staged()
+	sl := &slot{s: s, role: &proc.Role{Name: "checkers", Title: "Healthcheck"}}
+	sl.child = &child{slot: sl, outbox: newOutbox()}
+	s.slots = append(s.slots, sl)
+	s.intents.saved = make(chan savedIntents)
+	s.intents.path = filepath.Join(t.TempDir(), "intents")
+	result := func() string {
+		t.Helper()
+		select {
+		case w := <-s.intents.saved:
+			w.then(w.err)
+		case <-time.After(30 * time.Second):
+			t.Fatal("nothing was saved within 30 s")
+		}
+		r := control.sent(link.Done)[0].Outcome.Result
+		return r.Why + string(r.Body)
+	}
+	ask := func(a act.Act) {
+		a.By = act.By{Over: "a test"}
+		childMessage{control, link.Message{Kind: link.Act, Order: &link.Order{Act: a}}}.deliver()
+	}
+	kept := func(c *child, a act.Act) {
+		t.Helper()
+		ask(a)
+		o := c.sent(link.Act)[0].Order
+		childMessage{c, link.Message{Kind: link.Done, Outcome: &link.Outcome{ID: o.ID, Result: act.Answer("done", nil)}}}.deliver()
+		if got := result(); got != `"done"` {
+			t.Error(got)
+		}
+	}
+	heeds := func(n int) {
+		t.Helper()
+		if got := sl.child.sent(link.Intend); len(got) != 1 || len(got[0].Intents.List) != n {
+			t.Errorf("%+v", got)
+		}
+	}
+	const one = "[10.0.0.1]:tcp:80 [10.0.0.2]:tcp:80"
+	kept(vrrp, act.Act{Kind: act.Hold, Name: "A"})
+	for _, a := range []act.Act{{Kind: act.Drain, Name: "10.0.0.2"}, {Kind: act.Disable, Name: one, For: 60}, {Kind: act.Weight, Name: one, Value: 7}} {
+		kept(sl.child, a)
+	}
+	if got := sl.setup().Intents; len(got) != 3 || got[2].Value != 7 {
+		t.Errorf("%+v", got)
+	}
+	ask(act.Act{Kind: act.Enable, Name: "10.0.0.3"})
+	if got := control.sent(link.Done)[0].Outcome.Result.Why; got != `nothing about "10.0.0.3" is to be released; there is hold of A, drain of 10.0.0.2, disable and weight of `+one {
+		t.Error(got)
+	}
+	ask(act.Act{Kind: act.Enable, Name: "10.0.0.2:80"})
+	if got := result(); got != `{"result":"disable of `+one+` is released"}` {
+		t.Error(got)
+	}
+	heeds(2)
+	ask(act.Act{Kind: act.Release, Name: "10.0.0.2"})
+	if got := result(); got != `{"result":"drain of 10.0.0.2, weight of `+one+` is released"}` {
+		t.Error(got)
+	}
+	heeds(0)
+	if got := vrrp.sent(link.Intend); len(got) != 0 || len(s.intents.list) != 1 {
+		t.Errorf("%+v", got)
 	}
 }

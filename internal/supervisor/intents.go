@@ -136,31 +136,42 @@ func (s *supervisor) drop(is func(*act.Intent) bool, then func(error)) (gone []a
 	return gone
 }
 
-// releaseFor is the act release.
+// releaseFor is an act that only ends intents.
 func (s *supervisor) releaseFor(a *openAct) {
-	var kinds []string
+	var released string
 	end := *a
-	gone := s.drop(func(i *act.Intent) bool { return i.Name == a.Name }, func(err error) {
+	gone := s.drop(a.Undoes, func(err error) {
 		if err != nil {
 			err = act.Refuse(act.Unavailable, "it is done, but not for a restart: %v", err)
 		}
-		s.endAct(&end, act.Answer(api.Done{Result: strings.Join(kinds, " and ") + " of " + end.Name + " is released"}, err))
+		s.endAct(&end, act.Answer(api.Done{Result: released + " is released"}, err))
 	})
-	for i := range gone {
-		kinds = append(kinds, string(gone[i].Kind))
-	}
-	if len(gone) > 0 {
+	if released = listed(gone); len(gone) > 0 {
 		return
 	}
 	why := "nothing is held or changed"
 	if len(s.intents.list) > 0 {
-		var names []string
-		for i := range s.intents.list {
-			names = append(names, s.intents.list[i].Name)
-		}
-		why = fmt.Sprintf("nothing about %q is held or changed; there is something about %s", a.Name, strings.Join(slices.Compact(names), ", "))
+		why = fmt.Sprintf("nothing about %q is to be released; there is %s", a.Name, listed(s.intents.list))
 	}
 	s.endAct(a, act.Answer(nil, act.Refuse(act.Unknown, "%s", why)))
+}
+
+// listed names intents: "hold and priority of A, drain of B".
+func listed(list []act.Intent) string {
+	var text strings.Builder
+	for i := range list {
+		switch last := max(i-1, 0); {
+		case i > 0 && list[i].Name == list[last].Name:
+			text.WriteString(" and ")
+		case i > 0:
+			text.WriteString(" of " + list[last].Name + ", ")
+		}
+		text.WriteString(string(list[i].Kind))
+	}
+	if len(list) > 0 {
+		text.WriteString(" of " + list[len(list)-1].Name)
+	}
+	return text.String()
 }
 
 // expire releases what is over.
@@ -180,13 +191,7 @@ func (s *supervisor) expire(now time.Time) {
 // inForce are the intents for the state of the daemon.
 func (k *intents) inForce() (all []api.Intent) {
 	for i := range k.list {
-		n := &k.list[i]
-		v := api.Intent{Kind: string(n.Kind), Name: n.Name, Value: n.Value, Reason: n.Reason, By: n.By, Since: time.Unix(n.Since, 0).UTC()}
-		if n.Until != 0 {
-			until := time.Unix(n.Until, 0).UTC()
-			v.Until = &until
-		}
-		all = append(all, v)
+		all = append(all, api.IntentOf(&k.list[i]))
 	}
 	return all
 }

@@ -154,19 +154,11 @@ func (d *daemon) holdBack(a *act.Act, about []*router) (*api.Done, error) {
 	for _, r := range about {
 		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.Restrain, Restraint: vrrp.StaysBackup, Wall: time.Now(), Cause: because(a)})
 	}
-	text := a.Name + " stays BACKUP" + d.until(a)
+	text := a.Name + " stays BACKUP" + a.Lasts()
 	if served {
 		text += "; it has made way, as it was MASTER"
 	}
 	return &api.Done{Result: text}, nil
-}
-
-// until is how long an act is in force, for a sentence.
-func (d *daemon) until(a *act.Act) string {
-	if a.For == 0 {
-		return " until it is released"
-	}
-	return fmt.Sprintf(" for %v", time.Duration(a.For)*time.Second)
 }
 
 // adjust adds a number to the priority of a virtual router.
@@ -182,7 +174,7 @@ func (d *daemon) adjust(a *act.Act, r *router) (*api.Done, error) {
 	}
 	text := fmt.Sprintf("the priority of %s is %d: %s", a.Name, r.tracked.outcome.Priority, r.tracked.outcome.Arithmetic())
 	if a.Value != 0 {
-		text += d.until(a)
+		text += a.Lasts()
 	}
 	return &api.Done{Result: text}, nil
 }
@@ -248,9 +240,9 @@ func (d *daemon) handOverSeen(r *router, a *vrrp.Action) {
 		h.reply(nil, act.Refuse(act.Impossible, "%s is %v before anyone has taken over: %v", r.conf.Name, a.To, a.Reason))
 	default:
 		d.fulfil(h.act)
-		text := fmt.Sprintf("nobody had taken over %s, so this node has ended its service; it leaves a master alone%s", h.act.Name, d.until(h.act))
+		text := fmt.Sprintf("nobody had taken over %s, so this node has ended its service; it leaves a master alone%s", h.act.Name, h.act.Lasts())
 		if a.Addr.IsValid() {
-			text = fmt.Sprintf("%v has taken over %s, with priority %d; this node leaves it alone%s", a.Addr, h.act.Name, a.Priority, d.until(h.act))
+			text = fmt.Sprintf("%v has taken over %s, with priority %d; this node leaves it alone%s", a.Addr, h.act.Name, a.Priority, h.act.Lasts())
 		}
 		h.reply(&api.Done{Result: text}, nil)
 	}

@@ -3,6 +3,7 @@ package table
 import (
 	"net/netip"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"keepalived-go/lvs/ipvs"
@@ -11,7 +12,8 @@ import (
 // Counters reads what the kernel counts, over a connection of its own: the table does not
 // wait for it. It may be used by several goroutines.
 type Counters struct {
-	dial func() (Conn, error)
+	dial  func() (Conn, error)
+	renew atomic.Bool // what was read is too old, whatever its age
 
 	mu       sync.Mutex
 	conn     Conn // nil: none
@@ -31,6 +33,9 @@ func (c *Counters) Read(ids []ipvs.ServiceID, age, serverAge time.Duration) (map
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := time.Now()
+	if c.renew.Swap(false) {
+		c.read, c.readEach = time.Time{}, time.Time{}
+	}
 	err := c.readServices(now, age)
 	if err == nil {
 		err = c.readServers(now, ids, serverAge)
@@ -41,6 +46,10 @@ func (c *Counters) Read(ids []ipvs.ServiceID, age, serverAge time.Duration) (map
 	}
 	return c.services, c.servers, err
 }
+
+// Renew has the next Read ask the kernel, whatever the age of what is known. It does not
+// wait.
+func (c *Counters) Renew() { c.renew.Store(true) }
 
 func (c *Counters) connect() (err error) {
 	if c.conn == nil {

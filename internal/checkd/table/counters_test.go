@@ -61,6 +61,10 @@ func TestCounters(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		read(2)
 		active(2)
+		count(3)
+		c.Renew()
+		read(3)
+		active(3)
 
 		k.SetLoaded(false)
 		time.Sleep(3 * time.Second)

@@ -12,14 +12,14 @@ import (
 )
 
 // TestPlainData: a snapshot and its views know no engine, no socket, nothing of
-// the kernel and no process. The measures of a loop are numbers.
+// the kernel and no process. The measures of a loop and what clients ask for are plain data.
 func TestPlainData(t *testing.T) {
 	const module = "keepalived-go/"
 	for dir, may := range map[string][]string{
-		".":    {"conf", "vrrp", "internal/proc/loop"},
+		".":    {"conf", "vrrp", "internal/proc/act", "internal/proc/loop"},
 		"text": {"conf", "vrrp", "internal/output/status", "internal/linux/script"},
 		"json": {"conf", "vrrp", "internal/output/status", "internal/output/status/text"},
-		"api":  {"conf", "vrrp", "internal/output/status", "internal/proc/loop"},
+		"api":  {"conf", "vrrp", "internal/output/status", "internal/proc/act", "internal/proc/loop"},
 	} {
 		files, err := filepath.Glob(filepath.Join(dir, "*.go"))
 		if err != nil || len(files) == 0 {

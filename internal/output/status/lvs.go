@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/proc/act"
 )
 
 // LVS is what the process of the health checks knows.
@@ -79,6 +80,8 @@ type RealServer struct {
 	Since  time.Time
 	Weight int // effective
 	Failed int // checks that are down or have not passed yet
+
+	Intents []act.Intent // of operators about it, the one that counts last
 
 	Traffic *Traffic // nil: as of VirtualServer
 

@@ -9,7 +9,7 @@
 // or later, with a result or a refusal.
 //
 // A new act is a row of [Kinds] and a case where the process of its role takes acts:
-// vrrpd/act.go, supervisor/acts.go. With the row it has its endpoint of the
+// vrrpd/act.go, checkd/act.go, supervisor/acts.go. With the row it has its endpoint of the
 // control socket, its limits, its line in the log and its event in the history. Any part
 // of the control process that has acts done, such as SNMP or D-Bus, calls [Asker.Do] of
 // the asker that controld.Run makes, after it has found out by its own means whether the
@@ -20,6 +20,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 	"time"
@@ -40,6 +41,10 @@ const (
 	Hold       Kind = "hold"       // have a virtual router stay backup, even if there is no master
 	Priority   Kind = "priority"   // add Value to the priority of a virtual router; 0 ends that
 	Switchover Kind = "switchover" // hand a virtual router over to a backup, and then leave that alone
+	Drain      Kind = "drain"      // send real servers no new connections
+	Disable    Kind = "disable"    // have real servers count as down
+	Weight     Kind = "weight"     // give real servers the weight Value instead of the configured one
+	Enable     Kind = "enable"     // undo drain and disable
 	Release    Kind = "release"    // undo the intents about Name
 )
 
@@ -50,8 +55,12 @@ type Row struct {
 	Takes Fields // of an Act
 	Needs Fields // of these: an act without them is refused
 	// Keeps makes an [Intent] of an act that is done: it holds until it is released.
-	Keeps bool
-	Doc   string // what it does, for the description of the control socket
+	Keeps   bool
+	Servers bool   // Name is that of [Servers]
+	Least   int    // Value from here
+	Most    int    // to here
+	Undoes  []Kind // intents that it ends
+	Doc     string // what it does, for the description of the control socket
 }
 
 // Fields is a set of the fields of an [Act]. Reason and By belong to each.
@@ -85,8 +94,12 @@ var Kinds = []Row{
 	{Kind: Dump, Doc: "Write the state of every process into its file"},
 	{Kind: Stats, Doc: "Write the statistics into their file"},
 	{Kind: Hold, Role: "vrrp", Takes: Name | For, Needs: Name, Keeps: true, Doc: "Have a virtual router or a sync group stay backup, even if there is no master; a master makes way"},
-	{Kind: Priority, Role: "vrrp", Takes: Name | Value | For, Needs: Name, Keeps: true, Doc: "Add value to the priority of a virtual router; 0 ends that"},
-	{Kind: Release, Takes: Name, Needs: Name, Doc: "Undo hold, priority and switchover of that name"},
+	{Kind: Priority, Role: "vrrp", Takes: Name | Value | For, Needs: Name, Keeps: true, Least: -mostAdded, Most: mostAdded, Doc: "Add value to the priority of a virtual router; 0 ends that"},
+	{Kind: Drain, Role: "checkers", Takes: Name | For | Force, Needs: Name, Keeps: true, Servers: true, Doc: "Send real servers no new connections, and let those that they have go on"},
+	{Kind: Disable, Role: "checkers", Takes: Name | For | Force, Needs: Name, Keeps: true, Servers: true, Doc: "Have real servers count as down, whatever their checks find"},
+	{Kind: Weight, Role: "checkers", Takes: Name | Value | For | Force, Needs: Name | Value, Keeps: true, Servers: true, Least: 1, Most: math.MaxInt32, Doc: "Give real servers the weight value instead of the configured one"},
+	{Kind: Enable, Takes: Name, Needs: Name, Undoes: []Kind{Drain, Disable}, Doc: "Undo drain and disable of real servers"},
+	{Kind: Release, Takes: Name, Needs: Name, Undoes: []Kind{Hold, Priority, Switchover, Drain, Disable, Weight}, Doc: "Undo all that is in force about that name"},
 	{Kind: Switchover, Role: "vrrp", Takes: Name | For | Force, Needs: Name, Keeps: true, Doc: "Hand a virtual router or a sync group over to a backup, without a gap, and leave that master alone from then on"},
 	{Kind: Reload, Doc: "Read the configuration again; the answer comes when that is done or refused"},
 }
@@ -103,7 +116,7 @@ func RowOf(k Kind) *Row {
 // Act is a change that a client asks for.
 type Act struct {
 	Kind   Kind   `json:"-"`
-	Name   string `json:"name,omitempty" doc:"of the vrrp_instance, or of a vrrp_sync_group where a group can do it"`
+	Name   string `json:"name,omitempty" doc:"of the vrrp_instance, or of a vrrp_sync_group where a group can do it; of drain, enable, disable and weight: ADDRESS or ADDRESS:PORT of real servers, or the name of one, behind that of a virtual server and a blank if it is about that alone"`
 	Value  int    `json:"value,omitempty" doc:"number"`
 	For    int    `json:"for,omitempty" doc:"seconds after which it is undone; without it: when it is released"`
 	Force  bool   `json:"force,omitempty" doc:"do it even if that interrupts the service"`
@@ -137,10 +150,18 @@ func (a *Act) String() string { return strings.TrimSpace(string(a.Kind) + " " + 
 // Object is what the act is about; empty: the daemon.
 func (a *Act) Object() string { return a.Name }
 
+// Lasts is the end of a sentence: until when what the act has done is in force.
+func (a *Act) Lasts() string {
+	if a.For == 0 {
+		return " until it is released"
+	}
+	return fmt.Sprintf(" for %v", time.Duration(a.For)*time.Second)
+}
+
 const (
 	maxName   = 255 // bytes of a name
 	maxReason = 200 // bytes of a reason
-	maxValue  = 253 // of a change of a priority: from one end of the range to the other
+	mostAdded = 253 // to a priority: from one end of the range to the other
 	// MaxFor is for how long an act may last that ends by itself, in seconds: a year.
 	MaxFor = 366 * 24 * 60 * 60
 )
@@ -157,13 +178,16 @@ func (a *Act) Check() error {
 		return Refuse(Invalid, "%s takes no %s", a.Kind, more)
 	}
 	if less := row.Needs &^ has; less != 0 {
+		if less == Value {
+			return Refuse(Invalid, "%s needs value, from %d to %d", a.Kind, row.Least, row.Most)
+		}
 		return Refuse(Invalid, "%s needs %s", a.Kind, less)
 	}
 	if a.For < 0 || a.For > MaxFor {
 		return Refuse(Invalid, "%s for %d s: it may be 1 to %d s", a.Kind, a.For, MaxFor)
 	}
-	if a.Value < -maxValue || a.Value > maxValue {
-		return Refuse(Invalid, "%s by %d: it may be -%d to %d", a.Kind, a.Value, maxValue, maxValue)
+	if a.Value < row.Least || a.Value > row.Most {
+		return Refuse(Invalid, "%s with the value %d: it may be %d to %d", a.Kind, a.Value, row.Least, row.Most)
 	}
 	for _, t := range []struct {
 		what, text string
@@ -175,6 +199,10 @@ func (a *Act) Check() error {
 		if !utf8.ValidString(t.text) || strings.ContainsFunc(t.text, func(r rune) bool { return !unicode.IsPrint(r) }) {
 			return Refuse(Invalid, "%s has characters that cannot be printed", t.what)
 		}
+	}
+	if row.Servers {
+		_, err := ParseServers(a.Name)
+		return err
 	}
 	return nil
 }

@@ -27,9 +27,15 @@ func TestCheck(t *testing.T) {
 		{Act{Kind: Hold, Name: "G", For: -1}, "hold for -1 s: it may be 1 to"},
 		{Act{Kind: Hold, Name: "G", For: MaxFor + 1}, "it may be 1 to"},
 		{Act{Kind: Hold, Name: "G", Value: 1, Force: true}, "hold takes no value, force"},
-		{Act{Kind: Priority, Name: "VI_1", Value: -254}, "priority by -254: it may be -253 to 253"},
+		{Act{Kind: Priority, Name: "VI_1", Value: -254}, "priority with the value -254: it may be -253 to 253"},
 		{Act{Kind: Switchover, Name: "VI_1", Force: true}, ""},
 		{Act{Kind: Release, Name: "VI_1", For: 1}, "release takes no for"},
+		{Act{Kind: Drain, Name: "[10.0.0.1]:tcp:80 [10.0.0.2]:tcp:80", For: 1}, ""},
+		{Act{Kind: Drain, Name: "VI_1"}, `"VI_1" is no real server; expected its address`},
+		{Act{Kind: Weight, Name: "10.0.0.2", Value: 1<<31 - 1}, ""},
+		{Act{Kind: Weight, Name: "10.0.0.2"}, "weight needs value, from 1 to 2147483647"},
+		{Act{Kind: Weight, Name: "10.0.0.2", Value: -1}, "weight with the value -1: it may be 1 to 2147483647"},
+		{Act{Kind: Enable, Name: "10.0.0.2"}, ""},
 		{Act{Kind: Announce, Name: strings.Repeat("x", 256)}, "the name has 256 bytes; it may have 255"},
 		{Act{Kind: Announce, Name: "a\nb"}, "the name has characters that cannot be printed"},
 		{Act{Kind: Announce, Name: "\xff"}, "the name has characters that cannot be printed"},
@@ -52,8 +58,16 @@ func TestCheck(t *testing.T) {
 // TestKinds: the table is complete and without contradictions.
 func TestKinds(t *testing.T) {
 	for _, row := range Kinds {
-		if row.Needs&^row.Takes != 0 || row.Doc == "" || RowOf(row.Kind).Doc != row.Doc {
+		if row.Needs&^row.Takes != 0 || row.Doc == "" || RowOf(row.Kind).Doc != row.Doc || row.Takes&Value != 0 != (row.Least < row.Most) {
 			t.Errorf("%+v", row)
+		}
+		for _, k := range row.Undoes {
+			if !RowOf(k).Keeps {
+				t.Errorf("%s undoes %s", row.Kind, k)
+			}
+		}
+		if row.Keeps && !(&Act{Kind: Release, Name: "10.0.0.2"}).Undoes(&Intent{Kind: row.Kind, Name: "10.0.0.2"}) {
+			t.Errorf("nothing undoes %s", row.Kind)
 		}
 	}
 	if RowOf("") != nil {

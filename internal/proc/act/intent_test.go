@@ -12,6 +12,7 @@ var some = []Intent{
 	{Kind: Hold, Name: "VI_1", Reason: "new kernel", By: "uid 0, over the control socket", Since: 1700000000, Until: 1700000060},
 	{Kind: Priority, Name: "VI_1", Value: -20, By: "uid 7", Since: 1700000000},
 	{Kind: Switchover, Name: "G", By: "uid 7", Since: 1700000000},
+	{Kind: Weight, Name: "FWM 9 10.0.0.2:80", Value: 7, By: "uid 7", Since: 1700000000},
 }
 
 // TestIntentFile: what is written is read again; whatever no act could have made is refused
@@ -39,8 +40,10 @@ func TestIntentFile(t *testing.T) {
 		{`{"version":1,"intents":[{"kind":"announce","name":"VI_1","by":"x"}]}`, "announce is not kept like that"},
 		{`{"version":1,"intents":[{"kind":"hold","name":"a\nb"}]}`, "cannot be printed"},
 		{`{"version":1,"intents":[{"kind":"hold","name":"a","until":-1}]}`, "hold is not kept like that"},
-		{`{"version":1,"intents":[{"kind":"priority","name":"a","value":254}]}`, "priority by 254: it may be -253 to 253"},
+		{`{"version":1,"intents":[{"kind":"priority","name":"a","value":254}]}`, "priority with the value 254: it may be -253 to 253"},
 		{`{"version":1,"intents":[{"kind":"hold","name":"a","value":1}]}`, "hold takes no value"},
+		{`{"version":1,"intents":[{"kind":"drain","name":"a"}]}`, `"a" is no real server`},
+		{`{"version":1,"intents":[{"kind":"enable","name":"10.0.0.2"}]}`, "enable is not kept like that"},
 		{`{"version":1,"intents":[` + strings.Repeat(one+",", MaxIntents) + one + `]}`, "257 intents; at most 256 are kept"},
 	} {
 		if got, err := DecodeIntents([]byte(test.file)); err == nil || got != nil || !strings.Contains(err.Error(), test.want) {
@@ -76,10 +79,10 @@ func FuzzDecodeIntents(f *testing.F) {
 // list before stays as it was.
 func TestPut(t *testing.T) {
 	list := Put(some, Intent{Kind: Priority, Name: "VI_1", Value: 7})
-	if len(list) != 3 || list[2].Value != 7 || some[1].Value != -20 {
+	if len(list) != 4 || list[3].Value != 7 || some[1].Value != -20 {
 		t.Errorf("%+v", list)
 	}
-	if list = Put(list, Intent{Kind: Priority, Name: "VI_1"}); len(list) != 2 {
+	if list = Put(list, Intent{Kind: Priority, Name: "VI_1"}); len(list) != 3 {
 		t.Errorf("%+v", list)
 	}
 	now := time.Unix(1700000059, 999)

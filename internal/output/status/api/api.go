@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/loop"
 )
 
@@ -73,13 +74,23 @@ type Refusal struct {
 
 // Intent is something that a client has asked for and that is in force until it is released.
 type Intent struct {
-	Kind   string     `json:"kind" doc:"what was asked for: hold, priority or switchover"`
+	Kind   string     `json:"kind" doc:"what was asked for: hold, priority, switchover, drain, disable or weight"`
 	Name   string     `json:"name" doc:"what it is about"`
-	Value  int        `json:"value,omitempty" doc:"of priority: what is added to it"`
+	Value  int        `json:"value,omitempty" doc:"of priority: what is added to it; of weight: the number"`
 	Reason string     `json:"reason,omitempty" doc:"why, if a reason was given"`
 	By     string     `json:"by" doc:"who asked, and by which way"`
 	Since  time.Time  `json:"since" doc:"when it was done, in whole seconds"`
 	Until  *time.Time `json:"until,omitempty" doc:"when it is released, if that has been set"`
+}
+
+// IntentOf is the view of an intent.
+func IntentOf(n *act.Intent) Intent {
+	v := Intent{Kind: string(n.Kind), Name: n.Name, Value: n.Value, Reason: n.Reason, By: n.By, Since: time.Unix(n.Since, 0).UTC()}
+	if n.Until != 0 {
+		until := time.Unix(n.Until, 0).UTC()
+		v.Until = &until
+	}
+	return v
 }
 
 // PastAct is something that was asked for by a client, and has been done or refused.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/proc/act"
 )
 
 // LVS is what the health-check process knows.
@@ -18,7 +19,7 @@ type LVS struct {
 // VirtualServer is a virtual_server and its pool.
 type VirtualServer struct {
 	Name         string       `json:"name" doc:"as log lines have it"`
-	Protocol     string       `json:"protocol,omitempty" doc:"TCP, UDP or SCTP"`
+	Protocol     string       `json:"protocol,omitempty" doc:"tcp, udp or sctp"`
 	Scheduler    string       `json:"scheduler" doc:"which spreads the connections"`
 	Up           bool         `json:"up" doc:"it has its quorum"`
 	Since        *time.Time   `json:"since,omitempty" doc:"when that last changed, if it has"`
@@ -38,14 +39,62 @@ type VirtualServer struct {
 type RealServer struct {
 	Name       string     `json:"name" doc:"as log lines have it"`
 	Forward    string     `json:"forward" doc:"how packets reach it: NAT, DR or TUN"`
-	Up         bool       `json:"up" doc:"no check of it is down"`
+	Up         bool       `json:"up" doc:"no check of it is down, and it is not disabled"`
 	InPool     bool       `json:"in_pool" doc:"clients are sent to it, if its weight is not 0"`
 	Since      *time.Time `json:"since,omitempty" doc:"when it last went up or down, if it has"`
-	Weight     int        `json:"weight" doc:"effective"`
+	Weight     int        `json:"weight" doc:"effective; 0 while it drains"`
 	Configured int        `json:"configured_weight" doc:"of the configuration"`
 	Traffic    *Traffic   `json:"traffic,omitempty" doc:"which it has got, if the kernel has it and has been asked"`
 	Failed     int        `json:"failed_checks" doc:"checks that are down or have not passed yet"`
+	Intents    []Intent   `json:"intents,omitempty" doc:"drain, disable and weight that are in force about it; the last one counts"`
 	Checks     []Check    `json:"checks,omitempty" doc:"in the order of the configuration"`
+}
+
+// Order is the intent about the server that counts; nil: there is none.
+func (r *RealServer) Order() *Intent {
+	if n := len(r.Intents); n > 0 {
+		return &r.Intents[n-1]
+	}
+	return nil
+}
+
+// Disabled reports whether the server counts as down because an operator wants that.
+func (r *RealServer) Disabled() bool { return r.ordered(act.Disable) }
+
+// Drains reports whether the server gets no new connections because an operator wants that.
+func (r *RealServer) Drains() bool { return r.ordered(act.Drain) }
+
+func (r *RealServer) ordered(kind act.Kind) bool {
+	o := r.Order()
+	return o != nil && o.Kind == string(kind)
+}
+
+// Connections is how many the server, of v, has, besides those that end. Of UDP the kernel
+// counts all as ending: they do when the client is silent.
+func (r *RealServer) Connections(v *VirtualServer) uint64 {
+	switch t := r.Traffic; {
+	case t == nil:
+		return 0
+	case v.Protocol == "udp":
+		return t.Active + t.Inactive
+	default:
+		return t.Active
+	}
+}
+
+// Draining is how many servers drain by an act with that name, and how many connections they
+// have.
+func (l *LVS) Draining(name string) (servers int, connections uint64) {
+	for i := range l.Services {
+		v := &l.Services[i]
+		for k := range v.Servers {
+			if r := &v.Servers[k]; r.Drains() && r.Order().Name == name {
+				servers++
+				connections += r.Connections(v)
+			}
+		}
+	}
+	return servers, connections
 }
 
 // Traffic is what the kernel has counted since the entry was made, and the rates of the last
@@ -135,6 +184,9 @@ func serviceOf(v *status.VirtualServer) VirtualServer {
 		*s = RealServer{
 			Name: v.Name(r), Forward: r.Conf.Forward.Method.String(), Up: r.Up, InPool: r.InPool, Since: moment(r.Since),
 			Weight: r.Weight, Configured: r.Conf.Weight, Traffic: (*Traffic)(r.Traffic), Failed: r.Failed, Checks: make([]Check, len(r.Checks)),
+		}
+		for k := range r.Intents {
+			s.Intents = append(s.Intents, IntentOf(&r.Intents[k]))
 		}
 		for k := range r.Checks {
 			s.Checks[k] = checkOf(&r.Checks[k])

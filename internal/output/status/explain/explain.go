@@ -234,15 +234,21 @@ func (t *telling) blockers() {
 func (t *telling) intents() {
 	for i := range t.status.Intents {
 		if n := &t.status.Intents[i]; n.Name == t.Name || t.Group != "" && n.Name == t.Group {
-			t.say(Blocker, "operator", "%s", intentText(n, t.status.At))
+			t.say(Blocker, "operator", "%s", IntentText(n, t.status.At))
 		}
 	}
 }
 
-// intentText is the sentence about what an operator has asked for.
-func intentText(n *api.Intent, now time.Time) string {
+// IntentText is the sentence about what an operator has asked for.
+func IntentText(n *api.Intent, now time.Time) string {
 	text := "An operator holds " + n.Name + " in BACKUP"
 	switch n.Kind {
+	case "drain":
+		text = "An operator has stopped new connections to " + n.Name
+	case "disable":
+		text = "An operator has disabled " + n.Name
+	case "weight":
+		text = fmt.Sprintf("An operator has given %s the weight %d", n.Name, n.Value)
 	case "priority":
 		text = fmt.Sprintf("An operator has changed the priority of %s by %+d", n.Name, n.Value)
 	case "switchover":

@@ -134,7 +134,7 @@ func (p *problems) daemon() {
 	}
 	for i := range p.Intents {
 		n := &p.Intents[i]
-		p.add(Warning, "operator", n.Name, "%s", intentText(n, p.At))
+		p.add(Warning, "operator", n.Name, "%s", IntentText(n, p.At))
 	}
 	c := &p.Configuration
 	if r := c.Refused; r != nil {
@@ -214,7 +214,7 @@ func (p *problems) lvs() {
 		}
 		for k := range v.Servers {
 			r := &v.Servers[k]
-			if !r.Up {
+			if !r.Up && (r.Failed > 0 || !r.Disabled()) { // what an operator wants is said above
 				p.add(Warning, "server-down", r.Name, "The real server %s of %s is down%s.", r.Name, v.Name, detail(failure(r)))
 			}
 			for n := range r.Checks {

@@ -247,6 +247,9 @@ func (r *Recorder) service(v *api.VirtualServer, at time.Time) {
 	for i := range v.Servers {
 		s := &v.Servers[i]
 		var why []string
+		if s.Disabled() {
+			why = append(why, "an operator has disabled it")
+		}
 		for k := range s.Checks {
 			if c := &s.Checks[k]; c.State == "down" {
 				why = append(why, strings.TrimSuffix(c.Kind+": "+c.Reason, ": "))

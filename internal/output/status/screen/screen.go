@@ -27,7 +27,7 @@ func colorOf(word string) string {
 		return green
 	case "FAULT", "STOP", "down", "Down", "failed", "CRITICAL", "does not run":
 		return red
-	case "INIT", "unknown", "disabled", "suspended", "Init", "WARNING", "starts", "sorry server":
+	case "INIT", "unknown", "disabled", "drains", "suspended", "Init", "WARNING", "starts", "sorry server":
 		return yellow
 	}
 	return ""
@@ -372,15 +372,38 @@ func Servers(l *api.LVS, o Options) string {
 				return ""
 			})
 		}
+		for k := range v.Servers {
+			if r := &v.Servers[k]; r.Order() != nil {
+				text := r.Name + ": " + explain.IntentText(r.Order(), l.At)
+				if r.Drains() {
+					text += " " + Left(r.Connections(v)) + "."
+				}
+				p.sentence("", "", 2, text)
+			}
+		}
 	}
 	return p.String()
+}
+
+// Left is a sentence, without a full stop, about connections.
+func Left(n uint64) string {
+	verb := "are"
+	if n == 1 {
+		verb = "is"
+	}
+	return fmt.Sprintf("%s %s left", number(int(n), "connection"), verb)
 }
 
 // serverRows are a row for each check of a real server, the first with the server itself.
 func serverRows(l *api.LVS, r *api.RealServer) [][]string {
 	state := upDown(r.Up)
-	if !l.Running {
+	switch {
+	case !l.Running:
 		state = "unknown"
+	case r.Disabled():
+		state = "disabled"
+	case r.Up && r.Drains():
+		state = "drains"
 	}
 	weight := fmt.Sprint(r.Weight)
 	if r.Weight != r.Configured {

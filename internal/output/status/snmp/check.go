@@ -9,8 +9,9 @@ import (
 	"keepalived-go/internal/output/status/snmp/agentx"
 )
 
-// check are the objects of the health-check part of KEEPALIVED-MIB.
-func (s *State) check() []node {
+// check are the objects of the health-check part of KEEPALIVED-MIB, and the rows of its table
+// of real servers.
+func (s *State) check() ([]node, []row[*serverRow]) {
 	c := s.Config
 	var members []row[*conf.GroupEntry]
 	for i, g := range c.ServerGroups {
@@ -41,7 +42,7 @@ func (s *State) check() []node {
 		&table[*serverRow]{at(4), serverColumns, servers},
 		&table[*State]{checkPart.Append(6), syncColumns, self},
 		&table[*State]{checkPart.Append(7), timeoutColumns, self},
-	}
+	}, servers
 }
 
 var serverGroupColumns = []column[*conf.ServerGroup]{

@@ -1,13 +1,18 @@
 package snmp
 
 import (
+	"slices"
+
 	"keepalived-go/internal/output/status/snmp/agentx"
 	"keepalived-go/internal/proc/act"
 	"keepalived-go/vrrp"
 )
 
-// basePriority is vrrpInstanceBasePriority, the object that can be set.
-var basePriority = agentx.OID{1, 3, 6, 1, 4, 1, 9586, 100, 5, 2, 3, 1, 7}
+// The objects that can be set: vrrpInstanceBasePriority and realServerWeight.
+var (
+	basePriority = vrrpPart.Append(3, 1, 7)
+	serverWeight = checkPart.Append(4, 1, 7)
+)
 
 // adjusted is what operators have added to the priority of an instance.
 func (s *State) adjusted(instance string) int {
@@ -22,6 +27,9 @@ func (s *State) adjusted(instance string) int {
 // Set returns the act that gives an object a value, and the one that gives it back the
 // present one. NoError: it may have that value.
 func (t *Tree) Set(v agentx.Varbind) (do, undo act.Act, err agentx.Status) {
+	if v.Name.Under(serverWeight) {
+		return t.setWeight(v)
+	}
 	if !v.Name.Under(basePriority) || len(v.Name) != len(basePriority)+1 {
 		return do, undo, agentx.NotWritable
 	}
@@ -40,4 +48,37 @@ func (t *Tree) Set(v agentx.Varbind) (do, undo act.Act, err agentx.Status) {
 	undo = do
 	undo.Value = r.adjusted(r.conf.Name)
 	return do, undo, agentx.NoError
+}
+
+// setWeight is Set of the weight of a real server. One of 0 has it drain.
+func (t *Tree) setWeight(v agentx.Varbind) (do, undo act.Act, err agentx.Status) {
+	i, found := slices.BinarySearchFunc(t.servers, v.Name[len(serverWeight):], func(r row[*serverRow], o agentx.OID) int { return r.index.Compare(o) })
+	if !found {
+		return do, undo, agentx.NoCreation
+	}
+	r, value := t.servers[i].of, v.Value.Signed()
+	switch {
+	case r.sorry:
+		return do, undo, agentx.NotWritable
+	case v.Value.Type != agentx.Integer:
+		return do, undo, agentx.WrongType
+	case value < 0:
+		return do, undo, agentx.WrongValue
+	}
+	// Whoever sets an object cannot be asked whether the quorum may be lost.
+	do = act.Act{Kind: act.Weight, Name: r.name(), Value: int(value), Force: true}
+	if value == 0 {
+		do.Kind = act.Drain
+	}
+	undo = act.Act{Kind: act.Release, Name: do.Name}
+	if o := r.status.Order(); o != nil && o.Name == do.Name {
+		undo = act.Act{Kind: act.Kind(o.Kind), Name: o.Name, Value: o.Value, Force: true}
+	}
+	return do, undo, agentx.NoError
+}
+
+// name is the real server as acts name it.
+func (r *serverRow) name() string {
+	v := r.service.conf
+	return v.String() + " " + v.Endpoint(r.conf.Addr, r.conf.Port)
 }

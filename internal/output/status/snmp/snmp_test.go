@@ -14,6 +14,7 @@ import (
 	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/output/status/snmp/agentx"
 	"keepalived-go/internal/output/status/statustest"
+	"keepalived-go/internal/proc/act"
 )
 
 var update = flag.Bool("update", false, "record the objects")
@@ -261,5 +262,44 @@ func TestSet(t *testing.T) {
 		if err == agentx.NoError && (do.Name != first.Name || do.Value != int(tt.value.Signed())-int(first.Priority) || undo.Value != 7 || undo.Name != do.Name) {
 			t.Errorf("%v: %+v, undone by %+v", tt.value, do, undo)
 		}
+	}
+}
+
+// TestSetWeight: likewise, of the weight of a real server.
+func TestSetWeight(t *testing.T) {
+	s := daemon(t)
+	tree := NewTree(s)
+	at := func(index ...uint32) agentx.OID { return serverWeight.Append(index...) }
+	const udp = "[192.0.2.110]:udp:53 [198.51.100.3]:udp:53"
+	for _, tt := range []struct {
+		name     agentx.OID
+		value    agentx.Value
+		want     agentx.Status
+		do, undo act.Act
+	}{
+		{at(2, 1), agentx.Int(5), agentx.NoError, act.Act{Kind: act.Weight, Name: udp, Value: 5, Force: true}, act.Act{Kind: act.Release, Name: udp}},
+		{at(2, 1), agentx.Int(0), agentx.NoError, act.Act{Kind: act.Drain, Name: udp, Force: true}, act.Act{Kind: act.Release, Name: udp}},
+		{name: at(2, 1), value: agentx.Int(-1), want: agentx.WrongValue},
+		{name: at(2, 1), value: agentx.Unsigned(uint32(5)), want: agentx.WrongType},
+		{name: at(1, 1), value: agentx.Int(5), want: agentx.NotWritable}, // the sorry server
+		{name: at(2, 2), value: agentx.Int(5), want: agentx.NoCreation},
+		{name: at(2), value: agentx.Int(5), want: agentx.NoCreation},
+		{name: serverWeight, value: agentx.Int(5), want: agentx.NoCreation},
+		{name: at(2, 1, 1), value: agentx.Int(5), want: agentx.NoCreation},
+	} {
+		do, undo, err := tree.Set(agentx.Varbind{Name: tt.name, Value: tt.value})
+		if err != tt.want || do != tt.do || undo != tt.undo {
+			t.Errorf("%v %v: %+v, undone by %+v, %d", tt.name, tt.value, do, undo, err)
+		}
+		for _, a := range []act.Act{do, undo} {
+			if err := a.Check(); tt.want == agentx.NoError && err != nil {
+				t.Error(err)
+			}
+		}
+	}
+	list := s.Status.LVS.Services[1].Servers[0].Intents
+	list[len(list)-1].Name = udp
+	if _, undo, _ := NewTree(s).Set(agentx.Varbind{Name: at(2, 1), Value: agentx.Int(5)}); undo != (act.Act{Kind: act.Drain, Name: udp, Force: true}) {
+		t.Errorf("undone by %+v", undo)
 	}
 }

@@ -113,8 +113,9 @@ func (t *table[R]) next(r agentx.Range) (agentx.Varbind, bool) {
 
 // Tree has the objects of a moment. Its methods are those of [agentx.Handler] that read.
 type Tree struct {
-	nodes []node
-	rows  []*instanceRow // of vrrpInstanceTable
+	nodes   []node
+	rows    []*instanceRow    // of vrrpInstanceTable
+	servers []row[*serverRow] // of realServerTable
 }
 
 // Get returns the value of an object.

@@ -87,7 +87,8 @@ func NewTree(s *State) *Tree {
 		t.rows = s.rows
 	}
 	if on.Checker {
-		t.nodes = append(t.nodes, s.check()...)
+		nodes, servers := s.check()
+		t.nodes, t.servers = append(t.nodes, nodes...), servers
 	}
 	if on.RFCv2 {
 		t.nodes = append(t.nodes, s.rfc2787()...)

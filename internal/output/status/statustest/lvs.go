@@ -7,6 +7,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/proc/act"
 )
 
 //go:embed lvs.conf
@@ -45,6 +46,10 @@ func LVS(t testing.TB, c *conf.Config) *status.LVS {
 	name.Checks[0].Up, name.Checks[0].Known, name.Checks[0].Attempts = true, true, 12
 	name.Checks[0].Last = status.Result{At: ago(time.Minute), OK: true, Reason: "answer in 3 ms"}
 	name.Checks[1].Up = true
+	name.Intents = []act.Intent{
+		{Kind: act.Weight, Name: "198.51.100.3", Value: 7, By: "uid 0, over the control socket", Since: ago(time.Hour).Unix()},
+		{Kind: act.Drain, Name: "[192.0.2.110]:udp:53 198.51.100.3", Reason: "new disk", By: "uid 0, over the control socket", Since: ago(time.Minute).Unix(), Until: At.Add(time.Hour).Unix()},
+	}
 
 	mark.Up, mark.Since, mark.Quorum, mark.Sum, mark.Alive = true, ago(time.Second), 1, 1, 1
 	tun := &mark.Servers[0]
