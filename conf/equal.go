@@ -9,6 +9,12 @@ import (
 // stand; nil asks for nothing.
 func (v *VRRPInstance) Equal(o *VRRPInstance) bool { return equal(v, o) }
 
+// Equal reports whether v and o ask for the same; nil asks for nothing.
+func (v *VirtualServer) Equal(o *VirtualServer) bool { return equal(v, o) }
+
+// Equal reports whether b and o ask for the same; nil asks for nothing.
+func (b *BFDInstance) Equal(o *BFDInstance) bool { return equal(b, o) }
+
 // Equal reports whether n and o have the same owner and settings; nil notifies no one.
 func (n *Notify) Equal(o *Notify) bool { return equal(n, o) }
 

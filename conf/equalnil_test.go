@@ -6,6 +6,7 @@ import "testing"
 func TestEqualOfNothing(t *testing.T) {
 	for name, got := range map[string][3]bool{
 		"instance": equalities((*VRRPInstance).Equal), "notify": equalities((*Notify).Equal), "command": equalities((*Command).Equal),
+		"virtual server": equalities((*VirtualServer).Equal), "BFD session": equalities((*BFDInstance).Equal),
 		"link": equalities((*Link).Equal), "routing": equalities((*Routing).Equal), "encap": equalities(equal[Encap]),
 	} {
 		if got != [3]bool{true, false, false} {

@@ -223,3 +223,24 @@ func TestStopHandsOver(t *testing.T) {
 		t.Error("the log does not name who has taken over")
 	}
 }
+
+// TestDryRun: reload --dry-run shows what a reload would change, and changes nothing.
+func TestDryRun(t *testing.T) {
+	differs(t, "cannot say what a reload would change")
+	t.Parallel()
+	s := newScene(t, "a")
+	in := instance{Name: "web", Interval: 100 * time.Millisecond}
+	d := s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip, 12*time.Second, "a")
+	s.says(d, 0, "reload --dry-run", "would change nothing.")
+	s.must(d.Configure(config(in.at(120)) + virtual("10.0.0.9 80", "protocol TCP", "lb_algo rr", server("10.1.0.1 80"))))
+	s.says(d, 0, "reload --dry-run", "vrrp_instance web\n", "priority 150 → 120\n", "web ", " changes, and keeps its state\n", "checkers ", " is started\n")
+	s.says(d, 0, "reload --dry-run -o json", `"effect": "changes, and keeps its state"`)
+	s.must(d.Configure("vrrp_instance web {"))
+	s.says(d, 1, "reload --dry-run", "would be refused: the file ends inside a block", "keepalived reload: the reload would be refused")
+	s.says(d, 0, "history", "plan", "done: asked for by uid 0")
+	s.says(d, 0, "status -o json", `"reloads": 0`)
+	if d.Logged(d.Started, "Reloading") {
+		t.Error("it has reloaded")
+	}
+}

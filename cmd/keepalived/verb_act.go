@@ -17,7 +17,11 @@ import (
 
 // change has something changed, and shows what has come of it.
 func (a *asker) change(operands []string, w io.Writer) int {
-	c := &act.Act{Kind: act.Kind(a.name), Reason: a.reason, For: a.period, Force: a.force}
+	kind, request := act.Kind(a.name), a.request
+	if a.dry {
+		kind, request = act.Plan, planIt
+	}
+	c := &act.Act{Kind: kind, Reason: a.reason, For: a.period, Force: a.force}
 	var text string
 	err := fill(c, operands)
 	if err == nil {
@@ -25,7 +29,7 @@ func (a *asker) change(operands []string, w io.Writer) int {
 	}
 	if err == nil {
 		var result any
-		result, text, err = a.request(a, c, options(w))
+		result, text, err = request(a, c, options(w))
 		if a.output == "json" && result != nil {
 			var failed error
 			if text, failed = screen.JSON(result); failed != nil {
@@ -102,6 +106,19 @@ func do(a *asker, c *act.Act, _ screen.Options) (any, string, error) {
 		return nil, "", err
 	}
 	return &done, done.Result + ".\n", nil
+}
+
+// planIt shows what a reload would change. One that would be refused has a result, too.
+func planIt(a *asker, c *act.Act, o screen.Options) (any, string, error) {
+	var plan api.Plan
+	if err := a.client.Do(c, &plan); err != nil {
+		return nil, "", err
+	}
+	var err error
+	if plan.Refused != "" {
+		err = errors.New("the reload would be refused")
+	}
+	return &plan, screen.Planned(&plan, o), err
 }
 
 // reloadIt has the daemon reload. A refused reload has a result, too.

@@ -43,6 +43,7 @@ type question struct {
 	within   bool     // the name of a virtual server may stand before them
 	lasts    bool     // it has --for
 	forces   string   // what --force does; empty: there is none
+	tries    bool     // it has --dry-run
 	drains   bool     // it shows connections that are left, and has --wait
 	longHelp string   // more lines of its help
 }
@@ -65,7 +66,7 @@ type asker struct {
 	since                    time.Time
 	reason                   string
 	period                   int // of --for, in seconds
-	force, wait              bool
+	force, wait, dry         bool
 	longest                  time.Duration // of --wait; 0: as long as it takes
 }
 
@@ -106,7 +107,7 @@ func questions() []question {
 		{name: "history", args: "[OPTION...] [NAME]", summary: "list what has happened to a running daemon, or to one router, server or session, and why", outputs: machine, operand: "NAME", looksBack: true, ask: askHistory},
 		{name: "metrics", args: "[OPTION...]", summary: "print the metrics of a running daemon, in the text format of Prometheus", ask: askMetrics},
 		{name: "peers", args: "[OPTION...]", summary: "show the other nodes of each virtual router of a running daemon", outputs: machine, ask: askPeers},
-		{name: "reload", args: "[OPTION...]", summary: "have a running daemon read its configuration again, and show the result", outputs: []string{"text", "json"}, request: reloadIt,
+		{name: "reload", args: "[OPTION...]", summary: "have a running daemon read its configuration again, and show the result", outputs: []string{"text", "json"}, request: reloadIt, tries: true,
 			longHelp: "The exit status is 1 if the reload is refused: the running configuration stays."},
 		{name: "servers", args: "[OPTION...]", summary: "show the virtual servers of a running daemon, their pools and checks", outputs: machine, ask: askServers},
 		{name: "status", args: "[OPTION...]", summary: "show the state of a running daemon: what serves, and what is wrong", outputs: []string{"text", "wide", "json", "yaml"}, watches: true, ask: askStatus,
@@ -156,6 +157,9 @@ func (a *asker) flags() []getopt.Flag {
 	}
 	if a.forces != "" {
 		flags = append(flags, getopt.Flag{Long: "force", Set: on(&a.force), Help: a.forces})
+	}
+	if a.tries {
+		flags = append(flags, getopt.Flag{Long: "dry-run", Set: on(&a.dry), Help: "Only show what would change"})
 	}
 	if a.drains {
 		flags = append(flags, getopt.Flag{Long: "wait", Arg: getopt.Optional, Value: "DURATION", Set: a.setWait, Help: "Return when no connections are left, or with status 1 after DURATION"})

@@ -14,7 +14,17 @@ import (
 // secrets are stars. The error names a statement that cannot be written so: one
 // longer than a line may be, or with a line break inside quotes.
 func Expanded(tree []*conf.Statement) (string, error) {
-	w := expander{} // with the secrets, for the comparison
+	if _, err := Whole(tree); err != nil {
+		return "", err
+	}
+	w := expander{secrets: conf.Secrets(tree)}
+	w.block(tree, 0)
+	return w.String(), nil
+}
+
+// Whole is Expanded with the secrets: who reads it again gets the same configuration.
+func Whole(tree []*conf.Statement) (string, error) {
+	w := expander{}
 	w.block(tree, 0)
 	again, _ := conf.Parse("", conf.Options{Unsaved: func(string) (string, bool) { return w.String(), true }})
 	for i, s := range tree {
@@ -22,8 +32,6 @@ func Expanded(tree []*conf.Statement) (string, error) {
 			return "", fmt.Errorf("%v: a statement in the block that begins here cannot be written on its own line", s.Pos(0))
 		}
 	}
-	w = expander{secrets: conf.Secrets(tree)}
-	w.block(tree, 0)
 	return w.String(), nil
 }
 

@@ -106,8 +106,11 @@ func routes(from sources, events *recorder, asker *act.Asker) []route {
 		if row.Takes != 0 {
 			r.summary += "; takes " + row.Takes.String()
 		}
-		if row.Kind == act.Reload {
+		switch row.Kind {
+		case act.Reload:
 			r.answer = api.Configuration{}
+		case act.Plan:
+			r.answer = api.Plan{}
 		}
 		list = append(list, r)
 	}

@@ -78,6 +78,8 @@ func (s *supervisor) do(a *openAct) {
 	switch a.Kind {
 	case act.Reload:
 		s.reloadFor(a)
+	case act.Plan:
+		s.planFor(a)
 	case act.Dump, act.Stats, act.Clear:
 		s.dump(dumps[a.Kind])
 		s.endAct(a, act.Answer(&api.Done{Result: "the processes write their files"}, nil))

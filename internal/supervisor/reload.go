@@ -31,10 +31,11 @@ type loaded struct {
 	config      *conf.Config
 	settings    settings
 	diagnostics conf.Diagnostics
-	blocks      int                    // outermost ones
-	parts       []part                 // of the roles, in their order; nil if refused
-	err         error                  // other than in the text
-	failed      bool                   // the test of reload_check_config
+	blocks      int    // outermost ones
+	parts       []part // of the roles, in their order; nil if refused
+	err         error  // other than in the text
+	failed      bool   // the test of reload_check_config
+	tree        []*conf.Statement
 	text        func() ([]byte, error) // see supervisor
 }
 
@@ -78,40 +79,16 @@ func (o Options) load(how reading) loaded {
 			defer func() { complain(endReading(how.reload.MarkerPath)) }()
 		}
 	}
-	opt := o.ConfOptions()
 	if how.reload.Check {
 		slog.Log(context.Background(), logging.LevelDetail, "validate conf before Reload")
-	} else {
-		// An interface may come later and may go again. The virtual router that
-		// needs it is in FAULT meanwhile, and logs why.
-		opt.Interface = nil
-		// The process that finds an address already there logs that, too.
-		opt.Addresses, opt.HasAddress = nil, nil
-		// Likewise a script: the process that runs it logs that, and looks again at each start.
-		opt.CheckCommand = nil
 	}
-	r := loaded{number: how.number, read: time.Now()}
-	var read []*conf.Statement // what is saved is what runs: no file is read twice
-	opt.Statement = func(st *conf.Statement) {
-		if st.HasBlock {
-			r.blocks++
-		}
-		read = append(read, st)
-	}
-	r.config, r.diagnostics = conf.Load(o.Config, opt)
-	if r.config != nil {
-		o.SNMP.apply(&r.config.Global.SNMP)
-	}
-	r.text = sync.OnceValues(func() ([]byte, error) {
-		text, err := view.Expanded(read)
-		return []byte(text), err
-	})
+	r := o.read(how.reload.Check, nil)
+	r.number = how.number
 	if how.reload.Check {
-		r.failed = r.diagnostics.TestExitCode() != proc.ExitOK
 		complain(writeCheckLog(how.reload.CheckLog, o.Version, r.diagnostics))
 	}
 	if r.config != nil && r.config.Global.ConfigSaveDir != "" {
-		complain(saveConfiguration(r.config.Global.ConfigSaveDir, how.number, read))
+		complain(saveConfiguration(r.config.Global.ConfigSaveDir, how.number, r.tree))
 	}
 	if r.failed || r.refusal() != proc.ExitOK {
 		return r
@@ -134,6 +111,42 @@ func (o Options) load(how reading) loaded {
 		}
 		r.parts = append(r.parts, part{share, frame})
 	}
+	return r
+}
+
+// read reads the configuration, or a text instead if there is one, and changes nothing. A
+// test of it is as strict as reload_check_config wants it.
+func (o Options) read(test bool, text *string) loaded {
+	opt := o.ConfOptions()
+	if text != nil {
+		opt.Unsaved = func(string) (string, bool) { return *text, true }
+	}
+	if !test {
+		// An interface may come later and may go again. The virtual router that
+		// needs it is in FAULT meanwhile, and logs why.
+		opt.Interface = nil
+		// The process that finds an address already there logs that, too.
+		opt.Addresses, opt.HasAddress = nil, nil
+		// Likewise a script: the process that runs it logs that, and looks again at each start.
+		opt.CheckCommand = nil
+	}
+	r := loaded{read: time.Now()}
+	opt.Statement = func(st *conf.Statement) {
+		if st.HasBlock {
+			r.blocks++
+		}
+		r.tree = append(r.tree, st)
+	}
+	r.config, r.diagnostics = conf.Load(o.Config, opt)
+	if r.config != nil {
+		o.SNMP.apply(&r.config.Global.SNMP)
+	}
+	tree := r.tree
+	r.text = sync.OnceValues(func() ([]byte, error) {
+		text, err := view.Expanded(tree)
+		return []byte(text), err
+	})
+	r.failed = test && r.diagnostics.TestExitCode() != proc.ExitOK
 	return r
 }
 
@@ -382,6 +395,13 @@ func (s *supervisor) settled() {
 
 // keepFixed reports what of next cannot change while the daemon runs.
 func (s *supervisor) keepFixed(next settings) {
+	for _, what := range s.fixed(next) {
+		slog.Warn("Cannot change " + what + " at a reload: ignored until restart")
+	}
+}
+
+// fixed are the words of next that differ, and cannot change while the daemon runs.
+func (s *supervisor) fixed(next settings) (words []string) {
 	namespace := s.settings.namespace
 	if s.o.Namespace != "" {
 		namespace = next.namespace // -s decides
@@ -395,9 +415,10 @@ func (s *supervisor) keepFixed(next settings) {
 		{"use_pid_dir", next.usePidDir != s.settings.usePidDir},
 	} {
 		if c.changed {
-			slog.Warn("Cannot change " + c.what + " at a reload: ignored until restart")
+			words = append(words, c.what)
 		}
 	}
+	return words
 }
 
 func (s *supervisor) reloadComplete() {

@@ -119,8 +119,11 @@ func (c *child) kill() { reap.Kill(c.pid, unix.SIGKILL) }
 func (sl *slot) process() string { return sl.role.Title + " process" }
 
 // wanted reports whether there is something for a process of the role to do.
-func (sl *slot) wanted() bool {
-	return !slices.Contains(sl.s.o.Without, sl.role.Name) && (sl.share.Units > 0 || sl.share.Keeps || sl.s.o.All && !sl.role.Attends)
+func (sl *slot) wanted() bool { return sl.wants(&sl.share) }
+
+// wants reports the same of a part of a configuration.
+func (sl *slot) wants(p *proc.Share) bool {
+	return !slices.Contains(sl.s.o.Without, sl.role.Name) && (p.Units > 0 || p.Keeps || sl.s.o.All && !sl.role.Attends)
 }
 
 // units is what there is for a process of the role to do, in words.

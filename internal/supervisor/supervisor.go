@@ -171,20 +171,22 @@ type supervisor struct {
 	messages chan childMessage
 	ended    chan childEnd
 	loaded   chan loaded
+	plans    chan planned
 	ready    chan loaded // accepted, its FIFOs opened
 
 	restoreCore func() // nil: nothing to restore
 
-	started   bool        // Startup complete was said
-	reloading bool        // a reload is waited for
-	again     bool        // another one was asked for meanwhile
-	waited    int         // number of its configuration
-	slow      *time.Timer // runs while a reload is waited for
-	readers   int         // of configurations, some perhaps given up
-	taken     int         // number of the configuration taken over last
-	applying  bool        // it came by a reload, and not every process has confirmed it
-	problems  int         // errors of the running configuration
-	// text is the running configuration with stars for secrets, made when it is asked for.
+	started   bool              // Startup complete was said
+	reloading bool              // a reload is waited for
+	again     bool              // another one was asked for meanwhile
+	waited    int               // number of its configuration
+	slow      *time.Timer       // runs while a reload is waited for
+	readers   int               // of configurations, some perhaps given up
+	taken     int               // number of the configuration taken over last
+	applying  bool              // it came by a reload, and not every process has confirmed it
+	problems  int               // errors of the running configuration
+	tree      []*conf.Statement // of the running configuration
+	// text is the same with stars for secrets, made when it is asked for.
 	text func() ([]byte, error)
 
 	begun     time.Time    // when this process was
@@ -218,6 +220,7 @@ func Run(o Options) int {
 		ended:     make(chan childEnd),
 		loaded:    make(chan loaded, 1),
 		ready:     make(chan loaded, 1),
+		plans:     make(chan planned, 1),
 		schedule:  newSchedule(),
 		intents:   intents{saved: make(chan savedIntents)},
 		loads:     1,
@@ -441,7 +444,7 @@ func (s *supervisor) accept(r *loaded) {
 	s.taken = r.number
 	s.problems = r.diagnostics.Count(conf.Error)
 	s.read, s.refused = r.read, nil
-	s.text = r.text
+	s.text, s.tree = r.text, r.tree
 	s.global = r.config.Global
 	if s.o.DumpConfig {
 		s.logConfiguration(r.config)
@@ -548,6 +551,8 @@ func (s *supervisor) loop(orders *orders) int {
 			e.child.slot.ended(e)
 		case r := <-s.loaded:
 			s.reloaded(r)
+		case p := <-s.plans:
+			s.planEnd(p)
 		case r := <-s.ready:
 			s.takeOver(r)
 		case <-s.schedule.wake:

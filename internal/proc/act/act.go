@@ -34,6 +34,7 @@ type Kind string
 // The kinds.
 const (
 	Reload     Kind = "reload"     // read the configuration again; the result is an api.Configuration
+	Plan       Kind = "plan"       // read the configuration and report what a reload would change; the result is an api.Plan
 	Dump       Kind = "dump"       // write the state of every process into its file, as SIGUSR1
 	Stats      Kind = "stats"      // write the statistics, as SIGUSR2
 	Clear      Kind = "clear"      // write the statistics and begin them again, as SIGRTMAX-1
@@ -101,6 +102,7 @@ var Kinds = []Row{
 	{Kind: Enable, Takes: Name, Needs: Name, Undoes: []Kind{Drain, Disable}, Doc: "Undo drain and disable of real servers"},
 	{Kind: Release, Takes: Name, Needs: Name, Undoes: []Kind{Hold, Priority, Switchover, Drain, Disable, Weight}, Doc: "Undo all that is in force about that name"},
 	{Kind: Switchover, Role: "vrrp", Takes: Name | For | Force, Needs: Name, Keeps: true, Doc: "Hand a virtual router or a sync group over to a backup, without a gap, and leave that master alone from then on"},
+	{Kind: Plan, Doc: "Read the configuration and report what a reload would change, without any change"},
 	{Kind: Reload, Doc: "Read the configuration again; the answer comes when that is done or refused"},
 }
 

@@ -66,6 +66,32 @@ type Configuration struct {
 	Refused   *Refusal  `json:"refused,omitempty" doc:"the last reload, if it was refused"`
 }
 
+// Plan is what a reload would change.
+type Plan struct {
+	File      string    `json:"file" doc:"its name, as the command line has it"`
+	Refused   string    `json:"refused,omitempty" doc:"why the reload would be refused, if it would; nothing changes then"`
+	Errors    []string  `json:"errors,omitempty" doc:"which the file has, at most 20"`
+	Changes   string    `json:"changes,omitempty" doc:"words whose values change, each below its block, as keepalived config --diff shows them; stars for secrets"`
+	Fixed     []string  `json:"fixed,omitempty" doc:"words that differ, and change at a restart alone"`
+	Routers   Effects   `json:"virtual_routers" doc:"what becomes of virtual routers"`
+	Services  Effects   `json:"virtual_servers" doc:"what becomes of virtual servers"`
+	Sessions  Effects   `json:"bfd_sessions" doc:"what becomes of BFD sessions"`
+	Processes []Outcome `json:"processes,omitempty" doc:"those that would be started, or would have nothing to do any more"`
+}
+
+// Effects are what becomes of the things of a kind.
+type Effects struct {
+	Same int       `json:"same" doc:"how many are not touched"`
+	List []Outcome `json:"list,omitempty" doc:"what becomes of the others, of the first 1000"`
+	More int       `json:"more,omitempty" doc:"how many others there are beyond that"`
+}
+
+// Outcome is what becomes of something.
+type Outcome struct {
+	Name   string `json:"name" doc:"its name"`
+	Effect string `json:"effect" doc:"what happens to it"`
+}
+
 // Refusal is a reload that was refused.
 type Refusal struct {
 	At      time.Time `json:"at" doc:"when"`

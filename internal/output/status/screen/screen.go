@@ -559,6 +559,65 @@ func Reloaded(c *api.Configuration, o Options) string {
 	return p.String()
 }
 
+// Planned shows what a reload would change.
+func Planned(plan *api.Plan, o Options) string {
+	p := &page{Options: o}
+	if plan.Refused != "" {
+		p.line("%s", p.paint(colorOf("FAULT"), "A reload of "+plain(plan.File)+" would be refused: "+plain(plan.Refused)+"."))
+	}
+	if len(plan.Errors) > 0 {
+		p.line("The file has errors:")
+		for _, e := range plan.Errors {
+			p.line("  %s", plain(e))
+		}
+	}
+	if plan.Refused != "" {
+		return p.String()
+	}
+	kinds := []struct {
+		what string
+		of   *api.Effects
+	}{{"vrrp_instance", &plan.Routers}, {"virtual_server", &plan.Services}, {"bfd_instance", &plan.Sessions}}
+	same := plan.Changes == "" && len(plan.Fixed)+len(plan.Processes) == 0
+	var list [][]string
+	for _, k := range kinds {
+		same = same && len(k.of.List) == 0
+		for _, e := range k.of.List {
+			list = append(list, []string{k.what, e.Name, e.Effect})
+		}
+		if k.of.More > 0 {
+			list = append(list, []string{k.what, "", fmt.Sprintf("and %d more", k.of.More)})
+		}
+	}
+	for _, e := range plan.Processes {
+		list = append(list, []string{"process", e.Name, e.Effect})
+	}
+	if same {
+		p.line("A reload of %s would change nothing.", plain(plan.File))
+		return p.String()
+	}
+	p.line("A reload of %s would change:", plain(plan.File))
+	if plan.Changes != "" {
+		p.line("")
+		for l := range strings.Lines(plan.Changes) {
+			p.line("%s", plain(strings.TrimSuffix(l, "\n")))
+		}
+	}
+	if len(list) > 0 {
+		p.line("")
+		p.table(0, []string{"WHAT", "NAME", "EFFECT"}, list, nil)
+	}
+	if n := plan.Routers.Same + plan.Services.Same + plan.Sessions.Same; n > 0 {
+		p.line("")
+		p.line("Nothing happens to the %d others.", n)
+	}
+	if len(plan.Fixed) > 0 {
+		p.line("")
+		p.line("Only a restart changes %s.", strings.Join(plan.Fixed, ", "))
+	}
+	return p.String()
+}
+
 // Event shows one thing that has happened, as a line.
 func Event(e *history.Event, o Options) string {
 	return o.paint(colorOf(e.To), plain(eventLine(e, stampFormat))) + "\n"

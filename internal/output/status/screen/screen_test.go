@@ -194,3 +194,40 @@ func TestWideShowsEachField(t *testing.T) {
 		t.Errorf("only %d values were looked for", n)
 	}
 }
+
+// TestPlanned: what a reload would change, or why it would be refused.
+func TestPlanned(t *testing.T) {
+	for _, test := range []struct {
+		plan api.Plan
+		want string
+	}{
+		{api.Plan{File: "k.conf", Routers: api.Effects{Same: 3}}, "A reload of k.conf would change nothing.\n"},
+		{api.Plan{File: "k.conf", Refused: "no daemon could start with this file", Errors: []string{"k.conf:1:1: \x1bno"}},
+			"A reload of k.conf would be refused: no daemon could start with this file.\nThe file has errors:\n  k.conf:1:1: ?no\n"},
+		{api.Plan{
+			File: "k.conf", Changes: "vrrp_instance A\n    priority 100 → 150\n", Fixed: []string{"instance", "net_namespace"},
+			Routers:   api.Effects{Same: 1, List: []api.Outcome{{Name: "A", Effect: "changes, and keeps its state"}}},
+			Services:  api.Effects{Same: 1, List: []api.Outcome{{Name: "[10.0.0.1]:tcp:80", Effect: "is added"}}, More: 7},
+			Processes: []api.Outcome{{Name: "checkers", Effect: "is started"}},
+		}, `A reload of k.conf would change:
+
+vrrp_instance A
+    priority 100 → 150
+
+WHAT            NAME               EFFECT
+vrrp_instance   A                  changes, and keeps its state
+virtual_server  [10.0.0.1]:tcp:80  is added
+virtual_server  -                  and 7 more
+process         checkers           is started
+
+Nothing happens to the 2 others.
+
+Only a restart changes instance, net_namespace.
+`},
+		{api.Plan{File: "k.conf", Fixed: []string{"instance"}}, "A reload of k.conf would change:\n\nOnly a restart changes instance.\n"},
+	} {
+		if got := Planned(&test.plan, Options{}); got != test.want {
+			t.Errorf("%s\nwant\n%s", got, test.want)
+		}
+	}
+}
