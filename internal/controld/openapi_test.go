@@ -53,7 +53,7 @@ func of(now func() *api.Status) sources {
 				s.take(&m)
 				return
 			}
-			m := link.Snapshot(q.ID, body)
+			m := link.Snapshot(q.ID, link.Text(body))
 			s.take(&m)
 		}()
 		return true

@@ -61,7 +61,7 @@ func answering(t *testing.T, refused map[string]string) sources {
 				s.take(&m)
 				return
 			}
-			m := link.Snapshot(q.ID, answers[q.Of])
+			m := link.Snapshot(q.ID, link.Text(answers[q.Of]))
 			s.take(&m)
 		}()
 		return true

@@ -34,7 +34,7 @@ func (p *process) answer(body string) {
 	p.mu.Lock()
 	id := p.asked[len(p.asked)-1].ID
 	p.mu.Unlock()
-	p.gets(link.Snapshot(id, []byte(body)))
+	p.gets(link.Snapshot(id, link.Text([]byte(body))))
 }
 
 // gets has the source get a message.
@@ -124,7 +124,7 @@ func TestNoAnswer(t *testing.T) {
 		time.Sleep(mostRest)
 		get = p.clients(1)
 		p.expect(t, 3)
-		p.gets(link.Snapshot(late.ID, []byte("late")))
+		p.gets(link.Snapshot(late.ID, link.Text([]byte("late"))))
 		p.answer("three")
 		all(t, get(), "three <nil>")
 

@@ -54,7 +54,7 @@ func (c *child) tell(q *link.Question, text []byte, err error) {
 		c.post(link.Refusal(q.ID, err.Error()))
 		return
 	}
-	c.post(link.Snapshot(q.ID, text))
+	c.post(link.Snapshot(q.ID, link.Text(text)))
 }
 
 // answer passes an answer of the child on to the one that has asked.

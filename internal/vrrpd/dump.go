@@ -1,6 +1,7 @@
 package vrrpd
 
 import (
+	"bufio"
 	"fmt"
 	"log/slog"
 	"os"
@@ -53,7 +54,9 @@ func (d *daemon) dumpJSON() {
 
 // answer sends the parent a snapshot, or the routers of one that have changed.
 func (d *daemon) answer(q link.Question) {
-	done := func(s *status.VRRP) { d.session.AnswerJSON(q.ID, func() any { return api.OfVRRP(s) }) }
+	done := func(s *status.VRRP) {
+		d.session.Answer(q.ID, func(w *bufio.Writer) error { return api.WriteVRRP(w, s) })
+	}
 	if q.Since == 0 {
 		d.snapshot(nil, done)
 	} else {

@@ -84,6 +84,11 @@ type filling struct {
 	conf    *conf.Config // in force when it was begun
 	routers []*router    // likewise
 	out     *status.VRRP
+
+	// now and wall are the time of the slice: each look at the clock of the loop is a system
+	// call.
+	now  time.Duration
+	wall time.Time
 }
 
 func (d *daemon) newFilling(running bool, b beside) *filling {
@@ -98,6 +103,7 @@ func (d *daemon) newFilling(running bool, b beside) *filling {
 func (f *filling) instances(visit func(*router)) (steps []func()) {
 	for some := range slices.Chunk(f.routers, snapshotSlice) {
 		steps = append(steps, func() {
+			f.now, f.wall = f.loop.Now(), time.Now()
 			for _, r := range some {
 				f.out.Instances = append(f.out.Instances, f.instance(r))
 				if visit != nil {
@@ -131,7 +137,7 @@ func (f *filling) steps(visit func(*router)) (steps []func()) {
 // instance is what a virtual router is and does.
 func (f *filling) instance(r *router) status.Instance {
 	e := r.engine
-	h := e.Hindrance(f.loop.Now())
+	h := e.Hindrance(f.now)
 	i := status.Instance{
 		Conf:           r.conf,
 		State:          e.State(),
@@ -161,7 +167,7 @@ func (f *filling) instance(r *router) status.Instance {
 		i.FaultCause = causeText(&r.cause)
 	}
 	if deadline, running := e.Deadline(); running {
-		i.Timeout = time.Now().Add(deadline - f.loop.Now())
+		i.Timeout = f.wall.Add(deadline - f.now)
 	}
 	if r.link != nil {
 		i.Link = r.link.Index

@@ -128,7 +128,7 @@ func TestReceiveRefuses(t *testing.T) {
 	for name, frame := range map[string][]byte{
 		"a message of 4 GiB":            {0xff, 0xff, 0xff, 0xff, byte(Configure)},
 		"an event of 64 KiB":            {0, 0, 1, 0, byte(Report)},
-		"a part of 1 MiB":               {0, 0, 16, 0, byte(Answer)},
+		"an answer of more than 1 MiB":  {1, 0, 16, 0, byte(Answer)},
 		"a body where there is none":    {1, 0, 0, 0, byte(Stop), 0},
 		"a configuration that is short": {1, 0, 0, 0, byte(Configure), 1},
 	} {
@@ -202,7 +202,7 @@ func TestSnapshots(t *testing.T) {
 		var err error
 		for range 50 {
 			for i, body := range bodies {
-				err = errors.Join(err, child.Send(Message{Kind: Alive}), child.Send(Snapshot(uint32(i), body)), child.Send(Refusal(9, "no")))
+				err = errors.Join(err, child.Send(Message{Kind: Alive}), child.Send(Snapshot(uint32(i), Text(body))), child.Send(Refusal(9, "no")))
 			}
 		}
 		sent <- err
@@ -239,11 +239,11 @@ func open(t *testing.T) int {
 
 // A snapshot that is too long is refused, by who sends it and by who reads it.
 func TestSnapshotHasABound(t *testing.T) {
-	m := Snapshot(1, make([]byte, MaxSnapshot+1))
+	m := Snapshot(1, Text(make([]byte, MaxSnapshot+1)))
 	if _, err := m.Snapshot(); m.File != nil || err == nil {
 		t.Errorf("it is sent, %v", err)
 	}
-	m = Snapshot(1, nil)
+	m = Snapshot(1, Text(nil))
 	if err := m.File.Truncate(MaxSnapshot + 1); err != nil {
 		t.Fatal(err)
 	}
@@ -269,7 +269,7 @@ func TestSuperfluousFiles(t *testing.T) {
 	parent, child := pair(t)
 	before := open(t)
 	for range 10 * maxWaiting {
-		m := Snapshot(1, nil)
+		m := Snapshot(1, Text(nil))
 		m.Kind = Alive
 		if err := child.Send(m); err != nil {
 			t.Fatal(err)

@@ -1,6 +1,7 @@
 package link
 
 import (
+	"bufio"
 	"errors"
 	"fmt"
 	"io"
@@ -42,20 +43,43 @@ func Refusal(id uint32, why string) Message {
 	return Message{Kind: Answer, Reply: &Reply{ID: id, Refused: why}}
 }
 
-// Snapshot is the message that answers the question id with a snapshot. What prevents that
-// is the reason of a refusal.
-func Snapshot(id uint32, body []byte) Message {
-	if len(body) > MaxSnapshot {
-		return Refusal(id, fmt.Sprintf("the snapshot has %d bytes, at most %d are sent", len(body), MaxSnapshot))
-	}
+// Snapshot is the message that answers the question id with what write writes. What prevents
+// that is the reason of a refusal. The errors of the writer may wait: it keeps its first one.
+func Snapshot(id uint32, write func(*bufio.Writer) error) Message {
 	f, err := newMemoryFile("keepalived-snapshot")
-	if err == nil {
-		if _, err = f.Write(body); err == nil {
-			return Message{Kind: Answer, Reply: &Reply{ID: id}, File: f}
-		}
-		f.Close()
+	if err != nil {
+		return Refusal(id, "keep the snapshot: "+err.Error())
 	}
-	return Refusal(id, "keep the snapshot: "+err.Error())
+	out := bufio.NewWriterSize(&bounded{f, MaxSnapshot}, 64<<10)
+	if err = write(out); err == nil {
+		err = out.Flush()
+	}
+	if err != nil {
+		f.Close()
+		return Refusal(id, err.Error())
+	}
+	return Message{Kind: Answer, Reply: &Reply{ID: id}, File: f}
+}
+
+// Text is what [Snapshot] writes of a text that is there.
+func Text(body []byte) func(*bufio.Writer) error {
+	return func(w *bufio.Writer) error {
+		_, err := w.Write(body)
+		return err
+	}
+}
+
+// bounded takes so many more bytes.
+type bounded struct {
+	io.Writer
+	left int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.left -= len(p); b.left < 0 {
+		return 0, fmt.Errorf("snapshot: longer than %d bytes", MaxSnapshot)
+	}
+	return b.Writer.Write(p)
 }
 
 // Snapshot reads the snapshot that a message of kind [Answer] carries, once. The error says

@@ -4,6 +4,7 @@
 package session
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -112,21 +113,22 @@ func (s *Session) Send(m link.Message) bool {
 	}
 }
 
-// AnswerJSON sends what view returns as JSON, the snapshot that Orders.Ask was called for,
-// on a goroutine of its own. A fault in the view refuses the answer.
-func (s *Session) AnswerJSON(id uint32, view func() any) {
+// Answer sends what write writes, the snapshot that Orders.Ask was called for, on a goroutine
+// of its own. A fault in write refuses the answer.
+func (s *Session) Answer(id uint32, write func(*bufio.Writer) error) {
 	go func() {
-		var b []byte
-		var err error
-		if fault := loop.Guard(func() { b, err = json.Marshal(view()) }); fault != nil {
-			err = fault
-		}
-		if err != nil {
-			s.pass(link.Refusal(id, err.Error()))
-			return
-		}
-		s.pass(link.Snapshot(id, b))
+		s.pass(link.Snapshot(id, func(w *bufio.Writer) (err error) {
+			if fault := loop.Guard(func() { err = write(w) }); fault != nil {
+				err = fault
+			}
+			return err
+		}))
 	}()
+}
+
+// AnswerJSON sends what view returns likewise, as JSON.
+func (s *Session) AnswerJSON(id uint32, view func() any) {
+	s.Answer(id, func(w *bufio.Writer) error { return json.NewEncoder(w).Encode(view()) })
 }
 
 // pass has m sent behind what the loop reports. It returns when m is on its way, so it is for

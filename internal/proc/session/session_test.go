@@ -33,7 +33,7 @@ func TestAnswer(t *testing.T) {
 			continue
 		}
 		got, err := m.Snapshot()
-		if string(got) != `"`+want+`"` || err != nil || m.Reply.ID != 7 || alive != 1 {
+		if string(got) != `"`+want+"\"\n" || err != nil || m.Reply.ID != 7 || alive != 1 {
 			t.Errorf("answer %d of %d bytes, %v, after %d messages", m.Reply.ID, len(got), err, alive)
 		}
 		break
@@ -44,5 +44,5 @@ func TestAnswer(t *testing.T) {
 	}
 	parent.Close()
 	<-s.Alone()
-	s.pass(link.Snapshot(9, nil)) // to nobody: it returns
+	s.pass(link.Snapshot(9, link.Text(nil))) // to nobody: it returns
 }

@@ -1,13 +1,17 @@
 package api_test
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
 
+	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/statustest"
@@ -87,5 +91,26 @@ func TestCounters(t *testing.T) {
 	}
 	if n := c.Get("none"); n != 0 {
 		t.Error(n)
+	}
+}
+
+// TestWriteVRRP: what is written piece by piece is the same as the whole, with and without
+// virtual routers.
+func TestWriteVRRP(t *testing.T) {
+	s := statustest.VRRP(t, statustest.Load(t))
+	for _, instances := range [][]status.Instance{s.Instances, s.Instances[:1], {}} {
+		s.Instances = instances
+		var written bytes.Buffer
+		w := bufio.NewWriter(&written)
+		err := errors.Join(api.WriteVRRP(w, s), w.Flush())
+		var back api.VRRP
+		if err := errors.Join(err, json.Unmarshal(written.Bytes(), &back)); err != nil {
+			t.Fatal(err)
+		}
+		got, err := json.Marshal(&back)
+		want, failed := json.Marshal(api.OfVRRP(s))
+		if !bytes.Equal(got, want) || err != nil || failed != nil {
+			t.Errorf("%d instances: %v, %v\n%s\n%s", len(instances), err, failed, got, want)
+		}
 	}
 }

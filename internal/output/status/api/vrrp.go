@@ -1,7 +1,9 @@
 package api
 
 import (
+	"bufio"
 	"cmp"
+	"encoding/json"
 	"net"
 	"slices"
 	"time"
@@ -169,12 +171,46 @@ type Link struct {
 
 // OfVRRP is the view of a snapshot.
 func OfVRRP(s *status.VRRP) *VRRP {
-	out := &VRRP{
-		Snapshot: Snapshot{At: s.At.UTC(), Loop: loopOf(&s.Loop)}, Running: s.Running,
-		Instances: make([]Instance, len(s.Instances)), Trackers: trackersOf(s), Notifications: notificationsOf(s.Notifications),
-	}
+	out := withoutInstances(s)
+	out.Instances = make([]Instance, len(s.Instances))
 	for i := range s.Instances {
 		out.Instances[i] = instanceOf(&s.Instances[i])
+	}
+	return out
+}
+
+// WriteVRRP writes the view of a snapshot as JSON. There may be thousands of virtual routers:
+// each is written before the next one is looked at, so that they need room one at a time. The
+// errors of w wait for its Flush.
+func WriteVRRP(w *bufio.Writer, s *status.VRRP) error {
+	w.WriteString(`{"instances":[`)
+	e := json.NewEncoder(w)
+	var one Instance
+	for i := range s.Instances {
+		if i > 0 {
+			w.WriteByte(',')
+		}
+		one = instanceOf(&s.Instances[i])
+		if err := e.Encode(&one); err != nil {
+			return err
+		}
+	}
+	rest, err := json.Marshal(struct {
+		*VRRP
+		Instances struct{} `json:"instances,omitzero"` // in place of those of VRRP
+	}{VRRP: withoutInstances(s)})
+	if err != nil {
+		return err
+	}
+	w.WriteString("],")
+	_, err = w.Write(rest[1:])
+	return err
+}
+
+func withoutInstances(s *status.VRRP) *VRRP {
+	out := &VRRP{
+		Snapshot: Snapshot{At: s.At.UTC(), Loop: loopOf(&s.Loop)}, Running: s.Running,
+		Trackers: trackersOf(s), Notifications: notificationsOf(s.Notifications),
 	}
 	for i := range s.Groups {
 		g := &s.Groups[i]
