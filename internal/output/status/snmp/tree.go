@@ -113,7 +113,7 @@ func (t *table[R]) next(r agentx.Range) (agentx.Varbind, bool) {
 
 // Tree has the objects of a moment. Its methods are those of [agentx.Handler] that read.
 type Tree struct {
-	nodes   []node
+	nodes   []node            // by their roots
 	rows    []*instanceRow    // of vrrpInstanceTable
 	servers []row[*serverRow] // of realServerTable
 }
@@ -136,6 +136,9 @@ func (t *Tree) Next(r agentx.Range) agentx.Varbind {
 	first := agentx.Varbind{Name: r.From, Value: agentx.Value{Type: agentx.EndOfMIBView}}
 	found := false
 	for _, n := range t.nodes {
+		if found && n.root().Compare(first.Name) > 0 {
+			break // what follows is behind
+		}
 		if v, ok := n.next(r); ok && (!found || v.Name.Compare(first.Name) < 0) {
 			first, found = v, true
 		}

@@ -1,6 +1,7 @@
 package snmp
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -96,6 +97,7 @@ func NewTree(s *State) *Tree {
 	if on.RFCv3 {
 		t.nodes = append(t.nodes, s.rfc6527()...)
 	}
+	slices.SortStableFunc(t.nodes, func(a, b node) int { return a.root().Compare(b.root()) })
 	return t
 }
 

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -150,14 +152,16 @@ func (a *Agent) report(level slog.Level, text string) {
 	}
 }
 
-// session is a session with the master agent.
+// session is a session with the master agent. A goroutine reads, and answers requests at
+// once; another has what comes of our own messages.
 type session struct {
 	*Agent
-	conn    net.Conn
-	id      uint32 // 0: not open yet
-	packet  uint32 // number of the last message of ours
-	sent    map[uint32]sent
-	ordered []Varbind // of the last TestSet that was accepted
+	conn   net.Conn
+	id     atomic.Uint32 // 0: not open yet
+	packet uint32        // number of the last message of ours
+	sent   map[uint32]sent
+
+	ordered []Varbind // of the last TestSet that was accepted; of the first goroutine
 }
 
 // sent is a message of ours that is not answered yet.
@@ -175,26 +179,14 @@ func (a *Agent) session(ctx context.Context) error {
 	if err != nil {
 		return errors.Unwrap(err)
 	}
-	defer conn.Close()
 	s := &session{Agent: a, conn: conn, sent: map[uint32]sent{}}
-	pdus, failed := make(chan *PDU), make(chan error, 1)
-	go func() {
-		r := bufio.NewReaderSize(conn, maxDatagram)
-		for {
-			p, err := Read(r)
-			if bad := (*BadPDU)(nil); errors.As(err, &bad) {
-				p, err = &PDU{Kind: Response + 1, Session: bad.PDU.Session, Transaction: bad.PDU.Transaction, Packet: bad.PDU.Packet}, nil
-			}
-			if err != nil {
-				failed <- err
-				return
-			}
-			select {
-			case pdus <- p:
-			case <-ctx.Done():
-				return
-			}
-		}
+	answers, failed := make(chan *PDU), make(chan error, 1)
+	var listening sync.WaitGroup
+	listening.Go(func() { failed <- s.listen(ctx, answers) })
+	defer func() { // the next session calls the Handler no sooner
+		end()
+		conn.Close()
+		listening.Wait()
 	}()
 	if err := s.ask(&PDU{Kind: Open, Timeout: requestTimeout, ID: a.ID, Description: []byte(a.Description)}, "open"); err != nil {
 		return err
@@ -204,7 +196,7 @@ func (a *Agent) session(ctx context.Context) error {
 	pinged := time.Now()
 	for {
 		var traps chan []Varbind
-		if s.id != 0 && len(s.sent) < maxUnanswered {
+		if s.id.Load() != 0 && len(s.sent) < maxUnanswered {
 			traps = a.traps
 		}
 		var flush chan struct{}
@@ -216,13 +208,13 @@ func (a *Agent) session(ctx context.Context) error {
 			_ = s.ask(&PDU{Kind: Close, Reason: 5}, "close") // shutdown; nobody waits for the answer
 			return ctx.Err()
 		case err = <-failed:
-		case p := <-pdus:
-			err = s.take(p)
+		case p := <-answers:
+			err = s.answered(p)
 		case v := <-traps:
 			err = s.ask(&PDU{Kind: Notify, Varbinds: v}, "notification")
 		case <-flush:
 		case now := <-tick.C:
-			if s.id != 0 && now.Sub(pinged) >= pingEvery {
+			if s.id.Load() != 0 && now.Sub(pinged) >= pingEvery {
 				pinged = now
 				err = s.ask(&PDU{Kind: Ping}, "ping")
 			}
@@ -245,7 +237,7 @@ const maxUnanswered = 64
 // ask sends a message of ours.
 func (s *session) ask(p *PDU, what string) error {
 	s.packet++
-	p.Session, p.Packet = s.id, s.packet
+	p.Session, p.Packet = s.id.Load(), s.packet
 	s.sent[p.Packet] = sent{p.Kind, what, time.Now()}
 	return s.write(p)
 }
@@ -258,21 +250,44 @@ func (s *session) write(p *PDU) error {
 	return err
 }
 
-// take takes up a message of the master agent.
+// listen reads until the session ends. It answers requests, and hands over the answers to
+// messages of ours.
+func (s *session) listen(ctx context.Context, answers chan<- *PDU) error {
+	r := bufio.NewReaderSize(s.conn, maxDatagram)
+	for {
+		p, err := Read(r)
+		if bad := (*BadPDU)(nil); errors.As(err, &bad) {
+			p, err = &PDU{Kind: Response + 1, Session: bad.PDU.Session, Transaction: bad.PDU.Transaction, Packet: bad.PDU.Packet}, nil
+		}
+		switch {
+		case err != nil:
+			return err
+		case p.Kind == Response:
+			select {
+			case answers <- p:
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		case p.Kind == Close:
+			return errors.New("it has closed the session")
+		default:
+			if err := s.take(p); err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// take takes up a request of the master agent.
 func (s *session) take(p *PDU) error {
-	switch {
-	case p.Kind == Response:
-		return s.answered(p)
-	case p.Kind == Close:
-		return errors.New("it has closed the session")
-	case p.Kind == CleanupSet && p.Session == s.id:
+	if p.Kind == CleanupSet && p.Session == s.id.Load() {
 		s.ordered = nil
 		return nil // it has no answer
 	}
 	out := &PDU{Kind: Response, Little: p.Little, Session: p.Session, Transaction: p.Transaction, Packet: p.Packet}
 	index := 0
 	switch {
-	case s.id == 0 || p.Session != s.id:
+	case p.Session == 0 || p.Session != s.id.Load():
 		out.Error = NotOpen
 	case p.Context != nil:
 		out.Error = UnsupportedContext
@@ -351,7 +366,7 @@ func (s *session) answered(p *PDU) error {
 	case q.kind == Open && p.Error != NoError:
 		return fmt.Errorf("it refuses a session (error %d)", p.Error)
 	case q.kind == Open:
-		s.id = p.Session
+		s.id.Store(p.Session)
 		for _, tree := range s.Subtrees {
 			if err := s.ask(&PDU{Kind: Register, Timeout: requestTimeout, Priority: priority, ID: tree}, "the registration of "+tree.String()); err != nil {
 				return err

@@ -45,13 +45,13 @@ func (n *numbers) Undo() Status                       { n.committed = nil; retur
 
 // master is a master agent under test.
 type master struct {
-	t *testing.T
+	t testing.TB
 	net.Listener
 	conn net.Conn
 	r    *bufio.Reader
 }
 
-func newMaster(t *testing.T) (*master, *Agent) {
+func newMaster(t testing.TB) (*master, *Agent) {
 	path := filepath.Join(t.TempDir(), "master")
 	l, err := net.Listen("unix", path)
 	if err != nil {
@@ -213,5 +213,14 @@ func TestTrapsWait(t *testing.T) {
 	}
 	if first := <-a.traps; first[0].Value.Number != 10 {
 		t.Errorf("the first one that is left is %d", first[0].Value.Number)
+	}
+}
+
+// BenchmarkRequest: a request of the master agent and the answer.
+func BenchmarkRequest(b *testing.B) {
+	m, _ := newMaster(b)
+	m.open()
+	for b.Loop() {
+		m.ask(PDU{Kind: GetNext, Ranges: []Range{{From: OID{1, 3}}}})
 	}
 }
