@@ -1,6 +1,7 @@
 package conf
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -89,11 +90,22 @@ func (d *decoder) linkOption(a *argument, i int) (next int, ok bool) {
 	return i, true
 }
 
+// linkOfKind is the link of an instance, which becomes one of a kind. Of two kinds the last
+// one counts.
+func (d *decoder) linkOfKind(a *argument, kind LinkKind) *Link {
+	l := d.inst.link()
+	if l.Kind != kind && l.Kind != LinkPlain {
+		d.report(a.Statement, 0, Diagnostic{Severity: Warning, Class: ClassNone, Code: "link-kind",
+			Message: fmt.Sprintf("(%s) %v comes after %v: an instance has one of them, and the last one counts", d.inst.Name, kind, l.Kind), Fix: "remove one of them"})
+	}
+	l.Kind = kind
+	return l
+}
+
 // setVMAC reads [NAME] [MAC] and options. Of five bytes of a MAC address the sixth is the
 // VRID.
 func setVMAC(d *decoder, a *argument) {
-	l := d.inst.link()
-	l.Kind = LinkVMAC
+	l := d.linkOfKind(a, LinkVMAC)
 	for i := 1; i < len(a.Words); i++ {
 		text := a.Words[i].Text
 		if next, ok := d.linkOption(a, i); ok {
@@ -123,8 +135,7 @@ func setVMAC(d *decoder, a *argument) {
 
 // setIPVLAN reads [NAME] [ADDR[/LEN]] [MODE] and options.
 func setIPVLAN(d *decoder, a *argument) {
-	l := d.inst.link()
-	l.Kind = LinkIPVLAN
+	l := d.linkOfKind(a, LinkIPVLAN)
 	for i := 1; i < len(a.Words); i++ {
 		text := a.Words[i].Text
 		if next, ok := d.linkOption(a, i); ok {

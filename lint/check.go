@@ -41,6 +41,7 @@ func Check(c *conf.Config, h Host) conf.Diagnostics {
 	}
 	l.nothing()
 	l.sharedVRIDs()
+	l.madeLinks()
 	groups := groupsOf(c)
 	for _, in := range c.Instances {
 		l.addresses(in)
@@ -142,6 +143,33 @@ func (l *linter) sharedVRIDs() {
 		l.found("vrid-shared", in.Pos,
 			fmt.Sprintf("(%s) has virtual_router_id %d on %s, and so has %s", in.Name, in.VRID, in.Interface, first.Name),
 			"give one of them another virtual_router_id", other(first.Pos, "%s is", first.Name))
+	}
+}
+
+// madeLinks finds links that the kernel does not make above the same interface, or makes
+// otherwise.
+func (l *linter) madeLinks() {
+	type maker struct {
+		*conf.VRRPInstance
+		link policy.MadeLink
+	}
+	all, firsts := policy.MadeLinks(l.Config), map[string]maker{}
+	for _, in := range l.Instances {
+		for _, m := range all[in.Name] {
+			first, known := firsts[m.Base]
+			switch {
+			case !known:
+				firsts[m.Base] = maker{in, m}
+			case first.link.Kind != m.Kind:
+				l.found("links-mixed", in.Pos,
+					fmt.Sprintf("(%s) has %v above %s, and %s has %v", in.Name, m.Kind, m.Base, first.Name, first.link.Kind),
+					"use the same for all above one interface", other(first.Pos, "%s is", first.Name))
+			case m.Kind == conf.LinkIPVLAN && in.Link.Mode != m.Mode:
+				l.found("ipvlan-modes", in.Pos,
+					fmt.Sprintf("(%s) has an ipvlan of mode %v above %s, whose mode is that of %s: %v", in.Name, in.Link.Mode, m.Base, first.Name, m.Mode),
+					fmt.Sprintf("write %v", m.Mode), other(first.Pos, "%s is", first.Name))
+			}
+		}
 	}
 }
 

@@ -26,6 +26,8 @@ var codes = []Code{
 	{"source-is-virtual", conf.Error, "the source address of adverts is a virtual address, which only a master has: no node could become master", "write an address that the node always has"},
 	{"peer-is-virtual", conf.Warning, "a unicast peer is a virtual address, so that a master sends adverts to itself", "write an address that the peer always has"},
 	{"vrid-shared", conf.Warning, "two virtual routers on one link have the same virtual_router_id and differ only in the destination of their adverts; other routers on the link cannot distinguish them", "give one of them another virtual_router_id"},
+	{"links-mixed", conf.Error, "a macvlan (use_vmac) and an ipvlan (use_ipvlan) are to be above one interface; the kernel refuses the second one, and its instance stays in FAULT", "use the same for all above one interface"},
+	{"ipvlan-modes", conf.Warning, "ipvlans above one interface have different modes, and the kernel has one for all", "write the mode of the first one"},
 	{"nothing-configured", conf.Warning, "the file has no block with an effect: the daemon would run but protect nothing", "write a vrrp_instance"},
 	{"single-advert", conf.Warning, "a backup takes over after a single lost advert", "set down_timer_adverts to 2 or more; 3 is the default"},
 	{"weight-without-effect", conf.Warning, "a tracker with this weight cannot change the priority: that of an address owner is fixed, others stay between 1 and 254", "choose another priority, or weight 0, so that a failure causes FAULT"},
