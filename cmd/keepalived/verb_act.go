@@ -40,7 +40,7 @@ func (a *asker) change(operands []string, w io.Writer) int {
 	if _, failed := io.WriteString(w, text); failed != nil {
 		err = failed
 	}
-	if err == nil && a.drains {
+	if err == nil && a.drains && (a.wait || a.output != "json") {
 		err = a.drained(c.Name, w)
 	}
 	if err != nil {
@@ -73,10 +73,15 @@ func (a *asker) drained(name string, w io.Writer) error {
 		if err != nil {
 			return err
 		}
-		if l := s.LVS; l == nil || l.Stale != "" || l.Table.Unreachable != "" {
+		l := s.LVS
+		unknown := l == nil || l.Stale != "" || l.Table.Unreachable != ""
+		switch {
+		case unknown && a.wait:
 			return errors.New("it is done, but the connections cannot be counted: the health-check process or the kernel's load balancer does not answer")
+		case unknown:
+			return nil
 		}
-		servers, left := s.LVS.Draining(name)
+		servers, left := l.Draining(name)
 		if servers == 0 {
 			return errors.New("an operator has undone it, or asked for something else")
 		}

@@ -307,6 +307,18 @@ func TestActVerbs(t *testing.T) {
 		{"priority web 0", `POST /v1/priority {"name":"web"}`},
 		{"release web", `POST /v1/release {"name":"web"}`},
 		{"switchover --force --reason x web", `POST /v1/switchover {"name":"web","force":true,"reason":"x"}`},
+		{"disable --force 10.0.0.2", `POST /v1/disable {"name":"10.0.0.2","force":true}`},
+		{"enable 10.0.0.1:80 10.0.0.2:80", `POST /v1/enable {"name":"10.0.0.1:80 10.0.0.2:80"}`},
+		{"weight --for 1m FWM 9 10.0.0.2 5", `POST /v1/weight {"name":"FWM 9 10.0.0.2","value":5,"for":60}`},
+		{"release [w]:0 [10.0.0.2]:tcp:80", `POST /v1/release {"name":"[w]:0 [10.0.0.2]:tcp:80"}`},
+		{"weight 10.0.0.2", ""},
+		{"weight 10.0.0.2 0", ""},
+		{"weight 10.0.0.2 -1", ""},
+		{"weight web 5", ""},
+		{"drain web", ""},
+		{"drain --wait=0 10.0.0.2", ""},
+		{"disable --wait 10.0.0.2", ""},
+		{"disable a b c 10.0.0.2", ""},
 		{"hold --for 0s web", ""},
 		{"hold --for 1500ms web", ""},
 		{"hold --for 9000h web", ""},
@@ -324,4 +336,44 @@ func TestActVerbs(t *testing.T) {
 			t.Errorf("%s: %q, exit status %d, %q; want %q", test.args, got, code, text, test.want)
 		}
 	}
+}
+
+// TestDrainVerb: the connections that are left are shown and, with --wait, waited for.
+func TestDrainVerb(t *testing.T) {
+	s := apitest.Daemon(t)
+	s.LVS.Table.Unreachable = ""
+	server := &s.LVS.Services[1].Servers[0]
+	const name = "[192.0.2.110]:udp:53 198.51.100.3" // which drains
+	socket := filepath.Join(t.TempDir(), "control.sock")
+	l, err := net.Listen("unix", socket)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []uint64 // at each look
+	mux := http.NewServeMux()
+	mux.HandleFunc("POST /v1/drain", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(api.Done{Result: "done"}) })
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		server.Traffic = &api.Traffic{Active: left[0]}
+		left = left[1:]
+		json.NewEncoder(w).Encode(s)
+	})
+	h := &http.Server{Handler: mux}
+	go h.Serve(l)
+	t.Cleanup(func() { h.Close() })
+	run := func(looks []uint64, code int, want string, args ...string) {
+		t.Helper()
+		left = looks
+		got, status := asked(t, "drain", append(args, "--socket", socket)...)
+		if got != want || status != code || len(left) > 0 {
+			t.Errorf("%q: exit status %d, %q; %d looks were not taken", args, status, got, len(left))
+		}
+	}
+	run([]uint64{2}, proc.ExitOK, "done.\n2 connections are left.\n", name)
+	run([]uint64{1, 0}, proc.ExitOK, "done.\n1 connection is left.\n0 connections are left.\n", "--wait", name)
+	run([]uint64{1, 1}, proc.ExitFatal, "done.\n1 connection is left.\n", "--wait=1s", name)
+	run([]uint64{1}, proc.ExitFatal, "done.\n", "--wait", "198.51.100.3:53") // which another act is about
+	run(nil, proc.ExitOK, "{\n  \"result\": \"done\"\n}\n", "-o", "json", name)
+	s.LVS.Table.Unreachable = "no module"
+	run([]uint64{0}, proc.ExitOK, "done.\n", name)
+	run([]uint64{0}, proc.ExitFatal, "done.\n", "--wait", name)
 }
