@@ -230,7 +230,8 @@ func TestSNMP(t *testing.T) {
 	differs(t, "takes longer to connect again")
 	s := newScene(t, "a")
 	m := s.startSNMPD("a")
-	a := s.start("a", ours, snmpConfig(m.socket(), "no_control_socket\n"+snmpWords))
+	pool := virtual("10.0.0.9 80", "protocol TCP", server("10.1.0.1 80"), server("10.1.0.2 80"))
+	a := s.start("a", ours, snmpConfig(m.socket(), "no_control_socket\nenable_snmp_checker\n"+snmpWords)+pool)
 	m.awaits("INTEGER: 2", "snmpget", instanceState)
 	m.awaitTraps("start", keepalivedMIB+".2.10.0.2", vrrpMIB+".0.1", vrrpv3MIB+".0.1")
 
@@ -240,8 +241,16 @@ func TestSNMP(t *testing.T) {
 	m.awaits("INTEGER: 104", "snmpget", keepalivedMIB+".2.3.1.8.1") // with the script
 	m.awaits("wrongValue", "snmpset", base, "i", "255")
 	m.awaits("notWritable", "snmpset", keepalivedMIB+".2.3.1.13.1", "i", "2")
-	if !a.Logged(a.Started, "priority one: asked for by uid 0, over SNMP") {
-		t.Error("the log does not name the change")
+	weight := keepalivedMIB + ".3.4.1.7.1.2"
+	m.awaits("INTEGER: 1", "snmpget", weight)
+	for _, n := range []string{"7", "0"} {
+		m.awaits("INTEGER: "+n, "snmpset", weight, "i", n)
+		m.awaits("INTEGER: "+n, "snmpget", weight)
+	}
+	for _, what := range []string{"priority one", "weight [10.0.0.9]:tcp:80 [10.1.0.2]:tcp:80", "drain [10.0.0.9]:tcp:80 [10.1.0.2]:tcp:80"} {
+		if !a.Logged(a.Started, what+": asked for by uid 0, over SNMP") {
+			t.Error("the log does not name the change: ", what)
+		}
 	}
 
 	s.must(m.agent.Process.Signal(syscall.SIGSTOP))
