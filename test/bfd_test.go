@@ -213,14 +213,6 @@ func linkLocal(s *scene, n *lab.Node, link string) string {
 // startFRR starts zebra, which bfdd asks for interfaces, and bfdd.
 func startFRR(s *scene, all []bfdSession) {
 	s.Helper()
-	dir, err := os.MkdirTemp("", "keepalived-frr-")
-	s.must(err)
-	s.Cleanup(func() { os.RemoveAll(dir) })
-	s.must(os.Chmod(dir, 0o755))
-	frr, err := user.Lookup("frr")
-	s.must(err)
-	uid, _ := strconv.Atoi(frr.Uid)
-	gid, _ := strconv.Atoi(frr.Gid)
 	var b strings.Builder
 	b.WriteString("bfd\n")
 	for _, x := range all {
@@ -231,18 +223,39 @@ func startFRR(s *scene, all []bfdSession) {
 		fmt.Fprintf(&b, " peer %s%s local-address %s\n  receive-interval 100\n  transmit-interval 100\n  detect-multiplier 10\n exit\n", x.other, multihop, x.own)
 	}
 	b.WriteString("exit\n")
-	for name, text := range map[string]string{"zebra.conf": "hostname b\n", "bfdd.conf": b.String()} {
-		s.must(os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
-		s.must(os.Chown(filepath.Join(dir, name), uid, gid))
+	s.frr("b", "bfdd", b.String(), "--bfdctl", "bfdd.sock")
+}
+
+// frr starts a daemon of FRR with a configuration, and the zebra that it needs. The last word
+// of more, if there is any, is a file beside the configuration.
+func (s *scene) frr(node, daemon, config string, more ...string) *lab.Daemon {
+	s.Helper()
+	dir, err := os.MkdirTemp("", "keepalived-frr-")
+	s.must(err)
+	s.Cleanup(func() { os.RemoveAll(dir) })
+	s.must(os.Chmod(dir, 0o755))
+	frr, err := user.Lookup("frr")
+	s.must(err)
+	uid, _ := strconv.Atoi(frr.Uid)
+	gid, _ := strconv.Atoi(frr.Gid)
+	in := func(name string) string { return filepath.Join(dir, name) }
+	for name, text := range map[string]string{"zebra.conf": "hostname " + node + "\n", daemon + ".conf": config} {
+		s.must(os.WriteFile(in(name), []byte(text), 0o644))
+		s.must(os.Chown(in(name), uid, gid))
 	}
 	s.must(os.Chown(dir, uid, gid))
-	in := func(name string) string { return filepath.Join(dir, name) }
-	common := []string{"-z", in("zserv.api"), "--vty_socket", dir, "-u", "frr", "-g", "frr"}
-	s.program("b", lab.FRRDir+"/zebra", append(common, "-f", in("zebra.conf"), "-i", in("zebra.pid"))...)
+	if n := len(more); n > 0 {
+		more[n-1] = in(more[n-1])
+	}
+	start := func(name string, more ...string) *lab.Daemon {
+		args := []string{"-z", in("zserv.api"), "--vty_socket", dir, "-u", "frr", "-g", "frr", "-f", in(name + ".conf"), "-i", in(name + ".pid")}
+		return s.program(node, lab.FRRDir+"/"+name, append(args, more...)...)
+	}
+	start("zebra")
 	if !s.Until(20*time.Second, func() bool { _, err := os.Stat(in("zserv.api")); return err == nil }) {
 		s.Fatal("zebra does not listen")
 	}
-	s.program("b", lab.FRRDir+"/bfdd", append(common, "-f", in("bfdd.conf"), "-i", in("bfdd.pid"), "--bfdctl", in("bfdd.sock"))...)
+	return start(daemon, more...)
 }
 
 func startBird(s *scene, all []bfdSession) {
@@ -274,11 +287,12 @@ func birdAuth(b *bfdSession) string {
 }
 
 // program runs a program other than keepalived in the node until the end of the test.
-func (s *scene) program(node, path string, args ...string) {
+func (s *scene) program(node, path string, args ...string) *lab.Daemon {
 	s.Helper()
 	d, err := s.Node(node).StartWith(lab.Program{Name: filepath.Base(path), Path: path}, args...)
 	s.must(err)
 	s.daemons = append(s.daemons, d)
+	return d
 }
 
 // TestBFDTracking: a session changes the priority by its weight, and with weight 0 is a

@@ -99,3 +99,34 @@ func (s *scene) pair(address netip.Addr, a lab.Program, high instance, b lab.Pro
 	s.start("a", a, config(high))
 	s.awaitOwner(address, start, "a")
 }
+
+// TestInteropFRR: the same with FRR as the other node: it gives way to us and takes over when
+// we stop, and we stay backup below its priority until it is dead.
+func TestInteropFRR(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root, lab.FRR)
+	s := newScene(t, "a", "b")
+	in := instance{Version: 3, VRID: 51}
+	// FRR wants an interface with the virtual MAC address, which it sets up and down.
+	s.must(s.Node("b").IPBatch("link add link eth0 name vmac address 00:00:5e:00:01:33 type macvlan mode bridge\naddr add " + vip.String() + "/16 dev vmac\nlink set vmac up\n"))
+	from := time.Now()
+	other := s.frr("b", "vrrpd", "interface eth0\n vrrp 51 version 3\n vrrp 51 priority 100\n vrrp 51 advertisement-interval 100\n vrrp 51 ip "+vip.String()+"\nexit\n")
+	s.awaitPriority(from, "b", 100, 20*time.Second)
+
+	from = time.Now()
+	a := s.start("a", ours, config(in.at(150)))
+	first := s.awaitPriority(from, "a", 150, 10*time.Second)
+	from = first.Time.Add(300 * time.Millisecond)
+	last := s.awaitPriority(from.Add(time.Second), "a", 150, 10*time.Second)
+	s.silent(from, last.Time, "b")
+	from = time.Now()
+	s.must(a.Stop())
+	s.awaitPriority(from, "b", 100, 10*time.Second)
+
+	a = s.start("a", ours, config(in.at(50)))
+	s.says(a, 0, "explain VI_1", "VI_1 is BACKUP", " because "+s.Node("b").Addr(0).String()+", with the higher priority 100, is master.")
+	from = time.Now()
+	other.Kill()
+	s.awaitPriority(from, "a", 50, 10*time.Second)
+	s.awaitLog(a, from, "(VI_1) Entering MASTER STATE (no advert from "+s.Node("b").Addr(0).String(), 10*time.Second)
+}
