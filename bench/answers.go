@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -235,24 +237,28 @@ func scrapes(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	from = time.Now()
 	tick := time.NewTicker(pause)
 	defer tick.Stop()
-	var times []float64
+	count := int(b.span(1000*pause) / pause)
+	times, failures := make([]float64, count), make([]error, count)
+	var asking sync.WaitGroup
 	most := usage
-	for range int(b.span(1000*pause) / pause) {
+	for i := range count {
 		<-tick.C
-		begun := time.Now()
-		if _, err := asks.Metrics(); err != nil {
-			return out, err
-		}
-		times = append(times, ms(time.Since(begun)))
-		var done any // an event for the listeners
-		if err := asks.Do(&act.Act{Kind: act.Announce, Name: "VI_0"}, &done); err != nil {
-			return out, err
-		}
-		if len(times)%50 == 0 {
+		asking.Go(func() {
+			begun := time.Now()
+			_, err := asks.Metrics()
+			times[i] = ms(time.Since(begun))
+			var done any // an event for the listeners
+			failures[i] = cmp.Or(err, asks.Do(&act.Act{Kind: act.Announce, Name: "VI_0"}, &done))
+		})
+		if i%50 == 0 {
 			if u := d.Usage(); u.RSS > most.RSS {
 				most = u
 			}
 		}
+	}
+	asking.Wait()
+	if err := errors.Join(failures...); err != nil {
+		return out, err
 	}
 	to, after := time.Now(), d.Usage()
 	out = append(out, spacing("with scrapes and listeners", from, to)...)
