@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -123,7 +124,8 @@ func (v *live) beside(f func()) {
 	go func() {
 		defer func() {
 			if fault := recover(); fault != nil {
-				v.tell <- func() { panic(fault) }
+				trace := debug.Stack() // the other goroutine has one of its own
+				v.tell <- func() { panic(fmt.Sprintf("%v\n%s", fault, trace)) }
 			}
 		}()
 		f()

@@ -136,7 +136,7 @@ func (f *Family) write(w *bufio.Writer, s *api.Status, all series) {
 
 // appendEscaped appends the value of a label.
 func appendEscaped(b []byte, s string) []byte {
-	if utf8.ValidString(s) && !strings.ContainsAny(s, "\\\"\n") {
+	if !strings.ContainsFunc(s, func(r rune) bool { return r == '\\' || r == '"' || r == '\n' || r == utf8.RuneError }) {
 		return append(b, s...)
 	}
 	for _, r := range s { // what is not UTF-8 becomes U+FFFD
