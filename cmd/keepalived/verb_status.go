@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -73,6 +74,10 @@ type asker struct {
 const (
 	interval = 2 * time.Second // of --watch without a number
 	again    = time.Second     // after which a daemon that was gone is asked for events
+
+	// askerGC lets the answer of a daemon with thousands of virtual routers be read with few
+	// collections (debug.SetGCPercent).
+	askerGC = 400
 )
 
 const (
@@ -283,6 +288,7 @@ func (a *asker) main(args []string, w io.Writer) int {
 		}
 		return proc.ExitFatal
 	}
+	debug.SetGCPercent(askerGC)
 	operand := strings.Join(operands, "")
 	switch {
 	case a.check:

@@ -150,7 +150,12 @@ func replyState(w http.ResponseWriter, _ *http.Request, s *state) {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return
 	}
+	length := 0
+	for _, b := range pieces {
+		length += len(b)
+	}
 	w.Header().Set("Content-Type", jsonText)
+	w.Header().Set("Content-Length", strconv.Itoa(length)) // so that the client knows what room it needs
 	for _, b := range pieces {
 		if _, err := w.Write(b); err != nil {
 			return // the client has gone

@@ -192,16 +192,20 @@ func (c *Client) do(method, what string, request []byte, timeout time.Duration) 
 		return nil, c.explain(err, timeout)
 	}
 	defer answer.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(answer.Body, Limit+1))
+	var body bytes.Buffer
+	if n := answer.ContentLength; n > 0 && n <= Limit {
+		body.Grow(int(n) + bytes.MinRead)
+	}
+	_, err = body.ReadFrom(io.LimitReader(answer.Body, Limit+1))
 	switch {
 	case err != nil:
 		return nil, c.explain(err, timeout)
-	case len(body) > Limit:
+	case body.Len() > Limit:
 		return nil, fmt.Errorf("%s: the answer is longer than %d MiB", c.path(), Limit>>20)
 	case answer.StatusCode != http.StatusOK:
-		return nil, fmt.Errorf("%s: the daemon answers %s: %s", c.path(), answer.Status, reason(body))
+		return nil, fmt.Errorf("%s: the daemon answers %s: %s", c.path(), answer.Status, reason(body.Bytes()))
 	}
-	return body, nil
+	return body.Bytes(), nil
 }
 
 // reason is what the body of an answer that is not 200 says, in one line.
