@@ -1,6 +1,8 @@
 package controld
 
 import (
+	"bytes"
+	"context"
 	"embed"
 	"fmt"
 	"log/slog"
@@ -66,6 +68,15 @@ func routes(from sources, events *recorder, asker *act.Asker) []route {
 			then(w, r, all)
 		})
 	}
+	scrapes := &shared{view: func(ctx context.Context) ([]byte, error) {
+		all, err := from.decoded(ctx)
+		if err != nil {
+			return nil, err
+		}
+		var b bytes.Buffer
+		err = metrics.Write(&b, all)
+		return b.Bytes(), err
+	}}
 	name := param{"path", "name", "of a vrrp_instance"}
 	list := []route{
 		{pattern: "GET /v1/status", summary: "State of the whole daemon", answer: api.Status{}, serve: asked(replyState)},
@@ -96,10 +107,14 @@ func routes(from sources, events *recorder, asker *act.Asker) []route {
 		{pattern: "GET /v1/events", summary: "What happens, as it happens: server-sent events, whose data are an Event each", media: "text/event-stream", params: []param{
 			{"header", "Last-Event-ID", "number of the event after which to begin; without it: the next one"},
 		}, serve: events.serveEvents},
-		{pattern: "GET /metrics", summary: "Metrics for Prometheus", media: metrics.ContentType, serve: whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
-			w.Header().Set("Content-Type", metrics.ContentType)
-			_ = metrics.Write(w, s) // as write
-		})},
+		{pattern: "GET /metrics", summary: "Metrics for Prometheus", media: metrics.ContentType, serve: func(w http.ResponseWriter, r *http.Request) {
+			body, err := scrapes.get(r.Context())
+			if err != nil {
+				refuse(w, http.StatusBadGateway, err.Error())
+				return
+			}
+			text(w, metrics.ContentType, body)
+		}},
 	}
 	for _, row := range act.Kinds {
 		r := route{pattern: "POST /v1/" + string(row.Kind), summary: row.Doc, request: act.Act{}, answer: api.Done{}, serve: serveAct(row.Kind, asker)}
