@@ -6,69 +6,41 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
+	"golang.org/x/net/icmp"
+	"golang.org/x/net/ipv4"
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/tool/lab"
 )
 
-// option sets an option of a socket.
-func option(raw syscall.RawConn, level, name, value int) (err error) {
-	failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), level, name, value) })
+// patient has a socket keep what this process has no time to read, for some seconds.
+func patient(raw syscall.RawConn) (err error) {
+	failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32<<20) })
 	return errors.Join(err, failed)
 }
 
-// patient has a socket keep what this process has no time to read, for some seconds.
-func patient(raw syscall.RawConn) error {
-	return option(raw, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32<<20)
-}
-
-// answers has a node answer each datagram to an address, which it may not have yet.
-func (s *scene) answers(node string, at netip.AddrPort) {
-	s.Helper()
-	c := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error {
-		return errors.Join(patient(raw), option(raw, unix.SOL_IP, unix.IP_FREEBIND, 1))
-	}}
-	s.must(s.Node(node).Do(func() error {
-		p, err := c.ListenPacket(context.Background(), "udp4", at.String())
-		if err != nil {
-			return err
-		}
-		s.Cleanup(func() { p.Close() })
-		go func() {
-			b := make([]byte, 64)
-			for {
-				n, from, err := p.ReadFrom(b)
-				if err != nil {
-					return
-				}
-				_, _ = p.WriteTo(b[:n], from) // one that is not sent is lost, and counted by the client
-			}
-		}()
-		return nil
-	}))
-}
-
-// customer is a client that sends a numbered request each millisecond.
+// customer is a client that sends a numbered ICMP echo request each millisecond. Kernels
+// answer these, at once: a program that answers may have no processor until the node has
+// given the address up.
 type customer struct {
-	conn     net.Conn
+	conn     net.PacketConn
 	sent     atomic.Uint32
 	answered [1 << 20]atomic.Bool
 	stopped  chan struct{}
 	ended    chan struct{}
 }
 
-func (s *scene) customer(node string, to netip.AddrPort) *customer {
+func (s *scene) customer(node string, to netip.Addr) *customer {
 	s.Helper()
 	c := &customer{stopped: make(chan struct{}), ended: make(chan struct{})}
-	dial := net.Dialer{Control: func(_, _ string, raw syscall.RawConn) error { return patient(raw) }}
+	listen := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return patient(raw) }}
 	s.must(s.Node(node).Do(func() (err error) {
-		c.conn, err = dial.Dial("udp4", to.String())
+		c.conn, err = listen.ListenPacket(context.Background(), "ip4:icmp", "0.0.0.0")
 		return err
 	}))
 	s.Cleanup(func() { c.conn.Close() })
@@ -84,7 +56,11 @@ func (s *scene) customer(node string, to netip.AddrPort) *customer {
 			case <-tick.C:
 			}
 			for want := uint32(time.Since(begun) / time.Millisecond); c.sent.Load() < want && want < uint32(len(c.answered)); {
-				_, _ = c.conn.Write(binary.BigEndian.AppendUint32(nil, c.sent.Load())) // likewise
+				number := binary.BigEndian.AppendUint32(nil, c.sent.Load())
+				request, err := (&icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: 7, Data: number}}).Marshal(nil)
+				if err == nil {
+					_, _ = c.conn.WriteTo(request, &net.IPAddr{IP: to.AsSlice()}) // one that is not sent is lost, and counted
+				}
 				c.sent.Add(1)
 			}
 		}
@@ -92,12 +68,16 @@ func (s *scene) customer(node string, to netip.AddrPort) *customer {
 	go func() {
 		b := make([]byte, 64)
 		for {
-			n, err := c.conn.Read(b)
-			if err != nil && strings.Contains(err.Error(), "closed") {
+			n, _, err := c.conn.ReadFrom(b)
+			if errors.Is(err, net.ErrClosed) {
 				return
 			}
-			if n == 4 {
-				c.answered[binary.BigEndian.Uint32(b)].Store(true)
+			reply, err := icmp.ParseMessage(1, b[:n]) // of IPv4
+			if err != nil {
+				continue
+			}
+			if echo, ok := reply.Body.(*icmp.Echo); ok && reply.Type == ipv4.ICMPTypeEchoReply && len(echo.Data) == 4 {
+				c.answered[binary.BigEndian.Uint32(echo.Data)].Store(true)
 			}
 		}
 	}()
@@ -134,15 +114,12 @@ func newServedPair(t *testing.T, other lab.Program, words string) *servedPair {
 	lab.Need(t, lab.Root, lab.Peer)
 	s := newScene(t, "a", "b", "client")
 	in := instance{Name: "web", Interval: 500 * time.Millisecond}
-	service := netip.AddrPortFrom(vip, 7)
-	s.answers("a", service)
-	s.answers("b", service)
 	p := &servedPair{scene: s, text: configWith(words, in.at(150))}
 	p.a = s.start("a", ours, p.text)
 	s.awaitOwner(vip, 12*time.Second, "a")
 	p.b = s.start("b", other, config(in.at(100)))
 	s.stays(vip, "a", 1500*time.Millisecond)
-	p.client = s.customer("client", service)
+	p.client = s.customer("client", vip)
 	p.awaitRequests(1000)
 	return p
 }

@@ -185,7 +185,7 @@ func TestProcessOne(t *testing.T) {
 	file := s.path("a", "runs")
 	leaves := s.script("a", "leaves", "(sleep 0.2 &)\n(exit 3 &)\necho run >>"+file+"\nexit 0")
 	conf := filepath.Join(n.Dir, "k.conf")
-	s.must(os.WriteFile(conf, []byte("vrrp_script leaves {\n    script "+leaves+"\n    interval 1\n}\n"+
+	s.must(os.WriteFile(conf, []byte("vrrp_script leaves {\n    script "+leaves+"\n    interval 1\n    timeout 60\n}\n"+
 		config(instance{}.at(100).tracks("script", "leaves"))), 0o644))
 	d, err := n.StartWith(lab.Program{Path: "/usr/bin/unshare"}, "--pid", "--fork", "--kill-child", "--mount-proc",
 		ours.Path, "-n", "-l", "-D", "-G", "-f", conf, "-p", n.Dir+"/p", "-r", n.Dir+"/r", "-c", n.Dir+"/c", "-b", n.Dir+"/b")
