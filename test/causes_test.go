@@ -152,7 +152,7 @@ func TestCausesAreTold(t *testing.T) {
 	s.says(a, 0, "explain heard", "heard is MASTER", "Its priority is 151")
 	seen = time.Now()
 	s.must(syscall.Kill(a.VRRPPid(), syscall.SIGSTOP))
-	s.stays(vip, "", 3*time.Second) // longer than six of the intervals of heard
+	s.stays(vip, "", 3*time.Second)                 // longer than six of the intervals of heard
 	voice.every(200*time.Millisecond, 200, func() { // so that it stays BACKUP
 		s.must(syscall.Kill(a.VRRPPid(), syscall.SIGCONT))
 		told("heard", "BACKUP", "stall", "this process was late by ")
