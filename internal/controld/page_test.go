@@ -143,8 +143,8 @@ type tab struct {
 func browse(t *testing.T) *tab {
 	lab.Need(t, lab.Chromium)
 	options := append(slices.Clone(chromedp.DefaultExecAllocatorOptions[:]), chromedp.ExecPath("chromium"), chromedp.NoSandbox, chromedp.WindowSize(1180, 1400),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(time.Minute))
-	ctx, end := context.WithTimeout(t.Context(), 2*time.Minute)
+		chromedp.UserDataDir(t.TempDir()), chromedp.WSURLReadTimeout(4*time.Minute))
+	ctx, end := context.WithTimeout(t.Context(), 10*time.Minute)
 	t.Cleanup(end)
 	ctx, end = chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(end)
@@ -213,7 +213,7 @@ func (b *tab) is(what, condition string) {
 // until waits until a condition holds on the page.
 func (b *tab) until(condition string) {
 	b.Helper()
-	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(time.Minute))); err != nil {
+	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(4*time.Minute))); err != nil {
 		b.Fatalf("%s: %v; console: %q; the page is\n%s", condition, err, b.complaints(), value[string](b, "document.body.innerText"))
 	}
 }
