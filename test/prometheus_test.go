@@ -132,7 +132,7 @@ func TestPrometheus(t *testing.T) {
 		t.Fatalf("the rules are %+v", loaded)
 	}
 	for _, r := range loaded.Groups[0].Rules {
-		if r.Health != "ok" || r.State != "inactive" {
+		if r.Health != "ok" || r.State == "firing" { // one may be pending: a was not scraped as master yet
 			t.Errorf("%+v", r)
 		}
 	}
