@@ -171,7 +171,7 @@ func TestNoticesAreTold(t *testing.T) {
 		return in.at(150)
 	}
 	patient := at(1, "patient", instance{Interval: 500 * time.Millisecond, More: "preempt_delay 2"})
-	copied := at(2, "copied", instance{})
+	copied := at(2, "copied", instance{Interval: time.Second})
 	secret := at(3, "secret", instance{Version: 2, More: "authentication {\n    auth_type PASS\n    auth_pass one\n}"})
 	// Linux drops packets from addresses of its own, unless this is set.
 	_, err := s.Node("a").Run("sysctl", "-w", "net.ipv4.conf.eth0.accept_local=1")
