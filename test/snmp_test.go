@@ -166,7 +166,7 @@ vrrp_instance two {
 	version 3
 	virtual_router_id 11
 	priority 100
-	advert_int 0.2
+	advert_int 1
 	nopreempt
 	virtual_ipaddress {
 		2001:db8::11/64
@@ -197,6 +197,7 @@ func TestSNMPAsC(t *testing.T) {
 	walk := func(p lab.Program) map[string]string {
 		d := s.start("a", p, snmpConfig(m.socket(), snmpWords))
 		m.awaits("INTEGER: 2", "snmpget", instanceState)
+		m.awaits("INTEGER: 2", "snmpget", keepalivedMIB+".2.3.1.4.2")
 		m.awaits("INTEGER: 3", "snmpget", keepalivedMIB+".2.9.1.6.1") // the script has run
 		m.awaits("INTEGER: 155", "snmpget", keepalivedMIB+".2.3.1.8.1")
 		all := m.walk()
