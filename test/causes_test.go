@@ -39,7 +39,7 @@ func TestCausesAreTold(t *testing.T) {
 	heard := at(1, "heard", instance{Interval: 500 * time.Millisecond})
 	all := []instance{
 		heard,
-		at(2, "owner", instance{Priority: 255}),
+		at(2, "owner", instance{Priority: 255, Interval: 10 * time.Second}), // others wait long for it
 		at(3, "scripted", instance{}).tracks("script", "check"),
 		at(4, "filed", instance{}).tracks("file", "number"),
 		at(5, "linked", instance{Iface: "eth1"}),
@@ -146,7 +146,7 @@ func TestCausesAreTold(t *testing.T) {
 	told("held", "BACKUP", "held", "an operator holds this node in BACKUP")
 	s.must(syscall.Kill(a.VRRPPid(), syscall.SIGKILL))
 	s.says(a, 0, "history vrrp", "started", "its predecessor had ended")
-	s.says(a, 0, "history heard", "resumed")
+	s.says(a, 0, "history owner", "resumed")
 	s.must(a.Reload(strings.Replace(text, "priority 150", "priority 151", 1)))
 	s.says(a, 0, "history", "configuration", "read")
 	s.says(a, 0, "explain heard", "heard is MASTER", "Its priority is 151")

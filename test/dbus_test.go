@@ -46,8 +46,10 @@ func (s *scene) newBus(address string) *bus {
 	}
 	policy, err := filepath.Abs("../packaging/dbus/org.keepalived.Vrrp1.conf")
 	s.must(err)
+	// Nobody finds the bus before its signals are recorded.
+	hidden := filepath.Join(filepath.Dir(strings.TrimPrefix(address, "unix:path=")), "hidden")
 	config := filepath.Join(dir, "bus.conf")
-	s.must(os.WriteFile(config, []byte(`<busconfig><type>system</type><listen>`+address+`</listen><auth>EXTERNAL</auth>
+	s.must(os.WriteFile(config, []byte(`<busconfig><type>system</type><listen>unix:path=`+hidden+`</listen><auth>EXTERNAL</auth>
 <policy context="default"><allow user="*"/><deny own="*"/><deny send_type="method_call"/><allow send_type="signal"/>
 <allow send_requested_reply="true" send_type="method_return"/><allow send_requested_reply="true" send_type="error"/>
 <allow receive_type="method_call"/><allow receive_type="method_return"/><allow receive_type="error"/><allow receive_type="signal"/>
@@ -60,7 +62,7 @@ func (s *scene) newBus(address string) *bus {
 	s.Cleanup(b.end)
 	_, err = out.Read(make([]byte, 1)) // it listens
 	s.must(err)
-	b.conn, err = dbus.Connect(address)
+	b.conn, err = dbus.Connect("unix:path=" + hidden)
 	s.must(err)
 	s.must(b.conn.AddMatchSignal(dbus.WithMatchPathNamespace("/org/keepalived")))
 	carried := make(chan *dbus.Signal, 1024)
@@ -76,6 +78,7 @@ func (s *scene) newBus(address string) *bus {
 			b.mu.Unlock()
 		}
 	}()
+	s.must(os.Rename(hidden, strings.TrimPrefix(address, "unix:path=")))
 	return b
 }
 
