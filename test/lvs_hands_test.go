@@ -66,7 +66,7 @@ func drained(f *farm, d *lab.Daemon, c *trafficCase) {
 		f.Error(got)
 	}
 	f.says(d, 0, "release "+server, "drain of "+server+" is released.")
-	if w := f.weights(f.directors[0]); slices.Contains(w, 0) {
-		f.Errorf("weights %v", w)
+	if !f.Until(5*time.Second, func() bool { return !slices.Contains(f.weights(f.directors[0]), 0) }) {
+		f.Errorf("weights %v", f.weights(f.directors[0]))
 	}
 }

@@ -2,7 +2,6 @@ package test
 
 import (
 	"fmt"
-	"os"
 	"regexp"
 	"slices"
 	"strconv"
@@ -27,14 +26,9 @@ var balancer = uml.Machine{
 // one machine.
 func TestBalancer(t *testing.T) {
 	differs(t, "is what this one is compared with")
-	// Not parallel: a machine that waits for a processor has servers that fail.
+	t.Parallel()
 	if testing.Short() {
 		required.Excluded(t, noRace)
-	}
-	if !uml.Inside() {
-		// The machine has this program; it need not build it once more.
-		t.Cleanup(func() { os.Unsetenv("KEEPALIVED_BIN") })
-		os.Setenv("KEEPALIVED_BIN", ours.Path)
 	}
 	machine := balancer
 	if nightly() {
