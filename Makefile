@@ -30,14 +30,11 @@ help:
 build:
 	go build -trimpath -ldflags '$(LDFLAGS)' -o keepalived ./cmd/keepalived
 
-# The scenarios run beside the other packages from the start: they take the longest, and
-# wait most of it.
-#
 # What the tests of namespaces need is installed first, where that is possible;
 # what is left out for want of root or of a program is printed at the end.
 test: build
 	./packaging/test-deps
-	KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./test "$$(go list ./... | grep -v /test$$)"
+	KEEPALIVED_BIN=$(CURDIR)/keepalived ./packaging/go-test ./...
 
 nightly: build
 	./packaging/test-deps

@@ -219,14 +219,17 @@ func TestStuckSyslogDelaysNobody(t *testing.T) {
 	l, log := setup(t, Options{Ident: "t", Syslog: true, SyslogSocket: path, Console: &console})
 
 	const n = 3 * queueLen
-	var longest time.Duration
+	delayed := 0
 	for i := range n {
 		begin := time.Now()
 		log.Info(fmt.Sprint("line ", i))
-		longest = max(longest, time.Since(begin))
+		if time.Since(begin) > patience {
+			delayed++
+		}
 	}
-	if longest > patience {
-		t.Errorf("a log call took %v with a stuck syslog daemon", longest)
+	// This process may have had no processor meanwhile, but not for each call.
+	if delayed > n/10 {
+		t.Errorf("%d of %d log calls took longer than %v with a stuck syslog daemon", delayed, n, patience)
 	}
 	// All lines are out of the hands of the queue after one wait: the second
 	// line that finds the socket full is lost at once.

@@ -42,8 +42,6 @@ ip link set lo up
 # not what the script prints.
 exec switch_root . /bin/sh -c 'exec /bin/sh /.script 2>&1' 2>dev/kmsg
 END
-# A kernel whose clock runs on while it waits for a processor has servers that fail.
-renice -n -10 -p $$ >/dev/null 2>&1 || :
 # Not by exec: a first process cannot abort.
 TMPDIR=/mnt linux.uml mem="$memory" root=/dev/root rootfstype=hostfs ro init=/bin/sh con=null con0=fd:0,fd:1 \
 	uml_dir=/mnt/uml security=none quiet -- /mnt/init </dev/null
