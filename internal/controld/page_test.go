@@ -347,10 +347,15 @@ func TestPageOfMany(t *testing.T) {
 	s.status.VRRP.Instances[0].Fault = hostile
 	s.status.VRRP.Trackers[0].Name = hostile
 	s.status.LVS.Services[0].Name = hostile
+	pool := s.status.LVS.Services[0].Servers
+	pool[0].Intents = []api.Intent{{Kind: "weight", Value: 3}, {Kind: "drain"}}
+	pool[2].Intents = []api.Intent{{Kind: "drain"}, {Kind: "disable"}}
 	b := browse(t)
 	from := of(s.now)
 	b.open(from, newRecorder(from, filepath.Join(t.TempDir(), "history")))
 	b.until(`document.querySelectorAll("#addresses tbody tr").length === 40`)
+	b.is("a server that drains", entry("pools", "10.0.0.1")+`.textContent.includes("drains")`)
+	b.is("a server that is disabled", entry("pools", "10.0.0.3")+`.textContent.includes("disabled")`)
 	if n := value[int](b, `document.querySelectorAll("*").length`); n > 4000 {
 		t.Errorf("%d elements", n)
 	}

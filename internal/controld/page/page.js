@@ -25,7 +25,7 @@ function svg(tag, attributes, ...children) {
   return e;
 }
 
-const kinds = { MASTER: "good", BACKUP: "wait", FAULT: "bad", up: "good", down: "bad", Up: "good", Down: "bad", runs: "good", missing: "bad", CRITICAL: "bad", WARNING: "warn", refused: "bad", ended: "bad" };
+const kinds = { MASTER: "good", BACKUP: "wait", FAULT: "bad", up: "good", down: "bad", Up: "good", Down: "bad", runs: "good", missing: "bad", CRITICAL: "bad", WARNING: "warn", refused: "bad", ended: "bad", drains: "warn", disabled: "warn" };
 
 function badge(state) {
   return el("span", { className: "state " + (kinds[state] || "idle") }, state);
@@ -288,7 +288,9 @@ function serverRow(v, s) {
   const each = (make) => (s.checks || []).flatMap((c, i) => [i ? el("br") : "", make(c)].flat());
   const checks = each((c) => [badge(c.state), ` ${c.kind}${c.last_reason ? ": " + c.last_reason : ""} `, c.last ? el("span", { className: "faint" }, ago(c.last), " ago") : ""]);
   const state = s.up ? "up" : "down";
-  return [mono(s.name), badge(state), ago(s.since), lastDay("server", v.name + " " + s.name, state, s.since), s.weight, checks.length ? checks : "none", each((c) => [c.last_duration ? (c.last_duration * 1000).toPrecision(3) + " ms" : ""])];
+  const order = (s.intents || []).at(-1) || {}; // the last one counts
+  const shown = order.kind === "disable" ? "disabled" : order.kind === "drain" && s.up ? "drains" : state;
+  return [mono(s.name), badge(shown), ago(s.since), lastDay("server", v.name + " " + s.name, state, s.since), s.weight, checks.length ? checks : "none", each((c) => [c.last_duration ? (c.last_duration * 1000).toPrecision(3) + " ms" : ""])];
 }
 
 function bfd() {

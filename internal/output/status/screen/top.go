@@ -97,16 +97,31 @@ func moment(t *time.Time) time.Time {
 	return *t
 }
 
+// kinds are those of rows that an act may be about, and what they are called.
+type kinds struct {
+	of   []history.Kind
+	name string
+}
+
+var (
+	routers = kinds{[]history.Kind{history.Router, syncGroup}, "a virtual router or a sync group"}
+	servers = kinds{[]history.Kind{history.Server}, "a real server"}
+	both    = kinds{slices.Concat(routers.of, servers.of), routers.name + ", or " + servers.name}
+)
+
 // acts are the keys that change the daemon.
 var acts = []struct {
 	key  string
 	kind act.Kind
+	on   kinds
 	ask  string // with the name of what is chosen
 }{
-	{"h", act.Hold, "Have %s stay backup until it is released, and make way if it is master?"},
-	{"r", act.Release, "Undo hold, priority and switchover of %s?"},
-	{"s", act.Switchover, "Hand %s over to another node, and leave that alone until it is released?"},
-	{"a", act.Announce, "Announce the addresses of %s again?"},
+	{"h", act.Hold, routers, "Have %s stay backup until it is released, and make way if it is master?"},
+	{"s", act.Switchover, routers, "Hand %s over to another node, and leave that alone until it is released?"},
+	{"a", act.Announce, routers, "Announce the addresses of %s again?"},
+	{"d", act.Drain, servers, "Send no new connections to %s until it is released?"},
+	{"x", act.Disable, servers, "Have %s count as down until it is released?"},
+	{"r", act.Release, both, "Undo all that is in force about %s?"},
 }
 
 // State takes up the state of the daemon, or why there is none.
@@ -195,8 +210,8 @@ func (t *Top) command(key string) {
 	for _, a := range acts {
 		switch {
 		case key != a.key:
-		case t.chosen.kind != history.Router && t.chosen.kind != syncGroup:
-			t.note = "Choose a virtual router or a sync group first."
+		case !slices.Contains(a.on.of, t.chosen.kind):
+			t.note = "Choose " + a.on.name + " first."
 		default:
 			t.asked = &act.Act{Kind: a.kind, Name: t.chosen.name}
 		}
@@ -474,7 +489,9 @@ func (t *Top) foot() string {
 		keys = fmt.Sprintf("q quit  / filter: %s  o order: %s", t.filter, orders[t.order].name)
 	}
 	for _, a := range acts {
-		keys += fmt.Sprintf("  %s %s", a.key, a.kind)
+		if slices.Contains(a.on.of, t.chosen.kind) {
+			keys += fmt.Sprintf("  %s %s", a.key, a.kind)
+		}
 	}
 	return t.cut(keys)
 }

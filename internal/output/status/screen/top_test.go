@@ -87,9 +87,21 @@ func TestTopActs(t *testing.T) {
 		t.Errorf("without a state: %v, %q", do, foot())
 	}
 	m.State(apitest.Daemon(t), nil)
-	m.Lines(statustest.At)
-	name := m.chosen.name
-	for key, kind := range map[string]act.Kind{"h": act.Hold, "r": act.Release, "s": act.Switchover, "a": act.Announce} {
+	for _, c := range []struct {
+		row  history.Kind
+		key  string
+		kind act.Kind
+	}{
+		{history.Router, "h", act.Hold}, {history.Router, "r", act.Release}, {history.Router, "s", act.Switchover}, {history.Router, "a", act.Announce},
+		{history.Server, "d", act.Drain}, {history.Server, "x", act.Disable}, {history.Server, "r", act.Release},
+	} {
+		for m.Key(KeyHome); m.chosen.kind != c.row; {
+			m.Key(KeyDown)
+		}
+		name, key, kind := m.chosen.name, c.key, c.kind
+		if !strings.Contains(foot(), key+" "+string(kind)) {
+			t.Errorf("the foot of a %s is %q", c.row, foot())
+		}
 		for _, answer := range []string{"n", KeyEscape, KeyEnter, key} {
 			m.Key(key)
 			if !strings.Contains(foot(), name) || !strings.HasSuffix(foot(), "y/n") {
@@ -113,9 +125,13 @@ func TestTopActs(t *testing.T) {
 			t.Error(foot())
 		}
 	}
-	m.Key(KeyEnd) // a BFD session
-	if do, _ := m.Key("h"); do != nil || !strings.Contains(foot(), "Choose") {
-		t.Errorf("a session: %v, %q", do, foot())
+	for key, other := range map[string]string{KeyEnd: "hdrx", KeyHome: "dx"} { // a BFD session, a virtual router
+		m.Key(key)
+		for _, key := range strings.Split(other, "") {
+			if do, _ := m.Key(key); do != nil || !strings.Contains(foot(), "Choose") {
+				t.Errorf("%s of a %s: %v, %q", key, m.chosen.kind, do, foot())
+			}
+		}
 	}
 	if _, quit := m.Key("/"); quit {
 		t.Error("/ ends")
