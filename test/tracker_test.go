@@ -82,7 +82,8 @@ func TestScriptMendsService(t *testing.T) {
 	lab.Need(t, lab.Root, lab.Nginx)
 	s := newScene(t, "a", "b")
 	web := s.nginx("a")
-	mend := s.script("a", "mend", web.check()+" 2>&- && exit 0\n"+web.command()+"\n"+web.check())
+	mend := s.script("a", "mend", web.check()+" 2>&- && exit 0\n"+web.command()+"\n"+
+		"for i in 1 2 3 4 5 6 7 8 9 10; do\n"+web.check()+" && exit 0\nsleep 0.1\ndone\nexit 1")
 	s.start("a", ours, vrrpScript("nginx", mend, "fall 1")+config(instance{}.at(150).tracks("script", "nginx")))
 	s.awaitOwner(vip, 4*time.Second, "a")
 	s.start("b", ours, config(instance{}.at(100)))
