@@ -90,6 +90,12 @@ func (v *VirtualServer) Endpoint(addr netip.Addr, port uint16) string {
 	return endpoint(addr, v.Protocol, port)
 }
 
+// ServerName is the name of a real server of v among those of all virtual servers: that of
+// v, a blank, and its own, as log lines have them.
+func (v *VirtualServer) ServerName(r *RealServer) string {
+	return v.String() + " " + v.Endpoint(r.Addr, r.Port)
+}
+
 func endpoint(addr netip.Addr, p Protocol, port uint16) string {
 	return fmt.Sprintf("[%v]:%v:%d", addr, p, port)
 }

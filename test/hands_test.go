@@ -160,7 +160,7 @@ func TestSwitchover(t *testing.T) {
 			p.loseNothing()
 
 			s.says(a, 0, "history web", "handed-over: switchover: ", "done: asked for by uid 0", ": maintenance")
-			s.says(a, 0, "explain web", "After a switchover of web this node leaves the other master alone, since ", ": maintenance; keepalived release web ends that.", "a switchover: ")
+			s.says(a, 0, "explain web", "After a switchover of web this node leaves the other master alone, as asked for ", ": maintenance; keepalived release web ends that.", "a switchover: ")
 			s.says(a, 1, "status --check", "WARNING")
 			s.must(syscall.Kill(a.VRRPPid(), syscall.SIGKILL))
 			s.must(a.Reload(text))
@@ -176,7 +176,7 @@ func TestSwitchover(t *testing.T) {
 			a, err := s.Node("a").StartIn(a.Dir, ours, text)
 			s.must(err)
 			s.daemons = append(s.daemons, a)
-			s.says(a, 0, "explain web", "An operator holds web in BACKUP, since ")
+			s.says(a, 0, "explain web", "An operator holds web in BACKUP, as asked for ")
 			s.says(a, 0, "priority web +7", "the priority of web is 157: 150 + 7 (operator) = 157 until it is released.")
 			s.says(a, 0, "status", "An operator has changed the priority of web by +7")
 			s.says(a, 0, "release web", "hold and priority of web is released.")

@@ -118,7 +118,7 @@ func questions() []question {
 		{name: "status", args: "[OPTION...]", summary: "show the state of a running daemon: what serves, and what is wrong", outputs: []string{"text", "wide", "json", "yaml"}, watches: true, ask: askStatus,
 			longHelp: "With --check, the exit status is 0 if nothing is wrong, 1 for a warning, 2 if it is\ncritical or no daemon answers, and 3 if the state cannot be found out."},
 		{name: "top", args: "[OPTION...]", summary: "follow the state of a running daemon on the whole terminal, and change it", act: showTop,
-			longHelp: "The arrow keys choose a row, Enter explains it, / filters, o changes the order, q ends.\nh holds, r releases, s switches over and a announces what is chosen, after a question."},
+			longHelp: "The arrow keys choose a row, Enter explains it, / filters, o changes the order, q ends.\nh holds, s switches over and a announces the virtual router or sync group that is chosen,\nd drains and x disables the real server, r releases either: each after a question."},
 	}
 }
 

@@ -55,7 +55,7 @@ func (o orders) on(v *conf.VirtualServer, r *conf.RealServer) (list []act.Intent
 
 // serversOf is one real server.
 func serversOf(v *conf.VirtualServer, r *conf.RealServer) act.Servers {
-	s, err := act.ParseServers(v.String() + " " + v.Endpoint(r.Addr, r.Port))
+	s, err := act.ParseServers(v.ServerName(r))
 	if err != nil { // names of the configuration are no others
 		slog.Error(err.Error())
 	}

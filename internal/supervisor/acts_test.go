@@ -183,6 +183,17 @@ func TestReloadIsAwaited(t *testing.T) {
 	}
 }
 
+// settle waits until intents are saved, and does what follows.
+func (s *supervisor) settle(t *testing.T) {
+	t.Helper()
+	select {
+	case w := <-s.intents.saved:
+		w.then(w.err)
+	case <-time.After(30 * time.Second):
+		t.Fatal("nothing was saved within 30 s")
+	}
+}
+
 // TestIntents: what is kept is in the file before the client has its result, and goes to each
 // process that starts; release and the end of its time take it away.
 func TestIntents(t *testing.T) {
@@ -190,15 +201,6 @@ func TestIntents(t *testing.T) {
 	s.intents.saved = make(chan savedIntents)
 	path := filepath.Join(t.TempDir(), "of", "keepalived", "intents")
 	s.intents.read(path)
-	settle := func() {
-		t.Helper()
-		select {
-		case w := <-s.intents.saved:
-			w.then(w.err)
-		case <-time.After(30 * time.Second):
-			t.Fatal("nothing was saved within 30 s")
-		}
-	}
 	why := func() string {
 		t.Helper()
 		done := control.sent(link.Done)
@@ -239,12 +241,12 @@ func TestIntents(t *testing.T) {
 	if len(control.sent(link.Done)) != 0 {
 		t.Error("there is a result before it is kept")
 	}
-	settle()
+	s.settle(t)
 	if got := why(); got != `"held"` || kept() != 1 {
 		t.Errorf("%s, %d kept", got, kept())
 	}
 	hold("B", 3600, nil)
-	settle()
+	s.settle(t)
 	why()
 	if got := s.slots[0].setup().Intents; len(got) != 2 || len(s.slots[1].setup().Intents) != 0 || len(s.account()) == 0 {
 		t.Errorf("%+v", got)
@@ -261,7 +263,7 @@ func TestIntents(t *testing.T) {
 		t.Error("something is over")
 	}
 	s.expire(time.Now().Add(2 * time.Hour))
-	settle()
+	s.settle(t)
 	if got := vrrp.sent(link.Intend); len(got) != 1 || len(got[0].Intents.List) != 1 || got[0].Intents.List[0].Name != "A" || kept() != 1 {
 		t.Errorf("%+v", got)
 	}
@@ -273,7 +275,7 @@ func TestIntents(t *testing.T) {
 		t.Error(got)
 	}
 	ask(act.Act{Kind: act.Release, Name: "A"})
-	settle()
+	s.settle(t)
 	if got := why(); got != `{"result":"hold of A is released"}` || kept() != 0 || len(vrrp.sent(link.Intend)) != 1 {
 		t.Errorf("%s, %d kept", got, kept())
 	}
@@ -285,7 +287,7 @@ func TestIntents(t *testing.T) {
 	// A file that cannot be written, and one that cannot be read.
 	s.intents.path = filepath.Join(path, "below", "a file")
 	hold("A", 0, nil)
-	settle()
+	s.settle(t)
 	if got := why(); !strings.Contains(got, "it is done, but not kept for a restart: ") {
 		t.Error(got)
 	}
@@ -318,12 +320,7 @@ func TestServersAreReleased(t *testing.T) {
 	s.intents.path = filepath.Join(t.TempDir(), "intents")
 	result := func() string {
 		t.Helper()
-		select {
-		case w := <-s.intents.saved:
-			w.then(w.err)
-		case <-time.After(30 * time.Second):
-			t.Fatal("nothing was saved within 30 s")
-		}
+		s.settle(t)
 		r := control.sent(link.Done)[0].Outcome.Result
 		return r.Why + string(r.Body)
 	}

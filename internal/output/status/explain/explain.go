@@ -254,7 +254,7 @@ func IntentText(n *api.Intent, now time.Time) string {
 	case "switchover":
 		text = "After a switchover of " + n.Name + " this node leaves the other master alone"
 	}
-	text += ", since " + Age(now.Sub(n.Since)) + " ago"
+	text += ", as asked for " + Age(now.Sub(n.Since)) + " ago"
 	if n.Until != nil {
 		text += " and for " + Age(max(0, n.Until.Sub(now))) + " more"
 	}

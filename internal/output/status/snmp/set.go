@@ -66,7 +66,7 @@ func (t *Tree) setWeight(v agentx.Varbind) (do, undo act.Act, err agentx.Status)
 		return do, undo, agentx.WrongValue
 	}
 	// Whoever sets an object cannot be asked whether the quorum may be lost.
-	do = act.Act{Kind: act.Weight, Name: r.name(), Value: int(value), Force: true}
+	do = act.Act{Kind: act.Weight, Name: r.service.conf.ServerName(r.conf), Value: int(value), Force: true}
 	if value == 0 {
 		do.Kind = act.Drain
 	}
@@ -75,10 +75,4 @@ func (t *Tree) setWeight(v agentx.Varbind) (do, undo act.Act, err agentx.Status)
 		undo = act.Act{Kind: act.Kind(o.Kind), Name: o.Name, Value: o.Value, Force: true}
 	}
 	return do, undo, agentx.NoError
-}
-
-// name is the real server as acts name it.
-func (r *serverRow) name() string {
-	v := r.service.conf
-	return v.String() + " " + v.Endpoint(r.conf.Addr, r.conf.Port)
 }
