@@ -116,6 +116,11 @@ func (l *Lab) build(names []string) error {
 			return err
 		}
 	}
+	for _, n := range l.Nodes {
+		if err := n.settle(l.segments); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 

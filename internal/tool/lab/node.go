@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -53,6 +54,43 @@ func (n *Node) configure(segments int) error {
 			k, n.Addr(k), k, n.Addr6(k), k)
 	}
 	return n.thread.ipBatch(plan)
+}
+
+// settle waits until the IPv6 addresses can be used. The kernel makes the link-local ones,
+// and takes all of them into use, in its own time after the links are up: a second on a
+// machine with much to do.
+func (n *Node) settle(segments int) error {
+	const tentative = 0x40 // IFA_F_TENTATIVE
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
+		var file []byte
+		err := n.Do(func() (err error) {
+			file, err = os.ReadFile("/proc/thread-self/net/if_inet6")
+			return err
+		})
+		if errors.Is(err, os.ErrNotExist) {
+			return nil // this kernel has no IPv6
+		}
+		if err != nil {
+			return err
+		}
+		usable := 0 // link-local addresses, one for each link
+		for line := range strings.Lines(string(file)) {
+			f := strings.Fields(line) // address, index, length, scope, flags, name
+			flags, err := strconv.ParseUint(f[4], 16, 32)
+			if err != nil {
+				return fmt.Errorf("if_inet6: %w", err)
+			}
+			if strings.HasPrefix(f[0], "fe80") && flags&tentative == 0 {
+				usable++
+			}
+		}
+		if usable >= segments {
+			return nil
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("node %s has not got its IPv6 addresses; it has\n%s", n.Name, file)
+		}
+	}
 }
 
 // port is the switch's end of the node's link to segment k.
