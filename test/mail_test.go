@@ -83,6 +83,13 @@ func (m *mailServer) has(subject string) bool {
 	return slices.ContainsFunc(m.mails, func(mail string) bool { return strings.Contains(mail, subject+"\n") })
 }
 
+// text is all mails, one after the other.
+func (m *mailServer) text() string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return strings.Join(m.mails, "\n")
+}
+
 func (m *mailServer) conversations() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/screen"
@@ -60,8 +61,18 @@ func fill(c *act.Act, operands []string) (err error) {
 		}
 		operands = operands[:last]
 	}
+	if row := act.RowOf(c.Kind); row.Takes&act.State != 0 && len(operands) > 1 && isState(operands[len(operands)-1]) {
+		c.State = strings.ToUpper(operands[len(operands)-1])
+		operands = operands[:len(operands)-1]
+	}
 	c.Name = strings.Join(operands, " ")
 	return nil
+}
+
+// isState reports whether an operand is a state that is reported, rather than the end of a
+// name: names that end in two words are those of real servers.
+func isState(operand string) bool {
+	return !strings.ContainsFunc(operand, func(r rune) bool { return r != '_' && !unicode.IsLetter(r) })
 }
 
 // drained shows how many connections are left of the servers that drain by an act with that
@@ -111,6 +122,25 @@ func do(a *asker, c *act.Act, _ screen.Options) (any, string, error) {
 		return nil, "", err
 	}
 	return &done, done.Result + ".\n", nil
+}
+
+// testIt has something reported, and shows what has become of that.
+func testIt(a *asker, c *act.Act, o screen.Options) (any, string, error) {
+	var tested api.Tested
+	if err := a.client.Do(c, &tested); err != nil {
+		return nil, "", err
+	}
+	var err error
+	failed := 0
+	for _, r := range tested.Reports {
+		if !r.OK {
+			failed++
+		}
+	}
+	if failed > 0 {
+		err = fmt.Errorf("%d of %d reports have not arrived", failed, len(tested.Reports))
+	}
+	return &tested, screen.Tested(&tested, o), err
 }
 
 // planIt shows what a reload would change. One that would be refused has a result, too.

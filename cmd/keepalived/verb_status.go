@@ -117,6 +117,8 @@ func questions() []question {
 		{name: "servers", args: "[OPTION...]", summary: "show the virtual servers of a running daemon, their pools and checks", outputs: machine, ask: askServers},
 		{name: "status", args: "[OPTION...]", summary: "show the state of a running daemon: what serves, and what is wrong", outputs: []string{"text", "wide", "json", "yaml"}, watches: true, ask: askStatus,
 			longHelp: "With --check, the exit status is 0 if nothing is wrong, 1 for a warning, 2 if it is\ncritical or no daemon answers, and 3 if the state cannot be found out."},
+		{name: "test-notify", args: "[OPTION...] INSTANCE|GROUP|SERVER [STATE]", summary: "have a running daemon run its notify scripts as if a state had been entered", outputs: []string{"text", "json"}, operands: []string{"NAME"}, within: true, request: testIt,
+			longHelp: "STATE is MASTER, BACKUP, FAULT or STOP, of a virtual or real server UP or DOWN; without it,\nthe present state is reported. FIFOs get their line and a mail is sent, as configured.\nScripts find KEEPALIVED_TEST=1 in their environment. If the state is not the present one,\nthat is reported afterwards. The exit status is 1 if a report has not arrived."},
 		{name: "top", args: "[OPTION...]", summary: "follow the state of a running daemon on the whole terminal, and change it", act: showTop,
 			longHelp: "The arrow keys choose a row, Enter explains it, / filters, o changes the order, q ends.\nh holds, s switches over and a announces the virtual router or sync group that is chosen,\nd drains and x disables the real server, r releases either: each after a question."},
 	}

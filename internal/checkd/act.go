@@ -111,6 +111,10 @@ func (d *daemon) configureEngine(left *lvs.Snapshot) {
 
 // obey does what a client has asked for.
 func (d *daemon) obey(a *act.Act, reply act.Reply) {
+	if a.Kind == act.TestNotify {
+		d.testNotify(a, reply)
+		return
+	}
 	result, err := d.order(a)
 	d.loop.Post(func() { // the kernel has got the changes of this turn then
 		d.counters.Renew()

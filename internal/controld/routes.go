@@ -126,6 +126,8 @@ func routes(from sources, events *recorder, asker *act.Asker) []route {
 			r.answer = api.Configuration{}
 		case act.Plan:
 			r.answer = api.Plan{}
+		case act.TestNotify:
+			r.answer = api.Tested{}
 		}
 		list = append(list, r)
 	}

@@ -43,6 +43,9 @@ func (s *supervisor) act(c *child, o *link.Order) {
 	}
 	slog.Info(fmt.Sprintf("%v: asked for by %v%s", &a.Act, a.By, a.because()))
 	role := act.RowOf(a.Kind).Role
+	if a.Kind == act.TestNotify {
+		role = s.has(a.Name)
+	}
 	if role == "" {
 		s.do(&a)
 		return
@@ -60,6 +63,17 @@ func (s *supervisor) act(c *child, o *link.Order) {
 		return
 	}
 	s.endAct(&a, act.Answer(nil, err))
+}
+
+// has is the role whose process knows a name: of a virtual router or sync group, or else of
+// a virtual or real server.
+func (s *supervisor) has(name string) string {
+	for _, st := range s.tree {
+		if k := st.Keyword(); (k == "vrrp_instance" || k == "vrrp_sync_group") && len(st.Words) > 1 && st.Words[1].Text == name {
+			return "vrrp"
+		}
+	}
+	return "checkers"
 }
 
 // because is the reason of an act as part of a sentence.

@@ -12,6 +12,10 @@ import (
 
 // act does what a client has asked for.
 func (d *daemon) act(a *act.Act, reply act.Reply) {
+	if a.Kind == act.TestNotify {
+		d.testNotify(a, reply)
+		return
+	}
 	about, err := d.named(a)
 	if err != nil {
 		reply(nil, err)

@@ -57,6 +57,7 @@ type Program struct {
 type Request struct {
 	Program *Program
 	Extra   []string // arguments after those of the program
+	Env     []string // NAME=VALUE, besides the environment that all have
 
 	// Timeout ends the run: SIGTERM to its process group, two seconds later
 	// SIGKILL. 0 lets it run as long as it likes.

@@ -14,6 +14,16 @@ type alert struct {
 	id       uint64 // counted from 1 in the order of the reports
 	date     time.Time
 	attempts int
+
+	attempted func(error) // takes the result of the first attempt; nil: nobody waits for it
+}
+
+// attempt reports how the first attempt to deliver a has ended, to who waits for it.
+func (a *alert) attempt(err error) {
+	if a.attempted != nil {
+		a.attempted(err)
+		a.attempted = nil
+	}
 }
 
 // message is a as it travels, with the ends of lines of this system.

@@ -4,10 +4,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -88,6 +90,9 @@ func (m *mailer) configure(c conf.Mail, routerID string) {
 	}
 	m.settings = s
 	if n := len(m.queue); n > 0 && (s.Server == "" || len(s.To) == 0) {
+		for i := range m.queue {
+			m.queue[i].attempt(errors.New("mail is no longer configured"))
+		}
 		m.queue = nil
 		m.lost += uint64(n)
 		slog.Warn(fmt.Sprintf("mail is no longer configured: %d waiting mails are not sent", n))
@@ -95,22 +100,25 @@ func (m *mailer) configure(c conf.Mail, routerID string) {
 	m.signal()
 }
 
-// queueMail queues a mail.
-func (m *mailer) queueMail(mail *Mail) {
-	a := alert{Mail: *mail, date: time.Now()}
+// queueMail queues a mail, and returns to whom it goes; empty: none is sent. If attempted is
+// not nil, it takes the result of the first attempt, and must not block.
+func (m *mailer) queueMail(mail *Mail, attempted func(error)) (to string) {
+	a := alert{Mail: *mail, date: time.Now(), attempted: attempted}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.settings.Server == "" || len(m.settings.To) == 0 || m.closing || mail.Fault && m.settings.NoFaults {
-		return
+		return ""
 	}
+	to = fmt.Sprintf("%s by %s", strings.Join(m.settings.To, ", "), m.settings.Server)
 	if len(m.queue) >= maxMails {
 		m.giveUp(&a, fmt.Sprintf("%d mails are already waiting", len(m.queue)))
-		return
+		return to
 	}
 	m.accepted++
 	a.id = m.accepted
 	m.queue = append(m.queue, a)
 	m.signal()
+	return to
 }
 
 // close lets the mailer end when everything is sent, at the latest at deadline.
@@ -174,6 +182,8 @@ func (m *mailer) outcome(a *alert, err error) time.Duration {
 	if len(m.queue) == 0 || m.queue[0].id != a.id {
 		return 0 // a reload has dropped it
 	}
+	a.attempt(err)
+	m.queue[0].attempted = nil
 	if err == nil {
 		slog.Log(context.Background(), logging.LevelDetail, "SMTP alert successfully sent.", "subject", a.Subject)
 		m.sent++
@@ -208,6 +218,7 @@ func (m *mailer) outcome(a *alert, err error) time.Duration {
 // giveUp logs what is lost, and why. The mutex is held.
 func (m *mailer) giveUp(a *alert, why string) {
 	m.lost++
+	a.attempt(errors.New(why))
 	slog.Error(fmt.Sprintf("mail %q of %s is lost: %s", a.Subject, a.date.Format(time.DateTime), why))
 }
 

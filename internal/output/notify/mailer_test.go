@@ -167,7 +167,7 @@ func TestDialogue(t *testing.T) {
 		Server: "127.0.0.1", Port: s.listen(t), ConnectTimeout: patience, HeloName: "helo", From: "Ka Lived <ka@example.com>",
 		To: []string{"ops@example.com", "On Duty <duty@example.com>"},
 	}, "LB1")
-	m.queueMail(&Mail{Subject: "VRRP Instance VI_1 - Entering MASTER state", Body: "=> VRRP Instance is now owning VRRP VIPs <="})
+	m.queueMail(&Mail{Subject: "VRRP Instance VI_1 - Entering MASTER state", Body: "=> VRRP Instance is now owning VRRP VIPs <="}, nil)
 	text := <-s.mail
 	date, rest, _ := strings.Cut(text, "\n")
 	if _, err := time.Parse("Date: "+time.RFC1123Z, date); err != nil {
@@ -397,9 +397,9 @@ func TestMailsAreTriedAgainAndGivenUp(t *testing.T) {
 			return ours, nil
 		}
 		m.configure(someMail, "LB1")
-		m.queueMail(numberedMail(1))
+		m.queueMail(numberedMail(1), nil)
 		time.Sleep(time.Minute)
-		m.queueMail(numberedMail(2)) // counts the attempts since then
+		m.queueMail(numberedMail(2), nil) // counts the attempts since then
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		second := time.Second
@@ -435,7 +435,7 @@ func TestMailsAreInOrder(t *testing.T) {
 		inMemory(m, s)
 		m.configure(someMail, "LB1")
 		for n := 1; n <= 3; n++ {
-			m.queueMail(numberedMail(n))
+			m.queueMail(numberedMail(n), nil)
 		}
 		time.Sleep(time.Second)
 		s.answer(map[string]string{"MAIL": "550 never"})
@@ -443,7 +443,7 @@ func TestMailsAreInOrder(t *testing.T) {
 		log.expect(t, 3, `is lost: MAIL FROM:<ka@example.com>: 550 "never"`)
 		s.answer(nil)
 		for n := 4; n <= 6; n++ {
-			m.queueMail(numberedMail(n))
+			m.queueMail(numberedMail(n), nil)
 		}
 		for n := 4; n <= 6; n++ {
 			if got := numberOf(<-s.mail); got != strconv.Itoa(n) {
@@ -461,7 +461,7 @@ func TestSilentServer(t *testing.T) {
 			m := newMailer("host")
 			inMemory(m, newSink(map[string]string{verb: ""}))
 			m.configure(someMail, "LB1")
-			m.queueMail(numberedMail(1))
+			m.queueMail(numberedMail(1), nil)
 			time.Sleep(after - time.Second)
 			log.expect(t, 0, "has not been sent")
 			time.Sleep(2 * time.Second)
@@ -482,7 +482,7 @@ func TestConnectTimeout(t *testing.T) {
 		c := someMail
 		c.ConnectTimeout = 3 * time.Second
 		m.configure(c, "LB1")
-		m.queueMail(numberedMail(1))
+		m.queueMail(numberedMail(1), nil)
 		time.Sleep(3*time.Second + time.Millisecond)
 		log.expect(t, 1, "connect to mail.example:25: context deadline exceeded; trying again")
 		closeMailer(t, m)
@@ -497,7 +497,7 @@ func TestMailQueueIsBounded(t *testing.T) {
 		inMemory(m, s)
 		m.configure(someMail, "LB1")
 		for n := range maxMails + 2 {
-			m.queueMail(numberedMail(n))
+			m.queueMail(numberedMail(n), nil)
 		}
 		log.expect(t, 2, "is lost: 256 mails are already waiting")
 
@@ -521,14 +521,14 @@ func TestClosingSendsWhatWaits(t *testing.T) {
 		inMemory(m, s)
 		m.configure(someMail, "LB1")
 		for n := range 3 {
-			m.queueMail(numberedMail(n))
+			m.queueMail(numberedMail(n), nil)
 		}
 		m.close(time.Now().Add(time.Second))
 		<-m.done
 		if st := m.status(); st.Sent != 3 {
 			t.Errorf("status %+v", st)
 		}
-		m.queueMail(numberedMail(4)) // nobody is there to send it
+		m.queueMail(numberedMail(4), nil) // nobody is there to send it
 		if st := m.status(); st.Waiting != 0 {
 			t.Errorf("status %+v", st)
 		}
@@ -542,18 +542,18 @@ func TestNoFaultsAndNoServer(t *testing.T) {
 		m := newMailer("host")
 		s := newSink(nil)
 		inMemory(m, s)
-		m.queueMail(numberedMail(0))
+		m.queueMail(numberedMail(0), nil)
 		c := someMail
 		c.NoFaults = true
 		m.configure(c, "LB1")
-		m.queueMail(&Mail{Subject: "one", Fault: true})
-		m.queueMail(&Mail{Subject: "another"})
+		m.queueMail(&Mail{Subject: "one", Fault: true}, nil)
+		m.queueMail(&Mail{Subject: "another"}, nil)
 		if got := <-s.mail; !strings.Contains(got, "] another\n") {
 			t.Error(got)
 		}
 		synctest.Wait()
 		m.configure(conf.Mail{}, "LB1")
-		m.queueMail(numberedMail(4))
+		m.queueMail(numberedMail(4), nil)
 		closeMailer(t, m)
 		if st := m.status(); st.Sent != 1 || st.Lost != 0 {
 			t.Errorf("status %+v", st)
@@ -567,7 +567,7 @@ func TestReloadWithoutMailDropsWhatWaits(t *testing.T) {
 		m := newMailer("host")
 		inMemory(m, newSink(map[string]string{"": "-"}))
 		m.configure(someMail, "LB1")
-		m.queueMail(numberedMail(1))
+		m.queueMail(numberedMail(1), nil)
 		synctest.Wait()
 		m.configure(conf.Mail{}, "LB1")
 		log.expect(t, 1, "mail is no longer configured: 1 waiting mails are not sent")

@@ -51,6 +51,8 @@ type Step struct {
 	Keyword string // that configured it, such as notify_master
 	Command *conf.Command
 	Extra   []string // arguments after those configured
+
+	trial func(script.Result) // it belongs to a trial, which takes its result
 }
 
 // Mail is a mail to be sent; without a subject there is none.
@@ -224,11 +226,11 @@ func (n *Notifier) deliver(e Event) {
 	if e.Line != "" {
 		line := []byte(e.Line)
 		for _, w := range n.fifos {
-			w.write(line)
+			_ = w.write(line) // it has said why not
 		}
 	}
 	if e.Mail.Subject != "" {
-		n.mail.queueMail(&e.Mail)
+		n.mail.queueMail(&e.Mail, nil)
 	}
 }
 

@@ -93,9 +93,13 @@ func (n *Notifier) advance(o *owner, now time.Time) {
 	for s := o.next(now); s != nil; s = o.next(now) {
 		p := n.resolve(s.Command)
 		if p.err == nil {
-			o.run = n.runner.Start(script.Request{Program: p.Program, Extra: s.Extra, Done: func(r script.Result) {
+			req := script.Request{Program: p.Program, Extra: s.Extra, Done: func(r script.Result) {
 				n.post(letter{do: func() { n.ended(o, r) }})
-			}})
+			}}
+			if s.trial != nil {
+				req.Env = []string{TrialVariable + "=1"}
+			}
+			o.run = n.runner.Start(req)
 			n.count(1)
 			break
 		}
@@ -136,6 +140,9 @@ func (n *Notifier) ended(o *owner, r script.Result) {
 func (n *Notifier) note(o *owner, r script.Result, now time.Time) {
 	o.last = status.Run{
 		Keyword: o.running.Keyword, Command: commandLine(o.running.Command), Result: r.String(), OK: r.OK(), Ended: now,
+	}
+	if o.running.trial != nil {
+		o.running.trial(r)
 	}
 	if r.OK() {
 		return

@@ -1,6 +1,7 @@
 package notify
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -63,8 +64,9 @@ func (w *writer) open() error {
 }
 
 // write writes one line, which ends in a newline. When the FIFO is full, or cannot be
-// opened at the moment, the line is dropped, counted and, first and last, reported.
-func (w *writer) write(line []byte) {
+// opened at the moment, the line is dropped, counted and, first and last, reported. The
+// error is why it was dropped.
+func (w *writer) write(line []byte) error {
 	if w.fd < 0 && !w.retry.IsZero() && !time.Now().Before(w.retry) && w.open() == nil {
 		slog.Info(fmt.Sprintf("%s %s is written into now: %d lines were dropped", w.keyword, w.config.Path, w.dropping),
 			"fifo", w.config.Path, "dropped", w.dropping)
@@ -75,21 +77,20 @@ func (w *writer) write(line []byte) {
 			w.dropped++
 			w.dropping++
 		}
-		return
+		return errors.New(cmp.Or(w.reason, "it is not open"))
 	}
 	_, err := unix.Write(w.fd, line)
 	for err == unix.EINTR {
 		_, err = unix.Write(w.fd, line)
 	}
+	if errors.Is(err, unix.EAGAIN) {
+		err = errors.New("full, because no process reads it")
+	}
 	switch {
 	case err != nil:
 		w.dropped++
 		if w.dropping++; w.dropping == 1 {
-			why := err.Error()
-			if errors.Is(err, unix.EAGAIN) {
-				why = "full, because no process reads it"
-			}
-			slog.Warn(fmt.Sprintf("%s %s is %s: lines are dropped until there is room", w.keyword, w.config.Path, why),
+			slog.Warn(fmt.Sprintf("%s %s is %v: lines are dropped until there is room", w.keyword, w.config.Path, err),
 				"fifo", w.config.Path)
 		}
 	case w.dropping > 0:
@@ -100,6 +101,7 @@ func (w *writer) write(line []byte) {
 	default:
 		w.written++
 	}
+	return err
 }
 
 // close leaves the FIFO to who keeps it. It can be configured again.

@@ -309,6 +309,15 @@ type Run struct {
 	Ended            time.Time
 }
 
+// Delivery is what has become of one report of a test.
+type Delivery struct {
+	Keyword string // by which it is configured, such as notify_master
+	To      string // the command, the path of the FIFO, or the recipients of the mail
+	Result  string
+	OK      bool
+	Took    time.Duration
+}
+
 // DisabledScript is a script that cannot be run, and why.
 type DisabledScript struct{ Keyword, Command, Reason string }
 

@@ -33,26 +33,27 @@ type Kind string
 
 // The kinds.
 const (
-	Reload     Kind = "reload"     // read the configuration again; the result is an api.Configuration
-	Plan       Kind = "plan"       // read the configuration and report what a reload would change; the result is an api.Plan
-	Dump       Kind = "dump"       // write the state of every process into its file, as SIGUSR1
-	Stats      Kind = "stats"      // write the statistics, as SIGUSR2
-	Clear      Kind = "clear"      // write the statistics and begin them again, as SIGRTMAX-1
-	Announce   Kind = "announce"   // send the gratuitous ARP and neighbour adverts of a master again
-	Hold       Kind = "hold"       // have a virtual router stay backup, even if there is no master
-	Priority   Kind = "priority"   // add Value to the priority of a virtual router; 0 ends that
-	Switchover Kind = "switchover" // hand a virtual router over to a backup, and then leave that alone
-	Drain      Kind = "drain"      // send real servers no new connections
-	Disable    Kind = "disable"    // have real servers count as down
-	Weight     Kind = "weight"     // give real servers the weight Value instead of the configured one
-	Enable     Kind = "enable"     // undo drain and disable
-	Release    Kind = "release"    // undo the intents about Name
+	Reload     Kind = "reload"      // read the configuration again; the result is an api.Configuration
+	Plan       Kind = "plan"        // read the configuration and report what a reload would change; the result is an api.Plan
+	Dump       Kind = "dump"        // write the state of every process into its file, as SIGUSR1
+	Stats      Kind = "stats"       // write the statistics, as SIGUSR2
+	Clear      Kind = "clear"       // write the statistics and begin them again, as SIGRTMAX-1
+	Announce   Kind = "announce"    // send the gratuitous ARP and neighbour adverts of a master again
+	Hold       Kind = "hold"        // have a virtual router stay backup, even if there is no master
+	Priority   Kind = "priority"    // add Value to the priority of a virtual router; 0 ends that
+	Switchover Kind = "switchover"  // hand a virtual router over to a backup, and then leave that alone
+	Drain      Kind = "drain"       // send real servers no new connections
+	Disable    Kind = "disable"     // have real servers count as down
+	Weight     Kind = "weight"      // give real servers the weight Value instead of the configured one
+	Enable     Kind = "enable"      // undo drain and disable
+	Release    Kind = "release"     // undo the intents about Name
+	TestNotify Kind = "test-notify" // report State as if Name had entered it; the result is an api.Tested
 )
 
 // Row is what is known of a kind of act.
 type Row struct {
 	Kind  Kind
-	Role  string // whose process does it; empty: the parent
+	Role  string // whose process does it; empty: the parent, or the one that has Name
 	Takes Fields // of an Act
 	Needs Fields // of these: an act without them is refused
 	// Keeps makes an [Intent] of an act that is done: it holds until it is released.
@@ -73,9 +74,10 @@ const (
 	Value
 	For
 	Force
+	State
 )
 
-var fieldNames = []string{"name", "value", "for", "force"}
+var fieldNames = []string{"name", "value", "for", "force", "state"}
 
 // String lists the fields by their names in JSON.
 func (f Fields) String() string {
@@ -102,6 +104,7 @@ var Kinds = []Row{
 	{Kind: Enable, Takes: Name, Needs: Name, Undoes: []Kind{Drain, Disable}, Doc: "Undo drain and disable of real servers"},
 	{Kind: Release, Takes: Name, Needs: Name, Undoes: []Kind{Hold, Priority, Switchover, Drain, Disable, Weight}, Doc: "Undo all that is in force about that name"},
 	{Kind: Switchover, Role: "vrrp", Takes: Name | For | Force, Needs: Name, Keeps: true, Doc: "Hand a virtual router or a sync group over to a backup, without a gap, and leave that master alone from then on"},
+	{Kind: TestNotify, Takes: Name | State, Needs: Name, Doc: "Report a state as if it had been entered, by the scripts, FIFOs and mail that are configured, and return what has become of each report; afterwards the present state is reported again"},
 	{Kind: Plan, Doc: "Read the configuration and report what a reload would change, without any change"},
 	{Kind: Reload, Doc: "Read the configuration again; the answer comes when that is done or refused"},
 }
@@ -118,10 +121,11 @@ func RowOf(k Kind) *Row {
 // Act is a change that a client asks for.
 type Act struct {
 	Kind   Kind   `json:"-"`
-	Name   string `json:"name,omitempty" doc:"of the vrrp_instance, or of a vrrp_sync_group where a group can do it; of drain, enable, disable and weight: ADDRESS or ADDRESS:PORT of real servers, or the name of one, behind that of a virtual server and a blank if it is about that alone"`
+	Name   string `json:"name,omitempty" doc:"of the vrrp_instance, or of a vrrp_sync_group where a group can do it; of drain, enable, disable and weight: ADDRESS or ADDRESS:PORT of real servers, or the name of one, behind that of a virtual server and a blank if it is about that alone; of test-notify: any of these, or a virtual server"`
 	Value  int    `json:"value,omitempty" doc:"number"`
 	For    int    `json:"for,omitempty" doc:"seconds after which it is undone; without it: when it is released"`
 	Force  bool   `json:"force,omitempty" doc:"do it even if that interrupts the service"`
+	State  string `json:"state,omitempty" doc:"of test-notify: the word that a notify_fifo would get, such as MASTER, or UP; without it: that of the present state"`
 	Reason string `json:"reason,omitempty" doc:"why, for the log and the history"`
 	By     By     `json:"-"`
 }
@@ -194,7 +198,7 @@ func (a *Act) Check() error {
 	for _, t := range []struct {
 		what, text string
 		most       int
-	}{{"the name", a.Name, maxName}, {"the reason", a.Reason, maxReason}, {"the name of the client", a.By.Name, maxName}, {"the way", a.By.Over, maxName}} {
+	}{{"the name", a.Name, maxName}, {"the reason", a.Reason, maxReason}, {"the state", a.State, maxName}, {"the name of the client", a.By.Name, maxName}, {"the way", a.By.Over, maxName}} {
 		if len(t.text) > t.most {
 			return Refuse(Invalid, "%s has %d bytes; it may have %d", t.what, len(t.text), t.most)
 		}
@@ -222,6 +226,9 @@ func (a *Act) fields() (f Fields) {
 	}
 	if a.Force {
 		f |= Force
+	}
+	if a.State != "" {
+		f |= State
 	}
 	return f
 }

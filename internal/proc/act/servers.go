@@ -81,6 +81,14 @@ func (s Servers) Have(o Servers) bool {
 	return s.service == "" || s.service == o.service
 }
 
+// IsService reports whether name denotes the virtual server whose own name is id: by that
+// name or, of one that is an address, by the address, with its port or without.
+func IsService(name, id string) bool {
+	p, ok := parsePlace(name)
+	o, also := parsePlace(id)
+	return name == id || ok && also && p.has(o)
+}
+
 // Undoes reports whether an act ends an intent: one of its name, or about real servers among
 // those that it denotes.
 func (a *Act) Undoes(i *Intent) bool {

@@ -60,6 +60,29 @@ func TestServers(t *testing.T) {
 	}
 }
 
+// TestIsService: by which names a virtual server is known.
+func TestIsService(t *testing.T) {
+	for _, test := range []struct {
+		name, id string
+		want     bool
+	}{
+		{"10.0.0.1", "[10.0.0.1]:tcp:80", true},
+		{"10.0.0.1:80", "[10.0.0.1]:tcp:80", true},
+		{"[10.0.0.1]:udp:80", "[10.0.0.1]:tcp:80", false},
+		{"10.0.0.1:81", "[10.0.0.1]:tcp:80", false},
+		{"10.0.0.2", "[10.0.0.1]:tcp:80", false},
+		{"[2001:db8::1]:443", "[2001:db8::1]:tcp:443", true},
+		{"FWM 9", "FWM 9", true},
+		{"FWM 9", "FWM 90", false},
+		{"[web]:0", "[web]:0", true},
+		{"10.0.0.1", "FWM 9", false},
+	} {
+		if got := IsService(test.name, test.id); got != test.want {
+			t.Errorf("%s is %s: %v", test.name, test.id, got)
+		}
+	}
+}
+
 // TestUndoes: an act ends intents of its name and, of real servers, those about some of the
 // servers that it denotes.
 func TestUndoes(t *testing.T) {

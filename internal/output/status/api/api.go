@@ -134,6 +134,35 @@ type Done struct {
 	Result string `json:"result" doc:"what has been done, as a sentence without a full stop"`
 }
 
+// Tested is the result of test-notify.
+type Tested struct {
+	Name    string     `json:"name" doc:"of the virtual router, sync group, virtual server or real server"`
+	State   string     `json:"state" doc:"what was reported"`
+	Present string     `json:"present" doc:"the state that it is in; if it is another one, it was reported afterwards"`
+	Reports []Delivery `json:"reports" doc:"scripts, FIFOs and mail, in this order"`
+}
+
+// Delivery is what has become of one report.
+type Delivery struct {
+	Keyword string  `json:"keyword" doc:"by which it is configured, such as notify_master"`
+	To      string  `json:"to" doc:"the command line, the path of the FIFO, or the recipients of the mail"`
+	Result  string  `json:"result" doc:"how it ended, with the last line that a script has written"`
+	OK      bool    `json:"ok" doc:"whether it has arrived: the script exited with 0, the line was read, the mail was accepted"`
+	Took    Seconds `json:"took" doc:"until then"`
+}
+
+// TestedOf is the result of a test of the reports of name, which is in the state present.
+func TestedOf(name, state, present string, list []status.Delivery) (*Tested, error) {
+	if len(list) == 0 {
+		return nil, act.Refuse(act.Impossible, "nobody is notified of %s of %s: neither a script nor a FIFO nor mail is configured for it", state, name)
+	}
+	t := Tested{Name: name, State: state, Present: present}
+	for _, d := range list {
+		t.Reports = append(t.Reports, Delivery{Keyword: d.Keyword, To: d.To, Result: d.Result, OK: d.OK, Took: seconds(d.Took)})
+	}
+	return &t, nil
+}
+
 // Snapshot is what the answers of all processes have.
 type Snapshot struct {
 	At    time.Time `json:"at" doc:"when the process was asked: what follows is of then"`

@@ -618,6 +618,27 @@ func Planned(plan *api.Plan, o Options) string {
 	return p.String()
 }
 
+// Tested shows what has become of the reports of a test.
+func Tested(t *api.Tested, o Options) string {
+	p := &page{Options: o}
+	var list [][]string
+	for _, r := range t.Reports {
+		took := "-"
+		if d := r.Took.Duration(); d > 0 {
+			took = d.Round(100 * time.Microsecond).String()
+		}
+		list = append(list, []string{r.Keyword, r.To, took, r.Result})
+	}
+	p.line("%s was reported of %s.", plain(t.State), plain(t.Name))
+	p.line("")
+	p.table(0, []string{"BY", "TO", "TOOK", "RESULT"}, list, nil)
+	if t.Present != t.State {
+		p.line("")
+		p.line("It is %s, which was reported afterwards.", plain(t.Present))
+	}
+	return p.String()
+}
+
 // Event shows one thing that has happened, as a line.
 func Event(e *history.Event, o Options) string {
 	return o.paint(colorOf(e.To), plain(eventLine(e, stampFormat))) + "\n"

@@ -195,6 +195,18 @@ func TestWideShowsEachField(t *testing.T) {
 	}
 }
 
+// TestTested: what has become of the reports of a test.
+func TestTested(t *testing.T) {
+	tested := api.Tested{Name: "web", State: "FAULT", Present: "MASTER", Reports: []api.Delivery{
+		{Keyword: "notify_fault", To: "/etc/a \x1b[2J", Result: "exited with status 3", Took: 0.00312},
+		{Keyword: "notify_fifo", To: "/run/fifo", Result: "read", OK: true},
+	}}
+	want := "FAULT was reported of web.\n\nBY            TO           TOOK   RESULT\nnotify_fault  /etc/a ?[2J  3.1ms  exited with status 3\nnotify_fifo   /run/fifo    -      read\n\nIt is MASTER, which was reported afterwards.\n"
+	if got := Tested(&tested, Options{}); got != want {
+		t.Errorf("%s\nwant\n%s", got, want)
+	}
+}
+
 // TestPlanned: what a reload would change, or why it would be refused.
 func TestPlanned(t *testing.T) {
 	for _, test := range []struct {

@@ -1,0 +1,73 @@
+package vrrpd
+
+import (
+	"strings"
+	"time"
+
+	"keepalived-go/conf"
+	"keepalived-go/internal/output/notify"
+	"keepalived-go/internal/output/status"
+	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/proc/act"
+	"keepalived-go/vrrp"
+)
+
+// testWait is how long the reports of a test may take; the client waits longer.
+const testWait = 20 * time.Second
+
+// testNotify reports what a virtual router or a sync group would report of a state, and
+// replies with what has become of that. Then it reports the state that is so.
+func (d *daemon) testNotify(a *act.Act, reply act.Reply) {
+	var word func(happening) *notice
+	var state vrrp.State
+	var names []string
+	for _, r := range d.routers {
+		if names = append(names, r.conf.Name); r.conf.Name == a.Name {
+			word, state = r.notice, r.engine.State()
+		}
+	}
+	for name, g := range d.groups {
+		if names = append(names, name); name == a.Name && word == nil {
+			word, state = func(h happening) *notice { return d.groupNotice(g, h) }, g.State()
+		}
+	}
+	if word == nil {
+		reply(nil, act.Refuse(act.Unknown, "%s", conf.Missing("vrrp_instance or vrrp_sync_group", a.Name, names)))
+		return
+	}
+	present, known := happeningOf(state)
+	tested := present
+	if a.State != "" {
+		var ok bool
+		if tested, ok = happeningNamed(a.State); !ok || !tested.isState() && word(tested).group {
+			reply(nil, act.Refuse(act.Invalid, "%s reports no %q; expected MASTER, BACKUP, FAULT, STOP or DELETED, or of a vrrp_instance MASTER_RX_LOWER_PRI, MASTER_PRIORITY or BACKUP_PRIORITY", a.Name, a.State))
+			return
+		}
+	} else if !known {
+		reply(nil, act.Refuse(act.Impossible, "%s is %v, which is not reported; name a state", a.Name, state))
+		return
+	}
+	done := func(list []status.Delivery) {
+		d.loop.Post(func() { reply(api.TestedOf(a.Name, tested.String(), present.String(), list)) })
+	}
+	if d.notifier == nil {
+		done(nil)
+		return
+	}
+	t := notify.Trial{Event: word(tested).Event(), By: a.By.String(), Wait: testWait, Done: done}
+	if tested != present && tested.isState() && known {
+		then := word(present).Event()
+		t.Then = &then
+	}
+	d.notifier.Try(t)
+}
+
+// happeningNamed is what a word stands for, whatever its case.
+func happeningNamed(word string) (happening, bool) {
+	for h := becameMaster; h <= backupPriorityChanged; h++ {
+		if strings.EqualFold(word, h.String()) {
+			return h, true
+		}
+	}
+	return 0, false
+}
