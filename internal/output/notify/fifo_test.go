@@ -28,7 +28,7 @@ func keepFIFO(t *testing.T, c conf.FIFO) *FIFO {
 	return f
 }
 
-// writeTo opens a FIFO that is kept for writing.
+// writeTo opens a FIFO for writing and closes it when the test ends.
 func writeTo(t *testing.T, c conf.FIFO) *writer {
 	t.Helper()
 	w := &writer{keyword: "notify_fifo", fd: -1}
@@ -54,7 +54,7 @@ func TestFIFOIsMadeReadAndRemoved(t *testing.T) {
 
 	w := writeTo(t, conf.FIFO{Path: path})
 	w.write([]byte("before there is a reader\n"))
-	for _, line := range []string{"one", "two"} { // a reader comes, goes, and another one comes
+	for _, line := range []string{"one", "two"} { // one reader closes the FIFO and another one opens it
 		w.write([]byte(line + "\n"))
 		r, err := os.Open(path)
 		if err != nil {
@@ -84,7 +84,7 @@ func TestFIFOThatIsThere(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		make func(path string) error
-		err  string // empty: it is used, and still there after Close
+		err  string // empty: the FIFO is used and still exists after Close
 	}{
 		{"fifo", func(p string) error { return unix.Mkfifo(p, 0o600) }, ""},
 		{"file", func(p string) error { return os.WriteFile(p, nil, 0o644) }, "is a regular file, not a FIFO; remove it"},
@@ -103,7 +103,7 @@ func TestFIFOThatIsThere(t *testing.T) {
 				t.Fatalf("error %v, want %q", err, c.err)
 			}
 			if got := f.Status().Disabled; (c.err == "") != (got == "") {
-				t.Errorf("status says disabled: %q", got)
+				t.Errorf("status is disabled: %q", got)
 			}
 			w := &writer{keyword: "notify_fifo", fd: -1}
 			if err := w.configure(conf.FIFO{Path: path}, conf.ScriptPolicy{}); (err == nil) != (c.err == "") {
@@ -151,7 +151,7 @@ func TestFIFOOfAnotherUser(t *testing.T) {
 	}
 }
 
-func TestFullFIFODropsWholeLinesAndSaysSo(t *testing.T) {
+func TestFullFIFODropsWholeLinesAndReportsIt(t *testing.T) {
 	log := captureLog(t)
 	path := filepath.Join(t.TempDir(), "fifo")
 	keepFIFO(t, conf.FIFO{Path: path})
@@ -163,7 +163,7 @@ func TestFullFIFODropsWholeLinesAndSaysSo(t *testing.T) {
 	log.expect(t, 1, "is full, because no process reads it")
 	st := w.status()
 	if !st.Full {
-		t.Error("status does not say that it is full")
+		t.Error("status does not report that it is full")
 	}
 	p := openPipe(t, path)
 	for range st.Written {
@@ -181,7 +181,7 @@ func TestFullFIFODropsWholeLinesAndSaysSo(t *testing.T) {
 	}
 }
 
-func TestWhatReplacedAFIFOIsNotRemoved(t *testing.T) {
+func TestReplacementOfFIFOIsNotRemoved(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")
 	f := keepFIFO(t, conf.FIFO{Path: path})
 	if err := os.Remove(path); err != nil {
@@ -209,24 +209,24 @@ func TestReaderDelay(t *testing.T) {
 	}
 }
 
-// A script that reads is started with the path, goes on over a reload that does
-// not touch it, is replaced without two at once, started again when it ends by
-// itself, and told to end.
+// TestFIFOScript checks that a reader script starts with the path, keeps running over a
+// reload that does not change it, is replaced without two at once, is started again when
+// it exits by itself, and gets a signal at the end.
 func TestFIFOScript(t *testing.T) {
 	log := captureLog(t)
-	said := newPipe(t)
+	written := newPipe(t)
 	// A shell that gets a signal just before it waits sees it when the wait
 	// ends: so neither opening the FIFO again nor reading waits for long.
 	reader := shell(t, `
 trap 'exit 0' TERM
-trap 'echo "$1 ends" >'`+said.path+` EXIT
+trap 'echo "$1 ends" >'`+written.path+` EXIT
 exec 3<"$2"
-echo "$1 begins: $2" >`+said.path+`
+echo "$1 begins: $2" >`+written.path+`
 while :; do
 	read -r -t 0.2 line <&3; status=$?
 	[ $status -gt 128 ] && continue # nothing has come
 	[ $status -ne 0 ] && exit 0
-	echo "$1 read $line" >`+said.path+`
+	echo "$1 read $line" >`+written.path+`
 	[ "$line" = die ] && exit 3
 done`)
 	path := filepath.Join(t.TempDir(), "fifo")
@@ -235,8 +235,8 @@ done`)
 	w := writeTo(t, c)
 	expect := func(want ...string) {
 		t.Helper()
-		if diff := cmp.Diff(want, said.nexts(t, len(want))); diff != "" {
-			t.Fatalf("scripts said (-want +got):\n%s", diff)
+		if diff := cmp.Diff(want, written.nexts(t, len(want))); diff != "" {
+			t.Fatalf("scripts wrote (-want +got):\n%s", diff)
 		}
 	}
 	configure := func() {
@@ -282,9 +282,9 @@ func TestFIFOScriptThatCannotRun(t *testing.T) {
 	}
 }
 
-// What no process keeps open is not written into: a FIFO that is left has no
-// reader, and its lines would be old ones. When it is kept, the next configuration
-// finds it.
+// TestWriterWithoutKeeper checks that a writer refuses a FIFO that no process keeps open:
+// such a FIFO has no reader, and its lines would be outdated. Once another process keeps
+// it, the next configuration opens it.
 func TestWriterWithoutKeeper(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")
 	w := &writer{keyword: "notify_fifo", fd: -1}
@@ -317,11 +317,11 @@ func TestWriterWithoutKeeper(t *testing.T) {
 	}
 }
 
-// TestWritersShareAFIFO: the end of one writer is nothing to the other, nor to the
-// script that reads, which goes on.
+// TestWritersShareAFIFO checks that when one writer closes the FIFO, the other one and
+// the reader script continue.
 func TestWritersShareAFIFO(t *testing.T) {
-	said := newPipe(t)
-	reader := shell(t, `echo begins >`+said.path+`; while read -r l; do echo "read $l" >`+said.path+`; done <"$1"; echo ends >`+said.path)
+	written := newPipe(t)
+	reader := shell(t, `echo begins >`+written.path+`; while read -r l; do echo "read $l" >`+written.path+`; done <"$1"; echo ends >`+written.path)
 	c := conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo"), Script: command(reader)}
 	f := keepFIFO(t, c)
 	one, two := writeTo(t, c), writeTo(t, c)
@@ -333,8 +333,8 @@ func TestWritersShareAFIFO(t *testing.T) {
 	} {
 		step()
 	}
-	if diff := cmp.Diff([]string{"begins", "read a", "read b", "read c", "read d"}, said.nexts(t, 5)); diff != "" {
-		t.Errorf("the script said (-want +got):\n%s", diff)
+	if diff := cmp.Diff([]string{"begins", "read a", "read b", "read c", "read d"}, written.nexts(t, 5)); diff != "" {
+		t.Errorf("the script wrote (-want +got):\n%s", diff)
 	}
 	eventually(t, "nothing is left to be read", f.Drained)
 	if st := f.Status(); !st.Running || st.Result != "" {
@@ -342,8 +342,8 @@ func TestWritersShareAFIFO(t *testing.T) {
 	}
 }
 
-// TestFIFOWithoutDescriptors: what keeps a FIFO from being opened for a while does not
-// keep it closed, neither for the process that keeps it nor for one that writes.
+// TestFIFOWithoutDescriptors checks that a FIFO that cannot be opened for lack of
+// descriptors is opened later, both by the process that keeps it and by one that writes.
 func TestFIFOWithoutDescriptors(t *testing.T) {
 	c := conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo")}
 	f := NewFIFO("notify_fifo", newRunner(t))
@@ -393,13 +393,13 @@ func TestWhatPasses(t *testing.T) {
 	}
 }
 
-// Closing a FIFO ends the attempts to open it.
+// TestFIFOIsNotOpenedAfterClose checks that Close ends the attempts to open a FIFO.
 func TestFIFOIsNotOpenedAfterClose(t *testing.T) {
 	c := conf.FIFO{Path: filepath.Join(t.TempDir(), "fifo")}
 	f := NewFIFO("notify_fifo", newRunner(t))
 	f.config, f.retry = c, time.AfterFunc(time.Hour, f.again)
 	f.Close()
-	f.again() // it had already begun
+	f.again() // the attempt had already begun
 	if _, err := os.Lstat(c.Path); !os.IsNotExist(err) || f.fd >= 0 {
 		t.Errorf("opened after Close: %v", err)
 	}

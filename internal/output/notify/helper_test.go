@@ -25,7 +25,7 @@ import (
 
 var update = flag.Bool("update", false, "rewrite golden files")
 
-// patience is how long tests wait for what must happen.
+// patience is how long tests wait for a condition.
 const patience = 20 * time.Second
 
 // logs are the messages that were logged since [captureLog].
@@ -51,7 +51,7 @@ func (l *logs) String() string {
 	return l.text.String()
 }
 
-// expect fails the test unless text was logged as often as counted.
+// expect fails the test unless text was logged count times.
 func (l *logs) expect(t *testing.T, count int, text string) {
 	t.Helper()
 	if got := strings.Count(l.String(), text); got != count {
@@ -78,7 +78,7 @@ func newRunner(t *testing.T) *script.Runner {
 	return r
 }
 
-// pipe is a FIFO of the test, to wait for what scripts say.
+// pipe is a FIFO of the test, from which it reads what scripts write.
 type pipe struct {
 	path string
 	f    *os.File
@@ -97,7 +97,7 @@ func openPipe(t *testing.T, path string) *pipe {
 
 func newPipe(t *testing.T) *pipe {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "said")
+	path := filepath.Join(t.TempDir(), "written")
 	if err := unix.Mkfifo(path, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -115,7 +115,7 @@ func (p *pipe) next(t *testing.T) string {
 	return strings.TrimSuffix(line, "\n")
 }
 
-// nexts waits for as many lines.
+// nexts waits for n lines.
 func (p *pipe) nexts(t *testing.T, n int) []string {
 	t.Helper()
 	lines := make([]string, n)
@@ -125,7 +125,7 @@ func (p *pipe) nexts(t *testing.T, n int) []string {
 	return lines
 }
 
-// shell writes an executable script.
+// shell writes an executable shell script and returns its path.
 func shell(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "script.sh")
@@ -135,7 +135,8 @@ func shell(t *testing.T, text string) string {
 	return path
 }
 
-// eventually waits until ok; the test polls what has no event.
+// eventually waits until ok returns true. It polls, for conditions that no event
+// announces.
 func eventually(t *testing.T, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(5 * time.Millisecond) {
@@ -145,8 +146,8 @@ func eventually(t *testing.T, what string, ok func() bool) {
 	}
 }
 
-// happening is a change that the tests report, of a thing or of a group of things. Its
-// owner runs the script for the word, if it has one, and then the script for all words.
+// happening is a change of a thing or of a group of things that a test reports. Its owner
+// runs the script for the word, if it has one, and then the script for all words.
 type happening struct {
 	Group    bool
 	Name     string
@@ -165,7 +166,7 @@ func ownerOf(group bool, name string) Owner {
 	return Owner{Kind: "thing", Name: name, Label: "(" + name + ")"}
 }
 
-// scriptsOf are the scripts that to names, by word.
+// scriptsOf returns the scripts that to configures, by word.
 func scriptsOf(to *conf.Notify) map[string]Step {
 	all := map[string]Step{}
 	for word, s := range map[string]Step{
@@ -199,13 +200,13 @@ func (h happening) Event() Event {
 	return e
 }
 
-// configuration is what tests configure: things, and groups of them, by name.
+// configuration is the configuration of a test: things and groups of things, by name.
 type configuration struct {
 	Config
 	things, groups map[string]*conf.Notify
 }
 
-// with is a configuration with things that have these scripts, called A, B and so on.
+// with returns a configuration with things named A, B and so on that have these scripts.
 func with(to ...*conf.Notify) *configuration {
 	c := &configuration{things: map[string]*conf.Notify{}, Config: Config{FIFOs: []FIFOConfig{{Keyword: "one_fifo"}, {Keyword: "two_fifo"}}}}
 	for i, n := range to {

@@ -90,8 +90,8 @@ func TestEnvelopeAddress(t *testing.T) {
 	}
 }
 
-// FuzzHeaderText: whatever the name, a header is ASCII, no line of it can be
-// taken for another header, and a reader sees the name.
+// FuzzHeaderText checks that for any name a header is ASCII, contains no line that could
+// be read as another header, and decodes to the name.
 func FuzzHeaderText(f *testing.F) {
 	for _, s := range []string{"", "VI_1", "Zürich", "a\r\nBcc: b", "\xff\xfe", strings.Repeat("ü", 200), " a ", "=?utf-8?q?x?=", "?= =?"} {
 		f.Add(s)

@@ -25,15 +25,15 @@ import (
 	"keepalived-go/conf"
 )
 
-// sink is an SMTP server. It notes what is said to it, and answers each verb
-// with what answers holds, or as an ordinary server would.
+// sink is an SMTP server. It records the lines that it receives, and replies to each verb
+// with the text in answers or, without one, as an ordinary server would.
 type sink struct {
 	tls *tls.Config
 
-	mu      sync.Mutex
-	answers map[string]string // "-" closes the connection, "" says nothing
-	said    []string
-	mail    chan string // what has been accepted
+	mu       sync.Mutex
+	answers  map[string]string // "-" closes the connection, "" sends nothing
+	received []string
+	mail     chan string // accepted mails
 }
 
 func (s *sink) answer(answers map[string]string) {
@@ -44,17 +44,17 @@ func (s *sink) answer(answers map[string]string) {
 
 func (s *sink) note(line string) {
 	s.mu.Lock()
-	s.said = append(s.said, line)
+	s.received = append(s.received, line)
 	s.mu.Unlock()
 }
 
-// heard returns what was said and forgets it.
-func (s *sink) heard() []string {
+// take returns the lines received since the last call.
+func (s *sink) take() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	said := s.said
-	s.said = nil
-	return said
+	received := s.received
+	s.received = nil
+	return received
 }
 
 func (s *sink) serve(c net.Conn) {
@@ -174,7 +174,7 @@ func TestDialogue(t *testing.T) {
 		t.Error(err)
 	}
 	eventually(t, "QUIT", func() bool { return m.status().Sent == 1 })
-	golden(t, "dialogue.txt", strings.Join(s.heard(), "\n")+"\n\n"+rest+"\n")
+	golden(t, "dialogue.txt", strings.Join(s.take(), "\n")+"\n\n"+rest+"\n")
 }
 
 func TestDotsAreStuffed(t *testing.T) {
@@ -192,7 +192,7 @@ func TestDotsAreStuffed(t *testing.T) {
 	}
 }
 
-// authority makes a certificate for the names, and the pool that trusts it.
+// authority makes a certificate for the names, and a pool that trusts it.
 func authority(t *testing.T, names ...string) (*tls.Config, *x509.CertPool) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -225,26 +225,26 @@ func TestEncryptionAndAuthentication(t *testing.T) {
 		name     string
 		mail     conf.Mail
 		answers  map[string]string
-		loopback bool // the connection is seen to stay on this node
+		loopback bool // the peer has an address of this node
 		stranger bool // the certificate is for another name
-		said     []string
+		received []string
 		err      string
 	}{
-		{name: "STARTTLS", mail: conf.Mail{STARTTLS: true}, said: slices.Concat(ehlo, transaction)},
-		{name: "STARTTLS and PLAIN", mail: conf.Mail{STARTTLS: true, User: "ops"}, said: slices.Concat(ehlo, []string{plain}, transaction)},
+		{name: "STARTTLS", mail: conf.Mail{STARTTLS: true}, received: slices.Concat(ehlo, transaction)},
+		{name: "STARTTLS and PLAIN", mail: conf.Mail{STARTTLS: true, User: "ops"}, received: slices.Concat(ehlo, []string{plain}, transaction)},
 		{name: "STARTTLS and LOGIN", mail: conf.Mail{STARTTLS: true, User: "ops"},
 			answers: map[string]string{"EHLO": "250-sink\n250-starttls\n250 AUTH LOGIN", "AUTH": "334 VXNlcm5hbWU6",
 				"b3Bz": "334 UGFzc3dvcmQ6", "czNjcmV0LXcwcmQ=": "235 welcome"},
-			said: slices.Concat(ehlo, []string{"AUTH LOGIN", "b3Bz", "czNjcmV0LXcwcmQ="}, transaction)},
-		{name: "on this node", mail: conf.Mail{User: "ops"}, loopback: true, said: slices.Concat([]string{"EHLO host", plain}, transaction)},
-		{name: "password in clear", mail: conf.Mail{User: "ops"}, said: []string{"EHLO host"}, err: "is not sent in clear"},
+			received: slices.Concat(ehlo, []string{"AUTH LOGIN", "b3Bz", "czNjcmV0LXcwcmQ="}, transaction)},
+		{name: "on this node", mail: conf.Mail{User: "ops"}, loopback: true, received: slices.Concat([]string{"EHLO host", plain}, transaction)},
+		{name: "password in clear", mail: conf.Mail{User: "ops"}, received: []string{"EHLO host"}, err: "is not sent in clear"},
 		{name: "STARTTLS is not offered", mail: conf.Mail{STARTTLS: true}, answers: map[string]string{"EHLO": "250 sink"},
-			said: []string{"EHLO host"}, err: "does not offer STARTTLS"},
+			received: []string{"EHLO host"}, err: "does not offer STARTTLS"},
 		{name: "nothing we know is offered", mail: conf.Mail{STARTTLS: true, User: "ops"},
-			answers: map[string]string{"EHLO": "250-STARTTLS\n250-STARTTLS\n250 AUTH GSSAPI"}, said: ehlo, err: "neither AUTH PLAIN nor AUTH LOGIN"},
-		{name: "another name", mail: conf.Mail{STARTTLS: true}, stranger: true, said: ehlo[:2], err: "certificate is valid for other.example"},
+			answers: map[string]string{"EHLO": "250-STARTTLS\n250-STARTTLS\n250 AUTH GSSAPI"}, received: ehlo, err: "neither AUTH PLAIN nor AUTH LOGIN"},
+		{name: "another name", mail: conf.Mail{STARTTLS: true}, stranger: true, received: ehlo[:2], err: "certificate is valid for other.example"},
 		{name: "wrong password, repeated by the server", mail: conf.Mail{STARTTLS: true, User: "ops"},
-			answers: map[string]string{"AUTH": "535 " + password + " " + plain}, said: append(slices.Clone(ehlo), plain),
+			answers: map[string]string{"AUTH": "535 " + password + " " + plain}, received: append(slices.Clone(ehlo), plain),
 			err: `AUTH PLAIN as configured: 535 "refused"`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -275,8 +275,8 @@ func TestEncryptionAndAuthentication(t *testing.T) {
 			if c.err == "" && err != nil || c.err != "" && (err == nil || !strings.Contains(err.Error(), c.err)) {
 				t.Errorf("error %v, want %q", err, c.err)
 			}
-			if diff := cmp.Diff(c.said, s.heard()); diff != "" {
-				t.Errorf("said (-want +got):\n%s", diff)
+			if diff := cmp.Diff(c.received, s.take()); diff != "" {
+				t.Errorf("received (-want +got):\n%s", diff)
 			}
 			for _, secret := range []string{password, plain, "AG9wcwBzM2NyZXQtdzByZA=="} {
 				if strings.Contains(fmt.Sprint(log, err), secret) {
@@ -342,7 +342,7 @@ func TestOneRecipientRefused(t *testing.T) {
 	log.expect(t, 1, `refuses a recipient: RCPT TO:<a@example.com>: 550 "unknown"`)
 }
 
-// once calls a function when the second recipient is about to be named.
+// once calls f when the client is about to send the second recipient.
 type once struct {
 	net.Conn
 	f func()
@@ -355,7 +355,7 @@ func (o *once) Write(b []byte) (int, error) {
 	return o.Conn.Write(b)
 }
 
-// inMemory makes the mailer talk to s in the virtual time of a test.
+// inMemory connects the mailer to s by an in-memory pipe, in the virtual time of a test.
 func inMemory(m *mailer, s *sink) {
 	m.dial = func(ctx context.Context, _, _ string) (net.Conn, error) {
 		if err := ctx.Err(); err != nil {
@@ -369,10 +369,10 @@ func inMemory(m *mailer, s *sink) {
 
 var someMail = conf.Mail{Port: 25, ConnectTimeout: 30 * time.Second, Server: "mail.example", From: "ka@example.com", To: []string{"ops@example.com"}}
 
-// told makes the mail n of a test.
+// numberedMail returns mail number n of a test.
 func numberedMail(n int) *Mail { return &Mail{Subject: "mail " + strconv.Itoa(n) + " of all"} }
 
-// numberOf is what told was given.
+// numberOf returns the number that numberedMail put into a mail.
 func numberOf(text string) string {
 	_, rest, _ := strings.Cut(text, "mail ")
 	n, _, _ := strings.Cut(rest, " ")
@@ -399,11 +399,11 @@ func TestMailsAreTriedAgainAndGivenUp(t *testing.T) {
 		m.configure(someMail, "LB1")
 		m.queueMail(numberedMail(1), nil)
 		time.Sleep(time.Minute)
-		m.queueMail(numberedMail(2), nil) // counts the attempts since then
+		m.queueMail(numberedMail(2), nil) // counts the attempts from here on
 		time.Sleep(20 * time.Minute)
 		synctest.Wait()
 		second := time.Second
-		want := []time.Duration{0, 5 * second, 35 * second, 155 * second, 755 * second, // 1 is given up, 2 has failed twice
+		want := []time.Duration{0, 5 * second, 35 * second, 155 * second, 755 * second, // 1 is dropped, 2 has failed twice
 			785 * second, 905 * second}
 		if diff := cmp.Diff(want, attempts); diff != "" {
 			t.Errorf("attempts (-want +got):\n%s", diff)
@@ -413,7 +413,7 @@ func TestMailsAreTriedAgainAndGivenUp(t *testing.T) {
 			t.Errorf("status %+v", st)
 		}
 		up = true
-		m.configure(someMail, "LB2") // a reload that changes something tries at once
+		m.configure(someMail, "LB2") // a reload with a change tries at once
 		synctest.Wait()
 		if got := numberOf(<-s.mail); got != "2" {
 			t.Errorf("mail %s", got)
@@ -425,8 +425,8 @@ func TestMailsAreTriedAgainAndGivenUp(t *testing.T) {
 	})
 }
 
-// A server that refuses one mail for now holds up that one; what it refuses for
-// good is not tried again; the order stays.
+// TestMailsAreInOrder checks that a mail that the server refuses temporarily delays only
+// itself, that one refused permanently is not tried again, and that the order is kept.
 func TestMailsAreInOrder(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := captureLog(t)
@@ -439,7 +439,7 @@ func TestMailsAreInOrder(t *testing.T) {
 		}
 		time.Sleep(time.Second)
 		s.answer(map[string]string{"MAIL": "550 never"})
-		time.Sleep(5 * time.Second) // 1 is tried again and lost, then 2 and 3 are
+		time.Sleep(5 * time.Second) // 1 is tried again and dropped, then 2 and 3 are sent
 		log.expect(t, 3, `is lost: MAIL FROM:<ka@example.com>: 550 "never"`)
 		s.answer(nil)
 		for n := 4; n <= 6; n++ {
@@ -475,7 +475,7 @@ func TestConnectTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := captureLog(t)
 		m := newMailer("host")
-		m.dial = func(ctx context.Context, _, _ string) (net.Conn, error) { // such as a name that is not resolved
+		m.dial = func(ctx context.Context, _, _ string) (net.Conn, error) { // such as for a name that is not resolved
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
@@ -501,7 +501,7 @@ func TestMailQueueIsBounded(t *testing.T) {
 		}
 		log.expect(t, 2, "is lost: 256 mails are already waiting")
 
-		start := time.Now() // the server is silent: what waits is lost in time
+		start := time.Now() // the server is silent: waiting mails are dropped at the deadline
 		m.close(start.Add(time.Second))
 		<-m.done
 		if took := time.Since(start); took != time.Second {
@@ -528,7 +528,7 @@ func TestClosingSendsWhatWaits(t *testing.T) {
 		if st := m.status(); st.Sent != 3 {
 			t.Errorf("status %+v", st)
 		}
-		m.queueMail(numberedMail(4), nil) // nobody is there to send it
+		m.queueMail(numberedMail(4), nil) // no goroutine is left to send it
 		if st := m.status(); st.Waiting != 0 {
 			t.Errorf("status %+v", st)
 		}

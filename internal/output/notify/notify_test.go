@@ -14,61 +14,61 @@ import (
 	"keepalived-go/conf"
 )
 
-// teller is a notifier whose scripts say what they are given into a pipe.
-type teller struct {
+// pipeNotifier is a notifier whose scripts write their arguments into a pipe.
+type pipeNotifier struct {
 	*Notifier
-	said *pipe
-	log  *logs
-	t    *testing.T
-	kept map[string]*FIFO // by path
+	written *pipe
+	log     *logs
+	t       *testing.T
+	kept    map[string]*FIFO // by path
 }
 
-func newTeller(t *testing.T) *teller {
+func newPipeNotifier(t *testing.T) *pipeNotifier {
 	t.Helper()
-	tl := &teller{New(newRunner(t), "host"), newPipe(t), captureLog(t), t, map[string]*FIFO{}}
-	t.Cleanup(func() { tl.Close(time.Second) })
-	return tl
+	pn := &pipeNotifier{New(newRunner(t), "host"), newPipe(t), captureLog(t), t, map[string]*FIFO{}}
+	t.Cleanup(func() { pn.Close(time.Second) })
+	return pn
 }
 
-// says is a command that says its arguments.
-func (tl *teller) says(t *testing.T, args ...string) conf.Command {
-	return command(append([]string{shell(t, `echo "$*" >`+tl.said.path)}, args...)...)
+// echo returns a command that writes its arguments into the pipe.
+func (pn *pipeNotifier) echo(t *testing.T, args ...string) conf.Command {
+	return command(append([]string{shell(t, `echo "$*" >`+pn.written.path)}, args...)...)
 }
 
-// after is a command that says its arguments when a line has come into the pipe
-// gate. It takes the line from the pipe as it was, ends or not.
-func (tl *teller) after(t *testing.T, gate *pipe, args ...string) conf.Command {
-	return command(append([]string{shell(t, `echo "$* begins" >`+tl.said.path+`; read -r l <`+gate.path+`; echo "$* ends" >`+tl.said.path)}, args...)...)
+// echoAfter returns a command that writes its arguments and "begins", reads a line from gate,
+// and writes its arguments and "ends".
+func (pn *pipeNotifier) echoAfter(t *testing.T, gate *pipe, args ...string) conf.Command {
+	return command(append([]string{shell(t, `echo "$* begins" >`+pn.written.path+`; read -r l <`+gate.path+`; echo "$* ends" >`+pn.written.path)}, args...)...)
 }
 
-func (tl *teller) expect(t *testing.T, want ...string) {
+func (pn *pipeNotifier) expect(t *testing.T, want ...string) {
 	t.Helper()
-	if diff := cmp.Diff(want, tl.said.nexts(t, len(want))); diff != "" {
-		t.Fatalf("scripts said (-want +got):\n%s\nlog:\n%s", diff, tl.log)
+	if diff := cmp.Diff(want, pn.written.nexts(t, len(want))); diff != "" {
+		t.Fatalf("scripts wrote (-want +got):\n%s\nlog:\n%s", diff, pn.log)
 	}
 }
 
-// Configure configures what c names. Its FIFOs are kept until the test ends.
-func (tl *teller) Configure(c *configuration) {
+// Configure configures c. Its FIFOs are kept open until the test ends.
+func (pn *pipeNotifier) Configure(c *configuration) {
 	for i := range c.FIFOs {
-		if path := c.FIFOs[i].Path; path != "" && tl.kept[path] == nil {
-			tl.kept[path] = keepFIFO(tl.t, conf.FIFO{Path: path})
+		if path := c.FIFOs[i].Path; path != "" && pn.kept[path] == nil {
+			pn.kept[path] = keepFIFO(pn.t, conf.FIFO{Path: path})
 		}
 	}
-	tl.Notifier.Configure(c.config())
+	pn.Notifier.Configure(c.config())
 }
 
 func TestScriptsAndFIFOs(t *testing.T) {
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	to := &conf.Notify{
-		Any: tl.says(t, "any", "two words"), Master: tl.says(t, "master"), Backup: tl.says(t, "backup"), Stop: tl.says(t, "stop"),
+		Any: pn.echo(t, "any", "two words"), Master: pn.echo(t, "master"), Backup: pn.echo(t, "backup"), Stop: pn.echo(t, "stop"),
 	}
 	c := with(to)
-	c.groups = map[string]*conf.Notify{"G1": {Any: tl.says(t, "group")}}
+	c.groups = map[string]*conf.Notify{"G1": {Any: pn.echo(t, "group")}}
 	dir := t.TempDir()
 	c.FIFOs[0].Path = filepath.Join(dir, "all")
 	c.FIFOs[1].Path = filepath.Join(dir, "vrrp")
-	tl.Configure(c)
+	pn.Configure(c)
 	for _, e := range []happening{
 		{Name: "A", Word: backup, Number: 100, To: to},
 		{Name: "A", Word: master, Number: 100, To: to},
@@ -76,14 +76,14 @@ func TestScriptsAndFIFOs(t *testing.T) {
 		{Name: "A", Word: stop, Number: 100, To: to},
 		{Name: "B", Word: master, Number: 7},
 	} {
-		tl.Notify(e)
+		pn.Notify(e)
 	}
-	tl.expect(t,
+	pn.expect(t,
 		"backup", "any two words thing A BACKUP 100",
 		"master", "any two words thing A MASTER 100",
 		"stop", "any two words thing A STOP 100")
-	tl.Notify(happening{Group: true, Name: "G1", Word: stop, To: c.groups["G1"]})
-	tl.expect(t, "group group G1 STOP 0")
+	pn.Notify(happening{Group: true, Name: "G1", Word: stop, To: c.groups["G1"]})
+	pn.expect(t, "group group G1 STOP 0")
 	lines := []string{
 		`thing "A" BACKUP 100`, `thing "A" MASTER 100`, `thing "A" MASTER 100`,
 		`thing "A" STOP 100`, `thing "B" MASTER 7`, `group "G1" STOP 0`,
@@ -93,65 +93,66 @@ func TestScriptsAndFIFOs(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", f.Path, diff)
 		}
 	}
-	st := tl.Status()
+	st := pn.Status()
 	if len(st.FIFOs) != 2 || st.FIFOs[0].Written != 6 || len(st.Owners) != 2 || st.Owners[0].Kind != "group" {
 		t.Errorf("status %+v", st)
 	}
-	tl.Close(time.Second)
-	tl.Notify(happening{Name: "A", Word: backup, To: to}) // nobody is there
-	if st := tl.Status(); st.Owners != nil {
+	pn.Close(time.Second)
+	pn.Notify(happening{Name: "A", Word: backup, To: to}) // after Close nothing runs
+	if st := pn.Status(); st.Owners != nil {
 		t.Errorf("status of a closed notifier: %+v", st)
 	}
 }
 
-// While one owner's script hangs the others go on, and FIFOs do; what waits for
-// it is overtaken, and the last script says the last state.
+// TestOwnersAreIndependent checks that while the script of one owner hangs, those of
+// other owners run and FIFOs get their lines; changes that wait are overtaken, and the
+// last script reports the last state.
 func TestOwnersAreIndependent(t *testing.T) {
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	gate := newPipe(t)
-	slow := &conf.Notify{Any: tl.says(t, "slow"), Backup: tl.after(t, gate, "slow backup")}
-	quick := &conf.Notify{Any: tl.says(t, "quick")}
+	slow := &conf.Notify{Any: pn.echo(t, "slow"), Backup: pn.echoAfter(t, gate, "slow backup")}
+	quick := &conf.Notify{Any: pn.echo(t, "quick")}
 	c := with(slow, quick)
 	c.FIFOs[0].Path = filepath.Join(t.TempDir(), "fifo")
-	tl.Configure(c)
-	tl.Notify(happening{Name: "A", Word: backup, To: slow})
-	tl.expect(t, "slow backup begins")
+	pn.Configure(c)
+	pn.Notify(happening{Name: "A", Word: backup, To: slow})
+	pn.expect(t, "slow backup begins")
 	for n := range 20 {
-		tl.Notify(happening{Name: "A", Word: master, Number: n, To: slow})
+		pn.Notify(happening{Name: "A", Word: master, Number: n, To: slow})
 	}
-	tl.Notify(happening{Name: "B", Word: master, To: quick})
-	tl.expect(t, "quick thing B MASTER 0")
+	pn.Notify(happening{Name: "B", Word: master, To: quick})
+	pn.expect(t, "quick thing B MASTER 0")
 	fifo := openPipe(t, c.FIFOs[0].Path).nexts(t, 22)
 	if fifo[0] != `thing "A" BACKUP 0` || fifo[20] != `thing "A" MASTER 19` {
 		t.Errorf("FIFO: %q", fifo)
 	}
-	st := tl.Status()
+	st := pn.Status()
 	if o := st.Owners[0]; o.Keyword != "notify_backup" || o.Waiting != 4 || o.Overtaken != 16 || o.Since.IsZero() {
 		t.Errorf("status %+v", o)
 	}
 	fmt.Fprintln(gate.f, "go on")
-	tl.expect(t, "slow backup ends", "slow thing A BACKUP 0",
+	pn.expect(t, "slow backup ends", "slow thing A BACKUP 0",
 		"slow thing A MASTER 16", "slow thing A MASTER 17", "slow thing A MASTER 18", "slow thing A MASTER 19")
-	eventually(t, "the last script ends", func() bool { return tl.Status().Owners[0].Command == "" })
-	tl.log.expect(t, 1, "(A) changed faster than its notify scripts ended: 16 outdated changes were left out")
-	if o := tl.Status().Owners[0]; o.Waiting != 0 || o.Overtaken != 16 || !o.Last.OK || o.Last.Keyword != "notify" {
+	eventually(t, "the last script ends", func() bool { return pn.Status().Owners[0].Command == "" })
+	pn.log.expect(t, 1, "(A) changed faster than its notify scripts ended: 16 outdated changes were left out")
+	if o := pn.Status().Owners[0]; o.Waiting != 0 || o.Overtaken != 16 || !o.Last.OK || o.Last.Keyword != "notify" {
 		t.Errorf("status %+v", o)
 	}
 }
 
 func TestFailuresAreLogged(t *testing.T) {
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	fails := shell(t, "echo some output; echo the reason >&2; exit 4")
-	to := &conf.Notify{Any: tl.says(t), Master: command(fails), Backup: command("/no/such/script", "x")}
-	tl.Configure(with(to, &conf.Notify{Stop: to.Backup}))
-	tl.Notify(happening{Name: "A", Word: master, Number: 1, To: to})
-	tl.Notify(happening{Name: "A", Word: backup, Number: 1, To: to})
-	tl.expect(t, "thing A MASTER 1", "thing A BACKUP 1")
-	tl.log.expect(t, 1, "(A) notify_master script "+fails+" exited with status 4: the reason")
-	tl.log.expect(t, 1, "(A) notify_backup script /no/such/script x is disabled: ")
-	tl.log.expect(t, 0, "(B)") // the same is said once
-	tl.log.expect(t, 1, "(A) notify_backup script /no/such/script x could not be started: ")
-	for i, o := range tl.Status().Owners {
+	to := &conf.Notify{Any: pn.echo(t), Master: command(fails), Backup: command("/no/such/script", "x")}
+	pn.Configure(with(to, &conf.Notify{Stop: to.Backup}))
+	pn.Notify(happening{Name: "A", Word: master, Number: 1, To: to})
+	pn.Notify(happening{Name: "A", Word: backup, Number: 1, To: to})
+	pn.expect(t, "thing A MASTER 1", "thing A BACKUP 1")
+	pn.log.expect(t, 1, "(A) notify_master script "+fails+" exited with status 4: the reason")
+	pn.log.expect(t, 1, "(A) notify_backup script /no/such/script x is disabled: ")
+	pn.log.expect(t, 0, "(B)") // the same fault is logged once
+	pn.log.expect(t, 1, "(A) notify_backup script /no/such/script x could not be started: ")
+	for i, o := range pn.Status().Owners {
 		keyword := []string{"notify_backup", "notify_stop"}[i]
 		if len(o.Disabled) != 1 || o.Disabled[0].Keyword != keyword || !strings.Contains(o.Disabled[0].Reason, "/no/such/script") {
 			t.Errorf("status %+v", o)
@@ -159,51 +160,52 @@ func TestFailuresAreLogged(t *testing.T) {
 	}
 }
 
-// A script that is mended after the configuration was read runs.
-func TestMendedScriptRuns(t *testing.T) {
-	tl := newTeller(t)
-	c := tl.says(t)
+// TestCorrectedScriptRuns checks that a script that becomes executable after the
+// configuration was read runs.
+func TestCorrectedScriptRuns(t *testing.T) {
+	pn := newPipeNotifier(t)
+	c := pn.echo(t)
 	path := c.Args[0]
 	if err := os.Rename(path, path+".away"); err != nil {
 		t.Fatal(err)
 	}
 	to := &conf.Notify{Any: c}
-	tl.Configure(with(to))
-	if o := tl.Status().Owners[0]; len(o.Disabled) != 1 {
+	pn.Configure(with(to))
+	if o := pn.Status().Owners[0]; len(o.Disabled) != 1 {
 		t.Errorf("status %+v", o)
 	}
 	if err := os.Rename(path+".away", path); err != nil {
 		t.Fatal(err)
 	}
-	tl.Notify(happening{Name: "A", Word: master, To: to})
-	tl.expect(t, "thing A MASTER 0")
-	if o := tl.Status().Owners[0]; len(o.Disabled) != 0 {
+	pn.Notify(happening{Name: "A", Word: master, To: to})
+	pn.expect(t, "thing A MASTER 0")
+	if o := pn.Status().Owners[0]; len(o.Disabled) != 0 {
 		t.Errorf("status %+v", o)
 	}
 }
 
-// Changes of an owner that a reload removed are reported, although the configuration has
-// it no more, and an owner that the reload kept continues.
+// TestReload checks that changes of an owner that a reload removed are still reported,
+// and that an owner that the reload kept continues.
 func TestReload(t *testing.T) {
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	gate := newPipe(t)
-	gone := &conf.Notify{Any: tl.says(t, "gone"), Stop: tl.says(t, "stop")}
-	stays := &conf.Notify{Master: tl.after(t, gate, "stays")}
+	gone := &conf.Notify{Any: pn.echo(t, "gone"), Stop: pn.echo(t, "stop")}
+	stays := &conf.Notify{Master: pn.echoAfter(t, gate, "stays")}
 	dir := t.TempDir()
 	before := with(stays, gone)
 	before.FIFOs[0].Path = filepath.Join(dir, "a")
 	before.FIFOs[1].Path = filepath.Join(dir, "b")
-	tl.Configure(before)
-	tl.Notify(happening{Name: "A", Word: master, To: stays})
-	tl.expect(t, "stays begins")
+	pn.Configure(before)
+	pn.Notify(happening{Name: "A", Word: master, To: stays})
+	pn.expect(t, "stays begins")
 	a := openPipe(t, before.FIFOs[0].Path)
 
 	after := with(stays)
-	after.FIFOs[0].Path = filepath.Join(dir, "c") // and a becomes the other one
+	after.FIFOs[0].Path = filepath.Join(dir, "c") // its former path moves to the other FIFO
 	after.FIFOs[1].Path = filepath.Join(dir, "a")
-	tl.Configure(after)
-	tl.Notify(happening{Name: "B", Word: stop, To: gone})
-	tl.expect(t, "stop", "gone thing B STOP 0")
+	pn.Configure(after)
+	pn.Notify(happening{Name: "B", Word: stop, To: gone})
+	pn.expect(t, "stop", "gone thing B STOP 0")
 	want := []string{`thing "A" MASTER 0`, `thing "B" STOP 0`}
 	if got := a.nexts(t, 2); !slices.Equal(got, want) {
 		t.Errorf("the FIFO that another keyword has got: %q", got)
@@ -212,66 +214,66 @@ func TestReload(t *testing.T) {
 		t.Errorf("the new FIFO: %q", got)
 	}
 	fmt.Fprintln(gate.f, "go on")
-	tl.expect(t, "stays ends")
-	tl.Configure(after)
+	pn.expect(t, "stays ends")
+	pn.Configure(after)
 	names := func() (names []string) {
-		for _, o := range tl.Status().Owners {
+		for _, o := range pn.Status().Owners {
 			names = append(names, o.Name)
 		}
 		return names
 	}
 	eventually(t, "the removed owner is forgotten", func() bool {
-		tl.Configure(after)
+		pn.Configure(after)
 		return slices.Equal(names(), []string{"A"})
 	})
 }
 
 func TestCloseWaitsForStopScripts(t *testing.T) {
-	tl := newTeller(t)
-	to := &conf.Notify{Stop: command(shell(t, `sleep 0.2; echo stopped >`+tl.said.path)), Any: tl.says(t, "any")}
-	tl.Configure(with(to))
-	tl.Notify(happening{Name: "A", Word: stop, To: to})
+	pn := newPipeNotifier(t)
+	to := &conf.Notify{Stop: command(shell(t, `sleep 0.2; echo stopped >`+pn.written.path)), Any: pn.echo(t, "any")}
+	pn.Configure(with(to))
+	pn.Notify(happening{Name: "A", Word: stop, To: to})
 	start := time.Now()
-	tl.Close(patience)
+	pn.Close(patience)
 	if time.Since(start) > patience/2 {
 		t.Error("Close waited for nothing")
 	}
-	tl.expect(t, "stopped", "any thing A STOP 0")
+	pn.expect(t, "stopped", "any thing A STOP 0")
 }
 
-// A script that hangs when the daemon stops makes way for that of the stop; what
-// hangs then is named and ended.
+// TestCloseWithHangingScripts checks that a script that hangs when the daemon stops is
+// ended in favour of the stop script, and that a hanging stop script is logged and ended.
 func TestCloseWithHangingScripts(t *testing.T) {
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	gate := newPipe(t)
-	hangs := shell(t, `trap 'echo "$1 is asked to end" >`+tl.said.path+`; exit 1' TERM
-echo "$1 begins" >`+tl.said.path+`
+	hangs := shell(t, `trap 'echo "$1 is asked to end" >`+pn.written.path+`; exit 1' TERM
+echo "$1 begins" >`+pn.written.path+`
 read -r l <`+gate.path)
-	one := &conf.Notify{Master: command(hangs, "master"), Stop: tl.says(t, "stop")}
+	one := &conf.Notify{Master: command(hangs, "master"), Stop: pn.echo(t, "stop")}
 	two := &conf.Notify{Stop: command(hangs, "stop 2")}
-	tl.Configure(with(one, two))
-	tl.Notify(happening{Name: "A", Word: master, To: one})
-	tl.expect(t, "master begins")
-	tl.Notify(happening{Name: "A", Word: stop, To: one})
-	tl.Notify(happening{Name: "B", Word: stop, To: two})
-	tl.expect(t, "stop 2 begins")
-	tl.Close(2 * time.Second)
-	tl.expect(t, "master is asked to end", "stop", "stop 2 is asked to end")
-	tl.log.expect(t, 1, "(A) notify_master script "+hangs+" master is ended: ")
-	tl.log.expect(t, 1, "; STOP is waiting for it")
-	tl.log.expect(t, 1, "(B) notify_stop script "+hangs+" stop 2 has not ended: sent SIGTERM")
+	pn.Configure(with(one, two))
+	pn.Notify(happening{Name: "A", Word: master, To: one})
+	pn.expect(t, "master begins")
+	pn.Notify(happening{Name: "A", Word: stop, To: one})
+	pn.Notify(happening{Name: "B", Word: stop, To: two})
+	pn.expect(t, "stop 2 begins")
+	pn.Close(2 * time.Second)
+	pn.expect(t, "master is asked to end", "stop", "stop 2 is asked to end")
+	pn.log.expect(t, 1, "(A) notify_master script "+hangs+" master is ended: ")
+	pn.log.expect(t, 1, "; STOP is waiting for it")
+	pn.log.expect(t, 1, "(B) notify_stop script "+hangs+" stop 2 has not ended: sent SIGTERM")
 }
 
-// One path for two FIFOs is one FIFO that gets every line twice, as in the C
-// daemon.
+// TestOnePathForBothFIFOs checks that one path for two FIFOs is one FIFO that gets every
+// line twice, as in the C daemon.
 func TestOnePathForBothFIFOs(t *testing.T) {
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	c := with()
 	c.FIFOs[0].Path = filepath.Join(t.TempDir(), "fifo")
 	c.FIFOs[1].Path = c.FIFOs[0].Path
-	tl.Configure(c)
-	tl.Notify(happening{Name: "A", Word: master, Number: 1})
-	if n := len(tl.Status().FIFOs); n != 2 {
+	pn.Configure(c)
+	pn.Notify(happening{Name: "A", Word: master, Number: 1})
+	if n := len(pn.Status().FIFOs); n != 2 {
 		t.Fatalf("%d FIFOs", n)
 	}
 	line := `thing "A" MASTER 1`
@@ -280,7 +282,7 @@ func TestOnePathForBothFIFOs(t *testing.T) {
 	}
 }
 
-func TestTellAllocatesLittle(t *testing.T) {
+func TestNotifyAllocatesLittle(t *testing.T) {
 	n := &Notifier{wake: make(chan struct{}, 1), inbox: make([]letter, 0, 2000)}
 	e := &happening{Name: "A", Word: master}
 	if got := testing.AllocsPerRun(1000, func() { n.Notify(e) }); got != 0 {
@@ -288,20 +290,21 @@ func TestTellAllocatesLittle(t *testing.T) {
 	}
 }
 
-// Whatever the other channels do, a change is reported by mail, too.
+// TestMailOfAnEvent checks that a change is reported by mail whatever the other channels
+// do.
 func TestMailOfAnEvent(t *testing.T) {
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	s := newSink(nil)
 	to := &conf.Notify{SMTPAlert: true}
 	c := with(to)
 	c.RouterID = "LB1"
 	c.Mail = conf.Mail{Server: "localhost", Port: s.listen(t), ConnectTimeout: patience, To: []string{"ops@example.com"}}
-	tl.Configure(c)
-	tl.Notify(happening{Name: "A", Word: master, To: to, FIFOOnly: true})
-	tl.Notify(happening{Name: "B", Word: master, To: &conf.Notify{}})
-	tl.Notify(happening{Name: "A", Word: backup, To: to})
+	pn.Configure(c)
+	pn.Notify(happening{Name: "A", Word: master, To: to, FIFOOnly: true})
+	pn.Notify(happening{Name: "B", Word: master, To: &conf.Notify{}})
+	pn.Notify(happening{Name: "A", Word: backup, To: to})
 	if got := <-s.mail; !strings.Contains(got, "Subject: [LB1] A is BACKUP\n") {
 		t.Errorf("%s", got)
 	}
-	eventually(t, "the mail is counted", func() bool { return tl.Status().Mail.Sent == 1 })
+	eventually(t, "the mail is counted", func() bool { return pn.Status().Mail.Sent == 1 })
 }

@@ -16,8 +16,8 @@ func command(words ...string) conf.Command { return conf.Command{Args: words} }
 
 var epoch = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
-// numbered is a change with two scripts, or one for noState, whose first argument
-// is its number.
+// numbered returns a change whose scripts have its number as first argument: two scripts,
+// or one for noState.
 func numbered(word string, number int) stateChange {
 	s := Step{Command: &conf.Command{}, Extra: []string{fmt.Sprint(number)}}
 	if word == noState {
@@ -26,11 +26,11 @@ func numbered(word string, number int) stateChange {
 	return stateChange{word, true, epoch, []Step{s, s}}
 }
 
-// noState happens within a state.
+// noState is a change that is not a change of state.
 const noState = "ADVERT"
 
-// drain ends what runs and then runs all that waits, and returns the numbers of
-// the changes that were begun.
+// drain ends the running script, runs all that wait, and returns the numbers of the
+// changes whose scripts were begun.
 func drain(q *queue) (begun []string) {
 	if q.running != nil {
 		q.done()
@@ -49,8 +49,8 @@ func TestOvertaking(t *testing.T) {
 	repeat := func(n int, k ...string) []string { return slices.Repeat(k, n) }
 	for _, c := range []struct {
 		name      string
-		words     []string // told while the script for number 0 runs, numbered from 1
-		begun     string   // after it
+		words     []string // pushed while the script for number 0 runs, numbered from 1
+		begun     string   // afterwards
 		overtaken int
 	}{
 		{"none that fit", repeat(16, m), "1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16", 0},
@@ -87,14 +87,15 @@ func TestOvertaking(t *testing.T) {
 	}
 }
 
-// Whatever the order of changes and of the ends of scripts: scripts are begun in
-// the order of telling, both of one change together, never two at once; what
-// waits is bounded; and the last one begun is of the last state told.
+// TestQueueProperty checks for any order of changes and script ends: scripts begin in the
+// order of the changes, both scripts of a change run, never two at once; the number of
+// waiting changes is bounded; and the last state whose scripts begin is the last one
+// pushed.
 func TestQueueProperty(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		var q queue
 		var begun []int
-		running, told, lastState, waitingMax := false, 0, -1, 0
+		running, pushed, lastState, waitingMax := false, 0, -1, 0
 		take := func() {
 			s := q.next(epoch)
 			if s == nil {
@@ -114,10 +115,10 @@ func TestQueueProperty(t *testing.T) {
 			case op < 7:
 				k := []string{master, backup, stop, noState}[op%4]
 				if k != noState {
-					lastState, states[told] = told, true
+					lastState, states[pushed] = pushed, true
 				}
-				q.push(numbered(k, told))
-				told++
+				q.push(numbered(k, pushed))
+				pushed++
 				waitingMax = max(waitingMax, len(q.waiting))
 			case running:
 				q.done()
@@ -150,7 +151,7 @@ func TestQueueProperty(t *testing.T) {
 			}
 		}
 		if last != lastState {
-			t.Fatalf("the last state begun is of change %d, told was %d", last, lastState)
+			t.Fatalf("the last state begun is of change %d, want %d", last, lastState)
 		}
 		if waitingMax > maxWaiting+1 {
 			t.Fatalf("%d changes waited", waitingMax)
@@ -178,15 +179,15 @@ func TestSlowAndHung(t *testing.T) {
 	q.next(at(0))
 	expect(9, false, false)
 	expect(10, true, false)
-	expect(11, false, false)   // once
-	expect(1000, false, false) // nothing newer waits, so it may run
+	expect(11, false, false)   // reported once
+	expect(1000, false, false) // no newer change waits, so the script may run
 	happened(1000)
 	expect(1059, false, false)
 	expect(1060, false, true)
-	expect(1061, false, false) // once
+	expect(1061, false, false) // reported once
 	q.done()
-	q.next(at(1070)) // the second script of the first change; the newer one waits since 1000
+	q.next(at(1070)) // the second script of the first change; the newer change has waited since 1000
 	expect(1071, false, false)
 	expect(1080, true, false)
-	expect(1130, false, true) // it had a minute of its own
+	expect(1130, false, true) // the second script had a minute of its own
 }

@@ -14,9 +14,9 @@ import (
 	"keepalived-go/internal/output/status"
 )
 
-// tried is what becomes of an event that is tried, a line for each report. What is so
-// is reported afterwards, if it is given.
-func (tl *teller) tried(t *testing.T, wait time.Duration, e happening, then ...happening) string {
+// tried tries an event, followed by the current state if then is given, and returns one
+// line for each delivery.
+func (pn *pipeNotifier) tried(t *testing.T, wait time.Duration, e happening, then ...happening) string {
 	t.Helper()
 	got := make(chan []status.Delivery, 2)
 	trial := Trial{Event: e.Event(), By: "a test", Wait: wait, Done: func(all []status.Delivery) { got <- all }}
@@ -24,7 +24,7 @@ func (tl *teller) tried(t *testing.T, wait time.Duration, e happening, then ...h
 		so := h.Event()
 		trial.Then = &so
 	}
-	tl.Try(trial)
+	pn.Try(trial)
 	var text strings.Builder
 	for _, d := range <-got {
 		fmt.Fprintf(&text, "%s %s: %s %v\n", d.Keyword, filepath.Base(d.To), d.Result, d.OK)
@@ -35,22 +35,22 @@ func (tl *teller) tried(t *testing.T, wait time.Duration, e happening, then ...h
 	return text.String()
 }
 
-// TestTrial: each report of a trial has its result, scripts know that it is one, and what is
-// so is reported after it.
+// TestTrial checks that each delivery of a trial has its result, that scripts get a
+// variable that marks a trial, and that the current state is reported after it.
 func TestTrial(t *testing.T) {
 	captureLog(t)
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	s := newSink(nil)
 	dir := t.TempDir()
-	to := &conf.Notify{SMTPAlert: true, Any: command(shell(t, "echo ${KEEPALIVED_TEST:-real} \"$*\" >"+tl.said.path)),
+	to := &conf.Notify{SMTPAlert: true, Any: command(shell(t, "echo ${KEEPALIVED_TEST:-real} \"$*\" >"+pn.written.path)),
 		Backup: command(shell(t, "echo no such service\nexit 3"))}
 	c := with(to)
 	c.FIFOs[0].Path = filepath.Join(dir, "read")
 	c.FIFOs[1].Path = filepath.Join(dir, "unread")
 	c.RouterID = "LB1"
 	c.Mail = conf.Mail{Server: "localhost", Port: s.listen(t), ConnectTimeout: patience, To: []string{"ops@example.com"}}
-	tl.Configure(c)
-	if got := tl.tried(t, patience, happening{Name: "B", Word: master, FIFOOnly: true, To: &conf.Notify{}}); got != "one_fifo read: written, but 19 bytes have not been read false\ntwo_fifo unread: written, but 19 bytes have not been read false\n" {
+	pn.Configure(c)
+	if got := pn.tried(t, patience, happening{Name: "B", Word: master, FIFOOnly: true, To: &conf.Notify{}}); got != "one_fifo read: written, but 19 bytes have not been read false\ntwo_fifo unread: written, but 19 bytes have not been read false\n" {
 		t.Error(got)
 	}
 	reader := openPipe(t, c.FIFOs[0].Path)
@@ -63,37 +63,37 @@ func TestTrial(t *testing.T) {
 			t.Errorf("-want +got\n%s", diff)
 		}
 	}
-	check(tl.tried(t, patience, happening{Name: "A", Word: backup, Number: 9, To: to}, happening{Name: "A", Word: master, Number: 9, To: to}), `notify_backup script.sh: exited with status 3: no such service false
+	check(pn.tried(t, patience, happening{Name: "A", Word: backup, Number: 9, To: to}, happening{Name: "A", Word: master, Number: 9, To: to}), `notify_backup script.sh: exited with status 3: no such service false
 notify script.sh thing A BACKUP 9: exited with status 0 true
 one_fifo read: read true
 two_fifo unread: written, but 57 bytes have not been read false
 smtp_alert ops@example.com by localhost: sent true
 `)
-	tl.expect(t, "1 thing A BACKUP 9", "real thing A MASTER 9")
+	pn.expect(t, "1 thing A BACKUP 9", "real thing A MASTER 9")
 	if diff := cmp.Diff([]string{`thing "A" BACKUP 9`, `thing "A" MASTER 9`}, <-lines); diff != "" {
 		t.Errorf("lines in the FIFO (-want +got)\n%s", diff)
 	}
 	if mail := <-s.mail; !strings.Contains(mail, "Subject: [LB1] Test: A is BACKUP\n") || !strings.Contains(mail, "so it is\n\nThis is a test, which a test has asked for.\n") {
 		t.Error(mail)
 	}
-	if st := tl.Status().Owners; len(st) != 1 || st[0].Last.Keyword != "notify" {
+	if st := pn.Status().Owners; len(st) != 1 || st[0].Last.Keyword != "notify" {
 		t.Errorf("%+v", st)
 	}
 }
 
-// TestTrialsThatFail: what cannot be started, written or sent is the result, and so is what
-// has not ended in time.
+// TestTrialsThatFail checks the results of deliveries that cannot be started, written or
+// sent, and of those that do not end in time.
 func TestTrialsThatFail(t *testing.T) {
 	captureLog(t)
-	tl := newTeller(t)
+	pn := newPipeNotifier(t)
 	gate := newPipe(t)
-	to := &conf.Notify{SMTPAlert: true, Master: tl.after(t, gate, "slow"), Stop: command("/no/such/program")}
+	to := &conf.Notify{SMTPAlert: true, Master: pn.echoAfter(t, gate, "slow"), Stop: command("/no/such/program")}
 	c := with(to)
 	c.FIFOs = c.FIFOs[:1]
 	c.FIFOs[0].Path = "/no/such/directory/fifo"
 	c.Mail = conf.Mail{Server: "127.0.0.1", Port: closedPort(t), ConnectTimeout: patience, To: []string{"ops@example.com"}}
-	tl.Notifier.Configure(c.config())
-	got := tl.tried(t, patience, happening{Name: "A", Word: stop, To: to})
+	pn.Notifier.Configure(c.config())
+	got := pn.tried(t, patience, happening{Name: "A", Word: stop, To: to})
 	for _, want := range []string{"notify_stop program: could not be started: ", "one_fifo fifo: not written: open FIFO /no/such/directory/fifo: ", "smtp_alert ops@example.com by 127.0.0.1: not sent: connect to 127.0.0.1:"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("%s\nwant %s", got, want)
@@ -102,22 +102,22 @@ func TestTrialsThatFail(t *testing.T) {
 	if strings.Contains(got, "true\n") {
 		t.Error(got)
 	}
-	if got := tl.tried(t, 10*time.Millisecond, happening{Name: "A", Word: master, To: &conf.Notify{Master: to.Master}}); !strings.HasPrefix(got, "notify_master script.sh slow: has not ended false\n") {
+	if got := pn.tried(t, 10*time.Millisecond, happening{Name: "A", Word: master, To: &conf.Notify{Master: to.Master}}); !strings.HasPrefix(got, "notify_master script.sh slow: has not ended false\n") {
 		t.Error(got)
 	}
 	fmt.Fprintln(gate.f, "go on")
-	tl.expect(t, "slow begins", "slow ends")
-	if got := tl.tried(t, patience, happening{Name: "A", Word: backup, FIFOOnly: true}); strings.Contains(got, "true") {
+	pn.expect(t, "slow begins", "slow ends")
+	if got := pn.tried(t, patience, happening{Name: "A", Word: backup, FIFOOnly: true}); strings.Contains(got, "true") {
 		t.Error(got)
 	}
 	c.FIFOs = nil
-	tl.Notifier.Configure(c.config())
-	if got := tl.tried(t, patience, happening{Name: "A", Word: backup, To: &conf.Notify{}}); got != "" {
+	pn.Notifier.Configure(c.config())
+	if got := pn.tried(t, patience, happening{Name: "A", Word: backup, To: &conf.Notify{}}); got != "" {
 		t.Errorf("nobody is notified, but %s", got)
 	}
 }
 
-// closedPort is a port of 127.0.0.1 on which nobody listens.
+// closedPort returns a port of 127.0.0.1 on which no process listens.
 func closedPort(t *testing.T) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
