@@ -90,9 +90,7 @@ func TestKillParent(t *testing.T) {
 		t.Errorf("of the processes %v one outlives its parent", children)
 	}
 	s.awaitOwner(vip, masterDown(in.at(100))+time.Second, "b")
-	if pids := s.Node("a").Pids(); len(pids) > 0 {
-		t.Errorf("processes left: %v", pids)
-	}
+	s.nobodyLeft("a")
 }
 
 // TestKillEverything: the address stays in the dead node's kernel. Started
@@ -220,9 +218,7 @@ func TestStopRemovesWhateverTheVRRPProcessDoes(t *testing.T) {
 					t.Errorf("%v is still there", addr)
 				}
 			}
-			if pids := s.Node("a").Pids(); len(pids) > 0 {
-				t.Errorf("processes left: %v", pids)
-			}
+			s.nobodyLeft("a")
 		})
 	}
 }

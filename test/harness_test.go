@@ -136,6 +136,19 @@ func (s *scene) must(err error) {
 	}
 }
 
+// nobodyLeft asserts that no process is left in the node. One that was killed, or was the
+// child of one that has ended, takes a moment to end and to be reaped.
+func (s *scene) nobodyLeft(node string) {
+	s.Helper()
+	var left []int
+	if !s.Until(10*time.Second, func() bool {
+		left = s.Node(node).Pids()
+		return len(left) == 0
+	}) {
+		s.Errorf("processes left behind: %v", left)
+	}
+}
+
 // awaitOwner waits until the named nodes, and no others, hold the address.
 func (s *scene) awaitOwner(addr netip.Addr, timeout time.Duration, owners ...string) {
 	s.Helper()

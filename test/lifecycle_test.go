@@ -133,9 +133,7 @@ func TestScriptsThatDoNotEnd(t *testing.T) {
 	if !underC && !a.Logged(a.Started, "script "+stubborn+" was still running and has been killed") {
 		t.Errorf("the log does not say what was killed:\n%s", a.LogText())
 	}
-	if !s.Until(10*time.Second, func() bool { return len(s.Node("a").Pids()) == 0 }) {
-		t.Errorf("left behind: %v", s.Node("a").Pids())
-	}
+	s.nobodyLeft("a")
 }
 
 // TestReaderOfKilledParent: when the parent has died, readers do not keep the

@@ -499,8 +499,8 @@ func TestNotifyScriptsMisbehave(t *testing.T) {
 	s.awaitLine(s.path("a", "loud.told"), "INSTANCE VI_2 FAULT 150", 5*time.Second)
 	s.must(a.Stop())
 	s.awaitOwner(vip, time.Second, "b")
-	if left := s.Node("a").Pids(); len(left) > 0 && !underC { // which leaves it
-		t.Errorf("left behind: %v", left)
+	if !underC { // which leaves it
+		s.nobodyLeft("a")
 	}
 }
 
@@ -758,9 +758,7 @@ func TestFIFOScript(t *testing.T) {
 		}
 	}
 	s.must(a.Stop())
-	if !s.Until(2*time.Second, func() bool { return len(s.Node("a").Pids()) == 0 }) {
-		t.Errorf("left behind: %v", s.Node("a").Pids())
-	}
+	s.nobodyLeft("a")
 	for _, p := range []string{path, other} {
 		if _, err := os.Stat(p); err == nil {
 			t.Errorf("%s is still there", p)

@@ -57,7 +57,7 @@ func TestDaemonMode(t *testing.T) {
 		t.Fatalf("the starting process ended with %d: %s", code, d.LogText())
 	}
 	s.awaitOwner(vip, 3*time.Second, "a")
-	for _, name := range []string{"keepalived.pid", "vrrp.pid"} {
+	for _, name := range []string{"vrrp.pid", "keepalived.pid"} {
 		b, err := os.ReadFile(filepath.Join(n.Dir, "run", name))
 		pid, _ := strconv.Atoi(strings.TrimSpace(string(b)))
 		if err != nil || comm(pid) != "keepalived" {
@@ -67,9 +67,7 @@ func TestDaemonMode(t *testing.T) {
 			defer unix.Kill(pid, unix.SIGKILL)
 			s.must(unix.Kill(pid, unix.SIGTERM))
 			s.awaitOwner(vip, 2*time.Second)
-			if !s.Until(3*time.Second, func() bool { return len(n.Pids()) == 0 }) {
-				t.Errorf("still running: %v", n.Pids())
-			}
+			s.nobodyLeft("a")
 			break
 		}
 	}

@@ -220,9 +220,7 @@ esac`)
 		t.Error("the log does not say that it timed out")
 	}
 	s.must(a.Stop())
-	if !s.Until(2*time.Second, func() bool { return len(s.Node("a").Pids()) == 0 }) {
-		t.Errorf("left behind: %v", s.Node("a").Pids())
-	}
+	s.nobodyLeft("a")
 }
 
 // trackFile writes a track_file block.
