@@ -2,11 +2,15 @@ package snmp
 
 import (
 	"os"
+	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strconv"
+	"strings"
 	"testing"
 
 	"keepalived-go/internal/output/status/snmp/agentx"
+	"keepalived-go/internal/tool/required"
 )
 
 // syntax are the values that an object of a syntax may have.
@@ -68,6 +72,37 @@ func TestMIB(t *testing.T) {
 		if d := defined[oid]; syntax[d.syntax] != v.Value.Type {
 			t.Errorf("%s has a value of type %d, and the syntax %q in the module", d.name, v.Value.Type, d.syntax)
 		}
+	}
+}
+
+// TestMIBIsValid: smilint finds no error in the module, and warns of nothing but what the
+// objects of keepalived bring with them: no conformance groups, and addresses whose type is
+// that of another object.
+func TestMIBIsValid(t *testing.T) {
+	smilint, err := exec.LookPath("smilint")
+	if err != nil {
+		required.Missing(t, "smilint")
+	}
+	config := filepath.Join(t.TempDir(), "smi.conf")
+	if err := os.WriteFile(config, []byte("path testdata/smi\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	module := "../../../../packaging/mibs/KEEPALIVED-MIB.txt"
+	out, err := exec.Command(smilint, "-c", config, "-l", "5", "-m", module).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	read := false
+	for line := range strings.Lines(string(out)) {
+		switch {
+		case strings.Contains(line, "{group-membership}"), strings.Contains(line, "{node-implicit}"), strings.Contains(line, "{inetaddress-inetaddresstype}"):
+			read = true
+		default:
+			t.Error(line)
+		}
+	}
+	if !read {
+		t.Errorf("it has not read the module:\n%s", out)
 	}
 }
 
