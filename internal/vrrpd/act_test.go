@@ -8,7 +8,7 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// acted is the result of an act as JSON, or its refusal.
+// acted returns the result of an act as JSON, or the text of its refusal.
 func acted(t *testing.T, d *daemon, a act.Act) string {
 	t.Helper()
 	var got *act.Result
@@ -23,8 +23,8 @@ func acted(t *testing.T, d *daemon, a act.Act) string {
 	return string(got.Body)
 }
 
-// TestActAnnounce: a master announces each of its addresses again, even if it does not
-// repeat that by itself.
+// TestActAnnounce checks that a master announces each of its addresses again on demand,
+// even if it is configured not to repeat announcements.
 func TestActAnnounce(t *testing.T) {
 	quiet(t)
 	c := patient(owners(2))

@@ -19,8 +19,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// sharing is a configuration of three virtual routers with addresses of both
-// families, of which neighbours share some.
+// sharing returns a configuration of three virtual routers with addresses of both
+// families; neighbouring routers share some of them.
 func sharing() *conf.Config {
 	c := &conf.Config{}
 	for i := range 3 {
@@ -42,7 +42,7 @@ func sharing() *conf.Config {
 	return c
 }
 
-// settle turns the loop until the kernel has carried out everything.
+// settle turns the loop until the kernel has carried out all requests.
 func settle(t testing.TB, d *daemon) {
 	t.Helper()
 	for end := time.Now().Add(10 * time.Second); !d.addrs.idle(); d.turn() {
@@ -52,7 +52,7 @@ func settle(t testing.TB, d *daemon) {
 	}
 }
 
-// virtualOn lists the virtual addresses the kernel has on eth0.
+// virtualOn lists the virtual addresses that the kernel has on eth0.
 func virtualOn(t testing.TB) []string {
 	var out []string
 	for line := range strings.Lines(ip(t, "-o addr show dev eth0")) {
@@ -64,9 +64,9 @@ func virtualOn(t testing.TB) []string {
 	return slices.Compact(out)
 }
 
-// However holding and releasing follow each other, waited for or not, the
-// kernel ends with what is held, and our own removals are never taken for those
-// of somebody else.
+// TestKernelHasWhatIsHeld checks that after any sequence of holding and releasing, with
+// and without waiting, the kernel has exactly the addresses that are held, and that our
+// own removals are never taken for removals by another program.
 func TestKernelHasWhatIsHeld(t *testing.T) {
 	d := newTestDaemonWith(t, sharing(), true)
 	var log bytes.Buffer
@@ -84,7 +84,7 @@ func TestKernelHasWhatIsHeld(t *testing.T) {
 		}
 		d.addrs.flush()
 		if random.IntN(3) > 0 {
-			continue // go on while the kernel is at it
+			continue // continue while the kernel is working
 		}
 		settle(t, d)
 		var want []string
@@ -112,8 +112,9 @@ func TestKernelHasWhatIsHeld(t *testing.T) {
 	}
 }
 
-// An address that somebody else removes is noticed, and set again if it is not
-// released, whether the kernel had answered for it or not.
+// TestForeignRemovalIsNoticed checks that the removal of an address by another program is
+// noticed, and that the address is set again if it is still held, both before and after
+// the kernel has acknowledged it.
 func TestForeignRemovalIsNoticed(t *testing.T) {
 	for _, answered := range []bool{true, false} {
 		t.Run(fmt.Sprintf("answered=%v", answered), func(t *testing.T) {
@@ -128,7 +129,7 @@ func TestForeignRemovalIsNoticed(t *testing.T) {
 			if answered {
 				settle(t, d)
 			} else {
-				// Carried out, but the loop has not heard of it.
+				// The kernel has set the address, but the loop has not read the answer.
 				await(t, "the address", func() bool { return slices.Contains(virtualOn(t), v.key.Prefix.String()) })
 			}
 			ip(t, "addr del "+v.key.Prefix.String()+" dev eth0")
@@ -153,8 +154,8 @@ func await(t testing.TB, what string, f func() bool) {
 	}
 }
 
-// catchUp turns the loop until it knows of all that has happened so far: events
-// come in their order, and this is the last.
+// catchUp turns the loop until it has processed all events up to now: events arrive in
+// order, and the event of a marker address is the last.
 func catchUp(t testing.TB, d *daemon) {
 	t.Helper()
 	mark := netip.MustParsePrefix("203.0.113.1/32")
@@ -172,11 +173,12 @@ func catchUp(t testing.TB, d *daemon) {
 	}
 }
 
-// While a thief removes addresses, masters come and go and the configuration is
-// replaced; a moment after the thief is gone, the kernel has all of them.
-func TestThief(t *testing.T) {
+// TestOtherProgramRemovesAddresses checks that while another program removes addresses, routers become and cease
+// to be master and reloads replace the configuration; soon after that program ends, the
+// kernel has all addresses.
+func TestOtherProgramRemovesAddresses(t *testing.T) {
 	seed := newSeed(t)
-	configuration := func(moved bool) *conf.Config { // moved: a third of the addresses are with a neighbour
+	configuration := func(moved bool) *conf.Config { // moved: a third of the addresses belong to a neighbour
 		c := owners(6)
 		for i, r := range c.Instances {
 			r.Addresses = nil
@@ -193,12 +195,12 @@ func TestThief(t *testing.T) {
 	}
 	d := newTestDaemon(t, configuration(false))
 	quiet(t)
-	thief, err := kernel.Dial(0, false)
+	conn, err := kernel.Dial(0, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	link := d.net.byName["eth0"].Index
-	hands := kernel.NewExecutor(thief, nil, func(kernel.Completion) {})
+	executor := kernel.NewExecutor(conn, nil, func(kernel.Completion) {})
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -209,10 +211,10 @@ func TestThief(t *testing.T) {
 				p := netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, 100, byte(1 + random.IntN(54))}), 32)
 				plan = append(plan, kernel.Change{Op: kernel.Remove, Object: &kernel.Addr{Link: link, Prefix: p}})
 			}
-			hands.Submit(0, plan)
+			executor.Submit(0, plan)
 			time.Sleep(time.Duration(random.IntN(4000)) * time.Microsecond)
 		}
-		hands.Close() // carried out
+		executor.Close() // returns when all changes are carried out
 	}()
 	random := rand.New(rand.NewPCG(seed, 2))
 	for going := true; going; d.turn() {
@@ -248,12 +250,12 @@ func TestThief(t *testing.T) {
 	}
 }
 
-// lossCounter counts what the log says of removals by others, and forgets the robbed
-// addresses that it names.
+// lossCounter counts the log lines about removals by others, and deletes the addresses
+// that they name from unreported.
 type lossCounter struct {
 	slog.Handler
-	n      *int
-	robbed map[string]bool
+	n          *int
+	unreported map[string]bool
 }
 
 func (lossCounter) Enabled(context.Context, slog.Level) bool { return true }
@@ -261,14 +263,15 @@ func (lossCounter) Enabled(context.Context, slog.Level) bool { return true }
 func (l lossCounter) Handle(_ context.Context, r slog.Record) error {
 	if strings.Contains(r.Message, "removed from") {
 		*l.n++
-		maps.DeleteFunc(l.robbed, func(addr string, _ bool) bool { return strings.Contains(r.Message, " "+addr+" ") })
+		maps.DeleteFunc(l.unreported, func(addr string, _ bool) bool { return strings.Contains(r.Message, " "+addr+" ") })
 	}
 	return nil
 }
 
 var seedFlag = flag.Uint64("seed", 0, "repeat the random test with this seed")
 
-// newSeed is the seed of a test's chance; a failure prints it.
+// newSeed returns the seed of a random test and logs it, so that a failure can be
+// repeated.
 func newSeed(t *testing.T) uint64 {
 	seed := *seedFlag
 	if seed == 0 {
@@ -284,15 +287,15 @@ func quiet(t testing.TB) {
 	t.Cleanup(func() { slog.SetDefault(before) })
 }
 
-// A kernelModel carries out plans change by change, and tells of everything
-// late and in two ways, as the kernel does: answers by one, events by another.
+// kernelModel carries out plans change by change. As the kernel does, it reports late and
+// in two ways that are not ordered with each other: by answers and by events.
 type kernelModel struct {
-	has     map[kernel.Key]uint8 // who has set it
-	work    []kernel.Completion  // plans under way, each with what is done of it
-	begun   int                  // changes of the first that are done
+	has     map[kernel.Key]uint8 // the port that has set each address
+	work    []kernel.Completion  // plans in progress, each with the results so far
+	begun   int                  // changes of the first plan that are done
 	answers []kernel.Completion
-	stream  []any // kernel.Event or func(), in order
-	taken   int   // addresses of others that were removed before we knew whose they are
+	stream  []any // of kernel.Event or func(), in order
+	taken   int   // addresses of others that were removed before we knew their owner
 }
 
 const (
@@ -326,7 +329,7 @@ func (k *kernelModel) work1() {
 		}
 	} else {
 		k.has[a.Key()] = kernel.AddrProto
-		if a.Prefix.Addr().Is6() { // of IPv4 there is none, see kernel.Watch
+		if a.Prefix.Addr().Is6() { // the kernel sends no such event for IPv4, see kernel.Watch
 			k.stream = append(k.stream, kernel.Event{Kind: kernel.AddrNew, Addr: *a})
 		}
 	}
@@ -337,7 +340,7 @@ func (k *kernelModel) work1() {
 	}
 }
 
-// removes reports whether a plan under way will remove the address.
+// removes reports whether a plan in progress will remove the address.
 func (k *kernelModel) removes(key kernel.Key) bool {
 	for i, p := range k.work {
 		changes := p.Changes
@@ -359,18 +362,18 @@ func (k *kernelModel) remove(key kernel.Key, port uint32) bool {
 	}
 	delete(k.has, key)
 	if key.Prefix.Addr().Is6() {
-		port = 0 // the kernel does not say
+		port = 0 // the kernel does not report the port
 	}
 	k.stream = append(k.stream, kernel.Event{Kind: kernel.AddrGone, PortID: port, Addr: kernel.Addr{Link: key.Link, Prefix: key.Prefix}})
 	return true
 }
 
-// Whatever the order in which wishes, requests, answers, events, readings of the
-// kernel's state and other programs come, in the end the kernel has what is
-// wanted, has not what is not – but for what others have set –, and no more
-// losses are reported than there were removals by others. A removal from a router
-// that wants the address from then on is reported, unless its event was lost or others
-// set it again.
+// TestTableAgreesWithKernel checks for any order of wishes, requests, answers, events,
+// readings of the kernel's state and changes by other programs: in the end the kernel has
+// the addresses that are wanted and, except for addresses set by other programs, no
+// others; the number of reported losses does not exceed the number of removals by others.
+// A removal from a router that has wanted the address ever since is reported, unless its
+// event was lost or another program set the address again.
 func TestTableAgreesWithKernel(t *testing.T) {
 	quiet(t)
 	seed := newSeed(t)
@@ -387,7 +390,7 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 	d := &daemon{loop: newTestLoop(t), net: newNetwork([]kernel.Link{l}, nil), port: modelPort, announcer: &announcer{}}
 	d.static = newStatic(&conf.Config{})
 	d.addrs.init(k, func() {}, logRefusal, d.firewallRefused)
-	lost, stolen := 0, 0
+	lost, removals := 0, 0
 	var vips []*vip
 	var addrs []kernel.Addr
 	for _, p := range []string{"198.51.100.1/32", "198.51.100.2/32", "2001:db8::1/64", "2001:db8::2/64"} {
@@ -398,8 +401,8 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 		v.owner = &router{conf: &conf.VRRPInstance{GARP: &conf.GARP{}}, engine: vrrp.New(vrrp.Config{})}
 		vips, addrs = append(vips, v), append(addrs, a)
 	}
-	robbed := map[string]bool{}
-	slog.SetDefault(slog.New(lossCounter{slog.DiscardHandler, &lost, robbed}))
+	unreported := map[string]bool{}
+	slog.SetDefault(slog.New(lossCounter{slog.DiscardHandler, &lost, unreported}))
 	event := func() {
 		if len(k.stream) == 0 {
 			return
@@ -441,26 +444,26 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 		case 2:
 			if v.users > 0 {
 				d.addrs.release(v)
-				delete(robbed, key.Prefix.Addr().String())
+				delete(unreported, key.Prefix.Addr().String())
 			}
 		case 3:
 			ours := k.has[key] == kernel.AddrProto
 			if k.remove(key, others) {
-				stolen++
+				removals++
 				if ours && v.users > 0 && v.requested && !k.removes(key) {
-					robbed[key.Prefix.Addr().String()] = true
+					unreported[key.Prefix.Addr().String()] = true
 				}
 			}
 		case 4:
 			if _, there := k.has[key]; !there {
 				k.has[key] = others
-				delete(robbed, key.Prefix.Addr().String())
+				delete(unreported, key.Prefix.Addr().String())
 				k.stream = append(k.stream, kernel.Event{Kind: kernel.AddrNew, Addr: kernel.Addr{Link: 2, Prefix: key.Prefix}})
 			}
-		case 5: // events are lost: all that wait, and the state is read
+		case 5: // all waiting events are lost, and the state is read
 			if random.IntN(4) == 0 {
 				k.stream = nil
-				clear(robbed)
+				clear(unreported)
 			}
 			read()
 		case 6, 7:
@@ -474,7 +477,7 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 			d.addrs.flush()
 		}
 	}
-	// Quiet: one complete reading, for events may have been lost.
+	// No more changes: one complete reading, because events may have been lost.
 	for range 3 {
 		k.stream = append(k.stream, func() {})
 		for len(k.stream)+len(k.work)+len(k.answers)+len(d.addrs.dirty) > 0 {
@@ -501,17 +504,18 @@ func tableRound(t *testing.T, random *rand.Rand, round uint64) {
 			t.Errorf("round %d: %v: there %v, present %v", round, v.key.Prefix, there, v.present)
 		}
 	}
-	for addr := range robbed {
-		t.Errorf("round %d: nobody learned that %s was removed", round, addr)
+	for addr := range unreported {
+		t.Errorf("round %d: no router was notified that %s was removed", round, addr)
 	}
-	if lost > stolen+k.taken {
-		t.Errorf("round %d: %d losses of %d removals by others", round, lost, stolen)
+	if lost > removals+k.taken {
+		t.Errorf("round %d: %d losses for %d removals by others", round, lost, removals)
 	}
 }
 
-// An address that was there before us stays: at the start, as backup and master,
-// when a reload drops it, and at the stop. One that a predecessor of ours has left
-// is removed. When others take theirs away it is set, and is ours then.
+// TestAddressThatWasThere checks that an address that existed before the daemon stays: at
+// the start, as backup and master, when a reload drops it, and at the stop. An address
+// left by a predecessor of ours is removed. When another program removes the existing
+// address, the daemon sets it and owns it from then on.
 func TestAddressThatWasThere(t *testing.T) {
 	c := owners(2)
 	c.Instances[0].Priority, c.Instances[0].AdvertInterval = 100, 10*time.Second // stays backup
@@ -567,7 +571,7 @@ func TestAddressThatWasThere(t *testing.T) {
 	d.addrs.flush()
 	settle(t, d)
 	if has(theirs) {
-		t.Error("what we had set was left behind")
+		t.Error("an address that we had set was left behind")
 	}
 	ip(t, "addr add "+theirs.String()+" dev eth0")
 	catchUp(t, d)
@@ -582,13 +586,13 @@ func TestAddressThatWasThere(t *testing.T) {
 	}
 }
 
-// plans is an executor that keeps what it is asked for.
+// plans is an executor that records the changes submitted to it.
 type plans [][]kernel.Change
 
 func (p *plans) Submit(_ uint64, changes []kernel.Change) { *p = append(*p, changes) }
 
-// A vip outlives its link while a router can still ask for it: the link may be gone
-// and back before the router notices.
+// TestVIPOutlivesItsLink checks that a vip outlives its link while a router can still ask
+// for it: the link may disappear and return before the router notices.
 func TestVIPOutlivesItsLink(t *testing.T) {
 	for _, dirty := range []bool{false, true} {
 		var asked plans
@@ -626,8 +630,8 @@ func TestVIPOutlivesItsLink(t *testing.T) {
 	}
 }
 
-// An address that a reload moves from a master to a backup is there when that one
-// becomes master.
+// TestAddressMovesToBackup checks that an address that a reload moves from a master to a
+// backup is set when the backup becomes master.
 func TestAddressMovesToBackup(t *testing.T) {
 	quiet(t)
 	c := patient(owners(2))

@@ -11,7 +11,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// TestWanted: what the socket of a virtual router follows from, and what not.
+// TestWanted checks on which settings and links the wanted socket of a virtual router
+// depends, and on which it does not.
 func TestWanted(t *testing.T) {
 	base := func() (conf.VRRPInstance, netLink) {
 		c := conf.VRRPInstance{Name: "VI", Interface: "eth0", Family: conf.IPv6, Version: 3, VRID: 51, TTL: 255, Group: netip.MustParseAddr("ff02::12")}
@@ -60,8 +61,9 @@ func TestWanted(t *testing.T) {
 	}
 }
 
-// TestFamiliesLost: in whatever order the kernel tells of an MTU and of its
-// consequences, a loss is a loss, and what is none costs no socket.
+// TestFamiliesLost checks that the loss of a family is counted in whatever order the
+// kernel reports an MTU and its consequences, and that a change without a loss replaces
+// no socket.
 func TestFamiliesLost(t *testing.T) {
 	type report struct {
 		mtu    int
@@ -74,8 +76,8 @@ func TestFamiliesLost(t *testing.T) {
 	}{
 		{"nothing", []report{{1500, true, true}, {1500, true, true}}, [2]bool{}},
 		{"another MTU", []report{{1500, true, true}, {1280, true, true}, {9000, true, true}}, [2]bool{}},
-		{"told before it is lost", []report{{1500, true, true}, {1279, true, true}, {1500, true, false}}, [2]bool{false, true}},
-		{"told when it is lost", []report{{1500, true, true}, {1200, true, false}, {1500, true, true}}, [2]bool{false, true}},
+		{"reported before it is lost", []report{{1500, true, true}, {1279, true, true}, {1500, true, false}}, [2]bool{false, true}},
+		{"reported when it is lost", []report{{1500, true, true}, {1200, true, false}, {1500, true, true}}, [2]bool{false, true}},
 		{"by something else", []report{{1500, true, true}, {1500, true, false}}, [2]bool{false, true}},
 		{"IPv4 too", []report{{1500, true, true}, {67, true, true}}, [2]bool{true, true}},
 		{"never there", []report{{1500, true, false}, {1500, true, false}}, [2]bool{}},
@@ -92,7 +94,7 @@ func TestFamiliesLost(t *testing.T) {
 		}
 	}
 
-	// An address proves that its family is back; its next loss counts again.
+	// An address proves that its family is available again; the next loss counts again.
 	n := newNetwork([]kernel.Link{{Index: 2, Name: "eth0", MTU: 1500, IPv6: true}}, nil)
 	for want := uint32(1); want < 4; want++ {
 		n.setLink(kernel.Link{Index: 2, Name: "eth0", MTU: 1500})
@@ -102,7 +104,7 @@ func TestFamiliesLost(t *testing.T) {
 		n.setAddr(kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix("fe80::1/64")})
 	}
 
-	// After lost events what is in doubt counts as lost.
+	// After lost events a family that is in doubt counts as lost.
 	n.setLink(kernel.Link{Index: 3, Name: "eth1"})
 	n.doubt(func(link int, ipv6 bool) bool { return link == 3 || !ipv6 })
 	if got := [][2]uint32{n.links[2].losses, n.links[3].losses}; got[0] != [2]uint32{1, 3} || got[1] != [2]uint32{1, 1} {
@@ -110,8 +112,8 @@ func TestFamiliesLost(t *testing.T) {
 	}
 }
 
-// TestSocketsFollowTheKernel: sockets stay what they are while nothing happens
-// that they depend on, and are made anew when it does.
+// TestSocketsFollowTheKernel checks that a socket stays the same until something changes
+// that it depends on, and is then opened again.
 func TestSocketsFollowTheKernel(t *testing.T) {
 	c := buffered(conf.Global{}, 0, 0)
 	for _, i := range c.Instances {
@@ -136,19 +138,19 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 	ip(t, "link set v1 mtu 1000")
 	ip(t, "link del v1")
 	ip(t, "link set eth0 mtu 1400")
-	ip(t, "link add eth1 type veth peer name far1") // the addresses come onto their link
+	ip(t, "link add eth1 type veth peer name far1") // the addresses now have their link
 	await("eth1", func() bool { return d.net.byName["eth1"] != nil && d.routers[0].vips[0] != nil })
 	ip(t, "link set eth1 name eth2")
 	await("no eth1", func() bool { return d.routers[1].vips[0] == nil })
 	if inUse() != before || d.routers[1].socket != before || len(d.sockets) != 1 {
-		t.Error("what does not concern the socket has replaced it")
+		t.Error("a change that does not concern the socket has replaced it")
 	}
 	// Events were lost, but the kernel still lists the group.
 	d.reread(d.reading(t), 0, true)
 	if inUse() != before {
-		t.Error("the socket was replaced though the membership is there")
+		t.Error("the socket was replaced though the membership still exists")
 	}
-	// It does not: as if the kernel had dropped it unseen.
+	// The kernel no longer lists the group, as if it had dropped it without an event.
 	if err := before.raw.Leave(netip.MustParseAddr("224.0.0.18")); err != nil {
 		t.Fatal(err)
 	}
@@ -168,7 +170,7 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 	}
 }
 
-// reading is what the kernel says of links and addresses now.
+// reading returns the kernel's current links and addresses.
 func (d *daemon) reading(t *testing.T) *reading {
 	t.Helper()
 	state, err := d.readAnew()
@@ -178,8 +180,8 @@ func (d *daemon) reading(t *testing.T) *reading {
 	return state
 }
 
-// TestSocketRefused: while sockets cannot be opened nobody serves, the reason is
-// known, and they are tried again without any event.
+// TestSocketRefused checks that while sockets cannot be opened no router serves, that the
+// cause is recorded, and that opening is tried again without an event.
 func TestSocketRefused(t *testing.T) {
 	d := newTestDaemon(t, owners(2))
 	for _, r := range d.routers {

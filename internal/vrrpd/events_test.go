@@ -28,8 +28,9 @@ func (b busy) Rules() ([]kernel.Rule, error)        { return nil, b.err }
 
 func addr4(s string) kernel.Addr { return kernel.Addr{Link: 2, Prefix: netip.MustParsePrefix(s)} }
 
-// A reading that is always interrupted is used as far as it goes: nothing is
-// taken for gone because of it. Only what is no interruption is an error.
+// TestInterruptedReading checks that an incomplete reading is used as far as it goes,
+// without taking anything as removed, and that only an error other than an interruption
+// is returned.
 func TestInterruptedReading(t *testing.T) {
 	n := newNetwork([]kernel.Link{{Index: 2, Name: "eth0"}, {Index: 3, Name: "eth1"}}, []kernel.Addr{addr4("192.0.2.9/24")})
 	r, err := readKernel(busy{fmt.Errorf("list: %w", kernel.ErrInterrupted)})
@@ -60,8 +61,8 @@ func TestInterruptedReading(t *testing.T) {
 	}
 }
 
-// Lost events, however often, are followed by readings; the loop goes on and
-// knows in the end what is there.
+// TestOverrunsDoNotEndTheLoop checks that lost events, however often they occur, are
+// followed by readings, and that the loop continues and has the current state in the end.
 func TestOverrunsDoNotEndTheLoop(t *testing.T) {
 	d := newTestDaemon(t, owners(1))
 	quiet(t)
@@ -76,12 +77,12 @@ func TestOverrunsDoNotEndTheLoop(t *testing.T) {
 			break
 		}
 		if time.Now().After(end) || d.err != nil {
-			t.Fatalf("the loop does not know what is there: %v", d.err)
+			t.Fatalf("the loop does not have the current state: %v", d.err)
 		}
 	}
 }
 
-// A loop that cannot go on gives its addresses up.
+// TestEndOfLoopGivesAddressesUp checks that a loop that fails removes its addresses.
 func TestEndOfLoopGivesAddressesUp(t *testing.T) {
 	d := newTestDaemon(t, owners(3))
 	quiet(t)

@@ -16,7 +16,7 @@ import (
 	"keepalived-go/internal/output/logging/logtest"
 )
 
-// refusing has the virtual routers of c accept no packets; the first has addresses of
+// refusing makes the virtual routers of c accept no packets. The first has addresses of
 // both families, one of them link-local.
 func refusing(c *conf.Config) *conf.Config {
 	for _, i := range c.Instances {
@@ -39,8 +39,8 @@ var (
 	allDrops   = []string{"drop of 198.51.100.1", "drop of 2001:db8::1", "drop of fe80::1"}
 )
 
-// Packets to an address are dropped before it is there, and until it is gone. The tables
-// are there before.
+// TestDropsMoveWithTheMaster checks that packets to an address are dropped before it is
+// set until it is removed, and that the tables exist before.
 func TestDropsMoveWithTheMaster(t *testing.T) {
 	quiet(t)
 	k, f := memoryKernel(), &kerneltest.Firewall{}
@@ -74,12 +74,13 @@ func TestDropsMoveWithTheMaster(t *testing.T) {
 	}
 }
 
-// A reload changes what is accepted and how packets are dropped, and no address.
+// TestReloadOfDrops checks that a reload can change which packets are accepted and how
+// packets are dropped without a change to an address.
 func TestReloadOfDrops(t *testing.T) {
 	quiet(t)
 	k, f := memoryKernel(), &kerneltest.Firewall{}
 	c := refusing(patient(owners(2)))
-	c.Instances[1].Addresses = c.Instances[0].Addresses // both have it: it is dropped for one of them
+	c.Instances[1].Addresses = c.Instances[0].Addresses // both routers have the addresses: they are dropped for one of them
 	c.Instances[1].Accept = true
 	d := startTestDaemonWith(t, c, Options{Host: k, Firewall: f})
 	turnUntil(t, d, "masters", masters(d))
@@ -122,8 +123,9 @@ func TestReloadOfDrops(t *testing.T) {
 	}
 }
 
-// What the firewall refuses is logged once, whatever many items there are, and asked for
-// again; everything else goes on. A table that another program has changed is reported.
+// TestFirewallRefusesAndLoses checks that a refusal by the firewall is logged once for
+// all its items and that they are requested again, while everything else continues, and
+// that a table changed by another program is reported.
 func TestFirewallRefusesAndLoses(t *testing.T) {
 	log := logtest.Capture(t)
 	k, f := memoryKernel(), &kerneltest.Firewall{}
@@ -132,7 +134,7 @@ func TestFirewallRefusesAndLoses(t *testing.T) {
 	turnUntil(t, d, "masters", masters(d))
 	turnUntil(t, d, "another attempt", func() bool { return d.addrs.begun > 2 })
 	if n := strings.Count(log.String(), "firewall: no such thing"); n != 1 {
-		t.Errorf("%d lines about it in\n%s", n, log)
+		t.Errorf("%d lines about the refusal in\n%s", n, log)
 	}
 	f.Refuse(nil)
 	turnUntil(t, d, "drops", func() bool { return len(f.Entries()) == 7 && slices.Equal(families(f), bothTables) && d.addrs.idle() })
@@ -144,8 +146,9 @@ func TestFirewallRefusesAndLoses(t *testing.T) {
 	})
 }
 
-// A successor of a process that was killed takes over its tables with what they drop. One
-// that does not drop, or ends at once, removes them.
+// TestLeftoverDrops checks that the successor of a killed process takes over its tables
+// with their entries, and that a successor that drops nothing, or ends at once, removes
+// them.
 func TestLeftoverDrops(t *testing.T) {
 	quiet(t)
 	for _, next := range []*conf.Config{refusing(patient(owners(1))), patient(owners(1)), {}} {
@@ -175,7 +178,8 @@ func TestLeftoverDrops(t *testing.T) {
 	}
 }
 
-// Reports of a macvlan are guarded from before it is up until it is gone.
+// TestReportsOfMadeLinks checks that the membership reports of a macvlan are dropped from
+// before it is up until it is removed.
 func TestReportsOfMadeLinks(t *testing.T) {
 	k := memoryKernel()
 	virtually(t, k, vmacs(2), func(t *testing.T, d *daemon, _ *logtest.Log) {

@@ -9,8 +9,9 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// TestStopHandover: a stop waits for masters to hand over, as long as it may. Who has handed
-// over sends no priority 0; whom nobody hears does.
+// TestStopHandover checks that a stop waits, within its limit, for masters to hand over.
+// A router that has handed over sends no priority 0; a router without another node to
+// take over does.
 func TestStopHandover(t *testing.T) {
 	for _, tt := range []struct {
 		name  string
@@ -40,7 +41,7 @@ func TestStopHandover(t *testing.T) {
 				turnUntil(t, d, "the lowest priority", func() bool {
 					return d.routers[0].engine.Priority() == 1 && d.routers[1].engine.Priority() == 1
 				})
-				var serve func() // as the other node does from now on
+				var serve func() // adverts of the other node from now on
 				serve = func() {
 					for _, r := range d.routers[:tt.taken] {
 						arrive(k, r, 100)

@@ -9,7 +9,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// Who sends adverts is known up to a bound; who has been silent for an hour makes room.
+// TestNeighbourhoodIsBounded checks that the number of known senders is bounded, and that
+// a sender that has been silent for an hour is replaced.
 func TestNeighbourhoodIsBounded(t *testing.T) {
 	var n neighbourhood
 	p := vrrp.Packet{Protocol: 112, Payload: []byte{0x31, 7, 100, 0, 0, 100, 0, 0}}
@@ -25,7 +26,7 @@ func TestNeighbourhoodIsBounded(t *testing.T) {
 		t.Fatalf("%d are known, %d are not", len(n.all), n.more)
 	}
 	p.Src = from(1)
-	n.hear(1, &p, nil, at+forgetHeard, wall) // it alone is not silent
+	n.hear(1, &p, nil, at+forgetHeard, wall) // this sender alone is not silent
 	p.Src = from(maxHeard + 1)
 	n.hear(1, &p, nil, at+forgetHeard+time.Minute, wall)
 	if len(n.all) != 2 || n.all[neighbour{1, 7, from(1)}].adverts != 2 {

@@ -12,7 +12,7 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// grouped is a configuration of two masters in the sync group G, and one beside it.
+// grouped returns a configuration of two masters in the sync group G and one outside it.
 func grouped() *conf.Config {
 	c := owners(3)
 	c.SyncGroups = []*conf.SyncGroup{{Name: "G", Members: []string{c.Instances[0].Name, c.Instances[1].Name}}}
@@ -29,7 +29,7 @@ func states(d *daemon) (all []vrrp.State) {
 	return all
 }
 
-// intending runs f with a daemon in virtual time that finds these intents.
+// intending runs f with a daemon in virtual time that starts with these intents.
 func intending(t *testing.T, c *conf.Config, list []act.Intent, f func(t *testing.T, d *daemon)) {
 	synctest.Test(t, func(t *testing.T) {
 		quiet(t)
@@ -41,7 +41,7 @@ func intending(t *testing.T, c *conf.Config, list []act.Intent, f func(t *testin
 	})
 }
 
-// after turns the loop for a time.
+// after turns the loop for a duration.
 func after(t *testing.T, d *daemon, wait time.Duration) {
 	t.Helper()
 	over := false
@@ -49,8 +49,8 @@ func after(t *testing.T, d *daemon, wait time.Duration) {
 	turnUntil(t, d, "time", func() bool { return over })
 }
 
-// TestHold: a master that is held makes way with its sync group, and stays backup over a
-// reload and in a successor, until it is released.
+// TestHold checks that a master that is held becomes backup with its sync group, and
+// stays backup over a reload and in a successor until it is released.
 func TestHold(t *testing.T) {
 	c := grouped()
 	intending(t, c, nil, func(t *testing.T, d *daemon) {
@@ -89,8 +89,8 @@ func TestHold(t *testing.T) {
 	})
 }
 
-// TestHeldFromTheStart: a successor heeds what was asked of its predecessor before it could
-// be master.
+// TestHeldFromTheStart checks that a successor applies the intents of its predecessor
+// before it can become master.
 func TestHeldFromTheStart(t *testing.T) {
 	c := grouped()
 	intending(t, c, []act.Intent{
@@ -108,8 +108,8 @@ func TestHeldFromTheStart(t *testing.T) {
 	})
 }
 
-// TestAdjust: an operator changes the priority of a router that tracks nothing, and it is
-// itself again when that ends.
+// TestAdjust checks that an operator can change the priority of a router that tracks
+// nothing, and that its own priority returns when the change ends.
 func TestAdjust(t *testing.T) {
 	c := grouped()
 	intending(t, c, nil, func(t *testing.T, d *daemon) {
@@ -143,8 +143,9 @@ func TestAdjust(t *testing.T) {
 	})
 }
 
-// TestSwitchoverAlone: nobody takes over, so nothing has changed; with force the service ends.
-// What cannot be handed over is refused.
+// TestSwitchoverAlone checks that a switchover without another node to take over changes
+// nothing, that one with force ends the service, and that a router that cannot hand over
+// refuses.
 func TestSwitchoverAlone(t *testing.T) {
 	c := grouped()
 	intending(t, c, nil, func(t *testing.T, d *daemon) {
@@ -160,7 +161,7 @@ func TestSwitchoverAlone(t *testing.T) {
 		if got := acted(t, d, act.Act{Kind: act.Switchover, Name: "G"}); !strings.Contains(got, "no other node has taken over G") {
 			t.Error(got)
 		}
-		// A second one meanwhile, and a reload that ends the first.
+		// A second switchover during the first, and a reload that ends the first.
 		var first string
 		d.act(&over, func(_ any, err error) { first = err.Error() })
 		if got := acted(t, d, over); !strings.Contains(got, "is handing over already") {

@@ -39,7 +39,7 @@ func journalRouters() []*router {
 	return out
 }
 
-func TestJournalTellsSuccessor(t *testing.T) {
+func TestSuccessorReadsJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	routers := journalRouters()
 	j := newJournal(path)
@@ -47,7 +47,7 @@ func TestJournalTellsSuccessor(t *testing.T) {
 	want := vrrp.Snapshot{State: vrrp.Master, Priority: 100, LastAdvert: 5 * time.Second,
 		AdvertDeadline: 6 * time.Second, MasterInterval: time.Second, IPID: 77, AHSequence: 1 << 31, HMACSequence: 1 << 63}
 	routers[0].record.write(want)
-	j.close() // as a killed process leaves it
+	j.close() // leaves the file as a killed process does
 
 	before, err := readJournal(path)
 	snaps, addrs := before.engines, before.addrs
@@ -105,7 +105,7 @@ func TestJournalRefusesWhatOthersCouldWrite(t *testing.T) {
 	}
 }
 
-func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
+func TestJournalOfAnotherBootIsIgnored(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "state")
 	j := newJournal(path)
 	j.replace(journalRouters(), nil, nil, &predecessor{})
@@ -121,7 +121,7 @@ func TestJournalOfAnotherBootSaysNothing(t *testing.T) {
 	}
 }
 
-// No bytes in the state file can do more than be refused.
+// FuzzParseJournal checks that any state file is either refused or read, without a panic.
 func FuzzParseJournal(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "state")
 	j := newJournal(path)
@@ -143,7 +143,7 @@ func FuzzParseJournal(f *testing.F) {
 	})
 }
 
-// tmpfs mounts a file system of a mebibyte.
+// tmpfs mounts a file system of one mebibyte.
 func tmpfs(t *testing.T) string {
 	t.Helper()
 	lab.Need(t, lab.Root)
@@ -155,7 +155,7 @@ func tmpfs(t *testing.T) string {
 	return dir
 }
 
-// fill leaves no room in a directory.
+// fill fills the file system of a directory.
 func fill(t *testing.T, dir string) {
 	t.Helper()
 	f, err := os.Create(filepath.Join(dir, "filler"))
@@ -173,31 +173,32 @@ func fill(t *testing.T, dir string) {
 	}
 }
 
-// Whatever the run directory does, noting goes on; what is lost is said once,
-// and the file is there again when it can be.
+// TestJournalInHostileDirectory checks that notes continue whatever happens to the run
+// directory, that a loss is logged, at most twice, and that the file is written again
+// once that is possible.
 func TestJournalInHostileDirectory(t *testing.T) {
 	const lost = "peers will notice"
 	for _, tt := range []struct {
 		name   string
-		before func(t *testing.T, dir, path string) // the first writing
+		before func(t *testing.T, dir, path string) // before the first writing
 		after  func(t *testing.T, dir, path string)
-		says   string
-		whole  bool // the successor reads what was noted last
+		logs   string
+		whole  bool // the successor reads the last note
 	}{
-		{name: "full from the start", before: func(t *testing.T, dir, _ string) { fill(t, dir) }, says: lost},
+		{name: "full from the start", before: func(t *testing.T, dir, _ string) { fill(t, dir) }, logs: lost},
 		{name: "full later", after: func(t *testing.T, dir, _ string) { fill(t, dir) }, whole: true},
 		{name: "read-only", before: func(t *testing.T, dir, _ string) {
 			if err := unix.Mount("none", dir, "", unix.MS_REMOUNT|unix.MS_RDONLY, ""); err != nil {
 				t.Fatal(err)
 			}
-		}, says: lost},
+		}, logs: lost},
 		{name: "gone", before: func(t *testing.T, dir, _ string) {
 			if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
 				t.Fatal(err)
 			}
 			os.Remove(dir)
-		}, says: lost},
-		{name: "a directory", before: func(t *testing.T, _, path string) { os.MkdirAll(path+"/x", 0o755) }, says: lost},
+		}, logs: lost},
+		{name: "a directory", before: func(t *testing.T, _, path string) { os.MkdirAll(path+"/x", 0o755) }, logs: lost},
 		{name: "a FIFO", before: func(t *testing.T, _, path string) { unix.Mkfifo(path, 0o600) }, whole: true},
 		{name: "a link", before: func(t *testing.T, dir, path string) {
 			os.WriteFile(dir+"/victim", []byte("precious"), 0o600)
@@ -239,8 +240,8 @@ func TestJournalInHostileDirectory(t *testing.T) {
 				j.kick()
 			}
 			j.close()
-			if n := strings.Count(log.String(), lost); (n > 0) != (tt.says != "") || n > 2 {
-				t.Errorf("the loss is told %d times:\n%s", n, log.String())
+			if n := strings.Count(log.String(), lost); (n > 0) != (tt.logs != "") || n > 2 {
+				t.Errorf("the loss is logged %d times:\n%s", n, log.String())
 			}
 			left, err := readJournal(path)
 			if got := left.engines[policy.Identity(routers[0].conf)]; tt.whole && (err != nil || got == nil || *got != want) {
@@ -267,10 +268,11 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// A directory that hangs is the writer's trouble: the loop goes on.
+// TestJournalNeverWaitsForWriter checks that the loop continues while writing to the
+// directory hangs.
 func TestJournalNeverWaitsForWriter(t *testing.T) {
 	routers := journalRouters()
-	j := &journal{wake: make(chan struct{}, 1)} // nobody writes
+	j := &journal{wake: make(chan struct{}, 1)} // without a goroutine that writes
 	j.replace(routers, nil, nil, &predecessor{})
 	if n := testing.AllocsPerRun(1000, func() {
 		for _, r := range routers {
@@ -282,7 +284,7 @@ func TestJournalNeverWaitsForWriter(t *testing.T) {
 	}
 }
 
-// BenchmarkNote is what an advert costs the loop for the state file.
+// BenchmarkNote measures what an advert costs the loop for the state file.
 func BenchmarkNote(b *testing.B) {
 	routers := journalRouters()
 	j := newJournal(filepath.Join(b.TempDir(), "state"))

@@ -22,11 +22,11 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// These tests need no root: the kernel is one in memory.
+// These tests need no root: they run on a kernel in memory.
 
 const memoryLink = 2
 
-// newMemoryDaemon starts routers on eth0 of a kernel in memory.
+// newMemoryDaemon starts virtual routers on eth0 of a kernel in memory.
 func newMemoryDaemon(t testing.TB, c *conf.Config) (*daemon, *kerneltest.Kernel) {
 	t.Helper()
 	k := memoryKernel()
@@ -39,8 +39,8 @@ func memoryKernel() *kerneltest.Kernel {
 	return k
 }
 
-// patient has the routers of c advertise so seldom that no pause of a test on a
-// busy machine is longer than their peers wait.
+// patient sets advertisement intervals so long that no pause of a test on a busy machine
+// is longer than the peers wait, and returns c.
 func patient(c *conf.Config) *conf.Config {
 	for _, i := range c.Instances {
 		i.AdvertInterval = 10 * time.Second
@@ -48,7 +48,7 @@ func patient(c *conf.Config) *conf.Config {
 	return c
 }
 
-// turnUntil turns the loop until f is true.
+// turnUntil turns the loop until f returns true.
 func turnUntil(t testing.TB, d *daemon, what string, f func() bool) {
 	t.Helper()
 	end := time.Now().Add(30 * time.Second)
@@ -60,7 +60,8 @@ func turnUntil(t testing.TB, d *daemon, what string, f func() bool) {
 	}
 }
 
-// masters reports whether all routers are master with what they hold.
+// masters returns a function that reports whether all routers are master with all their
+// addresses.
 func masters(d *daemon) func() bool {
 	return func() bool {
 		for _, r := range d.routers {
@@ -100,9 +101,9 @@ func TestMasterInMemory(t *testing.T) {
 	}
 }
 
-// A master whose socket cannot be made again, because the kernel has given the
-// family up on the interface, says priority 0 all the same.
-func TestLastWordsWithoutSocket(t *testing.T) {
+// TestPriorityZeroWithoutSocket checks that a master sends priority 0 even when its socket
+// cannot be opened again because the kernel has disabled the family on the interface.
+func TestPriorityZeroWithoutSocket(t *testing.T) {
 	log := logtest.Capture(t)
 	d, k := newMemoryDaemon(t, patient(owners(1)))
 	turnUntil(t, d, "master", masters(d))
@@ -118,12 +119,13 @@ func TestLastWordsWithoutSocket(t *testing.T) {
 		t.Errorf("the last frame is no advert of priority 0: %+v", f)
 	}
 	if err := d.routers[0].unsent; err != nil {
-		t.Errorf("it counts as unsent: %v", err)
+		t.Errorf("the advert counts as unsent: %v", err)
 	}
 }
 
-// The same holds for a peer on the link, wherever the source address tells that link.
-func TestLastWordsToPeerWithoutSocket(t *testing.T) {
+// TestPriorityZeroToPeerWithoutSocket checks the same for a peer on the link, for each way
+// in which the source address determines that link.
+func TestPriorityZeroToPeerWithoutSocket(t *testing.T) {
 	quiet(t)
 	c := patient(owners(2))
 	peer := netip.MustParseAddr("192.0.2.2")
@@ -154,7 +156,8 @@ func TestLastWordsToPeerWithoutSocket(t *testing.T) {
 	}
 }
 
-// An address that a reload adds to a master is announced once the kernel has it.
+// TestReloadAnnouncesNewAddress checks that an address that a reload adds to a master is
+// announced once the kernel has it.
 func TestReloadAnnouncesNewAddress(t *testing.T) {
 	quiet(t)
 	d, k := newMemoryDaemon(t, patient(owners(1)))
@@ -171,8 +174,8 @@ func TestReloadAnnouncesNewAddress(t *testing.T) {
 	})
 }
 
-// What a reload removes ends in the order of the old configuration: readers of
-// a FIFO see upstream's order.
+// TestReloadRemovesInOrder checks that instances that a reload removes end in the order
+// of the old configuration: readers of a FIFO get upstream's order.
 func TestReloadRemovesInOrder(t *testing.T) {
 	log := logtest.Capture(t)
 	d, _ := newMemoryDaemon(t, patient(owners(8)))
@@ -193,11 +196,11 @@ func TestReloadRemovesInOrder(t *testing.T) {
 	}
 }
 
-// What the kernel refuses is said once with its sentence, and asked for until the
-// kernel agrees.
+// TestRefusals checks that a refusal by the kernel is logged once with the kernel's
+// message, and that the request is repeated until the kernel accepts it.
 func TestRefusals(t *testing.T) {
 	log := logtest.Capture(t)
-	var refused atomic.Int32 // by the goroutine of the executor
+	var refused atomic.Int32 // used by the goroutine of the executor
 	k, c := memoryKernel(), patient(owners(2))
 	virtual := c.Instances[1].Addresses[0].Prefix
 	k.Refuse(func(op kernel.Op, a kernel.Addr) *nl.Error {
@@ -220,8 +223,9 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// While the kernel hangs for a second with what masters have asked for, be it one
-// address or many, all of them advertise on time: in virtual time, to the nanosecond.
+// TestKernelHangs checks that while the kernel hangs for a second in requests of masters,
+// for one address or for many, all masters advertise on time: in virtual time, to the
+// nanosecond.
 func TestKernelHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		quiet(t)
@@ -247,7 +251,7 @@ func TestKernelHangs(t *testing.T) {
 		release := k.Hang()
 		began := time.Now()
 		time.AfterFunc(time.Second, release)
-		var move func(i int) // one after the other, their addresses are to go, and to come again
+		var move func(i int) // removes the addresses of one router after the other and requests them again
 		move = func(i int) {
 			if i > 0 {
 				d.hold(d.routers[i-1], true)
@@ -290,9 +294,10 @@ func TestKernelHangs(t *testing.T) {
 	})
 }
 
-// While the kernel hangs, a reload and a new link request sockets, groups and settings,
-// and give others up. Masters advertise on time all the same, one of them with a new
-// group; what is new starts when the kernel answers.
+// TestSocketsWhileKernelHangs checks that while the kernel hangs, and a reload and a new
+// link open and close sockets, join and leave groups and change settings, masters
+// advertise on time, one of them with a new group, and that new instances start when the
+// kernel answers.
 func TestSocketsWhileKernelHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		log := logtest.Capture(t)
@@ -319,13 +324,13 @@ func TestSocketsWhileKernelHangs(t *testing.T) {
 		next.Instances = slices.Delete(next.Instances, 3, 4)
 		d.loop.Post(func() {
 			d.reloadNow(next)
-			// The events of what happens to links are not delayed: only requests are.
+			// Events of links are not delayed: only requests are.
 			k.SetLink(kerneltest.Ethernet(3, "eth1"))
 			k.SetAddr(kernel.Addr{Link: 3, Prefix: netip.MustParsePrefix("192.0.2.2/24")})
 			d.net.doubt(func(link int, ipv6 bool) bool { return link == memoryLink && !ipv6 })
 			d.check(d.routers)
 		})
-		// Just before the kernel answers again: a turn may wait for that.
+		// Just before the kernel answers again: a turn may wait for the answer.
 		var before struct {
 			waiting int
 			sent    []kerneltest.Packet
@@ -381,15 +386,15 @@ func TestSocketsWhileKernelHangs(t *testing.T) {
 			t.Error("promote_secondaries is not set on the new link")
 		}
 		if strings.Count(log.String(), "Entering FAULT") != 1 { // VI_4, without its link
-			t.Errorf("a router that served went to FAULT:\n%s", log)
+			t.Errorf("a router without a fault of its own went to FAULT:\n%s", log)
 		}
 		d.loop.Post(func() { d.reloadNow(owners(0)) })
 		turnUntil(t, d, "no socket", func() bool { return k.Sockets() == 0 && len(d.sockets) == 0 })
 	})
 }
 
-// The neighbour advertisements of a node that forwards IPv6 name it a router, from the
-// moment on that the kernel reports it.
+// TestForwardingIsAnnounced checks that the neighbour advertisements of a node that
+// forwards IPv6 have the router flag as soon as the kernel reports forwarding.
 func TestForwardingIsAnnounced(t *testing.T) {
 	quiet(t)
 	c := patient(owners(1))
@@ -413,8 +418,9 @@ func TestForwardingIsAnnounced(t *testing.T) {
 	turnUntil(t, d, "an announcement as a router", router)
 }
 
-// A backup takes over from a silent master while the kernel hangs: its adverts leave
-// on time, its addresses and their announcements when the kernel answers again.
+// TestTakeOverWhileKernelHangs checks that a backup that takes over while the kernel
+// hangs sends its adverts on time, and sets and announces its addresses when the kernel
+// answers again.
 func TestTakeOverWhileKernelHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		quiet(t)
@@ -447,8 +453,8 @@ func TestTakeOverWhileKernelHangs(t *testing.T) {
 	})
 }
 
-// What happens while events are lost is found by a reading, even if the first
-// readings are interrupted, and mended.
+// TestLostEvents checks that changes whose events are lost are found by a reading, even
+// if the first readings are interrupted, and corrected.
 func TestLostEvents(t *testing.T) {
 	log := logtest.Capture(t)
 	d, k := newMemoryDaemon(t, patient(owners(3)))
@@ -475,7 +481,8 @@ func TestLostEvents(t *testing.T) {
 	}
 }
 
-// Other programs remove what masters hold, change the link and take it away.
+// TestForeignChanges checks the reaction to other programs that remove addresses of
+// masters, and change or remove the link.
 func TestForeignChanges(t *testing.T) {
 	log := logtest.Capture(t)
 	d, k := newMemoryDaemon(t, patient(owners(2)))
@@ -500,12 +507,12 @@ func TestForeignChanges(t *testing.T) {
 
 	k.RemoveLink(memoryLink)
 	turnUntil(t, d, "no link", func() bool { return !d.routers[0].held && d.routers[0].link == nil && d.routers[0].socket == nil })
-	k.SetLink(kerneltest.Ethernet(9, "eth0")) // it comes back with another index
+	k.SetLink(kerneltest.Ethernet(9, "eth0")) // the link returns with another index
 	k.SetAddr(kernel.Addr{Link: 9, Prefix: netip.MustParsePrefix("192.0.2.1/24")})
 	turnUntil(t, d, "masters on the new link", func() bool { return k.Has(9, virtual) && masters(d)() })
 }
 
-// arrive has an advert of a peer with the configuration of r come in.
+// arrive delivers an advert of a peer with the configuration of r.
 func arrive(k *kerneltest.Kernel, r *router, priority uint8) {
 	peer := vrrp.New(*r.engine.Config())
 	source := netip.MustParseAddr("192.0.2.99")
@@ -518,8 +525,9 @@ func arrive(k *kerneltest.Kernel, r *router, priority uint8) {
 		Data: data, Src: source, Dst: r.conf.Group, HopLimit: 255, IfIndex: r.link.Index})
 }
 
-// A master of a moment, which has to give way while the kernel still sets its address,
-// has none in the end: whenever the advert of the better one comes.
+// TestMasterForAMoment checks that a master that becomes backup while the kernel still
+// sets its address has no address in the end, whenever the advert of the better master
+// arrives.
 func TestMasterForAMoment(t *testing.T) {
 	for _, after := range []time.Duration{1, 100 * time.Microsecond, time.Millisecond, 3 * time.Millisecond, 20 * time.Millisecond, 30 * time.Millisecond} {
 		t.Run(after.String(), func(t *testing.T) {

@@ -7,8 +7,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// A take-over is rehearsed, and the engine that is going to take over notices
-// nothing.
+// TestRehearse checks that the rehearsal of a take-over does not change the engine that
+// will take over.
 func TestRehearse(t *testing.T) {
 	d := &daemon{loop: newTestLoop(t), byEngine: map[*vrrp.Instance]*router{}}
 	c := owners(1).Instances[0]

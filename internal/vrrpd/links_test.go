@@ -15,8 +15,8 @@ import (
 
 const linkIsUp = unix.IFF_UP | unix.IFF_RUNNING
 
-// newLinks is a daemon that knows two links, of which eth0 has settings and is
-// up, and a function that reports a link.
+// newLinks returns a daemon with two links, of which eth0 has settings and is up, and a
+// function that reports a link to it.
 func newLinks(t *testing.T, s conf.InterfaceSettings) (d *daemon, report func(index int, name string, flags uint32)) {
 	s.Name = "eth0"
 	d = &daemon{loop: newTestLoop(t), conf: &conf.Config{Interfaces: []conf.InterfaceSettings{s}}}
@@ -28,13 +28,14 @@ func newLinks(t *testing.T, s conf.InterfaceSettings) (d *daemon, report func(in
 	}
 }
 
-// delay is when the delay of the only link with settings ends; loop.Never: none runs.
+// delay returns the time when the delay of the only link with settings ends; loop.Never:
+// no delay is running.
 func (d *daemon) delay() time.Duration { return d.loop.Next() }
 
 func (d *daemon) counts(name string) bool { return d.linkStatus(name).Up }
 
-// TestReloadDuringInterfaceDelay: a delay that runs goes on, and ends with its
-// settings.
+// TestReloadDuringInterfaceDelay checks that a reload does not restart a running delay,
+// and that the delay ends when its settings are removed.
 func TestReloadDuringInterfaceDelay(t *testing.T) {
 	d, report := newLinks(t, conf.InterfaceSettings{UpDelay: time.Hour, DownDelay: time.Hour})
 	report(2, "eth0", unix.IFF_UP)
@@ -60,7 +61,7 @@ func TestReloadDuringInterfaceDelay(t *testing.T) {
 	}
 }
 
-// TestLinkRenamed: a link that gets a name with settings while it is up.
+// TestLinkRenamed checks a link that is renamed to a name with settings while it is up.
 func TestLinkRenamed(t *testing.T) {
 	d, report := newLinks(t, conf.InterfaceSettings{UpDelay: time.Hour})
 	report(2, "eth9", linkIsUp)
@@ -79,7 +80,8 @@ func TestLinkRenamed(t *testing.T) {
 	}
 }
 
-// TestLinkBeatKnownAtStart: what the first poll says holds from the start.
+// TestLinkBeatKnownAtStart checks that the result of the first poll counts from the
+// start.
 func TestLinkBeatKnownAtStart(t *testing.T) {
 	d, _ := newLinks(t, conf.InterfaceSettings{LinkBeat: conf.LinkBeatMII})
 	if !d.counts("eth0") {
@@ -98,6 +100,6 @@ func TestLinkBeatKnownAtStart(t *testing.T) {
 	d.conf = &conf.Config{}
 	d.tracking.learn(d.conf, nil)
 	if len(d.tracking.status) != 0 {
-		t.Errorf("%v is known of trackers that there are not", d.tracking.status)
+		t.Errorf("there is a status of trackers that do not exist: %v", d.tracking.status)
 	}
 }

@@ -23,7 +23,7 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// vmacs are n owners with use_vmac, VRIDs from 1 on.
+// vmacs returns a configuration of n owners with use_vmac and VRIDs from 1 on.
 func vmacs(n int) *conf.Config {
 	c := owners(n)
 	c.Global.VMACPrefix, c.Global.VMACAddrPrefix = "vrrp", "vrrp"
@@ -33,7 +33,7 @@ func vmacs(n int) *conf.Config {
 	return c
 }
 
-// linkNamed is a link of the kernel; its index is 0 if there is none.
+// linkNamed returns the link of the kernel with a name. Its index is 0 if there is none.
 func linkNamed(k *kerneltest.Kernel, name string) kernel.Link {
 	for _, l := range k.Links() {
 		if l.Name == name {
@@ -43,12 +43,13 @@ func linkNamed(k *kerneltest.Kernel, name string) kernel.Link {
 	return kernel.Link{}
 }
 
-// calm reports whether all routers are master, and nothing is under way.
+// calm returns a function that reports whether all routers are master and no request is
+// pending.
 func calm(d *daemon) func() bool {
 	return func() bool { return masters(d)() && d.settings.idle() }
 }
 
-// value is a setting of the kernel.
+// value returns the value of a setting of the kernel.
 func value(t *testing.T, k *kerneltest.Kernel, name string) string {
 	t.Helper()
 	v, err := k.ReadSysctl(strings.Split(name, "/")...)
@@ -58,7 +59,7 @@ func value(t *testing.T, k *kerneltest.Kernel, name string) string {
 	return v
 }
 
-// virtually runs a test of a daemon in virtual time.
+// virtually runs a test with a daemon in virtual time.
 func virtually(t *testing.T, k *kerneltest.Kernel, c *conf.Config, f func(t *testing.T, d *daemon, log *logtest.Log)) {
 	synctest.Test(t, func(t *testing.T) {
 		log := logtest.Capture(t)
@@ -70,8 +71,8 @@ func virtually(t *testing.T, k *kerneltest.Kernel, c *conf.Config, f func(t *tes
 	})
 }
 
-// A virtual MAC address has its link and the settings that it needs as long as a
-// virtual router is configured; afterwards all is as before.
+// TestLinkIsMade checks that a virtual MAC address has its link and the settings that it
+// needs while a virtual router is configured, and that everything is restored afterwards.
 func TestLinkIsMade(t *testing.T) {
 	k := memoryKernel()
 	for name, v := range map[string]string{"all": "1", "eth0": "2", "default": "0"} {
@@ -104,7 +105,8 @@ func TestLinkIsMade(t *testing.T) {
 			t.Errorf("IPv6 is not disabled")
 		}
 
-		// Without the second one, its link is removed; the others' settings stay.
+		// Without the second router its link is removed; the settings of the other links
+		// stay.
 		d.loop.Post(func() { d.reloadNow(vmacs(1)) })
 		turnUntil(t, d, "the end of one", func() bool { return linkNamed(k, "vrrp.2").Index == 0 && calm(d)() })
 		if got := value(t, k, "net/ipv4/conf/all/rp_filter"); got != "0" || linkNamed(k, "vrrp.1").Index == 0 {
@@ -127,8 +129,8 @@ func TestLinkIsMade(t *testing.T) {
 	})
 }
 
-// A link that another program removes or sets down is a fault until it is there again;
-// so is the loss of the interface below.
+// TestLinkIsLost checks that a made link that another program removes or sets down is a
+// fault until it is restored, and so is the loss of the interface below.
 func TestLinkIsLost(t *testing.T) {
 	k := memoryKernel()
 	virtually(t, k, patient(vmacs(1)), func(t *testing.T, d *daemon, _ *logtest.Log) {
@@ -160,7 +162,8 @@ func TestLinkIsLost(t *testing.T) {
 	})
 }
 
-// What the kernel refuses is a fault with its reason in the log, and is asked for again.
+// TestLinkIsRefused checks that a link that the kernel refuses is a fault, logged with
+// its cause, and that it is requested again.
 func TestLinkIsRefused(t *testing.T) {
 	k := memoryKernel()
 	k.RefuseLinks(func(kernel.MadeLink) *nl.Error {
@@ -177,8 +180,9 @@ func TestLinkIsRefused(t *testing.T) {
 	})
 }
 
-// Settings that cannot be set are reported, and do not keep a router from serving; those
-// that another program resets are set again.
+// TestSettingsAreHeld checks that settings that cannot be set are reported without
+// keeping a router from serving, and that settings that another program changes are set
+// again.
 func TestSettingsAreHeld(t *testing.T) {
 	k := memoryKernel()
 	k.RefuseSysctls(true)
@@ -201,14 +205,15 @@ func TestSettingsAreHeld(t *testing.T) {
 		turnUntil(t, d, "the hindrance", func() bool {
 			return strings.Contains(log.String(), "sysctl net.ipv4.conf.all.arp_filter is 1: virtual addresses are not answered for")
 		})
-		if n := strings.Count(log.String(), "sysctl net.ipv4.conf.eth0.arp_ignore was changed by another program"); n != 2 { // the 1st and 2nd time
+		if n := strings.Count(log.String(), "sysctl net.ipv4.conf.eth0.arp_ignore was changed by another program"); n != 2 { // the first and second time
 			t.Errorf("reported %d times:\n%s", n, log)
 		}
 	})
 }
 
-// A macvlan of another program that has the address wanted is used, set up and kept; a
-// link of another kind that has the name is left alone.
+// TestLinkOfOthers checks that a macvlan of another program with the wanted address is
+// used, set up and kept, and that a link of another kind with the wanted name is not
+// touched.
 func TestLinkOfOthers(t *testing.T) {
 	k := memoryKernel()
 	theirs := kerneltest.Ethernet(10, "admin0")
@@ -236,8 +241,9 @@ func TestLinkOfOthers(t *testing.T) {
 	})
 }
 
-// A successor uses the links of a predecessor that was killed, removes those that it
-// does not need, and knows what settings were before.
+// TestLinksOfPredecessor checks that a successor uses the links of a predecessor that was
+// killed, removes links that it does not need, and restores the settings that the
+// predecessor found.
 func TestLinksOfPredecessor(t *testing.T) {
 	quiet(t)
 	k, state := memoryKernel(), filepath.Join(t.TempDir(), "state")
@@ -261,8 +267,8 @@ func TestLinksOfPredecessor(t *testing.T) {
 	}
 }
 
-// A reload that adds use_vmac, takes it away, renames the link or changes its address
-// moves the addresses, without a change of state.
+// TestReloadMovesToLink checks that a reload that adds use_vmac, removes it, renames the
+// link or changes its address moves the addresses without a change of state.
 func TestReloadMovesToLink(t *testing.T) {
 	k := memoryKernel()
 	plain := func(c *conf.Config) *conf.Config { c.Instances[0].Link = nil; return c }
@@ -300,8 +306,9 @@ func TestReloadMovesToLink(t *testing.T) {
 	})
 }
 
-// TestExtraAnnouncements: garp_extra_if repeats the announcements of addresses that no
-// advert of the virtual router leaves by, as long as it is master.
+// TestExtraAnnouncements checks that a master repeats the announcements of addresses on
+// interfaces without its adverts as configured by garp_extra_if, and that a backup does
+// not.
 func TestExtraAnnouncements(t *testing.T) {
 	for _, all := range []bool{false, true} {
 		k := memoryKernel()
@@ -338,8 +345,8 @@ func TestExtraAnnouncements(t *testing.T) {
 	}
 }
 
-// An ipvlan has its address, from which adverts come, as long as it is configured; virtual
-// addresses are on the interface below.
+// TestIPVLAN checks that an ipvlan has the address that adverts are sent from while it is
+// configured, and that virtual addresses are on the interface below.
 func TestIPVLAN(t *testing.T) {
 	own := netip.MustParsePrefix("192.0.2.77/24")
 	k := memoryKernel()
@@ -377,8 +384,9 @@ func TestIPVLAN(t *testing.T) {
 	})
 }
 
-// A made link follows the MTU and the VRF of its interface, and has them again if another
-// program changes them; one that was set down by hand stays down.
+// TestLinkFollowsBase checks that a made link follows the MTU and the VRF of its
+// interface, also after changes by another program, and that a link set down by hand
+// stays down.
 func TestLinkFollowsBase(t *testing.T) {
 	k := memoryKernel()
 	blue := kerneltest.Ethernet(90, "blue")
@@ -416,7 +424,8 @@ func TestLinkFollowsBase(t *testing.T) {
 	})
 }
 
-// The sockets of an instance with a VRF are bound to it; it is in FAULT without it.
+// TestVRF checks that the sockets of an instance with a VRF are bound to the VRF, and
+// that the instance is in FAULT without it.
 func TestVRF(t *testing.T) {
 	k := memoryKernel()
 	c := owners(1)
@@ -447,8 +456,9 @@ func TestVRF(t *testing.T) {
 	}
 }
 
-// What a process leaves is removed even if its successors end before they have done so; the
-// state file does not grow with their number.
+// TestLeftoversOutliveSuccessors checks that the links and addresses that a process
+// leaves are removed even if its successors end before they have done so, and that the
+// state file does not grow with the number of successors.
 func TestLeftoversOutliveSuccessors(t *testing.T) {
 	quiet(t)
 	k, state := memoryKernel(), filepath.Join(t.TempDir(), "state")
@@ -464,7 +474,7 @@ func TestLeftoversOutliveSuccessors(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { d.close(); conn.Close() })
-		d.start(c, found) // and not a turn
+		d.start(c, found) // and no turn follows
 		d.journal.close()
 		at, err := os.Stat(state)
 		if err != nil {

@@ -49,8 +49,8 @@ func TestSource(t *testing.T) {
 	}
 }
 
-// TestFormerNames: a link is found by names that it had, as long as it is there, and not by
-// however many.
+// TestFormerNames checks that a link is found by its former names as long as it exists,
+// and that the number of remembered names is bounded.
 func TestFormerNames(t *testing.T) {
 	n := newNetwork([]kernel.Link{{Index: 2, Name: "eth0"}, {Index: 3, Name: "eth1"}}, nil)
 	for _, name := range []string{"a", "b"} {
@@ -59,7 +59,7 @@ func TestFormerNames(t *testing.T) {
 	if l := n.formerly["eth0"]; l == nil || l.Name != "b" {
 		t.Errorf("eth0 is %v", l)
 	}
-	n.setLink(kernel.Link{Index: 3, Name: "eth0"}) // another one takes the name, and another
+	n.setLink(kernel.Link{Index: 3, Name: "eth0"}) // another link takes the name and is renamed
 	n.setLink(kernel.Link{Index: 3, Name: "lan"})
 	if l := n.formerly["eth0"]; l == nil || l.Name != "lan" {
 		t.Errorf("eth0 is %v", l)
@@ -73,7 +73,7 @@ func TestFormerNames(t *testing.T) {
 	n.removeLink(2)
 	n.removeLink(3)
 	if len(n.formerly) != 0 {
-		t.Errorf("of links that are gone: %v", n.formerly)
+		t.Errorf("names of removed links: %v", n.formerly)
 	}
 }
 
@@ -83,7 +83,7 @@ func TestLinkKeepsItsPlaceThroughRenameAndReturn(t *testing.T) {
 	if n.byName["eth0"] != nil || n.byName["lan"] == nil || n.byName["lan"].Index != 2 {
 		t.Errorf("after a rename: %v", n.byName)
 	}
-	// Another link takes the name before the first is reported gone.
+	// Another link takes the name before the first is reported as removed.
 	n.setLink(kernel.Link{Index: 7, Name: "lan"})
 	n.removeLink(2)
 	if l := n.byName["lan"]; l == nil || l.Index != 7 {

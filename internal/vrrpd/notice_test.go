@@ -14,7 +14,7 @@ import (
 
 func command(words ...string) conf.Command { return conf.Command{Args: words} }
 
-// everyScript is a Notify with a script of its own for each keyword.
+// everyScript returns a Notify with a different script for each keyword.
 func everyScript() *conf.Notify {
 	return &conf.Notify{
 		Any: command("any", "1"), Master: command("master"), Backup: command("backup"), Fault: command("fault"),
@@ -77,12 +77,12 @@ func TestWhichScriptsAndLines(t *testing.T) {
 	}
 	e := instance(becameMaster, nil)
 	if got := e.Event().Line; got != "INSTANCE \"VI_1\" MASTER 105\n" {
-		t.Errorf("FIFO line of an instance that tells nobody: %q", got)
+		t.Errorf("FIFO line of an instance without notifications: %q", got)
 	}
 }
 
-// TestMailWords: subjects and bodies are those of the C daemon; what is no state has
-// no mail.
+// TestMailWords checks that subjects and bodies of mails are those of the C daemon, and
+// that an event that is not a change of state has no mail.
 func TestMailWords(t *testing.T) {
 	const gained, lost = "=> VRRP Instance is now owning VRRP VIPs <=", "=> VRRP Instance is no longer owning VRRP VIPs <="
 	all := &conf.Notify{SMTPAlert: true, SignalDeleted: true, PriorityChanges: true}
@@ -113,8 +113,8 @@ func TestMailWords(t *testing.T) {
 	}
 }
 
-// TestNotifyConfig: who has notifications is known before anything happens, with
-// all scripts in the order of dumps.
+// TestNotifyConfig checks that the owners of notifications are known before the first
+// event, with all their scripts in the order of dumps.
 func TestNotifyConfig(t *testing.T) {
 	c := &conf.Config{
 		Instances:  []*conf.VRRPInstance{{Name: "A", Notify: everyScript()}, {Name: "silent"}},

@@ -20,7 +20,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// backups is owners of priority 100: peers decide about them.
+// backups returns the configuration of owners(n) with priority 100, so that peers decide
+// about the state.
 func backups(n int) *conf.Config {
 	c := patient(owners(n))
 	for _, i := range c.Instances {
@@ -29,8 +30,9 @@ func backups(n int) *conf.Config {
 	return c
 }
 
-// What arrives goes to the virtual router of its VRID; a VRID that no one here has is
-// logged once, and what is no advert or is refused is counted with its reason.
+// TestAdvertsArrive checks that an advert goes to the virtual router of its VRID, that a
+// VRID without a virtual router is logged once, and that packets that are no adverts or
+// are refused are counted by reason.
 func TestAdvertsArrive(t *testing.T) {
 	log := logtest.Capture(t)
 	c := backups(2)
@@ -81,15 +83,15 @@ func TestAdvertsArrive(t *testing.T) {
 	}
 }
 
-// A master gives its addresses up for a better one, and takes them back when that says
-// farewell.
+// TestMasterChanges checks that a master removes its addresses for a better one, and sets
+// them again when the better one sends priority 0.
 func TestMasterChanges(t *testing.T) {
 	quiet(t)
 	c := backups(1)
 	c.Instances[0].AdvertInterval = time.Second
 	d, k := newMemoryDaemon(t, c)
 	r := d.routers[0]
-	arrive(k, r, 0) // a master leaves: only the skew time is left
+	arrive(k, r, 0) // after priority 0 of a master only the skew time remains
 	turnUntil(t, d, "master", masters(d))
 	arrive(k, r, 200)
 	turnUntil(t, d, "backup", func() bool { return !r.held && d.addrs.idle() })
@@ -100,8 +102,9 @@ func TestMasterChanges(t *testing.T) {
 	turnUntil(t, d, "master again", masters(d))
 }
 
-// What changes on a link is answered: a smaller MTU by fewer addresses in adverts, another
-// hardware address by announcements, a bridge that takes its packets by a warning.
+// TestLinkChanges checks the reactions to changes of a link: fewer addresses in adverts
+// for a smaller MTU, announcements for another hardware address, and a warning for a
+// bridge that takes its packets.
 func TestLinkChanges(t *testing.T) {
 	log := logtest.Capture(t)
 	c := patient(owners(1))
@@ -126,7 +129,7 @@ func TestLinkChanges(t *testing.T) {
 	turnUntil(t, d, "all addresses", func() bool { return advertised() == 31 })
 	for _, text := range []string{"exceeds maximum/space available in packet", "all 31 VIPs fit into a packet again"} {
 		if !strings.Contains(log.String(), text) {
-			t.Errorf("no line %q", text)
+			t.Errorf("no log line %q", text)
 		}
 	}
 
@@ -146,8 +149,8 @@ func TestLinkChanges(t *testing.T) {
 	turnUntil(t, d, "the warning", func() bool { return strings.Contains(log.String(), "interface eth0 is part of bridge br0") })
 }
 
-// A source that goes away is a fault, and the peers get priority 0 past the IP of the
-// kernel: a group by a frame on its interface.
+// TestSourceGone checks that the loss of the source address is a fault, and that peers
+// get priority 0 in a frame that bypasses the IP layer of the kernel.
 func TestSourceGone(t *testing.T) {
 	log := logtest.Capture(t)
 	c := patient(owners(1))
@@ -168,7 +171,8 @@ func TestSourceGone(t *testing.T) {
 	}
 }
 
-// Unicast adverts go to each peer, and those of a peer are taken from its address.
+// TestUnicast checks that unicast adverts are sent to each peer, and that adverts are
+// accepted from the address of a peer.
 func TestUnicast(t *testing.T) {
 	quiet(t)
 	c := patient(owners(1))
@@ -192,16 +196,17 @@ func TestUnicast(t *testing.T) {
 	}
 	r := d.routers[0]
 	if d.linkTo(r, peers[0]) != memoryLink || d.linkTo(r, peers[1]) != 0 {
-		t.Error("only the first peer is on the link")
+		t.Error("only the first peer must be on the link")
 	}
 	if d.unreachable(r, peers[1]) {
-		t.Error("the other peer is out of reach though there is an address")
+		t.Error("the other peer counts as unreachable although there is an address")
 	}
 	k.RemoveAddr(memoryLink, netip.MustParsePrefix("192.0.2.1/24"))
 	turnUntil(t, d, "FAULT", func() bool { return r.engine.State() == vrrp.Fault })
 }
 
-// A refused send is reported once, and the engine learns of a firewall.
+// TestSendRefused checks that refused sends are reported once with the remedy, and that
+// the router counts as blocked meanwhile.
 func TestSendRefused(t *testing.T) {
 	log := logtest.Capture(t)
 	c := owners(1)
@@ -217,8 +222,8 @@ func TestSendRefused(t *testing.T) {
 	}
 }
 
-// Dumps are written where the configuration has them; with config_save_dir the state
-// before and after a reload is, too.
+// TestDumpFiles checks that dumps are written to the configured files and, with
+// config_save_dir, the state before and after a reload.
 func TestDumpFiles(t *testing.T) {
 	quiet(t)
 	dir := t.TempDir()
@@ -257,8 +262,8 @@ func TestDumpFiles(t *testing.T) {
 	written("keepalived_vrrp.*.post", "VI_2")
 }
 
-// Members of a sync group fall together, and a reload that regroups them introduces
-// the new group.
+// TestGroups checks that members of a sync group go to FAULT together, and that a reload
+// that changes the groups applies the new ones.
 func TestGroups(t *testing.T) {
 	log := logtest.Capture(t)
 	c := owners(3)
@@ -284,11 +289,12 @@ func TestGroups(t *testing.T) {
 	d.loop.Post(func() { d.reloadNow(next) })
 	turnUntil(t, d, "another group", func() bool { return d.groups["H"] != nil && strings.Contains(log.String(), "(H)") })
 	if d.groups["G"] != nil || !masters(d)() {
-		t.Error("the old group is there, or a master was disturbed")
+		t.Error("the old group is there, or a master changed its state")
 	}
 }
 
-// A process that its parent leaves before it has a configuration ends with an error.
+// TestRunWithoutParent checks that a process whose parent exits before it has sent a
+// configuration ends with an error.
 func TestRunWithoutParent(t *testing.T) {
 	quiet(t)
 	parent, child := linktest.Pair(t)

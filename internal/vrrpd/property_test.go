@@ -19,9 +19,9 @@ import (
 	"keepalived-go/internal/linux/kernel/kerneltest"
 )
 
-// TestLinksAgreeWithKernel: whatever other programs do to links, addresses and settings,
-// and whatever reloads and crashes come between, in the end the kernel has just what a
-// fresh start would have made; and after the end it is as before.
+// TestLinksAgreeWithKernel checks for any changes by other programs to links, addresses
+// and settings, with reloads and crashes in between: in the end the kernel has the state
+// that a fresh start would have made, and after the stop the state from before.
 func TestLinksAgreeWithKernel(t *testing.T) {
 	quiet(t)
 	random := rand.New(rand.NewPCG(newSeed(t), 1))
@@ -36,7 +36,7 @@ func TestLinksAgreeWithKernel(t *testing.T) {
 		if _, err := k.SetSysctl("2", "net", "ipv4", "conf", "all", "rp_filter"); err != nil {
 			t.Fatal(err)
 		}
-		next := 1000                  // beyond those of the links that the kernel makes
+		next := 1000                  // greater than the indexes of the links that the kernel makes
 		wish := func() *conf.Config { // three virtual routers, each with a link, another one, or none
 			c := vmacs(3)
 			for n, in := range c.Instances {
@@ -122,7 +122,7 @@ func TestLinksAgreeWithKernel(t *testing.T) {
 				}
 			default:
 				what = "crash"
-				// What a predecessor has left is known until its successor has begun.
+				// Leftovers of a predecessor are known until its successor has started.
 				settled()
 				d.journal.close()
 				c = wish()
@@ -142,9 +142,9 @@ func TestLinksAgreeWithKernel(t *testing.T) {
 			t.Fatalf("round %d: %v: left: %v %v", round, done, links, addrs)
 		}
 		was := map[string]string{"all/rp_filter": "2", "eth1/rp_filter": "0", "eth1/arp_filter": "0"}
-		if !slices.Contains(done, "replace eth0") { // which may have been written to before it was read
+		if !slices.Contains(done, "replace eth0") { // the setting may have been changed before it was read
 			was["eth0/rp_filter"] = "0"
-			if !slices.Contains(done, "sysctl") { // which may have been before the first reading
+			if !slices.Contains(done, "sysctl") { // the setting may have been changed before the first reading
 				was["eth0/arp_ignore"] = "0"
 			}
 		}
@@ -156,9 +156,9 @@ func TestLinksAgreeWithKernel(t *testing.T) {
 	}
 }
 
-// disagreement is the first difference between the links, addresses and settings of the
-// kernel and those that a fresh start with the configuration would make; empty: there is
-// none.
+// disagreement returns the first difference between the links, addresses and settings of
+// the kernel and those that a fresh start with the configuration would make; empty: there
+// is none.
 func disagreement(d *daemon, k *kerneltest.Kernel, c *conf.Config) string {
 	if len(d.routers) != len(c.Instances) {
 		return "another configuration"

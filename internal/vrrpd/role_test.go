@@ -7,8 +7,8 @@ import (
 	"keepalived-go/conf"
 )
 
-// The VRRP process gets what is its own of a configuration, and leaves the
-// configuration as it is.
+// TestShareOfVRRP checks that the VRRP process gets its part of a configuration, and that
+// the configuration itself is not changed.
 func TestShareOfVRRP(t *testing.T) {
 	c := &conf.Config{
 		Instances:      []*conf.VRRPInstance{{Name: "VI_1"}, {Name: "VI_2"}},
@@ -35,8 +35,8 @@ func TestShareOfVRRP(t *testing.T) {
 	}
 }
 
-// The addresses of a process that has ended may stay until the first peer could take
-// over, that of the quickest virtual router.
+// TestShareMayStay checks that the addresses of a process that has ended may stay until
+// the first peer could take over from its quickest virtual router.
 func TestShareMayStay(t *testing.T) {
 	for _, tt := range []struct {
 		instances []*conf.VRRPInstance
@@ -46,7 +46,7 @@ func TestShareMayStay(t *testing.T) {
 		{[]*conf.VRRPInstance{{DownTimerAdverts: 3, AdvertInterval: time.Second}}, 2 * time.Second},
 		{[]*conf.VRRPInstance{{DownTimerAdverts: 3, AdvertInterval: time.Second}, {DownTimerAdverts: 5, AdvertInterval: 10 * time.Millisecond},
 			{DownTimerAdverts: 10, AdvertInterval: time.Second}}, 40 * time.Millisecond},
-		{[]*conf.VRRPInstance{{DownTimerAdverts: 1, AdvertInterval: time.Second}}, time.Millisecond}, // not without limit
+		{[]*conf.VRRPInstance{{DownTimerAdverts: 1, AdvertInterval: time.Second}}, time.Millisecond}, // not unlimited
 	} {
 		if got := share(&conf.Config{Instances: tt.instances}).MayStay; got != tt.want {
 			t.Errorf("%d instances: %v, want %v", len(tt.instances), got, tt.want)

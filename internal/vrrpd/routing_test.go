@@ -18,8 +18,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// routed gives the first instance of c a tracked and an untracked route and rule of
-// both families.
+// routed gives the first instance of c a tracked and an untracked route and rule of both
+// families.
 func routed(c *conf.Config) *conf.Config {
 	ours := uint8(conf.ProtocolKeepalived)
 	route := func(dst string, noTrack bool) conf.Route {
@@ -59,8 +59,9 @@ func hasAll(k *kerneltest.Kernel) func() bool {
 	return func() bool { return slices.Equal(destinations(k), allRouted) }
 }
 
-// Routes and rules come with the master and end with it. A tracked one that another
-// program removes costs the mastership, an untracked one stays away until the next.
+// TestRoutesMoveWithTheMaster checks that routes and rules are set by a master and
+// removed when it ends. If another program removes a tracked one, the router ceases to be
+// master; an untracked one is set again by the next master.
 func TestRoutesMoveWithTheMaster(t *testing.T) {
 	log := logtest.Capture(t)
 	d, k := newMemoryDaemon(t, patient(routed(owners(1))))
@@ -103,8 +104,9 @@ func TestRoutesMoveWithTheMaster(t *testing.T) {
 	}
 }
 
-// With on_external_delete restore, what another program removes is set again, and the
-// virtual router stays master. With fault it is in FAULT until a reload.
+// TestOnExternalDelete checks that on_external_delete restore sets again what another
+// program removes, while the virtual router stays master, and that fault keeps it in
+// FAULT until a reload.
 func TestOnExternalDelete(t *testing.T) {
 	log := logtest.Capture(t)
 	for _, policy := range []conf.OnDelete{conf.OnDeleteRestore, conf.OnDeleteFault} {
@@ -135,7 +137,8 @@ func TestOnExternalDelete(t *testing.T) {
 	}
 }
 
-// A program that removes what is restored, again and again, does not decide how often.
+// TestRestoreHasAPace checks that restoring has a minimum interval however often another
+// program removes the route.
 func TestRestoreHasAPace(t *testing.T) {
 	quiet(t)
 	c := patient(owners(1))
@@ -154,7 +157,8 @@ func TestRestoreHasAPace(t *testing.T) {
 	turnUntil(t, d, "the address again", func() bool { return k.Has(memoryLink, address) && masters(d)() })
 }
 
-// A reload touches only what differs, and what moves to another instance not at all.
+// TestReloadOfRoutes checks that a reload changes only the routes that differ, and does
+// not touch a route that moves to another instance.
 func TestReloadOfRoutes(t *testing.T) {
 	quiet(t)
 	d, k := newMemoryDaemon(t, patient(routed(owners(2))))
@@ -181,7 +185,8 @@ func TestReloadOfRoutes(t *testing.T) {
 	}
 }
 
-// Routes follow their link when it goes and returns with another index.
+// TestRoutesFollowTheirLink checks that routes follow their link when it is removed and
+// returns with another index.
 func TestRoutesFollowTheirLink(t *testing.T) {
 	quiet(t)
 	c := patient(routed(owners(1)))
@@ -208,8 +213,9 @@ func TestRoutesFollowTheirLink(t *testing.T) {
 	}
 }
 
-// A link that goes down takes routes along, and no program has removed them: they are
-// set again when it is up.
+// TestRoutesReturnWithTheirLink checks that routes that the kernel removes with a link
+// that goes down are not taken for removed by a program, and are set again when the link
+// is up.
 func TestRoutesReturnWithTheirLink(t *testing.T) {
 	log := logtest.Capture(t)
 	c := patient(routed(owners(1)))
@@ -237,9 +243,10 @@ func TestRoutesReturnWithTheirLink(t *testing.T) {
 	}
 }
 
-// Static entries are there before an engine starts, and whatever its state is; an
-// address of theirs can be what adverts come from. They return if another program removes
-// them, at a pace that it does not decide, and end with the daemon.
+// TestStaticEntries checks that static entries are set before an engine starts, whatever
+// its state, that a static address can be the source of adverts, that entries removed by
+// another program are restored with a minimum interval, and that all are removed at the
+// stop.
 func TestStaticEntries(t *testing.T) {
 	quiet(t)
 	c := patient(owners(1))
@@ -275,9 +282,9 @@ func TestStaticEntries(t *testing.T) {
 	}
 }
 
-// Routes and rules of a process that was killed are continued by a successor that has
-// them, and removed by one that finds them in the state file only. Those of other
-// programs are left alone.
+// TestLeftoverRoutes checks that a successor keeps routes and rules of a killed process
+// that are in its own configuration, removes others that it finds in the state file, and
+// does not touch those of other programs.
 func TestLeftoverRoutes(t *testing.T) {
 	quiet(t)
 	for _, wanted := range []bool{true, false} {
@@ -303,8 +310,9 @@ func TestLeftoverRoutes(t *testing.T) {
 	}
 }
 
-// What a predecessor has left is not removed before the engine that continues with it
-// has its socket, however long that takes, with static entries as without.
+// TestInheritedUntilSocketsOpen checks that the leftovers of a predecessor are not
+// removed before the engine that continues with them has its socket, however long that
+// takes, with and without static entries.
 func TestInheritedUntilSocketsOpen(t *testing.T) {
 	quiet(t)
 	for _, static := range []bool{false, true} {
@@ -344,8 +352,8 @@ func TestInheritedUntilSocketsOpen(t *testing.T) {
 	}
 }
 
-// A route of a VRF is in the table that the VRF has at the time, and nowhere while there
-// is none, or another link has its name.
+// TestRouteOfVRF checks that a route of a VRF is in the table that the VRF has at the
+// time, and is not set while there is no such VRF or another link has its name.
 func TestRouteOfVRF(t *testing.T) {
 	log := logtest.Capture(t)
 	c := routed(owners(1))

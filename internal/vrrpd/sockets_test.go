@@ -12,7 +12,7 @@ import (
 	"keepalived-go/internal/linux/kernel"
 )
 
-// buffered are virtual routers on one interface, with a kernel_rx_buf_size each.
+// buffered returns virtual routers on one interface, each with a kernel_rx_buf_size.
 func buffered(g conf.Global, sizes ...int) *conf.Config {
 	c := &conf.Config{Global: g}
 	for i, size := range sizes {
@@ -26,9 +26,9 @@ func buffered(g conf.Global, sizes ...int) *conf.Config {
 	return c
 }
 
-// TestReceiveBuffer: the socket of several virtual routers has room for what
-// they ask for together, also after reloads; where nobody asks, it has what it
-// began with.
+// TestReceiveBuffer checks that the socket of several virtual routers has the sum of the
+// buffer sizes that they request, also after reloads, and its initial size if none
+// requests a size.
 func TestReceiveBuffer(t *testing.T) {
 	mtu := conf.Global{RxBufPolicy: conf.RxBufMTU, RxBufMultiplier: 4}
 	d := newTestDaemon(t, buffered(conf.Global{}, 0, 0))
@@ -53,7 +53,7 @@ func TestReceiveBuffer(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		conf *conf.Config
-		want int // the kernel doubles it, for its own accounts
+		want int // without the doubling for the kernel's own use
 	}{
 		{"one", buffered(conf.Global{}, 30000, 0), 60000},
 		{"both", buffered(conf.Global{}, 30000, 20000), 100000},
@@ -75,7 +75,7 @@ func TestReceiveBuffer(t *testing.T) {
 	d.reloadNow(buffered(mtu, 0))
 	open(t, d)
 	ip(t, "link set eth0 mtu 1400")
-	for i := 0; size() != 2*4*1400; i++ { // until the event is there
+	for i := 0; size() != 2*4*1400; i++ { // until the event has arrived
 		if i == 100 {
 			t.Fatalf("%d bytes after a change of the MTU, want %d", size(), 2*4*1400)
 		}
@@ -83,7 +83,7 @@ func TestReceiveBuffer(t *testing.T) {
 	}
 }
 
-// TestEachReceivePolicy: each vrrp_rx_bufs_policy asks for another size.
+// TestEachReceivePolicy checks that each vrrp_rx_bufs_policy requests another size.
 func TestEachReceivePolicy(t *testing.T) {
 	seen := map[int]string{}
 	for i, word := range conf.Names(reflect.TypeFor[conf.RxBufPolicy]()) {

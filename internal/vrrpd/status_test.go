@@ -10,8 +10,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// TestSnapshot: a snapshot is complete, the loop turns while it is taken, and what
-// happens afterwards does not change it.
+// TestSnapshot checks that a snapshot is complete, that the loop turns while it is taken,
+// and that later events do not change it.
 func TestSnapshot(t *testing.T) {
 	const n = 3*snapshotSlice + 1
 	d := newTestDaemon(t, owners(n))

@@ -23,8 +23,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// newTestDaemon moves the test's thread into a network namespace of its own,
-// which ends with the test, and starts the routers there on one end of a link.
+// newTestDaemon moves the thread of the test into a new network namespace, which ends
+// with the test, and starts virtual routers there on one end of a veth pair.
 func newTestDaemon(t testing.TB, c *conf.Config) *daemon {
 	t.Helper()
 	return newTestDaemonWith(t, c, false)
@@ -35,7 +35,7 @@ func newTestDaemonWith(t testing.TB, c *conf.Config, ipv6 bool) *daemon {
 	return newTestDaemonIn(t, c, ipv6, func() {})
 }
 
-// newTestDaemonAfter is newTestDaemon with something done to the link before.
+// newTestDaemonAfter is newTestDaemon with a call of before on the link before the start.
 func newTestDaemonAfter(t testing.TB, c *conf.Config, before func()) *daemon {
 	t.Helper()
 	return newTestDaemonIn(t, c, false, before)
@@ -48,7 +48,7 @@ func newTestDaemonIn(t testing.TB, c *conf.Config, ipv6 bool, before func()) *da
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
-	if !ipv6 { // no address comes or goes later, as after duplicate address detection
+	if !ipv6 { // no address appears or disappears later, as after duplicate address detection
 		if _, err := kernel.SetSysctl("1", "net", "ipv6", "conf", "default", "disable_ipv6"); err != nil {
 			t.Fatal(err)
 		}
@@ -66,9 +66,8 @@ func newTestDaemonIn(t testing.TB, c *conf.Config, ipv6 bool, before func()) *da
 	return startTestDaemon(t, c, inNamespace{kernel.Machine, int(namespace.Fd())})
 }
 
-// inNamespace is the machine as it is seen from the network namespace of a test,
-// whichever thread asks: state is read again by other threads, which have not moved
-// into it.
+// inNamespace is the host in the network namespace of a test, whichever thread uses it:
+// state is read again by other threads, which have not entered the namespace.
 type inNamespace struct {
 	kernel.Host
 	namespace int
@@ -104,7 +103,7 @@ func (h inNamespace) enter(err *error, f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		runtime.LockOSThread() // never unlocked: the thread ends with this
+		runtime.LockOSThread() // never unlocked: the thread ends with this goroutine
 		if *err = unix.Setns(h.namespace, unix.CLONE_NEWNET); *err == nil {
 			f()
 		}
@@ -112,7 +111,7 @@ func (h inNamespace) enter(err *error, f func()) {
 	<-done
 }
 
-// startTestDaemon starts the routers on a host, and opens their sockets.
+// startTestDaemon starts virtual routers on a host, and opens their sockets.
 func startTestDaemon(t testing.TB, c *conf.Config, host kernel.Host) *daemon {
 	t.Helper()
 	return startTestDaemonWith(t, c, Options{Host: host})
@@ -133,15 +132,15 @@ func startTestDaemonWith(t testing.TB, c *conf.Config, o Options) *daemon {
 	}
 	t.Cleanup(func() { d.close(); conn.Close() })
 	d.start(c, found)
-	d.flush() // nothing may happen before links are made
+	d.flush() // no event may be processed before links are made
 	open(t, d)
 	return d
 }
 
-// reloadNow reloads without a look at what the loop does meanwhile.
+// reloadNow reloads at once, without turning the loop.
 func (d *daemon) reloadNow(c *conf.Config) { prepare(d.conf, c, nil, d.reload) }
 
-// reloadTurn reloads as a turn does that has nothing else to do.
+// reloadTurn reloads as an otherwise idle turn does.
 func (d *daemon) reloadTurn(c *conf.Config) {
 	d.reloadNow(c)
 	d.flush()
@@ -165,8 +164,8 @@ func ip(t testing.TB, args string) string {
 	return string(out)
 }
 
-// owners is a configuration of n virtual routers that are master at once and
-// advertise each 50 ms.
+// owners returns a configuration of n virtual routers that are master at once and
+// advertise every 50 ms.
 func owners(n int) *conf.Config {
 	c := &conf.Config{}
 	for i := range n {
@@ -181,8 +180,9 @@ func owners(n int) *conf.Config {
 	return c
 }
 
-// A master in its steady state allocates nothing, however many routes and rules it has:
-// no collection of garbage can come between two adverts.
+// TestSteadyStateAllocatesNothing checks that a master in its steady state allocates
+// nothing, however many routes and rules it has, so that no garbage collection can come
+// between two adverts.
 func TestSteadyStateAllocatesNothing(t *testing.T) {
 	c := routed(owners(20))
 	routing := c.Instances[0].Routing
@@ -193,7 +193,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		routing.Routes = append(routing.Routes, r)
 	}
 	d := newTestDaemon(t, c)
-	settled := func() bool { // masters, addresses set, announced
+	settled := func() bool { // masters, with their addresses set and announced
 		for _, r := range d.routers {
 			if !r.held || !r.vips[0].present || r.announce.rounds > 0 || slices.ContainsFunc(r.routes, func(v *heldPath) bool { return !v.present }) {
 				return false
@@ -204,7 +204,7 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	for patience := lab.NewPatience(30 * time.Second); !settled() && patience.Left() > 0; {
 		d.turn()
 	}
-	for range 40 { // and the last of what that brings about
+	for range 40 { // until the consequences have been processed
 		d.turn()
 	}
 	sent := func() (n uint64) {
@@ -213,9 +213,9 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 		}
 		return n
 	}
-	// A machine that holds the process up for longer than its peers wait makes
-	// backups of the masters: that is no steady state, and is tried again. Masters that
-	// have not begun in the same turn send in different ones.
+	// If the machine delays the process for longer than its peers wait, masters become
+	// backup. That is no steady state, and the test tries again. Masters that have not
+	// started in the same turn send in different turns.
 	const turns = 21
 	var allocations float64
 	var adverts uint64
@@ -237,8 +237,8 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 	}
 }
 
-// BenchmarkTurn is one wake-up of a loop with 250 masters whose adverts are
-// due: step, build and send them all.
+// BenchmarkTurn measures a turn of a loop with 250 masters whose adverts are due: step,
+// build and send them all.
 func BenchmarkTurn(b *testing.B) {
 	d := newTestDaemon(b, owners(250))
 	for end := d.loop.Now() + 300*time.Millisecond; d.loop.Now() < end; {

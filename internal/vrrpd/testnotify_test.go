@@ -9,7 +9,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// TestActTestNotify: which states can be tested of what, and what is refused.
+// TestActTestNotify checks which states can be tested for which names, and which requests
+// are refused.
 func TestActTestNotify(t *testing.T) {
 	quiet(t)
 	c := patient(owners(2))

@@ -20,7 +20,7 @@ import (
 	"keepalived-go/internal/proc/loop"
 )
 
-// A process is the whole process on a kernel in memory, with the test as its parent.
+// process is the whole VRRP process on a kernel in memory, with the test as its parent.
 type process struct {
 	testing.TB
 	parent *link.Conn
@@ -65,7 +65,7 @@ func (p *process) await(kind link.Kind) link.Message {
 	}
 }
 
-// snapshot asks for the state.
+// snapshot requests a snapshot of the state.
 func (p *process) snapshot(id uint32) []byte {
 	p.Helper()
 	return p.ask(link.Question{ID: id})
@@ -82,7 +82,7 @@ func (p *process) ask(q link.Question) []byte {
 	return body
 }
 
-// stop has the process stop, and waits for it.
+// stop stops the process and waits until it has ended.
 func (p *process) stop() {
 	p.Helper()
 	p.send(link.Message{Kind: link.Stop})
@@ -93,8 +93,8 @@ func (p *process) stop() {
 	}
 }
 
-// TestProcess: the process carries out what its parent asks for, answers with its
-// state before and after a reload, and leaves nothing behind.
+// TestProcess checks that the process carries out the requests of its parent, answers
+// with its state before and after a reload, and leaves no address behind.
 func TestProcess(t *testing.T) {
 	quiet(t)
 	p := startProcess(t, patient(owners(2)))
@@ -123,8 +123,8 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// TestTrackerAges: a snapshot has the time of what each tracker reported last; what
-// repeats itself does not change it, nor does a reload.
+// TestTrackerAges checks that a snapshot has the time of the last change that each
+// tracker reported, and that neither a repeated report nor a reload changes it.
 func TestTrackerAges(t *testing.T) {
 	quiet(t)
 	c := patient(owners(1))
@@ -164,7 +164,8 @@ func TestTrackerAges(t *testing.T) {
 	}
 }
 
-// A script that repeats its result has the time of its last run.
+// TestScriptAge checks that a script that repeats its result has the time of its last
+// run.
 func TestScriptAge(t *testing.T) {
 	quiet(t)
 	c := patient(owners(1))
@@ -183,8 +184,8 @@ func TestScriptAge(t *testing.T) {
 	}
 }
 
-// TestChanges: a question for changes is answered with the routers that have changed their
-// state since then.
+// TestChanges checks that the answer to a question for changes contains the routers that
+// have changed their state since a given time.
 func TestChanges(t *testing.T) {
 	quiet(t)
 	p := startProcess(t, patient(owners(2)))
@@ -206,12 +207,13 @@ func TestChanges(t *testing.T) {
 	p.stop()
 }
 
-// TestReported: a tracker keeps its last reports that differ, and a snapshot has its own copy.
+// TestReported checks that a tracker keeps its last reports that differ, and that a
+// snapshot has its own copy.
 func TestReported(t *testing.T) {
 	var d daemon
 	k := trackerKey{conf.TrackedFile, "F"}
 	for n := range 2 * maxReported {
-		for range 2 { // a repetition is no news
+		for range 2 { // a repetition adds no report
 			d.tracking.hear(k, policy.Status{Known: true, Up: true, Number: n})
 		}
 	}
