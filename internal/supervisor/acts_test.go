@@ -16,7 +16,7 @@ import (
 	"keepalived-go/internal/proc/link"
 )
 
-// staged is a supervisor without processes: what its children are sent stays in their
+// staged returns a supervisor without processes: messages to its children stay in their
 // outboxes.
 func staged() (s *supervisor, control, vrrp *child) {
 	s = &supervisor{systemd: &serviceManager{}, slow: stoppedTimer()}
@@ -28,7 +28,7 @@ func staged() (s *supervisor, control, vrrp *child) {
 	return s, s.slots[1].child, s.slots[0].child
 }
 
-// sent are the messages of a kind that a child has been sent since the last time.
+// sent returns and removes the messages of a kind in the outbox of a child.
 func (c *child) sent(kind link.Kind) (all []link.Message) {
 	for m := c.outbox.take(); m != nil; m = c.outbox.take() {
 		if m, ok := m.(link.Message); ok && m.Kind == kind {
@@ -44,8 +44,8 @@ func announce(id uint32) link.Message {
 	}}}
 }
 
-// TestActs: an act comes to the process that it concerns, under a number of its own, and its
-// result comes back; it is logged and noted.
+// TestActs checks that an act reaches the process that it concerns under a number of its
+// own, that its result returns to the client, and that it is logged and noted.
 func TestActs(t *testing.T) {
 	log := logtest.Capture(t)
 	s, control, vrrp := staged()
@@ -56,7 +56,8 @@ func TestActs(t *testing.T) {
 	if len(orders) != 3 {
 		t.Fatalf("%d orders", len(orders))
 	}
-	// In another order, one refused, and one that was not asked for.
+	// Results in another order, one of them a refusal, and one for an act that was not
+	// requested.
 	for _, o := range []link.Outcome{
 		{ID: orders[2].Order.ID, Result: act.Answer("third", nil)},
 		{ID: orders[0].Order.ID, Result: act.Answer(nil, errors.New("no master"))},
@@ -81,8 +82,8 @@ func TestActs(t *testing.T) {
 	}
 }
 
-// TestActsAreBounded: neither another act nor a question displaces one that waits. More than
-// the bound are refused, and so is what nobody may ask for.
+// TestActsAreBounded checks that neither another act nor a question displaces one that
+// waits, and that acts above the bound and acts that no client may request are refused.
 func TestActsAreBounded(t *testing.T) {
 	s, control, vrrp := staged()
 	for id := range uint32(maxActs + 1) {
@@ -121,13 +122,13 @@ func TestActsAreBounded(t *testing.T) {
 	if len(s.acts) != keptActs || !slices.IsSortedFunc(s.acts, func(a, b api.PastAct) int { return a.At.Compare(b.At) }) {
 		t.Errorf("%d acts are kept", len(s.acts))
 	}
-	// Whoever has asked has gone.
+	// The process of the client has ended.
 	s.slots[1].child = nil
 	s.endAct(&openAct{from: control}, act.Result{})
 }
 
-// TestReloadIsAwaited: an act waits for the reload that it has caused. One that comes
-// meanwhile waits for the next one.
+// TestReloadIsAwaited checks that an act waits for the reload that it has caused, and
+// that an act during a reload waits for the next one.
 func TestReloadIsAwaited(t *testing.T) {
 	s, control, _ := staged()
 	s.loaded = make(chan loaded, maxReaders)
@@ -183,7 +184,7 @@ func TestReloadIsAwaited(t *testing.T) {
 	}
 }
 
-// settle waits until intents are saved, and does what follows.
+// settle waits until intents are saved, and runs what follows.
 func (s *supervisor) settle(t *testing.T) {
 	t.Helper()
 	select {
@@ -194,8 +195,8 @@ func (s *supervisor) settle(t *testing.T) {
 	}
 }
 
-// TestIntents: what is kept is in the file before the client has its result, and goes to each
-// process that starts; release and the end of its time take it away.
+// TestIntents checks that an intent is in the file before the client has its result, that
+// each process that starts gets it, and that a release and the end of its time remove it.
 func TestIntents(t *testing.T) {
 	s, control, vrrp := staged()
 	s.intents.saved = make(chan savedIntents)
@@ -309,8 +310,8 @@ func TestIntents(t *testing.T) {
 	}
 }
 
-// TestServersAreReleased: an act ends the intents about each real server that it denotes, and
-// the processes of both roles do without theirs.
+// TestServersAreReleased checks that an act ends the intents about each real server that
+// it denotes, and that the processes of both roles drop theirs.
 func TestServersAreReleased(t *testing.T) {
 	s, control, vrrp := staged()
 	sl := &slot{s: s, role: &proc.Role{Name: "checkers", Title: "Healthcheck"}}

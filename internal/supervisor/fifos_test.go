@@ -15,23 +15,23 @@ import (
 	"keepalived-go/internal/tool/executable"
 )
 
-// fifoLab has FIFOs in a directory, and a script that says what it reads.
+// fifoLab has FIFOs in a directory, and a script that writes what it reads into a file.
 type fifoLab struct {
-	t    *testing.T
-	dir  string
-	said string
+	t      *testing.T
+	dir    string
+	output string
 	fifos
 }
 
 func newFIFOLab(t *testing.T) *fifoLab {
 	t.Helper()
 	dir := t.TempDir()
-	l := &fifoLab{t: t, dir: dir, said: filepath.Join(dir, "said")}
-	// It ends when nobody has the FIFO any more. SIGTERM may come before it has written what
-	// it has read.
-	reader := "#!/bin/bash\ntrap '' TERM\nexec 3<\"$2\"\necho \"$1 begins\" >>" + l.said + "\n" +
+	l := &fifoLab{t: t, dir: dir, output: filepath.Join(dir, "output")}
+	// The script ends when no process has the FIFO open. SIGTERM may come before it has
+	// written what it has read.
+	reader := "#!/bin/bash\ntrap '' TERM\nexec 3<\"$2\"\necho \"$1 begins\" >>" + l.output + "\n" +
 		"while :; do read -r -t 0.2 part <&3; status=$?; line=$line$part\n[ $status -gt 128 ] && continue\n[ $status -ne 0 ] && exit 0\n" +
-		"echo \"$1 reads $line\" >>" + l.said + "; line=; done\n"
+		"echo \"$1 reads $line\" >>" + l.output + "; line=; done\n"
 	if err := executable.Write(l.path("reader"), reader); err != nil {
 		t.Fatal(err)
 	}
@@ -41,8 +41,8 @@ func newFIFOLab(t *testing.T) *fifoLab {
 
 func (l *fifoLab) path(name string) string { return filepath.Join(l.dir, name) }
 
-// fifo is a FIFO of this name with a script that calls itself so; without a name
-// there is none.
+// fifo returns a FIFO with this name and a script with this argument. Without a name it
+// returns none.
 func (l *fifoLab) fifo(name, script string) conf.FIFO {
 	c := conf.FIFO{Path: l.path(name)}
 	if script != "" {
@@ -51,7 +51,7 @@ func (l *fifoLab) fifo(name, script string) conf.FIFO {
 	return c
 }
 
-// write is what a process does.
+// write writes a line into a FIFO, as a process does.
 func (l *fifoLab) write(name, line string) {
 	l.t.Helper()
 	f, err := os.OpenFile(l.path(name), os.O_WRONLY|unix.O_NONBLOCK, 0)
@@ -64,21 +64,21 @@ func (l *fifoLab) write(name, line string) {
 	}
 }
 
-// await waits until the scripts have said this.
+// await waits until the scripts have written these lines.
 func (l *fifoLab) await(lines ...string) {
 	l.t.Helper()
 	var all []string
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
-		text, _ := os.ReadFile(l.said)
+		text, _ := os.ReadFile(l.output)
 		all = strings.Split(strings.TrimSpace(string(text)), "\n")
 		if !slices.ContainsFunc(lines, func(line string) bool { return !slices.Contains(all, line) }) {
 			return
 		}
 	}
-	l.t.Fatalf("the scripts said %q, want %q", all, lines)
+	l.t.Fatalf("the scripts wrote %q, want %q", all, lines)
 }
 
-// left are the FIFOs that are there.
+// left returns the names of the FIFOs in the directory.
 func (l *fifoLab) left() (names []string) {
 	entries, _ := os.ReadDir(l.dir)
 	for _, e := range entries {
@@ -96,9 +96,9 @@ func (l *fifoLab) expectLeft(names ...string) {
 	}
 }
 
-// TestFIFOsOverReloads: what a reload removes is there, with its reader, until all
-// processes have taken the configuration up; what it adds is there before; what it
-// leaves alone is not touched.
+// TestFIFOsOverReloads checks that a FIFO that a reload removes exists, with its reader,
+// until all processes have the new configuration, that a FIFO that it adds exists before,
+// and that other FIFOs are not touched.
 func TestFIFOsOverReloads(t *testing.T) {
 	t.Parallel()
 	l := newFIFOLab(t)
@@ -113,7 +113,7 @@ func TestFIFOsOverReloads(t *testing.T) {
 	l.write("a", "last words")
 	l.write("v", "as before")
 	l.await("two begins", "one reads last words", "vrrp reads as before")
-	l.take(1, g) // a reading that took longer than the one after it
+	l.take(1, g) // a configuration whose reading took longer than that of the next one
 	l.retire(1)
 	l.expectLeft("a", "b", "v")
 	if all := l.status(); len(all) != 2 || all[0].Path != l.path("b") || !all[0].Running || !all[1].Running {
@@ -122,14 +122,14 @@ func TestFIFOsOverReloads(t *testing.T) {
 	l.retire(2)
 	l.expectLeft("b", "v")
 
-	// A path that moves to another keyword, and one that comes back.
+	// A path that moves to another keyword, and one that returns.
 	l.take(3, &conf.Global{LVSFIFO: l.fifo("b", "lvs"), FIFO: l.fifo("a", "again")})
 	l.await("lvs begins", "again begins")
 	l.take(4, &conf.Global{LVSFIFO: l.fifo("b", "lvs"), FIFO: l.fifo("a", "again"), VRRPFIFO: l.fifo("v", "back")})
 	l.await("back begins")
 	l.retire(4)
 	l.expectLeft("a", "b", "v")
-	text, _ := os.ReadFile(l.said)
+	text, _ := os.ReadFile(l.output)
 	for _, script := range []string{"one", "two", "vrrp", "lvs", "again", "back"} {
 		if n := strings.Count(string(text), script+" begins"); n != 1 {
 			t.Errorf("%s was started %d times", script, n)
@@ -144,13 +144,13 @@ func TestFIFOsOverReloads(t *testing.T) {
 	l.expectLeft()
 }
 
-// TestReaderThatHangs: at the end a script that neither reads nor ends is killed,
-// and named.
+// TestReaderThatHangs checks that at the end a script that neither reads nor exits is
+// killed and logged.
 func TestReaderThatHangs(t *testing.T) {
 	t.Parallel()
 	l := newFIFOLab(t)
 	hangs := l.path("hangs")
-	if err := executable.Write(hangs, "#!/bin/bash\ntrap '' TERM\necho hangs >>"+l.said+"\nexec sleep 3600\n"); err != nil {
+	if err := executable.Write(hangs, "#!/bin/bash\ntrap '' TERM\necho hangs >>"+l.output+"\nexec sleep 3600\n"); err != nil {
 		t.Fatal(err)
 	}
 	l.take(1, &conf.Global{FIFO: conf.FIFO{Path: l.path("f"), Script: conf.Command{Args: []string{hangs}}}})

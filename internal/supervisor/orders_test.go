@@ -17,8 +17,8 @@ import (
 	"keepalived-go/internal/tool/executable"
 )
 
-// A child that takes nothing gets, once it does, all that was asked of it
-// meanwhile: each thing once, and of configurations the last.
+// TestOutbox checks that a child that has not read its messages gets all of them once it
+// does, each once, and of configurations only the last.
 func TestOutbox(t *testing.T) {
 	o := newOutbox()
 	dump, stop := link.Message{Kind: link.DumpData}, link.Message{Kind: link.Stop}
@@ -42,8 +42,7 @@ func TestOutbox(t *testing.T) {
 	}
 }
 
-// pause stops the child, which then takes nothing, until the test or goOn lets
-// it run again.
+// pause stops the child, which then reads nothing, until the test ends or calls goOn.
 func (r *running) pause() (goOn func()) {
 	r.t.Helper()
 	child := r.pid("vrrp.pid")
@@ -53,7 +52,7 @@ func (r *running) pause() (goOn func()) {
 	return func() { syscall.Kill(child, syscall.SIGCONT) }
 }
 
-func TestNoOrderIsLostOnTheWayToAChild(t *testing.T) {
+func TestNoMessageToAChildIsLost(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1))
 	r.up(1)
@@ -66,7 +65,7 @@ func TestNoOrderIsLostOnTheWayToAChild(t *testing.T) {
 	for i := range 1500 {
 		r.signal([]os.Signal{syscall.SIGUSR1, syscall.SIGUSR2, link.SignalStatsClear, link.SignalJSON}[i%4])
 	}
-	// The child is fast: a dump that was asked for now is not the first one.
+	// The child is fast: a dump requested now is not the first one.
 	r.expect("Reloading ...")
 	goOn()
 	r.expect("child: configured 3 routers", "Reload complete")
@@ -77,8 +76,9 @@ func TestNoOrderIsLostOnTheWayToAChild(t *testing.T) {
 	r.exit(proc.ExitOK)
 }
 
-// A reload that does not come to its end is reported, and the next one begins;
-// when the child goes on it has the last configuration.
+// TestReloadThatIsNotConfirmed checks that a reload that is not confirmed is reported,
+// that the next one begins, and that the child has the last configuration when it
+// continues.
 func TestReloadThatIsNotConfirmed(t *testing.T) {
 	t.Parallel()
 	path, states := notifySocket(t)
@@ -98,7 +98,7 @@ func TestReloadThatIsNotConfirmed(t *testing.T) {
 	expectState(t, states, "READY=1\nSTATUS=Running 3 virtual routers")
 }
 
-// silent makes a FIFO in the directory of the test that never says anything.
+// silent makes a FIFO in the directory of the test to which no process writes.
 func (r *running) silent(name string) {
 	r.t.Helper()
 	os.Remove(r.path(name))
@@ -112,8 +112,8 @@ func (r *running) silent(name string) {
 	r.t.Cleanup(func() { w.Close() })
 }
 
-// Files that keep their reader waiting: the configuration, what it includes, a
-// key, the time of a reload.
+// TestFilesThatAreSilent checks that no file can block the supervisor: the configuration,
+// a file that it includes, a key, and the time of a reload.
 func TestFilesThatAreSilent(t *testing.T) {
 	t.Parallel()
 	r := superviseWords(t)
@@ -143,7 +143,7 @@ func TestFilesThatAreSilent(t *testing.T) {
 	r.expect("child: configured 3 routers", "Reload complete")
 }
 
-// Whatever a start waits for, it ends when told to.
+// TestStopWhileStarting checks that a start ends on SIGTERM whatever it waits for.
 func TestStopWhileStarting(t *testing.T) {
 	t.Parallel()
 	script := "#!/bin/sh\ntrap '' TERM\necho > DIR/runs\nsleep 1000\n"
@@ -187,7 +187,8 @@ func TestStopWhileStarting(t *testing.T) {
 	}
 }
 
-// A reload that is asked for while a script holds up the start is done after it.
+// TestReloadWhileStarting checks that a reload requested while a script delays the start
+// is done after the start.
 func TestReloadWhileStarting(t *testing.T) {
 	t.Parallel()
 	r := prepare(t)
@@ -209,9 +210,9 @@ func TestReloadWhileStarting(t *testing.T) {
 	r.expect("child: configured 2 routers", "Reload complete")
 }
 
-// Addresses that a VRRP process has not given up are removed by a successor that
-// has nothing else to do.
-func TestWhatAChildLeavesIsRemoved(t *testing.T) {
+// TestLeftoversOfAChildAreRemoved checks that the addresses that a killed VRRP process has
+// left are removed by a successor without virtual routers.
+func TestLeftoversOfAChildAreRemoved(t *testing.T) {
 	t.Parallel()
 	const removes = "The VRRP process has not given its addresses up: removing what it left"
 	for _, tt := range []struct {
@@ -262,8 +263,9 @@ func TestWhatAChildLeavesIsRemoved(t *testing.T) {
 	})
 }
 
-// What a daemon starts with it reloads, with all its complaints; what looks like
-// a file that is being written it does not.
+// TestVerdictOfReloadIsThatOfStart checks that a reload accepts a configuration with
+// which the daemon starts, with all its warnings, and refuses a file that looks
+// incomplete.
 func TestVerdictOfReloadIsThatOfStart(t *testing.T) {
 	t.Parallel()
 	complaints := "global_defs {\n  vrrp_garp_interval 0\n  no_such_word\n}\n" +
@@ -291,9 +293,9 @@ func TestVerdictOfReloadIsThatOfStart(t *testing.T) {
 	r.expect("child: configured 1 routers", "Reload complete")
 }
 
-// Without a console the terminal that the daemon was started from shows why it
-// is not started; and nothing when it is.
-func TestBackgroundSaysWhyItDoesNotStart(t *testing.T) {
+// TestBackgroundReportsWhyItDoesNotStart checks that a daemon that goes into the background
+// reports on the terminal why it does not start, and writes nothing if it does.
+func TestBackgroundReportsWhyItDoesNotStart(t *testing.T) {
 	t.Parallel()
 	double := strings.ReplaceAll(routers(2), "router_id 2", "router_id 1")
 	for _, tt := range []struct {

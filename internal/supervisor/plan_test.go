@@ -50,7 +50,8 @@ bfd_instance X {
 }
 `
 
-// planOf is what a reload of a text would change in a daemon that runs another.
+// planOf returns what a reload of the text next would change in a daemon that runs the
+// text runs.
 func planOf(t *testing.T, runs, next string) api.Plan {
 	t.Helper()
 	o := Options{Config: filepath.Join(t.TempDir(), "k.conf")}
@@ -73,7 +74,8 @@ func planOf(t *testing.T, runs, next string) api.Plan {
 	return p
 }
 
-// TestPlan: what a reload would change, of each kind of thing, without a secret in it.
+// TestPlan checks what a reload would change, for each kind of object, and that no secret
+// is shown.
 func TestPlan(t *testing.T) {
 	same := planOf(t, planned1, planned1+"\n# a comment\n")
 	if diff := cmp.Diff(api.Plan{Routers: api.Effects{Same: 3}, Services: api.Effects{Same: 2}, Sessions: api.Effects{Same: 1}}, same); diff != "" {
@@ -120,7 +122,8 @@ func TestPlan(t *testing.T) {
 	}
 }
 
-// TestPlanIsBounded: a plan of thousands of routers and long values can be passed on.
+// TestPlanIsBounded checks that a plan with thousands of routers and long values fits
+// into a message.
 func TestPlanIsBounded(t *testing.T) {
 	var b strings.Builder
 	for i := range maxEffects + 100 {
@@ -136,8 +139,8 @@ func TestPlanIsBounded(t *testing.T) {
 	}
 }
 
-// TestPlanForAClient: the client gets what was found beside the loop, with the processes that
-// a reload would start, and nothing has changed.
+// TestPlanForAClient checks that the client gets the plan made outside the loop, with the
+// processes that a reload would start, and that nothing has changed.
 func TestPlanForAClient(t *testing.T) {
 	s, control, vrrp := staged()
 	s.plans = make(chan planned, 1)

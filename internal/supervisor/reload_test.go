@@ -18,8 +18,8 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// words is a configuration with words of global_defs; DIR in them is the
-// directory of the test.
+// words returns a configuration with n routers and words in global_defs. DIR in words
+// stands for the directory of the test.
 func (r *running) words(n int, words ...string) string {
 	return "global_defs {\n" + strings.ReplaceAll(strings.Join(words, "\n"), "DIR", r.dir) + "\n}\n" + routers(n)
 }
@@ -43,7 +43,7 @@ func (r *running) write(name, text string) {
 	}
 }
 
-// gone waits until a file is not there any more.
+// gone waits until a file does not exist.
 func (r *running) gone(name string) {
 	r.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -94,16 +94,17 @@ func TestReloadAtTheTimeInAFile(t *testing.T) {
 	r.expect("Scheduling reload for ")
 	r.configure(r.words(1))
 	r.signal(syscall.SIGHUP)
-	r.expect("Cancelling reload scheduled for ", "Reload complete") // the word is gone
+	r.expect("Cancelling reload scheduled for ", "Reload complete") // the keyword was removed
 }
 
-// With reload_repeat the file stays, and what it says holds for the next day.
+// TestReloadRepeats checks that with reload_repeat the file stays, and that its time
+// applies to the next day too.
 func TestReloadRepeats(t *testing.T) {
 	t.Parallel()
 	r := prepare(t)
 	r.configure(r.words(1, "reload_time_file DIR/time", "reload_repeat"))
-	at := time.Now().Add(10 * time.Second) // a busy machine may take long to start it
-	r.write("time", at.Format("15:04:05")) // there before the start
+	at := time.Now().Add(10 * time.Second) // a busy machine may take long to start the supervisor
+	r.write("time", at.Format("15:04:05")) // written before the start
 	r.launch()
 	r.expect("Scheduling reload for "+at.Format(time.DateTime), "Startup complete")
 	r.expect("Reloading ...", "Scheduling reload for ")
@@ -115,11 +116,11 @@ func TestReloadRepeats(t *testing.T) {
 	r.expect("child: dump data")
 	tomorrow := at.AddDate(0, 0, 1).Format(time.DateTime)
 	if data := r.read("keepalived_parent.data"); !strings.Contains(data, " Reload time file = "+r.path("time")+" (repeat)\n Reload scheduled for "+tomorrow+"\n") {
-		t.Errorf("the dump does not say that the next reload is at %s:\n%s", tomorrow, data)
+		t.Errorf("the dump does not show that the next reload is at %s:\n%s", tomorrow, data)
 	}
 }
 
-// read waits for a file that is put in place whole.
+// read waits for a file that is renamed into place, and returns its contents.
 func (r *running) read(name string) string {
 	r.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -133,7 +134,8 @@ func (r *running) read(name string) string {
 	}
 }
 
-// reload_check_config demands what -t demands, and keeps what it found.
+// TestReloadChecksLikeATest checks that reload_check_config requires what -t requires,
+// and keeps its findings.
 func TestReloadChecksLikeATest(t *testing.T) {
 	t.Parallel()
 	if _, err := net.InterfaceByName(device()); err != nil {
@@ -149,7 +151,7 @@ func TestReloadChecksLikeATest(t *testing.T) {
 	r.signal(syscall.SIGHUP)
 	r.expect("New config failed validation, see "+r.path("check.log")+" for details", "Reload refused")
 	if found := r.read("check.log"); !strings.Contains(found, "not-there") {
-		t.Errorf("the log of the check says %q", found)
+		t.Errorf("the log of the check has %q", found)
 	}
 	if victim := r.read("victim"); victim != "untouched" {
 		t.Errorf("a link was followed: %q", victim)
@@ -158,7 +160,7 @@ func TestReloadChecksLikeATest(t *testing.T) {
 	r.signal(syscall.SIGHUP)
 	r.expect("child: configured 2 routers", "Reload complete")
 	if found := r.read("check.log"); found != "" {
-		t.Errorf("the log of a check that found nothing says %q", found)
+		t.Errorf("the log of a check that found nothing has %q", found)
 	}
 	// Now /dev/null is the log.
 	r.configure(missing)
@@ -167,7 +169,7 @@ func TestReloadChecksLikeATest(t *testing.T) {
 	if info, err := os.Stat("/dev/null"); err != nil || info.Mode()&os.ModeCharDevice == 0 {
 		t.Fatalf("/dev/null is %v, %v", info.Mode(), err)
 	}
-	// And without the word an interface that is missing is none of its business.
+	// Without the keyword a missing interface is not checked.
 	r.configure(r.words(2))
 	r.signal(syscall.SIGHUP)
 	r.expect("Reload complete")
@@ -176,7 +178,8 @@ func TestReloadChecksLikeATest(t *testing.T) {
 	r.expect("child: configured 2 routers", "Reload complete")
 }
 
-// With include_check an included file that is missing refuses the reload.
+// TestReloadWithoutAnInclude checks that with include_check a reload is refused if an
+// included file is missing.
 func TestReloadWithoutAnInclude(t *testing.T) {
 	t.Parallel()
 	r := prepare(t)
@@ -194,8 +197,8 @@ func TestReloadWithoutAnInclude(t *testing.T) {
 	r.expect("Reload complete")
 }
 
-// The file of reload_file is empty while the configuration is read, and gone
-// afterwards.
+// TestReloadFileExistsWhileReading checks that the file of reload_file is empty while the
+// configuration is read, and removed afterwards.
 func TestReloadFileExistsWhileReading(t *testing.T) {
 	t.Parallel()
 	r := superviseWords(t, "reload_file DIR/reading")
@@ -217,7 +220,7 @@ func TestReloadFileExistsWhileReading(t *testing.T) {
 		t.Errorf("in this order: %q, want %q", got, want)
 	}
 
-	// Now its default is in force. A link is neither followed nor removed.
+	// Now the default of reload_file applies. A link is neither followed nor removed.
 	r.write("victim", "untouched")
 	if err := os.Symlink(r.path("victim"), r.path("keepalived.reload")); err != nil {
 		t.Fatal(err)
@@ -237,7 +240,8 @@ func TestReloadFileExistsWhileReading(t *testing.T) {
 	r.gone("keepalived.reload")
 }
 
-// order reads what happened in a watched directory, as far as it is in want.
+// order reads the events of a watched directory that are in want, and returns them in
+// order.
 func order(t *testing.T, watch int, want []string) (got []string) {
 	t.Helper()
 	buf := make([]byte, 64<<10)
@@ -257,8 +261,8 @@ func order(t *testing.T, watch int, want []string) (got []string) {
 	return slices.Compact(got)
 }
 
-// config_save_dir keeps each configuration that was read, expanded, and for
-// nobody else to see.
+// TestConfigurationsAreSaved checks that config_save_dir keeps each configuration that
+// was read, expanded, and readable by its owner only.
 func TestConfigurationsAreSaved(t *testing.T) {
 	t.Parallel()
 	r := prepare(t)
@@ -319,8 +323,8 @@ vrrp_instance VI_1 {
 	}
 }
 
-// tmp_config_directory keeps the configuration that a successor of the child
-// gets in a file there.
+// TestConfigurationInADirectory checks that tmp_config_directory keeps the configuration
+// for a successor of the child in a file of that directory.
 func TestConfigurationInADirectory(t *testing.T) {
 	t.Parallel()
 	r := superviseWords(t, "tmp_config_directory DIR")
@@ -376,7 +380,7 @@ func TestParentDump(t *testing.T) {
 	}
 }
 
-// awaitFile waits until what has this name is a file, and no link.
+// awaitFile waits until there is a regular file with this name.
 func (r *running) awaitFile(name string) {
 	r.t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
@@ -389,8 +393,9 @@ func (r *running) awaitFile(name string) {
 	}
 }
 
-// What is saved is what runs, not what the files are when they are read again: a
-// parameter that is another number each time is the same in both.
+// TestWhatIsSavedIsWhatRuns checks that the saved configuration is the running one, not
+// the files as they are when they are read again: a parameter that is another number at
+// each reading is the same in both.
 func TestWhatIsSavedIsWhatRuns(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

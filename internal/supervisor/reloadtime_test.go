@@ -4,7 +4,7 @@ import (
 	"errors"
 	"testing"
 	"time"
-	_ "time/tzdata" // the zones below, wherever this runs
+	_ "time/tzdata" // the zones below, on any machine
 )
 
 func TestReloadTimeNext(t *testing.T) {
@@ -33,7 +33,7 @@ func TestReloadTimeNext(t *testing.T) {
 		{"over the beginning of summer time", "Europe/Berlin", "2026-03-28 12:00:00", "11:00:00", "2026-03-29 11:00:00 +0200"},
 		{"left out in the west", "America/New_York", "2026-03-08 00:00:00", "02:30:00", "2026-03-08 03:30:00 -0400"},
 		{"left out at midnight", "America/Santiago", "2026-09-05 23:00:00", "00:15:00", "2026-09-06 01:15:00 -0300"},
-		// On 25 October 2026 they go from 03:00 to 02:00.
+		// On 25 October 2026 the clocks go from 03:00 to 02:00.
 		{"shown twice", "Europe/Berlin", "2026-10-25 00:00:00", "02:30:00", "2026-10-25 02:30:00 +0200"},
 		{"shown twice in the west", "America/New_York", "2026-11-01 00:00:00", "01:30:00", "2026-11-01 01:30:00 -0400"},
 		{"over the end of summer time", "Europe/Berlin", "2026-10-24 12:00:00", "11:00:00", "2026-10-25 11:00:00 +0100"},
@@ -60,7 +60,8 @@ func TestReloadTimeNext(t *testing.T) {
 	}
 }
 
-// A day that shows a time twice has one reload.
+// TestReloadTimeOncePerDay checks that a day on which the clock shows a time twice has
+// one reload.
 func TestReloadTimeOncePerDay(t *testing.T) {
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -74,8 +75,8 @@ func TestReloadTimeOncePerDay(t *testing.T) {
 	}
 }
 
-// The clock is set while a reload is scheduled: the next time of day is another,
-// a date stays where it is.
+// TestReloadTimeAfterTheClockWasSet checks the time of a reload after the clock was set:
+// a time of day moves to its next occurrence, a date does not move.
 func TestReloadTimeAfterTheClockWasSet(t *testing.T) {
 	before := time.Date(2026, 6, 1, 10, 0, 0, 0, time.UTC)
 	daily, _ := parseReloadTime("12:00:00")
@@ -131,8 +132,8 @@ func TestParseReloadTimeRefuses(t *testing.T) {
 	}
 }
 
-// Whatever zone and moment: the next time of day is within a good day, and the
-// clock shows it, unless that day leaves it out.
+// FuzzReloadTime checks for any zone and moment that the next occurrence of a time of day
+// is within 26 hours, and that the clock shows it, unless that day leaves it out.
 func FuzzReloadTime(f *testing.F) {
 	f.Add("10:00:00", int64(1774745999))
 	f.Add("2026-03-29 02:30:00Z", int64(0))

@@ -6,8 +6,8 @@ import (
 	"keepalived-go/internal/proc"
 )
 
-// The status line counts what each process serves, and names no process that serves
-// nothing, unless all of them do.
+// TestRunning checks that the status line counts what each process serves, and names a
+// process that serves nothing only if all of them do.
 func TestRunning(t *testing.T) {
 	for _, tt := range []struct {
 		routers, servers int

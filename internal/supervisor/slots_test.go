@@ -13,7 +13,7 @@ import (
 	"keepalived-go/internal/proc/link"
 )
 
-// groups is a configuration of n virtual routers, each in a sync group, for which
+// groups returns a configuration of n virtual routers, each in a sync group, for which
 // the second role has work.
 func groups(n int) string {
 	var b strings.Builder
@@ -32,8 +32,8 @@ func superviseTwo(t *testing.T, config string, env ...string) *running {
 	return r
 }
 
-// A process that the command line excludes does not run, and its part of the
-// configuration is not counted as running.
+// TestExcludedRole checks that a process that the command line excludes does not run, and
+// that its part of the configuration is not counted as running.
 func TestExcludedRole(t *testing.T) {
 	t.Parallel()
 	path, states := notifySocket(t)
@@ -56,13 +56,14 @@ func TestEachRoleHasAProcess(t *testing.T) {
 	if name := comm(t, second); name != "keepalived_2" {
 		t.Errorf("the second process is called %q", name)
 	}
-	// A dump goes to whoever has it, and the order of two signals is kept.
+	// A dump is requested from each process that has one, and the order of two signals is
+	// kept.
 	r.signal(syscall.SIGUSR2)
 	r.expect("child: dump stats")
 	r.signal(syscall.SIGUSR1)
 	r.expect("child: dump data", "second: dump data")
 
-	// The death of one is none of the other's business.
+	// The death of one process does not affect the other.
 	if err := syscall.Kill(second, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -89,30 +90,30 @@ func TestEachRoleHasAProcess(t *testing.T) {
 	}
 }
 
-// A reload is complete when each process has confirmed it, and a stop when each
-// has ended.
+// TestAllProcessesAreWaitedFor checks that a reload is complete when each process has
+// confirmed it, and a stop when each has ended.
 func TestAllProcessesAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	r := superviseTwo(t, "child_wait_time 1\n"+groups(2), envSecond+"=slow-reload,hangs")
 	r.configure("child_wait_time 1\n" + groups(3))
 	r.signal(syscall.SIGHUP)
 	r.expect("child: configured 3 routers", "second: configured 3 routers")
-	for range 3 { // the VRRP process has confirmed it before it does this
+	for range 3 { // the VRRP process has confirmed the reload before it does this
 		r.signal(syscall.SIGUSR2)
 		r.expect("child: dump stats")
 	}
 	if r.count("Reload complete") > 0 {
 		t.Errorf("the reload was complete before the second process confirmed it; log:\n%s", strings.Join(r.seen, "\n"))
 	}
-	r.signal(syscall.SIGUSR1) // now the second one confirms it, too
+	r.signal(syscall.SIGUSR1) // now the second process confirms it too
 	r.expect("child: dump data", "second: dump data", "Reload complete")
 	r.signal(syscall.SIGTERM)
 	r.expect("child: stop", "second: stop", "Second process does not stop: killed")
 	r.exit(proc.ExitOK)
 }
 
-// A process that gives up for good ends the others too, and its exit code is that
-// of the daemon.
+// TestPermanentErrorOfOneEndsAll checks that a process that ends with a permanent error
+// ends the others too, and that its exit code is that of the daemon.
 func TestPermanentErrorOfOneEndsAll(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, groups(1), envArgs+"=two", envSecond+"=cannot-start")
@@ -123,7 +124,8 @@ func TestPermanentErrorOfOneEndsAll(t *testing.T) {
 	}
 }
 
-// A role that has nothing to do has no process until a reload brings something.
+// TestRoleComesWithReload checks that a role without work has no process until a reload
+// brings work.
 func TestRoleComesWithReload(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1), envArgs+"=two")
@@ -156,8 +158,9 @@ func TestEarliest(t *testing.T) {
 	}
 }
 
-// A process whose loop does not turn is ended and started again, without systemd;
-// the log has what it did. The other process is not touched.
+// TestSilentProcessIsStartedAgain checks that a process whose loop does not turn is ended
+// and started again, without systemd, with its stacks in the log, and that the other
+// process is not touched.
 func TestSilentProcessIsStartedAgain(t *testing.T) {
 	t.Parallel()
 	for _, part := range []string{"stopped", "stuck"} {
@@ -184,7 +187,8 @@ func TestSilentProcessIsStartedAgain(t *testing.T) {
 	}
 }
 
-// One process that is silent is enough for systemd not to hear from us.
+// TestWatchdogIsFedForAllProcesses checks that systemd gets no watchdog message if one of
+// the processes is silent.
 func TestWatchdogIsFedForAllProcesses(t *testing.T) {
 	t.Parallel()
 	path, states := notifySocket(t)
@@ -194,7 +198,7 @@ func TestWatchdogIsFedForAllProcesses(t *testing.T) {
 		select {
 		case s := <-states:
 			if strings.HasPrefix(s, "WATCHDOG=1") {
-				t.Fatal("the watchdog was fed although one process says nothing")
+				t.Fatal("the watchdog was fed although one process is silent")
 			}
 		case <-timeout:
 			return
@@ -202,7 +206,7 @@ func TestWatchdogIsFedForAllProcesses(t *testing.T) {
 	}
 }
 
-// What a watchdog leaves of the time that a process may be silent.
+// TestSilence checks how long a process may be silent for each watchdog interval.
 func TestSilence(t *testing.T) {
 	for watchdog, want := range map[time.Duration]time.Duration{
 		0: maxSilence, time.Second: leastSilence, 20 * time.Second: 10 * time.Second, time.Hour: maxSilence,
@@ -214,8 +218,9 @@ func TestSilence(t *testing.T) {
 	}
 }
 
-// What one process reports for another gets there, also to a successor; when the
-// reporter ends, the other hears that nothing is known any more.
+// TestEventsFromChildToChild checks that an event that one process reports reaches
+// another, also its successor, and that the other process is informed when the reporter
+// ends.
 func TestEventsFromChildToChild(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, groups(1), envArgs+"=two", envSecond+"=reports")
@@ -226,7 +231,7 @@ func TestEventsFromChildToChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.expectLine("child: second reports one: ")
-	r.expectLine("child: second reports two: up") // of its successor
+	r.expectLine("child: second reports two: up") // to its successor
 	r.signal(syscall.SIGTERM)
 	r.exit(proc.ExitOK)
 }
@@ -255,7 +260,8 @@ func TestEventsAreBounded(t *testing.T) {
 	}
 }
 
-// Of events that wait the last one of each subject counts.
+// TestOutboxKeepsTheLastEventOfEachSubject checks that of waiting events only the last
+// one of each subject is kept.
 func TestOutboxKeepsTheLastEventOfEachSubject(t *testing.T) {
 	event := func(subject, body string) link.Message {
 		return link.Message{Kind: link.Report, Event: &link.Event{From: "second", Subject: subject, Body: []byte(body)}}

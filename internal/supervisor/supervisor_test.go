@@ -32,18 +32,18 @@ import (
 	"keepalived-go/internal/vrrpd"
 )
 
-// These tests run the supervisor as a process of its own: this test binary,
-// started again. Its child is the same binary once more, and plays a VRRP
-// process that says on the common standard error what it is told.
+// These tests run the supervisor as a separate process: this test binary, started again.
+// Its child is the same binary, which plays a VRRP process and writes the messages that
+// it gets to the common standard error.
 
 const (
-	envTest = "SUPERVISOR_TEST" // the run directory: this is the supervisor
+	envTest = "SUPERVISOR_TEST" // the run directory: this process is the supervisor
 	envArgs = "SUPERVISOR_TEST_OPTIONS"
-	envPart = "SUPERVISOR_TEST_CHILD" // what the child does differently
+	envPart = "SUPERVISOR_TEST_CHILD" // how the child differs
 
-	envSecond = "SUPERVISOR_TEST_SECOND" // what the process of the second role does
+	envSecond = "SUPERVISOR_TEST_SECOND" // how the process of the second role differs
 
-	envLimit = "SUPERVISOR_TEST_LIMIT" // limit the number of processes of the process, to the number
+	envLimit = "SUPERVISOR_TEST_LIMIT" // the limit of the number of processes
 )
 
 func TestMain(m *testing.M) {
@@ -98,20 +98,20 @@ func TestMain(m *testing.M) {
 			case "no-nice":
 				drop(unix.CAP_SYS_NICE)
 				os.Setenv(envArgs, "")
-				panic(unix.Exec("/proc/self/exe", os.Args, os.Environ())) // so that no thread has it
+				panic(unix.Exec("/proc/self/exe", os.Args, os.Environ())) // so that no thread has the capability
 			}
 		}
 		os.Exit(Run(o))
 	}
 	flag.Parse()
-	// Most of the time these tests wait.
+	// These tests spend most of their time waiting.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		flag.Set("test.parallel", "6")
 	}
 	os.Exit(userns.Tests(m))
 }
 
-// drop takes a capability from the calling thread, and from what it starts.
+// drop removes a capability from the calling thread and from the programs that it starts.
 func drop(capability uint) {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
@@ -124,9 +124,9 @@ func drop(capability uint) {
 	}
 }
 
-// testRoles is the table of roles of the tests: the one of the VRRP process, with
-// a process that plays it, and one that leaves nothing in the kernel and has one
-// dump alone. The second is for supervisors that are started with the option two.
+// testRoles is the table of roles of the tests: the VRRP role, with a process that plays
+// it, and a role that leaves nothing in the kernel and has only one dump. The second role
+// is for supervisors that are started with the option two.
 func testRoles() []*proc.Role {
 	vrrp := vrrpd.Role
 	vrrp.Run = func(c *proc.Child) error { return playChild(c, "child", os.Getenv(envPart)) }
@@ -140,7 +140,7 @@ func testRoles() []*proc.Role {
 	return []*proc.Role{&vrrp, &second}
 }
 
-// playChild is the child's part. What it says begins with its name.
+// playChild plays the child. Each of its lines begins with its name.
 func playChild(c *proc.Child, name, part string) error {
 	conn := c.Link
 	terminated := make(chan os.Signal, 1)
@@ -166,7 +166,7 @@ func playChild(c *proc.Child, name, part string) error {
 	for {
 		m, err := conn.Receive()
 		if err != nil {
-			select {} // the parent has died: SIGTERM is on its way
+			select {} // the parent has died: SIGTERM will follow
 		}
 		switch m.Kind {
 		case link.Configure:
@@ -189,7 +189,7 @@ func playChild(c *proc.Child, name, part string) error {
 				continue
 			}
 			if strings.Contains(part, "slow-reload") && configured == 2 {
-				continue // it takes until the next dump
+				continue // the message is read at the next dump
 			}
 			conn.Send(link.Message{Kind: link.Reloaded})
 		case link.Stop:
@@ -230,7 +230,7 @@ func playChild(c *proc.Child, name, part string) error {
 	}
 }
 
-// stuck is a fault that a loop could have.
+// stuck is a function in which a loop could hang.
 //
 //go:noinline
 func stuck() {
@@ -238,19 +238,19 @@ func stuck() {
 	}
 }
 
-// running is a supervisor that a test started.
+// running is a supervisor that a test has started.
 type running struct {
 	t     *testing.T
 	dir   string
 	cmd   *exec.Cmd
-	attr  *syscall.SysProcAttr // of the supervisor; nil: nothing special
+	attr  *syscall.SysProcAttr // of the supervisor; nil: the default
 	lines chan string
 	seen  []string
 	wait  func() error
 }
 
-// device is an interface that the machine has beside lo. Where it has none, as in the
-// user namespace of an ordinary user, one is made.
+// device returns an interface of the machine other than lo. Where there is none, as in
+// the user namespace of an ordinary user, it makes one.
 var device = sync.OnceValue(func() string {
 	found, _ := net.Interfaces()
 	for _, i := range found {
@@ -259,7 +259,7 @@ var device = sync.OnceValue(func() string {
 		}
 	}
 	if !userns.Full() {
-		exec.Command("ip", "link", "add", "eth0", "type", "veth").Run() // tests that need it report that it is not there
+		exec.Command("ip", "link", "add", "eth0", "type", "veth").Run() // tests that need the interface report that it is missing
 	}
 	return "eth0"
 })
@@ -281,7 +281,7 @@ func supervise(t *testing.T, config string, env ...string) *running {
 	return r
 }
 
-// prepare makes a directory for one that is to be launched.
+// prepare makes a directory for a supervisor that will be launched.
 func prepare(t *testing.T) *running {
 	t.Helper()
 	lab.Need(t, lab.Root)
@@ -302,7 +302,7 @@ func (r *running) launch(env ...string) {
 		r.t.Fatal(err)
 	}
 	if r.attr != nil && r.attr.Cloneflags&unix.CLONE_NEWUSER != 0 {
-		program = "/proc/self/exe" // its directory is root's alone
+		program = "/proc/self/exe" // its directory is accessible to root only
 	}
 	r.cmd = exec.Command(program)
 	r.cmd.Env = append(os.Environ(), envTest+"="+r.dir, "TMPDIR="+r.dir, "GORACE=atexit_sleep_ms=0")
@@ -326,7 +326,7 @@ func (r *running) launch(env ...string) {
 	}()
 	r.lines, r.wait = lines, sync.OnceValue(r.cmd.Wait)
 	r.t.Cleanup(func() {
-		// Killed only if it hangs: what it has run is then not measured by -cover.
+		// Killed only if it hangs: -cover does not measure a killed process.
 		hangs := time.AfterFunc(3*time.Second, func() { r.cmd.Process.Kill() }) // the child follows
 		defer hangs.Stop()
 		r.cmd.Process.Signal(syscall.SIGTERM) // an error means that it has ended
@@ -334,8 +334,8 @@ func (r *running) launch(env ...string) {
 	})
 }
 
-// expect waits until each text has been in a new line, in any order: the lines
-// of two processes mix as they like. It returns the last of these lines.
+// expect waits until each text has been in a new line, in any order, because the lines of
+// two processes mix. It returns the last of these lines.
 func (r *running) expect(texts ...string) string {
 	r.t.Helper()
 	patience := lab.NewPatience(20 * time.Second)
@@ -438,7 +438,7 @@ func TestStartAndStop(t *testing.T) {
 	r.expect("Running on Linux")
 	r.expect("Command line: '" + r.cmd.Path + "'")
 	r.expect("Configuration file " + r.dir + "/keepalived.conf")
-	// The child's own words may come before those about it.
+	// The lines of the child may come before the lines about it.
 	r.expect("Starting VRRP child process, pid=", "Startup complete", "child: configured 2 routers")
 	started := r.seen[slices.IndexFunc(r.seen, func(l string) bool { return strings.Contains(l, "Starting VRRP child process") })]
 
@@ -447,7 +447,7 @@ func TestStartAndStop(t *testing.T) {
 		t.Errorf("pid file of the parent holds %d, not %d", parent, r.cmd.Process.Pid)
 	}
 	if !strings.HasSuffix(started, fmt.Sprintf("pid=%d", child)) {
-		t.Errorf("pid file of the child holds %d, the log says %q", child, started)
+		t.Errorf("pid file of the child holds %d, the log has %q", child, started)
 	}
 	for _, pid := range []int{parent, child} {
 		if name := comm(t, pid); name != "keepalived" {
@@ -512,7 +512,7 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 	r.signal(syscall.SIGHUP)
 	r.expect("Reload refused: the running configuration stays")
 
-	// Not even the successor of the child gets to see the refused file.
+	// Not even the successor of the child gets the refused file.
 	r.killChild()
 	r.expect("VRRP child process(", "child: configured 2 routers")
 
@@ -532,11 +532,11 @@ func TestReloadsMeanwhileAreOne(t *testing.T) {
 	for range 5 {
 		r.signal(syscall.SIGHUP)
 	}
-	for range 2 { // the signals before have been handled when these have
+	for range 2 { // when these signals have been handled, the earlier ones have too
 		r.signal(syscall.SIGUSR1)
 		r.expect("child: dump data")
 	}
-	r.signal(syscall.SIGUSR2) // the child says Reloaded
+	r.signal(syscall.SIGUSR2) // the child writes Reloaded
 	r.expect("child: configured 3 routers", "Reload complete")
 	r.signal(syscall.SIGTERM)
 	r.exit(proc.ExitOK)
@@ -577,7 +577,7 @@ func TestChildIsStartedAgain(t *testing.T) {
 
 const removing = "Peers may take over before the VRRP process runs again: removing the addresses that it left"
 
-// killUntil has the child die until the next start is delayed for so many seconds.
+// killUntil kills the child until the next start is delayed by a number of seconds.
 func (r *running) killUntil(seconds int) {
 	r.t.Helper()
 	deaths := atOnce
@@ -595,8 +595,9 @@ func (r *running) killUntil(seconds int) {
 	r.expect(fmt.Sprintf("Restart of VRRP process delayed %d seconds to limit respawn rate", seconds))
 }
 
-// Addresses do not stay while their process waits longer than the peers. What
-// another role leaves may stay.
+// TestAddressesDoNotOutliveTheirProcess checks that addresses are removed if their
+// process waits longer than the peers before it starts again, and that leftovers of
+// another role stay.
 func TestAddressesDoNotOutliveTheirProcess(t *testing.T) {
 	t.Parallel()
 	const second = "vrrp_sync_group G {\n  group {\n    VI_1\n  }\n}\n"
@@ -611,7 +612,8 @@ func TestAddressesDoNotOutliveTheirProcess(t *testing.T) {
 	}
 }
 
-// If they cannot be removed, a process that serves follows soon, and settles it.
+// TestAddressesThatCannotBeRemoved checks that if addresses cannot be removed, a process
+// that serves is started soon.
 func TestAddressesThatCannotBeRemoved(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=cannot-release")
@@ -625,7 +627,8 @@ func TestAddressesThatCannotBeRemoved(t *testing.T) {
 	r.exit(proc.ExitOK)
 }
 
-// A reload and a stop come while addresses are removed.
+// TestReloadWhileAddressesAreRemoved checks that a reload and a stop are carried out
+// while addresses are removed.
 func TestReloadWhileAddressesAreRemoved(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=slow-release")
@@ -638,7 +641,7 @@ func TestReloadWhileAddressesAreRemoved(t *testing.T) {
 	r.configure("global_defs {\n}\n")
 	r.signal(syscall.SIGHUP)
 	r.expect("child: configured 0 routers", "Reload complete")
-	// The configuration has no use for a process. What one may have left is removed.
+	// The configuration needs no process. The leftovers of the killed one are removed.
 	r.killChild()
 	r.expect("died: Respawning", "child: configured 0 routers", "child: stop")
 	r.signal(syscall.SIGTERM)
@@ -654,7 +657,8 @@ func TestChildIsNotStartedAgainWithR(t *testing.T) {
 	r.exit(proc.ExitFatal)
 }
 
-// The exit code of a panic is that of a bad configuration.
+// TestPanicIsNoPermanentError checks that a panic, which has the exit code of a bad
+// configuration, is not a permanent error.
 func TestPanicIsNoPermanentError(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=panics")
@@ -671,8 +675,8 @@ func TestPermanentErrorEndsAll(t *testing.T) {
 	r.exit(proc.ExitPermission)
 }
 
-// A child that has served and cannot continue is started again, whatever its exit
-// code.
+// TestEndOfServingChildIsNotPermanent checks that a child that has served and cannot
+// continue is started again, whatever its exit code.
 func TestEndOfServingChildIsNotPermanent(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1), envPart+"=fails")
@@ -697,14 +701,14 @@ func TestChildOutlivesKilledParentBriefly(t *testing.T) {
 	r.signal(syscall.SIGKILL)
 	r.wait()
 	r.expect("child: SIGTERM")
-	// It still owns the addresses: the next daemon waits for it.
+	// The child still owns the addresses: the next daemon waits for it.
 	next := &running{t: t, dir: r.dir}
 	next.launch()
 	next.up(1)
 	if _, err := tryLock(filepath.Join(r.dir, "vrrp.pid")); !errors.Is(err, errRunning) {
 		t.Errorf("lock the pid file of a running child: %v", err)
 	}
-	r.rest() // ends only when the old child has: it holds the standard error
+	r.rest() // ends only when the old child has ended, which holds the standard error
 }
 
 func TestSecondDaemonRefuses(t *testing.T) {
@@ -723,7 +727,7 @@ func TestSecondDaemonRefuses(t *testing.T) {
 func TestBackground(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1), envArgs+"=daemon")
-	r.exit(proc.ExitOK) // the process that waited; what it started has left its standard error
+	r.exit(proc.ExitOK) // the process that waited; the daemon has closed this standard error
 	pid := r.pid("keepalived.pid")
 	daemon, err := os.FindProcess(pid)
 	if err != nil {
@@ -736,7 +740,7 @@ func TestBackground(t *testing.T) {
 	if err := daemon.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	// Its lock tells when it has ended; the file is gone by then.
+	// The lock shows when the daemon has ended; the file is removed before.
 	lock, err := lockPidFile(filepath.Join(r.dir, "keepalived.pid"), time.Now().Add(10*time.Second))
 	if err != nil {
 		t.Fatal(err)
@@ -792,16 +796,16 @@ func TestNetworkNamespace(t *testing.T) {
 	}
 }
 
-// As under the unit of systemd. Another start does not help, and the exit code
-// tells systemd so.
+// TestNetworkNamespaceNotPermitted checks the exit code without the permission, as in the
+// systemd unit: with it systemd does not start the daemon again.
 func TestNetworkNamespaceNotPermitted(t *testing.T) {
 	r := supervise(t, routers(1), envArgs+"=no-admin namespace="+namespace(t))
 	r.expect("operation not permitted; run as root with CAP_SYS_ADMIN")
 	r.exit(proc.ExitPermission)
 }
 
-// Every thread of the child has the settings, even those the runtime started
-// before any of our code ran.
+// TestProcessSettings checks that every thread of the child has the settings, even the
+// threads that the runtime started before any of our code ran.
 func TestProcessSettings(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Users)
@@ -855,7 +859,7 @@ instance blue
 	if !locked {
 		t.Error("the memory of the child is not locked")
 	}
-	// The parent stays an ordinary process.
+	// The parent remains an ordinary process.
 	if attr, err := unix.SchedGetAttr(r.cmd.Process.Pid, 0); err != nil || attr.Policy != unix.SCHED_NORMAL {
 		t.Errorf("policy %d of the parent, %v", attr.Policy, err)
 	}
@@ -894,18 +898,18 @@ func expectState(t *testing.T, states <-chan string, want string) string {
 			}
 		case <-time.After(max(patience.Left(), time.Second/10)):
 			if patience.Left() <= 0 {
-				t.Fatalf("systemd was not told %s in 20 s", want)
+				t.Fatalf("systemd did not get %s in 20 s", want)
 			}
 		}
 	}
 }
 
-func TestSystemdIsTold(t *testing.T) {
+func TestStatesForSystemd(t *testing.T) {
 	t.Parallel()
 	path, states := notifySocket(t)
 	r := supervise(t, routers(2), "NOTIFY_SOCKET="+path, "WATCHDOG_USEC=3600000000")
 	if got, want := expectState(t, states, "READY=1"), "READY=1\nSTATUS=Running 2 virtual routers"; got != want {
-		t.Errorf("systemd was told %q, want %q", got, want)
+		t.Errorf("systemd got %q, want %q", got, want)
 	}
 	expectState(t, states, "WATCHDOG=1")
 	r.up(2)
@@ -932,8 +936,9 @@ func TestSystemdIsTold(t *testing.T) {
 	r.exit(proc.ExitOK)
 }
 
-// The status tells of a delayed restart only until it is over.
-func TestSystemdIsToldOfRestart(t *testing.T) {
+// TestStateForSystemdOfRestart checks that the status contains a delayed restart only until
+// it is over.
+func TestStateForSystemdOfRestart(t *testing.T) {
 	t.Parallel()
 	path, states := notifySocket(t)
 	r := supervise(t, routers(1), "NOTIFY_SOCKET="+path)
@@ -947,8 +952,9 @@ func TestSystemdIsToldOfRestart(t *testing.T) {
 	expectState(t, states, "STATUS=Running 1 virtual router")
 }
 
-// systemd does not start a daemon again whose exit code says that its
-// configuration is refused, and its watchdog ends a daemon with SIGABRT.
+// TestCrashIsNoRefusedConfiguration checks that no crash, not even SIGABRT by systemd's
+// watchdog, has the exit code of a refused configuration, with which systemd does not
+// start the daemon again.
 func TestCrashIsNoRefusedConfiguration(t *testing.T) {
 	var core unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_CORE, &core); err != nil {
@@ -968,7 +974,8 @@ func TestCrashIsNoRefusedConfiguration(t *testing.T) {
 	}
 }
 
-// systemd stops all processes of a service at the same time.
+// TestStopOfBothProcesses checks a stop in which systemd signals all processes of the
+// service at the same time.
 func TestStopOfBothProcesses(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, routers(1))
@@ -993,8 +1000,8 @@ func monotonic(t *testing.T) int64 {
 	return ts.Nano() / 1000
 }
 
-// The watchdog is pinged for a child that says it is alive, not for one that
-// only exists.
+// TestWatchdogIsNotPingedForSilentChild checks that the watchdog is pinged only for a
+// child that reports that it is alive.
 func TestWatchdogIsNotPingedForSilentChild(t *testing.T) {
 	t.Parallel()
 	path, states := notifySocket(t)
@@ -1005,7 +1012,7 @@ func TestWatchdogIsNotPingedForSilentChild(t *testing.T) {
 		select {
 		case s := <-states:
 			if strings.HasPrefix(s, "WATCHDOG=1") {
-				t.Fatal("the watchdog was pinged for a child that says nothing")
+				t.Fatal("the watchdog was pinged for a child that is silent")
 			}
 		case <-timeout:
 			return
@@ -1013,15 +1020,15 @@ func TestWatchdogIsNotPingedForSilentChild(t *testing.T) {
 	}
 }
 
-// limitMax is more processes than a test needs, and less than what a machine
-// grants everybody.
+// limitMax is more processes than a test needs, and fewer than a machine grants to each
+// user.
 const limitMax = 500
 
-// poor makes the supervisor that is launched next an ordinary user outside its
-// user namespace, for whom the limit of processes counts. It returns what sets
-// the limit of the running one.
+// poor makes the supervisor that is launched next an ordinary user outside its user
+// namespace, to whom the limit of processes applies. It returns a function that sets the
+// limit of the running supervisor.
 func (r *running) poor() (limit func(n uint64)) {
-	const user = 64_873 // of nobody else
+	const user = 64_873 // used by no other program
 	for _, path := range []string{filepath.Dir(r.dir), r.dir} {
 		if err := os.Chmod(path, 0o755); err != nil {
 			r.t.Fatal(err)
@@ -1040,7 +1047,7 @@ func (r *running) poor() (limit func(n uint64)) {
 	}
 	return func(n uint64) {
 		r.t.Helper()
-		cmd := exec.Command("/proc/self/exe") // as that user, who may set what is that user's
+		cmd := exec.Command("/proc/self/exe") // run as that user, who may set the limits of their own processes
 		cmd.Env = append(os.Environ(), fmt.Sprintf("%s=%d %d", envLimit, r.cmd.Process.Pid, n))
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -1049,8 +1056,8 @@ func (r *running) poor() (limit func(n uint64)) {
 	}
 }
 
-// TestNoMoreProcesses: where no thread and no process is to be had the parent
-// goes on, and starts the child as soon as it can.
+// TestNoMoreProcesses checks that when no thread and no process can be created the parent
+// continues, and starts the child as soon as possible.
 func TestNoMoreProcesses(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Users)
@@ -1075,8 +1082,8 @@ func TestNoMoreProcesses(t *testing.T) {
 	r.exit(proc.ExitOK)
 }
 
-// TestProcessOne: as process 1 of a container the parent reaps what comes to
-// it, and knows the ends of its own child all the same.
+// TestProcessOne checks that as process 1 of a container the parent reaps orphans, and
+// still notices the end of its own child.
 func TestProcessOne(t *testing.T) {
 	t.Parallel()
 	r := prepare(t)
@@ -1084,7 +1091,7 @@ func TestProcessOne(t *testing.T) {
 	r.attr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID}
 	r.launch()
 	r.up(1)
-	// Others join the namespace, and leave orphans.
+	// Other processes join the namespace, and leave orphans.
 	ns, err := os.Open(fmt.Sprintf("/proc/%d/ns/pid", r.cmd.Process.Pid))
 	if err != nil {
 		t.Fatal(err)
@@ -1121,7 +1128,7 @@ func TestProcessOne(t *testing.T) {
 	r.exit(proc.ExitOK)
 }
 
-// children lists the children of the parent, zombies too.
+// children lists the children of the parent, zombies included.
 func (r *running) children() (pids []int) {
 	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", r.cmd.Process.Pid))
 	for _, path := range threads {
@@ -1134,8 +1141,8 @@ func (r *running) children() (pids []int) {
 	return pids
 }
 
-// TestWithoutNice: what is missing is named, with what it costs and how to get
-// it; the daemon runs.
+// TestWithoutNice checks that a missing capability is logged with its consequence and its
+// remedy, and that the daemon runs.
 func TestWithoutNice(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ config, want string }{
@@ -1150,8 +1157,8 @@ func TestWithoutNice(t *testing.T) {
 	}
 }
 
-// TestWithoutProc: nothing of the daemon itself needs /proc, not even to start a
-// child anew.
+// TestWithoutProc checks that the daemon itself needs no /proc, not even to start a child
+// again.
 func TestWithoutProc(t *testing.T) {
 	t.Parallel()
 	r := prepare(t)

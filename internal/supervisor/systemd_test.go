@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// TestSystemdMissesNothing: while systemd does not read, signs of life do not push out
-// what it waits for.
+// TestSystemdMissesNothing checks that while systemd does not read, watchdog messages do
+// not displace the states that it waits for.
 func TestSystemdMissesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "notify")
 	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -22,7 +22,7 @@ func TestSystemdMissesNothing(t *testing.T) {
 	m := newServiceManager()
 	defer close(m.news)
 	pings := func() {
-		for range 10_000 { // more than the kernel keeps
+		for range 10_000 { // more than the kernel queues
 			m.alive()
 		}
 	}

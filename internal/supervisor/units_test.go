@@ -42,7 +42,7 @@ func TestFilesFor(t *testing.T) {
 		name         string
 		s            settings
 		parent, vrrp string
-		want         []string // pid files of parent and VRRP, state file, reload_file
+		want         []string // pid files of parent and VRRP process, state file, reload_file
 	}{
 		{"plain", settings{}, "", "",
 			[]string{"/run/keepalived.pid", "/run/vrrp.pid", "/run/keepalived.vrrp.state", "/run/keepalived.reload"}},
@@ -81,7 +81,7 @@ func TestPidFile(t *testing.T) {
 			t.Errorf("mode of %s is %v, %v; want %v", name, info.Mode(), err, want)
 		}
 	}
-	for _, pid := range []int{12345678, 7} { // the shorter leaves nothing of the longer
+	for _, pid := range []int{12345678, 7} { // the shorter number leaves no digit of the longer one
 		if err := p.write(pid); err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestPidFile(t *testing.T) {
 	if _, err := lockPidFile(path, time.Now()); !errors.Is(err, errRunning) {
 		t.Errorf("second lock: %v, want %v", err, errRunning)
 	}
-	// The second waits for the first to go.
+	// The second daemon waits until the first has ended.
 	go func() {
 		time.Sleep(50 * time.Millisecond)
 		p.remove()
@@ -101,7 +101,7 @@ func TestPidFile(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// It has locked the file that has the name, not the removed one.
+	// It has locked the file that now has the name, not the removed one.
 	if err := second.write(8); err != nil {
 		t.Fatal(err)
 	}
@@ -129,8 +129,8 @@ func TestStalePidFileIsTakenOver(t *testing.T) {
 	}
 }
 
-// The number in a pid file may be that of anybody who came after a killed
-// daemon, whatever its name: the lock alone tells.
+// TestNumberInPidFileDoesNotCount checks that the number in a pid file does not count,
+// because any process may have it after a daemon was killed: only the lock does.
 func TestNumberInPidFileDoesNotCount(t *testing.T) {
 	sleep, err := exec.LookPath("sleep")
 	if err != nil {
@@ -138,7 +138,7 @@ func TestNumberInPidFileDoesNotCount(t *testing.T) {
 	}
 	for _, name := range []string{"keepalived", "keepalived-exporter", "keepalived_x.sh"} {
 		dir := t.TempDir()
-		program := filepath.Join(dir, name) // what a process is named after
+		program := filepath.Join(dir, name) // the process has the name of its program
 		if err := os.Symlink(sleep, program); err != nil {
 			t.Fatal(err)
 		}
@@ -160,7 +160,8 @@ func TestNumberInPidFileDoesNotCount(t *testing.T) {
 	}
 }
 
-// Whatever is there becomes a file of ours, or is refused in words.
+// TestPidFileMadeByOthers checks that any file with the name of the pid file is taken
+// over or refused with a clear message.
 func TestPidFileMadeByOthers(t *testing.T) {
 	const stranger = 64_874
 	path := ""
@@ -194,7 +195,7 @@ func TestPidFileMadeByOthers(t *testing.T) {
 			path = filepath.Join(t.TempDir(), "vrrp.pid")
 			err := c.make()
 			if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EPERM) {
-				lab.Need(t, lab.Users) // to give a file to another
+				lab.Need(t, lab.Users) // to give a file to another user
 			}
 			if err != nil {
 				t.Fatal(err)
@@ -203,7 +204,7 @@ func TestPidFileMadeByOthers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			held, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) // so that its number is not given to another
+			held, err := unix.Open(path, unix.O_PATH|unix.O_NOFOLLOW|unix.O_CLOEXEC, 0) // so that its inode number is not used again
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -240,9 +241,9 @@ func TestPidFileMadeByOthers(t *testing.T) {
 	}
 }
 
-// A stranger who may write the file may lock it too: the message says whose it
-// is.
-func TestPidFileLockedByStranger(t *testing.T) {
+// TestPidFileLockedByAnotherUser checks that the message names the owner of a file that
+// another user has locked.
+func TestPidFileLockedByAnotherUser(t *testing.T) {
 	lab.Need(t, lab.Users)
 	path := filepath.Join(t.TempDir(), "keepalived.pid")
 	f, err := os.Create(path)
@@ -259,7 +260,8 @@ func TestPidFileLockedByStranger(t *testing.T) {
 	}
 }
 
-// Many daemons that meet one file of a stranger: one of them gets it.
+// TestPidFileIsTakenOnce checks that of many daemons that find one file of another user
+// exactly one gets it.
 func TestPidFileIsTakenOnce(t *testing.T) {
 	lab.Need(t, lab.Users)
 	for range 50 {
