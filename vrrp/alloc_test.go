@@ -10,7 +10,7 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// steady are the configurations whose steady state must not allocate.
+// steady lists the configurations whose steady state must not allocate.
 var steady = []struct {
 	name   string
 	config Config
@@ -25,7 +25,7 @@ var steady = []struct {
 	{"v3 IPv6 HMAC", Config{Version: 3, Family: IPv6, Group: group6, HMAC: HMAC{Mode: HMACEnforce, SendKey: 1, Keys: map[uint8][]byte{1: vectorKey()}}}},
 }
 
-// cycle is one round of the steady state, as a driver goes through it.
+// cycle is one round of the steady state, as a driver runs it.
 type cycle struct {
 	config    Config
 	sender    *Instance
@@ -65,7 +65,7 @@ func newCycle(tb testing.TB, c Config) *cycle {
 	return y
 }
 
-// send is the expiry of a master's timer, and its packet.
+// send handles the expiry of a master's timer and returns its packet.
 func (y *cycle) send() []byte {
 	y.out = y.sender.Step(y.now, Event{Kind: Expiry}, y.out[:0])
 	return y.sender.Advert(y.slot, y.sender.Priority(), y.wall())
@@ -105,14 +105,14 @@ func TestNoAllocations(t *testing.T) {
 			if got := y.peer.Stats().AdvertsReceived; got < runs {
 				t.Errorf("%d adverts accepted: %+v", got, y.peer.Stats())
 			}
-			// Also what is dropped, once reported, costs nothing.
+			// A dropped packet, once reported, does not allocate either.
 			y.packet.message()[1]++
 			if n := testing.AllocsPerRun(runs, func() {
 				y.out = y.peer.Step(y.now, Event{Kind: Received, Packet: &y.packet}, y.out[:0])
 			}); n != 0 {
 				t.Errorf("%v allocations per packet dropped", n)
 			}
-			// And a backup's timer.
+			// Nor does the expiry of a backup's timer.
 			late := y.now + y.peer.MasterDownInterval()
 			if n := testing.AllocsPerRun(1, func() {
 				y.out = y.peer.Step(late, Event{Kind: Expiry}, y.out[:0])
@@ -126,8 +126,8 @@ func TestNoAllocations(t *testing.T) {
 	}
 }
 
-// TestSize bounds what one of thousands of virtual routers with one address
-// takes.
+// TestSize checks a bound for the memory of a virtual router with one address: there may
+// be thousands.
 func TestSize(t *testing.T) {
 	const most = 1536
 	i := newCycle(t, Config{Version: 3, Group: group4}).sender
@@ -146,7 +146,7 @@ func BenchmarkParse(b *testing.B) {
 	}
 }
 
-// BenchmarkReceive is one advert parsed and stepped by a backup.
+// BenchmarkReceive measures a backup that parses and steps one advert.
 func BenchmarkReceive(b *testing.B) {
 	for _, c := range steady {
 		b.Run(strings.ReplaceAll(c.name, " ", "-"), func(b *testing.B) {
@@ -163,7 +163,7 @@ func BenchmarkReceive(b *testing.B) {
 	}
 }
 
-// BenchmarkSend is one expiry of a master and its packet.
+// BenchmarkSend measures one expiry of a master and its packet.
 func BenchmarkSend(b *testing.B) {
 	for _, c := range steady {
 		b.Run(strings.ReplaceAll(c.name, " ", "-"), func(b *testing.B) {
@@ -177,7 +177,7 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// BenchmarkCycle is one advert on both sides.
+// BenchmarkCycle measures one advert on both sides.
 func BenchmarkCycle(b *testing.B) {
 	for _, c := range steady {
 		b.Run(strings.ReplaceAll(c.name, " ", "-"), func(b *testing.B) {
@@ -192,7 +192,7 @@ func BenchmarkCycle(b *testing.B) {
 	}
 }
 
-// BenchmarkManyAddresses receives 255 addresses in another order.
+// BenchmarkManyAddresses measures the receipt of 255 addresses in another order.
 func BenchmarkManyAddresses(b *testing.B) {
 	c := Config{VRID: 51, Version: 3, Group: group4}
 	for n := range 255 {

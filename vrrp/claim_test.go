@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// A claim is what an advert was made of, and has nothing of its authentication.
+// TestClaim checks that a claim has the contents of an advert, without its
+// authentication.
 func TestClaim(t *testing.T) {
 	v4, v6 := []netip.Addr{addr("10.0.0.100"), addr("10.0.0.101")}, []netip.Addr{addr("fe80::100"), addr("2001:db8::1")}
 	for _, tt := range []struct {
@@ -48,7 +49,7 @@ func TestClaim(t *testing.T) {
 			if bytes.Contains(claim, []byte("secret12")) {
 				t.Error("the password is in it")
 			}
-			p.message()[3] = 255 // more addresses than there are
+			p.message()[3] = 255 // more addresses than the packet has
 			if p.Claim() != nil {
 				t.Error("a claim reaches beyond its packet")
 			}

@@ -8,8 +8,8 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// A driver gives events to an instance and does what it says: here, for a
-// node that hears nobody.
+// A driver gives events to an instance and carries out its actions: here, for a node that
+// receives no advert.
 func Example() {
 	i := vrrp.New(vrrp.Config{
 		Name:      "VI_1",

@@ -25,7 +25,8 @@ func addVectors(f *testing.F, family Family) {
 	}
 }
 
-// FuzzParseIPv4: what is accepted lies within the input and is safe to ask.
+// FuzzParseIPv4 checks that an accepted packet lies within the input and that its
+// accessors do not panic.
 func FuzzParseIPv4(f *testing.F) {
 	addVectors(f, IPv4)
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -45,7 +46,7 @@ func FuzzParseIPv4(f *testing.F) {
 			if c.Family == IPv6 {
 				continue
 			}
-			c.VRID = p.VRID() // get past the first check
+			c.VRID = p.VRID() // pass the first check
 			hear(t, c, &p)
 		}
 	})
@@ -72,7 +73,7 @@ func FuzzParseIPv6(f *testing.F) {
 	})
 }
 
-// fuzzConfigs cover all ways through the validation.
+// fuzzConfigs covers all paths through the validation.
 var fuzzConfigs = []Config{
 	{Version: 2, Group: group4, Addresses: []netip.Addr{addr("10.0.0.100")}},
 	{Version: 2, Group: group4, Auth: AuthPass, Key: key("secret12")},
@@ -86,8 +87,8 @@ var fuzzConfigs = []Config{
 	{Version: 3, Family: IPv6, Group: group6, HMAC: HMAC{Mode: HMACEnforce, SendKey: 1, Keys: map[uint8][]byte{1: vectorKey()}}},
 }
 
-// hear delivers p to a backup and to a master. Every packet is either
-// accepted or counted as rejected, once.
+// hear delivers p to a backup and to a master, and checks that each of them accepts the
+// packet or counts it as rejected, once.
 func hear(t *testing.T, c Config, p *Packet) {
 	for _, s := range []State{Backup, Master} {
 		r := newRig(t, c).in(s)
@@ -103,8 +104,8 @@ func hear(t *testing.T, c Config, p *Packet) {
 	}
 }
 
-// FuzzStep reads events from bytes and steps a group of two and a router
-// outside it. Whatever happens, the actions are consistent with the states.
+// FuzzStep reads events from bytes and steps a group of two instances and one outside it.
+// It checks that the actions are always consistent with the states.
 func FuzzStep(f *testing.F) {
 	f.Add([]byte{0, 1, 0, 0, 1, 1, 0, 0, 2, 0, 255, 0, 255, 0, 255})
 	f.Add([]byte{3, 11, 0, 21, 0, 31, 0, 0, 250, 42, 200, 9, 99, 10, 1, 20, 0, 7, 1, 8, 0})
@@ -123,7 +124,7 @@ func FuzzStep(f *testing.F) {
 	})
 }
 
-// world checks the actions of three routers.
+// world checks the actions of three instances.
 type world struct {
 	t     *testing.T
 	now   time.Duration
@@ -149,7 +150,7 @@ func newWorld(t *testing.T, c Config) *world {
 	return w
 }
 
-// happen makes one thing happen to one of the routers.
+// happen applies one event to one of the instances.
 func (w *world) happen(what int, value byte) {
 	i := w.all[what/10%3]
 	c := i.cfg
@@ -204,7 +205,7 @@ func (w *world) happen(what int, value byte) {
 		c.Priority = max(value, 1)
 		c.AdvertInterval = time.Duration(1+value%3) * time.Second
 		w.step(i, Event{Kind: Reconfigure, Config: &c})
-	case 8: // the process sleeps
+	case 8: // the process is suspended
 		w.now += time.Duration(value) * 100 * time.Millisecond
 		w.step(i, Event{Kind: Expiry})
 	case 9:

@@ -9,29 +9,29 @@ import (
 
 func TestLimit(t *testing.T) {
 	var l Limit
-	told, missed := 0, 0
+	reported, missed := 0, 0
 	for at := time.Duration(0); at < time.Minute; at += time.Millisecond {
 		if n, ok := l.Take(at); ok {
-			told++
+			reported++
 			missed += n
 		}
 	}
-	// The burst, and one for each ten seconds after it.
-	if want := LimitBurst + 5; told != want {
-		t.Errorf("told %d, want %d", told, want)
+	// The burst, and one line for each ten seconds after it.
+	if want := LimitBurst + 5; reported != want {
+		t.Errorf("reported %d, want %d", reported, want)
 	}
-	if n, ok := l.Take(10 * time.Minute); !ok || told+missed+n != 60000 {
-		t.Errorf("told %d and counted %d of 60000", told, missed+n)
+	if n, ok := l.Take(10 * time.Minute); !ok || reported+missed+n != 60000 {
+		t.Errorf("reported %d and counted %d of 60000", reported, missed+n)
 	}
 	for n := range LimitBurst {
 		if _, ok := l.Take(time.Hour + time.Duration(n)); !ok {
-			t.Error("the burst is not whole after a rest")
+			t.Error("the whole burst is not available again after an hour")
 		}
 	}
 }
 
-// TestFlood: whatever a stranger sends, and however much of it, what it makes
-// this node do and say depends on the time that passes, not on the packets.
+// TestFlood checks that the number of actions and notes that packets of another node can
+// cause depends on the time that passes, not on the number of packets.
 func TestFlood(t *testing.T) {
 	const (
 		packets = 20000
@@ -50,7 +50,7 @@ func TestFlood(t *testing.T) {
 	for _, f := range []struct {
 		name   string
 		ours   func(*Config)
-		theirs func(n int) func(*Config) // of the n-th packet
+		theirs func(n int) func(*Config) // for the n-th packet
 		change func(p *Packet)
 	}{
 		{"lower priority", nil, odd(prio(50)), nil},
@@ -111,8 +111,8 @@ func TestFlood(t *testing.T) {
 				}
 				r := newRig(t, ours)
 				r.in(in)
-				// A few packets of each kind are enough: no number of them is used
-				// up, but by AH and HMAC, which is their flood.
+				// A few packets of each kind are enough, because they can be received
+				// repeatedly, except with AH and HMAC, where repetitions are the flood.
 				var kinds []*Packet
 				for n := range 210 {
 					theirs := ours
@@ -151,7 +151,7 @@ func TestFlood(t *testing.T) {
 						t.Errorf("%d × %s, want at most %d", n, note, most)
 					}
 				}
-				// Its own rhythm, an answer a second, and those against priority 0.
+				// Regular adverts, an answer a second, and answers to priority 0.
 				most := int(2*lasts/time.Second) + int(lasts/answerZeroPause) + changes + 2
 				if did[SendAdvert] > most {
 					t.Errorf("%d adverts, want at most %d", did[SendAdvert], most)
@@ -162,14 +162,15 @@ func TestFlood(t *testing.T) {
 				if loud := did[Announce] - quiet; loud > LimitBurst+2*int(lasts/LimitEvery)+2*changes+2 {
 					t.Errorf("%d sets of announcements are worth a line", loud)
 				}
-				t.Logf("%v %v, %d not told", did, notes, missed)
+				t.Logf("%v %v, %d not reported", did, notes, missed)
 			})
 		}
 	}
 }
 
-// TestAnswers: the first answer is sent at once, and further packets within a
-// second have one together at its end, with an advert if none has left since.
+// TestAnswers checks that the first answer is sent at once, and that packets within the
+// next second have one common answer at its end, with an advert if none has been sent
+// since.
 func TestAnswers(t *testing.T) {
 	c := base()
 	c.AdvertInterval = 3 * time.Second
@@ -191,12 +192,12 @@ func TestAnswers(t *testing.T) {
 	r.hear(lowAddr, 50)
 	r.out = nil
 	r.until(start + 4*time.Second)
-	// Its advert, which was due, is answer enough.
+	// The regular advert, which was due, is a sufficient answer.
 	r.want("send-advert prio=100", "announce count=2")
 }
 
-// TestFloodOfGroup: the members of a sync group that answer together do so once
-// a second, too.
+// TestFloodOfGroup checks that the members of a sync group, which answer together, do so
+// at most once a second too.
 func TestFloodOfGroup(t *testing.T) {
 	const members, packets = 8, 5000
 	now := time.Duration(0)
@@ -246,7 +247,7 @@ func TestFloodOfGroup(t *testing.T) {
 	for _, a := range out {
 		did[a.Kind]++
 	}
-	// The rhythm of each member, and an answer of each a second.
+	// Regular adverts of each member, and an answer of each a second.
 	if most := 2 * members * seconds; did[SendAdvert] > most {
 		t.Errorf("%d adverts in %d s, want at most %d", did[SendAdvert], seconds, most)
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// base is the configuration most tests vary: version 3, so that adverts carry
+// base returns the configuration that most tests vary: version 3, so that adverts have
 // the interval; priority 100; one second.
 func base() Config {
 	return Config{
@@ -27,7 +27,7 @@ const (
 	highAddr = "10.0.0.3"
 )
 
-// packet returns an advert that from sends with configuration c.
+// packet returns an advert of the node from, with configuration c.
 func packet(t testing.TB, c Config, from string, prio uint8) *Packet {
 	t.Helper()
 	i := New(c)
@@ -50,7 +50,7 @@ func packet(t testing.TB, c Config, from string, prio uint8) *Packet {
 	return &p
 }
 
-// rig steps one instance and collects what it does.
+// rig steps one instance and collects its actions.
 type rig struct {
 	t    testing.TB
 	i    *Instance
@@ -74,8 +74,8 @@ func (r *rig) step(ev Event) {
 	r.out = r.i.Step(r.now, ev, r.out)
 }
 
-// advertise asks for the packets of the adverts that are to be sent, as a
-// driver does, and forgets what else happened.
+// advertise encodes the pending adverts, as a driver does, and discards all collected
+// actions.
 func (r *rig) advertise() {
 	for _, a := range r.out {
 		if a.Kind == SendAdvert {
@@ -92,7 +92,7 @@ func (r *rig) hear(from string, prio uint8) {
 	r.step(Event{Kind: Received, Packet: packet(r.t, c, from, prio)})
 }
 
-// until lets time pass to at, serving the timers when they are due.
+// until advances the time to at, and serves the timers when they are due.
 func (r *rig) until(at time.Duration) {
 	for {
 		d, ok := r.i.Deadline()
@@ -127,7 +127,7 @@ func (r *rig) in(s State) *rig {
 	return r
 }
 
-// did returns and forgets the actions, one per line.
+// did returns the collected actions, one per line, and discards them.
 func (r *rig) did() string {
 	var b strings.Builder
 	for _, a := range r.out {
@@ -159,7 +159,7 @@ func (r *rig) wantDeadline(want time.Duration) {
 	}
 }
 
-// Skew at priority 100 and one second.
+// The skew at priority 100 and an interval of one second.
 const skew100 = 609375 * time.Microsecond
 
 // TestStateTable has a row for each row of the state tables of RFC 9568, 6.4,
@@ -173,7 +173,7 @@ func TestStateTable(t *testing.T) {
 		do       func(*rig)
 		want     []string
 		state    State
-		deadline time.Duration // from the event; -1: none; 0: not looked at
+		deadline time.Duration // from the event; -1: none; 0: not checked
 	}{
 		{
 			name: "start", in: Init,
@@ -632,7 +632,7 @@ func TestIntervals(t *testing.T) {
 		{2, 100, time.Second, 0, 3609375 * time.Microsecond},
 		{2, 255, time.Second, 0, 3003906250 * time.Nanosecond},
 		{2, 1, time.Second, 0, 3996093750 * time.Nanosecond},
-		{2, 100, 2 * time.Second, 0, 6609375 * time.Microsecond}, // skew is of one second
+		{2, 100, 2 * time.Second, 0, 6609375 * time.Microsecond}, // the skew is that of one second
 		{2, 100, time.Second, 5, 5609375 * time.Microsecond},
 		{3, 100, time.Second, 0, 3609375 * time.Microsecond},
 		{3, 100, 2 * time.Second, 0, 7218750 * time.Microsecond},
@@ -646,8 +646,8 @@ func TestIntervals(t *testing.T) {
 	}
 }
 
-// TestNoDrift: deadlines follow one another by the interval, however late
-// each is served, and a missed one is not made up for.
+// TestNoDrift checks that deadlines follow one another by the interval, however late each
+// is served, and that a missed advert is not sent later.
 func TestNoDrift(t *testing.T) {
 	r := newRig(t, base()).in(Master)
 	first, _ := r.i.Deadline()
@@ -663,8 +663,8 @@ func TestNoDrift(t *testing.T) {
 	r.wantDeadline(r.now + time.Second)
 }
 
-// TestLearnedIntervalEnds: a master uses its own interval again, and so does
-// who leaves FAULT.
+// TestLearnedIntervalEnds checks that a master uses its own interval again, and so does
+// an instance that leaves FAULT.
 func TestLearnedIntervalEnds(t *testing.T) {
 	slow := base()
 	slow.AdvertInterval = 2 * time.Second
@@ -716,7 +716,7 @@ func TestAnnouncements(t *testing.T) {
 	r.hear(lowAddr, 50)
 	collect()
 	run(start + 31*time.Second)
-	r.hear(lowAddr, 50) // does not put off the second set
+	r.hear(lowAddr, 50) // does not delay the second set
 	collect()
 	run(start + 45*time.Second)
 	want := map[time.Duration]int{
@@ -773,7 +773,7 @@ func TestReconfigure(t *testing.T) {
 			if r.i.State() != state {
 				t.Errorf("in %v, was %v", r.i.State(), state)
 			}
-			// The packet is that of a new instance with the new configuration.
+			// The packet equals that of a new instance with the new configuration.
 			fresh := newRig(t, to)
 			fresh.i.ipid = r.i.ipid
 			got, want := r.i.Advert(-1, r.i.Priority(), time.Time{}), fresh.i.Advert(-1, fresh.i.Priority(), time.Time{})
@@ -784,8 +784,8 @@ func TestReconfigure(t *testing.T) {
 	}
 }
 
-// TestReconfigurePeers: what is known of a peer stays, wherever in the list it
-// stands.
+// TestReconfigurePeers checks that the state of a peer is kept when its place in the list
+// changes.
 func TestReconfigurePeers(t *testing.T) {
 	c := base()
 	c.Unicast = true
@@ -798,7 +798,7 @@ func TestReconfigurePeers(t *testing.T) {
 	c.Peers = []Peer{{Addr: addr(highAddr), MaxTTL: 255}, {Addr: addr(lowAddr), MaxTTL: 255}}
 	r.step(Event{Kind: Reconfigure, Config: &c})
 	r.step(Event{Kind: Received, Packet: packet(t, old, lowAddr, 200)})
-	r.want() // not detected anew
+	r.want() // the peer is not detected again
 	a := append([]byte(nil), r.i.Advert(0, 100, time.Time{})[lenIPv4:]...)
 	b := r.i.Advert(1, 100, time.Time{})[lenIPv4:]
 	if r.i.oldChecksum(0) || !r.i.oldChecksum(1) || string(a) == string(b) {
@@ -806,8 +806,8 @@ func TestReconfigurePeers(t *testing.T) {
 	}
 }
 
-// TestReconfigureAH: neither a new address nor a new key makes the peers see
-// a replay (a restarted sequence).
+// TestReconfigureAH checks that neither a new address nor a new key restarts the
+// sequence, which peers would take for a replay.
 func TestReconfigureAH(t *testing.T) {
 	c := base()
 	c.Version, c.Auth, c.Key = 2, AuthAH, key("one")
@@ -821,7 +821,7 @@ func TestReconfigureAH(t *testing.T) {
 	}
 }
 
-// TestReconfigureHold: the start-up delay goes on.
+// TestReconfigureHold checks that the start-up delay continues over a reload.
 func TestReconfigureHold(t *testing.T) {
 	r := newRig(t, base())
 	r.step(Event{Kind: Start, Hold: 10 * time.Second})
@@ -829,7 +829,7 @@ func TestReconfigureHold(t *testing.T) {
 	c.AdvertInterval = 2 * time.Second
 	r.step(Event{Kind: Reconfigure, Config: &c})
 	r.wantDeadline(10 * time.Second)
-	// Not even a fault that comes and goes shortens or lengthens it.
+	// Not even a fault in between shortens or lengthens the delay.
 	r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})
 	r.step(Event{Kind: FaultsChanged})
 	r.wantDeadline(10 * time.Second)
@@ -839,7 +839,7 @@ func TestReconfigureHold(t *testing.T) {
 	r.wantDeadline(11*time.Second + 2*(3*time.Second+skew100))
 }
 
-// TestOwnerNoMore: an owner that conceded takes its new priority.
+// TestOwnerNoMore checks that an owner that has yielded takes its new priority.
 func TestOwnerNoMore(t *testing.T) {
 	c := base()
 	c.Priority = PriorityOwner
@@ -858,7 +858,7 @@ func TestOwnerNoMore(t *testing.T) {
 	}
 }
 
-// TestReconfigureTracking: the difference that tracking made stays.
+// TestReconfigureTracking checks that the change of the priority by trackers is kept.
 func TestReconfigureTracking(t *testing.T) {
 	r := newRig(t, base()).in(Backup)
 	r.step(Event{Kind: PriorityChanged, Priority: 80})
@@ -913,8 +913,8 @@ func TestResume(t *testing.T) {
 	}
 }
 
-// TestAHExhausted: the last sequence number ends the mastership, and they
-// begin anew with the next one.
+// TestAHExhausted checks that an instance ceases to be master at the last sequence
+// number, and starts with 1 when it becomes master again.
 func TestAHExhausted(t *testing.T) {
 	c := base()
 	c.Version, c.Auth = 2, AuthAH

@@ -32,8 +32,8 @@ func TestRejects(t *testing.T) {
 
 	for _, c := range []struct {
 		name   string
-		ours   func(*Config) // both sides
-		theirs func(*Config) // then the sender only
+		ours   func(*Config) // on both sides
+		theirs func(*Config) // then on the sender only
 		change func(*Packet)
 		want   Reject
 		count  int
@@ -124,8 +124,8 @@ func TestRejects(t *testing.T) {
 	}
 }
 
-// TestRejectNotes: each cause is reported once until the state or the master
-// changes, with what the packet said.
+// TestRejectNotes checks that each cause is reported once, with the contents of the
+// packet, until the state or the master changes.
 func TestRejectNotes(t *testing.T) {
 	r := newRig(t, base()).in(Backup)
 	other := base()
@@ -206,15 +206,15 @@ func (s sender) next(wall time.Time) *Packet {
 	return &p
 }
 
-// TestAHReplay: one number serves all senders, and nothing that has been heard
-// is heard again: not of another master, not after a priority 0, not after a
-// fault, not as master.
+// TestAHReplay checks that one number is kept for all senders, and that a number that was
+// received is never accepted again: not from another master, not after priority 0, not
+// after a fault, not as master.
 func TestAHReplay(t *testing.T) {
 	c := base()
 	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
 	a, b := newSender(t, c, lowAddr), newSender(t, c, highAddr)
 	r := newRig(t, c).in(Backup)
-	// number is that of the instance, known at the end of each step.
+	// number is the number of the instance at the end of each step.
 	for n, step := range []struct {
 		do       func() // before the packet
 		from     sender
@@ -223,19 +223,19 @@ func TestAHReplay(t *testing.T) {
 		accepted bool
 		number   uint32
 	}{
-		{nil, a, 1000, 200, true, 1000}, // the first one heard may have any number
+		{nil, a, 1000, 200, true, 1000}, // the first one received may have any number
 		{nil, a, 1000, 200, false, 1000},
 		{nil, a, 500, 200, false, 1000},
-		{nil, b, 700, 200, false, 1000}, // another master has no numbers of its own
+		{nil, b, 700, 200, false, 1000}, // another master has no sequence of its own
 		{nil, b, 1001, 200, true, 1001},
 		{nil, a, 1001, 200, false, 1001},
-		{nil, b, 1002, 0, true, 1002}, // it stops
+		{nil, b, 1002, 0, true, 1002}, // the sender stops
 		{nil, b, 600, 200, false, 1002},
 		{nil, a, 1002, 200, false, 1002},
-		{func() { r.until(r.now + time.Second) }, b, 900, 0, false, 1003}, // we have sent 1003
+		{func() { r.until(r.now + time.Second) }, b, 900, 0, false, 1003}, // this instance has sent 1003
 		{nil, a, 1002, 200, false, 1003},
-		{nil, a, 1003, 50, true, 1004}, // two masters that count in step hear one another
-		{nil, a, 1010, 50, true, 1010}, // its next advert will be above that
+		{nil, a, 1003, 50, true, 1004}, // two masters that count in step accept each other's adverts
+		{nil, a, 1010, 50, true, 1010}, // the next advert of this instance will have a greater number
 		{nil, b, 1012, 200, true, 1012},
 		{func() {
 			r.step(Event{Kind: FaultsChanged, Faults: FaultLinkDown})
@@ -267,7 +267,7 @@ func TestAHReplay(t *testing.T) {
 	}
 }
 
-// TestAHFollows: a master goes on above the numbers it has heard.
+// TestAHFollows checks that a master continues above the numbers that it has received.
 func TestAHFollows(t *testing.T) {
 	c := base()
 	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
@@ -282,8 +282,8 @@ func TestAHFollows(t *testing.T) {
 	}
 }
 
-// TestAHLowerPriority: a master that hears a worse one goes on above its
-// number, or their common backups would take the other's side.
+// TestAHLowerPriority checks that a master that receives an advert of lower priority
+// continues above its number: otherwise the common backups would accept the other master.
 func TestAHLowerPriority(t *testing.T) {
 	c := base()
 	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
@@ -299,8 +299,8 @@ func TestAHLowerPriority(t *testing.T) {
 	}
 }
 
-// TestAHTTL: the code covers the TTL of multicast, and not that of unicast,
-// which routers change.
+// TestAHTTL checks that the authentication covers the TTL of multicast packets, and not
+// that of unicast packets, which routers change.
 func TestAHTTL(t *testing.T) {
 	c := base()
 	c.Version, c.Auth, c.Key = 2, AuthAH, key("secret")
@@ -382,8 +382,7 @@ func TestHMACReplay(t *testing.T) {
 	r.step(Event{Kind: Received, Packet: second})
 	r.step(Event{Kind: Received, Packet: first})
 	replays(1)
-	// Three other sources leave the first in the list of four; the fourth
-	// drives it out.
+	// Three other sources leave the first in the list of four; the fourth replaces it.
 	for _, from := range []string{"10.0.0.4", "10.0.0.5", "10.0.0.6"} {
 		r.step(Event{Kind: Received, Packet: newSender(t, c, from).next(wall)})
 	}
@@ -396,8 +395,9 @@ func TestHMACReplay(t *testing.T) {
 	replays(2)
 }
 
-// TestHMACReplayWindow: the number of a source is forgotten when what it signed
-// is too old for our clock, not before, though its own clock may be ahead.
+// TestHMACReplayWindow checks that the number of a source is removed once packets signed
+// at its time are too old for our clock, and not before, even if the clock of the source
+// is ahead.
 func TestHMACReplayWindow(t *testing.T) {
 	c := base()
 	c.HMAC = HMAC{Mode: HMACEnforce, SendKey: 1, Keys: map[uint8][]byte{1: vectorKey()}} // window: 5 s
@@ -414,7 +414,7 @@ func TestHMACReplayWindow(t *testing.T) {
 		{6 * time.Second, recording, RejectHMACReplayed},
 		{9 * time.Second, recording, RejectHMACReplayed},
 		{10 * time.Second, recording, RejectHMACStale},
-		// Its clock has been set back.
+		// The clock of the sender has been set back.
 		{11 * time.Second, newSender(t, c, lowAddr).next(start.Add(11*time.Second - 3*time.Second)), RejectNone},
 	} {
 		r.now, r.wall = step.at, start.Add(step.at)
@@ -436,7 +436,7 @@ func TestHMACModes(t *testing.T) {
 	keys := map[uint8][]byte{1: vectorKey()}
 	for _, c := range []struct {
 		ours         HMACMode
-		plain, valid bool // accepted?
+		plain, valid bool // whether the packet is accepted
 	}{
 		{HMACOff, true, false},
 		{HMACEnforce, false, true},

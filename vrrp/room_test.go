@@ -20,9 +20,9 @@ func many(f Family, n int) (out []netip.Addr) {
 	return out
 }
 
-// TestRoom: the counts without a trailer are those that keepalived was seen to
-// send. Whatever the configuration, an advert fits the MTU, and one more address
-// than it has would not fit with an Ethernet header.
+// TestRoom checks the number of addresses in an advert. The counts without a trailer are
+// those that keepalived was seen to send. For any configuration an advert fits the MTU,
+// and with an Ethernet header one more address would not fit.
 func TestRoom(t *testing.T) {
 	key := map[uint8][]byte{1: make([]byte, 32)}
 	for _, c := range []struct {
@@ -71,16 +71,16 @@ func TestRoom(t *testing.T) {
 	}
 }
 
-// TestMTUChanges: a change of the MTU changes the list in the adverts and
-// nothing else, whatever the state; a reload that changes the addresses is
-// announced as ever.
+// TestMTUChanges checks that a change of the MTU changes the list in the adverts and
+// nothing else, in any state, and that a reload that changes the addresses is announced
+// as usual.
 func TestMTUChanges(t *testing.T) {
 	cfg := Config{VRID: 51, Version: 2, Priority: 255, Group: netip.MustParseAddr("224.0.0.18"), Addresses: many(IPv4, 120),
 		Announce: Announcements{Repeat: 1}}
 	i := New(cfg)
 	i.Step(0, Event{Kind: SourceChanged, Source: netip.MustParseAddr("10.77.0.1")}, nil)
 	i.Step(0, Event{Kind: Start}, nil)
-	i.Step(0, Event{Kind: Expiry}, nil) // the owner does not wait
+	i.Step(0, Event{Kind: Expiry}, nil) // the owner starts at once
 	if i.State() != Master {
 		t.Fatal(i.State())
 	}

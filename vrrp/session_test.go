@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// backupOf is a backup of priority 100 that has just heard a master of priority 150.
+// backupOf returns a backup of priority 100 that has just received an advert of priority
+// 150.
 func backupOf(t *testing.T) (*Instance, netip.Addr, time.Duration) {
 	t.Helper()
 	y := newCycle(t, Config{Version: 3, Group: group4})
@@ -22,7 +23,7 @@ func TestSessionDown(t *testing.T) {
 	for _, row := range []struct {
 		name   string
 		events func(master netip.Addr) []Event
-		want   time.Duration // until the timer ends; 0: as before
+		want   time.Duration // until the timer ends; 0: unchanged
 	}{
 		{"with the master, by silence", func(m netip.Addr) []Event {
 			return []Event{{Kind: SessionDown, Neighbor: m, Silence: silence}}

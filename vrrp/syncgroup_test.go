@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// pair are two instances that a test steps together.
+// pair is two instances that a test steps together.
 type pair struct {
 	t    *testing.T
 	now  time.Duration
@@ -30,7 +30,7 @@ func newPair(t *testing.T) *pair {
 
 func (p *pair) step(i *Instance, ev Event) { p.out = i.Step(p.now, ev, p.out) }
 
-// until lets time pass for both.
+// until advances the time for both.
 func (p *pair) until(at time.Duration) {
 	for {
 		due, next := (*Instance)(nil), at
@@ -48,8 +48,8 @@ func (p *pair) until(at time.Duration) {
 	}
 }
 
-// want compares the transitions, adverts of priority 0 and address changes;
-// the rhythm of adverts is left out.
+// want compares the transitions, adverts of priority 0 and changes of addresses. Regular
+// adverts are left out.
 func (p *pair) want(want ...string) {
 	p.t.Helper()
 	var got []string
@@ -72,19 +72,19 @@ func TestGroupLastMemberTakesAll(t *testing.T) {
 	p.now = 500 * time.Millisecond
 	p.step(p.b, Event{Kind: Start})
 	p.want("group-transition g INIT->BACKUP", "a transition INIT->BACKUP reason=start", "b transition INIT->BACKUP reason=start")
-	// The first expiry starts the timer again; the second takes both.
+	// The first expiry starts the timer again; the second makes both masters.
 	p.until(500*time.Millisecond + p.b.MasterDownInterval())
 	p.want("b set-addresses", "b transition BACKUP->MASTER reason=no-master time=3.609375s",
 		"a set-addresses", "a transition BACKUP->MASTER reason=group", "group-transition g BACKUP->MASTER")
 	if g.State() != Master || p.a.Group() != g || len(g.Members()) != 2 {
 		t.Errorf("%v, %v", g.State(), g.Members())
 	}
-	// A better master on one side.
+	// A better master in the network of one member.
 	higher := packet(t, base(), highAddr, 200)
 	p.step(p.b, Event{Kind: Received, Packet: higher})
 	p.want("b clear-addresses", "b transition MASTER->BACKUP reason=higher-priority prio=200 addr=10.0.0.3",
 		"a clear-addresses", "a transition MASTER->BACKUP reason=group", "group-transition g MASTER->BACKUP")
-	// It keeps both from becoming master.
+	// It keeps both members from becoming master.
 	for range 10 {
 		p.until(p.now + time.Second)
 		p.step(p.b, Event{Kind: Received, Packet: higher})
@@ -92,8 +92,8 @@ func TestGroupLastMemberTakesAll(t *testing.T) {
 	p.want()
 }
 
-// TestGroupWishesLapse: a member that hears a better master again has no wish
-// that another one could act on.
+// TestGroupWishesLapse checks that a member that receives adverts of a better master
+// again no longer has a wish to become master that could make the group change.
 func TestGroupWishesLapse(t *testing.T) {
 	p := newPair(t)
 	NewSyncGroup("g", false, p.a, p.b)
@@ -106,10 +106,10 @@ func TestGroupWishesLapse(t *testing.T) {
 			p.step(i, Event{Kind: Received, Packet: higher})
 		}
 	}
-	listen(p.b, 5) // a hears nothing and would be master
+	listen(p.b, 5) // a receives nothing and would become master
 	p.out = nil
 	p.step(p.a, Event{Kind: Received, Packet: higher})
-	listen(p.a, 5) // now b does, and a does not
+	listen(p.a, 5) // now b receives nothing, and a does
 	p.want()
 }
 
@@ -177,7 +177,7 @@ func TestGroupResume(t *testing.T) {
 	})
 }
 
-// TestRegroup: what a reload does to the groups of running instances.
+// TestRegroup checks the effect of a reload on the groups of running instances.
 func TestRegroup(t *testing.T) {
 	running := func(t *testing.T) *pair {
 		p := newPair(t)
@@ -189,7 +189,7 @@ func TestRegroup(t *testing.T) {
 	}
 	t.Run("joined in agreement", func(t *testing.T) {
 		p := running(t)
-		for range 2 { // and again, as each reload does
+		for range 2 { // twice, as each reload does it again
 			g := NewSyncGroup("g", false, p.a, p.b)
 			p.until(p.now + time.Millisecond)
 			if g.State() != Master {

@@ -10,7 +10,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestNames: no enumeration has a value without a name, and no name twice.
+// TestNames checks that each value of each enumeration has a name, and no name is used
+// twice.
 func TestNames(t *testing.T) {
 	seen := map[string]bool{}
 	check := func(kind, name string) {
@@ -85,7 +86,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestStats: every counter has a name, keepalived's first.
+// TestStats checks that every counter has a name, those of keepalived first.
 func TestStats(t *testing.T) {
 	s := Stats{AdvertsReceived: 1, AdvertsSent: 2}
 	s.Rejected[RejectAHSPI] = 3

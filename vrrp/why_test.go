@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestCauses: each way into MASTER has the reason that it has, in a code and in
-// words, and master-down is that of a master that fell silent alone.
+// TestCauses checks the reason for each way into MASTER, as a code and in words, and that
+// master-down is used only for a master that stopped sending.
 func TestCauses(t *testing.T) {
 	v2 := func(f func(*Config)) func(*Config) {
 		return func(c *Config) {
@@ -18,7 +18,8 @@ func TestCauses(t *testing.T) {
 		}
 	}
 	pass := v2(func(c *Config) { c.Auth, c.Key = AuthPass, key("secret") })
-	// drop has the instance hear n adverts that it drops, until it is master.
+	// drop returns a function in which the instance receives and drops n adverts, one per
+	// second.
 	drop := func(n int, theirs func(*Config), change func(*Packet)) func(*rig) {
 		return func(r *rig) {
 			c := r.i.cfg
@@ -120,12 +121,12 @@ func TestCauses(t *testing.T) {
 	}
 }
 
-// TestReasonsHaveWords: no other transition is without an explanation.
+// TestReasonsHaveWords checks that every other transition has an explanation.
 func TestReasonsHaveWords(t *testing.T) {
 	for r := ReasonStart; int(r) < len(reasonNames); r++ {
 		switch r {
 		case ReasonStart, ReasonShutdown, ReasonFault:
-			continue // said by its name, or by its cause
+			continue // explained by its name, or by its cause
 		}
 		if a := (&Action{Reason: r, Addr: addr(lowAddr)}); a.Why() == "" {
 			t.Errorf("%v has no words", r)
@@ -133,7 +134,7 @@ func TestReasonsHaveWords(t *testing.T) {
 	}
 }
 
-// TestPriorityCauses: a change of priority that the engine makes has a cause.
+// TestPriorityCauses checks that a change of priority by the engine has a cause.
 func TestPriorityCauses(t *testing.T) {
 	c := base()
 	r := newRig(t, c).in(Backup)
@@ -155,7 +156,8 @@ func TestPriorityCauses(t *testing.T) {
 	}
 }
 
-// TestHindrances: a backup that could be master says what keeps it.
+// TestHindrances checks that a backup that could be master gives the reason why it is
+// not.
 func TestHindrances(t *testing.T) {
 	for _, c := range []struct {
 		name   string

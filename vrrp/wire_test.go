@@ -38,15 +38,15 @@ var (
 	group6 = addr("ff02::12")
 )
 
-// vectors are packets seen on the wire between nodes that run keepalived. All
-// come from 10.9.0.1 unless source says otherwise.
+// vectors lists packets recorded between nodes that run keepalived. All come from
+// 10.9.0.1 unless source has another address.
 var vectors = []struct {
 	name   string
 	config Config
 	source string
 	prio   uint8
 	wall   time.Time
-	ip     string // IPv4 header, when recorded
+	ip     string // IPv4 header, if it was recorded
 	rest   string
 }{
 	{
@@ -125,7 +125,7 @@ var vectors = []struct {
 	},
 }
 
-// TestVectors builds the recorded packets and receives them.
+// TestVectors encodes the recorded packets and receives them.
 func TestVectors(t *testing.T) {
 	for _, v := range vectors {
 		t.Run(v.name, func(t *testing.T) {
@@ -152,7 +152,7 @@ func TestVectors(t *testing.T) {
 				t.Fatalf("packet (-want +got):\n%s", diff)
 			}
 
-			// The receiver is a lower router with the sender as its peer.
+			// The receiver is a router of lower priority with the sender as its peer.
 			c := v.config
 			c.Priority = 1
 			if c.Unicast {
@@ -178,8 +178,8 @@ func TestVectors(t *testing.T) {
 				t.Errorf("not accepted: %+v", r.Stats())
 			}
 
-			// Each changed byte of what the IP header carries is noticed, except
-			// the reserved bits of version 3.
+			// Each changed byte of the payload is detected, except the reserved bits of
+			// version 3.
 			for n := range p.Payload {
 				if v.config.Version == 3 && n == 4 {
 					continue
@@ -195,7 +195,7 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// TestIdentification: it counts up from 1 and leaves out 0.
+// TestIdentification checks that the identification counts from 1 and skips 0.
 func TestIdentification(t *testing.T) {
 	i := New(Config{VRID: 1, Group: group4})
 	i.Step(0, Event{Kind: SourceChanged, Source: addr("10.9.0.1")}, nil)
@@ -213,8 +213,8 @@ func TestIdentification(t *testing.T) {
 	}
 }
 
-// TestAdvertUnicastOrder: the copies of one advert have one sequence number,
-// the next advert the next.
+// TestAdvertUnicastOrder checks that the copies of one advert have one sequence number,
+// and the next advert the next one.
 func TestAdvertUnicastOrder(t *testing.T) {
 	i := New(Config{VRID: 1, Unicast: true, Auth: AuthAH, Peers: []Peer{{Addr: addr("10.9.0.2")}, {Addr: addr("10.9.0.3")}}})
 	i.Step(0, Event{Kind: SourceChanged, Source: addr("10.9.0.1")}, nil)
@@ -292,7 +292,7 @@ func TestChecksumForms(t *testing.T) {
 			if c.note != NoteOldChecksumDetected {
 				return
 			}
-			// Answered in kind, until the peer is upgraded.
+			// The reply has the same form, until the peer is upgraded.
 			reply := string(to.Advert(0, 150, time.Time{})[lenIPv4:])
 			answer := back
 			answer.OldUnicastChecksum = OldChecksumAlways

@@ -11,10 +11,10 @@ import (
 	"keepalived-go/vrrp/vrrptest"
 )
 
-// TestHandOverNeverLeavesAGap: from the moment in which a master is to hand over, some node
-// holds the addresses at any time, however many backups there are and however many packets
-// are lost. Unless too many are, the master ends as a backup and leaves the new one alone;
-// otherwise it serves on with its own priority.
+// TestHandOverNeverLeavesAGap checks that while a master hands over, some node holds the
+// addresses at any time, for any number of backups and any loss of packets. Unless too
+// many packets are lost, the master ends as a backup and the new master is not disturbed;
+// otherwise it remains master with its own priority.
 func TestHandOverNeverLeavesAGap(t *testing.T) {
 	taken := 0
 	const seeds = 600

@@ -1,10 +1,8 @@
-// Package vrrptest simulates nodes that speak VRRP over networks that lose,
-// delay and cut, in virtual time. Nothing is mocked: the nodes run the engine
-// of package vrrp and exchange the bytes it encodes. What happens depends on
-// the seed alone.
+// Package vrrptest simulates VRRP nodes, in virtual time, in networks with loss, delay
+// and cuts. Nothing is mocked: the nodes run the engine of package vrrp and exchange the
+// bytes that it encodes. A run depends on the seed alone.
 //
-// Besides the Go interface there is a small language for scenarios; see
-// [Play].
+// Besides the Go interface there is a small language for scenarios; see [Play].
 package vrrptest
 
 import (
@@ -24,22 +22,20 @@ type LAN struct {
 	Now   time.Duration
 	Nodes []*Node
 
-	// Loss is the probability, 0 to 1, that a packet is lost on its way to one
-	// receiver.
+	// Loss is the probability, from 0 to 1, that a packet to one receiver is lost.
 	Loss float64
-	// MinDelay and MaxDelay bound the time a packet travels. Packets between
-	// two routers do not overtake one another.
+	// MinDelay and MaxDelay bound the time that a packet takes. Packets from one router
+	// to another keep their order.
 	MinDelay, MaxDelay time.Duration
 
-	// Observe, when not nil, is called after each step with the actions of the
-	// step.
+	// Observe, if not nil, is called after each step with the actions of the step.
 	Observe func(n *Node, ev vrrp.Event, actions []vrrp.Action)
 
 	rand    *rand.Rand
 	cuts    map[path]bool
 	flights flights
 	serial  int
-	tape    map[*Router][][]byte // what has been recorded of each
+	tape    map[*Router][][]byte // the packets recorded of each router
 }
 
 // path is a way from one router to another; empty names mean any.
@@ -55,8 +51,8 @@ func New(seed uint64) *LAN {
 	}
 }
 
-// Add adds a node that is not started. Its routers are named NODE/INSTANCE,
-// or like the node if there is only one.
+// Add adds a node that is not started. Its routers are named NODE/INSTANCE, or like the
+// node if there is only one.
 func (l *LAN) Add(name string, routers ...Router) *Node {
 	n := &Node{Name: name, lan: l}
 	for _, r := range routers {
@@ -107,7 +103,8 @@ func (l *LAN) CutOneWay(from, to string) { l.cuts[path{from, to}] = true }
 // Heal ends all cuts.
 func (l *LAN) Heal() { clear(l.cuts) }
 
-// Hears reports whether what from sends can reach to.
+// Hears reports whether packets of from can reach to: both are on one segment, and no cut
+// is between them.
 func (l *LAN) Hears(to, from *Router) bool {
 	for _, f := range [...]string{"", from.Name, from.node.Name} {
 		for _, t := range [...]string{"", to.Name, to.node.Name} {
@@ -119,11 +116,11 @@ func (l *LAN) Hears(to, from *Router) bool {
 	return from.Segment == to.Segment
 }
 
-// Run lets d pass.
+// Run advances the time by d.
 func (l *LAN) Run(d time.Duration) { l.RunUntil(d, func() bool { return false }) }
 
-// RunUntil lets time pass until done returns true, at most d, and returns how
-// long it took and what done said last. done is asked after each event.
+// RunUntil advances the time until done returns true, by at most d. It returns the time
+// that passed and the last result of done, which is called after each event.
 func (l *LAN) RunUntil(d time.Duration, done func() bool) (time.Duration, bool) {
 	start := l.Now
 	end := start + d
@@ -138,7 +135,7 @@ func (l *LAN) RunUntil(d time.Duration, done func() bool) (time.Duration, bool) 
 	}
 }
 
-// next makes the next event happen, unless it lies after end.
+// next processes the next event, unless it is later than end.
 func (l *LAN) next(end time.Duration) bool {
 	var due *Router
 	at := end + 1
@@ -167,7 +164,7 @@ func (l *LAN) next(end time.Duration) bool {
 	return true
 }
 
-// send carries one packet to everybody on the segment whom it concerns.
+// send sends one packet to every receiver on the segment.
 func (l *LAN) send(from *Router, dst netip.Addr, b []byte) {
 	b = slices.Clone(b)
 	if tape, on := l.tape[from]; on {
@@ -202,7 +199,7 @@ func (l *LAN) send(from *Router, dst netip.Addr, b []byte) {
 	}
 }
 
-// Record has everything that r sends from now on kept for Replay.
+// Record starts recording the packets that r sends, for Replay.
 func (l *LAN) Record(r *Router) {
 	if l.tape == nil {
 		l.tape = map[*Router][][]byte{}
@@ -210,9 +207,9 @@ func (l *LAN) Record(r *Router) {
 	l.tape[r] = [][]byte{}
 }
 
-// Replay has a stranger on the segment repeat what was recorded of r, one
-// packet after the other, from now on and as often as every says. It reaches
-// everybody, r itself too.
+// Replay repeats the recorded packets of r from a foreign node on the segment, one after
+// the other, starting now, at intervals of every. They reach all routers, r itself
+// included.
 func (l *LAN) Replay(r *Router, every time.Duration) {
 	at := l.Now
 	for _, b := range l.tape[r] {
@@ -221,8 +218,8 @@ func (l *LAN) Replay(r *Router, every time.Duration) {
 	}
 }
 
-// inject lets all routers on r's segment hear at that time a packet that
-// claims to be r's.
+// inject delivers at a given time, to all routers on the segment of r, a packet that
+// claims to come from r.
 func (l *LAN) inject(r *Router, at time.Duration, b []byte) {
 	for _, n := range l.Nodes {
 		for _, to := range n.Routers {
@@ -234,8 +231,7 @@ func (l *LAN) inject(r *Router, at time.Duration, b []byte) {
 	}
 }
 
-// Masters returns the routers of a virtual router that are MASTER on nodes
-// that run.
+// Masters returns the routers on a segment that are MASTER on running nodes.
 func (l *LAN) Masters(segment string) (masters []*Router) {
 	for _, n := range l.Nodes {
 		for _, r := range n.Routers {
@@ -247,7 +243,7 @@ func (l *LAN) Masters(segment string) (masters []*Router) {
 	return masters
 }
 
-// flight is a packet on its way.
+// flight is a packet in transit.
 type flight struct {
 	at       time.Duration
 	serial   int

@@ -8,8 +8,7 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// Node is a machine with a daemon that can be started, stopped, killed and
-// suspended.
+// Node is a machine with a daemon that can be started, stopped, killed and suspended.
 type Node struct {
 	Name    string
 	Routers []*Router
@@ -27,7 +26,7 @@ type Router struct {
 	Segment string
 	Source  netip.Addr
 	Config  vrrp.Config
-	Faults  vrrp.Faults // as the node's own driver sees them
+	Faults  vrrp.Faults // as the driver of the node sees them
 
 	Instance *vrrp.Instance // nil before the first start
 	Holds    bool           // the node holds the virtual addresses
@@ -37,8 +36,8 @@ type Router struct {
 	node     *Node
 	initial  vrrp.Config // of the last start
 	snapshot vrrp.Snapshot
-	pending  []vrrp.Event // what happened while the node was suspended
-	backlog  []flight     // and what arrived
+	pending  []vrrp.Event // events while the node was suspended
+	backlog  []flight     // packets that arrived meanwhile
 	latest   map[*Router]time.Duration
 	out      []vrrp.Action
 	steps    []recorded
@@ -51,13 +50,13 @@ type recorded struct {
 	actions []string
 }
 
-// backlogLimit is how many packets a suspended node's socket holds.
+// backlogLimit is the number of packets that the socket of a suspended node holds.
 const backlogLimit = 32
 
-// Running reports whether the daemon runs, and is not suspended.
+// Running reports whether the daemon runs and is not suspended.
 func (n *Node) Running() bool { return n.running && !n.paused }
 
-// State returns the state; Init when the daemon does not run.
+// State returns the state, or Init if the daemon does not run.
 func (r *Router) State() vrrp.State {
 	if !r.node.running {
 		return vrrp.Init
@@ -68,7 +67,7 @@ func (r *Router) State() vrrp.State {
 // Node returns the node of the router.
 func (r *Router) Node() *Node { return r.node }
 
-// members are the routers that share the state of r.
+// members returns the routers that share the state of r.
 func (n *Node) members(r *Router) []*Router {
 	if n.Sync {
 		return n.Routers
@@ -76,7 +75,7 @@ func (n *Node) members(r *Router) []*Router {
 	return []*Router{r}
 }
 
-// Start starts the daemon. With resume it finds what Kill left.
+// Start starts the daemon. With resume it finds the state that Kill left.
 func (n *Node) Start(hold time.Duration, resume bool) {
 	if n.running {
 		return
@@ -106,7 +105,7 @@ func (n *Node) Start(hold time.Duration, resume bool) {
 	}
 }
 
-// Stop stops the daemon in an orderly way.
+// Stop stops the daemon properly.
 func (n *Node) Stop() {
 	if !n.running {
 		return
@@ -132,8 +131,8 @@ func (n *Node) Kill() {
 // Pause suspends the daemon.
 func (n *Node) Pause() { n.paused = n.running }
 
-// Continue ends Pause. Whether a router sees its packets or its timer first is
-// left to the seed, as it is left to the kernel.
+// Continue ends Pause. The seed decides whether a router processes its packets or its
+// timer first, as the kernel would.
 func (n *Node) Continue() {
 	if !n.paused {
 		return
@@ -167,8 +166,8 @@ func (r *Router) SetFaults(f vrrp.Faults) {
 	r.Step(vrrp.Event{Kind: vrrp.FaultsChanged, Faults: f})
 }
 
-// Step gives an event to the router if its daemon runs; a suspended one gets
-// it when it goes on.
+// Step gives an event to the router if its daemon runs. A suspended daemon gets the event
+// when it continues.
 func (r *Router) Step(ev vrrp.Event) {
 	switch {
 	case r.node.paused:
@@ -208,14 +207,14 @@ func (r *Router) arrive(f flight) {
 	}
 }
 
-// step is the driver: it steps the engine and does what it says.
+// step is the driver: it steps the engine and carries out its actions.
 func (r *Router) step(ev vrrp.Event) {
 	l := r.node.lan
 	ev.Wall = epoch.Add(l.Now + r.node.Skew)
 	r.out = r.Instance.Step(l.Now, ev, r.out[:0])
 	rec := recorded{now: l.Now, event: ev}
 	if ev.Packet != nil {
-		p := *ev.Packet // its bytes are the flight's own
+		p := *ev.Packet // its bytes are shared with the flight
 		rec.event.Packet = &p
 	}
 	for _, a := range r.out {
@@ -262,9 +261,9 @@ func (n *Node) act(a vrrp.Action) {
 	}
 }
 
-// Replay steps fresh instances through everything the node has been through
-// since its last start, and returns the first difference in what they do, or
-// nil. Members of a sync group act on one another's events and are left out.
+// Replay replays to new instances all events that the node has had since its last start,
+// and returns the first difference between their actions and the recorded ones, or nil.
+// It leaves out members of a sync group, which act on one another's events.
 func (n *Node) Replay() error {
 	if n.Sync {
 		return nil
@@ -275,7 +274,7 @@ func (n *Node) Replay() error {
 			var got []string
 			for _, a := range i.Step(s.now, s.event, nil) {
 				got = append(got, a.String())
-				if a.Kind == vrrp.SendAdvert { // numbers the packets
+				if a.Kind == vrrp.SendAdvert { // this counts the packets
 					for peer := range max(1, len(i.Config().Peers)) {
 						if !i.Config().Unicast {
 							peer = -1

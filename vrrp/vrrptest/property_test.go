@@ -15,17 +15,17 @@ import (
 
 var (
 	schedules = flag.Int("schedules", 4000, "how many random schedules of faults to run")
-	schedule  = flag.Int64("schedule", -1, "run this one only, and tell what happens")
+	schedule  = flag.Int64("schedule", -1, "run only this schedule, and log its events")
 )
 
-// TestSchedules runs random faults on random networks and checks what VRRP
-// promises:
+// TestSchedules applies random faults to random networks and checks the guarantees
+// of VRRP:
 //
 //   - after the last fault there is exactly one master within one
 //     Master_Down_Interval, Skew_Time included;
-//   - it is the right one: nobody who preempts is better;
-//   - no two routers are master for longer than an advert takes, while each
-//     hears the other;
+//   - it is the right one: no router that preempts is better;
+//   - no two routers that receive each other's packets are master for longer
+//     than an advert takes;
 //   - a router that is not master holds no address (checked in vrrptest);
 //   - the same events give the same actions.
 func TestSchedules(t *testing.T) {
@@ -45,7 +45,7 @@ func TestSchedules(t *testing.T) {
 	}
 }
 
-type storm struct {
+type faultRun struct {
 	*testing.T
 	lan      *vrrptest.LAN
 	rand     *rand.Rand
@@ -55,14 +55,14 @@ type storm struct {
 }
 
 func run(t *testing.T, seed int64, verbose bool) {
-	s := &storm{T: t, lan: vrrptest.New(uint64(seed)), rand: rand.New(rand.NewPCG(uint64(seed), 1)), verbose: verbose}
+	s := &faultRun{T: t, lan: vrrptest.New(uint64(seed)), rand: rand.New(rand.NewPCG(uint64(seed), 1)), verbose: verbose}
 	s.lan.Observe = s.observe
 	s.build()
 	for range 2 + s.rand.IntN(8) {
 		s.fault()
 		s.lan.Run(time.Duration(s.rand.Int64N(int64(5 * s.interval))))
 	}
-	s.calm()
+	s.endFaults()
 	s.settle()
 	for _, n := range s.lan.Nodes {
 		if err := n.Replay(); err != nil {
@@ -72,7 +72,7 @@ func run(t *testing.T, seed int64, verbose bool) {
 }
 
 // build makes a network of two to four nodes.
-func (s *storm) build() {
+func (s *faultRun) build() {
 	c := vrrp.Config{
 		VRID: 51, Version: uint8(2 + s.rand.IntN(2)), Family: vrrp.IPv4,
 		Group:     netip.MustParseAddr("224.0.0.18"),
@@ -124,8 +124,8 @@ func (s *storm) build() {
 		if !c.NoPreempt && c.Priority != vrrp.PriorityOwner && s.rand.IntN(8) == 0 {
 			c.PreemptDelay = 3 * c.AdvertInterval
 		}
-		// Not with mixed intervals: from the parting advert of a fast master
-		// others learn its interval, and take over before the slow one speaks.
+		// Not with mixed intervals: the others learn the interval of a fast master from
+		// its last advert, and take over before the slow one sends.
 		c.HigherPrioritySendAdvert = !mixed && s.rand.IntN(4) == 0
 		c.LowerPriorityNoAdvert = s.rand.IntN(4) == 0
 		if unicast {
@@ -151,21 +151,21 @@ func (s *storm) build() {
 	}
 }
 
-func (s *storm) log(format string, args ...any) {
+func (s *faultRun) log(format string, args ...any) {
 	if s.verbose {
 		s.Logf("%v: "+format, append([]any{s.lan.Now}, args...)...)
 	}
 }
 
-func (s *storm) node() *vrrptest.Node { return s.lan.Nodes[s.rand.IntN(len(s.lan.Nodes))] }
+func (s *faultRun) node() *vrrptest.Node { return s.lan.Nodes[s.rand.IntN(len(s.lan.Nodes))] }
 
-func (s *storm) router() *vrrptest.Router {
+func (s *faultRun) router() *vrrptest.Router {
 	n := s.node()
 	return n.Routers[s.rand.IntN(len(n.Routers))]
 }
 
-// fault makes one thing happen.
-func (s *storm) fault() {
+// fault applies one fault.
+func (s *faultRun) fault() {
 	s.settled = s.lan.Now
 	l, n, r := s.lan, s.node(), s.router()
 	kind := s.rand.IntN(17)
@@ -222,8 +222,8 @@ func (s *storm) fault() {
 }
 
 // calm ends all faults. Some nodes stay stopped, but not all.
-func (s *storm) calm() {
-	s.log("calm")
+func (s *faultRun) endFaults() {
+	s.log("end of faults")
 	s.settled = s.lan.Now
 	s.lan.Heal()
 	s.lan.Loss = 0
@@ -251,33 +251,33 @@ func (s *storm) calm() {
 	}
 }
 
-// settle waits for what the protocol allows and looks at the outcome.
-func (s *storm) settle() {
+// settle waits for as long as the protocol may take and checks the outcome.
+func (s *faultRun) settle() {
 	wait := time.Duration(0)
 	for _, n := range s.lan.Nodes {
 		for _, r := range n.Routers {
 			c := r.Config
-			c.AdvertInterval = s.interval // learnt from the slowest, at worst
+			c.AdvertInterval = s.interval // learned from the slowest master, at worst
 			down := vrrp.New(c).MasterDownInterval()
 			if c.PreemptDelay > 0 {
-				// It begins with the first advert of a worse master, which has
-				// to take over first, and each one until its end starts the
-				// timer again.
+				// The delay begins with the first advert of a master of lower priority,
+				// which has to take over first, and each of its adverts until the end of
+				// the delay starts the timer again.
 				down = 2*down + c.PreemptDelay + c.AdvertInterval
 			}
 			if c.Auth == vrrp.AuthAH {
-				// A master that has lost its sequence number learns it from
-				// the one who therefore takes over.
+				// A master that has lost its sequence number learns it from the router
+				// that therefore takes over.
 				down += c.AdvertInterval
 			}
 			if n.Sync {
-				// Members wait for one another: once more round.
+				// Members wait for one another: once more the same time.
 				down *= 2
 			}
 			wait = max(wait, down)
 		}
 	}
-	// An advert on its way when the last fault ended counts from its arrival.
+	// An advert in transit when the last fault ended counts from its arrival.
 	s.lan.Run(wait + 2*s.lan.MaxDelay)
 	s.log("settled? %v", s.lan)
 	for _, segment := range []string{"left", "right"} {
@@ -307,9 +307,9 @@ func (s *storm) settle() {
 	}
 }
 
-// observe checks after each step that no two masters hear each other for
-// longer than it takes: the next advert of the better one, on its way.
-func (s *storm) observe(n *vrrptest.Node, ev vrrp.Event, actions []vrrp.Action) {
+// observe checks after each step that no two masters receive each other's adverts for
+// longer than the next advert of the better one takes.
+func (s *faultRun) observe(n *vrrptest.Node, ev vrrp.Event, actions []vrrp.Action) {
 	if s.verbose {
 		for _, a := range actions {
 			if a.Kind != vrrp.SendAdvert || a.Priority == 0 || len(actions) > 1 {
@@ -324,7 +324,8 @@ func (s *storm) observe(n *vrrptest.Node, ev vrrp.Event, actions []vrrp.Action) 
 				since := max(a.Since, b.Since, a.Lost, b.Lost, s.settled)
 				allowed := max(a.Config.AdvertInterval, b.Config.AdvertInterval) + 3*s.lan.MaxDelay
 				if a.Config.Auth == vrrp.AuthAH {
-					// One that has lost its sequence number must hear the other's first.
+					// A master that has lost its sequence number must receive the advert
+					// of the other first.
 					allowed *= 2
 				}
 				if s.lan.Hears(a, b) && s.lan.Hears(b, a) && s.lan.Now-since > allowed {

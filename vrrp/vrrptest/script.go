@@ -11,10 +11,10 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// Play runs a scenario and returns its text with what happened written below
-// each command. A line is a command, a comment after '#', or, when it is
-// indented, the outcome that an earlier run wrote, which Play leaves out and
-// writes anew. The caller compares the two texts.
+// Play runs a scenario and returns its text with the outcome written below each
+// command. A line is a command, a comment after '#', or, if it is indented, an
+// outcome that an earlier run wrote, which Play replaces. The caller compares the
+// two texts.
 //
 //	node NAME [KEY=VALUE]...  adds a node and starts it, unless start=no.
 //	                          prio, advert, version, family, vip (several by
@@ -22,7 +22,7 @@ import (
 //	                          (pass, ah), hmac (enforce), garp (REPEAT/DELAY),
 //	                          refresh, addr, hold, seg (segments by comma: one
 //	                          virtual router on each), sync
-//	run DURATION              lets time pass
+//	run DURATION              advances the time
 //	cut NAME [NAME]           cuts a node, or two from each other
 //	oneway FROM TO            cuts one direction
 //	heal                      ends cuts and loss
@@ -31,18 +31,18 @@ import (
 //	start NAME [resume] [hold=D]
 //	priority NAME N           effective priority after tracking
 //	fault NAME FAULT          link-down, tracker, ...
-//	clear NAME                no fault any more
+//	clear NAME                ends all faults
 //	hold NAME                 stays backup; leave NAME: leaves masters alone; release NAME
 //	switchover NAME [force]   hands over
-//	lose-address NAME         somebody else removes an address
+//	lose-address NAME         another program removes an address
 //	reload NAME KEY=VALUE...
-//	record NAME               keeps what it sends from now on
-//	replay NAME every=D       a stranger repeats that
-//	sequence NAME N           for its next start: N is the number of AH it left
+//	record NAME               records the packets that it sends from now on
+//	replay NAME every=D       a foreign node repeats the recorded packets
+//	sequence NAME N           the AH sequence number that its next start finds is N
 //	expect NAME STATE [within DURATION]
 //	adverts on|off            whether plain adverts are written too
 //
-// NAME is that of a node, or NODE/SEGMENT for one of several virtual routers.
+// NAME is the name of a node, or NODE/SEGMENT for one of several virtual routers.
 func Play(text string) (string, error) {
 	p := player{lan: New(1)}
 	p.lan.Observe = p.observe
@@ -71,8 +71,7 @@ type player struct {
 	adverts bool
 }
 
-// observe writes the actions of a step. A lone advert of a master is the
-// rhythm of the scenario and left out.
+// observe writes the actions of a step. It leaves out a regular advert of a master.
 func (p *player) observe(_ *Node, ev vrrp.Event, actions []vrrp.Action) {
 	if !p.adverts && len(actions) == 1 && actions[0].Kind == vrrp.SendAdvert && ev.Kind == vrrp.Expiry {
 		return
@@ -221,7 +220,7 @@ func (p *player) expect(r *Router, state, within string) error {
 	return nil
 }
 
-// node adds a node. The n-th has the address 10.0.0.n or fe80::n.
+// node adds a node. The n-th node has the address 10.0.0.n or fe80::n.
 func (p *player) node(name string, options []string) error {
 	number := len(p.lan.Nodes) + 1
 	c := vrrp.Config{

@@ -11,8 +11,7 @@ import (
 	"keepalived-go/vrrp/vrrptest"
 )
 
-// Rewritten outcomes are to be committed only when each difference is
-// understood.
+// Commit rewritten outcomes only if each difference is understood.
 var update = flag.Bool("update", false, "write what the scenarios in testdata do now")
 
 func TestScenarios(t *testing.T) {

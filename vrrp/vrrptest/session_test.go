@@ -13,18 +13,18 @@ import (
 	"keepalived-go/vrrp/vrrptest"
 )
 
-// watched is a network whose nodes watch each other with sessions of BFD, 10 ms and a
-// multiplier of 3, over the same paths that adverts take.
+// watched is a network whose nodes watch each other with BFD sessions, with an interval
+// of 10 ms and a multiplier of 3, over the paths of the adverts.
 type watched struct {
 	*vrrptest.LAN
 	rand     *rand.Rand
 	sessions []*watch
 	wire     []sessionPacket
-	lose     func(from, to *vrrptest.Router) bool // a packet of BFD; nil: none
+	lose     func(from, to *vrrptest.Router) bool // whether a BFD packet is lost; nil: none
 	downs    int
 }
 
-// watch is the session of a node with another.
+// watch is the session of a node with another one.
 type watch struct {
 	own, other *vrrptest.Router
 	engine     *bfd.Session
@@ -62,7 +62,7 @@ func newWatched(seed uint64, sessions bool, priorities ...uint8) *watched {
 	return w
 }
 
-// run lets time pass.
+// run advances the time by d.
 func (w *watched) run(d time.Duration) {
 	for end := w.Now + d; w.Now < end; {
 		w.Run(tick)
@@ -122,8 +122,8 @@ func (w *watched) masters() string {
 	return fmt.Sprint(all)
 }
 
-// Without power the master is replaced, by the best backup, within the detection time
-// and its skew.
+// TestSessionHastensTakeover checks that when the master loses power, the best backup
+// replaces it within the detection time and its skew.
 func TestSessionHastensTakeover(t *testing.T) {
 	for seed := range uint64(100) {
 		w := newWatched(seed, true, 200, 150, 50)
@@ -146,9 +146,10 @@ func TestSessionHastensTakeover(t *testing.T) {
 	}
 }
 
-// Sessions make no two masters that the timer alone would not have made: whatever is
-// cut, in one direction or in both, the same nodes are masters in the end as without
-// sessions, and for the time between no others.
+// TestSessionsMakeNoSecondMaster checks that sessions cause no two masters that the timer
+// alone would not have caused: whatever is cut, in one direction or in both, in the end
+// the same nodes are masters as without sessions, and in between there is no other second
+// master.
 func TestSessionsMakeNoSecondMaster(t *testing.T) {
 	const settle = 12 * time.Second
 	for seed := range uint64(25) {
@@ -178,7 +179,7 @@ func TestSessionsMakeNoSecondMaster(t *testing.T) {
 			what := fmt.Sprintf("seed %d: kind %d, %s, %s", seed, kind, from, to)
 			without.run(settle)
 			later := without.Masters("s")
-			var alone time.Duration // how long there have been two that do not last
+			var alone time.Duration // how long there have been two masters that do not last
 			for end := with.Now + settle; with.Now < end; {
 				with.run(10 * time.Millisecond)
 				strange := len(with.Masters("s")) > 1 && slices.ContainsFunc(with.Masters("s"), func(r *vrrptest.Router) bool {
@@ -187,7 +188,8 @@ func TestSessionsMakeNoSecondMaster(t *testing.T) {
 				if alone += 10 * time.Millisecond; !strange {
 					alone = 0
 				}
-				// A master that is to yield does so with the next advert that it hears.
+				// A master that is to yield does so with the next advert that it
+				// receives.
 				if alone > 1100*time.Millisecond {
 					t.Fatalf("%s: %s, without sessions %s", what, with, without)
 				}
@@ -199,8 +201,9 @@ func TestSessionsMakeNoSecondMaster(t *testing.T) {
 	}
 }
 
-// A path that loses packets only towards the master takes sessions down and changes
-// nothing else: the backups hear that the master lives.
+// TestSessionLossTowardsMaster checks that a path that loses packets only towards the
+// master takes sessions down and changes nothing else, because the backups still receive
+// the adverts of the master.
 func TestSessionLossTowardsMaster(t *testing.T) {
 	w := newWatched(1, true, 200, 150, 50)
 	w.run(8 * time.Second)
@@ -219,8 +222,8 @@ func TestSessionLossTowardsMaster(t *testing.T) {
 	}
 }
 
-// Where a session fails from the master to a backup and adverts do not, the master's
-// advert comes before the backup takes over.
+// TestSessionAloneFails checks that when a session fails from the master to a backup and
+// adverts do not, an advert of the master arrives before the backup takes over.
 func TestSessionAloneFails(t *testing.T) {
 	for seed := range uint64(50) {
 		w := newWatched(seed, true, 200, 150, 50)
