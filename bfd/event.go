@@ -15,7 +15,7 @@ const (
 	Enable                        // ends Disable
 	Disable                       // the session is administratively down (RFC 5880, 6.8.16)
 	Reconfigure                   // Config
-	Shutdown                      // the session ends: the neighbour is informed, then comes Stopped
+	Shutdown                      // the session ends: the neighbour is informed, if need be Within, then comes Stopped
 )
 
 // Event is an input of [Session.Step]; fields that its Kind does not name are zero.
@@ -27,6 +27,10 @@ type Event struct {
 	Diag   Diag
 	Config *Config
 	Resume *Snapshot
+
+	// Within is how long a Shutdown may take at most. 0: as long as the neighbour waits
+	// for a packet. A Shutdown that follows another one can shorten it.
+	Within time.Duration
 }
 
 // ActionKind is what a driver must do.

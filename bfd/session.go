@@ -58,7 +58,8 @@ type Session struct {
 	heard     time.Duration // when the last one was accepted; never: none
 	pollSince time.Duration
 	interval  time.Duration // of sent packets, as last scheduled and reported
-	farewell  time.Duration // of those after Shutdown
+	goodbye   time.Duration // end of the time in which the neighbour is informed of AdminDown
+	pace      time.Duration // longest interval of packets until then
 	detection time.Duration // as last reported
 	echoEvery time.Duration // interval of sent echo packets; 0: none are sent
 
@@ -201,7 +202,7 @@ func (s *Session) Step(now time.Duration, ev Event, out []Action) []Action {
 	case Reconfigure:
 		s.reconfigure(ev.Config)
 	case Shutdown:
-		s.shutdown(&t)
+		s.shutdown(&t, ev.Within)
 	}
 	if s.begun {
 		s.settle(&t)
@@ -258,30 +259,37 @@ func (s *Session) become(t *turn, to State, why Diag) {
 	}
 }
 
+// disable has the neighbour informed for as long as that waits for a packet (RFC 5880,
+// 6.8.16), at the pace that both had agreed on: at that of a session which is not Up,
+// one lost packet would make a failure of it.
 func (s *Session) disable(t *turn) {
-	if s.state != AdminDown {
-		s.become(t, AdminDown, DiagAdminDown)
-	}
-}
-
-// maxGoodbye is how long a session informs its neighbour of its end at most.
-const maxGoodbye = time.Second
-
-// shutdown informs the neighbour for as long as that waits for a packet (RFC 5880,
-// 6.8.16), at the pace that both had agreed on, so that one lost packet does not make
-// a failure of it.
-func (s *Session) shutdown(t *turn) {
-	if s.stopping {
+	if s.state == AdminDown {
 		return
 	}
-	s.stopping = true
-	wait := min(s.RemoteDetectionTime(), maxGoodbye)
-	if s.state != Up {
-		wait = 0
+	s.goodbye = t.now
+	if s.state != Down { // of Init the neighbour may have made Up
+		s.goodbye += s.RemoteDetectionTime()
 	}
-	s.end = t.now + wait
-	s.farewell = s.TxInterval()
+	s.pace = s.TxInterval()
+	s.become(t, AdminDown, DiagAdminDown)
+}
+
+// goodbyes is how many packets inform the neighbour at least, if it can receive so many
+// in the time that there is.
+const goodbyes = 4
+
+// shutdown ends the session when its neighbour has been informed, and within the given
+// time unless that is 0. Another one can only shorten it.
+func (s *Session) shutdown(t *turn, within time.Duration) {
 	s.disable(t)
+	if !s.stopping {
+		s.stopping = true
+		s.end = max(s.goodbye, t.now)
+	}
+	if within > 0 && s.end > t.now+within {
+		s.end = t.now + within
+		s.pace = min(s.pace, within/goodbyes)
+	}
 }
 
 // reconfigure replaces the configuration. Discriminator and state stay.

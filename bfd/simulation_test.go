@@ -335,13 +335,23 @@ func TestSuccessorGoesUnnoticed(t *testing.T) {
 	})
 }
 
-// An end that stops says so: the other does not count it as a failure.
+// An end that stops, or is disabled, says so: the other does not count it as a failure,
+// even if it does not hear of it at once.
 func TestGoodbye(t *testing.T) {
 	seeds(t, func(t *testing.T, l *link) {
+		how := []Event{{Kind: Shutdown}, {Kind: Shutdown, Within: time.Second}, {Kind: Disable}}[l.rnd.IntN(3)]
 		l.run(6 * time.Second)
-		l.step(0, Event{Kind: Shutdown})
-		l.run(2 * ms)
-		if s := l.ends[1].session; s.State() != Down || s.Diag() != DiagNeighbor || s.RemoteState() != AdminDown || s.RemoteDiag() != DiagAdminDown {
+		lost := 0
+		l.path = func(to int) (time.Duration, bool) {
+			if to == 1 && lost == 0 {
+				lost++
+				return 0, true
+			}
+			return ms, false
+		}
+		l.step(0, how)
+		l.run(l.ends[1].session.DetectionTime() + 2*ms)
+		if s := l.ends[1].session; lost != 1 || s.State() != Down || s.Diag() != DiagNeighbor || s.RemoteState() != AdminDown || s.RemoteDiag() != DiagAdminDown {
 			t.Fatal(s.State(), s.Diag(), s.RemoteDiag())
 		}
 	})

@@ -187,8 +187,8 @@ func (s *Session) transmit(t *turn) {
 // from the last packet (RFC 5880, 6.8.3).
 func (s *Session) schedule(t *turn) {
 	every := s.TxInterval()
-	if s.stopping {
-		every = s.farewell
+	if s.state == AdminDown && t.now < s.goodbye {
+		every = max(min(every, s.pace), s.remoteMinRx)
 	}
 	if !s.periodic() {
 		s.nextTx = never

@@ -71,6 +71,7 @@ type peer struct {
 	reported bool          // whether it is up, as reported last
 	told     bool          // something has been reported
 	pending  bool          // it is among news
+	left     bool          // it is among leaving, and its state concerns nobody here
 	since    time.Duration // when it was
 	silent   time.Duration // how long, when the detection time was over last
 	// unknown means that a predecessor had it up, and since then nothing has been
@@ -152,10 +153,20 @@ func (d *daemon) reload(c *conf.Config, before left) {
 	d.conf = c
 	d.peers = make([]*peer, 0, len(c.BFDInstances))
 	now := d.loop.Now()
+	wanted := make(map[identity]bool, len(c.BFDInstances))
+	for _, b := range c.BFDInstances {
+		wanted[identityOf(b)] = true
+	}
+	for id, p := range running {
+		if !wanted[id] {
+			d.leave(p, now, maxGoodbye)
+		}
+	}
 	for _, b := range c.BFDInstances {
 		id := identityOf(b)
 		p := running[id]
 		if p == nil {
+			d.makeRoom(id)
 			p = d.newPeer(b)
 			d.peers = append(d.peers, p)
 			d.start(p, now, before[id])
@@ -164,9 +175,6 @@ func (d *daemon) reload(c *conf.Config, before left) {
 		delete(running, id)
 		d.peers = append(d.peers, p)
 		d.reconfigure(p, now, b)
-	}
-	for _, p := range running {
-		d.leave(p, now)
 	}
 	d.index()
 	d.listen()
@@ -231,12 +239,34 @@ func (d *daemon) reconfigure(p *peer, now time.Duration, b *conf.BFDInstance) {
 	d.step(p, now, bfd.Event{Kind: bfd.Reconfigure, Config: &c})
 }
 
+const (
+	// maxGoodbye is how long the neighbour of a session that a reload has removed is
+	// informed of it at most, if it waits for so long itself.
+	maxGoodbye = time.Minute
+	// maxStop is the same at a stop, which somebody waits for.
+	maxStop = time.Second
+)
+
 // leave ends a session: its neighbour is informed before it is dropped.
-func (d *daemon) leave(p *peer, now time.Duration) {
+func (d *daemon) leave(p *peer, now, within time.Duration) {
 	d.withdraw(p.conf)
 	d.loop.Stop(&p.patience)
+	p.left = true
 	d.leaving = append(d.leaving, p)
-	d.step(p, now, bfd.Event{Kind: bfd.Shutdown})
+	d.step(p, now, bfd.Event{Kind: bfd.Shutdown, Within: within})
+}
+
+// makeRoom drops what leaves where a session begins: its neighbour would take the one
+// down because of the packets of the other.
+func (d *daemon) makeRoom(id identity) {
+	for _, p := range slices.Clone(d.leaving) {
+		old := identityOf(p.conf)
+		apart := old.Source != id.Source && old.Source.IsValid() && id.Source.IsValid()
+		if old.Neighbor == id.Neighbor && old.MultiHop == id.MultiHop && !apart {
+			d.loop.Stop(&p.timer)
+			d.drop(p)
+		}
+	}
 }
 
 // drop forgets a session that has ended.
@@ -266,8 +296,11 @@ func (d *daemon) stop() {
 	}
 	d.stopping = true
 	now := d.loop.Now()
+	for _, p := range slices.Clone(d.leaving) {
+		d.step(p, now, bfd.Event{Kind: bfd.Shutdown, Within: maxStop})
+	}
 	for _, p := range d.peers {
-		d.leave(p, now)
+		d.leave(p, now, maxStop)
 	}
 	d.peers = nil
 	clear(d.bySource)

@@ -295,10 +295,92 @@ func TestReload(t *testing.T) {
 		t.Errorf("another name: %s", text)
 	}
 	x.peers = x.peers[:1]
-	x.leave(b, now)
+	x.leave(b, now, maxGoodbye)
 	x.step(b, now, bfd.Event{Kind: bfd.Expiry})
 	if b.engine.State() != bfd.AdminDown || len(x.leaving) != 0 || x.byDiscr[b.engine.Config().Discriminator] != nil {
 		t.Errorf("a session that is not configured any more: %v", b.engine.State())
+	}
+}
+
+// What becomes of a session that is not configured any more is told to its neighbour, but
+// not to the processes that have used it: it is no failure.
+func TestLeave(t *testing.T) {
+	x := newTold(t)
+	slow := func(name, neighbor string) *peer {
+		b := instance(name, neighbor)
+		b.MinTx, b.Source = 2*time.Second, netip.MustParseAddr("192.0.2.1")
+		p := x.add(b, nil)
+		x.hear(from(neighbor, packet(p, bfd.Init)), false, x.loop.Now())
+		return p
+	}
+	a, b, c := slow("A", "192.0.2.2"), slow("B", "192.0.2.3"), slow("C", "192.0.2.4")
+	if r := x.reports(); len(r) != 3 || !r[0].Up {
+		t.Fatalf("%+v", r)
+	}
+	now := x.loop.Now()
+	x.hear(from("192.0.2.2", packet(a, bfd.Down)), false, now)
+	x.hear(from("192.0.2.2", packet(a, bfd.Init)), false, now) // not told yet
+	x.peers = []*peer{c}
+	x.leave(a, now, maxGoodbye)
+	x.leave(b, now, maxGoodbye)
+	x.spread()
+	for _, e := range x.events {
+		if e.Body != nil {
+			t.Errorf("%s is reported", e.Subject)
+		}
+	}
+	if len(x.events) != 2 {
+		t.Errorf("%d reports are withdrawn", len(x.events))
+	}
+	if end := b.timer.Deadline(); a.engine.State() != bfd.AdminDown || end > now+time.Second {
+		t.Errorf("%v, the next packet after %v", a.engine.State(), end-now)
+	}
+
+	// The same neighbour again, by other words.
+	x.makeRoom(identity{Neighbor: a.conf.Neighbor, Source: netip.MustParseAddr("192.0.2.9")})
+	x.makeRoom(identity{Neighbor: a.conf.Neighbor, Source: a.conf.Source, MultiHop: true})
+	if len(x.leaving) != 2 {
+		t.Fatal("another session than the new one is dropped")
+	}
+	x.makeRoom(identity{Neighbor: a.conf.Neighbor})
+	if len(x.leaving) != 1 || x.leaving[0] != b || a.timer.Running() {
+		t.Error("the old session with the neighbour disturbs the new one")
+	}
+
+	x.stop()
+	for range 100 {
+		for _, p := range []*peer{b, c} {
+			if p.timer.Running() {
+				x.step(p, p.timer.Deadline(), bfd.Event{Kind: bfd.Expiry})
+			}
+		}
+	}
+	if !x.released() {
+		t.Error("not stopped")
+	}
+}
+
+// A stop takes a second at most, although a reload had informed the neighbour for longer.
+func TestStop(t *testing.T) {
+	x := newTold(t)
+	add := func(neighbor string) *peer {
+		b := instance(neighbor, neighbor)
+		b.MinTx = 20 * time.Second
+		p := x.add(b, nil)
+		x.hear(from(neighbor, packet(p, bfd.Init)), false, x.loop.Now())
+		return p
+	}
+	a, b := add("192.0.2.2"), add("192.0.2.3")
+	now := x.loop.Now()
+	x.peers = []*peer{b}
+	x.leave(a, now, maxGoodbye)
+	x.stop()
+	at := x.loop.Now() + maxStop
+	for _, p := range []*peer{a, b} {
+		x.step(p, at, bfd.Event{Kind: bfd.Expiry})
+	}
+	if !x.released() {
+		t.Error("not stopped")
 	}
 }
 

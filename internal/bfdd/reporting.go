@@ -86,7 +86,7 @@ func (d *daemon) changed(p *peer) {
 		p.unknown = false
 		d.loop.Stop(&p.patience)
 	}
-	if p.unknown || d.stopping || p.told && p.reported == up && !p.pending {
+	if p.unknown || p.left || p.told && p.reported == up && !p.pending {
 		return
 	}
 	p.told, p.reported, p.since = true, up, d.loop.Now()
@@ -115,6 +115,10 @@ func (d *daemon) spread() {
 	}
 	for len(d.news) > 0 {
 		p := d.news[0]
+		if p.left {
+			d.news = d.news[1:]
+			continue
+		}
 		s := policy.Session{Up: p.reported, Neighbor: p.conf.Neighbor, At: p.since}
 		if !s.Up && p.engine.Diag() == bfd.DiagExpired {
 			s.Silent = p.silent
