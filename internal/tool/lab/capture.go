@@ -15,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// capture records what the nodes send, where it enters the switch.
+// capture records the frames that the nodes send, where they enter the switch.
 type capture struct {
 	lab    *Lab
 	conn   *socket.Conn
@@ -51,7 +51,7 @@ func openCapture(l *Lab) (*capture, error) {
 		if err != nil {
 			return err
 		}
-		// Protocol 0 receives nothing until the filter is in place.
+		// Protocol 0 receives nothing until the filter is set.
 		if c.conn, err = socket.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0, "capture", nil); err != nil {
 			return fmt.Errorf("open capture: %w", err)
 		}
@@ -74,9 +74,9 @@ func openCapture(l *Lab) (*capture, error) {
 	return c, nil
 }
 
-// sentByNodes accepts VRRP, ARP and neighbour advertisements that come in by
-// a port: not what leaves by one, and not a bridge's own copy (the bridges
-// have the indexes up to lastBridge).
+// sentByNodes accepts VRRP, ARP and neighbour advertisements that enter the switch by a
+// port: neither frames that leave by one nor a bridge's own copy. The bridges have the
+// indexes up to lastBridge.
 func sentByNodes(lastBridge uint32) []bpf.Instruction {
 	return []bpf.Instruction{
 		bpf.LoadExtension{Num: bpf.ExtType},
@@ -195,8 +195,8 @@ func (c *capture) fd() (fd int) {
 	return fd
 }
 
-// setReadBuffer makes room for bursts of thousands; an ordinary user gets
-// what the system allows.
+// setReadBuffer enlarges the buffer for bursts of thousands of frames. An ordinary user
+// gets the maximum of the system.
 func setReadBuffer(c *socket.Conn) {
 	const size = 64 << 20
 	if c.SetsockoptInt(unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, size) != nil {

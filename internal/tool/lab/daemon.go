@@ -22,13 +22,13 @@ import (
 type Program struct {
 	Name string // for tables: "ours", "upstream"
 	Path string
-	Env  string // NAME=VALUE in its environment, beside those of this process; empty: none
+	Env  string // NAME=VALUE, added to the environment of this process; empty: none
 }
 
 // C is the C daemon as Debian installs it.
 func C() Program { return Program{Name: "upstream", Path: "/usr/sbin/keepalived"} }
 
-// IsC reports whether p is the C daemon by the form of its version.
+// IsC reports whether p is the C daemon, which the form of its version shows.
 func (p Program) IsC() bool {
 	out, err := exec.Command(p.Path, "-v").CombinedOutput()
 	return err == nil && strings.HasPrefix(string(out), "Keepalived v2.") && strings.Contains(string(out), "Alexandre Cassen")
@@ -48,15 +48,15 @@ type Daemon struct {
 	lines []Line
 }
 
-// Line is a line of a daemon's log, with the time it was read.
+// Line is a line of a daemon's log, with the time at which it was read.
 type Line struct {
 	Time time.Time
 	Text string
 }
 
-// Start runs p in the node with the given configuration, in the foreground
-// with a detailed log. Its pid files, dumps and configuration are in a
-// directory of its own, so several can run in one node.
+// Start runs p in the node with the given configuration, in the foreground with a
+// detailed log. Each daemon has its own directory for pid files, dumps and configuration,
+// so that several can run in one node.
 func (n *Node) Start(p Program, config string, args ...string) (*Daemon, error) {
 	dir, err := os.MkdirTemp(n.Dir, "daemon-")
 	if err != nil {
@@ -65,7 +65,7 @@ func (n *Node) Start(p Program, config string, args ...string) (*Daemon, error) 
 	return n.StartIn(dir, p, config, args...)
 }
 
-// StartIn is Start with a directory, such as that of a killed predecessor.
+// StartIn is Start with a given directory, such as that of a killed predecessor.
 func (n *Node) StartIn(dir string, p Program, config string, args ...string) (*Daemon, error) {
 	d := &Daemon{Node: n, Program: p, Dir: dir, done: make(chan struct{})}
 	if err := d.Configure(config); err != nil {
@@ -109,8 +109,8 @@ func (d *Daemon) start(args []string) error {
 	}()
 	go func() {
 		d.cmd.Wait()
-		// What the process wrote before its end belongs to its log; a child
-		// that outlives it may hold the pipe open for longer.
+		// The log includes all that the process wrote before its end. A child that
+		// outlives it may hold the pipe open for longer.
 		select {
 		case <-logged:
 		case <-time.After(100 * time.Millisecond):
@@ -149,16 +149,16 @@ func (d *Daemon) Reload(config string) error {
 	return d.Signal(unix.SIGHUP)
 }
 
-// Pid is the process id of the parent.
+// Pid returns the process id of the parent.
 func (d *Daemon) Pid() int { return d.cmd.Process.Pid }
 
-// VRRPPid is the process id of the VRRP child as its pid file says, or 0.
+// VRRPPid returns the process id of the VRRP child from its pid file, or 0.
 func (d *Daemon) VRRPPid() int { return d.pidIn("vrrp.pid") }
 
-// BFDPid is that of the BFD child.
+// BFDPid returns the process id of the BFD child, or 0.
 func (d *Daemon) BFDPid() int { return d.pidIn("bfd.pid") }
 
-// ControlPid is the same of the control process.
+// ControlPid returns the process id of the control process, or 0.
 func (d *Daemon) ControlPid() int { return d.pidIn("keepalived.control.pid") }
 
 func (d *Daemon) pidIn(file string) int {
@@ -170,7 +170,7 @@ func (d *Daemon) pidIn(file string) int {
 	return pid
 }
 
-// Pids are the parent and everything below it.
+// Pids returns the parent and all its descendants.
 func (d *Daemon) Pids() []int { return descendants(d.Pid()) }
 
 // Signal sends a signal to the parent.
@@ -184,8 +184,7 @@ func (d *Daemon) Stop() error {
 	return d.Wait(5 * time.Second)
 }
 
-// Wait waits for the end of the parent; an exit code other than 0 is an
-// [exec.ExitError].
+// Wait waits for the end of the parent. An exit code other than 0 is an [exec.ExitError].
 func (d *Daemon) Wait(timeout time.Duration) error {
 	switch code := d.ExitCode(timeout); code {
 	case 0:
@@ -198,8 +197,8 @@ func (d *Daemon) Wait(timeout time.Duration) error {
 	return &exec.ExitError{ProcessState: d.cmd.ProcessState}
 }
 
-// ExitCode waits like Wait and returns the exit code; -1 if the parent still
-// runs or was ended by a signal.
+// ExitCode waits like Wait and returns the exit code, or -1 if the parent still runs or
+// was ended by a signal.
 func (d *Daemon) ExitCode(timeout time.Duration) int {
 	if !d.Node.lab.Until(timeout, func() bool { return !d.Running() }) {
 		return -1
@@ -217,9 +216,9 @@ func (d *Daemon) Running() bool {
 	}
 }
 
-// Kill ends all processes with SIGKILL, as if the machine had lost power: the
-// parent is stopped first, so that it neither starts a successor nor lets its
-// children say good-bye. It returns when the children have been killed.
+// Kill ends all processes with SIGKILL, as if the machine had lost power. It stops the
+// parent first, so that the parent neither starts a successor nor lets its children send
+// last packets. It returns when the children have been killed.
 func (d *Daemon) Kill() time.Time {
 	pids := d.Pids()
 	unix.Kill(pids[0], unix.SIGSTOP)
@@ -232,17 +231,17 @@ func (d *Daemon) Kill() time.Time {
 	return at
 }
 
-// Alive reports whether a child of a daemon runs. Orphans come to this process
-// (see New), which must reap them: a daemon would take a zombie for running.
+// Alive reports whether a child of a daemon runs. Orphans become children of this process
+// (see New), which must reap them: a daemon would take a zombie for a running process.
 func Alive(pid int) bool {
 	unix.Wait4(pid, nil, unix.WNOHANG, nil)
 	return unix.Kill(pid, 0) == nil
 }
 
-// Pause stops all processes with SIGSTOP; Continue lets them go on.
+// Pause stops all processes with SIGSTOP. Continue resumes them.
 func (d *Daemon) Pause() { d.signalAll(unix.SIGSTOP) }
 
-// Continue undoes Pause.
+// Continue resumes the processes after Pause.
 func (d *Daemon) Continue() { d.signalAll(unix.SIGCONT) }
 
 func (d *Daemon) signalAll(s syscall.Signal) {
@@ -258,10 +257,10 @@ func (d *Daemon) Log() []Line {
 	return d.lines[:len(d.lines):len(d.lines)]
 }
 
-// Logged reports whether a line since from contains the text.
+// Logged reports whether a line logged after from contains the text.
 func (d *Daemon) Logged(from time.Time, text string) bool { return len(d.LinesWith(from, text)) > 0 }
 
-// LinesWith returns the lines since from that contain the text.
+// LinesWith returns the lines logged after from that contain the text.
 func (d *Daemon) LinesWith(from time.Time, text string) (all []Line) {
 	for _, l := range d.Log() {
 		if !l.Time.Before(from) && strings.Contains(l.Text, text) {
@@ -271,7 +270,7 @@ func (d *Daemon) LinesWith(from time.Time, text string) (all []Line) {
 	return all
 }
 
-// LogText is the whole log as one text.
+// LogText returns the whole log as one text.
 func (d *Daemon) LogText() string {
 	var b strings.Builder
 	for _, l := range d.Log() {
@@ -280,7 +279,7 @@ func (d *Daemon) LogText() string {
 	return b.String()
 }
 
-// Usage is what some processes take from the machine.
+// Usage is the use of resources by a set of processes.
 type Usage struct {
 	CPU       time.Duration // user and system
 	RSS, PSS  int64         // bytes
@@ -288,7 +287,7 @@ type Usage struct {
 	Files     int // open file descriptors
 }
 
-// Usage sums over all processes of the daemon.
+// Usage returns the sum over all processes of the daemon.
 func (d *Daemon) Usage() Usage {
 	var u Usage
 	for _, pid := range d.Pids() {

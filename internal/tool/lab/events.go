@@ -13,9 +13,9 @@ type Kind uint8
 const (
 	Advert      Kind = iota + 1 // a VRRP advert left a node
 	Announce                    // a gratuitous ARP or unsolicited neighbour advertisement left a node
-	AddrAdded                   // a node's kernel has an address
-	AddrUpdated                 // it changed an address that it has
-	AddrRemoved                 // it has it no more
+	AddrAdded                   // an address was added in a node's kernel
+	AddrUpdated                 // an address was changed
+	AddrRemoved                 // an address was removed
 )
 
 // Event is one entry of the timeline.
@@ -24,18 +24,18 @@ type Event struct {
 	Node    *Node     // the sender, or the node whose address changed
 	Segment int       // of a frame
 	Kind    Kind
-	Addr    netip.Addr // announced, added or removed; of an advert its source
-	Frame   []byte     // as recorded, from the Ethernet header on; not to be changed
+	Addr    netip.Addr // announced, added or removed; for an advert its source
+	Frame   []byte     // as recorded, from the Ethernet header on; must not be changed
 
-	// Of an advert.
+	// Only for an advert.
 	Dst      netip.Addr
 	TTL      uint8
 	Version  uint8
 	VRID     uint8
 	Priority uint8
 	AuthType uint8         // version 2; 2 with an AH header
-	Interval time.Duration // as carried
-	Addrs    []netip.Addr  // nil above 20, which only the bulk tests have
+	Interval time.Duration // as in the advert
+	Addrs    []netip.Addr  // nil for more than 20, which only the bulk tests have
 	Count    int
 }
 
@@ -62,7 +62,7 @@ func (l *Lab) record(e Event) {
 	l.mu.Unlock()
 }
 
-// wake lets every waiter look again.
+// wake makes every waiter check its condition again.
 func (l *Lab) wake() {
 	l.mu.Lock()
 	l.wakeLocked()
@@ -76,8 +76,9 @@ func (l *Lab) wakeLocked() {
 	}
 }
 
-// changesLocked is closed at the next event. Nobody waits while thousands of them
-// come in, so there is a channel only where somebody does.
+// changesLocked returns a channel that is closed at the next event. The channel is made
+// only when a waiter needs it, because thousands of events may arrive while nothing
+// waits.
 func (l *Lab) changesLocked() <-chan struct{} {
 	if l.changed == nil {
 		l.changed = make(chan struct{})
@@ -93,14 +94,14 @@ func (l *Lab) fail(err error) {
 	l.mu.Unlock()
 }
 
-// Wait returns the first event from that time on for which match is true, and
-// false if none has come when the timeout ends, which comes later while the
-// machine is busy (see [Starved]).
+// Wait returns the first event after from for which match is true, and false if there is
+// none before the timeout. The timeout is longer while the machine is busy (see
+// [Starved]).
 func (l *Lab) Wait(from time.Time, timeout time.Duration, match func(*Event) bool) (Event, bool) {
 	return l.wait(from, match, NewPatience(timeout).Left)
 }
 
-// Watch is Wait for an event that should not come: it looks exactly so long.
+// Watch is Wait for an event that must not occur: its timeout is exactly d.
 func (l *Lab) Watch(from time.Time, d time.Duration, match func(*Event) bool) (Event, bool) {
 	end := time.Now().Add(d)
 	return l.wait(from, match, func() time.Duration { return time.Until(end) })
@@ -127,8 +128,8 @@ func (l *Lab) wait(from time.Time, match func(*Event) bool, left func() time.Dur
 	}
 }
 
-// Until waits for cond, looking on every event and log line and at least
-// every 50 ms. The timeout is longer while the machine is busy.
+// Until waits until cond is true. It checks cond on every event and log line, and at
+// least every 50 ms. The timeout is longer while the machine is busy.
 func (l *Lab) Until(timeout time.Duration, cond func() bool) bool {
 	patience := NewPatience(timeout)
 	for {
@@ -149,7 +150,7 @@ func (l *Lab) Until(timeout time.Duration, cond func() bool) bool {
 	}
 }
 
-// Events returns the timeline between two times, in order of time.
+// Events returns the matching events between two times, in order of time.
 func (l *Lab) Events(from, to time.Time, match func(*Event) bool) []Event {
 	l.mu.Lock()
 	events := l.events

@@ -14,8 +14,8 @@ const (
 	typeNeighbourAdvertisement = 136
 )
 
-// decode reads an Ethernet frame. It is written apart from the daemon's own
-// codec, so that one cannot hide the mistakes of the other.
+// decode reads an Ethernet frame. It does not use the codec of the daemon, so that one
+// cannot hide the mistakes of the other.
 func decode(f []byte) (e Event, ok bool) {
 	if len(f) < 14 {
 		return e, false
@@ -50,7 +50,7 @@ func decode(f []byte) (e Event, ok bool) {
 		if body[6] == protoVRRP {
 			return e, decodeAdvert(body[40:], 16, &e)
 		}
-		// An unsolicited neighbour advertisement: target at 8.
+		// An unsolicited neighbour advertisement has its target at 8.
 		if len(body) < 64 || body[40] != typeNeighbourAdvertisement || !e.Dst.IsMulticast() {
 			return e, false
 		}
@@ -62,7 +62,7 @@ func decode(f []byte) (e Event, ok bool) {
 }
 
 func decodeARP(b []byte) (e Event, ok bool) {
-	// Gratuitous: sender and target address are the same.
+	// In a gratuitous ARP packet, sender and target address are the same.
 	if len(b) < 28 || !bytes.Equal(b[14:18], b[24:28]) {
 		return e, false
 	}

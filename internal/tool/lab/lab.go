@@ -16,9 +16,9 @@
 // kernel's receive time. Address changes are recorded from each node's own
 // netlink events.
 //
-// Nothing has a name outside this process: namespaces live as long as their
-// threads, and programs started in them die with the thread that started
-// them. So even a killed test leaves no namespace, link or process behind.
+// Namespaces have no names: they end with their threads, and programs started in them end
+// with the thread that started them. So even a killed test leaves no namespace, link or
+// process behind.
 package lab
 
 import (
@@ -46,18 +46,18 @@ type Lab struct {
 	mu      sync.Mutex
 	events  []Event
 	frames  []frame
-	changed chan struct{} // closed on the next event or log line; nil: nobody waits
-	failure error         // a recorder lost something
+	changed chan struct{} // closed on the next event or log line; nil: nothing waits
+	failure error         // a recorder lost an event
 
-	drops map[string][2]bool // ports that drop what comes in, goes out
+	drops map[string][2]bool // ports that drop incoming and outgoing frames
 
 	closed   sync.Once
 	closeErr error
 }
 
-// New builds a network of the named nodes, joined by so many segments.
+// New builds a network of the named nodes, joined by a number of segments.
 func New(segments int, names ...string) (*Lab, error) {
-	// Children of killed daemons shall not depend on the diligence of init.
+	// Children of killed daemons must not depend on init to be reaped.
 	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
 		return nil, fmt.Errorf("become the reaper of orphans: %w", err)
 	}
@@ -87,7 +87,7 @@ func (l *Lab) build(names []string) error {
 		l.Nodes = append(l.Nodes, n)
 	}
 
-	// Bridges first: by their lower index the capture distinguishes them from ports.
+	// Bridges first: the capture distinguishes them from ports by their lower indexes.
 	var plan strings.Builder
 	for k := range l.segments {
 		fmt.Fprintf(&plan, "link add br%d type bridge mcast_snooping 0 forward_delay 0\nlink set br%d up\n", k, k)
@@ -124,8 +124,8 @@ func (l *Lab) build(names []string) error {
 	return nil
 }
 
-// Close kills every process in the namespaces and lets go of everything. It
-// may be called again, and from several goroutines.
+// Close kills every process in the namespaces and releases all resources. It may be
+// called repeatedly, and by several goroutines.
 func (l *Lab) Close() error {
 	l.closed.Do(func() { l.closeErr = l.close() })
 	return l.closeErr
@@ -144,7 +144,7 @@ func (l *Lab) close() error {
 	return os.RemoveAll(l.Dir)
 }
 
-// Node returns the node of that name.
+// Node returns the node with a name.
 func (l *Lab) Node(name string) *Node {
 	for _, n := range l.Nodes {
 		if n.Name == name {
@@ -157,7 +157,7 @@ func (l *Lab) Node(name string) *Node {
 // IP runs one ip(8) command in the switch.
 func (l *Lab) IP(args string) error { return l.sw.ipBatch(args + "\n") }
 
-// setDrops makes a port of the switch drop frames by direction.
+// setDrops sets whether a port of the switch drops incoming and outgoing frames.
 func (l *Lab) setDrops(port string, in, out bool) error {
 	l.drops[port] = [2]bool{in, out}
 	rules := "add table bridge lab\nadd chain bridge lab forward { type filter hook forward priority 0; }\nflush chain bridge lab forward\n"
@@ -174,29 +174,29 @@ func (l *Lab) setDrops(port string, in, out bool) error {
 	return err
 }
 
-// Err reports whether a recorder lost something; the timeline is complete if
-// it returns nil.
+// Err returns an error if a recorder lost an event. If it returns nil, the timeline is
+// complete.
 func (l *Lab) Err() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.failure
 }
 
-// SegmentAddr is the IPv4 address number host (0 to 65535) of segment k.
+// SegmentAddr returns the IPv4 address of host number host (0 to 65535) in segment k.
 func SegmentAddr(k, host int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, byte(k), byte(host >> 8), byte(host)})
 }
 
-// SegmentAddr6 is the IPv6 address number host (0 to 65535) of segment k.
+// SegmentAddr6 returns the IPv6 address of host number host (0 to 65535) in segment k.
 func SegmentAddr6(k, host int) netip.Addr {
 	return netip.AddrFrom16([16]byte{0: 0xfd, 3: byte(k), 14: byte(host >> 8), 15: byte(host)})
 }
 
-// prepareNetwork runs in a fresh network namespace, on its own thread.
+// prepareNetwork configures a new network namespace, on its own thread.
 func prepareNetwork() error {
 	for _, conf := range []string{"all", "default"} {
-		// A link-local address is usable at once, not after a second of
-		// duplicate address detection.
+		// A link-local address can be used at once, not after a second of duplicate
+		// address detection.
 		path := "/proc/sys/net/ipv6/conf/" + conf + "/accept_dad"
 		if err := os.WriteFile(path, []byte("0"), 0); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err

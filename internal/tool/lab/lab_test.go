@@ -68,7 +68,7 @@ func TestTimelineRecordsFramesAndAddresses(t *testing.T) {
 	if !a.Has(vip) || l.Node("b").Has(vip) {
 		t.Error("the address is on the wrong node")
 	}
-	// The kernel announces its addresses when the interface comes up.
+	// The kernel announces its addresses when the interface is set up.
 	if _, err := a.Run("sh", "-c", "sysctl -qw net.ipv4.conf.eth0.arp_notify=1 && ip link set eth0 down && ip link set eth0 up"); err != nil {
 		t.Fatal(err)
 	}
@@ -87,7 +87,7 @@ func TestCloseLeavesNothing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d.Wait(5 * time.Second) // sh refuses the options
+	d.Wait(5 * time.Second) // sh refuses the flags
 	s, err := a.StartWith(Program{Name: "sleep", Path: "/bin/sh"}, "-c", "sleep 100 & sleep 100")
 	if err != nil {
 		t.Fatal(err)

@@ -10,10 +10,10 @@ import (
 	"keepalived-go/internal/tool/userns"
 )
 
-// Requirement is something a test needs of its machine.
+// Requirement is a property of the machine that a test needs.
 type Requirement string
 
-// What tests may ask for.
+// The requirements of tests.
 const (
 	Root     Requirement = "root, of a user namespace at least: namespaces with real links"
 	Users    Requirement = "root of this machine: other users, their files, its scheduling"
@@ -25,26 +25,27 @@ const (
 	FRR      Requirement = "bfdd and zebra of FRR"
 	Bird     Requirement = "bird"
 	Chromium Requirement = "chromium"
-	// Prometheus is its server; packaging/test-deps unpacks it from Debian's package.
+	// Prometheus is the Prometheus server; packaging/test-deps unpacks it from Debian's
+	// package.
 	Prometheus Requirement = "prometheus"
 	DBus       Requirement = "dbus-daemon"
 	User       Requirement = "an unprivileged user"
 	UML        Requirement = "linux.uml, the kernel of Debian's user-mode-linux, and root of this machine to boot it"
 )
 
-// FRRDir is where Debian puts the daemons of FRR.
+// FRRDir is the directory in which Debian installs the daemons of FRR.
 const FRRDir = "/usr/lib/frr"
 
-// Test is the part of testing.TB that Need uses; the daemon's demo links this
-// package, and shall not link the testing package.
+// Test is the part of testing.TB that Need uses. The demo of the daemon links this
+// package, and must not link the testing package.
 type Test interface {
 	Helper()
 	Skipf(format string, args ...any)
 	Fatalf(format string, args ...any)
 }
 
-// Need skips the test, saying why, unless the machine has everything. In CI
-// (KEEPALIVED_CI=1) nothing may be left out: the test fails instead.
+// Need skips the test, with the reason, unless the machine meets all requirements. In CI
+// (KEEPALIVED_CI=1) no test may be skipped: the test fails instead.
 func Need(t Test, all ...Requirement) {
 	t.Helper()
 	for _, r := range all {
@@ -54,7 +55,7 @@ func Need(t Test, all ...Requirement) {
 		if os.Getenv("KEEPALIVED_CI") == "1" {
 			t.Fatalf("this machine must have, but has not: %s", r)
 		}
-		t.Skipf("missing: %s", r) // as package required has it
+		t.Skipf("missing: %s", r) // in the form that package required expects
 	}
 }
 
@@ -89,13 +90,14 @@ func has(r Requirement) bool {
 	return false
 }
 
-// canUnshare tries it on a thread that ends with its goroutine.
+// canUnshare reports whether a thread may unshare its namespaces. It tries on a thread
+// that ends with its goroutine.
 func canUnshare() bool {
 	ok := make(chan bool)
 	go func() {
 		runtime.LockOSThread()
 		if unix.Gettid() == unix.Getpid() {
-			defer runtime.UnlockOSThread() // left as it was: only geteuid was asked
+			defer runtime.UnlockOSThread() // the thread is unchanged: only geteuid was called
 			ok <- os.Geteuid() == 0
 			return
 		}

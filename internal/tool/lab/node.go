@@ -21,7 +21,7 @@ import (
 type Node struct {
 	Name  string
 	Index int    // counted from 1; the host part of its addresses
-	Dir   string // its files; Dir/run is its /run
+	Dir   string // files of the node; Dir/run is its /run
 
 	lab    *Lab
 	thread *thread
@@ -56,9 +56,9 @@ func (n *Node) configure(segments int) error {
 	return n.thread.ipBatch(plan)
 }
 
-// settle waits until the IPv6 addresses can be used. The kernel makes the link-local ones,
-// and takes all of them into use, in its own time after the links are up: a second on a
-// machine with much to do.
+// settle waits until the IPv6 addresses can be used. The kernel makes the link-local
+// addresses, and makes all IPv6 addresses usable, some time after the links are up: up to
+// a second on a busy machine.
 func (n *Node) settle(segments int) error {
 	const tentative = 0x40 // IFA_F_TENTATIVE
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(2 * time.Millisecond) {
@@ -93,20 +93,20 @@ func (n *Node) settle(segments int) error {
 	}
 }
 
-// port is the switch's end of the node's link to segment k.
+// port returns the name of the switch's end of the node's link to segment k.
 func (n *Node) port(k int) string { return fmt.Sprintf("%s.%d", n.Name, k) }
 
-// Addr is the node's own address on segment k.
+// Addr returns the node's own address on segment k.
 func (n *Node) Addr(k int) netip.Addr { return SegmentAddr(k, n.Index) }
 
-// Addr6 is the node's own IPv6 address on segment k.
+// Addr6 returns the node's own IPv6 address on segment k.
 func (n *Node) Addr6(k int) netip.Addr { return SegmentAddr6(k, n.Index) }
 
 // Do runs f in the node's namespaces; f must not block for long.
 func (n *Node) Do(f func() error) error { return n.thread.do(f) }
 
-// Go runs f on a thread of its own in the node's network namespace; unlike Do,
-// f may block as long as it likes.
+// Go runs f on a separate thread in the node's network namespace. Unlike in Do, f may
+// block.
 func (n *Node) Go(f func()) error {
 	ready := make(chan error)
 	go func() {
@@ -129,11 +129,11 @@ func (n *Node) Run(name string, args ...string) (string, error) {
 // IP runs one ip(8) command, given as one line.
 func (n *Node) IP(args string) error { return n.thread.ipBatch(args + "\n") }
 
-// IPBatch runs ip(8) commands, one a line, in one process.
+// IPBatch runs ip(8) commands, one per line, in one process.
 func (n *Node) IPBatch(lines string) error { return n.thread.ipBatch(lines) }
 
-// Cut drops all frames of segment k from and to the node, in the switch: its
-// carrier stays, and what it sends is still recorded.
+// Cut drops all frames of segment k from and to the node, in the switch: the node keeps
+// its carrier, and its frames are still recorded.
 func (n *Node) Cut(k int) error { return n.lab.setDrops(n.port(k), true, true) }
 
 // Mute drops the frames from the node.
@@ -142,19 +142,19 @@ func (n *Node) Mute(k int) error { return n.lab.setDrops(n.port(k), true, false)
 // Deafen drops the frames to the node.
 func (n *Node) Deafen(k int) error { return n.lab.setDrops(n.port(k), false, true) }
 
-// Heal ends what Cut, Mute and Deafen did.
+// Heal undoes Cut, Mute and Deafen.
 func (n *Node) Heal(k int) error { return n.lab.setDrops(n.port(k), false, false) }
 
-// Unplug takes the carrier of the node's interface; Plug gives it back.
+// Unplug removes the carrier of the node's interface. Plug restores it.
 func (n *Node) Unplug(k int) error { return n.lab.IP("link set " + n.port(k) + " down") }
 
 // Plug undoes Unplug.
 func (n *Node) Plug(k int) error { return n.lab.IP("link set " + n.port(k) + " up") }
 
-// Replug makes the node's link to segment k again after its interface was
-// deleted. The new interface has another index.
+// Replug makes the node's link to segment k again after its interface was deleted. The
+// new interface has another index.
 func (n *Node) Replug(k int) error {
-	// The index must differ from the old one, so let it grow by one.
+	// The index must differ from the old one, so this uses up one index.
 	if err := n.IPBatch("link add spare type veth peer name spare2\nlink del spare\n"); err != nil {
 		return err
 	}
@@ -185,7 +185,7 @@ func (n *Node) Pids() []int {
 	return pids
 }
 
-// killAll ends every process in the node, however it came there.
+// killAll ends every process in the node, whatever started it.
 func (n *Node) killAll() {
 	for range 100 {
 		pids := n.Pids()
@@ -195,7 +195,7 @@ func (n *Node) killAll() {
 		for _, pid := range pids {
 			unix.Kill(pid, unix.SIGKILL)
 		}
-		time.Sleep(5 * time.Millisecond) // they are being torn down; there is no event for the end
+		time.Sleep(5 * time.Millisecond) // the processes are ending; the kernel sends no event for the end
 	}
 }
 
@@ -210,12 +210,12 @@ func allPids() []int {
 	return pids
 }
 
-// descendants returns pid and all processes below it, parents first.
+// descendants returns pid and all its descendants, parents first.
 func descendants(pid int) []int {
 	parent := map[int]int{}
 	for _, p := range allPids() {
 		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p)); err == nil {
-			// The name in parentheses may hold anything; fields follow its end.
+			// The name in parentheses may contain any character; fields follow its end.
 			rest := string(b[strings.LastIndexByte(string(b), ')')+1:])
 			if f := strings.Fields(rest); len(f) > 1 {
 				parent[p], _ = strconv.Atoi(f[1])

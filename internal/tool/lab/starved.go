@@ -8,25 +8,24 @@ import (
 	"time"
 )
 
-// A test that waits must not fail because the machine is busy with something
-// else. The kernel counts how long some program was ready to run and had no
-// processor (pressure stall information, /proc/pressure/cpu); all waits of a
-// lab are longer by that time, and upper bounds of measured times with them. On
-// an idle machine it is nearly nothing. A kernel without the count gives 0, but
-// for a User-Mode Linux: what keeps its host busy it cannot know, and takes as
-// much of it as there can be.
+// A test that waits must not fail because the machine is busy with other programs. The
+// kernel counts the time during which some program was ready to run and had no processor
+// (pressure stall information, /proc/pressure/cpu). All waits of a lab are extended by
+// that time, and so are upper bounds of measured times. On an idle machine it is nearly
+// 0. A kernel without the count gives 0, except a User-Mode Linux: it cannot measure the
+// load of its host, and assumes the maximum.
 
-// maxPatience bounds by how many times a wait becomes longer.
+// maxPatience is the maximum factor by which a wait is extended.
 const maxPatience = 8
 
-// sampleInterval is how often the count is read, and sampleTime how far back
-// [Starved] can look.
+// sampleInterval is the interval at which the count is read, and sampleTime the time for
+// which [Starved] has samples.
 const (
 	sampleInterval = 50 * time.Millisecond
 	sampleTime     = 5 * time.Minute
 )
 
-// pressure is the history of the count, from the first lab on.
+// pressure is the history of the count since the first lab was made.
 var pressure struct {
 	once    sync.Once
 	mu      sync.Mutex
@@ -38,7 +37,7 @@ type sample struct {
 	total time.Duration
 }
 
-// watchPressure begins the history.
+// watchPressure starts the history.
 func watchPressure() {
 	pressure.once.Do(func() {
 		samplePressure()
@@ -61,8 +60,8 @@ func samplePressure() {
 	pressure.samples = p
 }
 
-// Starved is how long between two times some program of this machine had to
-// wait for a processor.
+// Starved returns how long, between two times, some program of this machine had to wait
+// for a processor.
 func Starved(from, to time.Time) time.Duration {
 	samplePressure()
 	pressure.mu.Lock()
@@ -83,25 +82,25 @@ func Starved(from, to time.Time) time.Duration {
 // uml).
 const GuestEnv = "KEEPALIVED_UML"
 
-// Patience is a timeout that grows while the machine is starved.
+// Patience is a timeout that is extended while the machine is starved.
 type Patience struct {
 	begin   time.Time
 	starved time.Duration
 	timeout time.Duration
 }
 
-// NewPatience begins a timeout.
+// NewPatience starts a timeout.
 func NewPatience(timeout time.Duration) Patience {
 	return Patience{time.Now(), starvedTotal(), timeout}
 }
 
-// Left is how long there is still to wait; 0 or less: no longer.
+// Left returns the remaining time; 0 or less: the timeout has passed.
 func (p Patience) Left() time.Duration {
 	more := min(starvedTotal()-p.starved, maxPatience*p.timeout)
 	return p.timeout + more - time.Since(p.begin)
 }
 
-// guestBegin is when the count of a User-Mode Linux began.
+// guestBegin is the time at which the count of a User-Mode Linux began.
 var guestBegin = time.Now()
 
 // starvedTotal reads the count since boot.

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// thread is an OS thread in namespaces of its own. What runs in it, sockets
-// opened and programs started included, belongs to them.
+// thread is an OS thread in its own namespaces. Sockets that it opens and programs that
+// it starts belong to these namespaces.
 type thread struct {
 	netns *os.File
 	inode uint64 // of the network namespace
@@ -21,8 +21,8 @@ type thread struct {
 	quit  chan struct{}
 }
 
-// newThread starts a thread that leaves the namespaces named by flags and
-// runs setup in the new ones.
+// newThread starts a thread that leaves the namespaces named by flags and runs setup in
+// the new ones.
 func newThread(flags int, setup func() error) (*thread, error) {
 	t := &thread{work: make(chan func()), quit: make(chan struct{})}
 	ready := make(chan error)
@@ -34,12 +34,11 @@ func newThread(flags int, setup func() error) (*thread, error) {
 }
 
 func (t *thread) run(flags int, setup func() error, ready chan<- error) {
-	// Never unlocked: the thread must not serve other goroutines, and ends
-	// with this one.
+	// Never unlocked: the thread must not serve other goroutines, and ends with this one.
 	runtime.LockOSThread()
 	if unix.Gettid() == unix.Getpid() {
-		// The main thread cannot end, and its namespaces are what the rest
-		// of the system takes for those of the process.
+		// The main thread cannot end, and the rest of the system takes its namespaces for
+		// those of the process.
 		go t.run(flags, setup, ready)
 		<-t.quit
 		runtime.UnlockOSThread()
@@ -75,7 +74,7 @@ func (t *thread) run(flags int, setup func() error, ready chan<- error) {
 	}
 }
 
-// do runs f on the thread. f must not block for long: others wait.
+// do runs f on the thread. f must not block for long, because other calls wait.
 func (t *thread) do(f func() error) error {
 	done := make(chan error)
 	select {
@@ -105,7 +104,7 @@ func (t *thread) runCommand(c *exec.Cmd) ([]byte, error) {
 	return out.Bytes(), nil
 }
 
-// ipBatch runs ip(8) commands, one a line.
+// ipBatch runs ip(8) commands, one per line.
 func (t *thread) ipBatch(lines string) error {
 	c := exec.Command("ip", "-batch", "-")
 	c.Stdin = strings.NewReader(lines)

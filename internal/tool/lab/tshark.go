@@ -36,9 +36,9 @@ func (l *Lab) WritePcap(path string) error {
 	return w.Flush()
 }
 
-// Malformed asks tshark for everything it finds wrong with the recorded
-// frames: malformed packets, wrong checksums, and expert notes of severity
-// warning and above. It also returns how many frames it has seen.
+// Malformed returns what tshark finds wrong with the recorded frames: malformed packets,
+// wrong checksums, and expert notes of severity warning and above. It also returns how
+// many frames tshark has read.
 func (l *Lab) Malformed() (complaints []string, frames int, err error) {
 	path := filepath.Join(l.Dir, "capture.pcap")
 	if err := l.WritePcap(path); err != nil {

@@ -15,7 +15,7 @@ import (
 	"keepalived-go/internal/linux/nl"
 )
 
-// watch follows the addresses of a node by its kernel's own events.
+// watch follows the addresses of a node by the events of its kernel.
 type watch struct {
 	lab    *Lab
 	node   *Node
@@ -35,7 +35,7 @@ type addrKey struct {
 func openWatch(l *Lab, n *Node) (*watch, error) {
 	w := &watch{lab: l, node: n, done: make(chan struct{}), addrs: map[addrKey]bool{}}
 	err := n.Do(func() (err error) {
-		// What was there before the lab began is of no interest.
+		// Addresses from before the lab are ignored.
 		w.socket, err = nl.Open(unix.NETLINK_ROUTE, nl.Options{
 			ReceiveBuffer: 64 << 20, Force: true,
 			Groups: []uint32{unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR},
@@ -50,15 +50,15 @@ func openWatch(l *Lab, n *Node) (*watch, error) {
 	return w, nil
 }
 
-// read keeps a thread of the highest priority, which waits for events itself:
-// these messages carry no time of the kernel's, and a daemon that runs at a
-// high priority must not look slow because it delays who watches it. Nor must it
-// be delayed by who watches it: the first event of a burst wakes the thread, and
-// it looks for the others every burstInterval.
+// read runs on a thread of the highest priority, which waits for events itself. These
+// messages have no time from the kernel, and a daemon with a high priority must not
+// appear slow because it delays this thread. Nor may this thread delay the daemon: the
+// first event of a burst wakes the thread, and it polls for the others every
+// burstInterval.
 func (w *watch) read() {
 	defer close(w.done)
-	runtime.LockOSThread()                          // never unlocked: the thread ends with the priority
-	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20) // refused to an ordinary user, who measures nothing
+	runtime.LockOSThread()                          // never unlocked: the thread ends with its priority
+	_ = unix.Setpriority(unix.PRIO_PROCESS, 0, -20) // refused to an ordinary user, who runs no measurements
 	for {
 		err := w.wait()
 		for err == nil {
@@ -79,10 +79,10 @@ func (w *watch) read() {
 	}
 }
 
-// burstInterval is how exact the times of a burst's later events are.
+// burstInterval is the precision of the times of the later events of a burst.
 const burstInterval = 100 * time.Microsecond
 
-// wait returns when a message has come.
+// wait returns when a message has arrived.
 func (w *watch) wait() error {
 	for {
 		var n int
@@ -103,9 +103,8 @@ func (w *watch) wait() error {
 	}
 }
 
-// drain takes the messages that have come, in batches. All of a batch are received
-// before any is looked at, so that they have the time at which they were there at
-// the latest.
+// drain receives the messages that have arrived, in batches. It receives a whole batch
+// before it reads the time, which is an upper bound for the arrival of each message.
 func (w *watch) drain() (n int, err error) {
 	for {
 		var at time.Time
@@ -122,8 +121,8 @@ func (w *watch) drain() (n int, err error) {
 	}
 }
 
-// maxEvents are received at once; maxEvent is more than a message about an address
-// takes.
+// maxEvents is the number of messages received at once; maxEvent is more than the size of
+// a message about an address.
 const (
 	maxEvents = 64
 	maxEvent  = 1 << 10
@@ -133,7 +132,7 @@ func (w *watch) apply(now time.Time, m nl.Message) {
 	if len(m.Body) < unix.SizeofIfAddrmsg {
 		return
 	}
-	// IFA_LOCAL is the address, if there is one; IFA_ADDRESS then is the peer.
+	// IFA_LOCAL is the address, if present; IFA_ADDRESS is the peer then.
 	var local, address netip.Addr
 	for attrs := m.Body[unix.SizeofIfAddrmsg:]; ; {
 		typ, v, rest, ok := nl.NextAttr(attrs)

@@ -1,10 +1,10 @@
-// Package uml runs programs in a User-Mode Linux: a Linux kernel that is a process
-// of this machine, with modules that the machine's own kernel may lack, as ip_vs.
+// Package uml runs programs in a User-Mode Linux: a Linux kernel that is a process of
+// this machine, with modules that the kernel of the machine may lack, such as ip_vs.
 //
-// The program sees the files of this machine. What it writes goes into memory and
-// ends with the kernel, as do its processes, links and tables. Nothing is left
-// behind, however this process ends; several kernels may run at once. Tests in
-// such a kernel are simplest with package umltest.
+// The program can read the files of this machine. Its writes go into memory and end with
+// the kernel, as do its processes, links and tables. Nothing remains, however this
+// process ends. Several kernels may run at once. For tests in such a kernel, use package
+// umltest.
 package uml
 
 import (
@@ -32,30 +32,30 @@ import (
 //go:embed boot.sh
 var boot string
 
-// Machine is a User-Mode Linux to be booted. The zero value serves.
+// Machine is a User-Mode Linux to be booted. The zero value can be used.
 type Machine struct {
-	// Modules are loaded before the program starts, with those that they need.
+	// Modules are loaded before the program starts, with their dependencies.
 	Modules []string
 
 	// Memory is in MiB; 0: 256.
 	Memory int
 
-	// Timeout bounds the boot and the program together; 0: a minute. It is longer
-	// while the host is busy, as the waits of a lab are.
+	// Timeout bounds the boot and the program together; 0: a minute. It is extended while
+	// the host is busy, as the waits of a lab are.
 	Timeout time.Duration
 }
 
 // Inside reports whether this process was started by [Machine.Run].
 func Inside() bool { return os.Getenv(lab.GuestEnv) != "" }
 
-// ErrNoEnd says that the kernel ended, or time was up, before the program did.
+// ErrNoEnd means that the kernel ended, or the time was up, before the program ended.
 var ErrNoEnd = errors.New("the program in the User-Mode Linux did not end")
 
-// Run boots the machine, runs c in it, and returns its exit status, as a shell has
-// it. Of c it uses Path, Args, Env, Dir and Stdout, which gets what the program
-// writes, to its standard error too, as it comes. The error wraps [ErrNoEnd], or
-// reports why the kernel did not boot, with the last lines of its console. It needs
-// root.
+// Run boots the machine, runs c in it, and returns its exit status, as a shell reports
+// it. It uses the fields Path, Args, Env, Dir and Stdout of c. Stdout gets the output of
+// the program, its standard error included, as it is written. The error wraps [ErrNoEnd],
+// or gives the reason why the kernel did not boot, with the last lines of its console.
+// Run needs root.
 func (m Machine) Run(ctx context.Context, c *exec.Cmd) (status int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -78,15 +78,15 @@ func (m Machine) Run(ctx context.Context, c *exec.Cmd) (status int, err error) {
 	kernel.Stdin = strings.NewReader(script(c, out.mark))
 	kernel.Stdout, kernel.Stderr = out, out
 	kernel.WaitDelay = 10 * time.Second
-	// The shell is the first process of its namespace: all others end with it, and
-	// it with us.
+	// The shell is the first process of its namespace: all others end with it, and it
+	// ends with this process.
 	kernel.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWPID,
 		Pdeathsig:  syscall.SIGKILL,
 	}
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // Pdeathsig means the thread that has started it
+		runtime.LockOSThread() // Pdeathsig refers to the thread that has started the process
 		defer runtime.UnlockOSThread()
 		done <- kernel.Run()
 	}()
@@ -110,7 +110,7 @@ func (m Machine) Run(ctx context.Context, c *exec.Cmd) (status int, err error) {
 	return -1, fmt.Errorf("%w: %w\n%s", ErrNoEnd, err, out.lastLines())
 }
 
-// script is what the first process of the kernel does.
+// script returns the script that the first process of the kernel runs.
 func script(c *exec.Cmd, mark string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "cd %s\n", quote(cmp.Or(c.Dir, workingDirectory())))
@@ -139,20 +139,20 @@ func workingDirectory() string {
 	return dir
 }
 
-// quote makes a word of a shell.
+// quote quotes s as one word of a shell.
 func quote(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// console takes what the kernel's console shows: the messages of the boot, what the
-// program writes, and between them lines with a mark that nobody else knows.
+// console reads the output of the kernel's console: the messages of the boot and the
+// output of the program, separated by lines with a mark that is unique.
 type console struct {
 	mark    string
-	program io.Writer // nil: nobody wants it
-	ended   chan int  // the program's status
+	program io.Writer // nil: the output is dropped
+	ended   chan int  // the status of the program
 
 	mu    sync.Mutex
 	state consoleState
 	held  []byte // not yet passed on: it may be the beginning of a mark
-	last  []byte // the end of what was shown
+	last  []byte // the end of the output
 }
 
 type consoleState uint8
@@ -163,7 +163,7 @@ const (
 	over
 )
 
-// maxLast is how much of a console is kept for errors.
+// maxLast is how many bytes of a console are kept for errors.
 const maxLast = 8 << 10
 
 func (c *console) Write(b []byte) (int, error) {
@@ -184,7 +184,7 @@ func (c *console) Write(b []byte) (int, error) {
 		case running:
 			text, rest, found := bytes.Cut(c.held, []byte("\n"+c.mark+" end "))
 			if !found {
-				// What could be the beginning of the line with the mark stays.
+				// Text that could be the beginning of the line with the mark is held.
 				keep := bytes.LastIndexByte(c.held, '\n')
 				if keep < 0 || len(c.held)-keep > len(c.mark)+len("\n end ") {
 					keep = len(c.held)

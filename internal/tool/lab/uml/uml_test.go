@@ -14,8 +14,9 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// A program has its arguments, environment and directory there, and its output and
-// exit status come back; what keeps it from its end is an error with the reason.
+// TestRun checks that a program has its arguments, environment and directory, that its
+// output and exit status are returned, and that the error has the reason if the program
+// does not end.
 func TestRun(t *testing.T) {
 	lab.Need(t, lab.Root, lab.UML)
 	shell := func(text string, args ...string) *exec.Cmd {
@@ -59,7 +60,7 @@ func TestRun(t *testing.T) {
 			}
 		})
 	}
-	t.Cleanup(func() { // nothing of the one given up is left
+	t.Cleanup(func() { // nothing remains of the machine that was given up
 		files, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 		for _, file := range files {
 			if b, err := os.ReadFile(file); err == nil && bytes.Contains(b, []byte("mem=201M")) {
@@ -77,7 +78,8 @@ func numbers(n int) []string {
 	return all
 }
 
-// However the console's output is cut into pieces, the program's is the same.
+// TestConsole checks that the output of the program does not depend on how the console's
+// output is cut into pieces.
 func TestConsole(t *testing.T) {
 	whole := "kernel: boot\nMARK\n\nMARK begin\none\n\ntwo MARK\nMARK\n\nMARK end 12\nkernel: off\n"
 	for size := 1; size <= len(whole); size++ {

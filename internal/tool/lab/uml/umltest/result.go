@@ -6,20 +6,20 @@ import (
 	"testing"
 )
 
-// result is what a test in the machine has printed and how it ended; the one
-// without a name holds those of the top, and what nobody else has printed.
+// result is the output of a test in the machine and its verdict. The result without a
+// name holds the tests of the top level and the output that belongs to no test.
 type result struct {
-	name     string // the last element
+	name     string // the last element of the name
 	parent   *result
 	children []*result
 	output   strings.Builder
 	began    bool
-	verdict  string // PASS, FAIL, SKIP; empty: it did not end
+	verdict  string // PASS, FAIL, SKIP; empty: the test did not end
 
-	current *result // of the one without a name: who prints
+	current *result // of the result without a name: the test that prints
 }
 
-// child is the result of a test below r, by its name from there on.
+// child returns the result of a test below r, by its name relative to r.
 func (r *result) child(name string) *result {
 	for part := range strings.SplitSeq(name, "/") {
 		var found *result
@@ -40,12 +40,12 @@ func (r *result) child(name string) *result {
 // mark precedes the lines of the testing package itself (-test.v=test2json).
 const mark = "\x16"
 
-// read takes a line that a test binary prints with -test.v=test2json.
+// read reads a line of the output of a test binary with -test.v=test2json.
 func (r *result) read(line string) {
 	if r.current == nil {
 		r.current = r
 	}
-	// What a test prints without a newline stands before the mark.
+	// Output of a test without a newline comes before the mark.
 	text, frame, framed := strings.Cut(line, mark)
 	if text = strings.TrimRight(text, " "); !framed || text != "" {
 		fmt.Fprintln(&r.current.output, text)
@@ -73,11 +73,11 @@ func (r *result) read(line string) {
 	if strings.HasPrefix(frame, "=== ") || strings.HasPrefix(frame, "--- ") {
 		return
 	}
-	fmt.Fprintln(&r.current.output, frame) // as "PASS" and "FAIL" at the end
+	fmt.Fprintln(&r.current.output, frame) // such as "PASS" and "FAIL" at the end
 }
 
-// report reports r as the result of t, and those below it as subtests. It is false
-// if there was no such test.
+// report reports r as the result of t, and the results below it as subtests. It returns
+// false if there was no such test.
 func (r *result) report(t *testing.T) bool {
 	for _, c := range r.children {
 		t.Run(c.name, func(t *testing.T) { c.report(t) })

@@ -1,7 +1,7 @@
 // Package umltest runs tests and benchmarks in a User-Mode Linux (package uml).
 //
-// A package has one test for all that it tests there, so that one kernel is booted
-// for them:
+// A package has one such test with subtests, so that one kernel is booted for all of
+// them:
 //
 //	func TestKernel(t *testing.T) {
 //		umltest.Run(t, uml.Machine{Modules: []string{"ip_vs"}}, func(t *testing.T) {
@@ -11,9 +11,9 @@
 //	}
 //
 // The machine runs the test's own binary with the flags of this run, so that
-// go test -run TestKernel/Services -v means there what it means everywhere. What
-// the subtests print, and how they end, is reported as that of the subtests of
-// TestKernel here.
+// go test -run TestKernel/Services -v selects the same tests there. The output of
+// the subtests and their verdicts are reported here as those of the subtests of
+// TestKernel.
 package umltest
 
 import (
@@ -36,8 +36,8 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// Run runs f in a machine. It skips the test, or fails it where nothing may be left
-// out (KEEPALIVED_CI=1), where no User-Mode Linux can be booted.
+// Run runs f in a machine. If no User-Mode Linux can be booted, it skips the test, or
+// fails it where no test may be skipped (KEEPALIVED_CI=1).
 func Run(t *testing.T, m uml.Machine, f func(t *testing.T)) {
 	if uml.Inside() {
 		f(t)
@@ -53,7 +53,7 @@ func Run(t *testing.T, m uml.Machine, f func(t *testing.T)) {
 	}
 }
 
-// Bench runs f in a machine, and prints what the benchmarks there report.
+// Bench runs f in a machine, and prints the results of its benchmarks.
 func Bench(b *testing.B, m uml.Machine, f func(b *testing.B)) {
 	if uml.Inside() {
 		f(b)
@@ -67,7 +67,7 @@ func Bench(b *testing.B, m uml.Machine, f func(b *testing.B)) {
 			fmt.Fprintln(b.Output(), line)
 		}
 	})
-	b.ReportMetric(0, "ns/op") // that of the boot says nothing
+	b.ReportMetric(0, "ns/op") // the time of the boot is no result
 }
 
 func need(t testing.TB) {
@@ -78,8 +78,8 @@ func need(t testing.TB) {
 	lab.Need(t, lab.Root, lab.UML)
 }
 
-// deadline ends before go test ends the test, so that the machine's last words are
-// seen.
+// deadline is before the end that go test sets for the test, so that the last lines of
+// the machine are shown.
 func deadline(t *testing.T) context.Context {
 	ctx := t.Context()
 	if end, ok := t.Deadline(); ok {
@@ -90,8 +90,7 @@ func deadline(t *testing.T) context.Context {
 	return ctx
 }
 
-// run runs this test binary in a machine and hands the lines that it prints to
-// each.
+// run runs this test binary in a machine and calls each for every line that it prints.
 func run(t testing.TB, ctx context.Context, m uml.Machine, args []string, each func(line string)) {
 	self, err := os.Executable()
 	if err != nil {
@@ -128,10 +127,10 @@ func quoted(name string) []string {
 	return parts
 }
 
-// below is the part of a pattern of -run that means subtests of the named test.
+// below returns the part of a pattern of -run that selects subtests of the named test.
 func below(name, pattern string) string {
 	if strings.Contains(pattern, "|") {
-		return "" // all of them run there, and those meant are reported
+		return "" // all of them run there, and the selected ones are reported
 	}
 	parts := strings.Split(pattern, "/")
 	depth := strings.Count(name, "/") + 1
@@ -141,7 +140,7 @@ func below(name, pattern string) string {
 	return "/" + strings.Join(parts[depth:], "/")
 }
 
-// lines splits what is written.
+// lines splits its input into lines.
 type lines struct {
 	each func(string)
 	rest []byte

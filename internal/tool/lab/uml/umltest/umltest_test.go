@@ -39,7 +39,8 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What a test binary prints becomes results of the tests that have printed it.
+// TestResults checks that the output of a test binary becomes the results of the tests
+// that have printed it.
 func TestResults(t *testing.T) {
 	root := &result{}
 	for line := range strings.Lines(`before
