@@ -11,7 +11,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// shown is what ip(8) prints of one address.
+// shown returns what ip(8) prints about one address.
 func (s *scene) shown(node string, a netip.Addr) string {
 	s.Helper()
 	out, err := s.Node(node).Run("ip", "-o", "addr", "show")
@@ -24,8 +24,8 @@ func (s *scene) shown(node string, a netip.Addr) string {
 	return ""
 }
 
-// TestAddressOptions: each option of virtual_ipaddress reaches the kernel as
-// ip(8) would put it there.
+// TestAddressOptions checks that each option of virtual_ipaddress has the same effect in
+// the kernel as with ip(8).
 func TestAddressOptions(t *testing.T) {
 	t.Parallel()
 	s := newWideScene(t, 2, "a")
@@ -65,7 +65,7 @@ func TestAddressOptions(t *testing.T) {
 	for _, v := range vips {
 		text, _, _ := strings.Cut(strings.Fields(v.text)[0], "/")
 		var got string
-		// A listing that other changes interrupt lacks some.
+		// A listing that changes interrupt may be incomplete.
 		if want := regexp.MustCompile(v.want); !s.Until(3*time.Second, func() bool { got = s.shown("a", addr(text)); return want.MatchString(got) }) {
 			t.Errorf("%q: the kernel shows %q, want %s", v.text, got, v.want)
 		}
@@ -84,7 +84,7 @@ func TestAddressOptions(t *testing.T) {
 	}
 	must(d.Stop())
 	if underC {
-		return // it leaves addresses with a peer behind
+		return // the C daemon leaves addresses with a peer behind
 	}
 	out, err := s.Node("a").Run("ip", "-o", "addr", "show")
 	must(err)
@@ -93,8 +93,9 @@ func TestAddressOptions(t *testing.T) {
 	}
 }
 
-// TestAddressDeletedByAnother: the master says so with priority 0, is backup
-// for less than a second, and serves again with all addresses.
+// TestAddressDeletedByAnother checks that a master whose address is removed by another
+// program sends priority 0, is backup for less than a second, and serves again with all
+// addresses.
 func TestAddressDeletedByAnother(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -103,7 +104,7 @@ func TestAddressDeletedByAnother(t *testing.T) {
 	s.awaitOwner(vip2, 3*time.Second, "a")
 	s.awaitAdvert(time.Now(), time.Second, "a")
 
-	// An address that is not tracked is nobody's concern.
+	// The removal of an address that is not tracked has no effect.
 	s.must(s.Node("a").IP("addr del 10.0.9.1/16 dev eth0"))
 	from := time.Now()
 	for _, e := range s.adverts(from, from.Add(time.Second), "a") {
@@ -125,8 +126,8 @@ func TestAddressDeletedByAnother(t *testing.T) {
 	s.awaitOwner(vip2, time.Second, "a")
 }
 
-// TestLinkFlaps: after any number of losses of carrier there is one master, the
-// right one.
+// TestLinkFlaps checks that after any number of losses of carrier there is one master,
+// the node with the higher priority.
 func TestLinkFlaps(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -150,7 +151,8 @@ func TestLinkFlaps(t *testing.T) {
 	s.awaitOwner(vip, 3*time.Second, "a")
 }
 
-// TestInterfaceRecreated: the interface comes back with another index.
+// TestInterfaceRecreated checks that an interface that is deleted and made again, with
+// another index, is used again.
 func TestInterfaceRecreated(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -166,9 +168,9 @@ func TestInterfaceRecreated(t *testing.T) {
 	s.stays(vip, "a", time.Second)
 }
 
-// TestInterfaceComesLater: an interface that is absent at the start is waited
-// for, and named in the log. (The C daemon ends with exit code 2 unless told
-// to expect that by dynamic_interfaces.)
+// TestInterfaceComesLater checks that the daemon waits for an interface that is absent at
+// the start, and names it in the log. (The C daemon ends with exit code 2 unless
+// dynamic_interfaces is configured.)
 func TestInterfaceComesLater(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -187,13 +189,14 @@ func TestInterfaceComesLater(t *testing.T) {
 	s.awaitAdvert(from, time.Second, "a")
 }
 
-// TestSourceAddressLost: without an address of its own a node cannot serve; it
-// does again when the address is back.
+// TestSourceAddressLost checks that a node without a source address does not serve, and
+// serves again when the address is restored.
 func TestSourceAddressLost(t *testing.T) {
 	t.Parallel()
 	differs(t, "of version 2.2.7 goes on without it")
 	s := newScene(t, "a", "b")
-	// Not in one subnet with the node's address, which would become the source.
+	// The address must not be in the subnet of the node's address: it would become the
+	// source.
 	in := instance{VIPs: []string{"10.99.0.1/24"}}
 	address := addr("10.99.0.1")
 	self := s.Node("a").Addr(0).String() + "/16"
@@ -208,8 +211,9 @@ func TestSourceAddressLost(t *testing.T) {
 	s.awaitOwner(address, 3*time.Second, "a")
 }
 
-// TestUnicastSourceMissing: a unicast instance whose own address is absent can
-// hear nobody, so it waits for it instead of becoming a second master.
+// TestUnicastSourceMissing checks that a unicast instance whose own address is missing,
+// and which can receive nothing, waits for the address instead of becoming a second
+// master.
 func TestUnicastSourceMissing(t *testing.T) {
 	t.Parallel()
 	differs(t, "of version 2.2.7 ends or becomes a second master")

@@ -16,11 +16,11 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// bfdSession is a bfd_instance and the other end of it.
+// bfdSession is a bfd_instance and its remote end.
 type bfdSession struct {
 	name, own, other string
 	multihop         bool
-	passive          bool // we are
+	passive          bool // our end is passive
 	auth, key        string
 }
 
@@ -39,7 +39,8 @@ func (b *bfdSession) config(minRx int) string {
 		b.name, b.other, b.own, minRx, more)
 }
 
-// reversed is the session as the other end has it; one end is passive at most.
+// reversed returns the session as configured at the remote end. At most one end is
+// passive.
 func (b bfdSession) reversed() bfdSession {
 	b.own, b.other, b.passive = b.other, b.own, false
 	return b
@@ -53,14 +54,14 @@ func bfdConfig(all []bfdSession, minRx int) string {
 	return b.String()
 }
 
-// A neighbour is another implementation of BFD: it starts the other ends of the
-// sessions, with packets each 100 ms and a multiplier of 10, on node b. told, if the
-// neighbour can say so, is how many sessions went down because of AdminDown since a time.
+// neighbours are the implementations of BFD at the remote ends. start starts these on
+// node b, with packets every 100 ms and a multiplier of 10. adminDowns, if not nil,
+// counts the sessions that went down because of AdminDown since a time.
 var neighbours = []struct {
 	name     string
 	needs    []lab.Requirement
 	multihop bool
-	start    func(s *scene, all []bfdSession) (told func(from time.Time) int)
+	start    func(s *scene, all []bfdSession) (adminDowns func(from time.Time) int)
 }{
 	{"ours", nil, true, func(s *scene, all []bfdSession) func(time.Time) int { return startKeepalived(s, ours, all) }},
 	{"C", []lab.Requirement{lab.Peer}, false, func(s *scene, all []bfdSession) func(time.Time) int { return startKeepalived(s, lab.C(), all) }},
@@ -68,10 +69,10 @@ var neighbours = []struct {
 	{"BIRD", []lab.Requirement{lab.Bird}, true, startBird},
 }
 
-// TestBFD runs sessions with each other implementation: they come up, in the active
-// and in the passive role, over IPv4, IPv6 and as multihop sessions; timers change
-// while they are up; one-way loss of either direction takes them down with the right
-// reason, and afterwards they are up again.
+// TestBFD runs sessions with each other implementation. They come up in the active and in
+// the passive role, over IPv4 and IPv6, single-hop and multihop; timers change while the
+// sessions are up; loss of the packets in either direction takes them down with the right
+// reason, and afterwards they come up again.
 func TestBFD(t *testing.T) {
 	t.Parallel()
 	differs(t, "is one of the neighbours here")
@@ -95,7 +96,7 @@ func TestBFD(t *testing.T) {
 			for i, x := range all {
 				other[i] = x.reversed()
 			}
-			told := n.start(s, other)
+			adminDowns := n.start(s, other)
 			d := s.start("a", ours, bfdConfig(all, 200), "-D")
 
 			await := func(from time.Time, what string) {
@@ -108,7 +109,7 @@ func TestBFD(t *testing.T) {
 				}
 			}
 			await(time.Time{}, "Entering Up state")
-			// Packets were asked for each 200 ms, ten times.
+			// Packets are requested every 200 ms, with a multiplier of 10.
 			timers := func(from time.Time, us int) {
 				t.Helper()
 				line := fmt.Sprintf("Detection time is %d us", us)
@@ -147,15 +148,16 @@ func TestBFD(t *testing.T) {
 			if want := fmt.Sprintf("counter packets %d ", len(all)); !strings.Contains(s.run(b, "nft", "list table inet lossy"), want) {
 				t.Error("not each session has lost a packet")
 			}
-			if told != nil && !s.Until(10*time.Second, func() bool { return told(from) == len(all) }) {
-				t.Errorf("the neighbour knows of the stop in %d sessions of %d", told(from), len(all))
+			if adminDowns != nil && !s.Until(10*time.Second, func() bool { return adminDowns(from) == len(all) }) {
+				t.Errorf("the neighbour knows of the stop in %d sessions of %d", adminDowns(from), len(all))
 			}
 		})
 	}
 }
 
-// TestBFDAuthentication: BIRD accepts our packets and we accept its own, with each type of
-// authentication. With another key neither does.
+// TestBFDAuthentication checks that BIRD accepts our packets and we accept the packets of
+// BIRD, with each type of authentication, and that neither accepts packets with another
+// key.
 func TestBFDAuthentication(t *testing.T) {
 	t.Parallel()
 	differs(t, "has no authentication")
@@ -198,7 +200,8 @@ func (s *scene) run(n *lab.Node, name string, args ...string) string {
 	return out
 }
 
-// linkLocal is the link-local address of an interface, with its name.
+// linkLocal returns the link-local address of an interface, with the name of the
+// interface.
 func linkLocal(s *scene, n *lab.Node, link string) string {
 	s.Helper()
 	fields := strings.Fields(s.run(n, "ip", "-6", "-o", "addr", "show", "dev", link, "scope", "link"))
@@ -219,7 +222,7 @@ func startKeepalived(s *scene, p lab.Program, all []bfdSession) func(time.Time) 
 	}
 }
 
-// startFRR starts zebra, which bfdd asks for interfaces, and bfdd.
+// startFRR starts bfdd and zebra, from which bfdd gets its interfaces.
 func startFRR(s *scene, all []bfdSession) func(time.Time) int {
 	s.Helper()
 	var b strings.Builder
@@ -252,8 +255,8 @@ func startFRR(s *scene, all []bfdSession) func(time.Time) int {
 	}
 }
 
-// frr starts a daemon of FRR with a configuration, and the zebra that it needs. The last word
-// of more, if there is any, is a file beside the configuration, in dir.
+// frr starts a daemon of FRR with a configuration, and the zebra that it needs. The last
+// word of more, if any, is a file next to the configuration, in dir.
 func (s *scene) frr(node, daemon, config string, more ...string) (d *lab.Daemon, dir string) {
 	s.Helper()
 	dir, err := os.MkdirTemp("", "keepalived-frr-")
@@ -304,7 +307,7 @@ func startBird(s *scene, all []bfdSession) func(time.Time) int {
 	return nil
 }
 
-// birdAuth is the authentication of a session in the words of BIRD.
+// birdAuth returns the authentication of a session in the syntax of BIRD.
 func birdAuth(b *bfdSession) string {
 	if b.auth == "" {
 		return ""
@@ -322,9 +325,9 @@ func (s *scene) program(node, path string, args ...string) *lab.Daemon {
 	return d
 }
 
-// TestBFDTracking: a session changes the priority by its weight, and with weight 0 is a
-// fault, of an instance and of a sync group. A BFD process that dies changes nothing,
-// here and at its neighbour.
+// TestBFDTracking checks that a session changes the priority by its weight and is a fault
+// with weight 0, for an instance and for a sync group, and that the death of the BFD
+// process changes nothing, here or at the neighbour.
 func TestBFDTracking(t *testing.T) {
 	t.Parallel()
 	differs(t, "takes the death of its BFD process for that of the neighbours")
@@ -357,7 +360,7 @@ func TestBFDTracking(t *testing.T) {
 	await(time.Time{}, "(B) Entering Up state", "VRRP_Instance(W) Tracked BFD instance B is UP", "VRRP_Group(G) Tracked BFD instance B is UP",
 		"(W) Changing effective priority from 80 to 100", "(F) Entering MASTER STATE", "(G1) Entering MASTER STATE")
 
-	// Its successor has the same discriminator, and continues.
+	// The successor has the same discriminator, and continues.
 	from := time.Now()
 	pid := d.BFDPid()
 	s.must(unix.Kill(pid, unix.SIGKILL))
@@ -371,16 +374,17 @@ func TestBFDTracking(t *testing.T) {
 		}
 	}
 
-	// A successor that comes too late does not make a failure of it either: what it knows
-	// of the session is nothing.
+	// A successor that starts too late does not report a failure either: it knows nothing
+	// about the session.
 	from = time.Now()
 	s.must(peer.Signal(unix.SIGTERM))
 	await(from, "(B) Entering Down state (Local diagnostic - Neighbor Signaled Session Down, Remote diagnostic - Administratively Down)",
 		"VRRP_Instance(W) Tracked BFD instance B is DOWN", "(W) Changing effective priority from 100 to 80", "(F) Entering FAULT STATE", "(G1) Entering FAULT STATE")
 }
 
-// TestBFDPeer: a backup whose session with the master is silent does not wait for
-// adverts, which come each five seconds here: their silence alone would take 15.
+// TestBFDPeer checks that a backup whose session with the master goes down does not wait
+// for adverts, which are sent every five seconds here: their absence alone would take 15
+// seconds.
 func TestBFDPeer(t *testing.T) {
 	t.Parallel()
 	differs(t, "has no bfd_peer")
@@ -396,7 +400,7 @@ func TestBFDPeer(t *testing.T) {
 	if !s.Until(20*time.Second, func() bool { return d.Logged(time.Time{}, "(B) Entering Up state") }) {
 		t.Fatal("no session")
 	}
-	s.awaitAdvert(time.Now(), 10*time.Second, "a") // b knows its master
+	s.awaitAdvert(time.Now(), 10*time.Second, "a") // b has received an advert of its master
 	from := time.Now()
 	s.must(a.Cut(0))
 	if !s.Until(8*time.Second, func() bool { return b.Has(vip) }) {

@@ -10,8 +10,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestCauseOfTakeover: the log, the data dump and the JSON dump give one reason
-// for a take-over, and it is the one.
+// TestCauseOfTakeover checks that the log, the data dump and the JSON dump give the same,
+// correct reason for a take-over.
 func TestCauseOfTakeover(t *testing.T) {
 	t.Parallel()
 	differs(t, "gives none")
@@ -50,8 +50,8 @@ func TestCauseOfTakeover(t *testing.T) {
 	}
 }
 
-// TestFirewall: what a packet filter of the node itself refuses is named, with
-// what to allow.
+// TestFirewall checks that a refusal by a packet filter of the node itself is logged with
+// the rule to add.
 func TestFirewall(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Nft)
@@ -64,7 +64,7 @@ func TestFirewall(t *testing.T) {
 	}
 	a := s.start("a", ours, config(instance{}.at(150)))
 	s.awaitLog(a, a.Started, "a firewall on this machine blocks it: allow IP protocol 112 (VRRP), in and out", 10*time.Second)
-	// It yields to a master that it hears, and takes over again when that is gone.
+	// a yields to a better master, and takes over again when it is gone.
 	b := s.start("b", ours, config(instance{}.at(200)))
 	s.awaitOwner(vip, 5*time.Second, "b")
 	s.must(b.Stop())
@@ -75,8 +75,8 @@ func TestFirewall(t *testing.T) {
 	s.awaitLog(a, b.Started, "Entering MASTER STATE (no adverts are heard, and a firewall on this machine blocks", 10*time.Second)
 }
 
-// TestHindranceIsSaid: a backup that could be master says what keeps it.
-func TestHindranceIsSaid(t *testing.T) {
+// TestHindranceIsReported checks that a backup that could be master reports why it is not.
+func TestHindranceIsReported(t *testing.T) {
 	t.Parallel()
 	differs(t, "does not say it")
 	s := newScene(t, "a", "b")
@@ -94,8 +94,8 @@ func TestHindranceIsSaid(t *testing.T) {
 	}
 }
 
-// TestPriorityCauses: each change of the priority says what caused it, the way
-// back and a reload as well.
+// TestPriorityCauses checks that each change of the priority is reported with its cause,
+// including the way back and a reload.
 func TestPriorityCauses(t *testing.T) {
 	t.Parallel()
 	differs(t, "does not say it")

@@ -13,9 +13,10 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// TestCausesAreTold: for each cause of a change of state, the log has its sentence, the
-// history its code, and explain the sentence again as long as it is the last one.
-func TestCausesAreTold(t *testing.T) {
+// TestCausesAreReported checks for each cause of a change of state that the log has its
+// sentence and the history its code, and that explain prints the sentence as long as it
+// is the last one.
+func TestCausesAreReported(t *testing.T) {
 	t.Parallel()
 	differs(t, "does not name them")
 	lab.Need(t, lab.Root)
@@ -39,7 +40,7 @@ func TestCausesAreTold(t *testing.T) {
 	heard := at(1, "heard", instance{Interval: 500 * time.Millisecond})
 	all := []instance{
 		heard,
-		at(2, "owner", instance{Priority: 255, Interval: 10 * time.Second}), // others wait long for it
+		at(2, "owner", instance{Priority: 255, Interval: 10 * time.Second}), // the long interval makes other nodes wait
 		at(3, "scripted", instance{}).tracks("script", "check"),
 		at(4, "filed", instance{}).tracks("file", "number"),
 		at(5, "linked", instance{Iface: "eth1"}),
@@ -53,7 +54,7 @@ func TestCausesAreTold(t *testing.T) {
 		at(13, "renamed", instance{Iface: "eth2"}),
 		at(14, "gone", instance{Iface: "eth3"}),
 	}
-	name := fmt.Sprintf("help%d", os.Getpid()) // the table of processes is the machine's
+	name := fmt.Sprintf("help%d", os.Getpid()) // the table of processes is shared by the whole machine
 	_, err := s.Node("a").Run("cp", "/bin/sleep", file(name))
 	s.must(err)
 	helper, err := s.Node("a").StartWith(lab.Program{Name: name, Path: file(name)}, "3600")
@@ -67,8 +68,8 @@ func TestCausesAreTold(t *testing.T) {
 	a := s.start("a", ours, text)
 
 	seen := time.Now()
-	// told checks the last change of an instance.
-	told := func(name, to, code, sentence string) {
+	// changed checks the last change of an instance.
+	changed := func(name, to, code, sentence string) {
 		t.Helper()
 		s.awaitLog(a, seen, "("+name+") Entering "+to+" STATE ("+sentence, 20*time.Second)
 		s.says(a, 0, "history "+name, to, code, sentence)
@@ -86,64 +87,65 @@ func TestCausesAreTold(t *testing.T) {
 	s.says(a, 0, "history heard", "MASTER", "no-master", "no master has been heard for ")
 	seen = time.Now()
 
-	// What is heard.
+	// Causes in packets.
 	p := s.speaker("x")
 	from := s.Node("x").Addr(0)
 	voice := p.voice(heard, from, nil)
 	voice.every(200*time.Millisecond, 200, func() {
-		told("heard", "BACKUP", "higher-priority", from.String()+" has the higher priority 200")
+		changed("heard", "BACKUP", "higher-priority", from.String()+" has the higher priority 200")
 	})
 	p.send(voice.advert(0))
-	told("heard", "MASTER", "priority-zero", "the master "+from.String()+" has stopped")
+	changed("heard", "MASTER", "priority-zero", "the master "+from.String()+" has stopped")
 	voice.every(200*time.Millisecond, 150, func() {
-		told("heard", "BACKUP", "higher-address", from.String()+" has")
+		changed("heard", "BACKUP", "higher-address", from.String()+" has")
 	})
-	told("heard", "MASTER", "master-down", "no advert from "+from.String()+", with priority 150, for ")
+	changed("heard", "MASTER", "master-down", "no advert from "+from.String()+", with priority 150, for ")
 
-	// What is tracked.
+	// Causes in trackers.
 	for _, c := range []struct{ does, sentence string }{
 		{"fail", "track_script check: exited with status 3"},
 		{"kill", "track_script check: killed by signal 9"},
 		{"hang", "track_script check: timed out"},
 	} {
 		s.write("a", "check.does", c.does)
-		told("scripted", "FAULT", "track_script", c.sentence)
+		changed("scripted", "FAULT", "track_script", c.sentence)
 		s.write("a", "check.does", "pass")
 		s.awaitLog(a, seen, "(scripted) Entering MASTER STATE (", 20*time.Second)
 		seen = time.Now()
 	}
 	s.write("a", "number", "7")
-	told("filed", "FAULT", "track_file", "track_file number: ")
+	changed("filed", "FAULT", "track_file", "track_file number: ")
 	s.write("a", "member", "1")
-	told("two", "FAULT", "track_file", "track_file member: ")
-	s.says(a, 0, "history one", "FAULT", "track_file member: ") // its group has
+	changed("two", "FAULT", "track_file", "track_file member: ")
+	s.says(a, 0, "history one", "FAULT", "track_file member: ") // its group changes
 
 	helper.Kill()
-	told("processed", "FAULT", "track_process", "track_process helper: ")
+	changed("processed", "FAULT", "track_process", "track_process helper: ")
 	neighbour.Kill()
-	told("watched", "FAULT", "track_bfd", "track_bfd peer: ")
+	changed("watched", "FAULT", "track_bfd", "track_bfd peer: ")
 
-	// What becomes of the network.
+	// Causes in the network.
 	s.must(s.Node("a").IP("link set eth2 down"))
-	told("renamed", "FAULT", "link-down", "interface eth2 is down")
+	changed("renamed", "FAULT", "link-down", "interface eth2 is down")
 	s.must(s.Node("a").IP("link set eth2 name lan2"))
 	s.must(s.Node("a").IP("link set lan2 up"))
 	s.says(a, 0, "history renamed", "link-renamed", "stays in FAULT STATE: interface eth2 does not exist: it is called lan2 now")
 	s.says(a, 0, "explain renamed", "renamed is FAULT", "interface eth2 does not exist: it is called lan2 now")
 	s.must(s.Node("a").IP("link del eth3"))
-	// The kernel sets a link down before it removes it: the daemon may see that first, or both.
+	// The kernel sets a link down before it removes the link: the daemon may see only the
+	// removal, or both.
 	s.says(a, 0, "history gone", "FAULT", "link-missing", "interface eth3 does not exist")
 	s.says(a, 0, "explain gone", "gone is FAULT", "interface eth3 does not exist")
 	s.must(s.Node("a").IP("link set eth1 down"))
-	told("linked", "FAULT", "link-down", "interface eth1 is down")
+	changed("linked", "FAULT", "link-down", "interface eth1 is down")
 	s.must(s.Node("a").IP("addr del " + other + "/32 dev eth0"))
-	told("sourced", "FAULT", "source-missing", "source address "+other+" is not on this machine")
+	changed("sourced", "FAULT", "source-missing", "source address "+other+" is not on this machine")
 	s.must(s.Node("a").IP("addr del " + netip.MustParseAddr(addr(6)).String() + "/32 dev eth0"))
 	s.says(a, 0, "history robbed", "BACKUP", "address-lost", "address "+addr(6)+" was removed by another program") // it takes over again
 
-	// What operators and processes do.
+	// Causes by operators and processes.
 	s.says(a, 0, "hold held", "held stays BACKUP until it is released; it has made way, as it was MASTER.")
-	told("held", "BACKUP", "held", "an operator holds this node in BACKUP")
+	changed("held", "BACKUP", "held", "an operator holds this node in BACKUP")
 	s.must(syscall.Kill(a.VRRPPid(), syscall.SIGKILL))
 	s.says(a, 0, "history vrrp", "started", "its predecessor had ended")
 	s.says(a, 0, "history owner", "resumed")
@@ -152,17 +154,18 @@ func TestCausesAreTold(t *testing.T) {
 	s.says(a, 0, "explain heard", "heard is MASTER", "Its priority is 151")
 	seen = time.Now()
 	s.must(syscall.Kill(a.VRRPPid(), syscall.SIGSTOP))
-	s.stays(vip, "", 3*time.Second)                 // longer than six of the intervals of heard
-	voice.every(200*time.Millisecond, 200, func() { // so that it stays BACKUP
+	s.stays(vip, "", 3*time.Second)                 // longer than six advertisement intervals of heard
+	voice.every(200*time.Millisecond, 200, func() { // keeps it in BACKUP
 		s.must(syscall.Kill(a.VRRPPid(), syscall.SIGCONT))
-		told("heard", "BACKUP", "stall", "this process was late by ")
+		changed("heard", "BACKUP", "stall", "this process was late by ")
 	})
 	s.says(a, 0, "history heard", "notice", "stall: process was stopped or starved for ")
 }
 
-// TestNoticesAreTold: what keeps a router from being master, hints at a mistake of another
-// node, or ends the daemon, is in the log, the history and the explanation likewise.
-func TestNoticesAreTold(t *testing.T) {
+// TestNoticesAreReported checks that a condition that keeps a router from being master,
+// points to a mistake of another node, or ends the daemon is in the log, the history and
+// the explanation.
+func TestNoticesAreReported(t *testing.T) {
 	t.Parallel()
 	differs(t, "does not name them")
 	s := newScene(t, "a", "x")
@@ -173,7 +176,7 @@ func TestNoticesAreTold(t *testing.T) {
 	patient := at(1, "patient", instance{Interval: 500 * time.Millisecond, More: "preempt_delay 2"})
 	copied := at(2, "copied", instance{Interval: time.Second})
 	secret := at(3, "secret", instance{Version: 2, More: "authentication {\n    auth_type PASS\n    auth_pass one\n}"})
-	// Linux drops packets from addresses of its own, unless this is set.
+	// Linux drops packets from its own addresses unless this is set.
 	_, err := s.Node("a").Run("sysctl", "-w", "net.ipv4.conf.eth0.accept_local=1")
 	s.must(err)
 	text := func(global string) string { return configWith(global, patient, copied, secret) }
@@ -212,7 +215,7 @@ func TestNoticesAreTold(t *testing.T) {
 		s.says(a, 0, "history patient", "MASTER", "preempt: the master "+from.String()+" has the lower priority 50")
 	})
 
-	// again starts the daemon once more.
+	// again starts the daemon again.
 	again := func(global string) {
 		t.Helper()
 		next, err := s.Node("a").StartIn(a.Dir, ours, text(global))

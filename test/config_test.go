@@ -10,8 +10,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// instance is a vrrp_instance to write down. Zero fields get defaults that
-// suit the tests: version 3, adverts each 0.1 s, one address on eth0.
+// instance is a vrrp_instance of a configuration. Zero fields get defaults that suit the
+// tests: version 3, adverts every 0.1 s, one address on eth0.
 type instance struct {
 	Name     string
 	State    string
@@ -38,7 +38,7 @@ func (in instance) interval() time.Duration {
 	if in.Version == 2 {
 		return time.Second
 	}
-	if testing.Short() { // with a daemon slowed by the race detector: less often is it silent for longer than peers wait
+	if testing.Short() { // a daemon slowed by the race detector is then less often silent for longer than peers wait
 		return 300 * time.Millisecond
 	}
 	return 100 * time.Millisecond
@@ -80,10 +80,10 @@ func (in instance) at(priority int) instance {
 	return in
 }
 
-// config writes a configuration with these instances.
+// config returns a configuration with these instances.
 func config(list ...instance) string { return configWith("", list...) }
 
-// configWith adds lines to global_defs.
+// configWith returns a configuration with these instances and lines in global_defs.
 func configWith(global string, list ...instance) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "global_defs {\n    router_id lab\n    %s\n}\n", strings.ReplaceAll(global, "\n", "\n    "))

@@ -13,15 +13,15 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestKillVRRPProcess: a successor adopts the addresses and goes on as master,
-// unnoticed by the peer: no gap that would let it take over, no priority 0,
-// the address never gone.
+// TestKillVRRPProcess checks that the successor of a killed VRRP process takes over the
+// addresses and continues as master, unnoticed by the peer: without a gap in which the
+// peer could take over, without priority 0, and without removing the address.
 func TestKillVRRPProcess(t *testing.T) {
 	t.Parallel()
 	differs(t, "makes an outage of its own when its VRRP process dies")
 	for _, version := range []int{2, 3} {
 		in := instance{Version: version}
-		if version == 3 { // room for a new process to start on a loaded machine
+		if version == 3 { // time for a new process to start on a loaded machine
 			in.Interval = 500 * time.Millisecond
 		}
 		t.Run(map[int]string{2: "v2", 3: "v3"}[version], func(t *testing.T) {
@@ -32,7 +32,7 @@ func TestKillVRRPProcess(t *testing.T) {
 			s.awaitOwner(vip, 6*time.Second, "a")
 			s.awaitAdvert(time.Now(), 2*time.Second, "a")
 
-			// Three times, each soon after the other: no successor waits.
+			// Three times in short succession: no successor is delayed.
 			for range 3 {
 				old := a.VRRPPid()
 				from := time.Now()
@@ -47,12 +47,12 @@ func TestKillVRRPProcess(t *testing.T) {
 	}
 }
 
-// neverQuiet fails if two adverts of the node are further apart than limit, or
-// one of them has priority 0.
+// neverQuiet fails if two adverts of the node are further apart than limit, or if one of
+// them has priority 0.
 func (s *scene) neverQuiet(node string, from, to time.Time, limit time.Duration) {
 	s.Helper()
 	all := s.adverts(from, to, node)
-	if len(all) < 2 { // the time was short: the next ones count
+	if len(all) < 2 { // the time was short: later adverts count too
 		s.Until(2*limit, func() bool {
 			all = s.adverts(from, time.Now(), node)
 			return len(all) >= 2
@@ -75,8 +75,8 @@ func (s *scene) neverQuiet(node string, from, to time.Time, limit time.Duration)
 	}
 }
 
-// TestKillParent: the children end with the parent and let go of the address;
-// the peer serves within its Master_Down_Interval.
+// TestKillParent checks that the children end with the parent and remove the address, and
+// that the peer serves within its Master_Down_Interval.
 func TestKillParent(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -93,8 +93,8 @@ func TestKillParent(t *testing.T) {
 	s.nobodyLeft("a")
 }
 
-// TestKillEverything: the address stays in the dead node's kernel. Started
-// again, the daemon finds it, and there is one owner in the end.
+// TestKillEverything checks that the address stays in the kernel of the dead node, that
+// the daemon finds it when it is started again, and that there is one owner in the end.
 func TestKillEverything(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -103,7 +103,7 @@ func TestKillEverything(t *testing.T) {
 	s.start("b", ours, config(in.at(100)))
 	s.awaitOwner(vip, 3*time.Second, "a")
 	killed := a.Kill()
-	s.awaitOwner(vip, masterDown(in.at(100))+time.Second, "a", "b") // the leftover, and the successor
+	s.awaitOwner(vip, masterDown(in.at(100))+time.Second, "a", "b") // the leftover, and the owner that has taken over
 	first := s.awaitAdvert(killed, time.Second, "b")
 	s.within("takeover", first.Time.Sub(s.lastAdvert("a", first.Time).Time), masterDown(in.at(100))-5*time.Millisecond, masterDown(in.at(100))+slack)
 
@@ -120,8 +120,8 @@ func TestKillEverything(t *testing.T) {
 	s.stays(vip, "a", time.Second)
 }
 
-// TestLeftoverOfRemovedInstance: an address that the new configuration does
-// not know any more goes too; a foreign one stays.
+// TestLeftoverOfRemovedInstance checks that an address that is not in the new
+// configuration is removed too, and that an address of another program stays.
 func TestLeftoverOfRemovedInstance(t *testing.T) {
 	t.Parallel()
 	differs(t, "keeps such an address for ever")
@@ -141,9 +141,9 @@ func TestLeftoverOfRemovedInstance(t *testing.T) {
 	}
 }
 
-// TestPause: a master that was stopped for longer than its peer waits must
-// listen before it speaks: not one advert may leave it after the pause while
-// the better peer serves. The C daemon sends on and splits the group.
+// TestPause checks that a master that was stopped for longer than its peer waits receives
+// before it sends: it must send no advert after the pause while the better peer serves.
+// The C daemon continues to send, so that there are two masters.
 func TestPause(t *testing.T) {
 	t.Parallel()
 	differs(t, "goes on sending after a pause")
@@ -156,7 +156,7 @@ func TestPause(t *testing.T) {
 	a.Pause()
 	s.awaitAdvert(time.Now(), 3*time.Second, "b")
 	paused := time.Now()
-	time.Sleep(5 * time.Second) // the length of the pause is what is tested
+	time.Sleep(5 * time.Second) // the duration of the pause is what is tested
 	resumed := time.Now()
 	a.Continue()
 	s.awaitOwner(vip, 3*time.Second, "b")
@@ -167,7 +167,8 @@ func TestPause(t *testing.T) {
 	}
 }
 
-// TestShortPause: shorter than the peer waits, the master simply goes on.
+// TestShortPause checks that after a pause shorter than the peer waits the master
+// continues.
 func TestShortPause(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -177,13 +178,14 @@ func TestShortPause(t *testing.T) {
 	s.start("b", ours, config(in.at(100)))
 	s.awaitAdvert(time.Now(), time.Second, "a")
 	a.Pause()
-	time.Sleep(700 * time.Millisecond) // the length of the pause is what is tested
+	time.Sleep(700 * time.Millisecond) // the duration of the pause is what is tested
 	a.Continue()
 	s.stays(vip, "a", 3*time.Second)
 }
 
-// TestStopRemovesWhateverTheVRRPProcessDoes: it hangs, it is dead, it died for
-// good: when the daemon has ended none of its addresses is there.
+// TestStopRemovesWhateverTheVRRPProcessDoes checks that none of the addresses exists when
+// the daemon has ended, whether the VRRP process hangs, was killed or has ended
+// permanently.
 func TestStopRemovesWhateverTheVRRPProcessDoes(t *testing.T) {
 	t.Parallel()
 	differs(t, "leaves the addresses to whoever finds them")
@@ -223,9 +225,9 @@ func TestStopRemovesWhateverTheVRRPProcessDoes(t *testing.T) {
 	}
 }
 
-// TestKillVRRPProcessOverAndOver: a process that dies again and again is started
-// later each time. Its addresses do not wait for it: when peers may have taken over,
-// no two nodes have them, and in the end the better one has.
+// TestKillVRRPProcessOverAndOver checks that a process that dies repeatedly is started
+// later each time, while its addresses do not wait for it: when peers may have taken
+// over, no two nodes have them, and in the end the better node has.
 func TestKillVRRPProcessOverAndOver(t *testing.T) {
 	t.Parallel()
 	differs(t, "makes an outage of its own when its VRRP process dies")
@@ -238,7 +240,7 @@ func TestKillVRRPProcessOverAndOver(t *testing.T) {
 
 	from := time.Now()
 	old := 0
-	for range 6 { // the last successor waits for 4 s, longer than the peer
+	for range 6 { // the last successor is delayed by 4 s, longer than the peer waits
 		if !s.Until(10*time.Second, func() bool {
 			pid := a.VRRPPid()
 			return pid != 0 && pid != old && lab.Alive(pid)

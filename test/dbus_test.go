@@ -24,7 +24,7 @@ import (
 // busName is the name of the daemon on a bus.
 const busName = "org.keepalived.Vrrp1"
 
-// bus is a D-Bus daemon of its own, and what it has carried.
+// bus is a separate D-Bus daemon, and the signals that it has carried.
 type bus struct {
 	*scene
 	address string
@@ -35,8 +35,8 @@ type bus struct {
 	signals []string
 }
 
-// newBus starts a bus with the policy that is installed for the daemon, and the address
-// given, unless it is empty.
+// newBus starts a bus with the policy that is installed for the daemon, at the given
+// address, unless it is empty.
 func (s *scene) newBus(address string) *bus {
 	s.Helper()
 	lab.Need(s.T, lab.DBus, lab.Users)
@@ -46,7 +46,7 @@ func (s *scene) newBus(address string) *bus {
 	}
 	policy, err := filepath.Abs("../packaging/dbus/org.keepalived.Vrrp1.conf")
 	s.must(err)
-	// Nobody finds the bus before its signals are recorded.
+	// No program finds the bus before its signals are recorded.
 	hidden := filepath.Join(filepath.Dir(strings.TrimPrefix(address, "unix:path=")), "hidden")
 	config := filepath.Join(dir, "bus.conf")
 	s.must(os.WriteFile(config, []byte(`<busconfig><type>system</type><listen>unix:path=`+hidden+`</listen><auth>EXTERNAL</auth>
@@ -60,7 +60,7 @@ func (s *scene) newBus(address string) *bus {
 	s.must(err)
 	s.must(b.cmd.Start())
 	s.Cleanup(b.end)
-	_, err = out.Read(make([]byte, 1)) // it listens
+	_, err = out.Read(make([]byte, 1)) // the bus listens
 	s.must(err)
 	b.conn, err = dbus.Connect("unix:path=" + hidden)
 	s.must(err)
@@ -71,7 +71,7 @@ func (s *scene) newBus(address string) *bus {
 		for c := range carried {
 			early := strings.HasSuffix(c.Name, "VrrpStatusChange") && len(c.Body) == 1 && c.Body[0] != uint32(2) && c.Body[0] != uint32(3) && c.Body[0] != uint32(98)
 			if !strings.HasPrefix(string(c.Path), "/org/keepalived") || early {
-				continue // how soon the states are known that come before MASTER is not compared
+				continue // the time of the states before MASTER is not compared
 			}
 			b.mu.Lock()
 			b.signals = append(b.signals, fmt.Sprint(c.Path, " ", c.Name, " ", c.Body))
@@ -89,13 +89,13 @@ func (b *bus) end() {
 	b.cmd.Wait()
 }
 
-// on is a program that uses the bus.
+// on returns the program with the environment to use the bus.
 func (b *bus) on(p lab.Program) lab.Program {
 	p.Env = "DBUS_SYSTEM_BUS_ADDRESS=" + b.address
 	return p
 }
 
-// carried are the signals so far.
+// carried returns the signals so far.
 func (b *bus) carried() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -118,7 +118,7 @@ func (b *bus) await(n int, text string) {
 	}
 }
 
-// objects describes what is at a path and below it.
+// objects describes the objects at a path and below it.
 func (b *bus) objects(path string) (all []string) {
 	var text string
 	if err := b.conn.Object(busName, dbus.ObjectPath(path)).Call("org.freedesktop.DBus.Introspectable.Introspect", 0).Store(&text); err != nil {
@@ -144,8 +144,8 @@ func (b *bus) objects(path string) (all []string) {
 	return all
 }
 
-// answer is what a call returns, or the name of its error. What the C daemon gives for Name
-// is not of the type that it declares: it is taken for what is meant.
+// answer returns the result of a call, or the name of its error. The C daemon returns
+// Name in another type than it declares, which is accepted.
 func (b *bus) answer(path, method string, args ...any) string {
 	c := b.conn.Object(busName, dbus.ObjectPath("/org/keepalived/Vrrp1/"+path)).Call(method, 0, args...)
 	if err, ok := c.Err.(dbus.Error); ok {
@@ -163,7 +163,7 @@ func (b *bus) answer(path, method string, args ...any) string {
 	return fmt.Sprint(method, args, ": ", named(c.Body), c.Err)
 }
 
-// named is the text of a result, in which a structure of one string is the string.
+// named returns the text of a result. A structure of one string is written as the string.
 func named(body []any) string {
 	if len(body) == 1 {
 		v, ok := body[0].(dbus.Variant)
@@ -177,8 +177,8 @@ func named(body []any) string {
 	return fmt.Sprint(body)
 }
 
-// TestDBus: the objects, their properties, the signals and the answers to calls are those
-// of the C daemon, from the start over a reload to the end.
+// TestDBus checks that the objects, their properties, the signals and the replies to
+// calls are those of the C daemon, from the start over a reload to the end.
 func TestDBus(t *testing.T) {
 	differs(t, "is what it is compared with")
 	t.Parallel()
@@ -228,14 +228,14 @@ func TestDBus(t *testing.T) {
 	}
 }
 
-// TestBusOfItsOwnPace: the daemon serves without a bus, finds one that comes later or again,
-// and lets nobody but root have anything done.
-func TestBusOfItsOwnPace(t *testing.T) {
+// TestBusStartsLater checks that the daemon serves without a bus, connects to a bus that
+// starts later or again, and accepts methods with an effect from root only.
+func TestBusStartsLater(t *testing.T) {
 	differs(t, "does not look for a bus again")
 	t.Parallel()
 	lab.Need(t, lab.User)
 	s := newScene(t, "a")
-	dir, err := os.MkdirTemp("", "keepalived-bus-") // one that others can enter
+	dir, err := os.MkdirTemp("", "keepalived-bus-") // a directory that other users can enter
 	s.must(err)
 	t.Cleanup(func() { os.RemoveAll(dir) })
 	s.must(os.Chmod(dir, 0o755))

@@ -18,8 +18,7 @@ import (
 	"keepalived-go/lvs/ipvs"
 )
 
-// demo prepares a run of keepalived demo whose files are in a directory of the
-// test.
+// demo prepares a run of keepalived demo with its files in a directory of the test.
 func demo(t *testing.T, before []string, args ...string) (c *exec.Cmd, out *bytes.Buffer, dir string) {
 	t.Helper()
 	differs(t, "has no demo")
@@ -40,7 +39,7 @@ func demo(t *testing.T, before []string, args ...string) (c *exec.Cmd, out *byte
 	return c, out, dir
 }
 
-// tookOver: of two backups the one with the higher priority is first, unless the
+// tookOver matches either backup: the one with the higher priority takes over, unless the
 // machine is busy for as long as their skews differ.
 var tookOver = regexp.MustCompile(`node[23] took over .* after the last advert of node1`)
 
@@ -56,12 +55,12 @@ func TestDemo(t *testing.T) {
 			case os.Geteuid() == 0:
 				lab.Need(t, lab.User)
 			default:
-				before = nil // we are one
+				before = nil // the test runs as this user
 			}
 			c, out, dir := demo(t, before, "--duration", "8s", "--nodes", "3")
 			if err := c.Run(); err != nil {
 				if name == "user" && strings.Contains(out.String(), "sysctl -w") {
-					return // the kernel does not allow it, and the user was told what to do
+					return // the kernel does not allow it, and the output contains the remedy
 				}
 				t.Fatalf("%v\n%s", err, out)
 			}
@@ -75,8 +74,8 @@ func TestDemo(t *testing.T) {
 	}
 }
 
-// TestDemoLVS: where this kernel has no load balancer, that of a User-Mode Linux
-// serves.
+// TestDemoLVS checks that the demo uses the load balancer of a User-Mode Linux if this
+// kernel has none.
 func TestDemoLVS(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.UML)
@@ -105,7 +104,7 @@ func TestDemoLVS(t *testing.T) {
 	nothingLeft(t, dir)
 }
 
-// TestDemoLVSWithoutKernel: the user learns what to install.
+// TestDemoLVSWithoutKernel checks that the output names what to install.
 func TestDemoLVSWithoutKernel(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root)
@@ -121,7 +120,7 @@ func TestDemoLVSWithoutKernel(t *testing.T) {
 	nothingLeft(t, dir)
 }
 
-// TestDemoInterrupted: an interrupt leaves nothing behind, whenever it comes.
+// TestDemoInterrupted checks that an interrupt at any time leaves nothing behind.
 func TestDemoInterrupted(t *testing.T) {
 	t.Parallel()
 	for _, after := range []time.Duration{50 * time.Millisecond, 400 * time.Millisecond, 3 * time.Second} {
@@ -137,8 +136,8 @@ func TestDemoInterrupted(t *testing.T) {
 				t.Fatal(err)
 			}
 			err := c.Wait()
-			// Until it says its first word the signal may end the process before
-			// it has begun anything.
+			// Until the first output the signal may end the process before it has begun
+			// anything.
 			if code := c.ProcessState.ExitCode(); code != 130 && out.Len() > 0 {
 				t.Errorf("%v\n%s", err, out)
 			}
@@ -147,8 +146,7 @@ func TestDemoInterrupted(t *testing.T) {
 	}
 }
 
-// nothingLeft looks for files below dir, and for processes that have it in
-// their arguments.
+// nothingLeft looks for files below dir, and for processes with dir in their arguments.
 func nothingLeft(t *testing.T, dir string) {
 	t.Helper()
 	if left, _ := filepath.Glob(filepath.Join(dir, "*")); len(left) > 0 {

@@ -13,9 +13,9 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestAdvertsUndisturbed: whatever goes on beside the protocol, the master's
-// adverts come so that its backup never takes over. How regular they are is
-// measured by the benchmark.
+// TestAdvertsUndisturbed checks that whatever else happens on the node, the master's
+// adverts are sent in time, so that its backup never takes over. The benchmark measures
+// how regular they are.
 func TestAdvertsUndisturbed(t *testing.T) {
 	t.Parallel()
 	undisturbed := func(s *scene, during func()) {

@@ -19,13 +19,13 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// dumped is what a daemon wrote on request.
+// dumped is the contents of all dumps of a daemon.
 type dumped struct {
 	data, parent, stats string
 	json                []byte
 }
 
-// dumps asks for all dumps and waits for them.
+// dumps requests all dumps and waits for them.
 func (s *scene) dumps(d *lab.Daemon) (out dumped) {
 	s.Helper()
 	for _, name := range []string{"keepalived.data", "keepalived_parent.data", "keepalived.stats", "keepalived.json"} {
@@ -36,13 +36,13 @@ func (s *scene) dumps(d *lab.Daemon) (out dumped) {
 	out.data = s.dumpFile(d, "keepalived.data", "\n Name = eth0\n")
 	out.parent = s.dumpFile(d, "keepalived_parent.data", " umask = ")
 	out.stats = s.dumpFile(d, "keepalived.stats", "Priority Zero:\n")
-	s.must(d.Signal(36)) // after the others: its counters are the later ones
+	s.must(d.Signal(36)) // after the others, so that its counters are later
 	out.json = []byte(s.dumpFile(d, "keepalived.json", "pri_zero_sent"))
 	return out
 }
 
-// dumpsIn takes dumps until they show all virtual routers in a state, and no
-// script that runs or has said nothing yet.
+// dumpsIn requests dumps until they show all virtual routers in a state, and each script
+// with a result and not running.
 func (s *scene) dumpsIn(d *lab.Daemon, state string) (out dumped) {
 	s.Helper()
 	inState := regexp.MustCompile(`(?m)^ VRRP Instance = .*\n(?:   .*\n)*?   State = (.*)$`)
@@ -63,8 +63,8 @@ func (s *scene) dumpsIn(d *lab.Daemon, state string) (out dumped) {
 	return out
 }
 
-// dumpFile waits until a file holds the text and does not grow any more: the C
-// daemon writes some where readers see them.
+// dumpFile waits until a file contains the text and does not grow: the C daemon writes
+// some dumps in place.
 func (s *scene) dumpFile(d *lab.Daemon, name, text string) string {
 	s.Helper()
 	path := filepath.Join(d.Dir, name)
@@ -82,8 +82,8 @@ func (s *scene) dumpFile(d *lab.Daemon, name, text string) string {
 	return before
 }
 
-// TestDumpsAreThoseOfC: for configurations of all kinds, the dumps have the keys
-// of the C daemon's with the same values, where there is no reason for others.
+// TestDumpsAreThoseOfC checks, for configurations of all kinds, that the dumps have the
+// keys of the C daemon's dumps with the same values, except for the listed differences.
 func TestDumpsAreThoseOfC(t *testing.T) {
 	differs(t, "is what it is compared with")
 	t.Parallel()
@@ -93,9 +93,9 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 	cases := []struct {
 		name   string
 		config string
-		await  string // a line of the log, of each program
+		await  string // a line of the log of both programs
 		other  string // configuration of a second node, if there is one
-		state  string // of all virtual routers when the dumps are taken; MASTER unless given
+		state  string // of all virtual routers when the dumps are taken; empty: MASTER
 	}{
 		{name: "version 2", config: configWith("", in.at(100)), await: "(VI_1) Entering MASTER STATE"},
 		{name: "version 3", config: configWith("", instance{Interval: 250 * time.Millisecond, VIPs: []string{vip.String(), vip2.String() + "/16 label eth0:x brd +", "10.0.66.1/24 peer 10.0.66.2 brd +"},
@@ -157,7 +157,7 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 			"linkbeat_interfaces {\n    eth1 ETHTOOL\n}\ninterface_up_down_delays {\n    eth1 0.15 0.125\n}\ngarp_group {\n    garp_interval 0.5\n    gna_interval 0.25\n    interfaces {\n        eth0\n        eth1\n    }\n}\n",
 			await: "(OTHER) Entering MASTER STATE"},
 	}
-	var reasons reasonable
+	var reasons dumpDifferences
 	t.Cleanup(func() { reasons.unused(t, len(cases)) })
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -169,7 +169,7 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 				dir := s.Node("a").Dir
 				d := s.start("a", p, strings.ReplaceAll(c.config, "DIR", dir))
 				s.awaitLog(d, d.Started, c.await, 8*time.Second)
-				// The adverts, addresses and results of the first moments.
+				// Wait for the adverts, addresses and results after the start.
 				s.Watch(time.Now(), 1500*time.Millisecond, func(*lab.Event) bool { return false })
 				out := s.dumpsIn(d, cmp.Or(c.state, "MASTER"))
 				for _, text := range []*string{&out.data, &out.parent} {
@@ -194,8 +194,8 @@ func TestDumpsAreThoseOfC(t *testing.T) {
 	}
 }
 
-// otherwise are lines of the C daemon's state dumps that differ here, and why.
-var otherwise = []struct{ line, why string }{
+// knownDifferences lists lines of the C daemon's state dumps that differ here, with the reason.
+var knownDifferences = []struct{ line, why string }{
 	{`^(VRRP Topology|Interfaces)/.* = \d+\.\d+ \(`, "a time"},
 	{`^Interfaces/.*/(index|IPv6 address|MAC) = `, "the two run on different machines"},
 	{`/Using src_ip = fe80|/Multicast address .*ifindex`, "likewise"},
@@ -224,18 +224,18 @@ var otherwise = []struct{ line, why string }{
 	{`^Global definitions/nftables (table name = keepalived|base chain priority = -1|don't force use ifindex.*)$`, "a firewall that nobody has asked for is not there yet"},
 }
 
-// reasonable compares state dumps, and remembers what was otherwise.
-type reasonable struct {
+// dumpDifferences compares state dumps, and records which of the listed differences occurred.
+type dumpDifferences struct {
 	used  sync.Map
 	cases atomic.Int32
 }
 
-// unused fails for what is not otherwise any more, if all cases have been run.
-func (r *reasonable) unused(t *testing.T, cases int) {
+// unused fails for a listed difference that did not occur, if all cases have been run.
+func (r *dumpDifferences) unused(t *testing.T, cases int) {
 	if int(r.cases.Load()) < cases {
 		return
 	}
-	for _, o := range otherwise {
+	for _, o := range knownDifferences {
 		if _, ok := r.used.Load(o.line); !ok {
 			t.Errorf("no dump has a line like %q that differs", o.line)
 		}
@@ -249,8 +249,7 @@ var (
 	itemLine    = regexp.MustCompile(`^ ?(VRRP Instance|Name|VRRP Sync Group|VRRP Script|Track file|VRRP Track process|VRRP Track BFD|Static Track Group) = ([^,]*)`)
 )
 
-// keyed are the lines of a state dump, each below its section and the thing it
-// is about.
+// keyed returns the lines of a state dump, each with its section and its object.
 func keyed(text string) (lines []string) {
 	section, item := "", ""
 	for line := range strings.Lines(text) {
@@ -269,9 +268,9 @@ func keyed(text string) (lines []string) {
 	return lines
 }
 
-// compare wants each keyed line of upstream among ours, in its order, unless
-// there is a reason.
-func (r *reasonable) compare(t *testing.T, name, mine, upstream string) {
+// compare checks that each keyed line of upstream is among ours, in the same order, or a
+// listed difference.
+func (r *dumpDifferences) compare(t *testing.T, name, mine, upstream string) {
 	t.Helper()
 	have := keyed(mine)
 	at := 0
@@ -281,7 +280,7 @@ lines:
 			at += i + 1
 			continue
 		}
-		for _, o := range otherwise {
+		for _, o := range knownDifferences {
 			if regexp.MustCompile(o.line).MatchString(want) {
 				r.used.Store(o.line, true)
 				continue lines
@@ -296,7 +295,7 @@ lines:
 	}
 }
 
-// compareStats wants the names of upstream, in its order.
+// compareStats checks that ours has the names of upstream, in the same order.
 func compareStats(t *testing.T, mine, upstream string) {
 	t.Helper()
 	names := func(text string) (out []string) {
@@ -317,8 +316,8 @@ func compareStats(t *testing.T, mine, upstream string) {
 	}
 }
 
-// compareJSON wants upstream's keys in upstream's order, with values of the same
-// type and, where they are not of the moment, the same.
+// compareJSON checks that ours has upstream's keys in the same order, with values of the
+// same type and, unless they change from moment to moment, the same values.
 func compareJSON(t *testing.T, mine, upstream []byte) {
 	t.Helper()
 	type part = []struct {
@@ -335,7 +334,7 @@ func compareJSON(t *testing.T, mine, upstream []byte) {
 		t.Fatalf("keepalived.json has %d instances, upstream's %d", len(a), len(b))
 	}
 	moment := []string{"last_transition", "auth_data", "master_priority"}
-	later := []string{"track_process"} // the C daemon has them after 2.2.7
+	later := []string{"track_process"} // the C daemon has these keys after 2.2.7
 	for i := range b {
 		for _, p := range []struct {
 			name        string
@@ -367,7 +366,7 @@ func compareJSON(t *testing.T, mine, upstream []byte) {
 	}
 }
 
-// kindOf tells types of JSON apart, and among numbers integers: programs decode
+// kindOf distinguishes the types of JSON, and integers among numbers: programs decode
 // them into types of their languages.
 func kindOf(v any) string {
 	if n, ok := v.(json.Number); ok {
@@ -384,7 +383,7 @@ type member struct {
 	value any
 }
 
-// members are the members of a JSON object in their order.
+// members returns the members of a JSON object in order.
 func members(t *testing.T, object []byte) (out []member) {
 	t.Helper()
 	d := json.NewDecoder(strings.NewReader(string(object)))
@@ -404,7 +403,7 @@ func members(t *testing.T, object []byte) (out []member) {
 	return out
 }
 
-// dataWhen waits until a new state dump holds all the texts.
+// dataWhen waits until a new state dump contains all the texts.
 func (s *scene) dataWhen(d *lab.Daemon, name string, texts ...string) string {
 	s.Helper()
 	path := name
@@ -421,7 +420,7 @@ func (s *scene) dataWhen(d *lab.Daemon, name string, texts ...string) string {
 		if !s.Until(2*time.Second, func() bool { _, err := os.Stat(path); return err == nil }) {
 			return false
 		}
-		b, err := os.ReadFile(path) // whole: it is put in place by renaming
+		b, err := os.ReadFile(path) // the file is complete, because it is renamed into place
 		data = string(b)
 		return err == nil && len(missing(data)) == 0
 	}) {
@@ -430,21 +429,21 @@ func (s *scene) dataWhen(d *lab.Daemon, name string, texts ...string) string {
 	return data
 }
 
-// TestDumpSaysWhy: the state dump has the trackers with their last results, the
-// arithmetic, the history, what became of notifications, what is disabled and
-// what reached nobody.
-func TestDumpSaysWhy(t *testing.T) {
+// TestDumpHasReasons checks that the state dump has the trackers with their last results,
+// the calculation of the priority, the history, the results of notifications, and what is
+// disabled or unsent.
+func TestDumpHasReasons(t *testing.T) {
 	differs(t, "has no such sections")
 	t.Parallel()
 	s := newScene(t, "a", "b")
 	check := s.script("a", "check", `test ! -e "$0.fail"`)
-	told, _ := s.recorder("a", "told")
+	recorder, _ := s.recorder("a", "recorded")
 	a := s.start("a", ours, configWith("smtp_server 127.0.0.1\nnotification_email {\n    a@b.c\n}\nstate_dump_file "+s.path("a", "state")+"\nvrrp_notify_fifo "+s.path("a", "fifo"))+
 		"vrrp_script chk {\n    script "+check+"\n    interval 1\n    weight -20\n}\n"+
 		"vrrp_script gone {\n    script /not/there\n    interval 1\n    weight 5\n}\n"+
-		instance{More: "notify_master " + told + "\nnotify_backup /not/there/either\nsmtp_alert"}.at(100).tracks("script", "chk\ngone").String())
+		instance{More: "notify_master " + recorder + "\nnotify_backup /not/there/either\nsmtp_alert"}.at(100).tracks("script", "chk\ngone").String())
 	s.awaitOwner(vip, 3*time.Second, "a")
-	s.start("b", ours, config(instance{VRID: 99, VIPs: []string{vip2.String()}}.at(90))) // a stranger
+	s.start("b", ours, config(instance{VRID: 99, VIPs: []string{vip2.String()}}.at(90))) // a foreign router
 	s.awaitOwner(vip2, 3*time.Second, "b")
 	s.write("a", "check.fail", "")
 	data := s.dataWhen(a, s.path("a", "state"),
@@ -452,7 +451,7 @@ func TestDumpSaysWhy(t *testing.T) {
 		"     track_script chk weight -20, down: exited with status 1",
 		"     track_script gone weight 5, disabled: /not",
 		" INIT -> BACKUP (start)\n", " BACKUP -> MASTER (no-master): no master has been heard for ",
-		"------< Notifications >------\n", "   Last = notify_master "+told+": exited with status 0, ",
+		"------< Notifications >------\n", "   Last = notify_master "+recorder+": exited with status 0, ",
 		" FIFO = ", "   Written = 2\n", " Mail = 127.0.0.1\n", "   Waiting = 2\n   Sent = 0\n",
 		"------< Disabled scripts >------\n", "vrrp_script gone = '/not/there', ", "notify_backup of VI_1 = /not/there/either, disabled: ",
 		"------< Packets that reached no instance >------\n  vrid_err = ",
@@ -477,8 +476,8 @@ func TestDumpSaysWhy(t *testing.T) {
 	s.dataWhen(a, s.path("a", "state_parent"), "------< Global definitions >------\n")
 }
 
-// TestDumpConfiguration: -d logs at the start what is configured, and after a
-// reload what runs.
+// TestDumpConfiguration checks that -d logs the configuration at the start, and after a
+// reload the one in force.
 func TestDumpConfiguration(t *testing.T) {
 	differs(t, "is not asked")
 	t.Parallel()
@@ -501,7 +500,8 @@ func TestDumpConfiguration(t *testing.T) {
 	s.awaitLog(a, from, "   State = MASTER", 3*time.Second)
 }
 
-// TestJSONVersion2: the same instances, and the tracked processes.
+// TestJSONVersion2 checks that version 2 has the same instances, and the tracked
+// processes.
 func TestJSONVersion2(t *testing.T) {
 	differs(t, "does not know the word before 2.3")
 	t.Parallel()
@@ -544,8 +544,8 @@ func TestJSONVersion2(t *testing.T) {
 	}
 }
 
-// TestDumpsOfMany: the dumps of hundreds of virtual routers are complete, and
-// their adverts go on meanwhile. Statistics are cleared only when they have been
+// TestDumpsOfMany checks that the dumps of hundreds of virtual routers are complete, that
+// adverts continue meanwhile, and that statistics are cleared only after they were
 // written.
 func TestDumpsOfMany(t *testing.T) {
 	differs(t, "is silent for a while")
@@ -579,7 +579,7 @@ func TestDumpsOfMany(t *testing.T) {
 	s.neverQuiet("a", from, time.Now(), instance{}.interval()*5/2)
 }
 
-// TestReloadKeepsData: config_save_dir has the data before and after a reload.
+// TestReloadKeepsData checks that config_save_dir has the data before and after a reload.
 func TestReloadKeepsData(t *testing.T) {
 	differs(t, "needs a directory that is there")
 	t.Parallel()

@@ -15,8 +15,8 @@ func TestFailoverAndFailback(t *testing.T) {
 	s.pair(vip, ours, in.at(150), ours, in.at(100))
 }
 
-// TestDualMaster: two instances with crossed priorities, each node master of
-// one; the survivor takes both.
+// TestDualMaster checks two instances with crossed priorities: each node is master of
+// one, and the node that survives takes both.
 func TestDualMaster(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -34,8 +34,8 @@ func TestDualMaster(t *testing.T) {
 	s.awaitOwner(vip, time.Second, "a")
 }
 
-// TestGracefulStop: the addresses are gone, priority 0 is out and the process
-// has ended within a second, with exit code 0.
+// TestGracefulStop checks that within a second the addresses are removed, priority 0 is
+// sent and the process has ended, with exit code 0.
 func TestGracefulStop(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -53,7 +53,7 @@ func TestGracefulStop(t *testing.T) {
 		t.Fatal("the address is still there")
 	}
 	s.within("removal of the address", gone.Time.Sub(from), 0, time.Second)
-	if !underC { // which always lingers for a second
+	if !underC { // which always waits for a second
 		s.within("exit", exit, 0, time.Second)
 	}
 	var zero []lab.Event
@@ -84,7 +84,7 @@ func TestNopreempt(t *testing.T) {
 	s.must(s.Node("a").Plug(0))
 	s.stays(vip, "b", 2*time.Second)
 
-	// A master does give way to a higher advert: both were master while cut.
+	// A master does yield to a better advert: both were master while cut.
 	lab.Need(t, lab.Nft)
 	s.must(s.Node("a").Cut(0))
 	s.awaitOwner(vip, 3*time.Second, "a", "b")
@@ -95,8 +95,8 @@ func TestNopreempt(t *testing.T) {
 	}
 }
 
-// TestPreemptDelay: a better node tolerates the worse master for the delay,
-// counted from the first lower advert.
+// TestPreemptDelay checks that a better node tolerates the worse master for the delay,
+// counted from the first advert of lower priority.
 func TestPreemptDelay(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -112,8 +112,8 @@ func TestPreemptDelay(t *testing.T) {
 	s.awaitOwner(vip, time.Second, "a")
 }
 
-// TestEqualPriority: whoever is master stays it; two that are cut off from one
-// another both serve, and of them the higher address wins.
+// TestEqualPriority checks that a master of equal priority stays master, that two nodes
+// that are cut off from one another both serve, and that then the higher address wins.
 func TestEqualPriority(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Nft)
@@ -130,8 +130,8 @@ func TestEqualPriority(t *testing.T) {
 	s.stays(vip, "b", time.Second)
 }
 
-// TestHealedSplitAnnounces: switches learnt the loser's place in the split, so
-// the winner announces its addresses again.
+// TestHealedSplitAnnounces checks that the winner announces its addresses again after a
+// split, because switches have learned the port of the other node.
 func TestHealedSplitAnnounces(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Nft)
@@ -142,8 +142,8 @@ func TestHealedSplitAnnounces(t *testing.T) {
 	s.awaitOwner(vip, 3*time.Second, "a")
 	s.must(s.Node("b").Cut(0))
 	s.awaitOwner(vip, 3*time.Second, "a", "b")
-	// First the winner hears the loser: had the loser heard it first, it would
-	// have left without a word.
+	// The winner must receive an advert first: had the loser received one first, it would
+	// have become backup without sending anything.
 	healed := time.Now()
 	s.must(s.Node("b").Deafen(0))
 	s.awaitAdvert(healed, time.Second, "b")
@@ -156,8 +156,8 @@ func TestHealedSplitAnnounces(t *testing.T) {
 	}
 }
 
-// TestDeafNode: a node that hears nothing becomes a second master; it must
-// give way as soon as it hears the better one.
+// TestDeafNode checks that a node that receives nothing becomes a second master, and
+// yields as soon as it receives the better one.
 func TestDeafNode(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Nft)
@@ -172,7 +172,8 @@ func TestDeafNode(t *testing.T) {
 	s.awaitOwner(vip, 2*time.Second, "a")
 }
 
-// TestOwner: priority 255 serves at once and takes the address from anybody.
+// TestOwner checks that priority 255 serves at once and takes the address from any other
+// node.
 func TestOwner(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -191,7 +192,7 @@ func TestOwner(t *testing.T) {
 	s.awaitOwner(vip, time.Second, "a")
 }
 
-// TestMismatch: nodes that cannot understand one another are both master.
+// TestMismatch checks that nodes that do not accept each other's adverts are both master.
 func TestMismatch(t *testing.T) {
 	t.Parallel()
 	pass := func(word string) string {
@@ -219,7 +220,7 @@ func TestMismatch(t *testing.T) {
 			s.start("b", ours, config(pair[1].at(100)))
 			s.awaitOwner(vip, 12*time.Second, "a", "b")
 			if underC {
-				return // an advert it refuses can hold up its own
+				return // a refused advert can delay its own
 			}
 			from := time.Now()
 			for _, node := range []string{"a", "b"} {
@@ -229,7 +230,8 @@ func TestMismatch(t *testing.T) {
 	}
 }
 
-// TestMulticastGroup: adverts go to the group that vrrp_mcast_group4 names.
+// TestMulticastGroup checks that adverts are sent to the group that vrrp_mcast_group4
+// names.
 func TestMulticastGroup(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -244,7 +246,8 @@ func TestMulticastGroup(t *testing.T) {
 	}
 }
 
-// TestSyncGroup: when one member loses its interface, the other leaves too.
+// TestSyncGroup checks that when one member loses its interface, the other ceases to be
+// master too.
 func TestSyncGroup(t *testing.T) {
 	t.Parallel()
 	s := newWideScene(t, 2, "a", "b")
@@ -264,7 +267,7 @@ func TestSyncGroup(t *testing.T) {
 	s.awaitOwner(inner, 3*time.Second, "a")
 }
 
-// TestStartupDelay: for that time nothing is sent, even by an owner.
+// TestStartupDelay checks that nothing is sent during the delay, not even by an owner.
 func TestStartupDelay(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -275,17 +278,17 @@ func TestStartupDelay(t *testing.T) {
 	s.within("first advert", first.Time.Sub(from), 2*time.Second+masterDown(in)-50*time.Millisecond, 2*time.Second+masterDown(in)+2*slack)
 }
 
-// TestIntervalIsLearned: a version 3 backup waits by the master's interval,
+// TestIntervalIsLearned checks that a version 3 backup waits by the master's interval,
 // not its own.
 func TestIntervalIsLearned(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
-	slow := instance{Interval: 300 * time.Millisecond} // short enough to be heard in time
+	slow := instance{Interval: 300 * time.Millisecond} // short enough to be received in time
 	a := s.start("a", ours, config(slow.at(150)))
 	s.awaitOwner(vip, 4*time.Second, "a")
 	b := s.start("b", ours, config(instance{}.at(100)))
 	s.awaitLog(b, b.Started, "Entering BACKUP STATE", 4*time.Second)
-	s.stays(vip, "a", time.Second) // and is heard
+	s.stays(vip, "a", time.Second) // and b receives its adverts
 	killed := a.Kill()
 	first := s.awaitAdvert(killed, 4*time.Second, "b")
 	last := s.lastAdvert("a", first.Time)

@@ -16,8 +16,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// A farm is a client, directors and servers. The client and the virtual addresses
-// are on segment 0; segment 1 joins directors and servers.
+// farm is a client, directors and servers. The client and the virtual addresses are on
+// segment 0; segment 1 joins directors and servers.
 type farm struct {
 	*scene
 	client    *lab.Node
@@ -25,11 +25,11 @@ type farm struct {
 	servers   []*lab.Node
 }
 
-// gateway is what servers send their answers through when their own address was
-// asked, as NAT needs it. Answers from a virtual address take the direct way.
+// gateway is the gateway of the servers for answers from their own addresses, as NAT
+// needs it. Answers from a virtual address take the direct way.
 type gateway struct{ v4, v6 netip.Addr }
 
-// newFarm builds one; the servers have the virtual addresses, too.
+// newFarm builds a farm. The servers have the virtual addresses too.
 func newFarm(t *testing.T, g gateway, directors, servers int, virtual ...netip.Addr) *farm {
 	t.Helper()
 	names := []string{"client"}
@@ -62,7 +62,7 @@ func newFarm(t *testing.T, g gateway, directors, servers int, virtual ...netip.A
 	return f
 }
 
-// sysctl sets names of files below /proc/sys/net to values.
+// sysctl writes values to files below /proc/sys/net.
 func (s *scene) sysctl(n *lab.Node, settings map[string]string) {
 	s.Helper()
 	s.must(n.Do(func() error {
@@ -75,8 +75,8 @@ func (s *scene) sysctl(n *lab.Node, settings map[string]string) {
 	}))
 }
 
-// serveLines answers each line that comes to the port with the name of the node and
-// the line, until the scene ends.
+// serveLines answers each line that arrives at the port with the name of the node and the
+// line, until the scene ends.
 func (s *scene) serveLines(n *lab.Node, port uint16) {
 	s.Helper()
 	s.serve(n, port, func(c net.Conn) {
@@ -93,8 +93,7 @@ func (s *scene) serveLines(n *lab.Node, port uint16) {
 	})
 }
 
-// serve has each connection to the port handled, and closed then, until the scene
-// ends.
+// serve handles each connection to the port and closes it, until the scene ends.
 func (s *scene) serve(n *lab.Node, port uint16, handle func(net.Conn)) {
 	s.Helper()
 	var l net.Listener
@@ -106,7 +105,7 @@ func (s *scene) serve(n *lab.Node, port uint16, handle func(net.Conn)) {
 	go acceptAll(l, handle)
 }
 
-// acceptAll has each connection to l handled, and closed then, until l is closed.
+// acceptAll handles each connection to l and closes it, until l is closed.
 func acceptAll(l net.Listener, handle func(net.Conn)) {
 	for {
 		c, err := l.Accept()
@@ -141,7 +140,7 @@ func (s *scene) serveDatagrams(n *lab.Node, at netip.AddrPort) {
 	}()
 }
 
-// serveSCTP sends each SCTP connection the name of the node.
+// serveSCTP sends the name of the node on each SCTP connection.
 func (s *scene) serveSCTP(n *lab.Node, at netip.AddrPort) {
 	s.Helper()
 	var l net.Listener
@@ -191,8 +190,8 @@ func (s *scene) askSCTP(n *lab.Node, to netip.AddrPort) (name string, err error)
 	return string(text), err
 }
 
-// socketSCTP makes a socket of SCTP, which package net does not know: what it makes of
-// one is called a connection of TCP.
+// socketSCTP makes an SCTP socket. Package net does not support SCTP, and takes a
+// connection of one for TCP.
 func socketSCTP(prepare func(fd int) error) (*os.File, error) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_SCTP)
 	if err != nil {
@@ -210,8 +209,8 @@ func socketSCTP(prepare func(fd int) error) (*os.File, error) {
 // measures how long an answer takes.
 const answerWait = 30 * time.Second
 
-// dial connects from an address of the node, or from the one that its kernel
-// chooses. The connection waits answerWait for the first answer.
+// dial connects from an address of the node, or from the address that its kernel chooses.
+// The connection waits answerWait for the first answer.
 func (s *scene) dial(n *lab.Node, network string, from netip.Addr, to netip.AddrPort) (c net.Conn, err error) {
 	d := net.Dialer{Timeout: answerWait}
 	switch {
@@ -257,7 +256,7 @@ type session struct {
 	net.Conn
 	reader *bufio.Reader
 	lines  int
-	server string // that answers
+	server string // the server that answers
 }
 
 // open begins a session.
@@ -296,8 +295,8 @@ func (e *session) echo() error {
 	return nil
 }
 
-// connections is how many connections to the virtual address, of IPv4, the director's
-// kernel knows as established.
+// connections returns how many established connections to the virtual IPv4 address the
+// director's kernel has.
 func (f *farm) connections(director *lab.Node, to netip.AddrPort) int {
 	f.Helper()
 	n, virtual := 0, fmt.Sprintf(" %08X %04X ", to.Addr().As4(), to.Port())
@@ -309,7 +308,7 @@ func (f *farm) connections(director *lab.Node, to netip.AddrPort) int {
 	return n
 }
 
-// weights are those of all servers of all services of the director.
+// weights returns the weights of all servers of all services of the director.
 func (f *farm) weights(director *lab.Node) (all []int) {
 	f.Helper()
 	for line := range strings.Lines(f.proc(director, "ip_vs")) {

@@ -18,8 +18,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// rules are the tables, chains, rules, sets and elements of a node, in a form that does
-// not depend on handles, counts and order.
+// rules returns the tables, chains, rules, sets and elements of a node, in a form that
+// does not depend on handles, counters and order.
 func (s *scene) rules(node string) []string {
 	s.Helper()
 	text, err := s.Node(node).Run("nft", "-j", "list", "ruleset")
@@ -64,8 +64,8 @@ func asJSON(v any) string {
 	return string(b)
 }
 
-// reach reports whether a TCP connection from a node to an address is answered, be it by a
-// refusal.
+// reach reports whether a TCP connection from a node to an address is answered, possibly
+// by a refusal.
 func (s *scene) reach(node string, to string) bool {
 	s.Helper()
 	var err error
@@ -88,8 +88,9 @@ func (s *scene) accepting(to string) {
 	}
 }
 
-// refusing expects that connections and pings from node c to addresses of the master
-// are dropped, that those to its own addresses are not, and that its neighbours find it.
+// refusing checks that connections and pings from node c to addresses of the master are
+// dropped, that packets to its own addresses are not, and that its neighbours can resolve
+// the addresses.
 func (s *scene) refusing(master string) {
 	s.Helper()
 	n := s.Node(master)
@@ -110,9 +111,9 @@ func (s *scene) refusing(master string) {
 	}
 }
 
-// TestNotAccepted: a master that accepts no packets to its addresses drops them after each
-// failover, after a reload, after its tables were removed and after it was killed; nothing
-// else is dropped, and at the end nothing is left.
+// TestNotAccepted checks that a master that accepts no packets to its addresses drops
+// them after each failover, after a reload, after its tables were removed and after it
+// was killed, that nothing else is dropped, and that nothing is left at the end.
 func TestNotAccepted(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Nft)
@@ -146,7 +147,7 @@ func TestNotAccepted(t *testing.T) {
 	if len(s.rules("a")) == 0 {
 		t.Error("a process that was killed has left no tables")
 	}
-	a = s.start("a", ours, config(in.at(50))) // stays backup, and removes what is left
+	a = s.start("a", ours, config(in.at(50))) // stays backup, and removes the leftovers
 	s.awaitOwner(addr("fe80::77"), 10*time.Second, "b")
 	if left := s.rules("a"); slices.ContainsFunc(left, func(r string) bool { return strings.Contains(r, vip.String()) }) {
 		t.Errorf("a backup drops packets:\n%s", strings.Join(left, "\n"))
@@ -168,8 +169,9 @@ func TestNotAccepted(t *testing.T) {
 	}
 }
 
-// TestNoPacketPassesDuringACrash: while packets to an address that is not accepted keep
-// coming, the VRRP process is killed again and again, and no packet passes.
+// TestNoPacketPassesDuringACrash checks that no packet is accepted while packets to an
+// address that is not accepted arrive all the time and the VRRP process is killed
+// repeatedly.
 func TestNoPacketPassesDuringACrash(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Nft)
@@ -177,7 +179,7 @@ func TestNoPacketPassesDuringACrash(t *testing.T) {
 	s := newScene(t, "a", "b")
 	a := s.start("a", ours, config(instance{More: "no_accept"}.at(150)))
 	s.awaitOwner(vip, 10*time.Second, "a")
-	var received [2]atomic.Int64 // at the address, and at a's own
+	var received [2]atomic.Int64 // at the address, and at a's own address
 	own := s.Node("a").Addr(0)
 	var stop atomic.Bool
 	ended := make(chan struct{}, 3)
@@ -240,9 +242,9 @@ func TestNoPacketPassesDuringACrash(t *testing.T) {
 	}
 }
 
-// TestReportsOfVMACs: no report of a multicast group and no router solicitation has a virtual
-// MAC address, of a backup or a master, from its start to its end; reports leave with the
-// MAC address of the interface below.
+// TestReportsOfVMACs checks that no membership report and no router solicitation is sent
+// from a virtual MAC address, of a backup or a master, from its start to its end, and
+// that reports are sent from the MAC address of the interface below.
 func TestReportsOfVMACs(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Nft)

@@ -9,9 +9,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestSpoofedLowerPriority: adverts of lower priority, as many as a stranger
-// cares to send, make a master with many addresses answer once a second and
-// write a few lines.
+// TestSpoofedLowerPriority checks that a master with many addresses answers adverts of
+// lower priority, however many arrive, once a second, and writes a few lines.
 func TestSpoofedLowerPriority(t *testing.T) {
 	t.Parallel()
 	differs(t, "answers each of them")
@@ -25,7 +24,7 @@ func TestSpoofedLowerPriority(t *testing.T) {
 	in.More = "garp_lower_prio_delay 0"
 	a := s.start("a", ours, configWith("vrrp_notify_fifo "+hear.path, in), "-D")
 	s.awaitOwner(vip, 12*time.Second, "a")
-	// The second set of announcements that follows the take-over is out.
+	// Wait for the second set of announcements after the take-over.
 	if !s.Until(15*time.Second, func() bool {
 		return len(s.Events(time.Time{}, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.Announce })) >= 10*addresses
 	}) {
@@ -60,7 +59,8 @@ func TestSpoofedLowerPriority(t *testing.T) {
 	}
 }
 
-// TestUnknownVRIDs: each virtual router that nobody here has is logged once.
+// TestUnknownVRIDs checks that each VRID without a virtual router on the link is logged
+// once.
 func TestUnknownVRIDs(t *testing.T) {
 	t.Parallel()
 	differs(t, "logs each packet")
@@ -74,17 +74,17 @@ func TestUnknownVRIDs(t *testing.T) {
 		}
 	}
 	s.awaitLog(a, a.Started, "Unknown VRID(69) received on interface(eth0). ignoring...", 5*time.Second)
-	// A router that is known is heard after all of them. So many at once may be too many for
-	// a socket.
-	heard := func() bool { return a.Logged(a.Started, "with lower priority 50") }
+	// The advert of a known router is received after all of them. So many at once may
+	// overflow a socket.
+	received := func() bool { return a.Logged(a.Started, "with lower priority 50") }
 	for range 20 {
 		speaker.send(speaker.voice(instance{Priority: 50}, s.Node("x").Addr(0), nil).advert(50))
-		if s.Until(500*time.Millisecond, heard) {
+		if s.Until(500*time.Millisecond, received) {
 			break
 		}
 	}
-	if !heard() {
-		t.Fatal("a router that is known is not heard")
+	if !received() {
+		t.Fatal("adverts of a known router are not received")
 	}
 	if n := count(a, a.Started, "Unknown VRID"); n != 10 {
 		t.Errorf("%d lines, want 10", n)

@@ -18,16 +18,17 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// patient has a socket keep what this process has no time to read, for some seconds.
-func patient(raw syscall.RawConn) (err error) {
+// largeBuffer sets the receive buffer of a socket large enough for packets that this process
+// reads some seconds late.
+func largeBuffer(raw syscall.RawConn) (err error) {
 	failed := raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 32<<20) })
 	return errors.Join(err, failed)
 }
 
-// customer is a client that sends a numbered ICMP echo request each millisecond. Kernels
-// answer these, at once: a program that answers may have no processor until the node has
-// given the address up.
-type customer struct {
+// pingClient is a client that sends a numbered ICMP echo request every millisecond. Kernels
+// answer these at once, whereas an answering program might get no processor until the
+// node has removed the address.
+type pingClient struct {
 	conn     net.PacketConn
 	sent     atomic.Uint32
 	answered [1 << 20]atomic.Bool
@@ -35,10 +36,10 @@ type customer struct {
 	ended    chan struct{}
 }
 
-func (s *scene) customer(node string, to netip.Addr) *customer {
+func (s *scene) pingClient(node string, to netip.Addr) *pingClient {
 	s.Helper()
-	c := &customer{stopped: make(chan struct{}), ended: make(chan struct{})}
-	listen := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return patient(raw) }}
+	c := &pingClient{stopped: make(chan struct{}), ended: make(chan struct{})}
+	listen := net.ListenConfig{Control: func(_, _ string, raw syscall.RawConn) error { return largeBuffer(raw) }}
 	s.must(s.Node(node).Do(func() (err error) {
 		c.conn, err = listen.ListenPacket(context.Background(), "ip4:icmp", "0.0.0.0")
 		return err
@@ -59,7 +60,7 @@ func (s *scene) customer(node string, to netip.Addr) *customer {
 				number := binary.BigEndian.AppendUint32(nil, c.sent.Load())
 				request, err := (&icmp.Message{Type: ipv4.ICMPTypeEcho, Body: &icmp.Echo{ID: 7, Data: number}}).Marshal(nil)
 				if err == nil {
-					_, _ = c.conn.WriteTo(request, &net.IPAddr{IP: to.AsSlice()}) // one that is not sent is lost, and counted
+					_, _ = c.conn.WriteTo(request, &net.IPAddr{IP: to.AsSlice()}) // a request that is not sent is lost, and counted
 				}
 				c.sent.Add(1)
 			}
@@ -84,8 +85,8 @@ func (s *scene) customer(node string, to netip.Addr) *customer {
 	return c
 }
 
-// missing are the requests without an answer so far.
-func (c *customer) missing() (list []uint32) {
+// missing returns the requests without an answer so far.
+func (c *pingClient) missing() (list []uint32) {
 	for n := range c.sent.Load() {
 		if !c.answered[n].Load() {
 			list = append(list, n)
@@ -95,20 +96,22 @@ func (c *customer) missing() (list []uint32) {
 }
 
 // stop ends the requests.
-func (c *customer) stop() {
+func (c *pingClient) stop() {
 	close(c.stopped)
 	<-c.ended
 }
 
-// servedPair is a master, a, with a backup, b, and a client that sends requests to both.
+// servedPair is a master, a, with a backup, b, and a client that sends requests to their
+// address.
 type servedPair struct {
 	*scene
 	a, b   *lab.Daemon
-	text   string // configuration of a
-	client *customer
+	text   string // the configuration of a
+	client *pingClient
 }
 
-// newServedPair begins one. b runs the program other; words are for global_defs of a.
+// newServedPair starts a pair. b runs the program other; words are added to global_defs
+// of a.
 func newServedPair(t *testing.T, other lab.Program, words string) *servedPair {
 	t.Helper()
 	lab.Need(t, lab.Root, lab.Peer)
@@ -119,12 +122,12 @@ func newServedPair(t *testing.T, other lab.Program, words string) *servedPair {
 	s.awaitOwner(vip, 12*time.Second, "a")
 	p.b = s.start("b", other, config(in.at(100)))
 	s.stays(vip, "a", 1500*time.Millisecond)
-	p.client = s.customer("client", vip)
+	p.client = s.pingClient("client", vip)
 	p.awaitRequests(1000)
 	return p
 }
 
-// awaitRequests waits until the client has sent so many more.
+// awaitRequests waits until the client has sent n more requests.
 func (p *servedPair) awaitRequests(n uint32) {
 	p.Helper()
 	sent := p.client.sent.Load()
@@ -133,7 +136,8 @@ func (p *servedPair) awaitRequests(n uint32) {
 	}
 }
 
-// loseNothing ends the requests after some more, when b serves. Each must have an answer.
+// loseNothing ends the requests some time after b has begun to serve, and checks that
+// each has an answer.
 func (p *servedPair) loseNothing() {
 	p.Helper()
 	p.awaitRequests(1000)
@@ -145,9 +149,9 @@ func (p *servedPair) loseNothing() {
 	p.awaitOwner(vip, 3*time.Second, "b")
 }
 
-// TestSwitchover: a client with 1,000 requests a second loses none in a planned switchover,
-// to our daemon and to the C daemon. The node leaves the new master alone, even when it
-// starts again, until it is released.
+// TestSwitchover checks that a client with 1,000 requests a second loses none in a
+// planned switchover, to our daemon and to the C daemon, and that the node does not take
+// over again, even when it is restarted, until it is released.
 func TestSwitchover(t *testing.T) {
 	differs(t, "knows no switchover")
 	t.Parallel()
@@ -186,8 +190,8 @@ func TestSwitchover(t *testing.T) {
 	}
 }
 
-// TestStopHandsOver: with stop_handover a client with 1,000 requests a second loses none
-// when the master is stopped, to a C daemon.
+// TestStopHandsOver checks that with stop_handover a client with 1,000 requests a second
+// loses none when the master is stopped, with a C daemon as backup.
 func TestStopHandsOver(t *testing.T) {
 	differs(t, "sends priority 0")
 	t.Parallel()
@@ -201,7 +205,8 @@ func TestStopHandsOver(t *testing.T) {
 	}
 }
 
-// TestDryRun: reload --dry-run shows what a reload would change, and changes nothing.
+// TestDryRun checks that reload --dry-run shows what a reload would change, and changes
+// nothing.
 func TestDryRun(t *testing.T) {
 	differs(t, "cannot say what a reload would change")
 	t.Parallel()

@@ -14,8 +14,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestRunDirectory: whatever becomes of the run directory, a reload, the death
-// of the VRRP process and a stop are what they always are.
+// TestRunDirectory checks that a reload, the death of the VRRP process and a stop do not
+// depend on the state of the run directory.
 func TestRunDirectory(t *testing.T) {
 	t.Parallel()
 	differs(t, "has no state file")
@@ -45,7 +45,7 @@ func TestRunDirectory(t *testing.T) {
 			s := newScene(t, "a")
 			dir := filepath.Join(s.Node("a").Dir, "spoilt")
 			s.must(os.Mkdir(dir, 0o755))
-			// A node has mounts of its own, which end with it.
+			// A node has its own mounts, which end with it.
 			s.must(s.Node("a").Do(func() error { return unix.Mount("none", dir, "tmpfs", 0, "size=1m") }))
 			in := instance{VIPs: []string{vip.String() + "/16"}}
 			d := s.start("a", ours, config(in.at(150)), "-r", filepath.Join(dir, "vrrp.pid"))
@@ -76,7 +76,7 @@ func TestRunDirectory(t *testing.T) {
 	}
 }
 
-// children are the VRRP processes of d.
+// children returns the VRRP processes of d.
 func children(d *lab.Daemon) (all []int) {
 	for _, p := range d.Pids() {
 		if b, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p)); err == nil && bytes.Contains(b, []byte("KEEPALIVED_CHILD=vrrp")) {
@@ -86,9 +86,9 @@ func children(d *lab.Daemon) (all []int) {
 	return all
 }
 
-// TestBusyTables: while another program changes addresses as fast as it can,
-// beside 1,500 of them, a daemon starts, serves, notices what is taken from it,
-// fails over and stops; no process ends for that.
+// TestBusyTables checks that while another program changes addresses as fast as it can,
+// among 1,500 others, a daemon starts, serves, notices the loss of an address, fails over
+// and stops, and that no process ends because of it.
 func TestBusyTables(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")

@@ -9,9 +9,9 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestInterop runs a pair of which one node is the C daemon, in both roles,
-// over everything that differs on the wire: the lower priority must believe
-// the master, take over after its death and its stop, and give way again.
+// TestInterop runs a pair in which one node is the C daemon, in both roles, over
+// everything that differs on the wire: the node of lower priority must accept the master,
+// take over after its death and its stop, and yield again.
 func TestInterop(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Peer, lab.Tshark)
@@ -65,8 +65,7 @@ func TestInterop(t *testing.T) {
 	}
 }
 
-// pair leads two nodes through a failover, a fail-back, a stop and another
-// fail-back.
+// pair runs two nodes through a failover, a fail-back, a stop and another fail-back.
 func (s *scene) pair(address netip.Addr, a lab.Program, high instance, b lab.Program, low instance) {
 	s.Helper()
 	da := s.start("a", a, config(high))
@@ -100,14 +99,14 @@ func (s *scene) pair(address netip.Addr, a lab.Program, high instance, b lab.Pro
 	s.awaitOwner(address, start, "a")
 }
 
-// TestInteropFRR: the same with FRR as the other node: it gives way to us and takes over when
-// we stop, and we stay backup below its priority until it is dead.
+// TestInteropFRR checks the same with FRR as the other node: it yields to ours and takes
+// over when ours stops, and ours stays backup below its priority until it is dead.
 func TestInteropFRR(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.FRR)
 	s := newScene(t, "a", "b")
 	in := instance{Version: 3, VRID: 51}
-	// FRR wants an interface with the virtual MAC address, which it sets up and down.
+	// FRR needs an interface with the virtual MAC address, which it sets up and down.
 	s.must(s.Node("b").IPBatch("link add link eth0 name vmac address 00:00:5e:00:01:33 type macvlan mode bridge\naddr add " + vip.String() + "/16 dev vmac\nlink set vmac up\n"))
 	from := time.Now()
 	other, _ := s.frr("b", "vrrpd", "interface eth0\n vrrp 51 version 3\n vrrp 51 priority 100\n vrrp 51 advertisement-interval 100\n vrrp 51 ip "+vip.String()+"\nexit\n")

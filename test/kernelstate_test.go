@@ -16,7 +16,7 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// linkLocal is the address by which IPv6 adverts of the node leave.
+// linkLocal returns the source address of IPv6 adverts of the node.
 func (s *scene) linkLocal(node string) netip.Addr {
 	s.Helper()
 	out, err := s.Node(node).Run("ip", "-o", "-6", "addr", "show", "dev", "eth0", "scope", "link")
@@ -46,21 +46,21 @@ func (s *scene) advertising(from time.Time, node string, priority uint8, source 
 	}
 }
 
-// family is a virtual router of IPv4 or IPv6, by multicast or unicast, and the
-// address that node a sends from.
+// family is a virtual router of IPv4 or IPv6, with multicast or unicast, and the address
+// that node a sends from.
 type family struct {
 	name   string
 	in     instance
 	vip    netip.Addr
 	peers  [2]string // lines of node a and of node b
 	source func(s *scene) netip.Addr
-	own    string // an address of node a, and of node b, beside those of the lab; X stands for the node
+	own    string // an address of node a, and of node b, in addition to those of the lab; X stands for the node
 }
 
-// setUp gives the nodes their own addresses, also those that have been lost.
+// setUp adds the nodes' own addresses, including those that were lost.
 func (f *family) setUp(s *scene) {
 	if f.own != "" {
-		for _, n := range s.Nodes { // it fails where the address is there
+		for _, n := range s.Nodes { // the command fails if the address exists
 			n.IP("addr add " + strings.ReplaceAll(f.own, "X", n.Name) + " dev eth0 nodad")
 		}
 	}
@@ -101,10 +101,10 @@ func (f *family) pairOf(s *scene) (a, b *lab.Daemon) {
 	return a, b
 }
 
-// TestLastWords: a master that loses what it sends from says priority 0 before
-// it is too late for that, or although it is; its log says so only then. When
-// all is as before it is the only master again.
-func TestLastWords(t *testing.T) {
+// TestPriorityZeroOnLoss checks that a master that loses its source sends priority 0 just before
+// or even after the loss, that its log has the line only if the packet was sent, and that
+// it is the only master again when the source is restored.
+func TestPriorityZeroOnLoss(t *testing.T) {
 	t.Parallel()
 	differs(t, "of version 2.2.7 goes on without a source address")
 	gone := func(s *scene, source netip.Addr) (undo func()) {
@@ -121,7 +121,7 @@ func TestLastWords(t *testing.T) {
 	}
 	losses := []struct {
 		name string
-		ipv6 bool // it takes IPv6 only
+		ipv6 bool // for IPv6 only
 		lose func(s *scene, source netip.Addr) (undo func())
 	}{
 		{"source address", false, gone},
@@ -179,9 +179,9 @@ func TestLastWords(t *testing.T) {
 	}
 }
 
-// TestLastWordsUnsent: nothing leaves by an interface that is down or gone, and
-// the log does not say otherwise.
-func TestLastWordsUnsent(t *testing.T) {
+// TestPriorityZeroUnsent checks that no priority 0 is sent by an interface that is down or
+// removed, and that the log does not claim it.
+func TestPriorityZeroUnsent(t *testing.T) {
 	t.Parallel()
 	differs(t, "says that it was sent")
 	for name, how := range map[string]func(s *scene) error{
@@ -204,10 +204,10 @@ func TestLastWordsUnsent(t *testing.T) {
 	}
 }
 
-// TestLastWordsBehindRouter: a peer that is not on the link cannot be told once
-// the last address is gone from which the router in between could be asked for;
-// the log does not say otherwise.
-func TestLastWordsBehindRouter(t *testing.T) {
+// TestPriorityZeroBehindRouter checks that a peer that is not on the link gets no priority 0
+// once the last source address for the router in between has gone, and that the log does
+// not claim it.
+func TestPriorityZeroBehindRouter(t *testing.T) {
 	t.Parallel()
 	differs(t, "says that it was sent")
 	for name, c := range map[string]struct{ way, more, vip, source string }{
@@ -231,7 +231,7 @@ func TestLastWordsBehindRouter(t *testing.T) {
 	}
 }
 
-// A disturbance of the interface of a backup.
+// disturbance is a disturbance of the interface of a backup.
 type disturbance struct {
 	name string
 	do   func(s *scene)
@@ -242,21 +242,21 @@ func onB(lines ...string) func(s *scene) {
 	return func(s *scene) { s.must(s.Node("b").IPBatch(strings.Join(lines, "\n") + "\n")) }
 }
 
-// disturbances are those that every kernel knows.
+// disturbances lists those for any kernel.
 var disturbances = []disturbance{
 	{"MTU too small for IPv6 and back", onB("link set eth0 mtu 1200", "link set eth0 mtu 1500")},
 	{"MTU thrice", onB("link set eth0 mtu 1200", "link set eth0 mtu 1500", "link set eth0 mtu 1200", "link set eth0 mtu 1500",
 		"link set eth0 mtu 1000", "link set eth0 mtu 1500")},
 	{"MTU with a pause", func(s *scene) {
 		s.must(s.Node("b").IP("link set eth0 mtu 1200"))
-		s.Until(500*time.Millisecond, func() bool { return false }) // the daemon settles into it
+		s.Until(500*time.Millisecond, func() bool { return false }) // the daemon settles with the change
 		s.must(s.Node("b").IP("link set eth0 mtu 1500"))
 	}},
 	{"disable_ipv6", func(s *scene) { s.disableIPv6("b", "1"); s.disableIPv6("b", "0") }},
 	{"down and up", onB("link set eth0 down", "link set eth0 up")},
 	{"in a bridge and out", onB("link add br9 type bridge", "link set eth0 master br9", "link set eth0 nomaster", "link del br9")},
 	{"renamed and back", onB("link set eth0 down", "link set eth0 name lan0", "link set lan0 up", "link set lan0 down", "link set lan0 name eth0", "link set eth0 up")},
-	{"made anew", func(s *scene) { s.must(s.Node("b").IP("link del eth0")); s.must(s.Node("b").Replug(0)) }},
+	{"made again", func(s *scene) { s.must(s.Node("b").IP("link del eth0")); s.must(s.Node("b").Replug(0)) }},
 	{"another source address", func(s *scene) {
 		onB("addr add 10.0.77.2/16 dev eth0", fmt.Sprintf("addr del %v/16 dev eth0", s.Node("b").Addr(0)),
 			fmt.Sprintf("addr add %v/16 dev eth0", s.Node("b").Addr(0)))(s)
@@ -264,28 +264,28 @@ var disturbances = []disturbance{
 	{"all groups of IPv4 lost", onB("link set eth0 down", "link set eth0 multicast off", "link set eth0 multicast on", "link set eth0 up")},
 }
 
-// enslavements are those that need other modules of the kernel.
+// enslavements lists those that need other modules of the kernel.
 var enslavements = []disturbance{
 	{"in a VRF and out", onB("link add vrf9 type vrf table 9", "link set vrf9 up", "link set eth0 master vrf9", "link set eth0 nomaster", "link del vrf9")},
 	{"in a bond and out", onB("link add bond9 type bond", "link set eth0 down", "link set eth0 master bond9", "link set eth0 nomaster", "link del bond9", "link set eth0 up")},
 }
 
-// TestHearsAgain: whatever happens to the interface of a backup, in the end it
-// hears the master again, as it would after a restart.
-func TestHearsAgain(t *testing.T) {
+// TestReceivesAgain checks that after any disturbance of its interface a backup receives the
+// master again in the end, as it would after a restart.
+func TestReceivesAgain(t *testing.T) {
 	t.Parallel()
-	testHearsAgain(t, families, disturbances)
+	testReceivesAgain(t, families, disturbances)
 }
 
-// testEnslaved is the part of TestHearsAgain that needs other modules, for sockets with
-// and without a group.
+// testEnslaved is the part of TestReceivesAgain that needs other modules, for sockets
+// with and without a group.
 func testEnslaved(t *testing.T) {
-	testHearsAgain(t, slices.DeleteFunc(slices.Clone(families), func(f family) bool {
+	testReceivesAgain(t, slices.DeleteFunc(slices.Clone(families), func(f family) bool {
 		return !slices.Contains([]string{"IPv4", "IPv6", "IPv6 unicast"}, f.name)
 	}), enslavements)
 }
 
-func testHearsAgain(t *testing.T, families []family, disturbances []disturbance) {
+func testReceivesAgain(t *testing.T, families []family, disturbances []disturbance) {
 	for _, f := range families {
 		for _, d := range disturbances {
 			t.Run(f.name+", "+d.name, func(t *testing.T) {
@@ -293,22 +293,23 @@ func testHearsAgain(t *testing.T, families []family, disturbances []disturbance)
 				s := newScene(t, "a", "b")
 				f := f
 				least := 300 * time.Millisecond
-				if uml.Inside() { // the host may be busy with something else for long
+				if uml.Inside() { // the host may be busy with other programs for long
 					least = 3 * time.Second
 				}
 				f.in.Interval = max(f.in.interval(), least)
 				_, b := f.pairOf(s)
 				from := time.Now()
 				d.do(s)
-				// The addresses that went with IPv6 or the interface.
+				// Restore the addresses that were removed with IPv6 or the interface.
 				s.Node("b").IP(fmt.Sprintf("addr add %v/64 dev eth0 nodad", s.Node("b").Addr6(0)))
 				s.Node("b").IP(fmt.Sprintf("addr add %v/16 dev eth0", s.Node("b").Addr(0)))
 				f.setUp(s)
-				// It is in BACKUP, and hears the master: that is known.
+				// The daemon is in BACKUP, and the dump shows that it receives the
+				// master.
 				s.dataWhen(b, "keepalived.data", "State = BACKUP", "Master priority = 150")
 				s.stays(f.vip, "a", masterDown(f.in.at(100))+f.in.interval())
-				if d.name != "made anew" && // whose unicast peer has to learn its hardware address
-					!uml.Inside() { // where a backup may be starved of the master's adverts
+				if d.name != "made again" && // a unicast peer has to learn its new hardware address
+					!uml.Inside() { // where a backup may miss the master's adverts for lack of a processor
 					s.silent(from, time.Now(), "b")
 				}
 			})
@@ -316,7 +317,7 @@ func testHearsAgain(t *testing.T, families []family, disturbances []disturbance)
 	}
 }
 
-// vipsOf are n addresses on eth1.
+// vipsOf returns n addresses on eth1.
 func vipsOf(n int) (lines []string) {
 	for i := range n {
 		lines = append(lines, fmt.Sprintf("10.78.7.%d/32 dev eth1", i+1))
@@ -331,8 +332,8 @@ func vips6Of(n int) (lines []string) {
 	return lines
 }
 
-// TestAdvertFitsMTU: what does not fit into an advert is served as the excluded
-// addresses are; there is one master, whenever the MTU changes.
+// TestAdvertFitsMTU checks that addresses that do not fit into an advert are served as
+// excluded addresses are, and that there is one master after any change of the MTU.
 func TestAdvertFitsMTU(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -364,7 +365,7 @@ func TestAdvertFitsMTU(t *testing.T) {
 			in.VIPs, in.More = vipsOf(120), c.more
 			a := s.start("a", ours, config(in.at(150)))
 			last := addr("10.78.7.120")
-			s.awaitOwner(last, 10*time.Second, "a") // the excess is served all the same
+			s.awaitOwner(last, 10*time.Second, "a") // the excess is served too
 			b := s.start("b", ours, config(in.at(100)))
 			carries := func(from time.Time, n int) {
 				t.Helper()
@@ -379,12 +380,12 @@ func TestAdvertFitsMTU(t *testing.T) {
 			s.awaitLog(b, b.Started, "Entering BACKUP STATE", 5*time.Second)
 			s.stays(last, "a", masterDown(in.at(100)))
 			if underC {
-				return // it looks at the MTU once
+				return // the C daemon reads the MTU once
 			}
 			carries(mtu(300, "a", "b"), c.at[300]) // while master, and while backup
 			s.stays(last, "a", masterDown(in.at(100)))
 
-			// A reload reckons with the MTU that there is.
+			// A reload uses the current MTU.
 			in.VIPs = vipsOf(110)
 			for _, d := range []*lab.Daemon{a, b} {
 				s.must(d.Reload(config(in.at(100 + 50*btoi(d == a)))))
@@ -395,7 +396,8 @@ func TestAdvertFitsMTU(t *testing.T) {
 			s.stays(addr("10.78.7.110"), "a", masterDown(in.at(100)))
 			s.silent(b.Started, time.Now(), "b")
 			for _, d := range []*lab.Daemon{a, b} {
-				// One may leave between the kernel's smaller MTU and the event of it.
+				// One advert may be sent between the kernel's change of the MTU and its
+				// event.
 				if n := count(d, d.Started, "message too long"); n > 1 {
 					t.Errorf("%d adverts were too long", n)
 				}
@@ -403,15 +405,15 @@ func TestAdvertFitsMTU(t *testing.T) {
 					t.Errorf("MASTER %d times", n)
 				}
 			}
-			if c.name != "HMAC" { // tshark takes the trailer for a part of the sum
+			if c.name != "HMAC" { // tshark takes the trailer for a part of the checksum
 				s.noneMalformed()
 			}
 		})
 	}
 }
 
-// TestAdvertFitsMTUAsC: both daemons put the same number of addresses into
-// their adverts, so that neither complains about the other's.
+// TestAdvertFitsMTUAsC checks that both daemons put the same number of addresses into
+// their adverts, so that neither logs a warning about the other.
 func TestAdvertFitsMTUAsC(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Peer)
@@ -473,8 +475,8 @@ func (s *scene) mcasts(node string) int {
 	return 0
 }
 
-// TestUnrelatedInterfaces: what happens to interfaces that an instance does not
-// use costs it no packet, be its addresses on several interfaces or not.
+// TestUnrelatedInterfaces checks that an instance with addresses on one or several
+// interfaces misses no packet when interfaces change that it does not use.
 func TestUnrelatedInterfaces(t *testing.T) {
 	t.Parallel()
 	s := newWideScene(t, 2, "a", "b")
@@ -483,8 +485,8 @@ func TestUnrelatedInterfaces(t *testing.T) {
 	s.awaitOwner(vip, 5*time.Second, "a")
 	b := s.start("b", ours, config(in.at(100)))
 	s.awaitLog(b, b.Started, "Entering BACKUP STATE", 5*time.Second)
-	// The kernel repeats the report of a group that was joined, within a second
-	// or so (RFC 3376, 8.11).
+	// The kernel repeats the membership report of a joined group within about a second
+	// (RFC 3376, 8.11).
 	before := -1
 	if !s.Until(20*time.Second, func() bool {
 		was := before
@@ -508,8 +510,8 @@ func TestUnrelatedInterfaces(t *testing.T) {
 	s.silent(b.Started, time.Now(), "b")
 }
 
-// TestSourceReplaced: a master whose source address is replaced by another one
-// goes on from that, without a word to its peers.
+// TestSourceReplaced checks that a master whose source address is replaced by another
+// continues with that address, without priority 0.
 func TestSourceReplaced(t *testing.T) {
 	t.Parallel()
 	differs(t, "of version 2.2.7 keeps the source that it started with")
@@ -543,8 +545,8 @@ func TestSourceReplaced(t *testing.T) {
 	}
 }
 
-// TestWithoutProc: what the daemon reads below /proc helps it, but the protocol
-// and scripts run without it, also after the death of the VRRP process.
+// TestWithoutProc checks that the protocol and scripts work without /proc, also after the
+// death of the VRRP process.
 func TestWithoutProc(t *testing.T) {
 	t.Parallel()
 	differs(t, "needs /proc")
@@ -566,8 +568,8 @@ func TestWithoutProc(t *testing.T) {
 	s.awaitOwner(vip, 3*time.Second)
 }
 
-// TestFewDescriptors: with hardly any descriptors what is not vital is missed,
-// and said; the protocol runs.
+// TestFewDescriptors checks that with hardly any descriptors the protocol works, and that
+// the failure of everything else is logged.
 func TestFewDescriptors(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -581,8 +583,8 @@ func TestFewDescriptors(t *testing.T) {
 	s.awaitOwner(vip, 5*time.Second, "b")
 }
 
-// TestPartOfBridge: a port of a bridge hears nobody, and neither would a new
-// daemon: that is said, when it begins and at the start.
+// TestPartOfBridge checks that a port of a bridge, which receives nothing, is reported
+// when it becomes one and at the start.
 func TestPartOfBridge(t *testing.T) {
 	t.Parallel()
 	differs(t, "says nothing")

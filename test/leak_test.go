@@ -15,8 +15,9 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestFailuresLeakNothing: thousands of failing checks, as a farm has in an hour, take
-// no more descriptors, threads and memory than the first ones.
+// TestFailuresLeakNothing checks that thousands of failing checks, as a large set of
+// servers has in an hour, take no more descriptors, threads and memory than the first
+// ones.
 func TestFailuresLeakNothing(t *testing.T) {
 	differs(t, "ends without a load balancer in the kernel")
 	t.Parallel()
@@ -30,7 +31,7 @@ func TestFailuresLeakNothing(t *testing.T) {
 	})
 	const page = "url {\npath /\nstatus_code 200\n}\n"
 	checks := []struct {
-		port int // 8 is closed
+		port int // port 8 is closed
 		text string
 	}{
 		{8, "TCP_CHECK {\n}"}, {8, "UDP_CHECK {\n}"}, {8, "DNS_CHECK {\nname x\n}"}, {8, "HTTP_GET {\n" + page + "}"},
@@ -61,7 +62,7 @@ func TestFailuresLeakNothing(t *testing.T) {
 	await(warm)
 	before := s.holds(checkersPid(a))
 	await(warm + more)
-	// Some attempts are always under way, and a thread comes when all wait.
+	// Some attempts are always running, and a thread is added when all wait.
 	var after holdings
 	flat := s.Until(20*time.Second, func() bool {
 		after = s.holds(checkersPid(a))
@@ -74,17 +75,16 @@ func TestFailuresLeakNothing(t *testing.T) {
 	s.must(a.Stop())
 }
 
-// checkersPid is the process id of the health-check process as its pid file says, or
-// 0.
+// checkersPid returns the process id of the health-check process from its pid file, or 0.
 func checkersPid(d *lab.Daemon) (pid int) {
 	fmt.Sscan(strings.Join(fileLines(filepath.Join(d.Dir, "checkers.pid")), ""), &pid)
 	return pid
 }
 
-// holdings are what a process has; memory is in KiB.
+// holdings is the resources of a process; memory is in KiB.
 type holdings struct{ files, threads, memory int }
 
-// holds is the least that is seen of the process while it works.
+// holds returns the minimum over several samples, because the process is working.
 func (s *scene) holds(pid int) holdings {
 	s.Helper()
 	least := holdings{files: 1 << 30}

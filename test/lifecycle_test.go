@@ -13,9 +13,9 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestSignalsToChild: what is sent to the VRRP process itself, as by
-// kill -USR1 $(cat vrrp.pid), does what it does there for the parent; what has no
-// meaning ends neither process.
+// TestSignalsToChild checks that a signal to the VRRP process itself, as by kill -USR1
+// TestSignalsToChild(cat vrrp.pid), has the effect that it has through the parent, and
+// that a signal without a meaning ends neither process.
 func TestSignalsToChild(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -40,7 +40,7 @@ func TestSignalsToChild(t *testing.T) {
 		}
 	}
 	if underC {
-		return // takes the old configuration again at SIGHUP
+		return // uses the old configuration again at SIGHUP
 	}
 	from := time.Now()
 	s.must(a.Configure(config(instance{}.at(70))))
@@ -50,7 +50,7 @@ func TestSignalsToChild(t *testing.T) {
 		for sig := unix.Signal(1); sig <= 64; sig++ {
 			switch sig {
 			case unix.SIGTERM, unix.SIGKILL, unix.SIGSTOP, unix.SIGTSTP, unix.SIGTTIN, unix.SIGTTOU,
-				unix.SIGABRT, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, // a crash is one
+				unix.SIGABRT, unix.SIGSEGV, unix.SIGBUS, unix.SIGFPE, unix.SIGILL, unix.SIGTRAP, // a crash is a crash
 				32, 33: // of the C library
 				continue
 			case unix.SIGINT:
@@ -70,15 +70,15 @@ func TestSignalsToChild(t *testing.T) {
 	s.must(a.Stop())
 }
 
-// TestScriptsHaveTimeAtStop: who is sent SIGTERM, a reader of a FIFO or a check
-// that runs, has child_wait_time to clean up, while the addresses are gone
-// already.
+// TestScriptsHaveTimeAtStop checks that a process that gets SIGTERM, a reader of a FIFO
+// or a running check, has child_wait_time to clean up, while the addresses are already
+// removed.
 func TestScriptsHaveTimeAtStop(t *testing.T) {
 	t.Parallel()
 	differs(t, "does not wait for them")
 	s := newScene(t, "a")
-	file, clean := s.path("a", "told"), s.path("a", "clean")
-	// A shell takes a signal between two commands, and when it waits.
+	file, clean := s.path("a", "written"), s.path("a", "clean")
+	// A shell handles a signal between two commands, and when it waits.
 	until := "while :; do sleep 3600 & wait; done"
 	script := func(name string) string {
 		return s.script("a", name, "trap 'echo "+name+" TERM >>"+file+"; while ! test -e "+clean+"; do sleep 0.05; done; echo "+
@@ -96,7 +96,7 @@ func TestScriptsHaveTimeAtStop(t *testing.T) {
 	}
 	s.must(a.Signal(unix.SIGTERM))
 	s.awaitOwner(vip, 10*time.Second)
-	for _, name := range names[1:] { // a reader may end when nobody writes any more
+	for _, name := range names[1:] { // a reader may end when no process writes
 		s.awaitLine(file, name+" TERM", 20*time.Second)
 	}
 	if !a.Running() {
@@ -115,11 +115,12 @@ func TestScriptsHaveTimeAtStop(t *testing.T) {
 	}
 }
 
-// TestScriptsThatDoNotEnd are killed after child_wait_time, and the daemon ends.
+// TestScriptsThatDoNotEnd checks that scripts that ignore SIGTERM are killed after
+// child_wait_time, and that the daemon ends.
 func TestScriptsThatDoNotEnd(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
-	file := s.path("a", "told")
+	file := s.path("a", "written")
 	stubborn := s.script("a", "stubborn", "trap '' TERM\necho started >>"+file+"\nwhile :; do sleep 3600; done")
 	a := s.start("a", ours, "child_wait_time 1\n"+configWith("vrrp_notify_fifo "+s.path("a", "fifo")+
 		"\nvrrp_notify_fifo_script "+stubborn, instance{}.at(100)))
@@ -136,12 +137,12 @@ func TestScriptsThatDoNotEnd(t *testing.T) {
 	s.nobodyLeft("a")
 }
 
-// TestReaderOfKilledParent: when the parent has died, readers do not keep the
-// successor waiting.
+// TestReaderOfKilledParent checks that readers of a parent that has died do not delay its
+// successor.
 func TestReaderOfKilledParent(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
-	file := s.path("a", "told")
+	file := s.path("a", "written")
 	stubborn := s.script("a", "stubborn", "trap '' TERM\necho started >>"+file+"\nwhile :; do sleep 3600; done")
 	c := "child_wait_time 600\n" + configWith("vrrp_notify_fifo "+s.path("a", "fifo")+
 		"\nvrrp_notify_fifo_script "+stubborn, instance{}.at(100))
@@ -159,7 +160,7 @@ func TestReaderOfKilledParent(t *testing.T) {
 	s.awaitOwner(vip, 10*time.Second, "a")
 }
 
-// zombies lists those among the processes below pid.
+// zombies lists the zombies among the processes below pid.
 func zombies(pid int) (list []string) {
 	children, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", pid))
 	for _, path := range children {
@@ -174,8 +175,8 @@ func zombies(pid int) (list []string) {
 	return list
 }
 
-// TestProcessOne: as process 1 of a container, the daemon reaps what its scripts
-// leave behind, while the results of the scripts stay right.
+// TestProcessOne checks that as process 1 of a container the daemon reaps the orphans of
+// its scripts, and still gets the right results of the scripts.
 func TestProcessOne(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")

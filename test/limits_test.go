@@ -15,14 +15,13 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// processLimit is a control group that bounds how many processes and threads there are
-// in it.
+// processLimit is a control group that limits the number of its processes and threads.
 type processLimit struct {
 	t   *testing.T
 	dir string
 }
 
-// limitProcesses moves a daemon into a group of its own, without a bound as yet.
+// limitProcesses moves a daemon into a new group, without a limit at first.
 func limitProcesses(t *testing.T, d *lab.Daemon) *processLimit {
 	t.Helper()
 	const all = "/sys/fs/cgroup"
@@ -54,7 +53,7 @@ func limitProcesses(t *testing.T, d *lab.Daemon) *processLimit {
 
 func (l *processLimit) file(name string) string { return filepath.Join(l.dir, name) }
 
-// set bounds the group to n processes and threads; it may have more already.
+// set limits the group to n processes and threads. The group may already have more.
 func (l *processLimit) set(n string) {
 	l.t.Helper()
 	if err := os.WriteFile(l.file("pids.max"), []byte(n), 0); err != nil {
@@ -62,9 +61,10 @@ func (l *processLimit) set(n string) {
 	}
 }
 
-// TestNoMoreProcesses: when a container may have no more processes and threads, neither
-// process of the daemon needs one to serve, to learn of the end of a script, to notice
-// that none can be started, to reload, to write dumps, and to stop.
+// TestNoMoreProcesses checks that when a container may have no more processes and
+// threads, neither process of the daemon needs one to serve, to notice the end of a
+// script, to notice that no script can be started, to reload, to write dumps, and to
+// stop.
 func TestNoMoreProcesses(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -88,7 +88,7 @@ func TestNoMoreProcesses(t *testing.T) {
 	limit.set("1") // it has more already
 	s.write("a", "end", "")
 	s.awaitLog(a, from, "VRRP_Script(chk) failed (could not be started: ", 8*time.Second)
-	s.awaitLog(a, from, "VRRP_Script(long) ", 8*time.Second) // its end, or that it is not started again
+	s.awaitLog(a, from, "VRRP_Script(long) ", 8*time.Second) // the end of the script, or the failure to start it again
 	for i := range 5 {
 		s.must(a.Signal(unix.SIGUSR1))
 		s.must(a.Signal(unix.SIGUSR2))

@@ -12,13 +12,13 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// detailed are the links of a node that are made above other ones, in all detail, and
-// their addresses other than those that the kernel has made; without what two nodes have
-// of their own, and our mark.
+// detailed returns the links of a node that are made above other ones, with all details,
+// and their addresses except those that the kernel has made, without the properties of a
+// single node and without our mark.
 func (s *scene) detailed(node string) string {
 	s.Helper()
 	list := func(args ...string) (all []map[string]any) {
-		// A listing that other changes interrupt says so, and is no JSON.
+		// A listing that changes interrupt has a warning, and is not JSON.
 		if json.Unmarshal([]byte(s.output(s.Node(node), "ip", append([]string{"-d", "-j"}, args...)...)), &all) != nil {
 			return nil
 		}
@@ -34,7 +34,7 @@ func (s *scene) detailed(node string) string {
 		for _, own := range []string{"ifindex", "ifalias"} {
 			delete(l, own)
 		}
-		if kind == "ipvlan" { // it is that of the interface below
+		if kind == "ipvlan" { // the address of the interface below
 			delete(l, "address")
 		}
 		b, err := json.MarshalIndent(l, "", " ") // in the order of the names
@@ -65,8 +65,8 @@ func (s *scene) linksAgree(n int, what string) {
 	}
 }
 
-// TestLinksAreThoseOfC: the macvlans of each form of use_vmac are those that the C daemon
-// makes, as ip -d link shows them.
+// TestLinksAreThoseOfC checks that the macvlans of each form of use_vmac are those of the
+// C daemon, as ip -d link shows them.
 func TestLinksAreThoseOfC(t *testing.T) {
 	differs(t, "is what this one is compared with")
 	t.Parallel()
@@ -86,7 +86,7 @@ func TestLinksAreThoseOfC(t *testing.T) {
 	s.linksAgree(7, "macvlans")
 }
 
-// testMadeLinks tests what needs a kernel with ipvlan and VRFs.
+// testMadeLinks runs the tests that need a kernel with ipvlan and VRFs.
 func testMadeLinks(t *testing.T) {
 	t.Run("AsC", testLinksAsC)
 	if nightly() {
@@ -100,8 +100,9 @@ func (s *scene) intoVRF(node string) {
 	s.must(s.Node(node).IPBatch("link add blue type vrf table 9\nlink set blue up\nlink set eth1 master blue\n"))
 }
 
-// testLinksAsC: ipvlans, and a macvlan above an interface in a VRF, are those that the C
-// daemon makes; the macvlan follows its interface out of the VRF and back.
+// testLinksAsC checks that ipvlans, and a macvlan above an interface in a VRF, are those
+// that the C daemon makes, and that the macvlan follows its interface out of the VRF and
+// back.
 func testLinksAsC(t *testing.T) {
 	t.Parallel()
 	s := newWideScene(t, 2, "a", "b")
@@ -122,7 +123,7 @@ func testLinksAsC(t *testing.T) {
 		}
 		s.linksAgree(4, move)
 	}
-	// The C daemon's keep the MTU that the interface has had.
+	// The links of the C daemon keep the former MTU of the interface.
 	s.must(s.Node("a").IPBatch("link set eth0 mtu 1600\nlink set eth1 mtu 1700\n"))
 	if !s.Until(10*time.Second, func() bool {
 		made := s.madeLinks("a")
@@ -132,8 +133,9 @@ func testLinksAsC(t *testing.T) {
 	}
 }
 
-// testLinksPair: two nodes hear each other by ipvlans, with a strict check of sources, and
-// by unicast within a VRF; an ipvlan outlives a crash, and is gone after the end.
+// testLinksPair checks that two nodes receive each other's adverts by ipvlans, with
+// strict reverse-path filtering, and by unicast within a VRF, and that an ipvlan survives
+// a crash and is removed at the end.
 func testLinksPair(t *testing.T) {
 	t.Parallel()
 	s := newWideScene(t, 2, "a", "b")
