@@ -42,7 +42,7 @@ func TestCauseOfTakeover(t *testing.T) {
 			s.awaitLog(b, b.Started, "Entering MASTER STATE (", 5*time.Second)
 			for _, line := range b.Log() {
 				if strings.Contains(line.Text, "Entering MASTER STATE (") && !strings.Contains(line.Text, c.phrase) {
-					t.Errorf("the log says %q, want %q", line.Text, c.phrase)
+					t.Errorf("the log has %q, want %q", line.Text, c.phrase)
 				}
 			}
 			s.dataWhen(b, "keepalived.data", " BACKUP -> MASTER ("+c.reason+"): ", c.phrase)
@@ -90,7 +90,7 @@ func TestHindranceIsReported(t *testing.T) {
 	}
 	s.must(json.Unmarshal(s.dumps(b).json, &all))
 	if len(all) != 1 || !strings.HasPrefix(all[0].Why.Hindrance, "nopreempt") || all[0].Why.Reason != "start" {
-		t.Errorf("the JSON dump says %+v", all)
+		t.Errorf("the JSON dump has %+v", all)
 	}
 }
 

@@ -72,31 +72,31 @@ func TestCausesAreReported(t *testing.T) {
 	changed := func(name, to, code, sentence string) {
 		t.Helper()
 		s.awaitLog(a, seen, "("+name+") Entering "+to+" STATE ("+sentence, 20*time.Second)
-		s.says(a, 0, "history "+name, to, code, sentence)
-		s.says(a, 0, "explain "+name, name+" is "+to, sentence)
+		s.prints(a, 0, "history "+name, to, code, sentence)
+		s.prints(a, 0, "explain "+name, name+" is "+to, sentence)
 		seen = time.Now()
 	}
 	seen = a.Started
 	for _, in := range all {
 		if in.Name == "owner" {
-			s.says(a, 0, "history owner", "MASTER", "owner", "the owner of the address becomes master at once")
+			s.prints(a, 0, "history owner", "MASTER", "owner", "the owner of the address becomes master at once")
 			continue
 		}
 		s.awaitLog(a, a.Started, "("+in.Name+") Entering MASTER STATE (", 20*time.Second)
 	}
-	s.says(a, 0, "history heard", "MASTER", "no-master", "no master has been heard for ")
+	s.prints(a, 0, "history heard", "MASTER", "no-master", "no master has been heard for ")
 	seen = time.Now()
 
 	// Causes in packets.
 	p := s.speaker("x")
 	from := s.Node("x").Addr(0)
-	voice := p.voice(heard, from, nil)
-	voice.every(200*time.Millisecond, 200, func() {
+	advertiser := p.advertiser(heard, from, nil)
+	advertiser.every(200*time.Millisecond, 200, func() {
 		changed("heard", "BACKUP", "higher-priority", from.String()+" has the higher priority 200")
 	})
-	p.send(voice.advert(0))
+	p.send(advertiser.advert(0))
 	changed("heard", "MASTER", "priority-zero", "the master "+from.String()+" has stopped")
-	voice.every(200*time.Millisecond, 150, func() {
+	advertiser.every(200*time.Millisecond, 150, func() {
 		changed("heard", "BACKUP", "higher-address", from.String()+" has")
 	})
 	changed("heard", "MASTER", "master-down", "no advert from "+from.String()+", with priority 150, for ")
@@ -117,7 +117,7 @@ func TestCausesAreReported(t *testing.T) {
 	changed("filed", "FAULT", "track_file", "track_file number: ")
 	s.write("a", "member", "1")
 	changed("two", "FAULT", "track_file", "track_file member: ")
-	s.says(a, 0, "history one", "FAULT", "track_file member: ") // its group changes
+	s.prints(a, 0, "history one", "FAULT", "track_file member: ") // its group changes
 
 	helper.Kill()
 	changed("processed", "FAULT", "track_process", "track_process helper: ")
@@ -129,37 +129,37 @@ func TestCausesAreReported(t *testing.T) {
 	changed("renamed", "FAULT", "link-down", "interface eth2 is down")
 	s.must(s.Node("a").IP("link set eth2 name lan2"))
 	s.must(s.Node("a").IP("link set lan2 up"))
-	s.says(a, 0, "history renamed", "link-renamed", "stays in FAULT STATE: interface eth2 does not exist: it is called lan2 now")
-	s.says(a, 0, "explain renamed", "renamed is FAULT", "interface eth2 does not exist: it is called lan2 now")
+	s.prints(a, 0, "history renamed", "link-renamed", "stays in FAULT STATE: interface eth2 does not exist: it is called lan2 now")
+	s.prints(a, 0, "explain renamed", "renamed is FAULT", "interface eth2 does not exist: it is called lan2 now")
 	s.must(s.Node("a").IP("link del eth3"))
 	// The kernel sets a link down before it removes the link: the daemon may see only the
 	// removal, or both.
-	s.says(a, 0, "history gone", "FAULT", "link-missing", "interface eth3 does not exist")
-	s.says(a, 0, "explain gone", "gone is FAULT", "interface eth3 does not exist")
+	s.prints(a, 0, "history gone", "FAULT", "link-missing", "interface eth3 does not exist")
+	s.prints(a, 0, "explain gone", "gone is FAULT", "interface eth3 does not exist")
 	s.must(s.Node("a").IP("link set eth1 down"))
 	changed("linked", "FAULT", "link-down", "interface eth1 is down")
 	s.must(s.Node("a").IP("addr del " + other + "/32 dev eth0"))
 	changed("sourced", "FAULT", "source-missing", "source address "+other+" is not on this machine")
 	s.must(s.Node("a").IP("addr del " + netip.MustParseAddr(addr(6)).String() + "/32 dev eth0"))
-	s.says(a, 0, "history robbed", "BACKUP", "address-lost", "address "+addr(6)+" was removed by another program") // it takes over again
+	s.prints(a, 0, "history robbed", "BACKUP", "address-lost", "address "+addr(6)+" was removed by another program") // it takes over again
 
 	// Causes by operators and processes.
-	s.says(a, 0, "hold held", "held stays BACKUP until it is released; it has made way, as it was MASTER.")
+	s.prints(a, 0, "hold held", "held stays BACKUP until it is released; it has made way, as it was MASTER.")
 	changed("held", "BACKUP", "held", "an operator holds this node in BACKUP")
 	s.must(syscall.Kill(a.VRRPPid(), syscall.SIGKILL))
-	s.says(a, 0, "history vrrp", "started", "its predecessor had ended")
-	s.says(a, 0, "history owner", "resumed")
+	s.prints(a, 0, "history vrrp", "started", "its predecessor had ended")
+	s.prints(a, 0, "history owner", "resumed")
 	s.must(a.Reload(strings.Replace(text, "priority 150", "priority 151", 1)))
-	s.says(a, 0, "history", "configuration", "read")
-	s.says(a, 0, "explain heard", "heard is MASTER", "Its priority is 151")
+	s.prints(a, 0, "history", "configuration", "read")
+	s.prints(a, 0, "explain heard", "heard is MASTER", "Its priority is 151")
 	seen = time.Now()
 	s.must(syscall.Kill(a.VRRPPid(), syscall.SIGSTOP))
-	s.stays(vip, "", 3*time.Second)                 // longer than six advertisement intervals of heard
-	voice.every(200*time.Millisecond, 200, func() { // keeps it in BACKUP
+	s.stays(vip, "", 3*time.Second)                      // longer than six advertisement intervals of heard
+	advertiser.every(200*time.Millisecond, 200, func() { // keeps it in BACKUP
 		s.must(syscall.Kill(a.VRRPPid(), syscall.SIGCONT))
 		changed("heard", "BACKUP", "stall", "this process was late by ")
 	})
-	s.says(a, 0, "history heard", "notice", "stall: process was stopped or starved for ")
+	s.prints(a, 0, "history heard", "notice", "stall: process was stopped or starved for ")
 }
 
 // TestNoticesAreReported checks that a condition that keeps a router from being master,
@@ -189,30 +189,30 @@ func TestNoticesAreReported(t *testing.T) {
 	noticed := func(name, code, sentence string) {
 		t.Helper()
 		s.awaitLog(a, seen, "("+name+") "+sentence, 20*time.Second)
-		s.says(a, 0, "history "+name, "notice", code+": "+sentence)
+		s.prints(a, 0, "history "+name, "notice", code+": "+sentence)
 		seen = time.Now()
 	}
 	p := s.speaker("x")
 	from, own := s.Node("x").Addr(0), s.Node("a").Addr(0)
 
-	other := p.voice(secret, from, func(c *vrrp.Config) { c.Addresses = []netip.Addr{netip.MustParseAddr("10.0.9.3")} })
+	other := p.advertiser(secret, from, func(c *vrrp.Config) { c.Addresses = []netip.Addr{netip.MustParseAddr("10.0.9.3")} })
 	p.send(other.advert(100))
 	noticed("secret", "authtype_mismatch", "received a 0 auth from "+from.String()+", expecting 1!")
-	s.says(a, 0, "explain secret", "secret is MASTER", "It has dropped 1 packet: another type of authentication.")
+	s.prints(a, 0, "explain secret", "secret is MASTER", "It has dropped 1 packet: another type of authentication.")
 
-	twin := p.voice(copied, own, nil)
+	twin := p.advertiser(copied, own, nil)
 	p.send(twin.advert(150))
 	const warning = "WARNING - equal priority advert received from remote host with our IP address "
 	noticed("copied", "own-address-received", warning+own.String())
-	s.says(a, 0, "explain copied", "copied is MASTER", "ago: "+warning+own.String()+".")
+	s.prints(a, 0, "explain copied", "copied is MASTER", "ago: "+warning+own.String()+".")
 
-	worse := p.voice(patient, from, nil)
+	worse := p.advertiser(patient, from, nil)
 	p.send(worse.advert(200))
 	s.awaitLog(a, seen, "(patient) Entering BACKUP STATE (", 20*time.Second)
 	worse.every(200*time.Millisecond, 50, func() {
 		noticed("patient", "preempt-delay-started", "start preempt delay (2.000000)")
-		s.says(a, 0, "explain patient", "patient is BACKUP", "preempt_delay, ")
-		s.says(a, 0, "history patient", "MASTER", "preempt: the master "+from.String()+" has the lower priority 50")
+		s.prints(a, 0, "explain patient", "patient is BACKUP", "preempt_delay, ")
+		s.prints(a, 0, "history patient", "MASTER", "preempt: the master "+from.String()+" has the lower priority 50")
 	})
 
 	// again starts the daemon again.
@@ -225,12 +225,12 @@ func TestNoticesAreReported(t *testing.T) {
 	}
 	s.must(a.Stop())
 	again("vrrp_startup_delay 600")
-	s.says(a, 0, "history keepalived", "stopping", "it was told to stop")
-	s.says(a, 0, "explain copied", "copied is BACKUP", "the start-up delay, ")
+	s.prints(a, 0, "history keepalived", "stopping", "it was told to stop")
+	s.prints(a, 0, "explain copied", "copied is BACKUP", "the start-up delay, ")
 	s.must(a.Stop())
 	again("vrrp_startup_delay 1")
 	noticed("copied", "hold-ended", "start-up delay is over")
 	a.Kill()
 	again("")
-	s.says(a, 0, "history keepalived", "its predecessor did not stop: it was killed, or the machine went down")
+	s.prints(a, 0, "history keepalived", "its predecessor did not stop: it was killed, or the machine went down")
 }

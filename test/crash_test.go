@@ -90,7 +90,7 @@ func TestKillParent(t *testing.T) {
 		t.Errorf("of the processes %v one outlives its parent", children)
 	}
 	s.awaitOwner(vip, masterDown(in.at(100))+time.Second, "b")
-	s.nobodyLeft("a")
+	s.noProcessLeft("a")
 }
 
 // TestKillEverything checks that the address stays in the kernel of the dead node, that
@@ -220,7 +220,7 @@ func TestStopRemovesWhateverTheVRRPProcessDoes(t *testing.T) {
 					t.Errorf("%v is still there", addr)
 				}
 			}
-			s.nobodyLeft("a")
+			s.noProcessLeft("a")
 		})
 	}
 }

@@ -64,7 +64,7 @@ func TestAdvertsUndisturbed(t *testing.T) {
 		s.must(a.Stop())
 	})
 
-	t.Run("a mail server that says nothing", func(t *testing.T) {
+	t.Run("a silent mail server", func(t *testing.T) {
 		t.Parallel()
 		s := newScene(t, "a", "b")
 		m := s.mailServer("a", func(*mailServer, net.Conn) {})

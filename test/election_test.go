@@ -145,7 +145,7 @@ func TestHealedSplitAnnounces(t *testing.T) {
 	// The winner must receive an advert first: had the loser received one first, it would
 	// have become backup without sending anything.
 	healed := time.Now()
-	s.must(s.Node("b").Deafen(0))
+	s.must(s.Node("b").DropReceived(0))
 	s.awaitAdvert(healed, time.Second, "b")
 	s.must(s.Node("b").Heal(0))
 	s.awaitOwner(vip, 2*time.Second, "a")
@@ -166,7 +166,7 @@ func TestDeafNode(t *testing.T) {
 	s.start("a", ours, config(in.at(150)))
 	s.start("b", ours, config(in.at(100)))
 	s.awaitOwner(vip, 3*time.Second, "a")
-	s.must(s.Node("b").Deafen(0))
+	s.must(s.Node("b").DropReceived(0))
 	s.awaitOwner(vip, 3*time.Second, "a", "b")
 	s.must(s.Node("b").Heal(0))
 	s.awaitOwner(vip, 2*time.Second, "a")

@@ -30,7 +30,7 @@ func TestSpoofedLowerPriority(t *testing.T) {
 	}) {
 		t.Fatal("no second set of announcements")
 	}
-	lower := s.speaker("x").voice(in, s.Node("x").Addr(0), nil)
+	lower := s.speaker("x").advertiser(in, s.Node("x").Addr(0), nil)
 	from := time.Now()
 	const packets = 2000
 	for range packets {
@@ -70,7 +70,7 @@ func TestUnknownVRIDs(t *testing.T) {
 	speaker := s.speaker("x")
 	for range 50 {
 		for id := 60; id < 70; id++ {
-			speaker.send(speaker.voice(instance{VRID: id, Priority: 100}, s.Node("x").Addr(0), nil).advert(100))
+			speaker.send(speaker.advertiser(instance{VRID: id, Priority: 100}, s.Node("x").Addr(0), nil).advert(100))
 		}
 	}
 	s.awaitLog(a, a.Started, "Unknown VRID(69) received on interface(eth0). ignoring...", 5*time.Second)
@@ -78,7 +78,7 @@ func TestUnknownVRIDs(t *testing.T) {
 	// overflow a socket.
 	received := func() bool { return a.Logged(a.Started, "with lower priority 50") }
 	for range 20 {
-		speaker.send(speaker.voice(instance{Priority: 50}, s.Node("x").Addr(0), nil).advert(50))
+		speaker.send(speaker.advertiser(instance{Priority: 50}, s.Node("x").Addr(0), nil).advert(50))
 		if s.Until(500*time.Millisecond, received) {
 			break
 		}
@@ -89,5 +89,5 @@ func TestUnknownVRIDs(t *testing.T) {
 	if n := count(a, a.Started, "Unknown VRID"); n != 10 {
 		t.Errorf("%d lines, want 10", n)
 	}
-	s.says(a, 0, "peers -o json", `"vrid": 69`, `"instance": "VI_1"`)
+	s.prints(a, 0, "peers -o json", `"vrid": 69`, `"instance": "VI_1"`)
 }

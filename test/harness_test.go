@@ -1,9 +1,9 @@
-// Package test runs the built daemon, as real processes in namespaces, through
-// what a cluster goes through. See internal/tool/lab for the network.
+// Package test runs the built daemon, as real processes in namespaces, through the events
+// in the life of a cluster. See internal/tool/lab for the network.
 //
-// KEEPALIVED_BIN names the program under test; without it, it is built first.
-// The tests hold for the C daemon too where they do not test what ours does
-// better: KEEPALIVED_BIN=/usr/sbin/keepalived shows where the two differ.
+// KEEPALIVED_BIN names the program under test; without it, the program is built first.
+// The tests pass with the C daemon too, except for tests of differences:
+// KEEPALIVED_BIN=/usr/sbin/keepalived shows these.
 package test
 
 import (
@@ -21,7 +21,7 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// ours is the program under test, underC whether it is the C daemon.
+// var is the program under test. underC reports whether it is the C daemon.
 var (
 	ours   lab.Program
 	underC bool
@@ -29,7 +29,7 @@ var (
 
 func TestMain(m *testing.M) {
 	flag.Parse()
-	// The tests wait for timers far more than they compute.
+	// The tests spend far more time waiting for timers than computing.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
 		flag.Set("test.parallel", "12")
 	}
@@ -56,13 +56,13 @@ func run(m *testing.M) int {
 		fmt.Fprintf(os.Stderr, "get the daemon: %v\n%s", err, out)
 		return 1
 	}
-	os.Setenv("KEEPALIVED_BIN", path) // a machine that runs these tests need not build it again
+	os.Setenv("KEEPALIVED_BIN", path) // a User-Mode Linux that runs these tests need not build it again
 	ours = lab.Program{Name: "ours", Path: path}
 	underC = ours.IsC()
 	return m.Run()
 }
 
-// differs skips a test of something that the C daemon does otherwise.
+// differs skips a test of something that the C daemon does differently.
 func differs(t *testing.T, how string) {
 	t.Helper()
 	if underC {
@@ -70,7 +70,7 @@ func differs(t *testing.T, how string) {
 	}
 }
 
-// scene is a lab with the checks that most tests want.
+// scene is a lab with the checks that most tests need.
 type scene struct {
 	*testing.T
 	*lab.Lab
@@ -136,9 +136,9 @@ func (s *scene) must(err error) {
 	}
 }
 
-// nobodyLeft asserts that no process is left in the node. One that was killed, or was the
-// child of one that has ended, takes a moment to end and to be reaped.
-func (s *scene) nobodyLeft(node string) {
+// noProcessLeft waits until no process is left in the node: a killed process, or the child
+// of one that has ended, takes a moment to end and to be reaped.
+func (s *scene) noProcessLeft(node string) {
 	s.Helper()
 	var left []int
 	if !s.Until(10*time.Second, func() bool {
@@ -175,9 +175,9 @@ func (s *scene) awaitOwner(addr netip.Addr, timeout time.Duration, owners ...str
 	}
 }
 
-// stays fails if within d the address moves, or another node than owner
-// sends an advert. Where the machine had no processor for the owner's adverts,
-// it looks again, twice at the most.
+// stays fails if within d the address moves, or a node other than owner sends an advert.
+// If the machine had no processor for the owner's adverts, it repeats the check, at most
+// twice.
 func (s *scene) stays(addr netip.Addr, owner string, d time.Duration) {
 	s.Helper()
 	for again := 2; ; again-- {
@@ -210,7 +210,7 @@ func (s *scene) stays(addr netip.Addr, owner string, d time.Duration) {
 	}
 }
 
-// awaitAdvert waits for an advert of the node, sent from that time on.
+// awaitAdvert waits for an advert that the node sends after from.
 func (s *scene) awaitAdvert(from time.Time, timeout time.Duration, node string) lab.Event {
 	s.Helper()
 	e, ok := s.Wait(from, timeout, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Node.Name == node })
@@ -220,7 +220,7 @@ func (s *scene) awaitAdvert(from time.Time, timeout time.Duration, node string) 
 	return e
 }
 
-// lastAdvert is the node's last one before that time.
+// lastAdvert returns the node's last advert before a time.
 func (s *scene) lastAdvert(node string, before time.Time) lab.Event {
 	s.Helper()
 	e, ok := s.Last(func(e *lab.Event) bool {
@@ -232,13 +232,13 @@ func (s *scene) lastAdvert(node string, before time.Time) lab.Event {
 	return e
 }
 
-// adverts of the node between two times.
+// adverts returns the adverts of the node between two times.
 func (s *scene) adverts(from, to time.Time, node string) []lab.Event {
 	return s.Events(from, to, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Node.Name == node })
 }
 
 // silent fails if the node sent an advert between two times, unless the machine had no
-// processor for those of the master.
+// processor for the adverts of the master.
 func (s *scene) silent(from, to time.Time, node string) {
 	s.Helper()
 	all := s.adverts(from, to, node)
@@ -253,8 +253,8 @@ func (s *scene) silent(from, to time.Time, node string) {
 	s.Error(text)
 }
 
-// within fails unless d, measured just now, is in [low, high]. What the machine
-// was busy with meanwhile is no fault of the daemon.
+// within fails unless d, measured just now, is in [low, high]. It allows for the time in
+// which the machine was busy.
 func (s *scene) within(what string, d, low, high time.Duration) {
 	s.Helper()
 	now := time.Now()
@@ -264,7 +264,7 @@ func (s *scene) within(what string, d, low, high time.Duration) {
 	}
 }
 
-// noneMalformed asks tshark about all recorded frames.
+// noneMalformed checks all recorded frames with tshark.
 func (s *scene) noneMalformed() {
 	s.Helper()
 	complaints, frames, err := s.Malformed()
@@ -279,17 +279,18 @@ func (s *scene) noneMalformed() {
 	}
 }
 
-// nightly reports whether what takes minutes is to be tested (make nightly).
-// noRace is why a test is not for a daemon that is built with the race detector (-short).
+// noRace is the reason to skip a test for a daemon that is built with the race detector
+// (-short).
 const noRace = "a daemon with the race detector does not run in a User-Mode Linux"
 
+// nightly reports whether tests that take minutes are to run (make nightly).
 func nightly() bool { return os.Getenv("KEEPALIVED_NIGHTLY") == "1" }
 
-// slack is what a loaded machine may add to a time of the protocol.
+// slack is the time that a loaded machine may add to a time of the protocol.
 const slack = 250 * time.Millisecond
 
-// masterDown is the Master_Down_Interval (RFC 9568, 6.1; version 2: RFC 3768,
-// 6.1) and skew the Skew_Time of that priority.
+// masterDown returns the Master_Down_Interval of the instance (RFC 9568, 6.1; version 2:
+// RFC 3768, 6.1).
 func masterDown(in instance) time.Duration {
 	return 3*in.interval() + skew(in)
 }

@@ -123,7 +123,7 @@ func TestInteropFRR(t *testing.T) {
 	s.awaitPriority(from, "b", 100, 10*time.Second)
 
 	a = s.start("a", ours, config(in.at(50)))
-	s.says(a, 0, "explain VI_1", "VI_1 is BACKUP", " because "+s.Node("b").Addr(0).String()+", with the higher priority 100, is master.")
+	s.prints(a, 0, "explain VI_1", "VI_1 is BACKUP", " because "+s.Node("b").Addr(0).String()+", with the higher priority 100, is master.")
 	from = time.Now()
 	other.Kill()
 	s.awaitPriority(from, "a", 50, 10*time.Second)

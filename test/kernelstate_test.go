@@ -183,7 +183,7 @@ func TestPriorityZeroOnLoss(t *testing.T) {
 // removed, and that the log does not claim it.
 func TestPriorityZeroUnsent(t *testing.T) {
 	t.Parallel()
-	differs(t, "says that it was sent")
+	differs(t, "logs that it was sent")
 	for name, how := range map[string]func(s *scene) error{
 		"down":       func(s *scene) error { return s.Node("a").IP("link set eth0 down") },
 		"no carrier": func(s *scene) error { return s.Node("a").Unplug(0) },
@@ -198,7 +198,7 @@ func TestPriorityZeroUnsent(t *testing.T) {
 			s.must(how(s))
 			s.awaitLog(a, from, "(VI_1) priority 0 could not be sent: ", 5*time.Second)
 			if a.Logged(from, "sent 0 priority") {
-				t.Error("the log says that priority 0 was sent")
+				t.Error("the log claims that priority 0 was sent")
 			}
 		})
 	}
@@ -209,7 +209,7 @@ func TestPriorityZeroUnsent(t *testing.T) {
 // not claim it.
 func TestPriorityZeroBehindRouter(t *testing.T) {
 	t.Parallel()
-	differs(t, "says that it was sent")
+	differs(t, "logs that it was sent")
 	for name, c := range map[string]struct{ way, more, vip, source string }{
 		"IPv4": {"route add 192.0.2.0/24 via 10.0.0.9", "unicast_peer {\n    192.0.2.2\n}", "10.99.0.1/32 dev eth1", "10.0.0.1/16"},
 		"IPv6": {"route add 2001:db8::/64 via fd00::9", "unicast_src_ip fd00::1\nunicast_peer {\n    2001:db8::2\n}", "fd00:99::1/128 dev eth1", "fd00::1/64"},
@@ -225,7 +225,7 @@ func TestPriorityZeroBehindRouter(t *testing.T) {
 			s.must(s.Node("a").IP("addr del " + c.source + " dev eth0"))
 			s.awaitLog(a, from, "(VI_1) priority 0 could not be sent: ", 5*time.Second)
 			if a.Logged(from, "sent 0 priority") {
-				t.Error("the log says that priority 0 was sent")
+				t.Error("the log claims that priority 0 was sent")
 			}
 		})
 	}
@@ -587,7 +587,7 @@ func TestFewDescriptors(t *testing.T) {
 // when it becomes one and at the start.
 func TestPartOfBridge(t *testing.T) {
 	t.Parallel()
-	differs(t, "says nothing")
+	differs(t, "logs nothing")
 	s := newScene(t, "a")
 	const text = "(VI_1) interface eth0 is part of bridge br9, which receives its packets"
 	a := s.start("a", ours, config(instance{}.at(150)))

@@ -134,7 +134,7 @@ func TestScriptsThatDoNotEnd(t *testing.T) {
 	if !underC && !a.Logged(a.Started, "script "+stubborn+" was still running and has been killed") {
 		t.Errorf("the log does not say what was killed:\n%s", a.LogText())
 	}
-	s.nobodyLeft("a")
+	s.noProcessLeft("a")
 }
 
 // TestReaderOfKilledParent checks that readers of a parent that has died do not delay its

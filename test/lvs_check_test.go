@@ -20,24 +20,24 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// checkRun is a virtual server that both daemons have, and what happens to its real
-// servers. N in its texts is its number, DIR the directory of the daemon.
+// checkRun is a virtual server in the configuration of both daemons, and the events of
+// its real servers. N in its texts is its number, DIR the directory of the daemon.
 type checkRun struct {
 	name   string
 	before string // configuration
-	after  string // the same since a reload; "": as before; "-": nothing
+	after  string // the configuration after a reload; "": as before; "-": none
 
-	// serve is the real server 127.0.N.1; nil: a file, DIR/N, has the state.
+	// serve runs the real server 127.0.N.1; nil: the file DIR/N has the state.
 	serve func(s *scene, n *lab.Node, i int) func(state string)
 
-	// steps are what happens to both daemons' servers. The first state is that at the
-	// start. A step ends when both daemons have logged its text, after that of the
+	// steps are the events of both daemons' servers. The first state is that at the
+	// start. A step ends when both daemons have logged its text, after the text of the
 	// step before it.
 	steps []step
 
-	reloaded string // ends the reload; "": nothing does
+	reloaded string // ends the reload; "": no text does
 
-	// differs are lines of the C daemon with those of this one: "": none.
+	// differs maps lines of the C daemon to the lines of this one: "": none.
 	differs map[string]string
 }
 
@@ -51,7 +51,7 @@ type checkFile struct {
 	runs   []checkRun
 }
 
-// side is one of the two daemons with one checkFile, and all that it reports.
+// side is one of the two daemons with one checkFile, and all its reports.
 type side struct {
 	scene   *scene
 	node    *lab.Node
@@ -60,17 +60,17 @@ type side struct {
 	file    *checkFile
 	dir     string
 	mail    *mailServer
-	set     []func(state string) // of each run
+	set     []func(state string) // for each run
 
 	mu       sync.Mutex
-	lines    []string   // of the FIFO
+	lines    []string   // lines of the FIFO
 	logs     [][]string // by run
 	sorted   int        // lines of the daemon's log that are in logs
-	reloaded bool       // in those
+	reloaded bool       // the log has the reload
 }
 
-// testChecks compares what both daemons log, write, run and send while servers fail
-// and return.
+// testChecks compares the logs, FIFO lines, script arguments and mails of both daemons
+// while servers fail and return.
 func testChecks(t *testing.T) {
 	t.Parallel()
 	for _, file := range checkFiles() {
@@ -148,11 +148,11 @@ func (f *checkFile) compare(t *testing.T) {
 	}
 }
 
-// prepare makes a network with the real servers, and what is notified.
+// prepare makes a network with the real servers, and the receivers of notifications.
 func (f *checkFile) prepare(t *testing.T, p lab.Program) *side {
 	s := newScene(t, "a")
 	d := &side{scene: s, node: s.Node("a"), program: p, file: f, mail: s.mailServer("a", accept), logs: make([][]string, len(f.runs))}
-	// What goes to the link lost is lost.
+	// Packets to the link lost are dropped.
 	s.must(d.node.IPBatch("link add lost type dummy\nlink set lost up\naddr add 192.0.2.1/32 dev lost\n"))
 	d.dir = filepath.Join(d.node.Dir, "files")
 	s.must(os.Mkdir(d.dir, 0o755))
@@ -180,7 +180,7 @@ func (f *checkFile) prepare(t *testing.T, p lab.Program) *side {
 	return d
 }
 
-// stateFile has the state of a run in DIR/N.
+// stateFile writes the state of a run into DIR/N.
 func (d *side) stateFile(s *scene, _ *lab.Node, i int) func(state string) {
 	path := filepath.Join(d.dir, strconv.Itoa(i))
 	return func(state string) {
@@ -210,8 +210,7 @@ func (f *checkFile) config(d *side, reloaded bool) string {
 	return strings.ReplaceAll(b.String(), "DIR", d.dir)
 }
 
-// run has the steps happen, the steps of all runs at the same time. It returns for
-// each run what did not come.
+// run runs the steps of all runs in parallel. It returns the missing texts of each run.
 func (f *checkFile) run(sides []*side) (missing [][]string) {
 	missing = make([][]string, len(f.runs))
 	progress := make([]struct {
@@ -263,7 +262,7 @@ func (f *checkFile) run(sides []*side) (missing [][]string) {
 	return missing
 }
 
-// patience is for what both daemons do in a few seconds on an idle machine.
+// patience is for steps that take both daemons a few seconds on an idle machine.
 const patience = 15 * time.Second
 
 // firstRun is the number of the first run of a file.
@@ -279,15 +278,16 @@ var (
 	additions = regexp.MustCompile(` has not run for | has been running for | has not ended| is lost: | has not been sent: |^FILE check of |^Netlink reflector reports `)
 )
 
-// older has the words of the C daemon that are other ones since 2.2.7.
+// older replaces the words of the C daemon that have changed since 2.2.7.
 var older = strings.NewReplacer(" : HTTP request failed ", " : HTTP/SSL request failed ", "Suspending healthchecker ", "Deactivating healthchecker ")
 
 var olderSMTP = regexp.MustCompile(`^(Remote SMTP server \[[\d.]+\]:)tcp:`)
 
-// lostQuorum is in mails of the C daemon, with the comparison of a gained one.
+// lostQuorum matches text in mails of the C daemon that has the comparison of a gained
+// quorum.
 var lostQuorum = regexp.MustCompile(`(=> (?:Lost quorum|Starting with quorum down) \d+)\+(\d+=\d+) <= (\d+ <=)`)
 
-// runOf is the run that a line is about.
+// runOf returns the run that a line is about.
 func runOf(line string) (i int, ok bool) {
 	m := ofRun.FindStringSubmatch(line)
 	if m == nil {
@@ -297,7 +297,7 @@ func runOf(line string) (i int, ok bool) {
 	return number - firstRun, err == nil && number >= firstRun
 }
 
-// about are the lines about a run.
+// about returns the lines about a run.
 func (d *side) about(i int, lines []string) (found []string) {
 	r := &d.file.runs[i]
 	for _, line := range lines {
@@ -319,10 +319,10 @@ func (d *side) about(i int, lines []string) (found []string) {
 	return found
 }
 
-// log is what the daemon has logged about a run.
+// log returns the lines that the daemon has logged about a run.
 func (d *side) log(i int) []string { return d.about(i, d.sort(i)) }
 
-// sort distributes the log to the runs, and returns the lines of one, which only grow.
+// sort distributes the log to the runs, and returns the lines of one. They only grow.
 func (d *side) sort(i int) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -333,7 +333,7 @@ func (d *side) sort(i int) []string {
 		number, ok := runOf(text)
 		switch {
 		case !ok || number >= len(d.logs) || additions.MatchString(text):
-		case d.reloaded && strings.HasPrefix(text, "Activating healthchecker"): // 2.2.7 writes it again
+		case d.reloaded && strings.HasPrefix(text, "Activating healthchecker"): // version 2.2.7 writes the line again
 		default:
 			d.logs[number] = append(d.logs[number], strings.ReplaceAll(text, d.dir, "DIR"))
 		}
@@ -348,8 +348,8 @@ func (d *side) fifo(i int) []string {
 	return d.about(i, d.lines)
 }
 
-// scripts are the arguments of the scripts, in the order of their text: the C daemon runs
-// several at the same time.
+// scripts returns the arguments of the scripts, in the order of their text, because the C
+// daemon runs several at the same time.
 func (d *side) scripts(i int) []string {
 	b, err := os.ReadFile(filepath.Join(d.dir, "notified"))
 	if err != nil {
@@ -360,8 +360,8 @@ func (d *side) scripts(i int) []string {
 	return lines
 }
 
-// mails are the subjects and texts of the mails, in the order of their text: the C daemon
-// sends several at the same time.
+// mails returns the subjects and texts of the mails, in the order of their text, because
+// the C daemon sends several at the same time.
 func (d *side) mails(i int) []string {
 	d.mail.mu.Lock()
 	defer d.mail.mu.Unlock()
@@ -375,7 +375,7 @@ func (d *side) mails(i int) []string {
 	}
 	slices.Sort(all)
 	lines := d.about(i, all)
-	if d.program != ours { // 2.2.7 sends a mail about the first success, too
+	if d.program != ours { // version 2.2.7 sends a mail about the first success, too
 		first := slices.IndexFunc(lines, func(line string) bool { return strings.Contains(line, "=> MISC CHECK succeeded ") })
 		if first >= 0 {
 			lines = slices.Delete(lines, first, first+1)

@@ -13,9 +13,9 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// testFaults: whatever becomes of the health-check process, of the kernel's table and
-// of the configuration while traffic runs, no established connection and no healthy
-// server is lost, and the backup always hears the master.
+// testFaults checks that no established connection and no healthy server is lost, and
+// that the backup receives all adverts, while traffic runs and the health-check process,
+// the table of the kernel and the configuration change.
 func testFaults(t *testing.T) {
 	web := netip.AddrPortFrom(addr("10.0.1.3"), 80)
 	f := newFarm(t, pairGateway, 2, 3, byDR.Addr())
@@ -24,8 +24,7 @@ func testFaults(t *testing.T) {
 		f.serveLines(n, linesPort)
 		servers = append(servers, f.nginx(n.Name))
 	}
-	// The host may keep this whole machine waiting: the backup hears the master for
-	// longer than that.
+	// The host may suspend this whole machine: the backup waits for longer than that.
 	in := instance{Interval: 2 * time.Second, VIPs: []string{
 		fmt.Sprintf("%v/16", byDR.Addr()), fmt.Sprintf("%v/16", byNAT.Addr()), fmt.Sprintf("%v/16", web.Addr()), fmt.Sprintf("%v/16 dev eth1", pairGateway.v4)}}
 	config := func(weight int) string {
@@ -48,7 +47,7 @@ func testFaults(t *testing.T) {
 		return text
 	}
 	director := f.directors[0]
-	// The shortest silence that a watchdog asks for.
+	// The shortest interval that a watchdog may have.
 	daemon := lab.Program{Name: ours.Name, Path: f.script(director.Name, "watched", "export WATCHDOG_USEC=10000000\nexec "+ours.Path+` "$@"`)}
 	a := f.start(director.Name, daemon, config(1))
 	f.awaitOwner(web.Addr(), 30*time.Second, "lb1")
@@ -115,12 +114,12 @@ func testFaults(t *testing.T) {
 	}
 	undisturbed("reloads")
 
-	// A successor checks servers, too, and has its word with the kernel.
+	// A successor checks servers too, and changes the table of the kernel.
 	servers[2].kill()
 	if !f.Until(30*time.Second, func() bool { return len(f.weights(director)) == all-1 }) {
 		t.Error("a dead server stays in the table")
 	}
-	traffic.forget() // who was with the dead server
+	traffic.forget() // connections to the dead server
 	traffic.more("the end of a server")
 	servers[2].start()
 	awaitTable()
@@ -143,7 +142,7 @@ func testFaults(t *testing.T) {
 	}
 }
 
-// load is a client that makes one request to nginx after another.
+// load is a client that sends one request to nginx after another.
 type load struct {
 	farm *farm
 	done chan struct{}
@@ -152,10 +151,10 @@ type load struct {
 	mu       sync.Mutex
 	answered int
 	failure  error // the first one
-	forgot   int   // how often it was forgotten
+	forgot   int   // how often forget was called
 }
 
-// load begins requests, which end with the scene.
+// load starts requests, which end with the scene.
 func (f *farm) load(to netip.AddrPort) *load {
 	l := &load{farm: f, done: make(chan struct{})}
 	l.wg.Go(func() {
@@ -183,8 +182,8 @@ func (f *farm) load(to netip.AddrPort) *load {
 	return l
 }
 
-// more waits for further answers, and fails if a request has failed since the last
-// forget.
+// more waits for further answers, and fails if a request has failed since the last call
+// of forget.
 func (l *load) more(after string) {
 	l.farm.Helper()
 	state := func() (int, error) {
@@ -207,7 +206,7 @@ func (l *load) more(after string) {
 	}
 }
 
-// forget drops what has failed; what is under way may fail, too.
+// forget discards past failures. A request in progress may fail, too.
 func (l *load) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()

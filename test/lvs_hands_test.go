@@ -14,8 +14,9 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// drained: a connection to a server that drains goes on, also when the health-check process
-// dies, and new ones go to the others; drain --wait returns when it has ended.
+// drained checks that a connection to a server that drains continues, also when the
+// health-check process dies, that new connections go to the others, and that drain --wait
+// returns when the connection has ended.
 func drained(f *farm, d *lab.Daemon, c *trafficCase) {
 	f.Helper()
 	conn, err := f.dial(f.client, "tcp", netip.Addr{}, c.to)
@@ -47,25 +48,25 @@ func drained(f *farm, d *lab.Daemon, c *trafficCase) {
 			}
 		}
 	}
-	f.says(d, 0, "drain --reason disk "+server, " gets no new connections until it is released.\n1 connection is left.\n")
+	f.prints(d, 0, "drain --reason disk "+server, " gets no new connections until it is released.\n1 connection is left.\n")
 	others()
 	old := checkersPid(d)
 	f.must(syscall.Kill(old, syscall.SIGKILL))
-	f.says(d, 0, "servers", " drains ", "An operator has stopped new connections to "+server, ": disk; keepalived release "+server+" ends that. 1 connection is left.")
+	f.prints(d, 0, "servers", " drains ", "An operator has stopped new connections to "+server, ": disk; keepalived release "+server+" ends that. 1 connection is left.")
 	others()
 	if got := ask(); got != name || checkersPid(d) == old {
 		f.Errorf("%s answers the old connection, which was to %s; the process is %d, and was %d", got, name, checkersPid(d), old)
 	}
 	ended := make(chan string, 1)
 	go func() {
-		text, status := f.asks(d, "drain", "--wait", server)
+		text, status := f.runVerb(d, "drain", "--wait", server)
 		ended <- fmt.Sprint(status, " ", text)
 	}()
 	f.must(conn.Close())
 	if got := <-ended; !strings.HasPrefix(got, "0 ") || !strings.HasSuffix(got, "\n0 connections are left.\n") {
 		f.Error(got)
 	}
-	f.says(d, 0, "release "+server, "drain of "+server+" is released.")
+	f.prints(d, 0, "release "+server, "drain of "+server+" is released.")
 	if !f.Until(5*time.Second, func() bool { return !slices.Contains(f.weights(f.directors[0]), 0) }) {
 		f.Errorf("weights %v", f.weights(f.directors[0]))
 	}

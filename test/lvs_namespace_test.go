@@ -10,8 +10,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// testNamespaces: the table is in the network namespace that the configuration
-// names, which is that of the C daemon.
+// testNamespaces checks that the table is in the network namespace that the configuration
+// names, as with the C daemon.
 func testNamespaces(t *testing.T) {
 	s := newScene(t, "caller")
 	n := s.Node("caller")

@@ -10,8 +10,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// testPair: established connections survive the power cut of a director, and that of
-// its successor, whichever daemon runs on them.
+// testPair checks that established connections survive the loss of power of a director,
+// and that of its successor, with either daemon on them.
 func testPair(t *testing.T) {
 	for _, pair := range [][2]lab.Program{{ours, ours}, {ours, lab.C()}} {
 		t.Run(pair[0].Name+" and "+pair[1].Name, func(t *testing.T) { testPairOf(t, pair) })
@@ -21,7 +21,8 @@ func testPair(t *testing.T) {
 const (
 	linesPort = 7 // of serveLines
 
-	// sentAgain is after how many packets the kernel sends a connection again.
+	// sentAgain is the number of packets after which the kernel synchronizes a connection
+	// again.
 	sentAgain = 50
 )
 
@@ -32,7 +33,8 @@ var (
 	pairGateway = gateway{lab.SegmentAddr(1, 100), lab.SegmentAddr6(1, 100)}
 )
 
-// pairConfig is the one of a director in a pair; none takes the addresses back.
+// pairConfig returns the configuration of a director in a pair. None takes the addresses
+// back.
 func pairConfig(f *farm, priority int) string {
 	in := instance{
 		Priority: priority, Interval: 500 * time.Millisecond, More: "nopreempt",

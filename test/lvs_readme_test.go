@@ -14,7 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// readmeBlock is the first code in a section of the README.
+// readmeBlock returns the first code block in a section of the README.
 func readmeBlock(t *testing.T, section string) string {
 	t.Helper()
 	readme, err := os.ReadFile("../README.md")
@@ -30,8 +30,8 @@ func readmeBlock(t *testing.T, section string) string {
 	return code
 }
 
-// testReadme is what the README promises of its load balancer, word by word: client
-// and servers are on different networks, with the director between them.
+// testReadme checks what the README describes of the load balancer, word for word: client
+// and servers are on different networks, with the director in between.
 func testReadme(t *testing.T) {
 	t.Parallel() // it waits most of the time
 	s := newWideScene(t, 2, "director", "client", "one", "two")
@@ -81,7 +81,7 @@ func testReadme(t *testing.T) {
 	}
 
 	s.must(servers[1].Close())
-	// The file has no delay_loop: a check is every minute.
+	// The file has no delay_loop: checks run every minute.
 	if !s.Until(90*time.Second, func() bool {
 		return d.Logged(d.Started, "Removing service [10.0.0.22]:tcp:80 from VS [192.0.2.10]:tcp:80")
 	}) {

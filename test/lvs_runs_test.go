@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// balanced is a virtual server of two real servers, of which the first has a check.
+// balanced returns a virtual server with two real servers, of which the first has a
+// check.
 func balanced(check string, lines ...string) string {
 	return alone(check, append(lines, server("127.0.N.2 80", "weight 2"))...)
 }
@@ -19,7 +20,7 @@ func alone(check string, lines ...string) string {
 		append(lines, server("127.0.N.1 80", "notify_up \"DIR/notify server: up 127.0.N.1\"", "notify_down \"DIR/notify server: down 127.0.N.1\"", check))...)...)
 }
 
-// script is a check by the state in the file DIR/N, which is an exit code or hang.
+// script returns a check by the state in the file DIR/N, which is an exit code or hang.
 func script(lines ...string) string {
 	return check("MISC_CHECK", append([]string{"misc_timeout 20", "misc_path \"DIR/state N\""}, lines...)...)
 }
@@ -32,7 +33,7 @@ func get(kind string, lines ...string) string {
 	return check(kind, "delay_before_retry 0.5", "log_all_failures", "url {\npath /a\n"+strings.Join(lines, "\n")+"\n}")
 }
 
-// quick is for servers that are silent: each check has one attempt.
+// quick is for servers that do not answer: each check has one attempt.
 const quick = "connect_timeout 2\nretry 0"
 
 // tcp is a check that passes in the state up.
@@ -43,7 +44,7 @@ const (
 	scriptPassed   = "Misc check for [[127.0.N.1]:tcp:80 VS [10.8.N.1]:tcp:80] by [DIR/state] succeeded."
 )
 
-// fails is a server that fails and returns.
+// fails returns the steps of a server that fails and returns.
 func fails(good, bad, passed string) []step {
 	return []step{{good, passed}, {bad, removed}, {good, added}}
 }

@@ -18,8 +18,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// What all servers of this file do in a state: down is a closed port, cut a network
-// that delivers nothing.
+// States of all servers in this file: down is a closed port, cut a network that delivers
+// nothing.
 
 // tcpServer serves port 80 of 127.0.N.1.
 func tcpServer(serve func(c net.Conn, state string)) func(s *scene, n *lab.Node, i int) func(state string) {
@@ -64,10 +64,10 @@ func tcpServer(serve func(c net.Conn, state string)) func(s *scene, n *lab.Node,
 	}
 }
 
-// hold takes a connection and says nothing, until the other side has had enough.
+// hold accepts a connection and sends nothing until the peer closes it.
 func hold(c net.Conn, _ string) { io.Copy(io.Discard, c) }
 
-// udpServer serves port 80 of 127.0.N.1; answer makes an answer of a datagram.
+// udpServer serves port 80 of 127.0.N.1. answer returns the answer to a datagram.
 func udpServer(answer func(question []byte, state string) []byte) func(s *scene, n *lab.Node, i int) func(state string) {
 	return func(s *scene, n *lab.Node, i int) func(state string) {
 		var p net.PacketConn
@@ -115,7 +115,7 @@ func udpServer(answer func(question []byte, state string) []byte) func(s *scene,
 	}
 }
 
-// host is a server that only answers to echo requests.
+// host is a server that only answers echo requests.
 func host(s *scene, n *lab.Node, i int) func(state string) {
 	return cuttable(s, n, i, func(string) {})
 }
@@ -154,7 +154,7 @@ func withAddress(serve func(s *scene, n *lab.Node, i int) func(state string)) fu
 	}
 }
 
-// httpServer sends what pages has for a path and a state, or else the page "ok".
+// httpServer sends the page that pages has for a path and a state, or else the page "ok".
 func httpServer(pages map[string]string) func(s *scene, n *lab.Node, i int) func(state string) {
 	return tcpServer(func(c net.Conn, state string) { answerHTTP(c, state, pages) })
 }
@@ -194,7 +194,7 @@ func tlsServer(pages map[string]string) func(s *scene, n *lab.Node, i int) func(
 	}
 }
 
-// certificate is one of addresses, signed by itself.
+// certificate returns a self-signed certificate for addresses.
 func (s *scene) certificate(of ...net.IP) tls.Certificate {
 	s.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -205,8 +205,8 @@ func (s *scene) certificate(of ...net.IP) tls.Certificate {
 	return tls.Certificate{Certificate: [][]byte{body}, PrivateKey: key}
 }
 
-// mailExchange is the server's side of SMTP. The states greeting and helo refuse
-// there.
+// mailExchange is an SMTP server. In the states greeting and helo it refuses at that
+// point.
 var mailExchange = tcpServer(func(c net.Conn, state string) {
 	if state == "greeting" {
 		io.WriteString(c, "554 no\r\n")
@@ -226,7 +226,7 @@ var mailExchange = tcpServer(func(c net.Conn, state string) {
 	}
 })
 
-// nameServer answers every question with nothing. In the state servfail it refuses.
+// nameServer answers every question without records. In the state servfail it refuses.
 var nameServer = udpServer(func(question []byte, state string) []byte {
 	answer := append([]byte(nil), question...)
 	answer[2] |= 0x80 // QR

@@ -14,7 +14,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// service is a virtual server of two servers by NAT, with more lines in it.
+// service returns a virtual server of two servers by NAT, with additional lines.
 func service(address, protocol string, lines ...string) string {
 	return virtual(address, append([]string{"protocol " + protocol, "lb_algo rr", "lb_kind NAT", server("10.9.N.1 80"), server("10.9.N.2 80", "weight 3")}, lines...)...)
 }
@@ -35,16 +35,16 @@ func global(lines ...string) string {
 	return "global_defs {\n" + strings.Join(lines, "\n") + "\n}\n"
 }
 
-// lastService is at the end of the file: once it is there, so are the others.
+// lastService is at the end of the file: once it exists, so do the others.
 var lastService = virtual("192.0.2.254 9", "protocol UDP", "lb_algo rr", "lb_kind NAT", server("192.0.2.253 9"))
 
 // lvsFile is a configuration whose table is compared with that of the C daemon.
 type lvsFile struct {
 	name, config string
-	empty        bool // it has no entries
+	empty        bool // the table has no entries
 
-	// differs is the topic in docs/differences.md of what is not the same; ours and
-	// theirs are the lines that only one of them has.
+	// differs is the topic in docs/differences.md of the differences. ours and theirs are
+	// the lines that only one of the tables has.
 	differs      string
 	ours, theirs []string
 }
@@ -124,7 +124,7 @@ func lvsFiles() []lvsFile {
 		{name: "sorry server, alpha", config: virtual("10.8.N.1 80", "protocol TCP", "lb_algo rr", "lb_kind NAT", "alpha", "sorry_server 10.9.N.9 8080", server("10.9.N.1 80", misc))},
 		{name: "sorry server without a port", config: virtual("10.8.N.1 80", "protocol TCP", "lb_algo rr", "lb_kind NAT", "alpha", "sorry_server 10.9.N.9", server("10.9.N.1 80", misc)),
 			ours:   []string{"-a -t 10.8.N.1:80 -r 10.9.N.9:80 -m -w 1", "thresholds TCP 10.8.N.1:80 -> 10.9.N.9:80 0 0 0 0", "tunnel TCP 10.8.N.1:80 -> 10.9.N.9:80 Masq n/a 1 0 0"},
-			theirs: []string{"-a -t 10.8.N.1:80 -r 10.9.N.9:0 -m -w 1", "thresholds TCP 10.8.N.1:80 -> 10.9.N.9:0 0 0 0 0", "tunnel TCP 10.8.N.1:80 -> 10.9.N.9:0 Masq n/a 1 0 0"}}, // 2.2.7; 2.4.3 does as this daemon
+			theirs: []string{"-a -t 10.8.N.1:80 -r 10.9.N.9:0 -m -w 1", "thresholds TCP 10.8.N.1:80 -> 10.9.N.9:0 0 0 0 0", "tunnel TCP 10.8.N.1:80 -> 10.9.N.9:0 Masq n/a 1 0 0"}}, // 2.2.7; 2.4.3 does the same as this daemon
 		{name: "sorry server with another port by DR", config: virtual("10.8.N.1 80", "protocol TCP", "lb_algo rr", "lb_kind DR", "alpha", "sorry_server 10.9.N.9 8080", server("10.9.N.1 80", misc))},
 		{name: "sorry_server_lvs_method", config: virtual("10.8.N.1 80", "protocol TCP", "lb_algo rr", "lb_kind NAT", "alpha", "sorry_server 10.9.N.9 80", "sorry_server_lvs_method DR", server("10.9.N.1 80", misc))},
 		{name: "sorry_server_inhibit", config: service("10.8.N.1 80", "TCP", "sorry_server 10.9.N.9 80", "sorry_server_inhibit")},
@@ -147,14 +147,14 @@ func lvsFiles() []lvsFile {
 	return files
 }
 
-// globalFiles are what is not a matter of one service. The first one has the services
-// of all other files.
+// globalFiles returns configurations of features that are not specific to one service.
+// The first one has the services of all other files.
 func globalFiles() []lvsFile {
 	return []lvsFile{
 		{name: "global", config: global("lvs_timeouts tcp 7200 tcpfin 120 udp 60", "lvs_sync_daemon eth0 id 7 maxlen 1200 port 9000 ttl 3 group 224.0.0.90")},
 		{name: "global, a part", config: global("lvs_timeouts tcpfin 30", "lvs_flush", "lvs_sync_daemon eth0 id 5")},
-		// This kernel has no nftables for IPv4: the marks are there, the table of nftables
-		// is compared in internal/linux/fwmark.
+		// This kernel has no nftables for IPv4: the marks are compared here, the table of
+		// nftables in internal/linux/fwmark.
 		{name: "nftables_ipvs", config: global("nftables_ipvs") +
 			group("w", "10.8.0.1 80", "10.8.0.2-4 81", "10.8.0.9 0") + service("group w", "TCP", "persistence_timeout 30") +
 			group("six", "2001:db8::1 80", "2001:db8::2-5 443") + virtual("group six", "protocol TCP", "lb_algo rr", "lb_kind NAT", server("2001:db8:1::1 80")) +
@@ -167,8 +167,8 @@ func globalFiles() []lvsFile {
 // misc is a check that never passes.
 const misc = "MISC_CHECK {\nmisc_path \"/usr/bin/false\"\n}"
 
-// testTables compares what the kernel gets of this daemon with what it gets of the
-// C daemon, for the same configuration.
+// testTables compares the table that this daemon makes in the kernel with that of the C
+// daemon, for the same configuration.
 func testTables(t *testing.T) {
 	s := newScene(t, "own", "other")
 	files := lvsFiles()
@@ -215,12 +215,13 @@ func (f *lvsFile) number(i int) {
 	}
 }
 
-// numbered is the text with the number where it has an N, which is in no other word.
+// numbered returns the text with the number instead of each N, which no other word
+// contains.
 func numbered(text string, i int) string {
 	return strings.NewReplacer("NAT", "NAT", "TUN", "TUN", "DNS", "DNS", "PING", "PING", "DOWN", "DOWN", "N", fmt.Sprint(i)).Replace(text)
 }
 
-// compare fails t unless only the differences that are named are found.
+// compare fails t unless exactly the named differences are found.
 func (f *lvsFile) compare(t *testing.T, own, c []string) {
 	if len(own) == 0 && len(c) == 0 && !f.empty {
 		t.Error("neither has an entry")
@@ -250,7 +251,7 @@ func compareTables(s *scene, config string) (mine, other []string) {
 		daemons = append(daemons, s.start([]string{"own", "other"}[i], p, config, "-C"))
 	}
 	for i, d := range daemons {
-		// The log is read first: each look at the table costs several processes.
+		// The log is read first: each listing of the table costs several processes.
 		filled := s.Until(30*time.Second, func() bool { return strings.Contains(d.LogText(), "for VS [192.0.2.254]:udp:9") }) &&
 			s.Until(10*time.Second, func() bool {
 				tables[i] = kernelTable(s, d.Node)
@@ -272,7 +273,7 @@ func compareTables(s *scene, config string) (mine, other []string) {
 	return tables[0], tables[1]
 }
 
-// output is what a program prints in the node.
+// output returns the output of a program in the node.
 func (s *scene) output(n *lab.Node, name string, args ...string) string {
 	s.Helper()
 	out, err := n.Run(name, args...)
@@ -282,7 +283,7 @@ func (s *scene) output(n *lab.Node, name string, args ...string) string {
 	return out
 }
 
-// minus are the elements of a that b has not.
+// minus returns the elements of a that b does not have.
 func minus(a, b []string) []string {
 	return slices.DeleteFunc(slices.Clone(a), func(line string) bool { return slices.Contains(b, line) })
 }

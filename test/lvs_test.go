@@ -22,11 +22,11 @@ var balancer = uml.Machine{
 	Timeout: 4 * time.Minute,
 }
 
-// TestBalancer is all that needs a load balancer, or another module, in the kernel, in
-// one machine.
+// TestBalancer runs all tests that need a load balancer, or another module, in the
+// kernel, in one machine.
 func TestBalancer(t *testing.T) {
 	differs(t, "is what this one is compared with")
-	// Not parallel: a machine that waits for a processor has servers that fail.
+	// Not parallel: in a machine that waits for a processor, servers fail.
 	if testing.Short() {
 		required.Excluded(t, noRace)
 	}
@@ -41,7 +41,7 @@ func TestBalancer(t *testing.T) {
 		if !nightly() {
 			return
 		}
-		// Each takes a minute or more.
+		// Each of these takes a minute or more.
 		t.Run("Readme", testReadme)
 		t.Run("Checks", testChecks)
 		t.Run("Pair", testPair)
@@ -51,7 +51,7 @@ func TestBalancer(t *testing.T) {
 	})
 }
 
-// kernelTable is what ipvsadm shows of the node's load balancer, a line for each
+// kernelTable returns the output of ipvsadm for the node's load balancer, a line for each
 // entry. Destinations follow their service, in the order of their text.
 func kernelTable(s *scene, n *lab.Node) []string {
 	s.Helper()
@@ -91,7 +91,7 @@ func kernelTable(s *scene, n *lab.Node) []string {
 
 var signedMark = regexp.MustCompile(`(-f|FWM) -\d+`)
 
-// entries are the destinations of a listing, each behind its service.
+// entries returns the destinations of a listing, each after its service.
 func entries(kind string, lines []string) []string {
 	var service string
 	var found []string

@@ -14,8 +14,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// testTraffic: what a client asks for arrives at the servers, whichever way the
-// packets take, and is spread as the scheduler has it.
+// testTraffic checks that requests of a client reach the servers by each forwarding
+// method, and are distributed as the scheduler specifies.
 func testTraffic(t *testing.T) {
 	cases := []trafficCase{
 		{name: "NAT rr", algo: "rr", kind: "NAT"},
@@ -59,7 +59,7 @@ func testTraffic(t *testing.T) {
 	}
 	f.must(director.IPBatch(plan.String()))
 	f.must(f.client.IP(fmt.Sprintf("addr add %v/16 dev eth0", otherClient)))
-	// The kernel of User-Mode Linux has no packet filter of nft(8).
+	// The kernel of User-Mode Linux has no packet filter for nft(8).
 	f.write(director.Name, "marks", "qdisc add dev eth0 ingress\n"+marks.String())
 	f.output(director, "tc", "-batch", f.path(director.Name, "marks"))
 	for _, n := range f.servers {
@@ -85,13 +85,13 @@ func testTraffic(t *testing.T) {
 	drained(f, d, &cases[0])
 }
 
-// counted checks that the state has what the kernel has counted: for each service as many
-// connections as for its servers together, and some.
+// counted checks that the state has the counters of the kernel: for each service as many
+// connections as for its servers together, and more than none.
 func counted(s *scene, d *lab.Daemon, services int) {
 	s.Helper()
 	why := "no answer"
 	all := func() bool {
-		text, _ := s.asks(d, "status", "-o", "json")
+		text, _ := s.runVerb(d, "status", "-o", "json")
 		var state api.Status
 		if err := json.Unmarshal([]byte(text), &state); err != nil || state.LVS == nil || len(state.LVS.Services) != services {
 			return false
@@ -115,7 +115,7 @@ func counted(s *scene, d *lab.Daemon, services int) {
 	}
 }
 
-// trafficCase is a virtual server and what its three servers have to get. Those of
+// trafficCase is a virtual server and the share of each of its three servers. Servers of
 // wrr have the weights 1, 2 and 3.
 type trafficCase struct {
 	name, algo, kind string
@@ -123,13 +123,13 @@ type trafficCase struct {
 	port             uint16 // of the virtual server; 0: that of the servers
 	udp, sctp        bool
 	persistent       bool
-	mark             int // clients are sent to the service by it
+	mark             int // clients reach the service by this mark
 
 	to netip.AddrPort
 }
 
 const (
-	serverPort = 80 // of nginx and of those for UDP
+	serverPort = 80 // of nginx and of the servers for UDP
 	rounds     = 2  // of the scheduler
 )
 
@@ -155,7 +155,7 @@ func (c *trafficCase) config() string {
 	if c.udp {
 		protocol, check = "protocol UDP", "UDP_CHECK {\npayload hello\nrequire_reply s\nmin_reply_length 2\n}"
 	}
-	if c.sctp { // the check asks the web server at the same port of TCP
+	if c.sctp { // the check uses the web server at the same TCP port
 		protocol = "protocol SCTP"
 	}
 	if c.mark > 0 {
@@ -178,8 +178,8 @@ func (c *trafficCase) weight(h int) int {
 	return 1
 }
 
-// run makes whole rounds of requests, so that it is of no account where the
-// scheduler stands.
+// run sends whole rounds of requests, so that the initial position of the scheduler does
+// not matter.
 func (c *trafficCase) run(t *testing.T, f *farm, d *lab.Daemon) {
 	var total int
 	want := map[string]int{}
@@ -214,8 +214,8 @@ func (c *trafficCase) run(t *testing.T, f *farm, d *lab.Daemon) {
 	}
 }
 
-// asker returns what makes a request and returns the name of the server. One-packet
-// scheduling is tried with datagrams of one socket.
+// asker returns a function that sends a request and returns the name of the server.
+// One-packet scheduling is tested with datagrams of one socket.
 func (c *trafficCase) asker(t *testing.T, f *farm) (ask func(from netip.Addr) (string, error), end func()) {
 	if c.sctp {
 		return func(netip.Addr) (string, error) { return f.askSCTP(f.client, c.to) }, func() {}
@@ -247,7 +247,7 @@ func (c *trafficCase) asker(t *testing.T, f *farm) (ask func(from netip.Addr) (s
 		}
 }
 
-// decapsulate has the node take packets out of each kind of tunnel.
+// decapsulate makes the node accept packets of each kind of tunnel.
 func decapsulate(s *scene, n *lab.Node) {
 	s.Helper()
 	s.output(n, "ip", "-6", "tunnel", "change", "ip6tnl0", "mode", "any")

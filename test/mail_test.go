@@ -14,14 +14,14 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// mailServer is what listens on 127.0.0.1:25 of a node.
+// mailServer is a mail server on 127.0.0.1:25 of a node.
 type mailServer struct {
 	mu        sync.Mutex
-	mails     []string // the client's side of each conversation that was finished
+	mails     []string // the client's side of each finished conversation
 	addressed int      // conversations begun
 }
 
-// mailServer starts one; serve talks to one client.
+// mailServer starts a mail server; serve talks to one client.
 func (s *scene) mailServer(node string, serve func(m *mailServer, c net.Conn)) *mailServer {
 	s.Helper()
 	m := new(mailServer)
@@ -47,7 +47,7 @@ func (s *scene) mailServer(node string, serve func(m *mailServer, c net.Conn)) *
 	return m
 }
 
-// accept takes a mail.
+// accept accepts a mail.
 func accept(m *mailServer, c net.Conn) {
 	defer c.Close()
 	var said strings.Builder
@@ -76,14 +76,14 @@ func accept(m *mailServer, c net.Conn) {
 	}
 }
 
-// has reports whether a mail with that subject has come.
+// has reports whether a mail with that subject has arrived.
 func (m *mailServer) has(subject string) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return slices.ContainsFunc(m.mails, func(mail string) bool { return strings.Contains(mail, subject+"\n") })
 }
 
-// text is all mails, one after the other.
+// text returns all mails, one after the other.
 func (m *mailServer) text() string {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -105,12 +105,11 @@ smtp_server 127.0.0.1
 smtp_helo_name node.example.com
 smtp_alert`
 
-// TestMails: what arrives at a mail server is, but for the date, what upstream
-// sends.
+// TestMails checks that mails are, except for the date, those that upstream sends.
 func TestMails(t *testing.T) {
 	t.Parallel()
 	date := regexp.MustCompile(`(?m)^Date: .*$`)
-	folding := regexp.MustCompile(`\n +`) // of long header lines, which means nothing
+	folding := regexp.MustCompile(`\n +`) // folded header lines, which are equivalent
 	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) []string {
 		m := s.mailServer("a", accept)
 		await := func(subject string) {
@@ -136,7 +135,7 @@ func TestMails(t *testing.T) {
 		await("Instance VI_3 - Entering FAULT state")
 		s.must(d.Reload(group + configWith(mailGlobal, one, two)))
 		await("Instance VI_3 - Deleted")
-		if !underC && p.Name == "ours" { // upstream ends before it has said this
+		if !underC && p.Name == "ours" { // upstream ends before it has sent this
 			s.must(d.Stop())
 			await("Instance VI_2 - Stopping")
 			await("Group G1 - Stopping")
@@ -154,7 +153,7 @@ func TestMails(t *testing.T) {
 			mail = folding.ReplaceAllString(date.ReplaceAllString(mail, "Date: some day"), " ")
 			all = append(all, strings.ReplaceAll(mail, "\n", "⏎"))
 		}
-		slices.Sort(all) // upstream's come in the order of its connections
+		slices.Sort(all) // upstream's mails arrive in the order of its connections
 		return all
 	})
 	if !t.Failed() {
@@ -162,12 +161,12 @@ func TestMails(t *testing.T) {
 	}
 }
 
-// TestMailServerTrouble: whatever the mail server does, addresses move as
-// before, and the daemon ends in time.
+// TestMailServerTrouble checks that addresses move as usual, and that the daemon ends in
+// time, whatever the mail server does.
 func TestMailServerTrouble(t *testing.T) {
 	t.Parallel()
 	for name, serve := range map[string]func(*mailServer, net.Conn){
-		"says nothing": func(*mailServer, net.Conn) {},
+		"silent": func(*mailServer, net.Conn) {},
 		"refuses": func(_ *mailServer, c net.Conn) {
 			defer c.Close()
 			fmt.Fprint(c, "220 mail.example ESMTP\r\n")

@@ -15,18 +15,18 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// networkFiles has folders with configurations of addresses, links, routes, rules and
-// firewalls. The files of a folder are one configuration. Each has an instance whose last
-// rule, which is what a master sets last, has the preference lastRule.
+// const has folders with configurations of addresses, links, routes, rules and firewalls.
+// The files of a folder form one configuration. Each has an instance whose last rule,
+// which a master sets last, has the preference lastRule.
 const (
 	networkFiles = "testdata/network"
 	lastRule     = "32000"
 )
 
-// A deviation is text in the lists of ip(8) and nft(8) that differs on purpose or has no
-// meaning. Its first group stays, the rest is left out, before lists are compared.
+// deviation is text in the listings of ip(8) and nft(8) that differs on purpose or has no
+// meaning. Its first group is kept and the rest removed before listings are compared.
 type deviation struct {
-	topic string // of a row in docs/differences.md, or why there is none
+	topic string // of a row in docs/differences.md, or the reason why there is none
 	row   bool
 	text  *regexp.Regexp
 }
@@ -52,7 +52,8 @@ var deviations = []deviation{
 	{"`vrrp_iptables` of a daemon built without it", true, regexp.MustCompile(`.*"table":"filter".*`)},
 }
 
-// network is what the kernel of a node has that a daemon may set, a line each.
+// network returns the objects in the kernel of a node that a daemon may set, one per
+// line.
 func network(s *scene, node string) []string {
 	s.Helper()
 	lines := s.rules(node)
@@ -75,13 +76,13 @@ func network(s *scene, node string) []string {
 	return found
 }
 
-// only are the lines of one list that another one lacks, as text.
+// only returns the lines of one list that the other one lacks, as text.
 func only(list, other []string) string {
 	return strings.Join(slices.DeleteFunc(slices.Clone(list), func(line string) bool { return slices.Contains(other, line) }), "\n")
 }
 
-// TestNetworkLikeC: ours and the C daemon make the same of all files, and of ours nothing
-// is left at the end.
+// TestNetworkLikeC checks that ours and the C daemon set the same objects for all files,
+// and that ours leaves nothing at the end.
 func TestNetworkLikeC(t *testing.T) {
 	t.Parallel()
 	differs(t, "is what is compared")
@@ -107,7 +108,7 @@ func TestNetworkLikeC(t *testing.T) {
 	}
 }
 
-// notForC are words that the C daemon does not know, or cannot follow.
+// notForC matches words that the C daemon does not know, or cannot apply.
 var notForC = regexp.MustCompile(`on_external_delete \w+|vrrp_ipsets.*`)
 
 // compareNetworks runs both daemons with the files of a folder on nodes that are alike.
@@ -136,7 +137,7 @@ func compareNetworks(t *testing.T, folder string) {
 		s.must(node.IPBatch(same.String()))
 	}
 	var before, other []string
-	if !s.Until(10*time.Second, func() bool { // the kernel adds the routes of IPv6 addresses after those
+	if !s.Until(10*time.Second, func() bool { // the kernel adds the routes of IPv6 addresses after the addresses
 		before, other = network(s, "a"), network(s, "b")
 		local := 0
 		for _, line := range before {
@@ -164,7 +165,7 @@ func compareNetworks(t *testing.T, folder string) {
 		}
 	}
 	var a, b []string
-	if !s.Until(10*time.Second, func() bool { // what is left of the last of them takes a moment
+	if !s.Until(10*time.Second, func() bool { // removal takes a moment
 		a, b = network(s, "a"), network(s, "b")
 		return slices.Equal(a, b)
 	}) {
@@ -172,7 +173,7 @@ func compareNetworks(t *testing.T, folder string) {
 	}
 	s.must(d.Stop())
 	left := before
-	if !s.Until(2*time.Second, func() bool { // it removes them likewise
+	if !s.Until(2*time.Second, func() bool { // the kernel removes routes of IPv6 addresses later too
 		left = network(s, "a")
 		return slices.Equal(left, before)
 	}) {
@@ -180,9 +181,9 @@ func compareNetworks(t *testing.T, folder string) {
 	}
 }
 
-// TestNetworkFilesHaveEveryOption: each option of addresses, routes and rules, and each
-// word about virtual MAC addresses and firewalls, is in one of the files that are compared;
-// docs/routing.md has those of routes and rules.
+// TestNetworkFilesHaveEveryOption checks that each option of addresses, routes and rules,
+// and each keyword about virtual MAC addresses and firewalls, is in one of the compared
+// files, and that docs/routing.md has the options of routes and rules.
 func TestNetworkFilesHaveEveryOption(t *testing.T) {
 	files, err := filepath.Glob(filepath.Join(networkFiles, "*/*.conf"))
 	if err != nil {
@@ -242,11 +243,12 @@ func TestNetworkFilesHaveEveryOption(t *testing.T) {
 	}
 }
 
-// lacking are words that nothing comes of in the kernel of this test: types of routes that
-// Linux has no more, and VRFs, for which package kernel has tests in another one.
+// lacking lists words without effect in the kernel of this test: a type of routes that
+// Linux does not support any more, and VRFs, for which package kernel has tests in
+// another kernel.
 var lacking = map[string]bool{"nat": true, "vrf": true}
 
-// linesOf is what the lines of a block are.
+// linesOf returns what the lines of a block are about.
 func linesOf(block string) string {
 	for _, kind := range []string{"address", "route", "rule"} {
 		if strings.Contains(block, "_ip"+kind) || strings.HasSuffix(block, "_"+kind+"s") {

@@ -13,29 +13,29 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// heard is what a node told.
-type heard struct {
-	fifo []string            // in order
-	told map[string][]string // the arguments of each script: those of several may interleave
+// notifications is what a node has reported by its FIFO and scripts.
+type notifications struct {
+	fifo    []string            // in order
+	scripts map[string][]string // the arguments of each script: lines of several scripts may interleave
 }
 
-// listener is the configuration that hears everything of a node.
-type listener struct {
+// notifyRecorder is a configuration that records all notifications of a node.
+type notifyRecorder struct {
 	s     *scene
 	node  string
 	fifo  *pipe
 	files map[string]string
 }
 
-func (s *scene) listen(node string) *listener {
-	return &listener{s: s, node: node, fifo: s.fifo(node, "fifo"), files: map[string]string{}}
+func (s *scene) recordNotifications(node string) *notifyRecorder {
+	return &notifyRecorder{s: s, node: node, fifo: s.fifo(node, "fifo"), files: map[string]string{}}
 }
 
-// global are the lines for global_defs.
-func (l *listener) global() string { return "vrrp_notify_fifo " + l.fifo.path }
+// global returns the lines for global_defs.
+func (l *notifyRecorder) global() string { return "vrrp_notify_fifo " + l.fifo.path }
 
-// words are the lines for the block of an owner.
-func (l *listener) words(owner string) string {
+// words returns the lines for the block of an owner.
+func (l *notifyRecorder) words(owner string) string {
 	var b strings.Builder
 	script, file := l.s.recorder(l.node, owner)
 	l.files[owner] = file
@@ -49,29 +49,30 @@ func (l *listener) words(owner string) string {
 	return b.String()
 }
 
-// heard is what has been told so far. How often a master hears a lower priority
-// before the other has heard it is left to chance; only that it does is kept.
-func (l *listener) heard() heard {
-	h := heard{slices.Compact(l.fifo.all()), map[string][]string{}}
+// notifications returns the notifications so far. How often a master receives a lower priority
+// before the other node receives its own advert is left to chance, so that repetitions
+// count once.
+func (l *notifyRecorder) recorded() notifications {
+	h := notifications{slices.Compact(l.fifo.all()), map[string][]string{}}
 	for name, file := range l.files {
-		h.told[name] = slices.Compact(fileLines(file))
+		h.scripts[name] = slices.Compact(fileLines(file))
 	}
 	return h
 }
 
-// without leaves out what contains the word.
-func (h heard) without(word string) heard {
+// without removes the lines that contain the word.
+func (h notifications) without(word string) notifications {
 	has := func(line string) bool { return strings.Contains(line, word) }
 	h.fifo = slices.DeleteFunc(h.fifo, has)
-	for name := range h.told {
-		h.told[name] = slices.DeleteFunc(h.told[name], has)
+	for name := range h.scripts {
+		h.scripts[name] = slices.DeleteFunc(h.scripts[name], has)
 	}
 	return h
 }
 
-// anyOrderOf sorts what follows one another of the word. Which member of a group
-// expires last, and is told first, a busy machine may decide.
-func (h heard) anyOrderOf(word string) heard {
+// anyOrderOf sorts successive lines with the word: a busy machine may decide which member
+// of a group expires last, and is reported first.
+func (h notifications) anyOrderOf(word string) notifications {
 	has := func(line string) bool {
 		return strings.Contains(line, " "+word+" ") && strings.HasPrefix(line, "INSTANCE")
 	}
@@ -86,19 +87,18 @@ func (h heard) anyOrderOf(word string) heard {
 	return h
 }
 
-// same compares what the two programs told. Upstream runs scripts of one owner
-// side by side, so that nothing is said about their order there; ours come in
-// the order of the FIFO.
-func (h heard) same(t *testing.T, upstream heard) {
+// same compares the notifications of two programs. Upstream runs scripts of one owner in
+// parallel, so that their order is not compared; ours must have the order of the FIFO.
+func (h notifications) same(t *testing.T, upstream notifications) {
 	t.Helper()
 	sameLines(t, "lines of the FIFO", h.fifo, upstream.fifo)
-	for name, lines := range upstream.told {
-		sameLines(t, "arguments of "+name, slices.Sorted(slices.Values(h.told[name])), slices.Sorted(slices.Values(lines)))
+	for name, lines := range upstream.scripts {
+		sameLines(t, "arguments of "+name, slices.Sorted(slices.Values(h.scripts[name])), slices.Sorted(slices.Values(lines)))
 	}
 	if underC {
 		return
 	}
-	for name, lines := range h.told {
+	for name, lines := range h.scripts {
 		if strings.Contains(name, "_script") {
 			continue
 		}
@@ -112,13 +112,13 @@ func (h heard) same(t *testing.T, upstream heard) {
 	}
 }
 
-// TestNotificationsOfInstance: one instance through everything that it is told
-// of: the lines of the FIFO, and each script's arguments, are upstream's.
+// TestNotificationsOfInstance takes one instance through every event that is reported,
+// and checks that the lines of the FIFO and each script's arguments are upstream's.
 func TestNotificationsOfInstance(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Nft)
-	mine, upstream := beside(t, 2, []string{"a", "b"}, func(s *scene, p lab.Program) heard {
-		l := s.listen("a")
+	mine, upstream := beside(t, 2, []string{"a", "b"}, func(s *scene, p lab.Program) notifications {
+		l := s.recordNotifications("a")
 		s.write("a", "n", "0")
 		s.write("a", "alive", "")
 		in := instance{More: l.words("VI_1")}.at(150).
@@ -156,35 +156,34 @@ func TestNotificationsOfInstance(t *testing.T) {
 		next(`INSTANCE "VI_1" MASTER 140`)
 		s.write("a", "n", "20")
 		next(`INSTANCE "VI_1" MASTER_PRIORITY 170`)
-		// A second master, which does not hear.
-		s.must(s.Node("b").Deafen(0))
+		// A second master, which receives no adverts.
+		s.must(s.Node("b").DropReceived(0))
 		b = s.start("b", lab.C(), config(instance{}.at(100)))
 		next(`INSTANCE "VI_1" MASTER_RX_LOWER_PRI 170`)
 		s.must(b.Stop())
 		s.must(d.Stop())
 		next(`INSTANCE "VI_1" STOP 170`)
 		s.awaitLine(l.files["VI_1"], "INSTANCE VI_1 STOP 170", 2*time.Second)
-		return l.heard()
+		return l.recorded()
 	})
 	if !t.Failed() {
 		mine.same(t, upstream)
 	}
 }
 
-// TestNotificationsOfGroup: a sync group of three on two interfaces, of which
-// one fails, and which tracks a script and a file.
+// TestNotificationsOfGroup checks a sync group of three instances on two interfaces, of
+// which one fails, and which tracks a script and a file.
 func TestNotificationsOfGroup(t *testing.T) {
 	t.Parallel()
-	mine, upstream := beside(t, 2, []string{"a", "b"}, func(s *scene, p lab.Program) heard {
-		l := s.listen("a")
+	mine, upstream := beside(t, 2, []string{"a", "b"}, func(s *scene, p lab.Program) notifications {
+		l := s.recordNotifications("a")
 		s.write("a", "n", "0")
 		s.write("a", "alive", "")
 		group := func(more string) string {
 			return "vrrp_sync_group G1 {\n    group {\n        VI_1\n        VI_2\n        VI_3\n    }\n    " + more + "\n}\n"
 		}
-		// A group becomes master with the last of its members. Their skews differ
-		// by a quarter of a second, so that a busy machine does not let two expire
-		// at once.
+		// A group becomes master with the last of its members. Their skews differ by a
+		// quarter of a second, so that even on a busy machine no two expire at once.
 		members := func(priorities [3]int, words func(string) string) []instance {
 			all := []instance{
 				{Name: "VI_1", VRID: 51},
@@ -209,7 +208,7 @@ func TestNotificationsOfGroup(t *testing.T) {
 		b := s.start("b", lab.C(), group("")+config(members([3]int{200, 120, 20}, func(string) string { return "" })...))
 		s.stays(vip, "a", 2*time.Second)
 
-		s.must(s.Node("a").Unplug(1)) // of the third alone
+		s.must(s.Node("a").Unplug(1)) // only of the third instance
 		next(`GROUP "G1" FAULT 0`)
 		for _, address := range []string{vip.String(), vip2.String(), "10.1.9.9"} {
 			s.awaitOwner(addr(address), 10*time.Second, "b")
@@ -236,9 +235,9 @@ func TestNotificationsOfGroup(t *testing.T) {
 			s.awaitLine(l.files[line[:4]], "INSTANCE "+line, 2*time.Second)
 		}
 		s.awaitLine(l.files["G1"], "GROUP G1 STOP 0", 2*time.Second)
-		h := l.heard().without("RX_LOWER").anyOrderOf("MASTER")
-		// Upstream tells the start of a group that has waited for a script as it
-		// tells the end of a fault, which it was not.
+		h := l.recorded().without("RX_LOWER").anyOrderOf("MASTER")
+		// Upstream reports the start of a group that has waited for a script as the end
+		// of a fault, although there was none.
 		h.fifo = h.fifo[first:]
 		return h
 	})
@@ -247,18 +246,18 @@ func TestNotificationsOfGroup(t *testing.T) {
 	}
 }
 
-// TestNotificationsOfGroupStart: the group comes first at the start, and last
-// at the end.
+// TestNotificationsOfGroupStart checks that the group is reported first at the start, and
+// last at the end.
 func TestNotificationsOfGroupStart(t *testing.T) {
 	t.Parallel()
-	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) heard {
-		l := s.listen("a")
+	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) notifications {
+		l := s.recordNotifications("a")
 		one := instance{Name: "VI_1", VRID: 51, More: l.words("VI_1"), Interval: time.Second}.at(240)
 		two := instance{Name: "VI_2", VRID: 52, More: l.words("VI_2"), Interval: time.Second, VIPs: []string{vip2.String()}}.at(100)
 		d := s.start("a", p, "vrrp_sync_group G1 {\n    group {\n        VI_1\n        VI_2\n    }\n    "+l.words("G1")+"\n}\n"+
 			configWith(l.global(), one, two))
 		n := s.await(l.fifo, 0, `GROUP "G1" MASTER 0`, 10*time.Second)
-		// A stop gives scripts a second, those included that others wait behind.
+		// A stop gives scripts a second, including a script for which others wait.
 		for name, line := range map[string]string{"VI_1": "INSTANCE VI_1 MASTER 240", "VI_2": "INSTANCE VI_2 MASTER 100", "G1": "GROUP G1 MASTER 0"} {
 			s.awaitLine(l.files[name], line, 10*time.Second)
 		}
@@ -267,19 +266,19 @@ func TestNotificationsOfGroupStart(t *testing.T) {
 		for name, line := range map[string]string{"VI_1": "INSTANCE VI_1 STOP 240", "VI_2": "INSTANCE VI_2 STOP 100", "G1": "GROUP G1 STOP 0"} {
 			s.awaitLine(l.files[name], line, 2*time.Second)
 		}
-		return l.heard()
+		return l.recorded()
 	})
 	if !t.Failed() {
 		mine.same(t, upstream)
 	}
 }
 
-// TestNotificationsOfDeleted: what a reload removes is told as DELETED to those
-// who know the word, as FAULT to the others.
+// TestNotificationsOfDeleted checks that objects that a reload removes are reported as
+// DELETED to scripts that have the keyword for it, and as FAULT to the others.
 func TestNotificationsOfDeleted(t *testing.T) {
 	t.Parallel()
-	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) heard {
-		l := s.listen("a")
+	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) notifications {
+		l := s.recordNotifications("a")
 		deleted, file := s.recorder("a", "VI_2_script_deleted")
 		l.files["VI_2_script_deleted"] = file
 		one := instance{Name: "VI_1", VRID: 51, More: l.words("VI_1")}.at(100)
@@ -297,23 +296,23 @@ func TestNotificationsOfDeleted(t *testing.T) {
 		s.awaitLine(file, "gone", 2*time.Second)
 		s.awaitLine(l.files["VI_2"], "INSTANCE VI_2 DELETED 100", 2*time.Second)
 		s.awaitLine(l.files["VI_3"], "INSTANCE VI_3 FAULT 100", 2*time.Second)
-		h := l.heard()
-		h.fifo = h.fifo[n:] // who of several instances comes first before that is chance
-		for name, lines := range h.told {
-			h.told[name] = lines[max(0, len(lines)-1):]
+		h := l.recorded()
+		h.fifo = h.fifo[n:] // before that the order of instances is left to chance
+		for name, lines := range h.scripts {
+			h.scripts[name] = lines[max(0, len(lines)-1):]
 		}
 		return h
 	})
 	if !t.Failed() {
 		sameLines(t, "lines of the FIFO", mine.fifo, upstream.fifo)
-		for name, lines := range upstream.told {
-			sameLines(t, "last arguments of "+name, mine.told[name], lines)
+		for name, lines := range upstream.scripts {
+			sameLines(t, "last arguments of "+name, mine.scripts[name], lines)
 		}
 	}
 }
 
-// TestStatesOnReload: readers of FIFOs that have lost count are told the
-// present states at a reload if that is asked for, and only then.
+// TestStatesOnReload checks that the present states are written to FIFOs at a reload if
+// that is configured, and only then.
 func TestStatesOnReload(t *testing.T) {
 	t.Parallel()
 	differs(t, "of version 2.2.7 tells them of groups only, and twice")
@@ -338,15 +337,15 @@ func TestStatesOnReload(t *testing.T) {
 	s.await(fifo, n, `INSTANCE "VI_2" MASTER 90`, 3*time.Second)
 	want := []string{`GROUP "G1" MASTER 0`, `INSTANCE "VI_1" MASTER 100`, `INSTANCE "VI_2" MASTER 90`}
 	if lines := fifo.all()[n:]; !slices.Equal(lines, want) {
-		t.Errorf("told %q, want %q", lines, want)
+		t.Errorf("got %q, want %q", lines, want)
 	}
 	if lines := fileLines(file); len(lines) != 2 {
-		t.Errorf("the script was told %q, want two lines: it has not lost count", lines)
+		t.Errorf("the script got %q, want two lines: it has not lost count", lines)
 	}
 }
 
-// TestStatesOnReloadOnce: with fifo_write_vrrp_states_on_reload a group and an
-// instance that the reload itself makes have one line for the state they enter.
+// TestStatesOnReloadOnce checks that with fifo_write_vrrp_states_on_reload a group and an
+// instance that the reload itself makes have one line for the state that they enter.
 func TestStatesOnReloadOnce(t *testing.T) {
 	t.Parallel()
 	differs(t, "of version 2.2.7 tells them of groups only")
@@ -370,13 +369,14 @@ func TestStatesOnReloadOnce(t *testing.T) {
 	lines := fifo.all()[n:]
 	slices.Sort(want)
 	if got := slices.Sorted(slices.Values(lines)); !slices.Equal(got, want) {
-		t.Errorf("told %q, want each of %q once", lines, want)
+		t.Errorf("got %q, want each of %q once", lines, want)
 	}
 }
 
-// TestReloadTellsNewGroups: a sync group that a reload makes or renames is told its
-// state, on the master and on the backup; what is not new is not told again.
-func TestReloadTellsNewGroups(t *testing.T) {
+// TestReloadReportsNewGroups checks that the state of a sync group that a reload adds or
+// renames is reported, on the master and on the backup, and that the state of other
+// objects is not reported again.
+func TestReloadReportsNewGroups(t *testing.T) {
 	t.Parallel()
 	differs(t, "tells those of backups only")
 	s := newScene(t, "a", "b")
@@ -406,8 +406,8 @@ func TestReloadTellsNewGroups(t *testing.T) {
 		s.await(n.fifo, 0, fmt.Sprintf(`INSTANCE "VI_2" %s %d`, n.state, map[string]int{"MASTER": 150, "BACKUP": 100}[n.state]), 5*time.Second)
 		at := len(n.fifo.all())
 		for _, step := range []struct {
-			groups string
-			told   []string
+			groups   string
+			reported []string
 		}{
 			{group("G", "VI_1\nVI_2", "notify "+recorder), []string{"G"}},
 			{group("H", "VI_1\nVI_2", "notify "+recorder), []string{"H"}},
@@ -417,21 +417,21 @@ func TestReloadTellsNewGroups(t *testing.T) {
 			from := time.Now()
 			s.must(n.Reload(n.conf(step.groups)))
 			s.awaitLog(n.Daemon, from, "Reload complete", 10*time.Second)
-			for _, name := range step.told {
+			for _, name := range step.reported {
 				want = append(want, fmt.Sprintf(`GROUP "%s" %s 0`, name, n.state))
 				s.await(n.fifo, at, want[len(want)-1], 10*time.Second)
 				s.awaitLine(file, fmt.Sprintf("GROUP %s %s 0", name, n.state), 10*time.Second)
 			}
 		}
 		if lines := n.fifo.all()[at:]; !slices.Equal(lines, want) {
-			t.Errorf("%s was told %q, want %q", n.name, lines, want)
+			t.Errorf("%s got %q, want %q", n.name, lines, want)
 		}
 	}
 }
 
-// TestHundredTransitions: when changes come faster than a script ends, it never
-// runs twice at once, and the last run names the state there is. The FIFO has
-// them all.
+// TestHundredTransitions checks that when changes are faster than a script, the script
+// never runs twice at once, and that the last run has the present state. The FIFO has all
+// changes.
 func TestHundredTransitions(t *testing.T) {
 	t.Parallel()
 	differs(t, "runs scripts side by side")
@@ -439,10 +439,10 @@ func TestHundredTransitions(t *testing.T) {
 	fifo := s.fifo("a", "fifo")
 	s.write("a", "bad", "0")
 	s.write("a", "n", "0")
-	file := s.path("a", "told")
-	slow := s.script("a", "slow", strings.ReplaceAll(`mkdir DIR/lock || echo "two at once" >>DIR/told
+	file := s.path("a", "written")
+	slow := s.script("a", "slow", strings.ReplaceAll(`mkdir DIR/lock || echo "two at once" >>DIR/written
 sleep 0.05
-echo "$*" >>DIR/told
+echo "$*" >>DIR/written
 rmdir DIR/lock`, "DIR", s.Node("a").Dir))
 	in := instance{Interval: 10 * time.Second, More: "notify " + slow}.at(100).tracks("file", "bad weight 0\nn")
 	a := s.start("a", ours, trackFile("bad", s.path("a", "bad"), "")+trackFile("n", s.path("a", "n"), "")+
@@ -468,51 +468,51 @@ rmdir DIR/lock`, "DIR", s.Node("a").Dir))
 		t.Error("two scripts at once")
 	}
 	if last := lines[len(lines)-1]; last != "INSTANCE VI_1 BACKUP 107" {
-		t.Errorf("the last run was told %q", last)
+		t.Errorf("the last run got %q", last)
 	}
 	s.must(a.Stop())
 	if lines = fileLines(file); lines[len(lines)-1] != "INSTANCE VI_1 STOP 107" {
-		t.Errorf("at the end it was told %q", lines[len(lines)-1])
+		t.Errorf("at the end it got %q", lines[len(lines)-1])
 	}
 }
 
-// TestNotifyScriptsMisbehave: a script that hangs and one that writes a
-// megabyte hold up neither a take-over nor the scripts of others nor the end.
+// TestNotifyScriptsMisbehave checks that a script that hangs and one that writes a
+// megabyte delay neither a take-over nor the scripts of others nor the end.
 func TestNotifyScriptsMisbehave(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
 	hung := s.script("a", "hung", "trap '' TERM\nsleep 3600")
-	loud := s.script("a", "loud", "head -c 1048576 /dev/zero | tr '\\0' x\nhead -c 1048576 /dev/zero >&2\necho \"$*\" >>"+s.path("a", "loud.told"))
+	loud := s.script("a", "loud", "head -c 1048576 /dev/zero | tr '\\0' x\nhead -c 1048576 /dev/zero >&2\necho \"$*\" >>"+s.path("a", "loud.out"))
 	one := instance{Name: "VI_1", VRID: 51, More: "notify " + hung}
 	two := instance{Name: "VI_2", VRID: 52, VIPs: []string{vip2.String() + "/16"}, More: "notify " + loud}
 	a := s.start("a", ours, "child_wait_time 1\n"+config(one.at(150), two.at(150)))
 	s.awaitOwner(vip, 4*time.Second, "a")
 	one.More, two.More = "", ""
 	s.start("b", ours, config(one.at(100), two.at(100)))
-	s.awaitLine(s.path("a", "loud.told"), "INSTANCE VI_2 MASTER 150", 5*time.Second)
+	s.awaitLine(s.path("a", "loud.out"), "INSTANCE VI_2 MASTER 150", 5*time.Second)
 	for range 2 {
 		s.must(s.Node("a").Unplug(0))
 		s.awaitOwner(vip, 3*time.Second, "b")
 		s.must(s.Node("a").Plug(0))
 		s.awaitOwner(vip, 3*time.Second, "a")
 	}
-	s.awaitLine(s.path("a", "loud.told"), "INSTANCE VI_2 FAULT 150", 5*time.Second)
+	s.awaitLine(s.path("a", "loud.out"), "INSTANCE VI_2 FAULT 150", 5*time.Second)
 	s.must(a.Stop())
 	s.awaitOwner(vip, time.Second, "b")
-	if !underC { // which leaves it
-		s.nobodyLeft("a")
+	if !underC { // the C daemon leaves the script running
+		s.noProcessLeft("a")
 	}
 }
 
-// TestUnsafeScripts: with enable_script_security nothing runs as root that
-// somebody else could change; the instance goes on as if it tracked nothing.
+// TestUnsafeScripts checks that with enable_script_security no script runs as root that
+// another user could change, and that the instance continues as if it tracked nothing.
 func TestUnsafeScripts(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.User)
 	for _, c := range []struct {
 		name   string
 		spoil  func(dir, script string) error
-		remedy []string // what the log says; nil: it runs
+		remedy []string // text in the log; nil: the script runs
 	}{
 		{"safe", func(string, string) error { return nil }, nil},
 		{"script of another user", func(_, script string) error { return os.Chown(script, 65534, -1) },
@@ -527,7 +527,7 @@ func TestUnsafeScripts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			s := newScene(t, "a")
-			// The node's own /run, to which there is no way through /tmp.
+			// The node's own /run, whose path does not lead through /tmp.
 			dir := s.path("a", "run/scripts")
 			s.must(os.Mkdir(dir, 0o755))
 			ran := s.path("a", "ran")
@@ -547,7 +547,7 @@ func TestUnsafeScripts(t *testing.T) {
 				t.Errorf("it ran: %q", lines)
 			}
 			if underC {
-				return // says only that it is unsafe
+				return // the C daemon logs only that the script is unsafe
 			}
 			for _, about := range []string{"track script check", "notify script"} {
 				named := false
@@ -584,10 +584,9 @@ func (s *scene) withoutAccount(node, name string) {
 	}
 }
 
-// TestNobodyElse: with enable_script_security and without the account
-// keepalived_script nothing runs that names no user of its own, not even as
-// root.
-func TestNobodyElse(t *testing.T) {
+// TestScriptsWithoutAccount checks that with enable_script_security and without the account
+// keepalived_script no script runs that has no user of its own, not even as root.
+func TestScriptsWithoutAccount(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root)
 	s := newScene(t, "a")
@@ -601,7 +600,7 @@ func TestNobodyElse(t *testing.T) {
 	a := s.start("a", ours, vrrpScript("check", "/run/scripts/check script", "")+
 		configWith("enable_script_security\nvrrp_notify_fifo "+fifo+"\nstartup_script \"/run/scripts/check startup\"", in))
 	s.awaitOwner(vip, 4*time.Second, "a")
-	s.awaitLine(mine, "ran", 5*time.Second) // its user is named
+	s.awaitLine(mine, "ran", 5*time.Second) // this script has a user
 	if lines := fileLines(ran); len(lines) > 0 {
 		t.Errorf("it ran: %q", lines)
 	}
@@ -615,13 +614,13 @@ func TestNobodyElse(t *testing.T) {
 		if !slices.ContainsFunc(a.Log(), func(l lab.Line) bool {
 			return strings.Contains(l.Text, about) && strings.Contains(l.Text, "there is no user keepalived_script")
 		}) {
-			t.Errorf("no line says why not %s", about)
+			t.Errorf("no line has the reason why %s did not run", about)
 		}
 	}
 }
 
-// TestFIFOWithoutReader: nobody reads and the FIFO is full. Lines are lost, and
-// nothing else; when it is read, there are lines again.
+// TestFIFOWithoutReader checks that lines are lost, and nothing else, while a full FIFO
+// has no reader, and that lines arrive again when it is read.
 func TestFIFOWithoutReader(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -630,7 +629,7 @@ func TestFIFOWithoutReader(t *testing.T) {
 	fd, err := unix.Open(path, unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	s.must(err)
 	defer unix.Close(fd)
-	// read returns what is there, within the time.
+	// read returns the available text, within a time.
 	read := func(timeout time.Duration) string {
 		buf := make([]byte, 1<<20)
 		_, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, int(timeout.Milliseconds()))
@@ -669,8 +668,8 @@ func TestFIFOWithoutReader(t *testing.T) {
 	s.must(a.Stop())
 }
 
-// TestStartupAndShutdownScripts: they run before and after everything else, and
-// one that hangs holds nothing up for longer than its timeout.
+// TestStartupAndShutdownScripts checks that these scripts run before and after everything
+// else, and that one that hangs delays nothing for longer than its timeout.
 func TestStartupAndShutdownScripts(t *testing.T) {
 	t.Parallel()
 	for _, hang := range []bool{false, true} {
@@ -707,9 +706,9 @@ func TestStartupAndShutdownScripts(t *testing.T) {
 	}
 }
 
-// TestFIFOScript: the script gets the path of the FIFO as its last argument,
-// reads what is told, is started again after its death, and ends with the
-// daemon. One that never reads disturbs nobody.
+// TestFIFOScript checks that the script gets the path of the FIFO as its last argument,
+// reads the lines, is started again after its death, and ends with the daemon, and that a
+// script that never reads has no effect on others.
 func TestFIFOScript(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -726,7 +725,7 @@ func TestFIFOScript(t *testing.T) {
 	if !s.Until(time.Second, func() bool { return len(fileLines(s.path("a", "lazy.pid"))) == 1 }) {
 		t.Error("the other script was not started")
 	}
-	if !underC { // which does not start it again
+	if !underC { // the C daemon does not start it again
 		for _, pid := range s.Node("a").Pids() {
 			if comm(pid) == "cat" {
 				s.must(unix.Kill(pid, unix.SIGKILL))
@@ -738,8 +737,8 @@ func TestFIFOScript(t *testing.T) {
 	}
 	s.write("a", "bad", "1")
 	s.awaitLine(file, `INSTANCE "VI_1" FAULT 100`, 3*time.Second)
-	if !underC { // whose script ends with the process
-		// A crash of the process that writes is nothing to the script.
+	if !underC { // the script of the C daemon ends with the process
+		// A crash of the writing process has no effect on the script.
 		readers, from := s.Node("a").Pids(), time.Now()
 		readers = slices.DeleteFunc(readers, func(pid int) bool { return comm(pid) != "cat" && comm(pid) != "sleep" })
 		s.write("a", "bad", "0")
@@ -758,7 +757,7 @@ func TestFIFOScript(t *testing.T) {
 		}
 	}
 	s.must(a.Stop())
-	s.nobodyLeft("a")
+	s.noProcessLeft("a")
 	for _, p := range []string{path, other} {
 		if _, err := os.Stat(p); err == nil {
 			t.Errorf("%s is still there", p)
@@ -766,16 +765,16 @@ func TestFIFOScript(t *testing.T) {
 	}
 }
 
-// TestTrackersOfMembers: weights of a group's members count only with
-// sync_group_tracking_weight; without it a weighted script says nothing, and a
-// file says a fault with any number but 0.
+// TestTrackersOfMembers checks that weights of a group's members count only with
+// sync_group_tracking_weight: without it a weighted script changes nothing, and a file
+// with any number but 0 is a fault.
 func TestTrackersOfMembers(t *testing.T) {
 	t.Parallel()
 	for _, option := range []string{"", "sync_group_tracking_weight"} {
 		t.Run("with "+option, func(t *testing.T) {
 			t.Parallel()
-			mine, upstream := beside(t, 2, []string{"a"}, func(s *scene, p lab.Program) heard {
-				l := s.listen("a")
+			mine, upstream := beside(t, 2, []string{"a"}, func(s *scene, p lab.Program) notifications {
+				l := s.recordNotifications("a")
 				s.write("a", "n", "0")
 				s.write("a", "alive", "")
 				one := instance{Name: "VI_1", VRID: 51, Interval: 200 * time.Millisecond}.at(240).
@@ -810,12 +809,12 @@ func TestTrackersOfMembers(t *testing.T) {
 				}
 				s.must(d.Stop())
 				next(`GROUP "G1" STOP 0`)
-				return l.heard()
+				return l.recorded()
 			})
 			if !t.Failed() {
 				if option == "" && !underC {
-					// Upstream says that it ignores the weight of the interface, and
-					// takes it from the priority all the same.
+					// Upstream logs that it ignores the weight of the interface, but
+					// subtracts it from the priority.
 					upstream = upstream.without("MASTER_PRIORITY")
 				}
 				sameLines(t, "lines of the FIFO", mine.fifo, upstream.fifo)

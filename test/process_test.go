@@ -14,7 +14,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// comm is the name of a process as ps -C and killall see it.
+// comm returns the name of a process as ps -C and killall match it.
 func comm(pid int) string {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
 	return strings.TrimSpace(string(b))
@@ -26,7 +26,7 @@ func TestProcessNamesAndPidFiles(t *testing.T) {
 	a := s.start("a", ours, config(instance{}.at(100)))
 	s.awaitOwner(vip, 3*time.Second, "a")
 	for _, pid := range a.Pids() {
-		// One that has just been executed has not named itself yet.
+		// A process that has just been executed has not set its name yet.
 		if !s.Until(3*time.Second, func() bool { return comm(pid) == "keepalived" }) {
 			t.Errorf("process %d is called %q, want keepalived: killall would miss it", pid, comm(pid))
 		}
@@ -43,8 +43,8 @@ func TestProcessNamesAndPidFiles(t *testing.T) {
 	}
 }
 
-// TestDaemonMode: without -n the parent goes to the background; default pid
-// files are in /run.
+// TestDaemonMode checks that without -n the parent goes to the background, and that
+// default pid files are in /run.
 func TestDaemonMode(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -67,13 +67,14 @@ func TestDaemonMode(t *testing.T) {
 			defer unix.Kill(pid, unix.SIGKILL)
 			s.must(unix.Kill(pid, unix.SIGTERM))
 			s.awaitOwner(vip, 2*time.Second)
-			s.nobodyLeft("a")
+			s.noProcessLeft("a")
 			break
 		}
 	}
 }
 
-// TestSecondDaemonIsRefused: two daemons on one pid file would fight.
+// TestSecondDaemonIsRefused checks that a second daemon with the same pid file refuses to
+// start.
 func TestSecondDaemonIsRefused(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -85,7 +86,7 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 		t.Error("the second runs")
 	}
 	if !second.Logged(time.Time{}, "already running") {
-		t.Errorf("it says: %s", second.LogText())
+		t.Errorf("it logs: %s", second.LogText())
 	}
 	s.stays(vip, "a", time.Second)
 	if !a.Running() {
@@ -93,7 +94,8 @@ func TestSecondDaemonIsRefused(t *testing.T) {
 	}
 }
 
-// TestInstanceName: the keyword instance names the pid files.
+// TestInstanceName checks that the keyword instance determines the names of the pid
+// files.
 func TestInstanceName(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -111,8 +113,8 @@ func TestInstanceName(t *testing.T) {
 	}
 }
 
-// TestNetNamespace: the daemon works in the namespace that net_namespace
-// names, and nothing happens in the one it was started in.
+// TestNetNamespace checks that the daemon works in the namespace that net_namespace
+// names, and changes nothing in the namespace in which it was started.
 func TestNetNamespace(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -142,7 +144,8 @@ func TestNetNamespace(t *testing.T) {
 	s.must(n.IP("netns del inner"))
 }
 
-// TestNoPrivileges: an ordinary user is told what is missing.
+// TestNoPrivileges checks that the error for an ordinary user names the missing
+// privilege.
 func TestNoPrivileges(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.User)
@@ -168,7 +171,8 @@ func TestNoPrivileges(t *testing.T) {
 	}
 }
 
-// TestUnusableConfigurationEnds: with exit code 2, and reports why.
+// TestUnusableConfigurationEnds checks that a daemon with an unusable configuration ends
+// with exit code 2 and reports the reason.
 func TestUnusableConfigurationEnds(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")

@@ -19,13 +19,14 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// prometheus is a server of Prometheus on a node.
+// prometheus is a Prometheus server on a node.
 type prometheus struct {
 	*scene
 	client http.Client
 }
 
-// startPrometheus starts one that scrapes targets over TLS and has our alert rules.
+// startPrometheus starts a Prometheus server that scrapes targets over TLS and has our
+// alert rules.
 func (s *scene) startPrometheus(node, ca, token string, targets ...string) *prometheus {
 	s.Helper()
 	rules, err := filepath.Abs("../packaging/prometheus/keepalived.rules.yml")
@@ -53,7 +54,7 @@ scrape_configs:
 	}}}}
 }
 
-// ask decodes an answer of its API; an error: it does not run yet.
+// ask decodes an answer of its API into a value. An error means that it does not run yet.
 func (p *prometheus) ask(path string, into any) error {
 	answer, err := p.client.Get("http://prometheus/api/v1/" + path)
 	if err != nil {
@@ -93,8 +94,8 @@ func (p *prometheus) becomes(query string, want ...string) {
 	}
 }
 
-// TestPrometheus: Debian's Prometheus scrapes a pair over TLS with a token, and evaluates our
-// alerts, of which none fires while one node serves.
+// TestPrometheus checks that Debian's Prometheus scrapes a pair over TLS with a token and
+// evaluates our alerts, and that none of them fires while one node serves.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
 	differs(t, "has no metrics")
@@ -132,7 +133,7 @@ func TestPrometheus(t *testing.T) {
 		t.Fatalf("the rules are %+v", loaded)
 	}
 	for _, r := range loaded.Groups[0].Rules {
-		if r.Health != "ok" || r.State == "firing" { // one may be pending: a was not scraped as master yet
+		if r.Health != "ok" || r.State == "firing" { // one alert may be pending: a was not scraped as master yet
 			t.Errorf("%+v", r)
 		}
 	}

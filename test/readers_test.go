@@ -13,15 +13,15 @@ import (
 	"testing"
 )
 
-// What programs that read the dumps of the C daemon find in them. The readers
-// here follow the rules of the two Prometheus exporters that people use: which
-// lines they look at, by what beginning they know them, what they cut them at,
-// and into which types they put the values.
+// These tests check the values that programs find in the dumps of the C daemon. The
+// readers here follow the rules of the two Prometheus exporters in use: which lines they
+// read, by which prefix they recognize them, where they split them, and into which types
+// they decode the values.
 
-// routerStates are the states in the order of their numbers.
+// routerStates lists the states in the order of their numbers.
 var routerStates = []string{"INIT", "BACKUP", "MASTER", "FAULT"}
 
-// reading is what an exporter makes metrics of.
+// reading is the data from which an exporter makes its metrics.
 type reading struct {
 	Name       string   `json:"iname"`
 	State      int      `json:"state"`
@@ -34,7 +34,7 @@ type reading struct {
 	Transition float64  `json:"last_transition"`
 }
 
-// counters are those of keepalived.stats and of the JSON dump.
+// counters is the counters of keepalived.stats and of the JSON dump.
 type counters struct {
 	AdvertsReceived   int `json:"advert_rcvd" stats:"Advertisements/Received"`
 	AdvertsSent       int `json:"advert_sent" stats:"Advertisements/Sent"`
@@ -52,13 +52,13 @@ type counters struct {
 	PriorityZeroSent  int `json:"pri_zero_sent" stats:"Priority Zero/Sent"`
 }
 
-// cut returns the two parts of a line, without blanks around them.
+// cut returns the two parts of a line, without surrounding blanks.
 func cut(line, separator string) (key, value string) {
 	parts := strings.Split(strings.TrimSpace(line), separator)
 	return strings.TrimSpace(parts[0]), strings.TrimSpace(parts[1])
 }
 
-// stateNumber is the number of a state in a dump.
+// stateNumber returns the number of a state in a dump.
 func stateNumber(name string) (int, error) {
 	if n := slices.Index(routerStates, name); n >= 0 {
 		return n, nil
@@ -66,9 +66,9 @@ func stateNumber(name string) (int, error) {
 	return 0, fmt.Errorf("there is no state %q", name)
 }
 
-// byInstance reads keepalived.data as the exporter does that keeps its
-// instances by name: a line that names one begins it anew, one that is less
-// indented than its lines ends it, and a line of a list belongs to the last key.
+// byInstance reads keepalived.data as the exporter does that stores instances by name: a
+// line with a name starts the instance again, a line with less indentation than its lines
+// ends it, and a line of a list belongs to the last key.
 func byInstance(text string) (map[string]*reading, error) {
 	all := map[string]*reading{}
 	var in *reading
@@ -121,8 +121,8 @@ func byInstance(text string) (map[string]*reading, error) {
 	return all, nil
 }
 
-// inOrder reads keepalived.data as the exporter does that keeps its instances
-// in a list: the first line without a value ends one.
+// inOrder reads keepalived.data as the exporter does that stores instances in a list: the
+// first line without a value ends an instance.
 func inOrder(text string) (all []reading, err error) {
 	var in reading
 	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan() && err == nil; {
@@ -153,7 +153,7 @@ func inOrder(text string) (all []reading, err error) {
 	return all, err
 }
 
-// scriptReading is a script as an exporter sees it.
+// scriptReading is a script as an exporter reads it.
 type scriptReading struct{ Name, Status, State string }
 
 // readScripts reads the scripts of keepalived.data.
@@ -183,8 +183,8 @@ func readScripts(text string) (all []scriptReading) {
 	return all
 }
 
-// readStats reads keepalived.stats: sections are titles two blanks in, their
-// rows four; every other row is a number, too.
+// readStats reads keepalived.stats. Titles of sections are indented by two blanks, their
+// rows by four; every other row is a number, too.
 func readStats(text string) (names []string, all []map[string]int, err error) {
 	section := ""
 	for s := bufio.NewScanner(strings.NewReader(text)); s.Scan(); {
@@ -228,17 +228,18 @@ func readJSON(text []byte) (data []reading, stats []counters, err error) {
 	return data, stats, nil
 }
 
-// exported is what both exporters make of the dumps of one daemon.
+// exported is the data that both exporters read from the dumps of one daemon.
 type exported struct {
 	ByInstance map[string]*reading
 	InOrder    []reading
 	Scripts    []scriptReading
 	JSON       []reading
 	Names      []string          // in keepalived.stats
-	Counted    []map[string]bool // errors, whether there have been any
+	Counted    []map[string]bool // per instance: errors that have occurred
 }
 
-// export reads dumps as exporters do, and leaves out what is of the moment.
+// export reads dumps as exporters do, and removes values that change from moment to
+// moment.
 func export(t *testing.T, d dumped) (out exported) {
 	t.Helper()
 	must := func(err error) {
@@ -272,8 +273,8 @@ func export(t *testing.T, d dumped) (out exported) {
 			if !ok {
 				t.Errorf("keepalived.stats: %s has no %s", names[i], key)
 			}
-			// Of the others, how many there are is of the moment: so slow may a
-			// machine be that masters give way for a while.
+			// The other counts change from moment to moment: a machine may be so slow
+			// that masters become backup for a while.
 			if strings.Contains(key, "Errors/") {
 				counted[key] = n > 0
 			}
@@ -301,7 +302,7 @@ func export(t *testing.T, d dumped) (out exported) {
 	return out
 }
 
-// hideNFTables removes what the C daemon says of its firewall.
+// hideNFTables removes the lines of the C daemon about its firewall.
 func hideNFTables(lists ...[]string) {
 	for _, list := range lists {
 		for i := range list {
@@ -310,7 +311,7 @@ func hideNFTables(lists ...[]string) {
 	}
 }
 
-// readAlike wants exporters to read the same from both.
+// readAlike checks that exporters read the same from both.
 func readAlike(t *testing.T, mine, upstream dumped) {
 	t.Helper()
 	a, b := export(t, mine), export(t, upstream)
@@ -322,14 +323,14 @@ func readAlike(t *testing.T, mine, upstream dumped) {
 		x, _ := json.Marshal(va.Field(i).Interface())
 		y, _ := json.Marshal(vb.Field(i).Interface())
 		if string(x) != string(y) {
-			t.Errorf("exporters read otherwise, %s:\n%s\nfrom upstream's:\n%s", va.Type().Field(i).Name, x, y)
+			t.Errorf("exporters read other values, %s:\n%s\nfrom upstream's:\n%s", va.Type().Field(i).Name, x, y)
 		}
 	}
 }
 
-// The layout of state dumps: headings; below them lines of one blank that name
-// something or say something of the whole; below those three blanks, and five
-// for the elements of a list. A line has a key and a value, or is a title, or a
+// The layout of state dumps: headings; below them lines with an indentation of one blank,
+// which name an object or describe the whole; below those lines with three blanks, and
+// with five for the elements of a list. A line has a key and a value, or is a title, or a
 // sentence.
 var (
 	numbers    = regexp.MustCompile(`\d+`)
@@ -337,7 +338,7 @@ var (
 	layoutLine = regexp.MustCompile(`^( *)(.*?)(?:( =| :|:)(?: (.*))?)?$`)
 )
 
-// layout are the lines of a state dump without what they say: section, key,
+// layout returns the lines of a state dump without their values: section, key,
 // indentation, separator, and the type of the value.
 func layout(text string) (lines []string, keys map[string]bool) {
 	keys = map[string]bool{}
@@ -377,8 +378,8 @@ func layout(text string) (lines []string, keys map[string]bool) {
 	return lines, keys
 }
 
-// more are lines that upstream's dump of the same configuration does not have,
-// and why.
+// more lists lines that upstream's dump of the same configuration does not have, with the
+// reason.
 var more = []struct{ line, why string }{
 	{`^GARP delay group`, "groups are numbered; nothing waits for its turn"},
 	{`^VRRP Topology\|3\|Flags:\|text`, "the C daemon has flags that it does not name"},
@@ -386,8 +387,8 @@ var more = []struct{ line, why string }{
 	{`^VRRP Topology\|3\|Multicast address`, "the two run on different machines"},
 }
 
-// sameLayout wants no line where upstream's are that upstream does not write,
-// and behind them none that begins as one of upstream's.
+// sameLayout checks that among upstream's lines there is none that upstream does not
+// write, and that no later line begins as one of upstream's.
 func sameLayout(t *testing.T, mine, upstream string) {
 	t.Helper()
 	theirs, keys := layout(upstream)
@@ -411,7 +412,7 @@ lines:
 	ownBegins(t, own, keys)
 }
 
-// ownBegins wants no line of our own sections to begin as one of upstream's.
+// ownBegins checks that no line of our own sections begins as one of upstream's.
 func ownBegins(t *testing.T, own string, keys map[string]bool) {
 	t.Helper()
 	for line := range strings.Lines(own) {
@@ -422,8 +423,8 @@ func ownBegins(t *testing.T, own string, keys map[string]bool) {
 	}
 }
 
-// The keys by which readers know lines are among those that the check of our own
-// sections looks for.
+// TestOwnLinesAreKnown checks that the keys by which readers recognize lines are among
+// the keys that the check of our own sections uses.
 func TestOwnLinesAreKnown(t *testing.T) {
 	_, keys := layout(" VRRP Instance = A\n   State = MASTER\n   Virtual IP (1):\n     10.0.0.1 dev eth0\n   Flags: none\n   Tracked scripts :\n     x = y\n")
 	want := []string{"Flags", "State", "Tracked scripts", "VRRP Instance", "Virtual IP (1)"}

@@ -18,8 +18,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// script writes an executable file for the node and returns its path. A body
-// without #! is for sh.
+// script writes an executable file for the node and returns its path. A body without #!
+// is run by sh.
 func (s *scene) script(node, name, body string) string {
 	s.Helper()
 	if !strings.HasPrefix(body, "#!") {
@@ -30,7 +30,7 @@ func (s *scene) script(node, name, body string) string {
 	return path
 }
 
-// path is that of a file of the node.
+// path returns the path of a file of the node.
 func (s *scene) path(node, name string) string { return filepath.Join(s.Node(node).Dir, name) }
 
 // write replaces a file of the node in place, as `echo text > file` does.
@@ -42,11 +42,11 @@ func (s *scene) write(node, name, text string) {
 // recorder writes a script that appends its arguments, in one line, to a file,
 // and returns the paths of both.
 func (s *scene) recorder(node, name string) (script, file string) {
-	file = s.path(node, name+".told")
+	file = s.path(node, name+".out")
 	return s.script(node, name, `echo "$*" >>`+file), file
 }
 
-// fileLines are the lines of a file, which need not exist.
+// fileLines returns the lines of a file, which need not exist.
 func fileLines(path string) []string {
 	b, _ := os.ReadFile(path)
 	return strings.FieldsFunc(string(b), func(r rune) bool { return r == '\n' })
@@ -60,7 +60,7 @@ func (s *scene) awaitLine(file, line string, timeout time.Duration) {
 	}
 }
 
-// pipe is a FIFO and what was written into it.
+// pipe is a FIFO and the lines that were written into it.
 type pipe struct {
 	path string
 
@@ -68,7 +68,7 @@ type pipe struct {
 	lines []string
 }
 
-// fifo makes a FIFO for the node and reads it to the end of the test.
+// fifo makes a FIFO for the node and reads it until the test ends.
 func (s *scene) fifo(node, name string) *pipe {
 	s.Helper()
 	p := &pipe{path: s.path(node, name)}
@@ -86,15 +86,15 @@ func (s *scene) fifo(node, name string) *pipe {
 	return p
 }
 
-// all are the lines so far.
+// all returns the lines so far.
 func (p *pipe) all() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.lines)
 }
 
-// await waits until a line after the first n is this one, and returns how many
-// lines there are up to it.
+// await waits until a line after the first n is this one, and returns the number of lines
+// up to it.
 func (s *scene) await(p *pipe, n int, line string, timeout time.Duration) int {
 	s.Helper()
 	read := func() []string {
@@ -121,7 +121,7 @@ func (s *scene) awaitPriority(from time.Time, node string, priority int, timeout
 	return e
 }
 
-// onlyPriorities fails if an advert of the node since from has another priority.
+// onlyPriorities fails if an advert of the node after from has another priority.
 func (s *scene) onlyPriorities(from time.Time, node string, want ...int) {
 	s.Helper()
 	for _, e := range s.adverts(from, time.Now(), node) {
@@ -140,7 +140,7 @@ func (s *scene) awaitLog(d *lab.Daemon, from time.Time, text string, timeout tim
 	}
 }
 
-// count reports how many lines of the log since from contain the text.
+// count returns how many lines of the log after from contain the text.
 func count(d *lab.Daemon, from time.Time, text string) (n int) {
 	for _, l := range d.Log() {
 		if !l.Time.Before(from) && strings.Contains(l.Text, text) {
@@ -150,8 +150,8 @@ func count(d *lab.Daemon, from time.Time, text string) (n int) {
 	return n
 }
 
-// beside runs f for the program under test and for the C daemon at the same
-// time, in networks of their own, and returns what each made of it.
+// beside runs f for the program under test and for the C daemon in parallel, in separate
+// networks, and returns both results.
 func beside[T any](t *testing.T, segments int, nodes []string, f func(s *scene, p lab.Program) T) (mine, upstream T) {
 	t.Helper()
 	lab.Need(t, lab.Root, lab.Peer)
@@ -200,7 +200,7 @@ type nginx struct {
 	dir  string
 }
 
-// nginx starts one, which answers each request with the name of its node.
+// nginx starts a web server that answers each request with the name of its node.
 func (s *scene) nginx(node string) *nginx {
 	s.Helper()
 	lab.Need(s.T, lab.Nginx)
@@ -225,12 +225,12 @@ http {
 	return w
 }
 
-// command starts it.
+// command returns the command that starts it.
 func (w *nginx) command() string {
 	return fmt.Sprintf("nginx -e %[1]s/error.log -p %[1]s -c %[1]s/nginx.conf", w.dir)
 }
 
-// start returns when it answers.
+// start starts the server and returns when it answers.
 func (w *nginx) start() {
 	w.s.Helper()
 	_, err := w.s.Node(w.node).Run("sh", "-c", w.command())
@@ -240,19 +240,19 @@ func (w *nginx) start() {
 	}
 }
 
-// pid is its process, or 0.
+// pid returns the process id of the server, or 0.
 func (w *nginx) pid() (pid int) {
 	fmt.Sscan(strings.Join(fileLines(w.dir+"/pid"), ""), &pid)
 	return pid
 }
 
-// kill ends all its processes at once.
+// kill kills all processes of the server at once.
 func (w *nginx) kill() {
 	w.s.Helper()
 	w.s.must(unix.Kill(-w.pid(), unix.SIGKILL)) // the group, which it leads
 }
 
-// answers reports whether it does, within the time.
+// answers reports whether the server answers within a time.
 func (w *nginx) answers(within time.Duration) bool {
 	return w.s.Until(within, func() bool {
 		return w.s.Node(w.node).Do(func() error {
@@ -265,8 +265,8 @@ func (w *nginx) answers(within time.Duration) bool {
 	})
 }
 
-// check is a script that asks whether it answers. (pidof would find those of
-// other nodes, which share the table of processes.)
+// check writes a script that fails unless the server accepts a connection. (pidof would
+// find the servers of other nodes, which share the table of processes.)
 func (w *nginx) check() string {
 	return w.s.script(w.node, "check-nginx", "#!/bin/bash\nexec 3<>/dev/tcp/127.0.0.1/80")
 }

@@ -9,8 +9,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestReloadUnchanged: nothing happens: no extra advert, no announcement, no
-// address touched.
+// TestReloadUnchanged checks that a reload without a change has no effect: no extra
+// advert, no announcement, and no change of an address.
 func TestReloadUnchanged(t *testing.T) {
 	t.Parallel()
 	differs(t, "sends an extra advert at each reload")
@@ -30,7 +30,7 @@ func TestReloadUnchanged(t *testing.T) {
 	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind != lab.Advert && e.Node.Name == "a" }) {
 		t.Errorf("the reload was not without effect: %v", e)
 	}
-	// An extra advert at each reload would be five; a late one may make two more.
+	// An extra advert at each reload would make five; a late one may make two more.
 	all := s.adverts(from, time.Now(), "a")
 	if span := all[len(all)-1].Time.Sub(all[0].Time); len(all)-1 > int(span/in.interval())+3 {
 		t.Errorf("%d adverts in %v", len(all), span)
@@ -38,8 +38,8 @@ func TestReloadUnchanged(t *testing.T) {
 	s.neverQuiet("a", from, time.Now(), in.interval()*5/2)
 }
 
-// TestReloadRefusesBadFile: whatever is wrong with the new file, the running
-// configuration goes on.
+// TestReloadRefusesBadFile checks that the running configuration continues whatever is
+// wrong with the new file.
 func TestReloadRefusesBadFile(t *testing.T) {
 	t.Parallel()
 	differs(t, "takes a bad file and ends or drops the instance")
@@ -73,7 +73,7 @@ func TestReloadRefusesBadFile(t *testing.T) {
 		}
 	}
 	s.stays(vip, "a", 500*time.Millisecond)
-	// It still takes a good one, and one that a start would only complain about.
+	// It still accepts a good file, and one for which a start would only log a warning.
 	s.must(a.Reload(config(in.at(140))))
 	if _, ok := s.Wait(time.Now(), 2*time.Second, func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Priority == 140 }); !ok {
 		t.Error("a good file is not taken any more")
@@ -85,8 +85,8 @@ func TestReloadRefusesBadFile(t *testing.T) {
 	s.stays(vip, "a", 300*time.Millisecond)
 }
 
-// TestReloadInPlace: priority, interval and addresses change without leaving
-// the state of master; added and removed addresses follow.
+// TestReloadInPlace checks that priority, interval and addresses change while the router
+// stays master, and that the addresses of the kernel follow.
 func TestReloadInPlace(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -121,8 +121,8 @@ func TestReloadInPlace(t *testing.T) {
 	s.neverQuiet("a", began, time.Now(), 750*time.Millisecond)
 }
 
-// TestReloadMovesAddress: an address that changes from one instance to another
-// is there all the time.
+// TestReloadMovesAddress checks that an address that moves from one instance to another
+// is present all the time.
 func TestReloadMovesAddress(t *testing.T) {
 	t.Parallel()
 	differs(t, "removes the address after adding it")
@@ -150,7 +150,7 @@ func TestReloadMovesAddress(t *testing.T) {
 	s.awaitOwner(vip2, time.Second, "a")
 }
 
-// TestReloadAddsAndDeletesInstances: a deleted instance says good-bye.
+// TestReloadAddsAndDeletesInstances checks that a deleted instance sends priority 0.
 func TestReloadAddsAndDeletesInstances(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -169,8 +169,8 @@ func TestReloadAddsAndDeletesInstances(t *testing.T) {
 	s.awaitOwner(vip, time.Second, "a")
 }
 
-// TestThousandReloads: each one is seen on the wire; memory and descriptors
-// are what they were.
+// TestThousandReloads checks that each reload is visible on the wire, and that memory and
+// descriptors do not grow.
 func TestThousandReloads(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -207,10 +207,10 @@ func TestThousandReloads(t *testing.T) {
 	if late.Files > early.Files {
 		t.Errorf("descriptors grew from %d to %d", early.Files, late.Files)
 	}
-	// At one moment a heap has just been collected, at another it is due: each process has
-	// up to 4 MiB, below which the collector does not run.
+	// The measured heap may have just been collected or be due for a collection: each
+	// process has up to 4 MiB, below which the collector does not run.
 	const uncollected = 2 * 4 << 20
-	// Memory of the race detector is not that of the daemon.
+	// The race detector adds memory of its own.
 	if late.RSS > early.RSS+uncollected && !testing.Short() {
 		t.Errorf("memory grew from %d to %d KiB", early.RSS>>10, late.RSS>>10)
 	}
@@ -220,8 +220,8 @@ func TestThousandReloads(t *testing.T) {
 	s.awaitOwner(vip, time.Second, "a")
 }
 
-// TestReloadChangesAddressOptions: an address whose mask, label or scope
-// changes is changed in the kernel.
+// TestReloadChangesAddressOptions checks that a change of the mask, label or scope of an
+// address is carried out in the kernel.
 func TestReloadChangesAddressOptions(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -247,9 +247,9 @@ func TestReloadChangesAddressOptions(t *testing.T) {
 	}
 }
 
-// TestReloadRemovesFirstOfSubnet: the kernel removes the other addresses of a
-// subnet with its first one. Those of virtual routers that are not changed are
-// there again at once, and no peer hears of it.
+// TestReloadRemovesFirstOfSubnet checks that when the kernel removes the other addresses
+// of a subnet with its first one, those of virtual routers that do not change are
+// restored at once, without an effect on peers.
 func TestReloadRemovesFirstOfSubnet(t *testing.T) {
 	t.Parallel()
 	differs(t, "leaves the backup without its address")
@@ -278,7 +278,7 @@ func TestReloadRemovesFirstOfSubnet(t *testing.T) {
 	}) {
 		t.Error("the other addresses of the subnet are gone with the first")
 	}
-	// What the reload did has been heard of when the next one is complete.
+	// The effects of the first reload have been processed when the next one is complete.
 	s.must(a.Reload(config(second.at(150))))
 	s.awaitAdvert(time.Now(), 5*time.Second, "a")
 	for _, e := range s.Events(from, time.Now(), func(e *lab.Event) bool { return e.Kind == lab.Advert && e.VRID == 52 }) {

@@ -7,8 +7,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestReplayedAH: what a stranger has recorded of a master that stopped does not
-// hold its backup off, be the numbers ever so many.
+// TestReplayedAH checks that recorded packets of a master that stopped, repeated by
+// another node in any number, do not keep its backup from taking over.
 func TestReplayedAH(t *testing.T) {
 	t.Parallel()
 	differs(t, "forgets its own timer over an advert that it refuses")
@@ -45,7 +45,7 @@ func TestReplayedAH(t *testing.T) {
 	if !s.Node("b").Has(vip) {
 		t.Error("b yielded to a recording")
 	}
-	// And a finds its way back: b hears numbers that are greater than its own.
+	// And a becomes master again: b receives numbers that are greater than its own.
 	s.start("a", ours, config(in.at(150)))
 	s.awaitOwner(vip, 12*time.Second, "a")
 	if _, ok := s.Last(func(e *lab.Event) bool { return e.Kind == lab.Advert && e.Node.Name == "a" }); !ok {

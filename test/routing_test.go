@@ -11,7 +11,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// routing is what the kernel of a node has that a daemon may have set.
+// routing returns the objects in the kernel of a node that a daemon may have set.
 func (s *scene) routing(node string) []string {
 	s.Helper()
 	var all []string
@@ -39,8 +39,8 @@ func (s *scene) routeAt(node string, others ...string) {
 	}
 }
 
-// TestRoutesFailOver: routes and rules are where the master is: after a failover, after
-// both processes were killed, and at the end nowhere.
+// TestRoutesFailOver checks that routes and rules are on the master only: after a
+// failover, after both processes were killed, and nowhere at the end.
 func TestRoutesFailOver(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root)
@@ -58,7 +58,7 @@ func TestRoutesFailOver(t *testing.T) {
 
 	a.Kill()
 	s.routeAt("b")
-	a = s.start("a", ours, config(in.at(50))) // stays backup, and removes what is left
+	a = s.start("a", ours, config(in.at(50))) // stays backup, and removes the leftovers
 	s.routeAt("b", "a")
 	s.must(b.Stop())
 	s.routeAt("a", "b")
@@ -70,8 +70,8 @@ func TestRoutesFailOver(t *testing.T) {
 	}
 }
 
-// TestNetworkFlushed: whatever another program removes, in whatever order, the address
-// and the route are on exactly one node soon.
+// TestNetworkFlushed checks that soon after any removals by another program, in any
+// order, the address and the route are on exactly one node.
 func TestNetworkFlushed(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root)
@@ -100,8 +100,9 @@ func TestNetworkFlushed(t *testing.T) {
 	s.routeAt("a", "b")
 }
 
-// storm changes routes of its own in a node, at least 5,000 a second if the machine can,
-// until the returned function is called, which reports how many there were.
+// storm changes its own routes in a node, at least 5,000 per second if the machine is
+// fast enough, until the returned function is called, which returns the number of
+// changes.
 func (s *scene) storm(node string) (stop func() int) {
 	s.Helper()
 	var b strings.Builder
@@ -135,9 +136,9 @@ func (s *scene) storm(node string) (stop func() int) {
 	}
 }
 
-// TestRoutesStorm: thousands of routes a second that other programs change, on master and
-// backup, make no advert so late that the mastership moves. The benchmarks have the same
-// at 10 ms.
+// TestRoutesStorm checks that thousands of route changes per second by other programs, on
+// master and backup, delay no advert so much that the backup takes over. The benchmarks
+// run the same with an interval of 10 ms.
 func TestRoutesStorm(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root)
@@ -161,9 +162,9 @@ func TestRoutesStorm(t *testing.T) {
 	s.routeAt("a", "b")
 }
 
-// TestDeletedInALoop: whatever another program deletes again and again, routes, rules,
-// addresses and tables of nftables, is there soon after it has stopped; the node stays
-// master, and the log is bounded.
+// TestDeletedInALoop checks that routes, rules, addresses and nftables tables that
+// another program deletes repeatedly are restored soon after it has stopped, that the
+// node stays master, and that the number of log lines is bounded.
 func TestDeletedInALoop(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Nft)
@@ -199,7 +200,7 @@ virtual_rules {
 			"ip addr del " + vip.String() + "/16 dev eth0", "nft delete table ip keepalived", "nft flush ruleset",
 		} {
 			words := strings.Fields(c)
-			s.Node("a").Run(words[0], words[1:]...) // it fails where all is gone already
+			s.Node("a").Run(words[0], words[1:]...) // fails if everything is deleted already
 		}
 	}
 	var now []string

@@ -10,9 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestDumpOfServers: one signal to the parent makes each process write its own dump.
-// That of the health checks shows why a server is down, and that the kernel of this
-// machine has no load balancer.
+// TestDumpOfServers checks that one signal to the parent makes each process write its own
+// dump, and that the dump of the health checks has the reason why a server is down, and
+// that the kernel of this machine has no load balancer.
 func TestDumpOfServers(t *testing.T) {
 	differs(t, "ends without a load balancer in the kernel")
 	t.Parallel()

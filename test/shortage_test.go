@@ -12,17 +12,17 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestShortages: what the machine lacks for its checks is no fault of the servers, and
-// delays no advert.
+// TestShortages checks that a shortage of the machine is not taken for a failure of the
+// checked servers, and delays no advert.
 func TestShortages(t *testing.T) {
 	differs(t, "ends without a load balancer in the kernel")
 	t.Parallel()
-	const slow = 20 // servers whose checks, together, need more than there is
+	const slow = 20 // servers whose checks, together, need more than the machine has
 	for _, test := range []struct {
 		name    string
 		prepare string            // before the daemon starts
 		sysctl  map[string]string // of its node
-		silent  int               // servers that accept and answer nothing
+		silent  int               // servers that accept connections and do not answer
 	}{
 		{name: "descriptors", prepare: "ulimit -n 64", silent: 80},
 		{name: "ports", sysctl: map[string]string{"ipv4/ip_local_port_range": "50000\t50003"}},
@@ -34,7 +34,7 @@ func TestShortages(t *testing.T) {
 			var answered atomic.Int64
 			s.serve(n, 7, func(c net.Conn) {
 				c.Read(make([]byte, 4096))
-				time.Sleep(100 * time.Millisecond) // what the check has is not for others
+				time.Sleep(100 * time.Millisecond) // the check uses resources that others then lack
 				io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\n")
 				answered.Add(1)
 			})

@@ -62,7 +62,7 @@ func (m *snmpd) run(name string, args ...string) *exec.Cmd {
 
 func (m *snmpd) begin() {
 	m.Helper()
-	os.Remove(m.socket()) // of one that was killed
+	os.Remove(m.socket()) // of an agent that was killed
 	m.agent = m.run("snmpd", "-f", "-C", "-c", m.file("config"), "-Lf", m.file("log"), "-p", m.file("pid"), "-m", "", "udp:127.0.0.1:1161")
 }
 
@@ -82,7 +82,7 @@ func (m *snmpd) awaits(want, name string, args ...string) {
 	}
 }
 
-// walk is every object of the three MIBs, and its value.
+// walk returns every object of the three MIBs, with its value.
 func (m *snmpd) walk() map[string]string {
 	all := map[string]string{}
 	for _, root := range []string{keepalivedMIB, vrrpMIB, vrrpv3MIB} {
@@ -95,7 +95,7 @@ func (m *snmpd) walk() map[string]string {
 	return all
 }
 
-// traps are the notifications so far.
+// traps returns the notifications so far.
 func (m *snmpd) traps() string {
 	b, _ := os.ReadFile(m.file("traps"))
 	return string(b)
@@ -118,7 +118,7 @@ const (
 	instanceState = keepalivedMIB + ".2.3.1.4.1"
 )
 
-// snmpConfig is a configuration with what most objects are about.
+// snmpConfig returns a configuration with values for most objects.
 func snmpConfig(socket, words string) string {
 	return `global_defs {
 	` + words + `
@@ -176,10 +176,10 @@ vrrp_instance two {
 `
 }
 
-// notAsC are objects, by their beginnings, that docs/differences.md names or that differ
-// from one moment, machine or release to another.
+// notAsC lists prefixes of objects that docs/differences.md names or that depend on the
+// moment, the machine or the release.
 var notAsC = []string{
-	keepalivedMIB + ".1.1.", keepalivedMIB + ".1.12.", // version, and what 2.2.7 does not have
+	keepalivedMIB + ".1.1.", keepalivedMIB + ".1.12.", // version, and objects that 2.2.7 does not have
 	keepalivedMIB + ".2.3.1.11.", keepalivedMIB + ".2.3.1.27.", keepalivedMIB + ".2.3.1.36.", keepalivedMIB + ".2.6.1.11.",
 	keepalivedMIB + ".2.9.1.1", keepalivedMIB + ".2.9.1.3.", // resolved path, 10 to 12
 	keepalivedMIB + ".2.8.1.33.",
@@ -187,7 +187,8 @@ var notAsC = []string{
 	vrrpv3MIB + ".1.1.1.1.3.", vrrpv3MIB + ".1.1.1.1.4.", vrrpv3MIB + ".1.1.1.1.5.", vrrpv3MIB + ".1.1.1.1.12.", vrrpv3MIB + ".1.1.2.1.",
 }
 
-// TestSNMPAsC: the objects are those of the C daemon, but for what docs/differences.md names.
+// TestSNMPAsC checks that the objects are those of the C daemon, except for the
+// differences that docs/differences.md names.
 func TestSNMPAsC(t *testing.T) {
 	t.Parallel()
 	differs(t, "is what is compared with")
@@ -224,8 +225,8 @@ func TestSNMPAsC(t *testing.T) {
 	}
 }
 
-// TestSNMP: a master agent that is killed, hangs and comes again disturbs nothing, and gets
-// objects and notifications again.
+// TestSNMP checks that a master agent that is killed, hangs and returns does not disturb
+// the daemon, and gets objects and notifications again.
 func TestSNMP(t *testing.T) {
 	t.Parallel()
 	differs(t, "takes longer to connect again")
@@ -264,7 +265,7 @@ func TestSNMP(t *testing.T) {
 	m.awaits("INTEGER: 3", "snmpget", instanceState)
 	m.awaitTraps("fault while it was away", "\t"+keepalivedMIB+".2.3.1.4 = INTEGER: 3")
 
-	// Switched off by a reload and on again.
+	// Switched off by a reload, and on again.
 	s.must(a.Reload(snmpConfig(m.socket(), "")))
 	m.awaits("No Such", "snmpget", instanceState)
 	s.must(a.Reload(snmpConfig(m.socket(), snmpWords)))

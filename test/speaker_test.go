@@ -11,14 +11,14 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// A speaker puts VRRP packets of our choice on the wire, from any address.
+// speaker sends arbitrary VRRP packets from any address.
 type speaker struct {
 	*scene
 	node *lab.Node
 	fd   int
 }
 
-// speaker opens one on a node.
+// speaker opens a speaker on a node.
 func (s *scene) speaker(node string) *speaker {
 	s.Helper()
 	p := &speaker{scene: s, node: s.Node(node), fd: -1}
@@ -32,40 +32,40 @@ func (s *scene) speaker(node string) *speaker {
 	return p
 }
 
-// send puts a whole IPv4 packet on the wire.
+// send sends a whole IPv4 packet.
 func (p *speaker) send(b []byte) {
 	p.Helper()
 	p.scene.must(unix.Sendto(p.fd, b, 0, &unix.SockaddrInet4{Addr: [4]byte(b[16:20])}))
 }
 
-// voice is a virtual router that speaks through a speaker: in has the values
-// of a daemon's instance, change what that type has not.
-type voice struct {
+// advertiser is a virtual router that sends through a speaker. in has the values of a daemon's
+// instance, change the values that that type does not have.
+type advertiser struct {
 	*speaker
 	engine *vrrp.Instance
 }
 
-func (p *speaker) voice(in instance, source netip.Addr, change func(*vrrp.Config)) *voice {
+func (p *speaker) advertiser(in instance, source netip.Addr, change func(*vrrp.Config)) *advertiser {
 	c := vrrp.Config{
-		Name: "voice", VRID: uint8(in.vrid()), Version: uint8(max(in.Version, 2+btoi(in.Version == 0))), Family: vrrp.IPv4,
+		Name: "advertiser", VRID: uint8(in.vrid()), Version: uint8(max(in.Version, 2+btoi(in.Version == 0))), Family: vrrp.IPv4,
 		Priority: uint8(in.Priority), AdvertInterval: in.interval(),
 		Addresses: []netip.Addr{vip}, Group: addr("224.0.0.18"),
 	}
 	if change != nil {
 		change(&c)
 	}
-	v := &voice{p, vrrp.New(c)}
+	v := &advertiser{p, vrrp.New(c)}
 	v.engine.Step(0, vrrp.Event{Kind: vrrp.SourceChanged, Source: source}, nil)
 	return v
 }
 
 // advert returns the next packet.
-func (v *voice) advert(priority uint8) []byte {
+func (v *advertiser) advert(priority uint8) []byte {
 	return slices.Clone(v.engine.Advert(-1, priority, time.Now()))
 }
 
-// every sends adverts with a priority again and again, as long as f runs.
-func (v *voice) every(pause time.Duration, priority uint8, f func()) {
+// every sends adverts with a priority at intervals while f runs.
+func (v *advertiser) every(pause time.Duration, priority uint8, f func()) {
 	end, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)

@@ -19,8 +19,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// asks runs a verb that asks the daemon, and returns what it prints and its exit status.
-func (s *scene) asks(d *lab.Daemon, verb ...string) (string, int) {
+// runVerb runs a verb that asks the daemon, and returns its output and its exit status.
+func (s *scene) runVerb(d *lab.Daemon, verb ...string) (string, int) {
 	s.Helper()
 	var out bytes.Buffer
 	c := exec.Command(ours.Path, append(verb, "-p", filepath.Join(d.Dir, "keepalived.pid"), "--timeout=60")...)
@@ -31,13 +31,13 @@ func (s *scene) asks(d *lab.Daemon, verb ...string) (string, int) {
 	return out.String(), c.ProcessState.ExitCode()
 }
 
-// says waits until a verb prints each of these texts, with that exit status.
-func (s *scene) says(d *lab.Daemon, code int, verb string, texts ...string) {
+// prints waits until the output of a verb has each of these texts, with that exit status.
+func (s *scene) prints(d *lab.Daemon, code int, verb string, texts ...string) {
 	s.Helper()
 	var got string
 	var status int
 	all := func() bool {
-		got, status = s.asks(d, strings.Fields(verb)...)
+		got, status = s.runVerb(d, strings.Fields(verb)...)
 		for _, text := range texts {
 			if !strings.Contains(got, text) {
 				return false
@@ -50,7 +50,7 @@ func (s *scene) says(d *lab.Daemon, code int, verb string, texts ...string) {
 	}
 }
 
-// fetch asks the control socket for a path and returns the body of the answer.
+// fetch gets a path from the control socket and returns the body of the response.
 func (s *scene) fetch(d *lab.Daemon, path string) string {
 	s.Helper()
 	c := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
@@ -67,8 +67,8 @@ func (s *scene) fetch(d *lab.Daemon, path string) string {
 	return string(body)
 }
 
-// TestQuestionsAboutAPair: what the verbs that ask a running daemon print of a pair, before
-// and after a failover, and of a process that hangs.
+// TestQuestionsAboutAPair checks the output of the verbs that ask a running daemon: for a
+// pair before and after a failover, and for a process that hangs.
 func TestQuestionsAboutAPair(t *testing.T) {
 	t.Parallel()
 	differs(t, "answers no questions")
@@ -80,43 +80,44 @@ func TestQuestionsAboutAPair(t *testing.T) {
 	b := s.start("b", ours, config(in.at(100), absent.at(100)))
 	from := s.Node("a").Addr(0).String()
 
-	s.says(a, 0, "status --check", "KEEPALIVED OK - nothing is wrong | master=1 backup=0 fault=0")
-	s.says(a, 0, "explain web", "web is MASTER for ", "Its priority is 150, as configured.")
-	s.says(b, 0, "explain web", "web is BACKUP for ", " because "+from+", with the higher priority 150, is master.", "raise it by 51")
-	s.says(b, 0, "explain absent", "absent is FAULT for ", "interface nowhere does not exist.")
-	s.says(b, 2, "status --check", "KEEPALIVED CRITICAL - absent is FAULT for ")
-	s.says(b, 0, "peers", from)
-	s.says(b, 0, "servers", "There is no virtual server.")
-	s.says(b, 1, "explain wbe", `there is no virtual router wbe; did you mean "web"?`)
+	s.prints(a, 0, "status --check", "KEEPALIVED OK - nothing is wrong | master=1 backup=0 fault=0")
+	s.prints(a, 0, "explain web", "web is MASTER for ", "Its priority is 150, as configured.")
+	s.prints(b, 0, "explain web", "web is BACKUP for ", " because "+from+", with the higher priority 150, is master.", "raise it by 51")
+	s.prints(b, 0, "explain absent", "absent is FAULT for ", "interface nowhere does not exist.")
+	s.prints(b, 2, "status --check", "KEEPALIVED CRITICAL - absent is FAULT for ")
+	s.prints(b, 0, "peers", from)
+	s.prints(b, 0, "servers", "There is no virtual server.")
+	s.prints(b, 1, "explain wbe", `there is no virtual router wbe; did you mean "web"?`)
 
-	a.Kill() // it leaves its address behind
+	a.Kill() // its address stays
 	if !s.Until(12*time.Second, func() bool { return s.Node("b").Has(vip) }) {
 		t.Fatal("b is not master")
 	}
-	s.says(a, 2, "status --check", "KEEPALIVED CRITICAL - no daemon answers at ")
-	s.says(b, 0, "explain web", "web is MASTER for ", "no advert from "+from+", with priority 150, for ")
-	s.says(b, 0, "history web", "BACKUP", "master-down: no advert from "+from)
-	s.says(b, 0, "metrics", `keepalived_vrrp_instance_state{iname="web",intf="eth0",vrid="`, `keepalived_vrrp_instance_fault{iname="absent"`)
-	s.says(b, 0, "status -o json", `"version": 1`, `"cause": "master-down"`)
+	s.prints(a, 2, "status --check", "KEEPALIVED CRITICAL - no daemon answers at ")
+	s.prints(b, 0, "explain web", "web is MASTER for ", "no advert from "+from+", with priority 150, for ")
+	s.prints(b, 0, "history web", "BACKUP", "master-down: no advert from "+from)
+	s.prints(b, 0, "metrics", `keepalived_vrrp_instance_state{iname="web",intf="eth0",vrid="`, `keepalived_vrrp_instance_fault{iname="absent"`)
+	s.prints(b, 0, "status -o json", `"version": 1`, `"cause": "master-down"`)
 
-	// The parent ends a process that hangs, so it is asked before.
+	// The parent ends a process that hangs, so the verb runs before.
 	s.must(syscall.Kill(b.VRRPPid(), syscall.SIGSTOP))
-	s.says(b, 0, "status", "CRITICAL  The VRRP process does not answer: ", "was MASTER")
+	s.prints(b, 0, "status", "CRITICAL  The VRRP process does not answer: ", "was MASTER")
 	s.must(syscall.Kill(b.VRRPPid(), syscall.SIGCONT))
-	s.says(b, 0, "status", " MASTER ", "this node")
+	s.prints(b, 0, "status", " MASTER ", "this node")
 }
 
-// TestControlProcess: it follows a reload that changes its settings, starts again when it is
-// killed, asks for no right, and nobody loses an advert for it. A reload over its socket is
-// answered with its result, and recorded.
+// TestControlProcess checks that the control process follows a reload that changes its
+// settings, is started again when it is killed, needs no capability, and delays no
+// advert. The response to a reload over its socket has the result of the reload, which is
+// recorded.
 func TestControlProcess(t *testing.T) {
 	t.Parallel()
 	differs(t, "has no such process")
 	s := newScene(t, "a")
-	in := instance{Name: "web", Interval: time.Second} // a busy machine does not make it late
+	in := instance{Name: "web", Interval: time.Second} // so long that a busy machine does not exceed it
 	a := s.start("a", ours, config(in.at(150)))
 	s.awaitOwner(vip, 12*time.Second, "a")
-	s.says(a, 0, "status --check", "KEEPALIVED OK")
+	s.prints(a, 0, "status --check", "KEEPALIVED OK")
 	control := a.ControlPid()
 	rights, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", control))
 	s.must(err)
@@ -126,9 +127,9 @@ func TestControlProcess(t *testing.T) {
 		}
 	}
 
-	s.says(a, 0, "history control", "started") // else its successor does not know of it
+	s.prints(a, 0, "history control", "started") // otherwise its successor does not know of it
 	s.must(syscall.Kill(control, syscall.SIGKILL))
-	s.says(a, 0, "history control", "its predecessor had ended")
+	s.prints(a, 0, "history control", "its predecessor had ended")
 
 	s.must(a.Configure(configWith("no_control_socket", in.at(150))))
 	s.must(a.Signal(syscall.SIGHUP))
@@ -137,7 +138,7 @@ func TestControlProcess(t *testing.T) {
 		t.Error("the socket stays")
 	}
 	s.must(a.Reload(configWith("http_listen 8080", in.at(150))))
-	s.says(a, 0, "status --check", "KEEPALIVED OK")
+	s.prints(a, 0, "status --check", "KEEPALIVED OK")
 	for request, want := range map[string]string{
 		"GET /":                      "<!doctype html>",
 		"GET /v1/instances/web":      `"state":"MASTER"`,
@@ -153,18 +154,18 @@ func TestControlProcess(t *testing.T) {
 		}
 	}
 
-	s.says(a, 0, "reload", "Reloaded ")
+	s.prints(a, 0, "reload", "Reloaded ")
 	s.must(a.Configure(config(in.at(150)) + "vrrp_instance half {"))
 	if got := s.fetch(a, "/v1/config"); !strings.Contains(got, "vrrp_instance web {") || strings.Contains(got, "half") {
 		t.Errorf("the configuration in force is\n%s", got)
 	}
-	s.says(a, 1, "reload", "Reload refused: the running configuration stays.", "inside a block")
-	s.says(a, 1, "status --check", "KEEPALIVED WARNING")
-	s.says(a, 0, "history "+filepath.Join(a.Dir, "keepalived.conf"), "refused", "inside a block")
-	s.says(a, 0, "announce web --reason moved", "web announces its addresses (1) again.")
-	s.says(a, 1, "announce wbe", `no vrrp_instance is called "wbe"; did you mean "web"?`)
-	s.says(a, 0, "history web", "announce", "done: asked for by uid ", ", over the control socket: moved")
-	s.says(a, 0, "history wbe", "refused: no vrrp_instance is called")
+	s.prints(a, 1, "reload", "Reload refused: the running configuration stays.", "inside a block")
+	s.prints(a, 1, "status --check", "KEEPALIVED WARNING")
+	s.prints(a, 0, "history "+filepath.Join(a.Dir, "keepalived.conf"), "refused", "inside a block")
+	s.prints(a, 0, "announce web --reason moved", "web announces its addresses (1) again.")
+	s.prints(a, 1, "announce wbe", `no vrrp_instance is called "wbe"; did you mean "web"?`)
+	s.prints(a, 0, "history web", "announce", "done: asked for by uid ", ", over the control socket: moved")
+	s.prints(a, 0, "history wbe", "refused: no vrrp_instance is called")
 	if len(a.LinesWith(a.Started, "Entering MASTER STATE")) != 1 {
 		t.Errorf("the master was disturbed\n%s", a.LogText())
 	}

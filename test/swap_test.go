@@ -10,15 +10,15 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// TestSwap follows docs/operating.md: a pair of the C daemon becomes a pair of
-// ours, node by node, while a client pings the address. The address moves
-// without an advert of priority 0, so that there is always a node that serves.
+// TestSwap follows docs/operating.md: a pair of the C daemon becomes a pair of ours, node
+// by node, while a client pings the address. The address moves without an advert of
+// priority 0, so that some node always serves.
 func TestSwap(t *testing.T) {
 	t.Parallel()
 	differs(t, "is what is swapped")
 	lab.Need(t, lab.Root, lab.Peer)
 	s := newScene(t, "a", "b", "client")
-	in := instance{Version: 2} // what files of the C daemon have by default
+	in := instance{Version: 2} // the default in files of the C daemon
 	wait := 2*masterDown(in.at(50)) + time.Second
 
 	a := s.start("a", lab.C(), config(in.at(150)))
@@ -26,14 +26,14 @@ func TestSwap(t *testing.T) {
 	b := s.start("b", lab.C(), config(in.at(100)))
 	s.stays(vip, "a", masterDown(in.at(100)))
 
-	// -O reports each request that has no answer when the next one leaves.
+	// -O reports each request that has no answer when the next request is sent.
 	ping, err := s.Node("client").StartWith(lab.Program{Name: "ping", Path: "ping"},
 		"-O", "-i", "0.02", "-c", "6000", vip.String())
 	s.must(err)
 	s.daemons = append(s.daemons, ping)
 
-	// move lowers the priority of the master, waits for the other node, and
-	// checks how the address went over.
+	// move lowers the priority of the master, waits for the other node, and checks how
+	// the address moved.
 	move := func(from, to string, reload func()) {
 		t.Helper()
 		started := time.Now()
@@ -48,8 +48,8 @@ func TestSwap(t *testing.T) {
 		removed, _ := s.Last(func(e *lab.Event) bool {
 			return e.Kind == lab.AddrRemoved && e.Addr == vip && e.Node.Name == from
 		})
-		// The advert that makes the one give way leaves just before the other
-		// sets the address, so the two happen at the same time.
+		// The advert to which one node yields is sent just before the other node sets the
+		// address, so that both happen at the same time.
 		if gap := added.Time.Sub(removed.Time); gap > slack+lab.Starved(started, time.Now()) {
 			t.Errorf("no node had the address for %v", lab.Elapsed(gap))
 		} else {

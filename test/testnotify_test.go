@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// TestTestNotify: test-notify runs the scripts, writes into the FIFO and sends the mail that
-// a state would have, shows what has become of each, and reports the present state
+// TestTestNotify checks that test-notify runs the scripts, writes into the FIFO and sends
+// the mail of a state, shows the result of each, and reports the present state
 // afterwards.
 func TestTestNotify(t *testing.T) {
 	differs(t, "cannot test its notify scripts")
@@ -36,7 +36,7 @@ func TestTestNotify(t *testing.T) {
 	}
 	s.must(os.Truncate(ran, 0))
 
-	s.says(d, 0, "test-notify --reason new web", "MASTER was reported of web.", "notify ", note+" INSTANCE web MASTER 150 ", "exited with status 0",
+	s.prints(d, 0, "test-notify --reason new web", "MASTER was reported of web.", "notify ", note+" INSTANCE web MASTER 150 ", "exited with status 0",
 		"vrrp_notify_fifo ", fifo+" ", " read\n", "smtp_alert ", "ops@example.com, night@example.com by 127.0.0.1 ", " sent\n")
 	if got := was(); got != "INSTANCE web MASTER 150 1\n" {
 		t.Errorf("the scripts have run as %q", got)
@@ -45,20 +45,20 @@ func TestTestNotify(t *testing.T) {
 		t.Errorf("there are the mails\n%s", mail.text())
 	}
 	s.must(os.Truncate(ran, 0))
-	s.says(d, 1, "test-notify web fault", "FAULT was reported of web.", "notify_fault ", fails, "exited with status 3: no such service\n",
+	s.prints(d, 1, "test-notify web fault", "FAULT was reported of web.", "notify_fault ", fails, "exited with status 3: no such service\n",
 		"It is MASTER, which was reported afterwards.\n", "1 of 4 reports have not arrived")
 	if !s.Until(20*time.Second, func() bool { return was() == "INSTANCE web FAULT 150 1\nINSTANCE web MASTER 150 \n" }) {
 		t.Errorf("the scripts have run as %q", was())
 	}
-	s.says(d, 0, "test-notify G backup", "BACKUP was reported of G.", note+" group")
-	s.says(d, 0, "test-notify -o json web", `"present"`, `"keyword": "notify"`, `"ok": true`)
-	s.says(d, 1, "test-notify web up", `web reports no "UP"; expected MASTER, BACKUP`)
-	s.says(d, 1, "test-notify wbe", "there is no vrrp_instance, vrrp_sync_group, virtual or real server wbe")
+	s.prints(d, 0, "test-notify G backup", "BACKUP was reported of G.", note+" group")
+	s.prints(d, 0, "test-notify -o json web", `"present"`, `"keyword": "notify"`, `"ok": true`)
+	s.prints(d, 1, "test-notify web up", `web reports no "UP"; expected MASTER, BACKUP`)
+	s.prints(d, 1, "test-notify wbe", "there is no vrrp_instance, vrrp_sync_group, virtual or real server wbe")
 
-	s.says(d, 1, "test-notify "+real, "UP was reported of "+real, "lvs_notify_fifo ", "written, but ", " bytes have not been read", "1 of 3 reports have not arrived")
-	s.says(d, 1, "test-notify 10.0.0.9:80 DOWN", "quorum_down ", "exited with status 3: no such service\n", "It is UP, which was reported afterwards.")
-	s.says(d, 1, "test-notify 10.1.0.1", "10.1.0.1 are 2 real servers; name one, such as "+real)
-	s.says(d, 0, "history", "test-notify", "done: asked for by uid 0", "new")
+	s.prints(d, 1, "test-notify "+real, "UP was reported of "+real, "lvs_notify_fifo ", "written, but ", " bytes have not been read", "1 of 3 reports have not arrived")
+	s.prints(d, 1, "test-notify 10.0.0.9:80 DOWN", "quorum_down ", "exited with status 3: no such service\n", "It is UP, which was reported afterwards.")
+	s.prints(d, 1, "test-notify 10.1.0.1", "10.1.0.1 are 2 real servers; name one, such as "+real)
+	s.prints(d, 0, "history", "test-notify", "done: asked for by uid 0", "new")
 	lines, err := os.ReadFile(s.path("a", "lines"))
 	s.must(err)
 	if !strings.Contains(string(lines), "INSTANCE \"web\" FAULT 150\nINSTANCE \"web\" MASTER 150\n") {

@@ -18,15 +18,15 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// display is a terminal on which a program shows itself.
+// display is a terminal with a program.
 type display struct {
 	*scene
-	keyboard, line *os.File // the end of the user, and that of the program
+	keyboard, line *os.File // the ends of the user and of the program
 	before         unix.Termios
 	program        *exec.Cmd
 
 	mu  sync.Mutex
-	all bytes.Buffer // that was written
+	all bytes.Buffer // the output of the program
 }
 
 // newDisplay runs keepalived top on a terminal.
@@ -70,7 +70,7 @@ func (v *display) modes() unix.Termios {
 	return *t
 }
 
-// resize has the kernel tell the program.
+// resize changes the size of the terminal, of which the kernel notifies the program.
 func (v *display) resize(width, height uint16) {
 	v.must(unix.IoctlSetWinsize(int(v.keyboard.Fd()), unix.TIOCSWINSZ, &unix.Winsize{Row: height, Col: width}))
 }
@@ -86,7 +86,7 @@ func (v *display) written() string {
 	return v.all.String()
 }
 
-// lines are those of the last whole screen.
+// lines returns the lines of the last complete screen.
 func (v *display) lines() []string {
 	before, _, _ := cutLast(v.written(), "\x1b[J")
 	_, screen, _ := cutLast(before, "\x1b[H")
@@ -105,7 +105,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 	return s[:i], s[i+len(sep):], true
 }
 
-// shows waits until a line has each of these texts, and the screen so many lines.
+// shows waits until the screen has a number of lines, and a line has each of these texts.
 func (v *display) shows(height int, texts ...string) {
 	v.Helper()
 	var lines []string
@@ -126,10 +126,10 @@ func (v *display) shows(height int, texts ...string) {
 	}
 }
 
-// ends waits for the end of the program, which has given the terminal back.
+// ends waits for the end of the program, which has restored the terminal.
 func (v *display) ends(code int) {
 	v.Helper()
-	_ = v.program.Wait() // its status says more
+	_ = v.program.Wait() // the exit code is checked below
 	if got := v.program.ProcessState.ExitCode(); got != code {
 		v.Errorf("exit status %d, want %d", got, code)
 	}
@@ -141,8 +141,8 @@ func (v *display) ends(code int) {
 	}
 }
 
-// TestTop: the live view on a terminal follows the daemon, has acts done after a question,
-// follows the size of the terminal, and gives the terminal back.
+// TestTop checks that the live view on a terminal follows the daemon, runs acts after a
+// confirmation, follows the size of the terminal, and restores the terminal.
 func TestTop(t *testing.T) {
 	t.Parallel()
 	differs(t, "has no live view")
@@ -150,7 +150,7 @@ func TestTop(t *testing.T) {
 	a := s.start("a", ours, config(instance{Name: "web", Version: 3}.at(150)))
 	s.awaitOwner(vip, 12*time.Second, "a")
 
-	s.says(a, 1, "top", "keepalived top: it needs a terminal", "keepalived status shows the state as a text")
+	s.prints(a, 1, "top", "keepalived top: it needs a terminal", "keepalived status shows the state as a text")
 
 	v := s.newDisplay(a, 80, 24)
 	v.shows(24, "> web", "MASTER", "this node", vip.String())

@@ -13,7 +13,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// vrrpScript writes a vrrp_script block; more holds further lines.
+// vrrpScript returns a vrrp_script block; more holds additional lines.
 func vrrpScript(name, command, more string) string {
 	return fmt.Sprintf("vrrp_script %s {\n    script %q\n    interval 0.2\n    timeout 3\n    %s\n}\n",
 		name, command, strings.ReplaceAll(more, "\n", "\n    "))
@@ -25,14 +25,14 @@ func (in instance) tracks(kind, lines string) instance {
 	return in
 }
 
-// TestTrackedService: nginx dies on the master and comes back.
+// TestTrackedService checks that nginx dies on the master and returns.
 func TestTrackedService(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Peer, lab.Nginx)
 	for _, c := range []struct {
 		name             string
 		priority, weight int
-		up, down         int // effective; down 0: FAULT
+		up, down         int // effective priority; down 0: FAULT
 		moves            bool
 	}{
 		{"negative weight", 150, -60, 150, 90, true},
@@ -75,9 +75,9 @@ func TestTrackedService(t *testing.T) {
 	}
 }
 
-// TestScriptMendsService: a script that starts the service again before it
-// complains keeps the address where it is.
-func TestScriptMendsService(t *testing.T) {
+// TestScriptRestartsService checks that a script that starts the service again before it
+// fails keeps the address where it is.
+func TestScriptRestartsService(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Nginx)
 	s := newScene(t, "a", "b")
@@ -99,9 +99,9 @@ func TestScriptMendsService(t *testing.T) {
 	}
 }
 
-// TestScriptEndsDaemon: the recipes of the web that end keepalived when the
-// service is gone: the address leaves with a good-bye. killall works in a
-// PID namespace, so that it finds this daemon only.
+// TestScriptEndsDaemon checks published recipes that end keepalived when the service is
+// gone: the address moves with priority 0. killall works in a PID namespace, so that it
+// finds this daemon only.
 func TestScriptEndsDaemon(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Nginx)
@@ -137,9 +137,9 @@ func TestScriptEndsDaemon(t *testing.T) {
 	}
 }
 
-// TestNopreemptTrap: nopreempt is stronger than a weight. A (80, nopreempt)
-// loses the address to B (70) when its service dies; when B's dies as well, A
-// does not come back, although its 60 are more than B's 50.
+// TestNopreemptTrap checks that nopreempt takes precedence over a weight. A (80,
+// nopreempt) loses the address to B (70) when its service dies; when B's service dies as
+// well, A does not take over, although its priority 60 is higher than B's 50.
 func TestNopreemptTrap(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -161,13 +161,13 @@ func TestNopreemptTrap(t *testing.T) {
 	s.must(os.Remove(s.path("b", "alive")))
 	s.awaitPriority(from, "b", 50, 2*time.Second)
 	s.stays(vip, "b", 1500*time.Millisecond)
-	// It is the backup nevertheless, and serves when the master stops.
+	// A is the backup nevertheless, and serves when the master stops.
 	s.must(unix.Kill(s.daemons[1].Pid(), unix.SIGTERM))
 	s.awaitOwner(vip, 3*time.Second, "a")
 }
 
-// TestScriptWithoutResult: an instance that tracks a script without weight
-// takes no part before it has answered for the first time.
+// TestScriptWithoutResult checks that an instance that tracks a script without weight
+// does not serve before the first result.
 func TestScriptWithoutResult(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -177,7 +177,7 @@ func TestScriptWithoutResult(t *testing.T) {
 		configWith("vrrp_notify_fifo "+fifo.path, instance{}.at(150).tracks("script", "slow")))
 	s.stays(vip, "", 1500*time.Millisecond)
 	if lines := fifo.all(); len(lines) > 0 {
-		t.Errorf("told before the script has answered: %q", lines)
+		t.Errorf("reported before the first result of the script: %q", lines)
 	}
 	s.silent(a.Started, time.Now(), "a")
 	s.write("a", "go", "")
@@ -189,9 +189,9 @@ func TestScriptWithoutResult(t *testing.T) {
 	}
 }
 
-// TestTrackedScriptMisbehaves: a script that hangs fails and leaves nothing
-// behind; one that writes a lot, or has children that keep its output open,
-// does not disturb.
+// TestTrackedScriptMisbehaves checks that a script that hangs fails and leaves no process
+// behind, and that one that writes a lot, or has children that keep its output open, has
+// no effect on others.
 func TestTrackedScriptMisbehaves(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -215,21 +215,21 @@ esac`)
 	s.write("a", "mode", "hang")
 	s.awaitPriority(from, "a", 100, 15*time.Second)
 	s.write("a", "mode", "good")
-	s.awaitPriority(time.Now(), "a", 150, 15*time.Second) // SIGKILL comes 2 s after SIGTERM
+	s.awaitPriority(time.Now(), "a", 150, 15*time.Second) // SIGKILL is sent 2 s after SIGTERM
 	if !a.Logged(from, "timed") {
 		t.Error("the log does not say that it timed out")
 	}
 	s.must(a.Stop())
-	s.nobodyLeft("a")
+	s.noProcessLeft("a")
 }
 
-// trackFile writes a track_file block.
+// trackFile returns a track_file block.
 func trackFile(name, path, more string) string {
 	return fmt.Sprintf("track_file %s {\n    file %s\n    %s\n}\n", name, path, strings.ReplaceAll(more, "\n", "\n    "))
 }
 
-// TestTrackedFile: the number in a file is on the wire as soon as it is in the
-// file, however it got there.
+// TestTrackedFile checks that the number in a file has its effect on the wire as soon as
+// it is in the file, in whatever way it was written.
 func TestTrackedFile(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -270,8 +270,8 @@ func TestTrackedFile(t *testing.T) {
 	s.awaitOwner(vip, time.Second)
 }
 
-// TestTrackersTogether: what changes in one instant is one change: one new
-// priority, no value between.
+// TestTrackersTogether checks that changes of one instant are one change: one new
+// priority, without intermediate values.
 func TestTrackersTogether(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -322,12 +322,12 @@ func TestTrackersTogether(t *testing.T) {
 		`INSTANCE "VI_1" MASTER_PRIORITY 125`, `INSTANCE "VI_1" MASTER_PRIORITY 170`, `INSTANCE "VI_1" MASTER_PRIORITY 100`,
 		`INSTANCE "VI_1" FAULT 100`, `INSTANCE "VI_1" BACKUP 100`,
 	}
-	if lines := fifo.all(); !underC && !slices.Equal(lines, want) { // which goes there in five steps
-		t.Errorf("told %q, want %q", lines, want)
+	if lines := fifo.all(); !underC && !slices.Equal(lines, want) { // the C daemon changes the priority in five steps
+		t.Errorf("got %q, want %q", lines, want)
 	}
 }
 
-// TestTrackedInterface: another interface counts by its weight, or as a fault.
+// TestTrackedInterface checks that another interface counts by its weight, or as a fault.
 func TestTrackedInterface(t *testing.T) {
 	t.Parallel()
 	lab.Need(t, lab.Root, lab.Peer)
@@ -356,7 +356,8 @@ func TestTrackedInterface(t *testing.T) {
 	}
 }
 
-// TestInterfaceDelays: a change of an interface counts when it has lasted.
+// TestInterfaceDelays checks that a change of an interface counts after the configured
+// delay.
 func TestInterfaceDelays(t *testing.T) {
 	t.Parallel()
 	s := newWideScene(t, 2, "a")
@@ -386,12 +387,12 @@ func TestInterfaceDelays(t *testing.T) {
 	}
 }
 
-// TestTrackedProcess: a real process is started and killed.
+// TestTrackedProcess checks a tracked process that is started and killed.
 func TestTrackedProcess(t *testing.T) {
 	t.Parallel()
 	differs(t, "hears of processes in the first network namespace only")
 	s := newScene(t, "a")
-	name := fmt.Sprintf("svc%d", os.Getpid()) // the table of processes is the machine's
+	name := fmt.Sprintf("svc%d", os.Getpid()) // the table of processes is shared by the whole machine
 	program := s.path("a", name)
 	_, err := s.Node("a").Run("cp", "/bin/sleep", program)
 	s.must(err)
@@ -416,9 +417,9 @@ func TestTrackedProcess(t *testing.T) {
 	second.Kill()
 }
 
-// TestReloadTrackers: what a reload adds, removes or changes takes effect from
-// what is known already: nothing flaps, and no priority is on the wire that
-// belongs to neither configuration.
+// TestReloadTrackers checks that trackers that a reload adds, removes or changes take
+// effect from their known results: no state changes in between, and no priority is on the
+// wire that belongs to neither configuration.
 func TestReloadTrackers(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b")
@@ -457,7 +458,7 @@ func TestReloadTrackers(t *testing.T) {
 		before = step.priority
 	}
 	for _, line := range fifo.all()[n:] {
-		t.Errorf("told %q", line)
+		t.Errorf("got %q", line)
 	}
 	if runs := len(fileLines(runs)); runs != 1 && !underC {
 		t.Errorf("the script that stayed the same ran %d times, want once", runs)

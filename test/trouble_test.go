@@ -18,16 +18,15 @@ func (s *scene) awaitSuccessor(d *lab.Daemon, old int) {
 	}
 }
 
-// TestKillVRRPProcessWithTrackers: the trackers of a successor have no result
-// yet. Neither is that a fault, nor does the priority change for it: here a
-// backup would take over at once.
+// TestKillVRRPProcessWithTrackers checks that trackers of a successor that have no result
+// yet are neither a fault nor change the priority: here a backup would take over at once.
 func TestKillVRRPProcessWithTrackers(t *testing.T) {
 	t.Parallel()
 	differs(t, "makes an outage of its own when its VRRP process dies")
 	s := newScene(t, "a", "b")
 	in := instance{Interval: 300 * time.Millisecond}
 	fast := func(name, more string) string { return vrrpScript(name, s.script("a", name, "exit 0"), more) }
-	// From the second run on it takes longer than everything here.
+	// From the second run on the script takes longer than this test.
 	slow := s.script("a", "slow", "[ -e "+s.path("a", "ran")+" ] && sleep 5\n: >"+s.path("a", "ran"))
 	a := s.start("a", ours, fast("vital", "")+
 		"vrrp_script bonus {\n    script "+slow+"\n    interval 20\n    timeout 20\n    weight 60\n}\n"+
@@ -47,8 +46,8 @@ func TestKillVRRPProcessWithTrackers(t *testing.T) {
 	}
 }
 
-// TestStartLongAfterKill: a predecessor that was master long ago does not spare
-// a script its first result.
+// TestStartLongAfterKill checks that a predecessor that was master long ago does not
+// exempt a script from its first result.
 func TestStartLongAfterKill(t *testing.T) {
 	t.Parallel()
 	differs(t, "has no predecessor")
@@ -71,12 +70,12 @@ func TestStartLongAfterKill(t *testing.T) {
 	s.awaitOwner(vip, 2*time.Second, "a")
 }
 
-// TestGroupWithoutResult: a sync group whose member tracks a script takes no
-// part before the script has answered.
+// TestGroupWithoutResult checks that a sync group whose member tracks a script does not
+// serve before the first result of the script.
 func TestGroupWithoutResult(t *testing.T) {
 	t.Parallel()
-	type told struct{ before, after []string }
-	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) (x told) {
+	type lines struct{ before, after []string }
+	mine, upstream := beside(t, 1, []string{"a"}, func(s *scene, p lab.Program) (x lines) {
 		fifo := s.fifo("a", "fifo")
 		slow := s.script("a", "slow", "until [ -e "+s.path("a", "go")+" ]; do sleep 0.05; done")
 		a := s.start("a", p, vrrpScript("slow", slow, "interval 20\ntimeout 20")+
@@ -87,7 +86,7 @@ func TestGroupWithoutResult(t *testing.T) {
 		x.before = fifo.all()
 		s.write("a", "go", "")
 		s.await(fifo, 0, `GROUP "G1" MASTER 0`, 3*time.Second)
-		x.after = slices.Sorted(slices.Values(fifo.all())) // whose order upstream leaves to chance
+		x.after = slices.Sorted(slices.Values(fifo.all())) // upstream leaves their order to chance
 		s.awaitOwner(vip2, time.Second, "a")
 		s.must(a.Stop())
 		return x
@@ -96,8 +95,9 @@ func TestGroupWithoutResult(t *testing.T) {
 	sameLines(t, "in the end", mine.after, upstream.after)
 }
 
-// TestReloadEndsFault: what a tracker holds back goes on when a reload gives it
-// another weight or removes it, be it that it failed or never answered.
+// TestReloadEndsFault checks that an instance that a tracker keeps from serving, because
+// it failed or has no result, serves when a reload changes the weight or removes the
+// tracker.
 func TestReloadEndsFault(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a")
@@ -124,7 +124,7 @@ func TestReloadEndsFault(t *testing.T) {
 	next(failing+config(in.tracks("script", "failing weight 0")), 0)
 	next(failing+config(in.tracks("script", "failing weight 0 reverse")), 150)
 	from := time.Now()
-	next(silent+config(in.tracks("script", "silent")), 150) // which serves already
+	next(silent+config(in.tracks("script", "silent")), 150) // and the instance serves already
 	s.onlyPriorities(from, "a", 150)
 	s.must(a.Stop())
 

@@ -23,7 +23,7 @@ const (
 	vmac6 = "00:00:5e:00:02:33"
 )
 
-// a link as ip(8) prints it.
+// shownLink is a link as ip(8) prints it.
 type shownLink struct {
 	Name      string   `json:"ifname"`
 	Below     string   `json:"link"`
@@ -42,7 +42,7 @@ type shownLink struct {
 	} `json:"linkinfo"`
 }
 
-// madeLinks are the links of a node that are above other ones, by their names.
+// madeLinks returns the links of a node that are above other ones, by name.
 func (s *scene) madeLinks(node string) map[string]shownLink {
 	s.Helper()
 	out, err := s.Node(node).Run("ip", "-d", "-j", "link")
@@ -66,7 +66,7 @@ func (s *scene) noneMade(node string) {
 	}
 }
 
-// sysctls are the settings of a node below net that virtual MAC addresses may need.
+// sysctls returns the settings of a node below net that virtual MAC addresses may need.
 func (s *scene) sysctls(node string) map[string]string {
 	s.Helper()
 	all := map[string]string{}
@@ -89,7 +89,7 @@ func (s *scene) sysctls(node string) map[string]string {
 	return all
 }
 
-// sourceMAC is the hardware address that sent a frame.
+// sourceMAC returns the source hardware address of a frame.
 func sourceMAC(e *lab.Event) string { return net.HardwareAddr(e.Frame[6:12]).String() }
 
 // sentWith fails unless all adverts and announcements that the node has sent have the
@@ -115,8 +115,8 @@ func (s *scene) sentWith(from time.Time, node, mac4, mac6 string, announces bool
 	}
 }
 
-// neighbour is the hardware address that a node has for another one's address, asked for
-// anew.
+// neighbour returns the hardware address that a node resolves for an address of another
+// node.
 func (s *scene) neighbour(node string, a netip.Addr) string {
 	s.Helper()
 	n := s.Node(node)
@@ -133,7 +133,7 @@ func (s *scene) neighbour(node string, a netip.Addr) string {
 				return err
 			}
 			defer c.Close()
-			c.Write([]byte{0}) // refused by the other side, if it is there
+			c.Write([]byte{0}) // refused by the other side, if it has the address
 			return nil
 		}))
 		out, err := n.Run("ip", "neigh", "show", "to", a.String())
@@ -150,7 +150,7 @@ func (s *scene) neighbour(node string, a netip.Addr) string {
 	return mac
 }
 
-// hardware is the hardware address of a link.
+// hardware returns the hardware address of a link.
 func (s *scene) hardware(node, link string) string {
 	s.Helper()
 	out, err := s.Node(node).Run("ip", "-o", "link", "show", "dev", link)
@@ -159,7 +159,8 @@ func (s *scene) hardware(node, link string) string {
 	return words[slices.Index(words, "link/ether")+1]
 }
 
-// bothFamilies are an instance of IPv4 and one of IPv6 with VRID 51 and the lines of more.
+// bothFamilies returns an IPv4 instance and an IPv6 instance with VRID 51 and the lines
+// of more.
 func bothFamilies(priority int, more string) []instance {
 	return []instance{
 		{Name: "V4", Priority: priority, Interval: time.Second, VIPs: []string{vip.String() + "/16"}, More: more},
@@ -167,9 +168,9 @@ func bothFamilies(priority int, more string) []instance {
 	}
 }
 
-// TestVMAC: a master with use_vmac advertises, announces and answers with the virtual
-// MAC address, and its interface with its own; the C daemon is its peer in both roles.
-// At the end nothing is left.
+// TestVMAC checks that a master with use_vmac advertises, announces and answers with the
+// virtual MAC address, and its interface with its own; that it works with the C daemon in
+// both roles; and that nothing is left at the end.
 func TestVMAC(t *testing.T) {
 	for _, tt := range []struct {
 		name        string
@@ -189,7 +190,7 @@ func TestVMAC(t *testing.T) {
 				for i := range lines {
 					lines[i] = more
 					if f := strings.Fields(more); len(f) == 2 && f[0] == "use_vmac" && f[1] != "vmac_xmit_base" {
-						lines[i] += fmt.Sprint(4 + 2*i) // a name of each
+						lines[i] += fmt.Sprint(4 + 2*i) // a different name for each
 					}
 				}
 				return lines
@@ -255,8 +256,9 @@ func TestVMAC(t *testing.T) {
 	}
 }
 
-// TestVMACSurvives: a VMAC outlives the death of the daemon and of the VRRP process with
-// its index, and so do the settings that were before; nothing is left after a stop.
+// TestVMACSurvives checks that a VMAC survives the death of the daemon and of the VRRP
+// process with its index, and so do the original settings; and that nothing is left after
+// a stop.
 func TestVMACSurvives(t *testing.T) {
 	t.Parallel()
 	differs(t, "takes changed settings for the original ones")
@@ -296,7 +298,7 @@ func TestVMACSurvives(t *testing.T) {
 	s.awaitLog(a, a.Started, "(V6) Entering MASTER STATE", 20*time.Second)
 	same("after the death of all processes")
 
-	a = again("") // which does not need what is left
+	a = again("") // the successor does not need the leftovers
 	s.awaitLog(a, a.Started, "(V6) Entering MASTER STATE", 20*time.Second)
 	if !s.Until(10*time.Second, func() bool { return len(s.madeLinks("a")) == 0 && fmt.Sprint(s.sysctls("a")) == fmt.Sprint(before) }) {
 		t.Errorf("left: %v, settings %v, want %v", s.madeLinks("a"), s.sysctls("a"), before)
@@ -304,8 +306,8 @@ func TestVMACSurvives(t *testing.T) {
 	s.must(a.Stop())
 }
 
-// TestVMACBase: whatever becomes of the interface below, the address is on exactly one
-// node, at the virtual MAC address.
+// TestVMACBase checks that after any change of the interface below, the address is on
+// exactly one node, at the virtual MAC address.
 func TestVMACBase(t *testing.T) {
 	t.Parallel()
 	s := newScene(t, "a", "b", "h")

@@ -136,13 +136,13 @@ func (n *Node) IPBatch(lines string) error { return n.thread.ipBatch(lines) }
 // its carrier, and its frames are still recorded.
 func (n *Node) Cut(k int) error { return n.lab.setDrops(n.port(k), true, true) }
 
-// Mute drops the frames from the node.
-func (n *Node) Mute(k int) error { return n.lab.setDrops(n.port(k), true, false) }
+// DropSent drops the frames from the node.
+func (n *Node) DropSent(k int) error { return n.lab.setDrops(n.port(k), true, false) }
 
-// Deafen drops the frames to the node.
-func (n *Node) Deafen(k int) error { return n.lab.setDrops(n.port(k), false, true) }
+// DropReceived drops the frames to the node.
+func (n *Node) DropReceived(k int) error { return n.lab.setDrops(n.port(k), false, true) }
 
-// Heal undoes Cut, Mute and Deafen.
+// Heal undoes Cut, DropSent and DropReceived.
 func (n *Node) Heal(k int) error { return n.lab.setDrops(n.port(k), false, false) }
 
 // Unplug removes the carrier of the node's interface. Plug restores it.
