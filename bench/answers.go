@@ -22,20 +22,20 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// These parts ask a daemon for its state, and look whether its adverts suffer.
+// These parts ask a daemon for its state, and check the effect on its adverts.
 
-// walkLimit is how long the walk of one MIB may take.
+// walkLimit limits the time for the walk of one MIB.
 const walkLimit = 2 * time.Minute
 
-// mibs are the three of the daemon, and where they begin.
+// mibs lists the three MIBs of the daemon, with their roots.
 var mibs = []struct{ name, root string }{
 	{"KEEPALIVED-MIB", ".1.3.6.1.4.1.9586.100.5"},
 	{"VRRP-MIB", ".1.3.6.1.2.1.68"},
 	{"VRRPV3-MIB", ".1.3.6.1.2.1.207"},
 }
 
-// walk has a program of Net-SNMP walk all objects of 1,000 masters, of which half are of
-// version 2.
+// walk measures a program of Net-SNMP that walks all objects of 1,000 masters, of which
+// half are of version 2.
 func walk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	defer l.Forget()
 	const n, listen = 1000, "127.0.0.1:1161"
@@ -77,7 +77,7 @@ func walk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	if !l.Until(30*time.Second, func() bool { return strings.Contains(ask("snmpget", state), "INTEGER: 2") }) {
 		return nil, errors.New("the daemon does not reach snmpd")
 	}
-	time.Sleep(6 * time.Second) // the second announcements are over
+	time.Sleep(6 * time.Second) // until the second announcements have been sent
 	l.Forget()
 	var out []sample
 	from := time.Now()
@@ -89,7 +89,7 @@ func walk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			objects = strings.Count(ask("snmpbulkwalk", m.root), " = ")
 			times = append(times, ms(time.Since(begun)))
 			if times[0] > ms(walkLimit)/4 {
-				break // it takes no less the next time
+				break // it would take no less the next time
 			}
 		}
 		out = append(out, summary(m.name+": snmpbulkwalk", "ms", times, atMost(1)), sample{What: m.name + ": objects", Value: float64(objects)})
@@ -100,7 +100,7 @@ func walk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		sample{What: "advert spacing meanwhile: worst", Unit: "ms", Value: ms(worst), Target: atMost(1)}), nil
 }
 
-// snapshot has a daemon of 4,000 masters write its state (SIGUSR1).
+// snapshot measures how a daemon of 4,000 masters writes its state (SIGUSR1).
 func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	defer l.Forget()
 	a := l.Node("a")
@@ -110,11 +110,11 @@ func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		return nil, err
 	}
 	defer d.Stop()
-	time.Sleep(routers[0].masterDown() + time.Second) // to look at so many events takes its processor
+	time.Sleep(routers[0].masterDown() + time.Second) // checking so many events takes the daemon's processor
 	if _, err := allMaster(l, routers, d.Started); err != nil {
 		return nil, err
 	}
-	time.Sleep(6 * time.Second) // the second announcements are over
+	time.Sleep(6 * time.Second) // until the second announcements have been sent
 	l.Forget()
 	var times []float64
 	var size int64
@@ -140,7 +140,7 @@ func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	}, nil
 }
 
-// dump has the daemon write keepalived.data, and returns how long that took.
+// dump makes the daemon write keepalived.data, and returns how long that took.
 func dump(d *lab.Daemon) (time.Duration, error) {
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
@@ -148,7 +148,7 @@ func dump(d *lab.Daemon) (time.Duration, error) {
 	}
 	events := os.NewFile(uintptr(fd), "inotify")
 	defer events.Close()
-	// It is written in place, or put there when it is whole.
+	// The file is written in place, or renamed into place when it is complete.
 	if _, err := unix.InotifyAddWatch(fd, d.Dir, unix.IN_CLOSE_WRITE|unix.IN_MOVED_TO); err != nil {
 		return 0, err
 	}
@@ -160,7 +160,7 @@ func dump(d *lab.Daemon) (time.Duration, error) {
 	if err := d.Signal(unix.SIGUSR1); err != nil {
 		return 0, err
 	}
-	// The last time counts that it is closed: the C daemon makes it empty first.
+	// The last time that it is closed counts: the C daemon truncates it first.
 	wait := 30 * time.Second
 	for buf := make([]byte, 4096); ; {
 		if err := events.SetReadDeadline(time.Now().Add(wait)); err != nil {
@@ -179,8 +179,8 @@ func dump(d *lab.Daemon) (time.Duration, error) {
 	}
 }
 
-// scrapes reads the metrics of 1,000 masters ten times a second, while 200 clients listen for
-// events, of which half never read.
+// scrapes reads the metrics of 1,000 masters ten times a second, while 200 clients
+// subscribe to events, of which half never read.
 func scrapes(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	defer l.Forget()
 	const pause, listeners = 100 * time.Millisecond, 200
@@ -194,7 +194,7 @@ func scrapes(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	if _, err := allMaster(l, routers, d.Started); err != nil {
 		return nil, err
 	}
-	time.Sleep(6 * time.Second) // the second announcements are over
+	time.Sleep(6 * time.Second) // until the second announcements have been sent
 	l.Forget()
 	spacing := func(name string, from, to time.Time) []sample {
 		mean, p99, worst := gaps(l, a, from, to, time.Second)
@@ -223,7 +223,7 @@ func scrapes(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			return nil, err
 		}
 		if i%2 == 0 {
-			continue // it never reads
+			continue // this client never reads
 		}
 		go func() {
 			for lines := bufio.NewScanner(c); lines.Scan(); {
@@ -248,7 +248,7 @@ func scrapes(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			begun := time.Now()
 			_, err := asks.Metrics()
 			times[i] = ms(time.Since(begun))
-			var done any // an event for the listeners
+			var done any // an event for the subscribers
 			if err := cmp.Or(err, asks.Do(&act.Act{Kind: act.Announce, Name: "VI_0"}, &done)); err != nil && failed.Add(1) == 1 {
 				fmt.Fprintln(os.Stderr, "bench:", err) // the first of them
 			}

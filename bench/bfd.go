@@ -10,18 +10,18 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// sessions are n sessions of BFD between the nodes a and b, each with an address of its
-// own at both ends: the C daemon has one session for each neighbour.
+// sessions is n BFD sessions between the nodes a and b, each with different addresses at
+// both ends: the C daemon has one session for each neighbour.
 type sessions struct {
 	n          int
 	interval   time.Duration
 	multiplier int
 }
 
-// address is that of session i on a node.
+// address returns the address of session i on a node.
 func (sessions) address(n *lab.Node, i int) netip.Addr { return lab.SegmentAddr(0, 2000*(n.Index+1)+i) }
 
-// config is the end on own.
+// config returns the configuration of the end on own.
 func (s sessions) config(own, other *lab.Node) string {
 	var b strings.Builder
 	b.WriteString(config())
@@ -32,8 +32,8 @@ func (s sessions) config(own, other *lab.Node) string {
 	return b.String()
 }
 
-// prepare gives own its addresses, and the hardware address of those of other: the
-// neighbour tables of all namespaces together learn a thousand. remove undoes that.
+// prepare adds the addresses of own, and static neighbour entries for those of other: the
+// neighbour tables of all namespaces together can learn a thousand. remove undoes that.
 func (s sessions) prepare(own, other *lab.Node) (remove func(), err error) {
 	mac, err := other.Run("ip", "-br", "link", "show", "eth0") // eth0@if7 UP 02:… <…>
 	fields := strings.Fields(mac)
@@ -48,11 +48,11 @@ func (s sessions) prepare(own, other *lab.Node) (remove func(), err error) {
 	return func() { own.IPBatch(del.String()) }, own.IPBatch(add.String())
 }
 
-// detection is the detection time of an end.
+// detection returns the detection time of an end.
 func (s sessions) detection() time.Duration { return time.Duration(s.multiplier) * s.interval }
 
-// bfdSessions runs many sessions between two daemons, at first with the machine to
-// themselves, then beside six busy loops; and, of ours, lets a session hasten a takeover.
+// bfdSessions measures many sessions between two daemons, first on an idle machine, then
+// beside six busy loops, and, for ours, a takeover that a session hastens.
 func bfdSessions(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	var out []sample
 	for _, s := range []sessions{{1000, 50 * time.Millisecond, 5}, {100, 10 * time.Millisecond, 5}} {
@@ -62,7 +62,7 @@ func bfdSessions(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		}
 	}
 	if p.IsC() {
-		return out, nil // a session does not shorten its takeovers
+		return out, nil // a session does not shorten the takeovers of the C daemon
 	}
 	rows, err := hastenedTakeover(b, l, p)
 	return append(out, rows...), err
@@ -97,7 +97,7 @@ func manySessions(b *bench, l *lab.Lab, p lab.Program, s sessions) ([]sample, er
 
 	span := b.span(20 * time.Second)
 	from, before := time.Now(), first.Usage()
-	time.Sleep(span) // what is measured
+	time.Sleep(span) // the time that is measured
 	usage := first.Usage()
 	out = append(out,
 		sample{What: name + "CPU of one end", Unit: "% of a core", Value: 100 * (usage.CPU - before.CPU).Seconds() / time.Since(from).Seconds(), Target: atMost(1)},
@@ -115,7 +115,7 @@ func manySessions(b *bench, l *lab.Lab, p lab.Program, s sessions) ([]sample, er
 }
 
 // hastenedTakeover kills a master whose backup has a session with it (bfd_peer), while
-// adverts come each second.
+// adverts are sent every second.
 func hastenedTakeover(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	x, y := l.Node("a"), l.Node("b")
 	s := sessions{1, 10 * time.Millisecond, 3}
@@ -147,7 +147,7 @@ func hastenedTakeover(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		if !l.Until(20*time.Second, ready) {
 			return nil, errors.New("the master did not take the address, or its session is not up")
 		}
-		if _, ok := l.Wait(time.Now(), 5*time.Second, sentBy(x)); !ok { // the backup knows whose address is that of the master
+		if _, ok := l.Wait(time.Now(), 5*time.Second, sentBy(x)); !ok { // the backup has the hardware address of the master
 			return nil, errors.New("the master is silent")
 		}
 		killed := master.Kill()

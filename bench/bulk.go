@@ -11,14 +11,14 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// bulk makes a node master of very many addresses, while a backup listens.
+// bulk makes a node master of very many addresses, with a backup.
 func bulk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	var out []sample
 	for _, c := range []struct {
 		addresses int
 		interval  time.Duration
 		rounds    int
-		refuses   bool // packets to them are dropped
+		refuses   bool // packets to the addresses are dropped
 	}{{1000, 100 * time.Millisecond, 5, false}, {4000, 100 * time.Millisecond, 5, false}, {1000, 10 * time.Millisecond, 5, false}, {1000, 100 * time.Millisecond, 5, true}} {
 		var set, announced, gap, backupAdverts, batch, floor []float64
 		for range b.rounds(c.rounds) {
@@ -76,7 +76,7 @@ func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration, refuses
 		high.more = "no_accept\n"
 	}
 	r.gap, r.backupAdverts, err = masterWhile(l, p, high, func(first lab.Event) (time.Time, error) {
-		// The second set of announcements comes 5 s after the first.
+		// The second set of announcements is sent 5 s after the first.
 		end := first.Time.Add(7 * time.Second)
 		time.Sleep(time.Until(end))
 		if r.set, err = lastOf(l, lab.AddrAdded, first, vips); err != nil {
@@ -88,8 +88,8 @@ func bulkRound(l *lab.Lab, p lab.Program, n int, interval time.Duration, refuses
 	return r, err
 }
 
-// lastOf is how long after the first advert the last of the addresses had an event of
-// that kind on the same node.
+// lastOf returns how long after the first advert the last of the addresses had an event
+// of that kind on the same node.
 func lastOf(l *lab.Lab, kind lab.Kind, first lab.Event, vips []netip.Addr) (time.Duration, error) {
 	wanted := make(map[netip.Addr]bool, len(vips))
 	for _, v := range vips {
@@ -113,9 +113,9 @@ func lastOf(l *lab.Lab, kind lab.Kind, first lab.Event, vips []netip.Addr) (time
 	return last.Sub(first.Time), nil
 }
 
-// masterWhile makes node a master, with a backup in node b, calls until with its first
-// advert, and reports the longest silence from then to the time that until returns, and
-// how many adverts the backup has sent by then.
+// masterWhile makes node a master, with a backup in node b, and calls until with its
+// first advert. It reports the longest interval without an advert from then to the time
+// that until returns, and how many adverts the backup has sent by then.
 func masterWhile(l *lab.Lab, p lab.Program, high router, until func(first lab.Event) (time.Time, error)) (gap time.Duration, backupAdverts int, err error) {
 	a, b := l.Node("a"), l.Node("b")
 	low := high
@@ -126,7 +126,7 @@ func masterWhile(l *lab.Lab, p lab.Program, high router, until func(first lab.Ev
 		return 0, 0, err
 	}
 	defer master.Stop()
-	// The backup a little later: started together, the two are so close that
+	// The backup starts a little later: started together, the two are so close that
 	// sometimes both become master at first.
 	time.Sleep(2 * high.interval)
 	backup, err := b.Start(p, config(low))
@@ -148,13 +148,13 @@ func masterWhile(l *lab.Lab, p lab.Program, high router, until func(first lab.Ev
 		gap = max(gap, e.Time.Sub(previous))
 		previous = e.Time
 	}
-	gap = max(gap, end.Sub(previous)) // silent to the end: it gave way
+	gap = max(gap, end.Sub(previous)) // no advert until the end: it became backup
 	return gap, len(l.Events(first.Time, end, sentBy(b))), nil
 }
 
-// kernelAlone is how long the kernel takes for the same addresses when they come
-// in one batch, nobody else uses the link, and only the watcher listens: what no
-// program can be faster than.
+// kernelAlone returns how long the kernel takes for the same addresses in one batch, on a
+// link that is otherwise unused, with only the watcher receiving events: a lower bound
+// for any program.
 func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 	defer l.Forget()
 	a := l.Node("a")
@@ -198,7 +198,7 @@ func kernelAlone(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 	return last.Time.Sub(began), nil
 }
 
-// ipBatch is how long ip(8) takes for the same addresses in one batch.
+// ipBatch returns how long ip(8) takes for the same addresses in one batch.
 func ipBatch(l *lab.Lab, vips []netip.Addr) (time.Duration, error) {
 	defer l.Forget()
 	a := l.Node("a")

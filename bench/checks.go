@@ -15,10 +15,10 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// httpPort is where web servers listen beside those of TCP_CHECK.
+// httpPort is the port of web servers, next to that of servers for TCP_CHECK.
 const httpPort = 8081
 
-// checks measures the checks alone, on this kernel.
+// checks measures only the checks, on this kernel.
 func checks(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	a := l.Node("a")
 	if err := localAddresses(a); err != nil {
@@ -46,7 +46,7 @@ func checks(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	return append(out, adverts...), err
 }
 
-// costBesideBare compares a TCP_CHECK of ours with the system calls that it takes.
+// costBesideBare compares a TCP_CHECK of ours with the system calls that it needs.
 func costBesideBare(b *bench, n *lab.Node, p lab.Program, server *servers) ([]sample, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -87,8 +87,8 @@ func costBesideBare(b *bench, n *lab.Node, p lab.Program, server *servers) ([]sa
 	}, nil
 }
 
-// bareLoop as first argument makes this program connect to an address so many times
-// a second, and print the CPU time of one connection in microseconds.
+// bareLoop as first argument makes this program connect to an address a number of times
+// per second, and print the CPU time of one connection in microseconds.
 const bareLoop = "-bare-loop"
 
 func runBareLoop(to, rate, span string) error {
@@ -158,19 +158,19 @@ func runBareLoop(to, rate, span string) error {
 	return nil
 }
 
-// manyChecks runs 10,000 TCP and 5,000 HTTP checks a second, and compares when each
-// begins with the time that is its own: a second after the end of the one before.
+// manyChecks runs 10,000 TCP and 5,000 HTTP checks per second, and compares the begin of
+// each with its scheduled time: a second after the end of the one before.
 func manyChecks(b *bench, n *lab.Node, p lab.Program) ([]sample, error) {
 	tcp := services{n: 100, each: 100, check: "TCP_CHECK", delay: time.Second}
 	web := services{n: 50, each: 100, check: "HTTP_GET", delay: time.Second}
-	// The same servers, at another port, of other services.
+	// The same servers, at another port, for other services.
 	text := strings.NewReplacer("virtual_server 10.1", "virtual_server 10.9", fmt.Sprint(" ", serverPort, " {"), fmt.Sprint(" ", httpPort, " {")).Replace(web.String())
 	k, err := n.Start(p, tcp.String()+text[strings.Index(text, "virtual_server"):], "-C")
 	if err != nil {
 		return nil, err
 	}
 	defer k.Kill()
-	time.Sleep(10 * time.Second) // all have begun
+	time.Sleep(10 * time.Second) // until all have begun
 	w, err := watchSegments(n, func(s *segment) bool { return s.to.Port() == serverPort || s.to.Port() == httpPort })
 	if err != nil {
 		return nil, err
@@ -215,12 +215,12 @@ func manyChecks(b *bench, n *lab.Node, p lab.Program) ([]sample, error) {
 	}, nil
 }
 
-// mastersBesideChecks runs ten masters at 10 ms in a daemon that makes 10,000 checks
-// a second.
+// mastersBesideChecks runs ten masters at 10 ms in a daemon with 10,000 checks per
+// second.
 func mastersBesideChecks(l *lab.Lab, p lab.Program) ([]sample, error) {
 	s := services{n: 100, each: 100, check: "TCP_CHECK", delay: time.Second}
 	text := s.String()
-	return beside(l, p, burden{
+	return beside(l, p, extraLoad{
 		name:   "ten masters at 10 ms beside 10,000 checks a second: ",
 		config: text[strings.Index(text, "virtual_server"):],
 		steady: 5 * time.Second,

@@ -17,8 +17,8 @@ type router struct {
 	priority int
 	version  int
 	interval time.Duration
-	vips     []netip.Addr // the first is advertised, the others excluded
-	more     string       // further lines
+	vips     []netip.Addr // the first is advertised, the others are excluded
+	more     string       // additional lines
 }
 
 func (r router) String() string {
@@ -37,7 +37,7 @@ func (r router) String() string {
 	return b.String()
 }
 
-// masterDown is its Master_Down_Interval.
+// masterDown returns the Master_Down_Interval.
 func (r router) masterDown() time.Duration {
 	unit := r.interval
 	if r.version == 2 {
@@ -55,10 +55,10 @@ func config(routers ...router) string {
 	return b.String()
 }
 
-// perSegment instances share an interface; there are 255 VRIDs.
+// perSegment is the number of instances that share an interface: there are 255 VRIDs.
 const perSegment = 250
 
-// many are n version 3 instances at 1 s with one address each.
+// many returns n version 3 instances at 1 s with one address each.
 func many(n, priority int) []router {
 	all := make([]router, n)
 	for i := range all {
@@ -71,7 +71,7 @@ func many(n, priority int) []router {
 	return all
 }
 
-// addresses are n addresses of segment 0.
+// addresses returns n addresses of segment 0.
 func addresses(n int) []netip.Addr {
 	all := make([]netip.Addr, n)
 	for i := range all {

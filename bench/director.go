@@ -31,15 +31,15 @@ type services struct {
 	n, each int
 	check   string        // keyword of the check of each server; empty: none
 	delay   time.Duration // delay_loop
-	more    string        // of each service
+	more    string        // additional lines of each service
 	last    int           // weight of the last server; 0: 1
 }
 
-// serverPort is where real servers listen.
+// serverPort is the port of real servers.
 const serverPort = 8080
 
-// virtual and real are the addresses of services and servers. All real servers are
-// on the loopback interface of the node.
+// virtual returns the address of a service. All virtual and real addresses are on the
+// loopback interface of the node.
 func virtual(i int) netip.AddrPort {
 	return netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(i / 250), byte(i%250 + 1)}), 80)
 }
@@ -84,17 +84,17 @@ type director struct {
 	*lab.Node
 	l    *lab.Lab
 	conn *ipvs.Conn
-	err  error // of a look at the table
+	err  error // of a reading of the table
 }
 
-// localAddresses makes the addresses of services and servers those of the node.
+// localAddresses adds the addresses of services and servers to the node.
 func localAddresses(n *lab.Node) error {
 	return n.IPBatch("addr add 10.1.0.1/16 dev lo\naddr add 10.2.0.1/15 dev lo\n")
 }
 
 func newDirector(l *lab.Lab) (*director, error) {
 	d := &director{Node: l.Node("a"), l: l}
-	d.IPBatch("addr del 10.1.0.1/16 dev lo\naddr del 10.2.0.1/15 dev lo\n") // of a predecessor
+	d.IPBatch("addr del 10.1.0.1/16 dev lo\naddr del 10.2.0.1/15 dev lo\n") // left by a predecessor
 	if err := localAddresses(d.Node); err != nil {
 		return nil, err
 	}
@@ -107,8 +107,8 @@ func newDirector(l *lab.Lab) (*director, error) {
 
 func (d *director) close() { d.conn.Close() }
 
-// until waits for the table to be as ok wants it, and looks every so often. It gives
-// up after minutes in which the machine had time for it.
+// until waits until ok accepts the table, which it reads at an interval. It gives up
+// after minutes in which the machine was not busy.
 func (d *director) until(what string, every time.Duration, ok func() bool) (time.Time, error) {
 	for patience := lab.NewPatience(2 * time.Minute); !ok(); time.Sleep(every) {
 		if patience.Left() <= 0 {
@@ -120,14 +120,14 @@ func (d *director) until(what string, every time.Duration, ok func() bool) (time
 
 func (d *director) destinations(v netip.AddrPort) []ipvs.DestinationState {
 	all, err := d.conn.Destinations(ipvs.AddrService(ipvs.TCP, v))
-	if err != nil && !errors.Is(err, ipvs.ErrNoService) { // that is: not yet
+	if err != nil && !errors.Is(err, ipvs.ErrNoService) { // the service is not there yet
 		d.err = err
 	}
 	return all
 }
 
-// full reports whether all of s is in the table. The last service is looked at
-// first, so that it costs little until then.
+// full reports whether all of s is in the table. It checks the last service first, so
+// that it costs little until then.
 func (d *director) full(s services) bool {
 	for i := s.n - 1; i >= 0; i-- {
 		if len(d.destinations(virtual(i))) != s.each {
@@ -142,7 +142,7 @@ func (d *director) empty() bool {
 	return err == nil && len(all) == 0
 }
 
-// lookEvery is the interval of looking at the table.
+// lookEvery is the interval between readings of the table.
 const lookEvery = 4 * time.Millisecond
 
 // start starts p and waits until the table is full.
@@ -179,7 +179,7 @@ func (d *director) stop(k *lab.Daemon) (time.Duration, error) {
 	return at.Sub(from), err
 }
 
-// abandon ends the program after an error: the next one finds an empty table.
+// abandon ends the program after an error, so that the next one finds an empty table.
 func (d *director) abandon(k *lab.Daemon) {
 	if k.Running() {
 		k.Kill()
@@ -218,14 +218,14 @@ type servers struct {
 	stop  context.CancelFunc
 }
 
-// page is what a web server answers.
+// page is the response of a web server.
 const page = "HTTP/1.0 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 6\r\n\r\nhello\n"
 
 // everywhere is any address of a node.
 var everywhere = netip.IPv4Unspecified()
 
-// serve answers checks of a kind at an address. A server of TCP_CHECK closes, one of
-// HTTP_GET sends a page once it has been asked.
+// serve answers checks of a kind at an address. A server for TCP_CHECK closes the
+// connection; one for HTTP_GET sends a page after the request.
 func serve(n *lab.Node, check string, addr netip.Addr, port uint16) (*servers, error) {
 	var fd int
 	err := n.Do(func() (err error) {
@@ -233,7 +233,7 @@ func serve(n *lab.Node, check string, addr netip.Addr, port uint16) (*servers, e
 			return err
 		}
 		unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-		if check == "HTTP_GET" { // a connection is accepted with its request
+		if check == "HTTP_GET" { // a connection is accepted once it has a request
 			unix.SetsockoptInt(fd, unix.SOL_TCP, unix.TCP_DEFER_ACCEPT, 5)
 		}
 		if err = unix.Bind(fd, &unix.SockaddrInet4{Addr: addr.As4(), Port: int(port)}); err != nil {
@@ -284,7 +284,7 @@ func serve(n *lab.Node, check string, addr netip.Addr, port uint16) (*servers, e
 	return s, nil
 }
 
-// connection makes a connection of a descriptor.
+// connection makes a connection from a descriptor.
 func connection(fd int) (net.Conn, error) {
 	f := os.NewFile(uintptr(fd), "connection")
 	defer f.Close()
@@ -309,7 +309,7 @@ func answerTLS(fd int, cfg *tls.Config) {
 	if _, err := c.Read(make([]byte, 4096)); err == nil {
 		io.WriteString(c, page)
 		c.CloseWrite()
-		io.Copy(io.Discard, raw) // until the client has ended
+		io.Copy(io.Discard, raw) // until the client has closed it
 	}
 }
 

@@ -13,8 +13,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// files compares what a thousand tracked files cost, and how soon a number in
-// one of them is on the wire.
+// files measures the cost of a thousand tracked files, and how soon a number in one of
+// them is on the wire.
 func files(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	const n = 1000
 	dir := filepath.Join(l.Node("a").Dir, "files")
@@ -48,7 +48,7 @@ func files(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	time.Sleep(6 * time.Second) // the second announcements come after 5 s
+	time.Sleep(6 * time.Second) // the second announcements are sent after 5 s
 	before, began := runTime(d.Pids()), time.Now()
 	ticks := time.NewTicker(time.Second)
 	defer ticks.Stop()
@@ -90,8 +90,8 @@ func files(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	}, nil
 }
 
-// runTime is what the threads of the processes have used, to the nanosecond:
-// the sums in stat count hundredths of a second, which is too coarse for this.
+// runTime returns the CPU time of the threads of the processes, to the nanosecond: the
+// sums in stat count hundredths of a second, which is too coarse for this.
 func runTime(pids []int) (total time.Duration) {
 	for _, pid := range pids {
 		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/schedstat", pid))

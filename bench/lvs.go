@@ -51,7 +51,7 @@ func tables(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			}
 			stop = append(stop, ms(took))
 			if s.n > 1000 {
-				break // minutes for the C daemon
+				break // this takes the C daemon minutes
 			}
 		}
 		name := fmt.Sprintf("%d × %d: ", s.n, s.each)
@@ -66,8 +66,8 @@ func tables(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	return out, nil
 }
 
-// orKernel asks for no more than factor times upstream's median, or 1.3 times what
-// the kernel needs in one batch where that is more.
+// orKernel requires at most factor times upstream's median or, if that is more, 1.3 times
+// what the kernel needs in one batch.
 func orKernel(factor, kernel float64) target {
 	return target{fmt.Sprintf("≤ %g ×, or 1.3 × kernel", factor), func(o, u sample) bool {
 		return o.Value <= max(factor*u.Value, 1.3*kernel)
@@ -90,7 +90,7 @@ func (d *director) reloadOne(k *lab.Daemon, s services) (time.Duration, error) {
 	return at.Sub(from), err
 }
 
-// checking compares what checks cost.
+// checking compares the cost of checks.
 func checking(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	d, err := newDirector(l)
 	if err != nil {
@@ -117,7 +117,7 @@ func checking(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		return out, err
 	}
 	defer d.abandon(k)
-	time.Sleep(25 * time.Second) // each has run, and memory of the start was given back
+	time.Sleep(25 * time.Second) // each check has run, and the memory of the start was returned
 	u := k.Usage()
 	if _, err := d.stop(k); err != nil {
 		return out, err
@@ -127,7 +127,7 @@ func checking(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		sample{What: "10,000 real servers with a TCP_CHECK: shared pages split", Unit: "MiB", Value: mib(u.PSS)}), nil
 }
 
-// costOf is the CPU time of a check, in milliseconds.
+// costOf returns the CPU time of a check, in milliseconds.
 func (d *director) costOf(b *bench, p lab.Program, s services) (float64, error) {
 	answering, err := serve(d.Node, s.check, everywhere, serverPort)
 	if err != nil {
@@ -139,7 +139,7 @@ func (d *director) costOf(b *bench, p lab.Program, s services) (float64, error) 
 		return 0, err
 	}
 	defer d.abandon(k)
-	time.Sleep(4 * time.Second) // all have begun
+	time.Sleep(4 * time.Second) // all checks have begun
 	before, asked := runTime(k.Pids()), answering.asked.Load()
 	time.Sleep(max(8*time.Second, b.span(20*time.Second)))
 	used, n := runTime(k.Pids())-before, answering.asked.Load()-asked
@@ -200,7 +200,7 @@ func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			if err != nil {
 				return nil, err
 			}
-			time.Sleep(100 * time.Millisecond) // what was sent until then is read
+			time.Sleep(100 * time.Millisecond) // everything sent until then has been read
 			last, ok := answers.last(flags, at)
 			if !ok {
 				return nil, fmt.Errorf("no answer of %v was seen", victim)
@@ -221,8 +221,8 @@ func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	}, nil
 }
 
-// keeping counts connections through the load balancer that break when the
-// configuration is read again, and when the process of the checks is killed.
+// keeping counts connections through the load balancer that break when the configuration
+// is read again, and when the health-check process is killed.
 func keeping(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	d, err := newDirector(l)
 	if err != nil {
@@ -253,15 +253,15 @@ func keeping(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		defer c.Close()
 		clients = append(clients, c)
 	}
-	// broken is how many do not answer any more, asked ten times. All have the same
-	// seconds to answer.
+	// broken returns how many connections do not answer, of ten attempts. All have the
+	// same seconds to answer.
 	broken := func() (lost float64) {
 		buf := make([]byte, 1)
 		for range 10 {
 			end := time.Now().Add(10 * time.Second)
 			for _, c := range clients {
 				c.SetDeadline(end)
-				c.Write(buf) // an error is one of the answer, too
+				c.Write(buf) // an error here makes the answer fail, too
 			}
 			clients = slices.DeleteFunc(clients, func(c net.Conn) bool {
 				_, err := io.ReadFull(c, buf)

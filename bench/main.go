@@ -40,7 +40,7 @@ type sample struct {
 	Target target
 }
 
-// target is what ours has to reach.
+// target is the requirement for ours.
 type target struct {
 	Text string
 	Met  func(ours, upstream sample) bool
@@ -48,7 +48,7 @@ type target struct {
 
 var none = target{}
 
-// atMost asks for no more than factor times upstream's value, and worst round.
+// atMost requires at most factor times upstream's value, for median and worst round.
 func atMost(factor float64) target {
 	text := "≤ upstream"
 	if factor != 1 {
@@ -59,7 +59,7 @@ func atMost(factor float64) target {
 	}}
 }
 
-// limit asks for no more than a fixed value.
+// limit requires at most a fixed value.
 func limit(v float64, text string) target {
 	return target{text, func(o, _ sample) bool { return max(o.Value, o.Max) <= v }}
 }
@@ -68,13 +68,13 @@ func limit(v float64, text string) target {
 type part struct {
 	name  string
 	title string
-	// network is the lab both programs run in.
+	// segments and nodes describe the lab in which both programs run.
 	segments int
 	nodes    []string
 	measure  func(b *bench, l *lab.Lab, p lab.Program) ([]sample, error)
-	// machine boots a User-Mode Linux for it, which has what this kernel may lack.
+	// machine requests a User-Mode Linux, with features that this kernel may lack.
 	machine bool
-	// alone means that the C daemon cannot do it.
+	// alone means that the C daemon has no such feature.
 	alone bool
 }
 
@@ -82,7 +82,7 @@ type bench struct {
 	quick bool
 }
 
-// rounds is how often something is repeated.
+// rounds returns the number of repetitions.
 func (b *bench) rounds(full int) int {
 	if b.quick {
 		return max(3, full/4)
@@ -90,7 +90,7 @@ func (b *bench) rounds(full int) int {
 	return full
 }
 
-// span is how long something is watched.
+// span returns the duration of an observation.
 func (b *bench) span(full time.Duration) time.Duration {
 	if b.quick {
 		return max(4*time.Second, full/6)
@@ -121,7 +121,7 @@ var parts = []part{
 	{name: "checks", title: "Health checks on this machine, without a load balancer: ours only, the C daemon needs one", segments: 1, nodes: []string{"a", "b"}, measure: checks, alone: true},
 }
 
-// helpers are what this program does as a process of its own, by its first argument.
+// helpers maps the first argument to what this program does as a subprocess.
 var helpers = map[string]func(args []string) error{
 	stopwatch: func(args []string) error { return runStopwatch(args[0], args[1:]) },
 	bareLoop:  func(args []string) error { return runBareLoop(args[0], args[1], args[2]) },
@@ -294,7 +294,7 @@ func (b *bench) run(p part, programs []lab.Program) ([]row, error) {
 // rowsMark precedes the results of a part that runs in a machine.
 const rowsMark = "rows: "
 
-// runInMachine has this program measure one part in a User-Mode Linux.
+// runInMachine measures one part with this program in a User-Mode Linux.
 func (b *bench) runInMachine(p part, programs []lab.Program) ([]row, error) {
 	self, err := os.Executable()
 	if err != nil {
@@ -327,7 +327,7 @@ func (b *bench) runInMachine(p part, programs []lab.Program) ([]row, error) {
 	return rows, cmp.Or(merr, err)
 }
 
-// lineWriter hands each line that is written to a function.
+// lineWriter passes each line that is written to a function.
 type lineWriter struct {
 	each func(line string)
 	rest []byte
@@ -382,10 +382,10 @@ func number(v float64) string {
 	}
 }
 
-// ms is a duration in milliseconds.
+// ms returns a duration in milliseconds.
 func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
 
-// summary is the sample of several rounds: median and worst.
+// summary returns the sample of several rounds: median and worst.
 func summary(what, unit string, rounds []float64, t target) sample {
 	if len(rounds) == 0 {
 		return sample{What: what, Unit: unit, Target: t}
@@ -394,7 +394,7 @@ func summary(what, unit string, rounds []float64, t target) sample {
 	return sample{What: what, Unit: unit, Value: sorted[len(sorted)/2], Max: sorted[len(sorted)-1], HasMax: true, Target: t}
 }
 
-// fatal ends the benchmarks.
+// fatal ends the benchmarks with an error.
 func fatal(err error) {
 	fmt.Fprintln(os.Stderr, "bench:", err)
 	os.Exit(1)

@@ -50,8 +50,8 @@ func reading(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	return out, nil
 }
 
-// test runs the program with -t, and returns how long it took and the largest
-// resident memory. It is killed when patience ends.
+// test runs the program with -t, and returns how long it took and the largest resident
+// memory. It kills the program when patience ends.
 func test(n *lab.Node, p lab.Program, text string, patience time.Duration) (took time.Duration, rss int64, finished bool, err error) {
 	file := filepath.Join(n.Dir, "big.conf")
 	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
@@ -69,9 +69,9 @@ func test(n *lab.Node, p lab.Program, text string, patience time.Duration) (took
 	return took, rss << 10, finished, err
 }
 
-// stopwatch as first argument makes this program run the others as a command.
-// A small process of its own does that because the kernel counts the memory of
-// the process that starts a program as the program's own.
+// stopwatch as first argument makes this program run the other arguments as a command.
+// This needs a small process because the kernel counts the memory of the process that
+// starts a program as the program's own.
 const stopwatch = "-stopwatch"
 
 func runStopwatch(patience string, command []string) error {
@@ -85,13 +85,13 @@ func runStopwatch(patience string, command []string) error {
 		return err
 	}
 	timer := time.AfterFunc(limit, func() { c.Process.Kill() })
-	c.Wait() // the exit code says what -t thinks of the file
+	c.Wait() // the exit code is the verdict of -t on the file
 	took := time.Since(began)
 	fmt.Println(int64(took), c.ProcessState.SysUsage().(*syscall.Rusage).Maxrss, timer.Stop())
 	return nil
 }
 
-// sequences writes an instance once and has it expanded a*b*c times.
+// sequences returns one instance that is expanded a*b*c times.
 func sequences(a, b, c int) string {
 	return fmt.Sprintf(`$ROUTER= \
 track_file weight_of_${A}_${B}_${C} { \

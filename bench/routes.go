@@ -13,7 +13,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// routes makes a node master of 10,000 routes, while a backup listens.
+// routes makes a node master of 10,000 routes, with a backup.
 func routes(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	const n, interval = 10000, 100 * time.Millisecond
 	var set, gap, backupAdverts, batch []float64
@@ -63,7 +63,7 @@ func routes(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	}, stormy...), nil
 }
 
-// storm has another program change routes as fast as it can beside a master at 10 ms.
+// storm changes routes as fast as another program can beside a master at 10 ms.
 func storm(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	const n, interval = 500, 10 * time.Millisecond
 	var gap, backupAdverts, pace []float64
@@ -98,7 +98,7 @@ func storm(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 // benchRoutes is the network of the routes.
 var benchRoutes = netip.MustParsePrefix("100.64.0.0/10")
 
-// manyRoutes are n lines, each with a route of its own behind the words.
+// manyRoutes returns n lines, each with a different route after the words.
 func manyRoutes(words string, n int) string {
 	var b strings.Builder
 	a := benchRoutes.Addr()
@@ -109,8 +109,9 @@ func manyRoutes(words string, n int) string {
 	return b.String()
 }
 
-// countRoutes gives the time of the kernel's report of the n-th route from now on that is
-// added in the node. The channel is closed without one if reports are lost.
+// countRoutes returns a channel for the time of the kernel's report of the n-th route
+// that is added in the node from now on. The channel is closed without a time if reports
+// are lost.
 func countRoutes(node *lab.Node, n int) (<-chan time.Time, error) {
 	var socket *nl.KernelSocket
 	if err := node.Do(func() (err error) {
@@ -138,7 +139,7 @@ func countRoutes(node *lab.Node, n int) (<-chan time.Time, error) {
 	return at, nil
 }
 
-// routeBatch is how long ip(8) takes for the same routes in one batch.
+// routeBatch returns how long ip(8) takes for the same routes in one batch.
 func routeBatch(node *lab.Node, n int) (time.Duration, error) {
 	added, err := countRoutes(node, n)
 	if err != nil {

@@ -8,7 +8,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// scale starts many instances, and reads what they take once all are master.
+// scale starts many instances, and reads their use of resources once all are master.
 func scale(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	var out []sample
 	for _, n := range []int{100, 500, 1000, 4000} {
@@ -17,15 +17,15 @@ func scale(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		if err != nil {
 			return out, err
 		}
-		// Looking at thousands of events again and again would take the very
-		// CPU that is measured.
+		// Checking thousands of events repeatedly would take the CPU time that is
+		// measured.
 		time.Sleep(routers[0].masterDown() + time.Second)
 		last, err := allMaster(l, routers, d.Started)
 		if err != nil {
 			d.Stop()
 			return out, err
 		}
-		time.Sleep(6 * time.Second) // the second announcements come after 5 s
+		time.Sleep(6 * time.Second) // the second announcements are sent after 5 s
 		before := d.Usage()
 		watched := time.Now()
 		time.Sleep(max(8*time.Second, b.span(20*time.Second)))

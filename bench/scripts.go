@@ -16,9 +16,8 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// disturbed are ten masters at 100 ms, whose spacing is watched, and a backup
-// that a file sends into FAULT and back: each time there is something to log
-// and to mail.
+// disturbed is ten masters at 100 ms, whose spacing is measured, and a backup that a file
+// sends into FAULT and back: each time there is something to log and to mail.
 type disturbed struct {
 	l       *lab.Lab
 	p       lab.Program
@@ -49,13 +48,13 @@ func (d *disturbed) config() string {
 	return b.String()
 }
 
-// with is the router with further lines.
+// with returns the router with additional lines.
 func with(r router, lines string) string {
 	return strings.TrimSuffix(r.String(), "}\n") + lines + "}\n"
 }
 
-// start waits until the ten are masters and have announced themselves. It also
-// returns the FIFO that the daemon logs into.
+// start waits until the ten are masters and have sent their announcements. It also
+// returns the FIFO into which the daemon logs.
 func (d *disturbed) start() (*lab.Daemon, *os.File, error) {
 	if err := os.WriteFile(d.file("bad"), []byte("0\n"), 0o644); err != nil {
 		return nil, nil, err
@@ -88,8 +87,8 @@ func (d *disturbed) start() (*lab.Daemon, *os.File, error) {
 	return daemon, reader, nil
 }
 
-// watch measures the spacing for so long, and the longest silence of any of
-// the ten; flap changes the file every 50 ms meanwhile.
+// watch measures the spacing, and the longest interval without an advert of any of the
+// ten, for the time span. With flap it changes the file every 50 ms meanwhile.
 func (d *disturbed) watch(span time.Duration, flap bool) (p99, silence time.Duration) {
 	d.l.Forget()
 	from := time.Now()
@@ -111,14 +110,14 @@ func (d *disturbed) watch(span time.Duration, flap bool) (p99, silence time.Dura
 		}
 		silence = max(silence, to.Sub(last))
 	}
-	if p99 == 0 { // there was nothing but silence
+	if p99 == 0 { // there was not a second advert
 		p99 = silence
 	}
 	return p99, silence
 }
 
-// scripts compares what 255 scripts a second cost, and what they, a mail
-// server that says nothing and a log that nobody reads do to the adverts.
+// scripts measures the cost of 255 scripts per second, and the effect of these, of a
+// silent mail server and of a log without a reader on the adverts.
 func scripts(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	var blocks, tracked strings.Builder
 	tracked.WriteString("  track_script {\n")
@@ -182,7 +181,7 @@ func scripts(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	return out, nil
 }
 
-// drain reads until the deadline or the end, and closes the channel then.
+// drain reads until the deadline or the end, and then closes the channel.
 func drain(f *os.File) <-chan struct{} {
 	done := make(chan struct{})
 	go func() {
@@ -205,8 +204,7 @@ func fill(f *os.File) {
 	}
 }
 
-// silentServer accepts connections to 127.0.0.1:25 of the node and says
-// nothing.
+// silentServer accepts connections to 127.0.0.1:25 of the node and sends nothing.
 func silentServer(n *lab.Node) (l net.Listener, err error) {
 	err = n.Do(func() (err error) {
 		l, err = net.Listen("tcp", "127.0.0.1:25")
@@ -229,8 +227,8 @@ func silentServer(n *lab.Node) (l net.Listener, err error) {
 	return l, nil
 }
 
-// totalCPU is what the processes, and those below them that have ended, have
-// used.
+// totalCPU returns the CPU time of the processes and of their descendants that have
+// ended.
 func totalCPU(pids []int) (total time.Duration) {
 	for _, pid := range pids {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -238,7 +236,7 @@ func totalCPU(pids []int) (total time.Duration) {
 			continue
 		}
 		f := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		const utime, ticks = 11, 10 * time.Millisecond // four times in a row; USER_HZ is 100
+		const utime, ticks = 11, 10 * time.Millisecond // four fields in a row; USER_HZ is 100
 		for _, field := range f[utime : utime+4] {
 			n, _ := strconv.ParseInt(field, 10, 64)
 			total += time.Duration(n) * ticks

@@ -23,15 +23,15 @@ const (
 	ack = 16
 )
 
-// segment is a TCP segment that has come through the loopback interface of a node.
+// segment is a TCP segment received by the loopback interface of a node.
 type segment struct {
-	at    time.Time // by the kernel
+	at    time.Time // from the kernel
 	from  netip.AddrPort
 	to    netip.AddrPort
 	flags uint8
 }
 
-// segments are those that begin and end connections.
+// segments records the segments that begin and end connections.
 type segments struct {
 	fd   int
 	over atomic.Bool
@@ -40,8 +40,8 @@ type segments struct {
 	all []segment
 }
 
-// watchSegments records the segments with SYN, FIN or RST that pick wants. pick may
-// be nil.
+// watchSegments records the segments with SYN, FIN or RST that pick accepts. pick may be
+// nil.
 func watchSegments(n *lab.Node, pick func(*segment) bool) (*segments, error) {
 	w := &segments{}
 	err := n.Do(func() (err error) {
@@ -116,7 +116,7 @@ func decodeSegment(b []byte) (s segment, ok bool) {
 	return s, true
 }
 
-// take returns what was recorded since the last time.
+// take returns the segments recorded since the last call.
 func (w *segments) take() []segment {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -125,7 +125,7 @@ func (w *segments) take() []segment {
 	return all
 }
 
-// last is the time of the last segment with all of these flags up to a time.
+// last returns the time of the last segment with all of these flags up to a time.
 func (w *segments) last(flags uint8, until time.Time) (at time.Time, ok bool) {
 	for _, s := range w.take() {
 		if s.flags&flags == flags && !s.at.After(until) {

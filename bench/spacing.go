@@ -9,7 +9,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// spacing watches the adverts of 1 s masters for a minute.
+// spacing records the adverts of 1 s masters for a minute.
 func spacing(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	var out []sample
 	for _, n := range []int{100, 500, 1000} {
@@ -40,8 +40,8 @@ func spacing(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	return out, nil
 }
 
-// gaps compares the spacing of each router's adverts with the interval: the
-// mean difference, and the 99th percentile and maximum of its amount.
+// gaps compares the intervals between each router's adverts with the configured interval:
+// the mean difference, and the 99th percentile and maximum of its absolute value.
 func gaps(l *lab.Lab, n *lab.Node, from, to time.Time, interval time.Duration) (mean, p99, worst time.Duration) {
 	type key struct {
 		segment int
@@ -68,20 +68,20 @@ func gaps(l *lab.Lab, n *lab.Node, from, to time.Time, interval time.Duration) (
 
 // load runs ten instances at 10 ms on both nodes beside six busy loops.
 func load(_ *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
-	return beside(l, p, burden{steady: time.Second, loops: 6})
+	return beside(l, p, extraLoad{steady: time.Second, loops: 6})
 }
 
-// A burden is what a master bears beside its virtual routers.
-type burden struct {
-	name   string        // before the rows
-	config string        // what else its configuration has
-	steady time.Duration // after which it bears all that
+// extraLoad is the load on a master besides its virtual routers.
+type extraLoad struct {
+	name   string        // prefix of the rows
+	config string        // the additional configuration
+	steady time.Duration // the time after which the load is complete
 	loops  int           // busy loops, from then on
 }
 
-// beside runs ten instances at 10 ms on both nodes, and a burden on the master. A backup
-// that sends has lost a live master.
-func beside(l *lab.Lab, p lab.Program, bears burden) ([]sample, error) {
+// beside runs ten instances at 10 ms on both nodes, with a load on the master. A backup
+// that sends an advert has lost a live master.
+func beside(l *lab.Lab, p lab.Program, extra extraLoad) ([]sample, error) {
 	defer l.Forget()
 	var high, low []router
 	for i := range 10 {
@@ -92,7 +92,7 @@ func beside(l *lab.Lab, p lab.Program, bears burden) ([]sample, error) {
 		low = append(low, r)
 	}
 	a, other := l.Node("a"), l.Node("b")
-	master, err := a.Start(p, config(high...)+bears.config)
+	master, err := a.Start(p, config(high...)+extra.config)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +105,8 @@ func beside(l *lab.Lab, p lab.Program, bears burden) ([]sample, error) {
 		return nil, err
 	}
 	defer backup.Stop()
-	time.Sleep(bears.steady)
-	for range bears.loops {
+	time.Sleep(extra.steady)
+	for range extra.loops {
 		busy, err := a.StartWith(lab.Program{Name: "busy", Path: "/bin/sh"}, "-c", "while :; do :; done")
 		if err != nil {
 			return nil, err
@@ -118,15 +118,15 @@ func beside(l *lab.Lab, p lab.Program, bears burden) ([]sample, error) {
 	to := time.Now()
 	mean, p99, worst := gaps(l, a, from, to, 10*time.Millisecond)
 	return []sample{
-		{What: bears.name + "adverts of the backup in 12 s", Unit: "adverts", Value: float64(len(l.Events(from, to, sentBy(other)))), Target: limit(0, "none")},
-		{What: bears.name + "spacing of the master: mean error", Unit: "ms", Value: ms(mean)},
-		{What: bears.name + "spacing of the master: 99 % within", Unit: "ms", Value: ms(p99)},
-		{What: bears.name + "spacing of the master: worst", Unit: "ms", Value: ms(worst)},
+		{What: extra.name + "adverts of the backup in 12 s", Unit: "adverts", Value: float64(len(l.Events(from, to, sentBy(other)))), Target: limit(0, "none")},
+		{What: extra.name + "spacing of the master: mean error", Unit: "ms", Value: ms(mean)},
+		{What: extra.name + "spacing of the master: 99 % within", Unit: "ms", Value: ms(p99)},
+		{What: extra.name + "spacing of the master: worst", Unit: "ms", Value: ms(worst)},
 	}, nil
 }
 
-// allMaster waits until each router has sent an advert, and returns when the
-// last of them sent its first.
+// allMaster waits until each router has sent an advert, and returns when the last of them
+// sent its first one.
 func allMaster(l *lab.Lab, routers []router, from time.Time) (time.Time, error) {
 	type key struct {
 		segment int

@@ -9,7 +9,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// takeover kills the master with all its processes and watches the backup.
+// takeover kills the master with all its processes and measures the backup.
 func takeover(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	var out []sample
 	for _, c := range []struct {
@@ -45,8 +45,8 @@ func takeover(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 }
 
 // killMaster starts a master on a, kills it, and returns how long after
-// Master_Down_Interval, which began with its last advert, b sent its first
-// advert, had the address, and announced it.
+// Master_Down_Interval, which began with its last advert, b sent its first advert, had
+// the address, and announced it.
 func killMaster(l *lab.Lab, p lab.Program, high, low router) ([3]time.Duration, error) {
 	var none [3]time.Duration
 	a, b := l.Node("a"), l.Node("b")

@@ -8,7 +8,7 @@ import (
 )
 
 // vmacs measures a hundred virtual MAC addresses: from the start to the last first
-// advert, and from SIGTERM to the end, when all their links are gone.
+// advert, and from SIGTERM to the end, when all their links are removed.
 func vmacs(_ *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	routers := many(100, 255)
 	for i := range routers {

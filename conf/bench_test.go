@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// sequenceText is the example of the manual: 8 × 32 × 254 virtual routers from
-// one nested sequence.
+// sequenceText is the example of the manual: 8 × 32 × 254 virtual routers from one nested
+// sequence.
 const sequenceText = `
 $VI=\
 track_file offset.${IF}.${NUM}.${ID} { \

@@ -2,7 +2,8 @@ package conf
 
 import "testing"
 
-// A link-local address of a session can name its interface, another address cannot.
+// TestBFDInterface checks that a link-local address of a session can name its interface,
+// and another address cannot.
 func TestBFDInterface(t *testing.T) {
 	for _, tt := range []struct {
 		addr string

@@ -2,8 +2,8 @@ package conf
 
 import "testing"
 
-// A check goes to the port that the user wrote, whatever the port of the server
-// becomes.
+// TestCheckPort checks that a check uses the port in the file, whatever the port of the
+// server becomes.
 func TestCheckPort(t *testing.T) {
 	for _, test := range []struct {
 		service, kind, server, words string

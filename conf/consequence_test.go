@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestOneMistakeOneProblem makes one mistake in a good configuration: it is
-// reported, at its place, and nothing else is.
+// TestOneMistakeOneProblem makes one mistake in a good configuration, and checks that
+// exactly this mistake is reported, at its place.
 func TestOneMistakeOneProblem(t *testing.T) {
 	const good = `
 vrrp_script chk {
@@ -91,8 +91,8 @@ vrrp_sync_group G {
 	}
 }
 
-// TestPointing finds the word that a problem of a whole instance is about, also
-// in an included file.
+// TestPointing finds the word that causes a problem of a whole instance, also in an
+// included file.
 func TestPointing(t *testing.T) {
 	part := filepath.Join(t.TempDir(), "part.conf")
 	if err := os.WriteFile(part, []byte("version 3\nadvert_int 1.004\n"), 0o600); err != nil {

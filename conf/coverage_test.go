@@ -11,7 +11,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// cannotFail are words that anything may follow.
+// cannotFail lists words that accept any argument.
 var cannotFail = map[string]string{
 	"persistence_engine": "the kernel knows the names",
 	"virtualhost":        "any text", "path": "any text", "regex": "any text", "sni_name": "any text",
@@ -31,7 +31,7 @@ var cannotFail = map[string]string{
 	"vrrp_iptables": "any names", "vrrp_ipsets": "any names",
 }
 
-// alwaysReported are words that no file has without a problem.
+// alwaysReported lists words that always cause a problem.
 var alwaysReported = map[string]string{
 	"vrrp_sync_group.global_tracking":                "it is deprecated",
 	"vrrp_instance.virtual_routes.ROUTE.track_group": "it is for static ones",
@@ -40,7 +40,7 @@ var alwaysReported = map[string]string{
 	"static_rules.RULE.on_external_delete":           "it is for those of instances",
 }
 
-// deprecatedOption are words in lines that are always reported.
+// deprecatedOption lists words in lines that are always reported.
 var deprecatedOption = map[string]bool{"as": true, "gw": true, "or": true}
 
 // TestEveryKeywordIsExamined looks for each keyword in the files of testdata.
@@ -53,7 +53,7 @@ func TestEveryKeywordIsExamined(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, f := range archive.Files {
-			path := filepath.Join(dir, f.Name+".conf") // as they include each other
+			path := filepath.Join(dir, f.Name+".conf") // the files include each other by name
 			if err := os.WriteFile(path, f.Data, 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -85,7 +85,7 @@ func TestEveryKeywordIsExamined(t *testing.T) {
 	}
 }
 
-// examine notes which keywords a file has, on lines with a problem and without.
+// examine records which keywords a file has, on lines with a problem and without.
 func examine(t *testing.T, path string, good, bad map[string]bool) {
 	_, diags := Load(path, Options{Interface: exists, ConfigID: "node1", Names: "testdata/names"})
 	wrong := make(map[int]bool)
@@ -122,7 +122,7 @@ func examine(t *testing.T, path string, good, bad map[string]bool) {
 	}
 	walk(root(), tree)
 
-	// Where it includes a file there is no statement.
+	// A line that includes a file has no statement.
 	text, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// full is an instance with something in each list and behind each pointer.
+// full returns an instance with an element in each list and a value for each pointer.
 func full() *VRRPInstance {
 	return &VRRPInstance{
 		Peers:     []Peer{{Addr: netip.MustParseAddr("192.0.2.2")}},
@@ -26,7 +26,8 @@ func full() *VRRPInstance {
 	}
 }
 
-// Whatever field differs makes instances unequal, except where they stand.
+// TestEqualSeesEveryField checks that a difference in any field, except the position,
+// makes instances unequal.
 func TestEqualSeesEveryField(t *testing.T) {
 	if !full().Equal(full()) {
 		t.Fatal("an instance is not equal to its like")

@@ -2,7 +2,7 @@ package conf
 
 import "testing"
 
-// A nil pointer asks for nothing, and nothing else is equal to it.
+// TestEqualOfNothing checks that a nil pointer is equal to a nil pointer only.
 func TestEqualOfNothing(t *testing.T) {
 	for name, got := range map[string][3]bool{
 		"instance": equalities((*VRRPInstance).Equal), "notify": equalities((*Notify).Equal), "command": equalities((*Command).Equal),

@@ -7,10 +7,10 @@ import (
 	"time"
 )
 
-// TestEachWordHasItsField finds words whose value goes nowhere in the model, or of
-// which the row does not say where.
+// TestEachWordHasItsField finds words whose value is stored nowhere in the model, or
+// whose row does not name the field.
 func TestEachWordHasItsField(t *testing.T) {
-	// Words that only change what others do.
+	// Words that only change the effect of others.
 	without := []string{
 		"include_check", "linkbeat_use_polling", "native_ipv6", "no_virtual_ipaddress", "global_tracking", "user",
 		"lvs_sync_daemon_interface", "tls_compliant", "virtualhost",
@@ -24,7 +24,7 @@ func TestEachWordHasItsField(t *testing.T) {
 		if len(k.Fields) > 0 || k.HasBlock() || k.Entry() || k.option || k.home == nil || slices.Contains(without, k.Name) {
 			continue
 		}
-		if strings.HasPrefix(k.Name, "vrrp_garp_") { // shown where they are in force
+		if strings.HasPrefix(k.Name, "vrrp_garp_") { // shown where they take effect
 			continue
 		}
 		t.Errorf("%s names no field", k.Path())
@@ -34,7 +34,7 @@ func TestEachWordHasItsField(t *testing.T) {
 	}
 }
 
-// TestRowsThatCannotBe builds rows whose arguments are not what their field holds.
+// TestRowsThatCannotBe builds rows whose arguments do not fit the type of their field.
 func TestRowsThatCannotBe(t *testing.T) {
 	for name, row := range map[string]func() *Keyword{
 		"a word for a number": func() *Keyword {
@@ -69,7 +69,7 @@ func TestRowsThatCannotBe(t *testing.T) {
 	}
 }
 
-// TestRowAlone is what a row does that names nothing but its field.
+// TestRowAlone checks the effect of a row that names nothing but its field.
 func TestRowAlone(t *testing.T) {
 	read := func(words string) *VRRPInstance {
 		cfg, diags := load(t, "global_defs {\nvrrp_skip_check_adv_addr\n}\n"+instanceText("V", 1, words), Options{})

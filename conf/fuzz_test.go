@@ -25,26 +25,26 @@ func addCorpus(f *testing.F) {
 	}
 }
 
-// longLoop is a sequence with a number that may keep it busy for seconds.
+// longLoop matches a sequence with a number that may take seconds to expand.
 var longLoop = regexp.MustCompile(`SEQ.*(\d{4}|0[xX])`)
 
-// elsewhere is an include that could leave the directory of the test: a system
-// has files whose reading takes long, or never ends.
+// elsewhere matches an include that could leave the directory of the test: some files of
+// a system take long to read, or have no end.
 var elsewhere = regexp.MustCompile(`include.*(/|\.\.|~|\$)`)
 
-// slow is far above what 64 KiB and their expansion may take. An input that
-// takes longer is kept as a failure; a fuzzer that is stopped meanwhile would
-// lose it.
+// slow is far above the time for 64 KiB and their expansion. An input that takes longer
+// is kept as a failure; if the fuzzer were stopped first, the input would be lost.
 const slow = 15 * time.Second
 
-// FuzzLoad reads anything: there is a result, every problem has a text,
-// places are inside of the file, and neither time nor problems are without bound.
+// FuzzLoad checks for any text that there is a result, that every problem has a message,
+// that positions are inside the file, and that time and the number of problems are
+// bounded.
 func FuzzLoad(f *testing.F) {
 	addCorpus(f)
 	dir := f.TempDir()
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<16 || strings.Count(string(data), "SEQ") > 2 || longLoop.Match(data) || elsewhere.Match(data) {
-			return // long loops are for TestHostile
+			return // TestHostile has long loops
 		}
 		path := filepath.Join(dir, "fuzz.conf")
 		if err := os.WriteFile(path, data, 0o600); err != nil {

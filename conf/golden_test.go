@@ -14,8 +14,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden files from what is read")
 
-// TestGolden compares the effective values of the configurations in
-// testdata/golden with the .json files beside them. Passwords appear in neither.
+// TestGolden compares the effective values of the configurations in testdata/golden with
+// the .json files next to them. Neither contains passwords.
 func TestGolden(t *testing.T) {
 	t.Chdir("testdata/golden")
 	files, err := filepath.Glob("*.conf")

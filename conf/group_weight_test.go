@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// A member of a sync group cannot leave it by its priority alone: what becomes
-// of its weights is what the C daemon makes of them.
+// TestWeightsInSyncGroup checks that the weights of a member of a sync group, which
+// cannot leave the group by its priority alone, are treated as by the C daemon.
 func TestWeightsInSyncGroup(t *testing.T) {
 	const trackers = `
 vrrp_script chk {

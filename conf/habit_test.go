@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-// TestHabits: what is written as in another language is answered with what to
-// write here, once, whatever else follows from it. The exit codes are those of
-// the C daemon.
-func TestHabits(t *testing.T) {
+// TestSyntaxOfOtherLanguages checks that text in the syntax of another language is reported with what to
+// write instead, once, without consequential problems. The exit codes are those of the C
+// daemon.
+func TestSyntaxOfOtherLanguages(t *testing.T) {
 	const head = "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\n"
 	const vip = "virtual_ipaddress {\n192.0.2.1\n}\n"
 	instance := func(words string) string { return head + vip + words + "\n}\n" }
@@ -108,7 +108,7 @@ func TestHabits(t *testing.T) {
 	}
 }
 
-// TestWeightAlone: the remedy is the same in each kind of track block.
+// TestWeightAlone checks that the remedy is the same in each kind of track block.
 func TestWeightAlone(t *testing.T) {
 	const trackers = "vrrp_script s {\nscript /bin/true\n}\ntrack_file s {\nfile /f\n}\nvrrp_track_process s {\nprocess p\n}\nbfd_instance s {\nneighbor_ip 192.0.2.9\n}\n"
 	for _, block := range []string{"track_script", "track_file", "track_process", "track_bfd", "track_interface"} {
@@ -130,7 +130,7 @@ func TestWeightAlone(t *testing.T) {
 	}
 }
 
-// TestUnquotedCommand: words behind a command are its user and group.
+// TestUnquotedCommand checks that words after a command are its user and group.
 func TestUnquotedCommand(t *testing.T) {
 	check := func(c Command, p ScriptPolicy) error {
 		switch {
@@ -167,13 +167,14 @@ func TestUnquotedCommand(t *testing.T) {
 	}
 }
 
-// passing is what a look-up says that failed for want of descriptors.
+// passing is the error of a look-up that failed for lack of descriptors.
 type passing struct{}
 
 func (passing) Error() string { return "open /: too many open files" }
 func (passing) Passes() bool  { return true }
 
-// A script that could not be looked up is not called missing, nor disabled.
+// TestScriptNotLookedUp checks that a script that could not be looked up is reported
+// neither as missing nor as disabled.
 func TestScriptNotLookedUp(t *testing.T) {
 	_, diags := load(t, "vrrp_script s {\nscript /bin/true\n}\n"+instanceText("V", 1, "track_script {\ns\n}"),
 		Options{CheckCommand: func(Command, ScriptPolicy) error { return passing{} }})

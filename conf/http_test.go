@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestHTTP: what is served where, and that nothing is if its token or certificate is not as
-// it was meant.
+// TestHTTP checks which data is served on which address, and that none is if the token or
+// certificate is not valid.
 func TestHTTP(t *testing.T) {
 	file := func(name string, mode os.FileMode, text string) string {
 		path := filepath.Join(t.TempDir(), name)

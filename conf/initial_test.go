@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// TestInitial checks what the rows of the schema declare about words that nobody
-// writes: the words that give the value exist, the text names no other word than
-// these, and a value is one that the word takes, or 0.
+// TestInitial checks the declarations in the schema about words that are not in a file:
+// the words that determine the value exist, the text names no other words, and a value is
+// valid for the word, or 0.
 func TestInitial(t *testing.T) {
 	all := Keywords()
 	named := regexp.MustCompile(`[a-z]+_[a-z0-9_]+`)

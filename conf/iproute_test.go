@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestNames looks names up in files as they are where a routing daemon is installed
-// and the administrator has written some.
+// TestNames looks up names in files like those of a machine with a routing daemon and
+// entries of the administrator.
 func TestNames(t *testing.T) {
 	usr, etc := t.TempDir(), t.TempDir()
 	for path, text := range map[string]string{
@@ -40,9 +40,9 @@ func TestNames(t *testing.T) {
 		{"rt_protos", "99", 99},
 		{"rt_protos", "nothing", none},
 		{"rt_tables", "main", 254},
-		{"rt_tables", "main2", 254}, // two names for one
-		{"rt_tables", "blue", 200},  // the administrator's file, and there the first line
-		{"rt_tables", "red", none},  // it stands for that of the system
+		{"rt_tables", "main2", 254}, // two names for one number
+		{"rt_tables", "blue", 200},  // the administrator's file, and its first line for the name
+		{"rt_tables", "red", none},  // it replaces the file of the system
 		{"rt_tables", "hex", 18},
 		{"rt_tables", "green", 500},
 		{"rt_tables", "black", none},
@@ -57,8 +57,8 @@ func TestNames(t *testing.T) {
 	}
 }
 
-// TestNamesRoot: files are read below Options.Names only, and none changes what a
-// name means that iproute2 has itself.
+// TestNamesRoot checks that files are read below Options.Names only, and that no file
+// changes a name that iproute2 defines itself.
 func TestNamesRoot(t *testing.T) {
 	root := t.TempDir()
 	for name, text := range map[string]string{"rt_protos": "196 static\n60 ours\n", "rt_tables": "7 main\n100 blue\n"} {

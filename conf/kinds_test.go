@@ -17,8 +17,8 @@ import (
 
 var updateKinds = flag.Bool("update-kinds", false, "write testdata/oracle/kinds.txt anew: our verdicts, and with the C daemon at hand its own")
 
-// beside is what a block needs so that nothing is wrong with it, by path. A line
-// that begins with the keyword that is looked at is left out.
+// beside holds the lines that a block needs to be without a problem, by path. A line that
+// begins with the tested keyword is left out.
 var beside = map[string]string{
 	"": "global_defs {\nscript_user root\nenable_script_security\n}\n",
 
@@ -45,14 +45,14 @@ var beside = map[string]string{
 	"virtual_server.real_server.BFD_CHECK":    "name b\n",
 }
 
-// around is what a block refers to.
+// aroundKind holds the definitions to which a block refers.
 var aroundKind = map[string]string{
 	"virtual_server":  "track_file f {\nfile /run/x\n}\nbfd_instance b {\nneighbor_ip 192.0.2.3\n}\n",
 	"vrrp_sync_group": "vrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress { 192.0.2.1 }\n}\nvrrp_instance VI_2 {\ninterface eth0\nvirtual_router_id 2\nvirtual_ipaddress { 192.0.2.2 }\n}\n",
 	"track_group":     "vrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress { 192.0.2.1 }\n}\n",
 }
 
-// besideWord is what a keyword needs beside it.
+// besideWord holds the keywords that another keyword needs next to it.
 var besideWord = map[string]string{
 	"vrrp_instance.unicast_src_ip":       "unicast_peer { 192.0.2.3 }\n",
 	"vrrp_instance.unicast_ttl":          "unicast_peer { 192.0.2.3 }\n",
@@ -64,8 +64,7 @@ var besideWord = map[string]string{
 	"vrrp_instance.use_ipvlan":           "mcast_src_ip 192.0.2.2\n",
 }
 
-// kindArgument is an argument with which nothing is wrong, where the example will
-// not do.
+// kindArgument holds arguments without a problem, where the example is not suitable.
 var kindArgument = map[string]string{
 	"global_defs.script_user":                          "root",
 	"vrrp_script.user":                                 "root",
@@ -76,7 +75,7 @@ var kindArgument = map[string]string{
 	"track_group.group.INSTANCE":                       "VI_1",
 }
 
-// kinds are what can be wrong with a statement.
+// kinds lists the mistakes that a statement can have.
 var kinds = []struct {
 	name string
 	of   func(k *Keyword, name, arg string) string // "": not for this keyword
@@ -132,7 +131,7 @@ func (k *Keyword) sibling(other string) bool {
 	return found
 }
 
-// numbers changes the argument if it begins with a number.
+// numbers applies change to an argument that begins with a number.
 func numbers(change func(string) string) func(k *Keyword, name, arg string) string {
 	return func(k *Keyword, name, arg string) string {
 		first, rest, _ := strings.Cut(strings.TrimSpace(arg), " ")
@@ -143,14 +142,14 @@ func numbers(change func(string) string) func(k *Keyword, name, arg string) stri
 	}
 }
 
-// kindCase is one keyword with something wrong about it.
+// kindCase is one keyword with one mistake.
 type kindCase struct {
 	k          *Keyword
 	path, kind string
 	text       string
 }
 
-// kindCases are all of them, in the order of the schema.
+// kindCases returns all cases, in the order of the schema.
 func kindCases() []kindCase {
 	var out []kindCase
 	var walk func(b *block, before, after string)
@@ -216,8 +215,8 @@ func kindCases() []kindCase {
 	return out
 }
 
-// kindReasons are why verdicts differ from those of the C daemon at hand, by path
-// and kind; either may be left out.
+// kindReasons lists the reasons for verdicts that differ from the installed C daemon's,
+// by path and kind. Either may be empty.
 var kindReasons = []struct{ path, kind, reason string }{
 	{"global_defs.vrrp_iptables", "", "the C daemon at hand is built without iptables"},
 	{"global_defs.include_check", "", "readable is the word of the manual, read that of the C daemon"},
@@ -263,14 +262,14 @@ func (c *kindCase) reason() string {
 	return ""
 }
 
-// known reports whether 2.2.7, the daemon at hand, has the word.
+// known reports whether version 2.2.7, the installed daemon, has the word.
 func (c *kindCase) known() bool { return c.k.Since == "" }
 
 func kindOptions() Options {
 	return Options{Interface: exists, CheckCommand: runnable, CPUs: 2}
 }
 
-// verdict is ours.
+// verdict returns our verdict.
 func (c *kindCase) verdict() (int, Diagnostics) {
 	o := kindOptions()
 	o.Unsaved = func(string) (string, bool) { return c.text, true }
@@ -280,7 +279,7 @@ func (c *kindCase) verdict() (int, Diagnostics) {
 
 const kindsFile = "testdata/oracle/kinds.txt"
 
-// recordedKinds are the verdicts of testdata/oracle/kinds.txt by path and kind. Its
+// recordedKinds reads the verdicts in testdata/oracle/kinds.txt by path and kind. Its
 // lines are "path kind=OURS kind=OURS/THEIRS …".
 func recordedKinds(t *testing.T) map[string]verdict {
 	t.Helper()
@@ -313,7 +312,7 @@ func recordedKinds(t *testing.T) map[string]verdict {
 	return out
 }
 
-// writeKinds writes them.
+// writeKinds writes the verdicts.
 func writeKinds(t *testing.T, cases []kindCase, verdicts map[string]verdict) {
 	t.Helper()
 	var b strings.Builder
@@ -339,9 +338,9 @@ func writeKinds(t *testing.T, cases []kindCase, verdicts map[string]verdict) {
 	}
 }
 
-// TestKinds compares our verdict on every keyword, with each kind of mistake about
-// it, with the one that is recorded. Where it is not that of the C daemon there is
-// a reason; with -v there is a table of them.
+// TestKinds compares our verdict on every keyword, with each kind of mistake, with the
+// recorded verdict. If it differs from that of the C daemon, there must be a reason. With
+// -v it prints a table of the reasons.
 func TestKinds(t *testing.T) {
 	cases, recorded := kindCases(), recordedKinds(t)
 	if len(cases) < 5000 {
@@ -377,8 +376,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
-// TestKindsAgainstC asks an installed keepalived for its verdicts: for all of them
-// with -update-kinds, else for every fortieth.
+// TestKindsAgainstC compares with an installed keepalived: all cases with -update-kinds,
+// otherwise every fortieth.
 func TestKindsAgainstC(t *testing.T) {
 	t.Parallel() // the C daemon sleeps more than it computes
 	if testing.Short() {
@@ -388,7 +387,7 @@ func TestKindsAgainstC(t *testing.T) {
 	cases, recorded := kindCases(), recordedKinds(t)
 	dir := t.TempDir()
 	runs := newRunsOfC(program)
-	var mu sync.Mutex // of recorded
+	var mu sync.Mutex // guards recorded
 	for i, c := range cases {
 		if !c.known() || !*updateKinds && i%40 != 0 {
 			continue

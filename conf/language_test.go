@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestAsUpstream has what 2.4.3 takes, complains about or corrects.
+// TestAsUpstream checks lines that 2.4.3 accepts, warns about or corrects.
 func TestAsUpstream(t *testing.T) {
 	global := func(words string) string { return "global_defs {\n" + words + "\n}\n" }
 	in := func(words string) string { return instanceText("V", 5, words) }

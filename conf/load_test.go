@@ -6,14 +6,14 @@ import (
 	"testing"
 )
 
-// load reads a configuration given as text.
+// load reads a configuration from a text.
 func load(t *testing.T, text string, o Options) (*Config, Diagnostics) {
 	t.Helper()
 	cfg, diags := Load(write(t, text), o)
 	return cfg, diags
 }
 
-// write makes a configuration file.
+// write writes a configuration file and returns its path.
 func write(t *testing.T, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "keepalived.conf")

@@ -103,8 +103,8 @@ func list(diags Diagnostics) string {
 	return b.String()
 }
 
-// oracle finds an installed keepalived and puts the test into a network
-// namespace with the two interfaces that the files name.
+// oracle finds an installed keepalived and moves the test into a network namespace with
+// the two interfaces that the files name.
 func oracle(t *testing.T) (program string) {
 	t.Helper()
 	program, err := exec.LookPath("keepalived")
@@ -157,11 +157,11 @@ func TestAgainstC(t *testing.T) {
 	c.wait()
 }
 
-// runsOfC are runs of the C daemon that tests files, several at a time: it sleeps for a
-// part of a second in each.
+// runsOfC runs the C daemon to test files, several in parallel, because each run sleeps
+// for part of a second.
 type runsOfC struct {
 	program string
-	turns   chan struct{} // holds one for each that runs
+	turns   chan struct{} // holds one element for each current run
 	runs    sync.WaitGroup
 }
 
@@ -169,14 +169,14 @@ func newRunsOfC(program string) *runsOfC {
 	return &runsOfC{program: program, turns: make(chan struct{}, 8)}
 }
 
-// run has the C daemon test a file, and passes its exit code and output to done in
-// another goroutine. A code of 139 is a daemon that has died.
+// run makes the C daemon test a file, and passes its exit code and output to done in
+// another goroutine. A code of 139 means that the daemon crashed.
 func (c *runsOfC) run(t *testing.T, path string, done func(theirs int, out string)) {
 	var out bytes.Buffer
 	cmd := exec.Command(c.program, "-t", "-f", path)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	c.turns <- struct{}{}
-	// It starts on this thread: its namespace is that of the test.
+	// The command starts on this thread, which is in the namespace of the test.
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -196,7 +196,7 @@ func (c *runsOfC) run(t *testing.T, path string, done func(theirs int, out strin
 	})
 }
 
-// wait returns when every run is done.
+// wait returns when all runs have ended.
 func (c *runsOfC) wait() { c.runs.Wait() }
 
 func executable(path string) bool {

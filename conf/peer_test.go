@@ -9,8 +9,7 @@ import (
 	"keepalived-go/conf/syntax"
 )
 
-// TestPeersLost makes mistakes in unicast_peer: none of them may lead to
-// multicast.
+// TestPeersLost makes mistakes in unicast_peer: none of them may lead to multicast.
 func TestPeersLost(t *testing.T) {
 	for _, tt := range []struct{ name, words, want string }{
 		{"a length", "unicast_peer {\n 10.0.0.2/24\n}", "unicast [10.0.0.2]"},
@@ -66,10 +65,10 @@ func TestPeersLost(t *testing.T) {
 	}
 }
 
-// TestSingleAddresses writes a length and a range behind each address of the
-// language that stands alone. It is taken, with a warning that changes no verdict.
+// TestSingleAddresses writes a length and a range after each single address of the
+// language. Each is accepted, with a warning that changes no verdict.
 func TestSingleAddresses(t *testing.T) {
-	lines := map[string]string{ // by path, where the schema does not say that it is an address
+	lines := map[string]string{ // by path, for words whose row in the schema has no address type
 		"global_defs.lvs_sync_daemon":        "lvs_sync_daemon eth0 VI_1 group %s",
 		"global_defs.smtp_server":            "smtp_server %s",
 		"vrrp_instance.unicast_peer.ADDRESS": "%s",
@@ -106,7 +105,7 @@ func TestSingleAddresses(t *testing.T) {
 		for _, suffix := range []string{"/24", "/", "/x", "-79", "-"} {
 			cfg, diags := read(plain + suffix)
 			if k.Path() == "global_defs.smtp_server" && suffix[0] == '-' {
-				continue // it may be the name of a host
+				continue // the argument may be the name of a host
 			}
 			if strings.Count(codes(diags), "address-suffix") != 1 || diags.TestExitCode() != none.TestExitCode() {
 				t.Errorf("%s with %s%s:\n%s", k.Path(), plain, suffix, list(diags))

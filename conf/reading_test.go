@@ -26,8 +26,8 @@ func TestParseDecimal(t *testing.T) {
 	}
 }
 
-// TestIncludeChecks reads include lines that find something or not, under each
-// kind of check.
+// TestIncludeChecks reads include lines with and without matching files, under each kind
+// of check.
 func TestIncludeChecks(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string, mode os.FileMode) {

@@ -9,8 +9,7 @@ import (
 	"testing"
 )
 
-// TestRemedies demands of each problem with the files of testdata that it says
-// what to do about it.
+// TestRemedies checks that each problem with the files of testdata has a remedy.
 func TestRemedies(t *testing.T) {
 	silent := make(map[string]Diagnostic)
 	n := 0

@@ -13,8 +13,8 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// TestHostile reads input that is meant to exhaust the reader: each is one
-// problem that says what is wrong.
+// TestHostile reads input that is meant to exhaust the reader: each causes one problem
+// with a clear message.
 func TestHostile(t *testing.T) {
 	tests := []struct{ name, text, code string }{
 		{"a definition that is itself", "$A=x ${A}\n$A\n", "endless-definition"},
@@ -55,8 +55,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestWorkGrowsWithSize allocates for blocks with four times as many lines about
-// four times as much.
+// TestWorkGrowsWithSize checks that blocks with four times as many lines cause about four
+// times as many allocations.
 func TestWorkGrowsWithSize(t *testing.T) {
 	block := func(open, line string, n int) string {
 		var b strings.Builder
@@ -139,7 +139,7 @@ func TestIncludesItself(t *testing.T) {
 	}
 }
 
-// TestManyNames looks for no more files than a configuration can have.
+// TestManyNames checks that no more files are looked up than a configuration can have.
 func TestManyNames(t *testing.T) {
 	_, diags := load(t, strings.Repeat("include "+strings.Repeat("{a,b}", 12)+"\n", 1000), Options{})
 	if !hasCode(diags, "too-much") || len(diags) > 20 {
@@ -154,7 +154,7 @@ func TestMissingFile(t *testing.T) {
 	}
 }
 
-// TestHugeFile reads 100 MB, and files as large as they may be, in bounded memory.
+// TestHugeFile reads 100 MB, and files of the maximum size, in bounded memory.
 func TestHugeFile(t *testing.T) {
 	if testing.Short() {
 		required.Excluded(t, "reads 100 MB")
@@ -189,7 +189,7 @@ func TestHugeFile(t *testing.T) {
 	}
 }
 
-// TestSequenceScale is the largest example of the manual.
+// TestSequenceScale reads the largest example of the manual.
 func TestSequenceScale(t *testing.T) {
 	cfg, diags := load(t, sequenceText, Options{})
 	if len(cfg.Instances) != 65024 || len(diags) != 0 {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// sample is a whole statement with a keyword: its example.
+// sample returns a whole statement with a keyword: its example.
 func sample(k *Keyword) string {
 	line := k.Example() + "\n"
 	if k.block != nil {
@@ -14,8 +14,8 @@ func sample(k *Keyword) string {
 	return line
 }
 
-// each calls f for every keyword that begins a line, and with what stands before
-// and after that line in a file.
+// each calls f for every keyword that begins a line, with the text before and after that
+// line in a file.
 func each(f func(k *Keyword, before, after string)) {
 	var walk func(b *block, before, after string)
 	walk = func(b *block, before, after string) {
@@ -33,7 +33,7 @@ func each(f func(k *Keyword, before, after string)) {
 	walk(root(), "", "")
 }
 
-// TestSchemaAccepts feeds every keyword to the reader in its place.
+// TestSchemaAccepts reads every keyword in its block.
 func TestSchemaAccepts(t *testing.T) {
 	n := 0
 	each(func(k *Keyword, before, after string) {
@@ -60,7 +60,7 @@ func TestSchemaAccepts(t *testing.T) {
 	}
 }
 
-// TestSchemaComplete checks that each declaration says what the manual needs.
+// TestSchemaComplete checks that each declaration has the texts that the manual needs.
 func TestSchemaComplete(t *testing.T) {
 	seen := make(map[string]bool)
 	n := 0

@@ -8,7 +8,7 @@ import (
 	"keepalived-go/conf"
 )
 
-// masked is a text with stars for its secrets, byte for byte.
+// masked returns a text with its secrets replaced by stars, byte for byte.
 func masked(text string) string {
 	lines := strings.Split(text, "\n")
 	for i, spans := range conf.SecretSpans(lines) {

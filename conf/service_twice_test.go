@@ -5,8 +5,8 @@ import (
 	"testing"
 )
 
-// A service that is defined again is left out, and so is a persistence engine
-// without persistence; both are reported.
+// TestServiceWithoutEffect checks that a service that is defined a second time is left
+// out, and so is a persistence engine without persistence, and that both are reported.
 func TestServiceWithoutEffect(t *testing.T) {
 	const body = " {\n    protocol TCP\n    lb_algo rr\n    lb_kind NAT\n    persistence_engine sip\n    real_server 10.0.0.2 80 {\n    }\n}\n"
 	for _, tt := range []struct {

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// trackables are what the tests track.
+// trackables defines the objects that the tests track.
 const trackables = `
 vrrp_script s {
   script /nonexistent/x
@@ -89,7 +89,7 @@ func TestTrackLines(t *testing.T) {
 	} {
 		block := test.kind + " {\n" + test.lines + "\n}"
 		bfd := "bfd_instance b {\nneighbor_ip 10.0.0.99\nweight -7 reverse\n}\n"
-		// Defined before or after its use is the same.
+		// The order of definition and use does not matter.
 		for _, text := range []string{
 			trackables + bfd + instanceText("V", 1, block),
 			instanceText("V", 1, block) + trackables + bfd,
@@ -114,7 +114,7 @@ func TestScripts(t *testing.T) {
 	for _, test := range []struct{ words, want, codes string }{
 		{"script x", `["x"] : every 1s for 1s, 0 false 1/1 false`, ""},
 		{"script \"x 'y z' w\"", `["x" "y z" "w"] : every 1s for 1s, 0 false 1/1 false`, ""},
-		{"script x y", `["x"] : every 1s for 1s, 0 false 1/1 false`, ""}, // the manual wants quotes
+		{"script x y", `["x"] : every 1s for 1s, 0 false 1/1 false`, ""}, // the manual requires quotes
 		{"script 'x'\\ y", `["x" "y"] : every 1s for 1s, 0 false 1/1 false`, ""},
 		{"script x\nscript y\nuser u g", `["y"] u:g every 1s for 1s, 0 false 1/1 false`, ""},
 		{"script x\ninterval 2.5\nrise 2\nfall 3\ninit_fail", `["x"] : every 2.5s for 2.5s, 0 false 2/3 true`, ""},
@@ -200,7 +200,8 @@ func TestTrackProcesses(t *testing.T) {
 	}
 }
 
-// Only what is tracked is run; of two with one name, the first.
+// TestOnlyTracked checks that only tracked objects are run, and of two with the same name
+// the first.
 func TestOnlyTracked(t *testing.T) {
 	cfg, diags := load(t, `
 vrrp_script a {
@@ -381,7 +382,8 @@ func TestInterfaceSettings(t *testing.T) {
 	}
 }
 
-// A weight out of range is the nearest one: 0 would make a failure a fault.
+// TestWeightOutOfRange checks that a weight out of range becomes the nearest valid
+// weight: 0 would make a failure a fault.
 func TestWeightOutOfRange(t *testing.T) {
 	for text, want := range map[string]int{
 		"254": 253, "-254": -253, "-2.5": -2, "+300": 253, "abc": 0, "-": 0, "20x": 20, "-99999999999999999999": -253, "10": 10, "-300 reverse": -253,
@@ -455,7 +457,7 @@ func runnable(c Command, p ScriptPolicy) error {
 	return err
 }
 
-// TestCheckCommand reads commands that can be run and others. The others are
+// TestCheckCommand reads commands that can be run and commands that cannot. These are
 // reported and stay in the configuration.
 func TestCheckCommand(t *testing.T) {
 	script := filepath.Join(t.TempDir(), "script")
@@ -519,7 +521,7 @@ func TestCheckCommand(t *testing.T) {
 	}
 }
 
-// TestAnswers makes the mistakes of tutorials. Each is answered.
+// TestAnswers makes the mistakes of tutorials. Each is reported with a remedy.
 func TestAnswers(t *testing.T) {
 	script := "vrrp_script chk {\nscript /nonexistent/check\n}\n"
 	track := func(lines string) string { return instanceText("V", 1, "track_script {\n"+lines+"\n}") }
@@ -557,13 +559,14 @@ func TestAnswers(t *testing.T) {
 			t.Errorf("%s: exit code %d, want %d, and no %s with %q in\n%s", test.name, diags.TestExitCode(), test.exit, test.code, test.answer, list(diags))
 		}
 	}
-	// Quotation marks in quotes are nobody's mistake.
+	// Typographic quotation marks inside quotes are not reported.
 	if _, diags := load(t, "global_defs {\nrouter_id \"„x“\"\n}\n", Options{}); len(diags) > 0 {
 		t.Errorf("problems:\n%s", list(diags))
 	}
 }
 
-// The bits of a umask by the names of the C library, those of three among them.
+// TestUmaskBits checks the bits of a umask by the names of the C library, including names
+// for three bits.
 func TestUmaskBits(t *testing.T) {
 	for text, want := range map[string]uint32{
 		"IXUSR|IRWXG|IRWXO":     0o177, // the manual's default

@@ -13,8 +13,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// TestEffectiveValues gives words of an instance, what becomes of them, and the
-// codes of the problems that are reported on the way.
+// TestEffectiveValues reads words of an instance, and checks the resulting values and the
+// codes of the reported problems.
 func TestEffectiveValues(t *testing.T) {
 	const strict = "strict_mode\n"
 	owner := "state MASTER\npriority 255\n"
@@ -124,7 +124,7 @@ func TestTooManyAddresses(t *testing.T) {
 		kept, moved int
 	}{
 		{"~SEQ(A,0,1) ~SEQ(B,1,150) 10.0.${A}.${B}", 255, 45},
-		{"~SEQ(B,1,100) fe80::${B}", 100, 0}, // the daemon knows the MTU,
+		{"~SEQ(B,1,100) fe80::${B}", 100, 0}, // the daemon knows the MTU
 	} {
 		cfg, diags := load(t, "vrrp_instance V {\ninterface eth0\nvirtual_router_id 1\nvirtual_ipaddress {\n"+test.line+"\n}\n}\n", Options{})
 		in := cfg.Instances[0]
@@ -159,7 +159,7 @@ func TestFatal(t *testing.T) {
 	}
 }
 
-// TestGob sends a configuration as the parent does to its children.
+// TestGob sends a configuration as the parent sends it to its children.
 func TestGob(t *testing.T) {
 	cfg, diags := Load("testdata/golden/sync-group.conf", Options{})
 	if cfg == nil {
@@ -183,7 +183,7 @@ func TestGob(t *testing.T) {
 	}
 }
 
-// TestSecrets looks for passwords where they must not be.
+// TestSecrets looks for passwords where they must not appear.
 func TestSecrets(t *testing.T) {
 	cfg, diags := load(t, `global_defs {
   smtp_auth user topsecret0 {

@@ -10,8 +10,8 @@ import (
 	"keepalived-go/lint"
 )
 
-// many is a node with n virtual routers on interfaces of their own, all of
-// which follow one script.
+// many returns a node with n virtual routers on different interfaces, which all track one
+// script.
 func many(n int, priority uint8, unicast bool) *conf.Config {
 	c := &conf.Config{}
 	for i := range n {
@@ -25,7 +25,7 @@ func many(n int, priority uint8, unicast bool) *conf.Config {
 			Track:     []conf.Track{{Kind: conf.TrackedScript, Name: "chk", Weight: -20}},
 		}
 		if unicast {
-			// Every virtual router is an experiment of its own.
+			// Every virtual router is a separate simulation.
 			in.Unicast, in.Group = true, netip.Addr{}
 			in.SourceIP = netip.AddrFrom4([4]byte{172, byte(i >> 8), byte(i), priority})
 			in.Peers = []conf.Peer{{Addr: netip.AddrFrom4([4]byte{172, byte(i >> 8), byte(i), 250 - priority})}}

@@ -13,8 +13,8 @@ import (
 	"keepalived-go/lint"
 )
 
-// FuzzCluster checks two texts alone and as the nodes of a cluster: whatever
-// they say, there is an answer, and what is silenced is gone.
+// FuzzCluster checks two texts alone and as the nodes of a cluster: there is always a
+// result, and silenced findings are removed.
 func FuzzCluster(f *testing.F) {
 	paths, err := filepath.Glob("testdata/c*/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -29,8 +29,8 @@ func FuzzCluster(f *testing.F) {
 		f.Add(string(a.Files[0].Data), second)
 	}
 	f.Fuzz(func(t *testing.T, first, second string) {
-		// More virtual routers take longer and say no more; so do adverts of one
-		// while another waits for one.
+		// More virtual routers take longer and test nothing more; so do adverts of one
+		// router while another one waits.
 		const most, ratio = 30, 20
 		shortest, longest := time.Duration(math.MaxInt64), time.Duration(0)
 		var nodes []lint.Node

@@ -25,8 +25,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected parts of testdata")
 
-// loaded reads the configurations of an archive: keepalived.conf, or NODE.conf
-// of each node.
+// loaded reads the configurations of an archive: keepalived.conf, or NODE.conf of each
+// node.
 func loaded(t *testing.T, files []txtar.File) (nodes []lint.Node) {
 	t.Helper()
 	t.Chdir(t.TempDir())
@@ -50,7 +50,7 @@ func loaded(t *testing.T, files []txtar.File) (nodes []lint.Node) {
 	return nodes
 }
 
-// golden compares the last part of an archive with what came out, or replaces it.
+// golden compares the last part of an archive with the result, or replaces it.
 func golden(t *testing.T, path string, archive *txtar.Archive, got string) {
 	t.Helper()
 	want := ""
@@ -96,8 +96,6 @@ func write(w *bytes.Buffer, ds conf.Diagnostics) {
 	}
 }
 
-// hostOf is the host that an archive describes: its networks, and the programs
-// that others than root can write to.
 // writable is the problem of a file that users other than root can change.
 type writable string
 
@@ -106,6 +104,8 @@ func (w writable) Error() string {
 }
 func (w writable) Insecure() bool { return true }
 
+// hostOf returns the host that an archive describes: its networks, and the programs that
+// users other than root can write to.
 func hostOf(a *txtar.Archive) lint.Host {
 	text := make(map[string]string)
 	for _, f := range a.Files {
@@ -149,8 +149,8 @@ func hostOf(a *txtar.Archive) lint.Host {
 	}
 }
 
-// TestCodes compares what is found in testdata/codes/CODE.txtar, where CODE must
-// be found and nothing that has another code, unless it begins with cluster-.
+// TestCodes compares the findings of testdata/codes/CODE.txtar. The findings must have
+// CODE and, except for cluster-, no other code.
 func TestCodes(t *testing.T) {
 	archives(t, "testdata/codes/*.txtar", func(t *testing.T, path string, a *txtar.Archive) {
 		code := strings.TrimSuffix(filepath.Base(path), ".txtar")
@@ -191,8 +191,8 @@ func TestCluster(t *testing.T) {
 	})
 }
 
-// TestEveryCode demands that each code that the source uses is declared and has
-// a case, and that each declared one is used.
+// TestEveryCode checks that each code in the source is declared and has a case, and that
+// each declared code is used.
 func TestEveryCode(t *testing.T) {
 	used := codesInSource(t)
 	declared := make(map[string]bool)
@@ -218,8 +218,8 @@ func TestEveryCode(t *testing.T) {
 	}
 }
 
-// codesInSource collects what is passed for a parameter named code and assigned
-// to a field code.
+// codesInSource collects the values passed for a parameter named code and assigned to a
+// field code.
 func codesInSource(t *testing.T) map[string]bool {
 	t.Helper()
 	paths, err := filepath.Glob("*.go")
@@ -264,7 +264,7 @@ func codesInSource(t *testing.T) map[string]bool {
 	return used
 }
 
-// TestSilence leaves out what comments ask for, and nothing else.
+// TestSilence checks that exactly the findings that comments name are left out.
 func TestSilence(t *testing.T) {
 	text := `# keepalived: ignore-file whole
 word one # keepalived: ignore a, b
@@ -306,11 +306,11 @@ word five
 	}
 }
 
-// TestSamples demands that what we give as an example is clean, and that the
-// configurations that other packages test with have no surprises.
+// TestSamples checks that our examples have no findings, and that the configurations of
+// the tests of other packages have only the expected ones.
 func TestSamples(t *testing.T) {
 	expected := map[string][]string{
-		"ipv6.conf":    {"prefix-length"}, // an address without a length beside others
+		"ipv6.conf":    {"prefix-length"}, // an address without a length among others
 		"master.conf":  {"prefix-length"},
 		"process.conf": {"bfd-unused"},
 	}

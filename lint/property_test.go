@@ -13,9 +13,9 @@ import (
 	"keepalived-go/lint"
 )
 
-// TestTables draws clusters at random. There is always an answer. Where nodes
-// preempt, priorities differ and no sync group interferes, it is what the
-// definition of the protocol says: the healthy node with the highest priority.
+// TestTables draws clusters at random. There is always a result. If all nodes preempt,
+// priorities differ and no sync group interferes, it is the one that the protocol
+// defines: the healthy node with the highest priority.
 func TestTables(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		names := []string{"a", "b", "c"}[:rapid.IntRange(2, 3).Draw(t, "nodes")]
@@ -66,7 +66,7 @@ func TestTables(t *testing.T) {
 						if node.Name == failed && (failure == "dead" || failure == "interface down" || weight == 0) {
 							continue
 						}
-						// Who has as much as the master does not preempt.
+						// A node with the same priority as the master does not preempt.
 						if p > top || p == top && node.Name == o.Masters[0] {
 							top, who = p, node.Name
 						}

@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected results in testdata")
 
-// TestFormat formats the first file of each archive in testdata; the second is
-// the result or, called "refused", the reason.
+// TestFormat formats the first file of each archive in testdata. The second is the result
+// or, if it is called "refused", the reason.
 func TestFormat(t *testing.T) {
 	names, _ := filepath.Glob("testdata/*.txtar")
 	if len(names) == 0 {
@@ -50,7 +50,7 @@ func TestFormat(t *testing.T) {
 	}
 }
 
-// TestBytes formats what an archive of text cannot hold.
+// TestBytes formats text that an archive cannot hold.
 func TestBytes(t *testing.T) {
 	long := "# " + strings.Repeat("x", 1018)
 	for _, test := range []struct{ name, text, want, refused string }{
@@ -81,7 +81,7 @@ func TestBytes(t *testing.T) {
 	}
 }
 
-// corpus is every configuration of the tests of package conf, by name.
+// corpus returns every configuration of the tests of package conf, by name.
 func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
 	files := make(map[string][]byte)
@@ -111,8 +111,8 @@ func corpus(t testing.TB) map[string][]byte {
 	return files
 }
 
-// TestCorpus formats everything: what is formatted is loaded with the same
-// result and the same problems, and what is not has a problem to show.
+// TestCorpus formats every configuration: the formatted text loads with the same result
+// and the same problems, and a text that is not formatted has a problem.
 func TestCorpus(t *testing.T) {
 	refused := 0
 	files := corpus(t)
@@ -131,7 +131,7 @@ func TestCorpus(t *testing.T) {
 			t.Errorf("%s: formatting twice: %v (-once +twice)\n%s", name, err, diff)
 		}
 		if strings.Contains(string(data), "_RANDOM") {
-			continue // never twice the same
+			continue // the same text only once
 		}
 		was, wasCodes := load(t, dir, data)
 		is, isCodes := load(t, dir, got)
@@ -147,7 +147,7 @@ func TestCorpus(t *testing.T) {
 	}
 }
 
-// load loads text as a file; the path is always the same, as messages have it.
+// load loads text as a file. The path, which messages contain, is always the same.
 func load(t testing.TB, dir string, text []byte) (*conf.Config, []string) {
 	t.Helper()
 	path := filepath.Join(dir, "x.conf")
@@ -158,9 +158,9 @@ func load(t testing.TB, dir string, text []byte) (*conf.Config, []string) {
 	return cfg, codes(diags)
 }
 
-// FuzzSource formats anything: the result is what Source itself has compared
-// with the original, so that what remains is that formatting twice is formatting
-// once, and that nothing clear is refused.
+// FuzzSource formats any text. Source itself compares the result with the original; this
+// checks that formatting a second time changes nothing, and that no unambiguous text is
+// refused.
 func FuzzSource(f *testing.F) {
 	for _, data := range corpus(f) {
 		f.Add(data)
@@ -175,7 +175,7 @@ func FuzzSource(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if len(data) > 1<<14 || strings.Count(string(data), "~") > 1 || strings.Count(string(data), "@") > 8 {
-			return // many repetitions take long and show nothing
+			return // many repetitions take long and find nothing
 		}
 		once, err := Source("x.conf", data, nil)
 		if err != nil {

@@ -42,7 +42,7 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// find returns what a pattern finds first in a text, in the characters of the pattern.
+// find returns the first match of a pattern in a text, in the characters of the pattern.
 func find(p *Pattern, text string) (found string, ok bool) {
 	if !p.UTF {
 		var b strings.Builder
@@ -58,7 +58,7 @@ func find(p *Pattern, text string) (found string, ok bool) {
 	return text[at[0]:at[1]], true
 }
 
-// TestMeaning: what PCRE2 finds is found, character by character.
+// TestMeaning checks that the matches are those of PCRE2, character by character.
 func TestMeaning(t *testing.T) {
 	for _, test := range []struct {
 		pattern, options, text string

@@ -9,8 +9,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// parseFiles parses main.conf of a directory with the given files, and returns its
-// statements and problems with DIR for the directory.
+// parseFiles parses main.conf in a directory with the given files, and returns its
+// statements and problems, with DIR for the directory.
 func parseFiles(t *testing.T, files map[string]string) (tree, problems string, diags Diagnostics) {
 	t.Helper()
 	dir := t.TempDir()
@@ -31,7 +31,7 @@ func parseFiles(t *testing.T, files map[string]string) (tree, problems string, d
 	return flat(list, ""), strings.ReplaceAll(b.String(), dir, "DIR"), diags
 }
 
-// TestFiles: what is included, and what a problem says of the way to its place.
+// TestFiles checks which files are included, and the chain of includes in a problem.
 func TestFiles(t *testing.T) {
 	const nothing = " warning DIR/main.conf:1:9: Config files missing 'none.conf'; no file matches; names are relative to the directory of this file\n"
 	for _, test := range []struct {
@@ -85,7 +85,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// Files that include each other have an end, and so has the chain of a message.
+// TestDepth checks that files that include each other end, and that the chain in a
+// message is bounded.
 func TestDepth(t *testing.T) {
 	files := map[string]string{"main.conf": "include 0.conf\n"}
 	for i := range maxDepth + 2 {
@@ -100,7 +101,8 @@ func TestDepth(t *testing.T) {
 	}
 }
 
-// TestExit: of several problems the worst decides, as in the C daemon.
+// TestExit checks that the worst of several problems determines the exit code, as in the
+// C daemon.
 func TestExit(t *testing.T) {
 	for _, test := range []struct {
 		classes []Class
@@ -119,7 +121,8 @@ func TestExit(t *testing.T) {
 	}
 }
 
-// TestCollector: a list has an end, but the verdict is that of all problems.
+// TestCollector checks that the list of problems is bounded, while the verdict takes all
+// problems into account.
 func TestCollector(t *testing.T) {
 	g := &Collector{Remedies: map[string]string{"x": "do this"}}
 	at := func(line int) Pos { return Pos{File: "a", Line: line, Column: 1} }
@@ -138,7 +141,7 @@ func TestCollector(t *testing.T) {
 	}
 	g.Follow(first, Diagnostic{Class: ClassSecurity})
 	g.Again(first)
-	g.Again(0) // one that did not fit the list
+	g.Again(0) // a problem that did not fit into the list
 	if d := g.At(first); d.Class != ClassSecurity || d.Repeated != 2 || d.Repeats() != " (and 2 times more)" {
 		t.Errorf("%+v", d)
 	}
@@ -161,7 +164,7 @@ func TestCollector(t *testing.T) {
 	}
 }
 
-// TestSame: statements are the same however they are written.
+// TestSame checks that statements are the same in whatever way they are written.
 func TestSame(t *testing.T) {
 	one := func(text string) *Statement {
 		tree, _ := ParseText("a", text, Options{})

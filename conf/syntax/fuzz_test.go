@@ -9,9 +9,9 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// FuzzParseText reads anything without knowing a word: positions are inside of the
-// text, a statement has words, and the lines as they are written are the lines of
-// the text.
+// FuzzParseText reads any text without a vocabulary. It checks that positions are inside
+// the text, that each statement has words, and that the raw lines are the lines of the
+// text.
 func FuzzParseText(f *testing.F) {
 	for _, name := range []string{"good.txtar", "bad.txtar"} {
 		archive, err := txtar.ParseFile(filepath.Join("..", "testdata", "oracle", name))

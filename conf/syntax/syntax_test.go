@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// flat writes statements one per line, with blocks indented.
+// flat returns statements one per line, with blocks indented.
 func flat(list []*Statement, indent string) string {
 	var b strings.Builder
 	for _, s := range list {
@@ -128,7 +128,7 @@ func TestBraces(t *testing.T) {
 	}
 }
 
-// list writes problems one per line.
+// list returns problems one per line.
 func list(diags Diagnostics) string {
 	var b strings.Builder
 	for _, d := range diags {
@@ -152,7 +152,8 @@ func (f few) Block(word string) Vocabulary {
 func (few) SetsChecks(word string) bool    { return word == "demand" }
 func (few) LacksValue(words []string) bool { return words[len(words)-1] == "password" }
 
-// TestVocabulary reads what depends on the words, with a vocabulary and without.
+// TestVocabulary reads text whose syntax depends on the words, with a vocabulary and
+// without.
 func TestVocabulary(t *testing.T) {
 	known := few{"outer": {"inner": {"leaf": nil}, "flat": nil}, "other": {}}
 	tests := []struct{ name, text, with, without string }{
@@ -190,7 +191,7 @@ func TestVocabulary(t *testing.T) {
 	}
 }
 
-// TestMayBeValue marks the statement behind a definition that ends too early.
+// TestMayBeValue checks the mark on the statement after a definition that ends too early.
 func TestMayBeValue(t *testing.T) {
 	for text, want := range map[string]bool{
 		"$A=\nsesame\n":  true,

@@ -54,7 +54,7 @@ func golden(t *testing.T, name, got string) {
 	}
 }
 
-// TestSite shows one configuration in every way.
+// TestSite shows one configuration in every form.
 func TestSite(t *testing.T) {
 	cfg, tree := load(t, "testdata/site.conf", conf.Options{})
 	sections := Effective(cfg, tree)
@@ -66,8 +66,8 @@ func TestSite(t *testing.T) {
 	golden(t, "site.expanded", text)
 }
 
-// configured leaves the defaults out, so that a new word does not change what is
-// expected.
+// configured removes the defaults, so that a new word does not change the expected
+// result.
 func configured(sections []Section) []Section {
 	out := slices.Clone(sections)
 	for i := range out {
@@ -76,7 +76,7 @@ func configured(sections []Section) []Section {
 	return out
 }
 
-// TestDefaults looks at values that nothing in the file is about.
+// TestDefaults checks values that the file does not set.
 func TestDefaults(t *testing.T) {
 	sections := Effective(load(t, "testdata/site.conf", conf.Options{}))
 	for _, test := range []struct{ title, name, value string }{
@@ -111,8 +111,8 @@ func TestDiff(t *testing.T) {
 	}
 }
 
-// TestSecrets looks for the passwords of the files of this test, all of which
-// begin with "hunter", in everything that can be printed.
+// TestSecrets looks for the passwords of the files of this test, all of which begin with
+// "hunter", in everything that can be printed.
 func TestSecrets(t *testing.T) {
 	var all []Section
 	for _, name := range []string{"testdata/site.conf", "testdata/other.conf"} {
@@ -135,8 +135,8 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestExpandedLoadsTheSame expands every configuration there is and loads the
-// result: apart from places and secrets it is the same.
+// TestExpandedLoadsTheSame expands all configurations and loads the results: they are the
+// same except for positions and secrets.
 func TestExpandedLoadsTheSame(t *testing.T) {
 	dir := t.TempDir()
 	var paths []string
@@ -174,7 +174,7 @@ func TestExpandedLoadsTheSame(t *testing.T) {
 	}
 }
 
-// placeless is a configuration as JSON, which has no secrets, without places.
+// placeless returns a configuration as JSON, which has no secrets, without positions.
 func placeless(t *testing.T, cfg *conf.Config) any {
 	data, err := json.Marshal(cfg)
 	if err != nil {
@@ -202,7 +202,7 @@ func placeless(t *testing.T, cfg *conf.Config) any {
 	return v
 }
 
-// TestUnwritable expands what no line can hold.
+// TestUnwritable expands values that cannot be written in a line.
 func TestUnwritable(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "x.conf")
 	for name, text := range map[string]string{
@@ -219,9 +219,9 @@ func TestUnwritable(t *testing.T) {
 	}
 }
 
-// TestEachFieldHasItsWord goes through the model: a field that no row of the schema
-// names would be shown without its word and its origin. One that is not shown, or
-// follows from others, has a tag.
+// TestEachFieldHasItsWord checks the whole model: a field that no row of the schema names
+// would be shown without its word and its origin. A field that is not shown, or follows
+// from others, has a tag.
 func TestEachFieldHasItsWord(t *testing.T) {
 	line := []reflect.Type{reflect.TypeFor[conf.Route](), reflect.TypeFor[conf.Rule](), reflect.TypeFor[conf.StaticAddress](), reflect.TypeFor[conf.TrackGroup]()}
 	seen, fields := make(map[reflect.Type]bool), 0
@@ -243,7 +243,7 @@ func TestEachFieldHasItsWord(t *testing.T) {
 			single = single || inner == reflect.TypeFor[netip.Prefix]()
 			switch {
 			case hidden(typ, f):
-			case strings.HasPrefix(path, "SyncGroup.Notify") && strings.Contains(f.Name, "Deleted"): // of instances only
+			case strings.HasPrefix(path, "SyncGroup.Notify") && strings.Contains(f.Name, "Deleted"): // only for instances
 			case inner.Kind() == reflect.Struct && !single && !list:
 				walk(inner, path+"."+f.Name)
 			case inner.Kind() == reflect.Struct && !single && !slices.Contains(line, inner):
