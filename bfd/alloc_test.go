@@ -2,7 +2,8 @@ package bfd
 
 import "testing"
 
-// A packet in and a packet out allocate nothing, with any authentication.
+// TestSteadyStateDoesNotAllocate checks that a received packet and a sent packet allocate
+// nothing, with any authentication.
 func TestSteadyStateDoesNotAllocate(t *testing.T) {
 	for kind := AuthNone; kind < numAuthTypes; kind++ {
 		s := newSteady(t, kind)
@@ -27,7 +28,7 @@ func BenchmarkRound(b *testing.B) {
 	}
 }
 
-// steady is two sessions that are Up. A round is a packet of each.
+// steady is two sessions that are Up. A round is one packet of each.
 type steady struct {
 	ends [2]*at
 	buf  []byte

@@ -7,7 +7,7 @@ import (
 	"keepalived-go/bfd"
 )
 
-// A session comes up with a neighbour and notices its silence.
+// A session comes up with a neighbour and detects that it has stopped sending.
 func Example() {
 	s := bfd.New(bfd.Config{
 		Discriminator: 0x5eed, DesiredMinTx: 50 * time.Millisecond, RequiredMinRx: 50 * time.Millisecond,

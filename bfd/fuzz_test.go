@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// FuzzParse: what is accepted lies within the input, survives encoding, and is safe
-// for every session.
+// FuzzParse checks that an accepted packet lies within the input, is the same after
+// encoding, and causes no panic in any session.
 func FuzzParse(f *testing.F) {
 	for _, s := range []State{AdminDown, Down, Init, Up} {
 		p := theirs(s)
@@ -42,7 +42,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzSession: any order of events leaves a session that keeps its rules.
+// FuzzSession checks the invariants of a session after any sequence of events.
 func FuzzSession(f *testing.F) {
 	f.Add([]byte{2, 1, 2, 2, 2, 3, 0, 9, 0, 200, 3, 1, 4, 0, 9, 0})
 	f.Add([]byte{2, 2, 8, 1, 0, 50, 2, 0x83, 9, 2, 0, 255})

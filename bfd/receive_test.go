@@ -13,12 +13,12 @@ const (
 	us = time.Microsecond
 )
 
-// ours is the configuration of the session under test: 50 ms, 60 ms, 4.
+// ours returns the configuration of the session under test: 50 ms, 60 ms, multiplier 4.
 func ours() Config {
 	return Config{Discriminator: 0x11, DesiredMinTx: 50 * ms, RequiredMinRx: 60 * ms, DetectMult: 4, MinTTL: SingleHopTTL, Seed: 1}
 }
 
-// theirs is a packet of a neighbour with 100 ms, 80 ms, 3 while Up.
+// theirs returns a packet of a neighbour with 100 ms, 80 ms, multiplier 3 while Up.
 func theirs(state State) Packet {
 	p := Packet{State: state, DetectMult: 3, MyDiscriminator: 0x22, YourDiscriminator: 0x11,
 		DesiredMinTx: time.Second, RequiredMinRx: 80 * ms}
@@ -28,7 +28,7 @@ func theirs(state State) Packet {
 	return p
 }
 
-// at is a session with its time and what it has done last.
+// at is a session with its time and the actions of the last step.
 type at struct {
 	*Session
 	t   testing.TB
@@ -49,7 +49,7 @@ func (a *at) step(ev Event) *at {
 
 func (a *at) hear(p Packet) *at { return a.step(Event{Kind: Received, Packet: &p, TTL: 255}) }
 
-// wait lets time pass, with every expiry on time, and gathers what is done.
+// wait advances the time, with every expiry on time, and collects the actions.
 func (a *at) wait(d time.Duration) *at {
 	until := a.now + d
 	var all []Action
@@ -68,7 +68,7 @@ func (a *at) wait(d time.Duration) *at {
 	return a
 }
 
-// to brings the session to a state as a neighbour would.
+// to brings the session to a state by packets of a neighbour.
 func (a *at) to(s State) *at {
 	switch s {
 	case AdminDown:
@@ -91,7 +91,8 @@ func (a *at) did(k ActionKind) []Action {
 	return slices.DeleteFunc(slices.Clone(a.out), func(x Action) bool { return x.Kind != k })
 }
 
-// The state machine of RFC 5880, 6.8.6 and 6.2: each state with each received state.
+// TestReceivedState checks the state machine of RFC 5880, 6.8.6 and 6.2: each state with
+// each received state.
 func TestReceivedState(t *testing.T) {
 	for _, row := range []struct {
 		from, received, to State
@@ -131,7 +132,7 @@ func TestReceivedState(t *testing.T) {
 	}
 }
 
-// The other rules of RFC 5880, 6.8.6, in its order.
+// TestReception checks the other rules of RFC 5880, 6.8.6, in its order.
 func TestReception(t *testing.T) {
 	for _, row := range []struct {
 		name   string
@@ -243,7 +244,7 @@ func TestReception(t *testing.T) {
 	}
 }
 
-// What is sent when: RFC 5880, 6.8.7, in its order.
+// TestTransmission checks which packets are sent when: RFC 5880, 6.8.7, in its order.
 func TestTransmission(t *testing.T) {
 	t.Run("a packet each IdleTx while not Up, jittered", func(t *testing.T) {
 		a := begin(t, ours())
@@ -262,7 +263,7 @@ func TestTransmission(t *testing.T) {
 		if a.hear(theirs(Down)); len(a.did(SendControl)) != 1 {
 			t.Error(a.out)
 		}
-		// And is silent again when the neighbour has disappeared: nothing is left to say.
+		// The session stops sending when the neighbour has disappeared.
 		a.wait(10 * time.Second)
 		if a.wait(10 * time.Second); len(a.out) != 0 || a.RemoteDiscriminator() != 0 || a.State() != Down {
 			t.Error(a.out, a.State())
@@ -368,7 +369,7 @@ func samePacket(a, b Packet) bool {
 	return fmt.Sprint(a) == fmt.Sprint(b)
 }
 
-// spacing measures the distance of packets while Up.
+// spacing measures the intervals between packets while Up.
 func spacing(t *testing.T, mult uint8, least, most time.Duration) {
 	c := ours()
 	c.DetectMult = mult
@@ -387,12 +388,12 @@ func spacing(t *testing.T, mult uint8, least, most time.Duration) {
 	}
 }
 
-// Detection: RFC 5880, 6.8.4.
+// TestDetection checks the detection time: RFC 5880, 6.8.4.
 func TestDetection(t *testing.T) {
 	for _, from := range []State{Down, Init, Up} {
 		t.Run(from.String(), func(t *testing.T) {
 			a := begin(t, ours())
-			if from == Down { // heard, but for nothing
+			if from == Down { // received, without an effect on the state
 				a.hear(theirs(Up))
 			} else {
 				a.to(from)
@@ -533,8 +534,9 @@ func TestAdministration(t *testing.T) {
 	}
 }
 
-// RFC 5880, 6.8.16: AdminDown is sent for as long as the neighbour waits for a packet, at
-// intervals for which it does not depend on one of them.
+// TestAdminDownPace checks that AdminDown is sent for as long as the neighbour waits for
+// a packet, at intervals at which the loss of one packet has no effect (RFC 5880,
+// 6.8.16).
 func TestAdminDownPace(t *testing.T) {
 	slow := func(c *Config) { c.DesiredMinTx, c.DetectMult = 2*time.Second, 3 }
 	for _, row := range []struct {
@@ -624,7 +626,7 @@ func TestShutdown(t *testing.T) {
 	}
 }
 
-// A successor continues where its predecessor ended.
+// TestResume checks that a successor continues where its predecessor ended.
 func TestResume(t *testing.T) {
 	before := begin(t, ours()).to(Up).Snapshot()
 	c := ours()

@@ -11,8 +11,8 @@ import (
 
 var rounds = flag.Int("rounds", 300, "seeds of the simulation")
 
-// link is two sessions with a path between them, in virtual time. Packets take the
-// bytes of the wire.
+// link is two sessions with a path between them, in virtual time. Packets are encoded and
+// parsed.
 type link struct {
 	t     testing.TB
 	rnd   *rand.Rand
@@ -20,10 +20,11 @@ type link struct {
 	ends  [2]*end
 	queue deliveries
 
-	// What becomes of a packet to the end with this index; nil: it arrives 1 ms later.
+	// path returns the delay of a packet to the end with this index, and whether it is
+	// lost; nil: it arrives 1 ms later.
 	path func(to int) (delay time.Duration, lost bool)
 
-	downs int // times that an end left Up
+	downs int // how often an end left Up
 	each  func()
 }
 
@@ -91,7 +92,7 @@ func (l *link) send(to int, b []byte) {
 	}
 }
 
-// run lets time pass: packets first, then timers.
+// run advances the time: packets first, then timers.
 func (l *link) run(d time.Duration) {
 	until := l.now + d
 	for i, e := range l.ends {
@@ -144,7 +145,7 @@ func (l *link) bothUp() bool {
 	return l.ends[0].session.State() == Up && l.ends[1].session.State() == Up
 }
 
-// Random intervals, multipliers and modes.
+// anyConfig sets random intervals, multipliers and modes.
 func (l *link) anyConfig() {
 	for _, e := range l.ends {
 		c := &e.config
@@ -157,7 +158,7 @@ func (l *link) anyConfig() {
 			c.Auth = Auth{}
 		}
 		if c.DetectMult == 1 {
-			c.DetectMult = 2 // a delay is a failure then
+			c.DetectMult = 2 // with 1 a delay would be a failure
 		}
 	}
 	l.ends[1].config.Auth = l.ends[0].config.Auth
@@ -176,7 +177,8 @@ func seeds(t *testing.T, f func(t *testing.T, l *link)) {
 	}
 }
 
-// Without loss both are Up soon and for ever, and use what was negotiated.
+// TestBothComeUp checks that without loss both ends come Up soon and stay Up, and use the
+// negotiated values.
 func TestBothComeUp(t *testing.T) {
 	seeds(t, func(t *testing.T, l *link) {
 		l.run(5 * time.Second)
@@ -199,10 +201,10 @@ func TestBothComeUp(t *testing.T) {
 	})
 }
 
-// When one direction is cut, or both, no end stays Up for longer than the detection
-// time; when it is healed both come up again. A passive end that hears nothing more
-// may not inform its neighbour (RFC 5880, 6.8.7), which notices by its own detection
-// time.
+// TestCut checks that when one or both directions are cut, no end stays Up for longer
+// than the detection time, and that both come Up again afterwards. A passive end that
+// receives nothing may not inform its neighbour (RFC 5880, 6.8.7), which then detects the
+// failure by its own detection time.
 func TestCut(t *testing.T) {
 	seeds(t, func(t *testing.T, l *link) {
 		l.run(6*time.Second + time.Duration(l.rnd.IntN(2000))*ms)
@@ -246,8 +248,9 @@ func TestCut(t *testing.T) {
 	})
 }
 
-// On a path that loses, delays, repeats and reorders, an end is never Up alone for
-// longer than the silence that it and its neighbour wait for; afterwards both are Up.
+// TestLossyPath checks that on a path that loses, delays, repeats and reorders packets,
+// an end is never Up alone for longer than the detection times of both ends, and that
+// both come Up afterwards.
 func TestLossyPath(t *testing.T) {
 	seeds(t, func(t *testing.T, l *link) {
 		loss := [2]float64{l.rnd.Float64() * 0.7, l.rnd.Float64() * 0.7}
@@ -284,8 +287,8 @@ func TestLossyPath(t *testing.T) {
 	})
 }
 
-// Timers that are changed while Up, at both ends and at any moment, take no session
-// down.
+// TestTimersChangedWhileUp checks that timers that are changed while Up, at both ends and
+// at any moment, take no session down.
 func TestTimersChangedWhileUp(t *testing.T) {
 	seeds(t, func(t *testing.T, l *link) {
 		l.run(6 * time.Second)
@@ -305,12 +308,12 @@ func TestTimersChangedWhileUp(t *testing.T) {
 	})
 }
 
-// An end whose process is replaced resumes within the detection time: the other end
-// notices nothing.
+// TestSuccessorGoesUnnoticed checks that an end whose process is replaced resumes within
+// the detection time, without an effect on the other end.
 func TestSuccessorGoesUnnoticed(t *testing.T) {
 	seeds(t, func(t *testing.T, l *link) {
 		if l.ends[0].config.Auth.Type.meticulous() {
-			return // no successor knows the number of the last packet
+			return // no successor has the number of the last packet
 		}
 		l.run(6 * time.Second)
 		for range 5 {
@@ -321,7 +324,7 @@ func TestSuccessorGoesUnnoticed(t *testing.T) {
 			at := l.now + gone
 			l.path = func(int) (time.Duration, bool) { return ms, l.now < at }
 			idle := &end{config: old.config, session: New(old.config)}
-			l.ends[0] = idle // not begun: hears and sends nothing
+			l.ends[0] = idle // not started: it receives and sends nothing
 			l.run(gone)
 			l.path = nil
 			next := old.config
@@ -335,8 +338,8 @@ func TestSuccessorGoesUnnoticed(t *testing.T) {
 	})
 }
 
-// An end that stops, or is disabled, says so: the other does not count it as a failure,
-// even if it does not hear of it at once.
+// TestGoodbye checks that an end that stops, or is disabled, informs the other end, which
+// does not count it as a failure, even if the first packet is lost.
 func TestGoodbye(t *testing.T) {
 	seeds(t, func(t *testing.T, l *link) {
 		how := []Event{{Kind: Shutdown}, {Kind: Shutdown, Within: time.Second}, {Kind: Disable}}[l.rnd.IntN(3)]

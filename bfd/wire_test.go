@@ -17,8 +17,8 @@ func unhex(t testing.TB, s string) []byte {
 	return b
 }
 
-// Packets as the C daemon 2.2.7 sends them (min_tx 50 ms, min_rx 60 ms, idle_tx 1 s,
-// multiplier 4).
+// TestVectors checks packets as the C daemon 2.2.7 sends them (min_tx 50 ms, min_rx 60
+// ms, idle_tx 1 s, multiplier 4).
 func TestVectors(t *testing.T) {
 	for _, row := range []struct {
 		hex  string
@@ -51,8 +51,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// The checks of RFC 5880, 6.8.6 that need no session, each with a packet that only it
-// refuses.
+// TestParseRejects checks the rules of RFC 5880, 6.8.6 that need no session, each with a
+// packet that only this rule refuses.
 func TestParseRejects(t *testing.T) {
 	good := "20c00418 00000007 00000009 0000c350 0000ea60 00000000"
 	for _, row := range []struct {
@@ -96,7 +96,8 @@ func authOf(t AuthType) Auth {
 	return Auth{Type: t, SendKey: 1, Keys: map[uint8][]byte{1: []byte("secret"), 2: []byte("another")}}
 }
 
-// A digest that was computed by hand: MD5 and SHA1 of the packet with the padded key.
+// TestDigestVectors checks a digest that was computed by hand: MD5 and SHA1 of the packet
+// with the padded key.
 func TestDigestVectors(t *testing.T) {
 	p := Packet{State: Down, DetectMult: 3, MyDiscriminator: 1, DesiredMinTx: time.Second, RequiredMinRx: time.Second}
 	for _, row := range []struct {
@@ -115,7 +116,8 @@ func TestDigestVectors(t *testing.T) {
 	}
 }
 
-// Each type, both ways, and what it refuses.
+// TestAuthentication checks each type in both directions, and the packets that it
+// refuses.
 func TestAuthentication(t *testing.T) {
 	for kind := AuthPassword; kind < numAuthTypes; kind++ {
 		t.Run(kind.String(), func(t *testing.T) {
@@ -169,7 +171,8 @@ func TestAuthentication(t *testing.T) {
 	}
 }
 
-// Two sessions with each type come up, and one with another key does not.
+// TestAuthenticatedSessions checks that two sessions with the same type and key come up,
+// and that a session with another key does not.
 func TestAuthenticatedSessions(t *testing.T) {
 	for kind := AuthNone; kind < numAuthTypes; kind++ {
 		for _, same := range []bool{true, false} {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// large is a configuration of so many services with so many servers each, with
-// one check each.
+// large returns a configuration of services with a number of servers each, with one check
+// each.
 func large(services, servers int) *Config {
 	address := func(net byte, i int) netip.Addr {
 		var a [4]byte
@@ -78,8 +78,8 @@ func TestResultsDoNotAllocate(t *testing.T) {
 	}
 }
 
-// TestWorkIsLinear counts what a result and a configuration make of the table:
-// one service, and nothing.
+// TestWorkIsLinear counts the services in the table that are computed for a result, one,
+// and for a configuration without a change, none.
 func TestWorkIsLinear(t *testing.T) {
 	e := New()
 	c := large(2500, 16)
@@ -110,7 +110,7 @@ func TestWorkIsLinear(t *testing.T) {
 	}
 }
 
-// BenchmarkResult is the cost of a result among 10,000 servers.
+// BenchmarkResult measures a result among 10,000 servers.
 func BenchmarkResult(b *testing.B) {
 	for _, changes := range []bool{false, true} {
 		b.Run(fmt.Sprintf("changes=%t", changes), func(b *testing.B) {
@@ -133,8 +133,8 @@ func BenchmarkResult(b *testing.B) {
 	}
 }
 
-// BenchmarkConfigure is the cost of a start and of a reload of 2,500 services
-// with 16 servers each.
+// BenchmarkConfigure measures a start and a reload of 2,500 services with 16 servers
+// each.
 func BenchmarkConfigure(b *testing.B) {
 	c := large(2500, 16)
 	b.Run("start", func(b *testing.B) {

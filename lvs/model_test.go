@@ -12,9 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// model says what the table shall be, computed from nothing each time: from the
-// configuration, what each check has said last, and the quorum, which with
-// hysteresis depends on what it was before. It shares no code with the engine.
+// model computes the table each time from the configuration, the last result of each
+// check, and the quorum, which with hysteresis depends on its previous state. It shares
+// no code with the engine.
 type model struct {
 	services []*Service
 	checks   map[modelCheck]*verdict
@@ -46,7 +46,7 @@ func newModel() *model {
 	}
 }
 
-// servers are those of a service without repetitions, each with its checks.
+// servers returns the servers of a service without repetitions, each with its checks.
 func (m *model) servers(v *Service) (list []RealServer) {
 	for _, r := range v.Servers {
 		if !slices.ContainsFunc(list, func(o RealServer) bool { return o.Addr == r.Addr }) {
@@ -93,7 +93,7 @@ func (m *model) weight(v *Service, r RealServer) int64 {
 }
 
 func (m *model) configure(c *Config) {
-	was := map[ServiceID]map[netip.AddrPort]bool{} // which servers there were, and whether they were up
+	was := map[ServiceID]map[netip.AddrPort]bool{} // the previous servers, and whether they were up
 	for _, v := range m.services {
 		was[v.ID] = map[netip.AddrPort]bool{}
 		for _, r := range m.servers(v) {
@@ -174,7 +174,7 @@ func (m *model) result(ev Event) {
 	m.settle()
 }
 
-// settle brings the quorums up to date.
+// settle updates the quorums.
 func (m *model) settle() {
 	for _, v := range m.services {
 		var sum, total int64
@@ -205,7 +205,7 @@ func (m *model) settle() {
 	}
 }
 
-// table is what the kernel shall hold.
+// table returns the expected table of the kernel.
 func (m *model) table() map[Endpoint]row {
 	table := map[Endpoint]row{}
 	for _, v := range m.services {
@@ -226,7 +226,7 @@ type row struct {
 
 func (m *model) destinations(v *Service, ep Endpoint) map[netip.AddrPort]Destination {
 	out := map[netip.AddrPort]Destination{}
-	// What comes first counts, and later only what weighs more.
+	// The first entry for a server counts; a later one only if its weight is greater.
 	put := func(r RealServer, weight int64, override bool) {
 		six := r.Addr.Addr().Is6()
 		family := ep.Family == IPv6
@@ -275,8 +275,7 @@ func (m *model) destinations(v *Service, ep Endpoint) map[netip.AddrPort]Destina
 	return out
 }
 
-// dice is where random tests get their numbers from: a generator, or the bytes
-// of a fuzzer.
+// dice is the source of numbers for random tests: a generator, or the input of a fuzzer.
 type dice func(n int) int
 
 func (d dice) chance(percent int) bool { return d(100) < percent }
@@ -346,7 +345,7 @@ func (d dice) config(hysteresis bool) *Config {
 	return c
 }
 
-// tweak changes one thing.
+// tweak changes one value.
 func (d dice) tweak(c *Config) {
 	id := CheckID(10000)
 	if len(c.Services) == 0 {
@@ -405,7 +404,7 @@ func (d dice) shuffle(n int, swap func(i, j int)) {
 	}
 }
 
-// seq gives pointers to the elements of a list.
+// seq returns pointers to the elements of a list.
 func seq[T any](list []T) (out []*T) {
 	for i := range list {
 		out = append(out, &list[i])
@@ -413,7 +412,7 @@ func seq[T any](list []T) (out []*T) {
 	return out
 }
 
-// copyOf copies a configuration with all that belongs to it.
+// copyOf copies a configuration with everything that belongs to it.
 func copyOf(c *Config) *Config {
 	out := *c
 	out.Services = slices.Clone(c.Services)
@@ -456,9 +455,9 @@ type twin struct {
 	e      *Engine
 	m      *model
 	config *Config
-	mirror map[Endpoint]row // what Changes has made
+	mirror map[Endpoint]row // the result of Changes
 	log    []Event
-	name   string // of the sequence
+	name   string // name of the sequence
 	out    []Action
 }
 
@@ -479,7 +478,7 @@ func (w *twin) step(ev Event) {
 	w.out = w.e.Step(0, ev, w.out[:0])
 }
 
-// follow takes the changes, and compares them and the whole with the model.
+// follow takes the changes, and compares them and the whole table with the model.
 func (w *twin) follow() {
 	w.t.Helper()
 	for en := range w.e.Changes() {
@@ -534,9 +533,9 @@ func (w *twin) fail(args ...any) {
 	w.t.Fatal(args...)
 }
 
-// told is what actions say of the state of servers and quorums: the last word
-// about each. Words about the end of something do not count.
-func told(out []Action) (servers, quorums map[string]bool) {
+// reported returns the state of servers and quorums according to actions: the last report
+// about each. Reports about the end of an object do not count.
+func reported(out []Action) (servers, quorums map[string]bool) {
 	servers, quorums = map[string]bool{}, map[string]bool{}
 	for _, a := range out {
 		if a.Reason == ReasonRemoved {
@@ -552,7 +551,7 @@ func told(out []Action) (servers, quorums map[string]bool) {
 	return servers, quorums
 }
 
-// state is what told must have led to.
+// state returns the state that actions must have reported.
 func (m *model) state() (servers, quorums map[string]bool) {
 	servers, quorums = map[string]bool{}, map[string]bool{}
 	for _, v := range m.services {
@@ -564,24 +563,24 @@ func (m *model) state() (servers, quorums map[string]bool) {
 	return servers, quorums
 }
 
-// consistent reports whether what was told of is what has become, and whether
-// everything that has changed was told of, apart from what is new.
-func (w *twin) consistent(before, after, told map[string]bool) {
+// consistent reports whether the reported states are the actual ones, and whether every
+// change was reported, except for new objects.
+func (w *twin) consistent(before, after, reported map[string]bool) {
 	w.t.Helper()
-	for k, up := range told {
+	for k, up := range reported {
 		if now, ok := after[k]; !ok || now != up {
-			w.fail(k, " is told as ", up, " and is ", now)
+			w.fail(k, " is reported as ", up, " and is ", now)
 		}
 	}
 	for k, up := range after {
 		was, known := before[k]
-		if _, said := told[k]; known && was != up && !said {
+		if _, ok := reported[k]; known && was != up && !ok {
 			w.fail(k, " has changed to ", up, " without a word")
 		}
 	}
 }
 
-// random does one event, chosen by d.
+// random makes one event, chosen by d.
 func (w *twin) random(d dice) {
 	servers, quorums := w.m.state()
 	switch n := d(100); {
@@ -609,7 +608,7 @@ func (w *twin) random(d dice) {
 		w.step(Event{Kind: Configure, Config: w.config})
 		w.m.configure(w.config)
 	case n < 95:
-		// The same, with other numbers of the checks: nothing happens.
+		// The same configuration, with other numbers of the checks, changes nothing.
 		w.follow()
 		w.config = copyOf(w.config)
 		id := CheckID(d(1000))
@@ -627,10 +626,10 @@ func (w *twin) random(d dice) {
 		}
 		w.m.configure(w.config)
 	default:
-		// A successor: no word of what stands, and the same table.
+		// A successor: no report of states that have not changed, and the same table.
 		snapshot := w.e.Snapshot()
 		w.e = New()
-		clear(w.mirror) // it does not know what its predecessor had told
+		clear(w.mirror) // it does not know what its predecessor had reported
 		for a, present := range w.m.present {
 			w.step(Event{Kind: AddressChanged, Addr: a, Present: present})
 		}
@@ -641,11 +640,11 @@ func (w *twin) random(d dice) {
 			}
 		}
 	}
-	toldServers, toldQuorums := told(w.out)
+	reportedServers, reportedQuorums := reported(w.out)
 	serversNow, quorumsNow := w.m.state()
-	w.consistent(servers, serversNow, toldServers)
-	w.consistent(quorums, quorumsNow, toldQuorums)
-	if d.chance(70) { // several events may come between two looks
+	w.consistent(servers, serversNow, reportedServers)
+	w.consistent(quorums, quorumsNow, reportedQuorums)
+	if d.chance(70) { // several events may come between two calls
 		w.follow()
 	}
 }
@@ -665,8 +664,8 @@ func TestModel(t *testing.T) {
 	}
 }
 
-// TestOrderDoesNotMatter: without hysteresis, the table is a function of the
-// configuration and what each check has said last.
+// TestOrderDoesNotMatter checks that without hysteresis the table is a function of the
+// configuration and the last result of each check.
 func TestOrderDoesNotMatter(t *testing.T) {
 	for seed := range uint64(300) {
 		r := rand.New(rand.NewPCG(seed, 2))

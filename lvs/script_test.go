@@ -255,7 +255,7 @@ func (s *script) server(f []string) {
 	v.Servers = append(v.Servers, r)
 }
 
-// check finds a check by server and key.
+// check returns the check of a server with a key.
 func (s *script) check(text string) CheckID {
 	addr, key, _ := strings.Cut(text, "/")
 	for _, v := range s.now.Services {

@@ -2,10 +2,10 @@ package lvs
 
 import "fmt"
 
-// sentences is what keepalived writes, runs and mails for an action: the worked
-// table behind the golden files in testdata, which drivers can compare their own
-// wording with. A driver adds what it alone knows: the router's name before a
-// subject, the body of a mail about a check, whether mail and scripts are wanted.
+// sentences returns what keepalived writes, runs and mails for an action: the table for
+// the golden files in testdata, with which drivers can compare their own wording. A
+// driver adds what only it knows: the router's name before a subject, the body of a mail
+// about a check, whether mail and scripts are wanted.
 func sentences(a Action) []string {
 	var server string
 	if a.Server != nil {

@@ -10,8 +10,8 @@ import (
 	"keepalived-go/internal/linux/nl"
 )
 
-// Whatever a kernel sends, decoding it ends; and what was decoded is the same when
-// it is written and read again.
+// FuzzDecodeMessage checks that any message of a kernel can be decoded, and that decoded
+// values are the same after encoding and decoding.
 func FuzzDecodeMessage(f *testing.F) {
 	s := &ServiceState{Service: Service{ServiceID: AddrService(TCP, netip.MustParseAddrPort("192.0.2.1:80")), Scheduler: "sh", Flags: Sched1, Timeout: 7, Engine: "sip"}}
 	d := &DestinationState{Destination: Destination{Addr: netip.MustParseAddrPort("[2001:db8::1]:80"), Forward: Tunnel, Tunnel: TunnelOptions{GUE, 6080, FullChecksum}}}
@@ -43,7 +43,7 @@ func FuzzDecodeMessage(f *testing.F) {
 	})
 }
 
-// Kernels before 4.1 have statistics of 32 bits alone.
+// TestOldStatistics checks the statistics of kernels before 4.1, which have 32 bits only.
 func TestOldStatistics(t *testing.T) {
 	nest, at := begin([]byte{byte(NewService), 1, 0, 0}, attrService)
 	nest = appendUint16(nest, svcFamily, uint16(IPv4))

@@ -19,7 +19,7 @@ import (
 
 func addrPort(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 
-// services are those of the tests, each different from the others in something.
+// services lists the services of the tests, each different from the others in some field.
 var services = []ipvs.Service{
 	{ServiceID: ipvs.AddrService(ipvs.TCP, addrPort("192.0.2.1:80")), Scheduler: "wlc"},
 	{ServiceID: ipvs.AddrService(ipvs.UDP, addrPort("192.0.2.1:80")), Scheduler: "rr", Flags: ipvs.OnePacket},
@@ -32,8 +32,8 @@ var services = []ipvs.Service{
 	{ServiceID: ipvs.MarkService(math.MaxUint32, ipvs.IPv4), Scheduler: "ovf"},
 }
 
-// destinations are those of the first service, but for the last, which are of the
-// services of IPv6.
+// destinations lists the destinations of the first service and, last, of the IPv6
+// services.
 var destinations = []ipvs.Destination{
 	{Addr: addrPort("198.51.100.1:8080"), Weight: 1},
 	{Addr: addrPort("198.51.100.2:80"), Weight: 0, Forward: ipvs.DirectRoute},
@@ -55,7 +55,7 @@ func add(s ipvs.Service, d ...ipvs.Destination) []ipvs.Change {
 	return all
 }
 
-// table is what a kernel holds, in order, without statistics.
+// table is the contents of a kernel, in order, without statistics.
 type table map[string][]ipvs.Destination
 
 func read(t testing.TB, c *ipvs.Conn) table {
@@ -101,7 +101,7 @@ func check(t *testing.T, what string, errs []error, want ...error) {
 	}
 }
 
-// conformance is what holds of a kernel, be it in memory or real.
+// conformance checks the properties of a kernel, in memory or real.
 func conformance(t *testing.T, c *ipvs.Conn) {
 	web := services[0]
 	if err := c.Flush(); err != nil {
@@ -178,7 +178,7 @@ func conformance(t *testing.T, c *ipvs.Conn) {
 			{Op: ipvs.Set, Service: web, Destination: &stranger}, {Op: ipvs.Remove, Service: web, Destination: &stranger},
 			{Service: unknown}, {Service: engine},
 			{Service: web, Destination: &limits}, {Service: web, Destination: &heavy}, {Service: web, Destination: &six}, {Service: web, Destination: &port},
-			{Service: nobody}, {Service: nobody}, {Op: ipvs.Remove, Service: nobody}, // the others do not keep it from these
+			{Service: nobody}, {Service: nobody}, {Op: ipvs.Remove, Service: nobody}, // these must not keep the others from being carried out
 			{Service: long},
 		}
 		check(t, "refusal", c.Batch(changes),
@@ -273,7 +273,7 @@ func TestInMemory(t *testing.T) {
 	conformance(t, c)
 }
 
-// What a real kernel does rarely, the one in memory does on request.
+// TestTrouble makes the kernel in memory do what a real kernel does rarely.
 func TestTrouble(t *testing.T) {
 	k := ipvstest.New()
 	c, err := k.Dial()

@@ -24,7 +24,7 @@ import (
 
 var machine = uml.Machine{Modules: []string{"dummy"}}
 
-// What is said of a kernel in memory holds of a real one.
+// TestKernel checks the properties of the kernel in memory with a real one.
 func TestKernel(t *testing.T) {
 	umltest.Run(t, machine, func(t *testing.T) {
 		command(t, "ip", "link", "add", "eth0", "type", "dummy")
@@ -59,7 +59,7 @@ func dial(t testing.TB) *ipvs.Conn {
 }
 
 func testModule(t *testing.T) {
-	// Kernels that know the module's alias load it when they are asked for the family.
+	// Kernels that know the module's alias load it when the family is requested.
 	const loader = "/proc/sys/kernel/modprobe"
 	path, err := os.ReadFile(loader)
 	if err != nil {
@@ -82,14 +82,14 @@ func testModule(t *testing.T) {
 	dial(t)
 }
 
-// What we set is what ipvsadm shows, and what ipvsadm sets is what we read.
+// testIpvsadm checks that ipvsadm shows what we set, and that we read what ipvsadm sets.
 func testIpvsadm(t *testing.T) {
 	c := dial(t)
 	if err := c.Flush(); err != nil {
 		t.Fatal(err)
 	}
 	var changes []ipvs.Change
-	for _, s := range services[:8] { // ipvsadm 1.31 does not take its own "-f -1" back
+	for _, s := range services[:8] { // ipvsadm 1.31 does not accept its own "-f -1"
 		changes = append(changes, add(s)...)
 	}
 	real := slices.Clone(destinations)
@@ -137,8 +137,8 @@ func testIpvsadm(t *testing.T) {
 	}
 }
 
-// A real kernel and one in memory answer each change alike, and hold the same
-// afterwards.
+// testRandom checks that a real kernel and one in memory answer each change alike, and
+// have the same contents afterwards.
 func testRandom(t *testing.T) {
 	real := dial(t)
 	memory, err := ipvstest.New().Dial()
@@ -187,7 +187,7 @@ func testRandom(t *testing.T) {
 	}
 }
 
-// A connection belongs to the namespace that it was opened for.
+// testNetNS checks that a connection belongs to the namespace for which it was opened.
 func testNetNS(t *testing.T) {
 	command(t, "ip", "netns", "add", "other")
 	ns, err := os.Open("/run/netns/other")
@@ -210,7 +210,7 @@ func testNetNS(t *testing.T) {
 	}
 }
 
-// Who may not change the table is told so.
+// testPermission checks the error without the permission to change the table.
 func testPermission(t *testing.T) {
 	done := make(chan error)
 	go func() {
@@ -232,8 +232,8 @@ func testPermission(t *testing.T) {
 	}
 }
 
-// BenchmarkTable fills an empty table with 100 services of 100 destinations each
-// and clears it, and does the same with ipvsadm.
+// BenchmarkTable fills an empty table with 100 services of 100 destinations each and
+// clears it, and does the same with ipvsadm.
 func BenchmarkTable(b *testing.B) {
 	umltest.Bench(b, uml.Machine{Modules: []string{"ip_vs", "ip_vs_rr"}, Timeout: 3 * time.Minute}, func(b *testing.B) {
 		c := dial(b)
@@ -262,7 +262,7 @@ func BenchmarkTable(b *testing.B) {
 			took(0, func() error { return errors.Join(c.Batch(fill)...) })
 			took(1, func() error { return errors.Join(c.Batch(clear)...) })
 		}
-		// Once: each line of its input costs ipvsadm several requests.
+		// Only once: each line of its input costs ipvsadm several requests.
 		took(2, func() error {
 			c := exec.Command("ipvsadm", "-R")
 			c.Stdin = strings.NewReader(restore.String())
