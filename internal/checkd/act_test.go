@@ -10,7 +10,7 @@ import (
 	"keepalived-go/internal/proc/act"
 )
 
-// acted is the result of an act as JSON, or its refusal.
+// acted returns the result of an act as JSON, or the text of its refusal.
 func (p *process) acted(a act.Act) string {
 	p.t.Helper()
 	var got *act.Result
@@ -25,7 +25,7 @@ func (p *process) acted(a act.Act) string {
 	return strings.TrimSuffix(strings.TrimPrefix(string(got.Body), `{"result":"`), `"}`)
 }
 
-// shown is the part of the state of the daemon that is about its virtual servers.
+// shown returns the state of the daemon's virtual servers.
 func (p *process) shown() *api.LVS {
 	p.t.Helper()
 	var got *filling
@@ -35,8 +35,9 @@ func (p *process) shown() *api.LVS {
 	return api.OfLVS(got.out)
 }
 
-// TestOrders: what operators want of real servers is in the kernel's table when they have
-// the result, holds over a reload and in a successor, and the last of several orders counts.
+// TestOrders checks that an order about real servers is in the kernel's table when its
+// result is returned, that it holds over a reload and in a successor, and that the last
+// of several orders counts.
 func TestOrders(t *testing.T) {
 	log := logtest.Capture(t)
 	text := virtual("sorry_server 127.0.0.9 9", "    real_server 10.1.0.2 80 { }\n    real_server 10.1.0.3 80 {\n        weight 2\n    }\n") +
@@ -101,9 +102,9 @@ func TestOrders(t *testing.T) {
 	q.untilTable("tcp 10.0.0.1:80: 10.1.0.2:80=1 10.1.0.3:80=2\ntcp 10.0.0.1:81: 10.1.0.2:81=1 10.1.0.4:81=1")
 }
 
-// TestChecksGoOn: the checks of a server that is disabled go on, and decide what becomes of
-// it when it is released.
-func TestChecksGoOn(t *testing.T) {
+// TestChecksContinue checks that the checks of a disabled server continue, and decide about
+// its state when it is released.
+func TestChecksContinue(t *testing.T) {
 	log := logtest.Capture(t)
 	a, b := serve(t), serve(t)
 	p := start(t, virtual("", a.real(""), b.real("")), nil)

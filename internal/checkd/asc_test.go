@@ -20,10 +20,10 @@ import (
 	"keepalived-go/internal/tool/lab/uml/umltest"
 )
 
-// On a real load balancer the data dump has the sections, lines and values of the C
-// daemon's for the same file: services that have their quorum, that have lost it to a
-// sorry server and that wait for their first success; servers that are up, down,
-// inhibited and without weight.
+// TestDataAsC checks, on a real load balancer, that the data dump has the sections, lines
+// and values of the C daemon's for the same file: services that have their quorum, that
+// have lost it to a sorry server and that wait for their first success; servers that are
+// up, down, inhibited and without weight.
 func TestDataAsC(t *testing.T) {
 	umltest.Run(t, uml.Machine{Modules: []string{"ip_vs", "ip_vs_rr", "ip_vs_wlc"}, Timeout: 2 * time.Minute}, func(t *testing.T) {
 		lab.Need(t, lab.Peer)
@@ -72,11 +72,11 @@ func TestDataAsC(t *testing.T) {
 	})
 }
 
-// aliveOf is what a data dump says of a real server: its port, and whether it is alive.
+// aliveOf matches the port of a real server in a data dump, and whether it is alive.
 var aliveOf = regexp.MustCompile(`(?s)RPORT = (\d+),.*?\n   alive = (\d)`)
 
-// judged reports whether the real servers of a port are what is to be said of them in
-// the end. A check that has run once may have attempts left before it fails.
+// judged reports whether the real servers of a port have their final state. A check that
+// has run once may have attempts left before it fails.
 func judged(dump string, port uint16, alive string) bool {
 	for _, m := range aliveOf.FindAllStringSubmatch(dump, -1) {
 		if m[1] == fmt.Sprint(port) && m[2] != alive {
@@ -86,7 +86,7 @@ func judged(dump string, port uint16, alive string) bool {
 	return true
 }
 
-// dataOfC runs the C daemon until its data dump is as done wants it.
+// dataOfC runs the C daemon until done accepts its data dump.
 func dataOfC(t *testing.T, config string, done func(dump string) bool) string {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "k.conf")
@@ -112,18 +112,18 @@ func dataOfC(t *testing.T, config string, done func(dump string) bool) string {
 		if _, err := os.Stat(filepath.Join(dir, "checkers")); err == nil {
 			c.Process.Signal(syscall.SIGUSR1)
 		}
-		b, _ := os.ReadFile(filepath.Join(dir, "keepalived_check.data")) // absent: not yet
+		b, _ := os.ReadFile(filepath.Join(dir, "keepalived_check.data")) // not written yet
 		last = string(b)
 	}
 	t.Fatalf("the C daemon's data are not as expected:\n%s", last)
 	return ""
 }
 
-// notOurs are lines of the C daemon that have no meaning here, or another: its own
-// bookkeeping, and retries that it counts as spent before the first attempt.
+// notOurs matches lines of the C daemon that have no meaning here, or a different one:
+// its own bookkeeping, and retries that it counts as spent before the first attempt.
 var notOurs = regexp.MustCompile(`^ +(System is compiled|reloaded = |previous effective|Default delay|Retries iterations = |timeout = |Last ran = |Last status = )`)
 
-// compared are the lines about virtual servers and checks that both have.
+// compared returns the lines about virtual servers and checks that both daemons have.
 func compared(dump string) (lines []string) {
 	_, dump, _ = strings.Cut(dump, "------< LVS Topology >------\n")
 	dump, _, _ = strings.Cut(dump, "------< Reasons >------\n")

@@ -26,10 +26,10 @@ import (
 	"keepalived-go/lvs/ipvs/ipvstest"
 )
 
-// These tests need no root: the kernel's table is one in memory, and servers are
-// on the loopback interface.
+// These tests need no root: the kernel's table is in memory, and servers are on the
+// loopback interface.
 
-// read is the configuration in a text.
+// read parses a configuration.
 func read(t *testing.T, text string) *conf.Config {
 	t.Helper()
 	c, problems := conf.Load("k.conf", conf.Options{Unsaved: func(string) (string, bool) { return text, true }})
@@ -41,7 +41,7 @@ func read(t *testing.T, text string) *conf.Config {
 	return share(c).Config
 }
 
-// process is a daemon that a test turns.
+// process is a daemon whose loop a test turns.
 type process struct {
 	*daemon
 	t      *testing.T
@@ -50,7 +50,7 @@ type process struct {
 	ended  bool
 }
 
-// start begins with a configuration as run does.
+// start starts with a configuration as run does.
 func start(t *testing.T, text string, change func(*Options)) *process {
 	t.Helper()
 	k := ipvstest.New()
@@ -85,10 +85,10 @@ func startOn(t *testing.T, k *ipvstest.Kernel, host *kerneltest.Kernel, text str
 	return p
 }
 
-// until turns the loop until f is true.
+// until turns the loop until f returns true.
 func (p *process) until(what string, f func() bool) {
 	p.t.Helper()
-	const patience = 2 * time.Minute // of a machine that is busy with something else
+	const patience = 2 * time.Minute // for a busy machine
 	end := time.Now().Add(patience)
 	for !f() {
 		if time.Now().After(end) || p.err != nil {
@@ -115,18 +115,18 @@ func (p *process) stop() {
 	p.ended = true
 }
 
-// kill leaves everything as it is, as SIGKILL does, but for what the test itself
-// has open.
+// kill ends the process without cleaning up, as SIGKILL does, except for descriptors of
+// the test itself.
 func (p *process) kill() {
 	p.until("the state to be written", func() bool { return !p.saver.Busy() })
 	for _, c := range p.checks {
 		p.retire(c)
 	}
-	p.daemon.table.Close() // else it would repair what the successor changes
+	p.daemon.table.Close() // otherwise it would repair the changes of the successor
 	p.ended = true
 }
 
-// table is what the kernel has, as lines.
+// table returns the contents of the kernel's table, as lines.
 func (p *process) table() string {
 	p.t.Helper()
 	c, err := p.kernel.Dial()
@@ -201,26 +201,26 @@ func (s *server) open() {
 	go s.accept(l)
 }
 
-// name is the server in messages.
+// name returns the server as in messages.
 func (s *server) name() string {
 	return fmt.Sprintf("[127.0.0.1]:tcp:%d", s.addr().Port())
 }
 
-// real is the block of a server with a check.
+// real returns the block of a server with a check.
 func (s *server) real(more string) string {
 	return fmt.Sprintf("    real_server 127.0.0.1 %d {\n        weight 1\n        %s\n        TCP_CHECK {\n            connect_timeout 5\n        }\n    }\n", s.addr().Port(), more)
 }
 
-// virtual is the block of a service that checks often.
+// virtual returns the block of a service with frequent checks.
 func virtual(more string, servers ...string) string {
 	return "virtual_server 10.0.0.1 80 {\n    protocol TCP\n    lb_algo rr\n    lb_kind NAT\n    delay_loop 0.02\n    warmup 0\n    retry 1\n    delay_before_retry 0.02\n" + more + "\n" + strings.Join(servers, "") + "}\n"
 }
 
 const vs = "[10.0.0.1]:tcp:80"
 
-// A server that dies leaves the table, the sorry server stands in for the last one,
-// and everything returns.
-func TestServerDiesAndReturns(t *testing.T) {
+// TestServerFailsAndReturns checks that a server that fails is removed from the table,
+// that the sorry server replaces the last one, and that everything returns.
+func TestServerFailsAndReturns(t *testing.T) {
 	log := logtest.Capture(t)
 	a, b := serve(t), serve(t)
 	p := start(t, virtual("sorry_server 127.0.0.9 9", a.real(""), b.real("")), nil)
@@ -260,7 +260,8 @@ func TestServerDiesAndReturns(t *testing.T) {
 	}
 }
 
-// A reload changes what differs. What a check knows stays, be its place another.
+// TestReload checks that a reload changes only what differs, and that checks keep their
+// results, even in another place.
 func TestReload(t *testing.T) {
 	log := logtest.Capture(t)
 	a, b := serve(t), serve(t)
@@ -275,7 +276,7 @@ func TestReload(t *testing.T) {
 		t.Error("the check of the dead server does not go on")
 	}
 	p.until("some turns", func() bool { return dead.life.State().Number > 20 })
-	if n := p.kernel.Requests() - requests; n > 40 { // those that look at the table
+	if n := p.kernel.Requests() - requests; n > 40 { // requests that read the table
 		t.Errorf("%d requests for a reload that changes nothing", n)
 	}
 	if p.table() != alone {
@@ -293,8 +294,8 @@ func TestReload(t *testing.T) {
 	p.untilTable("")
 }
 
-// A successor of a process that was killed takes up what it had: servers that are
-// down stay out, nothing is announced, and the table stays as it is.
+// TestSuccessor checks that the successor of a killed process continues with its state:
+// servers that are down stay out, nothing is announced, and the table stays the same.
 func TestSuccessor(t *testing.T) {
 	log := logtest.Capture(t)
 	a, b := serve(t), serve(t)
@@ -324,7 +325,7 @@ func TestSuccessor(t *testing.T) {
 	}
 	next.kill()
 
-	// The last one, which has nothing to serve, removes what was left.
+	// The last one, which has nothing to serve, removes the leftovers.
 	last := startOn(t, p.kernel, p.host, "global_defs {\n}\n", keep)
 	last.untilTable("")
 	last.stop()
@@ -333,7 +334,8 @@ func TestSuccessor(t *testing.T) {
 	}
 }
 
-// A successor does not flush the table (lvs_flush): what is in it is in use.
+// TestSuccessorDoesNotFlush checks that a successor does not flush the table (lvs_flush),
+// because its entries are in use.
 func TestSuccessorDoesNotFlush(t *testing.T) {
 	logtest.Capture(t)
 	a := serve(t)
@@ -360,7 +362,7 @@ func TestSuccessorDoesNotFlush(t *testing.T) {
 	}
 }
 
-// With -I the table stays as it is at the end.
+// TestKeepTable checks that with -I the table stays unchanged at the end.
 func TestKeepTable(t *testing.T) {
 	logtest.Capture(t)
 	a := serve(t)
@@ -373,7 +375,8 @@ func TestKeepTable(t *testing.T) {
 	}
 }
 
-// With ha_suspend nothing is checked while the machine has not the address.
+// TestSuspend checks that with ha_suspend no checks run while the machine does not have
+// the address.
 func TestSuspend(t *testing.T) {
 	log := logtest.Capture(t)
 	a := serve(t)
@@ -402,7 +405,7 @@ func TestSuspend(t *testing.T) {
 	}
 }
 
-// The weight follows a tracked file.
+// TestFileCheck checks that the weight follows a tracked file.
 func TestFileCheck(t *testing.T) {
 	logtest.Capture(t)
 	a := serve(t)
@@ -424,8 +427,8 @@ func TestFileCheck(t *testing.T) {
 	p.untilTable(line(21))
 }
 
-// The synchronisation of connections follows the instance that the VRRP process
-// reports of.
+// TestSyncFollowsInstance checks that the synchronisation of connections follows the
+// state of an instance that the VRRP process reports.
 func TestSyncFollowsInstance(t *testing.T) {
 	logtest.Capture(t)
 	a := serve(t)
@@ -460,8 +463,8 @@ func TestSyncFollowsInstance(t *testing.T) {
 	}
 }
 
-// A state file of another boot, another version or with anything in it does no
-// harm.
+// TestStateFile checks that a state file of another boot, of another version or with
+// arbitrary contents does no harm.
 func TestStateFile(t *testing.T) {
 	this := statefile.Header{Version: stateVersion, Boot: "this"}
 	if s, err := statefile.Decode[state]([]byte(`{"Version":1,"Boot":"another"}`), this); s != nil || err != nil {
@@ -485,8 +488,8 @@ func FuzzState(f *testing.F) {
 	})
 }
 
-// What a check has found is in the kernel's table at the end of the turn, unless the
-// goroutine of the table is at work at that moment.
+// TestResultIsInTheTableAtOnce checks that the result of a check is in the kernel's table
+// at the end of the turn, unless the goroutine of the table is working at that moment.
 func TestResultIsInTheTableAtOnce(t *testing.T) {
 	logtest.Capture(t)
 	p := start(t, quiet(1, 2, ""), nil)
@@ -511,8 +514,8 @@ func TestResultIsInTheTableAtOnce(t *testing.T) {
 	}
 }
 
-// The state is put together in many turns, in each of which only some servers or checks
-// are looked at. It has all of them.
+// TestStateInSlices checks that the state is collected in many turns, each with only some
+// servers or checks, and is complete.
 func TestStateInSlices(t *testing.T) {
 	logtest.Capture(t)
 	p := start(t, quiet(8, 120, ""), nil)
@@ -538,7 +541,7 @@ func TestStateInSlices(t *testing.T) {
 		t.Errorf("%d checks and %d entries", len(s.Lives), len(s.Endpoints))
 	}
 
-	// A reload in between does no harm: the next state has what it changes.
+	// A reload in between does no harm: the next state has its changes.
 	_, steps = p.state()
 	for i, step := range steps {
 		if i == 2 {

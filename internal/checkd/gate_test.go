@@ -13,15 +13,15 @@ import (
 	"keepalived-go/internal/output/logging/logtest"
 )
 
-// Whatever checks do at a gate, it never has more inside than its limit, nobody waits
-// in vain, and who waits is let in in the order of coming; but for those that retreat,
-// which are the first.
+// TestGate checks, for any sequence of calls at a gate, that it never exceeds its limit,
+// that none waits in vain, and that those who wait enter in order of arrival, except for
+// those that retreat, which are first.
 func TestGate(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		g := gate{limit: rapid.IntRange(1, 4).Draw(t, "limit")}
 		all := make([]check, 12)
 		in, waiting := map[*check]bool{}, []*check(nil)
-		retreated := 0 // of those that wait, before all others
+		retreated := 0 // of the waiting ones, before all others
 		admit := func(c *check) {
 			if len(waiting) == 0 || waiting[0] != c {
 				t.Fatal("not the first that waits is let in")
@@ -69,8 +69,8 @@ func TestGate(t *testing.T) {
 	})
 }
 
-// After a shortage as many as before are let in again, though there are always some
-// that wait.
+// TestGateRecovers checks that after a shortage as many as before enter again, though
+// some are always waiting.
 func TestGateRecovers(t *testing.T) {
 	g := gate{limit: 8}
 	all := make([]check, 100)
@@ -107,7 +107,7 @@ func TestMostAttempts(t *testing.T) {
 	}
 }
 
-// silent is a server that takes connections and says nothing.
+// silent is a server that accepts connections and sends nothing.
 func silent(t *testing.T) *server {
 	l, err := net.Listen("tcp4", "127.0.0.1:0")
 	if err != nil {
@@ -117,26 +117,26 @@ func silent(t *testing.T) *server {
 	return &server{t, l}
 }
 
-// slow is the block of a server of which each attempt lasts for 50 ms.
+// slow returns the block of a server for which each attempt takes 50 ms.
 func (s *server) slow(keyword string) string {
 	return strings.NewReplacer("TCP_CHECK", keyword, "connect_timeout 5", "connect_timeout 0.05\n            url {\n                path /\n            }").Replace(s.real(""))
 }
 
-// attempts is how many attempts each check has made.
+// attempts returns the smallest and the largest number of attempts of a check.
 func (p *process) attempts() (least, most uint64) {
 	least = 1 << 60
 	for _, c := range p.checks {
 		n := c.life.State().Number
 		if c.place != nil {
-			n-- // it waits for this one
+			n-- // it waits for this attempt
 		}
 		least, most = min(least, n), max(most, n)
 	}
 	return least, most
 }
 
-// With a limit of attempts all checks have their turn, equally often, and those that
-// wait for long are reported.
+// TestAttemptsAreBounded checks that with a limit of attempts all checks run, equally
+// often, and that long waits are reported.
 func TestAttemptsAreBounded(t *testing.T) {
 	for _, kind := range []string{"HTTP_GET", "SSL_GET"} {
 		t.Run(kind, func(t *testing.T) {
@@ -179,7 +179,7 @@ func TestAttemptsAreBounded(t *testing.T) {
 			if !strings.Contains(strings.Join(log.Lines(), "\n"), want) {
 				t.Errorf("no line %q in %q", want, log.Lines())
 			}
-			p.reloadTo("global_defs {\n}\n") // while some are on their way, and some wait
+			p.reloadTo("global_defs {\n}\n") // while some attempts are running and others wait
 			if p.gates[0].inside+p.gates[1].inside+p.gates[0].waiting.Len()+p.gates[1].waiting.Len() != 0 {
 				t.Errorf("behind the gates are %d and %d, %d and %d wait", p.gates[0].inside, p.gates[1].inside, p.gates[0].waiting.Len(), p.gates[1].waiting.Len())
 			}
@@ -187,8 +187,9 @@ func TestAttemptsAreBounded(t *testing.T) {
 	}
 }
 
-// Servers do not fail for want of descriptors: attempts wait for those of others, all
-// have their turn, and when there are more of them no check is left behind.
+// TestShortOfDescriptors checks that servers do not fail for lack of descriptors:
+// attempts wait for descriptors of others, all checks run, and when there are more
+// descriptors no check is left behind.
 func TestShortOfDescriptors(t *testing.T) {
 	log := logtest.Capture(t)
 	var servers []string
@@ -211,7 +212,7 @@ func TestShortOfDescriptors(t *testing.T) {
 	}
 	unix.Close(most)
 	most += 4
-	// The servers are in this process as well, and take descriptors of it.
+	// The servers are in this process too, and use its descriptors.
 	set := func(most uint64) {
 		if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: most, Max: limit.Max}); err != nil {
 			t.Fatal(err)
@@ -226,8 +227,8 @@ func TestShortOfDescriptors(t *testing.T) {
 			waited = waited || c.place != nil
 		}
 		least, _ := p.attempts()
-		// Some descriptors that were taken may be free by now: one less for each round
-		// in which no attempt had to wait.
+		// Some of the descriptors in use may have been closed: one less for each round in
+		// which no attempt had to wait.
 		if !waited && least > round {
 			most, round = most-1, least
 			set(uint64(most))

@@ -40,7 +40,7 @@ func (f *filter) Replace(t *fwmark.Table, old string) error {
 	return nil
 }
 
-// text is the tables, as lines.
+// text returns the tables, as lines.
 func (f *filter) text() string {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -61,8 +61,9 @@ func (f *filter) count() int {
 	return f.asked
 }
 
-// With nftables_ipvs a mark stands for a group. It stays the same at a reload and for a
-// successor; what the kernel refuses is asked for again; at the end nothing is left.
+// TestMarks checks that with nftables_ipvs a mark represents a group, that it stays the
+// same at a reload and for a successor, that requests that the kernel refuses are
+// repeated, and that nothing is left at the end.
 func TestMarks(t *testing.T) {
 	log := logtest.Capture(t)
 	a := serve(t)

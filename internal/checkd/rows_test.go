@@ -8,7 +8,7 @@ import (
 	"keepalived-go/lvs/ipvs"
 )
 
-// TestRows: each attribute that the engine decides about is one of the kernel's.
+// TestRows checks that each attribute of the engine is translated into the kernel's.
 func TestRows(t *testing.T) {
 	addr := netip.MustParseAddrPort("192.0.2.1:80")
 	for _, tt := range []struct {
@@ -53,8 +53,8 @@ func TestRows(t *testing.T) {
 	}
 }
 
-// TestQuorumMail: each reason for a change of quorum has its sentence, as the C daemon
-// words them; the end of the process has none.
+// TestQuorumMail checks that each reason for a change of quorum has the C daemon's
+// sentence, and that the end of the process has none.
 func TestQuorumMail(t *testing.T) {
 	service := &lvs.Service{ID: lvs.ServiceID{Endpoint: lvs.Endpoint{Protocol: lvs.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}}}
 	for _, tt := range []struct {

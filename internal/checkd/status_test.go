@@ -17,7 +17,7 @@ import (
 	"keepalived-go/lvs/ipvs/ipvstest"
 )
 
-// quiet is a configuration of services whose checks wait for a long time.
+// quiet returns a configuration of services whose checks have long intervals.
 func quiet(services, servers int, more string) string {
 	var b strings.Builder
 	for i := range services {
@@ -30,7 +30,7 @@ func quiet(services, servers int, more string) string {
 	return b.String()
 }
 
-// taken takes a snapshot; during runs while it is filled in.
+// taken takes a snapshot. It calls during while the snapshot is filled in.
 func (p *process) taken(during func()) (s *status.LVS) {
 	p.t.Helper()
 	p.snapshot(func(out *status.LVS) { s = out })
@@ -41,8 +41,8 @@ func (p *process) taken(during func()) (s *status.LVS) {
 	return s
 }
 
-// A snapshot is filled in many turns, in each of which only some services and checks
-// are looked at; what the engine and the checks know is in it.
+// TestSnapshotInSlices checks that a snapshot is filled in many turns, each with only
+// some services and checks, and that it has the state of the engine and the checks.
 func TestSnapshotInSlices(t *testing.T) {
 	logtest.Capture(t)
 	p := start(t, quiet(8, 120, "quorum 100000"), nil)
@@ -104,13 +104,13 @@ func TestSnapshotInSlices(t *testing.T) {
 	}
 }
 
-// A configuration that comes while a snapshot is filled begins it again: it never
-// mixes two.
+// TestSnapshotOfOneConfiguration checks that a configuration that arrives while a
+// snapshot is filled restarts it: a snapshot never mixes two configurations.
 func TestSnapshotOfOneConfiguration(t *testing.T) {
 	logtest.Capture(t)
 	p := start(t, quiet(8, 120, ""), nil)
 	next := newPlan(read(t, quiet(3, 2, "")), nil)
-	s := p.taken(func() { p.reload(next, nil) }) // before the snapshot is whole
+	s := p.taken(func() { p.reload(next, nil) }) // before the snapshot is complete
 	if s.Conf != p.daemon.conf || len(s.Services) != 3 || len(s.Services[2].Servers) != 2 {
 		t.Fatalf("of another configuration: %d services", len(s.Services))
 	}
@@ -119,7 +119,8 @@ func TestSnapshotOfOneConfiguration(t *testing.T) {
 	}
 }
 
-// What checks have found, and what follows from it, is in a snapshot.
+// TestSnapshotOfFailures checks that the results of checks, and their consequences, are
+// in a snapshot.
 func TestSnapshotOfFailures(t *testing.T) {
 	logtest.Capture(t)
 	file := filepath.Join(t.TempDir(), "load")
@@ -169,7 +170,8 @@ func TestSnapshotOfFailures(t *testing.T) {
 	}
 }
 
-// The checks of a suspended service are not active, and plan nothing.
+// TestSnapshotOfSuspension checks that the checks of a suspended service are not active,
+// and have no next time.
 func TestSnapshotOfSuspension(t *testing.T) {
 	logtest.Capture(t)
 	p := start(t, quiet(1, 1, "ha_suspend"), nil)
@@ -179,8 +181,8 @@ func TestSnapshotOfSuspension(t *testing.T) {
 	}
 }
 
-// Dumps go into files with the names that the configuration asks for, and so do the
-// data before and after a reload.
+// TestDumpFiles checks that dumps are written into files with the configured names, and
+// so are the data before and after a reload.
 func TestDumpFiles(t *testing.T) {
 	log := logtest.Capture(t)
 	dir := t.TempDir()
@@ -210,8 +212,8 @@ func TestDumpFiles(t *testing.T) {
 	}
 }
 
-// BenchmarkSnapshot fills snapshots of 10,000 checks. It reports the longest step,
-// which is what a timer may have to wait for.
+// BenchmarkSnapshot fills snapshots of 10,000 checks. It reports the longest step, which
+// may delay a timer.
 func BenchmarkSnapshot(b *testing.B) {
 	c, _ := conf.Load("k.conf", conf.Options{Unsaved: func(string) (string, bool) { return quiet(50, 100, ""), true }})
 	d, err := newDaemon(Options{Dial: func() (table.Conn, error) { return ipvstest.New().Dial() }}, c)

@@ -8,7 +8,8 @@ import (
 	"keepalived-go/internal/proc/act"
 )
 
-// TestActTestNotify: which virtual and real servers a name means, and what is refused.
+// TestActTestNotify checks which virtual and real servers a name denotes, and which
+// requests are refused.
 func TestActTestNotify(t *testing.T) {
 	logtest.Capture(t)
 	p := start(t, virtual("quorum_down /no/such/down",

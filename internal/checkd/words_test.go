@@ -11,9 +11,9 @@ import (
 	"keepalived-go/internal/policy"
 )
 
-// TestEachWordMeansSomething: each kind of check is done in its own way, each
-// http_protocol is another one.
-func TestEachWordMeansSomething(t *testing.T) {
+// TestEachWordHasAnEffect checks that each kind of check has its own implementation,
+// and each http_protocol its own value.
+func TestEachWordHasAnEffect(t *testing.T) {
 	kinds := map[string]string{}
 	for i, word := range conf.Names(reflect.TypeFor[conf.CheckKind]()) {
 		c := &conf.Check{Kind: conf.CheckKind(i), Connect: &conf.Connection{}, HTTP: &conf.HTTPCheck{}, SMTP: &conf.SMTPCheck{}, DNS: &conf.DNSCheck{},

@@ -31,12 +31,13 @@ func sum(body string) string {
 	return hex.EncodeToString(h[:])
 }
 
-// says answers a request with text, in pieces of n bytes, and ends in order.
-func says(text string, n int) func(*net.TCPConn) {
-	return func(c *net.TCPConn) { sayTo(c, text, n); c.CloseWrite(); c.Read(make([]byte, 1)) }
+// sends answers a request with text, in pieces of n bytes, and then closes the connection
+// properly.
+func sends(text string, n int) func(*net.TCPConn) {
+	return func(c *net.TCPConn) { sendTo(c, text, n); c.CloseWrite(); c.Read(make([]byte, 1)) }
 }
 
-func sayTo(c net.Conn, text string, n int) {
+func sendTo(c net.Conn, text string, n int) {
 	c.Read(make([]byte, 4096))
 	for len(text) > 0 {
 		k := min(n, len(text))
@@ -49,10 +50,10 @@ func sayTo(c net.Conn, text string, n int) {
 
 const okHead = "HTTP/1.0 200 OK\r\nServer: x\r\n"
 
-// pour writes the same bytes for ever, after a beginning.
+// pour writes the same bytes without end, after a prefix.
 func pour(begin, again string) func(*net.TCPConn) {
 	return func(c *net.TCPConn) {
-		sayTo(c, begin, 1<<20)
+		sendTo(c, begin, 1<<20)
 		for {
 			if _, err := c.Write([]byte(again)); err != nil {
 				return
@@ -61,8 +62,8 @@ func pour(begin, again string) func(*net.TCPConn) {
 	}
 }
 
-// httpCases are how a server answers, and what comes of it: for HTTP_GET, and
-// for SSL_GET the same within TLS.
+// httpCases lists answers of a server and the results for HTTP_GET, and for SSL_GET with
+// the same answers within TLS.
 var httpCases = []struct {
 	name   string
 	answer string
@@ -111,15 +112,15 @@ func TestHTTP(t *testing.T) {
 			if page.Path == "" {
 				page.Path = "/x"
 			}
-			want(t, attempt(t, &HTTP{Names: names, Connection: serve(t, says(test.answer, test.piece)), Pages: []Page{page}}), test.want)
+			want(t, attempt(t, &HTTP{Names: names, Connection: serve(t, sends(test.answer, test.piece)), Pages: []Page{page}}), test.want)
 		})
 	}
 }
 
-// TestHTTPFaults has servers that are worse.
+// TestHTTPFaults checks servers that violate the protocol.
 func TestHTTPFaults(t *testing.T) {
 	silent := func(begin string) Connection {
-		c := serve(t, func(c *net.TCPConn) { sayTo(c, begin, 100); c.Read(make([]byte, 1)) })
+		c := serve(t, func(c *net.TCPConn) { sendTo(c, begin, 100); c.Read(make([]byte, 1)) })
 		c.Timeout = 3 * short
 		return c
 	}
@@ -136,14 +137,14 @@ func TestHTTPFaults(t *testing.T) {
 		{"accepts and is silent", silent(""), plain, "Timeout WEB read server [10.0.0.1]:tcp:80."},
 		{"silent in the header", silent(okHead), plain, "Timeout WEB read server [10.0.0.1]:tcp:80."},
 		{"silent in the body", silent(okHead + "Content-Length: 6\r\n\r\nhello"), plain, "Timeout WEB read server [10.0.0.1]:tcp:80."},
-		{"says all and keeps the connection", silent(okHead + "Content-Length: 5\r\n\r\nhello"), digest, ""},
+		{"sends all and keeps the connection", silent(okHead + "Content-Length: 5\r\n\r\nhello"), digest, ""},
 		{"resets at once", serve(t, func(c *net.TCPConn) { c.SetLinger(0) }), plain, ""},
 		{"resets in the body", serve(t, func(c *net.TCPConn) {
-			sayTo(c, okHead+"Content-Length: 500\r\n\r\nhello", 100)
+			sendTo(c, okHead+"Content-Length: 500\r\n\r\nhello", 100)
 			c.SetLinger(0)
 		}), plain, "HTTP read error from server [10.0.0.1]:tcp:80. (connection reset by peer)"},
 		{"resets behind the body", serve(t, func(c *net.TCPConn) {
-			sayTo(c, okHead+"Content-Length: 5\r\n\r\nhello", 100)
+			sendTo(c, okHead+"Content-Length: 5\r\n\r\nhello", 100)
 			c.SetLinger(0)
 		}), digest, ""},
 		{"endless header", serve(t, pour("HTTP/1.0 200 OK\r\n", "X: y\r\n")), plain, "Read, no data received from  server [10.0.0.1]:tcp:80. (the header is longer"},
@@ -153,7 +154,7 @@ func TestHTTPFaults(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			got := attempt(t, &HTTP{Names: names, Connection: test.c, Pages: []Page{test.page}})
-			if test.name == "resets at once" { // it depends on what comes first
+			if test.name == "resets at once" { // depends on which event is processed first
 				if got.OK || got.Void {
 					t.Errorf("%+v", got)
 				}
@@ -164,12 +165,13 @@ func TestHTTPFaults(t *testing.T) {
 	}
 }
 
-// TestHTTPNeverSilent: a byte every second is no silence, but it has an end.
+// TestHTTPNeverSilent checks that an attempt ends although the server sends a byte every
+// second.
 func TestHTTPNeverSilent(t *testing.T) {
 	l := newTestLoop(t)
 	l.perEvent = 50 * time.Millisecond
 	c := serve(t, func(c *net.TCPConn) {
-		sayTo(c, okHead+"\r\n", 1<<10)
+		sendTo(c, okHead+"\r\n", 1<<10)
 		for {
 			if _, err := c.Write([]byte("x")); err != nil {
 				return
@@ -226,7 +228,7 @@ func TestHTTPPagesAndWords(t *testing.T) {
 	}
 }
 
-// authority makes certificates.
+// certificate is a certificate with its key, and its PEM form.
 type certificate struct {
 	pair tls.Certificate
 	pem  []byte
@@ -272,10 +274,10 @@ func TestSSL(t *testing.T) {
 	client := clientTLS(t, TLSFiles{})
 	for _, test := range httpCases {
 		if len(test.answer) > 1000 && test.piece < 10000 {
-			continue // a record each piece: slow, and no other code
+			continue // one TLS record per piece: slow, and the same code
 		}
 		t.Run(test.name, func(t *testing.T) {
-			c := serveTLS(t, server, func(s *tls.Conn) { sayTo(s, test.answer, test.piece); s.CloseWrite(); s.Read(make([]byte, 1)) })
+			c := serveTLS(t, server, func(s *tls.Conn) { sendTo(s, test.answer, test.piece); s.CloseWrite(); s.Read(make([]byte, 1)) })
 			page := test.page
 			page.TLSCompliant = true
 			if page.Path == "" {
@@ -292,13 +294,13 @@ func TestSSLFaults(t *testing.T) {
 	clientCert := makeCertificate(t, "client", time.Now().Add(time.Hour))
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(clientCert.pem)
-	hello := func(s *tls.Conn) { sayTo(s, okHead+"\r\nhello", 100); s.CloseWrite(); s.Read(make([]byte, 1)) }
-	cut := func(s *tls.Conn) { // ends without the notice of TLS
-		sayTo(s, okHead+"\r\nhello", 100)
+	hello := func(s *tls.Conn) { sendTo(s, okHead+"\r\nhello", 100); s.CloseWrite(); s.Read(make([]byte, 1)) }
+	cut := func(s *tls.Conn) { // ends the connection without close_notify
+		sendTo(s, okHead+"\r\nhello", 100)
 		s.NetConn().(*net.TCPConn).CloseWrite()
 		s.NetConn().Read(make([]byte, 1))
 	}
-	stays := func(s *tls.Conn) { sayTo(s, okHead+"Content-Length: 5\r\n\r\nhello", 100); s.Read(make([]byte, 1)) }
+	stays := func(s *tls.Conn) { sendTo(s, okHead+"Content-Length: 5\r\n\r\nhello", 100); s.Read(make([]byte, 1)) }
 	with := func(edit func(c *tls.Config)) *tls.Config {
 		cfg := &tls.Config{Certificates: []tls.Certificate{good.pair}}
 		edit(cfg)
@@ -338,13 +340,13 @@ func TestSSLFaults(t *testing.T) {
 		{"demands a certificate in vain", serveTLS(t, mutual, hello), TLSFiles{}, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (remote error: tls: certificate required)"},
 		{"old versions", serveTLS(t, old, hello), TLSFiles{}, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (TLS: "},
 		{"old versions allowed", serveTLS(t, old, hello), TLSFiles{OldVersions: true}, page, ""},
-		{"no TLS", serve(t, says(okHead+"\r\nhello", 100)), TLSFiles{}, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (TLS: tls: first record"},
+		{"no TLS", serve(t, sends(okHead+"\r\nhello", 100)), TLSFiles{}, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (TLS: tls: first record"},
 		{"garbage", serve(t, pour("", "\x16\x03\x01\xff\xff")), TLSFiles{}, page, "Read, no data received from  server"},
 		{"closes", serve(t, func(*net.TCPConn) {}), TLSFiles{}, page, "Read, no data received from  server"},
 		{"silent", quick(serve(t, hangs)), TLSFiles{}, page, "Timeout WEB read server [10.0.0.1]:tcp:80."},
 		{"refuses", refusing, TLSFiles{}, page, "Connection failed server"},
 		{"endless body", serveTLS(t, with(func(*tls.Config) {}), func(s *tls.Conn) {
-			sayTo(s, okHead+"\r\n", 100)
+			sendTo(s, okHead+"\r\n", 100)
 			for b := make([]byte, 1<<14); ; {
 				if _, err := s.Write(b); err != nil {
 					return
@@ -373,8 +375,8 @@ func TestSSLFaults(t *testing.T) {
 	})
 }
 
-// Sessions of TLS with servers that never answer all end, and so does that of an
-// attempt that is dropped.
+// TestSessionsEnd checks that TLS sessions with servers that never answer all end, and so
+// does that of an attempt that is dropped.
 func TestSessionsEnd(t *testing.T) {
 	l := newTestLoop(t)
 	env := NewEnv(l, nil)
@@ -447,8 +449,8 @@ func TestTLSFiles(t *testing.T) {
 	}
 }
 
-// FuzzResponse reads a response in two pieces: it does not matter where it is
-// cut, and memory has a bound.
+// FuzzResponse reads a response in two pieces. It checks that the result does not depend
+// on the place of the cut, and that memory is bounded.
 func FuzzResponse(f *testing.F) {
 	for _, test := range httpCases {
 		if len(test.answer) < 1000 {

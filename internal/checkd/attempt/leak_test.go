@@ -11,13 +11,13 @@ import (
 	"keepalived-go/internal/checkd/life"
 )
 
-// TestNothingLeaks makes ten thousand attempts that fail, in every way; then as
-// many descriptors are open and as many goroutines run as before.
+// TestNothingLeaks makes ten thousand attempts that fail, in every way, and checks that
+// the numbers of open descriptors and goroutines are the same afterwards.
 func TestNothingLeaks(t *testing.T) {
 	l := newTestLoop(t)
 	env := NewEnv(l, nil)
 	closed := refusing
-	bad := serve(t, says("HTTP/1.0 500 x\r\n\r\nx", 100))
+	bad := serve(t, sends("HTTP/1.0 500 x\r\n\r\nx", 100))
 	resets := serve(t, func(c *net.TCPConn) { c.SetLinger(0) })
 	refuses := serve(t, func(c *net.TCPConn) { c.Write([]byte("554 no\r\n")); c.Read(make([]byte, 1)) })
 	elsewhere := closed
@@ -88,16 +88,15 @@ func TestNothingLeaks(t *testing.T) {
 	}
 }
 
-// cpu is the time that this process has spent.
+// cpu returns the CPU time of this process.
 func cpu() time.Duration {
 	var u unix.Rusage
 	unix.Getrusage(unix.RUSAGE_SELF, &u)
 	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
-// listening is where the kernel takes connections that nobody accepts: there is
-// no server to be measured with the client. Connections that were reset leave
-// the backlog.
+// listening is an address at which the kernel accepts connections without a server, whose
+// time would be measured too. Connections that were reset leave the backlog.
 func listening(b *testing.B) (c Connection, drain func()) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
@@ -124,9 +123,9 @@ func listening(b *testing.B) (c Connection, drain func()) {
 	}
 }
 
-// BenchmarkTCP is one TCP_CHECK, beside the same system calls with nothing
-// around them. cpu-us/op is what counts: time of this process, with the kernel's
-// for both ends of the connection.
+// BenchmarkTCP measures one TCP_CHECK, and the same system calls alone. cpu-us/op is the
+// relevant figure: the time of this process, with the kernel's for both ends of the
+// connection.
 func BenchmarkTCP(b *testing.B) {
 	const batch = 64
 	measure := func(b *testing.B, one func(), drain func()) {
@@ -182,10 +181,10 @@ func BenchmarkTCP(b *testing.B) {
 	})
 }
 
-// BenchmarkHTTP is one HTTP_GET with a small page. The server is in the same
+// BenchmarkHTTP measures one HTTP_GET with a small page. The server is in the same
 // process, so that its time counts as well.
 func BenchmarkHTTP(b *testing.B) {
-	c := serve(b, says(okHead+"Content-Length: 5\r\n\r\nhello", 1000))
+	c := serve(b, sends(okHead+"Content-Length: 5\r\n\r\nhello", 1000))
 	l := newTestLoop(b)
 	env := NewEnv(l, nil)
 	k := &HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/", Digest: sum("hello")}}}

@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "write golden files anew")
 
-// testLoop is a loop of epoll with nothing besides. Its clock is the real one
-// unless perEvent is set: then each event takes that long, and nothing else.
+// testLoop is a loop with nothing but epoll. Its clock is the real one unless perEvent is
+// set: then each event takes that long, and nothing else takes time.
 type testLoop struct {
 	epoll, wake int
 	handlers    map[int]func(uint32)
@@ -128,22 +128,22 @@ func (l *testLoop) run(tb testing.TB, env *Env, k Kind, page int) life.Result {
 	return result
 }
 
-// attempt makes one attempt on a loop of its own.
+// attempt makes one attempt on a new loop.
 func attempt(tb testing.TB, k Kind) life.Result {
 	tb.Helper()
 	l := newTestLoop(tb)
 	return l.run(tb, NewEnv(l, nil), k, 0)
 }
 
-// Timeouts: patient where the server is to be heard on a busy machine, short
-// where it is silent for good.
+// Timeouts: long where the server must answer on a busy machine, short where it never
+// answers.
 const (
 	patient = 30 * time.Second
 	short   = 100 * time.Millisecond
 )
 
-// serve takes connections on loopback and hands each to f; it is closed when f
-// returns.
+// serve accepts connections on loopback and passes each to f. A connection is closed when
+// f returns.
 func serve(tb testing.TB, f func(c *net.TCPConn)) Connection {
 	tb.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -212,11 +212,11 @@ func connection(addr string) Connection {
 	return Connection{Addr: ap.Addr(), Port: ap.Port(), Timeout: patient}
 }
 
-// refusing is where nobody listens: a port that the kernel gives to no one who asks for
-// any, so that neither another program nor a socket of the test itself gets it.
+// refusing is an address at which no process listens: a port that the kernel never
+// assigns, so that neither another program nor a socket of the test itself gets it.
 var refusing = connection("127.0.0.1:1")
 
-// full is where a connection is never taken: the backlog is full.
+// full returns an address whose backlog is full, so that no connection is accepted.
 func full(tb testing.TB) Connection {
 	tb.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -241,7 +241,7 @@ func full(tb testing.TB) Connection {
 
 var names = Names{Server: "[10.0.0.1]:tcp:80", Service: "[10.0.0.9]:tcp:80"}
 
-// want compares a result: "" is a success, else the beginning of the reason.
+// want compares a result: "" is a success, otherwise the beginning of the reason.
 func want(t *testing.T, got life.Result, want string) {
 	t.Helper()
 	switch {
@@ -254,7 +254,7 @@ func want(t *testing.T, got life.Result, want string) {
 	}
 }
 
-// descriptors is the number of open descriptors of this process.
+// descriptors returns the number of open descriptors of this process.
 func descriptors(tb testing.TB) int {
 	tb.Helper()
 	entries, err := os.ReadDir("/proc/self/fd")

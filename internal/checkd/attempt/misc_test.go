@@ -110,7 +110,7 @@ func TestObserve(t *testing.T) {
 	}
 }
 
-// TestLines has the words for the log and for mails.
+// TestLines checks the wording of the lines in the log and in mails.
 func TestLines(t *testing.T) {
 	c := connection("10.0.0.1:25")
 	var b strings.Builder

@@ -12,7 +12,7 @@ import (
 // find searches text in pieces of n bytes.
 func find(r *Regex, text string, n int) bool { return search1(newSearch(r), text, n) }
 
-// stream is find as in a body that is too long to be kept.
+// stream is find in a body that is too long to be kept.
 func stream(r *Regex, text string, n int) bool {
 	s := newSearch(r)
 	s.stream()
@@ -28,8 +28,8 @@ func search1(s *search, text string, n int) bool {
 	return s.good()
 }
 
-// TestRegex has patterns whose matches depend on what is around them, and so on the pieces
-// in which a text comes.
+// TestRegex checks patterns whose matches depend on the surrounding text, and so on the
+// pieces in which a text arrives.
 func TestRegex(t *testing.T) {
 	for _, test := range []struct {
 		pattern, options, text string
@@ -38,13 +38,13 @@ func TestRegex(t *testing.T) {
 		{"hello", "", "say hello!", true},
 		{"hello", "", "say hell", false},
 		{"^hello$", "", "hello", true},
-		{"^hello$", "", "hello\n", true}, // $ is also before the last newline
+		{"^hello$", "", "hello\n", true}, // $ also matches before the last newline
 		{"^hello$", "dollar_endonly", "hello\n", false},
 		{"^hello$", "", "hello\n\n", false},
 		{"^b$", "multiline", "a\nb\nc", true},
 		{"^b$", "", "a\nb\nc", false},
 		{"(?m)^b$", "", "a\nb\nc", true},
-		{"^$", "multiline", "a\n", false}, // no line begins behind the last newline
+		{"^$", "multiline", "a\n", false}, // no line begins after the last newline
 		{"^$", "multiline alt_circumflex", "a\n", true},
 		{"^$", "multiline", "a\n\nb", true},
 		{"^$", "multiline", "", true},
@@ -54,7 +54,7 @@ func TestRegex(t *testing.T) {
 		{"(?s:a.)c.", "", "a\nc\n", false},
 		{`\bend\Z`, "", "the end\n", true},
 		{`\bend\z`, "", "the end\n", false},
-		// Bytes have no letters from 0x80.
+		// Bytes from 0x80 are not letters.
 		{"\xe9", "", "\xe9", true},
 		{"\xe9", "caseless", "\xc9", false},
 		{`^..$`, "", "é", true},
@@ -107,15 +107,16 @@ func TestRegexOffsets(t *testing.T) {
 	}
 }
 
-// TestSearchTakesLinearTime has what takes backtracking for ever.
+// TestSearchTakesLinearTime checks patterns for which backtracking takes exponential
+// time.
 func TestSearchTakesLinearTime(t *testing.T) {
 	if find(&Regex{Pattern: must(`^(a+)+$`), MaxOffset: -1}, strings.Repeat("a", 2*keepMost)+"b", 4096) {
 		t.Error("found")
 	}
 }
 
-// FuzzRegexPieces compares what is found in a text that comes at once with the
-// same in pieces.
+// FuzzRegexPieces compares the matches in a text that arrives at once with those in
+// pieces.
 func FuzzRegexPieces(f *testing.F) {
 	f.Add(`a+b|^c$`, "xaab", 3, 1, -1, uint8(0))
 	f.Add(`(?m)^\w+$`, "a\nb\n", 1, 0, 2, uint8(3))

@@ -33,7 +33,7 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-// TestBound has where attempts connect from.
+// TestBound checks the source address of attempts.
 func TestBound(t *testing.T) {
 	from := make(chan string, 1)
 	c := serve(t, func(c *net.TCPConn) { from <- c.RemoteAddr().String() })
@@ -50,7 +50,7 @@ func TestBound(t *testing.T) {
 	free.Close()
 	taken := uint16(free.Addr().(*net.TCPAddr).Port)
 	c.BindPort = taken
-	for range 2 { // the port is free again at once
+	for range 2 { // the port is available again at once
 		want(t, attempt(t, &TCP{names, c}), "")
 		if got := <-from; got != netip.AddrPortFrom(c.Bind, taken).String() {
 			t.Errorf("connected from %s", got)
@@ -58,7 +58,7 @@ func TestBound(t *testing.T) {
 	}
 }
 
-// TestConnectedToItself has sockets with the address and port that they ask for.
+// TestConnectedToItself checks sockets that connect to their own address and port.
 func TestConnectedToItself(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1", "::1"} {
 		c := refusing
@@ -79,7 +79,7 @@ func TestConnectedToItself(t *testing.T) {
 	}
 }
 
-// TestVoid has attempts that our own host keeps from being made.
+// TestVoid checks attempts that fail because of the own host.
 func TestVoid(t *testing.T) {
 	c := refusing
 	elsewhere, noIf := c, c
@@ -95,7 +95,8 @@ func TestVoid(t *testing.T) {
 	}
 }
 
-// TestNoDescriptors runs out of descriptors, which is no fault of the server.
+// TestNoDescriptors checks that a lack of descriptors is not taken for a failure of the
+// server.
 func TestNoDescriptors(t *testing.T) {
 	l := newTestLoop(t)
 	env := NewEnv(l, nil)
@@ -194,15 +195,15 @@ func TestPing(t *testing.T) {
 		})
 	}
 	c := Connection{Addr: netip.MustParseAddr("127.0.0.1"), Timeout: short}
-	// Nothing answers where a rule of the host drops the request: an address that
-	// is not this host's, on loopback.
+	// No answer arrives if a rule of the host drops the request: here to a foreign
+	// address, on loopback.
 	c.Addr, c.BindIf = netip.MustParseAddr("192.0.2.1"), "lo"
 	got := attempt(t, &Ping{names, c})
 	if got.OK || got.Void {
 		t.Errorf("%+v", got)
 	}
 	t.Run("raw", func(t *testing.T) {
-		// The range of groups is that of a namespace: a new one allows none.
+		// The range of groups is per namespace: a new one allows none.
 		if os.Getenv("ATTEMPT_RAW") == "1" {
 			if err := exec.Command("ip", "link", "set", "lo", "up").Run(); err != nil {
 				t.Fatal(err)
@@ -223,7 +224,7 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// TestPingAnswers has replies to what others asked.
+// TestPingAnswers checks replies to requests of other programs.
 func TestPingAnswers(t *testing.T) {
 	header := append([]byte{0x46}, make([]byte, 23)...) // with an option
 	for _, test := range []struct {
@@ -258,7 +259,7 @@ func TestPingAnswers(t *testing.T) {
 	}
 }
 
-// dnsAnswer makes an answer out of a question.
+// dnsAnswer makes an answer from a question.
 func dnsAnswer(edit func(h *dnsmessage.Header, q []dnsmessage.Question) []dnsmessage.Question) func(p []byte) [][]byte {
 	return func(p []byte) [][]byte {
 		var m dnsmessage.Message
@@ -368,7 +369,7 @@ func FuzzDNSAnswer(f *testing.F) {
 }
 
 func TestSMTP(t *testing.T) {
-	// talk sends a line at each step, after having read one from the second on.
+	// talk sends a line at each step, after reading one from the second on.
 	talk := func(lines ...string) Connection {
 		return serve(t, func(c *net.TCPConn) {
 			buf := make([]byte, 512)
@@ -407,14 +408,13 @@ func TestSMTP(t *testing.T) {
 		{"closes at once", talk(), "Remote host [127.0.0.1]:"},
 		{"closes in mid-line", talk("22"), "Remote host [127.0.0.1]:"},
 		{"closes before QUIT", talk("220 a\r\n", "250 b\r\n"), "Remote host [127.0.0.1]:"},
-		{"says nothing", hang, "Read timeout from server [127.0.0.1]:"},
+		{"sends nothing", hang, "Read timeout from server [127.0.0.1]:"},
 		{"refuses", refusing, "Could not connect to server [127.0.0.1]:"},
 		{"full backlog", full(t), "Connection timeout to server [127.0.0.1]:"},
 	} {
 		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &SMTP{names, test.c, "me.example"}), test.want) })
 	}
-	// Whether the reset comes before or after the first look at the connection is
-	// chance.
+	// The reset may arrive before or after the connection is first read.
 	resets := serve(t, func(c *net.TCPConn) { c.Write([]byte("220 a\r\n")); c.Read(make([]byte, 100)); c.SetLinger(0) })
 	if r := attempt(t, &SMTP{names, resets, "me.example"}); r.OK || r.Void || !strings.Contains(r.Reason, "connection reset by peer") {
 		t.Errorf("a server that resets: %+v", r)
@@ -434,8 +434,8 @@ func TestSMTP(t *testing.T) {
 	}
 }
 
-// FuzzSMTPReply reads replies in two pieces: it does not matter where they are
-// cut, and memory has a bound.
+// FuzzSMTPReply reads replies in two pieces. It checks that the result does not depend on
+// the place of the cut, and that memory is bounded.
 func FuzzSMTPReply(f *testing.F) {
 	f.Add([]byte("220-a\r\n220 b\r\n250 c"), 5)
 	f.Add([]byte("xyz\r\n"), 0)

@@ -12,7 +12,7 @@ import (
 
 const sec = time.Second
 
-// web is the configuration of an HTTP_GET with n urls.
+// web returns the configuration of an HTTP_GET with n urls.
 func web(n int) Config {
 	return Config{DelayLoop: 10 * sec, Retry: 2, DelayBeforeRetry: 3 * sec, Pages: n, Remember: true}
 }
@@ -264,7 +264,7 @@ func TestWeightAdjustment(t *testing.T) {
 	}
 }
 
-// TestIgnored has what comes at the wrong time.
+// TestIgnored checks events at the wrong time.
 func TestIgnored(t *testing.T) {
 	c := New(Config{DelayLoop: 10 * sec, Retry: 1})
 	c.Step(0, Event{Kind: Start})
@@ -300,7 +300,7 @@ func TestReconfigureKeepsTheState(t *testing.T) {
 	if c.State() != old || old.Failures != 1 {
 		t.Errorf("a reload made %+v of %+v", c.State(), old)
 	}
-	// What waits for a minute does not keep waiting when the loop got shorter.
+	// A wait of a minute is shortened when the loop gets shorter.
 	c.Step(now, Event{Kind: Due})
 	c.Step(now, Event{Kind: Done, Number: c.State().Number, Result: Result{OK: true}})
 	c.Step(now, Event{Kind: Reconfigure, Config: &cfg})
@@ -321,11 +321,11 @@ func TestReconfigureKeepsTheState(t *testing.T) {
 	if out := d.Step(now+2*sec, Event{Kind: Reconfigure, Config: &short}); out.Next >= end.Next || out.Next != now+3*sec {
 		t.Errorf("the next attempt is at %v", out.Next-now)
 	}
-	// An alpha check that is up already does not begin down.
+	// An alpha check that is already up does not start down.
 	if !d.Up() {
 		t.Error("restored down")
 	}
-	// Fewer urls: the attempt that runs is about one that is gone.
+	// Fewer urls: the running attempt is about a removed one.
 	w := New(web(3))
 	w.Step(0, Event{Kind: Start})
 	w.Step(sec, Event{Kind: Due})
@@ -348,7 +348,7 @@ func TestOverdue(t *testing.T) {
 		at                  time.Duration
 		wantFresh, wantLate bool
 	}{{5 * sec, false, false}, {40 * sec, false, false}, {41 * sec, true, true}, {50 * sec, false, true}} {
-		shown := c.Silent(test.at) // a look at it does not count as a report
+		shown := c.Silent(test.at) // reading the value does not count as a report
 		if late := shown > 0; late != test.wantLate || late && shown != test.at-5*sec {
 			t.Errorf("at %v: shown as silent for %v", test.at, shown)
 		}
@@ -357,7 +357,7 @@ func TestOverdue(t *testing.T) {
 			t.Errorf("at %v: %v %v %v", test.at, silent, fresh, late)
 		}
 	}
-	// An attempt that never ends is the same fault; one that ends mends it.
+	// An attempt that never ends is the same fault, and the end of an attempt clears it.
 	c.Step(50*sec, Event{Kind: Due})
 	if _, fresh, late := c.Overdue(51 * sec); fresh || !late {
 		t.Error("the beginning of an attempt counts as its end")
@@ -397,11 +397,10 @@ func TestStepDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// TestLifeProperties drives lives through random events, and holds of each:
-// there is one attempt at a time; while one runs no timer is set, else one is;
-// nothing changes without a result; a check goes down after Retry+1 failures in
-// a row of one page at the latest, or at its first, and up only by a success;
-// it is never lost.
+// TestLifeProperties drives checks through random events, and checks: there is one
+// attempt at a time; a timer is set exactly when no attempt is running; no state changes
+// without a result; a check goes down after at most Retry+1 successive failures of one
+// page, or at its first, and goes up only by a success; no check is lost.
 func TestLifeProperties(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		seconds := func(name string, least int) time.Duration {

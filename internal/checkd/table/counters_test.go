@@ -10,8 +10,8 @@ import (
 	"keepalived-go/lvs/ipvs/ipvstest"
 )
 
-// Counters are read again when they are old enough, and over a new connection after a
-// failure; of what the kernel does not have there are none.
+// TestCounters checks that counters are read again when they are old enough, over a new
+// connection after a failure, and that there are none for what the kernel does not have.
 func TestCounters(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		k := ipvstest.New()
@@ -54,9 +54,9 @@ func TestCounters(t *testing.T) {
 		read(1)
 		active(1)
 		count(2)
-		read(1) // of a moment ago
+		read(1) // from a moment ago
 		time.Sleep(time.Second)
-		read(2) // the service alone
+		read(2) // only the service
 		active(1)
 		time.Sleep(2 * time.Second)
 		read(2)

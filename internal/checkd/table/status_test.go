@@ -13,8 +13,8 @@ import (
 	"keepalived-go/lvs/ipvs/ipvstest"
 )
 
-// Status reports what the kernel refuses, what was repaired and what is set, as long
-// as it is so.
+// TestStatus checks that Status reports refusals of the kernel, repairs and settings as
+// long as they apply.
 func TestStatus(t *testing.T) {
 	logtest.Capture(t)
 	k := ipvstest.New()
@@ -48,7 +48,7 @@ func TestStatus(t *testing.T) {
 	if s := table.Status(); s.Repairs != 0 || !s.LastRepair.At.IsZero() || s.Unreachable != "" {
 		t.Errorf("%+v", s)
 	}
-	// A change that is not wanted any more is not refused any more.
+	// A change that is not wanted any more is not reported as refused.
 	table.Set([]Row{{Service: service(2), Destinations: destinations(1)}})
 	is("no refusal of what is not wanted", func(s *status.Table) bool { return s.Refusing == 0 })
 	table.Set([]Row{{Service: service(2), Destinations: destinations(1, 2)}})
@@ -63,8 +63,8 @@ func TestStatus(t *testing.T) {
 	})
 }
 
-// Without the module Status reports why, until it is there. It never waits for the
-// kernel.
+// TestStatusUnreachable checks that without the module Status reports the reason until
+// the module is loaded, and that it never waits for the kernel.
 func TestStatusUnreachable(t *testing.T) {
 	logtest.Capture(t)
 	k := ipvstest.New()

@@ -69,7 +69,7 @@ func destinations(weights ...uint32) (all []ipvs.Destination) {
 	return all
 }
 
-// held is what the kernel has, as lines.
+// held returns the contents of the kernel, as lines.
 func held(t *testing.T, k *ipvstest.Kernel) []string {
 	t.Helper()
 	c, err := k.Dial()
@@ -115,8 +115,8 @@ func await(t *testing.T, what string, f func() bool) {
 	}
 }
 
-// What is wanted is there, changes with what is wanted, and goes with it. What
-// others have set stays.
+// TestFollows checks that the kernel has the wanted entries, that they change and are
+// removed with them, and that entries of other programs stay.
 func TestFollows(t *testing.T) {
 	k := ipvstest.New()
 	theirs := service(7)
@@ -147,8 +147,8 @@ func TestFollows(t *testing.T) {
 	expect(t, k)
 }
 
-// A successor takes what is there for its own: what is just so is not touched, and
-// the rest is changed in place.
+// TestAdopts checks that a successor takes over existing entries: equal ones are not
+// touched, and others are changed in place.
 func TestAdopts(t *testing.T) {
 	k := ipvstest.New()
 	for _, c := range []ipvs.Change{
@@ -179,7 +179,7 @@ func TestAdopts(t *testing.T) {
 	}
 }
 
-// recorder keeps what is asked for.
+// recorder records the requested changes.
 type recorder struct {
 	Conn
 	all *[]ipvs.Change
@@ -190,7 +190,7 @@ func (r *recorder) Batch(changes []ipvs.Change) []error {
 	return r.Conn.Batch(changes)
 }
 
-// What another program changes is restored, and said.
+// TestRepairs checks that changes by another program are undone and logged.
 func TestRepairs(t *testing.T) {
 	log := logtest.Capture(t)
 	k := ipvstest.New()
@@ -233,8 +233,8 @@ func TestRepairs(t *testing.T) {
 	}
 }
 
-// What the kernel refuses is logged once, asked for again, and keeps nothing else
-// from happening.
+// TestRefusals checks that a refusal by the kernel is logged once, that the change is
+// requested again, and that other changes are carried out.
 func TestRefusals(t *testing.T) {
 	log := logtest.Capture(t)
 	k := ipvstest.New()
@@ -259,8 +259,8 @@ func TestRefusals(t *testing.T) {
 	})
 }
 
-// A service that came up behind our back between the list and the request is taken
-// over with what it has.
+// TestSurprise checks that a service that another program adds between the listing and
+// the request is taken over with its destinations.
 func TestSurprise(t *testing.T) {
 	k := ipvstest.New()
 	table := open(t, k, func(o *Options) { o.AuditEvery = time.Hour })
@@ -274,8 +274,8 @@ func TestSurprise(t *testing.T) {
 	expect(t, k, "tcp 10.0.0.1:80 wlc 0 [10.0.3.232=2 10.0.3.233=2]")
 }
 
-// Without the module nothing happens and it is said once; when it is there
-// everything is done.
+// TestNoModule checks that without the module nothing is done and one line is logged, and
+// that everything is done when the module is loaded.
 func TestNoModule(t *testing.T) {
 	log := logtest.Capture(t)
 	k := ipvstest.New()
@@ -309,7 +309,8 @@ func timeouts(t *testing.T, k *ipvstest.Kernel) ipvs.Timeouts {
 	return all
 }
 
-// Timeouts and daemons are what is asked for, and at the end what they were.
+// TestSettings checks that timeouts and daemons have the requested values, and their
+// previous values at the end.
 func TestSettings(t *testing.T) {
 	k := ipvstest.New()
 	before := timeouts(t, k)
@@ -364,8 +365,8 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// Whatever is wanted in turn, and whatever others do meanwhile, the kernel has in
-// the end what was wanted last.
+// TestReachesWhatIsWanted checks, for any sequence of wishes and of changes by other
+// programs, that the kernel has in the end what was wanted last.
 func TestReachesWhatIsWanted(t *testing.T) {
 	logtest.Capture(t)
 	for seed := range uint64(30) {
@@ -403,7 +404,7 @@ func TestReachesWhatIsWanted(t *testing.T) {
 	}
 }
 
-// A kernel that hangs keeps nobody waiting who says what is wanted.
+// TestHang checks that a kernel that hangs does not block the callers of Set.
 func TestHang(t *testing.T) {
 	k := ipvstest.New()
 	table := open(t, k, nil)
@@ -421,7 +422,7 @@ func TestHang(t *testing.T) {
 
 var errDial = errors.New("no")
 
-// Close ends also without a connection.
+// TestCloseWithoutConnection checks that Close returns also without a connection.
 func TestCloseWithoutConnection(t *testing.T) {
 	logtest.Capture(t)
 	table := Open(Options{Dial: func() (Conn, error) { return nil, errDial }})
@@ -429,8 +430,8 @@ func TestCloseWithoutConnection(t *testing.T) {
 	table.Close()
 }
 
-// BenchmarkFill is the way of a hundred services with a hundred destinations each
-// into a kernel in memory and out again, without the kernel's own time.
+// BenchmarkFill measures a hundred services with a hundred destinations each being added
+// to a kernel in memory and removed, without the kernel's own time.
 func BenchmarkFill(b *testing.B) {
 	k := ipvstest.New()
 	table := Open(Options{Dial: func() (Conn, error) { return k.Dial() }, AuditEvery: time.Hour})
@@ -455,7 +456,7 @@ func BenchmarkFill(b *testing.B) {
 // slow is a connection whose batches wait.
 type slow struct {
 	Conn
-	batch   chan struct{} // gets one for each batch that begins
+	batch   chan struct{} // gets one value for each batch that begins
 	proceed chan struct{}
 }
 
@@ -465,8 +466,8 @@ func (c *slow) Batch(changes []ipvs.Change) []error {
 	return c.Conn.Batch(changes)
 }
 
-// The kernel has what SetNow sets when it returns. While the goroutine of the table is at
-// work, or there is no connection, the goroutine does it.
+// TestSetNow checks that the kernel has what SetNow sets when it returns, and that the
+// goroutine of the table does it while it is working or there is no connection.
 func TestSetNow(t *testing.T) {
 	logtest.Capture(t)
 	rare := func(o *Options) { o.AuditEvery, o.RetryEvery = time.Hour, time.Hour }
@@ -507,7 +508,7 @@ func TestSetNow(t *testing.T) {
 		<-idle
 		expect(t, k, "tcp 10.0.0.1:80 wlc 0 []", "tcp 10.0.0.2:80 wlc 0 []")
 
-		// The other way round: what is set meanwhile waits for SetNow.
+		// The reverse: what is set meanwhile waits for SetNow.
 		done := make(chan struct{})
 		go func() {
 			table.SetNow([]Row{{Service: service(1), Gone: true}})
