@@ -19,7 +19,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// network is two nodes, a and b, on two segments; a firewall works in a.
+// network returns a lab of two nodes, a and b, on two segments, and a firewall for a.
 func network(t *testing.T, also ...lab.Requirement) (*lab.Lab, *lab.Node, *Firewall) {
 	t.Helper()
 	lab.Need(t, append(also, lab.Root, lab.Nft)...)
@@ -57,7 +57,7 @@ func add(o kernel.Object) kernel.Change     { return kernel.Change{Op: kernel.Ad
 func replace(o kernel.Object) kernel.Change { return kernel.Change{Op: kernel.Replace, Object: o} }
 func remove(o kernel.Object) kernel.Change  { return kernel.Change{Op: kernel.Remove, Object: o} }
 
-// table is that of a family, which is called keepalived unless s says otherwise.
+// table returns a table of a family, with the name keepalived unless s has another one.
 func table(ipv6 bool, s Settings) *Table {
 	if s.Name == "" {
 		s.Name, s.Priority = "keepalived", -1
@@ -65,7 +65,8 @@ func table(ipv6 bool, s Settings) *Table {
 	return &Table{ipv6, s}
 }
 
-// drop is the drop of an address, on link 2, which is eth0, if it is link-local.
+// drop returns the drop of an address. It is on link 2, eth0, if the address is
+// link-local.
 func drop(addr string) *Entry {
 	a := netip.MustParseAddr(addr)
 	e := &Entry{IPv6: a.Is6(), Addr: a}
@@ -86,7 +87,8 @@ func must(t *testing.T, n *lab.Node, name string, args ...string) string {
 	return text
 }
 
-// The tables are those of the C daemon. With macvlans, they have rules for these.
+// TestTables checks that the tables are those of the C daemon, including the rules for
+// macvlans.
 func TestTables(t *testing.T) {
 	_, a, f := network(t)
 	const theirs = "table ip theirs {\n\tchain in {\n\t}\n}\n"
@@ -153,7 +155,7 @@ table ip6 keepalived {
 	if diff := cmp.Diff(want, ruleset(t, a)); diff != "" {
 		t.Fatalf("rules (-want +got):\n%s", diff)
 	}
-	// A successor does not know what is there, and a table of that name is replaced.
+	// A successor does not know the existing tables, and replaces a table of that name.
 	successor := New()
 	defer successor.Close()
 	successor.Inherit(*table(false, Settings{}))
@@ -161,7 +163,7 @@ table ip6 keepalived {
 	if got := ruleset(t, a); !strings.Contains(got, "elements = { 10.0.0.3 }") || strings.Contains(got, "10.0.0.1") {
 		t.Errorf("rules of a successor:\n%s", got)
 	}
-	// Other settings replace the table, which keeps what it drops.
+	// Other settings replace the table, which keeps its entries.
 	other := table(false, Settings{Name: "other", Priority: 7, Counters: true})
 	carry(t, a, successor, replace(other))
 	got := ruleset(t, a)
@@ -180,7 +182,8 @@ table ip6 keepalived {
 	}
 }
 
-// What a predecessor has left is removed if it is not wanted, also under another name.
+// TestLeftTableIsRemoved checks that a table of a predecessor that is not wanted is
+// removed, also under another name.
 func TestLeftTableIsRemoved(t *testing.T) {
 	_, a, f := network(t)
 	carry(t, a, f, add(table(false, Settings{Name: "old"})), add(drop("10.0.0.1")))
@@ -200,11 +203,11 @@ func TestLeftTableIsRemoved(t *testing.T) {
 	}
 }
 
-// ways are the ways to drop packets.
+// ways lists the ways to drop packets.
 var ways = []struct {
 	name     string
 	settings Settings
-	damage   []string // what another program does to the rules
+	damage   []string // the changes of another program to the rules
 }{
 	{"nftables", Settings{}, []string{
 		"nft delete table ip keepalived", "nft flush chain ip6 keepalived in", "nft flush set ip keepalived vips", "nft add element ip6 keepalived vips { 2001:db8::77 }",
@@ -217,8 +220,9 @@ var ways = []struct {
 	{"iptables", Settings{IPTables: IPTables{In: "INPUT", Out: "OUTPUT"}}, []string{"ip6tables -D INPUT -j keepalived_in", "iptables -F keepalived_in"}},
 }
 
-// Packets to and from addresses are dropped, on the link of a link-local one only, and
-// neighbour discovery is not. Rules that other programs change are restored.
+// TestPackets checks that packets to and from addresses are dropped, for a link-local
+// address on its link only, that neighbour discovery is not, and that rules changed by
+// other programs are restored.
 func TestPackets(t *testing.T) {
 	for _, way := range ways {
 		t.Run(way.name, func(t *testing.T) {
@@ -240,7 +244,7 @@ func TestPackets(t *testing.T) {
 			dropped := []string{"10.55.0.9", "2001:db8:55::9", "fe80::55:9%eth0"}
 			passed := []string{a.Addr(0).String(), a.Addr6(0).String(), "fe80::55:9%eth1"}
 			expectPackets(t, l, passed, dropped)
-			// Those that leave are dropped too.
+			// Outgoing packets are dropped too.
 			for _, from := range dropped {
 				if err := sendFrom(a, from, b); !errors.Is(err, unix.EPERM) {
 					t.Errorf("a packet from %s: %v", from, err)
@@ -259,7 +263,7 @@ func TestPackets(t *testing.T) {
 					words = []string{"nft", strings.Join(words[1:], " ")}
 				}
 				verify := func() []kernel.Found {
-					for _, b := range f.backends { // which looks seldom
+					for _, b := range f.backends { // which otherwise checks rarely
 						if p, ok := b.(*programs); ok {
 							p.lookedAt = [2]time.Time{}
 						}
@@ -275,7 +279,7 @@ func TestPackets(t *testing.T) {
 				}
 				expectPackets(t, l, passed, dropped)
 			}
-			// A change finds it out, too, and is carried out.
+			// A change finds the damage, too, and is carried out.
 			if len(way.damage) > 0 && way.settings.In == "" {
 				must(t, a, "nft", "delete", "table", "ip", "keepalived")
 			}
@@ -294,8 +298,8 @@ func TestPackets(t *testing.T) {
 	}
 }
 
-// expectPackets expects that UDP datagrams from b reach the addresses passed of a, and not
-// those that are dropped.
+// expectPackets checks that UDP datagrams from b reach the addresses passed of a, and do
+// not reach those in dropped.
 func expectPackets(t *testing.T, l *lab.Lab, passed, dropped []string) {
 	t.Helper()
 	a, b := l.Node("a"), l.Node("b")
@@ -307,7 +311,7 @@ func expectPackets(t *testing.T, l *lab.Lab, passed, dropped []string) {
 	got := map[string]bool{}
 	end := lab.NewPatience(20 * time.Second)
 	for missing := true; missing && end.Left() > 0; {
-		for _, to := range append(slices.Clone(dropped), passed...) { // what is passed comes last
+		for _, to := range append(slices.Clone(dropped), passed...) { // the passed addresses are last
 			if err := b.Do(func() error {
 				c, err := net.Dial("udp", net.JoinHostPort(to, "5353"))
 				if err != nil {
@@ -370,8 +374,9 @@ func sendFrom(a *lab.Node, from string, b *lab.Node) error {
 	})
 }
 
-// Without nftables the programs do the same, without ipset(8) by a rule for each address;
-// without any of them the error names what is missing, and the other family still works.
+// TestBackendsThatAreMissing checks that without nftables the programs have the same
+// effect, without ipset(8) by a rule for each address, and that without any of them the
+// error names what is missing and the other family still works.
 func TestBackendsThatAreMissing(t *testing.T) {
 	_, a, f := network(t, lab.IPTables)
 	gone := missing{&tables{}}
@@ -414,7 +419,7 @@ type missing struct{ backend }
 func (missing) commit(*work) error    { return unix.EOPNOTSUPP }
 func (missing) absent(err error) bool { return errors.Is(err, unix.EOPNOTSUPP) }
 
-// 1,000 addresses are dropped in one transaction.
+// TestManyAddresses checks that 1,000 addresses are dropped in one transaction.
 func TestManyAddresses(t *testing.T) {
 	_, a, f := network(t)
 	changes := []kernel.Change{add(table(false, Settings{}))}
@@ -459,7 +464,8 @@ func FuzzParseSet(f *testing.F) {
 	})
 }
 
-// A table that another program removes before its rules were first read is made again.
+// TestTableGoneAtOnce checks that a table that another program removes before its rules
+// were first read is made again.
 func TestTableGoneAtOnce(t *testing.T) {
 	_, a, f := network(t, lab.Nft)
 	carry(t, a, f, add(table(false, Settings{Name: "k"})), add(drop("10.0.0.1")))
@@ -476,7 +482,8 @@ func TestTableGoneAtOnce(t *testing.T) {
 	}
 }
 
-// The failure of a program names its command, and the line of its input.
+// TestProgramsThatFail checks that the error of a program that fails names its command
+// and the line of its input.
 func TestProgramsThatFail(t *testing.T) {
 	_, a, _ := network(t, lab.IPTables)
 	for _, c := range []struct{ input, name, args, want string }{
@@ -502,13 +509,13 @@ func TestProgramsThatFail(t *testing.T) {
 	}
 }
 
-// Reports of multicast groups that a macvlan sends leave by its parent, and router
-// solicitations not at all.
+// TestReportsOfMacvlans checks that multicast membership reports of a macvlan are sent by
+// its parent, and router solicitations not at all.
 func TestReportsOfMacvlans(t *testing.T) {
 	for _, way := range []struct {
 		name     string
 		settings Settings
-		parent   bool // reports leave by the parent
+		parent   bool // reports are sent by the parent
 	}{
 		{"nftables", Settings{VMACs: true}, true},
 		{"iptables", Settings{VMACs: true, IPTables: IPTables{In: "INPUT", Out: "OUTPUT"}}, false},
@@ -568,7 +575,7 @@ func TestReportsOfMacvlans(t *testing.T) {
 			}) {
 				t.Errorf("no reports of the parent: %s", seen)
 			}
-			l.Watch(time.Now(), time.Second, func(*lab.Event) bool { return false }) // for the repetitions of the macvlan's
+			l.Watch(time.Now(), time.Second, func(*lab.Event) bool { return false }) // until the macvlan has repeated its reports
 			if seen = must(t, b, "nft", "list", "set", "inet", "seen", "macs"); strings.Contains(seen, mac) {
 				t.Errorf("packets with the virtual MAC address: %s", seen)
 			}

@@ -14,7 +14,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// network is two nodes, and a connection to the nftables of the first.
+// network returns a lab of two nodes, and a connection to the nftables of the first.
 func network(t *testing.T) (*lab.Lab, *Conn) {
 	t.Helper()
 	lab.Need(t, lab.Root, lab.Nft)
@@ -31,7 +31,7 @@ func network(t *testing.T) (*lab.Lab, *Conn) {
 	return l, c
 }
 
-// ruleset is what nft lists, without handles.
+// ruleset returns the output of nft list ruleset, without handles.
 func ruleset(t *testing.T, n *lab.Node) string {
 	t.Helper()
 	text, err := n.Run("nft", "list", "ruleset")
@@ -63,8 +63,8 @@ func replace(t *testing.T, c *Conn, table *Table, old string) {
 	}
 }
 
-// The table is that of the C daemon, but for entries for every port. Another one takes
-// its place, and tables of other programs stay.
+// TestTable checks that the table is that of the C daemon, except for entries for every
+// port, that another table replaces it, and that tables of other programs stay.
 func TestTable(t *testing.T) {
 	l, c := network(t)
 	a := l.Node("a")
@@ -134,7 +134,7 @@ table ip6 keepalived_ipvs {
 	if diff := cmp.Diff(want, ruleset(t, a)); diff != "" {
 		t.Errorf("rules (-want +got):\n%s", diff)
 	}
-	// A successor does not know what is there, and a table of that name is replaced.
+	// A successor does not know the existing tables, and replaces a table of that name.
 	replace(t, c, table, "")
 	if diff := cmp.Diff(want, ruleset(t, a)); diff != "" {
 		t.Errorf("rules of a successor (-want +got):\n%s", diff)
@@ -154,7 +154,7 @@ table ip6 keepalived_ipvs {
 	}
 }
 
-// With counters the packets of each rule and range are counted.
+// TestCounters checks that with counters the packets of each rule and range are counted.
 func TestCounters(t *testing.T) {
 	l, c := network(t)
 	replace(t, c, &Table{Name: "x", Priority: -1, Counters: true, Ranges: ranges(t, "tcp 10.0.0.1 10.0.0.1 80 1000")}, "")
@@ -166,7 +166,7 @@ func TestCounters(t *testing.T) {
 	}
 }
 
-// What the kernel refuses changes nothing.
+// TestRefused checks that a change that the kernel refuses has no effect.
 func TestRefused(t *testing.T) {
 	l, c := network(t)
 	a := l.Node("a")
@@ -182,7 +182,7 @@ func TestRefused(t *testing.T) {
 	replace(t, c, &Table{Name: "x", Ranges: ranges(t, "tcp 10.0.0.2 10.0.0.2 80 7")}, "x")
 }
 
-// A large table is one transaction, too.
+// TestManyRanges checks that a large table is one transaction, too.
 func TestManyRanges(t *testing.T) {
 	l, c := network(t)
 	var many []Range
@@ -196,7 +196,7 @@ func TestManyRanges(t *testing.T) {
 	}
 }
 
-// Packets get the mark of their address, protocol and port.
+// TestPackets checks that packets get the mark of their address, protocol and port.
 func TestPackets(t *testing.T) {
 	l, c := network(t)
 	a, b := l.Node("a"), l.Node("b")

@@ -7,8 +7,9 @@ import (
 	"testing"
 )
 
-// TestAdvertFrames: the bits of the group, or of an IPv6 peer's solicited-node group, in
-// the hardware address, or that of all nodes for an IPv4 peer, and a whole IPv6 header.
+// TestAdvertFrames checks the destination hardware address of adverts: that of the group,
+// of an IPv6 peer's solicited-node group, or of all nodes for an IPv4 peer; and a whole
+// IPv6 header.
 func TestAdvertFrames(t *testing.T) {
 	hw := [6]byte{0x02, 0x00, 0x5e, 0x10, 0x20, 0x30}
 	packet, _ := hex.DecodeString("45c0001c00010000ff70d0840a090001e1808012" + "210b000001010000")

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// BenchmarkAddresses sets and removes many addresses on a veth, by an Executor
-// and by ip -batch in turn, and prints the medians of both and their ratio.
-// The latter includes the start of the ip process.
+// BenchmarkAddresses sets and removes many addresses on a veth, by an Executor and by ip
+// -batch in turn, and prints the medians of both and their ratio. The times of ip -batch
+// include the start of the process.
 func BenchmarkAddresses(b *testing.B) {
 	for _, n := range []int{1000, 4000} {
 		b.Run(fmt.Sprintf("%d", n), func(b *testing.B) { benchmarkAddresses(b, n) })

@@ -159,8 +159,8 @@ func TestChangeText(t *testing.T) {
 	}
 }
 
-// genAddr draws from so few values that addresses often collide, differ in one
-// attribute only, or share a subnet.
+// genAddr draws from so few values that addresses often collide, differ in one attribute
+// only, or share a subnet.
 func genAddr(links ...int) *rapid.Generator[Addr] {
 	return rapid.Custom(func(t *rapid.T) Addr {
 		a := Addr{Link: rapid.SampledFrom(links).Draw(t, "link"), Proto: AddrProto}
@@ -169,7 +169,7 @@ func genAddr(links ...int) *rapid.Generator[Addr] {
 				netip.AddrFrom4([4]byte{192, 0, 2, byte(rapid.IntRange(1, 6).Draw(t, "host"))}),
 				rapid.SampledFrom([]int{24, 32}).Draw(t, "bits"))
 			a.Label = rapid.SampledFrom([]string{"", "test0:1"}).Draw(t, "label")
-			if a.Prefix.IsSingleIP() { // the kernel wants one scope per subnet
+			if a.Prefix.IsSingleIP() { // the kernel requires one scope per subnet
 				a.Scope = rapid.SampledFrom([]uint8{unix.RT_SCOPE_UNIVERSE, unix.RT_SCOPE_LINK}).Draw(t, "scope")
 			}
 			a.Broadcast = rapid.SampledFrom([]netip.Addr{{}, netip.AddrFrom4([4]byte{192, 0, 2, 255})}).Draw(t, "broadcast")
@@ -177,7 +177,7 @@ func genAddr(links ...int) *rapid.Generator[Addr] {
 		} else {
 			ip := netip.MustParseAddr("2001:db8::").As16()
 			ip[15] = byte(rapid.IntRange(1, 6).Draw(t, "host"))
-			// One length per address: in the kernel it is not part of its identity.
+			// One length per address: in the kernel it is not part of the identity.
 			a.Prefix = netip.PrefixFrom(netip.AddrFrom16(ip), 64)
 			for _, f := range []uint32{unix.IFA_F_NODAD, unix.IFA_F_HOMEADDRESS, unix.IFA_F_NOPREFIXROUTE} {
 				a.Flags |= rapid.SampledFrom([]uint32{0, f}).Draw(t, "flag")
@@ -192,7 +192,7 @@ func genAddr(links ...int) *rapid.Generator[Addr] {
 	})
 }
 
-// apply is the plan's meaning.
+// apply returns the addresses after a plan.
 func apply(t rapid.TB, have []Addr, plan []Change) []Addr {
 	held := slices.Clone(have)
 	for _, c := range plan {

@@ -14,8 +14,8 @@ import (
 	"pgregory.net/rapid"
 )
 
-// The kernel agrees with the model: whatever it holds, the plan for what is
-// wanted leads there, in one go and without an error.
+// TestKernelReachesWhatIsWanted checks that the real kernel behaves as the model: the
+// plan from any state to what is wanted leads there, at once and without an error.
 func TestKernelReachesWhatIsWanted(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")
@@ -71,7 +71,7 @@ func TestExecutorErrors(t *testing.T) {
 		name   string
 		change Change
 		errno  error
-		text   string // what the error says; empty: success
+		text   string // text in the error; empty: success
 	}{
 		{"added", Change{Add, a("192.0.2.3/32")}, nil, ""},
 		{"added, though somebody has set just that", Change{Add, a("192.0.2.1/24")}, nil, ""},
@@ -83,7 +83,7 @@ func TestExecutorErrors(t *testing.T) {
 			"add 192.0.2.9/32 to #99: ipv4: Device not found: no such device"},
 		{"removed from the others' midst", Change{Remove, a("192.0.2.3/32")}, nil, ""},
 	}
-	// All in one chunk: a refusal does not touch its neighbours.
+	// All in one chunk: a refusal does not affect the other changes.
 	var plan []Change
 	for _, tt := range tests {
 		plan = append(plan, tt.change)
@@ -140,7 +140,7 @@ func TestExecutorKeepsOrderAcrossPlans(t *testing.T) {
 			order = append(order, fmt.Sprintf("%d:%d", c.ID, changes[c.ID]))
 		}
 	})
-	for id := range uint64(40) { // adds and removes the same first address, again and again
+	for id := range uint64(40) { // adds and removes the same first address repeatedly
 		plan := DiffAddrs(nil, addrs[:1])
 		if id%2 == 1 {
 			plan = DiffAddrs(addrs[:1], nil)
@@ -226,8 +226,8 @@ func TestDumps(t *testing.T) {
 	}
 }
 
-// Addresses of anyone else in the same subnet stay when promote_secondaries is
-// set and our primary one goes.
+// TestPromoteSecondaries checks that addresses of other programs in the same subnet stay
+// when promote_secondaries is set and our primary one is removed.
 func TestPromoteSecondaries(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add eth0.10 type veth peer name peer0")

@@ -16,9 +16,9 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// newNetNS moves the test's thread into a network namespace of its own, with
-// lo up. Thread and namespace end with the test, however it ends. Sockets must
-// be opened by the test's own goroutine.
+// newNetNS moves the thread of the test into a new network namespace, with lo up. Thread
+// and namespace end with the test, however it ends. Sockets must be opened by the test's
+// own goroutine.
 func newNetNS(t testing.TB) {
 	t.Helper()
 	if os.Getuid() != 0 {
@@ -57,7 +57,7 @@ func otherNetNS(t testing.TB) string {
 	}
 }
 
-// inPath runs f on the test's own thread, moved to the namespace for that time.
+// inPath runs f on the test's own thread, inside the namespace.
 func inPath(t testing.TB, path string, f func()) {
 	t.Helper()
 	home, err := os.Open(fmt.Sprintf("/proc/self/task/%d/ns/net", unix.Gettid()))
@@ -113,7 +113,7 @@ func dial(t testing.TB) *Conn {
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
-// addrsOf lists what the kernel holds on the link and is marked as ours.
+// addrsOf returns the addresses that the kernel has on the link with our mark.
 func addrsOf(t testing.TB, c *Conn, link int) []Addr {
 	t.Helper()
 	all, err := c.Addrs()
@@ -129,8 +129,8 @@ func addrsOf(t testing.TB, c *Conn, link int) []Addr {
 	return ours
 }
 
-// execute carries out a plan through an executor of its own and returns the
-// errors, nil if there are none.
+// execute carries out a plan through a new executor and returns the errors, nil if there
+// are none.
 func execute(t testing.TB, changes []Change) []error {
 	t.Helper()
 	c, err := Dial(0, false)

@@ -7,8 +7,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Pages of the program that were changed before they were protected, as a loader does,
-// stay as they are.
+// TestGiveBackMemory checks that pages of the program that were changed before they were
+// protected, as a loader does, keep their contents.
 func TestGiveBackMemory(t *testing.T) {
 	exe, err := os.Open("/proc/self/exe")
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 	"keepalived-go/internal/linux/nl"
 )
 
-// Whatever the kernel sends, decoding it neither panics nor runs on; and an
-// address that was understood survives being sent back.
+// FuzzDecode checks that decoding any message of the kernel neither panics nor reads
+// beyond its end, and that a decoded address is the same after encoding.
 func FuzzDecode(f *testing.F) {
 	f.Add(appendRequest(nil, Change{Add, &Addr{
 		Link: 3, Prefix: prefix("192.0.2.1/24"), Peer: prefix("192.0.2.2/24"), Label: "eth0:1", Scope: unix.RT_SCOPE_LINK,

@@ -11,7 +11,7 @@ import (
 	"keepalived-go/internal/linux/nl"
 )
 
-// patience is how long an event that must come may take.
+// patience is how long a test waits for an event.
 const patience = 10 * time.Second
 
 // await returns the first event for which f is true.
@@ -64,7 +64,7 @@ func TestMonitor(t *testing.T) {
 	ip(t, "link set test0 name renamed0")
 	await(t, events, func(e Event) bool { return e.Kind == LinkNew && e.Link.Index == test0 && e.Link.Name == "renamed0" })
 
-	// Our own changes can be told from others' by the port.
+	// Our own changes are distinguished from others' by the port.
 	c := dial(t)
 	vip := Addr{Link: test0, Prefix: prefix("192.0.2.1/32"), Label: "renamed0:1", Proto: AddrProto}
 	carryOut(t, c, Change{Add, &vip})
@@ -78,7 +78,7 @@ func TestMonitor(t *testing.T) {
 		t.Errorf("another program's removal carries our port %d", got.PortID)
 	}
 
-	// So can what follows from them: the secondary address goes, too.
+	// So are their consequences: the secondary address is removed, too.
 	ip(t, "addr add 198.51.100.1/24 dev renamed0")
 	ip(t, "addr add 198.51.100.2/24 dev renamed0")
 	primary := Addr{Link: test0, Prefix: prefix("198.51.100.1/24")}
@@ -88,7 +88,7 @@ func TestMonitor(t *testing.T) {
 		t.Errorf("the secondary address's end: %+v", got)
 	}
 
-	// A link that leaves a bridge is not gone.
+	// A link that leaves a bridge is not removed.
 	ip(t, "link add br0 type bridge")
 	ip(t, "link set renamed0 master br0")
 	await(t, events, func(e Event) bool { return e.Kind == LinkNew && e.Link.Index == test0 && e.Link.Master != 0 })
@@ -104,8 +104,8 @@ func TestMonitor(t *testing.T) {
 	await(t, events, func(e Event) bool { return e.Kind == LinkGone && e.Link.Index == test0 })
 }
 
-// Whether a link forwards IPv6 is in its lists and its events, and a change of the
-// setting is an event of its own.
+// TestForwarding checks that the state of IPv6 forwarding of a link is in listings and
+// events, and that a change of the setting is a separate event.
 func TestForwarding(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")
@@ -130,7 +130,8 @@ func TestForwarding(t *testing.T) {
 	}
 }
 
-// A monitor that cannot keep up reports it, and continues.
+// TestMonitorOverrun checks that a monitor that loses events reports the loss and
+// continues.
 func TestMonitorOverrun(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")
@@ -138,7 +139,7 @@ func TestMonitorOverrun(t *testing.T) {
 	hold, overrun, later := make(chan struct{}), make(chan struct{}), make(chan struct{})
 	sentinel := prefix("192.0.2.1/32")
 	held, overran := false, false
-	m, err := Watch(1, true, nil, func(batch []Event) { // 1: the smallest buffer there is
+	m, err := Watch(1, true, nil, func(batch []Event) { // 1: the smallest possible buffer
 		if !held {
 			held = true
 			<-hold
@@ -219,7 +220,7 @@ func appendEvents(events []Event, b []byte, names nl.Names) []Event {
 	}
 }
 
-// carryOut has the kernel make the changes; none may be refused.
+// carryOut makes the kernel carry out the changes, and fails if one is refused.
 func carryOut(t *testing.T, c *Conn, changes ...Change) {
 	t.Helper()
 	refused := make([]*nl.Error, len(changes))
@@ -254,8 +255,9 @@ func TestMessagesAllocateNothing(t *testing.T) {
 	}
 }
 
-// A monitor that knows a connection leaves out the additions of that connection, and
-// nothing else: it reports additions of others, and all that a removal causes.
+// TestMonitorOfOwner checks that a monitor with an owner leaves out the additions of that
+// connection, and nothing else: it reports additions of others, and all consequences of a
+// removal.
 func TestMonitorOfOwner(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")

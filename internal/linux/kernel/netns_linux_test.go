@@ -16,9 +16,8 @@ import (
 	"keepalived-go/internal/tool/userns"
 )
 
-// These make the test binary do something else than testing: enter the
-// namespace named and print the inode of every thread's; or use what a user
-// namespace permits.
+// These make the test binary run as a helper: it enters the named namespace and prints
+// the inode of every thread's namespace, or uses what a user namespace permits.
 const (
 	enterVariable = "KERNEL_TEST_ENTER"
 	usersVariable = "KERNEL_TEST_USERS"
@@ -174,7 +173,8 @@ func useEverything() error {
 	return unix.Close(fd)
 }
 
-// In a user namespace an ordinary user has all it takes.
+// TestUserNamespace checks that in a user namespace an ordinary user has all the
+// permissions that the daemon needs.
 func TestUserNamespace(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), usersVariable+"=1")

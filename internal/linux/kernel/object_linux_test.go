@@ -15,8 +15,8 @@ import (
 	"keepalived-go/internal/linux/nl"
 )
 
-// A neighbour is a second kind of object: a permanent entry of the kernel's table
-// of neighbours. All of it is here; Diff and the executor know nothing of it.
+// neighbour is a second kind of object: a permanent entry of the kernel's neighbour
+// table. It is declared completely in this file; Diff and the executor do not know it.
 type neighbour struct {
 	link int
 	ip   netip.Addr
@@ -81,15 +81,15 @@ func neighbours(c *Conn) []neighbour {
 		}
 	})
 	if err != nil {
-		panic(err) // of a test; Held has no error
+		panic(err) // in a test only; Held returns no error
 	}
 	return list
 }
 
 func (*neighbour) Held(c *Conn) Finder { return NewFinder[neighbour, neighbourKey](neighbours(c)) }
 
-// Objects of two kinds are compared, carried out in one plan, found and refused,
-// each as its own file declares.
+// TestSecondKind checks that objects of two kinds are compared, carried out in one plan,
+// found and refused, each as its own file declares.
 func TestSecondKind(t *testing.T) {
 	newNetNS(t)
 	ip(t, "link add test0 type veth peer name peer0")

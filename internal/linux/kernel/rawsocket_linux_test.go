@@ -19,10 +19,10 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// pair joins the test's namespace with another one by a veth, test0 with
-// 192.0.2.1 and fe80::1 here, peer0 with 192.0.2.2 and fe80::2 there, waits
-// until both ends carry packets, and returns the other's path and the links'
-// indices.
+// pair joins the test's namespace with another one by a veth pair: test0 with 192.0.2.1
+// and fe80::1 here, peer0 with 192.0.2.2 and fe80::2 there. It waits until both ends
+// carry packets, and returns the path of the other namespace and the indices of the
+// links.
 func pair(t *testing.T) (other string, test0, peer0 int) {
 	t.Helper()
 	newNetNS(t)
@@ -56,8 +56,8 @@ func openRawTest(t testing.TB, family, link int, opt RawOptions) *RawSocket {
 	return s
 }
 
-// openRoomyTest opens a socket that many packets may wait in.
-func openRoomyTest(t testing.TB, family, link int) *RawSocket {
+// openLargeTest opens a socket with a large receive buffer.
+func openLargeTest(t testing.TB, family, link int) *RawSocket {
 	t.Helper()
 	s := openRawTest(t, family, link, RawOptions{})
 	if err := nl.SetReceiveBuffer(s.FD(), 1<<20, true); err != nil {
@@ -66,7 +66,7 @@ func openRoomyTest(t testing.TB, family, link int) *RawSocket {
 	return s
 }
 
-// readAll waits until n packets have come.
+// readAll waits until n packets have arrived.
 func readAll(t *testing.T, s *RawSocket, n int) []Datagram {
 	t.Helper()
 	var all []Datagram
@@ -93,7 +93,7 @@ func readAll(t *testing.T, s *RawSocket, n int) []Datagram {
 	return all
 }
 
-// ipv4Packet puts a header in front of a payload, as a VRRP advert has it.
+// ipv4Packet returns a payload with a header like that of a VRRP advert.
 func ipv4Packet(src, dst netip.Addr, payload string) []byte {
 	b := []byte{0x45, 0xc0, 0, 0, 0, 0, 0, 0, 255, 112, 0, 0}
 	b = append(b, src.AsSlice()...)
@@ -112,10 +112,10 @@ func TestRawMulticast4(t *testing.T) {
 	if err := s.Join(group); err != nil {
 		t.Fatal(err)
 	}
-	var r, deaf *RawSocket
+	var r, unjoined *RawSocket
 	inPath(t, other, func() {
-		r = openRoomyTest(t, 4, peer0)
-		deaf = openRawTest(t, 4, peer0, RawOptions{}) // joins nothing
+		r = openLargeTest(t, 4, peer0)
+		unjoined = openRawTest(t, 4, peer0, RawOptions{}) // joins no group
 	})
 	if err := r.Join(group); err != nil {
 		t.Fatal(err)
@@ -140,7 +140,7 @@ func TestRawMulticast4(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		s    *RawSocket
-	}{{"a socket hears itself", s}, {"a group not joined is heard", deaf}} {
+	}{{"a socket receives its own packets", s}, {"packets of a group that was not joined arrive", unjoined}} {
 		if n, err := tt.s.ReadBatch(batch[:]); n != 0 || err != nil {
 			t.Errorf("%s: %d packets, error %v", tt.name, n, err)
 		}
@@ -219,7 +219,8 @@ func TestRawUnicast(t *testing.T) {
 	}
 }
 
-// The error is that of the first packet not taken; those before it are sent.
+// TestRawWriteError checks that the error is that of the first packet not sent, and that
+// the packets before it were sent.
 func TestRawWriteError(t *testing.T) {
 	t.Parallel()
 	other, test0, _ := pair(t)
@@ -261,7 +262,7 @@ func TestRawAllocatesNothing(t *testing.T) {
 	} {
 		s := openRawTest(t, tt.family, test0, RawOptions{})
 		var r *RawSocket
-		inPath(t, other, func() { r = openRoomyTest(t, tt.family, peer0) })
+		inPath(t, other, func() { r = openLargeTest(t, tt.family, peer0) })
 		if err := r.Join(tt.group); err != nil {
 			t.Fatal(err)
 		}
@@ -317,8 +318,8 @@ func TestSendFramesError(t *testing.T) {
 	}
 }
 
-// What arrives at the other end of a wire, tshark reads without complaint, and
-// the neighbour there learns it.
+// TestAnnouncementsOnTheWire checks that tshark finds no fault in the announcements at
+// the other end of a link, and that the neighbour there learns the address.
 func TestAnnouncementsOnTheWire(t *testing.T) {
 	t.Parallel()
 	tshark, err := exec.LookPath("tshark")
@@ -369,7 +370,7 @@ func TestAnnouncementsOnTheWire(t *testing.T) {
 			t.Fatalf("%d of %d frames captured: %v", got, len(sent), err)
 		}
 		if string(b[:n]) != string(sent[got].Data) {
-			continue // the kernel's own, such as MLD reports
+			continue // sent by the kernel, such as MLD reports
 		}
 		got++
 		pcap = append(pcap, 0, 0, 0, 0, 0, 0, 0, 0)
@@ -409,7 +410,7 @@ func TestRawSocketWithoutCapability(t *testing.T) {
 	if os.Getuid() != 0 {
 		required.Missing(t, "root, to give capabilities up")
 	}
-	runtime.LockOSThread() // its capabilities end with it
+	runtime.LockOSThread() // the capabilities of the thread end with it
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&head, &data[0]); err != nil {

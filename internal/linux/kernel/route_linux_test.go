@@ -18,11 +18,11 @@ import (
 	"keepalived-go/internal/tool/lab/uml/umltest"
 )
 
-// What the kernel must have for encapsulations, and for routes and rules of a VRF.
+// routeModules lists the modules for encapsulations, and for routes and rules of a VRF.
 var routeModules = []string{"dummy", "vrf", "mpls_iptunnel", "ila", "ipv6"}
 
-// routesUnderTest are wishes, each with the words by which ip(8) asks for the same.
-// The link d0 has 192.0.2.1/24 and 2001:db8::1/64, d1 198.51.100.1/24.
+// routesUnderTest returns routes, each with the words by which ip(8) sets the same. The
+// link d0 has 192.0.2.1/24 and 2001:db8::1/64, d1 198.51.100.1/24.
 func routesUnderTest(d0, d1 int) map[string]Route {
 	via, via6 := netip.MustParseAddr("192.0.2.2"), netip.MustParseAddr("2001:db8::2")
 	r := func(dst string, change func(r *Route)) Route {
@@ -127,8 +127,8 @@ func setUpRoutes(t *testing.T) (d0, d1 int) {
 	return link(t, "d0"), link(t, "d1")
 }
 
-// shown is what ip(8) lists, without the flags that follow from the moment and the time
-// that is left.
+// shown returns the output of ip(8), without flags that depend on the moment and without
+// remaining lifetimes.
 func shown(t *testing.T, args string) string {
 	t.Helper()
 	out, err := exec.Command("ip", strings.Fields("-d -j "+args)...).Output()
@@ -158,7 +158,7 @@ func listed(t *testing.T) string {
 }
 
 // each calls f for all cases on the test's own thread, which is in its namespace:
-// subtests would run on others. A case that f cannot go on with ends with its error.
+// subtests would run on others. A case for which f returns an error ends with it.
 func each[C any](t *testing.T, cases map[string]C, f func(words string, c C) error) {
 	t.Helper()
 	for words, c := range cases {
@@ -168,8 +168,8 @@ func each[C any](t *testing.T, cases map[string]C, f func(words string, c C) err
 	}
 }
 
-// testRoutes sets each route, reads it again, and has ip(8) set the same: the kernel
-// holds the same by both. Set twice, it is there; removed, nothing of it is left.
+// testRoutes sets each route, reads it, and makes ip(8) set the same: the kernel has the
+// same by both. Set a second time, the route exists; removed, nothing is left.
 func testRoutes(t *testing.T) {
 	newNetNS(t)
 	d0, d1 := setUpRoutes(t)
@@ -298,14 +298,15 @@ func testRules(t *testing.T) {
 func TestRoutes(t *testing.T) { testRoutes(t) }
 func TestRules(t *testing.T)  { testRules(t) }
 
-// The same in a kernel that has MPLS and routing domains.
+// TestRoutesElsewhere runs the same in a kernel that has MPLS and VRFs.
 func TestRoutesElsewhere(t *testing.T) {
 	umltest.Run(t, uml.Machine{Modules: routeModules}, func(t *testing.T) {
 		t.Run("Routes", testRoutes)
 	})
 }
 
-// A route that another program has set stays beside ours, and in its place.
+// TestForeignRoutesStay checks that a route of another program stays next to ours, and in
+// place of ours.
 func TestForeignRoutesStay(t *testing.T) {
 	newNetNS(t)
 	d0, _ := setUpRoutes(t)
@@ -331,7 +332,8 @@ func TestForeignRoutesStay(t *testing.T) {
 	}
 }
 
-// No bytes make the decoders fail, and what they understand has one form.
+// FuzzDecodeRoutes checks that the decoders accept any bytes without a panic, and that a
+// decoded object is the same after encoding.
 func FuzzDecodeRoutes(f *testing.F) {
 	for _, r := range routesUnderTest(2, 3) {
 		body, _ := r.Encode(Add, nil)

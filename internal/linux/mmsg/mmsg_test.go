@@ -8,7 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// socket is a UDP socket on the loopback interface that asks how packets came.
+// socket opens a UDP socket on the loopback interface that requests control messages
+// about the arrival.
 func socket(t testing.TB, domain int) (fd int, addr unix.Sockaddr) {
 	t.Helper()
 	level, options := unix.IPPROTO_IPV6, []int{unix.IPV6_RECVPKTINFO, unix.IPV6_RECVHOPLIMIT}
@@ -36,7 +37,7 @@ func socket(t testing.TB, domain int) (fd int, addr unix.Sockaddr) {
 	return fd, addr
 }
 
-// one is a header with room for a packet and its control messages.
+// one returns a header with buffers for a packet and its control messages.
 func one() *Header {
 	h := new(Header)
 	buf, control := make([]byte, 16), make([]uint64, ControlSpace/8)
@@ -68,7 +69,8 @@ func TestArrival(t *testing.T) {
 			if _, err := Receive(fd, []Header{*one()}); err != unix.EAGAIN {
 				t.Fatalf("%v without a packet", err)
 			}
-			// The kernel has a packet for a socket of lo when the call that sends it returns.
+			// A packet on lo is in the receiving socket when the call that sends it
+			// returns.
 			for _, text := range []string{"one", "and two"} {
 				if err := unix.Sendto(fd, []byte(text), 0, addr); err != nil {
 					t.Fatal(err)
@@ -91,7 +93,7 @@ func TestArrival(t *testing.T) {
 	}
 }
 
-// Send stops at the packet that the kernel refuses.
+// TestSend checks that Send stops at the packet that the kernel refuses.
 func TestSend(t *testing.T) {
 	fd, addr := socket(t, unix.AF_INET)
 	port := addr.(*unix.SockaddrInet4).Port
@@ -113,7 +115,8 @@ func TestSend(t *testing.T) {
 	}
 }
 
-// FuzzArrival: whatever stands in control messages, they are read within their bounds.
+// FuzzArrival checks that control messages with any contents are read within their
+// bounds.
 func FuzzArrival(f *testing.F) {
 	f.Add([]byte{})
 	f.Add([]byte{20, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 64, 0, 0, 0})

@@ -13,7 +13,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// elements are n IPv4 addresses.
+// elements returns n IPv4 addresses.
 func elements(n int) (all []nftables.SetElement) {
 	a := netip.MustParseAddr("10.0.0.0")
 	for range n {
@@ -23,8 +23,8 @@ func elements(n int) (all []nftables.SetElement) {
 	return all
 }
 
-// A transaction of more elements than one message has is carried out whole or not at
-// all, and tables of other programs stay.
+// TestTransactions checks that a transaction of more elements than fit into one message
+// is carried out as a whole or not at all, and that tables of other programs stay.
 func TestTransactions(t *testing.T) {
 	lab.Need(t, lab.Root, lab.Nft)
 	l, err := lab.New(1, "a")
@@ -65,7 +65,7 @@ func TestTransactions(t *testing.T) {
 	if got := strings.Count(list(), "10.0."); got != 1 {
 		t.Errorf("%d elements are left, want 1", got)
 	}
-	// The first of these is not there any more: nothing is removed.
+	// The first of these does not exist any more: nothing is removed.
 	before := list()
 	if err := errors.Join(c.RemoveElements(set, elements(many)), c.Commit()); !errors.Is(err, unix.ENOENT) || !strings.HasPrefix(err.Error(), "nftables: ") {
 		t.Errorf("removing what is not there: %v", err)
@@ -84,7 +84,7 @@ func TestTransactions(t *testing.T) {
 	}
 }
 
-// An error names what can be done about it.
+// TestRemedies checks that an error names its remedy.
 func TestRemedies(t *testing.T) {
 	for _, row := range []struct {
 		err         error

@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// A scripted socket answers each datagram with those that its script returns.
+// scripted answers each datagram with the datagrams that its script returns.
 type scripted struct {
 	script   func(sent []Message) [][]byte
 	incoming [][]byte
@@ -77,9 +77,9 @@ func empty(b []byte) []byte { return b }
 
 const testType = 100
 
-// A list that others' changes interrupt is read again, and merges the attempts
-// when there is no end to the interruptions; the flag may stand on any part, the
-// last included.
+// TestList checks that a listing that changes interrupt is read again, that the attempts
+// are merged if the interruptions do not end, and that any part may have the flag, the
+// last one included.
 func TestList(t *testing.T) {
 	attempts := func(all ...[][3]uint16) func([]Message) [][]byte { // parts of a value, flags, type
 		return func(sent []Message) (out [][]byte) {
@@ -121,8 +121,8 @@ func TestList(t *testing.T) {
 	}
 }
 
-// A batch asks for one acknowledgement, its refusals stand at their requests, and
-// what belongs to another batch is no part of it.
+// TestBatch checks that a batch requests one acknowledgement, that refusals are assigned
+// to their requests, and that messages of another batch are ignored.
 func TestBatch(t *testing.T) {
 	var sent []Message
 	s := &scripted{script: func(m []Message) [][]byte {
@@ -134,7 +134,7 @@ func TestBatch(t *testing.T) {
 		}
 	}}
 	c := NewConn(s)
-	for _, from := range []uint32{0, quietMark - 3} { // numbers do not run into the mark
+	for _, from := range []uint32{0, quietMark - 3} { // numbers do not reach the mark
 		c.seq = from
 		refused := make([]*Error, 5)
 		err := c.Batch(5, func(i int, b []byte) ([]byte, Request) {
@@ -156,8 +156,8 @@ func TestBatch(t *testing.T) {
 	}
 }
 
-// What does not come, or comes otherwise than netlink has it, is an error with
-// words, and the next request works.
+// TestAnswersThatFail checks that a missing or malformed answer is an error with a clear
+// message, and that the next request works.
 func TestAnswersThatFail(t *testing.T) {
 	s := &scripted{}
 	c := NewConn(s)
@@ -184,7 +184,8 @@ func TestAnswersThatFail(t *testing.T) {
 	}
 }
 
-// Lost events are reported, whatever the loss, and later ones follow.
+// TestLostEvents checks that any loss of events is reported, and that later events
+// follow.
 func TestLostEvents(t *testing.T) {
 	s := &scripted{}
 	e := NewEvents(s, 4, 64)

@@ -54,7 +54,7 @@ func TestRefusal(t *testing.T) {
 	}
 }
 
-// Whatever a kernel sends as the description of a family, decoding it ends.
+// FuzzFamily checks that the description of a family with any contents can be decoded.
 func FuzzFamily(f *testing.F) {
 	group := AppendUint32(AppendString(nil, unix.CTRL_ATTR_MCAST_GRP_NAME, "notify"), unix.CTRL_ATTR_MCAST_GRP_ID, 16)
 	b := append([]byte{unix.CTRL_CMD_NEWFAMILY, 2, 0, 0}, AppendString(nil, unix.CTRL_ATTR_FAMILY_NAME, "nlctrl")...)

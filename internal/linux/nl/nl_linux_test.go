@@ -21,7 +21,7 @@ func dial(t testing.TB, family int) *Conn {
 	return c
 }
 
-// The kernel's own family of generic netlink answers as a family of ours will.
+// TestGeneric checks requests with the kernel's own family of generic netlink.
 func TestGeneric(t *testing.T) {
 	c := dial(t, unix.NETLINK_GENERIC)
 	control, err := FindFamily(c, "nlctrl")
@@ -42,8 +42,8 @@ func TestGeneric(t *testing.T) {
 	if _, err := FindFamily(c, "no such family"); !errors.Is(err, unix.ENOENT) {
 		t.Errorf("a family that is not there: %v", err)
 	}
-	// A command that the family does not have, and an argument that is none, are
-	// refused; the connection serves the next request.
+	// An unknown command of the family, and a malformed argument, are refused, and the
+	// connection serves the next request.
 	var refusal *Error
 	if err := c.Do(control.ID, 0, control.Body(200, nil), nil); !errors.As(err, &refusal) || refusal.Errno != unix.EOPNOTSUPP {
 		t.Errorf("an unknown command: %v", err)
@@ -64,7 +64,7 @@ func TestGeneric(t *testing.T) {
 	}
 }
 
-// The kernel reports in a sentence what it refuses.
+// TestExtendedError checks that the error has the kernel's sentence about a refusal.
 func TestExtendedError(t *testing.T) {
 	c := dial(t, unix.NETLINK_ROUTE)
 	err := c.Do(unix.RTM_GETLINK, 0, func(b []byte) []byte { return append(b, 1) }, nil)
@@ -109,8 +109,7 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// BenchmarkReceive lists the links, with the messages of the library and with
-// ours.
+// BenchmarkReceive lists the links, with the messages of the library and with ours.
 func BenchmarkReceive(b *testing.B) {
 	b.Run("library", func(b *testing.B) {
 		c, err := netlink.Dial(unix.NETLINK_ROUTE, &netlink.Config{Strict: true, MessageBufferSize: connBuffer})

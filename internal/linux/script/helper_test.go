@@ -20,8 +20,8 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// Some tests need a process of their own: the test binary, which then does what
-// this variable names.
+// Some tests need a separate process: the test binary, which runs the function that this
+// variable names.
 const envHelper = "SCRIPT_TEST_HELPER"
 
 var helpers = map[string]func(args []string) error{
@@ -47,7 +47,7 @@ func TestMain(m *testing.M) {
 	os.Exit(0)
 }
 
-// helperLimited is helperRun under limits that the process has set itself.
+// helperLimited is helperRun under limits that the process has set for itself.
 func helperLimited(args []string) error {
 	for which, n := range map[int]uint64{unix.RLIMIT_RTTIME: 1_000_000, unix.RLIMIT_NPROC: 0} {
 		var limit unix.Rlimit
@@ -62,7 +62,7 @@ func helperLimited(args []string) error {
 	return helperRun(args)
 }
 
-// helperRun runs, as the user args[0], the rest and prints the result.
+// helperRun runs the rest of args as the user args[0] and prints the result.
 func helperRun(args []string) error {
 	p, err := Resolve(conf.Command{User: args[0], Args: args[1:]}, conf.ScriptPolicy{})
 	if err != nil {
@@ -83,12 +83,12 @@ func printRun(p *Program) error {
 	return nil
 }
 
-// helperStarved resolves a command with 0, 1, 2 … descriptors more than are open,
-// until that succeeds, and prints each other verdict than [Undecided], and last how
-// many it takes. User, group, whether it is secure and has supplementary groups
-// come before the command.
+// helperStarved resolves a command with 0, 1, 2 … more descriptors than are open, until
+// that succeeds. It prints each verdict other than [Undecided], and finally the number of
+// descriptors needed. The arguments before the command are user, group, whether it is
+// secure and whether it has supplementary groups.
 func helperStarved(args []string) error {
-	opened, err := os.Open("/") // the runtime has what it needs
+	opened, err := os.Open("/") // the runtime has the descriptors that it needs
 	if err != nil {
 		return err
 	}
@@ -116,7 +116,7 @@ func helperStarved(args []string) error {
 	return nil
 }
 
-// helperResolve prints how its arguments, user and command, are found.
+// helperResolve prints how its arguments, user and command, are resolved.
 func helperResolve(args []string) error {
 	p, err := Resolve(conf.Command{User: args[0], Args: args[1:]}, conf.ScriptPolicy{})
 	if err != nil {
@@ -126,8 +126,8 @@ func helperResolve(args []string) error {
 	return nil
 }
 
-// helperAccounts sees the accounts of the directory args[0] and prints who
-// would run a command of the default user and of the user wheel.
+// helperAccounts uses the accounts of the directory args[0] and prints the account for a
+// command of the default user and for one of the user wheel.
 func helperAccounts(args []string) error {
 	if err := mountAccounts(args[0]); err != nil {
 		return err
@@ -145,7 +145,7 @@ func helperAccounts(args []string) error {
 	return nil
 }
 
-// mountAccounts makes the accounts of this process those of a directory.
+// mountAccounts replaces the accounts of this process with those of a directory.
 func mountAccounts(dir string) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return err
@@ -158,9 +158,9 @@ func mountAccounts(dir string) error {
 	return nil
 }
 
-// helperDefault prints as whom commands run, with the accounts of a directory:
-// for each line of args, "secure" or "open", the user and the group of
-// script_user, and those of the command.
+// helperDefault prints the accounts for commands, with the account files of a directory:
+// for each line of args, "secure" or "open", the user and the group of script_user, and
+// those of the command.
 func helperDefault(args []string) error {
 	if err := mountAccounts(args[0]); err != nil {
 		return err
@@ -177,8 +177,8 @@ func helperDefault(args []string) error {
 	return nil
 }
 
-// helperCleanup says to the FIFO args[0] that it is ready, and when it was sent
-// SIGTERM, that it is clean.
+// helperCleanup writes to the FIFO args[0] that it is ready and, after SIGTERM, that it
+// is clean.
 func helperCleanup(args []string) error {
 	terminated := make(chan os.Signal, 1)
 	signal.Notify(terminated, syscall.SIGTERM)
@@ -190,15 +190,14 @@ func helperCleanup(args []string) error {
 	return os.WriteFile(args[0], []byte("clean\n"), 0)
 }
 
-// helper is this test binary about to help.
+// helper returns the command that runs this test binary as a helper.
 func helper(what string, args ...string) *exec.Cmd {
 	cmd := exec.Command("/proc/self/exe", args...)
 	cmd.Env = append(os.Environ(), envHelper+"="+what)
 	return cmd
 }
 
-// needRoot skips the test without root, or fails it where nothing may be left
-// out.
+// needRoot skips the test without root, or fails it where no test may be skipped.
 func needRoot(t testing.TB) {
 	t.Helper()
 	if canBecome() && os.Geteuid() == 0 {
@@ -207,7 +206,7 @@ func needRoot(t testing.TB) {
 	required.Missing(t, "root")
 }
 
-// safeDir is a directory that only root can change, on the whole way.
+// safeDir returns a directory that only root can change, all parents included.
 func safeDir(t testing.TB) string {
 	t.Helper()
 	needRoot(t)
@@ -220,7 +219,7 @@ func safeDir(t testing.TB) string {
 	return dir
 }
 
-// ownDir is a directory of the test: as root a safe one.
+// ownDir returns a directory for the test: as root a safe one.
 func ownDir(t testing.TB) string {
 	t.Helper()
 	if os.Geteuid() == 0 {
@@ -231,7 +230,7 @@ func ownDir(t testing.TB) string {
 	return dir
 }
 
-// ownUser is who runs the tests, as the configuration names a user.
+// ownUser returns the current user, in the syntax of the configuration.
 func ownUser() string { return fmt.Sprint(os.Geteuid()) }
 
 func must(t testing.TB, err error) {
@@ -249,7 +248,7 @@ func write(t testing.TB, path, text string) string {
 	return path
 }
 
-// resolve is Resolve as the user that we are.
+// resolve is Resolve as the current user.
 func resolve(t testing.TB, args ...string) *Program {
 	t.Helper()
 	p, err := Resolve(conf.Command{Args: args, User: ownUser()}, conf.ScriptPolicy{})
@@ -270,7 +269,7 @@ func newRunner(t testing.TB) *Runner {
 	return r
 }
 
-// start starts req and returns where its result will be.
+// start starts req and returns the channel for its result.
 func start(r *Runner, req Request) (*Run, chan Result) {
 	done := make(chan Result, 1)
 	req.Done = func(res Result) { done <- res }
@@ -283,7 +282,7 @@ func run(t testing.TB, r *Runner, req Request) Result {
 	return wait(t, done)
 }
 
-// patience is when a test gives up on what must come.
+// patience is how long a test waits for a condition.
 const patience = 30 * time.Second
 
 func wait[T any](t testing.TB, c chan T) T {
@@ -317,7 +316,7 @@ func fifo(t testing.TB) (path string, line func() string) {
 	}
 }
 
-// waitGone waits for the end of a process that is not our child.
+// waitGone waits for the end of a process that is not a child of this one.
 func waitGone(t testing.TB, pid int) {
 	t.Helper()
 	fd, err := unix.PidfdOpen(pid, 0)

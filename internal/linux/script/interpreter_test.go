@@ -14,9 +14,9 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// TestInterpreters has a program that root runs, and another behind it that
-// others may change. DIR/open is a directory that anybody may write to. Nobody has to be
-// root to judge what root would run, but only root has a DIR that no one else can change.
+// TestInterpreters checks a program that root runs and that names another one that other
+// users may change. DIR/open is a directory to which every user may write. The check
+// itself needs no root, but only root has a DIR that no other user can change.
 func TestInterpreters(t *testing.T) {
 	const text = "#!/bin/sh\nexit 0\n"
 	for _, tt := range []struct {
@@ -96,14 +96,14 @@ func TestInterpreters(t *testing.T) {
 			if err := Check(c, conf.ScriptPolicy{Secure: true}); (err != nil) != tt.refused {
 				t.Errorf("checked: %v", err)
 			}
-			must(t, Check(c, conf.ScriptPolicy{})) // not asked for
+			must(t, Check(c, conf.ScriptPolicy{})) // security is not enabled
 			c.User = "nobody"
 			must(t, Check(c, conf.ScriptPolicy{Secure: true})) // root does not run it
 		})
 	}
 }
 
-// words splits a command line at blanks that are not in quotes.
+// words splits a command line at blanks outside quotes.
 func words(line string) []string {
 	var out []string
 	for i, part := range strings.Split(line, "'") {
@@ -116,7 +116,8 @@ func words(line string) []string {
 	return out
 }
 
-// An interpreter that is its own, and a text of the shell without an end.
+// TestInterpretersEnd checks an interpreter that is its own interpreter, and a shell text
+// without an end.
 func TestInterpretersEnd(t *testing.T) {
 	needRoot(t)
 	dir := safeDir(t)
@@ -128,7 +129,8 @@ func TestInterpretersEnd(t *testing.T) {
 	must(t, Check(conf.Command{Args: []string{"/bin/sh", "-c", strings.Repeat("eval ", 100) + "'"}, User: "root"}, conf.ScriptPolicy{Secure: true}))
 }
 
-// What is judged when a program is found is judged again whenever it starts.
+// TestInterpreterBecomesInsecure checks that a program is checked again whenever it
+// starts.
 func TestInterpreterBecomesInsecure(t *testing.T) {
 	needRoot(t)
 	dir := safeDir(t)

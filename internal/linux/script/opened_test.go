@@ -70,8 +70,8 @@ func TestConnect(t *testing.T) {
 	}
 }
 
-// A listener whose queue is full answers nothing. The run ends by its timeout,
-// by Terminate and by Close.
+// TestConnectEnds checks that a run that connects to a listener whose queue is full, and
+// which does not answer, ends by its timeout, by Terminate and by Close.
 func TestConnectEnds(t *testing.T) {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	must(t, err)

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRefusing: a run of a runner that there cannot be ends with the reason.
+// TestRefusing checks that a run of a runner that could not be made ends with the reason.
 func TestRefusing(t *testing.T) {
 	why := errors.New("run scripts: too many open files")
 	r := refusing(why)

@@ -26,8 +26,8 @@ func TestSecurity(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		setup  func(t *testing.T, dir string) string // returns the path to run
-		user   string                                // default root
-		at     string                                // the component that is refused; empty: it may run
+		user   string                                // default: root
+		at     string                                // the component that is refused; empty: the program may run
 		remedy string                                // with DIR
 	}{
 		{"safe", func(t *testing.T, dir string) string {
@@ -118,13 +118,13 @@ func TestSecurity(t *testing.T) {
 			} else {
 				wantProblem(t, err, Insecure, dir+tt.at, strings.ReplaceAll(tt.remedy, "DIR", dir))
 			}
-			must(t, Check(c, conf.ScriptPolicy{})) // not asked for
+			must(t, Check(c, conf.ScriptPolicy{})) // security is not enabled
 		})
 	}
 }
 
-// setACL lets user write to path, though its mode shows no more than write
-// permission of root's group.
+// setACL lets user write to path, although its mode shows only the write permission of
+// root's group.
 func setACL(t *testing.T, path string, user uint32) {
 	t.Helper()
 	type entry struct {
@@ -214,7 +214,7 @@ func TestProblems(t *testing.T) {
 	}
 }
 
-// A command without words asks about its user.
+// TestCheckUser checks that a command without words is a check of its user.
 func TestCheckUser(t *testing.T) {
 	if err := Check(conf.Command{}, conf.ScriptPolicy{User: "root"}); canBecome() {
 		must(t, err)
@@ -282,7 +282,7 @@ func TestResolve(t *testing.T) {
 	}
 }
 
-// TestFind: what dumps show of a program, whether it may be run or not.
+// TestFind checks what dumps show of a program, whether it may be run or not.
 func TestFind(t *testing.T) {
 	dir := ownDir(t)
 	x := write(t, dir+"/bin/x", "#!/bin/sh\n")
@@ -310,7 +310,8 @@ func TestFind(t *testing.T) {
 	}
 }
 
-// TestAccount: an account that is named, by its name or number, and one that is not there.
+// TestAccount checks an account that is given by name or number, and one that does not
+// exist.
 func TestAccount(t *testing.T) {
 	uid, gid, err := Account(ownUser(), "", conf.ScriptPolicy{})
 	if err != nil || int(uid) != os.Geteuid() || int(gid) != os.Getegid() {
@@ -344,7 +345,8 @@ func TestDefaultUserAndGroups(t *testing.T) {
 	}
 }
 
-// With enable_script_security nobody stands in for the default user.
+// TestDefaultUser checks that with enable_script_security no other user replaces the
+// default user.
 func TestDefaultUser(t *testing.T) {
 	const (
 		none  = "root:x:0:0::/:/bin/sh\nwheel:x:4003:4004::/:/bin/sh\n"
@@ -387,7 +389,8 @@ func TestDefaultUser(t *testing.T) {
 	}
 }
 
-// A path that was taken for a user is no account to be made.
+// TestRemedyForUser checks that the remedy does not propose an account for a path that
+// was taken for a user.
 func TestRemedyForUser(t *testing.T) {
 	for name, want := range map[string]string{
 		"app":         "useradd --system app",
@@ -409,7 +412,7 @@ func TestWithoutPrivileges(t *testing.T) {
 	write(t, dir+"/helper", string(exe))
 	x := write(t, dir+"/x", "#!/bin/sh\n")
 	must(t, os.Mkdir(dir+"/cover", 0o700))
-	must(t, os.Chown(dir+"/cover", nobody, nobody)) // with go test -cover it is written
+	must(t, os.Chown(dir+"/cover", nobody, nobody)) // it is written with go test -cover
 	for _, tt := range []struct{ user, want string }{
 		{"", "65534 65534"},
 		{"nobody", "65534 65534"},
@@ -426,8 +429,9 @@ func TestWithoutPrivileges(t *testing.T) {
 	}
 }
 
-// With too few descriptors nothing is concluded of accounts, paths, interpreters and
-// what they are given: not that it is missing, nor that it is safe.
+// TestStarved checks that a lack of descriptors never leads to a verdict about accounts,
+// paths, interpreters and their arguments: neither that one is missing, nor that one is
+// safe.
 func TestStarved(t *testing.T) {
 	dir := safeDir(t)
 	must(t, os.WriteFile(dir+"/script", []byte("#!/bin/sh\n"), 0o755))

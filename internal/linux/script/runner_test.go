@@ -51,7 +51,8 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// A program sees its name as configured, a script the path that is executed.
+// TestNames checks that a program gets its name as configured, and a script the path that
+// is executed.
 func TestNames(t *testing.T) {
 	dir := t.TempDir()
 	r := newRunner(t)
@@ -105,7 +106,7 @@ func TestUsers(t *testing.T) {
 		{"root", "", "0 0 0 ok"},
 		{"4000000000", "4000000001", "4000000000 4000000001 4000000001 ok"},
 	} {
-		// Reopening its output is what a user could not do with a pipe of root's.
+		// A user could not reopen its output if that were a pipe of root's.
 		p, err := Resolve(conf.Command{User: tt.user, Group: tt.group,
 			Args: []string{"/bin/sh", "-c", "echo $(id -u) $(id -g) $(id -G) ok > /dev/stderr"}}, conf.ScriptPolicy{})
 		must(t, err)
@@ -143,8 +144,8 @@ func TestTimeout(t *testing.T) {
 	}
 }
 
-// The end of a script that got SIGTERM may leave a child behind: it is killed when the
-// time is over.
+// TestTimeoutKillsTheRestOfTheGroup checks that a child that outlives a script after
+// SIGTERM is killed at the end of the timeout.
 func TestTimeoutKillsTheRestOfTheGroup(t *testing.T) {
 	r := newRunner(t)
 	path, line := fifo(t)
@@ -167,14 +168,14 @@ func TestTerminate(t *testing.T) {
 	if res := wait(t, done); res.TimedOut || res.Signal != syscall.SIGTERM {
 		t.Errorf("got %s", &res)
 	}
-	one.Terminate() // does nothing
+	one.Terminate() // has no effect
 	if res := run(t, r, Request{Program: sh(t, "exit 0")}); !res.OK() {
 		t.Errorf("got %s", &res)
 	}
 }
 
-// What a script leaves in the background does not delay its end, stays alive,
-// and may go on writing to what was the script's output.
+// TestBackground checks that a background process of a script does not delay its end,
+// stays alive, and may continue to write to the output of the script.
 func TestBackground(t *testing.T) {
 	r := newRunner(t)
 	in, _ := fifo(t)
@@ -230,7 +231,7 @@ func TestTooManyProcesses(t *testing.T) {
 	}
 }
 
-// Without pidfds, ends are found by looking.
+// TestOldKernel checks that without pidfds, ends are found by polling.
 func TestOldKernel(t *testing.T) {
 	r := newRunner(t)
 	path, line := fifo(t)
@@ -252,7 +253,8 @@ func TestOldKernel(t *testing.T) {
 	}
 }
 
-// The queue is bounded, and what it has no room for is refused.
+// TestBusy checks that the queue is bounded, and that requests that do not fit are
+// refused.
 func TestBusy(t *testing.T) {
 	r := newRunner(t)
 	release := make(chan struct{})
@@ -352,11 +354,11 @@ func TestClose(t *testing.T) {
 	if res := <-ended; res.Exit != 4 || res.Output != "bye" {
 		t.Errorf("ended: %q, %s", res.Output, &res)
 	}
-	r.Close(0) // again
+	r.Close(0) // a second time
 }
 
-// Close extends what Terminate grants, called again it shortens, and it does not
-// extend the time of one that has used up its own.
+// TestCloseAgain checks that Close extends the time after Terminate, that a second call
+// shortens it, and that Close does not extend the time of a run that has used it up.
 func TestCloseAgain(t *testing.T) {
 	dir := t.TempDir()
 	r := newRunner(t)
@@ -366,7 +368,7 @@ func TestCloseAgain(t *testing.T) {
 	_, timedOut := start(r, Request{Program: resolve(t, late), Timeout: time.Second})
 	line() // ready
 	toldRun, ended := start(r, Request{Program: resolve(t, told)})
-	line() // ready, or of the late one that its time is over
+	line() // ready, or the late one reports that its time is over
 	line()
 	toldRun.Terminate()
 	line()
@@ -389,7 +391,7 @@ func TestCloseAgain(t *testing.T) {
 	}
 }
 
-// TestCloseWithManyWaiting: what has not been started by then never is.
+// TestCloseWithManyWaiting checks that runs that have not started by then never start.
 func TestCloseWithManyWaiting(t *testing.T) {
 	r := newRunner(t)
 	var started, refused atomic.Int32
@@ -409,7 +411,8 @@ func TestCloseWithManyWaiting(t *testing.T) {
 	}
 }
 
-// Close gives the children of a script time to clean up too.
+// TestCloseWaitsForGroups checks that Close gives the children of a script time to clean
+// up too.
 func TestCloseWaitsForGroups(t *testing.T) {
 	r := newRunner(t)
 	path, line := fifo(t)
@@ -425,8 +428,8 @@ func TestCloseWaitsForGroups(t *testing.T) {
 	}
 }
 
-// A program has the scheduling, signals and limits of an ordinary process,
-// whatever this one has.
+// TestPlainProcess checks that a program has the scheduling, signals and limits of an
+// ordinary process, whatever this process has.
 func TestPlainProcess(t *testing.T) {
 	needRoot(t)
 	started := make(chan []byte)
@@ -445,7 +448,7 @@ func TestPlainProcess(t *testing.T) {
 		if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
 			t.Error(err)
 		}
-		// Signals 32 and 33 belong to the C library: nobody can change them.
+		// Signals 32 and 33 belong to the C library and cannot be changed.
 		const show = `set -- $(sed -n "s/SigIgn://p" /proc/$$/status)
 			echo $(grep SigBlk /proc/$$/status) SigIgn: $((0x$1 & ~0x180000000)) $(cut -d" " -f19,41 /proc/$$/stat) $(grep realtime.timeout /proc/$$/limits)`
 		self := helper("limited", "root", "/bin/sh", "-c", show)
@@ -465,7 +468,8 @@ func TestPlainProcess(t *testing.T) {
 	}
 }
 
-// A program is sent SIGTERM when this process dies, even as another user.
+// TestParentDeath checks that a program gets SIGTERM when this process dies, even as
+// another user.
 func TestParentDeath(t *testing.T) {
 	path, line := fifo(t)
 	user := ""

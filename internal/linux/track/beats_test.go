@@ -33,7 +33,7 @@ func TestBeats(t *testing.T) {
 	ip("link add v0 type veth peer name v1")
 	ip("link set v0 up")
 	ip("link set v1 up")
-	// The kernel takes its time to report by IFF_RUNNING what has happened.
+	// The kernel reports a change by IFF_RUNNING with a delay.
 	for n := 0; !strings.Contains(ip("link show v1"), "state UP"); n++ {
 		if n == 1000 {
 			t.Fatal("v1 does not come up")

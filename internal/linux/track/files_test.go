@@ -45,7 +45,7 @@ func (w *watched) take(list []Update) {
 	}
 }
 
-// await takes reports until the tracker is in the wanted state.
+// await reads reports until the tracker has the wanted state.
 func (w *watched) await(name, what string, ok func(policy.Status) bool) {
 	w.t.Helper()
 	for patience := time.After(time.Minute); !ok(w.status[name]); {
@@ -163,7 +163,7 @@ func TestFileChanges(t *testing.T) {
 			w.number("f0", 1)
 			c.do(t, dir, path)
 			w.number("f0", c.want)
-			// It is watched where it is now, too.
+			// It is watched at its new place, too.
 			must(t, os.RemoveAll(dir+"/a"))
 			must(t, os.MkdirAll(filepath.Dir(path), 0o755))
 			write(t, path, "42")
@@ -175,7 +175,7 @@ func TestFileChanges(t *testing.T) {
 }
 
 func TestFileBelowSwappedLinks(t *testing.T) {
-	// As a ConfigMap is mounted: f is a link to ..data/f, ..data one to v1, and
+	// As a ConfigMap is mounted: f is a link to ..data/f, ..data is a link to v1, and
 	// another link is renamed over ..data.
 	dir := t.TempDir()
 	for i, v := range []string{"v1", "v2"} {
@@ -218,7 +218,7 @@ func TestMissingDirectoryAppears(t *testing.T) {
 	w.number("f1", 6)
 }
 
-func TestWhatAFileCannotBe(t *testing.T) {
+func TestUnusableFiles(t *testing.T) {
 	log := captureLog(t)
 	dir := t.TempDir()
 	must(t, syscall.Mkfifo(dir+"/fifo", 0o600))
@@ -230,7 +230,7 @@ func TestWhatAFileCannotBe(t *testing.T) {
 			t.Errorf("%s: %+v", name, s)
 		}
 	}
-	for range 2 { // said once
+	for range 2 { // logged once
 		write(t, dir+"/huge", "99999999999\x1b[31m and more")
 		w.await("f3", "kept", func(s policy.Status) bool { return s.Number == 5 && strings.Contains(s.Cause.Detail, "beyond") })
 	}
@@ -262,7 +262,7 @@ func TestInitFile(t *testing.T) {
 	if lines := log.lines(); len(lines) != 1 || !strings.HasPrefix(lines[0], "Unable to initialise track file f3: ") {
 		t.Errorf("logged %q", lines)
 	}
-	// A reload writes nothing: what has been set meanwhile stays.
+	// A reload writes nothing: the current number stays.
 	write(t, dir+"/over", "5")
 	w.number("f1", 5)
 	w.configure(c)
@@ -281,7 +281,7 @@ func TestFilesAtReload(t *testing.T) {
 	if u := w.configure(again); len(u) != 1 || u[0].Name != "f1" || u[0].Status.Number != 0 {
 		t.Errorf("reported %+v, want f1 alone", u)
 	}
-	write(t, dir+"/b", "3") // nobody looks at it any more
+	write(t, dir+"/b", "3") // not watched any more
 	write(t, dir+"/a", "4")
 	write(t, dir+"/c", "5")
 	w.number("f0", 4)
@@ -295,7 +295,8 @@ func TestFilesAtReload(t *testing.T) {
 	}
 }
 
-// No watch is left behind by what came and went.
+// TestWatchesAreGivenUp checks that no watch is left of files that appeared and
+// disappeared.
 func TestWatchesAreGivenUp(t *testing.T) {
 	dir := t.TempDir()
 	w, err := newWatcher()
@@ -335,8 +336,8 @@ func TestWatchesAreGivenUp(t *testing.T) {
 	}
 }
 
-// FuzzChanges: no bytes in the place of events cause a panic, or the report of a file
-// that is not watched.
+// FuzzChanges checks that no bytes in place of events cause a panic, or the report of a
+// file that is not watched.
 func FuzzChanges(f *testing.F) {
 	record := func(wd int32, mask uint32, name string) []byte {
 		b := binary.NativeEndian.AppendUint32(nil, uint32(wd))
@@ -366,7 +367,7 @@ func FuzzChanges(f *testing.F) {
 			if !known[c.file] {
 				t.Errorf("a change of %+v", c.file)
 			}
-			delete(known, c.file) // each once
+			delete(known, c.file) // each only once
 		}
 	})
 }
@@ -389,8 +390,7 @@ func TestOverflowReadsAll(t *testing.T) {
 	}
 }
 
-// BenchmarkFiles1000 changes one of 1,000 files in a directory, and waits for
-// the report.
+// BenchmarkFiles1000 changes one of 1,000 files in a directory, and waits for the report.
 func BenchmarkFiles1000(b *testing.B) {
 	dir := b.TempDir()
 	var paths []string

@@ -27,7 +27,7 @@ func TestMatcher(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		conf    conf.TrackProcess
-		comm    string // "": does not matter
+		comm    string // "": any
 		cmdline string
 		want    bool
 	}{
@@ -59,8 +59,8 @@ func TestMatcher(t *testing.T) {
 	}
 }
 
-// program returns sleep(1) under a name of its own. It is a link: a copy could
-// not be run while a process that another test starts has it open.
+// program returns sleep(1) under a unique name. It is a link: a copy could not be run
+// while a process that another test starts has it open for writing.
 func program(t *testing.T) (path, name string) {
 	t.Helper()
 	name = fmt.Sprintf("zz%d.%d", os.Getpid()%100000, time.Now().UnixNano()%100000)
@@ -69,8 +69,8 @@ func program(t *testing.T) (path, name string) {
 	return path, name
 }
 
-// start runs a program until stop is called or the test ends. Without wait it
-// stays a zombie after stop.
+// start runs a program until stop is called or the test ends. Without wait the process
+// remains a zombie after stop.
 func start(t *testing.T, wait bool, path string, args ...string) (stop func()) {
 	t.Helper()
 	cmd := exec.Command(path, args...)
@@ -141,12 +141,12 @@ func TestProcesses(t *testing.T) {
 			}
 			stopSecond := start(t, true, path, "2000")
 			expect("two run", map[string]bool{"two": true, "params": true})
-			stopFirst() // and stays a zombie
+			stopFirst() // and remains a zombie
 			expect("one is left", map[string]bool{"two": false, "one": true, "params": true})
 			stopSecond()
 			expect("none is left", map[string]bool{"one": false, "none": true, "params": false})
 
-			// A shell has the name only while it says so.
+			// A shell keeps the name until it reads a line.
 			shell := exec.Command("/bin/sh", "-c", `printf %s "$0" > /proc/$$/comm; read x; printf other > /proc/$$/comm; read x`, name)
 			in, err := shell.StdinPipe()
 			must(t, err)
@@ -156,7 +156,7 @@ func TestProcesses(t *testing.T) {
 			fmt.Fprintln(in)
 			expect("it took another", map[string]bool{"one": false})
 
-			// A child that only forks is one of them.
+			// A child that only forks counts as a process of that name.
 			tree := exec.Command("/bin/sh", "-c", `printf %s "$0" > /proc/$$/comm; (read x <&3) & wait`, name)
 			hold, err := tree.StdinPipe()
 			must(t, err)
@@ -190,14 +190,14 @@ func TestProcessEventsFromAnotherNamespace(t *testing.T) {
 	must(t, err)
 	defer conn.close()
 	must(t, exec.Command("/bin/true").Run())
-	for started := false; !started; { // the first answers the request to listen
+	for started := false; !started; { // the first events answer the request to listen
 		events, err := conn.read(nil)
 		must(t, err)
 		started = slices.ContainsFunc(events, func(e procEvent) bool { return e.what == procExec })
 	}
 }
 
-func TestLostProcessEventsAreTold(t *testing.T) {
+func TestLostProcessEventsAreReported(t *testing.T) {
 	needProcEvents(t).close()
 	conn, err := openProcEvents(1, false) // as small as the kernel permits
 	must(t, err)
@@ -263,7 +263,8 @@ func FuzzDecodeProcEvent(f *testing.F) {
 	})
 }
 
-// What happens to a process that does not count costs nothing but a look.
+// TestForeignForksDoNotAllocate checks that events of a process that does not count cause
+// no allocation.
 func TestForeignForksDoNotAllocate(t *testing.T) {
 	p := newProcesses(nil, 0, false)
 	p.all = []*counted{{}}

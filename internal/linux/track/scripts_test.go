@@ -33,7 +33,7 @@ func (l *logged) Write(b []byte) (int, error) {
 	return l.buf.Write(b)
 }
 
-// lines returns what was logged since the last call.
+// lines returns the lines logged since the last call.
 func (l *logged) lines() []string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -65,19 +65,19 @@ func (m messages) Handle(_ context.Context, r slog.Record) error {
 func (m messages) WithAttrs([]slog.Attr) slog.Handler { return m }
 func (m messages) WithGroup(string) slog.Handler      { return m }
 
-// desk runs no programs: the test decides how each run ends.
-type desk struct {
+// fakeLauncher is a launcher that runs no programs: the test decides how each run ends.
+type fakeLauncher struct {
 	start time.Time
-	took  time.Duration // of a run; 0: it does not end by itself
+	took  time.Duration // duration of a run; 0: it does not end by itself
 
 	mu     sync.Mutex
 	lines  []string      // "1.5s NAME" for each start, "1.5s end NAME" for a termination
 	result script.Result // of the runs that end now
 	live   map[string]int
-	most   int // runs of one script at once
+	most   int // the maximum of concurrent runs of one script
 }
 
-func (d *desk) launch(r script.Request) func() {
+func (d *fakeLauncher) launch(r script.Request) func() {
 	name := r.Program.Args[1]
 	d.note(name)
 	d.mu.Lock()
@@ -100,14 +100,14 @@ func (d *desk) launch(r script.Request) func() {
 	}
 }
 
-func (d *desk) note(what string) {
+func (d *fakeLauncher) note(what string) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.lines = append(d.lines, fmt.Sprintf("%v %s", time.Since(d.start), what))
 }
 
-// said returns what has happened since the last call.
-func (d *desk) said() []string {
+// said returns the lines since the last call.
+func (d *fakeLauncher) events() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	lines := d.lines
@@ -115,16 +115,16 @@ func (d *desk) said() []string {
 	return lines
 }
 
-// bench is a scheduler at a desk.
-type bench struct {
-	*desk
+// schedulerTest is a scheduler with such a launcher.
+type schedulerTest struct {
+	*fakeLauncher
 	scripts *scripts
 	updates []Update // guarded by mu
 	stop    chan struct{}
 }
 
-// reported returns what has been reported since the last call.
-func (b *bench) reported() []Update {
+// reported returns the updates since the last call.
+func (b *schedulerTest) reported() []Update {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	updates := b.updates
@@ -132,8 +132,8 @@ func (b *bench) reported() []Update {
 	return updates
 }
 
-func newBench() *bench {
-	b := &bench{desk: &desk{start: time.Now(), live: make(map[string]int), took: time.Millisecond}, stop: make(chan struct{})}
+func newSchedulerTest() *schedulerTest {
+	b := &schedulerTest{fakeLauncher: &fakeLauncher{start: time.Now(), live: make(map[string]int), took: time.Millisecond}, stop: make(chan struct{})}
 	b.scripts = newScripts(b.launch, func(u []Update) {
 		b.mu.Lock()
 		defer b.mu.Unlock()
@@ -143,19 +143,19 @@ func newBench() *bench {
 	return b
 }
 
-func (b *bench) configure(scripts ...*conf.Script) []Update {
+func (b *schedulerTest) configure(scripts ...*conf.Script) []Update {
 	answers := make(chan []Update, 1)
 	b.scripts.mail <- request{&conf.Config{Scripts: scripts}, func(u []Update) { answers <- u }}
 	synctest.Wait()
 	return <-answers
 }
 
-func (b *bench) close() {
+func (b *schedulerTest) close() {
 	close(b.stop)
 	synctest.Wait()
 }
 
-// every is a script that is run at an interval.
+// every returns a script that is run at an interval.
 func every(interval time.Duration, name string) *conf.Script {
 	return &conf.Script{Name: name, Command: conf.Command{Args: []string{"/bin/sh", name}},
 		Interval: interval, Timeout: interval, Rise: 1, Fall: 1}
@@ -171,12 +171,12 @@ func equalLines(t *testing.T, got, want []string) {
 func TestScriptsAreSpread(t *testing.T) {
 	captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newSchedulerTest()
 		defer b.close()
 		b.configure(every(4*time.Second, "a"), every(4*time.Second, "b"), every(2*time.Second, "c"), every(4*time.Second, "d"))
 		time.Sleep(8500 * time.Millisecond)
 		synctest.Wait()
-		equalLines(t, b.said(), []string{
+		equalLines(t, b.events(), []string{
 			"0s a", "0s b", "0s c", "0s d",
 			"1s a", "1.5s c", "2s b", "3.5s c", "4s d",
 			"5s a", "5.5s c", "6s b", "7.5s c", "8s d",
@@ -187,33 +187,33 @@ func TestScriptsAreSpread(t *testing.T) {
 func TestOneScriptKeepsItsInterval(t *testing.T) {
 	captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newSchedulerTest()
 		defer b.close()
 		b.took = 300 * time.Millisecond
 		b.configure(every(time.Second, "a"))
 		time.Sleep(2500 * time.Millisecond)
 		synctest.Wait()
-		equalLines(t, b.said(), []string{"0s a", "1s a", "2s a"})
+		equalLines(t, b.events(), []string{"0s a", "1s a", "2s a"})
 	})
 }
 
 func TestHundredsOfScriptsNeverStartTogether(t *testing.T) {
 	captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newSchedulerTest()
 		defer b.close()
 		var all []*conf.Script
 		for i := range 500 {
 			all = append(all, every(time.Second, fmt.Sprintf("s%d", i)))
 		}
 		b.configure(all...)
-		if l := b.said(); len(l) != 500 || l[0] != "0s s0" || l[499] != "0s s499" {
+		if l := b.events(); len(l) != 500 || l[0] != "0s s0" || l[499] != "0s s499" {
 			t.Fatalf("%d scripts began at once: %q", len(l), l)
 		}
 		time.Sleep(3 * time.Second)
 		synctest.Wait()
 		at := map[string]int{}
-		lines := b.said()
+		lines := b.events()
 		for _, l := range lines {
 			when, _, _ := strings.Cut(l, " ")
 			if at[when]++; at[when] > 1 {
@@ -229,7 +229,7 @@ func TestHundredsOfScriptsNeverStartTogether(t *testing.T) {
 func TestNeverTwoCopies(t *testing.T) {
 	log := captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newSchedulerTest()
 		defer b.close()
 		b.took = 4200 * time.Millisecond
 		slow, stubborn := every(time.Second, "slow"), every(3*time.Second, "stubborn")
@@ -240,7 +240,7 @@ func TestNeverTwoCopies(t *testing.T) {
 		if b.most != 1 {
 			t.Errorf("%d copies of a script at once", b.most)
 		}
-		equalLines(t, b.said(), []string{"0s slow", "0s stubborn", "4.5s slow", "6s stubborn"})
+		equalLines(t, b.events(), []string{"0s slow", "0s stubborn", "4.5s slow", "6s stubborn"})
 		equalLines(t, slices.Sorted(slices.Values(log.lines())), []string{
 			"Track script slow is already running, expect idle - skipping run", // in the first run, once
 			"Track script slow is already running, expect idle - skipping run", // in the second
@@ -251,10 +251,10 @@ func TestNeverTwoCopies(t *testing.T) {
 	})
 }
 
-func TestWhatIsSaidOfResults(t *testing.T) {
+func TestLogOfResults(t *testing.T) {
 	log := captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newSchedulerTest()
 		defer b.close()
 		k := every(time.Second, "x")
 		k.Fall, k.Rise = 2, 2
@@ -315,10 +315,10 @@ func TestWhatIsSaidOfResults(t *testing.T) {
 func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
 	captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newSchedulerTest()
 		b.configure(every(3*time.Second, "a"))
 		time.Sleep(500 * time.Millisecond)
-		// The weight is another; b is new.
+		// The weight differs; b is new.
 		a := every(3*time.Second, "a")
 		a.Weight = 10
 		if u := b.configure(a, every(time.Second, "b")); len(u) != 1 || u[0].Name != "b" {
@@ -329,10 +329,10 @@ func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
 		b.configure(every(2*time.Second, "a"))
 		time.Sleep(2700 * time.Millisecond)
 		synctest.Wait()
-		equalLines(t, b.said(), []string{"0s a", "500ms b", "2s a", "4s a"})
+		equalLines(t, b.events(), []string{"0s a", "500ms b", "2s a", "4s a"})
 
-		// Another command keeps the status until its first result, which decides
-		// though it takes more to bring down what was up.
+		// Another command keeps the status until its first result, which decides even if
+		// one failure were not enough to take the script down.
 		changed := every(2*time.Second, "a")
 		changed.Command.Args = []string{"/bin/sh", "third"}
 		changed.Fall = 3
@@ -349,30 +349,30 @@ func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
 		if u := b.reported(); len(u) != 1 || u[0].Status.Up {
 			t.Errorf("reported %+v, want that a failed", u)
 		}
-		equalLines(t, b.said(), []string{"4.1s third"})
+		equalLines(t, b.events(), []string{"4.1s third"})
 		b.took = 0
 		other := every(2*time.Second, "a")
 		other.Command.Args = []string{"/bin/sh", "other"}
 		b.configure(other)
-		// Gone while it runs.
+		// Removed while it runs.
 		b.reported()
 		b.configure()
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		equalLines(t, b.said(), []string{"4.11s other", "4.11s end other"})
+		equalLines(t, b.events(), []string{"4.11s other", "4.11s end other"})
 		if u := b.reported(); len(u) != 0 {
 			t.Errorf("a script that is gone was reported: %+v", u)
 		}
 
-		// Closing ends what runs.
+		// Closing ends the running scripts.
 		b.configure(every(time.Second, "z"))
 		b.close()
-		equalLines(t, b.said(), []string{"1m4.11s z", "1m4.11s end z"})
+		equalLines(t, b.events(), []string{"1m4.11s z", "1m4.11s end z"})
 	})
 }
 
 func TestDisabledScripts(t *testing.T) {
-	lab.Need(t, lab.Root) // nobody else's scripts can be insecure
+	lab.Need(t, lab.Root) // scripts of other users cannot be insecure
 	log := captureLog(t)
 	dir := t.TempDir()
 	insecure := filepath.Join(dir, "insecure")
@@ -406,7 +406,7 @@ func TestDisabledScripts(t *testing.T) {
 			t.Errorf("logged %q, want line %d to begin with %q", lines, i+1, prefix)
 		}
 	}
-	// Mended, it is found by the next configuration.
+	// Corrected, it is found by the next configuration.
 	c.Global.Scripts.Secure = false
 	if s.configure(c); len(s.due) != 1 {
 		t.Errorf("%d scripts to run after one was mended", len(s.due))
@@ -448,7 +448,7 @@ func TestRealScript(t *testing.T) {
 	}
 	began := time.Now()
 	await(policy.Status{Known: true, Cause: cause(conf.TrackedScript, "chk", "exited with status 3: no flag")})
-	// Further runs with the same result are no updates, and have their time.
+	// Further runs with the same result are no updates, but their time is recorded.
 	ended := set.Scripts()["chk"].Ended
 	for end := began.Add(time.Minute); !set.Scripts()["chk"].Ended.After(ended); time.Sleep(time.Millisecond) {
 		if time.Now().After(end) {

@@ -10,7 +10,7 @@ import (
 	"keepalived-go/conf"
 )
 
-// slow answers late, as a driver does whose files are behind a network.
+// slow answers late, as a driver does whose files are on a network.
 type slow struct {
 	mail
 	after  time.Duration
@@ -29,7 +29,7 @@ func (s *slow) run(stop <-chan struct{}) {
 	}
 }
 
-// newSlowSet is a set of drivers that answer after these times.
+// newSlowSet returns a set of drivers that answer after these times.
 func newSlowSet(report func([]Update), after ...time.Duration) *Set {
 	s := &Set{report: report, stop: make(chan struct{}), wait: patience}
 	for _, after := range after {
@@ -48,7 +48,7 @@ func TestConfigureDoesNotWaitForLong(t *testing.T) {
 		if took := time.Since(begin); took != patience || len(got) != 2 || got[0].Name != "0s" || got[1].Name != "50ms" {
 			t.Errorf("after %v: %+v", took, got)
 		}
-		// One that is busy takes the latest configuration, and no other.
+		// A busy driver takes only the latest configuration.
 		s.Configure(new(conf.Config), func([]Update) {})
 		s.Configure(new(conf.Config), func([]Update) {})
 		time.Sleep(10 * time.Second)
@@ -59,8 +59,8 @@ func TestConfigureDoesNotWaitForLong(t *testing.T) {
 	})
 }
 
-// TestReportsAroundConfigure: what is said of the old trackers comes before the
-// first status of the new ones, and what is said of these after it.
+// TestReportsAroundConfigure checks that reports of the old trackers come before the
+// first status of the new ones, and reports of the new ones after it.
 func TestReportsAroundConfigure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var (

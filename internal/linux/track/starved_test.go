@@ -15,8 +15,8 @@ import (
 	"keepalived-go/internal/policy"
 )
 
-// starve lets the process open nothing until feed is called. Tests that use it must
-// not be parallel ones.
+// starve keeps the process from opening anything until feed is called. Tests that use it
+// must not be parallel.
 func starve(t *testing.T) (feed func()) {
 	t.Helper()
 	var limit unix.Rlimit
@@ -27,12 +27,12 @@ func starve(t *testing.T) (feed func()) {
 	return feed
 }
 
-// A script that cannot be looked up for want of descriptors is not disabled: it
-// counts as failed, and runs as soon as it can be looked up.
+// TestStarvedScript checks that a script that cannot be looked up for lack of descriptors
+// is not disabled: it counts as failed, and runs as soon as it can be looked up.
 func TestStarvedScript(t *testing.T) {
 	log := captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newSchedulerTest()
 		defer b.close()
 		feed := starve(t)
 		first := b.configure(every(time.Second, "a"))
@@ -60,11 +60,12 @@ func TestStarvedScript(t *testing.T) {
 	})
 }
 
-// What turns out later not to be there is disabled then, and not looked for again.
+// TestStarvedScriptIsMissing checks that a script that is later found to be missing is
+// disabled, and not looked up again.
 func TestStarvedScriptIsMissing(t *testing.T) {
 	log := captureLog(t)
 	synctest.Test(t, func(t *testing.T) {
-		b := newBench()
+		b := newSchedulerTest()
 		defer b.close()
 		feed := starve(t)
 		none := every(time.Second, "a")
@@ -86,14 +87,14 @@ func TestStarvedScriptIsMissing(t *testing.T) {
 		if n := strings.Count(strings.Join(log.lines(), "\n"), "Disabling track script a since not found/accessible"); n != 1 {
 			t.Errorf("said %d times", n)
 		}
-		if len(b.said()) < 2 {
+		if len(b.events()) < 2 {
 			t.Error("the other script does not run")
 		}
 	})
 }
 
-// A file that cannot be opened for want of descriptors keeps its value, and has none
-// if it had none; it is read again every second.
+// TestStarvedFile checks that a file that cannot be opened for lack of descriptors keeps
+// its value, or has none if it had none, and is read again every second.
 func TestStarvedFile(t *testing.T) {
 	log := captureLog(t)
 	f := newFiles(nil)
@@ -123,12 +124,13 @@ func TestStarvedFile(t *testing.T) {
 	if !f.read(fresh, false) || fresh.status.Number != 7 {
 		t.Errorf("%+v", fresh.status)
 	}
-	if lines := log.lines(); len(lines) != 3 { // one of each file, one that they are polled
+	if lines := log.lines(); len(lines) != 3 { // one line for each file, one that they are polled
 		t.Errorf("log: %q", lines)
 	}
 }
 
-// Processes that cannot be looked at for want of descriptors are not taken for gone.
+// TestStarvedProcesses checks that processes that cannot be read for lack of descriptors
+// are not taken for ended.
 func TestStarvedProcesses(t *testing.T) {
 	log := captureLog(t)
 	comm, err := os.ReadFile("/proc/self/comm")

@@ -15,7 +15,7 @@ func TestScriptState(t *testing.T) {
 		name       string
 		rise, fall int
 		results    string // + success, - failure
-		states     string // after each: U up, d down
+		states     string // after each result: U up, d down
 	}{
 		{"up at the first success, then three failures", 3, 3, "+---++++", "UUUdddUU"},
 		{"down at the first failure, then three successes", 3, 3, "----++++", "ddddddUU"},
@@ -83,7 +83,7 @@ func TestTuneKeepsTheState(t *testing.T) {
 	})
 }
 
-// at is one step of a table: what is observed when, and what must be believed.
+// at is one step of a table: what is observed at a time, and the expected state.
 type at struct {
 	ms    int
 	count int
@@ -143,7 +143,7 @@ func TestDamper(t *testing.T) {
 		{1, false, true, 11},
 		{5, true, true, 0}, // did not last
 		{6, false, true, 16},
-		{10, false, true, 16}, // said again
+		{10, false, true, 16}, // reported again
 		{16, false, false, 0},
 		{17, true, false, 37},
 		{36, true, false, 37},
@@ -216,7 +216,8 @@ func FuzzParseNumber(f *testing.F) {
 	})
 }
 
-// A delay that runs is that of the change that began it.
+// TestProcessStateDelayed checks that a running delay is that of the change that began
+// it.
 func TestProcessStateDelayed(t *testing.T) {
 	s := NewProcessState(&conf.TrackProcess{Quorum: 1, QuorumMax: -1, ForkDelay: time.Second, TerminateDelay: 2 * time.Second})
 	for _, step := range []struct {

@@ -10,8 +10,8 @@ import (
 	"keepalived-go/conf"
 )
 
-// distinct fails if two words of a type of the model mean the same, as one does that
-// has been added to the language only.
+// distinct fails if two words of a type of the model have the same meaning, as a word has
+// that was added to the language only.
 func distinct[T ~uint8](t *testing.T, meaning func(T) string) {
 	t.Helper()
 	words, seen := conf.Names(reflect.TypeFor[T]()), map[string]string{}
@@ -27,8 +27,8 @@ func distinct[T ~uint8](t *testing.T, meaning func(T) string) {
 	}
 }
 
-// TestEachWordMeansSomething: init_file, param_match and linkbeat_interfaces.
-func TestEachWordMeansSomething(t *testing.T) {
+// TestEachWordHasAnEffect checks init_file, param_match and linkbeat_interfaces.
+func TestEachWordHasAnEffect(t *testing.T) {
 	distinct(t, func(m conf.ParamMatch) string {
 		found := newMatcher(&conf.TrackProcess{Process: "p", Params: []string{"-a", "b"}, Match: m})
 		var all []bool

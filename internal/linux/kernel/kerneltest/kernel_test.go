@@ -35,7 +35,7 @@ func run(t *testing.T, h kernel.Host, c kernel.Change) string {
 	return outcome
 }
 
-// held lists what a host holds on a link, but for what a kernel sets itself.
+// held lists the objects of a host on a link, except those that a kernel sets itself.
 func held(t *testing.T, h kernel.Host, link int) []string {
 	t.Helper()
 	conn, err := kernel.DialOn(h, 0, false)
@@ -57,8 +57,8 @@ func held(t *testing.T, h kernel.Host, link int) []string {
 	return all
 }
 
-// namespace puts the test into a network namespace of its own, and returns the index of
-// its link test0.
+// namespace moves the test into a new network namespace, and returns the index of its
+// link test0.
 func namespace(t *testing.T) int {
 	t.Helper()
 	lab.Need(t, lab.Root)
@@ -78,7 +78,8 @@ func namespace(t *testing.T) int {
 	return ifi.Index
 }
 
-// The kernel in memory holds, refuses and drops what a real one does.
+// TestLikeTheRealKernel checks that the kernel in memory accepts, refuses and removes
+// what a real one does.
 func TestLikeTheRealKernel(t *testing.T) {
 	index := namespace(t)
 	k := New(Ethernet(index, "test0"))
@@ -105,8 +106,8 @@ func TestLikeTheRealKernel(t *testing.T) {
 	}
 }
 
-// removal has a host remove a link that is made, up and has an address, and returns what
-// is reported of that.
+// removal makes a host remove a made link that is up and has an address, and returns the
+// reports of the removal.
 func removal(t *testing.T, h kernel.Host, base int) []string {
 	t.Helper()
 	events := make(chan kernel.Event, 1024)
@@ -163,8 +164,8 @@ func removal(t *testing.T, h kernel.Host, base int) []string {
 	}
 }
 
-// The kernel in memory reports the end of a link in the order of a real one: it goes down,
-// then its addresses go.
+// TestRemovalLikeTheRealKernel checks that the kernel in memory reports the end of a link
+// in the order of a real one: the link goes down, then its addresses are removed.
 func TestRemovalLikeTheRealKernel(t *testing.T) {
 	index := namespace(t)
 	want, got := removal(t, kernel.Machine, index), removal(t, New(Ethernet(index, "test0")), index)
