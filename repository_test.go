@@ -1,5 +1,5 @@
-// Package keepalived has only tests of the repository itself: which way imports
-// point, what the binary is made of, what is documented.
+// Package keepalived has only tests of the repository itself: the direction of imports,
+// the packages of the binary, and the documentation.
 package keepalived
 
 import (
@@ -22,9 +22,9 @@ var update = flag.Bool("update", false, "write the list of packages of the binar
 
 const module = "keepalived-go"
 
-// layers are the rooms from the ground up. A package imports only packages of
-// layers below its own; "…/" is a package with all below it. What a layer is
-// for is in docs/architecture.md.
+// layers lists the layers of packages from the bottom up. A package imports only packages
+// of layers below its own; "…/" is a package with all below it. docs/architecture.md
+// describes the purpose of each layer.
 var layers = [][]string{
 	{"vrrp", "lvs", "bfd", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/proc/act", "internal/linux/mmsg", "internal/linux/nft", "internal/tool/getopt", "internal/tool/required", "internal/tool/executable", "internal/tool/userns", "internal/tool/terminal", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
 	{"internal/proc/statefile", "internal/linux/fwmark", "vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
@@ -39,8 +39,8 @@ var layers = [][]string{
 	{"cmd/keepalived", "bench", "test", ""},
 }
 
-// pure packages are for others to build on, or decide without any I/O: they
-// import the standard library and what stands here.
+// pure lists packages that others may build on, or that decide without any I/O: they
+// import the standard library and the packages listed here.
 var pure = map[string][]string{
 	"vrrp":            nil,
 	"vrrp/vrrptest":   {"vrrp"},
@@ -56,7 +56,7 @@ var pure = map[string][]string{
 	"internal/checkd/life": nil,
 }
 
-// noClock are the packages that get the time as an argument.
+// noClock lists the packages that get the time as an argument.
 var noClock = []string{"vrrp", "lvs", "bfd", "internal/policy", "internal/checkd/life"}
 
 // goFiles lists the Go files of the module.
@@ -77,7 +77,7 @@ func goFiles(t *testing.T) (files []string) {
 	return files
 }
 
-// packages lists the directories of the module that hold Go files.
+// packages lists the directories of the module that have Go files.
 func packages(t *testing.T) []string {
 	t.Helper()
 	var dirs []string
@@ -90,7 +90,7 @@ func packages(t *testing.T) []string {
 	return dirs
 }
 
-// source is the parsed non-test files of a directory.
+// source returns the parsed non-test files of a directory.
 func source(t *testing.T, dir string) (fset *token.FileSet, files []*ast.File) {
 	t.Helper()
 	fset = token.NewFileSet()
@@ -110,7 +110,7 @@ func source(t *testing.T, dir string) (fset *token.FileSet, files []*ast.File) {
 	return fset, files
 }
 
-// imports are the packages that the non-test files of a directory import.
+// imports returns the packages that the non-test files of a directory import.
 func imports(t *testing.T, dir string) []string {
 	_, files := source(t, dir)
 	var all []string
@@ -123,7 +123,7 @@ func imports(t *testing.T, dir string) []string {
 	return slices.Compact(all)
 }
 
-// layer is the place of a package in layers; -1: it has none.
+// layer returns the index of a package in layers; -1: it has none.
 func layer(pkg string) int {
 	found := -1
 	for i, list := range layers {
@@ -182,8 +182,8 @@ func TestPurePackagesStayPure(t *testing.T) {
 	}
 }
 
-// TestPackagesOfBinary compares what the program is made of with a list that is
-// checked in, so that a new dependency is seen in the change that brings it.
+// TestPackagesOfBinary compares the packages of the program with a checked-in list, so
+// that a new dependency is visible in the change that adds it.
 func TestPackagesOfBinary(t *testing.T) {
 	const list = "cmd/keepalived/packages.txt"
 	c := exec.Command("go", "list", "-deps", "-f", "{{if not .Standard}}{{.ImportPath}}{{end}}", "./cmd/keepalived")
@@ -209,12 +209,12 @@ func TestPackagesOfBinary(t *testing.T) {
 	}
 }
 
-// skippers may skip a test themselves: what decides about it, and what hands on how a test
-// in a User-Mode Linux has ended.
+// skippers lists the files that may skip a test themselves: those that decide about it,
+// and the one that passes on the result of a test in a User-Mode Linux.
 var skippers = []string{"internal/tool/required/required.go", "internal/tool/lab/need.go", "internal/tool/lab/uml/umltest/result.go"}
 
-// TestSkips: a test that does not run reports whether something is missing, which CI does not
-// accept, or whether it was excluded (package required).
+// TestSkips checks that a test that does not run reports whether something is missing,
+// which CI does not accept, or whether it was excluded (package required).
 func TestSkips(t *testing.T) {
 	for _, file := range goFiles(t) {
 		if slices.Contains(skippers, file) {
@@ -255,12 +255,12 @@ func TestEverythingPublicIsDocumented(t *testing.T) {
 	}
 }
 
-// undocumented returns the exported names of a declaration without a comment of
-// their own or of their group.
+// undocumented returns the exported names of a declaration without their own comment or
+// one of their group.
 func undocumented(d ast.Decl) (names []string) {
 	switch d := d.(type) {
 	case *ast.FuncDecl:
-		// A method that an interface of the standard library names needs no words.
+		// A method that implements an interface of the standard library needs no comment.
 		known := d.Recv != nil && slices.Contains([]string{"String", "GoString", "Error", "Unwrap", "MarshalText", "Len", "Less", "Swap", "Write", "Close"}, d.Name.Name)
 		if d.Name.IsExported() && d.Doc == nil && !known && exportedReceiver(d) {
 			names = append(names, d.Name.Name)
@@ -299,8 +299,8 @@ func exportedReceiver(d *ast.FuncDecl) bool {
 	return ok && id.IsExported()
 }
 
-// TestNoTestReadsHostNames: what routing tables and protocols are called on the
-// machine of a test changes nothing. Only the daemon and its verbs read these names.
+// TestNoTestReadsHostNames checks that the names of routing tables and protocols on the
+// machine have no effect on a test. Only the daemon and its verbs read these names.
 func TestNoTestReadsHostNames(t *testing.T) {
 	readers := []string{"cmd/keepalived", "conf", "internal/supervisor"}
 	for _, dir := range packages(t) {

@@ -13,7 +13,7 @@ import (
 	"keepalived-go/internal/tool/getopt"
 )
 
-// documents are the texts whose examples people copy.
+// documents returns the texts with examples that users copy.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
 	names, err := filepath.Glob("../../docs/*.md")
@@ -43,7 +43,7 @@ func TestDocumentedConfigurations(t *testing.T) {
 				continue
 			}
 			n++
-			// Names without a block of their own are of the text around it.
+			// Names that the example does not define are defined in the surrounding text.
 			path := filepath.Join(t.TempDir(), "keepalived.conf")
 			if err := os.WriteFile(path, []byte(m[1]), 0o600); err != nil {
 				t.Fatal(err)
@@ -61,7 +61,7 @@ func TestDocumentedConfigurations(t *testing.T) {
 	}
 }
 
-// elsewhere are problems of a part of a configuration.
+// elsewhere lists problems that are normal in a part of a configuration.
 var elsewhere = map[string]bool{"no-tracker": true, "no-member": true, "no-vrid": true, "unknown-interface": true, "no-address": true, "http-token": true}
 
 var (
@@ -69,8 +69,8 @@ var (
 	operands = regexp.MustCompile(`^[A-Z][A-Z.|=]*$`)
 )
 
-// TestDocumentedCommands understands each command line of keepalived in the
-// documents: its verb exists, and so do its flags.
+// TestDocumentedCommands parses each command line of keepalived in the documents: its
+// verb exists, and so do its flags.
 func TestDocumentedCommands(t *testing.T) {
 	n := 0
 	for name, text := range documents(t) {
@@ -78,7 +78,7 @@ func TestDocumentedCommands(t *testing.T) {
 		for _, m := range fence.FindAllStringSubmatch(text, -1) {
 			for line := range strings.Lines(m[1]) {
 				if strings.HasPrefix(line, "keepalived ") {
-					line, _, _ = strings.Cut(strings.TrimSpace(line), "  ") // what it does
+					line, _, _ = strings.Cut(strings.TrimSpace(line), "  ") // its description
 					lines = append(lines, line)
 				}
 			}
@@ -98,9 +98,9 @@ func TestDocumentedCommands(t *testing.T) {
 	}
 }
 
-// understand takes a command line apart without doing what it says.
+// understand parses a command line without running it.
 func understand(args []string) error {
-	// [OPTION] is one that may be left out, and … stands for more.
+	// [OPTION] may be left out, and … stands for more.
 	args = slices.DeleteFunc(args, func(a string) bool { return a == "…" || a == "|" })
 	for i := range args {
 		args[i] = strings.Trim(args[i], "[]")
@@ -122,7 +122,7 @@ func understand(args []string) error {
 	if !found {
 		return fmt.Errorf("there is no verb %s", args[0])
 	}
-	for i := range flags { // accept any value: FILE is none
+	for i := range flags { // accept any value: FILE is not a value
 		if flags[i].Arg != getopt.None {
 			flags[i].Set = func(string) error { return nil }
 		}

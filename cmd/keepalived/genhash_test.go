@@ -48,7 +48,7 @@ func hashOf(t *testing.T, args ...string) (string, error) {
 	return regexp.MustCompile(`= \d+ usecs`).ReplaceAllString(b.String(), "= N usecs"), err
 }
 
-// verboseHash is as the C daemon prints it.
+// verboseHash is the output of the C daemon's genhash.
 const verboseHash = `-----------------------[    HTTP Header Buffer    ]-----------------------
 0000  48 54 54 50 2f 31 2e 31 - 20 32 30 30 20 4f 4b 0d   HTTP/1.1 200 OK.
 0016  0a 58 3a 20 79 0d 0a 0d - 0a                        .X: y....       

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	testscript.Main(tests{m}, map[string]func(){"keepalived": main})
 }
 
-// tests are those of m, of an ordinary user in a user namespace.
+// tests runs the tests of m, for an ordinary user in a user namespace.
 type tests struct{ m *testing.M }
 
 func (t tests) Run() int { return userns.Tests(t.m) }
@@ -29,7 +29,7 @@ func TestCommandLine(t *testing.T) {
 	})
 }
 
-// The scripts below run daemons, each in a network namespace of its own.
+// TestDaemon runs scripts with daemons, each in a new network namespace.
 func TestDaemon(t *testing.T) {
 	lab.Need(t, lab.Root)
 	testscript.Run(t, testscript.Params{
@@ -41,7 +41,7 @@ func TestDaemon(t *testing.T) {
 	})
 }
 
-// waitScript is what the scripts use instead of sleeping for luck.
+// waitScript waits for a condition, so that the scripts need no sleep.
 const waitScript = `
 # wait_for FILE TEXT: until FILE has a line with TEXT, 20 s at most
 wait_for() {

@@ -18,7 +18,7 @@ import (
 	"keepalived-go/internal/output/status/screen"
 )
 
-// example is the daemon of the documentation: a backup of one virtual router, and with a
+// example is the daemon of the documentation: a backup of one virtual router, with a
 // fault in another one.
 func example() *api.Status {
 	now := time.Date(2026, 11, 28, 14, 30, 0, 0, time.UTC)
@@ -82,8 +82,8 @@ func example() *api.Status {
 
 var generated = regexp.MustCompile(`(?s)(<!-- generated: (\w+) -->\n).*?(<!-- end -->)`)
 
-// TestStatusPage: the views, the metrics and the fields in docs/status.md are those of the
-// program; -update writes them.
+// TestStatusPage checks that the views, the metrics and the fields in docs/status.md are
+// those of the program; -update writes them.
 func TestStatusPage(t *testing.T) {
 	zone := time.Local
 	time.Local = time.UTC
@@ -131,7 +131,7 @@ func TestStatusPage(t *testing.T) {
 	}
 }
 
-// topScreen is a live view of 80 columns and 24 lines.
+// topScreen returns a live view of 80 columns and 24 lines.
 func topScreen(s *api.Status) string {
 	m := screen.Top{Options: screen.Options{Width: 80}, Height: 24}
 	m.State(s, nil)
@@ -150,10 +150,10 @@ func metricsTable() string {
 	return b.String()
 }
 
-// fieldTables are tables of the fields of types, and of the types in them.
+// fieldTables returns tables of the fields of types, and of the types in them.
 func fieldTables(types ...reflect.Type) string {
 	var b strings.Builder
-	for i := 0; i < len(types); i++ { // it grows
+	for i := 0; i < len(types); i++ { // the loop appends to types
 		typ := types[i]
 		fmt.Fprintf(&b, "### %s\n\n| field | type | meaning |\n|---|---|---|\n", typ.Name())
 		var rows func(reflect.Type)
@@ -174,7 +174,7 @@ func fieldTables(types ...reflect.Type) string {
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// typeName is a type as JSON has it; a structure is added to types.
+// typeName returns the name of a type in JSON. It appends a structure to types.
 func typeName(t reflect.Type, types *[]reflect.Type) string {
 	switch {
 	case t.Kind() == reflect.Pointer:

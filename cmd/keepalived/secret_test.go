@@ -18,10 +18,11 @@ import (
 	"keepalived-go/lint"
 )
 
-// secrets of the files that are mutated. Nothing in the language is like them.
+// secrets lists the secrets of the files that are mutated. No word of the language
+// resembles them.
 var secrets = []string{"qzqzqzq1", "wvwvwvwvwvwvwvwvwvwvwvwvwvwvwvw2", "hxhxhxh3", "ujujuju4"}
 
-// secretFiles have every kind of secret, each in the block it belongs to.
+// secretFiles lists files with every kind of secret, each in its block.
 var secretFiles = []string{`$PW=` + secrets[0] + `
 global_defs {
     router_id LVS
@@ -85,12 +86,12 @@ vrrp_instance VI_1 { interface eth0
 }
 `}
 
-// mutations are texts that differ from one by a slip: a character too much, too
-// little, another, two exchanged; a word left out or written twice; a line
-// likewise, or before the one above it.
+// mutations yields texts that differ from one by one mistake: a character added, removed,
+// replaced or exchanged; a word removed or doubled; a line likewise, or exchanged with
+// the one above it.
 func mutations(text string, yield func(string)) {
 	yield(text)
-	inside := make([]bool, len(text)+1) // of a secret: a broken one is another
+	inside := make([]bool, len(text)+1) // of a secret: a broken one is another secret
 	for _, s := range secrets {
 		for at := 0; ; {
 			n := strings.Index(text[at:], s)
@@ -144,8 +145,8 @@ func mutations(text string, yield func(string)) {
 	}
 }
 
-// outputs are all that the program prints of a file. What keepalived fmt prints
-// is the file itself.
+// outputs returns everything that the program prints about a file. The output of
+// keepalived fmt is the file itself.
 func outputs(name, text string, withEditor bool) map[string]string {
 	out := make(map[string]string)
 	o := conf.Options{
@@ -187,7 +188,7 @@ func outputs(name, text string, withEditor bool) map[string]string {
 		}
 		out["report as "+format] = b.String()
 	}
-	// A diagnostic may stand at any line.
+	// A diagnostic may be at any line.
 	var every conf.Diagnostics
 	for i := range strings.Count(text, "\n") {
 		every = append(every, conf.Diagnostic{Pos: conf.Pos{File: name, Line: i + 1, Column: 1}})
@@ -215,15 +216,15 @@ func outputs(name, text string, withEditor bool) map[string]string {
 	return out
 }
 
-// TestSecretsStaySecret writes files with passwords as people mistype them. The
-// passwords are in nothing that is printed.
+// TestSecretsStaySecret writes files with passwords and typical mistakes, and checks that
+// the passwords are in no output.
 func TestSecretsStaySecret(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "keepalived.conf")
-	every := 31 // of the mutations; make nightly has them all, which takes minutes
+	every := 31 // of the mutations; make nightly tests them all, which takes minutes
 	if os.Getenv("KEEPALIVED_NIGHTLY") == "1" {
 		every = 1
 	}
-	first := rand.IntN(every) // others each time
+	first := rand.IntN(every) // different ones each time
 	n, failed := 0, 0
 	for _, text := range secretFiles {
 		mutations(text, func(text string) {
@@ -245,7 +246,7 @@ func TestSecretsStaySecret(t *testing.T) {
 	t.Logf("%d files, every %dth from the %dth", n, every, first)
 }
 
-// around are the lines near a secret.
+// around returns the lines near a secret.
 func around(text, secret string) string {
 	lines := strings.Split(text, "\n")
 	for i, l := range lines {

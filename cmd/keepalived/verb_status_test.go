@@ -62,8 +62,8 @@ func serveStatus(t *testing.T, s *api.Status) (socket string) {
 	return socket
 }
 
-// asked is what a verb prints, and its exit status.
-func asked(t *testing.T, verb string, args ...string) (string, int) {
+// asked returns the output of a verb, and its exit status.
+func runVerb(t *testing.T, verb string, args ...string) (string, int) {
 	t.Helper()
 	for _, q := range questions() {
 		if q.name == verb {
@@ -76,7 +76,8 @@ func asked(t *testing.T, verb string, args ...string) (string, int) {
 	return "", 0
 }
 
-// TestQuestions: each verb, in each of its formats, is a view of what the daemon answers.
+// TestQuestions checks that each verb, in each of its formats, is a view of the daemon's
+// answer.
 func TestQuestions(t *testing.T) {
 	s := apitest.Daemon(t)
 	socket := "--socket=" + serveStatus(t, s)
@@ -96,7 +97,7 @@ func TestQuestions(t *testing.T) {
 		"status -o wide": screen.Wide(s, plain), "explain C": screen.Explanations(all[2:3], plain), "history C": screen.Events(slices.DeleteFunc(slices.Clone(events), func(e history.Event) bool { return e.Name != "C" }), plain),
 	} {
 		words := strings.Fields(verb)
-		got, code := asked(t, words[0], append(words[1:], socket)...)
+		got, code := runVerb(t, words[0], append(words[1:], socket)...)
 		if got != want || code != proc.ExitOK {
 			t.Errorf("%s: exit status %d\n%s\nwant\n%s", verb, code, got, want)
 		}
@@ -106,7 +107,7 @@ func TestQuestions(t *testing.T) {
 			continue
 		}
 		for _, format := range q.outputs {
-			got, code := asked(t, q.name, socket, "-o", format)
+			got, code := runVerb(t, q.name, socket, "-o", format)
 			if code != proc.ExitOK || len(got) < 100 {
 				t.Errorf("%s -o %s: exit status %d, %q", q.name, format, code, got)
 			}
@@ -116,14 +117,15 @@ func TestQuestions(t *testing.T) {
 			if !json.Valid([]byte(got)) {
 				t.Errorf("%s -o json is none: %s", q.name, got)
 			}
-			if short, _ := asked(t, q.name, socket, "--json"); short != got {
+			if short, _ := runVerb(t, q.name, socket, "--json"); short != got {
 				t.Errorf("%s --json is not -o json", q.name)
 			}
 		}
 	}
 }
 
-// TestCheck: the exit status of --check is that of monitoring plugins, and it prints one line.
+// TestCheck checks that the exit status of --check is that of monitoring plugins, and
+// that it prints one line.
 func TestCheck(t *testing.T) {
 	fine := &api.Status{Version: api.Version}
 	warned := &api.Status{Version: api.Version, Configuration: api.Configuration{Errors: 1}}
@@ -139,14 +141,14 @@ func TestCheck(t *testing.T) {
 		{filepath.Join(t.TempDir(), "control.sock"), 2, "KEEPALIVED CRITICAL - no daemon answers at "},
 		{serveStatus(t, other), 3, "KEEPALIVED UNKNOWN - "},
 	} {
-		got, code := asked(t, "status", "--check", "--socket", c.socket)
+		got, code := runVerb(t, "status", "--check", "--socket", c.socket)
 		if code != c.code || !strings.HasPrefix(got, c.want) || strings.Count(got, "\n") != 1 {
 			t.Errorf("exit status %d, want %d; %q, want %q", code, c.code, got, c.want)
 		}
 	}
 }
 
-// TestFollowEvents: each event is a line, as text and as JSON.
+// TestFollowEvents checks that each event is a line, as text and as JSON.
 func TestFollowEvents(t *testing.T) {
 	s := apitest.Daemon(t)
 	socket := serveStatus(t, s)
@@ -171,56 +173,58 @@ func TestFollowEvents(t *testing.T) {
 			t.Errorf("%s: %s", text, cmp.Diff(events[2], e))
 		}
 	}
-	if _, code := asked(t, "events", "--socket", filepath.Join(t.TempDir(), "none")); code != proc.ExitFatal {
+	if _, code := runVerb(t, "events", "--socket", filepath.Join(t.TempDir(), "none")); code != proc.ExitFatal {
 		t.Errorf("without a daemon: exit status %d", code)
 	}
-	if _, code := asked(t, "history", "--since", "yesterday"); code != proc.ExitFatal {
+	if _, code := runVerb(t, "history", "--since", "yesterday"); code != proc.ExitFatal {
 		t.Errorf("since yesterday: exit status %d", code)
 	}
-	if _, code := asked(t, "history", "--since", "24h", "--socket", socket); code != proc.ExitOK {
+	if _, code := runVerb(t, "history", "--since", "24h", "--socket", socket); code != proc.ExitOK {
 		t.Errorf("since 24 h: exit status %d", code)
 	}
 }
 
-// TestReload: the result of a reload is shown, and a refused one is a failure.
+// TestReload checks that the result of a reload is shown, and that a refused one is a
+// failure.
 func TestReload(t *testing.T) {
 	s := apitest.Daemon(t)
 	socket := serveStatus(t, s)
-	got, code := asked(t, "reload", "--socket", socket)
+	got, code := runVerb(t, "reload", "--socket", socket)
 	if want := "Reload refused: the running configuration stays.\n  keepalived.conf:3:5: unknown keyword prioriti\n"; code != proc.ExitFatal || !strings.HasPrefix(got, want) {
 		t.Errorf("exit status %d\n%s", code, got)
 	}
 	s.Configuration.Refused = nil
-	got, code = asked(t, "reload", "--socket", socket)
+	got, code = runVerb(t, "reload", "--socket", socket)
 	if want := "Reloaded /etc/keepalived/keepalived.conf; it has 1 error, which the log names.\n"; code != proc.ExitOK || got != want {
 		t.Errorf("exit status %d\n%s", code, got)
 	}
-	if got, code = asked(t, "reload", "--json", "--socket", socket); code != proc.ExitOK || !json.Valid([]byte(got)) {
+	if got, code = runVerb(t, "reload", "--json", "--socket", socket); code != proc.ExitOK || !json.Valid([]byte(got)) {
 		t.Errorf("exit status %d\n%s", code, got)
 	}
-	if _, code = asked(t, "reload", "--socket", filepath.Join(t.TempDir(), "none")); code != proc.ExitFatal {
+	if _, code = runVerb(t, "reload", "--socket", filepath.Join(t.TempDir(), "none")); code != proc.ExitFatal {
 		t.Errorf("without a daemon: exit status %d", code)
 	}
 }
 
-// TestAnnounce: an act that is done shows its result; one that no daemon would do is not sent.
+// TestAnnounce checks that an act shows its result, and that an act that no daemon
+// accepts is not sent.
 func TestAnnounce(t *testing.T) {
 	socket := serveStatus(t, apitest.Daemon(t))
-	got, code := asked(t, "announce", "--reason", "moved", "--socket", socket, "web")
+	got, code := runVerb(t, "announce", "--reason", "moved", "--socket", socket, "web")
 	if want := "web announces its addresses (2) again.\n"; code != proc.ExitOK || got != want {
 		t.Errorf("exit status %d\n%s", code, got)
 	}
-	if got, code = asked(t, "announce", "--json", "--reason", "moved", "--socket", socket, "web"); code != proc.ExitOK || !strings.Contains(got, `"result": "web`) {
+	if got, code = runVerb(t, "announce", "--json", "--reason", "moved", "--socket", socket, "web"); code != proc.ExitOK || !strings.Contains(got, `"result": "web`) {
 		t.Errorf("exit status %d\n%s", code, got)
 	}
 	for _, args := range [][]string{{"web", "too"}, {}, {"--reason", "a\nb", "web"}, {""}} {
-		if got, code := asked(t, "announce", append(args, "--socket", socket)...); code != proc.ExitFatal || got != "" {
+		if got, code := runVerb(t, "announce", append(args, "--socket", socket)...); code != proc.ExitFatal || got != "" {
 			t.Errorf("%q: exit status %d\n%s", args, code, got)
 		}
 	}
 }
 
-// frames is a writer that takes n texts.
+// frames is a writer that accepts n texts.
 type frames struct{ texts []string }
 
 func (f *frames) Write(p []byte) (int, error) {
@@ -231,7 +235,7 @@ func (f *frames) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestWatch: it goes on when the daemon has gone and is there again.
+// TestWatch checks that the view continues when the daemon has ended and returns.
 func TestWatch(t *testing.T) {
 	s := apitest.Daemon(t)
 	socket := serveStatus(t, s)
@@ -257,7 +261,7 @@ func TestWatch(t *testing.T) {
 	}
 }
 
-// TestRoutersOfADaemon: what is said of a name that no virtual router has.
+// TestRoutersOfADaemon checks the error for a name that no virtual router has.
 func TestRoutersOfADaemon(t *testing.T) {
 	s := &api.Status{VRRP: &api.VRRP{Instances: []api.Instance{{Name: "VI_web"}, {Name: "VI_db"}}}}
 	for name, want := range map[string]string{
@@ -273,7 +277,7 @@ func TestRoutersOfADaemon(t *testing.T) {
 	}
 }
 
-// TestWriteError: a view that cannot be written is no success.
+// TestWriteError checks that a view that cannot be written is an error.
 func TestWriteError(t *testing.T) {
 	socket := serveStatus(t, apitest.Daemon(t))
 	r, w := io.Pipe()
@@ -285,7 +289,8 @@ func TestWriteError(t *testing.T) {
 	}
 }
 
-// TestActVerbs: what the verbs that change something send, and what they refuse.
+// TestActVerbs checks the requests of the verbs that change something, and the arguments
+// that they refuse.
 func TestActVerbs(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "control.sock")
 	l, err := net.Listen("unix", socket)
@@ -331,25 +336,26 @@ func TestActVerbs(t *testing.T) {
 	} {
 		words := strings.Fields(test.args)
 		got = ""
-		text, code := asked(t, words[0], append(words[1:], "--socket", socket)...)
+		text, code := runVerb(t, words[0], append(words[1:], "--socket", socket)...)
 		if want := test.want != ""; got != test.want || (code == proc.ExitOK) != want || (text == "done.\n") != want {
 			t.Errorf("%s: %q, exit status %d, %q; want %q", test.args, got, code, text, test.want)
 		}
 	}
 }
 
-// TestDrainVerb: the connections that are left are shown and, with --wait, waited for.
+// TestDrainVerb checks that the remaining connections are shown and, with --wait, waited
+// for.
 func TestDrainVerb(t *testing.T) {
 	s := apitest.Daemon(t)
 	s.LVS.Table.Unreachable = ""
 	server := &s.LVS.Services[1].Servers[0]
-	const name = "[192.0.2.110]:udp:53 198.51.100.3" // which drains
+	const name = "[192.0.2.110]:udp:53 198.51.100.3" // the server that drains
 	socket := filepath.Join(t.TempDir(), "control.sock")
 	l, err := net.Listen("unix", socket)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var left []uint64 // at each look
+	var left []uint64 // at each request
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /v1/drain", func(w http.ResponseWriter, _ *http.Request) { json.NewEncoder(w).Encode(api.Done{Result: "done"}) })
 	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
@@ -363,7 +369,7 @@ func TestDrainVerb(t *testing.T) {
 	run := func(looks []uint64, code int, want string, args ...string) {
 		t.Helper()
 		left = looks
-		got, status := asked(t, "drain", append(args, "--socket", socket)...)
+		got, status := runVerb(t, "drain", append(args, "--socket", socket)...)
 		if got != want || status != code || len(left) > 0 {
 			t.Errorf("%q: exit status %d, %q; %d looks were not taken", args, status, got, len(left))
 		}
@@ -371,7 +377,7 @@ func TestDrainVerb(t *testing.T) {
 	run([]uint64{2}, proc.ExitOK, "done.\n2 connections are left.\n", name)
 	run([]uint64{1, 0}, proc.ExitOK, "done.\n1 connection is left.\n0 connections are left.\n", "--wait", name)
 	run([]uint64{1, 1}, proc.ExitFatal, "done.\n1 connection is left.\n", "--wait=1s", name)
-	run([]uint64{1}, proc.ExitFatal, "done.\n", "--wait", "198.51.100.3:53") // which another act is about
+	run([]uint64{1}, proc.ExitFatal, "done.\n", "--wait", "198.51.100.3:53") // another act is about this server
 	run(nil, proc.ExitOK, "{\n  \"result\": \"done\"\n}\n", "-o", "json", name)
 	s.LVS.Table.Unreachable = "no module"
 	run([]uint64{0}, proc.ExitOK, "done.\n", name)

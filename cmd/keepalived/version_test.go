@@ -7,7 +7,8 @@ import (
 	"keepalived-go/conf"
 )
 
-// What keepalived -v says a daemon can do is told by keywords of the language.
+// TestFeatures checks that the features in keepalived -v are determined by keywords of
+// the language.
 func TestFeatures(t *testing.T) {
 	configure, config := buildOptions()
 	for _, f := range features {

@@ -28,15 +28,15 @@ func instance(name, neighbor string) *conf.BFDInstance {
 	}
 }
 
-// told is a daemon without sockets, and what it reports.
-type told struct {
+// testDaemon is a daemon without sockets, and its reports.
+type testDaemon struct {
 	*daemon
-	events []link.Event
-	deaf   bool // the parent does not read
+	events  []link.Event
+	blocked bool // the parent does not read
 }
 
-func newTold(t *testing.T) *told {
-	x := &told{daemon: newDaemon(Options{})}
+func newTestDaemon(t *testing.T) *testDaemon {
+	x := &testDaemon{daemon: newDaemon(Options{})}
 	var err error
 	if x.loop, err = loop.New(); err != nil {
 		t.Fatal(err)
@@ -44,26 +44,26 @@ func newTold(t *testing.T) *told {
 	t.Cleanup(x.loop.Close)
 	x.saver.Begin(x.loop)
 	x.emit = func(m link.Message) bool {
-		if !x.deaf {
+		if !x.blocked {
 			x.events = append(x.events, *m.Event)
 		}
-		return !x.deaf
+		return !x.blocked
 	}
 	return x
 }
 
 // add adds a session as reload does, but opens no socket.
-func (x *told) add(b *conf.BFDInstance, left *sessionState) *peer {
+func (x *testDaemon) add(b *conf.BFDInstance, left *sessionState) *peer {
 	p := x.newPeer(b)
 	p.out.fd = 0 // open does nothing
 	x.peers = append(x.peers, p)
 	x.start(p, x.loop.Now(), left)
-	p.out.fd = -1 // and send neither
+	p.out.fd = -1 // and neither does send
 	x.index()
 	return p
 }
 
-func (x *told) reports() (all []policy.Session) {
+func (x *testDaemon) reports() (all []policy.Session) {
 	x.spread()
 	for _, e := range x.events {
 		var s policy.Session
@@ -75,7 +75,7 @@ func (x *told) reports() (all []policy.Session) {
 	return all
 }
 
-// packet is what the neighbour of p sends in a state.
+// packet returns a packet of the neighbour of p in a state.
 func packet(p *peer, s bfd.State) bfd.Packet {
 	return bfd.Packet{
 		State: s, DetectMult: 3, MyDiscriminator: 77, YourDiscriminator: p.engine.Config().Discriminator,
@@ -88,7 +88,7 @@ func from(src string, p bfd.Packet) *datagram {
 }
 
 func TestHear(t *testing.T) {
-	x := newTold(t)
+	x := newTestDaemon(t)
 	a := x.add(instance("A", "192.0.2.2"), nil)
 	b := x.add(instance("B", "192.0.2.3"), nil)
 	own := instance("L", "fe80::1%eth0")
@@ -112,7 +112,7 @@ func TestHear(t *testing.T) {
 			t.Errorf("%s is %v, want %v", p.conf.Name, p.engine.State(), want)
 		}
 	}
-	hear(from("192.0.2.9", first), false, a, bfd.Down) // of nobody
+	hear(from("192.0.2.9", first), false, a, bfd.Down) // from an unknown address
 	hear(from("192.0.2.2", first), true, a, bfd.Down)  // to the port of multihop sessions
 	hear(from("192.0.2.2", first), true, m, bfd.Init)
 	hear(from("192.0.2.2", first), false, a, bfd.Init)
@@ -140,7 +140,7 @@ func TestHear(t *testing.T) {
 }
 
 func TestReports(t *testing.T) {
-	x := newTold(t)
+	x := newTestDaemon(t)
 	b := instance("A", "192.0.2.2")
 	b.Checker = true
 	p := x.add(b, nil)
@@ -152,13 +152,13 @@ func TestReports(t *testing.T) {
 		t.Fatalf("at the start: %+v", r)
 	}
 	now := x.loop.Now()
-	x.deaf = true
+	x.blocked = true
 	x.hear(from("192.0.2.2", packet(p, bfd.Init)), false, now)
 	x.spread()
 	if !x.tell.Running() {
 		t.Fatal("what the parent did not take is forgotten")
 	}
-	x.deaf = false
+	x.blocked = false
 	if r := x.reports(); len(r) != 2 || !r[0].Up || r[0].Neighbor != b.Neighbor {
 		t.Fatalf("Up: %+v", r)
 	}
@@ -173,15 +173,15 @@ func TestReports(t *testing.T) {
 	}
 }
 
-// What a predecessor had up is unknown until its neighbour is heard, or until it could
-// have come up again.
+// TestUnknown checks that the state of a session that was up in a predecessor is unknown
+// until a packet of its neighbour arrives, or until the session could have come up again.
 func TestUnknown(t *testing.T) {
 	left := &sessionState{Port: 50000, Snapshot: bfd.Snapshot{
 		State: bfd.Up, RemoteState: bfd.Up, Discriminator: 5, RemoteDiscr: 77,
 		RemoteMinTx: 50 * ms, RemoteMinRx: 50 * ms, RemoteMult: 3,
 	}}
-	begin := func() (*told, *peer) {
-		x := newTold(t)
+	begin := func() (*testDaemon, *peer) {
+		x := newTestDaemon(t)
 		p := x.add(instance("A", "192.0.2.2"), left)
 		if r := x.reports(); len(r) != 0 || !p.unknown || p.engine.Config().Discriminator != 5 || p.out.port != 50000 {
 			t.Fatalf("%+v, %+v", r, p)
@@ -214,7 +214,7 @@ func TestUnknown(t *testing.T) {
 }
 
 func TestState(t *testing.T) {
-	x := newTold(t)
+	x := newTestDaemon(t)
 	path := filepath.Join(t.TempDir(), "state")
 	x.saver.Path = path
 	p := x.add(instance("A", "192.0.2.2"), nil)
@@ -263,9 +263,9 @@ func FuzzParseState(f *testing.F) {
 	})
 }
 
-// A packet in allocates nothing.
+// TestSteadyStateDoesNotAllocate checks that a received packet allocates nothing.
 func TestSteadyStateDoesNotAllocate(t *testing.T) {
-	x := newTold(t)
+	x := newTestDaemon(t)
 	p := x.add(instance("A", "192.0.2.2"), nil)
 	now := x.loop.Now()
 	x.hear(from("192.0.2.2", packet(p, bfd.Init)), false, now)
@@ -277,7 +277,7 @@ func TestSteadyStateDoesNotAllocate(t *testing.T) {
 }
 
 func TestReload(t *testing.T) {
-	x := newTold(t)
+	x := newTestDaemon(t)
 	a, b := x.add(instance("A", "192.0.2.2"), nil), x.add(instance("B", "192.0.2.3"), nil)
 	x.reports()
 	now := x.loop.Now()
@@ -302,10 +302,10 @@ func TestReload(t *testing.T) {
 	}
 }
 
-// What becomes of a session that is not configured any more is told to its neighbour, but
-// not to the processes that have used it: it is no failure.
+// TestLeave checks that the end of a session that is removed is reported to its
+// neighbour, but not to the processes that have used it: it is no failure.
 func TestLeave(t *testing.T) {
-	x := newTold(t)
+	x := newTestDaemon(t)
 	slow := func(name, neighbor string) *peer {
 		b := instance(name, neighbor)
 		b.MinTx, b.Source = 2*time.Second, netip.MustParseAddr("192.0.2.1")
@@ -319,7 +319,7 @@ func TestLeave(t *testing.T) {
 	}
 	now := x.loop.Now()
 	x.hear(from("192.0.2.2", packet(a, bfd.Down)), false, now)
-	x.hear(from("192.0.2.2", packet(a, bfd.Init)), false, now) // not told yet
+	x.hear(from("192.0.2.2", packet(a, bfd.Init)), false, now) // not informed yet
 	x.peers = []*peer{c}
 	x.leave(a, now, maxGoodbye)
 	x.leave(b, now, maxGoodbye)
@@ -336,7 +336,7 @@ func TestLeave(t *testing.T) {
 		t.Errorf("%v, the next packet after %v", a.engine.State(), end-now)
 	}
 
-	// The same neighbour again, by other words.
+	// The same neighbour again, by another source address.
 	x.makeRoom(identity{Neighbor: a.conf.Neighbor, Source: netip.MustParseAddr("192.0.2.9")})
 	x.makeRoom(identity{Neighbor: a.conf.Neighbor, Source: a.conf.Source, MultiHop: true})
 	if len(x.leaving) != 2 {
@@ -360,9 +360,10 @@ func TestLeave(t *testing.T) {
 	}
 }
 
-// A stop takes a second at most, although a reload had informed the neighbour for longer.
+// TestStop checks that a stop takes at most a second, even if a reload was to inform the
+// neighbour for longer.
 func TestStop(t *testing.T) {
-	x := newTold(t)
+	x := newTestDaemon(t)
 	add := func(neighbor string) *peer {
 		b := instance(neighbor, neighbor)
 		b.MinTx = 20 * time.Second

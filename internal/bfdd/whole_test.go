@@ -30,7 +30,7 @@ type process struct {
 	parent *link.Conn
 	setup  *link.Setup
 	ended  chan error
-	up     map[string]string // what it reports of sessions, by role and name
+	up     map[string]string // its reports of sessions, by role and name
 }
 
 // start starts the process with the sessions and returns when it runs.
@@ -60,11 +60,11 @@ func (p *process) send(m link.Message) {
 	}
 }
 
-// noKind is the kind of no message that a process sends.
+// noKind is a kind that no message of a process has.
 const noKind = link.Begin
 
-// until reads what the process reports, until there is a message of a kind, or what it
-// has reported of sessions is as wanted.
+// until reads the messages of the process until there is one of a kind, or until it has
+// reported the wanted states of sessions.
 func (p *process) until(kind link.Kind, wanted map[string]string) {
 	p.t.Helper()
 	late := time.AfterFunc(2*time.Minute, func() { p.parent.Close() })
@@ -102,8 +102,8 @@ func (p *process) note(e *link.Event) {
 	}
 }
 
-// sees waits until the process has reported these sessions, each NAME up or NAME down,
-// to the roles that use them, and no others.
+// sees waits until the process has reported these sessions, each NAME up or NAME down, to
+// the roles that use them, and no others.
 func (p *process) sees(sessions ...string) {
 	p.t.Helper()
 	wanted := map[string]string{}
@@ -130,14 +130,14 @@ func (p *process) stop() {
 	}
 }
 
-// data asks for the data dump.
+// data requests the data dump.
 func (p *process) data() string {
 	p.t.Helper()
 	p.send(link.Message{Kind: link.DumpData})
 	path := filepath.Join(p.setup.DumpDir, "keepalived_bfd.data")
 	var text []byte
 	waitFor(p.t, "the data dump", func() bool {
-		text, _ = os.ReadFile(path) // absent: not yet
+		text, _ = os.ReadFile(path) // not written yet
 		return strings.Contains(string(text), "Event loop")
 	})
 	return string(text)
@@ -152,7 +152,7 @@ func waitFor(t *testing.T, what string, is func() bool) {
 	}
 }
 
-// network is two nodes with link-local addresses that are known.
+// network returns two nodes with known link-local addresses.
 func network(t *testing.T) (a, b *lab.Node) {
 	t.Helper()
 	lab.Need(t, lab.Root)
@@ -173,7 +173,7 @@ func network(t *testing.T) (a, b *lab.Node) {
 	return l.Nodes[0], l.Nodes[1]
 }
 
-// capture collects the whole log, debugging too.
+// capture collects the whole log, debug level included.
 func capture(t *testing.T) *logtest.Log {
 	log := &logtest.Log{}
 	before := slog.Default()
@@ -182,7 +182,7 @@ func capture(t *testing.T) *logtest.Log {
 	return log
 }
 
-// between is a session of n with other, by the addresses that f gives.
+// between returns a session of n with other, with the addresses that f returns.
 func between(name string, n, other *lab.Node, f func(*lab.Node) netip.Addr) *conf.BFDInstance {
 	b := instance(name, f(other).String())
 	b.Source = f(n)
@@ -200,7 +200,7 @@ func sessions(n, other *lab.Node) (all []*conf.BFDInstance) {
 	return []*conf.BFDInstance{plain, far, local}
 }
 
-// TestProcess: sessions by IPv4, by IPv6 over several hops and with a link-local
+// TestProcess checks that sessions over IPv4, over multihop IPv6 and with a link-local
 // neighbour come up between two processes, are reported to the roles that use them, are
 // dumped, survive a reload that keeps them, and end for both when one process stops.
 func TestProcess(t *testing.T) {
@@ -223,7 +223,7 @@ func TestProcess(t *testing.T) {
 	}
 
 	kept := sessions(a, b)[:2]
-	kept[1].TTL = 32 // of the open socket
+	kept[1].TTL = 32 // the TTL of the open socket
 	pa.configure(kept...)
 	pa.until(link.Reloaded, nil)
 	pa.sees("plain up", "far up")
@@ -237,8 +237,8 @@ func TestProcess(t *testing.T) {
 	}
 }
 
-// TestLateNetwork: what a session needs may come after it: its source address, the port
-// of BFD while another daemon has it, the interface of its neighbour.
+// TestLateNetwork checks that what a session needs may appear after it: its source
+// address, the port of BFD while another daemon has it, the interface of its neighbour.
 func TestLateNetwork(t *testing.T) {
 	a, b := network(t)
 	log := capture(t)
@@ -283,7 +283,8 @@ func TestLateNetwork(t *testing.T) {
 	pb.stop()
 }
 
-// A process whose parent ends before there is a configuration ends with an error.
+// TestRunWithoutParent checks that a process whose parent ends before there is a
+// configuration ends with an error.
 func TestRunWithoutParent(t *testing.T) {
 	parent, child := linktest.Pair(t)
 	parent.Close()

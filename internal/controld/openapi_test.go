@@ -20,7 +20,7 @@ import (
 
 var update = flag.Bool("update", false, "write docs/openapi.yaml")
 
-// whole returns sources of a daemon with everything that a model can hold.
+// whole returns sources of a daemon with every part of the model.
 func whole(t *testing.T) sources {
 	s := apitest.Daemon(t)
 	return of(func() *api.Status { return s })
@@ -61,8 +61,8 @@ func of(now func() *api.Status) sources {
 	return s
 }
 
-// TestOpenAPI: docs/openapi.yaml is what the daemon serves and names each route; what the
-// routes answer is as the schemas have it. -update writes it.
+// TestOpenAPI checks that docs/openapi.yaml is the document that the daemon serves and
+// names each route, and that the responses conform to the schemas. -update writes it.
 func TestOpenAPI(t *testing.T) {
 	from := whole(t)
 	events := newRecorder(from, filepath.Join(t.TempDir(), "history"))
@@ -116,7 +116,7 @@ func TestOpenAPI(t *testing.T) {
 	if wrong := d.differences(&schema{Ref: schemaPath + "failure"}, refusal, "refusal"); len(wrong) > 0 {
 		t.Error(wrong)
 	}
-	// The check itself notices what differs.
+	// The check itself detects differences.
 	for _, bad := range []any{1.0, map[string]any{}, map[string]any{"error": 1.0}, map[string]any{"error": "", "more": ""}, []any{}} {
 		if len(d.differences(&schema{Ref: schemaPath + "failure"}, bad, "")) == 0 {
 			t.Errorf("%v counts as a failure", bad)
@@ -124,7 +124,7 @@ func TestOpenAPI(t *testing.T) {
 	}
 }
 
-// differences is where a value is not as its schema has it.
+// differences returns the places where a value does not conform to its schema.
 func (d *openapi) differences(s *schema, v any, at string) (all []string) {
 	if name, ok := strings.CutPrefix(s.Ref, schemaPath); ok {
 		if s, ok = d.Parts.Schemas[name]; !ok {
@@ -181,7 +181,8 @@ func (d *openapi) differences(s *schema, v any, at string) (all []string) {
 	return all
 }
 
-// TestConfiguration: it is that which the parent has, or its reason to have none.
+// TestConfiguration checks that the configuration is that of the parent, or the reason
+// why it has none.
 func TestConfiguration(t *testing.T) {
 	if w := get(served(t, whole(t)), "/v1/config"); w.Body.String() != "global_defs {\n}\n" || w.Code != http.StatusOK {
 		t.Errorf("%d %s", w.Code, w.Body)

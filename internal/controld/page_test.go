@@ -22,7 +22,7 @@ import (
 	"keepalived-go/internal/tool/lab"
 )
 
-// hostile is a name that would run a program if it were taken for markup.
+// hostile is a name that would run a program if it were treated as markup.
 const hostile = `<img src=x onerror="document.title='taken'"><script>alert(1)</script>`
 
 // shown is the daemon on the page.
@@ -43,7 +43,7 @@ func (s *shown) now() *api.Status {
 	return &out
 }
 
-// change changes a router, and adds that to its history.
+// change changes a router, and adds the change to its history.
 func (s *shown) change(i int, to, cause, why string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -57,7 +57,7 @@ func (s *shown) change(i int, to, cause, why string) {
 	}
 }
 
-// farm is a daemon with a bit of everything, and its last day.
+// farm returns a daemon with objects of all kinds, and its last day.
 func farm() (*shown, []history.Event) {
 	now := time.Now().UTC()
 	ago := func(d time.Duration) *time.Time { at := now.Add(-d); return &at }
@@ -165,7 +165,7 @@ func browse(t *testing.T) *tab {
 	return b
 }
 
-// complaints are what the console of the page has.
+// complaints returns the messages in the console of the page.
 func (b *tab) complaints() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -192,7 +192,7 @@ func (b *tab) open(from sources, events *recorder) *web {
 	return w
 }
 
-// value is that of an expression on the page.
+// value returns the value of an expression on the page.
 func value[T any](b *tab, expression string) T {
 	b.Helper()
 	v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](expression))
@@ -202,7 +202,7 @@ func value[T any](b *tab, expression string) T {
 	return v
 }
 
-// is fails the test unless a condition holds on the page.
+// is fails the test unless a condition is true on the page.
 func (b *tab) is(what, condition string) {
 	b.Helper()
 	if !value[bool](b, condition) {
@@ -210,7 +210,7 @@ func (b *tab) is(what, condition string) {
 	}
 }
 
-// until waits until a condition holds on the page.
+// until waits until a condition is true on the page.
 func (b *tab) until(condition string) {
 	b.Helper()
 	if _, err := chromedp.Run(b.ctx, chromedp.Poll[bool](condition, chromedp.WithPollingTimeout(4*time.Minute))); err != nil {
@@ -218,7 +218,7 @@ func (b *tab) until(condition string) {
 	}
 }
 
-// scheme is what the user prefers: light or dark.
+// scheme sets the preferred colour scheme: light or dark.
 func (b *tab) scheme(name string) {
 	b.Helper()
 	if _, err := chromedp.Call(b.ctx, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
@@ -228,7 +228,7 @@ func (b *tab) scheme(name string) {
 	}
 }
 
-// picture writes what is on the screen to docs/images, if that is asked for.
+// picture writes the screen to docs/images, if that is requested.
 func (b *tab) picture(name string) {
 	b.Helper()
 	if os.Getenv("KEEPALIVED_PICTURES") != "1" {
@@ -243,17 +243,17 @@ func (b *tab) picture(name string) {
 	}
 }
 
-// row is the row of an address, as an expression.
+// row returns an expression for the row of an address.
 func row(address string) string { return entry("addresses", address) }
 
-// entry is the row of a section that has a text, as an expression.
+// entry returns an expression for the row of a section that has a text.
 func entry(section, text string) string {
 	return fmt.Sprintf(`[...document.querySelectorAll("#%s tbody tr")].find((r) => r.textContent.includes(%q))`, section, text)
 }
 
-// TestPage: what a browser makes of the page: who serves each address, a failover as it
-// happens, by keyboard, in dark and light, on a phone. With
-// KEEPALIVED_PICTURES=1 it writes the pictures of docs/page.md.
+// TestPage checks the page in a browser: who serves each address, a failover as it
+// happens, by keyboard, in dark and light, on a phone. With KEEPALIVED_PICTURES=1 it
+// writes the pictures of docs/page.md.
 func TestPage(t *testing.T) {
 	s, past := farm()
 	path := filepath.Join(t.TempDir(), "history")
@@ -287,13 +287,13 @@ func TestPage(t *testing.T) {
 	b.is("a session that is down", entry("bfd", "spare")+`.textContent.includes("Control Detection Time Expired") && `+entry("bfd", "spare")+`.querySelectorAll("svg rect").length === 3`)
 	b.is("history", `document.getElementById("history").textContent.includes("no advert from 192.0.2.1")`)
 
-	// A failover appears by itself.
+	// A failover appears without a reload.
 	s.change(0, "MASTER", "master-down", "no advert from 192.0.2.1, with priority 150, for 3.6s")
 	events.poke()
 	b.until(row("192.0.2.10/24") + `.textContent.includes("this node")`)
 	b.until(`document.querySelector("#history tbody tr").textContent.includes("MASTER")`)
 
-	// By keyboard: to the search, to a router, and into it.
+	// By keyboard: to the search field, to a router, and into it.
 	b.do(chromedp.KeyEvent("/"))
 	b.is("the search has the focus", `document.activeElement.id === "search"`)
 	b.do(chromedp.KeyEvent("mail"))
@@ -324,12 +324,13 @@ func TestPage(t *testing.T) {
 		t.Errorf("the console has %q", list)
 	}
 
-	// Old is shown as old.
+	// Outdated values are marked.
 	w.close()
 	b.until(`document.getElementById("live").textContent.startsWith("stale since ")`)
 }
 
-// TestPageOfMany: 4,000 routers are found, and few of them drawn. A name is never markup.
+// TestPageOfMany checks that 4,000 routers can be searched while few of them are drawn,
+// and that a name is never treated as markup.
 func TestPageOfMany(t *testing.T) {
 	s, _ := farm()
 	one, err := json.Marshal(s.status.VRRP.Instances[0])

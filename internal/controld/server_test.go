@@ -26,13 +26,13 @@ import (
 	"keepalived-go/internal/proc/link"
 )
 
-// answers are those of a daemon, by the role of the process.
+// answers holds the answers of a daemon, by the role of the process.
 var answers map[string][]byte
 
-// answering returns sources whose questions have the answers of a daemon; refused are the
-// processes that do not answer.
+// answering returns sources whose questions have the answers of a daemon. The processes
+// in refused do not answer.
 func answering(t *testing.T, refused map[string]string) sources {
-	// Once, and in a test of its own, since the time zone is changed until that ends.
+	// Only once, and in a subtest, because the time zone is changed until that ends.
 	if answers == nil && !t.Run("answers", func(t *testing.T) {
 		answers = map[string][]byte{}
 		for of, v := range map[string]any{
@@ -69,7 +69,7 @@ func answering(t *testing.T, refused map[string]string) sources {
 	return s
 }
 
-// served is the handler of such sources.
+// served returns the handler of these sources.
 func served(t *testing.T, from sources) http.Handler {
 	return handler(from, newRecorder(from, filepath.Join(t.TempDir(), "history")), nil)
 }
@@ -110,7 +110,7 @@ func TestAnswers(t *testing.T) {
 		}
 	}
 
-	// What a dead process knew is shown as old.
+	// The last state of a dead process is marked as outdated.
 	refused["vrrp"] = "the VRRP process does not run"
 	if err := json.Unmarshal(get(h, "/v1/status").Body.Bytes(), &s); err != nil || s.VRRP.Stale != refused["vrrp"] || s.VRRP.Instances[0].Name != "A" {
 		t.Errorf("%v, stale: %q", err, s.VRRP.Stale)
@@ -121,7 +121,7 @@ func TestAnswers(t *testing.T) {
 	}
 }
 
-// TestNeverAnswered: a process that has never answered is left out.
+// TestNeverAnswered checks that a process that has never answered is left out.
 func TestNeverAnswered(t *testing.T) {
 	h := served(t, answering(t, map[string]string{"vrrp": "starting", "checkers": "starting"}))
 	var s api.Status
@@ -137,7 +137,7 @@ func TestNeverAnswered(t *testing.T) {
 func socket(t *testing.T, group string) (path string) {
 	t.Helper()
 	path = filepath.Join(t.TempDir(), "control.sock")
-	if err := os.WriteFile(path, nil, 0o644); err != nil { // what a dead process has left
+	if err := os.WriteFile(path, nil, 0o644); err != nil { // left by a dead process
 		t.Fatal(err)
 	}
 	from := answering(t, nil)
@@ -150,7 +150,8 @@ func socket(t *testing.T, group string) (path string) {
 	return path
 }
 
-// TestSocket: it is for its user alone without the group, and works.
+// TestSocket checks that the socket works, and that without the group only its user may
+// use it.
 func TestSocket(t *testing.T) {
 	path := socket(t, "no-such-group")
 	info, err := os.Stat(path)
@@ -171,7 +172,7 @@ func TestSocket(t *testing.T) {
 	}
 }
 
-// TestPeer: who asks is known over the socket.
+// TestPeer checks that the user of a client is known over the socket.
 func TestPeer(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
 	s, err := listen(path, &conf.Control{Group: "no-such-group"})
@@ -183,7 +184,7 @@ func TestPeer(t *testing.T) {
 		reply(w, p != nil && int(p.cred.Pid) == os.Getpid() && int(p.cred.Uid) == os.Getuid() && p.right == mayAct)
 	}))
 	t.Cleanup(s.close)
-	for range 2 * maxClients { // each makes room for the next
+	for range 2 * maxClients { // each replaces an older one
 		c, err := net.Dial("unix", path)
 		if err != nil {
 			t.Fatal(err)
@@ -197,7 +198,7 @@ func TestPeer(t *testing.T) {
 	}
 }
 
-// TestHostileClients: what they do does not keep others from their answers.
+// TestHostileClients checks that hostile clients do not keep others from getting answers.
 func TestHostileClients(t *testing.T) {
 	path := socket(t, "no-such-group")
 	dial := func() net.Conn {
@@ -211,7 +212,7 @@ func TestHostileClients(t *testing.T) {
 		return c
 	}
 	for range maxClients - 1 {
-		dial() // and silent
+		dial() // and sends nothing
 	}
 	for _, bad := range []string{
 		"\x16\x03\x01", "GET\r\n\r\n", "GET / HTTP/1.1\r\nHost: \r\nHost: \r\n\r\n", "POST /v1/status HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
@@ -221,7 +222,7 @@ func TestHostileClients(t *testing.T) {
 		go io.WriteString(c, bad+"\r\n\r\n")
 		b, err := io.ReadAll(c)
 		if err != nil && len(b) == 0 {
-			continue // closed while it was still writing
+			continue // closed while this client was still writing
 		}
 		if !strings.HasPrefix(string(b), "HTTP/1.1 4") && !strings.HasPrefix(string(b), "HTTP/1.1 5") {
 			t.Errorf("%.20q: %.100q", bad, b)
@@ -235,10 +236,11 @@ func TestHostileClients(t *testing.T) {
 	}
 }
 
-// TestEvents: what happens is recorded, in the file too, and clients that wait get it.
+// TestEvents checks that events are recorded, also in the file, and that waiting clients
+// get them.
 func TestEvents(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "of", "keepalived", "history")
-	defer unix.Umask(unix.Umask(0o177)) // as the parent's is
+	defer unix.Umask(unix.Umask(0o177)) // as in the parent
 	from := answering(t, nil)
 	r := newRecorder(from, path)
 	h := handler(from, r, nil)
@@ -254,7 +256,7 @@ func TestEvents(t *testing.T) {
 		t.Errorf("at first: %v", got)
 	}
 
-	// A client follows from before the first event on, until it has an event of A.
+	// A client follows from before the first event on, until it gets an event of A.
 	follow := httptest.NewServer(h)
 	defer follow.Close()
 	q, _ := http.NewRequest("GET", follow.URL+"/v1/events", nil)
@@ -294,7 +296,7 @@ func TestEvents(t *testing.T) {
 	if info, err := os.Stat(filepath.Dir(path)); err != nil || info.Mode().Perm() != 0o755 {
 		t.Errorf("%v, %v", info.Mode(), err)
 	}
-	// A successor has them, and records nothing twice.
+	// A successor has the events, and records none of them twice.
 	again := newRecorder(from, path)
 	again.look(ctx)
 	if got := events(again, ""); !cmp.Equal(all, got) {
@@ -302,8 +304,8 @@ func TestEvents(t *testing.T) {
 	}
 }
 
-// TestActs: each kind has its endpoint; who asks is passed on; a client without the right is
-// refused, and so is a request that is none.
+// TestActs checks that each kind has its endpoint, that the user is passed on, and that a
+// client without the right is refused, and so is a malformed request.
 func TestActs(t *testing.T) {
 	var got act.Act
 	var result act.Result
@@ -367,7 +369,7 @@ func TestActs(t *testing.T) {
 	}
 }
 
-// TestRights: who may do what, by user and group.
+// TestRights checks the rights of users and groups.
 func TestRights(t *testing.T) {
 	r := rights{self: 100, readers: 7, acts: 8}
 	for _, test := range []struct {
@@ -407,8 +409,8 @@ func TestRights(t *testing.T) {
 	}
 }
 
-// TestOthersMayNotAsk: whoever is neither root nor a member of a group gets no answer, even
-// where the socket is open to all. A supplementary group counts.
+// TestOthersMayNotAsk checks that a user who is neither root nor a member of a group gets
+// no answer, even if all may open the socket. A supplementary group counts.
 func TestOthersMayNotAsk(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "control.sock")
 	s, err := listen(path, &conf.Control{Group: "no-such-group", Admin: "no-such-group"})

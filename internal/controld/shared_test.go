@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// TestSharedView: whoever asks while a view is made gets the next one, with all others; a
-// client that leaves and a view that fails disturb nobody.
+// TestSharedView checks that clients that ask while a view is made share the next one,
+// and that a client that leaves and a view that fails have no effect on others.
 func TestSharedView(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun := 0

@@ -13,7 +13,7 @@ import (
 	"keepalived-go/internal/tool/client"
 )
 
-// process answers the questions of a source when it is told to.
+// process answers the questions of a source when the test calls answer.
 type process struct {
 	*source
 	asked []link.Question
@@ -37,10 +37,10 @@ func (p *process) answer(body string) {
 	p.gets(link.Snapshot(id, link.Text([]byte(body))))
 }
 
-// gets has the source get a message.
+// gets passes a message to the source.
 func (p *process) gets(m link.Message) { p.take(&m) }
 
-// clients asks n times at once, and returns what each gets when all have it.
+// clients makes n clients ask at once. The returned function waits for all answers.
 func (p *process) clients(n int) (wait func() []string) {
 	got := make([]string, n)
 	var all sync.WaitGroup
@@ -64,7 +64,7 @@ func (p *process) expect(t *testing.T, questions int) {
 	}
 }
 
-// question is the one that was asked as number i.
+// question returns question number i.
 func (p *process) question(i int) link.Question {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -80,8 +80,8 @@ func all(t *testing.T, got []string, want string) {
 	}
 }
 
-// TestClientsShareAnswers: whoever asks while a question is open gets the answer to the
-// next one, with all others.
+// TestClientsShareAnswers checks that clients that ask while a question is open share the
+// answer to the next one.
 func TestClientsShareAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess()
@@ -92,7 +92,7 @@ func TestClientsShareAnswers(t *testing.T) {
 		time.Sleep(time.Second)
 		p.answer("one")
 		all(t, first(), "one <nil>")
-		p.expect(t, 1) // it rests
+		p.expect(t, 1) // no further question
 		time.Sleep(time.Second - time.Nanosecond)
 		p.expect(t, 1)
 		time.Sleep(time.Nanosecond)
@@ -103,12 +103,12 @@ func TestClientsShareAnswers(t *testing.T) {
 		p.answer("two")
 		all(t, others(), "two <nil>")
 		time.Sleep(time.Hour)
-		p.expect(t, 2) // nobody waits
+		p.expect(t, 2) // no client waits
 	})
 }
 
-// TestNoAnswer: a process that does not answer is given up, its late answer belongs to no
-// later question, and the last answer is known.
+// TestNoAnswer checks that a question to a process that does not answer is given up, that
+// its late answer is not assigned to a later question, and that the last answer is kept.
 func TestNoAnswer(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess()
@@ -141,7 +141,7 @@ func TestNoAnswer(t *testing.T) {
 	})
 }
 
-// TestClientThatLeaves: its question goes on for the others.
+// TestClientThatLeaves checks that its question continues for the others.
 func TestClientThatLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess()
@@ -165,8 +165,8 @@ func TestClientThatLeaves(t *testing.T) {
 	})
 }
 
-// TestClientsWaitLonger: keepalived status shows what is known of a process that hangs,
-// rather than give up.
+// TestClientsWaitLonger checks that keepalived status shows the known state of a process
+// that hangs rather than give up.
 func TestClientsWaitLonger(t *testing.T) {
 	if longest := 2*patience + mostRest; longest >= client.Timeout {
 		t.Errorf("an answer may take %v, and a client waits for %v", longest, client.Timeout)

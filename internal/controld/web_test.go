@@ -22,7 +22,8 @@ import (
 	"keepalived-go/conf"
 )
 
-// TestGuard: over TCP only reading is served, to whom the name and the token allow it.
+// TestGuard checks that over TCP only reading is allowed, and only with the right name
+// and token.
 func TestGuard(t *testing.T) {
 	const token = "0123456789abcdef"
 	inner := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { reply(w, "inside") })
@@ -70,7 +71,7 @@ func TestGuard(t *testing.T) {
 	}
 }
 
-// certify writes a certificate of a name, and its key.
+// certify writes a certificate for a name, and its key.
 func certify(t *testing.T, cert, key, name string) {
 	t.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -93,7 +94,8 @@ func certify(t *testing.T, cert, key, name string) {
 	}
 }
 
-// TestRenewal: a renewed certificate is taken up, and half of one is not.
+// TestRenewal checks that a renewed certificate is used, and that an incomplete one is
+// not.
 func TestRenewal(t *testing.T) {
 	dir := t.TempDir()
 	c := certificate{cert: filepath.Join(dir, "cert"), key: filepath.Join(dir, "key")}
@@ -104,7 +106,7 @@ func TestRenewal(t *testing.T) {
 	want := func(name string) {
 		t.Helper()
 		age -= time.Minute
-		for _, file := range []string{c.cert, c.key} { // later than before
+		for _, file := range []string{c.cert, c.key} { // with a later time than before
 			if err := os.Chtimes(file, time.Time{}, time.Now().Add(-age)); err != nil {
 				t.Fatal(err)
 			}
@@ -125,8 +127,8 @@ func TestRenewal(t *testing.T) {
 	want("second.example")
 }
 
-// TestTCP: the answers are served over TLS. A flood of silent clients takes no place from
-// those of the socket.
+// TestTCP checks that the answers are served over TLS, and that many silent clients do
+// not take connections from clients of the socket.
 func TestTCP(t *testing.T) {
 	dir := t.TempDir()
 	c := conf.HTTP{Listen: "127.0.0.1:0", Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key"), Token: "0123456789abcdef"}
@@ -166,7 +168,7 @@ func TestTCP(t *testing.T) {
 	}
 }
 
-// TestFreeAddress: the address may come to this machine later.
+// TestFreeAddress checks that the address may be added to this machine later.
 func TestFreeAddress(t *testing.T) {
 	for _, address := range []string{"192.0.2.77:0", "[2001:db8::77]:0"} {
 		s, err := listenTCP(&conf.HTTP{Listen: address})

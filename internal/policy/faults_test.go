@@ -21,7 +21,7 @@ type machine struct {
 	renamed map[string]string
 
 	made     string // the made link that cannot be used
-	madeDown bool   // it exists
+	madeDown bool   // the made link exists
 
 	removed vrrp.Cause
 }
@@ -142,7 +142,8 @@ func TestFindFaults(t *testing.T) {
 	}
 }
 
-// What follows a removal is what the entry says, or else the instance, without no_track.
+// TestOnDelete checks that the reaction to a removal is that of the entry, or else of the
+// instance, except with no_track.
 func TestOnDelete(t *testing.T) {
 	for _, row := range []struct {
 		instance, own conf.OnDelete
@@ -162,7 +163,8 @@ func TestOnDelete(t *testing.T) {
 	}
 }
 
-// A static entry concerns the virtual routers of its track_group.
+// TestStaticLinks checks that a static entry belongs to the virtual routers of its
+// track_group.
 func TestStaticLinks(t *testing.T) {
 	c := &conf.Config{
 		TrackGroups:     []conf.TrackGroup{{Name: "G", Instances: []string{"A", "B"}}, {Name: "H", Instances: []string{"B"}}},

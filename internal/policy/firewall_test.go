@@ -8,8 +8,8 @@ import (
 	"keepalived-go/internal/policy"
 )
 
-// What a configuration needs of the firewall follows from what its virtual routers accept,
-// and from the macvlans that they have.
+// TestFilters checks that the needs of a configuration follow from what its virtual
+// routers accept, and from their macvlans.
 func TestFilters(t *testing.T) {
 	address := func(a string) conf.Address { return conf.Address{Prefix: netip.MustParsePrefix(a)} }
 	four, six := address("192.0.2.1/24"), address("2001:db8::1/64")

@@ -10,8 +10,8 @@ import (
 	"keepalived-go/internal/policy"
 )
 
-// Each virtual router has an ipvlan of its own; all above an interface have the mode of
-// the first.
+// TestIPVLANs checks that each virtual router has its own ipvlan, and that all ipvlans
+// above an interface have the mode of the first.
 func TestIPVLANs(t *testing.T) {
 	own := netip.MustParsePrefix("192.0.2.7/24")
 	in := func(name, link string, vrid uint8, mode conf.IPVLANMode) *conf.VRRPInstance {

@@ -13,7 +13,7 @@ import (
 	"keepalived-go/lvs"
 )
 
-// fullCheck has something in every part.
+// fullCheck returns a check with a value in every part.
 func fullCheck() *conf.Check {
 	return &conf.Check{
 		CheckTiming: &conf.CheckTiming{},
@@ -24,8 +24,8 @@ func fullCheck() *conf.Check {
 	}
 }
 
-// Every field of a check is part of what it is known by, except how often it is done,
-// what is logged about it and where it is written.
+// TestCheckKey checks that every field of a check is part of its key, except its
+// intervals, what is logged about it and its position.
 func TestCheckKey(t *testing.T) {
 	outside := []string{".Alpha", ".LogAllFailures", ".Pos", ".CheckTiming", ".Connect.Timeout", ".Misc.Command.Pos", ".Misc.Timeout", ".HTTP.FastRecovery"}
 	before := CheckKey(fullCheck())
@@ -106,7 +106,8 @@ func loadBalancer(t *testing.T, text string) *LoadBalancer {
 	return ServiceConfig(c, nil)
 }
 
-// A group stands for its addresses, ranges expanded, and its marks.
+// TestEndpoints checks that a group is replaced by its addresses, with ranges expanded,
+// and its marks.
 func TestEndpoints(t *testing.T) {
 	const text = `
 virtual_server_group w {
@@ -140,13 +141,13 @@ virtual_server group w {
 	if id := b.Config.Services[0].ID; id.Group != "w" || id.Protocol != lvs.TCP {
 		t.Errorf("identity %+v", id)
 	}
-	// With nftables_ipvs a group that has a mark itself stays as it is.
+	// With nftables_ipvs a group that has a mark itself does not change.
 	if got := list(loadBalancer(t, "global_defs {\n nftables_ipvs\n}\n"+text)); got != want {
 		t.Errorf("with nftables_ipvs %s", got)
 	}
 }
 
-// What the kernel gets of a service is what is configured.
+// TestServiceConfig checks that a service in the kernel has the configured values.
 func TestServiceConfig(t *testing.T) {
 	b := loadBalancer(t, `
 virtual_server 192.0.2.1 53 {

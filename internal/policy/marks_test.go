@@ -41,8 +41,8 @@ func rangesOf(b *LoadBalancer) string {
 	return strings.Join(words, " ")
 }
 
-// Each group and protocol has a mark of its own, from the first one on, without
-// those that the configuration names.
+// TestMarksOfGroups checks that each group and protocol has its own mark, from the first
+// one on, except the marks that the configuration names.
 func TestMarksOfGroups(t *testing.T) {
 	for _, c := range []struct {
 		name, global string
@@ -78,7 +78,8 @@ func TestMarksOfGroups(t *testing.T) {
 	}
 }
 
-// A group keeps its mark as long as it is there; then another one may get it.
+// TestMarksStay checks that a group keeps its mark as long as it exists; then another
+// group may get it.
 func TestMarksStay(t *testing.T) {
 	first := marked(t, nil, "", "v TCP 10.0.0.1 80", "w TCP 10.0.0.2 80")
 	before := maps.Clone(first.Marks)

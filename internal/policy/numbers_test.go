@@ -10,7 +10,7 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// engineNumbers are the words that an engine has numbers for.
+// engineNumbers lists the words for which an engine has numbers.
 var engineNumbers = map[reflect.Type]any{
 	reflect.TypeFor[conf.AuthType]():       authTypes,
 	reflect.TypeFor[conf.HMACMode]():       hmacModes,
@@ -21,8 +21,8 @@ var engineNumbers = map[reflect.Type]any{
 	reflect.TypeFor[conf.TunnelChecksum](): checksums,
 }
 
-// driverWords are the words that no engine knows, with the package that acts on them
-// and has a test of all of them.
+// driverWords lists the words that no engine knows, with the package that acts on them
+// and tests all of them.
 var driverWords = map[reflect.Type]string{
 	reflect.TypeFor[conf.RxBufPolicy]():  "internal/vrrpd",
 	reflect.TypeFor[conf.Switch]():       "conf", // resolved there
@@ -34,12 +34,12 @@ var driverWords = map[reflect.Type]string{
 	reflect.TypeFor[conf.HTTPProtocol](): "internal/checkd",
 	reflect.TypeFor[conf.CheckKind]():    "internal/checkd",
 	reflect.TypeFor[conf.FlushOnStop]():  "internal/policy", // TestFlush
-	// The interfaces that an instance makes are described only.
+	// The interfaces that an instance makes are only described.
 	reflect.TypeFor[conf.IPVLANMode](): "",
 	reflect.TypeFor[conf.LinkKind]():   "internal/output/status/text",
 }
 
-// wordTypes are the types of the model whose values have words.
+// wordTypes returns the types of the model whose values have words.
 func wordTypes() map[reflect.Type]bool {
 	found, seen := map[reflect.Type]bool{}, map[reflect.Type]bool{}
 	var walk func(reflect.Type)
@@ -67,8 +67,8 @@ func wordTypes() map[reflect.Type]bool {
 	return found
 }
 
-// TestWordsHaveNumbers: each word of the language has a number of its own in the
-// engine that it is for. A type that is new in the model has its place here.
+// TestWordsHaveNumbers checks that each word of the language has its own number in its
+// engine. A new type of the model must be listed here.
 func TestWordsHaveNumbers(t *testing.T) {
 	for kind := range wordTypes() {
 		table, converted := engineNumbers[kind]
@@ -90,7 +90,7 @@ func TestWordsHaveNumbers(t *testing.T) {
 				t.Errorf("%v: %s and %s are both %d", kind, other, name, n)
 			}
 			seen[n] = name
-			// Where the engine has words, too, they are the same.
+			// If the engine has words too, they are the same.
 			if named, ok := numbers.Index(i).Interface().(fmt.Stringer); ok && named.String() != name {
 				t.Errorf("%v: %s is %v", kind, name, named)
 			}
@@ -98,7 +98,7 @@ func TestWordsHaveNumbers(t *testing.T) {
 	}
 }
 
-// A key that the language takes is one that the engine does not cut.
+// TestSessionKeys checks that a key that the language accepts is not cut by the engine.
 func TestSessionKeys(t *testing.T) {
 	for i, kind := range sessionAuth {
 		if word := conf.BFDAuthType(i); word.MaxKey() != kind.MaxKey() {
@@ -107,7 +107,7 @@ func TestSessionKeys(t *testing.T) {
 	}
 }
 
-// Numbers of the Internet are the same everywhere.
+// TestFamiliesAndProtocols checks that numbers assigned by IANA are the same everywhere.
 func TestFamiliesAndProtocols(t *testing.T) {
 	for _, same := range [][3]int{
 		{int(conf.IPv4), int(vrrp.IPv4), int(lvs.IPv4)}, {int(conf.IPv6), int(vrrp.IPv6), int(lvs.IPv6)},

@@ -178,7 +178,7 @@ func TestEvaluateProperties(t *testing.T) {
 		if o.Priority != mixed.Priority || o.Total != mixed.Total || o.Fault != mixed.Fault || o.Waiting != mixed.Waiting {
 			t.Fatalf("the order matters: %+v, %+v", o, mixed)
 		}
-		// Each term acts for itself.
+		// Each term has its own effect.
 		total, fault, waiting := int(base), false, false
 		for i := range terms {
 			one := Evaluate(base, false, terms[i:i+1])

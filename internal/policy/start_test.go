@@ -60,8 +60,8 @@ func TestMayStart(t *testing.T) {
 	}
 }
 
-// What a predecessor has set and is of use, or was in its list, is taken over; nothing
-// that anyone else has set ever is.
+// TestLeftovers checks that objects that a predecessor has set, and that are of use or
+// were in its list, are taken over, and that those of other programs are not.
 func TestLeftovers(t *testing.T) {
 	for _, row := range []struct {
 		l               policy.Leftover
@@ -72,7 +72,7 @@ func TestLeftovers(t *testing.T) {
 		{policy.Leftover{Marked: true, Marks: true}, true, false}, // of another daemon of ours
 		{policy.Leftover{Marked: true, Marks: true, Configured: true}, true, true},
 		{policy.Leftover{Marked: true, Marks: true, Listed: true}, true, true},
-		{policy.Leftover{Marks: true, Listed: true, Configured: true}, false, false}, // set by anyone else since
+		{policy.Leftover{Marks: true, Listed: true, Configured: true}, false, false}, // set by another program since
 		{policy.Leftover{Listed: true}, true, true},                                  // a kernel without marks
 	} {
 		if row.l.Ours() != row.ours || row.l.Inherited() != row.inherited {
@@ -81,8 +81,9 @@ func TestLeftovers(t *testing.T) {
 	}
 }
 
-// A virtual router continues by its interface, family, VRID and kind of peers; of several
-// the one with its name. A start is a reload from nothing.
+// TestContinue checks that a virtual router continues by its interface, family, VRID and
+// kind of peers, and that of several the one with the same name does. A start is a reload
+// from nothing.
 func TestContinue(t *testing.T) {
 	router := func(name, link string, vrid uint8, change ...func(*conf.VRRPInstance)) *conf.VRRPInstance {
 		c := &conf.VRRPInstance{Name: name, Interface: link, VRID: vrid, Family: conf.IPv4, Priority: 100}
@@ -127,7 +128,7 @@ func TestContinue(t *testing.T) {
 }
 
 func TestMayStay(t *testing.T) {
-	// Three intervals without an advert, the last of which may be one old.
+	// Three intervals without an advert; the last advert may be one interval old.
 	if got := policy.MayStay(&conf.VRRPInstance{AdvertInterval: time.Second, DownTimerAdverts: 3}); got != 2*time.Second {
 		t.Errorf("%v", got)
 	}
@@ -136,7 +137,8 @@ func TestMayStay(t *testing.T) {
 	}
 }
 
-// Each part of what makes a virtual router another one to a successor counts.
+// TestIdentity checks that each part of the identity of a virtual router matters to a
+// successor.
 func TestIdentity(t *testing.T) {
 	seen := map[uint64]conf.VRRPInstance{}
 	for _, c := range []conf.VRRPInstance{

@@ -19,9 +19,9 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// The words that decide what is on the wire, each left out, given and given
-// wrongly: what they make is compared with what keepalived 2.2.7 sent, which
-// -update records them again (as root, with /usr/sbin/keepalived).
+// The words that determine the packets on the wire are each left out, given and given
+// wrongly. The result is compared with the packets that keepalived 2.2.7 sent, which
+// -update records (as root, with /usr/sbin/keepalived).
 
 var update = flag.Bool("update", false, "record what the C daemon sends")
 
@@ -32,9 +32,9 @@ const (
 	authPass = "authentication {\nauth_type PASS\nauth_pass %s\n}"
 )
 
-// words are the cases. A line that begins with "global" belongs to global_defs;
-// where 2.4.3 does otherwise than 2.2.7, newer names the behaviour of 2.4.3: it is silent, or sends
-// what it does in another case.
+// words lists the cases. A line that begins with "global" belongs to global_defs. Where
+// 2.4.3 differs from 2.2.7, newer names the behaviour of 2.4.3: it sends nothing, or the
+// packet of another case.
 var words = []struct {
 	name, lines, newer string
 	exitIgnored        bool // whether -t complains is not compared
@@ -128,8 +128,8 @@ func configuration(lines string) string {
 	return "global_defs {\nrouter_id lab\n" + global.String() + "}\nvrrp_instance VI_1 {\ninterface eth0\n" + in.String() + "}\n"
 }
 
-// recorded is what the C daemon did: whether -t complained, and its first
-// packet; nil: it was silent.
+// recorded is the result of the C daemon: whether -t complained, and its first packet;
+// nil: it sent none.
 type recorded struct {
 	complains bool
 	packet    []byte
@@ -172,7 +172,7 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// first is the first packet of an instance on a node with the address 10.0.0.1.
+// first returns the first packet of an instance on a node with the address 10.0.0.1.
 func first(in *conf.VRRPInstance) []byte {
 	source := in.SourceIP
 	if !source.IsValid() {
@@ -253,8 +253,8 @@ func record(t *testing.T) {
 	}
 }
 
-// TestHMACWords: what each word of auth_hmac makes of what is sent and of what
-// is accepted. 2.2.7 does not have the block; this is what 2.4.3 does.
+// TestHMACWords checks the effect of each word of auth_hmac on sent and on accepted
+// adverts. 2.2.7 does not have the block; this is the behaviour of 2.4.3.
 func TestHMACWords(t *testing.T) {
 	const (
 		one   = "key 1 0123456789abcdef0123456789abcdef\n"

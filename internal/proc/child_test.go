@@ -15,7 +15,7 @@ import (
 	"keepalived-go/internal/proc/link"
 )
 
-// The tests start this test binary as a child, in one of these roles.
+// testRoles returns the roles in which the tests start this test binary as a child.
 func testRoles() []*Role {
 	role := func(name string, run func(*Child) error) *Role {
 		return &Role{Name: name, Title: "Test", Run: run,
@@ -43,7 +43,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// shows logs what the process is, and ends when its parent asks for it.
+// shows logs the settings of the process, and ends at the request of its parent.
 func shows(c *Child) error {
 	comm, err := os.ReadFile("/proc/self/comm")
 	if err != nil {
@@ -120,7 +120,7 @@ func (c *started) send(t *testing.T, m link.Message) {
 	}
 }
 
-// exit waits for the end of the child.
+// exit waits for the end of the child and checks its exit code.
 func (c *started) exit(t *testing.T, code int) {
 	t.Helper()
 	c.cmd.Wait()
@@ -129,8 +129,8 @@ func (c *started) exit(t *testing.T, code int) {
 	}
 }
 
-// A child is what its parent has set it up to be, and ends when asked to. It does not
-// end by signals that are for the parent alone, or mean nothing.
+// TestChild checks that a child has the settings that its parent requests, ends at its
+// request, and does not end by signals that are for the parent only, or have no meaning.
 func TestChild(t *testing.T) {
 	c := startChild(t, "shows")
 	c.send(t, link.Message{Kind: link.Begin, Setup: &link.Setup{
@@ -153,7 +153,7 @@ func TestChild(t *testing.T) {
 	}
 	for _, want := range []struct{ done, reason string }{
 		{"core true", "allow core dumps: "},
-		{"locked true", "lock memory: "}, // or why not, and what to grant
+		{"locked true", "lock memory: "}, // or the reason why not, and what to grant
 	} {
 		if strings.Contains(log, want.done) == strings.Contains(log, want.reason) {
 			t.Errorf("%q: want %q or %q", log, want.done, want.reason)
@@ -164,8 +164,9 @@ func TestChild(t *testing.T) {
 	}
 }
 
-// An error ends the child: the log and the parent have it, and the exit code tells one
-// for want of a permission, which names the missing capabilities, from others.
+// TestChildFails checks that a child that returns an error ends, that the log and the
+// parent have the error, and that the exit code distinguishes a missing permission, with
+// the names of the missing capabilities, from other errors.
 func TestChildFails(t *testing.T) {
 	for role, want := range map[string]struct {
 		code int
@@ -189,7 +190,7 @@ func TestChildFails(t *testing.T) {
 	}
 }
 
-// The trace of a crash comes to the parent.
+// TestChildPanics checks that the trace of a crash reaches the parent.
 func TestChildPanics(t *testing.T) {
 	c := startChild(t, "panics")
 	c.send(t, link.Message{Kind: link.Begin, Setup: &link.Setup{ProcessName: "x"}})
@@ -200,7 +201,8 @@ func TestChildPanics(t *testing.T) {
 	}
 }
 
-// A child without a parent that sets it up ends, and reports why.
+// TestChildWithoutSetup checks that a child without a parent that sends it a setup ends,
+// and reports why.
 func TestChildWithoutSetup(t *testing.T) {
 	for name, say := range map[string]func(t *testing.T, c *started){
 		"receive setup: EOF":                  func(t *testing.T, c *started) { c.parent.Close() },

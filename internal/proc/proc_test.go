@@ -24,7 +24,8 @@ func TestOnlyAKnownRoleIsRun(t *testing.T) {
 	}
 }
 
-// A process has the name that its own keyword gives it, else that of process_names.
+// TestProcessName checks that a process has the name that its own keyword gives it,
+// otherwise that of process_names.
 func TestProcessName(t *testing.T) {
 	r := Role{Suffix: "_vrrp", Of: func(c *conf.Config) Share { return Share{Units: len(c.Instances), Config: c} },
 		Named: func(g *conf.Global) string { return g.VRRPProcessName }}
@@ -48,7 +49,7 @@ func TestProcessName(t *testing.T) {
 func TestMissing(t *testing.T) {
 	needed := []Capability{{Bit: unix.CAP_NET_ADMIN, Name: "CAP_NET_ADMIN"}, {Bit: unix.CAP_NET_RAW, Name: "CAP_NET_RAW"},
 		{Bit: unix.CAP_PERFMON, Name: "CAP_PERFMON"}} // beyond the first 32
-	runtime.LockOSThread() // its capabilities end with it
+	runtime.LockOSThread() // the capabilities of the thread end with it
 	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData
 	if err := unix.Capget(&head, &data[0]); err != nil {
@@ -76,7 +77,8 @@ func TestMissing(t *testing.T) {
 	}
 }
 
-// What is kept of a crash has a bound, and the writer is never held up.
+// TestReadCrash checks that the kept part of a crash trace is bounded, and that the
+// writer is never blocked.
 func TestReadCrash(t *testing.T) {
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// fifo makes a FIFO that a writer holds open and never writes to.
+// fifo makes a FIFO that a writer keeps open without writing.
 func fifo(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "fifo")
@@ -40,7 +40,7 @@ func TestWhatKeepsItsReaderWaiting(t *testing.T) {
 	}
 	if f, err := os.Open("/proc/kmsg"); err == nil { // as root, and with permission
 		f.Close()
-		// It begins with what the kernel has said so far.
+		// It begins with the kernel's messages so far.
 		if _, err := Head("/proc/kmsg", 1<<30); err == nil {
 			t.Error("/proc/kmsg has an end")
 		}
@@ -65,7 +65,7 @@ func TestHead(t *testing.T) {
 	}
 }
 
-// The reason of a failure is known without the name of the file.
+// TestCause checks that the reason of a failure does not contain the name of the file.
 func TestCause(t *testing.T) {
 	_, err := Open(t.TempDir()+"/none", Patience)
 	if got := Cause(err); got != syscall.ENOENT {

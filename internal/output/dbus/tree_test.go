@@ -11,8 +11,8 @@ import (
 	"keepalived-go/internal/output/status/api"
 )
 
-// What a path may not have becomes an underscore; of two virtual routers with the same
-// path the first has it.
+// TestObjects checks that characters that a path may not have become underscores, and
+// that of two virtual routers with the same path the first one has it.
 func TestObjects(t *testing.T) {
 	s := &api.Status{
 		Node: api.Node{NetNamespace: "red-1", Instance: "a.b"},
@@ -43,7 +43,7 @@ func TestObjects(t *testing.T) {
 		}
 	}
 
-	// Above the objects there are paths that lead to them.
+	// There are paths from the root to the objects.
 	var tr tree
 	tr.set(all)
 	for path, want := range map[string][]string{
@@ -59,7 +59,7 @@ func TestObjects(t *testing.T) {
 	}
 }
 
-// Every state of the model has a number and a name.
+// TestStates checks that every state of the model has a number and a name.
 func TestStates(t *testing.T) {
 	for _, name := range []string{"INIT", "BACKUP", "MASTER", "FAULT", "STOP"} {
 		if s, ok := states[name]; !ok || !strings.EqualFold(s.Name, name) {

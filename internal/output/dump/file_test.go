@@ -25,7 +25,7 @@ func TestName(t *testing.T) {
 }
 
 func TestReplace(t *testing.T) {
-	dir := t.TempDir() // with the umask that there is
+	dir := t.TempDir() // with the current umask
 	old := unix.Umask(0o137)
 	defer unix.Umask(old)
 	path, victim := filepath.Join(dir, "dump"), filepath.Join(dir, "victim")

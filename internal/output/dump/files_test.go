@@ -12,7 +12,7 @@ import (
 	"keepalived-go/internal/output/logging/logtest"
 )
 
-// TestFiles: where each process writes what, with and without words of the
+// TestFiles checks which files each process writes, with and without keywords in the
 // configuration.
 func TestFiles(t *testing.T) {
 	plain, instance := conf.Global{}, conf.Global{DataUseInst: true}
@@ -49,7 +49,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestSave: the view is made and written beside the caller, and what fails is logged.
+// TestSave checks that the view is made and written in another goroutine, and that a
+// failure is logged.
 func TestSave(t *testing.T) {
 	log := logtest.Capture(t)
 	path := filepath.Join(t.TempDir(), "dump")

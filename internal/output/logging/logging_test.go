@@ -24,7 +24,7 @@ func (c *capture) write(entries []entry) (lost int) {
 	return 0
 }
 
-// flush fails the test if what was logged is not written within seconds.
+// flush fails the test if the logged lines are not written within seconds.
 func flush(t *testing.T, l *Logs) {
 	t.Helper()
 	if !l.Flush(time.Now().Add(10 * time.Second)) {
@@ -32,7 +32,7 @@ func flush(t *testing.T, l *Logs) {
 	}
 }
 
-// setup keeps the default logger of the test binary.
+// setup sets up logging without replacing the default logger of the test binary.
 func setup(t *testing.T, o Options) (*Logs, *slog.Logger) {
 	t.Helper()
 	before := slog.Default()
@@ -60,7 +60,7 @@ func TestHandlerKeepsTheContractOfSlog(t *testing.T) {
 	})
 }
 
-// nested gives e the shape that slogtest looks at.
+// nested gives e the structure that slogtest checks.
 func nested(e entry) map[string]any {
 	m := map[string]any{slog.LevelKey: e.level, slog.MessageKey: e.text}
 	if !e.time.IsZero() {
@@ -168,7 +168,7 @@ func TestFileFor(t *testing.T) {
 	}
 }
 
-// receiver is a syslog daemon's socket.
+// receiver returns the socket of a syslog daemon.
 func receiver(t *testing.T, path string) *net.UnixConn {
 	t.Helper()
 	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
@@ -191,8 +191,8 @@ func next(t *testing.T, c *net.UnixConn) string {
 	return text
 }
 
-// What the journal reads after the end of a process it cannot ascribe to a
-// service.
+// TestFlushWaitsForTheJournal checks that Flush waits for the journal, which cannot
+// assign what it reads after the end of a process to a service.
 func TestFlushWaitsForTheJournal(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "journal")
 	journal := receiver(t, path)
@@ -210,8 +210,9 @@ func TestFlushWaitsForTheJournal(t *testing.T) {
 	}
 }
 
-// A syslog daemon that takes nothing costs the caller nothing, and the other
-// destinations go on. When it takes again, it learns how much it has missed.
+// TestStuckSyslogDelaysNobody checks that a syslog daemon that does not read delays
+// neither the caller nor the other destinations, and that it gets the number of lost
+// lines when it reads again.
 func TestStuckSyslogDelaysNobody(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "log")
 	daemon := receiver(t, path) // reads nothing for now
@@ -227,12 +228,12 @@ func TestStuckSyslogDelaysNobody(t *testing.T) {
 			delayed++
 		}
 	}
-	// This process may have had no processor meanwhile, but not for each call.
+	// This process may have had no processor for some calls, but not for each of them.
 	if delayed > n/10 {
 		t.Errorf("%d of %d log calls took longer than %v with a stuck syslog daemon", delayed, n, patience)
 	}
-	// All lines are out of the hands of the queue after one wait: the second
-	// line that finds the socket full is lost at once.
+	// After one wait all lines have left the queue: the second line that finds the socket
+	// full is lost at once.
 	flush(t, l)
 	lost := l.Dropped()
 	if lost == 0 {
@@ -278,9 +279,10 @@ func waiting(t *testing.T, c *net.UnixConn) (waits bool) {
 	return waits
 }
 
-// A console that takes nothing keeps nothing from the others.
+// TestStuckConsoleDelaysNobody checks that a console that does not read does not delay
+// the other destinations.
 func TestStuckConsoleDelaysNobody(t *testing.T) {
-	r, w := io.Pipe() // nobody reads
+	r, w := io.Pipe() // without a reader
 	t.Cleanup(func() { r.Close() })
 	path := filepath.Join(t.TempDir(), "log")
 	daemon := receiver(t, path)
@@ -309,7 +311,7 @@ func TestSyslogDaemonRestarted(t *testing.T) {
 	first.Close()
 	os.Remove(path)
 	second := receiver(t, path)
-	// The pause between two connections holds lines back at most that long.
+	// Lines are held back at most for the pause between two connections.
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		before := l.Dropped()
 		log.Info("two")
@@ -339,7 +341,7 @@ func TestIdentChanges(t *testing.T) {
 	}
 }
 
-// held is a writer that takes the first text when it is let go.
+// held is a writer that accepts the first text when it is released.
 type held struct {
 	begun, let chan struct{}
 	texts      []string
@@ -353,7 +355,8 @@ func (h *held) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// What comes while a line is written is written together.
+// TestBurstIsWrittenTogether checks that lines that arrive while another one is written
+// are written together.
 func TestBurstIsWrittenTogether(t *testing.T) {
 	h := &held{begun: make(chan struct{}), let: make(chan struct{})}
 	q := newQueue(&lines{w: h})
@@ -386,7 +389,7 @@ func TestRenamedLogFileIsReplaced(t *testing.T) {
 	if err := os.Rename(path, path+".1"); err != nil {
 		t.Fatal(err)
 	}
-	write("still old") // within the pause between two looks
+	write("still old") // within the pause between two checks of the file
 	f.checked = f.checked.Add(-rotationCheck)
 	write("new")
 	for name, want := range map[string]string{path + ".1": "old\nstill old\n", path: "new\n"} {

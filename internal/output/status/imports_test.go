@@ -11,8 +11,9 @@ import (
 	"testing"
 )
 
-// TestPlainData: a snapshot and its views know no engine, no socket, nothing of
-// the kernel and no process. The measures of a loop and what clients ask for are plain data.
+// TestPlainData checks that a snapshot and its views import no engine, no socket, nothing
+// of the kernel and no process. The measures of a loop and the acts of clients are plain
+// data.
 func TestPlainData(t *testing.T) {
 	const module = "keepalived-go/"
 	for dir, may := range map[string][]string{

@@ -42,8 +42,8 @@ func TestStateOfASession(t *testing.T) {
 	}
 }
 
-// TestConfigured: before anything is known, each service, server and check is there, and
-// of trackers those that checks follow, once each.
+// TestConfigured checks that before any state is known, each service, server and check
+// exists, and the trackers that checks follow, once each.
 func TestConfigured(t *testing.T) {
 	file, session := &conf.TrackFile{Name: "followed"}, &conf.BFDInstance{Name: "neighbour"}
 	checks := []*conf.Check{{File: &conf.FileCheck{File: "followed"}}, {BFD: &conf.BFDCheck{Name: "neighbour"}}, {BFD: &conf.BFDCheck{Name: "neighbour"}}}

@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// TestCheck: what no daemon would do is refused, with the reason.
+// TestCheck checks that an act that no daemon would carry out is refused, with the
+// reason.
 func TestCheck(t *testing.T) {
 	for _, test := range []struct {
 		act  Act
-		want string // empty: it may be done
+		want string // empty: the act is accepted
 	}{
 		{Act{Kind: Reload}, ""},
 		{Act{Kind: Reload, Reason: "a new address, für heute"}, ""},
@@ -59,7 +60,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-// TestKinds: the table is complete and without contradictions.
+// TestKinds checks that the table is complete and without contradictions.
 func TestKinds(t *testing.T) {
 	for _, row := range Kinds {
 		if row.Needs&^row.Takes != 0 || row.Doc == "" || RowOf(row.Kind).Doc != row.Doc || row.Takes&Value != 0 != (row.Least < row.Most) {
@@ -105,8 +106,8 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestAsker: each act gets its own result; what has none ends with the patience of who
-// asks, and the number of those that wait is bounded.
+// TestAsker checks that each act gets its own result, that an act without a result ends
+// with the timeout of its client, and that the number of waiting acts is bounded.
 func TestAsker(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var k *Asker
@@ -149,7 +150,7 @@ func TestAsker(t *testing.T) {
 		if _, err := do("yes"); code(err) != Unavailable || !strings.Contains(err.Error(), "64 other acts") {
 			t.Error(err)
 		}
-		k.Take(2, Answer(1, nil)) // nobody waits for it any more
+		k.Take(2, Answer(1, nil)) // no client waits for it any more
 		time.Sleep(time.Second)
 		synctest.Wait()
 		if _, err := do("never"); code(err) != Unavailable || !strings.Contains(err.Error(), "announce never has no result yet") {

@@ -15,8 +15,8 @@ var some = []Intent{
 	{Kind: Weight, Name: "FWM 9 10.0.0.2:80", Value: 7, By: "uid 7", Since: 1700000000},
 }
 
-// TestIntentFile: what is written is read again; whatever no act could have made is refused
-// with its reason.
+// TestIntentFile checks that written intents are read again, and that contents that no
+// act could have made are refused with the reason.
 func TestIntentFile(t *testing.T) {
 	b, err := EncodeIntents(some)
 	if err != nil {
@@ -52,7 +52,8 @@ func TestIntentFile(t *testing.T) {
 	}
 }
 
-// FuzzDecodeIntents: no file makes it panic, and what is read is written as it was.
+// FuzzDecodeIntents checks that no file causes a panic, and that intents are the same
+// after decoding and encoding.
 func FuzzDecodeIntents(f *testing.F) {
 	b, err := EncodeIntents(some)
 	if err != nil {
@@ -75,8 +76,8 @@ func FuzzDecodeIntents(f *testing.F) {
 	})
 }
 
-// TestPut: a later intent takes the place of an earlier one of its kind and name, and the
-// list before stays as it was.
+// TestPut checks that a later intent replaces an earlier one of its kind and name, and
+// that the previous list is not changed.
 func TestPut(t *testing.T) {
 	list := Put(some, Intent{Kind: Priority, Name: "VI_1", Value: 7})
 	if len(list) != 4 || list[3].Value != 7 || some[1].Value != -20 {

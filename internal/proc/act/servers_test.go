@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestServers: which real servers a name denotes.
+// TestServers checks which real servers a name denotes.
 func TestServers(t *testing.T) {
 	const (
 		tcp  = "[10.0.0.1]:tcp:80 [10.0.0.2]:tcp:80"
@@ -60,7 +60,7 @@ func TestServers(t *testing.T) {
 	}
 }
 
-// TestIsService: by which names a virtual server is known.
+// TestIsService checks which names denote a virtual server.
 func TestIsService(t *testing.T) {
 	for _, test := range []struct {
 		name, id string
@@ -83,8 +83,8 @@ func TestIsService(t *testing.T) {
 	}
 }
 
-// TestUndoes: an act ends intents of its name and, of real servers, those about some of the
-// servers that it denotes.
+// TestUndoes checks that an act ends intents of its name and, for real servers, intents
+// about some of the servers that it denotes.
 func TestUndoes(t *testing.T) {
 	const one, all = "[10.0.0.1]:tcp:80 [10.0.0.2]:tcp:80", "10.0.0.2"
 	for _, test := range []struct {

@@ -68,7 +68,8 @@ func TestMessagesComeThrough(t *testing.T) {
 	}
 }
 
-// The successor of a child gets the same frame as the child.
+// TestFrameCanBeSentTwice checks that the successor of a child gets the same frame as the
+// child.
 func TestFrameCanBeSentTwice(t *testing.T) {
 	want := &conf.Config{}
 	for range 5000 { // more than a socket buffer holds
@@ -142,7 +143,7 @@ func TestReceiveRefuses(t *testing.T) {
 	}
 }
 
-// A length field alone costs nothing.
+// TestLengthFieldCostsNothing checks that a length field alone allocates no memory.
 func TestLengthFieldCostsNothing(t *testing.T) {
 	for _, c := range []struct {
 		head []byte
@@ -150,7 +151,7 @@ func TestLengthFieldCostsNothing(t *testing.T) {
 	}{
 		{[]byte{0xff, 0xff, 0xff, 0xff, byte(Configure)}, "message of kind 2 of 4294967295 bytes"},
 		{[]byte{0, 0, 0, 0x10, byte(Begin)}, "message of kind 1 of 268435456 bytes"},
-		{[]byte{0, 0, 0, 0x10, byte(Configure)}, "EOF"}, // is waited for
+		{[]byte{0, 0, 0, 0x10, byte(Configure)}, "EOF"}, // the rest is waited for
 		{[]byte{1, 0, 0, 0, byte(Stop), 7}, "unexpected body of 1 bytes"},
 		{[]byte{1, 0, 0}, "EOF"},
 	} {
@@ -167,7 +168,8 @@ func TestLengthFieldCostsNothing(t *testing.T) {
 	}
 }
 
-// FuzzReceive: no stream of bytes panics or takes memory out of proportion.
+// FuzzReceive checks that no stream of bytes causes a panic or takes memory out of
+// proportion.
 func FuzzReceive(f *testing.F) {
 	for _, m := range []Message{
 		{Kind: Begin, Setup: &Setup{ProcessName: "keepalived"}},
@@ -191,8 +193,8 @@ func FuzzReceive(f *testing.F) {
 	})
 }
 
-// Snapshots of any length come through, each with the message that it goes with, whatever
-// is sent between them and in how many pieces it is read.
+// TestSnapshots checks that snapshots of any length arrive, each with its message,
+// whatever is sent between them and in however many pieces it is read.
 func TestSnapshots(t *testing.T) {
 	parent, child := pair(t)
 	bodies := [][]byte{{}, []byte("x"), bytes.Repeat([]byte("0123456789abcdef"), 1<<16), []byte("late")}
@@ -227,7 +229,7 @@ func TestSnapshots(t *testing.T) {
 	}
 }
 
-// open is how many descriptors this process has.
+// open returns how many descriptors this process has.
 func open(t *testing.T) int {
 	t.Helper()
 	list, err := os.ReadDir("/proc/self/fd")
@@ -237,7 +239,8 @@ func open(t *testing.T) int {
 	return len(list)
 }
 
-// A snapshot that is too long is refused, by who sends it and by who reads it.
+// TestSnapshotHasABound checks that a snapshot that is too long is refused by the sender
+// and by the receiver.
 func TestSnapshotHasABound(t *testing.T) {
 	m := Snapshot(1, Text(make([]byte, MaxSnapshot+1)))
 	if _, err := m.Snapshot(); m.File != nil || err == nil {
@@ -252,7 +255,8 @@ func TestSnapshotHasABound(t *testing.T) {
 	}
 }
 
-// A message whose file has not come is refused rather than answered with nothing.
+// TestSnapshotWithoutItsFile checks that a message whose file has not arrived is refused
+// rather than answered with nothing.
 func TestSnapshotWithoutItsFile(t *testing.T) {
 	parent, child := pair(t)
 	if err := child.Send(Message{Kind: Answer, Reply: &Reply{ID: 1}}); err != nil {
@@ -264,7 +268,8 @@ func TestSnapshotWithoutItsFile(t *testing.T) {
 	}
 }
 
-// Descriptors that belong to no answer are few, however many come.
+// TestSuperfluousFiles checks that the number of kept descriptors that belong to no
+// answer is bounded.
 func TestSuperfluousFiles(t *testing.T) {
 	parent, child := pair(t)
 	before := open(t)

@@ -7,7 +7,8 @@ import (
 	"keepalived-go/internal/output/logging/logtest"
 )
 
-// A fault in a view is an error and is logged with its place; what goes well is neither.
+// TestGuard checks that a panic in a view becomes an error and is logged with its place,
+// and that a view without one is neither.
 func TestGuard(t *testing.T) {
 	log := logtest.Capture(t)
 	done := false

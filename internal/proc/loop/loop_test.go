@@ -16,7 +16,7 @@ import (
 	"pgregory.net/rapid"
 )
 
-// kinds are both kinds of loops: what holds for one holds for the other.
+// kinds runs a test with both kinds of loops.
 func kinds(t *testing.T, test func(t *testing.T, l *Loop)) {
 	run := func(t *testing.T, create func() (*Loop, error)) {
 		l, err := create()
@@ -32,7 +32,7 @@ func kinds(t *testing.T, test func(t *testing.T, l *Loop)) {
 	})
 }
 
-// The clock is that of proc_uptime(5).
+// TestNow checks that the clock is that of proc_uptime(5).
 func TestNow(t *testing.T) {
 	uptime := func() time.Duration { // proc_uptime(5): seconds since boot, two digits
 		b, err := os.ReadFile("/proc/uptime")
@@ -64,8 +64,8 @@ func turn(t testing.TB, l *Loop) {
 	l.Expire()
 }
 
-// Whatever is set, moved and stopped, the running timers expire by deadline, and
-// those of one deadline in their order.
+// TestTimersExpireInOrder checks, for any sequence of setting, moving and stopping, that
+// running timers expire by deadline, and timers with one deadline in their order.
 func TestTimersExpireInOrder(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l, err := New()
@@ -110,7 +110,8 @@ func TestTimersExpireInOrder(t *testing.T) {
 	})
 }
 
-// A turn reads what has arrived, then runs what was posted, then lets timers expire.
+// TestOrderOfATurn checks that a turn reads what has arrived, then runs what was posted,
+// then lets timers expire.
 func TestOrderOfATurn(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
 		fd, err := unix.Eventfd(1, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC)
@@ -133,7 +134,7 @@ func TestOrderOfATurn(t *testing.T) {
 			t.Errorf("%v, want %v", got, want)
 		}
 
-		// Who is forgotten is not called.
+		// A descriptor that is forgotten has no callback.
 		l.Forget(fd)
 		unix.Write(fd, binary.NativeEndian.AppendUint64(nil, 1))
 		l.Post(func() {})
@@ -144,8 +145,8 @@ func TestOrderOfATurn(t *testing.T) {
 	})
 }
 
-// A timer that is set to the past while timers expire does not keep the others
-// waiting, and all have their turn in batches, between which the loop reads.
+// TestPasses checks that a timer that is set to the past while timers expire does not
+// delay the others, and that timers expire in batches, between which the loop reads.
 func TestPasses(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
 		const n = 2*Batch + 1
@@ -177,8 +178,8 @@ func TestPasses(t *testing.T) {
 	})
 }
 
-// Posts of one goroutine keep their order, and what is posted by a post has its
-// turn later.
+// TestPost checks that posts of one goroutine keep their order, and that a post made by a
+// post runs later.
 func TestPost(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
 		const n = 1000
@@ -213,8 +214,8 @@ func TestPost(t *testing.T) {
 	})
 }
 
-// Before its deadline a timer with a lead has its owner prepare, once for each
-// deadline, and expires not before it.
+// TestLead checks that a timer with a lead calls its owner before its deadline, once for
+// each deadline, and does not expire before the deadline.
 func TestLead(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
 		prepared, expired := 0, false
@@ -233,7 +234,7 @@ func TestLead(t *testing.T) {
 		set(&timer, l.Now()+time.Minute)
 		awake := func() {
 			if _, virtual := l.rest.(*virtualRest); virtual {
-				l.Post(func() {}) // virtual time passes only in a sleep
+				l.Post(func() {}) // virtual time advances only in a sleep
 			}
 			turn(t, l)
 		}
@@ -253,8 +254,8 @@ func TestLead(t *testing.T) {
 	})
 }
 
-// Timers that follow from their own deadlines do not drift, whatever happens
-// between them.
+// TestVirtualTime checks that timers that are set from their own deadlines do not drift,
+// whatever happens between them.
 func TestVirtualTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, err := NewVirtual()
@@ -286,8 +287,8 @@ func TestVirtualTime(t *testing.T) {
 	})
 }
 
-// The time that the loop spends in what it calls is measured, and that of a start is
-// not.
+// TestMeasures checks that the time that the loop spends in callbacks is measured, and
+// the time of a start is not.
 func TestMeasures(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, err := NewVirtual()
@@ -308,7 +309,7 @@ func TestMeasures(t *testing.T) {
 		if m := l.Measure(); m != (Measures{Turns: 1, Lateness: Lateness{1}}) {
 			t.Errorf("%+v after a start", m)
 		}
-		l.Post(func() { time.Sleep(3 * time.Second) }) // as something that blocks
+		l.Post(func() { time.Sleep(3 * time.Second) }) // as a callback that blocks
 		if err := l.Wait(); err != nil {
 			t.Fatal(err)
 		}
@@ -324,7 +325,7 @@ func TestMeasures(t *testing.T) {
 	})
 }
 
-// What is posted to a loop that has ended does no harm.
+// TestPostAfterClose checks that a post to a loop that has ended does no harm.
 func TestPostAfterClose(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
 		l.Close()
@@ -335,7 +336,8 @@ func TestPostAfterClose(t *testing.T) {
 	})
 }
 
-// To turn allocates nothing, with ten thousand timers as with one.
+// TestTurnsAllocateNothing checks that a turn allocates nothing, with ten thousand timers
+// as with one.
 func TestTurnsAllocateNothing(t *testing.T) {
 	l, err := New()
 	if err != nil {
@@ -355,8 +357,7 @@ func TestTurnsAllocateNothing(t *testing.T) {
 	}
 }
 
-// checks are timers at one-second intervals, spread over the second, as of health
-// checks.
+// checks is timers at one-second intervals, spread over the second, as of health checks.
 type checks struct {
 	timers  []Timer
 	expired int
@@ -378,7 +379,7 @@ func newChecks(l *Loop, n int) *checks {
 	return c
 }
 
-// BenchmarkTimers is what it costs to set the next of ten thousand timers again.
+// BenchmarkTimers measures setting the next of ten thousand timers again.
 func BenchmarkTimers(b *testing.B) {
 	l, err := New()
 	if err != nil {
@@ -397,7 +398,8 @@ func BenchmarkTimers(b *testing.B) {
 	}
 }
 
-// Between two steps of long work the loop turns, and a timer expires when it is due.
+// TestSlices checks that between two steps of long work the loop turns, and that a timer
+// expires when it is due.
 func TestSlices(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
 		var order []string
@@ -417,8 +419,8 @@ func TestSlices(t *testing.T) {
 	})
 }
 
-// What is called aside returns as the loop, whether it blocks or not; while it blocks,
-// the loop turns.
+// TestAside checks that a function called by Aside returns before the loop continues,
+// whether it blocks or not, and that the loop turns while it blocks.
 func TestAside(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
 		var order []string
@@ -442,7 +444,7 @@ func TestAside(t *testing.T) {
 			t.Errorf("order %s", got)
 		}
 
-		// A loop that is at its end is not turned on.
+		// A loop at its end does not turn any more.
 		ends, release := 0, make(chan struct{})
 		l.Aside(func() { <-release }, func() bool { ends++; close(release); return false })
 		if ends != 1 {
@@ -451,8 +453,8 @@ func TestAside(t *testing.T) {
 	})
 }
 
-// BenchmarkAside is what it costs to call something aside that returns at once, and what
-// a goroutine beside the loop would cost.
+// BenchmarkAside measures a call of Aside that returns at once, and the cost of a
+// goroutine instead.
 func BenchmarkAside(b *testing.B) {
 	l, err := New()
 	if err != nil {

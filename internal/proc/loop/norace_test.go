@@ -2,5 +2,5 @@
 
 package loop
 
-// raceDetector says that the test runs under it: it allocates by itself.
+// raceDetector reports whether the race detector, which allocates memory, is on.
 const raceDetector = false

@@ -5,8 +5,9 @@ import (
 	"testing"
 )
 
-// A worker does what it gets in order and beside the loop, whatever one piece of work
-// waits for; the loop learns of each in the same order. Close waits for the rest.
+// TestWorker checks that a worker runs its work in order and in parallel with the loop,
+// whatever one piece of work waits for, that the loop gets the ends in the same order,
+// and that Close waits for the rest.
 func TestWorker(t *testing.T) {
 	kinds(t, func(t *testing.T, l *Loop) {
 		w := l.NewWorker()

@@ -12,8 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The tests need a process whose children are all its own: the test binary,
-// which then does what this variable names.
+// The tests need a process with no other children: the test binary, which runs the
+// function that this variable names.
 const envHelper = "REAP_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -41,7 +41,7 @@ func check(err error) {
 	}
 }
 
-// await waits until cond holds. There is no event for the end of a child here.
+// await waits until cond is true. There is no event for the end of a child here.
 func await(what string, cond func() bool) {
 	for end := time.Now().Add(30 * time.Second); !cond(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(end) {
@@ -51,7 +51,7 @@ func await(what string, cond func() bool) {
 	}
 }
 
-// children lists the children of this process, zombies too.
+// children lists the children of this process, zombies included.
 func children() []string {
 	var all []string
 	tasks, _ := os.ReadDir("/proc/self/task")
@@ -62,15 +62,15 @@ func children() []string {
 	return all
 }
 
-// helpChildren is a process to which orphans come. Half of its own children it
-// waits for, half it asks about; each must have its status.
+// helpChildren is a process to which orphans are reparented. It waits for half of its own
+// children, and polls the others. Each must have its status.
 func helpChildren() {
 	check(unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0))
 	if !Inherits() {
 		fmt.Println("a subreaper does not know that it is one")
 	}
-	// One that has been there before, as the child of a shell that has
-	// executed this program.
+	// A child that existed before, such as the child of a shell that has executed this
+	// program.
 	before, err := syscall.ForkExec("/bin/sh", []string{"sh", "-c", "exit 9"}, &syscall.ProcAttr{})
 	check(err)
 	await("zombie", func() bool {
@@ -115,15 +115,15 @@ func helpChildren() {
 	if status, err := Wait(killed); status.Signal() != unix.SIGTERM || err != nil {
 		fmt.Println("killed child:", status, err)
 	}
-	Kill(killed, unix.SIGKILL) // nobody: its number may be another's
+	Kill(killed, unix.SIGKILL) // no effect: the number may be another process's
 	if _, err := Wait(killed); err != unix.ECHILD {
 		fmt.Println("waited for nobody:", err)
 	}
 	fmt.Println("done")
 }
 
-// helpSignals is a process that survives what it cannot catch, and whose children
-// do not know of it.
+// helpSignals is a process that survives signals that it cannot handle, and whose
+// children are not affected.
 func helpSignals() {
 	IgnoreStray()
 	for _, sig := range uncatchable {
@@ -146,7 +146,7 @@ func helpSignals() {
 	fmt.Println("done")
 }
 
-// help runs a helper and returns what it said.
+// help runs a helper and returns its output.
 func help(t *testing.T, what string) string {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")

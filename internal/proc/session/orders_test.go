@@ -30,9 +30,9 @@ func TestFirst(t *testing.T) {
 	}
 }
 
-// Orders come into the loop in their order. Of two configurations the second waits
-// until the first is in force, and each is confirmed. The end of the parent is an order
-// to stop.
+// TestOrders checks that orders reach the loop in order, that the second of two
+// configurations waits until the first is in force, that each is confirmed, and that the
+// end of the parent is an order to stop.
 func TestOrders(t *testing.T) {
 	parent, child := linktest.Pair(t)
 	l, err := loop.New()

@@ -9,8 +9,8 @@ import (
 	"keepalived-go/internal/proc/loop"
 )
 
-// A snapshot arrives whole, in the order of what was reported before and after it. Nobody
-// waits for a parent that has ended.
+// TestAnswer checks that a snapshot arrives complete, in order with the reports before
+// and after it, and that sending to a parent that has ended does not block.
 func TestAnswer(t *testing.T) {
 	parent, child := linktest.Pair(t)
 	l, err := loop.New()
@@ -44,5 +44,5 @@ func TestAnswer(t *testing.T) {
 	}
 	parent.Close()
 	<-s.Alone()
-	s.pass(link.Snapshot(9, link.Text(nil))) // to nobody: it returns
+	s.pass(link.Snapshot(9, link.Text(nil))) // without a reader: it returns
 }

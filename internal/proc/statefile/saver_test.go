@@ -16,8 +16,8 @@ type number struct {
 	N int
 }
 
-// Changes that follow each other are written once, a failure is logged once, and what
-// was written is what a successor reads.
+// TestSaver checks that successive changes are written once, that a failure is logged
+// once, and that a successor reads what was written.
 func TestSaver(t *testing.T) {
 	var log strings.Builder
 	defer slog.SetDefault(slog.Default())
@@ -79,7 +79,7 @@ func TestSaver(t *testing.T) {
 			t.Error("it saves without a file")
 		}
 
-		// What is being written when the file is removed does not bring it back.
+		// A write in progress when the file is removed does not restore the file.
 		s.Path = path
 		s.Changed()
 		for !s.writing {

@@ -20,8 +20,8 @@ var compare = cmp.Options{
 	cmpopts.EquateNaNs(),
 }
 
-// draw fills v with values of every kind that a configuration holds. New
-// fields of the model are covered without a change here.
+// draw fills v with values of every kind that a configuration holds. New fields of the
+// model need no change here.
 func draw(t *rapid.T, v reflect.Value) {
 	switch p := v.Addr().Interface().(type) {
 	case *netip.Addr:
@@ -139,7 +139,7 @@ func TestDecodeRefuses(t *testing.T) {
 	}
 }
 
-// FuzzDecode looks for bytes that panic or allocate out of proportion.
+// FuzzDecode looks for bytes that cause a panic or allocate out of proportion.
 func FuzzDecode(f *testing.F) {
 	f.Add(Append(nil, &conf.Config{Path: "k.conf", Instances: []*conf.VRRPInstance{{
 		Name: "VI_1", AdvertInterval: time.Second, Group: netip.MustParseAddr("224.0.0.18"),
@@ -158,7 +158,7 @@ func FuzzDecode(f *testing.F) {
 		if c == nil || again == nil {
 			return
 		}
-		// What reloads compare: nothing in it panics, whatever was decoded.
+		// The comparison of reloads does not panic either, whatever was decoded.
 		for i, v := range c.Instances {
 			if other := again.Instances[len(again.Instances)-1-i]; v.Equal(other) != other.Equal(v) {
 				t.Errorf("%+v and %+v are equal in one direction", v, other)

@@ -51,7 +51,7 @@ func TestStatus(t *testing.T) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })); diff != "" {
-		// Empty lists and those that are left out are the same.
+		// Empty lists and missing ones are equal.
 		again, err := screen.JSON(got)
 		if err != nil || again != text {
 			t.Errorf("-want +got\n%s", diff)
@@ -67,8 +67,8 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestErrors: each way in which there is no answer, its sentence, and whether it means
-// that no daemon answers.
+// TestErrors checks the sentence for each failure, and whether it means that no daemon
+// answers.
 func TestErrors(t *testing.T) {
 	answer := func(status int, text string) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
@@ -136,7 +136,7 @@ func check(t *testing.T, err error, want string, down bool) {
 	}
 }
 
-// TestEndless: an answer without an end is cut off.
+// TestEndless checks that an answer without an end is cut off.
 func TestEndless(t *testing.T) {
 	piece := bytes.Repeat([]byte("x"), 1<<20)
 	path := serve(t, func(w http.ResponseWriter, r *http.Request) {
@@ -150,7 +150,7 @@ func TestEndless(t *testing.T) {
 	check(t, err, "the answer is longer than 64 MiB", false)
 }
 
-// TestNoSocket: what is said when nothing is served.
+// TestNoSocket checks the error when no process serves the socket.
 func TestNoSocket(t *testing.T) {
 	dir := t.TempDir()
 	absent := filepath.Join(dir, "dmz", "control.sock")

@@ -8,7 +8,8 @@ import (
 	"time"
 )
 
-// What has been written can be run, whatever others start meanwhile.
+// TestWrite checks that a written file can be run, whatever other goroutines start
+// meanwhile.
 func TestWrite(t *testing.T) {
 	dir := t.TempDir()
 	var others sync.WaitGroup

@@ -23,7 +23,7 @@ func commands() []Command {
 	}
 }
 
-// script is the completion script for a shell, compared with testdata.
+// script returns the completion script for a shell, compared with testdata.
 func script(t *testing.T, shell string) string {
 	t.Helper()
 	var b strings.Builder
@@ -80,7 +80,7 @@ func TestCompletionBash(t *testing.T) {
 		{"prog -D ", ""},
 	} {
 		t.Run(tt.words, func(t *testing.T) {
-			// As bash does: all words in an array, the last one is completed.
+			// As in bash: all words in an array, of which the last one is completed.
 			words := strings.Split(tt.words, " ")
 			cmd := exec.Command(bash, append([]string{"--norc", "-c",
 				`source "$0"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _prog; IFS=$'\n'; echo "${COMPREPLY[*]}"`, path}, words...)...)
@@ -95,7 +95,7 @@ func TestCompletionBash(t *testing.T) {
 	}
 }
 
-// The other shells read their scripts without a complaint.
+// TestCompletionSyntax checks that the other shells read their scripts without an error.
 func TestCompletionSyntax(t *testing.T) {
 	for _, shell := range Shells {
 		t.Run(shell, func(t *testing.T) {

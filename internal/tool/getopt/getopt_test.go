@@ -8,7 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// table returns flags that write down how they were set.
+// table returns flags that record how they were set.
 func table(set *[]string) []Flag {
 	record := func(name string) func(string) error {
 		return func(v string) error {
@@ -118,8 +118,8 @@ Check the configuration.
 	}
 }
 
-// FuzzParse looks for command lines that panic or are understood in two ways:
-// a value never comes back as an operand as well.
+// FuzzParse looks for command lines that cause a panic or are ambiguous: a value is never
+// also an operand.
 func FuzzParse(f *testing.F) {
 	for _, s := range []string{"-DlS0", "-t/etc/x", "--use-fi=x", "-f", "--", "-\x00", "--=", "-- -l"} {
 		f.Add(s)

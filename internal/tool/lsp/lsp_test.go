@@ -39,9 +39,8 @@ var update = flag.Bool("update", false, "rewrite the answers in testdata")
 //	send JSON             a message as it stands; DIR is the URI of the directory
 //	bytes JSON            the same, with \xHH for bytes
 //
-// A file "machine" describes the host, see machineOf. The other files but "want"
-// are in the directory. What the server says is
-// compared with "want".
+// A file "machine" describes the host, see machineOf. The other files except "want"
+// are in the directory. The messages of the server are compared with "want".
 func TestSessions(t *testing.T) {
 	paths, err := filepath.Glob("testdata/*.txtar")
 	if err != nil || len(paths) == 0 {
@@ -79,7 +78,7 @@ func TestSessions(t *testing.T) {
 				id := 0
 				for line := range strings.Lines(texts["client"]) {
 					send(t, client, strings.TrimSpace(line), "file://"+dir, texts, &id)
-					synctest.Wait() // for the answers, and for what a check finds
+					synctest.Wait() // for the answers, and for the findings of a check
 				}
 				client.Close()
 			})
@@ -157,7 +156,7 @@ func send(t *testing.T, in io.Writer, line, dir string, texts map[string]string,
 	}
 }
 
-// positionOf is LINE:COLUMN as the protocol writes it.
+// positionOf returns LINE:COLUMN as a position of the protocol.
 func positionOf(t *testing.T, at string) string {
 	t.Helper()
 	l, c, _ := strings.Cut(at, ":")
@@ -169,9 +168,9 @@ func positionOf(t *testing.T, at string) string {
 	return fmt.Sprintf(`{"line":%d,"character":%d}`, line-1, column-1)
 }
 
-// machineOf is the host that a file "machine" describes: "interface NAME PREFIX"
-// is an interface with an address, "script PATH" a program that is there. Without
-// the file nobody knows anything about the host.
+// machineOf returns the host that a file "machine" describes: "interface NAME PREFIX" is
+// an interface with an address, "script PATH" an existing program. Without the file
+// nothing is known about the host.
 func machineOf(texts map[string]string) Machine {
 	described, ok := texts["machine"]
 	if !ok {
@@ -204,8 +203,8 @@ var (
 	ranges    = regexp.MustCompile(`\{\s+"end": (\d+:\d+),\s+"start": (\d+:\d+)\s+\}`)
 )
 
-// transcript is all messages of the server, one after the other, indented,
-// with ranges as LINE:CHARACTER-LINE:CHARACTER.
+// transcript returns all messages of the server, one after the other, indented, with
+// ranges as LINE:CHARACTER-LINE:CHARACTER.
 func transcript(t *testing.T, out io.Reader) string {
 	t.Helper()
 	var b strings.Builder
@@ -266,7 +265,7 @@ func TestUTF16(t *testing.T) {
 	}
 }
 
-// TestBrokenFraming ends the connection, after an answer that reports why.
+// TestBrokenFraming checks that the connection ends, after an answer with the reason.
 func TestBrokenFraming(t *testing.T) {
 	for _, in := range []string{
 		"nonsense\r\n\r\n{}",
@@ -286,8 +285,8 @@ func TestBrokenFraming(t *testing.T) {
 	}
 }
 
-// TestBusy: requests are answered while a check runs. Its findings are not reported if the
-// text has changed meanwhile.
+// TestBusy checks that requests are answered while a check runs, and that its findings
+// are not reported if the text has changed meanwhile.
 func TestBusy(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		checks, asked := 0, make(chan struct{})
@@ -332,7 +331,7 @@ func TestBusy(t *testing.T) {
 	})
 }
 
-// TestLarge opens texts that are meant to take all the memory there is.
+// TestLarge opens texts that are meant to exhaust the memory.
 func TestLarge(t *testing.T) {
 	for name, text := range map[string]string{
 		"braces":  strings.Repeat("{}", 4<<20),
@@ -370,8 +369,8 @@ func TestLarge(t *testing.T) {
 	}
 }
 
-// BenchmarkChange is a change in a file of 10,000 lines: until the next message
-// is read, and until it is checked.
+// BenchmarkChange measures a change in a file of 10,000 lines: until the next message is
+// read, and until the file is checked.
 func BenchmarkChange(b *testing.B) {
 	var text strings.Builder
 	for i := range 625 {
@@ -414,7 +413,7 @@ func BenchmarkChange(b *testing.B) {
 	})
 }
 
-// FuzzConnection feeds bytes. Each answer is a message, and an error is
+// FuzzConnection checks for any bytes that each answer is a message, and that an error is
 // reported.
 func FuzzConnection(f *testing.F) {
 	const initialize = "Content-Length: 30\r\n\r\n{\"id\":1,\"method\":\"initialize\"}"
@@ -439,8 +438,8 @@ func FuzzConnection(f *testing.F) {
 	})
 }
 
-// FuzzServe feeds messages after a good beginning. Whatever they are, the
-// server answers or ends with an error.
+// FuzzServe checks that the server answers any message after a valid beginning, or ends
+// with an error.
 func FuzzServe(f *testing.F) {
 	f.Add("textDocument/hover", `{"textDocument":{"uri":"file:///x"},"position":{"line":0,"character":3}}`, "vrrp_instance A {\n}\n")
 	f.Add("textDocument/completion", `{"textDocument":{"uri":"file:///x"},"position":{"line":-1,"character":-3}}`, "}{$A=\\\n")

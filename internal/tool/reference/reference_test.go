@@ -39,7 +39,7 @@ func TestKeywords(t *testing.T) {
 	}
 }
 
-// TestPages compares docs/reference with what the schema says.
+// TestPages compares docs/reference with the schema.
 func TestPages(t *testing.T) {
 	const dir = "../../../docs/reference"
 	pages := Pages()
@@ -79,7 +79,7 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// Every link between the pages leads somewhere.
+// TestLinks checks that every link between the pages has a target.
 func TestLinks(t *testing.T) {
 	pages := Pages()
 	for name, text := range pages {
@@ -133,7 +133,7 @@ func TestHelp(t *testing.T) {
 	}
 }
 
-// TestMan formats the manual page: groff has no complaint.
+// TestMan formats the manual page and checks that groff finds no fault.
 func TestMan(t *testing.T) {
 	var page bytes.Buffer
 	Man(&page, "2.4.3-go", "2026-11-22")
@@ -145,7 +145,7 @@ func TestMan(t *testing.T) {
 	mustRender(t, page.Bytes())
 }
 
-// mustRender reports what groff and, if it is there, mandoc have to complain of.
+// mustRender fails the test if groff or, if installed, mandoc reports a problem.
 func mustRender(t *testing.T, page []byte) {
 	t.Helper()
 	path, err := exec.LookPath("groff")

@@ -22,7 +22,8 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the golden parts of testdata")
 
-// large stands in the files of testdata/codes for what no editor would show.
+// large replaces placeholders in the files of testdata/codes by text that no editor would
+// show.
 var large = strings.NewReplacer(
 	"%BOM%", "\ufeff",
 	"%NUL%", "\x00",
@@ -33,8 +34,8 @@ var large = strings.NewReplacer(
 	"%MANY%", strings.Repeat("foo\n", 1005),
 )
 
-// saysItself are the codes of problems without a remedy.
-var saysItself = map[string]string{
+// selfExplanatory lists the codes of problems without a remedy.
+var selfExplanatory = map[string]string{
 	"bad-method":        "the message lists the methods",
 	"bad-scope":         "the message lists the scopes",
 	"bad-status":        "the message says what is expected",
@@ -99,7 +100,7 @@ func TestCodes(t *testing.T) {
 				t.Fatal("the problem does not occur")
 			}
 			for _, d := range ds {
-				if d.Fix == "" && d.Severity >= conf.Warning && saysItself[code] == "" {
+				if d.Fix == "" && d.Severity >= conf.Warning && selfExplanatory[code] == "" {
 					t.Errorf("no remedy: %v", d)
 				}
 			}
@@ -144,7 +145,7 @@ func chain(t *testing.T) {
 	}
 }
 
-// TestEveryCode demands a case for each code that the source of conf can report.
+// TestEveryCode checks that each code that the source of conf can report has a case.
 func TestEveryCode(t *testing.T) {
 	codes := codesOf(t, "../../../conf")
 	if len(codes) < 100 {
@@ -157,8 +158,8 @@ func TestEveryCode(t *testing.T) {
 	}
 }
 
-// codesOf collects codes: what is assigned to a field Code, and what is passed
-// for a parameter named code.
+// codesOf collects codes: values assigned to a field Code, and passed for a parameter
+// named code.
 func codesOf(t *testing.T, dir string) []string {
 	t.Helper()
 	names, err := filepath.Glob(filepath.Join(dir, "*.go"))

@@ -46,7 +46,8 @@ func TestShow(t *testing.T) {
 	}
 }
 
-// The parameter that is a password is one wherever it is set.
+// TestParameterWithSecret checks that a parameter that is a password is hidden wherever
+// it is set.
 func TestParameterWithSecret(t *testing.T) {
 	const text = "$P=hunter2\nauth_pass ${P}\n"
 	s := &sources{read: func(string) (string, error) { return text, nil }}
@@ -56,7 +57,7 @@ func TestParameterWithSecret(t *testing.T) {
 	}
 }
 
-// sample is a list with everything a problem may have.
+// sample returns a list with all parts that a problem may have.
 func sample() (conf.Diagnostics, Options) {
 	ds := conf.Diagnostics{
 		{Severity: conf.Error, Code: "too-many", Message: "5 more problems are not listed"},
@@ -136,7 +137,7 @@ func TestJSON(t *testing.T) {
 	}
 }
 
-// TestSARIF checks what the schema of SARIF 2.1.0 requires of the objects used.
+// TestSARIF checks the requirements of the schema of SARIF 2.1.0 for the objects used.
 func TestSARIF(t *testing.T) {
 	var log any
 	if err := json.Unmarshal([]byte(render(t, SARIF)), &log); err != nil {

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestNext: what a terminal sends is taken apart into keys.
+// TestNext checks that the input of a terminal is split into keys.
 func TestNext(t *testing.T) {
 	for input, want := range map[string][]string{
 		"ab":             {"a", "b"},

@@ -11,7 +11,7 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// envHelper makes the tests of the test binary show where they are.
+// envHelper makes the tests of the test binary print their namespace.
 const envHelper = "USERNS_TEST_HELPER"
 
 func TestMain(m *testing.M) {
@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 	os.Exit(Tests(helper{}))
 }
 
-// helper shows where it is.
+// helper prints its namespace.
 type helper struct{}
 
 func (helper) Run() int {
@@ -34,14 +34,15 @@ func (helper) Run() int {
 	return 7
 }
 
-// An ordinary user becomes root of a namespace with one user and lo up; arguments and the
-// exit code are passed. The mark does not reach what the tests start.
+// TestRun checks that an ordinary user becomes root of a namespace with one user and lo
+// up, that arguments and the exit code are passed, and that programs that the tests start
+// do not get the mark.
 func TestRun(t *testing.T) {
 	c := exec.Command(os.Args[0], "one", "two words")
 	c.Env = append(os.Environ(), envHelper+"=1")
 	want := "0 false true [one two words] \n"
 	if os.Geteuid() == 0 {
-		// The real root stays where it is.
+		// The real root keeps its namespace.
 		want = fmt.Sprintf("0 %v true [one two words] \n", Full())
 	}
 	out, err := c.CombinedOutput()
@@ -53,7 +54,7 @@ func TestRun(t *testing.T) {
 	}
 }
 
-// What stands in a namespace belongs to one user; root of it is not Full.
+// TestCommand checks that root of a namespace with only one user is not Full.
 func TestCommand(t *testing.T) {
 	c := exec.Command(os.Args[0])
 	c.Env = append(os.Environ(), envHelper+"=1", entered+"=1")

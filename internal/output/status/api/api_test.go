@@ -20,7 +20,8 @@ import (
 
 var update = flag.Bool("update", false, "record the answers")
 
-// TestAnswer: the answer as JSON; -update records it. What is read back is the same.
+// TestAnswer checks the answer as JSON, which -update records, and that it is the same
+// after decoding and encoding.
 func TestAnswer(t *testing.T) {
 	s := apitest.Daemon(t)
 	got, err := json.MarshalIndent(s, "", "  ")
@@ -38,8 +39,8 @@ func TestAnswer(t *testing.T) {
 	}
 }
 
-// TestEachFieldIsDocumented: each field has a name and a documentation, and the types are
-// those that JSON keeps.
+// TestEachFieldIsDocumented checks that each field has a name and a documentation, and a
+// type that JSON preserves.
 func TestEachFieldIsDocumented(t *testing.T) {
 	n := 0
 	var walk func(reflect.Type)
@@ -67,8 +68,8 @@ func TestEachFieldIsDocumented(t *testing.T) {
 	}
 }
 
-// TestCounters: each statistic of a virtual router has its field, in the order of the
-// statistics.
+// TestCounters checks that each statistic of a virtual router has its field, in the order
+// of the statistics.
 func TestCounters(t *testing.T) {
 	s := statustest.VRRP(t, statustest.Load(t))
 	s.Instances[0].Stats = vrrp.Stats{AdvertsReceived: 1, AdvertsSent: 2, Stalls: 3}
@@ -94,8 +95,8 @@ func TestCounters(t *testing.T) {
 	}
 }
 
-// TestWriteVRRP: what is written piece by piece is the same as the whole, with and without
-// virtual routers.
+// TestWriteVRRP checks that the output written piece by piece equals the whole, with and
+// without virtual routers.
 func TestWriteVRRP(t *testing.T) {
 	s := statustest.VRRP(t, statustest.Load(t))
 	for _, instances := range [][]status.Instance{s.Instances, s.Instances[:1], {}} {

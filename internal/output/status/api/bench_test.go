@@ -9,8 +9,8 @@ import (
 	"keepalived-go/internal/output/status/statustest"
 )
 
-// BenchmarkWriteVRRP is what the VRRP process does of a snapshot of 4,000 virtual routers,
-// beside its loop.
+// BenchmarkWriteVRRP measures what the VRRP process does with a snapshot of 4,000 virtual
+// routers, outside its loop.
 func BenchmarkWriteVRRP(b *testing.B) {
 	s := statustest.VRRP(b, statustest.Load(b))
 	for len(s.Instances) < 4000 {

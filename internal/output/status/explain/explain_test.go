@@ -22,7 +22,7 @@ func before(d time.Duration) *time.Time {
 	return &t
 }
 
-// daemon is one with these virtual routers, all of which run.
+// daemon returns the state of a daemon with these virtual routers, all of which run.
 func daemon(instances ...api.Instance) *api.Status {
 	return &api.Status{
 		Version: api.Version, At: now, Node: api.Node{Host: "node-1"},
@@ -31,7 +31,8 @@ func daemon(instances ...api.Instance) *api.Status {
 	}
 }
 
-// router is a backup with priority 100 whose master is 192.0.2.1 with 150, changed by f.
+// router returns a backup with priority 100 whose master is 192.0.2.1 with 150, changed
+// by f.
 func router(f func(i *api.Instance)) api.Instance {
 	i := api.Instance{
 		Name: "web", VRID: 51, State: "BACKUP", Wanted: "BACKUP", Since: before(3 * time.Hour), Cause: "start", Source: "192.0.2.2",
@@ -45,7 +46,7 @@ func router(f func(i *api.Instance)) api.Instance {
 	return i
 }
 
-// situations are a daemon each, in which the router "web" is explained.
+// situations returns states of a daemon, in each of which the router "web" is explained.
 func situations() (all []struct {
 	name   string
 	status *api.Status
@@ -173,7 +174,7 @@ func situations() (all []struct {
 	return all
 }
 
-// TestSentences: what is said in each state, for each cause, fault, obstacle and reject.
+// TestSentences checks the sentences for each state, cause, fault, obstacle and reject.
 func TestSentences(t *testing.T) {
 	var got strings.Builder
 	for _, c := range situations() {
@@ -200,8 +201,8 @@ func TestSentences(t *testing.T) {
 	statustest.Golden(t, *update, "testdata/sentences.txt", got.String())
 }
 
-// TestEachCodeHasItsSentence: each reason, fault and obstacle of the engine has words here,
-// and no word is of one that does not exist.
+// TestEachCodeHasItsSentence checks that each reason, fault and obstacle of the engine
+// has a sentence here, and that no sentence is for one that does not exist.
 func TestEachCodeHasItsSentence(t *testing.T) {
 	var names []string
 	for r := vrrp.Reason(0); r.String() != fmt.Sprint(uint8(r)); r++ {

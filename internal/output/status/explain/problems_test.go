@@ -10,7 +10,7 @@ import (
 	"keepalived-go/internal/output/status/statustest"
 )
 
-// TestProblems: each kind of problem, with its severity and its sentence.
+// TestProblems checks each kind of problem, with its severity and its sentence.
 func TestProblems(t *testing.T) {
 	s := &api.Status{
 		Version: api.Version, At: now,
@@ -40,7 +40,7 @@ func TestProblems(t *testing.T) {
 	statustest.Golden(t, *update, "testdata/problems.txt", got.String())
 }
 
-// TestSilent: a process that runs and has never answered is a problem.
+// TestSilent checks that a process that runs and has never answered is a problem.
 func TestSilent(t *testing.T) {
 	s := daemon()
 	s.VRRP = nil
@@ -49,7 +49,7 @@ func TestSilent(t *testing.T) {
 	}
 }
 
-// TestNoProblem: what is meant to be is no problem.
+// TestNoProblem checks that an intended state is no problem.
 func TestNoProblem(t *testing.T) {
 	master := router(func(i *api.Instance) { i.State, i.Master, i.Held = "MASTER", nil, true; i.Addresses[0].Set = true })
 	s := daemon(router(nil), master)

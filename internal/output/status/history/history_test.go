@@ -29,7 +29,7 @@ func lines(events []history.Event) (all []string) {
 	return all
 }
 
-// daemon is a state of a daemon with one of each kind.
+// daemon returns the state of a daemon with one object of each kind.
 func daemon() *api.Status {
 	return &api.Status{
 		At:            at(10),
@@ -95,7 +95,7 @@ func TestRecorder(t *testing.T) {
 		"13 20s process vrrp: started -> ended () unexpectedly; it is started again")
 	step(s)
 
-	// A successor goes on where the log ends.
+	// A successor continues where the log ends.
 	r = history.Recorder{}
 	r.Resume(all)
 	step(s)
@@ -110,7 +110,7 @@ func TestRecorder(t *testing.T) {
 	s.Processes[0].Started = when(30)
 	step(s, "17 30s process vrrp: started -> started () its predecessor had ended")
 
-	// What clients ask for is in the list of the last acts, again and again.
+	// Acts of clients are in the list of the last acts repeatedly.
 	s.Acts = []api.PastAct{{At: at(31), Kind: "announce", Name: "V", By: "uid 0", Reason: "moved"}}
 	step(s, "18 31s act V:  -> announce (done) asked for by uid 0: moved")
 	s.Acts = append(s.Acts, api.PastAct{At: at(32), Kind: "announce", Name: "W", By: "uid 0", Refused: "no master"}, api.PastAct{At: at(33), Kind: "reload", By: "uid 7"})
@@ -122,7 +122,7 @@ func TestRecorder(t *testing.T) {
 	r.Resume(all)
 	step(s)
 
-	// A notice of a router changes nothing.
+	// A notice of a router is not a change.
 	s.VRRP.Instances[0].Notices = []api.Change{{At: at(34), From: "MASTER", To: "MASTER", Cause: "stall", Why: "late"}}
 	step(s, "21 34s notice V:  -> MASTER (stall) late")
 	step(s)
@@ -130,14 +130,14 @@ func TestRecorder(t *testing.T) {
 	r.Resume(all)
 	step(s)
 
-	// A daemon that was told to stop has done so; another one has not.
+	// A stop of a daemon that was requested is recorded as such.
 	stop := r.Stop(at(40))
 	all = append(all, stop...)
 	if diff := cmp.Diff([]string{"22 40s process keepalived: started -> stopping () it was told to stop, or cannot go on"}, lines(stop)); diff != "" {
 		t.Errorf("-want +got\n%s", diff)
 	}
 	s.At = at(41)
-	step(s) // an answer of before
+	step(s) // an older answer
 	s.Node.Stopping = true
 	s.Processes[0].Started = nil
 	step(s, "23 41s process vrrp: started -> ended () ")
@@ -155,8 +155,8 @@ func TestRecorder(t *testing.T) {
 	}
 }
 
-// TestForget: what a reload has removed is forgotten, whatever it was; what is there still
-// is not recorded again.
+// TestForget checks that objects of any kind that a reload has removed are forgotten, and
+// that existing ones are not recorded again.
 func TestForget(t *testing.T) {
 	var r history.Recorder
 	s := daemon()
@@ -185,8 +185,8 @@ func TestForget(t *testing.T) {
 	}
 }
 
-// TestLog: what is written is read again, in two halves at most, whatever stands at the
-// end of the file.
+// TestLog checks that the written events are read again, from at most two halves,
+// whatever is at the end of the file.
 func TestLog(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "history")
 	open := func() (*history.Log, []history.Event) {
@@ -218,7 +218,7 @@ func TestLog(t *testing.T) {
 	if _, past = open(); !cmp.Equal(want, past) {
 		t.Errorf("%s", cmp.Diff(want, past))
 	}
-	// A power cut leaves half a line, and a foreign program a long one.
+	// A power failure leaves half a line, and another program a long one.
 	f, err := os.OpenFile(path, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)

@@ -18,8 +18,8 @@ import (
 
 var update = flag.Bool("update", false, "record the dumps")
 
-// TestVRRP: both layouts of the dump, byte for byte but for the line ends that the
-// golden files have; -update records them.
+// TestVRRP checks both layouts of the dump, byte for byte except for the line ends in the
+// golden files, which -update records.
 func TestVRRP(t *testing.T) {
 	c := statustest.Load(t)
 	s := statustest.VRRP(t, c)
@@ -29,14 +29,14 @@ func TestVRRP(t *testing.T) {
 	}
 }
 
-// TestLVS: the dump of virtual servers, likewise.
+// TestLVS checks the dump of virtual servers in the same way.
 func TestLVS(t *testing.T) {
 	compare(t, "check", LVS(statustest.LVS(t, statustest.LoadLVS(t))))
 	compare(t, "check-configuration", LVS(status.Configured(statustest.LoadLVS(t))))
 }
 
-// TestEachWordIsShown: likewise for the words of the language and of the engines: each
-// value of an enumeration is another one in the dump.
+// TestEachWordIsShown checks that each value of an enumeration of the language and of the
+// engines is different in the dump.
 func TestEachWordIsShown(t *testing.T) {
 	s := statustest.VRRP(t, statustest.Load(t))
 	s.Conf.Global.JSONVersion = 2
@@ -64,7 +64,7 @@ func TestEachWordIsShown(t *testing.T) {
 			t.Errorf("%d dumps for the %d values of a %s", len(dumps), words, kind)
 		}
 	}
-	// The first number without a name is behind the last value.
+	// The first number without a name follows the last value.
 	reasons := 0
 	for vrrp.Reason(reasons).String() != strconv.Itoa(reasons) {
 		reasons++
@@ -84,7 +84,7 @@ func compare(t *testing.T, name string, got []byte) {
 	if bytes.Contains(got, []byte("secret")) {
 		t.Errorf("%s shows a password", name)
 	}
-	// A line for each value, so that a difference is short.
+	// One line for each value keeps differences short.
 	statustest.Golden(t, *update, "testdata/"+name+".golden", string(bytes.ReplaceAll(got, []byte(`,"`), []byte(",\n\"")))+"\n")
 }
 

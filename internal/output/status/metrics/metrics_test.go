@@ -29,7 +29,7 @@ func text(t *testing.T, s *api.Status) string {
 	return b.String()
 }
 
-// TestMetrics: all metrics of a daemon; -update records them.
+// TestMetrics checks all metrics of a daemon, which -update records.
 func TestMetrics(t *testing.T) {
 	got := text(t, apitest.Daemon(t))
 	statustest.Golden(t, *update, "testdata/metrics.txt", got)
@@ -41,12 +41,13 @@ func TestMetrics(t *testing.T) {
 	}
 }
 
-// TestMetricsPassPromtool: what Prometheus itself finds wrong with the metrics.
+// TestMetricsPassPromtool checks that Prometheus itself finds nothing wrong with the
+// metrics.
 func TestMetricsPassPromtool(t *testing.T) {
 	promtool(t, strings.NewReader(text(t, apitest.Daemon(t))), "check", "metrics")
 }
 
-// TestStale: of a process that does not answer there is nothing but that.
+// TestStale checks that a process that does not answer has only the metric for that.
 func TestStale(t *testing.T) {
 	s := apitest.Daemon(t)
 	s.VRRP.Stale, s.LVS.Stale, s.BFD.Stale = "it does not run", "it does not run", "it does not run"
@@ -80,7 +81,8 @@ func TestStale(t *testing.T) {
 	}
 }
 
-// TestForeignText: no text of the model can break a line, and no series comes twice.
+// TestForeignText checks that no text of the model can break a line, and that no series
+// occurs twice.
 func TestForeignText(t *testing.T) {
 	s := &api.Status{LVS: &api.LVS{Running: true, Services: []api.VirtualServer{
 		{Name: "a\\b\"c\nd\xff\u00e9"}, {Name: "a\\b\"c\nd\xff\u00e9"},
@@ -93,7 +95,7 @@ func TestForeignText(t *testing.T) {
 	}
 }
 
-// failing is a writer that takes n bytes.
+// failing is a writer that accepts n bytes.
 type failing struct{ n int }
 
 var errFull = errors.New("full")
@@ -117,8 +119,8 @@ var (
 	labelRule = regexp.MustCompile(`([a-z_]+)="`)
 )
 
-// read reads metrics by the rules of the format and by those of good names, and returns
-// the families.
+// read reads metrics by the rules of the format and of good names, and returns the
+// families.
 func read(t *testing.T, text string) (families []string) {
 	t.Helper()
 	if !strings.HasSuffix(text, "\n") {
@@ -167,7 +169,7 @@ func read(t *testing.T, text string) (families []string) {
 	return families
 }
 
-// TestExporters: the metrics of the exporters, with the labels that they have.
+// TestExporters checks the metrics of the exporters, with their labels.
 func TestExporters(t *testing.T) {
 	want := map[string]string{
 		"keepalived_up": "gauge", "keepalived_vrrp_state": "gauge iname intf vrid ip_address", "keepalived_vrrp_excluded_state": "gauge iname intf vrid ip_address",

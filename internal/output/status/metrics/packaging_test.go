@@ -21,7 +21,7 @@ const (
 	dashboard = "../../../../packaging/grafana/keepalived.json"
 )
 
-// promtool runs it, and fails the test if it finds anything wrong.
+// promtool runs promtool, and fails the test if it finds anything wrong.
 func promtool(t *testing.T, stdin io.Reader, args ...string) {
 	t.Helper()
 	program, err := exec.LookPath("promtool")
@@ -30,12 +30,12 @@ func promtool(t *testing.T, stdin io.Reader, args ...string) {
 	}
 	c := exec.Command(program, args...)
 	c.Stdin = stdin
-	if out, err := c.CombinedOutput(); err != nil || stdin != nil && len(out) > 0 { // of metrics it prints only what is wrong
+	if out, err := c.CombinedOutput(); err != nil || stdin != nil && len(out) > 0 { // for metrics it prints only problems
 		t.Errorf("promtool %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
-// known reports names in a text that no metric has.
+// known reports names in a text that are no metrics.
 func known(t *testing.T, what, text string) {
 	t.Helper()
 	names := regexp.MustCompile(`\bkeepalived_\w+`).FindAllString(text, -1)
@@ -49,7 +49,7 @@ func known(t *testing.T, what, text string) {
 	}
 }
 
-// TestRules: the alerts are of metrics that exist, and fire when they should.
+// TestRules checks that the alerts use existing metrics, and fire when they should.
 func TestRules(t *testing.T) {
 	for _, name := range []string{rules, rulesTest} {
 		text, err := os.ReadFile(name)
@@ -62,7 +62,8 @@ func TestRules(t *testing.T) {
 	promtool(t, nil, "test", "rules", rulesTest)
 }
 
-// TestDashboard: its expressions are of metrics that exist, and Prometheus understands them.
+// TestDashboard checks that the expressions of the dashboard use existing metrics, and
+// that Prometheus can parse them.
 func TestDashboard(t *testing.T) {
 	text, err := os.ReadFile(dashboard)
 	if err != nil {

@@ -10,8 +10,8 @@ import (
 	"keepalived-go/internal/output/status/explain"
 )
 
-// BenchmarkStatus is what keepalived status does of the answer of a daemon with 4,000
-// virtual routers.
+// BenchmarkStatus measures what keepalived status does with the answer of a daemon with
+// 4,000 virtual routers.
 func BenchmarkStatus(b *testing.B) {
 	s := apitest.Daemon(b)
 	one := s.VRRP.Instances[2]

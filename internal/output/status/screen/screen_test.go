@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "record the texts")
 
-// healthy is a daemon with nothing wrong.
+// healthy returns the state of a daemon without a problem.
 func healthy() *api.Status {
 	at := statustest.At
 	hour := at.Add(-time.Hour)
@@ -34,7 +34,8 @@ func healthy() *api.Status {
 	}
 }
 
-// large is a daemon with many virtual routers, some of which are in FAULT.
+// large returns the state of a daemon with many virtual routers, some of which are in
+// FAULT.
 func large() *api.Status {
 	s := healthy()
 	s.VRRP.Instances = nil
@@ -51,14 +52,14 @@ func large() *api.Status {
 	return s
 }
 
-// stale is a daemon whose processes do not answer any more.
+// stale returns the state of a daemon whose processes do not answer any more.
 func stale(t *testing.T) *api.Status {
 	s := apitest.Daemon(t)
 	s.VRRP.Stale, s.LVS.Stale, s.BFD.Stale = "no answer for 5s", "it does not run", "it does not run"
 	return s
 }
 
-// TestViews: each view, as text; -update records them.
+// TestViews checks each view as text, which -update records.
 func TestViews(t *testing.T) {
 	whole := apitest.Daemon(t)
 	explanations := func(s *api.Status) (all []*explain.Explanation) {
@@ -108,7 +109,7 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// TestColours: a text with colours is the same text without them.
+// TestColours checks that a text with colours is the same text without them.
 func TestColours(t *testing.T) {
 	s := apitest.Daemon(t)
 	plain, coloured := Status(s, Options{Width: 80}), Status(s, Options{Width: 80, Color: true})
@@ -123,7 +124,7 @@ func TestColours(t *testing.T) {
 	}
 }
 
-// TestWidth: no sentence is wider than the screen.
+// TestWidth checks that no sentence is wider than the screen.
 func TestWidth(t *testing.T) {
 	for _, width := range []int{40, 60, 80} {
 		text, _, _ := strings.Cut(Status(apitest.Daemon(t), Options{Width: width}), "VIRTUAL ROUTER")
@@ -135,7 +136,8 @@ func TestWidth(t *testing.T) {
 	}
 }
 
-// TestForeignText: what others have written reaches the terminal as text alone.
+// TestForeignText checks that texts of other programs reach the terminal only as plain
+// text.
 func TestForeignText(t *testing.T) {
 	s := healthy()
 	evil := "a\x1b[2Jb\x07\nc\u0085"
@@ -158,7 +160,7 @@ func TestForeignText(t *testing.T) {
 	}
 }
 
-// TestWideShowsEachField: each value that JSON has is in the wide view.
+// TestWideShowsEachField checks that each value in JSON is in the wide view.
 func TestWideShowsEachField(t *testing.T) {
 	s := apitest.Daemon(t)
 	text := Wide(s, Options{})
@@ -195,7 +197,7 @@ func TestWideShowsEachField(t *testing.T) {
 	}
 }
 
-// TestTested: what has become of the reports of a test.
+// TestTested checks the results of the reports of a test.
 func TestTested(t *testing.T) {
 	tested := api.Tested{Name: "web", State: "FAULT", Present: "MASTER", Reports: []api.Delivery{
 		{Keyword: "notify_fault", To: "/etc/a \x1b[2J", Result: "exited with status 3", Took: 0.00312},
@@ -207,7 +209,7 @@ func TestTested(t *testing.T) {
 	}
 }
 
-// TestPlanned: what a reload would change, or why it would be refused.
+// TestPlanned checks what a reload would change, or why it would be refused.
 func TestPlanned(t *testing.T) {
 	for _, test := range []struct {
 		plan api.Plan

@@ -14,8 +14,9 @@ import (
 	"keepalived-go/internal/proc/act"
 )
 
-// TestTop: what a live view shows after some keys; -update records it. No line is longer
-// than the terminal is wide, and there are as many as it is high.
+// TestTop checks the screen of the live view after some keys, which -update records, and
+// that no line is longer than the width of the terminal and the number of lines is its
+// height.
 func TestTop(t *testing.T) {
 	whole := apitest.Daemon(t)
 	events := new(history.Recorder).Step(whole)
@@ -75,8 +76,8 @@ func TestTop(t *testing.T) {
 	}
 }
 
-// TestTopActs: an act is done only after a y, for what is chosen, and what has come of it is
-// shown until the next key.
+// TestTopActs checks that an act is done only after a y, for the chosen object, and that
+// its result is shown until the next key.
 func TestTopActs(t *testing.T) {
 	m := Top{Options: Options{Width: 80}, Height: 24}
 	foot := func() string { lines := m.Lines(statustest.At); return lines[len(lines)-1] }
@@ -148,7 +149,8 @@ func TestTopActs(t *testing.T) {
 	}
 }
 
-// TestTopKeepsBounds: events are forgotten, and the choice survives what it was about.
+// TestTopKeepsBounds checks that the number of events is bounded, and that the choice
+// survives the end of the chosen object.
 func TestTopKeepsBounds(t *testing.T) {
 	m := Top{Options: Options{Width: 80}, Height: 24}
 	for i := range 10 * keptEvents {

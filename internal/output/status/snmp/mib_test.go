@@ -13,7 +13,7 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// syntax are the values that an object of a syntax may have.
+// syntax lists the values that an object of a syntax may have.
 var syntax = map[string]agentx.Type{
 	"Integer32": agentx.Integer, "InetAddressType": agentx.Integer,
 	"Gauge32": agentx.Gauge32, "InetAddressPrefixLength": agentx.Gauge32,
@@ -21,8 +21,8 @@ var syntax = map[string]agentx.Type{
 	"DisplayString": agentx.OctetString, "InetAddress": agentx.OctetString, "OCTET": agentx.OctetString,
 }
 
-// TestMIB: the module in packaging has each object with its name, number and syntax, and
-// those that can be set are those that it says can be.
+// TestMIB checks that the module in packaging has each object with its name, number and
+// syntax, and the right access for objects that can be set.
 func TestMIB(t *testing.T) {
 	text, err := os.ReadFile("../../../../packaging/mibs/KEEPALIVED-MIB.txt")
 	if err != nil {
@@ -75,9 +75,9 @@ func TestMIB(t *testing.T) {
 	}
 }
 
-// TestMIBIsValid: smilint finds no error in the module, and warns of nothing but what the
-// objects of keepalived bring with them: no conformance groups, and addresses whose type is
-// that of another object.
+// TestMIBIsValid checks that smilint finds no error in the module, and only those
+// warnings that follow from keepalived's objects: no conformance groups, and addresses
+// whose type is that of another object.
 func TestMIBIsValid(t *testing.T) {
 	smilint, err := exec.LookPath("smilint")
 	if err != nil {

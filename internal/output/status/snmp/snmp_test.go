@@ -19,7 +19,7 @@ import (
 
 var update = flag.Bool("update", false, "record the objects")
 
-// daemon is a daemon with everything.
+// daemon returns the state of a daemon with every kind of object.
 func daemon(t testing.TB) *State {
 	c, servers := statustest.Load(t), statustest.LoadLVS(t)
 	c.VirtualServers, c.ServerGroups, c.Global.LVS = servers.VirtualServers, servers.ServerGroups, servers.Global.LVS
@@ -31,7 +31,7 @@ func daemon(t testing.TB) *State {
 	return &State{Config: Share(c), Status: s}
 }
 
-// names are the names of the objects of a tree, by their identifiers.
+// names returns the names of the objects of a tree, by their identifiers.
 func names(t *Tree) map[string]string {
 	all := map[string]string{}
 	for _, n := range t.nodes {
@@ -42,7 +42,7 @@ func names(t *Tree) map[string]string {
 	return all
 }
 
-// walk is every object of a tree.
+// walk returns every object of a tree.
 func walk(t *Tree) (all []agentx.Varbind) {
 	for r := (agentx.Range{From: agentx.OID{1}}); ; r.From = all[len(all)-1].Name {
 		v := t.Next(r)
@@ -70,7 +70,7 @@ func show(v *agentx.Value) string {
 	return fmt.Sprintf("%d (type %d)", v.Number, v.Type)
 }
 
-// TestObjects: every object with its name and value; -update records them.
+// TestObjects checks every object with its name and value, which -update records.
 func TestObjects(t *testing.T) {
 	tree := NewTree(daemon(t))
 	byOID := names(tree)
@@ -85,8 +85,8 @@ func TestObjects(t *testing.T) {
 	statustest.Golden(t, *update, "testdata/objects.txt", b.String())
 }
 
-// TestWalk: objects come in their order, each is found by its name, and the first one behind
-// any name is the same whatever is behind the name.
+// TestWalk checks that objects are in order, that each is found by its name, and that the
+// first one after any name does not depend on the rest of the name.
 func TestWalk(t *testing.T) {
 	tree := NewTree(daemon(t))
 	all := walk(tree)
@@ -126,7 +126,7 @@ func TestWalk(t *testing.T) {
 	}
 }
 
-// TestSecrets: no secret of a configuration is shared.
+// TestSecrets checks that no secret of a configuration is shown.
 func TestSecrets(t *testing.T) {
 	c := statustest.Load(t)
 	secret := "no one may know"
@@ -141,7 +141,7 @@ func TestSecrets(t *testing.T) {
 	}
 }
 
-// TestParts: only what is asked for is there.
+// TestParts checks that only the requested parts exist.
 func TestParts(t *testing.T) {
 	for _, test := range []struct {
 		on   conf.SNMP
@@ -169,7 +169,7 @@ func TestParts(t *testing.T) {
 	}
 }
 
-// TestNothingKnown: a configuration of which nothing is known yet.
+// TestNothingKnown checks a configuration without any known state.
 func TestNothingKnown(t *testing.T) {
 	s := daemon(t)
 	s.Status = &api.Status{}
@@ -178,7 +178,7 @@ func TestNothingKnown(t *testing.T) {
 	}
 }
 
-// TestTraps: the notifications of events.
+// TestTraps checks the notifications of events.
 func TestTraps(t *testing.T) {
 	s := daemon(t)
 	traps := NewTraps(statustest.At.Add(-time.Minute))
@@ -210,7 +210,7 @@ func TestTraps(t *testing.T) {
 	}
 }
 
-// BenchmarkNext: one step of a walk of 10,000 servers.
+// BenchmarkNext measures one step of a walk of 10,000 servers.
 func BenchmarkNext(b *testing.B) {
 	s := daemon(b)
 	v := s.Config.VirtualServers[1]
@@ -228,7 +228,7 @@ func BenchmarkNext(b *testing.B) {
 	}
 }
 
-// TestSet: what a set of an object asks for, and how that is undone.
+// TestSet checks which act a set of an object requests, and how it is undone.
 func TestSet(t *testing.T) {
 	s := daemon(t)
 	s.Status.Intents = []api.Intent{{Kind: "priority", Name: s.Config.Instances[0].Name, Value: 7}}
@@ -265,7 +265,7 @@ func TestSet(t *testing.T) {
 	}
 }
 
-// TestSetWeight: likewise, of the weight of a real server.
+// TestSetWeight checks the same for the weight of a real server.
 func TestSetWeight(t *testing.T) {
 	s := daemon(t)
 	tree := NewTree(s)

@@ -24,8 +24,8 @@ import (
 	"keepalived-go/internal/tool/required"
 )
 
-// The files conf/testdata/dump/*.conf have beside them what the C daemon's dump of
-// its data says of them, as far as effectiveLines says it too.
+// The files in conf/testdata/dump have, next to each .conf, the part of the C daemon's
+// dump of its data that effectiveLines has too.
 
 // TestEffectiveAsDumped compares effective values with the recorded dumps.
 func TestEffectiveAsDumped(t *testing.T) {
@@ -41,8 +41,8 @@ func TestEffectiveAsDumped(t *testing.T) {
 	})
 }
 
-// TestDumpsAgainstC compares the recorded dumps with what an installed
-// keepalived says; -update records them.
+// TestDumpsAgainstC compares the recorded dumps with those of an installed keepalived;
+// -update records them.
 func TestDumpsAgainstC(t *testing.T) {
 	lab.Need(t, lab.Users, lab.Peer)
 	inNamespace(t)
@@ -70,11 +70,11 @@ func TestDumpsAgainstC(t *testing.T) {
 	})
 }
 
-// inNamespace puts the test into a network namespace with the two interfaces
-// that the files name.
+// inNamespace moves the test into a network namespace with the two interfaces that the
+// files name.
 func inNamespace(t *testing.T) {
 	t.Helper()
-	runtime.LockOSThread() // the thread keeps it and ends with this goroutine
+	runtime.LockOSThread() // the thread keeps the namespace and ends with this goroutine
 	if err := unix.Unshare(unix.CLONE_NEWNET); err != nil {
 		t.Fatal(err)
 	}
@@ -114,7 +114,7 @@ func dump(t *testing.T, program, shim, path string, cfg *conf.Config) string {
 	for flag, name := range map[string]string{"-p": "parent", "-r": "vrrp", "-c": "checkers", "-b": "bfd"} {
 		args = append(args, flag, filepath.Join(dir, name))
 	}
-	// The last line of each process comes behind its data.
+	// The last line of each process follows its data.
 	last, times := "Name = lo", 1
 	switch {
 	case cfg.HasVirtualServers:
@@ -170,12 +170,12 @@ var (
 		`Use (VMAC|IPVLAN)|MAC = .*using|Kernel rx|Gratuitous ARP for each secondary [iV]|Static Track Group|VI_\d$)|` +
 		`^     ((prepend|append|add|from|not|inet6) |[\d.:a-f]+(/\d+)? (dev|brd))`)
 	installed = regexp.MustCompile(` (set|\[[^]]*\])$`)
-	made      = regexp.MustCompile(` dev \S+@`) // the interface that use_vmac puts the address on
-	// extent are the parts of a dump that are compared.
+	made      = regexp.MustCompile(` dev \S+@`) // the interface on which use_vmac sets the address
+	// extent matches the heading of a part of a dump.
 	extent = regexp.MustCompile(`^-+< (.*) >-+$`)
 )
 
-// selected are the lines of a dump that effectiveLines writes too.
+// selected returns the lines of a dump that effectiveLines has too.
 func selected(dump string) string {
 	var b strings.Builder
 	part := ""
@@ -218,7 +218,7 @@ var (
 	vrrpShown   = regexp.MustCompile(`^ +(Use (VMAC|IPVLAN)|MAC = .*using|Kernel rx|(prepend|append|add|from|not|inet6) |[\d.:a-f]+(/\d+)? (dev|brd))`)
 )
 
-// effectiveLines are the lines of a configuration that are compared.
+// effectiveLines returns the lines of a configuration that are compared.
 func effectiveLines(c *conf.Config) string {
 	var t Writer
 	Global(&t, &c.Global, Process{}, &Accounts{Policy: c.Global.Scripts})
@@ -244,7 +244,7 @@ func effectiveLines(c *conf.Config) string {
 	return selected(ours.Replace(string(t.Bytes())))
 }
 
-// ours is what is otherwise here, with reasons.
+// ours replaces what differs here, with reasons.
 var ours = strings.NewReplacer(
 	// A Go program needs more than 10 ms to start.
 	" realtime limit = 1000000\n", " realtime limit = 10000\n",

@@ -7,7 +7,7 @@ import (
 	"keepalived-go/internal/output/status/statustest"
 )
 
-// TestViews: what the dumps say of a snapshot, word for word; -update records it.
+// TestViews checks the dumps of a snapshot, word for word; -update records them.
 func TestViews(t *testing.T) {
 	s := statustest.VRRP(t, statustest.Load(t))
 	before := *s
@@ -22,14 +22,14 @@ func TestViews(t *testing.T) {
 	}
 }
 
-// readers is what the parent process shows of its FIFOs.
+// readers returns what the parent process shows of its FIFOs.
 func readers(s *status.VRRP) []byte {
 	var t Writer
 	Readers(&t, s.Notifications.FIFOs)
 	return t.Bytes()
 }
 
-// TestNothing: a daemon that has nothing to show shows that.
+// TestNothing checks the dumps of a daemon without anything to show.
 func TestNothing(t *testing.T) {
 	c := statustest.Load(t)
 	c.Instances, c.SyncGroups, c.Scripts, c.Files, c.Processes, c.BFDs = nil, nil, nil, nil, nil, nil

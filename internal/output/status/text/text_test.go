@@ -47,7 +47,7 @@ func TestWhen(t *testing.T) {
 	}
 }
 
-// A user that nobody knows is said to be so, not taken for root.
+// TestUnknownAccount checks that an unknown user is shown as such, not as root.
 func TestUnknownAccount(t *testing.T) {
 	var a Accounts
 	if got := a.Of("no-such-user", ""); len(got) < len("unknown (") || got[:9] != "unknown (" {
@@ -55,7 +55,7 @@ func TestUnknownAccount(t *testing.T) {
 	}
 }
 
-// What is shown cannot pass for a line of the dump.
+// TestLineIsOne checks that no shown text can be taken for a line of the dump.
 func TestLineIsOne(t *testing.T) {
 	var text Writer
 	text.Line("   Last = %s", "said\n VRRP Instance = x\r\x1b[2J\tä")
@@ -64,7 +64,8 @@ func TestLineIsOne(t *testing.T) {
 	}
 }
 
-// A program is shown where it has been found, its arguments as they are written.
+// TestProgram checks that a program is shown with the path where it was found, and its
+// arguments as they are written.
 func TestProgram(t *testing.T) {
 	dir := t.TempDir()
 	dir, err := filepath.EvalSymlinks(dir)
@@ -80,7 +81,7 @@ func TestProgram(t *testing.T) {
 	t.Setenv("PATH", dir)
 	for _, c := range []struct {
 		args  []string
-		links bool // as a link is written
+		links bool // in the form of a link
 		want  string
 	}{
 		{[]string{"check"}, false, "'DIR/check'"},

@@ -9,8 +9,8 @@ import (
 	"keepalived-go/internal/output/status/statustest"
 )
 
-// TestEachWordIsShown: where a dump shows a value that has words in the language, it
-// shows each of them differently.
+// TestEachWordIsShown checks that if a dump shows a value that has words in the language,
+// it shows each of them differently.
 func TestEachWordIsShown(t *testing.T) {
 	vrrp := statustest.VRRP(t, statustest.Load(t))
 	vrrp.Conf.Instances[0].Link = &conf.Link{AddressVMACs: true}

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// numbers are the objects 1.1 to 1.9, whose values are their numbers.
+// numbers holds the objects 1.1 to 1.9, whose values are their numbers.
 type numbers struct{ committed []Varbind }
 
 func (*numbers) Get(name OID) Value {
@@ -43,7 +43,7 @@ func (*numbers) Test(set []Varbind) (Status, int) {
 func (n *numbers) Commit(set []Varbind) (Status, int) { n.committed = set; return NoError, 0 }
 func (n *numbers) Undo() Status                       { n.committed = nil; return NoError }
 
-// master is a master agent under test.
+// master is a master agent for the agent under test.
 type master struct {
 	t testing.TB
 	net.Listener
@@ -118,7 +118,7 @@ func names(list []Varbind) (s string) {
 	return s
 }
 
-// TestSession: requests are answered, in the byte order in which they come.
+// TestSession checks that requests are answered in their own byte order.
 func TestSession(t *testing.T) {
 	m, a := newMaster(t)
 	m.open()
@@ -144,7 +144,7 @@ func TestSession(t *testing.T) {
 			t.Errorf("%s: %q, want %q", test.name, got, test.want)
 		}
 	}
-	// A notification goes out, and Flush waits until it has been taken up.
+	// Flush waits until the notification has been acknowledged.
 	a.Trap([]Varbind{{OID{1, 5}, Int(5)}})
 	flushed := make(chan struct{})
 	go func() { a.Flush(context.Background()); close(flushed) }()
@@ -158,7 +158,7 @@ func TestSession(t *testing.T) {
 	<-flushed
 }
 
-// TestManyBulk: an answer has a bound.
+// TestManyBulk checks that an answer is bounded.
 func TestManyBulk(t *testing.T) {
 	s := &session{Agent: &Agent{Handler: &endless{}}}
 	var out PDU
@@ -172,7 +172,7 @@ type endless struct{ numbers }
 
 func (*endless) Next(r Range) Varbind { return Varbind{OID{1, r.From[len(r.From)-1] + 1}, Int(1)} }
 
-// TestHostile: whatever a master agent does, the next one is served.
+// TestHostile checks that whatever a master agent does, the next one is served.
 func TestHostile(t *testing.T) {
 	for name, act := range map[string]func(*master){
 		"ends": func(m *master) {},
@@ -204,7 +204,8 @@ func TestHostile(t *testing.T) {
 	}
 }
 
-// TestTrapsWait: without a session the last notifications wait, and nobody waits for them.
+// TestTrapsWait checks that without a session the last notifications wait, and that
+// callers do not.
 func TestTrapsWait(t *testing.T) {
 	a := &Agent{}
 	a.Init()
@@ -216,7 +217,7 @@ func TestTrapsWait(t *testing.T) {
 	}
 }
 
-// BenchmarkRequest: a request of the master agent and the answer.
+// BenchmarkRequest measures a request of the master agent and the answer.
 func BenchmarkRequest(b *testing.B) {
 	m, _ := newMaster(b)
 	m.open()

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// samples are a message of each kind, with values of each type.
+// samples returns a message of each kind, with values of each type.
 func samples() []*PDU {
 	all := []Varbind{
 		{OID{1, 3, 6, 1, 4, 1, 9586, 100, 5, 1, 1, 0}, Int(-3)},
@@ -34,7 +34,8 @@ func samples() []*PDU {
 	}
 }
 
-// TestMessages: each kind comes through in both byte orders, one behind the other.
+// TestMessages checks that each kind is the same after encoding and decoding in both byte
+// orders, in sequence.
 func TestMessages(t *testing.T) {
 	var stream []byte
 	var want []*PDU
@@ -57,7 +58,7 @@ func TestMessages(t *testing.T) {
 	}
 }
 
-// TestWire: a message as RFC 2741 has it.
+// TestWire checks a message against RFC 2741.
 func TestWire(t *testing.T) {
 	p := PDU{Kind: GetNext, Session: 1, Transaction: 2, Packet: 3, Ranges: []Range{{From: OID{1, 3, 6, 1, 2, 1}, Include: true}}}
 	want := "\x01\x06\x10\x00\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\x03\x00\x00\x00\x0c" + "\x01\x02\x01\x00\x00\x00\x00\x01" + "\x00\x00\x00\x00"
@@ -77,7 +78,7 @@ func TestRefused(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	// The stream goes on behind a message that contradicts itself.
+	// The stream continues after an inconsistent message.
 	for name, b := range map[string][]byte{"too many sub-identifiers": change(24, 200), "text too long": change(len(good)-13, 0xee)} {
 		r := bytes.NewReader(append(b, good...))
 		_, err := Read(r)
@@ -107,8 +108,8 @@ func TestParseAddress(t *testing.T) {
 	}
 }
 
-// FuzzRead: no stream of bytes panics or takes memory out of proportion, and what is read
-// is read again.
+// FuzzRead checks that no stream of bytes causes a panic or takes memory out of
+// proportion, and that a decoded message is the same after encoding.
 func FuzzRead(f *testing.F) {
 	for _, p := range samples() {
 		f.Add(p.Append(nil))
