@@ -2,7 +2,6 @@ package checkd
 
 import (
 	"strings"
-	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/notify"
@@ -11,9 +10,6 @@ import (
 	"keepalived-go/internal/proc/act"
 	"keepalived-go/lvs"
 )
-
-// testWait is how long the reports of a test may take; the client waits longer.
-const testWait = 20 * time.Second
 
 // testNotify reports what a virtual or a real server would report of a state, and replies
 // with what has become of that. Then it reports the state that is so.
@@ -41,7 +37,7 @@ func (d *daemon) testNotify(a *act.Act, reply act.Reply) {
 		done(nil)
 		return
 	}
-	t := notify.Trial{Event: about(up), By: a.By.String(), Wait: testWait, Done: done}
+	t := notify.Trial{Event: about(up), By: a.By.String(), Wait: notify.TrialWait, Done: done}
 	if up != present {
 		then := about(present)
 		t.Then = &then

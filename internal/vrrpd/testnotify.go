@@ -2,7 +2,6 @@ package vrrpd
 
 import (
 	"strings"
-	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/notify"
@@ -11,9 +10,6 @@ import (
 	"keepalived-go/internal/proc/act"
 	"keepalived-go/vrrp"
 )
-
-// testWait is how long the reports of a test may take; the client waits longer.
-const testWait = 20 * time.Second
 
 // testNotify reports what a virtual router or a sync group would report of a state, and
 // replies with what has become of that. Then it reports the state that is so.
@@ -54,7 +50,7 @@ func (d *daemon) testNotify(a *act.Act, reply act.Reply) {
 		done(nil)
 		return
 	}
-	t := notify.Trial{Event: word(tested).Event(), By: a.By.String(), Wait: testWait, Done: done}
+	t := notify.Trial{Event: word(tested).Event(), By: a.By.String(), Wait: notify.TrialWait, Done: done}
 	if tested != present && tested.isState() && known {
 		then := word(present).Event()
 		t.Then = &then

@@ -25,6 +25,10 @@ type Trial struct {
 	Done func([]status.Delivery)
 }
 
+// TrialWait is how long the reports of a trial may take for which a client waits, who waits
+// longer.
+const TrialWait = 20 * time.Second
+
 // TrialVariable is in the environment of the scripts of a trial, so that they need not do
 // what a real event has them do.
 const TrialVariable = "KEEPALIVED_TEST"
