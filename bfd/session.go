@@ -247,7 +247,7 @@ func (s *Session) start(t *turn, before *Snapshot) {
 func (s *Session) become(t *turn, to State, why Diag) {
 	from := s.state
 	s.state, s.diag, s.changed = to, why, true
-	s.sequence++ // of what says something else (RFC 5880, 6.7.3)
+	s.sequence++ // for a packet with other contents (RFC 5880, 6.7.3)
 	if from == Up {
 		s.stats.Downs++
 		s.demands = false

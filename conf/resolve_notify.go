@@ -20,12 +20,12 @@ func (d *decoder) notifications() {
 		if g := groupOf[in.Name]; g != nil {
 			changes.v = g.priorityChanges.or(changes.v)
 		}
-		tell, mail := in.priorityChanges.or(changes.v), d.alert(in.smtpAlert, in.at, in.Name)
-		if in.Notify == nil && !tell && !mail {
+		notify, mail := in.priorityChanges.or(changes.v), d.alert(in.smtpAlert, in.at, in.Name)
+		if in.Notify == nil && !notify && !mail {
 			continue
 		}
 		n := in.notifications()
-		n.PriorityChanges, n.SMTPAlert = tell, mail
+		n.PriorityChanges, n.SMTPAlert = notify, mail
 		in.Notify = n.orNil()
 	}
 }

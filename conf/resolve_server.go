@@ -52,7 +52,7 @@ type serviceKey struct {
 // virtualServer settles one virtual server; ok is false if there is nothing to
 // balance.
 func (d *decoder) virtualServer(vs *virtualServer, groups map[string]*ServerGroup) (ok bool) {
-	say := func(code, format string, args ...any) { d.atPlace(vs.at, code, format, args...) }
+	warn := func(code, format string, args ...any) { d.atPlace(vs.at, code, format, args...) }
 	var group *ServerGroup
 	if vs.Group != "" {
 		if group = groups[vs.Group]; group == nil {
@@ -65,26 +65,26 @@ func (d *decoder) virtualServer(vs *virtualServer, groups map[string]*ServerGrou
 		}
 	}
 	if len(vs.real) == 0 {
-		say("no-real-server", "Virtual server %s has no real servers - ignoring", vs)
+		warn("no-real-server", "Virtual server %s has no real servers - ignoring", vs)
 		return false
 	}
 	switch {
 	case vs.FWMark != 0 && vs.Protocol != NoProtocol:
-		say("fwmark-protocol", "Warning: Virtual server %s: protocol specified for fwmark - protocol will be ignored", vs)
+		warn("fwmark-protocol", "Warning: Virtual server %s: protocol specified for fwmark - protocol will be ignored", vs)
 		vs.Protocol = NoProtocol
 	case vs.FWMark == 0 && vs.Protocol == NoProtocol:
-		say("no-protocol", "Virtual server %s: no protocol set - defaulting to UDP", vs)
+		warn("no-protocol", "Virtual server %s: no protocol set - defaulting to UDP", vs)
 		vs.Protocol = UDP
 	}
 	if !vs.given.any(root().words["virtual_server"].block, "lb_algo", "lvs_sched") {
-		say("no-scheduler", "Virtual server %s: no scheduler set, setting default 'wlc'", vs)
+		warn("no-scheduler", "Virtual server %s: no scheduler set, setting default 'wlc'", vs)
 	}
 	if vs.OnePacket && vs.FWMark == 0 && vs.Protocol != UDP {
-		say("one-packet", "Virtual server %s: one packet scheduling requires UDP - resetting", vs)
+		warn("one-packet", "Virtual server %s: one packet scheduling requires UDP - resetting", vs)
 		vs.OnePacket = false
 	}
 	if vs.Persistence == 0 && vs.anyPort(group) {
-		say("any-port", "Virtual server %s: zero port only valid for persistent services - setting", vs)
+		warn("any-port", "Virtual server %s: zero port only valid for persistent services - setting", vs)
 		vs.Persistence = defaultPersistence
 	}
 	if vs.Persistence == 0 && vs.PersistenceEngine != "" {
@@ -100,7 +100,7 @@ func (d *decoder) virtualServer(vs *virtualServer, groups map[string]*ServerGrou
 	d.sorryServer(vs)
 	d.family(vs, group)
 	if vs.RealServers = d.realServers(vs); len(vs.RealServers) == 0 {
-		say("no-real-server", "Virtual server %s has no real servers - ignoring", vs)
+		warn("no-real-server", "Virtual server %s has no real servers - ignoring", vs)
 		return false
 	}
 	d.quorum(vs)

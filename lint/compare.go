@@ -331,8 +331,8 @@ func (m *member) describe() string {
 }
 
 // ownAddresses finds virtual addresses that a node has by itself, as far as the
-// files declare it: it sends from them, or others send to it there. What a node says
-// about itself [Check] finds.
+// files declare it: it sends from them, or others send to it there. [Check] finds the same within
+// the file of one node.
 func (c *cluster) ownAddresses() {
 	type use struct {
 		m    *member

@@ -161,7 +161,7 @@ func (l *linter) checkTimes(v *conf.VirtualServer, r *conf.RealServer, c *conf.C
 	case c.Misc != nil:
 		word, longest = "misc_timeout", c.Misc.Timeout
 	default:
-		return // they are told of changes
+		return // they are notified of changes
 	}
 	switch name := v.Endpoint(r.Addr, r.Port); {
 	case longest > c.DelayLoop:

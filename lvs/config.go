@@ -123,7 +123,7 @@ type Order uint8
 
 const (
 	Serve   Order = iota // nothing: it serves clients while it is up
-	Drain                // it gets no new clients and counts nothing for the quorum; its connections go on
+	Drain                // it gets no new clients and counts nothing for the quorum; its connections continue
 	Disable              // it counts as down
 )
 

@@ -55,23 +55,23 @@ func (i *Instance) take(t *turn, a *Action) bool {
 type answer struct {
 	free  time.Duration // the end of the pause
 	asked time.Duration // when it was asked for last
-	owed  bool          // it is due at the end of the pause
+	due   bool          // it is due at the end of the pause
 }
 
 // ask reports whether to answer now.
 func (a *answer) ask(now, pause time.Duration) bool {
 	a.asked = now
 	if now < a.free {
-		a.owed = true
+		a.due = true
 		return false
 	}
-	a.free, a.owed = now+pause, false
+	a.free, a.due = now+pause, false
 	return true
 }
 
 // deadline is when an answer is due.
 func (a *answer) deadline() time.Duration {
-	if !a.owed {
+	if !a.due {
 		return never
 	}
 	return a.free

@@ -46,7 +46,7 @@ func (i *Instance) release(t *turn) {
 func (i *Instance) endMastership() {
 	i.stats.ReleaseMaster++
 	i.conflict, i.announceLower, i.announceRefresh = never, never, never
-	i.answerLower.owed, i.answerZero.owed = false, false
+	i.answerLower.due, i.answerZero.due = false, false
 }
 
 // abdicate releases the addresses after informing the backups that they need

@@ -42,7 +42,7 @@ func main() {
 	os.Exit(daemon(os.Args[1:]))
 }
 
-// daemon understands the command line and does what it says.
+// daemon parses the command line and runs it.
 func daemon(args []string) int {
 	c := newCommandLine()
 	flags := c.flags()

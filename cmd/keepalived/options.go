@@ -18,7 +18,7 @@ import (
 
 const defaultConfig = "/etc/keepalived/keepalived.conf"
 
-// commandLine is what the flags say.
+// commandLine holds the values of the flags.
 type commandLine struct {
 	run supervisor.Options
 

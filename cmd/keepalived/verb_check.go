@@ -197,7 +197,7 @@ func (c *checker) load(operands []string) ([]lint.Node, conf.Diagnostics, error)
 }
 
 // checkCluster reports what is found in all files together, and the tables of
-// failures. Without one of the files there is nothing to say but that.
+// failures. If one of the files is missing, only that is reported.
 func (c *checker) checkCluster(nodes []lint.Node, found conf.Diagnostics, complete bool) int {
 	cluster := lint.Report{Outcomes: []lint.Outcome{}}
 	if complete {

@@ -88,7 +88,7 @@ func (f *formatter) file(name string) (differs bool, err error) {
 	}
 	var text []byte
 	if err == nil {
-		// One byte more than is accepted, to be told.
+		// One byte more than is accepted, so that a longer text is noticed.
 		text, err = io.ReadAll(io.LimitReader(in, conf.MaxFile+1))
 	}
 	if err != nil {

@@ -247,7 +247,7 @@ func seconds(v string) (time.Duration, error) {
 	return time.Duration(n * float64(time.Second)), nil
 }
 
-// main understands the arguments of the verb and does what they say.
+// main parses the arguments of the verb and runs it.
 func (a *asker) main(args []string, w io.Writer) int {
 	flags := a.flags()
 	var number []string // the last operand, which may begin like a flag

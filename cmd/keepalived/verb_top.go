@@ -25,7 +25,7 @@ const (
 	sharePause = 4
 )
 
-// keys are those that are no letters, as terminals send them.
+// keys are the keys other than letters, as terminals send them.
 var keys = map[string]string{
 	"\x1b[A": screen.KeyUp, "\x1bOA": screen.KeyUp, "\x1b[B": screen.KeyDown, "\x1bOB": screen.KeyDown,
 	"\x1b[5~": screen.KeyPageUp, "\x1b[6~": screen.KeyPageDown,
@@ -35,12 +35,12 @@ var keys = map[string]string{
 	"\x7f": screen.KeyBackspace, "\b": screen.KeyBackspace, "\x03": screen.KeyInterrupt,
 }
 
-// live is a live view: a model, and goroutines that tell it what they have got.
+// live is a live view: a model, and goroutines that send it what they have received.
 type live struct {
 	*asker
-	model screen.Top
-	tell  chan func() // called by the goroutine of the model
-	poke  chan struct{}
+	model   screen.Top
+	updates chan func() // called by the goroutine of the model
+	poke    chan struct{}
 }
 
 // showTop shows the state of a daemon on the whole terminal, until the user leaves.
@@ -74,13 +74,13 @@ func runTop(a *asker, w io.Writer) (code int, err error) {
 			err = failed
 		}
 	}()
-	v := &live{asker: a, tell: make(chan func()), poke: make(chan struct{}, 1)}
+	v := &live{asker: a, updates: make(chan func()), poke: make(chan struct{}, 1)}
 	v.model.State(s, nil)
 	v.model.Color = options(out).Color
 	done, failed := false, error(nil)
 	v.beside(func() {
 		err := t.Keys(keys, func(key string) {
-			v.tell <- func() {
+			v.updates <- func() {
 				do, quit := v.model.Key(key)
 				done = done || quit
 				if do != nil {
@@ -88,7 +88,7 @@ func runTop(a *asker, w io.Writer) (code int, err error) {
 				}
 			}
 		})
-		v.tell <- func() { done, failed = true, err }
+		v.updates <- func() { done, failed = true, err }
 	})
 	v.beside(v.states)
 	v.beside(v.events)
@@ -104,7 +104,7 @@ func runTop(a *asker, w io.Writer) (code int, err error) {
 			return proc.ExitFatal, err
 		}
 		select {
-		case f := <-v.tell:
+		case f := <-v.updates:
 			f()
 		case <-resized:
 		case <-clock.C:
@@ -125,7 +125,7 @@ func (v *live) beside(f func()) {
 		defer func() {
 			if fault := recover(); fault != nil {
 				trace := debug.Stack() // the other goroutine has one of its own
-				v.tell <- func() { panic(fmt.Sprintf("%v\n%s", fault, trace)) }
+				v.updates <- func() { panic(fmt.Sprintf("%v\n%s", fault, trace)) }
 			}
 		}()
 		f()
@@ -137,7 +137,7 @@ func (v *live) states() {
 	for {
 		begun := time.Now()
 		s, err := v.client.Status()
-		v.tell <- func() { v.model.State(s, err) }
+		v.updates <- func() { v.model.State(s, err) }
 		time.Sleep(max(leastPause, sharePause*time.Since(begun)))
 		select {
 		case <-v.poke:
@@ -152,7 +152,7 @@ func (v *live) events() {
 	var last uint64
 	take := func(e *history.Event) error {
 		last = e.ID
-		v.tell <- func() { v.model.Event(e) }
+		v.updates <- func() { v.model.Event(e) }
 		v.look()
 		return nil
 	}
@@ -169,7 +169,7 @@ func (v *live) events() {
 func (v *live) do(a *act.Act) {
 	var done api.Done
 	err := v.client.Do(a, &done)
-	v.tell <- func() {
+	v.updates <- func() {
 		if err != nil {
 			v.model.Done(err.Error())
 			return

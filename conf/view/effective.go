@@ -433,7 +433,7 @@ func (v *viewer) setting(words []word, f reflect.StructField, value reflect.Valu
 		return set, text != "" && !value.IsZero()
 	case written != nil:
 		set.Origin = origin(written, by.argument)
-		if same, was := says(written, by, value, f, k); !same {
+		if same, was := matchesWord(written, by, value, f, k); !same {
 			set.Origin += ", adjusted"
 			if _, secret := value.Interface().(conf.Secret); !secret && oneWord(was) {
 				set.Origin += " from " + printable(was)
@@ -490,7 +490,7 @@ func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.Struct
 				if s == nil {
 					continue
 				}
-				if same, _ := says(s, word{argument: 1}, value, f, k); same {
+				if same, _ := matchesWord(s, word{argument: 1}, value, f, k); same {
 					return s, outer.path[strings.LastIndexByte(outer.path, '.')+1:] + ", "
 				}
 			}
@@ -503,12 +503,12 @@ func (v *viewer) inherited(k conf.Keyword, value reflect.Value, f reflect.Struct
 			block, from = v.global, "global_defs, "
 		}
 		if s := find(block, []string{other.Name}); s != nil {
-			if same, _ := says(s, word{argument: 1}, value, f, other); same {
+			if same, _ := matchesWord(s, word{argument: 1}, value, f, other); same {
 				return s, from
 			}
 		}
-		if s, says := v.inherited(other, value, f, in, depth-1); s != nil {
-			return s, says
+		if s, was := v.inherited(other, value, f, in, depth-1); s != nil {
+			return s, was
 		}
 	}
 	return nil, ""

@@ -215,9 +215,9 @@ func groupEntry(e conf.GroupEntry) string {
 	return fmt.Sprintf("%s %d", text, e.Port)
 }
 
-// says reports whether a statement of the word w, of which k is the declaration,
+// matchesWord reports whether a statement of the word w, of which k is the declaration,
 // has the value, as far as that can be compared; was is the argument.
-func says(s *conf.Statement, w word, value reflect.Value, f reflect.StructField, k conf.Keyword) (same bool, was string) {
+func matchesWord(s *conf.Statement, w word, value reflect.Value, f reflect.StructField, k conf.Keyword) (same bool, was string) {
 	switch {
 	case w.argument == 0:
 		return true, ""

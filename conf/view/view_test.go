@@ -251,7 +251,7 @@ func TestEachFieldHasItsWord(t *testing.T) {
 			default:
 				fields++
 				if setters()[path+"."+f.Name] == nil && f.Tag.Get("view") == "" {
-					t.Errorf("no word sets %s.%s, and no tag says why", path, f.Name)
+					t.Errorf("no word sets %s.%s, and no tag has the reason", path, f.Name)
 				}
 			}
 		}

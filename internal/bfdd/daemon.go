@@ -33,8 +33,8 @@ type daemon struct {
 	in        *inBuffers
 	actions   []bfd.Action // room for those of a step
 
-	news    []*peer    // whose state others have not been told
-	tell    loop.Timer // for news that the parent did not take
+	news    []*peer    // sessions whose change has not been reported
+	resend  loop.Timer // for news that the parent did not take
 	retry   loop.Timer // for listeners that could not be opened
 	saver   statefile.Saver
 	reloads int // so far
@@ -68,12 +68,12 @@ type peer struct {
 	timer  loop.Timer
 	out    outSocket
 
-	reported bool          // whether it is up, as reported last
-	told     bool          // something has been reported
-	pending  bool          // it is among news
-	left     bool          // it is among leaving, and its state concerns nobody here
-	since    time.Duration // when it was
-	silent   time.Duration // how long, when the detection time was over last
+	reported     bool          // whether it is up, as reported last
+	everReported bool          // its state has been reported at least once
+	pending      bool          // it is among news
+	left         bool          // it is among leaving, and its state concerns nobody here
+	since        time.Duration // when it was
+	silent       time.Duration // how long, when the detection time was over last
 	// unknown means that a predecessor had it up, and since then nothing has been
 	// heard: it may be up still. It is reported again when that is decided, which
 	// patience limits.
@@ -89,7 +89,7 @@ func newDaemon(o Options) *daemon {
 		byDiscr: map[uint32]*peer{}, bySource: map[source]*peer{}, listeners: map[listenerKey]*listener{},
 		in: newInBuffers(), actions: make([]bfd.Action, 0, 16),
 	}
-	d.tell.Expire = func(time.Duration) {} // the end of the turn does it
+	d.resend.Expire = func(time.Duration) {} // the end of the turn does it
 	d.retry.Expire = func(time.Duration) { d.listen() }
 	d.saver = statefile.Saver{Path: o.StateFile, Delay: saveDelay, Collect: d.state, Lost: "after a crash all sessions begin again"}
 	return d
@@ -229,7 +229,7 @@ func (d *daemon) reconfigure(p *peer, now time.Duration, b *conf.BFDInstance) {
 	p.conf = b
 	if was.Name != b.Name || was.VRRP != b.VRRP || was.Checker != b.Checker {
 		d.withdraw(was)
-		p.told = false
+		p.everReported = false
 		d.changed(p)
 	}
 	if was.TTL != b.TTL {
@@ -243,7 +243,7 @@ const (
 	// maxGoodbye is how long the neighbour of a session that a reload has removed is
 	// informed of it at most, if it waits for so long itself.
 	maxGoodbye = time.Minute
-	// maxStop is the same at a stop, which somebody waits for.
+	// maxStop is the same at a stop, for which an operator waits.
 	maxStop = time.Second
 )
 

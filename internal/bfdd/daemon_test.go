@@ -155,7 +155,7 @@ func TestReports(t *testing.T) {
 	x.blocked = true
 	x.hear(from("192.0.2.2", packet(p, bfd.Init)), false, now)
 	x.spread()
-	if !x.tell.Running() {
+	if !x.resend.Running() {
 		t.Fatal("what the parent did not take is forgotten")
 	}
 	x.blocked = false

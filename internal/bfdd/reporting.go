@@ -86,10 +86,10 @@ func (d *daemon) changed(p *peer) {
 		p.unknown = false
 		d.loop.Stop(&p.patience)
 	}
-	if p.unknown || p.left || p.told && p.reported == up && !p.pending {
+	if p.unknown || p.left || p.everReported && p.reported == up && !p.pending {
 		return
 	}
-	p.told, p.reported, p.since = true, up, d.loop.Now()
+	p.everReported, p.reported, p.since = true, up, d.loop.Now()
 	if !p.pending {
 		p.pending = true
 		d.news = append(d.news, p)
@@ -104,14 +104,14 @@ func (d *daemon) decided(p *peer) {
 	d.changed(p)
 }
 
-// tellAgain is how long after the parent took no events they are sent again.
-const tellAgain = time.Millisecond
+// resendPause is the time after which events that the parent did not take are sent again.
+const resendPause = time.Millisecond
 
 // spread reports the sessions that have changed. What the parent does not take now it
 // gets soon.
 func (d *daemon) spread() {
 	if len(d.news) > 0 && d.session != nil {
-		d.session.Say(link.Changed)
+		d.session.Signal(link.Changed)
 	}
 	for len(d.news) > 0 {
 		p := d.news[0]
@@ -124,7 +124,7 @@ func (d *daemon) spread() {
 			s.Silent = p.silent
 		}
 		if !d.report(p.conf, wire.Append(nil, s)) {
-			d.loop.Set(&d.tell, d.loop.Now()+tellAgain)
+			d.loop.Set(&d.resend, d.loop.Now()+resendPause)
 			return
 		}
 		p.pending = false

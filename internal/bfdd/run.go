@@ -58,7 +58,7 @@ func Run(o Options) error {
 		d.turn()
 	}
 	if d.err == nil {
-		d.session.Say(link.Ending)
+		d.session.Signal(link.Ending)
 		d.saver.Remove() // the neighbours know that the sessions have ended
 	}
 	d.close()

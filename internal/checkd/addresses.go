@@ -18,7 +18,7 @@ import (
 type addresses struct {
 	monitor *kernel.Monitor
 	conn    *kernel.Conn
-	first   []kernel.Addr                      // those that were there at the beginning, until they are taken up
+	first   []kernel.Addr                      // the addresses at the start, until they are taken up
 	links   map[netip.Addr]map[kernel.Key]bool // where each address is
 }
 
@@ -126,7 +126,7 @@ func (d *daemon) hearAddresses(a *addresses, events []kernel.Event) {
 	}
 }
 
-// setAddress notes that an address is on a link or not, and tells the engine if the
+// setAddress notes that an address is on a link or not, and informs the engine if the
 // machine has it now or has it no longer, once a is taken up.
 func (d *daemon) setAddress(a *addresses, k kernel.Key, present bool) {
 	ip := k.Prefix.Addr()

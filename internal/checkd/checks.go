@@ -27,7 +27,7 @@ type check struct {
 	number  uint64            // of that attempt
 	page    int               // likewise
 	passed  int               // gates behind it
-	place   *list.Element     // among those that wait at the next gate; nil: it does not wait
+	place   *list.Element     // among the checks that wait at the next gate; nil: it does not wait
 	active  bool              // the engine wants it to run
 	begun   bool              // it has been active before
 	last    life.Verdict      // of the last result

@@ -50,7 +50,7 @@ type daemon struct {
 	files    *track.Set      // of FILE_CHECK; nil: none
 	taking   bool            // files is taking up a configuration
 	then     *conf.Config    // the next one for it; nil: there is none
-	numbers  map[string]int  // what the files say
+	numbers  map[string]int  // the numbers in the files
 	sessions map[string]bool // BFD sessions that are up, as far as reported
 
 	// What a predecessor has left, until it is taken up.

@@ -56,7 +56,7 @@ func (d *daemon) log(line string, attrs ...any) {
 // know that there was something.
 func (d *daemon) reportTurn() {
 	if d.changed && d.session != nil {
-		d.session.Say(link.Changed)
+		d.session.Signal(link.Changed)
 	}
 	d.changed = false
 	for i := range d.unreported {

@@ -72,7 +72,7 @@ func Run(o Options) error {
 	}
 	d.stop() // also when the loop cannot continue
 	if d.err == nil {
-		d.session.Say(link.Ending)
+		d.session.Signal(link.Ending)
 	}
 	d.finish()
 	slog.Info("Stopped")

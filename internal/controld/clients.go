@@ -81,7 +81,7 @@ func (r *rights) of(p *peer) right {
 	return nothing
 }
 
-// peer is who is connected, nil if the kernel does not tell.
+// peer is who is connected, nil if the kernel does not report it.
 func (c *conn) peer() (p *peer) {
 	raw, err := c.SyscallConn()
 	if err != nil {
@@ -97,7 +97,7 @@ func (c *conn) peer() (p *peer) {
 }
 
 // peerGroups are the supplementary groups of the process that has connected, as far as the
-// kernel tells them (SO_PEERGROUPS, Linux 4.13).
+// kernel reports them (SO_PEERGROUPS, Linux 4.13).
 func peerGroups(fd uintptr) (groups []uint32) {
 	groups = make([]uint32, 32)
 	for {

@@ -7,8 +7,8 @@ import (
 	"keepalived-go/internal/proc/loop"
 )
 
-// shared is a view of the state that is made for all who wait for it: one at a time. Whoever
-// asks meanwhile gets the next one, which is begun after that. So however many clients ask,
+// shared is a view of the state that is made for all clients that wait for it: one at a time. A client
+// that asks meanwhile gets the next one, which is begun after that. So however many clients ask,
 // no more than one processor works for them.
 type shared struct {
 	view func(context.Context) ([]byte, error)

@@ -23,8 +23,8 @@ const (
 var errUnheard = errors.New("the parent process takes no questions")
 
 // source is a process whose state is asked for. One question is open to it at a time.
-// Whoever asks meanwhile waits for the next one, and all of them share its answer: it was
-// begun after they had asked.
+// Clients that ask meanwhile wait for the next one, and share its answer: it was begun
+// after they had asked.
 type source struct {
 	of   string // role; empty: the parent
 	send func(link.Question) bool

@@ -82,7 +82,7 @@ func (k *intents) write(number int, path string, b []byte) error {
 	return err
 }
 
-// of are those that a process heeds.
+// of returns the intents that a process heeds.
 func (k *intents) of(role string) (some []act.Intent) {
 	for i := range k.list {
 		if k.list[i].Role() == role {

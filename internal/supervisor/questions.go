@@ -26,11 +26,11 @@ func (s *supervisor) ask(c *child, q *link.Question) {
 	}
 	switch q.Of {
 	case "":
-		c.tell(q, s.account(), nil)
+		c.reply(q, s.account(), nil)
 		return
 	case link.Configuration:
 		text, err := s.text()
-		c.tell(q, text, err)
+		c.reply(q, text, err)
 		return
 	}
 	i := slices.IndexFunc(s.slots, func(sl *slot) bool { return sl.role.Name == q.Of })
@@ -48,8 +48,8 @@ func (s *supervisor) ask(c *child, q *link.Question) {
 	}
 }
 
-// tell answers a question of the child.
-func (c *child) tell(q *link.Question, text []byte, err error) {
+// reply answers a question of the child.
+func (c *child) reply(q *link.Question, text []byte, err error) {
 	if err != nil {
 		c.post(link.Refusal(q.ID, err.Error()))
 		return

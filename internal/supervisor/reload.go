@@ -194,7 +194,7 @@ func (r loaded) reasons() []string {
 	return list
 }
 
-// errors returns what a reader should mend.
+// errors returns the problems that the author should correct.
 func (r loaded) errors() (list []string) {
 	for i := range r.diagnostics {
 		if d := &r.diagnostics[i]; d.Severity >= conf.Error {

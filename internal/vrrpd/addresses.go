@@ -25,7 +25,7 @@ import (
 type item[O any, K comparable] struct {
 	key   K
 	refs  int     // routers that have it in their lists
-	users int     // of them, those that want it in the kernel now
+	users int     // the users that want it in the kernel now
 	owner *router // the one that asked last, or may ask next; nil: it is not known
 	// onDelete is what follows when another program removes it, for the router that has
 	// claimed it last.

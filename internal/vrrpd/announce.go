@@ -20,7 +20,7 @@ import (
 type announcement struct {
 	rounds, next int
 	quiet        bool // not to be logged
-	elsewhere    bool // only those that garp_extra_if is about
+	elsewhere    bool // only the addresses of garp_extra_if
 	queued       bool
 }
 

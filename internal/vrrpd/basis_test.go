@@ -173,7 +173,7 @@ func TestSocketsFollowTheKernel(t *testing.T) {
 // reading returns the kernel's current links and addresses.
 func (d *daemon) reading(t *testing.T) *reading {
 	t.Helper()
-	state, err := d.readAnew()
+	state, err := d.readAgain()
 	if err != nil {
 		t.Fatal(err)
 	}

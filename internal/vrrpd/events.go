@@ -86,7 +86,7 @@ type inbox struct {
 	spare  []kernel.Event
 	posted bool   // the loop will look
 	put    uint64 // events so far
-	taken  uint64 // of them, those that the loop has taken up
+	taken  uint64 // the events that the loop has taken up
 
 	// readings are those that the loop has yet to take up: how many events were delivered
 	// before each. Later events are newer, and wait: a reading that is taken up after them
@@ -121,7 +121,7 @@ func (d *daemon) deliverEvents(events []kernel.Event) {
 	}
 	d.inbox.readAt = d.loop.Now()
 	jobsDone := d.addrs.done.Load() // before the reading: it shows what these jobs have done
-	state, err := d.readAnew()
+	state, err := d.readAgain()
 	before := d.inbox.hasRead()
 	if err != nil || !state.complete() {
 		d.mon.Remind(rereadAfter)
@@ -157,7 +157,7 @@ func (d *daemon) reread(state *reading, jobsDone uint64, lost bool) {
 	}
 }
 
-func (d *daemon) readAnew() (*reading, error) {
+func (d *daemon) readAgain() (*reading, error) {
 	conn, err := kernel.DialOn(d.Host, 0, false)
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ const (
 type neighbourhood struct {
 	all  map[neighbour]*advertiser
 	more uint64        // adverts of those for whom there was no room
-	tidy time.Duration // when those that are silent were looked for last
+	tidy time.Duration // when silent senders were last removed
 }
 
 // neighbour is who sends adverts of a virtual router on a link.

@@ -40,7 +40,7 @@ import (
 //
 // Layout, in native byte order: a header, a record for each virtual router, an
 // entry for each address, one for each route, rule, link, sysctl and table of the
-// firewall: a byte for its kind, a length of two bytes, and what netlink says, the name
+// firewall: a byte for its kind, a length of two bytes, and the netlink attributes, the name
 // and both values of the sysctl, or the table as JSON.
 type journal struct {
 	path  string

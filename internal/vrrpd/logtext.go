@@ -14,7 +14,7 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// The sentences in this file are those that operators and their tools look
+// The sentences in this file are the ones that operators and their tools look
 // for; the attributes beside them are for programs.
 
 func (d *daemon) logAction(a *vrrp.Action) {
@@ -97,8 +97,8 @@ func causeText(c *vrrp.Cause) string {
 	return c.Code + " " + c.Object + ": " + c.Detail
 }
 
-// why is the reason of a transition in words: what the engine knows, and what it
-// was told.
+// why is the reason of a transition in words, from the state of the engine and the cause
+// that it was given.
 func why(a *vrrp.Action) string {
 	cause := causeText(&a.Cause)
 	switch a.Reason {

@@ -247,7 +247,7 @@ func (d *daemon) linkMade(l *netLink, known bool, port uint32) {
 		if !v.requested && !v.doubt && port != d.port {
 			d.addrs.links.foreign(v, l.Made())
 		}
-		// Whoever set it up before us, our mark comes with the request to do so.
+		// Even if another program has set it up before, our mark is set with the request.
 		v.sent.Index, v.sent.Up = l.Index, l.Flags&unix.IFF_UP != 0 && l.Alias == kernel.LinkAlias
 		if v.dirty > 0 {
 			w := d.addrs.links.touch(v)

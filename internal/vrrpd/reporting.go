@@ -62,7 +62,7 @@ func (d *daemon) reportTurn() {
 		}
 	}
 	if changed && d.session != nil {
-		d.session.Say(link.Changed)
+		d.session.Signal(link.Changed)
 	}
 	const usual = 256 // a burst's room is given back
 	if clear(d.unreported); cap(d.unreported) > usual {
@@ -109,7 +109,7 @@ func (d *daemon) reportCause(r *router) {
 	slog.LogAttrs(context.Background(), slog.LevelInfo, "("+r.conf.Name+") "+text, appendCause([]slog.Attr{slog.String("instance", r.conf.Name)}, &r.cause)...)
 	r.notices = among(r.notices, status.Change{At: time.Now(), From: vrrp.Fault, To: vrrp.Fault, Code: r.cause.Code, Why: text})
 	if d.session != nil {
-		d.session.Say(link.Changed)
+		d.session.Signal(link.Changed)
 	}
 }
 

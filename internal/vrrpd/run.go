@@ -69,7 +69,7 @@ func Run(o Options) error {
 		d.journal.remove()
 	}
 	if d.err == nil {
-		d.session.Say(link.Ending)
+		d.session.Signal(link.Ending)
 	}
 	closed := d.closeScripts(d.session.Alone())
 	for d.err == nil && len(closed) == 0 {

@@ -26,7 +26,7 @@ type settings struct {
 	order   []string                // of held: as they were set first
 	dirty   bool                    // what is wanted may have changed: looked at when the turn ends
 	running bool                    // the worker is at it
-	verify  bool                    // those that have been set are looked at, too
+	verify  bool                    // settings that have been set are checked, too
 	timer   loop.Timer              // until then
 
 	hindered map[string]string // by name of a hindrance: its value, as logged

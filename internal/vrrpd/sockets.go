@@ -610,17 +610,17 @@ func (d *daemon) sendFrame(r *router, packet []byte, to netip.Addr) bool {
 // address that r has or has just lost; 0: there is none.
 func (d *daemon) linkTo(r *router, peer netip.Addr) int {
 	own := r.basis.key.link
-	says := func(k kernel.Key) bool {
+	reaches := func(k kernel.Key) bool {
 		return k.Prefix.Addr() == r.source && (peer.IsLinkLocalUnicast() || k.Prefix.Contains(peer))
 	}
 	for _, k := range d.withdrawn {
-		if (own == 0 || own == k.Link) && says(k) {
+		if (own == 0 || own == k.Link) && reaches(k) {
 			return k.Link
 		}
 	}
 	on := func(l *netLink) bool {
 		for k := range l.addrs {
-			if says(k) {
+			if reaches(k) {
 				return true
 			}
 		}

@@ -38,7 +38,7 @@ type Role uint8
 
 const (
 	// Drop: packets to and from an address are dropped, but for neighbour discovery. With
-	// a link, only those that come or leave by it.
+	// a link, only packets that arrive or leave by it.
 	Drop Role = iota
 
 	// VMAC: reports of multicast groups, and router solicitations, that would leave by a
@@ -121,7 +121,7 @@ func (*Entry) Head() (k Entry, ok bool) { return k, false }
 // Follows is false.
 func (*Entry) Follows() (k Entry, ok bool) { return k, false }
 
-// Text says what the entry is for.
+// Text describes the purpose of the entry.
 func (e *Entry) Text() string {
 	if e.Role == VMAC {
 		return fmt.Sprintf("%s reports of %s", familyName(e.IPv6), e.Name)

@@ -220,7 +220,7 @@ func decodeTable(body []byte) (name string, flags uint32) {
 	return name, flags
 }
 
-// decodeObject decodes a chain or a rule, as kind says.
+// decodeObject decodes a chain or a rule, according to kind.
 func decodeObject(kind uint16, body []byte) (table string, o object) {
 	o.kind = kind
 	eachAttr(body, func(typ uint16, v []byte) {

@@ -29,7 +29,7 @@ type Addr struct {
 	Prefix netip.Prefix // the local address and its prefix length
 
 	// Peer is the other end of a point-to-point address; its prefix length is
-	// then that of the address, whatever Prefix says.
+	// then that of the address, whatever Prefix contains.
 	Peer      netip.Prefix
 	Broadcast netip.Addr // IPv4 only; zero: none
 	Label     string     // IPv4 only, at most 15 bytes; empty: the kernel takes the link's name

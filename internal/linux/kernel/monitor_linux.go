@@ -64,7 +64,7 @@ const (
 // 1 MiB holds 2,500 addresses set while deliver is busy.
 //
 // The IPv4 addresses that own adds cause no event, unless own is nil: it is
-// told by the completion, and waking up for each of thousands would take as
+// reported by the completion, and waking up for each of thousands would take as
 // long as adding them. Of routes there are only the events that concern ours, as others
 // may change thousands in a second, and none that own causes.
 func Watch(rcvbuf int, force bool, own *Conn, deliver func([]Event)) (*Monitor, error) {

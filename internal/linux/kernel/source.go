@@ -10,7 +10,7 @@ import (
 // are sent from: the first primary IPv4 address, one of wider scope than the
 // host, or the first link-local IPv6 address that can be used. Addresses for
 // which skip is true, such as the virtual ones, do not count. The zero Addr
-// says that there is none.
+// means that there is none.
 func PrimaryAddr(addrs []Addr, link, family int, skip func(Addr) bool) netip.Addr {
 	for _, a := range addrs {
 		ip := a.Prefix.Addr()

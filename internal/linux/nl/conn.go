@@ -151,7 +151,7 @@ func List[T any](c *Conn, typ uint16, body func(b []byte) []byte, decode func(Me
 }
 
 // Dump makes a request for a list and hands the messages of the answer to yield.
-// [ErrInterrupted] says that the kernel's state changed between two parts.
+// [ErrInterrupted] means that the kernel's state changed between two parts.
 func (c *Conn) Dump(typ uint16, body func(b []byte) []byte, yield func(Message)) error {
 	if err := c.request(typ, unix.NLM_F_DUMP, body); err != nil {
 		return err
@@ -161,7 +161,7 @@ func (c *Conn) Dump(typ uint16, body func(b []byte) []byte, yield func(Message))
 		if m.Seq != c.seq { // of a request given up before
 			return false, nil
 		}
-		// The last part too can say that it was interrupted.
+		// The last part too can have the mark of an interruption.
 		interrupted = interrupted || m.Flags&unix.NLM_F_DUMP_INTR != 0
 		switch m.Type {
 		case unix.NLMSG_DONE, unix.NLMSG_ERROR:
@@ -183,7 +183,7 @@ func (c *Conn) Dump(typ uint16, body func(b []byte) []byte, yield func(Message))
 	return err
 }
 
-// Request is what the header of a message in a batch says.
+// Request is the header of a message in a batch.
 type Request struct {
 	Type  uint16
 	Flags uint16 // NLM_F_*, beside those that the batch sets itself
@@ -201,7 +201,7 @@ const quietMark = 1 << 31
 // from the next. Batch stores the refusals in refused, which has n places.
 //
 // Only the last is acknowledged: its acknowledgement ends the batch, and refusals
-// are reported in any case. The error says that the outcome is unknown.
+// are reported in any case. The error means that the outcome is unknown.
 func (c *Conn) Batch(n int, encode func(i int, b []byte) ([]byte, Request), refused []*Error) error {
 	if n == 0 {
 		return nil

@@ -25,7 +25,7 @@ func (e *Error) Unwrap() error { return e.Errno }
 
 // Refusal decodes an NLMSG_ERROR, which follows every request that failed or asked
 // for an acknowledgement, or the NLMSG_DONE at the end of a dump; nil is success.
-// The error says that the message is none of these.
+// The error means that the message is none of these.
 func (m Message) Refusal() (*Error, error) {
 	if len(m.Body) < 4 {
 		return nil, fmt.Errorf("acknowledgement of %d bytes", len(m.Body))

@@ -50,7 +50,7 @@ func Listen(family int, o Options, batch, size int) (*Events, error) {
 	return NewEvents(s, batch, size), nil
 }
 
-// Read waits for events and hands those that are there to yield, at most a batch.
+// Read waits for events and passes the events that have arrived to yield, at most a batch.
 // The messages are valid during the call. After the error is [ErrLost] or
 // [ErrReminder] it can be called again; it is [fs.ErrClosed] after Close.
 func (e *Events) Read(yield func(Message)) error {

@@ -23,7 +23,7 @@ type Socket interface {
 	// Send sends one datagram. The kernel has served it when Send returns.
 	Send(b []byte) error
 
-	// Receive fills datagrams in their order with those that are there. If there
+	// Receive fills datagrams, in order, with the datagrams that have arrived. If there
 	// are none it waits for one, or returns unix.EAGAIN. It returns unix.ENOBUFS,
 	// once, after datagrams were lost because the socket's buffer was full,
 	// os.ErrDeadlineExceeded after the deadline and fs.ErrClosed after Close.

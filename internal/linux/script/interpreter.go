@@ -8,8 +8,8 @@ import (
 )
 
 // What root runs is more than the program that is named: the interpreter of its
-// #! line, the script that a shell is given, the program behind env. Whoever may
-// change one of them is root. So each is judged as the program itself, as far as
+// #! line, the script that a shell is given, the program behind env. A user who
+// may change one of them can act as root. So each is judged as the program itself, as far as
 // the command line shows what it is: what a program decides when it runs, such
 // as a name that a shell gets from a variable, no one can know before.
 

@@ -221,7 +221,7 @@ func (r *Runner) reap(run *Run) {
 // release closes the descriptors of run.
 func (r *Runner) release(run *Run) {
 	if run.theirs >= 0 {
-		// Whoever still has it gets EAGAIN when the pipe is full, rather than to
+		// A process that still has it gets EAGAIN when the pipe is full, rather than
 		// wait for ever.
 		_ = unix.SetNonblock(run.theirs, true)
 	}

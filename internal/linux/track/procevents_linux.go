@@ -144,7 +144,7 @@ const (
 	procMessage = 256
 )
 
-// read waits for events and appends those that are there to events. The error
+// read waits for events and appends those that have arrived to events. The error
 // is nl.ErrLost when some were lost, and fs.ErrClosed after close.
 func (c *procConn) read(events []procEvent) ([]procEvent, error) {
 	err := c.events.Read(func(m nl.Message) {

@@ -285,7 +285,7 @@ func (w *watcher) forget(d *dir) {
 	}
 }
 
-// changes decodes events and returns what they say of files, each once.
+// changes decodes events and returns the changes of files, each once.
 // Paths that lead elsewhere are followed again.
 func (w *watcher) changes(raw []byte) []fileChange {
 	var list []fileChange

@@ -51,18 +51,18 @@ const firstWait, lastWait = time.Second, 15 * time.Second
 
 // Run serves until ctx ends. Without a bus it waits for one.
 func (s *Service) Run(ctx context.Context) {
-	told := ""
+	logged := ""
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		err := s.serve(ctx)
 		if ctx.Err() != nil {
 			return
 		}
 		if s.conn != nil {
-			wait, told = firstWait, ""
+			wait, logged = firstWait, ""
 		}
-		if err.Error() != told {
+		if err.Error() != logged {
 			slog.Warn(fmt.Sprintf("DBus: %v; trying again", err))
-			told = err.Error()
+			logged = err.Error()
 		}
 		select {
 		case <-ctx.Done():

@@ -126,7 +126,7 @@ type node struct {
 	router   *router // nil: of none
 }
 
-// set makes the objects those that are there.
+// set replaces the objects of the tree.
 func (t *tree) set(all objects) {
 	nodes := map[dbus.ObjectPath]*node{}
 	add := func(path dbus.ObjectPath) *node {

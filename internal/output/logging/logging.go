@@ -5,7 +5,7 @@
 // destination; one goroutine per destination writes. When a destination is
 // stuck (a full syslog socket, a stopped terminal, a dead disk), its queue
 // fills and further lines are dropped, counted and reported when it moves
-// again; the others go on.
+// again; the others continue.
 //
 //	caller ─ slog.Logger ─ handler ─┬─ queue ─ goroutine ─ /dev/log or journal
 //	                                ├─ queue ─ goroutine ─ stderr
@@ -29,7 +29,7 @@ import (
 // [slog.LevelInfo], more than [slog.LevelDebug].
 const LevelDetail = slog.Level(-2)
 
-// Options say where the lines go.
+// Options determine where the lines go.
 type Options struct {
 	Ident string     // name before each syslog line, as Keepalived_vrrp
 	Level slog.Level // least level that is logged

@@ -48,7 +48,7 @@ func (q *queue) push(e entry) {
 }
 
 func (q *queue) run() {
-	var reported uint64 // lost lines already told of
+	var reported uint64 // lost lines that have been reported
 	burst := make([]entry, 0, maxBurst)
 	for e := range q.ch {
 		for burst = burst[:0]; e.do == nil; e = <-q.ch {

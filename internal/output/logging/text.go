@@ -84,7 +84,7 @@ func (f *file) rotated() bool {
 
 func (f *file) write(entries []entry) (lost int) {
 	if f.rotated() {
-		_ = f.reopen() // without a new file the old one goes on
+		_ = f.reopen() // without a new file the old one stays in use
 	}
 	lost = f.lines.write(entries)
 	if f.flush && f.open.Sync() != nil {

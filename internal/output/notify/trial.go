@@ -111,7 +111,7 @@ func (n *Notifier) tryFIFO(r *trial, w *writer, line []byte) {
 	look()
 }
 
-// tryMail queues the mail of a trial, which says that it is one.
+// tryMail queues the mail of a trial, which is marked as one.
 func (n *Notifier) tryMail(r *trial, m Mail, by string) {
 	m.Subject = "Test: " + m.Subject
 	m.Body += "\n\nThis is a test, which " + by + " has asked for."

@@ -43,7 +43,7 @@ type VRRP struct {
 
 	Links []Link // all of the machine, by index
 
-	Notifications *Notifications // nil: nobody was to be told anything so far
+	Notifications *Notifications // nil: there has been no notification so far
 	Unclaimed     []Unclaimed    // packets that reached no instance
 	Neighbours    []Neighbour    // who sends adverts, in no order
 	Unheard       uint64         // adverts of others for whom there was no room

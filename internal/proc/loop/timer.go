@@ -50,7 +50,7 @@ func (l *Loop) Set(t *Timer, deadline time.Duration) {
 		l.heap.up(t.place - 1)
 	case t.deadline != deadline:
 		t.deadline = deadline
-		l.heap.mend(t.place - 1)
+		l.heap.fix(t.place - 1)
 	}
 }
 
@@ -114,12 +114,12 @@ func (h *timers) remove(i int) {
 	*h = (*h)[:last]
 	gone.place = 0
 	if i < last {
-		h.mend(i)
+		h.fix(i)
 	}
 }
 
-// mend brings the timer at i to its place.
-func (h timers) mend(i int) {
+// fix moves the timer at i to its place.
+func (h timers) fix(i int) {
 	if !h.up(i) {
 		h.down(i)
 	}

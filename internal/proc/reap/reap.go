@@ -1,9 +1,9 @@
 // Package reap takes the ends of child processes.
 //
-// A process has two kinds of children: those it started, whose exit statuses
-// somebody waits for, and those it came to: orphans, if it is process 1 of a
-// container or a subreaper, and what a shell had started before it executed this
-// program. The second kind is nobody's, and would stay a zombie for ever.
+// A process has two kinds of children. It has started some itself, and its code waits
+// for their exit statuses. Others were reparented to it: orphans, if it is process 1 of
+// a container or a subreaper, and processes that a shell had started before it executed
+// this program. No code waits for the second kind, which would remain zombies for ever.
 //
 //	Fork ──▶ own ──▶ Collect, Wait       their statuses go to who started them
 //	kernel ──▶ others ──▶ Others         reaped and forgotten

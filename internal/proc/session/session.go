@@ -82,9 +82,9 @@ const aliveInterval = time.Second
 // Started reports that the first configuration is in force, and from then on that
 // the loop is alive.
 func (s *Session) Started() {
-	s.Say(link.Started)
+	s.Signal(link.Started)
 	s.alive.Expire = func(at time.Duration) {
-		s.Say(link.Alive)
+		s.Signal(link.Alive)
 		s.loop.Set(&s.alive, at+aliveInterval)
 	}
 	s.loop.Set(&s.alive, s.loop.Now()+aliveInterval)
@@ -93,9 +93,9 @@ func (s *Session) Started() {
 // Alone is closed when the parent has ended.
 func (s *Session) Alone() <-chan struct{} { return s.alone }
 
-// Say reports what needs no more than its kind. It does not wait: a parent that
+// Signal sends a message without contents, of this kind. It does not wait: a parent that
 // does not read sends no configurations either, and will notice.
-func (s *Session) Say(kind link.Kind) {
+func (s *Session) Signal(kind link.Kind) {
 	if again := kind == link.Alive || kind == link.Reload || kind == link.Changed; again && len(s.out) >= cap(s.out)/2 {
 		return // the rest is for what is not repeated
 	}
@@ -233,7 +233,7 @@ func (s *Session) act(o *link.Order) {
 // reload takes up the first configuration that waits, and then the others.
 func (s *Session) reload() {
 	s.orders.Reload(s.next[0], func() {
-		s.Say(link.Reloaded)
+		s.Signal(link.Reloaded)
 		if s.next = slices.Delete(s.next, 0, 1); len(s.next) > 0 {
 			s.reload()
 		}
@@ -254,7 +254,7 @@ func (s *Session) heed() {
 			case unix.SIGTERM:
 				s.loop.Post(s.orders.Stop)
 			case unix.SIGHUP:
-				s.Say(link.Reload)
+				s.Signal(link.Reload)
 			default:
 				s.loop.Post(func() { s.orders.Dump(link.DumpSignals[sig]) })
 			}

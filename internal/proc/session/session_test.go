@@ -20,7 +20,7 @@ func TestAnswer(t *testing.T) {
 	defer l.Close()
 	s := Begin(child, l, Orders{Stop: func() {}})
 	want := strings.Repeat("0123456789abcdef", 1<<16)
-	s.Say(link.Started)
+	s.Signal(link.Started)
 	s.AnswerJSON(7, func() any { return want })
 	alive := 0
 	for {

@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	// Timeout is how long an answer may take, as a whole, unless a Client says otherwise. It
+	// Timeout is how long an answer may take, as a whole, unless a Client has another value. It
 	// is longer than the daemon waits for a process of its own that hangs.
 	Timeout = 6 * time.Second
 	// Limit is how long an answer may be, in bytes.
@@ -208,7 +208,7 @@ func (c *Client) do(method, what string, request []byte, timeout time.Duration) 
 	return body.Bytes(), nil
 }
 
-// reason is what the body of an answer that is not 200 says, in one line.
+// reason is the body of an answer other than 200, in one line.
 func reason(body []byte) string {
 	var object struct {
 		Error string `json:"error"`
@@ -226,7 +226,7 @@ func reason(body []byte) string {
 	}, text[:min(len(text), 200)])
 }
 
-// explain says what an error of the connection means, and what to do.
+// explain returns the meaning of an error of the connection, and the remedy.
 func (c *Client) explain(err error, timeout time.Duration) error {
 	switch path := c.path(); {
 	case errors.Is(err, fs.ErrNotExist):

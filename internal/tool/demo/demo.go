@@ -154,8 +154,8 @@ func (o *options) run(ctx context.Context) error {
 
 	d := &show{options: *o, lab: l, began: time.Now(), view: newView(*o, names, "█ holds the address  · waits  × no power")}
 	d.states = d.holding
-	d.view.say("%d nodes on one bridge protect %v, each with keepalived and a small web server;", o.nodes, virtual)
-	d.view.say("adverts each %v. A client asks for http://%v/ %d times a second.", o.interval, virtual, pollsPerSecond)
+	d.view.printf("%d nodes on one bridge protect %v, each with keepalived and a small web server;", o.nodes, virtual)
+	d.view.printf("adverts each %v. A client asks for http://%v/ %d times a second.", o.interval, virtual, pollsPerSecond)
 	for i := range o.nodes {
 		if err := d.powerOn(i); err != nil {
 			return err

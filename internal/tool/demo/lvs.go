@@ -73,8 +73,8 @@ func (o *options) runLVS(ctx context.Context, args []string) error {
 			return err
 		}
 	}
-	d.view.say("Two directors, lb1 and lb2, share %v and hand its requests on to three servers.", virtual)
-	d.view.say("A client asks for http://%v/ %d times a second.", virtual, requestsPerSecond)
+	d.view.printf("Two directors, lb1 and lb2, share %v and hand its requests on to three servers.", virtual)
+	d.view.printf("A client asks for http://%v/ %d times a second.", virtual, requestsPerSecond)
 	for i := range d.nodes {
 		if err := d.start(i, d.director(i)); err != nil {
 			return err
@@ -195,7 +195,7 @@ func (d *balance) play(ctx context.Context) error {
 	d.client.reset()
 	d.began = time.Now()
 	d.view.begin(d.began)
-	d.view.say("%s is master and spreads the requests over s1, s2 and s3. One connection stays: s3 answers it.", d.node(max(d.holder(), 0)).Name)
+	d.view.printf("%s is master and spreads the requests over s1, s2 and s3. One connection stays: s3 answers it.", d.node(max(d.holder(), 0)).Name)
 	until := func(percent int) bool {
 		d.watch(ctx, time.Until(d.began.Add(d.duration*time.Duration(percent)/100)))
 		return ctx.Err() == nil
@@ -204,18 +204,18 @@ func (d *balance) play(ctx context.Context) error {
 		return nil
 	}
 
-	d.view.say("The service of s2 ends.")
+	d.view.printf("The service of s2 ends.")
 	ended := time.Now()
 	d.stopService(firstServer + 1)
 	if !d.logged(ctx, ended, "Removing service ["+d.servers[1].Addr(0).String()) {
 		return d.stuck(ctx, "s2 stays in the table")
 	}
-	d.view.say("The checks have noticed: s2 is out of the tables, %s after its end.", lab.Elapsed(time.Since(ended)))
+	d.view.printf("The checks have noticed: s2 is out of the tables, %s after its end.", lab.Elapsed(time.Since(ended)))
 	if !until(30) {
 		return nil
 	}
 
-	d.view.say("The service of s2 returns.")
+	d.view.printf("The service of s2 returns.")
 	back := time.Now()
 	if err := d.serve(firstServer + 1); err != nil {
 		return err
@@ -223,12 +223,12 @@ func (d *balance) play(ctx context.Context) error {
 	if !d.logged(ctx, back, "Adding service ["+d.servers[1].Addr(0).String()) {
 		return d.stuck(ctx, "s2 does not return to the table")
 	}
-	d.view.say("s2 gets requests again.")
+	d.view.printf("s2 gets requests again.")
 	if !until(45) {
 		return nil
 	}
 
-	d.view.say("s3 is to rest: echo %d > drain, which a FILE_CHECK takes from its weight.", weight)
+	d.view.printf("s3 is to rest: echo %d > drain, which a FILE_CHECK takes from its weight.", weight)
 	drained := time.Now()
 	if err := os.WriteFile(d.drain, fmt.Appendln(nil, weight), 0o644); err != nil {
 		return err
@@ -236,7 +236,7 @@ func (d *balance) play(ctx context.Context) error {
 	if !d.logged(ctx, drained, fmt.Sprintf("Changing weight from %d to 0", weight)) {
 		return d.stuck(ctx, "the weight of s3 stays")
 	}
-	d.view.say("The weight of s3 is 0: no new requests. The connection that stays continues.")
+	d.view.printf("The weight of s3 is 0: no new requests. The connection that stays continues.")
 	if !until(60) {
 		return nil
 	}
@@ -246,7 +246,7 @@ func (d *balance) play(ctx context.Context) error {
 	}
 	master := d.holder()
 	other := 1 - master
-	d.view.say("Power cut on %s: all its processes get SIGKILL, its link goes down, its table is gone.", d.node(master).Name)
+	d.view.printf("Power cut on %s: all its processes get SIGKILL, its link goes down, its table is gone.", d.node(master).Name)
 	cut := time.Now()
 	if err := d.powerOff(master); err != nil {
 		return err
@@ -261,7 +261,7 @@ func (d *balance) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.view.say("%s", takeover)
+	d.view.printf("%s", takeover)
 	before, _ := d.stays.state()
 	continues := func() bool { answers, err := d.stays.state(); return answers > before+1 || err != nil }
 	if !d.await(ctx, eventPatience, continues) {
@@ -270,12 +270,12 @@ func (d *balance) play(ctx context.Context) error {
 	if _, err := d.stays.state(); err != nil {
 		return d.stuck(ctx, fmt.Sprintf("the connection to s3 is lost: %v", err))
 	}
-	d.view.say("The connection to s3 continues: %s knew it from %s (lvs_sync_daemon).", d.node(other).Name, d.node(master).Name)
+	d.view.printf("The connection to s3 continues: %s knew it from %s (lvs_sync_daemon).", d.node(other).Name, d.node(master).Name)
 	if !until(80) {
 		return nil
 	}
 
-	d.view.say("Power on %s: it is backup now, and leaves the address where it is (nopreempt).", d.node(master).Name)
+	d.view.printf("Power on %s: it is backup now, and leaves the address where it is (nopreempt).", d.node(master).Name)
 	if err := d.node(master).Plug(0); err != nil {
 		return err
 	}
@@ -290,8 +290,8 @@ func (d *balance) play(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("the connection to s3 is lost: %w", err)
 	}
-	d.view.say("%s.", d.client.summary(d.servers))
-	d.view.say("The connection that stays got %d answers, all of s3.", answers)
+	d.view.printf("%s.", d.client.summary(d.servers))
+	d.view.printf("The connection that stays got %d answers, all of s3.", answers)
 	return nil
 }
 

@@ -43,8 +43,8 @@ func (d *show) start(i int, config string) (err error) {
 	return err
 }
 
-// powerOff ends everything on the node at once, and cuts its link: nobody says
-// good-bye. Its kernel forgets the address, as a machine without power does.
+// powerOff ends all processes on the node at once, and cuts its link, so that no last
+// packets are sent. Its kernel loses the address, as a machine without power does.
 func (d *show) powerOff(i int) error {
 	d.power[i].daemon.Kill()
 	d.power[i].daemon = nil
@@ -81,13 +81,13 @@ func (d *show) play(ctx context.Context) error {
 	d.client.reset()
 	d.began = time.Now()
 	d.view.begin(d.began)
-	d.view.say("node1 is master and holds %v.", virtual)
+	d.view.printf("node1 is master and holds %v.", virtual)
 	d.watch(ctx, d.duration/4)
 	if ctx.Err() != nil {
 		return nil
 	}
 
-	d.view.say("Power cut on node1: all its processes get SIGKILL, its link goes down.")
+	d.view.printf("Power cut on node1: all its processes get SIGKILL, its link goes down.")
 	cut := time.Now()
 	if err := d.powerOff(0); err != nil {
 		return err
@@ -100,13 +100,13 @@ func (d *show) play(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.view.say("%s", takeover)
+	d.view.printf("%s", takeover)
 	d.watch(ctx, time.Until(d.began.Add(d.duration*6/10)))
 	if ctx.Err() != nil {
 		return nil
 	}
 
-	d.view.say("Power on node1: it has the highest priority and takes its address back.")
+	d.view.printf("Power on node1: it has the highest priority and takes its address back.")
 	if err := d.node(0).Plug(0); err != nil {
 		return err
 	}
@@ -116,14 +116,14 @@ func (d *show) play(ctx context.Context) error {
 	if !d.await(ctx, d.masterDown(0)+5*time.Second, func() bool { return d.holder() == 0 && !d.node(successor).Has(virtual) }) {
 		return d.stuck(ctx, "node1 does not take the address back")
 	}
-	d.view.say("node1 is master again.")
+	d.view.printf("node1 is master again.")
 	d.watch(ctx, time.Until(d.began.Add(d.duration)))
 	if ctx.Err() != nil {
 		return nil
 	}
 	d.view.end()
-	d.view.say("%s in the power cut.", d.client.summary(d.lab.Nodes[:d.nodes]))
-	d.view.say("%s", takeover)
+	d.view.printf("%s in the power cut.", d.client.summary(d.lab.Nodes[:d.nodes]))
+	d.view.printf("%s", takeover)
 	return nil
 }
 
@@ -171,7 +171,7 @@ func (d *show) drawUntil(ctx context.Context, left func() time.Duration, cond fu
 		if left() <= 0 {
 			return false
 		}
-		// Not Until alone: the drawing goes on while nothing happens.
+		// Not Until alone: the drawing continues while nothing happens.
 		d.lab.Until(min(left(), 20*time.Millisecond), func() bool { return ctx.Err() != nil || cond() })
 		if d.view.due() {
 			d.draw()

@@ -41,7 +41,7 @@ func newView(o options, names []string, legend string) *view {
 	}
 }
 
-// onTerminal reports whether somebody sees the drawing.
+// onTerminal reports whether the drawing is on a terminal.
 func onTerminal() bool {
 	_, err := unix.IoctlGetTermios(int(os.Stdout.Fd()), unix.TCGETS)
 	return err == nil
@@ -56,11 +56,11 @@ func (v *view) begin(at time.Time) {
 	}
 }
 
-// end leaves the drawing on the screen; what is said next stands below it.
+// end leaves the drawing on the screen; the next line is below it.
 func (v *view) end() { v.drawn, v.ended = 0, true }
 
-// say prints a line above the drawing.
-func (v *view) say(format string, args ...any) {
+// printf prints a line above the drawing.
+func (v *view) printf(format string, args ...any) {
 	v.erase()
 	stamp := "        "
 	if !v.began.IsZero() {

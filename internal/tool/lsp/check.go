@@ -89,7 +89,7 @@ func (v *view) problems(name string, machine func() Machine) conf.Diagnostics {
 		m = machine()
 		inside := func() error { load(); return nil }
 		if kernel.InNetNS(config.Global.NetNamespace, inside) != nil {
-			m.Conf.Interface, m.Conf.HasAddress, m.Host.Networks = nil, nil, nil // nobody can say which are there
+			m.Conf.Interface, m.Conf.HasAddress, m.Host.Networks = nil, nil, nil // the host is unknown
 			load()
 		}
 	}

@@ -59,7 +59,7 @@ func parse(text []byte) (received, *rpcError) {
 	return m, &rpcError{codeInvalidRequest, "the message is neither request nor answer: " + wrongJSON(err)}
 }
 
-// wrongJSON says in the words of the protocol what is wrong with JSON.
+// wrongJSON describes a mistake in JSON in the words of the protocol.
 func wrongJSON(err error) string {
 	var wrong *json.UnmarshalTypeError
 	if !errors.As(err, &wrong) {

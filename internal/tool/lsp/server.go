@@ -33,7 +33,7 @@ type server struct {
 	initialized, down bool
 	// open are the documents that the editor holds.
 	open map[string]*buffer
-	// told are the problems that were published.
+	// reported are the problems that were published.
 	reported findings
 
 	// stale documents differ from those that were checked, or are checked now.
@@ -48,7 +48,7 @@ type arrival struct {
 	err  error
 }
 
-// Serve answers requests until the editor says exit or closes the connection;
+// Serve answers requests until the editor sends exit or closes the connection;
 // then what it sent last is still checked. The status is 0 if it asked for a
 // shutdown before. A read of in that waits is left behind.
 func Serve(in io.Reader, out io.Writer, o Options) (status int, err error) {
@@ -111,8 +111,8 @@ func receive(in io.Reader, to chan<- arrival, ended <-chan struct{}) {
 	}
 }
 
-// check begins a check if one is due. Those that come late are not told: while
-// somebody types, the next one is due already.
+// check begins a check if one is due. Outdated findings are not reported: while the user
+// types, the next check is due already.
 func (s *server) check() {
 	if !s.stale || s.checking || s.down {
 		return
@@ -131,7 +131,7 @@ func (s *server) status() int {
 	return 1
 }
 
-// handle does what a message says. The error is one of the connection.
+// handle processes a message. The error is one of the connection.
 func (s *server) handle(m received) error {
 	if m.Method == "" {
 		return nil // an answer, though nothing was asked

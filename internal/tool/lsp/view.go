@@ -40,7 +40,7 @@ func newView(open map[string]*buffer) *view {
 	return &view{open: open, files: make(map[string]*document), budget: left(open, "")}
 }
 
-// left is what documents may take beside those that are open but one. An editor
+// left is the memory that a document may take beside the other open documents. An editor
 // with a 10,000-line file needs 300 kB and 40,000.
 func left(open map[string]*buffer, but string) budget {
 	b := budget{text: 64 << 20, size: 1 << 20}

@@ -12,7 +12,7 @@ import (
 // Help writes what a keyword means, wherever it may stand. The word may be a
 // keyword or, with as much of the path as it takes, a keyword of one block:
 // vrrp_instance.priority. It reports whether there is such a word; if not, it
-// writes those that are like it.
+// writes the keywords that are like it.
 func Help(w io.Writer, word string) bool {
 	found := conf.Find(strings.Trim(word, "{} "))
 	if len(found) == 0 {

@@ -1,4 +1,4 @@
-// Package reference writes what the schema of the configuration language says:
+// Package reference writes the contents of the schema of the configuration language:
 // the answer of keepalived help, the pages of docs/reference and the manual
 // page keepalived.conf(5).
 package reference
@@ -50,7 +50,7 @@ func usage(k conf.Keyword) string {
 	return s
 }
 
-// within says in which block a keyword stands.
+// within returns the block of a keyword.
 func within(k conf.Keyword) string {
 	if k.Block == "" {
 		return "the outermost level"
@@ -101,7 +101,7 @@ var blocks = sync.OnceValue(func() []*blockOf {
 	return slices.DeleteFunc(list, func(b *blockOf) bool { return len(b.words) == 0 })
 })
 
-// same reports whether two declarations say the same.
+// same reports whether two declarations are the same.
 func same(a, b conf.Keyword) bool {
 	return a.Name == b.Name && a.Args == b.Args && a.Range == b.Range && a.Default == b.Default && a.Doc == b.Doc &&
 		a.Since == b.Since && a.Successor == b.Successor && a.Example() == b.Example()

@@ -45,7 +45,7 @@ type Step struct {
 	Place
 }
 
-// NewDocument is a report in JSON, for who has more to say in the same object.
+// NewDocument is a report in JSON, for callers that add more to the same object.
 func NewDocument(ds conf.Diagnostics) Document {
 	doc := Document{Diagnostics: []Problem{}, TestExitCode: ds.TestExitCode(), StartExitCode: ds.Fatal()}
 	for _, d := range ds {

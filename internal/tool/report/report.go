@@ -36,7 +36,7 @@ func ParseFormat(name string) (Format, error) {
 	return 0, fmt.Errorf("%q is no format of a report; expected %s", name, strings.Join(Formats, ", "))
 }
 
-// Options say how problems are written. The zero value is text without colour.
+// Options determine how problems are written. The zero value is text without colour.
 type Options struct {
 	Format Format
 	// Color makes text coloured; see [Terminal].

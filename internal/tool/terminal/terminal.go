@@ -26,7 +26,7 @@ type Terminal struct {
 	before  *term.State
 }
 
-// Open takes over the terminal that in and out are. The error says so if they are none.
+// Open takes over the terminal that in and out are. It is an error if they are no terminal.
 func Open(in, out *os.File) (*Terminal, error) {
 	t := &Terminal{in: in, out: out}
 	if _, _, err := term.GetSize(int(out.Fd())); err != nil {

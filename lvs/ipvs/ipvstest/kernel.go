@@ -112,7 +112,7 @@ func (k *Kernel) Waiting() int {
 	return k.waiting
 }
 
-// Interrupt has the next n lists say that changes have interrupted them. Such a
+// Interrupt marks the next n lists as interrupted by changes. Such a
 // list leaves out its last entry.
 func (k *Kernel) Interrupt(n int) {
 	k.mu.Lock()

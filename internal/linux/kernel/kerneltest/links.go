@@ -10,7 +10,7 @@ import (
 	"keepalived-go/internal/linux/nl"
 )
 
-// Links returns the links, those that were there first before the others.
+// Links returns the links in the order in which they were made.
 func (k *Kernel) Links() []kernel.Link {
 	k.mu.Lock()
 	defer k.mu.Unlock()

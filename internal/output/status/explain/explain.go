@@ -100,8 +100,8 @@ var obstacles = map[string]struct{ by, over string }{
 	"leaves-master": {"a switchover: ", "the present master stops, or falls silent for longer than %v; released (keepalived release) it would take over at once"},
 }
 
-// telling collects the sentences about one virtual router.
-type telling struct {
+// builder collects the sentences about one virtual router.
+type builder struct {
 	*api.Instance
 	status *api.Status
 	was    string // is, or was: of the last state that is known
@@ -109,7 +109,7 @@ type telling struct {
 	out    []Sentence
 }
 
-func (t *telling) say(part Part, code, format string, args ...any) {
+func (t *builder) add(part Part, code, format string, args ...any) {
 	t.out = append(t.out, Sentence{part, code, line(format, args...)})
 }
 
@@ -126,7 +126,7 @@ func Instance(s *api.Status, name string) *Explanation {
 	if i == len(s.VRRP.Instances) {
 		return nil
 	}
-	t := telling{Instance: &s.VRRP.Instances[i], status: s, was: "is", at: s.VRRP.At}
+	t := builder{Instance: &s.VRRP.Instances[i], status: s, was: "is", at: s.VRRP.At}
 	if s.VRRP.Stale != "" {
 		t.was = "was"
 	}
@@ -156,7 +156,7 @@ func because(cause, why string) string {
 	return "the cause is " + cause
 }
 
-func (t *telling) verdict() {
+func (t *builder) verdict() {
 	state := fmt.Sprintf("%s %s %s", t.Name, t.was, t.State)
 	if t.Since != nil {
 		state += " for " + Age(t.at.Sub(*t.Since))
@@ -166,45 +166,45 @@ func (t *telling) verdict() {
 	m := t.Master
 	switch {
 	case t.State == "INIT" || !t.status.VRRP.Running:
-		t.say(Verdict, "init", "%s %s not started.", t.Name, has[t.was])
+		t.add(Verdict, "init", "%s %s not started.", t.Name, has[t.was])
 	case t.State == "BACKUP" && m == nil:
-		t.say(Verdict, "backup-unheard", "%s: it has heard no master.", state)
+		t.add(Verdict, "backup-unheard", "%s: it has heard no master.", state)
 	case t.State == "BACKUP" && m.Priority > t.Priority.Effective:
-		t.say(Verdict, "backup-higher", "%s because %s, with the higher priority %d, %s master.", state, m.Address, m.Priority, t.was)
+		t.add(Verdict, "backup-higher", "%s because %s, with the higher priority %d, %s master.", state, m.Address, m.Priority, t.was)
 	case t.State == "BACKUP" && m.Priority == t.Priority.Effective:
-		t.say(Verdict, "backup-equal", "%s because %s, with the same priority %d, %s master.", state, m.Address, m.Priority, t.was)
+		t.add(Verdict, "backup-equal", "%s because %s, with the same priority %d, %s master.", state, m.Address, m.Priority, t.was)
 	case t.State == "BACKUP":
-		t.say(Verdict, "backup-lower", "%s although the master %s %s the lower priority %d.", state, m.Address, has[t.was], m.Priority)
+		t.add(Verdict, "backup-lower", "%s although the master %s %s the lower priority %d.", state, m.Address, has[t.was], m.Priority)
 	case t.State == "FAULT" && t.Fault != "":
-		t.say(Verdict, "fault", "%s: %s.", state, t.Fault)
+		t.add(Verdict, "fault", "%s: %s.", state, t.Fault)
 		entered = t.Why != "" && t.Why != t.Fault
 	default:
-		t.say(Verdict, strings.ToLower(t.State), "%s: %s.", state, why)
+		t.add(Verdict, strings.ToLower(t.State), "%s: %s.", state, why)
 		entered = false
 	}
 	if old := t.status.VRRP.Stale; old != "" {
-		t.say(Stale, "stale", "The VRRP process does not answer: %s. This is the last that is known, %s old.", old, Age(t.status.At.Sub(t.at)))
+		t.add(Stale, "stale", "The VRRP process does not answer: %s. This is the last that is known, %s old.", old, Age(t.status.At.Sub(t.at)))
 	}
 	if entered {
-		t.say(Cause, t.Instance.Cause, "It entered %s: %s.", t.State, why)
+		t.add(Cause, t.Instance.Cause, "It entered %s: %s.", t.State, why)
 	}
 }
 
 // process is what the process or the daemon as a whole keeps it from.
-func (t *telling) process() {
+func (t *builder) process() {
 	if t.status.Node.Stopping {
-		t.say(Blocker, "stopping", "The daemon is about to end.")
+		t.add(Blocker, "stopping", "The daemon is about to end.")
 	}
 	if p := processNamed(t.status, "vrrp"); p != nil && p.PID == 0 {
-		t.say(Blocker, "process-down", "%s", processText(t.status, p))
+		t.add(Blocker, "process-down", "%s", processText(t.status, p))
 	} else if !t.status.VRRP.Running {
-		t.say(Blocker, "not-running", "The virtual routers have not begun.")
+		t.add(Blocker, "not-running", "The virtual routers have not begun.")
 	}
 }
 
-func (t *telling) blockers() {
+func (t *builder) blockers() {
 	if t.WaitsFor != "" {
-		t.say(Blocker, "waits-for", "It waits for the first result of %s.", t.WaitsFor)
+		t.add(Blocker, "waits-for", "It waits for the first result of %s.", t.WaitsFor)
 	}
 	for n, code := range t.Faults {
 		text := remedies[code].is
@@ -215,26 +215,26 @@ func (t *telling) blockers() {
 			text = t.Fault
 		}
 		if code != "tracker" || !t.trackers() {
-			t.say(Blocker, code, "%s.", upper(text))
+			t.add(Blocker, code, "%s.", upper(text))
 		}
 	}
 	t.intents()
 	if o, ok := obstacles[t.Obstacle]; ok {
-		t.say(Blocker, t.Obstacle, "It is kept from MASTER by %s%s.", o.by, t.Hindrance)
+		t.add(Blocker, t.Obstacle, "It is kept from MASTER by %s%s.", o.by, t.Hindrance)
 	}
 	if slices.Contains(t.Faults, "group") || t.Obstacle == "group" || t.State == "FAULT" && len(t.Faults) == 0 {
 		t.members()
 	}
 	if set := t.set(); t.Held && set < len(t.Addresses) {
-		t.say(Blocker, "address-missing", "The kernel has confirmed %d of its %s.", set, count(len(t.Addresses), "address", "addresses"))
+		t.add(Blocker, "address-missing", "The kernel has confirmed %d of its %s.", set, count(len(t.Addresses), "address", "addresses"))
 	}
 }
 
 // intents are what operators have asked for that concerns it.
-func (t *telling) intents() {
+func (t *builder) intents() {
 	for i := range t.status.Intents {
 		if n := &t.status.Intents[i]; n.Name == t.Name || t.Group != "" && n.Name == t.Group {
-			t.say(Blocker, "operator", "%s", IntentText(n, t.status.At))
+			t.add(Blocker, "operator", "%s", IntentText(n, t.status.At))
 		}
 	}
 }
@@ -266,7 +266,7 @@ func IntentText(n *api.Intent, now time.Time) string {
 }
 
 // set is how many of the addresses the kernel has confirmed.
-func (t *telling) set() (n int) {
+func (t *builder) set() (n int) {
 	for i := range t.Addresses {
 		if t.Addresses[i].Set {
 			n++
@@ -276,7 +276,7 @@ func (t *telling) set() (n int) {
 }
 
 // trackers reports which of them are a fault, and whether any is.
-func (t *telling) trackers() (found bool) {
+func (t *builder) trackers() (found bool) {
 	n := 0
 	for i := range t.Trackers {
 		r := &t.Trackers[i]
@@ -290,16 +290,16 @@ func (t *telling) trackers() (found bool) {
 		if r.Detail != "" {
 			detail = ": " + r.Detail
 		}
-		t.say(Blocker, "tracker-fault", "%s %s is %s, with weight %s%s.", upper(r.Kind), r.Name, r.State, weight(r), detail)
+		t.add(Blocker, "tracker-fault", "%s %s is %s, with weight %s%s.", upper(r.Kind), r.Name, r.State, weight(r), detail)
 	}
 	t.rest(n, "tracker", "trackers")
 	return n > 0
 }
 
 // rest names how many are left out.
-func (t *telling) rest(n int, one, many string) {
+func (t *builder) rest(n int, one, many string) {
 	if n > most {
-		t.say(Blocker, "more", "And %s.", count(n-most, "more "+one, "more "+many))
+		t.add(Blocker, "more", "And %s.", count(n-most, "more "+one, "more "+many))
 	}
 }
 
@@ -311,7 +311,7 @@ func weight(r *api.Tracking) string {
 }
 
 // members are those of its sync group that have a fault or have not started.
-func (t *telling) members() {
+func (t *builder) members() {
 	n := 0
 	for i := range t.status.VRRP.Instances {
 		m := &t.status.VRRP.Instances[i]
@@ -332,23 +332,23 @@ func (t *telling) members() {
 		case m.WaitsFor != "":
 			why = ": it waits for " + m.WaitsFor
 		}
-		t.say(Blocker, "member", "Member %s of its sync group %s %s %s%s.", m.Name, t.Group, t.was, m.State, why)
+		t.add(Blocker, "member", "Member %s of its sync group %s %s %s%s.", m.Name, t.Group, t.was, m.State, why)
 	}
 	t.rest(n, "member", "members")
 }
 
-func (t *telling) priority() {
+func (t *builder) priority() {
 	p := &t.Priority
 	switch {
 	case p.Owner:
-		t.say(Priority, "owner", "Its priority is %d: this node owns the addresses.", p.Effective)
+		t.add(Priority, "owner", "Its priority is %d: this node owns the addresses.", p.Effective)
 	case p.Arithmetic != "":
-		t.say(Priority, "arithmetic", "Its priority is %d: %s.", p.Effective, p.Arithmetic)
+		t.add(Priority, "arithmetic", "Its priority is %d: %s.", p.Effective, p.Arithmetic)
 	default:
-		t.say(Priority, "configured", "Its priority is %d, as configured.", p.Effective)
+		t.add(Priority, "configured", "Its priority is %d, as configured.", p.Effective)
 	}
 	if !p.Owner && p.Total != int(p.Effective) {
-		t.say(Priority, "limited", "The sum %d is outside the range of priorities, 1 to 254.", p.Total)
+		t.add(Priority, "limited", "The sum %d is outside the range of priorities, 1 to 254.", p.Total)
 	}
 	n := 0
 	for i := range t.Trackers {
@@ -357,31 +357,31 @@ func (t *telling) priority() {
 			continue
 		}
 		if n++; n <= most {
-			t.say(Priority, "tracker-costs", "It would be higher by %d if %s %s were %s.", max(r.Weight, -r.Weight), r.Kind, r.Name, map[string]string{"up": "down", "down": "up"}[r.State])
+			t.add(Priority, "tracker-costs", "It would be higher by %d if %s %s were %s.", max(r.Weight, -r.Weight), r.Kind, r.Name, map[string]string{"up": "down", "down": "up"}[r.State])
 		}
 	}
 }
 
-func (t *telling) change() {
+func (t *builder) change() {
 	silent := Span(t.MasterDown.Duration())
 	m, own := t.Master, t.Priority.Effective
 	switch {
 	case len(t.Faults) > 0 || t.State == "FAULT":
 		for _, code := range t.Faults {
 			if over := remedies[code].over; over != "" {
-				t.say(Change, code, "It takes part again when %s.", over)
+				t.add(Change, code, "It takes part again when %s.", over)
 			}
 		}
 	case t.State == "INIT":
 		if t.WaitsFor != "" {
-			t.say(Change, "waits-for", "It starts as %s when %s has reported.", t.Wanted, t.WaitsFor)
+			t.add(Change, "waits-for", "It starts as %s when %s has reported.", t.Wanted, t.WaitsFor)
 		}
 	case t.Obstacle != "":
 		over := obstacles[t.Obstacle].over
 		if strings.Contains(over, "%v") {
 			over = fmt.Sprintf(over, silent)
 		}
-		t.say(Change, t.Obstacle, "It becomes MASTER when %s.", over)
+		t.add(Change, t.Obstacle, "It becomes MASTER when %s.", over)
 	case t.State == "BACKUP" && m == nil:
 		when := "when its timer ends"
 		if t.Timer != nil {
@@ -391,61 +391,61 @@ func (t *telling) change() {
 		if t.NoPreempt {
 			at = ""
 		}
-		t.say(Change, "timer", "It becomes MASTER %s, unless it hears an advert%s before.", when, at)
+		t.add(Change, "timer", "It becomes MASTER %s, unless it hears an advert%s before.", when, at)
 	case t.State == "BACKUP":
-		t.say(Change, "silence", "It becomes MASTER when no advert has come from %s for %s, or when that node stops.", m.Address, silent)
+		t.add(Change, "silence", "It becomes MASTER when no advert has come from %s for %s, or when that node stops.", m.Address, silent)
 		switch {
 		case m.Priority < own:
 		case m.Priority == 255:
-			t.say(Change, "owner", "No priority exceeds 255: that node owns the addresses.")
+			t.add(Change, "owner", "No priority exceeds 255: that node owns the addresses.")
 		case m.Priority == 254:
-			t.say(Change, "highest", "No priority of a node that does not own the addresses exceeds 254; lower that of %s.", m.Address)
+			t.add(Change, "highest", "No priority of a node that does not own the addresses exceeds 254; lower that of %s.", m.Address)
 		case t.NoPreempt:
-			t.say(Change, "nopreempt", "A higher priority alone does not make it MASTER: nopreempt is set.")
+			t.add(Change, "nopreempt", "A higher priority alone does not make it MASTER: nopreempt is set.")
 		default:
-			t.say(Change, "priority", "It also takes over when its priority is above %d: raise it by %d, or lower that of %s.", m.Priority, int(m.Priority)-int(own)+1, m.Address)
+			t.add(Change, "priority", "It also takes over when its priority is above %d: raise it by %d, or lower that of %s.", m.Priority, int(m.Priority)-int(own)+1, m.Address)
 		}
 	case t.State == "MASTER" && t.Priority.Owner:
-		t.say(Change, "owner", "It stays MASTER until it has a fault or is stopped.")
+		t.add(Change, "owner", "It stays MASTER until it has a fault or is stopped.")
 	case t.State == "MASTER":
 		higher := ""
 		if t.Source != "" {
 			higher = fmt.Sprintf(", or with priority %d from an address above %s", own, t.Source)
 		}
-		t.say(Change, "master", "It stays MASTER until it hears an advert with a priority above %d%s, has a fault or is stopped.", own, higher)
+		t.add(Change, "master", "It stays MASTER until it hears an advert with a priority above %d%s, has a fault or is stopped.", own, higher)
 	}
 }
 
 // quiet are reasons to drop packets that are no sign of anything wrong.
 var quiet = []vrrp.Reject{vrrp.RejectNone, vrrp.RejectInactive, vrrp.RejectVRID, vrrp.RejectFamily, vrrp.RejectOwnAddress, vrrp.RejectOwner}
 
-func (t *telling) rejected() {
+func (t *builder) rejected() {
 	for r := vrrp.Reject(0); ; r++ {
 		name := r.String()
 		if name == fmt.Sprint(uint8(r)) {
 			return // that was the last one
 		}
 		if n := t.Instance.Rejected[name]; n > 0 && !slices.Contains(quiet, r) {
-			t.say(Rejected, name, "It has dropped %s: %s.", count(int(n), "packet", "packets"), r.Text())
+			t.add(Rejected, name, "It has dropped %s: %s.", count(int(n), "packet", "packets"), r.Text())
 		}
 	}
 }
 
-// notices are those that no other part tells.
+// notices are the notices that no other part reports.
 var notices = []vrrp.Note{
 	vrrp.NoteOwnAddressReceived, vrrp.NoteOwnerConflict, vrrp.NoteStall, vrrp.NoteClockSkew,
 	vrrp.NoteAddressCountMismatch, vrrp.NoteAddressMismatch, vrrp.NoteNotTakenOver,
 }
 
 // noticed repeats the last notice of each kind since the state was entered.
-func (t *telling) noticed() {
+func (t *builder) noticed() {
 	for _, note := range notices {
 		for k := range slices.Backward(t.Notices) {
 			n := &t.Notices[k]
 			if n.Cause != note.String() || t.Since != nil && n.At.Before(*t.Since) {
 				continue
 			}
-			t.say(Noticed, n.Cause, "It reported %s ago: %s.", Age(t.at.Sub(n.At)), n.Why)
+			t.add(Noticed, n.Cause, "It reported %s ago: %s.", Age(t.at.Sub(n.At)), n.Why)
 			break
 		}
 	}
@@ -476,7 +476,7 @@ func upper(s string) string {
 	return strings.ToUpper(s[:1]) + s[1:]
 }
 
-// Age is a duration as people say it, in its largest unit: 3 d, 5 h, 12 min, 45 s.
+// Age is a duration in its largest unit: 3 d, 5 h, 12 min, 45 s.
 func Age(d time.Duration) string {
 	switch d = max(d, 0); {
 	case d >= 48*time.Hour:

@@ -159,7 +159,7 @@ func (p *problems) vrrp() {
 	}
 	for i := range v.Instances {
 		in := &v.Instances[i]
-		t := telling{Instance: in, status: p.Status, was: "is", at: v.At}
+		t := builder{Instance: in, status: p.Status, was: "is", at: v.At}
 		if v.Stale != "" {
 			t.was = "was"
 		}

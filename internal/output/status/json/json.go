@@ -17,7 +17,7 @@ import (
 )
 
 // data is the "data" object of an instance in the JSON dump; names, order
-// and types are those that exporters rely on.
+// and types are the ones that exporters rely on.
 type data struct {
 	Name                     string      `json:"iname"`
 	DontTrackPrimary         bit         `json:"dont_track_primary"`

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// Options say how a text is laid out. The zero value is plain text without wrapping.
+// Options determine the layout of a text. The zero value is plain text without wrapping.
 type Options struct {
 	Color bool // words that matter are coloured
 	Width int  // sentences are wrapped to that many columns; 0: they are not

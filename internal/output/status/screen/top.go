@@ -366,7 +366,7 @@ func (t *Top) head(now time.Time) []string {
 	return []string{t.cut(about), t.paint(color, t.cut(problem)), ""}
 }
 
-// counted says how many virtual routers are in which state, and how many servers are up.
+// counted reports how many virtual routers are in which state, and how many servers are up.
 func counted(s *api.Status) string {
 	var parts []string
 	if s.VRRP != nil {

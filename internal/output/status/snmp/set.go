@@ -65,7 +65,7 @@ func (t *Tree) setWeight(v agentx.Varbind) (do, undo act.Act, err agentx.Status)
 	case value < 0:
 		return do, undo, agentx.WrongValue
 	}
-	// Whoever sets an object cannot be asked whether the quorum may be lost.
+	// The client of a set cannot be asked whether the quorum may be lost.
 	do = act.Act{Kind: act.Weight, Name: r.service.conf.ServerName(r.conf), Value: int(value), Force: true}
 	if value == 0 {
 		do.Kind = act.Drain

@@ -75,7 +75,7 @@ var (
 	realServerEntry = checkPart.Append(4, 1)
 )
 
-// notification is what a trap says it is, and its objects.
+// notification is the identifier of a trap, and its objects.
 func notification(kind agentx.OID, objects ...[]agentx.Varbind) []agentx.Varbind {
 	return append([]agentx.Varbind{{Name: snmpTrapOID, Value: agentx.Value{Type: agentx.ObjectID, OID: kind}}}, slices.Concat(objects...)...)
 }
@@ -242,7 +242,7 @@ func (t *Traps) rejection(s *State, c *conf.VRRPInstance) (all [][]agentx.Varbin
 	return all
 }
 
-// serviceNames are what tells which virtual server it is; not all have each.
+// serviceNames are the objects that identify a virtual server; not all have each.
 var serviceNames = []string{
 	"virtualServerType", "virtualServerNameOfGroup", "virtualServerFwMark", "virtualServerAddrType", "virtualServerAddress", "virtualServerPort", "virtualServerProtocol",
 }

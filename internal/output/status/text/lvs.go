@@ -295,7 +295,7 @@ func (t *lvsData) realServer(s *status.RealServer) {
 	t.List("   Tracked BFDs", sessions)
 }
 
-// checkDefaults writes what a server says about its checks, as far as it does.
+// checkDefaults writes the defaults that a server has for its checks, if any.
 func (t *lvsData) checkDefaults(c *conf.CheckDefaults) {
 	if c.Retry >= 0 {
 		t.Line("   Retry count = %d", c.Retry)
