@@ -13,7 +13,7 @@ const LenEcho = 16
 type Echo struct {
 	Discriminator uint32 // of the session
 	Sequence      uint32
-	Cookie        uint64 // which nobody else knows who does not see the packets
+	Cookie        uint64 // known only to nodes that see the packets
 }
 
 // ParseEcho reads an echo packet that has come back, and reports whether it can be

@@ -33,7 +33,7 @@ type Session struct {
 	polling bool // a poll sequence is on its way
 	polled  bool // a packet of it has been sent
 	again   bool // what it announces has changed since
-	changed bool // the neighbour must hear of the state at once
+	changed bool // the neighbour must be informed of the state at once
 	demands bool // the demand bit, as last sent
 	quiet   bool // the neighbour sends no periodic packets, or has not confirmed that it does again
 

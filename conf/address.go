@@ -33,7 +33,7 @@ func addressBlock(path string, excluded bool) *block {
 	return b
 }
 
-// addressOptions are what may stand behind an address, for the manual.
+// addressOptions are the options that may follow an address, for the manual.
 var addressOptions = []Keyword{
 	{Name: "dev", Args: "IFNAME", Initial: plain("that of the instance"), Doc: "interface to which the address is added"},
 	{Name: "brd", Args: "ADDR|+|-", Initial: plain("none"), Doc: "IPv4 broadcast address; + is the last address of the network, - the first"},

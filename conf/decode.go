@@ -59,7 +59,7 @@ type decoder struct {
 	blamed    blamed
 	commented map[string]reason // the first comment of another language
 	// values are the entries whose first word, a value, looks like a keyword with = or
-	// : behind it, as an IPv6 address does.
+	// : after it, as an IPv6 address does.
 	values map[*Statement]bool
 	// insideComment is the report of a /* without its */ so far.
 	insideComment reason

@@ -325,7 +325,7 @@ func (b *block) link(outer *block, all map[string]*Keyword) {
 	}
 }
 
-// probe is a struct with something behind each pointer. The address and the type
+// probe is a struct with a value for each pointer. The address and the type
 // of a field show which one it is.
 type probe struct {
 	value reflect.Value // a pointer to it

@@ -35,7 +35,7 @@ func (d *decoder) habitOf(s *Statement, word int) (h habit, ok bool) {
 			return h, true
 		}
 	}
-	// The mistake may be behind the word whose argument is missing or wrong.
+	// The mistake may follow the word whose argument is missing or wrong.
 	if word == 0 && len(s.Words) > 1 {
 		if h, ok = habitAt(s, 1, keyword); ok && !h.comment {
 			return h, true
@@ -118,7 +118,7 @@ func commentMarker(text string, first bool) string {
 	return ""
 }
 
-// assigned reports whether a keyword has = or : in it or behind it.
+// assigned reports whether a keyword has = or : in it or after it.
 func assigned(keyword string) bool {
 	i := strings.IndexAny(keyword, "=:")
 	return i > 0 && syntax.NameLen(keyword) == i

@@ -267,7 +267,7 @@ func (k Keyword) Example() string {
 
 // Find is the declarations that a word means: a keyword wherever it stands, or
 // one of them, as BLOCK.KEYWORD with as much of the block's path as it takes.
-// Words within a line and old words stand behind the others.
+// Words within a line and old words come after the others.
 func Find(word string) []Keyword {
 	var found, options, old []Keyword
 	for k := range Schema() {

@@ -96,7 +96,7 @@ func setMailServer(d *decoder, a *argument) {
 		}
 		server = addr.String()
 	case strings.Contains(server, ":"), strings.Trim(server, "0123456789.") == "":
-		// A port behind a colon, or what was to be an IPv4 address.
+		// A port after a colon, or what was to be an IPv4 address.
 		d.wrong(a.Statement, 1, "smtp-server", "Invalid smtp server %s %d", printable(server), port)
 		return
 	}

@@ -25,7 +25,7 @@ type commandUse struct {
 	what  string  // "(VI_1) notify_master script", "vrrp_script chk"
 	cmd   Command // without words: whose a FIFO is
 	track string  // the name of a vrrp_script
-	words int     // behind the command: its user and group, or arguments without quotes
+	words int     // after the command: its user and group, or arguments without quotes
 }
 
 // note remembers the command of a keyword.

@@ -12,7 +12,7 @@ import (
 // What is a secret is decided here, for all that print text of a file: messages,
 // the lines they show, the expanded file and its saved copies. It is decided by
 // position and likeness: a word that was misspelt, split, or put on a line of
-// its own must not make the password behind it a plain value. What is hidden
+// its own must not make the password after it a plain value. What is hidden
 // without need costs a look into the file; what is shown without need cannot be
 // taken back.
 
@@ -326,7 +326,7 @@ func (b *block) quoted(w string) int {
 func (b *block) keys() bool { return b != nil && b.words["key"] != nil && b.words["key"].Secret }
 
 // isKey reports whether words are key ID VALUE, or something like it: elsewhere key has
-// a path behind it, or means something else.
+// a path after it, or means something else.
 func isKey(words []string, b *block, i int) bool {
 	w := strings.TrimLeft(words[0], `@^$~\!#="'`)
 	if rest, ok := strings.CutPrefix(w, "key"); !ok || rest != "" && strings.IndexByte("=:0123456789", rest[0]) < 0 {
@@ -517,7 +517,7 @@ type spanner struct {
 	spans [][2]int
 }
 
-// afterLead is where a line begins behind blanks and its @conditions.
+// afterLead is where a line begins after blanks and its @conditions.
 func afterLead(l string) int {
 	i := 0
 	for {

@@ -7,7 +7,7 @@ import (
 
 // typography reports what a statement probably does not mean as it is read,
 // although it can be read: characters of an editor that looks after quotation
-// marks, and statements behind another one.
+// marks, and statements after another one.
 func (d *decoder) typography(s *Statement, b *block, k *Keyword) {
 	for i := range s.Words {
 		hint := lookalike(&s.Words[i])

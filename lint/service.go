@@ -63,7 +63,7 @@ func (l *linter) serverWeights(v *conf.VirtualServer) {
 	for _, r := range v.RealServers {
 		total += uint64(max(0, r.Weight))
 		if slices.ContainsFunc(r.Checks, setsWeight) {
-			return // nobody knows the sum
+			return // the sum is unknown
 		}
 	}
 	switch need := uint64(v.Quorum) + uint64(v.Hysteresis); {

@@ -276,7 +276,7 @@ func (v *service) start(t *turn) {
 	}
 }
 
-// end reports that a service is down with its servers, for good. A quorum that is
+// end reports that a service is removed with its servers. A quorum that is
 // lost already is reported again, as in keepalived.
 func (v *service) end(t *turn, why Reason) {
 	for _, s := range v.servers {

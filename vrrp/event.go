@@ -29,7 +29,7 @@ type Event struct {
 	Resume    *Snapshot     // Start: what a predecessor process left; nil: nothing
 	Config    *Config       // Reconfigure: same Name and Family
 	Restraint Restraint     // Restrain
-	Force     bool          // HandOver: end the service even if nobody takes over
+	Force     bool          // HandOver: end the service even if no other node takes over
 	Blocked   bool          // SendStatus: a firewall of this node refuses to send adverts
 	Wall      time.Time     // any event: the wall clock, used by HMAC only
 	Cause     Cause         // FaultsChanged, PriorityChanged: why, passed on to the transition
@@ -220,7 +220,7 @@ const (
 	NoteNoPreempt            // a backup leaves a master of lower priority alone: nopreempt
 	NoteGroupWaits           // a backup would be master, but for the member of its group that Cause names
 	NoteHeld                 // a backup hears no master, but an operator holds it in BACKUP
-	NoteNotTakenOver         // nobody has taken over within Time: the switchover has ended
+	NoteNotTakenOver         // no other node has taken over within Time: the switchover has ended
 
 	numNotes
 )

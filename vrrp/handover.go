@@ -42,7 +42,7 @@ func (i *Instance) stepDown(t *turn, reason Reason) {
 // it ends our mastership. The addresses stay for [Linger], as the other one has none yet
 // at the moment in which it sends that advert.
 //
-// Priority 0 would be heard as well, but then nobody serves for Skew_Time.
+// Priority 0 would work as well, but then no node serves for Skew_Time.
 
 // Linger is how long a node holds the addresses after another one has taken over in a
 // handover: until that one has set and announced them.
@@ -84,7 +84,7 @@ func (i *Instance) endHandOver(t *turn) {
 	t.cause = cause
 }
 
-// notTaken is the end of a handover in which nobody has taken over.
+// notTaken is the end of a handover in which no other node has taken over.
 func (i *Instance) notTaken(t *turn) {
 	i.note(t, Action{Note: NoteNotTakenOver, Time: i.HandOverTime()})
 	if i.force {
@@ -95,7 +95,7 @@ func (i *Instance) notTaken(t *turn) {
 	i.advertiseNow(t)
 }
 
-// giveUp ends the service, whoever may continue it, and leaves that one alone.
+// giveUp ends the service, and does not preempt the node that continues it.
 func (i *Instance) giveUp(t *turn) {
 	i.restrainGroup()
 	i.standDown(t, ReasonHandedOver)

@@ -33,7 +33,7 @@ type Instance struct {
 	conflictHeard  time.Duration // when the other owner was last heard
 	conflictGrace  time.Duration // its silence for so long ends the conflict
 	masterInterval time.Duration // Master_Adver_Interval
-	master         netip.Addr    // whom a backup believes to be master
+	master         netip.Addr    // the master according to a backup
 	masterPrio     uint8         // its priority
 
 	account account // what a backup will give as the reason of its take-over
@@ -42,7 +42,7 @@ type Instance struct {
 	restraint Restraint     // of an operator
 	until     time.Duration // end of a handover that is on its way
 	own       uint8         // the effective priority without it
-	force     bool          // what its end is if nobody takes over: see handOver
+	force     bool          // how it ends if no other node takes over: see handOver
 	linger    time.Duration // backup: until when the addresses stay after a handover
 
 	preemptElapsed bool // the preempt delay has run out for the present master

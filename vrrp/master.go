@@ -103,7 +103,7 @@ func (i *Instance) masterReceived(t *turn, p *Packet, adv advert) {
 	}
 	switch {
 	case adv.priority == 0:
-		// The other believed itself master: its backups are to hear of us at once.
+		// The other believed itself master: its backups must receive our advert at once.
 		if i.answerZero.ask(t.now, answerZeroPause) {
 			i.advertiseNow(t)
 		}

@@ -33,7 +33,7 @@ func (i *Instance) reconfigure(t *turn, to *Config) {
 	i.prepare(&was)
 
 	if c.Version == 2 || i.state != Backup || !i.master.IsValid() {
-		i.masterInterval = c.AdvertInterval // not learnt from anybody
+		i.masterInterval = c.AdvertInterval // not learned from a master
 	}
 	if i.state == Backup && i.timer != never && !i.immediate {
 		if i.stopping {

@@ -469,7 +469,7 @@ func askHistory(a *asker, name string) (answer, error) {
 }
 
 // followEvents shows what happens, until it cannot be written. While no daemon answers it
-// tries again, and goes on behind what it has shown.
+// tries again, and continues after the last event shown.
 func followEvents(a *asker, w io.Writer) int {
 	o := options(w)
 	var last uint64

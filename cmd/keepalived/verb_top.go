@@ -146,7 +146,7 @@ func (v *live) states() {
 	}
 }
 
-// events follows what happens, behind what has happened before.
+// events follows new events, after the past ones.
 func (v *live) events() {
 	past, _ := v.client.History("", time.Now().Add(-24*time.Hour)) // without it the view begins now
 	var last uint64

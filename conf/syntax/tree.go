@@ -304,7 +304,7 @@ func (b *builder) finish(at row) {
 	b.release()
 }
 
-// regroup moves words behind their block when they mean nothing in it, but
+// regroup moves words after their block when they mean nothing in it, but
 // something in a block around it: then the brace between them is missing. It
 // returns the list of a block with the vocabulary v, and the blocks that lacked
 // their brace. It is for texts whose braces do not match only.

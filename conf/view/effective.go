@@ -460,7 +460,7 @@ func (v *viewer) setting(words []word, f reflect.StructField, value reflect.Valu
 }
 
 // oneWord reports whether what was written is a word and no secret: a quote that
-// is not closed makes a value of the lines behind it.
+// is not closed makes a value of the lines after it.
 func oneWord(written string) bool {
 	return written != "" && !strings.ContainsAny(written, " \t\n") && len(conf.SecretSpans([]string{written})[0]) == 0
 }

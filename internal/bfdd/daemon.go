@@ -71,7 +71,7 @@ type peer struct {
 	reported     bool          // whether it is up, as reported last
 	everReported bool          // its state has been reported at least once
 	pending      bool          // it is among news
-	left         bool          // it is among leaving, and its state concerns nobody here
+	left         bool          // it is among leaving, and no process here uses its state
 	since        time.Duration // when it was
 	silent       time.Duration // how long, when the detection time was over last
 	// unknown means that a predecessor had it up, and since then nothing has been

@@ -11,7 +11,7 @@ import (
 func (d *daemon) hear(g *datagram, multihop bool, now time.Duration) {
 	var packet bfd.Packet
 	if bfd.Parse(g.data, &packet) != bfd.RejectNone {
-		return // nobody knows whose it is
+		return // its session is unknown
 	}
 	from := source{addr: g.src, multihop: multihop}
 	if g.src.Is6() && g.src.IsLinkLocalUnicast() {

@@ -26,7 +26,7 @@ type check struct {
 	done    func(life.Result) // takes the result of that attempt
 	number  uint64            // of that attempt
 	page    int               // likewise
-	passed  int               // gates behind it
+	passed  int               // gates that it has passed
 	place   *list.Element     // among the checks that wait at the next gate; nil: it does not wait
 	active  bool              // the engine wants it to run
 	begun   bool              // it has been active before

@@ -26,7 +26,7 @@ type filling struct {
 	conf    *conf.Config // in force when it was begun
 	out     *status.LVS
 	checks  []*status.Check    // of out, in their order
-	places  [][]ipvs.ServiceID // of the services of out; nil: nobody wants what the kernel counts
+	places  [][]ipvs.ServiceID // of the services of out; nil: the counters of the kernel are not requested
 	notices *status.Notifications
 }
 

@@ -39,7 +39,7 @@ func (l *clients) Accept() (net.Conn, error) {
 	return &conn{c, sync.OnceFunc(func() { <-l.room })}, nil
 }
 
-// Close makes room for another one.
+// Close releases the place for another client.
 func (c *conn) Close() error {
 	defer c.leave()
 	return c.UnixConn.Close()

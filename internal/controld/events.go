@@ -37,7 +37,7 @@ func (r *recorder) serveHistory(w http.ResponseWriter, q *http.Request) {
 }
 
 // serveEvents sends events as they happen (server-sent events, HTML Living Standard §9.2):
-// those behind Last-Event-ID first, or the next ones.
+// the events after Last-Event-ID first, or the next ones.
 func (r *recorder) serveEvents(w http.ResponseWriter, q *http.Request) {
 	var last uint64
 	if v := q.Header.Get("Last-Event-ID"); v != "" {

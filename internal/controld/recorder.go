@@ -55,7 +55,7 @@ type recorder struct {
 // newRecorder continues what is in the file at path.
 func newRecorder(from sources, path string) *recorder {
 	r := &recorder{sources: from, room: leastRoom, wake: make(chan struct{}, 1), more: make(chan struct{})}
-	old := unix.Umask(0o022) // that of the parent would make a directory that nobody can enter
+	old := unix.Umask(0o022) // with the umask of the parent no user could enter the directory
 	err := os.MkdirAll(filepath.Dir(path), 0o755)
 	unix.Umask(old)
 	if err == nil {
@@ -177,7 +177,7 @@ func (r *recorder) trim() {
 	}
 }
 
-// after returns the events behind the one with the number id, and what is closed when
+// after returns the events after the one with the number id, and what is closed when
 // there are more.
 func (r *recorder) after(id uint64) ([]history.Event, <-chan struct{}) {
 	r.mu.Lock()

@@ -15,7 +15,7 @@ type shared struct {
 
 	mu   sync.Mutex
 	open *viewing // nil: none
-	next *viewing // nil: nobody waits
+	next *viewing // nil: no client waits
 }
 
 // viewing is a view in the making.
@@ -25,7 +25,7 @@ type viewing struct {
 	err  error
 }
 
-// get returns the view, which nobody may change.
+// get returns the view, which must not be changed.
 func (s *shared) get(ctx context.Context) ([]byte, error) {
 	s.mu.Lock()
 	if s.next == nil {

@@ -31,7 +31,7 @@ type source struct {
 
 	mu   sync.Mutex
 	open *query    // nil: none
-	next *query    // for everything; nil: nobody waits
+	next *query    // for everything; nil: no client waits
 	news *query    // for what has changed; nil: the recorder does not wait
 	id   uint32    // of the last question; those of different sources differ
 	last []byte    // the last answer

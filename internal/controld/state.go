@@ -19,7 +19,7 @@ type sources []*source
 const (
 	// step is by how much the numbers of two questions of one source differ.
 	step = 5
-	// configuration is the place of that among the sources, behind the processes.
+	// configuration is the place of that among the sources, after the processes.
 	configuration = 4
 )
 

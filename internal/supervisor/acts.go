@@ -139,7 +139,7 @@ func (c *child) refuseActs(why string) {
 	c.acts = nil
 }
 
-// endAct ends an act: it is logged, noted for the history, and whoever has asked gets the
+// endAct ends an act: it is logged, noted for the history, and its client gets the
 // result.
 func (s *supervisor) endAct(a *openAct, r act.Result) {
 	done := api.PastAct{At: time.Now().UTC(), Kind: string(a.Kind), Name: a.Object(), By: a.By.String(), Reason: a.Reason}

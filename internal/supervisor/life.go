@@ -11,7 +11,7 @@ import (
 
 // A process whose loop turns reports it each second. A silent one is ended and
 // started again, systemd or not; the stacks of its goroutines are in the log by
-// then. systemd's watchdog hears of us only while every process that runs has
+// then. systemd's watchdog is fed only while every process that runs has
 // reported since the last ping.
 
 // maxSilence is how long a process may be silent. With a watchdog of systemd it is

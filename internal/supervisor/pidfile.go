@@ -101,7 +101,7 @@ func lockPidFile(path string, deadline time.Time) (*pidFile, error) {
 // process created it: a regular file of its own user and group, mode 0644 whatever the
 // umask is. A file that anyone else made is replaced, since its maker may have it open, or
 // another name for it, and could write it later. Only the lock proves that a daemon
-// runs: the number in the file may be anybody's by now.
+// runs: the number in the file may be that of another process by now.
 func tryLock(path string) (*os.File, error) {
 	for {
 		f, err := openPidFile(path)

@@ -148,7 +148,7 @@ func (sl *slot) take(p part) {
 	}
 	sl.share, sl.frame, sl.taken = p.share, p.frame, true
 	if sl.child == nil && !sl.wanted() {
-		sl.frame.Close() // nobody will read it, and it takes a descriptor
+		sl.frame.Close() // it will not be read, and takes a descriptor
 		sl.frame = nil
 	}
 	if sl.share.Units > 0 && !sl.wanted() {

@@ -563,7 +563,7 @@ func (t *table[O, K, P]) left(v *item[O, K]) {
 }
 
 // foreign notes that others have set an item, and reports whether that is
-// news: what we hold is ours, whoever sets it once more.
+// news: what we hold is ours, even if another program sets it again.
 func (t *table[O, K, P]) foreign(v *item[O, K], a O) bool {
 	if v.theirs || v.requested || v.doubt {
 		return false

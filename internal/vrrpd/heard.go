@@ -11,16 +11,16 @@ import (
 )
 
 const (
-	// maxHeard bounds how many senders are known at a time: anybody may send adverts.
+	// maxHeard bounds how many senders are known at a time: any node may send adverts.
 	maxHeard = 4096
-	// forgetHeard is after which silence a sender makes room for another one.
+	// forgetHeard is the silence after which a sender may be replaced.
 	forgetHeard = time.Hour
 )
 
 // neighbourhood is who sends adverts that arrive here, for whichever virtual router.
 type neighbourhood struct {
 	all  map[neighbour]*advertiser
-	more uint64        // adverts of those for whom there was no room
+	more uint64        // adverts of senders beyond the bound
 	tidy time.Duration // when silent senders were last removed
 }
 

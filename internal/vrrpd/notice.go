@@ -45,7 +45,7 @@ type notice struct {
 	name     string
 	what     happening
 	priority int          // effective priority; 0 for groups
-	to       *conf.Notify // whom the owner notifies; nil: FIFOs only
+	to       *conf.Notify // the scripts and mail of the owner; nil: FIFOs only
 	fifoOnly bool         // a state that is written again after a reload
 }
 

@@ -189,7 +189,7 @@ func (d *daemon) releaseRouting(had routing) {
 	}
 }
 
-// reapSlot forgets those routes of a slot that nobody needs any more.
+// reapSlot forgets the routes of a slot that are not needed any more.
 func (t *addressTable) reapSlot(r *kernel.Route) {
 	if t.routes.items[r.Key()] != nil {
 		return

@@ -199,7 +199,7 @@ func (c *Connection) connect(a *Attempt, refuse func(error) string) {
 
 // dial connects a socket that does not block, or begins to. Where the remote address
 // is one of our own, the kernel may choose the remote port as the local one: the socket
-// is then connected to itself, which proves that nobody else has that port.
+// is then connected to itself, which proves that no other socket has that port.
 func (c *Connection) dial(fd int, remote unix.Sockaddr) error {
 	if err := unix.Connect(fd, remote); err != nil && err != unix.EINPROGRESS {
 		return err

@@ -23,7 +23,7 @@ type Ping struct {
 type pingRun struct {
 	*Ping
 	request []byte
-	raw     bool // with the identifier that we chose; IPv4: behind the IP header
+	raw     bool // with the identifier that we chose; IPv4: after the IP header
 }
 
 const (
@@ -92,7 +92,7 @@ func checksum(b []byte) uint16 {
 // filter keeps the answers to all other requests of this host from a raw socket.
 func (r *pingRun) filter(fd, protocol int, id, seq uint16) {
 	reply := uint32(echoReply4)
-	begin := []bpf.Instruction{bpf.LoadMemShift{Off: 0}} // behind the IP header
+	begin := []bpf.Instruction{bpf.LoadMemShift{Off: 0}} // after the IP header
 	if protocol == unix.IPPROTO_ICMPV6 {
 		reply = echoReply6
 		begin = []bpf.Instruction{bpf.LoadConstant{Dst: bpf.RegX, Val: 0}}

@@ -66,7 +66,7 @@ func (r *response) feed(p []byte) error {
 	return nil
 }
 
-// feedHeader takes up bytes of the header, and returns those behind it.
+// feedHeader takes up bytes of the header, and returns the bytes after it.
 func (r *response) feedHeader(p []byte) (rest []byte, err error) {
 	known := len(r.header)
 	all := p
@@ -97,7 +97,7 @@ func (r *response) feedHeader(p []byte) (rest []byte, err error) {
 	return all[end:], nil
 }
 
-// readHeader finds the status, three digits behind the first blank, and the
+// readHeader finds the status, three digits after the first blank, and the
 // length of the body.
 func (r *response) readHeader(h []byte) {
 	r.length = -1

@@ -174,7 +174,7 @@ type searchReader struct {
 	yield func(struct{}) bool
 }
 
-// ReadRune returns the next character; io.EOF behind the last one.
+// ReadRune returns the next character; io.EOF after the last one.
 func (r *searchReader) ReadRune() (rune, int, error) {
 	for len(r.piece) == 0 || r.regex.Pattern.UTF && !utf8.FullRune(r.piece) {
 		if r.end {

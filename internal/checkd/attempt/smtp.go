@@ -161,7 +161,7 @@ var (
 	errReply     = errors.New("not a reply")
 )
 
-// feed takes up bytes. It returns those behind the reply, and whether it is
+// feed takes up bytes. It returns the bytes after the reply, and whether it is
 // complete. An error is one of the reply, which is then of no use.
 func (r *smtpReply) feed(p []byte) (rest []byte, done bool, err error) {
 	for i, c := range p {

@@ -205,7 +205,7 @@ type Check struct {
 	noted     bool // Overdue has reported the silence already
 
 	begun time.Duration // start of the latest attempt
-	seen  time.Duration // since when nothing has been heard of it
+	seen  time.Duration // since when it has not reported
 	next  time.Duration // when Due is expected
 }
 

@@ -28,7 +28,7 @@ func NewCounters(dial func() (Conn, error)) *Counters { return &Counters{dial: d
 
 // Read returns the counters of services and those of the servers of the services ids, none
 // older than an age. It may take its time. What the kernel does not give is left out. The maps
-// are nobody's to change.
+// must not be changed.
 func (c *Counters) Read(ids []ipvs.ServiceID, age, serverAge time.Duration) (map[ipvs.ServiceID]ipvs.Stats, map[ipvs.ServiceID]map[netip.AddrPort]ipvs.DestinationState, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

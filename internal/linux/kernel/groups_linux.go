@@ -41,7 +41,7 @@ type Group struct {
 }
 
 // parseGroups4 reads /proc/net/igmp: a line "2 eth0 : 2 V3" for each link, and
-// behind it one with a tab for each group, "120000E0 1 0:00000000 0", its
+// after it one with a tab for each group, "120000E0 1 0:00000000 0", its
 // address as a number in the machine's order.
 func parseGroups4(text string) map[Group]bool {
 	all, link := map[Group]bool{}, 0

@@ -27,7 +27,7 @@ const (
 	Reminder                    // the time that [Monitor.Remind] was given has passed
 )
 
-// Event is a change in the kernel, whoever made it.
+// Event is a change in the kernel, by any program.
 type Event struct {
 	Kind EventKind
 	Link Link // LinkNew, LinkGone; of Forwarding only Index and Forwards6

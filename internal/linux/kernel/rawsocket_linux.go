@@ -311,7 +311,7 @@ func (s *RawSocket) ReadBatch(dst []Datagram) (int, error) {
 // WriteBatch sends the packets in order and returns how many were taken. If
 // not all were, the error is that of msgs[n]: unix.EAGAIN when the socket's
 // buffer is full, else what was wrong with that packet; the caller decides
-// whether to go on after it. It allocates nothing.
+// whether to continue after it. It allocates nothing.
 func (s *RawSocket) WriteBatch(msgs []Outgoing) (int, error) {
 	out := s.buffers.out
 	sent := 0

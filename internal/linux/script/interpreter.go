@@ -8,7 +8,7 @@ import (
 )
 
 // What root runs is more than the program that is named: the interpreter of its
-// #! line, the script that a shell is given, the program behind env. A user who
+// #! line, the script that a shell is given, the program after env. A user who
 // may change one of them can act as root. So each is judged as the program itself, as far as
 // the command line shows what it is: what a program decides when it runs, such
 // as a name that a shell gets from a variable, no one can know before.

@@ -320,7 +320,7 @@ func (w *walk) interpreter() (f found, err error) {
 	if err != nil && (w.prog.judged() || !Decides(err)) {
 		return f, &Problem{Code: unless(err, NoPermission), Path: w.path(), Message: fmt.Sprintf("read %s to find its interpreter: %v", w.path(), err)}
 	} else if err != nil {
-		return f, nil // whoever may execute but not read it has a binary
+		return f, nil // a file that may be executed but not read is a binary
 	}
 	defer unix.Close(fd)
 	var head [256]byte // as much as the kernel looks at

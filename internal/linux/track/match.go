@@ -40,7 +40,7 @@ func (m *matcher) matches(cmdline []byte) bool {
 	if !m.needsCommand() {
 		return true
 	}
-	// A process that sets its title leaves zeros behind it.
+	// A process that sets its title leaves zeros after it.
 	cmdline = bytes.TrimRight(cmdline, "\x00")
 	if len(cmdline) == 0 {
 		return false // of the kernel, or gone

@@ -27,7 +27,7 @@ const (
 
 	connHeader  = 20
 	eventWhat   = connHeader     // offset of proc_event.what in a message's body
-	eventData   = eventWhat + 16 // behind what, CPU and time
+	eventData   = eventWhat + 16 // after what, CPU and time
 	eventLength = eventData + 16 // as much as is looked at
 )
 

@@ -277,7 +277,7 @@ func (w *watcher) release(f *file, steps []step) {
 }
 
 // forget ends the watch of a directory whose path leads elsewhere now, or that
-// nobody needs.
+// is not needed.
 func (w *watcher) forget(d *dir) {
 	w.unwatch(d)
 	if w.dirs[d.path] == d {

@@ -14,7 +14,7 @@ import (
 
 // Files are the names of the files into which a process writes its dumps.
 type Files struct {
-	// Process is what the names have behind "keepalived" or, where the configuration
+	// Process is what follows "keepalived" in the names or, where the configuration
 	// names a file, before its extension: "_check", "_parent"; nothing for VRRP.
 	Process string
 	Dir     string // of files that the configuration does not name

@@ -145,7 +145,7 @@ func (l *Logs) Dropped() uint64 {
 	return n
 }
 
-// SilenceConsole points the standard error of a process that goes on in the
+// SilenceConsole points the standard error of a process that continues in the
 // background to /dev/null, after what was logged has been written to it.
 func (l *Logs) SilenceConsole(deadline time.Time) error {
 	l.Flush(deadline)

@@ -15,7 +15,7 @@ type alert struct {
 	date     time.Time
 	attempts int
 
-	attempted func(error) // takes the result of the first attempt; nil: nobody waits for it
+	attempted func(error) // takes the result of the first attempt; nil: no caller waits for it
 }
 
 // attempt reports how the first attempt to deliver a has ended, to who waits for it.

@@ -175,7 +175,7 @@ func (m *mailer) first() (a *alert, s *settings, closing bool) {
 // outcome takes note of an attempt to deliver a, the first of the queue, and
 // returns how long to wait before the next one. When the server could not be
 // talked to the attempt counts for all that wait; when it has refused this mail
-// for now, for this one; what it refuses for good is not tried again.
+// for now, for this one; what it refuses permanently is not tried again.
 func (m *mailer) outcome(a *alert, err error) time.Duration {
 	m.mu.Lock()
 	defer m.mu.Unlock()

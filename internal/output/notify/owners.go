@@ -172,7 +172,7 @@ func (n *Notifier) look(now time.Time) {
 	}
 }
 
-// behind words what waits behind the script that runs.
+// words what waits behind the script that runs.
 func (o *owner) behind() string {
 	switch len(o.waiting) {
 	case 0:

@@ -60,7 +60,7 @@ func (k *Asker) begin(a *Act) (id uint32, done chan Result, err error) {
 	return k.last, done, nil
 }
 
-// Take takes up the result of the act id. One that nobody waits for is forgotten.
+// Take takes up the result of the act id. A result for which no client waits is dropped.
 func (k *Asker) Take(id uint32, r Result) {
 	k.mu.Lock()
 	defer k.mu.Unlock()

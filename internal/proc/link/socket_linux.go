@@ -27,7 +27,7 @@ func Pair() (*Conn, *os.File, error) {
 }
 
 // files reads a connection. It keeps the descriptors that come, in the order of the messages
-// that they go with: the kernel ends a read behind the bytes that one came with.
+// that they go with: the kernel ends a read after the bytes that one came with.
 type files struct {
 	conn    *net.UnixConn
 	waiting []*os.File

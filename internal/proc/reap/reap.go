@@ -43,7 +43,7 @@ const (
 
 var ignoring bool
 
-// IgnoreStray has this process ignore the signals that nobody sends on purpose
+// IgnoreStray makes this process ignore the signals that are not sent on purpose
 // and that it could not catch. Its children, if [Fork] starts them, do not.
 func IgnoreStray() {
 	mu.Lock()
@@ -82,7 +82,7 @@ func Fork(start func() (pid int, err error)) (int, error) {
 }
 
 // Collect looks whether the child has ended; it does not wait. With an error it
-// has, but nobody knows how.
+// has, but the status is lost.
 func Collect(pid int) (status unix.WaitStatus, over bool, err error) {
 	mu.Lock()
 	defer mu.Unlock()
@@ -124,7 +124,7 @@ func Kill(pid int, signal unix.Signal) {
 
 // Abort ends a child, if its end was not reported already, with SIGABRT: one that
 // is a program of Go leaves the stacks of its goroutines, that of its first
-// thread before all others. A child that is stopped goes on for it.
+// thread before all others. A stopped child is continued for it.
 func Abort(pid int) {
 	mu.Lock()
 	defer mu.Unlock()

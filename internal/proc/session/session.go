@@ -131,7 +131,7 @@ func (s *Session) AnswerJSON(id uint32, view func() any) {
 	s.Answer(id, func(w *bufio.Writer) error { return json.NewEncoder(w).Encode(view()) })
 }
 
-// pass has m sent behind what the loop reports. It returns when m is on its way, so it is for
+// pass sends m after the reports of the loop. It returns when m is on its way, so it is for
 // a goroutine beside the loop.
 func (s *Session) pass(m link.Message) {
 	select {

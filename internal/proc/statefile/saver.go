@@ -135,7 +135,7 @@ func (s *Saver) save(at time.Duration) {
 	})
 }
 
-// write writes a state, unless the file is removed for good.
+// write writes a state, unless the file was removed permanently.
 func (s *Saver) write(state any) error {
 	b, err := json.Marshal(state)
 	if err != nil {

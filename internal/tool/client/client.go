@@ -117,7 +117,7 @@ func (c *Client) History(name string, since time.Time) (events []history.Event, 
 	return events, nil
 }
 
-// Events calls f for what happens from now on, or behind the event with the number after,
+// Events calls f for what happens from now on, or after the event with the number after,
 // until f or the connection fails. Errors are those of Status.
 func (c *Client) Events(after uint64, f func(*history.Event) error) error {
 	r, err := http.NewRequest(http.MethodGet, "http://keepalived/v1/events", nil)

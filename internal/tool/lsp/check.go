@@ -12,7 +12,7 @@ import (
 )
 
 // Machine is what a check asks of the host it runs on. The zero value is a host
-// that nobody knows anything about.
+// about which nothing is known.
 type Machine struct {
 	Conf conf.Options // without Unsaved
 	Host lint.Host

@@ -19,7 +19,7 @@ import (
 // Options are what a server is made with. The zero value will do.
 type Options struct {
 	Version string // that clients get
-	// Machine is asked before each check. If nil, nobody knows anything about
+	// Machine is asked before each check. If nil, nothing is known about
 	// the host.
 	Machine func() Machine
 }
@@ -95,7 +95,7 @@ func Serve(in io.Reader, out io.Writer, o Options) (status int, err error) {
 	}
 }
 
-// receive passes messages on until there are no more, or nobody wants them.
+// receive passes messages on until there are no more, or the server ends.
 func receive(in io.Reader, to chan<- arrival, ended <-chan struct{}) {
 	r := bufio.NewReader(in)
 	for {

@@ -56,13 +56,13 @@ func (s *statement) name() string {
 	return ""
 }
 
-// maxWords bounds how many words of a statement are looked at: nobody writes more.
+// maxWords bounds how many words of a statement are looked at: more are not written.
 const maxWords = 10000
 
 // maxNesting bounds how deep blocks are followed; the language has four levels.
 const maxNesting = 64
 
-// newDocument reads a text. What is behind most lines and tokens is not looked at.
+// newDocument reads a text. Text after the maximum of lines and tokens is not read.
 func newDocument(text string, most int) *document {
 	d := &document{text: text, lines: strings.SplitN(text, "\n", max(most, 1)), root: &statement{hasBlock: true}}
 	d.size = len(d.lines)
@@ -181,7 +181,7 @@ func scan(line string, n int) iter.Seq[token] {
 func wordEnd(line string, i int) int {
 	for i < len(line) && strings.IndexByte(" \t\v\f\r\"#!{}", line[i]) < 0 {
 		if strings.HasPrefix(line[i:], "${") {
-			// A name is short: nobody looks through megabytes again and again.
+			// A name is short: megabytes are not searched repeatedly.
 			if end := strings.IndexByte(line[i:min(i+256, len(line))], '}'); end > 0 {
 				i += end
 			}
@@ -199,7 +199,7 @@ type place struct {
 	line, at int        // at: byte of the line
 	block    *statement // the innermost block around it
 	before   []token    // words before it in its statement
-	word     token      // the word it is in or behind; empty if none
+	word     token      // the word it is in or follows; empty if none
 }
 
 func (d *document) place(p position) place {

@@ -131,7 +131,7 @@ func show(line string, column int) (shown, mark string) {
 	if column == 0 {
 		first = 0
 	} else if first < 0 {
-		first = len(cells) // behind the end
+		first = len(cells) // after the end
 	}
 	start, end := window(cells, first)
 	var text, marks strings.Builder

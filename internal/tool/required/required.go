@@ -18,7 +18,7 @@ func Missing(t testing.TB, what ...any) {
 	t.Skip(text)
 }
 
-// Excluded skips a test, or a benchmark, that whoever started the tests did not ask for:
+// Excluded skips a test, or a benchmark, that the test run did not request:
 // it is slow, or is of another program or another build. Nothing is missing, so it is
 // skipped with KEEPALIVED_CI=1 too, and packaging/go-test does not list it.
 func Excluded(t testing.TB, why ...any) {

@@ -76,7 +76,7 @@ func (t *Terminal) Keys(name map[string]string, press func(key string)) error {
 			if named, known := name[one]; known {
 				one = named
 			} else if r, _ := utf8.DecodeRuneInString(one); r < ' ' || r == utf8.RuneError {
-				continue // a key that nobody has asked for
+				continue // a key that is not used
 			}
 			press(one)
 		}

@@ -3,7 +3,7 @@
 // tests use it.
 //
 // There is one user, root, who is the caller outside. Files of any other user, those of
-// the real root too, belong to nobody there.
+// the real root too, are not mapped there.
 package userns
 
 import (

@@ -14,7 +14,7 @@ import (
 )
 
 // Log is the file of events: one as JSON in each line, appended. When it is full it becomes
-// the older half, under the same name with .1 behind it, and another one begins. So the
+// the older half, under the same name with .1 appended, and another one begins. So the
 // last events survive a restart, a crash, and a power cut.
 type Log struct {
 	path  string
@@ -68,7 +68,7 @@ func (l *Log) begin() error {
 	l.file, l.size = f, info.Size()
 	if last := make([]byte, 1); l.size > 0 {
 		if _, err := f.ReadAt(last, l.size-1); err == nil && last[0] != '\n' {
-			return l.write([]byte("\n")) // behind half a line
+			return l.write([]byte("\n")) // after half a line
 		}
 	}
 	return nil

@@ -54,7 +54,7 @@ var (
 )
 
 // counters are the statistics of a virtual router: their names in the model, which the
-// untyped metrics have behind keepalived_vrrp_, and those of the counters.
+// untyped metrics have after keepalived_vrrp_, and those of the counters.
 var counters = []struct{ name, counter, help string }{
 	{"advert_rcvd", "keepalived_advertisements_received_total", "Adverts received."},
 	{"advert_sent", "keepalived_advertisements_sent_total", "Adverts sent."},

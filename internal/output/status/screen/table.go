@@ -53,7 +53,7 @@ func plain(s string) string {
 	}, s)
 }
 
-// sentence writes a text behind a label, wrapped below itself.
+// sentence writes a text after a label, wrapped below itself.
 func (p *page) sentence(color, label string, indent int, text string) {
 	label = plain(label)
 	p.WriteString(p.paint(color, label))

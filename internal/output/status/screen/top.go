@@ -309,7 +309,7 @@ func (t *Top) latest() int { return min(len(t.events), max(1, t.Height/4)) }
 func (t *Top) room() int {
 	below := t.latest()
 	if below > 0 {
-		below += 2 // their heading, behind an empty line
+		below += 2 // their heading, after an empty line
 	}
 	return max(1, t.Height-headLines-below-footLines)
 }

@@ -28,7 +28,7 @@ const rowActive = 1
 
 func active[R any](R) agentx.Value { return integer(rowActive) }
 
-// master is the address of who is master; invalid: nobody is known.
+// master is the address of the master; invalid: it is unknown.
 func (r *instanceRow) master() netip.Addr {
 	switch m := r.status.Master; {
 	case r.status.State == vrrp.Master.String():
@@ -128,7 +128,7 @@ var vrrpOperColumns = []column[*instanceRow]{
 	{"vrrpOperMasterIpAddr", 7, func(r *instanceRow) agentx.Value { return agentx.IPv4(r.master()) }},
 	{"vrrpOperPrimaryIpAddr", 8, func(r *instanceRow) agentx.Value { return agentx.IPv4(r.source()) }},
 	{"vrrpOperAuthType", 9, func(r *instanceRow) agentx.Value { return integer(r.conf.Auth.Type + 1) }},
-	{"vrrpOperAuthKey", 10, func(*instanceRow) agentx.Value { return text("") }}, // nobody reads it (RFC 2787)
+	{"vrrpOperAuthKey", 10, func(*instanceRow) agentx.Value { return text("") }}, // it must not be readable (RFC 2787)
 	{"vrrpOperAdvertisementInterval", 11, func(r *instanceRow) agentx.Value { return integer(int(r.conf.AdvertInterval / time.Second)) }},
 	{"vrrpOperPreemptMode", 12, rfcPreempt},
 	{"vrrpOperVirtualRouterUpTime", 13, func(r *instanceRow) agentx.Value {

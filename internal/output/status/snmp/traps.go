@@ -251,7 +251,7 @@ var serviceNames = []string{
 // configured any more.
 func (t *Traps) server(s *State, e *history.Event) []agentx.Varbind {
 	name, real := e.Name, ""
-	if e.Kind == history.Server { // behind the name of its service and a blank
+	if e.Kind == history.Server { // after the name of its service and a blank
 		i := strings.LastIndexByte(name, ' ')
 		if i < 0 {
 			return nil

@@ -137,7 +137,7 @@ func (t *Tree) Next(r agentx.Range) agentx.Varbind {
 	found := false
 	for _, n := range t.nodes {
 		if found && n.root().Compare(first.Name) > 0 {
-			break // what follows is behind
+			break // the following objects are after the range
 		}
 		if v, ok := n.next(r); ok && (!found || v.Name.Compare(first.Name) < 0) {
 			first, found = v, true

@@ -243,7 +243,7 @@ func (t *data) unicast(c *conf.VRRPInstance) {
 	t.Line("   Unicast checksum compatibility = %s", [...]string{"no", "config", "never"}[c.OldUnicastChecksum])
 }
 
-// notifyOf is n, or the notifications of nobody.
+// notifyOf is n, or empty notifications if it is nil.
 func notifyOf(n *conf.Notify) *conf.Notify {
 	if n == nil {
 		return &conf.Notify{}

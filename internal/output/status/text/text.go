@@ -1,6 +1,6 @@
 // Package text writes what a process of ours knows as text, for people and for
 // the programs that read the files of SIGUSR1 and SIGUSR2: the sections, lines
-// and words are those of the C daemon, in its order, and behind them stands what
+// and words are those of the C daemon, in its order, and after them comes what
 // only this daemon knows.
 package text
 

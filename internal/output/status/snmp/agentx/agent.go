@@ -205,7 +205,7 @@ func (a *Agent) session(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			_ = s.ask(&PDU{Kind: Close, Reason: 5}, "close") // shutdown; nobody waits for the answer
+			_ = s.ask(&PDU{Kind: Close, Reason: 5}, "close") // shutdown; the answer is not needed
 			return ctx.Err()
 		case err = <-failed:
 		case p := <-answers:

@@ -72,7 +72,7 @@ type Varbind struct {
 }
 
 // Range is where a value is searched for: From names the object itself, or it is the
-// first one behind it, unless Include; To is behind the last one, empty: there is none.
+// first one after it, unless Include; To is after the last one, empty: there is none.
 type Range struct {
 	From, To OID
 	Include  bool
@@ -365,7 +365,7 @@ func (d *decoder) body(p *PDU) {
 	case Register:
 		head := d.take(4)
 		p.Timeout, p.Priority = head[0], head[1]
-		d.bad = d.bad || head[2] != 0 // a range: nobody asks us to register
+		d.bad = d.bad || head[2] != 0 // a range: only in registrations, which an agent does not receive
 		p.ID, _ = d.oid()
 	case Get, GetNext, GetBulk:
 		if p.Kind == GetBulk {
