@@ -78,7 +78,7 @@ func FuzzSession(f *testing.F) {
 					control++
 					var p Packet
 					if r := Parse(a.AppendControl(nil, x), &p); r != RejectNone && !(r == RejectYourDiscriminator && a.RemoteDiscriminator() == 0) {
-						t.Fatalf("sends what nobody accepts: %v", r)
+						t.Fatalf("sends a packet that every receiver refuses: %v", r)
 					}
 				}
 			}

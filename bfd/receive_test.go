@@ -126,7 +126,7 @@ func TestReceivedState(t *testing.T) {
 				t.Errorf("reported %v", changes)
 			}
 			if sent := len(a.did(SendControl)); (sent == 1) != (row.from != row.to) {
-				t.Errorf("%d packets at once; the neighbour hears of a change, and of nothing else", sent)
+				t.Errorf("%d packets at once; the neighbour is informed of a change only", sent)
 			}
 		})
 	}

@@ -38,7 +38,7 @@ func TestInitial(t *testing.T) {
 			}
 		}
 		if strings.Contains(k.Default, ";") && !k.Depends && !k.Inherits() {
-			t.Errorf("%s: the default %q depends on something, the row says nothing of it", k.Path(), k.Default)
+			t.Errorf("%s: the default %q depends on something that the row does not declare", k.Path(), k.Default)
 		}
 		if k.Value == nil {
 			continue

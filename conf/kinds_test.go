@@ -363,7 +363,7 @@ func TestKinds(t *testing.T) {
 		if got != want.theirs {
 			reason := c.reason()
 			if reason == "" {
-				t.Errorf("%s: status %d, the C daemon says %d, and no reason is given\n%s\n%s", key, got, want.theirs, c.text, list(diags))
+				t.Errorf("%s: status %d, the C daemon has %d, and there is no reason\n%s\n%s", key, got, want.theirs, c.text, list(diags))
 			}
 			table[reason] = append(table[reason], fmt.Sprintf("%s: %d, C %d", key, got, want.theirs))
 		}
@@ -402,7 +402,7 @@ func TestKindsAgainstC(t *testing.T) {
 			key := c.path + " " + c.kind
 			v := recorded[key]
 			if !*updateKinds && theirs != v.theirs {
-				t.Errorf("%s: the C daemon says %d, recorded %d\n%s\n%s", key, theirs, v.theirs, c.text, out)
+				t.Errorf("%s: the C daemon has %d, recorded %d\n%s\n%s", key, theirs, v.theirs, c.text, out)
 			}
 			v.theirs = theirs
 			recorded[key] = v

@@ -147,10 +147,10 @@ func TestAgainstC(t *testing.T) {
 		c.run(t, path, func(theirs int, out string) {
 			ours := diags.TestExitCode()
 			if theirs != v.theirs {
-				t.Errorf("%s: the C daemon says %d, recorded %d\n%s", filepath.Base(path), theirs, v.theirs, out)
+				t.Errorf("%s: the C daemon has %d, recorded %d\n%s", filepath.Base(path), theirs, v.theirs, out)
 			}
 			if v.reason == "" && ours != theirs {
-				t.Errorf("%s: exit code %d, the C daemon says %d\n%s%s", filepath.Base(path), ours, theirs, list(diags), out)
+				t.Errorf("%s: exit code %d, the C daemon has %d\n%s%s", filepath.Base(path), ours, theirs, list(diags), out)
 			}
 		})
 	})

@@ -50,7 +50,7 @@ func TestPeersLost(t *testing.T) {
 					got += " bad"
 				}
 				if len(peers) == 0 && !strings.Contains(list(diags), "FAULT") && len(diags) < syntax.MaxDiagnostics {
-					t.Error("nothing says that it stays in FAULT")
+					t.Error("no problem reports that it stays in FAULT")
 				}
 			}
 			for _, d := range diags {

@@ -25,8 +25,8 @@ var update = flag.Bool("update", false, "write what the scenarios in testdata do
 //	server 10.0.0.2:80 weight=3 inhibit drain disable method=DR check=a check=b alpha=c
 //	options init-notifies flush flush-on-stop
 //	configure                  a configuration of the lines above
-//	restart                    the same, in a new engine that goes on with the snapshot
-//	up 10.0.0.2:80/a set=5     the check named a passes, and says: weight 5
+//	restart                    the same, in a new engine that continues with the snapshot
+//	up 10.0.0.2:80/a set=5     the check named a passes, with weight 5
 //	down 10.0.0.2:80/a
 //	address 10.0.0.1 on
 //	suspend tcp:10.0.0.1:80

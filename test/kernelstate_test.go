@@ -598,6 +598,6 @@ func TestPartOfBridge(t *testing.T) {
 	a = s.start("a", ours, config(instance{}.at(150)))
 	s.awaitLog(a, a.Started, text, 5*time.Second)
 	if n := count(a, a.Started, text); n != 1 {
-		t.Errorf("said %d times", n)
+		t.Errorf("logged %d times", n)
 	}
 }

@@ -111,7 +111,7 @@ func TestScriptsHaveTimeAtStop(t *testing.T) {
 		s.awaitLine(file, name+" clean", time.Second)
 	}
 	if a.Logged(a.Started, "has been killed") || a.Logged(a.Started, "does not stop") {
-		t.Error("somebody was killed")
+		t.Error("a process was killed")
 	}
 }
 
@@ -132,7 +132,7 @@ func TestScriptsThatDoNotEnd(t *testing.T) {
 		t.Errorf("exit code %d", code)
 	}
 	if !underC && !a.Logged(a.Started, "script "+stubborn+" was still running and has been killed") {
-		t.Errorf("the log does not say what was killed:\n%s", a.LogText())
+		t.Errorf("the log does not name what was killed:\n%s", a.LogText())
 	}
 	s.noProcessLeft("a")
 }

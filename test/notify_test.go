@@ -696,7 +696,7 @@ func TestStartupAndShutdownScripts(t *testing.T) {
 			if hang {
 				want = slices.DeleteFunc(want, func(line string) bool { return strings.HasSuffix(line, "ends") })
 				if n := count(a, a.Started, "timed out"); n < 2 && !underC {
-					t.Errorf("%d lines of the log say that they timed out, want two", n)
+					t.Errorf("%d lines of the log report the timeout, want two", n)
 				}
 			}
 			if lines := fileLines(file); !slices.Equal(lines, want) {

@@ -287,6 +287,6 @@ func TestReloadRemovesFirstOfSubnet(t *testing.T) {
 		}
 	}
 	if a.Logged(from, "Netlink reflector reports IP 172.30.1.") {
-		t.Error("its own removal was taken for that of somebody else")
+		t.Error("its own removal was taken for that of another program")
 	}
 }

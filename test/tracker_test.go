@@ -185,7 +185,7 @@ func TestScriptWithoutResult(t *testing.T) {
 	s.await(fifo, n, `INSTANCE "VI_1" MASTER 150`, 2*time.Second)
 	s.awaitOwner(vip, time.Second, "a")
 	if !a.Logged(a.Started, "(VI_1) Entering BACKUP STATE") {
-		t.Error("the log does not say so")
+		t.Error("the log does not report it")
 	}
 }
 
@@ -217,7 +217,7 @@ esac`)
 	s.write("a", "mode", "good")
 	s.awaitPriority(time.Now(), "a", 150, 15*time.Second) // SIGKILL is sent 2 s after SIGTERM
 	if !a.Logged(from, "timed") {
-		t.Error("the log does not say that it timed out")
+		t.Error("the log does not report the timeout")
 	}
 	s.must(a.Stop())
 	s.noProcessLeft("a")

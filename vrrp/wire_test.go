@@ -226,7 +226,7 @@ func TestAdvertUnicastOrder(t *testing.T) {
 		t.Error(diff)
 	}
 	if i.Advert(2, 100, time.Time{}) != nil || i.Advert(-1, 100, time.Time{}) != nil {
-		t.Error("an advert for nobody")
+		t.Error("an advert without a receiver")
 	}
 }
 

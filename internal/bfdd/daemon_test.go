@@ -191,7 +191,7 @@ func TestUnknown(t *testing.T) {
 	x, p := begin()
 	x.hear(from("192.0.2.2", packet(p, bfd.Up)), false, x.loop.Now())
 	if r := x.reports(); len(r) != 1 || !r[0].Up {
-		t.Errorf("heard: %+v", r)
+		t.Errorf("after a packet: %+v", r)
 	}
 	x, p = begin()
 	x.step(p, x.loop.Now()+time.Second, bfd.Event{Kind: bfd.Expiry})

@@ -273,7 +273,7 @@ func TestReload(t *testing.T) {
 	dead := p.checks[0]
 	p.reloadTo(virtual("", b.real(""), a.real("")))
 	if p.checks[1] != dead || dead.life.Up() {
-		t.Error("the check of the dead server does not go on")
+		t.Error("the check of the dead server does not continue")
 	}
 	p.until("some turns", func() bool { return dead.life.State().Number > 20 })
 	if n := p.kernel.Requests() - requests; n > 40 { // requests that read the table
@@ -288,7 +288,7 @@ func TestReload(t *testing.T) {
 		t.Errorf("no line %q in %q", want, log.Lines())
 	}
 	if len(p.checks) != 1 || dead.timer.Running() || dead.attempt != nil {
-		t.Error("the check of a server that is gone goes on")
+		t.Error("the check of a removed server continues")
 	}
 	p.reloadTo("vrrp_script x {\n script /bin/true\n}\n")
 	p.untilTable("")
@@ -312,7 +312,7 @@ func TestSuccessor(t *testing.T) {
 	before := len(log.Lines())
 	next := startOn(t, p.kernel, p.host, text, keep)
 	if next.checks[0].life.Up() || next.checks[0].life.State().Number == 0 {
-		t.Error("the check of the dead server begins anew")
+		t.Error("the check of the dead server starts again")
 	}
 	next.until("its results", func() bool { return next.checks[0].lastAt != 0 && next.checks[1].lastAt != 0 })
 	if next.table() != alone {

@@ -63,7 +63,7 @@ func TestGate(t *testing.T) {
 				t.Fatalf("%d inside, %d wait, of %d; want %d and %d", g.inside, g.waiting.Len(), g.limit, len(in), len(waiting))
 			}
 			if len(waiting) > 0 && len(in) == 0 {
-				t.Fatal("nobody is inside who could let the others in")
+				t.Fatal("no check is inside that could let the others in")
 			}
 		}
 	})

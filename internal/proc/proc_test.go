@@ -13,7 +13,7 @@ import (
 
 func TestOnlyAKnownRoleIsRun(t *testing.T) {
 	if _, ok := RunChild(nil); ok {
-		t.Error("a process that nobody started as a child has a role")
+		t.Error("a process that was not started as a child has a role")
 	}
 	t.Setenv(envChild, "stranger")
 	if code, ok := RunChild([]*Role{{Name: "vrrp"}}); !ok || code != ExitFatal {

@@ -192,7 +192,7 @@ func conformance(t *testing.T, c *ipvs.Conn) {
 		_, err := c.Service(nobody.ServiceID)
 		check(t, "get", []error{err, c.Zero(nobody.ServiceID)}, ipvs.ErrNoService, ipvs.ErrNoService)
 		if list, err := c.Destinations(nobody.ServiceID); err != nil || len(list) > 0 {
-			t.Errorf("destinations of nobody: %v, %v", list, err)
+			t.Errorf("destinations of a missing service: %v, %v", list, err)
 		}
 		if want := "read service tcp 192.0.2.99:80: no such service (no such process)"; err.Error() != want {
 			t.Errorf("error %q, want %q", err, want)

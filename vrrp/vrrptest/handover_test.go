@@ -47,7 +47,7 @@ func TestHandOverNeverLeavesAGap(t *testing.T) {
 					return
 				}
 			}
-			t.Fatalf("seed %d: at %v nobody holds the addresses: %v", seed, lan.Now, lan)
+			t.Fatalf("seed %d: at %v no node holds the addresses: %v", seed, lan.Now, lan)
 		}
 		a.Step(vrrp.Event{Kind: vrrp.HandOver})
 		if got := a.Instance.Priority(); got != 1 {

@@ -430,7 +430,7 @@ func TestSMTP(t *testing.T) {
 	})
 	want(t, attempt(t, &SMTP{names, c, "me.example"}), "")
 	if a, b := <-said, <-said; a != "HELO me.example\r\n" || b != "QUIT\r\n" {
-		t.Errorf("said %q, %q", a, b)
+		t.Errorf("results %q, %q", a, b)
 	}
 }
 

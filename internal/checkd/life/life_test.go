@@ -23,7 +23,7 @@ func web(n int) Config {
 //	void        it could not be made
 //	ok=N        with weight N
 //	+D -D       observed (kinds without attempts)
-//	suspend resume drop: what they say
+//	suspend resume drop: the events of these names
 //
 // It returns a line for each word: when the attempt began, its page, what came
 // of it, and when the next one is.

@@ -291,7 +291,7 @@ func TestNoModule(t *testing.T) {
 	})
 	await(t, "the timeouts", func() bool { return timeouts(t, k).TCP == 100 })
 	if n := log.Count("IPVS: Can't initialize ipvs: "); n != 1 {
-		t.Errorf("said %d times", n)
+		t.Errorf("logged %d times", n)
 	}
 }
 

@@ -66,7 +66,7 @@ func TestConnect(t *testing.T) {
 	}
 	l.Close()
 	if got := connect("127.0.0.1/" + port); got.OK() || got.Exit != 1 || !strings.Contains(got.Output, "refused") {
-		t.Errorf("nobody listens: %v %s", &got, got.Output)
+		t.Errorf("without a listener: %v %s", &got, got.Output)
 	}
 }
 

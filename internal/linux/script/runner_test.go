@@ -364,10 +364,10 @@ func TestCloseAgain(t *testing.T) {
 	r := newRunner(t)
 	path, line := fifo(t)
 	text := "#!/bin/sh\ntrap 'echo term > " + path + "' TERM\necho ready > " + path + "\nwhile :; do sleep 60 & wait; done\n"
-	late, told := write(t, dir+"/late", text), write(t, dir+"/told", text)
+	late, terminated := write(t, dir+"/late", text), write(t, dir+"/terminated", text)
 	_, timedOut := start(r, Request{Program: resolve(t, late), Timeout: time.Second})
 	line() // ready
-	toldRun, ended := start(r, Request{Program: resolve(t, told)})
+	toldRun, ended := start(r, Request{Program: resolve(t, terminated)})
 	line() // ready, or the late one reports that its time is over
 	line()
 	toldRun.Terminate()
@@ -379,14 +379,14 @@ func TestCloseAgain(t *testing.T) {
 	}
 	select {
 	case res := <-ended:
-		t.Errorf("told to end: %s", &res)
+		t.Errorf("after Terminate: %s", &res)
 	default:
 	}
 	r.Close(0)
 	if res := wait(t, ended); res.Signal != syscall.SIGKILL {
-		t.Errorf("told to end: %s", &res)
+		t.Errorf("after Terminate: %s", &res)
 	}
-	if killed := wait(t, closed); !slices.Contains(killed, told) {
+	if killed := wait(t, closed); !slices.Contains(killed, terminated) {
 		t.Errorf("killed %q", killed)
 	}
 }

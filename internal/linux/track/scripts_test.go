@@ -106,7 +106,7 @@ func (d *fakeLauncher) note(what string) {
 	d.lines = append(d.lines, fmt.Sprintf("%v %s", time.Since(d.start), what))
 }
 
-// said returns the lines since the last call.
+// events returns the lines since the last call.
 func (d *fakeLauncher) events() []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -409,7 +409,7 @@ func TestDisabledScripts(t *testing.T) {
 	// Corrected, it is found by the next configuration.
 	c.Global.Scripts.Secure = false
 	if s.configure(c); len(s.due) != 1 {
-		t.Errorf("%d scripts to run after one was mended", len(s.due))
+		t.Errorf("%d scripts to run after one was corrected", len(s.due))
 	}
 }
 

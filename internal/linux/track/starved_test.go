@@ -85,7 +85,7 @@ func TestStarvedScriptIsMissing(t *testing.T) {
 			t.Errorf("%+v", updates)
 		}
 		if n := strings.Count(strings.Join(log.lines(), "\n"), "Disabling track script a since not found/accessible"); n != 1 {
-			t.Errorf("said %d times", n)
+			t.Errorf("logged %d times", n)
 		}
 		if len(b.events()) < 2 {
 			t.Error("the other script does not run")

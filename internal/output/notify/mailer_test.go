@@ -222,13 +222,13 @@ func TestEncryptionAndAuthentication(t *testing.T) {
 	ehlo := []string{"EHLO host", "STARTTLS", "EHLO host"}
 	transaction := []string{"MAIL FROM:<ka@example.com>", "RCPT TO:<ops@example.com>", "DATA", "QUIT"}
 	for _, c := range []struct {
-		name     string
-		mail     conf.Mail
-		answers  map[string]string
-		loopback bool // the peer has an address of this node
-		stranger bool // the certificate is for another name
-		received []string
-		err      string
+		name      string
+		mail      conf.Mail
+		answers   map[string]string
+		loopback  bool // the peer has an address of this node
+		otherName bool // the certificate is for another name
+		received  []string
+		err       string
 	}{
 		{name: "STARTTLS", mail: conf.Mail{STARTTLS: true}, received: slices.Concat(ehlo, transaction)},
 		{name: "STARTTLS and PLAIN", mail: conf.Mail{STARTTLS: true, User: "ops"}, received: slices.Concat(ehlo, []string{plain}, transaction)},
@@ -242,7 +242,7 @@ func TestEncryptionAndAuthentication(t *testing.T) {
 			received: []string{"EHLO host"}, err: "does not offer STARTTLS"},
 		{name: "nothing we know is offered", mail: conf.Mail{STARTTLS: true, User: "ops"},
 			answers: map[string]string{"EHLO": "250-STARTTLS\n250-STARTTLS\n250 AUTH GSSAPI"}, received: ehlo, err: "neither AUTH PLAIN nor AUTH LOGIN"},
-		{name: "another name", mail: conf.Mail{STARTTLS: true}, stranger: true, received: ehlo[:2], err: "certificate is valid for other.example"},
+		{name: "another name", mail: conf.Mail{STARTTLS: true}, otherName: true, received: ehlo[:2], err: "certificate is valid for other.example"},
 		{name: "wrong password, repeated by the server", mail: conf.Mail{STARTTLS: true, User: "ops"},
 			answers: map[string]string{"AUTH": "535 " + password + " " + plain}, received: append(slices.Clone(ehlo), plain),
 			err: `AUTH PLAIN as configured: 535 "refused"`},
@@ -251,7 +251,7 @@ func TestEncryptionAndAuthentication(t *testing.T) {
 			log := captureLog(t)
 			s := newSink(c.answers)
 			name := "mail.example"
-			if c.stranger {
+			if c.otherName {
 				name = "other.example"
 			}
 			m := newMailer("host")

@@ -113,7 +113,7 @@ func TestTrialsThatFail(t *testing.T) {
 	c.FIFOs = nil
 	pn.Notifier.Configure(c.config())
 	if got := pn.tried(t, patience, happening{Name: "A", Word: backup, To: &conf.Notify{}}); got != "" {
-		t.Errorf("nobody is notified, but %s", got)
+		t.Errorf("no notification is configured, but %s", got)
 	}
 }
 

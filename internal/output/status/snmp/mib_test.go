@@ -56,7 +56,7 @@ func TestMIB(t *testing.T) {
 			t.Errorf("%s is %s, and %q in the module", oid, name, d.name)
 		}
 		if d.written != (oid == basePriority.String() || oid == serverWeight.String()) {
-			t.Errorf("%s: the module says that it can be set: %v", name, d.written)
+			t.Errorf("%s: whether it can be set in the module: %v", name, d.written)
 		}
 	}
 	byOID := names(tree)

@@ -34,7 +34,7 @@ func TestNothing(t *testing.T) {
 	c := statustest.Load(t)
 	c.Instances, c.SyncGroups, c.Scripts, c.Files, c.Processes, c.BFDs = nil, nil, nil, nil, nil, nil
 	if got := string(Stats(&status.VRRP{Conf: c})); got != "" {
-		t.Errorf("statistics of nobody: %s", got)
+		t.Errorf("statistics without a virtual router: %s", got)
 	}
 	if got := string(Data(&status.VRRP{Conf: c, Running: true})); got == "" {
 		t.Error("no data")
