@@ -38,6 +38,7 @@ func TestBalancer(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
 		t.Run("Links", testMadeLinks)
+		t.Run("Objects", testPoolObjects)
 		if !nightly() {
 			return
 		}

@@ -1,7 +1,9 @@
 package snmp
 
 import (
+	"cmp"
 	"encoding/binary"
+	"math"
 	"time"
 
 	"keepalived-go/conf"
@@ -15,7 +17,7 @@ func (s *State) check() ([]node, []row[*serverRow]) {
 	c := s.Config
 	var members []row[*conf.GroupEntry]
 	for i, g := range c.ServerGroups {
-		members = append(members, numbered(g.Entries, agentx.OID{uint32(i + 1)}, func(e *conf.GroupEntry) *conf.GroupEntry { return e })...)
+		members = append(members, numbered(marksFirst(g.Entries), agentx.OID{uint32(i + 1)}, func(e *conf.GroupEntry) *conf.GroupEntry { return e })...)
 	}
 	var services []row[*serviceRow]
 	var servers []row[*serverRow]
@@ -51,10 +53,25 @@ var serverGroupColumns = []column[*conf.ServerGroup]{
 
 const typeMark, typeAddress, typeRange = 1, 2, 3
 
+func isMark(e *conf.GroupEntry) bool { return !e.First.IsValid() }
+
+// marksFirst are the entries of a group in the order in which the C daemon counts them.
+func marksFirst(entries []conf.GroupEntry) []conf.GroupEntry {
+	var marks, others []conf.GroupEntry
+	for i := range entries {
+		if isMark(&entries[i]) {
+			marks = append(marks, entries[i])
+		} else {
+			others = append(others, entries[i])
+		}
+	}
+	return append(marks, others...)
+}
+
 var groupEntryColumns = []column[*conf.GroupEntry]{
 	{"virtualServerGroupMemberType", 2, func(e *conf.GroupEntry) agentx.Value {
 		switch {
-		case !e.First.IsValid():
+		case isMark(e):
 			return integer(typeMark)
 		case e.First != e.Last:
 			return integer(typeRange)
@@ -105,25 +122,18 @@ func (r *serviceRow) sorry() *serverRow {
 	}
 }
 
-// defaults gives a time or a number of the defaults for checks; a negative one is not set.
+// defaults gives a time or a number of the defaults for checks; 0: each kind of check has
+// its own.
 func defaults[R any](of func(R) *conf.CheckDefaults, value func(*conf.CheckDefaults) int64) func(R) agentx.Value {
 	return func(r R) agentx.Value {
-		d := of(r)
-		if d == nil {
-			return none
+		if d := of(r); d != nil {
+			return unsigned(max(value(d), 0))
 		}
-		n := value(d)
-		return when(n >= 0, unsigned(n))
+		return unsigned(0)
 	}
 }
 
-// in is a time in a unit. One that is not set stays negative.
-func in(d, unit time.Duration) int64 {
-	if d < 0 {
-		return -1
-	}
-	return int64(d / unit)
-}
+func in(d, unit time.Duration) int64 { return int64(d / unit) }
 
 func retries(d *conf.CheckDefaults) int64      { return int64(d.Retry) }
 func retryDelay(d *conf.CheckDefaults) int64   { return in(d.DelayBeforeRetry, time.Second) }
@@ -137,13 +147,14 @@ func connTimeoutU(d *conf.CheckDefaults) int64 { return in(d.ConnectTimeout, tim
 func ofService(r *serviceRow) *conf.CheckDefaults { return r.conf.Defaults }
 func ofServer(r *serverRow) *conf.CheckDefaults   { return r.conf.Defaults }
 
-// traffic gives a counter, if it has been read.
+// traffic gives a counter; that of what is not in the kernel's table is 0.
 func traffic[R any](of func(R) *api.Traffic, value func(*api.Traffic) agentx.Value) func(R) agentx.Value {
 	return func(r R) agentx.Value {
-		if t := of(r); t != nil {
-			return value(t)
+		t := of(r)
+		if t == nil {
+			t = &api.Traffic{}
 		}
-		return none
+		return value(t)
 	}
 }
 
@@ -225,7 +236,7 @@ const unknownScheduler = 99
 
 // flagOf is a flag of services with a scheduler.
 func flagOf(scheduler string, of func(*conf.VirtualServer) bool) func(*serviceRow) agentx.Value {
-	return func(r *serviceRow) agentx.Value { return when(r.conf.Scheduler == scheduler, which(of(r.conf))) }
+	return func(r *serviceRow) agentx.Value { return which(r.conf.Scheduler == scheduler && of(r.conf)) }
 }
 
 func flag1(v *conf.VirtualServer) bool { return v.Flag1 }
@@ -243,11 +254,17 @@ var serviceColumns = byNumber(append([]column[*serviceRow]{
 	}},
 	{"virtualServerNameOfGroup", 3, func(r *serviceRow) agentx.Value { return given(r.conf.Group) }},
 	{"virtualServerFwMark", 4, func(r *serviceRow) agentx.Value { return nonzero(r.conf.FWMark) }},
-	{"virtualServerAddrType", 5, func(r *serviceRow) agentx.Value { return addressType(r.conf.Addr) }},
+	{"virtualServerAddrType", 5, func(r *serviceRow) agentx.Value {
+		if r.conf.Family == conf.IPv6 {
+			return agentx.Int(inetIPv6)
+		}
+		return agentx.Int(inetIPv4)
+	}},
 	{"virtualServerAddress", 6, func(r *serviceRow) agentx.Value { return address(r.conf.Addr) }},
 	{"virtualServerPort", 7, func(r *serviceRow) agentx.Value { return when(r.conf.Addr.IsValid(), unsigned(r.conf.Port)) }},
 	{"virtualServerProtocol", 8, func(r *serviceRow) agentx.Value {
-		return integer(map[conf.Protocol]int{conf.TCP: 1, conf.UDP: 2, conf.SCTP: 3, conf.NoProtocol: 4}[r.conf.Protocol])
+		number := map[conf.Protocol]int{conf.TCP: 1, conf.UDP: 2, conf.SCTP: 3, conf.NoProtocol: 4}[r.conf.Protocol]
+		return when(r.conf.FWMark == 0, integer(number))
 	}},
 	{"virtualServerLoadBalancingAlgo", 9, func(r *serviceRow) agentx.Value {
 		if n := schedulers[r.conf.Scheduler]; n != 0 {
@@ -263,8 +280,8 @@ var serviceColumns = byNumber(append([]column[*serviceRow]{
 		return when(r.conf.Persistence > 0, wholeSeconds(r.conf.Persistence))
 	}},
 	{"virtualServerPersistGranularity", 15, func(r *serviceRow) agentx.Value {
-		mask := binary.BigEndian.AppendUint32(nil, r.conf.Granularity)
-		return when(r.conf.Persistence > 0 && r.conf.Granularity != 0 && r.conf.Family == conf.IPv4, agentx.Octets(mask))
+		mask := binary.BigEndian.AppendUint32(nil, cmp.Or(r.conf.Granularity, math.MaxUint32))
+		return when(r.conf.Family == conf.IPv4, agentx.Octets(mask))
 	}},
 	{"virtualServerDelayLoop", 16, defaults(ofService, delayLoop)},
 	{"virtualServerHaSuspend", 17, func(r *serviceRow) agentx.Value { return which(r.conf.HASuspend) }},
@@ -279,7 +296,7 @@ var serviceColumns = byNumber(append([]column[*serviceRow]{
 	{"virtualServerHysteresis", 26, func(r *serviceRow) agentx.Value { return unsigned(r.conf.Hysteresis) }},
 	{"virtualServerOPS", 37, func(r *serviceRow) agentx.Value { return which(r.conf.OnePacket) }},
 	{"virtualServerPersistGranularity6", 51, func(r *serviceRow) agentx.Value {
-		return when(r.conf.Persistence > 0 && r.conf.Family == conf.IPv6, nonzero(r.conf.Granularity))
+		return when(r.conf.Family == conf.IPv6, unsigned(cmp.Or(r.conf.Granularity, 128)))
 	}},
 	{"virtualServerHashed", 52, func(r *serviceRow) agentx.Value { return which(r.conf.Hashed) }},
 	{"virtualServerSHFallback", 53, flagOf("sh", flag1)},
@@ -345,22 +362,22 @@ var serverColumns = byNumber(append([]column[*serverRow]{
 	{"realServerAddrType", 3, func(r *serverRow) agentx.Value { return addressType(r.conf.Addr) }},
 	{"realServerAddress", 4, func(r *serverRow) agentx.Value { return address(r.conf.Addr) }},
 	{"realServerPort", 5, func(r *serverRow) agentx.Value { return unsigned(r.conf.Port) }},
-	{"realServerStatus", 6, func(r *serverRow) agentx.Value { return which(r.status.Up) }},
-	{"realServerWeight", 7, func(r *serverRow) agentx.Value { return integer(r.status.Weight) }},
+	{"realServerStatus", 6, real(func(r *serverRow) agentx.Value { return which(r.status.Up) })},
+	{"realServerWeight", 7, real(func(r *serverRow) agentx.Value { return integer(r.status.Weight) })},
 	{"realServerUpperConnectionLimit", 8, real(func(r *serverRow) agentx.Value { return nonzero(r.conf.Upper) })},
 	{"realServerLowerConnectionLimit", 9, real(func(r *serverRow) agentx.Value { return nonzero(r.conf.Lower) })},
-	{"realServerActionWhenDown", 10, func(r *serverRow) agentx.Value { return which(!r.conf.InhibitOnFail) }},
+	{"realServerActionWhenDown", 10, real(func(r *serverRow) agentx.Value { return which(!r.conf.InhibitOnFail) })},
 	{"realServerNotifyUp", 11, real(func(r *serverRow) agentx.Value { return command(r.conf.NotifyUp) })},
 	{"realServerNotifyDown", 12, real(func(r *serverRow) agentx.Value { return command(r.conf.NotifyDown) })},
 	{"realServerFailedChecks", 13, real(func(r *serverRow) agentx.Value { return unsigned(r.status.Failed) })},
 	{"realServerForwardingMethod", 40, func(r *serverRow) agentx.Value { return integer(r.conf.Forward.Method + 1) }},
 	{"realServerVirtualHost", 41, real(func(r *serverRow) agentx.Value { return given(r.conf.VirtualHost) })},
-	{"realServerAlpha", 42, real(func(r *serverRow) agentx.Value { return which(r.conf.Alpha) })},
+	{"realServerAlpha", 42, func(r *serverRow) agentx.Value { return which(r.conf.Alpha) }},
 	{"realServerRetry", 43, defaults(ofServer, retries)},
 	{"realServerDelayBeforeRetry", 44, defaults(ofServer, retryDelay)},
 	{"realServerWarmup", 45, defaults(ofServer, warmup)},
 	{"realServerDelayLoop", 46, defaults(ofServer, delayLoop)},
-	{"realServerSmtpAlert", 47, real(func(r *serverRow) agentx.Value { return which(r.conf.SMTPAlert) })},
+	{"realServerSmtpAlert", 47, func(r *serverRow) agentx.Value { return which(r.conf.SMTPAlert) }},
 	{"realServerDelayBeforeRetryUsec", 48, defaults(ofServer, retryDelayU)},
 	{"realServerWarmupUsec", 49, defaults(ofServer, warmupU)},
 	{"realServerDelayLoopUsec", 50, defaults(ofServer, delayLoopU)},
