@@ -17,10 +17,10 @@ func TestRemedies(t *testing.T) {
 		_, diags := Load(path, Options{Interface: exists, CheckCommand: runnable, ConfigID: "node1"})
 		for _, d := range diags {
 			n++
-			told := d.Fix != "" || slices.ContainsFunc([]string{"expected", "lease use ", "Use track_interface", "; write ", "outside range", "is neither"}, func(s string) bool {
+			hasRemedy := d.Fix != "" || slices.ContainsFunc([]string{"expected", "lease use ", "Use track_interface", "; write ", "outside range", "is neither"}, func(s string) bool {
 				return strings.Contains(d.Message, s)
 			})
-			if d.Severity >= Warning && !told {
+			if d.Severity >= Warning && !hasRemedy {
 				silent[d.Code] = d
 			}
 		}

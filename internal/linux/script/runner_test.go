@@ -367,10 +367,10 @@ func TestCloseAgain(t *testing.T) {
 	late, terminated := write(t, dir+"/late", text), write(t, dir+"/terminated", text)
 	_, timedOut := start(r, Request{Program: resolve(t, late), Timeout: time.Second})
 	line() // ready
-	toldRun, ended := start(r, Request{Program: resolve(t, terminated)})
+	terminatedRun, ended := start(r, Request{Program: resolve(t, terminated)})
 	line() // ready, or the late one reports that its time is over
 	line()
-	toldRun.Terminate()
+	terminatedRun.Terminate()
 	line()
 	closed := make(chan []string)
 	go func() { closed <- r.Close(time.Hour) }()

@@ -101,7 +101,7 @@ func TestProcesses(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		events bool
-	}{{"told by the kernel", true}, {"counted", false}} {
+	}{{"reported by the kernel", true}, {"counted", false}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			if c.events {
