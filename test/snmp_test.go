@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"keepalived-go/internal/tool/lab"
 	"keepalived-go/internal/tool/required"
 )
@@ -219,6 +221,10 @@ func TestSNMPAsC(t *testing.T) {
 // since240 are objects of real and virtual servers that 2.2.7 does not have.
 var since240 = regexp.MustCompile(`^` + regexp.QuoteMeta(keepalivedMIB) + `\.3\.(3\.1\.7[2-8]|4\.1\.(5[6-9]|6[0-3]))\.`)
 
+// trapProtocol is an object of notifications, which are about UDP if not about TCP with the C
+// daemon: docs/differences.md.
+var trapProtocol = regexp.MustCompile(regexp.QuoteMeta(keepalivedMIB+".3.3.1.8 = ") + `[^\t]*\t`)
+
 // sameObjects asserts that the C daemon and ours have the same objects, but for notAsC.
 func sameObjects(t *testing.T, theirs, own map[string]string) {
 	t.Helper()
@@ -242,7 +248,7 @@ func sameObjects(t *testing.T, theirs, own map[string]string) {
 func testPoolObjects(t *testing.T) {
 	s := newScene(t, "a")
 	m := s.startSNMPD("a")
-	config := global("enable_snmp_checker", "snmp_socket unix:"+m.socket(), "router_id R1", "lvs_timeouts tcp 900 tcpfin 30 udp 60", "smtp_server 192.0.2.25 2525", "smtp_connect_timeout 9", "notification_email {\n    ops@example.com\n}", "notification_email_from me@example.com") +
+	config := global("enable_snmp_checker", "enable_traps", "snmp_socket unix:"+m.socket(), "router_id R1", "lvs_timeouts tcp 900 tcpfin 30 udp 60", "smtp_server 192.0.2.25 2525", "smtp_connect_timeout 9", "notification_email {\n    ops@example.com\n}", "notification_email_from me@example.com") +
 		group("g", "10.8.1.1 80", "10.8.1.2-4 81", "fwmark 9") +
 		virtual("10.8.0.1 80", "protocol TCP", "lb_algo wrr", "lb_kind NAT", "delay_loop 7", "persistence_timeout 60", "persistence_granularity 255.255.255.0",
 			"quorum 2", "hysteresis 1", "alpha", "omega", "virtualhost www.example.com", "quorum_up \"/usr/bin/true up\"", "quorum_down /usr/bin/true", "retry 2", "delay_before_retry 3", "warmup 1", "weight 4",
@@ -250,12 +256,29 @@ func testPoolObjects(t *testing.T) {
 			server("10.9.0.1 80", "weight 3", "uthreshold 100", "lthreshold 10", "notify_up /usr/bin/true", "notify_down \"/usr/bin/true down\"", "inhibit_on_failure", "virtualhost one.example.com"),
 			server("10.9.0.2 81", "smtp_alert", "alpha no", "delay_loop 9"),
 			server("10.9.0.3 80", "alpha no", "TCP_CHECK {\n    connect_port 9\n    connect_ip 127.0.0.1\n    retry 0\n    connect_timeout 2\n    delay_loop 1\n    warmup 0\n}")) +
-		virtual("group g", "protocol UDP", "lb_algo sh", "lb_kind DR", "hashed", "sh-port", "sh-fallback", server("10.9.1.1 0", "lvs_method TUN type gue port 6080"), server("10.9.1.2 0")) +
+		virtual("group g", "protocol UDP", "lb_algo sh", "lb_kind DR", "hashed", "sh-port", "sh-fallback", server("10.9.1.1 0", "lvs_method TUN type gue port 6080"), server("10.9.1.2 0", "MISC_CHECK {\n    misc_path /usr/bin/false\n    retry 0\n    delay_loop 60\n    warmup 0\n}")) +
 		virtual("fwmark 7", "lb_algo mh", "lb_kind TUN", "mh-port", "ops", "smtp_alert", server("10.9.2.1 0")) +
 		virtual("2001:db8::1 443", "protocol SCTP", "lb_algo lc", "lb_kind DR", "ha_suspend", server("2001:db8:1::1 443"))
+	traps := map[string][]string{}
 	walk := func(p lab.Program) map[string]string {
+		before := len(m.traps())
 		d := s.start("a", p, config)
-		m.awaits("INTEGER: 2", "snmpwalk", keepalivedMIB+".3.4.1.6") // a check has failed
+		var got string
+		if !s.Until(30*time.Second, func() bool { // of the two servers whose checks fail
+			got = m.traps()[before:]
+			return strings.Count(got, ".3.4.1.6 = INTEGER: 2") == 2
+		}) {
+			t.Errorf("%s has sent\n%s", p.Name, got)
+		}
+		for line := range strings.Lines(got) {
+			if body, found := strings.CutPrefix(line, ".1.3.6.1.2.1.1.3.0"); found { // after its time
+				_, body, _ = strings.Cut(body, "\t")
+				if strings.Contains(body, keepalivedMIB) {
+					traps[p.Name] = append(traps[p.Name], trapProtocol.ReplaceAllString(body, ""))
+				}
+			}
+		}
+		slices.Sort(traps[p.Name])
 		all := m.walk()
 		s.must(d.Stop())
 		m.awaits("No Such", "snmpwalk", keepalivedMIB+".3.4.1.1")
@@ -266,6 +289,9 @@ func testPoolObjects(t *testing.T) {
 		t.Fatalf("%d objects of the C daemon", len(theirs))
 	}
 	sameObjects(t, theirs, own)
+	if diff := cmp.Diff(traps["upstream"], traps["ours"]); diff != "" {
+		t.Errorf("notifications: -C daemon +ours\n%s", diff)
+	}
 }
 
 // TestSNMP checks that a master agent that is killed, hangs and returns does not disturb

@@ -195,7 +195,7 @@ func TestTraps(t *testing.T) {
 	note(traps.Step(s, []history.Event{
 		{Kind: history.Router, Name: "A", To: "BACKUP"}, {Kind: history.Router, Name: "B", To: "BACKUP"},
 		{Kind: history.Router, Name: "A", To: "MASTER"}, {Kind: history.Router, Name: "gone", To: "MASTER"},
-		{Kind: history.Server, Name: service.String() + " " + service.Endpoint(server.Addr, server.Port), To: "down"},
+		{Kind: history.Server, Name: service.String() + " " + service.Endpoint(server.Addr, server.Port), From: "up", To: "down"}, {Kind: history.Server, Name: service.String() + " " + service.Endpoint(server.Addr, server.Port), To: "up"},
 		{Kind: history.Service, Name: service.String(), To: "down"}, {Kind: history.Service, Name: "gone", To: "down"},
 	}))
 	b.WriteString("again\n\n")

@@ -248,10 +248,13 @@ var serviceNames = []string{
 }
 
 // server is the notification of a change of a virtual or a real server; nil: it is not
-// configured any more.
+// configured any more, or it is the first state of a real server, which is none.
 func (t *Traps) server(s *State, e *history.Event) []agentx.Varbind {
 	name, real := e.Name, ""
 	if e.Kind == history.Server { // after the name of its service and a blank
+		if e.From == "" {
+			return nil
+		}
 		i := strings.LastIndexByte(name, ' ')
 		if i < 0 {
 			return nil
@@ -264,6 +267,10 @@ func (t *Traps) server(s *State, e *history.Event) []agentx.Varbind {
 	}
 	status := *now // the event may be older
 	v := &serviceRow{c, &status}
+	serviceNames := serviceNames
+	if !c.Addr.IsValid() {
+		serviceNames = slices.DeleteFunc(slices.Clone(serviceNames), func(n string) bool { return n == "virtualServerAddrType" })
+	}
 	counts := []string{"virtualServerRealServersUp", "virtualServerRealServersTotal"}
 	if e.Kind == history.Service {
 		status.Up = e.To == "up"
