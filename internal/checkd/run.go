@@ -178,10 +178,11 @@ func (d *daemon) closeScripts() {
 	if d.files != nil {
 		d.files.Close()
 	}
+	left := d.conf.Global.ChildTime()
 	if d.notifier != nil {
-		d.notifier.Close(stopWait)
+		left -= d.notifier.Close(stopWait, left)
 	}
-	for _, name := range d.runner.Close(d.conf.Global.ChildTime()) {
+	for _, name := range d.runner.Close(max(0, left)) {
 		slog.Warn("script " + name + " was still running and has been killed")
 	}
 }

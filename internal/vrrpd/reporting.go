@@ -12,7 +12,7 @@ import (
 	"keepalived-go/vrrp"
 )
 
-// stopWait is how long scripts that report the end may take.
+// stopWait is how long scripts that report the end may take, from the last that has ended.
 const stopWait = time.Second
 
 // aloneWait is how long scripts may take after SIGTERM when the parent process has
@@ -144,11 +144,12 @@ func (d *daemon) closeScripts(alone <-chan struct{}) <-chan struct{} {
 		if set != nil {
 			set.Close()
 		}
+		left := wait
 		if notifier != nil {
-			notifier.Close(stopWait)
+			left -= notifier.Close(stopWait, wait)
 		}
 		if runner != nil {
-			for _, name := range runner.Close(wait) {
+			for _, name := range runner.Close(max(0, left)) {
 				slog.Warn("script " + name + " was still running and has been killed")
 			}
 		}

@@ -108,8 +108,10 @@ type Notifier struct {
 	running  int                // owners that run a script
 	fifos    []*writer
 	ticker   *time.Ticker
-	deadline time.Time // when Close stops waiting; zero: not closing
-	hurry    time.Time // when it stops waiting for scripts that others wait for
+	deadline time.Time     // when Close stops waiting; zero: not closing
+	hurry    time.Time     // when it stops waiting for scripts that others wait for
+	wait     time.Duration // of Close
+	latest   time.Time     // the deadline moves no further
 }
 
 // letter is what the inbox holds: an event, or something else for the hub to do.
@@ -150,11 +152,15 @@ func (n *Notifier) Notify(e Source) { n.post(letter{event: e}) }
 func (n *Notifier) Configure(c Config) { n.post(letter{do: func() { n.configure(c) }}) }
 
 // Close gives the events so far up to wait to be delivered: scripts that waited for
-// their turn, mails. Then what still runs is named in the log and sent SIGTERM.
-// A later event is lost.
-func (n *Notifier) Close(wait time.Duration) {
-	n.post(letter{do: func() { n.startClosing(wait) }})
+// their turn, mails. Each script that ends meanwhile gives those of others wait again,
+// within most: hundreds of them, or a slow machine, take longer than one. Then what still
+// runs is named in the log and sent SIGTERM. A later event is lost. It returns by how much
+// it has taken longer than wait.
+func (n *Notifier) Close(wait, most time.Duration) (longer time.Duration) {
+	began := time.Now()
+	n.post(letter{do: func() { n.startClosing(wait, most) }})
 	<-n.done
+	return max(0, time.Since(began)-wait)
 }
 
 func (n *Notifier) post(l letter) {
@@ -234,14 +240,24 @@ func (n *Notifier) deliver(e Event) {
 	}
 }
 
-func (n *Notifier) startClosing(wait time.Duration) {
+func (n *Notifier) startClosing(wait, most time.Duration) {
 	if !n.deadline.IsZero() {
 		return
 	}
 	now := time.Now()
-	n.deadline, n.hurry = now.Add(wait), now.Add(wait/2)
+	n.wait, n.latest = wait, now.Add(max(wait, most))
+	n.extend(now)
 	n.mail.close(n.deadline)
 	n.ticker.Reset(closingEvery)
+}
+
+// extend has Close wait from now on.
+func (n *Notifier) extend(now time.Time) {
+	n.deadline = now.Add(n.wait)
+	if n.deadline.After(n.latest) {
+		n.deadline = n.latest
+	}
+	n.hurry = n.deadline.Add(-n.wait / 2)
 }
 
 // finished reports whether the hub may end: nothing is left to wait for, or

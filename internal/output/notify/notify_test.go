@@ -26,7 +26,7 @@ type pipeNotifier struct {
 func newPipeNotifier(t *testing.T) *pipeNotifier {
 	t.Helper()
 	pn := &pipeNotifier{New(newRunner(t), "host"), newPipe(t), captureLog(t), t, map[string]*FIFO{}}
-	t.Cleanup(func() { pn.Close(time.Second) })
+	t.Cleanup(func() { pn.Close(time.Second, 0) })
 	return pn
 }
 
@@ -97,7 +97,7 @@ func TestScriptsAndFIFOs(t *testing.T) {
 	if len(st.FIFOs) != 2 || st.FIFOs[0].Written != 6 || len(st.Owners) != 2 || st.Owners[0].Kind != "group" {
 		t.Errorf("status %+v", st)
 	}
-	pn.Close(time.Second)
+	pn.Close(time.Second, 0)
 	pn.Notify(happening{Name: "A", Word: backup, To: to}) // after Close nothing runs
 	if st := pn.Status(); st.Owners != nil {
 		t.Errorf("status of a closed notifier: %+v", st)
@@ -234,11 +234,38 @@ func TestCloseWaitsForStopScripts(t *testing.T) {
 	pn.Configure(with(to))
 	pn.Notify(happening{Name: "A", Word: stop, To: to})
 	start := time.Now()
-	pn.Close(patience)
+	pn.Close(patience, 0)
 	if time.Since(start) > patience/2 {
 		t.Error("Close waited for nothing")
 	}
 	pn.expect(t, "stopped", "any thing A STOP 0")
+}
+
+// TestCloseWaitsWhileScriptsEnd checks that Close has patience with scripts while others end,
+// up to a limit.
+func TestCloseWaitsWhileScriptsEnd(t *testing.T) {
+	for most, longer := range map[time.Duration]bool{2 * time.Hour: true, 0: false} {
+		pn := newPipeNotifier(t)
+		first, second := newPipe(t), newPipe(t)
+		to := &conf.Notify{Stop: pn.echoAfter(t, first, "stop"), Any: pn.echoAfter(t, second, "any")}
+		pn.Configure(with(to))
+		pn.Notify(happening{Name: "A", Word: stop, To: to})
+		pn.expect(t, "stop begins")
+		deadline := func() time.Time {
+			at := make(chan time.Time, 1)
+			pn.post(letter{do: func() { at <- pn.deadline }})
+			return <-at
+		}
+		pn.post(letter{do: func() { pn.startClosing(time.Hour, most) }})
+		before := deadline()
+		fmt.Fprintln(first.f, "go on")
+		pn.expect(t, "stop ends", "any thing A STOP 0 begins")
+		if after := deadline(); after.After(before) != longer {
+			t.Errorf("at most %v: the deadline was %v, and is %v after the end of a script", most, before, after)
+		}
+		fmt.Fprintln(second.f, "go on")
+		pn.expect(t, "any thing A STOP 0 ends")
+	}
 }
 
 // TestCloseWithHangingScripts checks that a script that hangs when the daemon stops is
@@ -257,7 +284,7 @@ read -r l <`+gate.path)
 	pn.Notify(happening{Name: "A", Word: stop, To: one})
 	pn.Notify(happening{Name: "B", Word: stop, To: two})
 	pn.expect(t, "stop 2 begins")
-	pn.Close(2 * time.Second)
+	pn.Close(2*time.Second, 0)
 	pn.expect(t, "master is asked to end", "stop", "stop 2 is asked to end")
 	pn.log.expect(t, 1, "(A) notify_master script "+hangs+" master is ended: ")
 	pn.log.expect(t, 1, "; STOP is waiting for it")

@@ -133,6 +133,9 @@ func (n *Notifier) ended(o *owner, r script.Result) {
 	o.done()
 	o.run = nil
 	n.count(-1)
+	if !n.deadline.IsZero() && now.Before(n.deadline) {
+		n.extend(now)
+	}
 	n.advance(o, now)
 }
 
