@@ -79,10 +79,25 @@ func identityOf(k *planned) identity {
 
 // step gives the engine an event and does, in order, what it asks for. Nothing that
 // an action brings about is a step within this one: it comes through the loop.
-func (d *daemon) step(ev lvs.Event) {
+func (d *daemon) step(ev lvs.Event) { d.stepAfter(func() {}, ev) }
+
+// stepAfter is step for the result of a check, which tell tells: before what the check
+// does to its server, and after what the new weight does, as the C daemon.
+func (d *daemon) stepAfter(tell func(), ev lvs.Event) {
 	d.actions = d.engine.Step(d.loop.Now(), ev, d.actions[:0])
+	told := false
 	for i := range d.actions {
+		switch d.actions[i].Kind {
+		case lvs.CheckChanged, lvs.ServerUp, lvs.ServerDown:
+			if !told {
+				tell()
+			}
+			told = true
+		}
 		d.carryOut(&d.actions[i])
+	}
+	if !told {
+		tell()
 	}
 	if len(d.actions) > 0 {
 		d.stateChanged()
@@ -193,5 +208,6 @@ func (d *daemon) stop() {
 	d.table.Idle(func() { d.loop.Post(func() { d.released = true }) })
 }
 
-// stopWait is how long scripts that are notified of the end may take.
+// stopWait is how long scripts that are notified of the end may take, from the last that
+// has ended.
 const stopWait = time.Second

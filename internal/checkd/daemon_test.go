@@ -260,6 +260,53 @@ func TestServerFailsAndReturns(t *testing.T) {
 	}
 }
 
+// TestEndOfServers checks that the end names each server once, in the order of the
+// configuration: with omega also those that are down, and "(inhibited)" those that
+// inhibit_on_failure keeps in the table.
+func TestEndOfServers(t *testing.T) {
+	log := logtest.Capture(t)
+	a, b := serve(t), serve(t)
+	a.close()
+	p := start(t, virtual("omega", a.real("inhibit_on_failure"), b.real("")), nil)
+	p.until("the dead server", func() bool { return !p.checks[0].life.Up() && p.checks[1].lastAt != 0 })
+	p.stop()
+	var end []string
+	for _, line := range log.Lines() {
+		if strings.HasPrefix(line, "Shutting down") {
+			end = append(end, line)
+		}
+	}
+	if want := []string{"Shutting down (inhibited) service " + a.name() + " from VS " + vs, "Shutting down service " + b.name() + " from VS " + vs}; !slices.Equal(end, want) {
+		t.Errorf("%q, want %q", end, want)
+	}
+}
+
+// TestWeightBeforeVerdict checks that the weight that a MISC_CHECK sets is logged before its
+// own line, as in the C daemon, and that the subject of its mail is the state of the server,
+// which another check keeps down.
+func TestWeightBeforeVerdict(t *testing.T) {
+	log := logtest.Capture(t)
+	a := serve(t)
+	a.close()
+	misc := "MISC_CHECK {\n misc_dynamic\n misc_path \"/bin/sh -c 'exit 9'\"\n}"
+	p := start(t, virtual("alpha", a.real(misc)), nil)
+	p.until("both results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
+	weight := "Changing weight from 1 to 7 for inactive service " + a.name() + " of VS " + vs
+	if passed := "Misc check for [" + a.name() + " VS " + vs + "] by [/bin/sh] succeeded."; !log.InOrder(weight, passed) {
+		t.Errorf("not first %q, then %q: %q", weight, passed, log.Lines())
+	}
+	n := notice{action: lvs.Action{Kind: lvs.CheckChanged, Up: true, Service: &p.services.Services[0], Server: &p.services.Services[0].Servers[0]}}
+	p.services.Services[0].Servers[0].Data.(*conf.RealServer).SMTPAlert = true
+	if got := n.Event().Mail.Subject; !strings.HasSuffix(got, " - DOWN") {
+		t.Errorf("a check that passes while another one fails: %q", got)
+	}
+	n.action.ServerChanged = true
+	if got := n.Event().Mail.Subject; !strings.HasSuffix(got, " - UP") {
+		t.Errorf("the last check that passes: %q", got)
+	}
+	p.until("no check runs", func() bool { return p.checks[0].attempt == nil })
+}
+
 // TestReload checks that a reload changes only what differs, and that checks keep their
 // results, even in another place.
 func TestReload(t *testing.T) {

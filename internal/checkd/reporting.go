@@ -16,7 +16,8 @@ import (
 // sent.
 func (d *daemon) reportAction(a *lvs.Action) {
 	d.changed = true
-	if line := sentence(a); line != "" {
+	told := a.Reason == lvs.ReasonShutdown && !d.Keep // by logEnd
+	if line := sentence(a); line != "" && !told {
 		attrs := make([]any, 0, 4)
 		if a.Service != nil {
 			attrs = append(attrs, "service", a.Service.ID.String())
@@ -88,14 +89,14 @@ func (d *daemon) logActivity(a *lvs.Action) {
 }
 
 // logEnd logs the servers that this process cares for no longer, in the words of the C
-// daemon: also those that are down. With omega the engine reports them.
+// daemon: also those that are down, of which the engine reports nothing.
 func (d *daemon) logEnd() {
 	for v := range d.engine.Services() {
-		if v.Config.Omega {
-			continue
-		}
 		for s := range d.engine.Servers(v.Config.ID) {
-			a := lvs.Action{Kind: lvs.ServerDown, Reason: lvs.ReasonShutdown, Service: v.Config, Server: s.Config}
+			a := lvs.Action{Kind: lvs.ServerDown, Reason: lvs.ReasonShutdown, Service: v.Config, Server: s.Config, Change: lvs.PoolEntry}
+			if !s.Up && s.Config.Inhibit {
+				a.Change = lvs.PoolWeight
+			}
 			d.log(sentence(&a), "service", v.Config.ID.String(), "server", serverName(&a))
 		}
 	}
@@ -138,7 +139,7 @@ func sentence(a *lvs.Action) string {
 		return byChange("Adding service %s to VS %s", "Enabling service %s of VS %s")
 	case lvs.ServerDown:
 		if a.Reason == lvs.ReasonShutdown {
-			return fmt.Sprintf("Shutting down service %s from VS %s", serverName(a), a.Service.ID)
+			return byChange("Shutting down service %s from VS %s", "Shutting down (inhibited) service %s from VS %s")
 		}
 		return byChange("Removing service %s from VS %s", "Disabling service %s of VS %s")
 	case lvs.ServerGone:
@@ -212,7 +213,7 @@ func (n *notice) Event() notify.Event {
 	case lvs.CheckChanged:
 		e.Word, e.State = word(a.Up), false
 		if server != nil && server.SMTPAlert {
-			e.Mail = serverMail(a, a.Up, n.body)
+			e.Mail = serverMail(a, a.Up && a.ServerChanged, n.body) // the subject is about the server
 		}
 	case lvs.QuorumGained, lvs.QuorumLost:
 		up = a.Kind == lvs.QuorumGained

@@ -91,15 +91,18 @@ func (k *Misc) line(v *life.Verdict) string {
 	if v.Reason == timedOut {
 		ended, how = timedOut, ""
 	}
-	tries := ""
+	retries := fmt.Sprintf("%d retries", v.Allowed)
+	if v.Allowed == 1 {
+		retries = "1 retry"
+	}
+	var tries string
 	switch {
-	case v.Decided && v.Retries > 0:
-		tries = after(v)
 	case v.Allowed == 0:
 		tries = " with retry disabled"
-	case v.Decided:
+	case v.Decided: // at the first attempt ever, too, which has no retries
+		tries = " after " + retries
 	case v.Failures == 1:
-		tries = fmt.Sprintf(", will do %d retries", v.Allowed)
+		tries = ", will do " + retries
 	default:
 		tries = fmt.Sprintf(" on retry %d/%d", v.Failures-1, v.Allowed)
 	}
