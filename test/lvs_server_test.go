@@ -145,8 +145,13 @@ func cuttable(s *scene, n *lab.Node, i int, set func(state string)) func(state s
 func withAddress(serve func(s *scene, n *lab.Node, i int) func(state string)) func(s *scene, n *lab.Node, i int) func(state string) {
 	return func(s *scene, n *lab.Node, i int) func(state string) {
 		serve(s, n, i)("up")
+		here := false
 		return func(state string) {
-			verb := map[string]string{"here": "replace", "away": "del"}[state]
+			if here == (state == "here") {
+				return
+			}
+			here = !here
+			verb := map[bool]string{true: "add", false: "del"}[here]
 			if err := n.IP(fmt.Sprintf("addr %s 10.8.%d.1/32 dev lo", verb, i)); err != nil {
 				s.Error(err)
 			}
