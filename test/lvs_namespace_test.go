@@ -36,7 +36,8 @@ func testNamespaces(t *testing.T) {
 		for i, c := range cases {
 			address := fmt.Sprintf("10.8.%d.%d", p, i+1)
 			d := s.start(n.Name, program, c.lines+"\n"+virtual(address+" 80", "protocol TCP", "lb_algo rr", "lb_kind NAT", server("10.9.0.1 80")), "-C")
-			t.Run(fmt.Sprintf("%s/%q", program.Name, c.lines), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %q", program.Name, c.lines), func(t *testing.T) {
+				t.Parallel()
 				if !s.Until(20*time.Second, func() bool { return strings.Contains(places[c.want](), address+":80") }) {
 					t.Errorf("not in the namespace of %s:\n%s", c.want, d.LogText())
 				}
@@ -45,8 +46,10 @@ func testNamespaces(t *testing.T) {
 						t.Errorf("in the namespace of %s, want %s", name, c.want)
 					}
 				}
+				if err := d.Stop(); err != nil {
+					t.Error(err)
+				}
 			})
-			s.must(d.Stop())
 		}
 	}
 }

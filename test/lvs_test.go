@@ -38,12 +38,12 @@ func TestBalancer(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
 		t.Run("Links", testMadeLinks)
+		t.Run("Readme", testReadme)
 		t.Run("Objects", testPoolObjects)
 		if !nightly() {
 			return
 		}
 		// Each of these takes a minute or more.
-		t.Run("Readme", testReadme)
 		t.Run("Checks", testChecks)
 		t.Run("Pair", testPair)
 		t.Run("Faults", testFaults)
