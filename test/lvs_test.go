@@ -17,7 +17,7 @@ import (
 
 // balancer is a machine whose kernel balances load, and has VRFs and bonds.
 var balancer = uml.Machine{
-	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou", "vrf", "ipvlan", "macvlan", "bonding"},
+	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou", "vrf", "mpls_iptunnel", "ila", "ipvlan", "macvlan", "bonding"},
 	Memory:  384,
 	Timeout: 4 * time.Minute,
 }
@@ -40,6 +40,8 @@ func TestBalancer(t *testing.T) {
 		t.Run("Links", testMadeLinks)
 		t.Run("Readme", testReadme)
 		t.Run("Objects", testPoolObjects)
+		t.Run("BFD", testBFDCheck)
+		t.Run("Network", testNetworkLikeC)
 		if !nightly() {
 			return
 		}

@@ -2,6 +2,8 @@ package test
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -160,6 +162,48 @@ func TestRoutesStorm(t *testing.T) {
 		}
 	}
 	s.routeAt("a", "b")
+}
+
+// TestForeignRoutesDoNotWake checks that the kernel reports to the process no routes that
+// other programs add and delete: the process wakes as often as its adverts need.
+func TestForeignRoutesDoNotWake(t *testing.T) {
+	t.Parallel()
+	lab.Need(t, lab.Root)
+	differs(t, "reads all routes")
+	s := newScene(t, "a")
+	in := instance{Interval: time.Second, More: "virtual_routes {\n    10.101.0.0/16 via 10.0.0.77 dev eth0\n}"}
+	d := s.start("a", ours, config(in.at(150)))
+	s.awaitOwner(vip, 20*time.Second, "a")
+	s.routeAt("a")
+	began, before := time.Now(), wakeups(t, d.VRRPPid())
+	stop := s.storm("a")
+	s.stays(vip, "a", 2*time.Second)
+	changes := stop()
+	woken, took := wakeups(t, d.VRRPPid())-before, time.Since(began)
+	// The threads of the process wake each other about a hundred times a second.
+	if limit := 200*int(took.Seconds()+1) + changes/20; woken > limit {
+		t.Errorf("woken %d times in %v by %d changes, want %d at most", woken, took, changes, limit)
+	}
+	t.Logf("woken %d times in %v beside %d changes", woken, took, changes)
+}
+
+// wakeups returns how often the threads of a process have waited so far.
+func wakeups(t *testing.T, pid int) (n int) {
+	t.Helper()
+	files, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/status", pid))
+	if err != nil || len(files) == 0 {
+		t.Fatal(pid, err)
+	}
+	for _, file := range files {
+		text, _ := os.ReadFile(file) // a thread may have ended
+		for line := range strings.Lines(string(text)) {
+			var k int
+			if _, err := fmt.Sscanf(line, "voluntary_ctxt_switches: %d", &k); err == nil {
+				n += k
+			}
+		}
+	}
+	return n
 }
 
 // TestDeletedInALoop checks that routes, rules, addresses and nftables tables that
