@@ -44,6 +44,7 @@ type Keyword struct {
 	entry     bool   // a line that begins with no keyword
 	option    bool   // a word within such a line
 	checks    bool   // its arguments are the checks of the include lines after it
+	seeds     bool   // its argument decides the random numbers after it
 }
 
 // block is the vocabulary inside of one kind of braces.
@@ -240,6 +241,9 @@ func (k *Keyword) inherits(from Initial) *Keyword { k.Initial = from; return k }
 
 // setsChecks marks the keyword that declares what include lines must find.
 func (k *Keyword) setsChecks() *Keyword { k.checks = true; return k }
+
+// seedsRandom marks the keyword that decides the values of ${_RANDOM}.
+func (k *Keyword) seedsRandom() *Keyword { k.seeds = true; return k }
 
 // alias marks an old word that is as good as the new one.
 func (k *Keyword) alias(successor string) *Keyword {

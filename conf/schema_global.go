@@ -85,7 +85,7 @@ func processWords() []*Keyword {
 				shown(func(g *Global) *time.Duration { return &g.BFD.MinAutoPriorityDelay }),
 			),
 		kw("umask", word("NUMBER|BITS"), "0177", "permissions removed from created files: octal, or names such as IRGRP|IWGRP or IRWXO").sets(setUmask).shows(shown(func(g *Global) *uint32 { return &g.Umask }).argument(0)),
-		kw("random_seed", number(0, 1<<32-1), "the clock", "seed for random numbers, for tests").
+		kw("random_seed", number(0, 1<<32-1), "the clock", "makes the values of ${_RANDOM} after it the same each time").seedsRandom().
 			sets(func(d *decoder, a *argument) { d.cfg.Global.RandomSeed, d.cfg.Global.SeedSet = a.n, true }).
 			shows(shown(func(g *Global) *int64 { return &g.RandomSeed })),
 		kw("startup_script", cmd().soft("startup script missing"), "", "command that runs before anything else starts").

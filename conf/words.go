@@ -59,16 +59,23 @@ func (v words) Block(word string) syntax.Vocabulary {
 
 func (words) SetsChecks(word string) bool { return slices.Contains(includeChecks(), word) }
 
-// includeChecks are the words whose rows declare it. The reader asks for each line: a
-// list of one is compared faster than a map is.
-var includeChecks = sync.OnceValue(func() (found []string) {
+func (words) SeedsRandom(word string) bool { return slices.Contains(randomSeeds(), word) }
+
+// includeChecks and randomSeeds are the words whose rows declare it. The reader asks for
+// each line: a list of one is compared faster than a map is.
+var (
+	includeChecks = sync.OnceValue(func() []string { return declared(func(k *Keyword) bool { return k.checks }) })
+	randomSeeds   = sync.OnceValue(func() []string { return declared(func(k *Keyword) bool { return k.seeds }) })
+)
+
+func declared(by func(*Keyword) bool) (found []string) {
 	for k := range Schema() {
-		if k.checks && !slices.Contains(found, k.Name) {
+		if by(&k) && !slices.Contains(found, k.Name) {
 			found = append(found, k.Name)
 		}
 	}
 	return found
-})
+}
 
 func (words) LacksValue(list []string) bool {
 	v, _ := (*block)(nil).named(list, nil)

@@ -323,12 +323,15 @@ func (p *pipeline) useLines(l, before line, tail tailUse, src source) {
 	p.depth--
 }
 
-// put hands a finished line over. The checks of include lines change while the
-// files are read.
+// put hands a finished line over. The checks of include lines, and the random numbers,
+// change while the files are read.
 func (p *pipeline) put(l *line) {
 	p.out.add(l)
-	if p.Vocabulary.SetsChecks(firstWord(l.text)) {
+	switch word := firstWord(l.text); {
+	case p.Vocabulary.SetsChecks(word):
 		p.setChecks(l.text)
+	case p.Vocabulary.SeedsRandom(word):
+		p.seed(l.text)
 	}
 }
 
@@ -397,6 +400,18 @@ func (p *pipeline) finish() {
 		return
 	}
 	p.out.finish(p.last)
+}
+
+// seed makes the numbers of ${_RANDOM} those that follow from the argument of a line. A
+// wrong one changes nothing: whoever knows the word reports it.
+func (p *pipeline) seed(line string) {
+	fields := strings.Fields(line)
+	if len(fields) < 2 {
+		return
+	}
+	if n, err := strconv.ParseUint(fields[1], 0, 32); err == nil {
+		p.random = rand.New(rand.NewPCG(n, 0))
+	}
 }
 
 // randomInt is for ${_RANDOM}.

@@ -150,7 +150,36 @@ func (f few) Block(word string) Vocabulary {
 }
 
 func (few) SetsChecks(word string) bool    { return word == "demand" }
+func (few) SeedsRandom(word string) bool   { return word == "seed" }
 func (few) LacksValue(words []string) bool { return words[len(words)-1] == "password" }
+
+// TestRandomSeed checks that the numbers after a seed are the same each time, and others
+// after another seed; a wrong seed changes nothing, nor does a word that the vocabulary
+// does not have.
+func TestRandomSeed(t *testing.T) {
+	read := func(text string, words Vocabulary) string {
+		path := filepath.Join(t.TempDir(), "a.conf")
+		if err := os.WriteFile(path, []byte(text+"x ${_RANDOM} ${_RANDOM}\nx ${_RANDOM}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		tree, diags := Parse(path, Options{Vocabulary: words})
+		if len(diags) > 0 {
+			t.Fatal(diags)
+		}
+		return flat(tree[len(tree)-2:], "")
+	}
+	seven := read("seed 7\n", few{})
+	for _, text := range []string{"seed 7\n", "seed 0x7\n", "$S=7\nseed $S\n", "seed 8\nx ${_RANDOM}\nseed 7\n", "block {\n seed 7\n}\n", "seed 7\nseed\nseed x\nseed -1\n"} {
+		if got := read(text, few{"block": {}}); got != seven {
+			t.Errorf("%q: %q, with the seed 7 %q", text, got, seven)
+		}
+	}
+	for _, other := range []string{read("seed 8\n", few{}), read("seed 4294967296\n", few{}), read("", few{}), read("seed 7\n", nil)} {
+		if other == seven {
+			t.Error("the same numbers without the seed")
+		}
+	}
+}
 
 // TestVocabulary reads text whose syntax depends on the words, with a vocabulary and
 // without.

@@ -12,6 +12,9 @@ type Vocabulary interface {
 	// SetsChecks reports whether the arguments of a word, in whatever block, are
 	// the checks of the include lines after it.
 	SetsChecks(word string) bool
+	// SeedsRandom reports whether the argument of a word, in whatever block, makes
+	// the random numbers after it the same each time.
+	SeedsRandom(word string) bool
 	// LacksValue reports whether a statement of these words, in whatever block,
 	// ends before the value that it needs.
 	LacksValue(words []string) bool
@@ -23,4 +26,5 @@ type noWords struct{}
 func (noWords) Knows(string) bool        { return false }
 func (noWords) Block(string) Vocabulary  { return nil }
 func (noWords) SetsChecks(string) bool   { return false }
+func (noWords) SeedsRandom(string) bool  { return false }
 func (noWords) LacksValue([]string) bool { return false }
