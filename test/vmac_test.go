@@ -6,9 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -346,4 +349,49 @@ func TestVMACBase(t *testing.T) {
 	at("base renamed", "b")
 	s.must(n.IPBatch(fmt.Sprintf("link set eth9 name eth0\nlink set eth0 up\naddr replace %v/16 dev eth0\n", n.Addr(0))))
 	at("base with its name", "a")
+}
+
+// TestNetlinkNotifyMsg checks that netlink_notify_msg has the kernel report the interface
+// below, once its macvlan is up.
+func TestNetlinkNotifyMsg(t *testing.T) {
+	t.Parallel()
+	differs(t, "2.2.7 does not know the word")
+	for _, word := range []string{"", "netlink_notify_msg"} {
+		s := newScene(t, "a")
+		reports := s.path("a", "reports")
+		// What the kernel reports of eth0, and of the macvlan, in their order.
+		s.must(s.Node("a").Go(func() {
+			c := exec.Command("ip", "-o", "monitor", "link")
+			out, err := os.Create(reports)
+			s.must(err)
+			defer out.Close()
+			c.Stdout = out
+			c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+			s.must(c.Start())
+			s.Cleanup(func() { c.Process.Kill() })
+			c.Wait()
+		}))
+		read := func() string {
+			b, _ := os.ReadFile(reports)
+			return string(b)
+		}
+		if !s.Until(20*time.Second, func() bool { // it listens when it reports this
+			s.must(s.Node("a").IP("link add spare type bridge"))
+			s.must(s.Node("a").IP("link del spare"))
+			return strings.Contains(read(), "spare")
+		}) {
+			t.Fatal("ip monitor reports nothing")
+		}
+		s.start("a", ours, config(instance{Name: "web", More: "use_vmac front " + word}.at(150)))
+		s.awaitOwner(vip, 12*time.Second, "a")
+		below := regexp.MustCompile(`(?s)front@eth0: <[^>]*\bUP\b.*\d+: eth0(@|:)`)
+		seen := func() bool { return below.MatchString(read()) }
+		if word == "" {
+			if seen() {
+				t.Errorf("without %s eth0 is reported:\n%s", "netlink_notify_msg", read())
+			}
+		} else if !s.Until(20*time.Second, seen) {
+			t.Errorf("eth0 is not reported:\n%s", read())
+		}
+	}
 }

@@ -145,6 +145,7 @@ type addressTable struct {
 	exec  executor
 
 	removal func() kernel.LinkGroup // a group of links that no link is in
+	reports []kernel.Change         // of links, to be asked for at the end of the next plan
 }
 
 // kind is the table of one kind, whatever it is.
@@ -294,6 +295,8 @@ func (t *addressTable) flush() {
 	for _, p := range slices.Backward(plans) {
 		changes = append(changes, p[removals(p):]...)
 	}
+	changes = append(changes, t.reports...)
+	t.reports = nil
 	if len(changes) == 0 {
 		return
 	}
@@ -306,7 +309,7 @@ func (t *addressTable) flush() {
 
 // clean reports whether there is nothing to look at.
 func (t *addressTable) clean() bool {
-	return !slices.ContainsFunc(t.kinds, kind.pending)
+	return len(t.reports) == 0 && !slices.ContainsFunc(t.kinds, kind.pending)
 }
 
 // together has the links that a plan removes removed together: group, too, is a removal.
@@ -406,7 +409,7 @@ func (t *addressTable) completed(c kernel.Completion) (lost losses) {
 			}
 		case *kernel.MadeLink:
 			t.links.answered(&c, i, o.Key())
-		case kernel.LinkGroup:
+		case kernel.LinkGroup, kernel.LinkReport:
 			if c.Errs != nil && c.Errs[i] != nil {
 				slog.Error(c.Errs[i].Error())
 			}

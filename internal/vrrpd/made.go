@@ -263,9 +263,21 @@ func (d *daemon) linkMade(l *netLink, known bool, port uint32) {
 		}
 	}
 	if l.Flags&unix.IFF_UP != 0 {
+		d.reportBase(v, l, key)
 		d.linksUp[key] = true
 	}
 	d.settings.dirty = true
+}
+
+// reportBase has the kernel report the interface below a link that has come up
+// (netlink_notify_msg). It is promiscuous now, of which the kernel reports nothing if the
+// interface cannot filter addresses, as a bridge.
+func (d *daemon) reportBase(v *heldLink, l *netLink, key kernel.LinkKey) {
+	base := d.net.links[l.Base]
+	if d.linksUp[key] || base == nil || v.owner == nil || v.owner.conf.Link == nil || !v.owner.conf.Link.NotifyMsg {
+		return
+	}
+	d.addrs.reports = append(d.addrs.reports, kernel.Change{Op: kernel.Add, Object: kernel.LinkReport{Index: base.Index, Group: base.Group}})
 }
 
 // linkUnmade takes up that a link which could be one of ours is gone.

@@ -265,6 +265,39 @@ func (g LinkGroup) Text() string { return fmt.Sprintf("%s %d", g.Kind(), uint32(
 // Attributes is that of [Object].
 func (LinkGroup) Attributes() string { return "" }
 
+// LinkReport is an [Object] that can only be added: a link, in the group in which it is
+// already. It has the kernel report the link once more, as it is.
+type LinkReport struct {
+	Index int
+	Group uint32
+}
+
+// Kind is what kind of [Object] it is.
+func (LinkReport) Kind() string { return "report" }
+
+// Encode appends the body of the request to put the link into its group.
+func (r LinkReport) Encode(_ Op, b []byte) ([]byte, nl.Request) {
+	return nl.AppendUint32(appendLinkHeader(b, r.Index), unix.IFLA_GROUP, r.Group), nl.Request{Type: unix.RTM_SETLINK}
+}
+
+// Held is nothing: reports are not listed.
+func (LinkReport) Held(*Conn) Finder { return func(Object) (Requested, bool) { return nil, false } }
+
+// Foreign is that of [Requested].
+func (LinkReport) Foreign() bool { return false }
+
+// Gone is that of [Requested]: reports are not removed.
+func (LinkReport) Gone(error) bool { return true }
+
+// OnLink is the index of the link.
+func (r LinkReport) OnLink() int { return r.Index }
+
+// Text prints "report".
+func (r LinkReport) Text() string { return r.Kind() }
+
+// Attributes is that of [Object].
+func (LinkReport) Attributes() string { return "" }
+
 // DecodeMadeLink decodes the body of a request to add a link: see [MadeLink.Encode].
 func DecodeMadeLink(body []byte, names nl.Names) (MadeLink, bool) {
 	l, ok := decodeAnyLink(body, names)

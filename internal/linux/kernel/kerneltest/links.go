@@ -32,6 +32,8 @@ func (k *Kernel) making(m nl.Message) (refusal *nl.Error, ok bool) {
 			return k.makeLink(m), true
 		}
 		return k.changeLink(m), true
+	case unix.RTM_SETLINK:
+		return k.changeLink(m), true
 	case unix.RTM_DELLINK:
 		r, ok := decodeChange(m.Body)
 		if !ok {
