@@ -30,6 +30,10 @@ func tables(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	defer d.close()
 	var out []sample
 	for _, s := range []services{{n: 100, each: 100}, {n: 2500, each: 16}} {
+		factor := 0.3
+		if s.n > 1000 {
+			factor = 0.5
+		}
 		var start, change, stop, fill, clear []float64
 		for range b.rounds(3) {
 			f, c, err := d.kernelAlone(s)
@@ -57,10 +61,10 @@ func tables(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		name := fmt.Sprintf("%d × %d: ", s.n, s.each)
 		median := func(rounds []float64) float64 { return summary("", "", rounds, none).Value }
 		out = append(out,
-			summary(name+"start until the table is full", "ms", start, orKernel(0.3, median(fill))),
+			summary(name+"start until the table is full", "ms", start, orKernel(factor, median(fill))),
 			summary(name+"the kernel alone, in one batch", "ms", fill, none),
 			summary(name+"SIGHUP with one weight changed until it is in the table", "ms", change, atMost(0.5)),
-			summary(name+"SIGTERM until the table is empty", "ms", stop, orKernel(0.3, median(clear))),
+			summary(name+"SIGTERM until the table is empty", "ms", stop, orKernel(factor, median(clear))),
 			summary(name+"the kernel alone, in one batch of removals", "ms", clear, none))
 	}
 	return out, nil

@@ -64,6 +64,11 @@ func limit(v float64, text string) target {
 	return target{text, func(o, _ sample) bool { return max(o.Value, o.Max) <= v }}
 }
 
+// atLeast requires at least a fixed value.
+func atLeast(v float64) target {
+	return target{fmt.Sprintf("≥ %g", v), func(o, _ sample) bool { return o.Value >= v }}
+}
+
 // part measures one row group of the table.
 type part struct {
 	name  string
