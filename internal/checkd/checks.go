@@ -203,7 +203,7 @@ func (d *daemon) done(c *check, r life.Result) {
 func (d *daemon) judge(c *check, a *life.Actions) {
 	v := &a.Verdict
 	c.last, c.lastAt = *v, d.loop.Now()
-	tell := func() {
+	report := func() {
 		for _, line := range attempt.Lines(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures) {
 			d.log(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())
 		}
@@ -212,10 +212,10 @@ func (d *daemon) judge(c *check, a *life.Actions) {
 		d.stateChanged() // also where the server stays what it was taken for
 	}
 	if !v.Decided && !a.Reweighted {
-		tell()
+		report()
 		return
 	}
-	d.stepAfter(tell, lvs.Event{Kind: lvs.CheckResult, Check: c.id, Up: v.Up, Weight: weightOf(a)})
+	d.stepAfter(report, lvs.Event{Kind: lvs.CheckResult, Check: c.id, Up: v.Up, Weight: weightOf(a)})
 }
 
 // weightOf translates what a check reports of the weight of its server.

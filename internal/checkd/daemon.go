@@ -81,23 +81,23 @@ func identityOf(k *planned) identity {
 // an action brings about is a step within this one: it comes through the loop.
 func (d *daemon) step(ev lvs.Event) { d.stepAfter(func() {}, ev) }
 
-// stepAfter is step for the result of a check, which tell tells: before what the check
+// stepAfter is step for the result of a check, which report reports: before what the check
 // does to its server, and after what the new weight does, as the C daemon.
-func (d *daemon) stepAfter(tell func(), ev lvs.Event) {
+func (d *daemon) stepAfter(report func(), ev lvs.Event) {
 	d.actions = d.engine.Step(d.loop.Now(), ev, d.actions[:0])
-	told := false
+	reported := false
 	for i := range d.actions {
 		switch d.actions[i].Kind {
 		case lvs.CheckChanged, lvs.ServerUp, lvs.ServerDown:
-			if !told {
-				tell()
+			if !reported {
+				report()
 			}
-			told = true
+			reported = true
 		}
 		d.carryOut(&d.actions[i])
 	}
-	if !told {
-		tell()
+	if !reported {
+		report()
 	}
 	if len(d.actions) > 0 {
 		d.stateChanged()

@@ -16,8 +16,8 @@ import (
 // sent.
 func (d *daemon) reportAction(a *lvs.Action) {
 	d.changed = true
-	told := a.Reason == lvs.ReasonShutdown && !d.Keep // by logEnd
-	if line := sentence(a); line != "" && !told {
+	atEnd := a.Reason == lvs.ReasonShutdown && !d.Keep // which logEnd logs
+	if line := sentence(a); line != "" && !atEnd {
 		attrs := make([]any, 0, 4)
 		if a.Service != nil {
 			attrs = append(attrs, "service", a.Service.ID.String())
