@@ -3,10 +3,12 @@ package main
 import (
 	"bufio"
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -100,7 +102,8 @@ func walk(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		sample{What: "advert spacing meanwhile: worst", Unit: "ms", Value: ms(worst), Target: atMost(1)}), nil
 }
 
-// snapshot measures how a daemon of 4,000 masters writes its state (SIGUSR1).
+// snapshot measures how a daemon of 4,000 masters writes its state (SIGUSR1), and how it
+// answers at its control socket, if it has one.
 func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	defer l.Forget()
 	a := l.Node("a")
@@ -131,13 +134,48 @@ func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		}
 		size = info.Size()
 	}
+	var answers []float64
+	socket := filepath.Join(d.Dir, "keepalived.control.sock")
+	if _, err := os.Stat(socket); err == nil {
+		for range b.rounds(20) {
+			begun := time.Now()
+			if err := fetch(socket, "/v1/status"); err != nil {
+				return nil, err
+			}
+			answers = append(answers, ms(time.Since(begun)))
+			time.Sleep(500 * time.Millisecond) // the process rests after an answer
+		}
+	}
 	_, p99, worst := gaps(l, a, from, time.Now(), time.Second)
-	return []sample{
+	out := []sample{
 		summary("SIGUSR1 until the file is complete", "ms", times, atMost(1)),
 		{What: "the file", Unit: "MiB", Value: mib(size)},
 		{What: "advert spacing meanwhile: 99 % within", Unit: "ms", Value: ms(p99), Target: atMost(1)},
 		{What: "advert spacing meanwhile: worst", Unit: "ms", Value: ms(worst), Target: atMost(1)},
-	}, nil
+	}
+	if len(answers) > 0 {
+		s := summary("GET /v1/status until the answer is complete", "ms", answers, none)
+		s.Target = target{"median ≤ 50 ms", func(o, _ sample) bool { return o.Value <= 50 }}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+// fetch reads the whole answer to a request at a control socket.
+func fetch(socket, path string) error {
+	c := http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "unix", socket)
+	}}}
+	answer, err := c.Get("http://localhost" + path)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	_, err = io.Copy(io.Discard, answer.Body)
+	return err
 }
 
 // dump makes the daemon write keepalived.data, and returns how long that took.
