@@ -289,14 +289,13 @@ func TestWeightBeforeVerdict(t *testing.T) {
 	a := serve(t)
 	a.close()
 	misc := "MISC_CHECK {\n misc_dynamic\n misc_path \"/bin/sh -c 'exit 9'\"\n}"
-	p := start(t, virtual("alpha", a.real(misc)), nil)
+	p := start(t, virtual("alpha", a.real("smtp_alert\n"+misc)), nil)
 	p.until("both results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
 	weight := "Changing weight from 1 to 7 for inactive service " + a.name() + " of VS " + vs
 	if passed := "Misc check for [" + a.name() + " VS " + vs + "] by [/bin/sh] succeeded."; !log.InOrder(weight, passed) {
 		t.Errorf("not first %q, then %q: %q", weight, passed, log.Lines())
 	}
 	n := notice{action: lvs.Action{Kind: lvs.CheckChanged, Up: true, Service: &p.services.Services[0], Server: &p.services.Services[0].Servers[0]}}
-	p.services.Services[0].Servers[0].Data.(*conf.RealServer).SMTPAlert = true
 	if got := n.Event().Mail.Subject; !strings.HasSuffix(got, " - DOWN") {
 		t.Errorf("a check that passes while another one fails: %q", got)
 	}
