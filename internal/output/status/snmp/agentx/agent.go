@@ -118,9 +118,13 @@ func (a *Agent) Trap(v []Varbind) {
 
 // Flush waits until every notification has been sent and answered, or ctx ends.
 func (a *Agent) Flush(ctx context.Context) {
-	select {
-	case a.flush <- struct{}{}:
-	case <-ctx.Done():
+	// The first time, the session may have seen no notification before the last one came.
+	for range 2 {
+		select {
+		case a.flush <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

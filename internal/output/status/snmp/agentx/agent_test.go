@@ -9,6 +9,7 @@ import (
 	"net"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -223,5 +224,31 @@ func BenchmarkRequest(b *testing.B) {
 	m.open()
 	for b.Loop() {
 		m.ask(PDU{Kind: GetNext, Ranges: []Range{{From: OID{1, 3}}}})
+	}
+}
+
+// TestFlush checks that no notification is left when Flush returns.
+func TestFlush(t *testing.T) {
+	m, a := newMaster(t)
+	var got atomic.Int64
+	m.open()
+	go func() {
+		for {
+			p, err := Read(m.r)
+			if err != nil {
+				return
+			}
+			if p.Kind == Notify {
+				got.Add(1)
+			}
+			m.answer(p, 42)
+		}
+	}()
+	for n := range int64(2000) {
+		a.Trap([]Varbind{{OID{1}, Int(n)}})
+		a.Flush(t.Context())
+		if got := got.Load(); got != n+1 {
+			t.Fatalf("%d of %d notifications have come", got, n+1)
+		}
 	}
 }
