@@ -3,11 +3,14 @@
 package terminal
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"strings"
+	"time"
 	"unicode/utf8"
 
+	"golang.org/x/sys/unix"
 	"golang.org/x/term"
 )
 
@@ -20,10 +23,19 @@ const (
 	below = "\x1b[J" // clears what is below
 )
 
+const (
+	// rests is how long the rest of a key may take that comes in pieces, as over a network or at
+	// the end of the buffer. Escape itself is the beginning of a key without a rest.
+	rests = 50 * time.Millisecond
+	// longest is how long a key may be, in bytes.
+	longest = 32
+)
+
 // Terminal is a terminal whose screen this program has.
 type Terminal struct {
 	in, out *os.File
 	before  *term.State
+	wait    time.Duration // for what is left of a key; 0: [rests]
 }
 
 // Open takes over the terminal that in and out are. It is an error if they are no terminal.
@@ -65,12 +77,12 @@ func (t *Terminal) Draw(lines []string) error {
 // until the terminal cannot be read, which is its error.
 func (t *Terminal) Keys(name map[string]string, press func(key string)) error {
 	b := make([]byte, 256)
-	for {
+	for input := ""; ; {
 		n, err := t.in.Read(b)
 		if err != nil {
 			return err
 		}
-		for input := string(b[:n]); input != ""; {
+		for input += string(b[:n]); input != "" && !(begun(input) && t.more()); {
 			var one string
 			one, input = next(input)
 			if named, known := name[one]; known {
@@ -83,8 +95,33 @@ func (t *Terminal) Keys(name map[string]string, press func(key string)) error {
 	}
 }
 
-// next is the first key of an input: an escape sequence or a letter. The terminal sends the
-// sequence of a key at once.
+// more waits for more input, and is whether there is some, or its end.
+func (t *Terminal) more() bool {
+	for {
+		fds := []unix.PollFd{{Fd: int32(t.in.Fd()), Events: unix.POLLIN}}
+		n, err := unix.Poll(fds, int(cmp.Or(t.wait, rests).Milliseconds()))
+		if err != unix.EINTR {
+			return n > 0
+		}
+	}
+}
+
+// begun is whether an input may be only the beginning of a key.
+func begun(input string) bool {
+	switch {
+	case len(input) >= longest:
+		return false
+	case input[0] != '\x1b':
+		return !utf8.FullRuneInString(input)
+	case len(input) <= 2:
+		return len(input) == 1 || input[1] == '[' || input[1] == 'O'
+	}
+	key, left := next(input)
+	last := key[len(key)-1]
+	return len(key) > 2 && left == "" && (last < '@' || last > '~')
+}
+
+// next is the first key of an input: an escape sequence or a letter.
 func next(input string) (key, left string) {
 	_, size := utf8.DecodeRuneInString(input)
 	if len(input) > 2 && input[0] == '\x1b' && (input[1] == '[' || input[1] == 'O') {
