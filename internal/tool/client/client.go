@@ -20,6 +20,7 @@ import (
 	"strings"
 	"syscall"
 	"time"
+	"unicode"
 
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/history"
@@ -37,6 +38,9 @@ const (
 	headerLimit = 16 << 10
 	// actSlack is by how much longer the result of an act is waited for than the daemon does.
 	actSlack = 3 * time.Second
+	// silence is for how long a daemon may send no line of its events. One that has none says so
+	// every 15 seconds.
+	silence = 45 * time.Second
 	// lineLimit is how long a line of an event may be, in bytes.
 	lineLimit = 64 << 10
 )
@@ -54,6 +58,8 @@ func Path(namespace, instance, pidFile string) string {
 type Client struct {
 	Socket  string        // its path; empty: that of a daemon without any of those names
 	Timeout time.Duration // of an answer; 0: [Timeout]
+
+	silence time.Duration // 0: [silence]; another one in tests
 }
 
 // Status asks for the state of the daemon. The error names the remedy; it is [ErrDown] if
@@ -118,9 +124,16 @@ func (c *Client) History(name string, since time.Time) (events []history.Event, 
 }
 
 // Events calls f for what happens from now on, or after the event with the number after,
-// until f or the connection fails. Errors are those of Status.
+// until f or the connection fails, or nothing comes any more. Errors are those of Status.
 func (c *Client) Events(after uint64, f func(*history.Event) error) error {
-	r, err := http.NewRequest(http.MethodGet, "http://keepalived/v1/events", nil)
+	// A daemon that hangs keeps its connections. That f takes long is not its silence.
+	patience := cmp.Or(c.Timeout, Timeout)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	hangs := time.AfterFunc(patience, func() { cancel(context.DeadlineExceeded) })
+	defer hangs.Stop()
+	failed := func(err error) error { return c.explain(cmp.Or(context.Cause(ctx), err), patience) }
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://keepalived/v1/events", nil)
 	if err != nil {
 		return err
 	}
@@ -129,7 +142,7 @@ func (c *Client) Events(after uint64, f func(*history.Event) error) error {
 	}
 	answer, err := c.transport().RoundTrip(r)
 	if err != nil {
-		return c.explain(err, 0)
+		return failed(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
@@ -138,7 +151,9 @@ func (c *Client) Events(after uint64, f func(*history.Event) error) error {
 	}
 	lines := bufio.NewScanner(answer.Body)
 	lines.Buffer(nil, lineLimit)
-	for lines.Scan() {
+	patience = max(patience, cmp.Or(c.silence, silence))
+	for hangs.Reset(patience); lines.Scan(); hangs.Reset(patience) {
+		hangs.Stop()
 		data, found := strings.CutPrefix(lines.Text(), "data: ")
 		if !found {
 			continue
@@ -152,7 +167,7 @@ func (c *Client) Events(after uint64, f func(*history.Event) error) error {
 		}
 	}
 	if err := lines.Err(); err != nil {
-		return c.explain(err, 0)
+		return failed(err)
 	}
 	return fmt.Errorf("%w any more at %s", ErrDown, c.path())
 }
@@ -219,11 +234,11 @@ func reason(body []byte) string {
 	}
 	text, _, _ = strings.Cut(strings.TrimSpace(text), "\n")
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
+		if !unicode.IsPrint(r) {
 			return -1
 		}
 		return r
-	}, text[:min(len(text), 200)])
+	}, strings.ToValidUTF8(text[:min(len(text), 200)], ""))
 }
 
 // explain returns the meaning of an error of the connection, and the remedy.
@@ -233,6 +248,8 @@ func (c *Client) explain(err error, timeout time.Duration) error {
 		return fmt.Errorf("%w at %s: it does not run, or has another network namespace (-s), instance name (--instance) or pid file (-p)%s", ErrDown, path, others(path))
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%w at %s: it has ended without removing its socket, or its control process starts again", ErrDown, path)
+	case errors.Is(err, syscall.EAGAIN):
+		return fmt.Errorf("%w at %s: it hangs, and the queue of its socket is full", ErrDown, path)
 	case errors.Is(err, context.DeadlineExceeded):
 		return fmt.Errorf("%w at %s within %v; --timeout gives it longer", ErrDown, path, timeout)
 	case errors.Is(err, fs.ErrPermission):
