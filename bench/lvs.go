@@ -75,7 +75,7 @@ func tables(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 func orKernel(factor, kernel float64) target {
 	return target{fmt.Sprintf("≤ %g ×, or 1.3 × kernel", factor), func(o, u sample) bool {
 		return o.Value <= max(factor*u.Value, 1.3*kernel)
-	}}
+	}, false}
 }
 
 // reloadOne changes the weight of the last server, and waits until the table has it.

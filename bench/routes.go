@@ -90,8 +90,7 @@ func storm(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		gap, backupAdverts = append(gap, ms(silence)), append(backupAdverts, float64(others))
 	}
 	return []sample{
-		summary("routes that another program changes beside a master at 10 ms", "a second", pace,
-			target{"≥ 5,000", func(o, _ sample) bool { return o.Value >= 5000 }}),
+		summary("routes that another program changes beside a master at 10 ms", "a second", pace, atLeast(5000)),
 		summary("… longest silence of the master", "ms", gap, none),
 		summary("… adverts of the backup", "adverts", backupAdverts, limit(0, "none")),
 	}, nil

@@ -13,7 +13,7 @@ import (
 func TestTestNotify(t *testing.T) {
 	differs(t, "cannot test its notify scripts")
 	t.Parallel()
-	s := newScene(t, "a")
+	s := newScene(t, "a", "b")
 	ran := s.path("a", "ran")
 	note := s.script("a", "note", `echo "$@ $KEEPALIVED_TEST" >>`+ran)
 	fails := s.script("a", "fails", "echo no such service\nexit 3")
@@ -59,6 +59,11 @@ func TestTestNotify(t *testing.T) {
 	s.prints(d, 1, "test-notify 10.0.0.9:80 DOWN", "quorum_down ", "exited with status 3: no such service\n", "It is UP, which was reported afterwards.")
 	s.prints(d, 1, "test-notify 10.1.0.1", "10.1.0.1 are 2 real servers; name one, such as "+real)
 	s.prints(d, 0, "history", "test-notify", "done: asked for by uid 0", "new")
+	// Without a virtual server no other process knows names.
+	b := s.start("b", ours, config(instance{Name: "web", VRID: 77}.at(100)))
+	s.prints(b, 1, "test-notify wbe", "no vrrp_instance or vrrp_sync_group is called", `did you mean "web"?`)
+	s.prints(b, 1, "test-notify 10.1.0.1", "no vrrp_instance or vrrp_sync_group is called")
+	s.prints(b, 1, "test-notify web fault", "nobody is notified of FAULT of web: neither a script nor a FIFO nor mail")
 	lines, err := os.ReadFile(s.path("a", "lines"))
 	s.must(err)
 	if !strings.Contains(string(lines), "INSTANCE \"web\" FAULT 150\nINSTANCE \"web\" MASTER 150\n") {

@@ -44,7 +44,7 @@ func (s *supervisor) act(c *child, o *link.Order) {
 	slog.Info(fmt.Sprintf("%v: asked for by %v%s", &a.Act, a.By, a.because()))
 	role := act.RowOf(a.Kind).Role
 	if a.Kind == act.TestNotify {
-		role = s.has(a.Name)
+		role = s.roleOf(a.Name)
 	}
 	if role == "" {
 		s.do(&a)
@@ -65,15 +65,21 @@ func (s *supervisor) act(c *child, o *link.Order) {
 	s.endAct(&a, act.Answer(nil, err))
 }
 
-// has is the role whose process knows a name: of a virtual router or sync group, or else of
-// a virtual or real server.
-func (s *supervisor) has(name string) string {
+// roleOf is the role whose process knows a name: of a virtual router or sync group or, where
+// there are virtual servers, of one of them or of a real server.
+func (s *supervisor) roleOf(name string) string {
+	role := "vrrp"
 	for _, st := range s.tree {
-		if k := st.Keyword(); (k == "vrrp_instance" || k == "vrrp_sync_group") && len(st.Words) > 1 && st.Words[1].Text == name {
-			return "vrrp"
+		switch st.Keyword() {
+		case "vrrp_instance", "vrrp_sync_group":
+			if len(st.Words) > 1 && st.Words[1].Text == name {
+				return "vrrp"
+			}
+		case "virtual_server":
+			role = "checkers"
 		}
 	}
-	return "checkers"
+	return role
 }
 
 // because is the reason of an act as part of a sentence.

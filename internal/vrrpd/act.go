@@ -38,27 +38,42 @@ func (d *daemon) act(a *act.Act, reply act.Reply) {
 // named are the virtual routers that an act is about: one, or the members of a sync group.
 // What concerns the state of one member concerns all.
 func (d *daemon) named(a *act.Act) ([]*router, error) {
+	r, g, instances, groups := d.find(a.Name)
 	state := a.Kind == act.Hold || a.Kind == act.Switchover
-	var names []string
+	switch {
+	case r != nil && state:
+		return d.together(r), nil
+	case r != nil:
+		return []*router{r}, nil
+	case !state:
+		return nil, act.Refuse(act.Unknown, "%s", conf.Missing("vrrp_instance", a.Name, instances))
+	case g != nil:
+		return d.together(d.router(g.Members()[0])), nil
+	}
+	return nil, missing(a.Name, instances, groups)
+}
+
+// find is the virtual router or else the sync group of that name, and the names that there
+// are.
+func (d *daemon) find(name string) (found *router, group *vrrp.SyncGroup, instances, groups []string) {
 	for _, r := range d.routers {
-		if r.conf.Name == a.Name {
-			if state {
-				return d.together(r), nil
-			}
-			return []*router{r}, nil
+		if r.conf.Name == name {
+			found = r
 		}
-		names = append(names, r.conf.Name)
+		instances = append(instances, r.conf.Name)
 	}
-	if !state {
-		return nil, act.Refuse(act.Unknown, "%s", conf.Missing("vrrp_instance", a.Name, names))
+	for n := range d.groups {
+		groups = append(groups, n)
 	}
-	for name, g := range d.groups {
-		if name == a.Name {
-			return d.together(d.router(g.Members()[0])), nil
-		}
-		names = append(names, name)
+	if found == nil {
+		group = d.groups[name]
 	}
-	return nil, act.Refuse(act.Unknown, "%s", conf.Missing("vrrp_instance or vrrp_sync_group", a.Name, names))
+	return found, group, instances, groups
+}
+
+// missing is the refusal of an act about a virtual router or a sync group that does not exist.
+func missing(name string, instances, groups []string) error {
+	return act.Refuse(act.Unknown, "%s", conf.Missing("vrrp_instance or vrrp_sync_group", name, append(instances, groups...)))
 }
 
 // announce announces the addresses of a master once more.

@@ -3,7 +3,6 @@ package vrrpd
 import (
 	"strings"
 
-	"keepalived-go/conf"
 	"keepalived-go/internal/output/notify"
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/api"
@@ -14,28 +13,23 @@ import (
 // testNotify reports what a virtual router or a sync group would report of a state, and
 // replies with what has become of that. Then it reports the state that is so.
 func (d *daemon) testNotify(a *act.Act, reply act.Reply) {
-	var word func(happening) *notice
+	r, g, instances, groups := d.find(a.Name)
+	var about func(happening) *notice
 	var state vrrp.State
-	var names []string
-	for _, r := range d.routers {
-		if names = append(names, r.conf.Name); r.conf.Name == a.Name {
-			word, state = r.notice, r.engine.State()
-		}
-	}
-	for name, g := range d.groups {
-		if names = append(names, name); name == a.Name && word == nil {
-			word, state = func(h happening) *notice { return d.groupNotice(g, h) }, g.State()
-		}
-	}
-	if word == nil {
-		reply(nil, act.Refuse(act.Unknown, "%s", conf.Missing("vrrp_instance or vrrp_sync_group", a.Name, names)))
+	switch {
+	case r != nil:
+		about, state = r.notice, r.engine.State()
+	case g != nil:
+		about, state = func(h happening) *notice { return d.groupNotice(g, h) }, g.State()
+	default:
+		reply(nil, missing(a.Name, instances, groups))
 		return
 	}
 	present, known := happeningOf(state)
 	tested := present
 	if a.State != "" {
 		var ok bool
-		if tested, ok = happeningNamed(a.State); !ok || !tested.isState() && word(tested).group {
+		if tested, ok = happeningNamed(a.State); !ok || !tested.isState() && r == nil {
 			reply(nil, act.Refuse(act.Invalid, "%s reports no %q; expected MASTER, BACKUP, FAULT, STOP or DELETED, or of a vrrp_instance MASTER_RX_LOWER_PRI, MASTER_PRIORITY or BACKUP_PRIORITY", a.Name, a.State))
 			return
 		}
@@ -50,9 +44,9 @@ func (d *daemon) testNotify(a *act.Act, reply act.Reply) {
 		done(nil)
 		return
 	}
-	t := notify.Trial{Event: word(tested).Event(), By: a.By.String(), Wait: notify.TrialWait, Done: done}
+	t := notify.Trial{Event: about(tested).Event(), By: a.By.String(), Wait: notify.TrialWait, Done: done}
 	if tested != present && tested.isState() && known {
-		then := word(present).Event()
+		then := about(present).Event()
 		t.Then = &then
 	}
 	d.notifier.Try(t)

@@ -110,7 +110,7 @@ func (r *Runner) fork(run *Run) error {
 	run.started = time.Now()
 	run.pid, err = reap.Fork(func() (int, error) {
 		return syscall.ForkExec(path, args, &syscall.ProcAttr{
-			Env:   slices.Concat(r.env, run.req.Env),
+			Env:   append(slices.Clip(r.env), run.req.Env...),
 			Files: []uintptr{uintptr(r.null), uintptr(run.theirs), uintptr(run.theirs)},
 			Sys:   sys,
 		})

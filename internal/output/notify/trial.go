@@ -33,8 +33,12 @@ const TrialWait = 20 * time.Second
 // what a real event has them do.
 const TrialVariable = "KEEPALIVED_TEST"
 
-// readWait is how long the reader of a FIFO may take for a line of a trial.
-const readWait = time.Second
+const (
+	// readWait is how long the reader of a FIFO may take for a line of a trial.
+	readWait = time.Second
+	// readPoll is how often it is looked whether it has read that.
+	readPoll = 20 * time.Millisecond
+)
 
 // trial is a Trial on its way. It belongs to the hub.
 type trial struct {
@@ -105,7 +109,7 @@ func (n *Notifier) tryFIFO(r *trial, w *writer, line []byte) {
 		case took >= readWait:
 			r.end(part, fmt.Sprintf("written, but %d bytes have not been read", left), false, took)
 		default:
-			time.AfterFunc(closingEvery, func() { n.post(letter{do: look}) })
+			time.AfterFunc(readPoll, func() { n.post(letter{do: look}) })
 		}
 	}
 	look()

@@ -65,7 +65,7 @@ type Client struct {
 // Status asks for the state of the daemon. The error names the remedy; it is [ErrDown] if
 // no daemon answers.
 func (c *Client) Status() (*api.Status, error) {
-	body, err := c.get("/v1/status")
+	body, err := c.Get("/v1/status")
 	if err != nil {
 		return nil, err
 	}
@@ -101,7 +101,7 @@ func (c *Client) Do(a *act.Act, result any) error {
 
 // Metrics asks for the metrics of the daemon, in the text format of Prometheus. Errors are
 // those of Status.
-func (c *Client) Metrics() ([]byte, error) { return c.get("/metrics") }
+func (c *Client) Metrics() ([]byte, error) { return c.Get("/metrics") }
 
 // History asks for what has happened since a time, to what has that name; an empty name
 // means everything. Errors are those of Status.
@@ -113,7 +113,7 @@ func (c *Client) History(name string, since time.Time) (events []history.Event, 
 	if !since.IsZero() {
 		query.Set("since", since.UTC().Format(time.RFC3339))
 	}
-	body, err := c.get("/v1/history?" + query.Encode())
+	body, err := c.Get("/v1/history?" + query.Encode())
 	if err != nil {
 		return nil, err
 	}
@@ -189,8 +189,9 @@ func (c *Client) path() string {
 	return c.Socket
 }
 
-// get returns the body of an answer.
-func (c *Client) get(what string) ([]byte, error) { return c.do(http.MethodGet, what, nil, Timeout) }
+// Get returns the answer to a question, such as /v1/status, as it came. Errors are those of
+// Status.
+func (c *Client) Get(what string) ([]byte, error) { return c.do(http.MethodGet, what, nil, Timeout) }
 
 // do returns the body of the answer to a request. The timeout counts unless the client has
 // one.
