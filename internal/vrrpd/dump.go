@@ -1,18 +1,14 @@
 package vrrpd
 
 import (
-	"bufio"
 	"fmt"
 	"log/slog"
 	"os"
-	"time"
 
 	"keepalived-go/internal/output/dump"
 	"keepalived-go/internal/output/status"
-	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/json"
 	"keepalived-go/internal/output/status/text"
-	"keepalived-go/internal/proc/link"
 	"keepalived-go/vrrp"
 )
 
@@ -50,18 +46,6 @@ func (d *daemon) dumpStats(clear bool) {
 func (d *daemon) dumpJSON() {
 	logDump("as json")
 	d.snapshot(nil, save(d.files().JSON(&d.conf.Global), json.VRRP))
-}
-
-// answer sends the parent a snapshot, or the routers of one that have changed.
-func (d *daemon) answer(q link.Question) {
-	done := func(s *status.VRRP) {
-		d.session.Answer(q.ID, func(w *bufio.Writer) error { return api.WriteVRRP(w, s) })
-	}
-	if q.Since == 0 {
-		d.snapshot(nil, done)
-	} else {
-		d.changes(time.Unix(0, q.Since), done)
-	}
 }
 
 // logData logs the data (-d), between other lines.

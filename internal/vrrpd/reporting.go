@@ -3,7 +3,6 @@ package vrrpd
 import (
 	"context"
 	"log/slog"
-	"slices"
 	"time"
 
 	"keepalived-go/internal/linux/script"
@@ -113,12 +112,9 @@ func (d *daemon) reportCause(r *router) {
 	}
 }
 
-// among adds c to the last changes.
+// among is the last changes with c. The given ones stay as they are: snapshots have them.
 func among(last []status.Change, c status.Change) []status.Change {
-	if len(last) == historyLen {
-		last = slices.Delete(last, 0, 1)
-	}
-	return append(last, c)
+	return append(last[max(0, len(last)+1-historyLen):], c)
 }
 
 // stamp notes the wall clock of a transition, for people and programs that read

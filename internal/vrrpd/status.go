@@ -57,17 +57,6 @@ func (d *daemon) snapshot(visit func(*router), done func(*status.VRRP)) {
 	})
 }
 
-// changes takes a snapshot likewise of the routers that have changed their state, or reported
-// anything else, since a time.
-func (d *daemon) changes(since time.Time, done func(*status.VRRP)) {
-	f := d.newFilling(true, beside{})
-	f.routers = slices.DeleteFunc(f.routers, func(r *router) bool {
-		n := len(r.notices)
-		return r.lastTransition.Before(since) && (n == 0 || r.notices[n-1].At.Before(since))
-	})
-	d.loop.Slices(f.instances(nil), func() { done(f.out) })
-}
-
 // snapshotNow takes a snapshot before the engines have begun: nothing waits for
 // the loop yet.
 func (d *daemon) snapshotNow() *status.VRRP {
@@ -96,29 +85,38 @@ func (d *daemon) newFilling(running bool, b beside) *filling {
 	return &filling{daemon: d, beside: b, conf: d.conf, routers: slices.Clone(d.routers), out: &status.VRRP{
 		At: time.Now(), Conf: d.conf, NetNamespace: d.NetNamespace, MarkerPath: d.MarkerPath,
 		Running: running, RealtimePriority: d.hurry.now,
-		Instances: make([]status.Instance, 0, len(d.routers)),
 	}}
 }
 
-// instances are the slices of work that fill in the routers.
-func (f *filling) instances(visit func(*router)) (steps []func()) {
+// steps are the slices of work that fill the whole snapshot.
+func (f *filling) steps(visit func(*router)) (steps []func()) {
+	all := make([]status.Instance, len(f.routers))
+	f.out.Instances = all
 	for some := range slices.Chunk(f.routers, snapshotSlice) {
 		steps = append(steps, func() {
-			f.now, f.wall = f.loop.Now(), time.Now()
-			for _, r := range some {
-				f.out.Instances = append(f.out.Instances, f.instance(r))
-				if visit != nil {
+			f.instances(all, some)
+			all = all[len(some):]
+			if visit != nil {
+				for _, r := range some {
 					visit(r)
 				}
 			}
 		})
 	}
-	return steps
+	return append(steps, f.rest()...)
 }
 
-// steps are the slices of work that fill the snapshot.
-func (f *filling) steps(visit func(*router)) (steps []func()) {
-	steps = append(f.instances(visit), f.groupsAndSockets, f.trackers)
+// instances fills in what routers are and do.
+func (f *filling) instances(to []status.Instance, routers []*router) {
+	f.now, f.wall = f.loop.Now(), time.Now()
+	for i, r := range routers {
+		to[i] = f.instance(r)
+	}
+}
+
+// rest are the slices of work that fill everything but the routers.
+func (f *filling) rest() (steps []func()) {
+	steps = append(steps, f.groupsAndSockets, f.trackers)
 	users := map[string]linkUse{}
 	for some := range slices.Chunk(f.routers, snapshotSlice) {
 		steps = append(steps, func() { f.linkUsers(users, some) })
@@ -144,8 +142,8 @@ func (f *filling) instance(r *router) status.Instance {
 		State:          e.State(),
 		Wanted:         r.wanted(),
 		Since:          r.lastTransition,
-		History:        slices.Clone(r.history),
-		Notices:        slices.Clone(r.notices),
+		History:        r.history,
+		Notices:        r.notices,
 		Faults:         e.Faults(),
 		Found:          r.faults,
 		Obstacle:       h.Obstacle,

@@ -61,10 +61,12 @@ func TestSnapshot(t *testing.T) {
 		t.Errorf("eth0: %+v", l)
 	}
 
-	held := s.Instances[0].History
-	d.routers[0].history[0].Why = "something else"
-	if held[0].Why == "something else" {
-		t.Error("the snapshot shares the history with the router")
+	held := slices.Clone(s.Instances[0].History)
+	for range 2 * historyLen {
+		d.routers[0].remember(&vrrp.Action{From: vrrp.Backup, To: vrrp.Fault})
+	}
+	if len(d.routers[0].history) != historyLen || !slices.Equal(s.Instances[0].History, held) {
+		t.Errorf("after %d changes the router has %d, and the snapshot %+v instead of %+v", 2*historyLen, len(d.routers[0].history), s.Instances[0].History, held)
 	}
 	if now := d.snapshotNow(); now.Running || len(now.Instances) != n {
 		t.Errorf("at once: running %t, %d instances", now.Running, len(now.Instances))

@@ -3,6 +3,7 @@ package api_test
 import (
 	"bufio"
 	"io"
+	"slices"
 	"testing"
 
 	"keepalived-go/internal/output/status/api"
@@ -19,7 +20,7 @@ func BenchmarkWriteVRRP(b *testing.B) {
 	w := bufio.NewWriter(io.Discard)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := api.WriteVRRP(w, s); err != nil {
+		if err := api.WriteVRRP(w, slices.Chunk(s.Instances, 128), s); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -9,32 +9,33 @@ import (
 )
 
 // Counters are the statistics of a virtual router, as vrrp.Stats.All has them: in its order,
-// under its names.
+// under its names. Those of what should not happen are left out as long as they are 0: of
+// thousands of virtual routers they would be most of the answer.
 type Counters struct {
 	AdvertRcvd       uint64 `json:"advert_rcvd" doc:"adverts received"`
 	AdvertSent       uint64 `json:"advert_sent" doc:"adverts sent"`
 	BecomeMaster     uint64 `json:"become_master" doc:"changes to master"`
 	ReleaseMaster    uint64 `json:"release_master" doc:"changes from master"`
-	PacketLength     uint64 `json:"packet_len_err" doc:"packets dropped for their length"`
-	AdvertInterval   uint64 `json:"advert_interval_err" doc:"packets dropped for another advertisement interval"`
-	TTL              uint64 `json:"ip_ttl_err" doc:"packets dropped for their TTL"`
-	Type             uint64 `json:"invalid_type_rcvd" doc:"packets dropped because they are no adverts"`
-	AddressList      uint64 `json:"addr_list_err" doc:"adverts with other addresses than ours"`
-	AuthType         uint64 `json:"invalid_authtype" doc:"packets dropped for an undefined type of authentication"`
-	AuthMismatch     uint64 `json:"authtype_mismatch" doc:"packets dropped for another type of authentication"`
-	AuthFailure      uint64 `json:"auth_failure" doc:"packets dropped for a wrong password or authentication header"`
-	PriorityZeroRcvd uint64 `json:"pri_zero_rcvd" doc:"adverts with priority 0 received"`
-	PriorityZeroSent uint64 `json:"pri_zero_sent" doc:"adverts with priority 0 sent"`
-	HMACMissing      uint64 `json:"auth_ext_missing" doc:"packets dropped because they have no signature"`
-	HMACMalformed    uint64 `json:"auth_ext_malformed" doc:"packets dropped for a signature that cannot be read"`
-	HMACUnknownKey   uint64 `json:"auth_ext_unknown_key" doc:"packets dropped for a key that this node has not"`
-	HMACInvalid      uint64 `json:"auth_ext_invalid_hmac" doc:"packets dropped for a wrong signature"`
-	HMACStale        uint64 `json:"auth_ext_stale" doc:"packets dropped because their signature is too old"`
-	HMACReplayed     uint64 `json:"auth_ext_replay" doc:"packets dropped because they are a repetition"`
-	Checksum         uint64 `json:"chk_err" doc:"packets dropped for their checksum"`
-	Version          uint64 `json:"version_err" doc:"packets dropped for their version of VRRP"`
-	VRID             uint64 `json:"vrid_err" doc:"packets dropped for a virtual router identifier that is not theirs"`
-	Stalls           uint64 `json:"stalls" doc:"times that the process was late by longer than peers wait"`
+	PacketLength     uint64 `json:"packet_len_err,omitempty" doc:"packets dropped for their length, if there were any"`
+	AdvertInterval   uint64 `json:"advert_interval_err,omitempty" doc:"packets dropped for another advertisement interval, if there were any"`
+	TTL              uint64 `json:"ip_ttl_err,omitempty" doc:"packets dropped for their TTL, if there were any"`
+	Type             uint64 `json:"invalid_type_rcvd,omitempty" doc:"packets dropped because they are no adverts, if there were any"`
+	AddressList      uint64 `json:"addr_list_err,omitempty" doc:"adverts with other addresses than ours, if there were any"`
+	AuthType         uint64 `json:"invalid_authtype,omitempty" doc:"packets dropped for an undefined type of authentication, if there were any"`
+	AuthMismatch     uint64 `json:"authtype_mismatch,omitempty" doc:"packets dropped for another type of authentication, if there were any"`
+	AuthFailure      uint64 `json:"auth_failure,omitempty" doc:"packets dropped for a wrong password or authentication header, if there were any"`
+	PriorityZeroRcvd uint64 `json:"pri_zero_rcvd,omitempty" doc:"adverts with priority 0 received, if there were any"`
+	PriorityZeroSent uint64 `json:"pri_zero_sent,omitempty" doc:"adverts with priority 0 sent, if there were any"`
+	HMACMissing      uint64 `json:"auth_ext_missing,omitempty" doc:"packets dropped because they have no signature, if there were any"`
+	HMACMalformed    uint64 `json:"auth_ext_malformed,omitempty" doc:"packets dropped for a signature that cannot be read, if there were any"`
+	HMACUnknownKey   uint64 `json:"auth_ext_unknown_key,omitempty" doc:"packets dropped for a key that this node has not, if there were any"`
+	HMACInvalid      uint64 `json:"auth_ext_invalid_hmac,omitempty" doc:"packets dropped for a wrong signature, if there were any"`
+	HMACStale        uint64 `json:"auth_ext_stale,omitempty" doc:"packets dropped because their signature is too old, if there were any"`
+	HMACReplayed     uint64 `json:"auth_ext_replay,omitempty" doc:"packets dropped because they are a repetition, if there were any"`
+	Checksum         uint64 `json:"chk_err,omitempty" doc:"packets dropped for their checksum, if there were any"`
+	Version          uint64 `json:"version_err,omitempty" doc:"packets dropped for their version of VRRP, if there were any"`
+	VRID             uint64 `json:"vrid_err,omitempty" doc:"packets dropped for a virtual router identifier that is not theirs, if there were any"`
+	Stalls           uint64 `json:"stalls,omitempty" doc:"times that the process was late by longer than peers wait, if there were any"`
 }
 
 func countersOf(s *vrrp.Stats) (c Counters) {
@@ -68,7 +69,8 @@ func (c Counters) String() string {
 }
 
 func counterName(i int) string {
-	return reflect.TypeFor[Counters]().Field(i).Tag.Get("json")
+	name, _, _ := strings.Cut(reflect.TypeFor[Counters]().Field(i).Tag.Get("json"), ",")
+	return name
 }
 
 // counterPlaces are the places of the counters in [Counters], by their names.

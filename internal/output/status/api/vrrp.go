@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"cmp"
 	"encoding/json"
+	"iter"
 	"net"
 	"slices"
 	"time"
@@ -180,19 +181,23 @@ func OfVRRP(s *status.VRRP) *VRRP {
 }
 
 // WriteVRRP writes the view of a snapshot as JSON. There may be thousands of virtual routers:
-// each is written before the next one is looked at, so that they need room one at a time. The
-// errors of w wait for its Flush.
-func WriteVRRP(w *bufio.Writer, s *status.VRRP) error {
+// they come in slices, and each is written before the next one is looked at. What else the
+// snapshot has is in s, which is complete when there are no more slices; its own instances are
+// not written. The errors of w wait for its Flush.
+func WriteVRRP(w *bufio.Writer, instances iter.Seq[[]status.Instance], s *status.VRRP) error {
 	w.WriteString(`{"instances":[`)
-	e := json.NewEncoder(w)
+	e, comma := json.NewEncoder(w), false
 	var one Instance
-	for i := range s.Instances {
-		if i > 0 {
-			w.WriteByte(',')
-		}
-		one = instanceOf(&s.Instances[i])
-		if err := e.Encode(&one); err != nil {
-			return err
+	for some := range instances {
+		for i := range some {
+			if comma {
+				w.WriteByte(',')
+			}
+			comma = true
+			one = instanceOf(&some[i])
+			if err := e.Encode(&one); err != nil {
+				return err
+			}
 		}
 	}
 	rest, err := json.Marshal(struct {
