@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -32,6 +33,18 @@ func (s sessions) config(own, other *lab.Node) string {
 	return b.String()
 }
 
+// frr returns the configuration of the end on own for bfdd of FRR.
+func (s sessions) frr(own, other *lab.Node) string {
+	var b strings.Builder
+	b.WriteString("bfd\n")
+	for i := range s.n {
+		fmt.Fprintf(&b, " peer %v local-address %v\n  receive-interval %d\n  transmit-interval %d\n  detect-multiplier %d\n exit\n",
+			s.address(other, i), s.address(own, i), s.interval.Milliseconds(), s.interval.Milliseconds(), s.multiplier)
+	}
+	b.WriteString("exit\n")
+	return b.String()
+}
+
 // prepare adds the addresses of own, and static neighbour entries for those of other: the
 // neighbour tables of all namespaces together can learn a thousand. remove undoes that.
 func (s sessions) prepare(own, other *lab.Node) (remove func(), err error) {
@@ -51,12 +64,21 @@ func (s sessions) prepare(own, other *lab.Node) (remove func(), err error) {
 // detection returns the detection time of an end.
 func (s sessions) detection() time.Duration { return time.Duration(s.multiplier) * s.interval }
 
-// bfdSessions measures many sessions between two daemons, first on an idle machine, then
-// beside six busy loops, and, for ours, a takeover that a session hastens.
+// end is one end of the sessions: a program that speaks BFD on one node.
+type end struct {
+	*lab.Daemon
+	up    func() (n int, last time.Time, err error) // how many sessions are up; last: since when, if that is known
+	downs func() (int, error)                       // how often a session that was up has gone down
+}
+
+// bfdSessions measures many sessions between two daemons of a program, first on an idle
+// machine, then beside six busy loops, and, for ours, the same with FRR and a takeover that a
+// session hastens.
 func bfdSessions(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
+	many := []sessions{{1000, 50 * time.Millisecond, 5}, {100, 10 * time.Millisecond, 5}}
 	var out []sample
-	for _, s := range []sessions{{1000, 50 * time.Millisecond, 5}, {100, 10 * time.Millisecond, 5}} {
-		rows, err := manySessions(b, l, p, s)
+	for _, s := range many {
+		rows, err := manySessions(b, l, s, "", func(own, other *lab.Node) (*end, error) { return keepalivedEnd(p, s, own, other) })
 		if out = append(out, rows...); err != nil {
 			return out, err
 		}
@@ -64,11 +86,75 @@ func bfdSessions(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	if p.IsC() {
 		return out, nil // a session does not shorten the takeovers of the C daemon
 	}
+	if lab.Has(lab.FRR) {
+		for _, s := range many {
+			rows, err := manySessions(b, l, s, "bfdd of FRR: ", func(own, other *lab.Node) (*end, error) { return frrEnd(s, own, other) })
+			if out = append(out, rows...); err != nil {
+				return out, err
+			}
+		}
+	}
 	rows, err := hastenedTakeover(b, l, p)
 	return append(out, rows...), err
 }
 
-func manySessions(b *bench, l *lab.Lab, p lab.Program, s sessions) ([]sample, error) {
+func keepalivedEnd(p lab.Program, s sessions, own, other *lab.Node) (*end, error) {
+	d, err := own.Start(p, s.config(own, other))
+	if err != nil {
+		return nil, err
+	}
+	return &end{
+		Daemon: d,
+		up: func() (n int, last time.Time, err error) {
+			all := d.LinesWith(time.Time{}, "Entering Up state")
+			if n = len(all); n > 0 {
+				last = all[n-1].Time
+			}
+			return n, last, nil
+		},
+		downs: func() (int, error) { return len(d.LinesWith(time.Time{}, "Entering Down state")), nil },
+	}, nil
+}
+
+func frrEnd(s sessions, own, other *lab.Node) (*end, error) {
+	f, err := own.StartFRR("bfdd", s.frr(own, other), "--bfdctl", "bfdd.sock")
+	if err != nil {
+		return nil, err
+	}
+	show := func(what string, into any) error {
+		out, err := f.Show(what)
+		if err == nil {
+			err = json.Unmarshal([]byte(out), into)
+		}
+		return err
+	}
+	return &end{
+		Daemon: f.Daemon,
+		up: func() (n int, _ time.Time, _ error) {
+			var peers []struct{ Status string }
+			err := show("bfd peers json", &peers)
+			for _, p := range peers {
+				if p.Status == "up" {
+					n++
+				}
+			}
+			return n, time.Time{}, err
+		},
+		downs: func() (n int, _ error) {
+			var peers []struct {
+				Downs int `json:"session-down"`
+			}
+			err := show("bfd peers counters json", &peers)
+			for _, p := range peers {
+				n += p.Downs
+			}
+			return n, err
+		},
+	}, nil
+}
+
+// manySessions measures s between the ends that start starts. of says whose they are.
+func manySessions(b *bench, l *lab.Lab, s sessions, of string, start func(own, other *lab.Node) (*end, error)) ([]sample, error) {
 	x, y := l.Node("a"), l.Node("b")
 	for _, ends := range [][2]*lab.Node{{x, y}, {y, x}} {
 		remove, err := s.prepare(ends[0], ends[1])
@@ -77,23 +163,33 @@ func manySessions(b *bench, l *lab.Lab, p lab.Program, s sessions) ([]sample, er
 		}
 		defer remove()
 	}
-	first, err := x.Start(p, s.config(x, y))
+	first, err := start(x, y)
 	if err != nil {
 		return nil, err
 	}
 	defer first.Stop()
-	second, err := y.Start(p, s.config(y, x))
+	second, err := start(y, x)
 	if err != nil {
 		return nil, err
 	}
 	defer second.Stop()
-	const up, down = "Entering Up state", "Entering Down state"
-	if !l.Until(time.Minute, func() bool { return len(first.LinesWith(time.Time{}, up)) >= s.n }) {
-		return nil, fmt.Errorf("%d of %d sessions are up", len(first.LinesWith(time.Time{}, up)), s.n)
+	n, last := 0, time.Time{}
+	if !l.Until(time.Minute, func() bool { n, last, err = first.up(); return err != nil || n >= s.n }) || err != nil {
+		return nil, errors.Join(fmt.Errorf("%d of %d sessions are up", n, s.n), err)
 	}
-	name := fmt.Sprintf("%d sessions at %v: ", s.n, s.interval)
-	all := first.LinesWith(time.Time{}, up)
-	out := []sample{{What: name + "all are up after", Unit: "s", Value: all[len(all)-1].Time.Sub(second.Started).Seconds()}}
+	name := fmt.Sprintf("%s%d sessions at %v: ", of, s.n, s.interval)
+	var out []sample
+	if !last.IsZero() {
+		out = append(out, sample{What: name + "all are up after", Unit: "s", Value: last.Sub(second.Started).Seconds()})
+	}
+	earlier := 0 // downs, as those before the ends had agreed on their timers
+	for _, e := range []*end{first, second} {
+		n, err := e.downs()
+		if err != nil {
+			return out, err
+		}
+		earlier += n
+	}
 
 	span := b.span(20 * time.Second)
 	from, before := time.Now(), first.Usage()
@@ -102,16 +198,65 @@ func manySessions(b *bench, l *lab.Lab, p lab.Program, s sessions) ([]sample, er
 	out = append(out,
 		sample{What: name + "CPU of one end", Unit: "% of a core", Value: 100 * (usage.CPU - before.CPU).Seconds() / time.Since(from).Seconds(), Target: atMost(1)},
 		sample{What: name + "memory of one end", Unit: "MiB", Value: mib(usage.PSS), Target: none})
+	var loops []*lab.Daemon
 	for range 6 {
 		busy, err := x.StartWith(lab.Program{Name: "busy", Path: "/bin/sh"}, "-c", "while :; do :; done")
 		if err != nil {
 			return out, err
 		}
-		defer busy.Kill()
+		defer func() {
+			if busy.Running() {
+				busy.Kill()
+			}
+		}()
+		loops = append(loops, busy)
 	}
 	time.Sleep(span)
-	return append(out, sample{What: name + "false downs, half of the time beside six busy loops", Unit: "sessions",
-		Value: float64(len(first.LinesWith(from, down)) + len(second.LinesWith(from, down))), Target: limit(0, "none")}), nil
+	downs := -earlier
+	for _, e := range []*end{first, second} {
+		n, err := e.downs()
+		if err != nil {
+			return out, err
+		}
+		downs += n
+	}
+	out = append(out, sample{What: name + "false downs, half of the time beside six busy loops", Unit: "sessions", Value: float64(downs), Target: limit(0, "none")})
+	for _, busy := range loops {
+		busy.Kill()
+	}
+	row, err := detection(l, s, first, second)
+	if err != nil {
+		return out, err
+	}
+	row.What = name + row.What
+	out = append(out, row)
+	if of != "" { // the targets are for ours
+		for i := range out {
+			out[i].Target = none
+		}
+	}
+	return out, nil
+}
+
+// detection kills one end, and measures how long after the detection time the other one
+// announces the end of each session: from the last packet that it received of it to the first
+// one that says Down.
+func detection(l *lab.Lab, s sessions, first, second *end) (sample, error) {
+	packets, err := watchBFD(first.Node)
+	if err != nil {
+		return sample{}, err
+	}
+	defer packets.close()
+	time.Sleep(time.Second) // every session has been heard
+	second.Kill()
+	if !l.Until(20*time.Second, func() bool { return packets.over() >= s.n }) {
+		return sample{}, fmt.Errorf("the end of %d of %d sessions was announced", packets.over(), s.n)
+	}
+	var late []float64
+	for _, wait := range packets.silences() {
+		late = append(late, ms(wait-s.detection()))
+	}
+	return summary("from the last packet to the first that says Down, beyond the detection time", "ms", late, target{"median ≤ 1 ms", func(o, _ sample) bool { return o.Value <= 1 }, true}), nil
 }
 
 // hastenedTakeover kills a master whose backup has a session with it (bfd_peer), while

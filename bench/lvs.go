@@ -200,7 +200,7 @@ func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			if err != nil {
 				return nil, err
 			}
-			at, err := d.until("the table follows", 300*time.Microsecond, func() bool { return len(d.destinations(virtual(0))) == want })
+			at, err := d.watch("the table follows", func() bool { return len(d.destinations(virtual(0))) == want })
 			if err != nil {
 				return nil, err
 			}

@@ -45,31 +45,14 @@ type segments struct {
 func watchSegments(n *lab.Node, pick func(*segment) bool) (*segments, error) {
 	w := &segments{}
 	err := n.Do(func() (err error) {
-		if w.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0); err != nil {
-			return err
-		}
 		// TCP with one of the flags; the rest is not copied.
-		program, err := bpf.Assemble([]bpf.Instruction{
+		w.fd, err = capture("lo", unix.ETH_P_IP, []bpf.Instruction{
 			bpf.LoadAbsolute{Off: 9, Size: 1}, bpf.JumpIf{Val: unix.IPPROTO_TCP, SkipFalse: 4},
 			bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 13, Size: 1},
 			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: fin | syn | rst, SkipFalse: 1},
 			bpf.RetConstant{Val: 40}, bpf.RetConstant{Val: 0},
 		})
-		if err != nil {
-			return err
-		}
-		raw := make([]unix.SockFilter, len(program))
-		for i, ins := range program {
-			raw[i] = unix.SockFilter{Code: ins.Op, Jt: ins.Jt, Jf: ins.Jf, K: ins.K}
-		}
-		if err := unix.SetsockoptSockFprog(w.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: uint16(len(raw)), Filter: &raw[0]}); err != nil {
-			return err
-		}
-		unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1)
-		unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
-		unix.SetsockoptTimeval(w.fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &unix.Timeval{Usec: 100_000})
-		const ipv4 = unix.ETH_P_IP<<8&0xff00 | unix.ETH_P_IP>>8
-		return unix.Bind(w.fd, &unix.SockaddrLinklayer{Protocol: ipv4, Ifindex: 1}) // lo
+		return err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("watch the loopback interface: %w", err)
@@ -90,10 +73,7 @@ func (w *segments) read(pick func(*segment) bool) {
 		if !ok || pick != nil && !pick(&s) {
 			continue
 		}
-		s.at = time.Now()
-		if all, err := unix.ParseSocketControlMessage(oob[:m]); err == nil && len(all) > 0 && len(all[0].Data) >= 16 {
-			s.at = time.Unix(int64(binary.NativeEndian.Uint64(all[0].Data)), int64(binary.NativeEndian.Uint64(all[0].Data[8:])))
-		}
+		s.at = received(oob[:m])
 		w.mu.Lock()
 		w.all = append(w.all, s)
 		w.mu.Unlock()

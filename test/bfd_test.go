@@ -4,9 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -235,13 +233,14 @@ func startFRR(s *scene, all []bfdSession) func(time.Time) int {
 		fmt.Fprintf(&b, " peer %s%s local-address %s\n  receive-interval 100\n  transmit-interval 100\n  detect-multiplier 10\n exit\n", x.other, multihop, x.own)
 	}
 	b.WriteString("exit\n")
-	_, dir := s.frr("b", "bfdd", b.String(), "--bfdctl", "bfdd.sock")
+	frr := s.frr("b", "bfdd", b.String(), "--bfdctl", "bfdd.sock")
 	return func(time.Time) int {
 		var peers []struct {
 			Status, Diagnostic string
 			Remote             string `json:"remote-diagnostic"`
 		}
-		out := s.run(s.Node("b"), "vtysh", "--vty_socket", dir, "-d", "bfdd", "-c", "show bfd peers json")
+		out, err := frr.Show("bfd peers json")
+		s.must(err)
 		if err := json.Unmarshal([]byte(out), &peers); err != nil {
 			s.Fatalf("%v in %s", err, out)
 		}
@@ -255,36 +254,14 @@ func startFRR(s *scene, all []bfdSession) func(time.Time) int {
 	}
 }
 
-// frr starts a daemon of FRR with a configuration, and the zebra that it needs. The last
-// word of more, if any, is a file next to the configuration, in dir.
-func (s *scene) frr(node, daemon, config string, more ...string) (d *lab.Daemon, dir string) {
+// frr starts a daemon of FRR with a configuration (lab.Node.StartFRR).
+func (s *scene) frr(node, daemon, config string, more ...string) *lab.FRRouting {
 	s.Helper()
-	dir, err := os.MkdirTemp("", "keepalived-frr-")
+	f, err := s.Node(node).StartFRR(daemon, config, more...)
 	s.must(err)
-	s.Cleanup(func() { os.RemoveAll(dir) })
-	s.must(os.Chmod(dir, 0o755))
-	frr, err := user.Lookup("frr")
-	s.must(err)
-	uid, _ := strconv.Atoi(frr.Uid)
-	gid, _ := strconv.Atoi(frr.Gid)
-	in := func(name string) string { return filepath.Join(dir, name) }
-	for name, text := range map[string]string{"zebra.conf": "hostname " + node + "\n", daemon + ".conf": config} {
-		s.must(os.WriteFile(in(name), []byte(text), 0o644))
-		s.must(os.Chown(in(name), uid, gid))
-	}
-	s.must(os.Chown(dir, uid, gid))
-	if n := len(more); n > 0 {
-		more[n-1] = in(more[n-1])
-	}
-	start := func(name string, more ...string) *lab.Daemon {
-		args := []string{"-z", in("zserv.api"), "--vty_socket", dir, "-u", "frr", "-g", "frr", "-f", in(name + ".conf"), "-i", in(name + ".pid")}
-		return s.program(node, lab.FRRDir+"/"+name, append(args, more...)...)
-	}
-	start("zebra")
-	if !s.Until(20*time.Second, func() bool { _, err := os.Stat(in("zserv.api")); return err == nil }) {
-		s.Fatal("zebra does not listen")
-	}
-	return start(daemon, more...), dir
+	s.Cleanup(f.Stop)
+	s.daemons = append(s.daemons, f.Zebra, f.Daemon)
+	return f
 }
 
 func startBird(s *scene, all []bfdSession) func(time.Time) int {

@@ -109,7 +109,7 @@ func TestInteropFRR(t *testing.T) {
 	// FRR needs an interface with the virtual MAC address, which it sets up and down.
 	s.must(s.Node("b").IPBatch("link add link eth0 name vmac address 00:00:5e:00:01:33 type macvlan mode bridge\naddr add " + vip.String() + "/16 dev vmac\nlink set vmac up\n"))
 	from := time.Now()
-	other, _ := s.frr("b", "vrrpd", "interface eth0\n vrrp 51 version 3\n vrrp 51 priority 100\n vrrp 51 advertisement-interval 100\n vrrp 51 ip "+vip.String()+"\nexit\n")
+	other := s.frr("b", "vrrpd", "interface eth0\n vrrp 51 version 3\n vrrp 51 priority 100\n vrrp 51 advertisement-interval 100\n vrrp 51 ip "+vip.String()+"\nexit\n")
 	s.awaitPriority(from, "b", 100, 20*time.Second)
 
 	from = time.Now()

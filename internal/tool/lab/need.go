@@ -49,7 +49,7 @@ type Test interface {
 func Need(t Test, all ...Requirement) {
 	t.Helper()
 	for _, r := range all {
-		if has(r) {
+		if Has(r) {
 			continue
 		}
 		if os.Getenv("KEEPALIVED_CI") == "1" {
@@ -59,7 +59,8 @@ func Need(t Test, all ...Requirement) {
 	}
 }
 
-func has(r Requirement) bool {
+// Has reports whether the machine meets a requirement.
+func Has(r Requirement) bool {
 	switch r {
 	case Root:
 		return canUnshare()
