@@ -19,7 +19,7 @@ import (
 var balancer = uml.Machine{
 	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou", "vrf", "mpls_iptunnel", "ila", "ipvlan", "macvlan", "bonding"},
 	Memory:  384,
-	Timeout: 4 * time.Minute,
+	Timeout: 14 * time.Minute,
 }
 
 // TestBalancer runs all tests that need a load balancer, or another module, in the
@@ -42,10 +42,6 @@ func TestBalancer(t *testing.T) {
 		t.Run("Objects", testPoolObjects)
 		t.Run("BFD", testBFDCheck)
 		t.Run("Network", testNetworkLikeC)
-		if !nightly() {
-			return
-		}
-		// Each of these takes a minute or more.
 		t.Run("Checks", testChecks)
 		t.Run("Pair", testPair)
 		t.Run("Faults", testFaults)

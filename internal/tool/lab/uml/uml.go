@@ -23,8 +23,11 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"keepalived-go/internal/tool/lab"
 )
@@ -86,8 +89,8 @@ func (m Machine) Run(ctx context.Context, c *exec.Cmd) (status int, err error) {
 	}
 	done := make(chan error, 1)
 	go func() {
-		runtime.LockOSThread() // Pdeathsig refers to the thread that has started the process
-		defer runtime.UnlockOSThread()
+		runtime.LockOSThread() // and not unlocked: Pdeathsig and stayOnOne are about this thread
+		stayOnOne()
 		done <- kernel.Run()
 	}()
 	select {
@@ -108,6 +111,33 @@ func (m Machine) Run(ctx context.Context, c *exec.Cmd) (status int, err error) {
 		err = errors.New("the kernel ended")
 	}
 	return -1, fmt.Errorf("%w: %w\n%s", ErrNoEnd, err, out.lastLines())
+}
+
+// machines counts the machines of this process.
+var machines atomic.Uint32
+
+// stayOnOne has this thread, and what it starts, run on one of the processors that it may use.
+// A User-Mode Linux has one processor, and its kernel and its programs, which are processes of
+// the host, run in turn: at each system call and page fault one wakes the other. On another
+// processor that takes three to four times as long. Machines that run at the same time take
+// different processors where they can.
+func stayOnOne() {
+	var may, one unix.CPUSet
+	if unix.SchedGetaffinity(0, &may) != nil {
+		return
+	}
+	left := (os.Getpid() + int(machines.Add(1))) % max(1, may.Count())
+	for cpu := range 1024 { // CPU_SETSIZE
+		if !may.IsSet(cpu) {
+			continue
+		}
+		if left == 0 {
+			one.Set(cpu)
+			_ = unix.SchedSetaffinity(0, &one) // else it is slow
+			return
+		}
+		left--
+	}
 }
 
 // script returns the script that the first process of the kernel runs.

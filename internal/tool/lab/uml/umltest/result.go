@@ -15,6 +15,7 @@ type result struct {
 	output   strings.Builder
 	began    bool
 	verdict  string // PASS, FAIL, SKIP; empty: the test did not end
+	took     string // as the testing package has it: (1.23s)
 
 	current *result // of the result without a name: the test that prints
 }
@@ -58,7 +59,7 @@ func (r *result) read(line string) {
 		if !ok {
 			continue
 		}
-		name, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+		name, took, _ := strings.Cut(strings.TrimSpace(rest), " ")
 		if name == "" {
 			r.current = r
 			return
@@ -66,7 +67,7 @@ func (r *result) read(line string) {
 		r.current = r.child(name)
 		r.current.began = true
 		if verdict, ok := strings.CutPrefix(event, "--- "); ok {
-			r.current.verdict = strings.TrimSuffix(verdict, ": ")
+			r.current.verdict, r.current.took = strings.TrimSuffix(verdict, ": "), took
 		}
 		return
 	}
@@ -83,6 +84,9 @@ func (r *result) report(t *testing.T) bool {
 		t.Run(c.name, func(t *testing.T) { c.report(t) })
 	}
 	fmt.Fprint(t.Output(), r.output.String())
+	if r.took != "" {
+		fmt.Fprintln(t.Output(), "in the machine:", r.took)
+	}
 	switch r.verdict {
 	case "PASS":
 	case "SKIP":
