@@ -18,7 +18,7 @@ export CGO_ENABLED = 0
 help:
 	@echo 'build    the static binary ./keepalived'
 	@echo 'test     every test; installs what it needs when it may (root, Debian or Ubuntu)'
-	@echo 'nightly  what takes minutes: a pair of directors and faults under traffic, every mutation of files with secrets, every scenario under the race detector, each fuzz target for 5 minutes'
+	@echo 'nightly  what takes minutes: more reloads and failing checks, every mutation of files with secrets, every scenario under the race detector, each fuzz target for 5 minutes'
 	@echo 'race     the tests in one process, and scenarios with a daemon built so, under the race detector'
 	@echo 'cover    the coverage of each package by its tests; each should have 80 %, run by an ordinary user too'
 	@echo 'lint     gofmt, go vet, staticcheck'

@@ -82,9 +82,6 @@ func TestDemoLVS(t *testing.T) {
 	if testing.Short() {
 		required.Excluded(t, noRace)
 	}
-	if !nightly() {
-		required.Excluded(t, "it takes minutes of a processor: make nightly runs it")
-	}
 	c, out, dir := demo(t, nil, "--lvs", "--duration", "10s")
 	if err := c.Run(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

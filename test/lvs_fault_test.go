@@ -142,6 +142,10 @@ func testFaults(t *testing.T) {
 	}
 }
 
+// loadPace is the time between two requests of a load: without it they would take the whole
+// processor of the machine, and everything else would wait.
+const loadPace = 50 * time.Millisecond
+
 // load is a client that sends one request to nginx after another.
 type load struct {
 	farm *farm
@@ -176,6 +180,7 @@ func (f *farm) load(to netip.AddrPort) *load {
 				l.failure = err
 			}
 			l.mu.Unlock()
+			time.Sleep(loadPace)
 		}
 	})
 	f.Cleanup(sync.OnceFunc(func() { close(l.done); l.wg.Wait() }))

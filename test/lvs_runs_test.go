@@ -201,19 +201,15 @@ func checkFiles() []checkFile {
 		{name: "init, server", before: balanced(tcp), serve: tcpServer(hold), steps: checked},
 		{name: "init, alpha", before: alone(tcp, "alpha"), serve: tcpServer(hold), steps: fails("up", "down", "Gained quorum")},
 	}
-	files := []checkFile{
+	return []checkFile{
 		{name: "checks", runs: checks},
 		{name: "reload", global: []string{"smtp_alert_checker"}, reload: true, runs: changes},
+		{name: "global", global: []string{"rs_init_notifies", "no_checker_emails"}, runs: words},
+		{name: "changes", global: []string{"smtp_alert_checker"}, reload: true, runs: further},
+		{name: "scripts", global: []string{"smtp_alert_checker"}, runs: scripts},
+		{name: "timeouts", global: []string{"smtp_alert_checker"}, runs: timeouts},
+		{name: "ends", runs: ends},
+		{name: "pages", runs: pages},
+		{name: "rules", runs: rules},
 	}
-	if !nightly() {
-		return files
-	}
-	return append(files,
-		checkFile{name: "global", global: []string{"rs_init_notifies", "no_checker_emails"}, runs: words},
-		checkFile{name: "changes", global: []string{"smtp_alert_checker"}, reload: true, runs: further},
-		checkFile{name: "scripts", global: []string{"smtp_alert_checker"}, runs: scripts},
-		checkFile{name: "timeouts", global: []string{"smtp_alert_checker"}, runs: timeouts},
-		checkFile{name: "ends", runs: ends},
-		checkFile{name: "pages", runs: pages},
-		checkFile{name: "rules", runs: rules})
 }

@@ -19,7 +19,7 @@ import (
 var balancer = uml.Machine{
 	Modules: []string{"ip_vs", "veth", "bridge", "dummy", "nf_tables", "ipip", "ip_gre", "sit", "ip6_tunnel", "fou", "vrf", "mpls_iptunnel", "ila", "ipvlan", "macvlan", "bonding"},
 	Memory:  384,
-	Timeout: 14 * time.Minute,
+	Timeout: 10 * time.Minute,
 }
 
 // TestBalancer runs all tests that need a load balancer, or another module, in the
@@ -30,11 +30,7 @@ func TestBalancer(t *testing.T) {
 	if testing.Short() {
 		required.Excluded(t, noRace)
 	}
-	machine := balancer
-	if nightly() {
-		machine.Timeout = 14 * time.Minute
-	}
-	umltest.Run(t, machine, func(t *testing.T) {
+	umltest.Run(t, balancer, func(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
 		t.Run("Links", testMadeLinks)
