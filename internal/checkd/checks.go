@@ -107,7 +107,7 @@ func (d *daemon) expire(c *check, at time.Duration) {
 // observe gives a check of a kind without attempts its result.
 func (d *daemon) observe(c *check, r life.Result) {
 	if c.begun {
-		d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Observed, Result: r}))
+		d.act(c, c.life.Step(d.loop.Time(), life.Event{Kind: life.Observed, Result: r}))
 	}
 }
 
@@ -151,8 +151,8 @@ func (d *daemon) admit(c *check) {
 }
 
 func (d *daemon) attempt(c *check) {
-	c.sent = d.loop.Now()
 	c.attempt = d.env.Begin(c.kind, c.page, c.done)
+	c.sent = c.attempt.Began()
 	d.loop.Set(&c.timer, c.attempt.Deadline())
 }
 
@@ -194,15 +194,15 @@ func (d *daemon) done(c *check, r life.Result) {
 	}
 	d.leave(c)
 	if !r.Void {
-		c.took = d.loop.Now() - c.sent
+		c.took = max(0, d.loop.Time()-c.sent)
 	}
-	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Done, Number: c.number, Result: r}))
+	d.act(c, c.life.Step(d.loop.Time(), life.Event{Kind: life.Done, Number: c.number, Result: r}))
 }
 
 // judge logs a verdict and passes it on to the engine.
 func (d *daemon) judge(c *check, a *life.Actions) {
 	v := &a.Verdict
-	c.last, c.lastAt = *v, d.loop.Now()
+	c.last, c.lastAt = *v, d.loop.Time()
 	report := func() {
 		for _, line := range attempt.Lines(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures) {
 			d.log(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())

@@ -84,7 +84,7 @@ func (d *daemon) step(ev lvs.Event) { d.stepAfter(func() {}, ev) }
 // stepAfter is step for the result of a check, which report reports: before what the check
 // does to its server, and after what the new weight does, as the C daemon.
 func (d *daemon) stepAfter(report func(), ev lvs.Event) {
-	d.actions = d.engine.Step(d.loop.Now(), ev, d.actions[:0])
+	d.actions = d.engine.Step(d.loop.Time(), ev, d.actions[:0])
 	reported := false
 	for i := range d.actions {
 		switch d.actions[i].Kind {

@@ -146,6 +146,9 @@ func (e *Env) Begin(k Kind, page int, done func(life.Result)) *Attempt {
 	return a
 }
 
+// Began is when the attempt began.
+func (a *Attempt) Began() time.Duration { return a.start }
+
 // Deadline is when Expire must be called, if the attempt has not ended before.
 // It may have moved to a later time when it is reached, never to an earlier one.
 func (a *Attempt) Deadline() time.Duration { return a.deadline }

@@ -31,10 +31,12 @@ func newKernelRest(epoll int) (_ rest, err error) {
 	if r.woken, err = unix.Eventfd(0, unix.EFD_NONBLOCK|unix.EFD_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("create eventfd: %w", err)
 	}
-	for _, fd := range []int{r.timer, r.woken} {
-		if err = addTo(epoll, fd, unix.EPOLLIN); err != nil {
-			return nil, err
-		}
+	// To set the timer again takes back its event, so it need not be read.
+	if err = addTo(epoll, r.timer, unix.EPOLLIN|unix.EPOLLET); err != nil {
+		return nil, err
+	}
+	if err = addTo(epoll, r.woken, unix.EPOLLIN); err != nil {
+		return nil, err
 	}
 	return r, nil
 }
@@ -81,7 +83,6 @@ func (r *kernelRest) sleep(until time.Duration, poll bool, events []unix.EpollEv
 	for _, ev := range events[:all] {
 		switch int(ev.Fd) {
 		case r.timer:
-			unix.Read(r.timer, buf[:])
 			r.armed = Never
 		case r.woken:
 			unix.Read(r.woken, buf[:])
