@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 
@@ -20,13 +21,13 @@ const moduleWait = 10 * time.Second
 // nil: that of this process. Where the kernel does not have it the module is loaded
 // first.
 func dialer(namespace *os.File) func() (table.Conn, error) {
-	var o ipvs.Options
-	if namespace != nil {
-		o.NetNS = int(namespace.Fd())
+	dial := func() (*ipvs.Conn, error) {
+		defer runtime.KeepAlive(namespace)
+		return ipvs.Dial(ipvs.Options{NetNS: descriptor(namespace)})
 	}
 	var load sync.Once
 	return func() (table.Conn, error) {
-		c, err := ipvs.Dial(o)
+		c, err := dial()
 		if errors.Is(err, ipvs.ErrNoModule) {
 			load.Do(func() {
 				ctx, cancel := context.WithTimeout(context.Background(), moduleWait)
@@ -35,7 +36,7 @@ func dialer(namespace *os.File) func() (table.Conn, error) {
 					err = fmt.Errorf("%w; %w", err, failed)
 					return
 				}
-				c, err = ipvs.Dial(o)
+				c, err = dial()
 			})
 		}
 		if err != nil {
@@ -43,6 +44,16 @@ func dialer(namespace *os.File) func() (table.Conn, error) {
 		}
 		return c, nil
 	}
+}
+
+// descriptor is that of an open namespace; 0: that of this process. Whoever dials with it has
+// to keep the file as long: one that is not used any more is closed, and the next file, such
+// as the namespace of this process, gets its number.
+func descriptor(namespace *os.File) int {
+	if namespace == nil {
+		return 0
+	}
+	return int(namespace.Fd())
 }
 
 // openNamespace opens the namespace of net_namespace_ipvs, unless it is the one that

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"reflect"
+	"runtime"
 	"sync"
 	"time"
 
@@ -40,12 +41,9 @@ type marks struct {
 // marksDialer opens connections to the nftables of a network namespace, nil: that of
 // this process.
 func marksDialer(namespace *os.File) func() (marksConn, error) {
-	fd := 0
-	if namespace != nil {
-		fd = int(namespace.Fd())
-	}
 	return func() (marksConn, error) {
-		c, err := fwmark.Dial(fd)
+		defer runtime.KeepAlive(namespace)
+		c, err := fwmark.Dial(descriptor(namespace))
 		if err != nil {
 			return nil, err
 		}
