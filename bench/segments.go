@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,18 +41,46 @@ type segments struct {
 	all []segment
 }
 
-// watchSegments records the segments with SYN, FIN or RST that pick accepts. pick may be
-// nil.
-func watchSegments(n *lab.Node, pick func(*segment) bool) (*segments, error) {
+// sampled accepts the segments to one port or the next one of every eighth address: of
+// hundreds of thousands of segments a second, whose reading would disturb what is measured.
+func sampled(port uint16) []bpf.Instruction {
+	return []bpf.Instruction{
+		bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 2, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpLessThan, Val: uint32(port), SkipFalse: 1}, bpf.RetConstant{},
+		bpf.JumpIf{Cond: bpf.JumpGreaterThan, Val: uint32(port) + 1, SkipFalse: 1}, bpf.RetConstant{},
+		bpf.LoadAbsolute{Off: 19, Size: 1}, bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: sampling - 1, SkipFalse: 1}, bpf.RetConstant{},
+	}
+}
+
+// sampling is how many addresses one is chosen of.
+const sampling = 8
+
+// unsampled returns how many of something there are for all servers if there are n for those
+// that sampled chooses.
+func (s services) unsampled(n int) float64 {
+	chosen := 0
+	for i := range s.n {
+		for j := range s.each {
+			if s.real(i, j).Addr().As4()[3]%sampling == 0 {
+				chosen++
+			}
+		}
+	}
+	return float64(n) * float64(s.n*s.each) / float64(chosen)
+}
+
+// watchSegments records the segments with SYN, FIN or RST that also, the continuation of a
+// filter, does not refuse, and that pick accepts. Both may be nil.
+func watchSegments(n *lab.Node, also []bpf.Instruction, pick func(*segment) bool) (*segments, error) {
+	// TCP with one of the flags; the rest is not copied.
+	filter := slices.Concat([]bpf.Instruction{
+		bpf.LoadAbsolute{Off: 9, Size: 1}, bpf.JumpIf{Val: unix.IPPROTO_TCP, SkipTrue: 1}, bpf.RetConstant{},
+		bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 13, Size: 1},
+		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: fin | syn | rst, SkipTrue: 1}, bpf.RetConstant{},
+	}, also, []bpf.Instruction{bpf.RetConstant{Val: 40}})
 	w := &segments{}
 	err := n.Do(func() (err error) {
-		// TCP with one of the flags; the rest is not copied.
-		w.fd, err = capture("lo", unix.ETH_P_IP, []bpf.Instruction{
-			bpf.LoadAbsolute{Off: 9, Size: 1}, bpf.JumpIf{Val: unix.IPPROTO_TCP, SkipFalse: 4},
-			bpf.LoadMemShift{Off: 0}, bpf.LoadIndirect{Off: 13, Size: 1},
-			bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: fin | syn | rst, SkipFalse: 1},
-			bpf.RetConstant{Val: 40}, bpf.RetConstant{Val: 0},
-		})
+		w.fd, err = capture("lo", unix.ETH_P_IP, filter)
 		return err
 	})
 	if err != nil {
