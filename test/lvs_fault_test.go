@@ -1,6 +1,7 @@
 package test
 
 import (
+	"encoding/json"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/tool/lab"
 )
 
@@ -85,6 +87,7 @@ func testFaults(t *testing.T) {
 	successorAfter := func(what string, s unix.Signal) {
 		t.Helper()
 		old := checkersPid(a)
+		f.awaitServing(a, old) // one that has just started may be silent for minutes
 		f.must(unix.Kill(old, s))
 		echo(what)
 		if !f.Until(40*time.Second, func() bool { p := checkersPid(a); return p != 0 && p != old && lab.Alive(p) }) {
@@ -139,6 +142,20 @@ func testFaults(t *testing.T) {
 	}
 	if left := len(f.weights(director)); left > 0 {
 		t.Errorf("%d servers are left in the table", left)
+	}
+}
+
+// awaitServing waits until a process of the daemon runs the configuration.
+func (f *farm) awaitServing(d *lab.Daemon, pid int) {
+	f.Helper()
+	var text string
+	if !f.Until(40*time.Second, func() bool {
+		text, _ = f.runVerb(d, "status", "-o", "json")
+		var s api.Status
+		return json.Unmarshal([]byte(text), &s) == nil &&
+			slices.ContainsFunc(s.Processes, func(p api.Process) bool { return p.PID == pid && p.Serves })
+	}) {
+		f.Fatalf("process %d does not serve: %s", pid, text)
 	}
 }
 

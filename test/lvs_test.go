@@ -23,14 +23,20 @@ var balancer = uml.Machine{
 }
 
 // TestBalancer runs all tests that need a load balancer, or another module, in the
-// kernel, in one machine.
+// kernel, in two machines: each has one processor.
 func TestBalancer(t *testing.T) {
 	differs(t, "is what this one is compared with")
-	// Not parallel: in a machine that waits for a processor, servers fail.
+	// Not parallel to others: in a machine that waits for a processor, servers fail.
 	if testing.Short() {
 		required.Excluded(t, noRace)
 	}
-	umltest.Run(t, balancer, func(t *testing.T) {
+	machine := func(name string, run func(t *testing.T)) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			umltest.Run(t, balancer, run)
+		})
+	}
+	machine("Director", func(t *testing.T) {
 		t.Run("Tables", testTables)
 		t.Run("Traffic", testTraffic)
 		t.Run("Links", testMadeLinks)
@@ -38,10 +44,12 @@ func TestBalancer(t *testing.T) {
 		t.Run("Objects", testPoolObjects)
 		t.Run("BFD", testBFDCheck)
 		t.Run("Network", testNetworkLikeC)
-		t.Run("Checks", testChecks)
 		t.Run("Pair", testPair)
 		t.Run("Faults", testFaults)
 		t.Run("Namespaces", testNamespaces)
+	})
+	machine("Checks", func(t *testing.T) {
+		t.Run("Runs", testChecks)
 		t.Run("Enslaved", testEnslaved)
 	})
 }

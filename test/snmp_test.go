@@ -255,10 +255,12 @@ func testPoolObjects(t *testing.T) {
 			"sorry_server 10.9.0.9 8080",
 			server("10.9.0.1 80", "weight 3", "uthreshold 100", "lthreshold 10", "notify_up /usr/bin/true", "notify_down \"/usr/bin/true down\"", "inhibit_on_failure", "virtualhost one.example.com"),
 			server("10.9.0.2 81", "smtp_alert", "alpha no", "delay_loop 9"),
-			server("10.9.0.3 80", "alpha no", "TCP_CHECK {\n    connect_port 9\n    connect_ip 127.0.0.1\n    retry 0\n    connect_timeout 2\n    delay_loop 1\n    warmup 0\n}")) +
-		virtual("group g", "protocol UDP", "lb_algo sh", "lb_kind DR", "hashed", "sh-port", "sh-fallback", server("10.9.1.1 0", "lvs_method TUN type gue port 6080"), server("10.9.1.2 0", "MISC_CHECK {\n    misc_path /usr/bin/false\n    retry 0\n    delay_loop 60\n    warmup 0\n}")) +
+			server("10.9.0.3 80", "alpha no", "TCP_CHECK {\n    connect_port 9\n    connect_ip 127.0.0.1\n    retry 3\n    delay_before_retry 1\n    connect_timeout 2\n    delay_loop 1\n    warmup 0\n}")) +
+		virtual("group g", "protocol UDP", "lb_algo sh", "lb_kind DR", "hashed", "sh-port", "sh-fallback", server("10.9.1.1 0", "lvs_method TUN type gue port 6080"), server("10.9.1.2 0", "MISC_CHECK {\n    misc_path /usr/bin/false\n    retry 3\n    delay_before_retry 1\n    delay_loop 60\n    warmup 0\n}")) +
 		virtual("fwmark 7", "lb_algo mh", "lb_kind TUN", "mh-port", "ops", "smtp_alert", server("10.9.2.1 0")) +
 		virtual("2001:db8::1 443", "protocol SCTP", "lb_algo lc", "lb_kind DR", "ha_suspend", server("2001:db8:1::1 443"))
+	// The retries of the checks that fail take seconds: what happens before the C daemon has
+	// found the agent, it does not send.
 	traps := map[string][]string{}
 	walk := func(p lab.Program) map[string]string {
 		before := len(m.traps())
