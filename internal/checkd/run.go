@@ -11,6 +11,7 @@ package checkd
 
 import (
 	"log/slog"
+	"time"
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/checkd/attempt"
@@ -187,8 +188,11 @@ func (d *daemon) closeScripts() {
 	}
 }
 
-// attemptLoop is the loop as attempts see it.
+// attemptLoop is the loop as attempts see it: one look at the clock is enough for all that a
+// turn begins.
 type attemptLoop struct{ *loop.Loop }
+
+func (l attemptLoop) Now() time.Duration { return l.Time() }
 
 func (l attemptLoop) Watch(fd int, events uint32, ready func(events uint32)) error {
 	return l.WatchFor(fd, events, ready)

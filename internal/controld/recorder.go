@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"sort"
 	"sync"
 	"time"
@@ -29,6 +30,9 @@ const (
 	// least, and four times as long as the last answers have taken, up to a second. So while
 	// thousands of servers start, four fifths of the time are left for that.
 	leastPause, mostPause = 20 * time.Millisecond, time.Second
+	// freeAfter is how long nothing has changed when the memory that answers took, which may be
+	// most of what this process has, is given back.
+	freeAfter = 5 * time.Second
 )
 
 // recorder notes what happens: whenever a process reports that anything has changed, it
@@ -85,16 +89,22 @@ func (r *recorder) poke() {
 // run records until ctx ends.
 func (r *recorder) run(ctx context.Context) {
 	pause := leastPause
+	var quiet <-chan time.Time
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-quiet:
+			debug.FreeOSMemory()
+			quiet = nil
+			continue
 		case <-r.wake:
 		}
 		time.Sleep(pause)
 		begun := time.Now()
 		r.look(ctx)
 		pause = min(max(4*time.Since(begun), leastPause), mostPause)
+		quiet = time.After(freeAfter)
 	}
 }
 
