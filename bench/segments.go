@@ -4,10 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"net/netip"
-	"runtime"
 	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/bpf"
@@ -34,8 +32,7 @@ type segment struct {
 
 // segments records the segments that begin and end connections.
 type segments struct {
-	fd   int
-	over atomic.Bool
+	tap
 
 	mu  sync.Mutex
 	all []segment
@@ -79,35 +76,20 @@ func watchSegments(n *lab.Node, also []bpf.Instruction, pick func(*segment) bool
 		bpf.JumpIf{Cond: bpf.JumpBitsSet, Val: fin | syn | rst, SkipTrue: 1}, bpf.RetConstant{},
 	}, also, []bpf.Instruction{bpf.RetConstant{Val: 40}})
 	w := &segments{}
-	err := n.Do(func() (err error) {
-		w.fd, err = capture("lo", unix.ETH_P_IP, filter)
-		return err
-	})
-	if err != nil {
+	if err := n.Do(func() error { return w.open("lo", unix.ETH_P_IP, filter) }); err != nil {
 		return nil, fmt.Errorf("watch the loopback interface: %w", err)
 	}
-	go w.read(pick)
-	return w, nil
-}
-
-func (w *segments) read(pick func(*segment) bool) {
-	runtime.LockOSThread()
-	buf, oob := make([]byte, 128), make([]byte, 128)
-	for !w.over.Load() {
-		n, m, _, _, err := unix.Recvmsg(w.fd, buf, oob, 0)
-		if err != nil {
-			continue
-		}
-		s, ok := decodeSegment(buf[:n])
+	go w.read(func(b []byte, at time.Time, _ bool) {
+		s, ok := decodeSegment(b)
 		if !ok || pick != nil && !pick(&s) {
-			continue
+			return
 		}
-		s.at = received(oob[:m])
+		s.at = at
 		w.mu.Lock()
+		defer w.mu.Unlock()
 		w.all = append(w.all, s)
-		w.mu.Unlock()
-	}
-	unix.Close(w.fd)
+	})
+	return w, nil
 }
 
 func decodeSegment(b []byte) (s segment, ok bool) {
@@ -143,5 +125,3 @@ func (w *segments) last(flags uint8, until time.Time) (at time.Time, ok bool) {
 	}
 	return at, ok
 }
-
-func (w *segments) close() { w.over.Store(true) }
