@@ -46,11 +46,13 @@ const FlushWait = 200 * time.Millisecond
 // allocates when it starts, reloads and changes state, hardly ever in between.
 const gcPercent = 50
 
-// leastProcs is how many threads may run Go code at least. With one, which a machine with
-// one processor has by default, a goroutine that the loop wakes before it waits in a
-// system call does not run until the runtime notices that wait: up to 10 ms later, and
-// later still where timers are coarse.
-const leastProcs = 2
+// spareProcs is how many more threads may run Go code than there are processors. Where each
+// of those is taken by a goroutine that makes a dump or by the collector, a loop that wakes in
+// its system call waits for up to 10 ms until the runtime takes one back; with a thread to
+// spare it is the kernel that decides, and a thread that has slept is the first. With one
+// thread, which a machine with one processor has by default, the same happens to whatever the
+// loop wakes before it waits.
+const spareProcs = 1
 
 // maxTrace is how much of the trace of a crash is kept, in bytes.
 const maxTrace = 64 << 10
@@ -123,7 +125,7 @@ func (r *Role) begin() int {
 		lockMemory()
 	}
 	debug.SetGCPercent(gcPercent)
-	runtime.GOMAXPROCS(max(leastProcs, runtime.GOMAXPROCS(0)))
+	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
 	if err := r.Run(&Child{conn, setup, logs}); err != nil {
 		return r.fail(conn, err)
 	}
