@@ -153,9 +153,7 @@ func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		{What: "advert spacing meanwhile: worst", Unit: "ms", Value: ms(worst), Target: atMost(1)},
 	}
 	if len(answers) > 0 {
-		s := summary("GET /v1/status until the answer is complete", "ms", answers, none)
-		s.Target = target{"median ≤ 50 ms", func(o, _ sample) bool { return o.Value <= 50 }, true}
-		out = append(out, s)
+		out = append(out, summary("GET /v1/status until the answer is complete", "ms", answers, medianAtMost(50, "ms")))
 	}
 	return out, nil
 }

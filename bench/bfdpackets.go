@@ -66,6 +66,13 @@ func (w *bfdPackets) note(b []byte, at time.Time, sent bool) {
 	}
 }
 
+// known returns how many neighbours have been heard.
+func (w *bfdPackets) known() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.heard)
+}
+
 // over returns how many sessions have been announced to be Down.
 func (w *bfdPackets) over() int {
 	w.mu.Lock()

@@ -171,7 +171,7 @@ func manyChecks(b *bench, n *lab.Node, p lab.Program) ([]sample, error) {
 	}
 	defer k.Kill()
 	time.Sleep(10 * time.Second) // until all have begun
-	w, err := watchSegments(n, sampled(serverPort), nil)
+	w, err := watchSegments(n, sampled(serverPort))
 	if err != nil {
 		return nil, err
 	}

@@ -178,7 +178,7 @@ func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		return nil, err
 	}
 	defer func() { server.stop() }()
-	answers, err := watchSegments(d.Node, nil, func(s *segment) bool { return s.from.Addr() == victim })
+	answers, err := watchSegments(d.Node, sentFrom(victim))
 	if err != nil {
 		return nil, err
 	}

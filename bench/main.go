@@ -65,6 +65,11 @@ func limit(v float64, text string) target {
 	return target{text, func(o, _ sample) bool { return max(o.Value, o.Max) <= v }, true}
 }
 
+// medianAtMost requires at most a fixed value for the median round, whatever the worst is.
+func medianAtMost(v float64, unit string) target {
+	return target{fmt.Sprintf("median ≤ %g %s", v, unit), func(o, _ sample) bool { return o.Value <= v }, true}
+}
+
 // atLeast requires at least a fixed value.
 func atLeast(v float64) target {
 	return target{fmt.Sprintf("≥ %g", v), func(o, _ sample) bool { return o.Value >= v }, true}

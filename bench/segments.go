@@ -66,9 +66,18 @@ func (s services) unsampled(n int) float64 {
 	return float64(n) * float64(s.n*s.each) / float64(chosen)
 }
 
+// sentFrom accepts the segments of an address.
+func sentFrom(a netip.Addr) []bpf.Instruction {
+	four := a.As4()
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: 12, Size: 4},
+		bpf.JumpIf{Val: binary.BigEndian.Uint32(four[:]), SkipTrue: 1}, bpf.RetConstant{},
+	}
+}
+
 // watchSegments records the segments with SYN, FIN or RST that also, the continuation of a
-// filter, does not refuse, and that pick accepts. Both may be nil.
-func watchSegments(n *lab.Node, also []bpf.Instruction, pick func(*segment) bool) (*segments, error) {
+// filter, does not refuse.
+func watchSegments(n *lab.Node, also []bpf.Instruction) (*segments, error) {
 	// TCP with one of the flags; the rest is not copied.
 	filter := slices.Concat([]bpf.Instruction{
 		bpf.LoadAbsolute{Off: 9, Size: 1}, bpf.JumpIf{Val: unix.IPPROTO_TCP, SkipTrue: 1}, bpf.RetConstant{},
@@ -81,7 +90,7 @@ func watchSegments(n *lab.Node, also []bpf.Instruction, pick func(*segment) bool
 	}
 	go w.read(func(b []byte, at time.Time, _ bool) {
 		s, ok := decodeSegment(b)
-		if !ok || pick != nil && !pick(&s) {
+		if !ok {
 			return
 		}
 		s.at = at

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"keepalived-go/internal/tool/lab"
@@ -106,12 +107,10 @@ func beside(l *lab.Lab, p lab.Program, extra extraLoad) ([]sample, error) {
 	}
 	defer backup.Stop()
 	time.Sleep(extra.steady)
-	for range extra.loops {
-		busy, err := a.StartWith(lab.Program{Name: "busy", Path: "/bin/sh"}, "-c", "while :; do :; done")
-		if err != nil {
-			return nil, err
-		}
-		defer busy.Kill()
+	endLoops, err := busyLoops(a, extra.loops)
+	defer endLoops()
+	if err != nil {
+		return nil, err
 	}
 	from := time.Now()
 	time.Sleep(12 * time.Second)
@@ -123,6 +122,25 @@ func beside(l *lab.Lab, p lab.Program, extra extraLoad) ([]sample, error) {
 		{What: extra.name + "spacing of the master: 99 % within", Unit: "ms", Value: ms(p99)},
 		{What: extra.name + "spacing of the master: worst", Unit: "ms", Value: ms(worst)},
 	}, nil
+}
+
+// busyLoops starts programs that take whatever processor they get, until end, which may be
+// called again, is called.
+func busyLoops(on *lab.Node, n int) (end func(), err error) {
+	var loops []*lab.Daemon
+	end = sync.OnceFunc(func() {
+		for _, busy := range loops {
+			busy.Kill()
+		}
+	})
+	for range n {
+		busy, err := on.StartWith(lab.Program{Name: "busy", Path: "/bin/sh"}, "-c", "while :; do :; done")
+		if err != nil {
+			return end, err
+		}
+		loops = append(loops, busy)
+	}
+	return end, nil
 }
 
 // allMaster waits until each router has sent an advert, and returns when the last of them

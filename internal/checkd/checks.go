@@ -32,7 +32,6 @@ type check struct {
 	begun   bool              // it has been active before
 	last    life.Verdict      // of the last result
 	lastAt  time.Duration     // when that came; 0: none has come yet
-	sent    time.Duration     // when the last attempt began
 	took    time.Duration     // by the last attempt that has a result; 0: there was none
 }
 
@@ -152,7 +151,6 @@ func (d *daemon) admit(c *check) {
 
 func (d *daemon) attempt(c *check) {
 	c.attempt = d.env.Begin(c.kind, c.page, c.done)
-	c.sent = c.attempt.Began()
 	d.loop.Set(&c.timer, c.attempt.Deadline())
 }
 
@@ -185,6 +183,7 @@ func (d *daemon) abandon(c *check) {
 // done takes up the result of an attempt. One for which this machine lacked something
 // waits until another one has ended.
 func (d *daemon) done(c *check, r life.Result) {
+	at, begun := d.loop.Time(), c.attempt.Began()
 	short := r.Void && c.attempt.Short()
 	c.attempt = nil
 	if last := c.passed - 1; short && d.gatesOf(c)[last].retreat(c) {
@@ -194,15 +193,15 @@ func (d *daemon) done(c *check, r life.Result) {
 	}
 	d.leave(c)
 	if !r.Void {
-		c.took = max(0, d.loop.Time()-c.sent)
+		c.took = at - begun
 	}
-	d.act(c, c.life.Step(d.loop.Time(), life.Event{Kind: life.Done, Number: c.number, Result: r}))
+	d.act(c, c.life.Step(at, life.Event{Kind: life.Done, Number: c.number, Result: r}))
 }
 
 // judge logs a verdict and passes it on to the engine.
 func (d *daemon) judge(c *check, a *life.Actions) {
-	v := &a.Verdict
-	c.last, c.lastAt = *v, d.loop.Time()
+	v, at := &a.Verdict, d.loop.Time()
+	c.last, c.lastAt = *v, at
 	report := func() {
 		for _, line := range attempt.Lines(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures) {
 			d.log(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())
@@ -215,7 +214,7 @@ func (d *daemon) judge(c *check, a *life.Actions) {
 		report()
 		return
 	}
-	d.stepAfter(report, lvs.Event{Kind: lvs.CheckResult, Check: c.id, Up: v.Up, Weight: weightOf(a)})
+	d.stepAfter(at, report, lvs.Event{Kind: lvs.CheckResult, Check: c.id, Up: v.Up, Weight: weightOf(a)})
 }
 
 // weightOf translates what a check reports of the weight of its server.

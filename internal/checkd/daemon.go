@@ -79,12 +79,12 @@ func identityOf(k *planned) identity {
 
 // step gives the engine an event and does, in order, what it asks for. Nothing that
 // an action brings about is a step within this one: it comes through the loop.
-func (d *daemon) step(ev lvs.Event) { d.stepAfter(func() {}, ev) }
+func (d *daemon) step(ev lvs.Event) { d.stepAfter(d.loop.Now(), func() {}, ev) }
 
 // stepAfter is step for the result of a check, which report reports: before what the check
 // does to its server, and after what the new weight does, as the C daemon.
-func (d *daemon) stepAfter(report func(), ev lvs.Event) {
-	d.actions = d.engine.Step(d.loop.Time(), ev, d.actions[:0])
+func (d *daemon) stepAfter(at time.Duration, report func(), ev lvs.Event) {
+	d.actions = d.engine.Step(at, ev, d.actions[:0])
 	reported := false
 	for i := range d.actions {
 		switch d.actions[i].Kind {

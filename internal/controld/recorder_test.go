@@ -2,53 +2,26 @@ package controld
 
 import (
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/proc/link"
 )
 
-// logged has what is logged until the end of the test.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-// count is how often text was logged.
-func (l *logged) count(text string) int {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return strings.Count(l.text.String(), text)
-}
-
-func logs(t *testing.T) *logged {
-	l, before := &logged{}, slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(l, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return l
-}
-
 // TestHistoryWithoutFile checks that the events are kept in memory if there can be no file.
 func TestHistoryWithoutFile(t *testing.T) {
-	log, file := logs(t), filepath.Join(t.TempDir(), "file")
+	log, file := logtest.Capture(t), filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
 	r := newRecorder(answering(t, nil), filepath.Join(file, "history"))
-	if log.count("it is kept in memory alone") != 1 {
+	if log.Count("it is kept in memory alone") != 1 {
 		t.Error("that is not logged")
 	}
 	r.look(t.Context())
@@ -60,7 +33,7 @@ func TestHistoryWithoutFile(t *testing.T) {
 // TestHistoryCannotBeWritten checks that a file that cannot be written is complained about
 // once, until it can be written again, and that clients get the events all the same.
 func TestHistoryCannotBeWritten(t *testing.T) {
-	log, path := logs(t), filepath.Join(t.TempDir(), "history")
+	log, path := logtest.Capture(t), filepath.Join(t.TempDir(), "history")
 	// A full file, which turns over for each event, and nothing that has its other name.
 	full := func() {
 		t.Helper()
@@ -77,8 +50,8 @@ func TestHistoryCannotBeWritten(t *testing.T) {
 	fails := func(events, complaints int) {
 		t.Helper()
 		r.stop()
-		if all, _ := r.after(0); len(all) != events || log.count("what happens now is in memory alone") != complaints {
-			t.Errorf("%d events, want %d; %d complaints, want %d", len(all), events, log.count("what happens now is in memory alone"), complaints)
+		if all, _ := r.after(0); len(all) != events || log.Count("what happens now is in memory alone") != complaints {
+			t.Errorf("%d events, want %d; %d complaints, want %d", len(all), events, log.Count("what happens now is in memory alone"), complaints)
 		}
 	}
 	fails(1, 1)
@@ -108,7 +81,7 @@ func TestHistoryIsBounded(t *testing.T) {
 // TestLookFails checks that a process that does not answer is asked again for the same time,
 // and that what cannot be read is no history.
 func TestLookFails(t *testing.T) {
-	log, refused := logs(t), map[string]string{"": "gone"}
+	log, refused := logtest.Capture(t), map[string]string{"": "gone"}
 	from := answering(t, refused)
 	r := newRecorder(from, filepath.Join(t.TempDir(), "history"))
 	since := r.looked
@@ -142,7 +115,7 @@ func TestLookFails(t *testing.T) {
 		return true
 	}
 	want("false true")
-	if log.count("history: json: cannot unmarshal number") != 1 || !r.looked.Equal(since) {
+	if log.Count("history: json: cannot unmarshal number") != 1 || !r.looked.Equal(since) {
 		t.Error("an answer that cannot be read is taken")
 	}
 	h := handler(from, r, nil)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/logging/logtest"
 )
 
 // TestDoors checks that what cannot be opened is logged, and that the rest serves.
@@ -40,12 +41,12 @@ func TestDoors(t *testing.T) {
 		{"groups that there are not", dir + "/5", conf.Control{Group: "no-such-group", Admin: "no-such-group"}, true, false, "control_admin_group: "},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			log := logs(t)
+			log := logtest.Capture(t)
 			d := open(test.path, &test.conf)
-			if (d.socket != nil) != test.socket || (d.web != nil) != test.web || log.count(test.log) == 0 && test.log != "" {
+			if (d.socket != nil) != test.socket || (d.web != nil) != test.web || log.Count(test.log) == 0 && test.log != "" {
 				t.Errorf("socket %v, web %v", d.socket != nil, d.web != nil)
 			}
-			if n := log.count("level=ERROR"); n > 0 && test.log == "" {
+			if n := log.Count("level=ERROR"); n > 0 && test.log == "" {
 				t.Errorf("%d errors are logged", n)
 			}
 			d.serve(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { reply(w, "served") }))

@@ -1,7 +1,6 @@
 package vrrpd
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -16,6 +15,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/vrrp"
 )
 
@@ -69,10 +69,7 @@ func virtualOn(t testing.TB) []string {
 // own removals are never taken for removals by another program.
 func TestKernelHasWhatIsHeld(t *testing.T) {
 	d := newTestDaemonWith(t, sharing(), true)
-	var log bytes.Buffer
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
+	log := logtest.Capture(t)
 
 	random := rand.New(rand.NewPCG(1, 2))
 	for round := range 300 {
@@ -119,10 +116,7 @@ func TestForeignRemovalIsNoticed(t *testing.T) {
 	for _, answered := range []bool{true, false} {
 		t.Run(fmt.Sprintf("answered=%v", answered), func(t *testing.T) {
 			d := newTestDaemonWith(t, sharing(), true)
-			var log bytes.Buffer
-			before := slog.Default()
-			slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-			t.Cleanup(func() { slog.SetDefault(before) })
+			log := logtest.Capture(t)
 			d.hold(d.routers[0], true)
 			d.addrs.flush()
 			v := d.routers[0].vips[0]

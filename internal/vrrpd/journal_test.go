@@ -1,15 +1,13 @@
 package vrrpd
 
 import (
-	"bytes"
 	"errors"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/proc/statefile"
-	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -219,10 +217,7 @@ func TestJournalInHostileDirectory(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			dir := tmpfs(t)
 			path := filepath.Join(dir, "state")
-			log := &syncBuffer{}
-			before := slog.Default()
-			slog.SetDefault(slog.New(slog.NewTextHandler(log, nil)))
-			t.Cleanup(func() { slog.SetDefault(before) })
+			log := logtest.Capture(t)
 			if tt.before != nil {
 				tt.before(t, dir, path)
 			}
@@ -240,7 +235,7 @@ func TestJournalInHostileDirectory(t *testing.T) {
 				j.kick()
 			}
 			j.close()
-			if n := strings.Count(log.String(), lost); (n > 0) != (tt.logs != "") || n > 2 {
+			if n := log.Count(lost); (n > 0) != (tt.logs != "") || n > 2 {
 				t.Errorf("the loss is logged %d times:\n%s", n, log.String())
 			}
 			left, err := readJournal(path)
@@ -249,23 +244,6 @@ func TestJournalInHostileDirectory(t *testing.T) {
 			}
 		})
 	}
-}
-
-type syncBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (s *syncBuffer) Write(p []byte) (int, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.Write(p)
-}
-
-func (s *syncBuffer) String() string {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.b.String()
 }
 
 // TestJournalNeverWaitsForWriter checks that the loop continues while writing to the

@@ -13,13 +13,14 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/tool/lab"
 )
 
 func TestBeats(t *testing.T) {
 	lab.Need(t, lab.Root)
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
 	must(t, unix.Unshare(unix.CLONE_NEWNET))
 	ip := func(args string) string {
@@ -86,7 +87,7 @@ func TestBeats(t *testing.T) {
 	ip("link set w0 up")
 	ip("link set w1 up")
 	expect("an interface appeared", b.poll(), map[string]bool{"w0": true}, map[string]string{"w0": "carrier by ETHTOOL"})
-	equalLines(t, slices.Sorted(slices.Values(log.lines())), []string{
+	equalLines(t, slices.Sorted(slices.Values(log.Take())), []string{
 		"Linkbeat reports v0 down",
 		"Linkbeat reports v1 down",
 		"Linkbeat reports w0 up",

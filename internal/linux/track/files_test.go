@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/policy"
 )
 
@@ -219,7 +220,7 @@ func TestMissingDirectoryAppears(t *testing.T) {
 }
 
 func TestUnusableFiles(t *testing.T) {
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	dir := t.TempDir()
 	must(t, syscall.Mkfifo(dir+"/fifo", 0o600))
 	write(t, dir+"/words", "up and running")
@@ -240,11 +241,11 @@ func TestUnusableFiles(t *testing.T) {
 		"No number at the beginning of " + dir + "/words - taken as 0",
 		`Invalid number 99999999999\x1b[31m read from ` + dir + "/huge - ignoring",
 	}
-	equalLines(t, log.lines(), want)
+	equalLines(t, log.Take(), want)
 }
 
 func TestInitFile(t *testing.T) {
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	dir := t.TempDir()
 	write(t, dir+"/there", "3")
 	write(t, dir+"/over", "4")
@@ -259,7 +260,7 @@ func TestInitFile(t *testing.T) {
 	if text, _ := os.ReadFile(dir + "/over"); string(text) != "20\n" {
 		t.Errorf("overwritten with %q", text)
 	}
-	if lines := log.lines(); len(lines) != 1 || !strings.HasPrefix(lines[0], "Unable to initialise track file f3: ") {
+	if lines := log.Take(); len(lines) != 1 || !strings.HasPrefix(lines[0], "Unable to initialise track file f3: ") {
 		t.Errorf("logged %q", lines)
 	}
 	// A reload writes nothing: the current number stays.

@@ -1,10 +1,7 @@
 package track
 
 import (
-	"bytes"
-	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,53 +14,10 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/tool/lab"
 )
-
-// logged collects the log of a test as lines of text.
-type logged struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.buf.Write(b)
-}
-
-// lines returns the lines logged since the last call.
-func (l *logged) lines() []string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	var lines []string
-	for line := range strings.Lines(l.buf.String()) {
-		_, msg, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "msg=")
-		lines = append(lines, msg)
-	}
-	l.buf.Reset()
-	return lines
-}
-
-func captureLog(t testing.TB) *logged {
-	l := new(logged)
-	before := slog.Default()
-	slog.SetDefault(slog.New(messages{l}))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	return l
-}
-
-// messages writes only the message of each record.
-type messages struct{ *logged }
-
-func (messages) Enabled(context.Context, slog.Level) bool { return true }
-func (m messages) Handle(_ context.Context, r slog.Record) error {
-	_, err := fmt.Fprintf(m, "msg=%s\n", r.Message)
-	return err
-}
-func (m messages) WithAttrs([]slog.Attr) slog.Handler { return m }
-func (m messages) WithGroup(string) slog.Handler      { return m }
 
 // fakeLauncher is a launcher that runs no programs: the test decides how each run ends.
 type fakeLauncher struct {
@@ -169,7 +123,7 @@ func equalLines(t *testing.T, got, want []string) {
 }
 
 func TestScriptsAreSpread(t *testing.T) {
-	captureLog(t)
+	logtest.Capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newSchedulerTest()
 		defer b.close()
@@ -185,7 +139,7 @@ func TestScriptsAreSpread(t *testing.T) {
 }
 
 func TestOneScriptKeepsItsInterval(t *testing.T) {
-	captureLog(t)
+	logtest.Capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newSchedulerTest()
 		defer b.close()
@@ -198,7 +152,7 @@ func TestOneScriptKeepsItsInterval(t *testing.T) {
 }
 
 func TestHundredsOfScriptsNeverStartTogether(t *testing.T) {
-	captureLog(t)
+	logtest.Capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newSchedulerTest()
 		defer b.close()
@@ -227,7 +181,7 @@ func TestHundredsOfScriptsNeverStartTogether(t *testing.T) {
 }
 
 func TestNeverTwoCopies(t *testing.T) {
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newSchedulerTest()
 		defer b.close()
@@ -241,7 +195,7 @@ func TestNeverTwoCopies(t *testing.T) {
 			t.Errorf("%d copies of a script at once", b.most)
 		}
 		equalLines(t, b.events(), []string{"0s slow", "0s stubborn", "4.5s slow", "6s stubborn"})
-		equalLines(t, slices.Sorted(slices.Values(log.lines())), []string{
+		equalLines(t, slices.Sorted(slices.Values(log.Take())), []string{
 			"Track script slow is already running, expect idle - skipping run", // in the first run, once
 			"Track script slow is already running, expect idle - skipping run", // in the second
 			"Track script stubborn is being timed out, expect idle - skipping run",
@@ -252,7 +206,7 @@ func TestNeverTwoCopies(t *testing.T) {
 }
 
 func TestLogOfResults(t *testing.T) {
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newSchedulerTest()
 		defer b.close()
@@ -302,7 +256,7 @@ func TestLogOfResults(t *testing.T) {
 			if got := got.Status; got.Cause.Detail != c.detail || got.Up != c.up || !got.Known {
 				t.Errorf("after %+v: %+v, want up %v, %s", c.result, got, c.up, c.detail)
 			}
-			equalLines(t, log.lines(), c.lines)
+			equalLines(t, log.Take(), c.lines)
 		}
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
@@ -313,7 +267,7 @@ func TestLogOfResults(t *testing.T) {
 }
 
 func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
-	captureLog(t)
+	logtest.Capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newSchedulerTest()
 		b.configure(every(3*time.Second, "a"))
@@ -373,7 +327,7 @@ func TestConfigureKeepsWhatIsTheSame(t *testing.T) {
 
 func TestDisabledScripts(t *testing.T) {
 	lab.Need(t, lab.Root) // scripts of other users cannot be insecure
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	dir := t.TempDir()
 	insecure := filepath.Join(dir, "insecure")
 	if err := os.WriteFile(insecure, []byte("#!/bin/sh\n"), 0o755); err != nil {
@@ -397,7 +351,7 @@ func TestDisabledScripts(t *testing.T) {
 			t.Errorf("%+v", u)
 		}
 	}
-	lines := log.lines()
+	lines := log.Take()
 	for i, prefix := range []string{
 		"Disabling track script missing since not found/accessible: ",
 		"Disabling track script insecure due to insecure: ",
@@ -414,7 +368,7 @@ func TestDisabledScripts(t *testing.T) {
 }
 
 func TestRealScript(t *testing.T) {
-	captureLog(t)
+	logtest.Capture(t)
 	runner, err := script.NewRunner()
 	if err != nil {
 		t.Fatal(err)

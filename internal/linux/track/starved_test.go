@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/policy"
 )
 
@@ -30,7 +31,7 @@ func starve(t *testing.T) (feed func()) {
 // TestStarvedScript checks that a script that cannot be looked up for lack of descriptors
 // is not disabled: it counts as failed, and runs as soon as it can be looked up.
 func TestStarvedScript(t *testing.T) {
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newSchedulerTest()
 		defer b.close()
@@ -46,7 +47,7 @@ func TestStarvedScript(t *testing.T) {
 			t.Errorf("while there are no descriptors: %+v", failed)
 		}
 		b.configure(every(time.Second, "a")) // a reload changes nothing
-		if lines := log.lines(); len(lines) != 1 || !strings.HasPrefix(lines[0], "VRRP_Script(a) failed (could not be started: ") ||
+		if lines := log.Take(); len(lines) != 1 || !strings.HasPrefix(lines[0], "VRRP_Script(a) failed (could not be started: ") ||
 			!strings.HasSuffix(lines[0], ": too many open files)") {
 			t.Errorf("log: %q", lines)
 		}
@@ -56,14 +57,14 @@ func TestStarvedScript(t *testing.T) {
 		if up := b.reported(); len(up) != 1 || !up[0].Status.Up {
 			t.Errorf("afterwards: %+v", up)
 		}
-		equalLines(t, log.lines(), []string{"VRRP_Script(a) succeeded"})
+		equalLines(t, log.Take(), []string{"VRRP_Script(a) succeeded"})
 	})
 }
 
 // TestStarvedScriptIsMissing checks that a script that is later found to be missing is
 // disabled, and not looked up again.
 func TestStarvedScriptIsMissing(t *testing.T) {
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	synctest.Test(t, func(t *testing.T) {
 		b := newSchedulerTest()
 		defer b.close()
@@ -84,7 +85,7 @@ func TestStarvedScriptIsMissing(t *testing.T) {
 		if !last.Disabled {
 			t.Errorf("%+v", updates)
 		}
-		if n := strings.Count(strings.Join(log.lines(), "\n"), "Disabling track script a since not found/accessible"); n != 1 {
+		if n := strings.Count(strings.Join(log.Take(), "\n"), "Disabling track script a since not found/accessible"); n != 1 {
 			t.Errorf("logged %d times", n)
 		}
 		if len(b.events()) < 2 {
@@ -96,7 +97,7 @@ func TestStarvedScriptIsMissing(t *testing.T) {
 // TestStarvedFile checks that a file that cannot be opened for lack of descriptors keeps
 // its value, or has none if it had none, and is read again every second.
 func TestStarvedFile(t *testing.T) {
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	f := newFiles(nil)
 	open := func(name string) *file {
 		path := filepath.Join(t.TempDir(), name)
@@ -124,7 +125,7 @@ func TestStarvedFile(t *testing.T) {
 	if !f.read(fresh, false) || fresh.status.Number != 7 {
 		t.Errorf("%+v", fresh.status)
 	}
-	if lines := log.lines(); len(lines) != 3 { // one line for each file, one that they are polled
+	if lines := log.Take(); len(lines) != 3 { // one line for each file, one that they are polled
 		t.Errorf("log: %q", lines)
 	}
 }
@@ -132,7 +133,7 @@ func TestStarvedFile(t *testing.T) {
 // TestStarvedProcesses checks that processes that cannot be read for lack of descriptors
 // are not taken for ended.
 func TestStarvedProcesses(t *testing.T) {
-	log := captureLog(t)
+	log := logtest.Capture(t)
 	comm, err := os.ReadFile("/proc/self/comm")
 	must(t, err)
 	p := newProcesses(func([]Update) {}, 0, false)
@@ -142,7 +143,7 @@ func TestStarvedProcesses(t *testing.T) {
 	if len(first) != 1 || !first[0].Status.Up {
 		t.Fatalf("at first: %+v", first)
 	}
-	log.lines()
+	log.Take()
 	feed := starve(t)
 	for _, look := range []func(){p.scan, p.scan, func() { p.look(int32(os.Getpid())) }} {
 		if look(); p.settle() != nil || !p.all[0].status.Up {
@@ -153,7 +154,7 @@ func TestStarvedProcesses(t *testing.T) {
 		}
 	}
 	feed()
-	if lines := log.lines(); len(lines) != 1 || !strings.Contains(lines[0], "too many open files") {
+	if lines := log.Take(); len(lines) != 1 || !strings.Contains(lines[0], "too many open files") {
 		t.Errorf("log: %q", lines)
 	}
 	if p.scan(); p.unsure != nil || p.settle() != nil || p.all[0].count < 1 {

@@ -138,14 +138,11 @@ func (b *bus) carried() []string {
 // await waits until so many signals have come as there are wanted, and compares them.
 func (b *bus) await(want ...string) {
 	b.Helper()
-	count := func() int {
+	until(b.T, fmt.Sprintf("%d signals", len(want)), func() bool {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		return len(b.signals)
-	}
-	for end := time.Now().Add(20 * time.Second); count() < len(want) && time.Now().Before(end); {
-		time.Sleep(2 * time.Millisecond)
-	}
+		return len(b.signals) >= len(want)
+	})
 	if diff := cmp.Diff(want, b.carried(), cmpopts.EquateEmpty()); diff != "" {
 		b.Fatalf("signals: -want +got\n%s", diff)
 	}

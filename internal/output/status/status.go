@@ -1,8 +1,8 @@
 // Package status is what a process of ours knows at one moment, as plain data:
 // the loop of the process fills a snapshot, in slices, and views turn it into
-// what people and programs read. A snapshot shares the configuration, which
-// nobody changes, and nothing else with the process it is of. So a view may
-// take its time, on any goroutine.
+// what people and programs read. A snapshot shares the configuration and the
+// histories, whose entries nobody changes, and nothing else with the process it
+// is of. So a view may take its time, on any goroutine.
 //
 // VRRP is the snapshot of the VRRP process, LVS that of the health checks. The
 // states, reasons and counters of VRRP are the values of package vrrp; a snapshot

@@ -51,7 +51,6 @@ type Loop struct {
 	rest     rest
 
 	heap  timers
-	time  time.Duration // see Time
 	idle  bool          // the last wait brought nothing but timers
 	pass  time.Duration // while timers expire: up to which deadline; else -1
 	ahead *Timer        // whose lead was used last
@@ -101,7 +100,7 @@ func newLoop(newRest func(epoll int) (rest, error)) (*Loop, error) {
 		unix.Close(epoll)
 		return nil, err
 	}
-	return &Loop{epoll: epoll, rest: r, handlers: map[int32]func(uint32){}, time: r.now(), pass: -1}, nil
+	return &Loop{epoll: epoll, rest: r, handlers: map[int32]func(uint32){}, pass: -1, meter: meter{woke: r.now()}}, nil
 }
 
 // Close releases the descriptors of the loop. What is posted later is not run.
@@ -120,7 +119,7 @@ func (l *Loop) Now() time.Duration { return l.rest.now() }
 
 // Time is the time by the clock of the loop when its turn began, or, while timers expire, when
 // it looked at them. It suits what happens thousands of times a second and need not be exact.
-func (l *Loop) Time() time.Duration { return l.time }
+func (l *Loop) Time() time.Duration { return max(l.meter.woke, l.pass) }
 
 // Watch has Wait call readable whenever fd can be read.
 func (l *Loop) Watch(fd int, readable func()) error {
@@ -194,8 +193,7 @@ func (l *Loop) Wait() error {
 	}
 	l.meter.turned(at)
 	woken, n, err := l.rest.sleep(until, poll, l.events[:])
-	l.time = l.rest.now()
-	l.meter.woke, l.idle = l.time, n == 0 && !woken
+	l.meter.woke, l.idle = l.rest.now(), n == 0 && !woken
 	if err != nil {
 		return fmt.Errorf("wait for events: %w", err)
 	}

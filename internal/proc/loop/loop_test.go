@@ -477,3 +477,39 @@ func BenchmarkAside(b *testing.B) {
 		}
 	})
 }
+
+// TestTime checks that the time of a turn is that of its beginning and, while timers expire,
+// that of the look at them, however long what was read before has taken.
+func TestTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		begun := l.Now()
+		if l.Time() != begun {
+			t.Errorf("before the first turn: %v at %v", l.Time(), begun)
+		}
+		var at, turn time.Duration
+		timer := Timer{Expire: func(now time.Duration) { at, turn = now, l.Time() }}
+		l.Set(&timer, begun+time.Second)
+		l.Post(func() {
+			time.Sleep(2 * time.Second)
+			if l.Time() != begun {
+				t.Errorf("after 2 s in the turn: %v, want %v", l.Time(), begun)
+			}
+		})
+		for range 2 { // a turn with work and a timer; one with a timer alone
+			if err := l.Wait(); err != nil {
+				t.Fatal(err)
+			}
+			woke := l.Time()
+			l.Expire()
+			if now := l.Now(); at != now || turn != now || l.Time() != woke {
+				t.Errorf("the timer expired at %v in a turn of %v, afterwards of %v, at %v", at, turn, l.Time(), now)
+			}
+			l.Set(&timer, l.Now()+time.Second)
+		}
+	})
+}

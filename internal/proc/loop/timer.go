@@ -80,10 +80,10 @@ func (l *Loop) Expire() (late time.Duration) {
 	if len(l.heap) == 0 {
 		return 0
 	}
+	at, due := l.meter.woke, l.heap[0].deadline
 	if !l.idle {
-		l.time = l.rest.now()
+		at = l.rest.now()
 	}
-	at, due := l.time, l.heap[0].deadline
 	late = max(0, at-due)
 	l.pass = at
 	for n := 0; n < Batch && len(l.heap) > 0 && l.heap[0].deadline <= at; n++ {

@@ -3,7 +3,6 @@ package session
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"slices"
 	"strings"
@@ -14,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/link/linktest"
@@ -238,9 +238,7 @@ func TestNonsense(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var log strings.Builder
-	defer slog.SetDefault(slog.Default())
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	log := logtest.Capture(t)
 	stopped := make(chan bool, 1)
 	s := begin(t, child, Orders{Stop: func() { stopped <- true }})
 	if _, err := parent.Write(wire.AppendFrame(nil, uint8(link.Stop), &link.Event{Subject: "x"})); err != nil {

@@ -1,13 +1,13 @@
 package statefile
 
 import (
-	"log/slog"
 	"path/filepath"
 	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/proc/loop"
 )
 
@@ -19,9 +19,7 @@ type number struct {
 // TestSaver checks that successive changes are written once, that a failure is logged
 // once, and that a successor reads what was written.
 func TestSaver(t *testing.T) {
-	var log strings.Builder
-	defer slog.SetDefault(slog.Default())
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	log := logtest.Capture(t)
 	this := Header{Version: 3, Boot: "this"}
 	synctest.Test(t, func(t *testing.T) {
 		l, err := loop.NewVirtual()

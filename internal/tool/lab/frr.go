@@ -38,8 +38,14 @@ func (f *FRRouting) start(n *Node, config string, more []string) error {
 	if err != nil {
 		return err
 	}
-	uid, _ := strconv.Atoi(frr.Uid)
-	gid, _ := strconv.Atoi(frr.Gid)
+	uid, err := strconv.Atoi(frr.Uid)
+	if err != nil {
+		return err
+	}
+	gid, err := strconv.Atoi(frr.Gid)
+	if err != nil {
+		return err
+	}
 	for name, text := range map[string]string{"zebra.conf": "hostname " + n.Name + "\n", f.Name + ".conf": config} {
 		path := filepath.Join(f.Dir, name)
 		if err := errors.Join(os.WriteFile(path, []byte(text), 0o644), os.Chown(path, uid, gid)); err != nil {

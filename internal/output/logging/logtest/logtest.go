@@ -43,8 +43,18 @@ func (l *Log) String() string {
 func (l *Log) Count(text string) int { return strings.Count(l.String(), text) }
 
 // Lines are the messages, without attributes.
-func (l *Log) Lines() (all []string) {
-	for line := range strings.Lines(l.String()) {
+func (l *Log) Lines() []string { return messages(l.String()) }
+
+// Take are the messages since the last call, which it forgets.
+func (l *Log) Take() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	defer l.buf.Reset()
+	return messages(l.buf.String())
+}
+
+func messages(log string) (all []string) {
+	for line := range strings.Lines(log) {
 		_, text, ok := strings.Cut(line, "msg=")
 		if !ok {
 			continue
