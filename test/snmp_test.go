@@ -63,10 +63,13 @@ func (m *snmpd) run(name string, args ...string) *exec.Cmd {
 	return c
 }
 
+// begin starts the agent, and waits until it listens: a C daemon that does not find it tries
+// again after 15 s, and sends nothing of what has happened until then.
 func (m *snmpd) begin() {
 	m.Helper()
 	os.Remove(m.socket()) // of an agent that was killed
 	m.agent = m.run("snmpd", "-f", "-C", "-c", m.file("config"), "-Lf", m.file("log"), "-p", m.file("pid"), "-m", "", "udp:127.0.0.1:1161")
+	m.awaits("Timeticks", "snmpget", ".1.3.6.1.2.1.1.3.0")
 }
 
 // ask runs a program of Net-SNMP on the node.
@@ -255,12 +258,10 @@ func testPoolObjects(t *testing.T) {
 			"sorry_server 10.9.0.9 8080",
 			server("10.9.0.1 80", "weight 3", "uthreshold 100", "lthreshold 10", "notify_up /usr/bin/true", "notify_down \"/usr/bin/true down\"", "inhibit_on_failure", "virtualhost one.example.com"),
 			server("10.9.0.2 81", "smtp_alert", "alpha no", "delay_loop 9"),
-			server("10.9.0.3 80", "alpha no", "TCP_CHECK {\n    connect_port 9\n    connect_ip 127.0.0.1\n    retry 3\n    delay_before_retry 1\n    connect_timeout 2\n    delay_loop 1\n    warmup 0\n}")) +
-		virtual("group g", "protocol UDP", "lb_algo sh", "lb_kind DR", "hashed", "sh-port", "sh-fallback", server("10.9.1.1 0", "lvs_method TUN type gue port 6080"), server("10.9.1.2 0", "MISC_CHECK {\n    misc_path /usr/bin/false\n    retry 3\n    delay_before_retry 1\n    delay_loop 60\n    warmup 0\n}")) +
+			server("10.9.0.3 80", "alpha no", "TCP_CHECK {\n    connect_port 9\n    connect_ip 127.0.0.1\n    retry 0\n    connect_timeout 2\n    delay_loop 1\n    warmup 0\n}")) +
+		virtual("group g", "protocol UDP", "lb_algo sh", "lb_kind DR", "hashed", "sh-port", "sh-fallback", server("10.9.1.1 0", "lvs_method TUN type gue port 6080"), server("10.9.1.2 0", "MISC_CHECK {\n    misc_path /usr/bin/false\n    retry 0\n    delay_loop 60\n    warmup 0\n}")) +
 		virtual("fwmark 7", "lb_algo mh", "lb_kind TUN", "mh-port", "ops", "smtp_alert", server("10.9.2.1 0")) +
 		virtual("2001:db8::1 443", "protocol SCTP", "lb_algo lc", "lb_kind DR", "ha_suspend", server("2001:db8:1::1 443"))
-	// The retries of the checks that fail take seconds: what happens before the C daemon has
-	// found the agent, it does not send.
 	traps := map[string][]string{}
 	walk := func(p lab.Program) map[string]string {
 		before := len(m.traps())
