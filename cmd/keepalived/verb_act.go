@@ -80,7 +80,7 @@ func isState(operand string) bool {
 func (a *asker) drained(name string, w io.Writer) error {
 	begun, shown := time.Now(), ""
 	for {
-		s, err := a.client.Status()
+		s, err := a.client.Brief()
 		if err != nil {
 			return err
 		}

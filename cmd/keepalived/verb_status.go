@@ -380,7 +380,7 @@ func (a *asker) watchIt(w io.Writer) int {
 
 // plugin is --check.
 func (a *asker) plugin(w io.Writer) int {
-	s, err := a.client.Status()
+	s, err := a.client.Brief()
 	var line string
 	severity := explain.Unknown
 	switch {
@@ -399,12 +399,16 @@ func (a *asker) plugin(w io.Writer) int {
 }
 
 func askStatus(a *asker, _ string) (answer, error) {
-	s, err := a.client.Status()
+	ask := a.client.Status
+	if a.output == "" || a.output == "text" {
+		ask = a.client.Brief // one screen shows no more
+	}
+	s, err := ask()
 	return answer{s, func(o screen.Options) string { return screen.Status(s, o) }}, err
 }
 
 func askServers(a *asker, _ string) (answer, error) {
-	s, err := a.client.Status()
+	s, err := a.client.Brief()
 	if err != nil {
 		return answer{}, err
 	}

@@ -139,7 +139,7 @@ func (r *recorder) look(ctx context.Context) {
 
 // forget has the history forget what a reload has removed.
 func (r *recorder) forget(ctx context.Context) {
-	s, err := r.sources.state(ctx)
+	s, err := r.sources.state(ctx, brief)
 	if err != nil || s.incomplete {
 		return // the next look tries again
 	}

@@ -115,12 +115,12 @@ func TestLookFails(t *testing.T) {
 		return true
 	}
 	want("false true")
-	if log.Count("history: json: cannot unmarshal number") != 1 || !r.looked.Equal(since) {
+	if log.Count("unmarshal JSON number") != 1 || !r.looked.Equal(since) {
 		t.Error("an answer that cannot be read is taken")
 	}
 	h := handler(from, r, nil)
 	for _, path := range []string{"/v1/problems", "/metrics"} {
-		if w := get(h, path); w.Code != 502 || !strings.Contains(w.Body.String(), "cannot unmarshal") {
+		if w := get(h, path); w.Code != 502 || !strings.Contains(w.Body.String(), "unmarshal JSON number") {
 			t.Errorf("%s: %d %s", path, w.Code, w.Body)
 		}
 	}

@@ -48,28 +48,18 @@ func handler(from sources, events *recorder, asker *act.Asker) http.Handler {
 
 // routes are all that clients may ask for; openapi.yaml is made of them.
 func routes(from sources, events *recorder, asker *act.Asker) []route {
-	asked := func(then func(http.ResponseWriter, *http.Request, *state)) http.HandlerFunc {
+	decoded := func(k kind, then func(http.ResponseWriter, *http.Request, *api.Status)) http.HandlerFunc {
 		return func(w http.ResponseWriter, r *http.Request) {
-			s, err := from.state(r.Context())
-			if err != nil {
-				refuse(w, http.StatusBadGateway, err.Error())
-				return
-			}
-			then(w, r, s)
-		}
-	}
-	whole := func(then func(http.ResponseWriter, *http.Request, *api.Status)) http.HandlerFunc {
-		return asked(func(w http.ResponseWriter, r *http.Request, s *state) {
-			all, err := s.whole()
+			all, err := from.decoded(r.Context(), k)
 			if err != nil {
 				refuse(w, http.StatusBadGateway, err.Error())
 				return
 			}
 			then(w, r, all)
-		})
+		}
 	}
 	scrapes := &shared{view: func(ctx context.Context) ([]byte, error) {
-		all, err := from.decoded(ctx)
+		all, err := from.decoded(ctx, everything)
 		if err != nil {
 			return nil, err
 		}
@@ -79,23 +69,25 @@ func routes(from sources, events *recorder, asker *act.Asker) []route {
 	}}
 	name := param{"path", "name", "of a vrrp_instance"}
 	list := []route{
-		{pattern: "GET /v1/status", summary: "State of the whole daemon", answer: api.Status{}, serve: asked(replyState)},
-		{pattern: "GET /v1/problems", summary: "What is wrong with the daemon, what is critical first", answer: []explain.Problem{}, serve: whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
+		{pattern: "GET /v1/status", summary: "State of the whole daemon", answer: api.Status{}, params: []param{
+			{"query", "brief", "if it is there, whatever its value: without history, notices, counters and rejected of the virtual routers"},
+		}, serve: from.serveState},
+		{pattern: "GET /v1/problems", summary: "What is wrong with the daemon, what is critical first", answer: []explain.Problem{}, serve: decoded(brief, func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
 			reply(w, append([]explain.Problem{}, explain.Problems(s)...))
 		})},
-		{pattern: "GET /v1/servers", summary: "Virtual servers and their pools", answer: api.LVS{}, serve: whole(func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
+		{pattern: "GET /v1/servers", summary: "Virtual servers and their pools", answer: api.LVS{}, serve: decoded(brief, func(w http.ResponseWriter, _ *http.Request, s *api.Status) {
 			if s.LVS == nil {
 				refuse(w, http.StatusNotFound, "this daemon has no virtual server")
 				return
 			}
 			reply(w, s.LVS)
 		})},
-		{pattern: "GET /v1/instances/{name}", summary: "State of a virtual router", answer: api.Instance{}, params: []param{name}, serve: whole(func(w http.ResponseWriter, r *http.Request, s *api.Status) {
+		{pattern: "GET /v1/instances/{name}", summary: "State of a virtual router", answer: api.Instance{}, params: []param{name}, serve: decoded(everything, func(w http.ResponseWriter, r *http.Request, s *api.Status) {
 			if i := instance(w, r, s); i != nil {
 				reply(w, i)
 			}
 		})},
-		{pattern: "GET /v1/instances/{name}/explain", summary: "Why a virtual router is master or not", answer: explain.Explanation{}, params: []param{name}, serve: whole(func(w http.ResponseWriter, r *http.Request, s *api.Status) {
+		{pattern: "GET /v1/instances/{name}/explain", summary: "Why a virtual router is master or not", answer: explain.Explanation{}, params: []param{name}, serve: decoded(everything, func(w http.ResponseWriter, r *http.Request, s *api.Status) {
 			if i := instance(w, r, s); i != nil {
 				reply(w, explain.Instance(s, i.Name))
 			}
@@ -169,7 +161,7 @@ const (
 
 // serveConfiguration answers with the configuration in force.
 func (s sources) serveConfiguration(w http.ResponseWriter, r *http.Request) {
-	body, err := s[configuration].get(r.Context())
+	body, err := s[configuration].get(r.Context(), everything)
 	if err != nil {
 		refuse(w, http.StatusBadGateway, "the parent process: "+err.Error())
 		return

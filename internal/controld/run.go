@@ -17,6 +17,7 @@ import (
 
 	"keepalived-go/conf"
 	"keepalived-go/internal/output/dbus"
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/loop"
@@ -87,7 +88,8 @@ func Run(o Options) error {
 	ctx, end := context.WithCancelCause(context.Background())
 	var services sync.WaitGroup
 	if settings.DBus.Enabled {
-		bus := dbus.New(settings.DBus, dbus.Source{State: from.decoded, Events: events.after}, asker.Do)
+		state := func(ctx context.Context) (*api.Status, error) { return from.decoded(ctx, brief) }
+		bus := dbus.New(settings.DBus, dbus.Source{State: state, Events: events.after}, asker.Do)
 		services.Go(func() { bus.Run(ctx) })
 	}
 	go events.run(ctx)

@@ -144,8 +144,18 @@ func reply(w http.ResponseWriter, v any) {
 	write(w, v)
 }
 
-func replyState(w http.ResponseWriter, _ *http.Request, s *state) {
-	pieces, err := s.json()
+// serveState answers with the state, as the processes have written it.
+func (s sources) serveState(w http.ResponseWriter, r *http.Request) {
+	k := everything
+	if r.URL.Query().Has("brief") {
+		k = brief
+	}
+	all, err := s.state(r.Context(), k)
+	if err != nil {
+		refuse(w, http.StatusBadGateway, err.Error())
+		return
+	}
+	pieces, err := all.json()
 	if err != nil {
 		refuse(w, http.StatusInternalServerError, err.Error())
 		return

@@ -159,7 +159,7 @@ func (s *subagent) make(c *conf.Config, made chan struct{}) {
 func (s *subagent) ask() (*api.Status, error) {
 	ctx, end := context.WithTimeout(context.Background(), 2*patience)
 	defer end()
-	answer, err := s.sources.state(ctx)
+	answer, err := s.sources.state(ctx, everything)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +249,7 @@ func (s *subagent) stopped() {
 	ctx, end := context.WithTimeout(context.Background(), lastTraps)
 	defer end()
 	var parent api.Status
-	body, err := s.sources[0].get(ctx)
+	body, err := s.sources[0].get(ctx, everything)
 	if err == nil {
 		err = json.Unmarshal(body, &parent)
 	}

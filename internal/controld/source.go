@@ -19,6 +19,16 @@ const (
 	leastRest, mostRest = 20 * time.Millisecond, time.Second
 )
 
+// kind is what a question asks for.
+type kind int
+
+const (
+	news  kind = iota // what has changed; the recorder alone asks for that
+	brief             // see link.Question
+	everything
+	kinds
+)
+
 // errUnheard means that the parent does not take what it is sent.
 var errUnheard = errors.New("the parent process takes no questions")
 
@@ -30,17 +40,18 @@ type source struct {
 	send func(link.Question) bool
 
 	mu   sync.Mutex
-	open *query    // nil: none
-	next *query    // for everything; nil: no client waits
-	news *query    // for what has changed; nil: the recorder does not wait
-	id   uint32    // of the last question; those of different sources differ
-	last []byte    // the last answer
-	rest time.Time // before this no question is asked
+	open *query        // nil: none
+	turn kind          // of the last question: the next one is of another kind if there is one
+	next [kinds]*query // nil: nobody waits for that
+	id   uint32        // of the last question; those of different sources differ
+	last [kinds][]byte // the last answers, but for news; that to everything is a brief one too
+	rest time.Time     // before this no question is asked
 }
 
 // query is a question and those who wait for its answer.
 type query struct {
 	id    uint32
+	kind  kind
 	body  []byte // of the answer
 	since int64  // see link.Question
 	begun time.Time
@@ -49,14 +60,14 @@ type query struct {
 	err   error
 }
 
-// get returns the state of the process as JSON. After an error that is the last one known,
-// if there is one.
-func (s *source) get(ctx context.Context) (body []byte, err error) {
+// get returns the state of the process as JSON, everything or brief. After an error that is the last
+// one known, if there is one.
+func (s *source) get(ctx context.Context, k kind) (body []byte, err error) {
 	s.mu.Lock()
-	if s.next == nil {
-		s.next = newQuery(0)
+	if s.next[k] == nil {
+		s.next[k] = newQuery(k)
 	}
-	q := s.next
+	q := s.next[k]
 	s.begin()
 	s.mu.Unlock()
 	if err := q.wait(ctx); err != nil {
@@ -67,14 +78,15 @@ func (s *source) get(ctx context.Context) (body []byte, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last, q.err
+	return s.last[k], q.err
 }
 
 // since returns what has changed since a time, as get. Only the recorder asks.
 func (s *source) since(ctx context.Context, t time.Time) ([]byte, error) {
-	q := newQuery(t.UnixNano())
+	q := newQuery(news)
+	q.since = t.UnixNano()
 	s.mu.Lock()
-	s.news = q
+	s.next[news] = q
 	s.begin()
 	s.mu.Unlock()
 	if err := q.wait(ctx); err != nil {
@@ -83,7 +95,7 @@ func (s *source) since(ctx context.Context, t time.Time) ([]byte, error) {
 	return q.body, q.err
 }
 
-func newQuery(since int64) *query { return &query{since: since, done: make(chan struct{})} }
+func newQuery(k kind) *query { return &query{kind: k, done: make(chan struct{})} }
 
 // wait waits for the end of q, or of ctx, whose error it returns.
 func (q *query) wait(ctx context.Context) error {
@@ -97,7 +109,7 @@ func (q *query) wait(ctx context.Context) error {
 
 // begin asks the next question if there is one, none is open, and the process has rested.
 func (s *source) begin() {
-	if s.open != nil || s.next == nil && s.news == nil {
+	if s.open != nil || s.next == [kinds]*query{} {
 		return
 	}
 	now := time.Now()
@@ -109,12 +121,11 @@ func (s *source) begin() {
 		})
 		return
 	}
-	if s.news != nil {
-		s.open, s.news = s.news, nil
-	} else {
-		s.open, s.next = s.next, nil
+	for s.turn = (s.turn + 1) % kinds; s.next[s.turn] == nil; {
+		s.turn = (s.turn + 1) % kinds
 	}
-	q := s.open
+	q := s.next[s.turn]
+	s.open, s.next[s.turn] = q, nil
 	s.id += step
 	q.id, q.begun = s.id, now
 	q.limit = time.AfterFunc(patience, func() {
@@ -124,7 +135,7 @@ func (s *source) begin() {
 			s.end(fmt.Errorf("no answer within %v", patience))
 		}
 	})
-	if !s.send(link.Question{ID: q.id, Of: s.of, Since: q.since}) {
+	if !s.send(link.Question{ID: q.id, Of: s.of, Since: q.since, Brief: q.kind == brief}) {
 		s.end(errUnheard)
 	}
 }
@@ -138,8 +149,10 @@ func (s *source) take(m *link.Message) {
 		return
 	}
 	body, err := m.Snapshot()
-	if s.open.body = body; err == nil && s.open.since == 0 {
-		s.last = body
+	if s.open.body = body; err == nil {
+		for k := brief; k <= s.open.kind; k++ {
+			s.last[k] = body
+		}
 	}
 	s.end(err)
 }

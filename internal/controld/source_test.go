@@ -40,13 +40,15 @@ func (p *process) answer(body string) {
 // gets passes a message to the source.
 func (p *process) gets(m link.Message) { p.take(&m) }
 
-// clients makes n clients ask at once. The returned function waits for all answers.
-func (p *process) clients(n int) (wait func() []string) {
+// clients makes n clients ask for everything at once. The returned function waits for all answers.
+func (p *process) clients(n int) (wait func() []string) { return p.clientsFor(everything, n) }
+
+func (p *process) clientsFor(k kind, n int) (wait func() []string) {
 	got := make([]string, n)
 	var all sync.WaitGroup
 	for i := range n {
 		all.Go(func() {
-			body, err := p.get(context.Background())
+			body, err := p.get(context.Background(), k)
 			got[i] = fmt.Sprintf("%s %v", body, err)
 		})
 	}
@@ -107,6 +109,48 @@ func TestClientsShareAnswers(t *testing.T) {
 	})
 }
 
+// TestBriefAnswers checks that clients that ask for everything and those that ask for a brief
+// answer take turns, and what either get when the process does not answer any more.
+func TestBriefAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess()
+		var gets []func() []string
+		for range 2 {
+			for _, k := range []kind{everything, everything, brief, brief} {
+				gets = append(gets, p.clientsFor(k, 1))
+			}
+		}
+		for i, want := range []bool{false, true, false} {
+			p.expect(t, i+1)
+			if got := p.question(i).Brief; got != want {
+				t.Errorf("question %d is brief: %v", i+1, got)
+			}
+			p.answer(fmt.Sprint(i + 1))
+			time.Sleep(leastRest)
+		}
+		for i, want := range []string{"1", "3", "2", "2", "3", "3", "2", "2"} {
+			all(t, gets[i](), want+" <nil>")
+		}
+
+		const deaf = " the parent process takes no questions"
+		known := func(whole, short string) {
+			t.Helper()
+			p.deaf = true
+			time.Sleep(leastRest)
+			all(t, p.clientsFor(everything, 1)(), whole+deaf)
+			time.Sleep(leastRest)
+			all(t, p.clientsFor(brief, 1)(), short+deaf)
+			time.Sleep(leastRest)
+			p.deaf = false
+		}
+		known("3", "3") // everything is the latest brief answer too
+		get := p.clientsFor(brief, 1)
+		p.answer("4")
+		all(t, get(), "4 <nil>")
+		known("3", "4")
+	})
+}
+
 // TestNoAnswer checks that a question to a process that does not answer is given up, that
 // its late answer is not assigned to a later question, and that the last answer is kept.
 func TestNoAnswer(t *testing.T) {
@@ -148,7 +192,7 @@ func TestClientThatLeaves(t *testing.T) {
 		ctx, leave := context.WithCancel(context.Background())
 		left := make(chan error)
 		go func() {
-			_, err := p.get(ctx)
+			_, err := p.get(ctx, everything)
 			left <- err
 		}()
 		p.expect(t, 1)

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"time"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/proc/link"
 )
@@ -61,14 +63,14 @@ func (s *state) json() (pieces [][]byte, err error) {
 	return append(pieces, []byte("}\n")), nil
 }
 
-// state asks every process for everything.
-func (s sources) state(ctx context.Context) (*state, error) {
-	return s[:configuration].ask(func(s *source) ([]byte, error) { return s.get(ctx) })
+// state asks every process for its state, everything or brief.
+func (s sources) state(ctx context.Context, k kind) (*state, error) {
+	return s[:configuration].ask(func(s *source) ([]byte, error) { return s.get(ctx, k) })
 }
 
-// decoded asks every process for everything, and decodes the answers.
-func (s sources) decoded(ctx context.Context) (*api.Status, error) {
-	all, err := s.state(ctx)
+// decoded is the same, with the answers decoded.
+func (s sources) decoded(ctx context.Context, k kind) (*api.Status, error) {
+	all, err := s.state(ctx, k)
 	if err != nil {
 		return nil, err
 	}
@@ -114,7 +116,7 @@ func (s *state) whole() (*api.Status, error) {
 		if part.from == nil {
 			continue
 		}
-		if err := json.Unmarshal(part.from, part.to); err != nil {
+		if err := jsonv2.Unmarshal(part.from, part.to); err != nil {
 			return nil, err
 		}
 	}

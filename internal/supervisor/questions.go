@@ -44,7 +44,7 @@ func (s *supervisor) ask(c *child, q *link.Question) {
 		asked.refuse("another question has come")
 		s.questions++
 		asked.question = question{s.questions, c, q.ID}
-		asked.post(link.Message{Kind: link.Ask, Question: &link.Question{ID: s.questions, Since: q.Since}})
+		asked.post(link.Message{Kind: link.Ask, Question: &link.Question{ID: s.questions, Since: q.Since, Brief: q.Brief}})
 	}
 }
 

@@ -42,7 +42,7 @@ func BenchmarkSnapshot(b *testing.B) {
 				timed(step)
 			}
 		}
-		if err := api.WriteVRRP(w, instances, f.out); err != nil {
+		if err := api.WriteVRRP(w, instances, f.out, false); err != nil {
 			b.Fatal(err)
 		}
 	}

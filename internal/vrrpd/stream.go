@@ -19,6 +19,7 @@ const streamDepth = 4
 // thousands of virtual routers needs the room of a few slices, and the loop never waits.
 type stream struct {
 	*filling
+	brief  bool                   // see api.WriteVRRP
 	left   []*router              // not filled in yet
 	beyond bool                   // everything else is filled in
 	filled chan []status.Instance // closed when there is no more
@@ -34,18 +35,18 @@ func (d *daemon) answer(q link.Question) {
 			n := len(r.notices)
 			return r.lastTransition.Before(since) && (n == 0 || r.notices[n-1].At.Before(since))
 		})
-		d.session.Answer(q.ID, f.stream(nil).write)
+		d.session.Answer(q.ID, f.stream(false, nil).write)
 		return
 	}
 	d.askBeside(func(b beside) {
 		f := d.newFilling(true, b)
-		d.session.Answer(q.ID, f.stream(f.rest()).write)
+		d.session.Answer(q.ID, f.stream(q.Brief, f.rest()).write)
 	})
 }
 
 // stream begins to fill in f. Besides the routers it has what the steps of rest fill in.
-func (f *filling) stream(rest []func()) *stream {
-	s := &stream{filling: f, left: f.routers, filled: make(chan []status.Instance, streamDepth)}
+func (f *filling) stream(brief bool, rest []func()) *stream {
+	s := &stream{filling: f, brief: brief, left: f.routers, filled: make(chan []status.Instance, streamDepth)}
 	f.loop.Slices(rest, func() {
 		s.beyond = true
 		s.end()
@@ -58,7 +59,7 @@ func (s *stream) write(w *bufio.Writer) error {
 	for range streamDepth {
 		s.ask(make([]status.Instance, min(snapshotSlice, len(s.routers))))
 	}
-	return api.WriteVRRP(w, s.slices, s.out)
+	return api.WriteVRRP(w, s.slices, s.out, s.brief)
 }
 
 // slices yields the routers, slice by slice.

@@ -21,6 +21,8 @@ type Question struct {
 	// Since asks for what has changed at this time or later, in nanoseconds since 1970, and
 	// nothing else that grows with the configuration; 0: for everything.
 	Since int64
+	// Brief asks for everything but what api.WriteVRRP leaves out then.
+	Brief bool
 }
 
 // Configuration asks the parent for the text of the configuration in force, with stars for

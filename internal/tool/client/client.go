@@ -22,6 +22,8 @@ import (
 	"time"
 	"unicode"
 
+	jsonv2 "github.com/go-json-experiment/json"
+
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/history"
 	"keepalived-go/internal/proc"
@@ -64,14 +66,20 @@ type Client struct {
 
 // Status asks for the state of the daemon. The error names the remedy; it is [ErrDown] if
 // no daemon answers.
-func (c *Client) Status() (*api.Status, error) {
-	body, err := c.Get("/v1/status")
+func (c *Client) Status() (*api.Status, error) { return c.status("/v1/status") }
+
+// Brief is Status without history, notices, counters and rejected packets of the virtual routers,
+// which are most of it.
+func (c *Client) Brief() (*api.Status, error) { return c.status("/v1/status?brief") }
+
+func (c *Client) status(what string) (*api.Status, error) {
+	body, err := c.Get(what)
 	if err != nil {
 		return nil, err
 	}
 	var s api.Status
-	err = json.Unmarshal(body, &s)
-	switch { // a field of another type leaves the version as it was read
+	err = jsonv2.Unmarshal(body, &s) // a daemon with thousands of virtual routers answers megabytes
+	switch {                         // a field of another type leaves the version as it was read
 	case s.Version != 0 && s.Version != api.Version:
 		return nil, fmt.Errorf("%s: the daemon answers with version %d of its state, and this program knows version %d; use the program that the daemon was started from", c.path(), s.Version, api.Version)
 	case err != nil:

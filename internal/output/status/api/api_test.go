@@ -104,7 +104,7 @@ func TestWriteVRRP(t *testing.T) {
 		s.Instances = instances
 		var written bytes.Buffer
 		w := bufio.NewWriter(&written)
-		err := errors.Join(api.WriteVRRP(w, slices.Chunk(instances, 2), s), w.Flush())
+		err := errors.Join(api.WriteVRRP(w, slices.Chunk(instances, 2), s, false), w.Flush())
 		var back api.VRRP
 		if err := errors.Join(err, json.Unmarshal(written.Bytes(), &back)); err != nil {
 			t.Fatal(err)

@@ -20,7 +20,7 @@ func BenchmarkWriteVRRP(b *testing.B) {
 	w := bufio.NewWriter(io.Discard)
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := api.WriteVRRP(w, slices.Chunk(s.Instances, 128), s); err != nil {
+		if err := api.WriteVRRP(w, slices.Chunk(s.Instances, 128), s, false); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -38,19 +38,19 @@ type Counters struct {
 	Stalls           uint64 `json:"stalls,omitempty" doc:"times that the process was late by longer than peers wait, if there were any"`
 }
 
-func countersOf(s *vrrp.Stats) (c Counters) {
-	to, i := reflect.ValueOf(&c).Elem(), 0
+// set sets every counter to that of s.
+func (c *Counters) set(s *vrrp.Stats) {
+	to, i := reflect.ValueOf(c).Elem(), 0
 	for _, n := range s.All() {
 		to.Field(i).SetUint(n)
 		i++
 	}
-	return c
 }
 
-// Get is the counter with a name of vrrp.Stats.All, and 0 if there is none.
+// Get is the counter with a name of vrrp.Stats.All, and 0 if there is none, as in a brief answer.
 func (c *Counters) Get(name string) uint64 {
 	i, known := counterPlaces[name]
-	if !known {
+	if !known || c == nil {
 		return 0
 	}
 	return reflect.ValueOf(c).Elem().Field(i).Uint()

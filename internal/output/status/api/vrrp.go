@@ -72,7 +72,7 @@ type Instance struct {
 	Trackers []Tracking        `json:"trackers,omitempty" doc:"what it and its sync group track"`
 	History  []Change          `json:"history,omitempty" doc:"its last changes of state, at most 16, oldest first"`
 	Notices  []Change          `json:"notices,omitempty" doc:"what it has reported last without a change of state, at most 16, oldest first: from and to are the state in which it was"`
-	Counters Counters          `json:"counters" doc:"statistics"`
+	Counters *Counters         `json:"counters,omitempty" doc:"statistics"`
 	Rejected map[string]uint64 `json:"rejected,omitempty" doc:"dropped packets by reason, those that are not 0"`
 }
 
@@ -175,7 +175,7 @@ func OfVRRP(s *status.VRRP) *VRRP {
 	out := withoutInstances(s)
 	out.Instances = make([]Instance, len(s.Instances))
 	for i := range s.Instances {
-		out.Instances[i] = instanceOf(&s.Instances[i])
+		out.Instances[i] = instanceOf(&s.Instances[i], new(Counters))
 	}
 	return out
 }
@@ -183,18 +183,24 @@ func OfVRRP(s *status.VRRP) *VRRP {
 // WriteVRRP writes the view of a snapshot as JSON. There may be thousands of virtual routers:
 // they come in slices, and each is written before the next one is looked at. What else the
 // snapshot has is in s, which is complete when there are no more slices; its own instances are
-// not written. The errors of w wait for its Flush.
-func WriteVRRP(w *bufio.Writer, instances iter.Seq[[]status.Instance], s *status.VRRP) error {
+// not written. If it is to be brief, it leaves out of each virtual router what most of its
+// text is: the history, the notices, the counters and the rejected packets. The errors of w wait
+// for its Flush.
+func WriteVRRP(w *bufio.Writer, instances iter.Seq[[]status.Instance], s *status.VRRP, brief bool) error {
 	w.WriteString(`{"instances":[`)
 	e, comma := json.NewEncoder(w), false
 	var one Instance
+	var counters *Counters
+	if !brief {
+		counters = new(Counters)
+	}
 	for some := range instances {
 		for i := range some {
 			if comma {
 				w.WriteByte(',')
 			}
 			comma = true
-			one = instanceOf(&some[i])
+			one = instanceOf(&some[i], counters)
 			if err := e.Encode(&one); err != nil {
 				return err
 			}
@@ -249,7 +255,9 @@ func usersOf(users []status.User) (names []string) {
 	return names
 }
 
-func instanceOf(i *status.Instance) Instance {
+// instanceOf is the view of a virtual router, with its counters in the room that is given. If
+// that is nil, the view is brief (see [WriteVRRP]).
+func instanceOf(i *status.Instance, counters *Counters) Instance {
 	c := i.Conf
 	out := Instance{
 		Name: c.Name, VRID: c.VRID, Family: familyOf(c.Family), Version: c.Version, Interface: c.Interface, Index: i.Link, Own: i.Own, Group: i.Group,
@@ -258,7 +266,7 @@ func instanceOf(i *status.Instance) Instance {
 		Priority:       Priority{Base: c.Priority, Effective: i.Priority, Total: i.Total, Owner: c.Priority == vrrp.PriorityOwner},
 		AdvertInterval: seconds(c.AdvertInterval), MasterDown: seconds(i.MasterDown), Timer: moment(i.Timeout), NoPreempt: c.NoPreempt, NotifyDeleted: c.Notify != nil && c.Notify.SignalDeleted,
 		Held: i.Held, Addresses: append(addressesOf(i.Listed, false), addressesOf(i.Excluded, true)...),
-		Routes: i.Routes, Rules: i.Rules, Counters: countersOf(&i.Stats),
+		Routes: i.Routes, Rules: i.Rules,
 	}
 	if i.Obstacle != vrrp.ObstacleNone {
 		out.Obstacle = i.Obstacle.String()
@@ -288,7 +296,11 @@ func instanceOf(i *status.Instance) Instance {
 			Fault: t.Fault, Detail: t.Detail, Reported: moment(t.At),
 		})
 	}
-	out.History, out.Notices = changesOf(i.History), changesOf(i.Notices)
+	if counters == nil {
+		return out
+	}
+	counters.set(&i.Stats)
+	out.History, out.Notices, out.Counters = changesOf(i.History), changesOf(i.Notices), counters
 	for reason, n := range i.Stats.Rejected {
 		if n > 0 {
 			count(&out.Rejected, vrrp.Reject(reason).String(), n)

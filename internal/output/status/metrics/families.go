@@ -218,7 +218,7 @@ func vrrpFamilies() (all []Family) {
 			return n
 		}),
 		instances("keepalived_vrrp_instance_advert_interval_seconds", "gauge", "Interval of its own adverts.", func(i *api.Instance) float64 { return float64(i.AdvertInterval) }),
-		instances("keepalived_vrrp_instance_stalls_total", "counter", "Times the process was late by longer than peers wait.", func(i *api.Instance) float64 { return float64(i.Counters.Stalls) }),
+		instances("keepalived_vrrp_instance_stalls_total", "counter", "Times the process was late by longer than peers wait.", func(i *api.Instance) float64 { return float64(i.Counters.Get("stalls")) }),
 		Family{"keepalived_vrrp_instance_rejected_total", "counter", "Packets dropped, by reason.", append(ofInstance[:3:3], "reason"), func(s *api.Status, add adder) {
 			for i := range routers(s) {
 				for reason, n := range sorted(i.Rejected) {

@@ -1,15 +1,21 @@
 package screen
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
+	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/output/status/api/apitest"
 	"keepalived-go/internal/output/status/explain"
@@ -110,6 +116,37 @@ func TestViews(t *testing.T) {
 }
 
 // TestColours checks that a text with colours is the same text without them.
+// TestBrief checks that a brief state has what one screen, a monitoring plugin and the list of
+// problems show, and is shorter.
+func TestBrief(t *testing.T) {
+	s := statustest.VRRP(t, statustest.Load(t))
+	read := func(brief bool) (out *api.Status, length int) {
+		var text bytes.Buffer
+		w := bufio.NewWriter(&text)
+		out = apitest.Daemon(t)
+		out.VRRP = &api.VRRP{}
+		if err := errors.Join(api.WriteVRRP(w, slices.Values([][]status.Instance{s.Instances}), s, brief), w.Flush(), json.Unmarshal(text.Bytes(), out.VRRP)); err != nil {
+			t.Fatal(err)
+		}
+		return out, text.Len()
+	}
+	whole, long := read(false)
+	brief, short := read(true)
+	if reflect.DeepEqual(whole, brief) || short >= long {
+		t.Errorf("the brief state has %d bytes, the whole one %d", short, long)
+	}
+	line := func(s *api.Status) string { text, _ := Check(s); return text }
+	for name, view := range map[string]func(*api.Status) string{
+		"status":   func(s *api.Status) string { return Status(s, Options{}) },
+		"check":    line,
+		"problems": func(s *api.Status) string { return fmt.Sprint(explain.Problems(s)) },
+	} {
+		if got, want := view(brief), view(whole); got != want {
+			t.Errorf("%s of the brief state is\n%s, want\n%s", name, got, want)
+		}
+	}
+}
+
 func TestColours(t *testing.T) {
 	s := apitest.Daemon(t)
 	plain, coloured := Status(s, Options{Width: 80}), Status(s, Options{Width: 80, Color: true})
