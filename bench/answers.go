@@ -132,7 +132,7 @@ func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		}
 		size = info.Size()
 	}
-	var answers []float64
+	var answers, screens []float64
 	socket := filepath.Join(d.Dir, "keepalived.control.sock")
 	if _, err := os.Stat(socket); err == nil {
 		asks := client.Client{Socket: socket}
@@ -143,6 +143,12 @@ func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			}
 			answers = append(answers, ms(time.Since(begun)))
 			time.Sleep(500 * time.Millisecond) // the process rests after an answer
+			begun = time.Now()
+			if text, err := exec.Command(p.Path, "status", "--socket", socket).CombinedOutput(); err != nil {
+				return nil, fmt.Errorf("%w: %s", err, text)
+			}
+			screens = append(screens, ms(time.Since(begun)))
+			time.Sleep(500 * time.Millisecond)
 		}
 	}
 	_, p99, worst := gaps(l, a, from, time.Now(), time.Second)
@@ -153,7 +159,8 @@ func snapshot(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		{What: "advert spacing meanwhile: worst", Unit: "ms", Value: ms(worst), Target: atMost(1)},
 	}
 	if len(answers) > 0 {
-		out = append(out, summary("GET /v1/status until the answer is complete", "ms", answers, medianAtMost(50, "ms")))
+		out = append(out, summary("GET /v1/status until the answer is complete", "ms", answers, medianAtMost(50, "ms")),
+			summary("keepalived status until it has ended", "ms", screens, medianAtMost(50, "ms")))
 	}
 	return out, nil
 }

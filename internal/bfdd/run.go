@@ -122,7 +122,7 @@ func (d *daemon) answer(q link.Question) {
 // save writes the present data to path, beside the loop.
 func (d *daemon) save(path string) {
 	s := d.status()
-	dump.Save(path, func() []byte { return text.Sessions(s) })
+	dump.Save(path, dump.Text(func() []byte { return text.Sessions(s) }))
 }
 
 // logData logs the configuration (-d), between other lines.

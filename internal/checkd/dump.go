@@ -24,7 +24,7 @@ func (d *daemon) dumpFiles() *dump.Files {
 
 // save returns what writes a view of a snapshot to path, beside the loop.
 func save(path string, view func(*status.LVS) []byte) func(*status.LVS) {
-	return func(s *status.LVS) { dump.Save(path, func() []byte { return view(s) }) }
+	return func(s *status.LVS) { dump.Save(path, dump.Text(func() []byte { return view(s) })) }
 }
 
 // dump writes the data (SIGUSR1) or the JSON dump (SIGRTMIN+2). There are no

@@ -33,10 +33,10 @@ func (s *supervisor) dumpData() {
 	g := s.global
 	files := dump.Files{Process: "_parent", Dir: os.TempDir(), Namespace: s.settings.namespace, Instance: s.settings.instance}
 	process := s.process()
-	dump.Save(files.Data(&g), func() []byte {
+	dump.Save(files.Data(&g), dump.Text(func() []byte {
 		var t text.Writer
 		text.Global(&t, &g, process, &text.Accounts{Policy: g.Scripts})
 		text.Readers(&t, s.fifos.status())
 		return t.Bytes()
-	})
+	}))
 }

@@ -19,7 +19,15 @@ func (d *daemon) files() *dump.Files {
 
 // save returns what writes a view of a snapshot to path, beside the loop.
 func save(path string, view func(*status.VRRP) []byte) func(*status.VRRP) {
-	return func(s *status.VRRP) { dump.Save(path, func() []byte { return view(s) }) }
+	return func(s *status.VRRP) { dump.Save(path, dump.Text(func() []byte { return view(s) })) }
+}
+
+// saveData writes the state of everything to path.
+func (d *daemon) saveData(path string) {
+	d.askBeside(func(b beside) {
+		f := d.newFilling(true, b)
+		dump.Save(path, f.stream(f.rest()).data)
+	})
 }
 
 func logDump(what string) {
@@ -29,7 +37,7 @@ func logDump(what string) {
 // dumpData writes the state of everything (SIGUSR1).
 func (d *daemon) dumpData() {
 	logDump("data")
-	d.snapshot(nil, save(d.files().Data(&d.conf.Global), text.Data))
+	d.saveData(d.files().Data(&d.conf.Global))
 }
 
 // dumpStats writes the statistics (SIGUSR2) and, if asked to, clears them.
@@ -65,6 +73,6 @@ func (d *daemon) keepingData(reload func(done func())) {
 	post := d.files().Reload(&d.conf.Global, d.reloads, "post")
 	d.snapshot(nil, func(s *status.VRRP) {
 		save(pre, text.Data)(s)
-		reload(func() { d.snapshot(nil, save(post, text.Data)) })
+		reload(func() { d.saveData(post) })
 	})
 }

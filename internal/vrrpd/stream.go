@@ -7,6 +7,7 @@ import (
 
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/api"
+	"keepalived-go/internal/output/status/text"
 	"keepalived-go/internal/proc/link"
 )
 
@@ -19,7 +20,6 @@ const streamDepth = 4
 // thousands of virtual routers needs the room of a few slices, and the loop never waits.
 type stream struct {
 	*filling
-	brief  bool                   // see api.WriteVRRP
 	left   []*router              // not filled in yet
 	beyond bool                   // everything else is filled in
 	filled chan []status.Instance // closed when there is no more
@@ -35,18 +35,18 @@ func (d *daemon) answer(q link.Question) {
 			n := len(r.notices)
 			return r.lastTransition.Before(since) && (n == 0 || r.notices[n-1].At.Before(since))
 		})
-		d.session.Answer(q.ID, f.stream(false, nil).write)
+		d.session.Answer(q.ID, f.stream(nil).answer(false))
 		return
 	}
 	d.askBeside(func(b beside) {
 		f := d.newFilling(true, b)
-		d.session.Answer(q.ID, f.stream(q.Brief, f.rest()).write)
+		d.session.Answer(q.ID, f.stream(f.rest()).answer(q.Brief))
 	})
 }
 
 // stream begins to fill in f. Besides the routers it has what the steps of rest fill in.
-func (f *filling) stream(brief bool, rest []func()) *stream {
-	s := &stream{filling: f, brief: brief, left: f.routers, filled: make(chan []status.Instance, streamDepth)}
+func (f *filling) stream(rest []func()) *stream {
+	s := &stream{filling: f, left: f.routers, filled: make(chan []status.Instance, streamDepth)}
 	f.loop.Slices(rest, func() {
 		s.beyond = true
 		s.end()
@@ -54,16 +54,22 @@ func (f *filling) stream(brief bool, rest []func()) *stream {
 	return s
 }
 
-// write writes the JSON of the snapshot. It is called beside the loop.
-func (s *stream) write(w *bufio.Writer) error {
+// answer writes the JSON of the snapshot.
+func (s *stream) answer(brief bool) func(*bufio.Writer) error {
+	return func(w *bufio.Writer) error { return api.WriteVRRP(w, s.slices, s.out, brief) }
+}
+
+// data writes the text of the snapshot.
+func (s *stream) data(w *bufio.Writer) error {
+	text.WriteData(w, s.slices, s.out)
+	return nil
+}
+
+// slices yields the routers, slice by slice. It is called beside the loop.
+func (s *stream) slices(yield func([]status.Instance) bool) {
 	for range streamDepth {
 		s.ask(make([]status.Instance, min(snapshotSlice, len(s.routers))))
 	}
-	return api.WriteVRRP(w, s.slices, s.out, s.brief)
-}
-
-// slices yields the routers, slice by slice.
-func (s *stream) slices(yield func([]status.Instance) bool) {
 	for some := range s.filled {
 		if !yield(some) {
 			return

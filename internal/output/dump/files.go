@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"bufio"
 	"fmt"
 	"log/slog"
 	"os"
@@ -59,12 +60,12 @@ func (f *Files) path(configured, ext string) string {
 	return strings.TrimSuffix(configured, ext) + f.Process + ext
 }
 
-// Save makes what view returns the content of path, on another goroutine. An error
-// is logged, and a fault in the view.
-func Save(path string, view func() []byte) {
+// Save makes what write writes the content of path, on another goroutine, as [Write]. An error
+// is logged, and a fault in write.
+func Save(path string, write func(*bufio.Writer) error) {
 	go func() {
 		err := loop.Guard(func() {
-			if err := Replace(path, view()); err != nil {
+			if err := Write(path, write); err != nil {
 				slog.Error(err.Error())
 			}
 		})

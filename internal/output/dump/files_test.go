@@ -1,6 +1,7 @@
 package dump
 
 import (
+	"bufio"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -55,10 +56,10 @@ func TestSave(t *testing.T) {
 	log := logtest.Capture(t)
 	path := filepath.Join(t.TempDir(), "dump")
 	free := make(chan struct{})
-	Save(path, func() []byte {
+	Save(path, Text(func() []byte {
 		<-free
 		return []byte("text")
-	})
+	}))
 	close(free) // Save has returned before the view was made
 	await := func(what string, f func() bool) {
 		t.Helper()
@@ -73,6 +74,18 @@ func TestSave(t *testing.T) {
 		return err == nil && string(b) == "text"
 	})
 	missing := filepath.Join(t.TempDir(), "none", "dump")
-	Save(missing, func() []byte { return nil })
+	Save(missing, Text(func() []byte { return nil }))
 	await("the error", func() bool { return strings.Contains(log.String(), "write "+missing+": ") })
+	Save(path, func(w *bufio.Writer) error {
+		w.WriteString("half")
+		w.Flush()
+		panic("a fault in the view")
+	})
+	await("the fault", func() bool { return strings.Contains(log.String(), path+" is not written: ") })
+	if b, err := os.ReadFile(path); string(b) != "text" || err != nil {
+		t.Errorf("the file has %q, %v", b, err)
+	}
+	if left, err := os.ReadDir(filepath.Dir(path)); len(left) != 1 || err != nil {
+		t.Errorf("left behind: %v, %v", left, err)
+	}
 }

@@ -1,8 +1,11 @@
 package text
 
 import (
+	"bufio"
+	"bytes"
 	"cmp"
 	"fmt"
+	"iter"
 	"math/bits"
 	"slices"
 	"time"
@@ -22,10 +25,28 @@ type data struct {
 // Data is the state dump of the VRRP process: what is configured, and what is if
 // the engines have begun.
 func Data(s *status.VRRP) []byte {
-	t := &data{VRRP: s, accounts: Accounts{Policy: s.Conf.Global.Scripts}}
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	WriteData(w, slices.Values([][]status.Instance{s.Instances}), s)
+	w.Flush()
+	return b.Bytes()
+}
+
+// WriteData writes [Data]. There may be thousands of virtual routers: they come in slices, and
+// each is written before the next one is looked at. What else the snapshot has but the
+// configuration is complete when there are no more slices; its own instances are not written.
+// The errors of w wait for its Flush.
+func WriteData(w *bufio.Writer, instances iter.Seq[[]status.Instance], s *status.VRRP) {
+	t := &data{Writer{out: w}, s, Accounts{Policy: s.Conf.Global.Scripts}}
+	reasons := &data{VRRP: s} // written last
 	t.head()
-	for i := range s.Instances {
-		t.instance(&s.Instances[i])
+	for some := range instances {
+		for i := range some {
+			t.instance(&some[i])
+			if s.Running {
+				reasons.why(&some[i])
+			}
+		}
 	}
 	t.sockets()
 	t.syncGroups()
@@ -36,15 +57,12 @@ func Data(s *status.VRRP) []byte {
 	t.links()
 	if s.Running {
 		t.Section("Reasons")
-		for i := range s.Instances {
-			t.why(&s.Instances[i])
-		}
+		w.Write(reasons.Bytes())
 		loop(&t.Writer, &t.Loop)
 		notifications(&t.Writer, t.Notifications)
 		t.List("------< Disabled scripts >------", t.disabledScripts())
 		t.unclaimed()
 	}
-	return t.Bytes()
 }
 
 func (t *data) head() {
@@ -335,8 +353,7 @@ func (t *data) paces() {
 	}
 	byName := map[string]*pace{}
 	var order []*pace
-	for i := range t.Instances {
-		c := t.Instances[i].Conf
+	for _, c := range t.Conf.Instances {
 		g, on := c.GARP, c.Interface
 		if on == "" || g.Interval == 0 && g.NAInterval == 0 {
 			continue

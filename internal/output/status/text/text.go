@@ -5,6 +5,7 @@
 package text
 
 import (
+	"bufio"
 	"bytes"
 	"fmt"
 	"net/netip"
@@ -19,7 +20,10 @@ import (
 )
 
 // Writer is a dump in the making.
-type Writer struct{ b bytes.Buffer }
+type Writer struct {
+	b   bytes.Buffer
+	out *bufio.Writer // gets each line; nil: they stay in b
+}
 
 // Line adds a line. What would end it or begin another is written as a blank:
 // nothing that is shown can pass for a line of the dump.
@@ -32,6 +36,10 @@ func (t *Writer) Line(format string, args ...any) {
 		}
 	}
 	t.b.WriteByte('\n')
+	if t.out != nil {
+		t.out.Write(t.b.Bytes())
+		t.b.Reset()
+	}
 }
 
 // Section begins a section.
@@ -49,7 +57,7 @@ func (t *Writer) List(title string, items []string) {
 	}
 }
 
-// Bytes is the text so far.
+// Bytes is the text so far, if it stays in the Writer.
 func (t *Writer) Bytes() []byte { return t.b.Bytes() }
 
 // Seconds is a number of seconds, with decimals as far as needed.
