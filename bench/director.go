@@ -17,7 +17,6 @@ import (
 	"os"
 	"runtime"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -117,21 +116,6 @@ func (d *director) until(what string, every time.Duration, ok func() bool) (time
 		}
 	}
 	return time.Now(), nil
-}
-
-// watch waits as until does, and reads the table without a pause, on a thread that runs only
-// while no other one wants a processor (SCHED_IDLE, sched(7)): a pause would take a tick of the
-// kernel's clock, which is longer than what is measured.
-func (d *director) watch(what string, ok func() bool) (at time.Time, err error) {
-	var wait sync.WaitGroup
-	wait.Go(func() {
-		runtime.LockOSThread() // and not unlocked: the thread ends with this function
-		if err = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err == nil {
-			at, err = d.until(what, 0, ok)
-		}
-	})
-	wait.Wait()
-	return at, err
 }
 
 func (d *director) destinations(v netip.AddrPort) []ipvs.DestinationState {

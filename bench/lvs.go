@@ -19,7 +19,7 @@ import (
 )
 
 // balancer is the machine of the parts that need a load balancer in the kernel.
-var balancer = uml.Machine{Modules: []string{"ip_vs", "ip_vs_rr", "veth", "bridge"}, Memory: 1024, Timeout: time.Hour}
+var balancer = uml.Machine{Modules: []string{"ip_vs", "ip_vs_rr", "nlmon", "veth", "bridge"}, Memory: 1024, Timeout: time.Hour}
 
 // tables fills, changes and clears large tables.
 func tables(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
@@ -183,6 +183,14 @@ func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		return nil, err
 	}
 	defer answers.close()
+	changes, err := watchTable(d.Node)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		changes.close()
+		d.IPBatch("link del nlmon0\n")
+	}()
 	k, _, err := d.start(p, s)
 	if err != nil {
 		return nil, err
@@ -193,7 +201,7 @@ func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 	for i := range b.rounds(20) {
 		for _, up := range []bool{false, true} {
 			time.Sleep(time.Duration(300+17*i) * time.Millisecond)
-			want, flags := 1, uint8(rst)
+			want, flags, from := 1, uint8(rst), time.Now()
 			if up {
 				want, flags = 2, syn|ack
 				server, err = serve(d.Node, s.check, victim, serverPort)
@@ -203,11 +211,14 @@ func reaction(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			if err != nil {
 				return nil, err
 			}
-			at, err := d.watch("the table follows", func() bool { return len(d.destinations(virtual(0))) == want })
+			at, err := changes.next(from)
 			if err != nil {
 				return nil, err
 			}
 			time.Sleep(100 * time.Millisecond) // everything sent until then has been read
+			if n := len(d.destinations(virtual(0))); n != want {
+				return nil, fmt.Errorf("%d servers are in the table after the change, want %d", n, want)
+			}
 			last, ok := answers.last(flags, at)
 			if !ok {
 				return nil, fmt.Errorf("no answer of %v was seen", victim)
