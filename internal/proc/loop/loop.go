@@ -45,16 +45,22 @@ func Now() time.Duration {
 // A Loop belongs to the goroutine that calls Wait and Expire. Post and Now may be
 // called from any goroutine, the other methods from that one alone.
 type Loop struct {
+	// Slack is how much later than its deadline a timer may expire, so that one wake-up serves
+	// several: for so long after timers have expired, the loop does not wake for the next ones.
+	// 0: it wakes at each deadline.
+	Slack time.Duration
+
 	epoll    int
 	handlers map[int32]func(events uint32) // by descriptor
 	events   [64]unix.EpollEvent
 	rest     rest
 
-	heap  timers
-	idle  bool          // the last wait brought nothing but timers
-	pass  time.Duration // while timers expire: up to which deadline; else -1
-	ahead *Timer        // whose lead was used last
-	until time.Duration // and its deadline then
+	heap   timers
+	idle   bool          // the last wait brought nothing but timers
+	pass   time.Duration // while timers expire: up to which deadline; else -1
+	rested time.Duration // before this the loop does not wake for timers
+	ahead  *Timer        // whose lead was used last
+	until  time.Duration // and its deadline then
 
 	meter meter
 
@@ -185,7 +191,7 @@ func (l *Loop) Wait() error {
 	until, poll := Never, false
 	if len(l.heap) > 0 {
 		next := l.heap[0]
-		until = next.deadline - next.Lead
+		until = max(next.deadline-next.Lead, l.rested)
 		if poll = until <= at; poll && next.deadline > at {
 			until = next.deadline
 			l.useLead(next)

@@ -3,6 +3,7 @@ package loop
 import (
 	"cmp"
 	"encoding/binary"
+	"maps"
 	"os"
 	"slices"
 	"strconv"
@@ -281,8 +282,54 @@ func TestVirtualTime(t *testing.T) {
 		if want := []time.Duration{1e9, 2e9, 2.5e9, 3e9}; !slices.Equal(at, want) {
 			t.Errorf("%v, want %v", at, want)
 		}
-		if m := l.Measure(); m != (Measures{Turns: 4, Lateness: Lateness{4}}) {
+		if m := l.Measure(); m != (Measures{Turns: 4, Lateness: Lateness{3}}) {
 			t.Errorf("%+v of a loop in virtual time", m)
+		}
+	})
+}
+
+// TestSlack checks that a loop with slack wakes for a timer at its deadline if none has expired
+// shortly before, that it then serves all that have become due during its rest, and that of more
+// timers than one turn serves none waits.
+func TestSlack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, err := NewVirtual()
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		l.Slack = 5 * time.Millisecond
+		start, left := l.Now(), 0
+		expired := map[time.Duration]int{}
+		set := func(ms ...time.Duration) {
+			for _, d := range ms {
+				left++
+				l.Set(&Timer{Expire: func(now time.Duration) {
+					expired[(now-start)/time.Millisecond]++
+					left--
+				}}, start+d*time.Millisecond)
+			}
+		}
+		set(10, 11, 12, 14, 15, 16, 18, 30, 31, 32, 40)
+		for range 2*Batch + 1 {
+			set(60)
+		}
+		set(61)
+		time.AfterFunc(32*time.Millisecond, func() { l.Post(func() {}) })
+		for left > 0 {
+			turn(t, l)
+		}
+		want := map[time.Duration]int{
+			10: 1, 15: 4, // 11 to 15
+			20: 2, 30: 1,
+			32: 2, // the loop was awake
+			40: 1, 60: 2*Batch + 1, 65: 1,
+		}
+		if !maps.Equal(expired, want) {
+			t.Errorf("expired at %v, want %v", expired, want)
+		}
+		if m := l.Measure(); m.Late != 0 {
+			t.Errorf("the slack counts as lateness: %+v", m)
 		}
 	})
 }

@@ -13,7 +13,7 @@ type Measures struct {
 	Turns   uint64        // calls of Wait
 	Longest time.Duration // the longest turn, from the end of a wait to the beginning of the next
 	Stalls  uint64        // turns that took longer than Stall
-	Late    time.Duration // by how much a timer expired too late at most
+	Late    time.Duration // by how much a timer expired too late at most, beyond Slack
 
 	// Lateness counts turns in which timers expired, by how late the first of them was:
 	// below each of LateBounds, and the rest.
@@ -51,7 +51,7 @@ func (m *meter) turned(at time.Duration) {
 
 // expired takes notice that the first of the timers was due at a time.
 func (m *meter) expired(at, due time.Duration) {
-	late := at - max(due, m.began)
+	late := max(0, at-max(due, m.began))
 	m.Late = max(m.Late, late)
 	i := 0
 	for i < len(LateBounds) && late >= LateBounds[i] {

@@ -84,16 +84,22 @@ func (l *Loop) Expire() (late time.Duration) {
 	if !l.idle {
 		at = l.rest.now()
 	}
-	late = max(0, at-due)
+	if at < due {
+		return 0
+	}
 	l.pass = at
-	for n := 0; n < Batch && len(l.heap) > 0 && l.heap[0].deadline <= at; n++ {
+	n := 0
+	for ; n < Batch && len(l.heap) > 0 && l.heap[0].deadline <= at; n++ {
 		t := l.heap[0]
 		l.heap.remove(0)
 		t.Expire(at)
 	}
 	l.pass = -1
-	l.meter.expired(at, due)
-	return late
+	if n < Batch {
+		l.rested = at + l.Slack
+	}
+	l.meter.expired(at, due+l.Slack)
+	return at - due
 }
 
 // timers is a binary heap by deadline and order.
