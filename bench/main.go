@@ -136,10 +136,11 @@ var parts = []part{
 var helpers = map[string]func(args []string) error{
 	stopwatch: func(args []string) error { return runStopwatch(args[0], args[1:]) },
 	bareLoop:  func(args []string) error { return runBareLoop(args[0], args[1], args[2]) },
+	counter:   func(args []string) error { return runCounter(args[0]) },
 }
 
 func main() {
-	if len(os.Args) > 4 {
+	if len(os.Args) > 2 {
 		if helper := helpers[os.Args[1]]; helper != nil {
 			if err := helper(os.Args[2:]); err != nil {
 				fatal(err)
