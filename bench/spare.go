@@ -26,7 +26,7 @@ type spare struct {
 
 // counter is the first argument of this program as the process that counts; the second is the
 // file in which it does.
-const counter = "counter"
+const counter = "-counter"
 
 // newSpare begins to measure on a machine that does nothing else yet.
 func newSpare() (*spare, error) {
