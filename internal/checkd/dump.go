@@ -1,10 +1,10 @@
 package checkd
 
 import (
+	"bufio"
 	"fmt"
 	"log/slog"
 	"os"
-	"slices"
 	"time"
 
 	"keepalived-go/conf"
@@ -75,16 +75,15 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 }
 
 // answer sends the parent a snapshot with what the kernel counts, or the services of one
-// that have changed.
+// that have changed, with the checks of the servers that have.
 func (d *daemon) answer(q link.Question) {
 	d.fill(q.Since == 0, func(f *filling) {
-		d.session.AnswerJSON(q.ID, func() any {
-			s := f.out
-			if since := time.Unix(0, q.Since); q.Since != 0 {
-				s.Services = slices.DeleteFunc(s.Services, func(v status.VirtualServer) bool { return !v.ChangedSince(since) })
+		d.session.Answer(q.ID, func(w *bufio.Writer) error {
+			if q.Since != 0 {
+				f.out.Keep(time.Unix(0, q.Since))
 			}
 			f.count()
-			return api.OfLVS(s)
+			return api.WriteLVS(w, f.out)
 		})
 	})
 }

@@ -57,7 +57,7 @@ func (d *daemon) stateChanged() {
 // state is what a successor would need now. It is put together in slices, for there may
 // be thousands of checks. What a reload adds in between is in the next state.
 func (d *daemon) state() (any, []func()) {
-	s := &state{Header: header(), Services: new(lvs.Snapshot), Endpoints: d.endpoints, MarkTable: d.markTable}
+	s := &state{Header: header(), Services: new(lvs.Snapshot), Lives: make([]lifeState, 0, len(d.checks)), Endpoints: d.endpoints, MarkTable: d.markTable}
 	for k, n := range d.groups {
 		s.Marks = append(s.Marks, markState{k, n})
 	}

@@ -60,9 +60,21 @@ type Traffic struct {
 	Active, Inactive, Persistent uint64 // connections of a server now
 }
 
-// ChangedSince reports whether v or a server of it has gone up or down since t.
-func (v *VirtualServer) ChangedSince(t time.Time) bool {
-	return !v.Since.Before(t) || slices.ContainsFunc(v.Servers, func(r RealServer) bool { return !r.Since.Before(t) })
+// Keep keeps what has gone up or down since t: of the services those that have, or a server of
+// theirs; of these all servers, but only the checks of those that have.
+func (s *LVS) Keep(t time.Time) {
+	s.Services = slices.DeleteFunc(s.Services, func(v VirtualServer) bool {
+		changed := !v.Since.Before(t)
+		for i := range v.Servers {
+			r := &v.Servers[i]
+			if !r.Since.Before(t) {
+				changed = true
+			} else {
+				r.Checks = nil
+			}
+		}
+		return !changed
+	})
 }
 
 // Sorry reports whether the sorry server has taken the place of the pool.

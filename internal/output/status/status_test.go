@@ -4,6 +4,7 @@ import (
 	"net/netip"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -31,6 +32,30 @@ func TestServersOfTheTable(t *testing.T) {
 		if got, want := v.Name(r), "[192.0.2.1]:tcp:80"; got != want {
 			t.Errorf("%s, want %s", got, want)
 		}
+	}
+}
+
+// TestKeep checks which services, servers and checks are left of a snapshot of what has changed.
+func TestKeep(t *testing.T) {
+	since := time.Unix(1000, 0)
+	server := func(age time.Duration) RealServer {
+		return RealServer{Since: since.Add(-age), Checks: make([]Check, 2)}
+	}
+	s := &LVS{Services: []VirtualServer{
+		{Since: since, Servers: []RealServer{server(time.Second)}},
+		{Since: since.Add(-1), Servers: []RealServer{server(1), server(time.Hour)}},
+		{Since: since.Add(-1), Servers: []RealServer{server(1), server(0), server(-time.Second)}},
+	}}
+	s.Keep(since)
+	var got []int // checks of each server, a service after the other
+	for _, v := range s.Services {
+		for _, r := range v.Servers {
+			got = append(got, len(r.Checks))
+		}
+		got = append(got, -1)
+	}
+	if want := []int{0, -1, 0, 2, 2, -1}; !slices.Equal(got, want) {
+		t.Errorf("checks %v, want %v", got, want)
 	}
 }
 

@@ -48,8 +48,9 @@ func Load[T any](path string, limit int64, want Header) (*T, error) {
 }
 
 // saveRest bounds the part of the time that a loop spends on putting states together:
-// for so many times as long as the last one took, it puts together no other.
-const saveRest = 50
+// for so many times as long as the last one took, it puts together no other. writeRest is the
+// same for the time that it took to write it.
+const saveRest, writeRest = 50, 20
 
 // longestDelay bounds that: a loop whose process did not run for a while has spent nothing.
 const longestDelay = 10 * time.Second
@@ -68,7 +69,7 @@ type Saver struct {
 
 	loop    *loop.Loop
 	timer   loop.Timer
-	delay   time.Duration // as Delay, or longer: see saveRest
+	delay   time.Duration // as Delay, or longer: see saveRest and writeRest
 	writing bool          // or it is being put together
 	wrong   bool          // it could not be written
 
@@ -123,9 +124,12 @@ func (s *Saver) save(at time.Duration) {
 	s.loop.Slices(steps, func() {
 		s.delay = max(s.Delay, min(saveRest*spent, longestDelay))
 		go func() {
+			begun := time.Now()
 			err := s.write(state)
+			took := time.Since(begun)
 			s.loop.Post(func() {
 				s.writing = false
+				s.delay = max(s.delay, min(writeRest*took, longestDelay))
 				if err != nil && !s.wrong {
 					slog.Warn(fmt.Sprintf("state file: %v; %s", err, s.Lost))
 				}

@@ -102,17 +102,34 @@ func TestWriteVRRP(t *testing.T) {
 	s := statustest.VRRP(t, statustest.Load(t))
 	for _, instances := range [][]status.Instance{s.Instances, s.Instances[:1], {}} {
 		s.Instances = instances
-		var written bytes.Buffer
-		w := bufio.NewWriter(&written)
-		err := errors.Join(api.WriteVRRP(w, slices.Chunk(instances, 2), s, false), w.Flush())
 		var back api.VRRP
-		if err := errors.Join(err, json.Unmarshal(written.Bytes(), &back)); err != nil {
-			t.Fatal(err)
-		}
-		got, err := json.Marshal(&back)
-		want, failed := json.Marshal(api.OfVRRP(s))
-		if !bytes.Equal(got, want) || err != nil || failed != nil {
-			t.Errorf("%d instances: %v, %v\n%s\n%s", len(instances), err, failed, got, want)
-		}
+		written(t, &back, api.OfVRRP(s), func(w *bufio.Writer) error {
+			return api.WriteVRRP(w, slices.Chunk(instances, 2), s, false)
+		})
+	}
+}
+
+// TestWriteLVS checks the same of virtual servers.
+func TestWriteLVS(t *testing.T) {
+	s := statustest.LVS(t, statustest.LoadLVS(t))
+	for _, services := range [][]status.VirtualServer{s.Services, s.Services[:1], {}} {
+		s.Services = services
+		var back api.LVS
+		written(t, &back, api.OfLVS(s), func(w *bufio.Writer) error { return api.WriteLVS(w, s) })
+	}
+}
+
+// written checks that what write writes is want, by way of back.
+func written(t *testing.T, back, want any, write func(*bufio.Writer) error) {
+	t.Helper()
+	var b bytes.Buffer
+	w := bufio.NewWriter(&b)
+	if err := errors.Join(write(w), w.Flush(), json.Unmarshal(b.Bytes(), back)); err != nil {
+		t.Fatal(err)
+	}
+	got, err := json.Marshal(back)
+	expected, failed := json.Marshal(want)
+	if !bytes.Equal(got, expected) || err != nil || failed != nil {
+		t.Errorf("%v, %v\n%s\n%s", err, failed, got, expected)
 	}
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bufio"
 	"time"
 
 	"keepalived-go/internal/output/status"
@@ -147,13 +148,35 @@ type Table struct {
 
 // OfLVS is the view of a snapshot.
 func OfLVS(s *status.LVS) *LVS {
-	out := &LVS{
-		Snapshot: Snapshot{At: s.At.UTC(), Loop: loopOf(&s.Loop)}, Running: s.Running,
-		Services: make([]VirtualServer, len(s.Services)), Notifications: notificationsOf(s.Notifications),
-	}
+	out := withoutServices(s)
+	out.Services = make([]VirtualServer, len(s.Services))
 	for i := range s.Services {
 		out.Services[i] = serviceOf(&s.Services[i])
 	}
+	return out
+}
+
+// WriteLVS writes the view of a snapshot as JSON, one virtual server after the other: there may
+// be thousands of real servers. The errors of w wait for its Flush.
+func WriteLVS(w *bufio.Writer, s *status.LVS) error {
+	return writeListed(w, "virtual_servers", func(yield func(any) bool) {
+		var one VirtualServer
+		for i := range s.Services {
+			one = serviceOf(&s.Services[i])
+			if !yield(&one) {
+				return
+			}
+		}
+	}, func() any {
+		return struct {
+			*LVS
+			Services struct{} `json:"virtual_servers,omitzero"` // in place of those of LVS
+		}{LVS: withoutServices(s)}
+	})
+}
+
+func withoutServices(s *status.LVS) *LVS {
+	out := &LVS{Snapshot: Snapshot{At: s.At.UTC(), Loop: loopOf(&s.Loop)}, Running: s.Running, Notifications: notificationsOf(s.Notifications)}
 	t := &s.Table
 	out.Table = Table{Unreachable: t.Unreachable, Services: t.Services, Waiting: t.Waiting, Refusing: t.Refusing, Repairs: t.Repairs}
 	for _, r := range t.Refused {

@@ -187,34 +187,48 @@ func OfVRRP(s *status.VRRP) *VRRP {
 // text is: the history, the notices, the counters and the rejected packets. The errors of w wait
 // for its Flush.
 func WriteVRRP(w *bufio.Writer, instances iter.Seq[[]status.Instance], s *status.VRRP, brief bool) error {
-	w.WriteString(`{"instances":[`)
-	e, comma := json.NewEncoder(w), false
-	var one Instance
-	var counters *Counters
-	if !brief {
-		counters = new(Counters)
-	}
-	for some := range instances {
-		for i := range some {
-			if comma {
-				w.WriteByte(',')
-			}
-			comma = true
-			one = instanceOf(&some[i], counters)
-			if err := e.Encode(&one); err != nil {
-				return err
+	return writeListed(w, "instances", func(yield func(any) bool) {
+		var one Instance
+		var counters *Counters
+		if !brief {
+			counters = new(Counters)
+		}
+		for some := range instances {
+			for i := range some {
+				one = instanceOf(&some[i], counters)
+				if !yield(&one) {
+					return
+				}
 			}
 		}
+	}, func() any {
+		return struct {
+			*VRRP
+			Instances struct{} `json:"instances,omitzero"` // in place of those of VRRP
+		}{VRRP: withoutInstances(s)}
+	})
+}
+
+// writeListed writes an object whose first member is a list, one row after the other. The
+// others are those of rest, which is called when there are no more rows.
+func writeListed(w *bufio.Writer, name string, rows iter.Seq[any], rest func() any) error {
+	w.WriteString(`{"` + name + `":[`)
+	e, comma := json.NewEncoder(w), false
+	for one := range rows {
+		if comma {
+			w.WriteByte(',')
+		}
+		comma = true
+		if err := e.Encode(one); err != nil {
+			return err
+		}
 	}
-	rest, err := json.Marshal(struct {
-		*VRRP
-		Instances struct{} `json:"instances,omitzero"` // in place of those of VRRP
-	}{VRRP: withoutInstances(s)})
+	b, err := json.Marshal(rest())
 	if err != nil {
 		return err
 	}
 	w.WriteString("],")
-	_, err = w.Write(rest[1:])
+	_, err = w.Write(b[1:])
 	return err
 }
 
