@@ -384,6 +384,12 @@ func (s *supervisor) settled() {
 	if s.stopping || slices.ContainsFunc(s.slots, func(sl *slot) bool { return sl.awaited }) {
 		return
 	}
+	for _, sl := range s.slots {
+		if sl.yields > 0 {
+			sl.respawn = time.Time{}
+			sl.startIfNeeded()
+		}
+	}
 	taken := s.taken
 	go s.fifos.retire(taken)
 	s.sayStarted()

@@ -47,6 +47,28 @@ func TestExcludedRole(t *testing.T) {
 	}
 }
 
+// TestAttendingProcessBeginsLast checks that a process that only attends the others is started
+// when they have begun, and also if one does not begin at all.
+func TestAttendingProcessBeginsLast(t *testing.T) {
+	t.Parallel()
+	r := supervise(t, groups(1), envArgs+"=attends", envPart+"=slow-start")
+	r.expect("child: begins")
+	if n := r.count("Starting Second child process"); n > 0 {
+		t.Errorf("the second process was started %d times before the first had begun", n)
+	}
+	r.expect("Starting Second child process", "second: configured 1 routers")
+	r.signal(syscall.SIGTERM)
+	r.exit(proc.ExitOK)
+
+	r = supervise(t, groups(1), envArgs+"=attends", envPart+"=never-starts")
+	r.expect("child: configured 1 routers", "Starting Second child process", "second: configured 1 routers")
+	if n := r.count("Startup complete"); n > 0 {
+		t.Errorf("the start was complete %d times without the first process", n)
+	}
+	r.signal(syscall.SIGTERM)
+	r.exit(proc.ExitOK)
+}
+
 func TestEachRoleHasAProcess(t *testing.T) {
 	t.Parallel()
 	path, states := notifySocket(t)

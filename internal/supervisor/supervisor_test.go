@@ -76,6 +76,9 @@ func TestMain(m *testing.M) {
 			switch name {
 			case "two":
 				o.Roles = testRoles()
+			case "attends":
+				o.Roles = testRoles()
+				o.Roles[1].Attends = true
 			case "without":
 				o.Without = []string{value}
 			case "silence":
@@ -179,6 +182,13 @@ func playChild(c *proc.Child, name, part string) error {
 				}
 				if part == "cannot-start" {
 					return fmt.Errorf("%s: cannot start: %w", name, unix.EPERM)
+				}
+				switch part {
+				case "slow-start":
+					time.Sleep(yieldPause + yieldPause/2)
+					slog.Info(name + ": begins")
+				case "never-starts":
+					continue
 				}
 				conn.Send(link.Message{Kind: link.Started})
 				if part == "reports" {
