@@ -16,6 +16,7 @@ import (
 	"sync"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/dbus"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/proc/act"
@@ -81,6 +82,7 @@ func Run(o Options) error {
 		Answer: from.take, Changed: events.poke,
 		Done: func(o *link.Outcome) { asker.Take(o.ID, o.Result) },
 	})
+	pages := kernel.ProgramPages()
 	in := open(o.Socket, &settings.Control)
 	confine(agent.overNetwork(), filepath.Dir(o.Socket), filepath.Dir(o.History), o.LogFile, files(&settings.Control.HTTP))
 	in.serve(handler(from, events, asker))
@@ -98,6 +100,7 @@ func Run(o Options) error {
 	}
 	events.poke()
 	parent.Started()
+	pages.GiveBackSoon()
 	for !stopped && err == nil {
 		if err = l.Wait(); err == nil {
 			l.Expire()

@@ -25,46 +25,64 @@ const (
 )
 
 // GiveBackMemorySoon does GiveBackMemory once a start or a reload of a child has settled.
-func GiveBackMemorySoon() {
-	time.AfterFunc(settledTime, func() {
-		GiveBackMemory()
-		live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-		metrics.Read(live)
-		debug.SetGCPercent(int(max(GCPercent, 100*leastGrowth/max(1, live[0].Value.Uint64()))))
-	})
-}
+func GiveBackMemorySoon() { time.AfterFunc(settledTime, func() { ProgramPages().giveBackOfChild() }) }
 
 // GiveBackMemory returns to the system what a start or a reload took: free
 // memory of the heap, and the pages of the program that only they ran. A page
 // that is needed again comes back from the page cache.
-func GiveBackMemory() {
+func GiveBackMemory() { ProgramPages().giveBack() }
+
+// Pages are mappings of the program that a process does not write to.
+type Pages []mapping
+
+type mapping struct{ from, to uintptr }
+
+// GiveBackSoon is GiveBackMemorySoon for a process that may not read /proc any more.
+func (p Pages) GiveBackSoon() { time.AfterFunc(settledTime, p.giveBackOfChild) }
+
+func (p Pages) giveBackOfChild() {
+	p.giveBack()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(live)
+	debug.SetGCPercent(int(max(GCPercent, 100*leastGrowth/max(1, live[0].Value.Uint64()))))
+}
+
+func (p Pages) giveBack() {
 	debug.FreeOSMemory()
+	for _, m := range p {
+		unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
+	}
+}
+
+// ProgramPages reads which they are; none if /proc cannot be read.
+func ProgramPages() (all Pages) {
 	exe, err := os.Readlink("/proc/self/exe")
 	if err != nil {
-		return
+		return nil
 	}
 	maps, err := os.Open("/proc/self/smaps")
 	if err != nil {
-		return
+		return nil
 	}
 	defer maps.Close()
-	var from, to uintptr // a mapping of the program that it cannot write to; 0: another one
+	var m mapping // of the program, that it cannot write to; zero: another one
 	for lines := bufio.NewScanner(maps); lines.Scan(); {
 		line := lines.Text()
 		changed, isCount := strings.CutPrefix(line, "Anonymous:")
 		switch {
-		case isCount && from != 0 && strings.TrimSpace(changed) == "0 kB":
+		case isCount && m != mapping{} && strings.TrimSpace(changed) == "0 kB":
 			// Dropping a changed page would undo the change: a loader writes addresses
 			// into pages that are protected afterwards.
-			unix.Syscall(unix.SYS_MADVISE, from, to-from, unix.MADV_DONTNEED)
-			from = 0
+			all = append(all, m)
+			m = mapping{}
 		case strings.HasSuffix(line, " "+exe):
 			var mode string
-			if n, _ := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); n != 3 || mode != "r-xp" && mode != "r--p" {
-				from = 0
+			if n, _ := fmt.Sscanf(line, "%x-%x %s", &m.from, &m.to, &mode); n != 3 || mode != "r-xp" && mode != "r--p" {
+				m = mapping{}
 			}
 		case isCount:
-			from = 0
+			m = mapping{}
 		}
 	}
+	return all
 }

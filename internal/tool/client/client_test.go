@@ -108,7 +108,7 @@ func TestErrors(t *testing.T) {
 		{"no JSON", answer(200, "hello"), "the answer is not the state of a daemon: jsontext: invalid character", false},
 		{"no version", answer(200, `{"at":"2026-11-22T21:54:56Z"}`), "the answer is not the state of a daemon; is it the control socket of keepalived?", false},
 		{"another version", answer(200, `{"version":2,"node":[]}`), "version 2 of its state, and this program knows version 1; use the program that the daemon was started from", false},
-		{"another type", answer(200, fmt.Sprintf(`{"version":%d,"node":[]}`, api.Version)), "the answer is not the state of a daemon: json: cannot unmarshal", false},
+		{"another type", answer(200, fmt.Sprintf(`{"version":%d,"node":[]}`, api.Version)), "the answer is not the state of a daemon: json: ", false},
 		{"half of it", answer(200, `{"version":1,`), "the answer is not the state of a daemon", false},
 		{"refusal with an object", answer(403, `{"error":"ask\u001b root"}`+"\n"), "the daemon answers 403 Forbidden: ask root", false},
 		{"refusal with text", answer(503, "busy\nvery"), "the daemon answers 503 Service Unavailable: busy", false},
