@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/tool/client"
 	"keepalived-go/internal/tool/executable"
 	"keepalived-go/internal/tool/lab"
 )
@@ -132,6 +133,11 @@ func (f *checkFile) compare(t *testing.T) {
 			}
 		}
 	}
+	// Both may have the same mails while more are on their way: ours are complete when none waits.
+	own.scene.Until(patience, func() bool {
+		s, err := (&client.Client{Socket: filepath.Join(own.daemon.Dir, "keepalived.control.sock")}).Brief()
+		return err == nil && s.LVS != nil && s.LVS.Notifications != nil && (s.LVS.Notifications.Mail == nil || s.LVS.Notifications.Mail.Waiting == 0)
+	})
 	// The C daemon sends no mails after SIGTERM, and its scripts end with it.
 	await((*side).mails)
 	await((*side).scripts)
