@@ -23,9 +23,9 @@ const (
 type kind int
 
 const (
-	news  kind = iota // what has changed; the recorder alone asks for that
-	brief             // see link.Question
-	everything
+	news       kind = iota // what has changed; the recorder alone asks for that, and comes first
+	everything             // those who want a brief answer share it
+	brief                  // see link.Question
 	kinds
 )
 
@@ -41,7 +41,6 @@ type source struct {
 
 	mu   sync.Mutex
 	open *query        // nil: none
-	turn kind          // of the last question: the next one is of another kind if there is one
 	next [kinds]*query // nil: nobody waits for that
 	id   uint32        // of the last question; those of different sources differ
 	last [kinds][]byte // the last answers, but for news; that to everything is a brief one too
@@ -58,6 +57,7 @@ type query struct {
 	limit *time.Timer
 	done  chan struct{} // closed when it has ended
 	err   error
+	also  *query // has the same answer; nil: none
 }
 
 // get returns the state of the process as JSON, everything or brief. After an error that is the last
@@ -121,18 +121,28 @@ func (s *source) begin() {
 		})
 		return
 	}
-	for s.turn = (s.turn + 1) % kinds; s.next[s.turn] == nil; {
-		s.turn = (s.turn + 1) % kinds
+	k := news
+	for s.next[k] == nil {
+		k++
 	}
-	q := s.next[s.turn]
-	s.open, s.next[s.turn] = q, nil
+	q := s.next[k]
+	s.open, s.next[k] = q, nil
+	if k == everything {
+		q.also, s.next[brief] = s.next[brief], nil
+	}
 	s.id += step
 	q.id, q.begun = s.id, now
 	q.limit = time.AfterFunc(patience, func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.open == q {
-			s.end(fmt.Errorf("no answer within %v", patience))
+			err := fmt.Errorf("no answer within %v", patience)
+			for k, waits := range s.next { // they need not wait for the same
+				if s.next[k] = nil; waits != nil {
+					waits.end(nil, err)
+				}
+			}
+			s.end(err)
 		}
 	})
 	if !s.send(link.Question{ID: q.id, Of: s.of, Since: q.since, Brief: q.kind == brief}) {
@@ -149,9 +159,10 @@ func (s *source) take(m *link.Message) {
 		return
 	}
 	body, err := m.Snapshot()
-	if s.open.body = body; err == nil {
-		for k := brief; k <= s.open.kind; k++ {
-			s.last[k] = body
+	if s.open.body = body; err == nil && s.open.kind != news {
+		s.last[brief] = body
+		if s.open.kind == everything {
+			s.last[everything] = body
 		}
 	}
 	s.end(err)
@@ -163,7 +174,15 @@ func (s *source) end(err error) {
 	s.open = nil
 	s.rest = now.Add(min(max(now.Sub(q.begun), leastRest), mostRest))
 	q.limit.Stop()
-	q.err = err
-	close(q.done)
+	if q.also != nil {
+		q.also.end(q.body, err)
+	}
+	q.end(q.body, err)
 	s.begin()
+}
+
+// end hands an answer, or why there is none, to those who wait for it.
+func (q *query) end(body []byte, err error) {
+	q.body, q.err = body, err
+	close(q.done)
 }

@@ -109,28 +109,38 @@ func TestClientsShareAnswers(t *testing.T) {
 	})
 }
 
-// TestBriefAnswers checks that clients that ask for everything and those that ask for a brief
-// answer take turns, and what either get when the process does not answer any more.
+// TestBriefAnswers checks that clients that want a brief answer share one that has everything if
+// others wait for that, and what either get when the process does not answer any more.
 func TestBriefAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newProcess()
-		var gets []func() []string
-		for range 2 {
-			for _, k := range []kind{everything, everything, brief, brief} {
+		asked := 0
+		ask := func(answers string, of ...kind) {
+			t.Helper()
+			var gets []func() []string
+			for _, k := range of {
 				gets = append(gets, p.clientsFor(k, 1))
 			}
-		}
-		for i, want := range []bool{false, true, false} {
-			p.expect(t, i+1)
-			if got := p.question(i).Brief; got != want {
-				t.Errorf("question %d is brief: %v", i+1, got)
+			for _, body := range answers {
+				asked++
+				p.expect(t, asked)
+				if got := p.question(asked - 1).Brief; got != (body == 'b') {
+					t.Errorf("question %d is brief: %v", asked, got)
+				}
+				p.answer(string(body))
+				time.Sleep(leastRest)
 			}
-			p.answer(fmt.Sprint(i + 1))
-			time.Sleep(leastRest)
+			for i, get := range gets {
+				want := answers[1:]
+				if i == 0 {
+					want = answers[:1] // the question was open when the others came
+				}
+				all(t, get(), want+" <nil>")
+			}
 		}
-		for i, want := range []string{"1", "3", "2", "2", "3", "3", "2", "2"} {
-			all(t, gets[i](), want+" <nil>")
-		}
+		ask("be", brief, everything, brief, everything)
+		ask("eb", everything, brief, brief)
+		ask("e3", everything, everything, brief)
 
 		const deaf = " the parent process takes no questions"
 		known := func(whole, short string) {
@@ -182,6 +192,32 @@ func TestNoAnswer(t *testing.T) {
 		time.Sleep(leastRest)
 		get = p.clients(1)
 		all(t, get(), "three the parent process takes no questions")
+	})
+}
+
+// TestSilenceIsShared checks that those who wait for the turn of their question learn together
+// that the process does not answer: one after the other, they would wait for too long.
+func TestSilenceIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProcess()
+		waits := []func() []string{p.clients(1), p.clients(2), p.clientsFor(brief, 2)}
+		news := make(chan error, 1)
+		go func() {
+			_, err := p.since(context.Background(), time.Unix(1, 0))
+			news <- err
+		}()
+		begun := time.Now()
+		for _, wait := range waits {
+			all(t, wait(), " no answer within 2s")
+		}
+		if err := <-news; err == nil || time.Since(begun) != patience {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+		}
+		time.Sleep(mostRest)
+		p.expect(t, 1)
+		get := p.clients(1)
+		p.answer("well")
+		all(t, get(), "well <nil>")
 	})
 }
 
