@@ -288,7 +288,7 @@ func TestWeightBeforeVerdict(t *testing.T) {
 	log := logtest.Capture(t)
 	a := serve(t)
 	a.close()
-	misc := "MISC_CHECK {\n misc_dynamic\n misc_path \"/bin/sh -c 'exit 9'\"\n}"
+	misc := "MISC_CHECK {\n misc_dynamic\n misc_timeout 60\n misc_path \"/bin/sh -c 'exit 9'\"\n}"
 	p := start(t, virtual("alpha", a.real("smtp_alert\n"+misc)), nil)
 	p.until("both results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
 	weight := "Changing weight from 1 to 7 for inactive service " + a.name() + " of VS " + vs
