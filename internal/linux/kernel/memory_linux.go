@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
-	"runtime/metrics"
 	"strings"
 	"time"
 
@@ -15,17 +14,8 @@ import (
 // settledTime is how long after a start or a reload its memory is no longer needed.
 const settledTime = 10 * time.Second
 
-const (
-	// GCPercent bounds how far the heap of a child grows beyond what is live. A child
-	// allocates when it starts, reloads and changes state, hardly ever in between.
-	GCPercent = 50
-	// leastGrowth is by how much, in bytes, it may grow once a start has settled, however little
-	// is live: a hundred TLS sessions a second would have it collected several times a second.
-	leastGrowth = 8 << 20
-)
-
-// GiveBackMemorySoon does GiveBackMemory once a start or a reload of a child has settled.
-func GiveBackMemorySoon() { time.AfterFunc(settledTime, func() { ProgramPages().giveBackOfChild() }) }
+// GiveBackMemorySoon does GiveBackMemory once a start or a reload has settled.
+func GiveBackMemorySoon() { time.AfterFunc(settledTime, GiveBackMemory) }
 
 // GiveBackMemory returns to the system what a start or a reload took: free
 // memory of the heap, and the pages of the program that only they ran. A page
@@ -38,14 +28,7 @@ type Pages []mapping
 type mapping struct{ from, to uintptr }
 
 // GiveBackSoon is GiveBackMemorySoon for a process that may not read /proc any more.
-func (p Pages) GiveBackSoon() { time.AfterFunc(settledTime, p.giveBackOfChild) }
-
-func (p Pages) giveBackOfChild() {
-	p.giveBack()
-	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(live)
-	debug.SetGCPercent(int(max(GCPercent, 100*leastGrowth/max(1, live[0].Value.Uint64()))))
-}
+func (p Pages) GiveBackSoon() { time.AfterFunc(settledTime, p.giveBack) }
 
 func (p Pages) giveBack() {
 	debug.FreeOSMemory()
