@@ -141,7 +141,6 @@ func (d *director) costOf(b *bench, p lab.Program, s services) (float64, error) 
 		return 0, err
 	}
 	defer answering.stop()
-	time.Sleep(time.Second)
 	machine, err := newSpare()
 	if err != nil {
 		return 0, err

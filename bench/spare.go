@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -100,16 +101,9 @@ func runCounter(path string) error {
 	if err != nil {
 		return err
 	}
-	threads, err := os.ReadDir("/proc/self/task")
-	if err != nil {
+	runtime.LockOSThread()
+	if err := unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
 		return err
-	}
-	for _, t := range threads {
-		var tid int
-		fmt.Sscan(t.Name(), &tid)
-		if err := unix.SchedSetAttr(tid, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_IDLE}, 0); err != nil {
-			return err
-		}
 	}
 	for {
 		count.Add(1)

@@ -62,8 +62,8 @@ func (t *tap) read(note func(b []byte, at time.Time, sent bool)) {
 		if err != nil {
 			continue
 		}
-		link, _ := from.(*unix.SockaddrLinklayer)
-		note(buf[:n], received(oob[:m]), link != nil && link.Pkttype == unix.PACKET_OUTGOING)
+		link, ok := from.(*unix.SockaddrLinklayer)
+		note(buf[:n], received(oob[:m]), ok && link.Pkttype == unix.PACKET_OUTGOING)
 	}
 	unix.Close(t.fd)
 }

@@ -381,11 +381,11 @@ func (s *supervisor) takeOver(r loaded) {
 // settled is called when a process may have been the last one to confirm the
 // configuration.
 func (s *supervisor) settled() {
-	if s.stopping || slices.ContainsFunc(s.slots, func(sl *slot) bool { return sl.awaited }) {
+	if s.stopping || s.begins() {
 		return
 	}
 	for _, sl := range s.slots {
-		if sl.yields > 0 {
+		if sl.putOff {
 			sl.respawn = time.Time{}
 			sl.startIfNeeded()
 		}
@@ -397,6 +397,11 @@ func (s *supervisor) settled() {
 		s.reloadComplete()
 	}
 	s.forget()
+}
+
+// begins reports whether a process has not confirmed the configuration that it was given.
+func (s *supervisor) begins() bool {
+	return slices.ContainsFunc(s.slots, func(sl *slot) bool { return sl.awaited })
 }
 
 // keepFixed reports what of next cannot change while the daemon runs.

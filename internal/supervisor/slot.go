@@ -34,7 +34,7 @@ type slot struct {
 	child        *child // nil: none runs
 	backoff      backoff
 	failedStarts int       // in a row
-	yields       int       // how often the start was put off for others that begin
+	putOff       bool      // until the others have begun, or respawn
 	respawn      time.Time // when the next start is; zero: none is planned
 	awaited      bool      // it was given a configuration and has not confirmed the last one
 
@@ -171,10 +171,6 @@ func (sl *slot) apply() {
 // lacks reports whether a process that others depend on could not be started yet.
 func (sl *slot) lacks() bool { return sl.works() && sl.child == nil && sl.failedStarts > 0 }
 
-// begins reports whether a process of the role was given a configuration that it has not
-// confirmed.
-func (sl *slot) begins() bool { return sl.awaited }
-
 // serves reports whether a process of the role runs that has a configuration to run.
 func (sl *slot) serves() bool { return sl.child != nil && !sl.child.releases }
 
@@ -204,9 +200,9 @@ func (sl *slot) startIfNeeded() {
 		sl.respawn = time.Now().Add(startRetry) // what it would take may be what they lack
 		return
 	}
-	if sl.role.Attends && sl.yields < mostYields && slices.ContainsFunc(sl.s.slots, (*slot).begins) {
-		sl.yields++
-		sl.respawn = time.Now().Add(yieldPause) // they have the processors first
+	if sl.role.Attends && !sl.putOff && sl.s.begins() {
+		sl.putOff = true // they have the processors first
+		sl.respawn = time.Now().Add(attendLatest)
 		return
 	}
 	if sl.pid == nil { // the first thing to serve came with a reload
@@ -227,7 +223,7 @@ func (sl *slot) startIfNeeded() {
 		sl.respawn = time.Now().Add(startRetry)
 		return
 	}
-	sl.failedStarts, sl.yields = 0, 0
+	sl.failedStarts, sl.putOff = 0, false
 	slog.Info(fmt.Sprintf("Starting %s child process, pid=%d", sl.role.Title, c.pid), "pid", c.pid)
 	if err := sl.pid.write(c.pid); err != nil {
 		slog.Error(err.Error())

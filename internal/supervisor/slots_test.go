@@ -52,15 +52,16 @@ func TestExcludedRole(t *testing.T) {
 func TestAttendingProcessBeginsLast(t *testing.T) {
 	t.Parallel()
 	r := supervise(t, groups(1), envArgs+"=attends", envPart+"=slow-start")
-	r.expect("child: begins")
+	r.expect("child: configured 1 routers")
 	if n := r.count("Starting Second child process"); n > 0 {
 		t.Errorf("the second process was started %d times before the first had begun", n)
 	}
-	r.expect("Starting Second child process", "second: configured 1 routers")
+	r.signal(syscall.SIGUSR2)
+	r.expect("Starting Second child process", "second: configured 1 routers", "Startup complete")
 	r.signal(syscall.SIGTERM)
 	r.exit(proc.ExitOK)
 
-	r = supervise(t, groups(1), envArgs+"=attends", envPart+"=never-starts")
+	r = supervise(t, groups(1), envArgs+"=attends", envPart+"=slow-start")
 	r.expect("child: configured 1 routers", "Starting Second child process", "second: configured 1 routers")
 	if n := r.count("Startup complete"); n > 0 {
 		t.Errorf("the start was complete %d times without the first process", n)

@@ -104,10 +104,9 @@ const (
 	// and retriesReported how many of these times one is reported.
 	startRetry      = time.Second
 	retriesReported = 60
-	// A process that only attends the others is started when they have begun. It is put off by
-	// yieldPause for so long as one has not, but not more than mostYields times.
-	yieldPause = 200 * time.Millisecond
-	mostYields = 10
+	// attendLatest is how long a process that only attends the others is put off until they
+	// have begun.
+	attendLatest = 2 * time.Second
 	// endingSlack is what a process may take beyond the time that it gives to
 	// scripts: before them, for reports of the end; after them, for a process that
 	// not even SIGKILL ends.

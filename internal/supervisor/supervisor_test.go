@@ -183,12 +183,8 @@ func playChild(c *proc.Child, name, part string) error {
 				if part == "cannot-start" {
 					return fmt.Errorf("%s: cannot start: %w", name, unix.EPERM)
 				}
-				switch part {
-				case "slow-start":
-					time.Sleep(yieldPause + yieldPause/2)
-					slog.Info(name + ": begins")
-				case "never-starts":
-					continue
+				if part == "slow-start" {
+					continue // until the statistics are dumped
 				}
 				conn.Send(link.Message{Kind: link.Started})
 				if part == "reports" {
@@ -220,8 +216,11 @@ func playChild(c *proc.Child, name, part string) error {
 			}
 		case link.DumpStats:
 			slog.Info(name + ": dump stats")
-			if part == "slow-reload" {
+			switch part {
+			case "slow-reload":
 				conn.Send(link.Message{Kind: link.Reloaded})
+			case "slow-start":
+				conn.Send(link.Message{Kind: link.Started})
 			}
 		case link.ClearStats:
 			slog.Info(name + ": clear stats")

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -207,7 +208,7 @@ func (c *Connection) dial(fd int, remote unix.Sockaddr) error {
 	if c.Port < firstChosen && c.BindPort == 0 {
 		return nil
 	}
-	local, err := unix.Getsockname(fd)
+	local, err := syscall.Getsockname(fd) // unix.Getsockname asks for the protocol, too
 	if err == nil && sameEndpoint(local, remote) {
 		return unix.ECONNREFUSED
 	}
@@ -218,12 +219,12 @@ func (c *Connection) dial(fd int, remote unix.Sockaddr) error {
 // net.ipv4.ip_unprivileged_port_start is lowered.
 const firstChosen = 1024
 
-func sameEndpoint(a, b unix.Sockaddr) bool {
+func sameEndpoint(a syscall.Sockaddr, b unix.Sockaddr) bool {
 	switch a := a.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		b, four := b.(*unix.SockaddrInet4)
 		return four && a.Port == b.Port && a.Addr == b.Addr
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		b, six := b.(*unix.SockaddrInet6)
 		return six && a.Port == b.Port && a.Addr == b.Addr
 	}

@@ -70,11 +70,11 @@ func (r *httpRun) session(file *os.File, response *response) error {
 	if _, err := conn.Write(r.request(r.page, nil)); err != nil {
 		return silent(err)
 	}
-	buf := buffers.Get().(*[readSize]byte)[:]
-	defer buffers.Put((*[readSize]byte)(buf))
+	buf := buffers.Get().(*[readSize]byte)
+	defer buffers.Put(buf)
 	for {
 		patience()
-		n, err := conn.Read(buf)
+		n, err := conn.Read(buf[:])
 		if n > 0 {
 			if err := response.feed(buf[:n]); err != nil {
 				return err

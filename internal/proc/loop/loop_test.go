@@ -19,18 +19,22 @@ import (
 
 // kinds runs a test with both kinds of loops.
 func kinds(t *testing.T, test func(t *testing.T, l *Loop)) {
-	run := func(t *testing.T, create func() (*Loop, error)) {
-		l, err := create()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
-		test(t, l)
+	t.Run("kernel", func(t *testing.T) { with(t, New, test) })
+	t.Run("virtual", func(t *testing.T) { virtual(t, test) })
+}
+
+// virtual runs a test with a loop in virtual time.
+func virtual(t *testing.T, test func(t *testing.T, l *Loop)) {
+	synctest.Test(t, func(t *testing.T) { with(t, NewVirtual, test) })
+}
+
+func with(t *testing.T, create func() (*Loop, error), test func(t *testing.T, l *Loop)) {
+	l, err := create()
+	if err != nil {
+		t.Fatal(err)
 	}
-	t.Run("kernel", func(t *testing.T) { run(t, New) })
-	t.Run("virtual", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) { run(t, NewVirtual) })
-	})
+	defer l.Close()
+	test(t, l)
 }
 
 // TestNow checks that the clock is that of proc_uptime(5).
@@ -258,12 +262,7 @@ func TestLead(t *testing.T) {
 // TestVirtualTime checks that timers that are set from their own deadlines do not drift,
 // whatever happens between them.
 func TestVirtualTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, err := NewVirtual()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
+	virtual(t, func(t *testing.T, l *Loop) {
 		start := l.Now()
 		var at []time.Duration
 		timer := Timer{}
@@ -292,12 +291,7 @@ func TestVirtualTime(t *testing.T) {
 // shortly before, that it then serves all that have become due during its rest, and that of more
 // timers than one turn serves none waits.
 func TestSlack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, err := NewVirtual()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
+	virtual(t, func(t *testing.T, l *Loop) {
 		l.Slack = 5 * time.Millisecond
 		start, left := l.Now(), 0
 		expired := map[time.Duration]int{}
@@ -337,12 +331,7 @@ func TestSlack(t *testing.T) {
 // TestMeasures checks that the time that the loop spends in callbacks is measured, and
 // the time of a start is not.
 func TestMeasures(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, err := NewVirtual()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
+	virtual(t, func(t *testing.T, l *Loop) {
 		early, timer := Timer{Expire: func(time.Duration) {}}, Timer{Expire: func(time.Duration) {}}
 		l.Set(&early, l.Now())
 		time.Sleep(time.Minute) // a start
@@ -528,12 +517,7 @@ func BenchmarkAside(b *testing.B) {
 // TestTime checks that the time of a turn is that of its beginning and, while timers expire,
 // that of the look at them, however long what was read before has taken.
 func TestTime(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l, err := NewVirtual()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close()
+	virtual(t, func(t *testing.T, l *Loop) {
 		begun := l.Now()
 		if l.Time() != begun {
 			t.Errorf("before the first turn: %v at %v", l.Time(), begun)

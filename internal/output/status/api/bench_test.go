@@ -13,10 +13,7 @@ import (
 // BenchmarkWriteVRRP measures what the VRRP process does with a snapshot of 4,000 virtual
 // routers, outside its loop.
 func BenchmarkWriteVRRP(b *testing.B) {
-	s := statustest.VRRP(b, statustest.Load(b))
-	for len(s.Instances) < 4000 {
-		s.Instances = append(s.Instances, s.Instances[1])
-	}
+	s := statustest.Many(b)
 	w := bufio.NewWriter(io.Discard)
 	b.ReportAllocs()
 	for b.Loop() {

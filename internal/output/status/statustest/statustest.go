@@ -44,6 +44,15 @@ func inUTC(t testing.TB) {
 	t.Cleanup(func() { time.Local = zone })
 }
 
+// Many is the snapshot of 4,000 virtual routers, most of which are alike.
+func Many(t testing.TB) *status.VRRP {
+	s := VRRP(t, Load(t))
+	for len(s.Instances) < 4000 {
+		s.Instances = append(s.Instances, s.Instances[1])
+	}
+	return s
+}
+
 // VRRP returns a snapshot of c. Until the test ends, the local zone is UTC.
 func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
 	t.Helper()

@@ -8,10 +8,7 @@ import (
 
 // BenchmarkData measures the view of 4,000 virtual routers, outside the loop of their process.
 func BenchmarkData(b *testing.B) {
-	s := statustest.VRRP(b, statustest.Load(b))
-	for len(s.Instances) < 4000 {
-		s.Instances = append(s.Instances, s.Instances[1])
-	}
+	s := statustest.Many(b)
 	b.ReportAllocs()
 	for b.Loop() {
 		Data(s)
