@@ -206,6 +206,7 @@ func TestNotificationsOfGroup(t *testing.T) {
 			n = s.await(l.fifo, n, line, 10*time.Second)
 		}
 		b := s.start("b", lab.C(), group("")+config(members([3]int{200, 120, 20}, func(string) string { return "" })...))
+		s.awaitOwner(vip, 10*time.Second, "a") // the line comes before the address is in the kernel
 		s.stays(vip, "a", 2*time.Second)
 
 		s.must(s.Node("a").Unplug(1)) // only of the third instance

@@ -222,6 +222,32 @@ func TestSendRefused(t *testing.T) {
 	}
 }
 
+// TestPriorityZeroRefused checks that priority 0 is sent in a frame where the kernel
+// has no source or route for it any more, although no event has reported that yet; but
+// not where a packet filter refuses it.
+func TestPriorityZeroRefused(t *testing.T) {
+	quiet(t)
+	for _, c := range []struct {
+		why     error
+		inFrame bool
+	}{{unix.ENETUNREACH, true}, {unix.EADDRNOTAVAIL, true}, {unix.EPERM, false}} {
+		d, k := newMemoryDaemon(t, patient(owners(1)))
+		turnUntil(t, d, "master", masters(d))
+		r := d.routers[0]
+		turnUntil(t, d, "its announcements", func() bool { return r.announce.rounds == 0 })
+		k.RefuseSending(c.why)
+		d.loop.Post(d.stop)
+		turnUntil(t, d, "the end", func() bool { return d.stopping && d.addrs.idle() })
+		f := k.LastFrame()
+		if inFrame := len(f.Data) >= 14+20+8 && f.Data[14+9] == 112 && f.Data[14+20+2] == 0; inFrame != c.inFrame {
+			t.Errorf("%v: priority 0 in a frame is %v; last frame %+v", c.why, inFrame, f)
+		}
+		if (r.unsent == nil) != c.inFrame {
+			t.Errorf("%v: the advert counts as unsent for %v", c.why, r.unsent)
+		}
+	}
+}
+
 // TestDumpFiles checks that dumps are written to the configured files and, with
 // config_save_dir, the state before and after a reload.
 func TestDumpFiles(t *testing.T) {

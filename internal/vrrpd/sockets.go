@@ -681,6 +681,10 @@ func (d *daemon) sendAdverts() {
 				break
 			}
 			r := who[0]
+			if r.last && !errors.Is(err, unix.EPERM) && d.sendFrame(r.router, rest[0].Data, rest[0].Dst) {
+				rest, who = rest[1:], who[1:]
+				continue // the source is gone, and the event that reports it is still to come
+			}
 			if r.last && r.unsent == errNoSource {
 				r.unsent = err
 			}
