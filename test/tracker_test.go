@@ -437,6 +437,7 @@ func TestReloadTrackers(t *testing.T) {
 	a := s.start("a", ours, conf(vital+failing(-20), in.tracks("script", "vital\nfailing")))
 	n := s.await(fifo, 0, `INSTANCE "VI_1" MASTER 180`, 4*time.Second)
 	s.start("b", ours, config(in.at(100)))
+	s.awaitOwner(vip, 10*time.Second, "a")
 	s.stays(vip, "a", 500*time.Millisecond)
 
 	before := 180
