@@ -58,6 +58,7 @@ type daemon struct {
 	inherited []lvs.Endpoint
 
 	look     loop.Timer // for checks that have gone silent
+	patience loop.Timer // with the kernel, at the start
 	saver    statefile.Saver
 	reloads  int // so far
 	stopping bool

@@ -71,7 +71,7 @@ func Run(o Options) error {
 	d.begin(first)
 	first = nil // free to go
 	kernel.GiveBackMemorySoon()
-	d.session.Started()
+	d.awaitTable()
 	for d.running() {
 		d.turn()
 	}
@@ -82,6 +82,25 @@ func Run(o Options) error {
 	d.finish()
 	slog.Info("Stopped")
 	return d.err
+}
+
+// tableLatest is how long the start waits for the kernel's table.
+const tableLatest = 2 * time.Second
+
+// awaitTable has the start reported when the kernel has had all of the first table, or does
+// not answer: then services that systemd starts after this one find the virtual servers, and
+// the process that only attends this one does not take its processor.
+func (d *daemon) awaitTable() {
+	started := false
+	report := func(time.Duration) {
+		if !started {
+			started = true
+			d.session.Started()
+		}
+	}
+	d.patience.Expire = report
+	d.loop.Set(&d.patience, d.loop.Now()+tableLatest)
+	d.table.Idle(func() { d.loop.Post(func() { report(0) }) })
 }
 
 // begin takes up the first configuration, and what a predecessor has left.

@@ -30,6 +30,9 @@ const (
 	// least, and four times as long as the last answers have taken, up to a second. So while
 	// thousands of servers start, four fifths of the time are left for that.
 	leastPause, mostPause = 20 * time.Millisecond, time.Second
+	// firstPause is as long before the first answers, which are about everything: at the start
+	// of the daemon the other processes have the processors first.
+	firstPause = 500 * time.Millisecond
 	// freeAfter is how long nothing has changed when the memory that answers took, which may be
 	// most of what this process has, is given back.
 	freeAfter = 5 * time.Second
@@ -88,7 +91,7 @@ func (r *recorder) poke() {
 
 // run records until ctx ends.
 func (r *recorder) run(ctx context.Context) {
-	pause := leastPause
+	pause := firstPause
 	var quiet <-chan time.Time
 	for {
 		select {
