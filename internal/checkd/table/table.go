@@ -102,8 +102,8 @@ type Table struct {
 // row is what is wanted of a service and what is known of it.
 type row struct {
 	Row
-	held map[netip.AddrPort]ipvs.Destination // nil: the service is not there
-	have ipvs.Service                        // as it is, if it is there
+	held map[netip.AddrPort]*ipvs.Destination // nil: the service is not there; mostly those wanted
+	have ipvs.Service                         // as it is, if it is there
 }
 
 // Open starts the goroutine. What the kernel holds already is taken for what it is:
@@ -284,8 +284,24 @@ func (t *Table) take() bool {
 		w.Row = r
 		ids = append(ids, id)
 	}
+	t.backward(ids)
 	t.reach(ids)
 	return true
+}
+
+// backward reverses the order of the services that go. The kernel keeps what was removed for up
+// to two minutes, the last one first, and looks through that for each destination that is
+// added: when this program starts again, it finds each at once, instead of behind all others.
+func (t *Table) backward(ids []ipvs.ServiceID) {
+	var gone []int // places
+	for i, id := range ids {
+		if t.want[id].Gone {
+			gone = append(gone, i)
+		}
+	}
+	for i, j := 0, len(gone)-1; i < j; i, j = i+1, j-1 {
+		ids[gone[i]], ids[gone[j]] = ids[gone[j]], ids[gone[i]]
+	}
 }
 
 // connect opens the connection, if there is none.
@@ -351,13 +367,18 @@ func (t *Table) adopt(rows []Row) {
 
 // readDestinations learns which destinations a service has.
 func (t *Table) readDestinations(id ipvs.ServiceID, w *row) {
-	w.held = make(map[netip.AddrPort]ipvs.Destination)
 	all, err := t.conn.Destinations(id)
 	if err != nil {
 		slog.Warn(fmt.Sprintf("IPVS: %v", err))
 	}
+	before := w.held
+	w.held = make(map[netip.AddrPort]*ipvs.Destination, len(all))
 	for i := range all {
-		w.held[all[i].Addr] = all[i].Destination
+		d := before[all[i].Addr]
+		if d == nil || *d != all[i].Destination {
+			d = new(all[i].Destination)
+		}
+		w.held[d.Addr] = d
 	}
 }
 
@@ -376,6 +397,10 @@ func (t *Table) look(id ipvs.ServiceID, w *row) error {
 	return nil
 }
 
+// portion is how many changes are collected before the kernel is asked, so that a large table
+// takes no more memory than that.
+const portion = 1024
+
 // reach asks for the difference between what is wanted and what is known of the
 // services, and once more where the kernel shows that something else is there.
 func (t *Table) reach(ids []ipvs.ServiceID) {
@@ -389,36 +414,17 @@ func (t *Table) reach(ids []ipvs.ServiceID) {
 		return
 	}
 	all, still := ids, map[string]bool{} // refused in this turn
-	for try := 0; len(ids) > 0; try++ {
-		var plan []ipvs.Change
-		for _, id := range ids {
-			plan = t.want[id].difference(plan)
-		}
-		if len(plan) == 0 {
-			break
-		}
+	var plan []ipvs.Change
+	for try := 0; try < 2 && len(ids) > 0; try++ {
 		var other []ipvs.ServiceID // that are not what they were taken for
-		errs := t.conn.Batch(plan)
-		for i := range plan {
-			var err error
-			if errs != nil {
-				err = errs[i]
-			}
-			id := plan[i].Service.ServiceID
-			if err == nil || reached(plan[i].Op, err) {
-				t.want[id].done(&plan[i])
+		for i, id := range ids {
+			plan = t.want[id].difference(plan)
+			if len(plan) < portion && i < len(ids)-1 {
 				continue
 			}
-			if try == 0 && surprising(err) && !slices.Contains(other, id) {
-				other = append(other, id)
-			}
-			if try > 0 || !surprising(err) {
-				still[t.complain(&plan[i], err)] = true
-				t.again[id] = true
-			}
-		}
-		if try > 0 {
-			break
+			other = t.carryOut(plan, try == 0, other, still)
+			clear(plan)
+			plan = plan[:0]
 		}
 		for _, id := range other {
 			if err := t.look(id, t.want[id]); err != nil {
@@ -432,23 +438,47 @@ func (t *Table) reach(ids []ipvs.ServiceID) {
 	t.dropGone(slices.Values(all))
 }
 
-// dropGone forgets, of these services, those that are neither wanted nor there.
-func (t *Table) dropGone(ids iter.Seq[ipvs.ServiceID]) {
-	for id := range ids {
-		if w := t.want[id]; w != nil && w.Gone && w.held == nil {
-			t.forget(id)
+// carryOut asks the kernel for the changes. It appends to other the services of which the
+// kernel holds something else than it was taken to hold, if that may be a surprise, and adds to
+// still what it complains of.
+func (t *Table) carryOut(plan []ipvs.Change, maySurprise bool, other []ipvs.ServiceID, still map[string]bool) []ipvs.ServiceID {
+	if len(plan) == 0 {
+		return other
+	}
+	errs := t.conn.Batch(plan)
+	for i := range plan {
+		var err error
+		if errs != nil {
+			err = errs[i]
+		}
+		id := plan[i].Service.ServiceID
+		switch {
+		case err == nil || reached(plan[i].Op, err):
+			t.want[id].done(&plan[i])
+		case maySurprise && surprising(err):
+			if !slices.Contains(other, id) {
+				other = append(other, id)
+			}
+		default:
+			still[t.complain(&plan[i], err)] = true
+			t.again[id] = true
 		}
 	}
+	return other
 }
 
-func (t *Table) forget(id ipvs.ServiceID) {
-	delete(t.want, id)
-	delete(t.again, id)
-	if i := slices.Index(t.order, id); i >= 0 {
-		t.order = slices.Delete(t.order, i, i+1)
-		if t.next > i {
-			t.next--
+// dropGone forgets, of these services, those that are neither wanted nor there.
+func (t *Table) dropGone(ids iter.Seq[ipvs.ServiceID]) {
+	dropped := false
+	for id := range ids {
+		if w := t.want[id]; w != nil && w.Gone && w.held == nil {
+			delete(t.want, id)
+			delete(t.again, id)
+			dropped = true
 		}
+	}
+	if dropped {
+		t.order = slices.DeleteFunc(t.order, func(id ipvs.ServiceID) bool { return t.want[id] == nil })
 	}
 }
 
@@ -479,24 +509,29 @@ func (w *row) difference(plan []ipvs.Change) []ipvs.Change {
 		plan = append(plan, ipvs.Change{Op: ipvs.Set, Service: w.Service})
 	}
 	// New destinations first: a service is never without one in between.
-	wanted := make(map[netip.AddrPort]bool, len(w.Destinations))
 	for i := range w.Destinations {
 		d := &w.Destinations[i]
-		wanted[d.Addr] = true
 		switch have, there := w.held[d.Addr]; {
 		case !there:
 			plan = append(plan, ipvs.Change{Op: ipvs.Add, Service: id, Destination: d})
-		case !same(have, *d):
+		case !same(*have, *d):
 			plan = append(plan, ipvs.Change{Op: ipvs.Set, Service: id, Destination: d})
 		}
+	}
+	if len(w.held) == 0 {
+		return plan
+	}
+	wanted := make(map[netip.AddrPort]bool, len(w.Destinations))
+	for i := range w.Destinations {
+		wanted[w.Destinations[i].Addr] = true
 	}
 	first := len(plan)
 	for a, have := range w.held {
 		if !wanted[a] {
-			plan = append(plan, ipvs.Change{Op: ipvs.Remove, Service: id, Destination: &have})
+			plan = append(plan, ipvs.Change{Op: ipvs.Remove, Service: id, Destination: have})
 		}
 	}
-	slices.SortFunc(plan[first:], func(a, b ipvs.Change) int { return a.Destination.Addr.Compare(b.Destination.Addr) })
+	slices.SortFunc(plan[first:], func(a, b ipvs.Change) int { return b.Destination.Addr.Compare(a.Destination.Addr) })
 	return plan
 }
 
@@ -517,12 +552,12 @@ func (w *row) done(c *ipvs.Change) {
 	case c.Destination == nil:
 		w.have = c.Service
 		if w.held == nil {
-			w.held = make(map[netip.AddrPort]ipvs.Destination)
+			w.held = make(map[netip.AddrPort]*ipvs.Destination, len(w.Destinations))
 		}
 	case c.Op == ipvs.Remove:
 		delete(w.held, c.Destination.Addr)
 	case w.held != nil:
-		w.held[c.Destination.Addr] = *c.Destination
+		w.held[c.Destination.Addr] = c.Destination
 	}
 }
 

@@ -190,6 +190,46 @@ func (r *recorder) Batch(changes []ipvs.Change) []error {
 	return r.Conn.Batch(changes)
 }
 
+// TestRemovesBackward checks that services, and destinations, are removed in the reverse of
+// their order, so that the kernel finds them at once when they are added again.
+func TestRemovesBackward(t *testing.T) {
+	logtest.Capture(t)
+	k := ipvstest.New()
+	var all []ipvs.Change
+	table := open(t, k, func(o *Options) {
+		dial := o.Dial
+		o.Dial = func() (Conn, error) {
+			c, err := dial()
+			return &recorder{c, &all}, err
+		}
+	})
+	const many = 2 * portion
+	var rows, gone []Row
+	for i := range many {
+		rows = append(rows, Row{Service: service(i)})
+		gone = append(gone, Row{Service: service(i), Gone: true})
+	}
+	rows[0].Destinations = destinations(1, 1, 1, 1)
+	table.Set(rows)
+	table.settle()
+	all = nil
+	table.Set(append([]Row{{Service: service(0), Destinations: destinations(1)}}, gone[1:]...))
+	table.settle()
+	for i, addr := range []string{"10.0.3.235", "10.0.3.234", "10.0.3.233"} {
+		if c := all[i]; c.Op != ipvs.Remove || c.Destination.Addr.Addr().String() != addr {
+			t.Errorf("change %d is %+v, want the removal of %s", i, c, addr)
+		}
+	}
+	for i, c := range all[3:] {
+		if want := service(many - 1 - i).ServiceID; c.Op != ipvs.Remove || c.Service.ServiceID != want {
+			t.Fatalf("removal %d is of %v, want %v", i, c.Service.ServiceID, want)
+		}
+	}
+	if len(all) != 3+many-1 {
+		t.Errorf("%d changes", len(all))
+	}
+}
+
 // TestRepairs checks that changes by another program are undone and logged.
 func TestRepairs(t *testing.T) {
 	log := logtest.Capture(t)
