@@ -137,7 +137,7 @@ func NewFrame(m Message, dir string) (*Frame, error) {
 	if err != nil {
 		return nil, fmt.Errorf("keep the configuration: %w", err)
 	}
-	if _, err := f.Write(appendFrame(nil, m)); err != nil {
+	if err := wire.WriteFrame(f, uint8(m.Kind), m.value()); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("keep the configuration: %w", err)
 	}
@@ -267,12 +267,17 @@ func (m *Message) body() any {
 	return nil
 }
 
-func appendFrame(b []byte, m Message) []byte {
+// value is what body points to; nil: there is none.
+func (m *Message) value() any {
 	body := m.body()
-	if body != nil {
-		body = reflect.ValueOf(body).Elem().Interface()
+	if body == nil {
+		return nil
 	}
-	return wire.AppendFrame(b, uint8(m.Kind), body)
+	return reflect.ValueOf(body).Elem().Interface()
+}
+
+func appendFrame(b []byte, m Message) []byte {
+	return wire.AppendFrame(b, uint8(m.Kind), m.value())
 }
 
 func decodeBody(body []byte, m *Message) error {

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"reflect"
 	"slices"
 )
 
@@ -12,7 +13,7 @@ import (
 const frameHead = 5
 
 // maxAhead is how much memory a length field alone gets, in bytes.
-const maxAhead = 1 << 20
+const maxAhead = 4 << 20
 
 // AppendFrame appends a frame of a kind to b. Its body is v as [Append] encodes
 // it; it is empty if v is nil.
@@ -24,6 +25,51 @@ func AppendFrame(b []byte, kind uint8, v any) []byte {
 	}
 	binary.LittleEndian.PutUint32(b[start:], uint32(len(b)-start-frameHead))
 	return b
+}
+
+// A File is what WriteFrame writes to.
+type File interface {
+	io.Writer
+	io.WriterAt
+}
+
+// WriteFrame writes to an empty file what AppendFrame appends, in pieces: of a large
+// configuration there is never more than a piece in memory.
+func WriteFrame(f File, kind uint8, v any) error {
+	out := &sink{to: f}
+	b := appendValue(append(make([]byte, 0, piece), 0, 0, 0, 0, kind), reflect.ValueOf(v), out)
+	out.write(b)
+	if out.err != nil {
+		return out.err
+	}
+	_, err := f.WriteAt(binary.LittleEndian.AppendUint32(nil, uint32(out.size-frameHead)), 0)
+	return err
+}
+
+// piece is about how many bytes are written at a time.
+const piece = 64 << 10
+
+// sink is where encoded bytes go.
+type sink struct {
+	to   io.Writer
+	size int // so far
+	err  error
+}
+
+// spill writes b if it is almost a piece, and returns what is to be continued.
+func (s *sink) spill(b []byte) []byte {
+	if s == nil || len(b) < piece/2 {
+		return b
+	}
+	s.write(b)
+	return b[:0]
+}
+
+func (s *sink) write(b []byte) {
+	s.size += len(b)
+	if s.err == nil {
+		_, s.err = s.to.Write(b)
+	}
 }
 
 // ReadFrame reads the next frame. limit is how many bytes the body of a kind may

@@ -3,12 +3,14 @@ package wire
 import (
 	"bytes"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 )
 
 func TestFrames(t *testing.T) {
-	big := strings.Repeat("a body that is longer than what a length field alone gets", 50_000)
+	big := strings.Repeat("a body that is longer than what a length field alone gets", 100_000)
 	var stream []byte
 	for i, body := range []any{"one", nil, big} {
 		stream = AppendFrame(stream, uint8(i+1), body)
@@ -45,5 +47,40 @@ func TestFrames(t *testing.T) {
 	}
 	if _, _, err := ReadFrame(bytes.NewReader(AppendFrame(nil, 3, "one")), limit); err != nil {
 		t.Errorf("a frame within the limit of its kind: %v", err)
+	}
+}
+
+// TestWriteFrame checks that a frame written in pieces is the one that is appended.
+func TestWriteFrame(t *testing.T) {
+	type thing struct {
+		Name    string
+		Numbers []int
+		More    map[string][]string
+	}
+	var all []*thing
+	for i := range 5000 {
+		all = append(all, &thing{strings.Repeat("x", i%90), make([]int, i%50), map[string][]string{"a": {"b", strings.Repeat("y", i)}}})
+	}
+	for _, v := range []any{all[:0], all[:3], all, "one"} {
+		f, err := os.Create(filepath.Join(t.TempDir(), "frame"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer f.Close()
+		if err := WriteFrame(f, 7, v); err != nil {
+			t.Fatal(err)
+		}
+		got, err := os.ReadFile(f.Name())
+		if want := AppendFrame(nil, 7, v); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%d bytes, want %d; %v", len(got), len(want), err)
+		}
+	}
+	f, err := os.Open(os.DevNull) // that cannot be written to
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := WriteFrame(f, 7, all); err == nil {
+		t.Error("no error of the file")
 	}
 }

@@ -30,7 +30,7 @@ var (
 // Append appends v to b. A type that cannot be encoded (channel, function,
 // interface, struct with unexported fields that does not marshal itself) is a
 // programming error and panics.
-func Append(b []byte, v any) []byte { return appendValue(b, reflect.ValueOf(v)) }
+func Append(b []byte, v any) []byte { return appendValue(b, reflect.ValueOf(v), nil) }
 
 // Decode fills *v, of the type that was given to [Append], from all of b.
 // Slices and maps of length 0 become nil. No bytes make it panic, or take more
@@ -53,7 +53,9 @@ var (
 	prefixType = reflect.TypeFor[netip.Prefix]()
 )
 
-func appendValue(b []byte, v reflect.Value) []byte {
+// appendValue appends v to b. It writes b to out, if there is one, whenever it has become
+// long, and continues with an empty one.
+func appendValue(b []byte, v reflect.Value, out *sink) []byte {
 	t := v.Type()
 	if marshalsItself(t) {
 		var self encoding.BinaryAppender
@@ -91,29 +93,29 @@ func appendValue(b []byte, v reflect.Value) []byte {
 			return append(b, v.Bytes()...)
 		}
 		for i := range v.Len() {
-			b = appendValue(b, v.Index(i))
+			b = out.spill(appendValue(b, v.Index(i), out))
 		}
 		return b
 	case reflect.Array:
 		for i := range v.Len() {
-			b = appendValue(b, v.Index(i))
+			b = appendValue(b, v.Index(i), out)
 		}
 		return b
 	case reflect.Map:
 		b = binary.AppendUvarint(b, uint64(v.Len()))
 		for it := v.MapRange(); it.Next(); {
-			b = appendValue(b, it.Key())
-			b = appendValue(b, it.Value())
+			b = appendValue(b, it.Key(), out)
+			b = out.spill(appendValue(b, it.Value(), out))
 		}
 		return b
 	case reflect.Pointer:
 		if v.IsNil() {
 			return append(b, 0)
 		}
-		return appendValue(append(b, 1), v.Elem())
+		return appendValue(append(b, 1), v.Elem(), out)
 	case reflect.Struct:
 		for i := range v.NumField() {
-			b = appendValue(b, v.Field(i))
+			b = appendValue(b, v.Field(i), out)
 		}
 		return b
 	}
