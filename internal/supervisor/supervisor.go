@@ -456,10 +456,10 @@ func (s *supervisor) accept(r *loaded) {
 	s.schedule.configure(s.global.Reload.TimeFile, s.global.Reload.Repeat)
 }
 
-// forget gives back the memory that reading a configuration took.
+// forget gives back the memory that reading a configuration took, unless it is soon read again.
 func (s *supervisor) forget() {
 	debug.SetGCPercent(idleGC)
-	kernel.GiveBackMemory()
+	kernel.GiveBackMemorySoon()
 }
 
 func (s *supervisor) removePidFiles() {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"runtime/debug"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -14,8 +15,17 @@ import (
 // settledTime is how long after a start or a reload its memory is no longer needed.
 const settledTime = 10 * time.Second
 
-// GiveBackMemorySoon does GiveBackMemory once a start or a reload has settled.
-func GiveBackMemorySoon() { time.AfterFunc(settledTime, GiveBackMemory) }
+// GiveBackMemorySoon does GiveBackMemory once a start or a reload has settled: of reloads that
+// follow each other sooner, once after the last. Each of them uses the memory of the one before.
+func GiveBackMemorySoon() {
+	begin.Do(func() { settled = time.AfterFunc(settledTime, GiveBackMemory) })
+	settled.Reset(settledTime)
+}
+
+var (
+	begin   sync.Once
+	settled *time.Timer
+)
 
 // GiveBackMemory returns to the system what a start or a reload took: free
 // memory of the heap, and the pages of the program that only they ran. A page
