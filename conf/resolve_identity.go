@@ -16,7 +16,7 @@ func (d *decoder) uniqueVRIDs() {
 		family Family
 		vrid   uint8
 	}
-	seen := make(map[key]*instance)
+	seen := make(map[key]*instance, len(d.instances))
 	clash := func(k key, in *instance) bool {
 		first := seen[k]
 		if first == nil {

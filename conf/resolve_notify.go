@@ -69,7 +69,7 @@ func (d *decoder) sharedAddresses() {
 		addr netip.Addr
 		dev  string
 	}
-	owner := make(map[key]*VRRPInstance)
+	owner := make(map[key]*VRRPInstance, len(d.cfg.Instances))
 	for _, in := range d.cfg.Instances {
 		for _, list := range [][]Address{in.Addresses, in.Excluded} {
 			for _, a := range list {

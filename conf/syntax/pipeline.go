@@ -210,9 +210,15 @@ type fileProblem struct {
 
 // trim is the line without blanks at both ends.
 func trim(l line) line {
-	text := strings.TrimRight(l.text, Blanks)
+	text := l.text
+	for len(text) > 0 && Blank(text[len(text)-1]) {
+		text = text[:len(text)-1]
+	}
 	l.text = text
-	n := len(text) - len(strings.TrimLeft(text, Blanks))
+	n := 0
+	for n < len(text) && Blank(text[n]) {
+		n++
+	}
 	return l.from(n)
 }
 

@@ -67,6 +67,7 @@ type builder struct {
 	open  []*Statement // blocks not closed yet
 	last  *Statement   // the statement a { belongs to, if it comes next
 	words []Token      // a slab that the Words of statements are cut from
+	rooms []Statement  // likewise, of statements
 	deep  int          // braces beyond MaxNesting
 	stray int          // braces that belong to no statement
 	extra Reason       // a brace without its other half, and nothing since
@@ -159,7 +160,11 @@ func (b *builder) statement(l *line, from, to int) {
 	if w[0].Quoted {
 		k = min(k+2, len(rest))
 	}
-	b.last = &Statement{Words: w, origin: l.origin, row: l.line, rest: rest[k:], hushed: b.hush}
+	if len(b.rooms) == cap(b.rooms) {
+		b.rooms = make([]Statement, 0, min(2*cap(b.rooms)+16, 512))
+	}
+	b.rooms = append(b.rooms, Statement{Words: w, origin: l.origin, row: l.line, rest: rest[k:], hushed: b.hush})
+	b.last = &b.rooms[len(b.rooms)-1]
 	b.hush = false
 	if len(b.open) > 0 {
 		top := b.open[len(b.open)-1]
