@@ -52,7 +52,7 @@ func Run(o Options) error {
 	d.emit = d.session.Send
 	d.begin(first)
 	first = nil // free to go
-	kernel.GiveBackMemorySoon()
+	kernel.TakenUp()
 	d.session.Started()
 	for d.err == nil && !d.released() {
 		d.turn()
@@ -90,7 +90,7 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	if !d.stopping {
 		d.reload(c, nil)
 	}
-	kernel.GiveBackMemorySoon()
+	kernel.TakenUp()
 	confirm()
 	if d.LogData {
 		d.logData(c)

@@ -54,7 +54,7 @@ func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	pre, post := files.Reload(&d.conf.Global, n, "pre"), files.Reload(&d.conf.Global, n, "post")
 	reload := func() {
 		d.prepareReload(c, func() {
-			kernel.GiveBackMemorySoon()
+			kernel.TakenUp()
 			confirm()
 			if d.LogData {
 				d.snapshot(d.logData)

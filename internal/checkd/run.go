@@ -70,7 +70,7 @@ func Run(o Options) error {
 	})
 	d.begin(first)
 	first = nil // free to go
-	kernel.GiveBackMemorySoon()
+	kernel.TakenUp()
 	d.awaitTable()
 	for d.running() {
 		d.turn()

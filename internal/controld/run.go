@@ -100,7 +100,7 @@ func Run(o Options) error {
 	}
 	events.poke()
 	parent.Started()
-	pages.GiveBackSoon()
+	pages.TakenUp()
 	for !stopped && err == nil {
 		if err = l.Wait(); err == nil {
 			l.Expire()

@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/proc/reap"
@@ -41,10 +42,6 @@ func (r *Role) Environment() string { return envChild + "=" + r.Name }
 
 // FlushWait is how long the end of a process waits for its log lines.
 const FlushWait = 200 * time.Millisecond
-
-// gcPercent bounds how far the heap of a child grows beyond what is live. A child
-// allocates when it starts, reloads and changes state, hardly ever in between.
-const gcPercent = 50
 
 // spareProcs is how many more threads may run Go code than there are processors. Where each
 // of those is taken by a goroutine that makes a dump or by the collector, a loop that wakes in
@@ -124,7 +121,7 @@ func (r *Role) begin() int {
 	if setup.NoSwap {
 		lockMemory()
 	}
-	debug.SetGCPercent(gcPercent)
+	kernel.TakingUp() // until the role has the first configuration
 	runtime.GOMAXPROCS(runtime.GOMAXPROCS(0) + spareProcs)
 	if err := r.Run(&Child{conn, setup, logs}); err != nil {
 		return r.fail(conn, err)

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -66,7 +65,7 @@ func (o Options) ConfOptions() conf.Options {
 
 // load reads the configuration. It may run beside the loop.
 func (o Options) load(how reading) loaded {
-	debug.SetGCPercent(400) // until [supervisor.forget]: a usual file is read without a collection
+	kernel.TakingUp() // until [supervisor.forget]
 	complain := func(err error) {
 		if err != nil {
 			slog.Error(err.Error())

@@ -458,8 +458,8 @@ func (s *supervisor) accept(r *loaded) {
 
 // forget gives back the memory that reading a configuration took, unless it is soon read again.
 func (s *supervisor) forget() {
+	kernel.TakenUp()
 	debug.SetGCPercent(idleGC)
-	kernel.GiveBackMemorySoon()
 }
 
 func (s *supervisor) removePidFiles() {

@@ -54,7 +54,7 @@ func Run(o Options) error {
 	d.start(first, found)
 	first, found = nil, nil // free to go
 	d.sendAdverts()
-	kernel.GiveBackMemorySoon()
+	kernel.TakenUp()
 	d.session.Started()
 	d.flush()
 
@@ -250,7 +250,7 @@ func (d *daemon) dump(kind link.Kind) {
 func (d *daemon) reloadTo(c *conf.Config, confirm func()) {
 	d.keepingData(func(done func()) {
 		d.prepareReload(c, func() {
-			kernel.GiveBackMemorySoon()
+			kernel.TakenUp()
 			confirm()
 			if d.LogData {
 				d.snapshot(nil, d.logData)

@@ -12,12 +12,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// settledTime is how long after a start or a reload its memory is no longer needed.
-const settledTime = 10 * time.Second
+const (
+	// settledTime is how long after a start or a reload its memory is no longer needed.
+	settledTime = 10 * time.Second
+	// takingUp and taken are by how many per cent the heap may grow beyond what is live
+	// before it is collected. What is allocated for a configuration stays, and a process that
+	// has one allocates when it reloads and changes state, hardly ever in between.
+	takingUp, taken = 400, 50
+)
 
-// GiveBackMemorySoon does GiveBackMemory once a start or a reload has settled: of reloads that
-// follow each other sooner, once after the last. Each of them uses the memory of the one before.
-func GiveBackMemorySoon() {
+// TakingUp prepares for a configuration being read or taken up: a usual one without a
+// collection.
+func TakingUp() { debug.SetGCPercent(takingUp) }
+
+// TakenUp ends that, and does GiveBackMemory once the start or reload has settled: of reloads
+// that follow each other sooner, once after the last. Each of them uses the memory of the one
+// before.
+func TakenUp() {
+	debug.SetGCPercent(taken)
 	begin.Do(func() { settled = time.AfterFunc(settledTime, GiveBackMemory) })
 	settled.Reset(settledTime)
 }
@@ -37,8 +49,11 @@ type Pages []mapping
 
 type mapping struct{ from, to uintptr }
 
-// GiveBackSoon is GiveBackMemorySoon for a process that may not read /proc any more.
-func (p Pages) GiveBackSoon() { time.AfterFunc(settledTime, p.giveBack) }
+// TakenUp is the same for a process that may not read /proc any more, at its start.
+func (p Pages) TakenUp() {
+	debug.SetGCPercent(taken)
+	time.AfterFunc(settledTime, p.giveBack)
+}
 
 func (p Pages) giveBack() {
 	debug.FreeOSMemory()
