@@ -40,6 +40,16 @@ func tables(b *bench, _ *lab.Lab, p lab.Program) ([]sample, error) {
 			if err != nil {
 				return out, fmt.Errorf("one batch: %w", err)
 			}
+		}
+		name := fmt.Sprintf("%d × %d: ", s.n, s.each)
+		median := func(rounds []float64) float64 { return summary("", "", rounds, none).Value }
+		report := func(what string, rounds []float64, t target) {
+			if len(rounds) > 0 { // else it has not come that far
+				out = append(out, summary(name+what, "ms", rounds, t))
+			}
+		}
+		var err error
+		for range rounds {
 			err = inFreshNetwork(func(d *director) error {
 				k, took, err := d.start(p, s)
 				if err != nil {
@@ -47,6 +57,7 @@ func tables(b *bench, _ *lab.Lab, p lab.Program) ([]sample, error) {
 				}
 				start = append(start, ms(took))
 				if took, err = d.reloadOne(k, s); err != nil {
+					d.abandon(k)
 					return err
 				}
 				change = append(change, ms(took))
@@ -62,18 +73,18 @@ func tables(b *bench, _ *lab.Lab, p lab.Program) ([]sample, error) {
 				return err
 			})
 			if err != nil {
-				return out, err
+				break
 			}
 		}
-		name := fmt.Sprintf("%d × %d: ", s.n, s.each)
-		median := func(rounds []float64) float64 { return summary("", "", rounds, none).Value }
-		out = append(out,
-			summary(name+"start until the table is full", "ms", start, orKernel(factor, median(fill))),
-			summary(name+"the kernel alone, in one batch", "ms", fill, none),
-			summary(name+"SIGHUP with one weight changed until it is in the table", "ms", change, atMost(0.5)),
-			summary(name+"SIGTERM until the table is empty", "ms", stop, orKernel(factor, median(clear))),
-			summary(name+"the kernel alone, in one batch of removals", "ms", clear, none),
-			summary(name+"start again at once until the table is full", "ms", again, atMost(1)))
+		report("start until the table is full", start, orKernel(factor, median(fill)))
+		report("the kernel alone, in one batch", fill, none)
+		report("SIGHUP with one weight changed until it is in the table", change, atMost(0.5))
+		report("SIGTERM until the table is empty", stop, orKernel(factor, median(clear)))
+		report("the kernel alone, in one batch of removals", clear, none)
+		report("start again at once until the table is full", again, atMost(1))
+		if err != nil {
+			return out, err
+		}
 	}
 	return out, nil
 }
