@@ -13,7 +13,7 @@ import (
 const frameHead = 5
 
 // maxAhead is how much memory a length field alone gets, in bytes.
-const maxAhead = 4 << 20
+const maxAhead = 2 << 20
 
 // AppendFrame appends a frame of a kind to b. Its body is v as [Append] encodes
 // it; it is empty if v is nil.
