@@ -428,7 +428,7 @@ func TestCloseWaitsForGroups(t *testing.T) {
 	}
 }
 
-// TestPlainProcess checks that a program has the scheduling, signals and limits of an
+// TestPlainProcess checks that a program has the scheduling, signals, limits and timers of an
 // ordinary process, whatever this process has.
 func TestPlainProcess(t *testing.T) {
 	needRoot(t)
@@ -443,6 +443,9 @@ func TestPlainProcess(t *testing.T) {
 		if err := unix.Setpriority(unix.PRIO_PROCESS, 0, -5); err != nil {
 			t.Error(err)
 		}
+		if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(time.Millisecond), 0, 0, 0); err != nil {
+			t.Error(err)
+		}
 		var mask unix.Sigset_t
 		mask.Val[0] = 1<<(unix.SIGUSR1-1) | 1<<(unix.SIGTERM-1)
 		if err := unix.PthreadSigmask(unix.SIG_SETMASK, &mask, nil); err != nil {
@@ -450,7 +453,7 @@ func TestPlainProcess(t *testing.T) {
 		}
 		// Signals 32 and 33 belong to the C library and cannot be changed.
 		const show = `set -- $(sed -n "s/SigIgn://p" /proc/$$/status)
-			echo $(grep SigBlk /proc/$$/status) SigIgn: $((0x$1 & ~0x180000000)) $(cut -d" " -f19,41 /proc/$$/stat) $(grep realtime.timeout /proc/$$/limits)`
+			echo $(grep SigBlk /proc/$$/status) SigIgn: $((0x$1 & ~0x180000000)) $(cut -d" " -f19,41 /proc/$$/stat) $(grep realtime.timeout /proc/$$/limits) slack $(cat /proc/$$/timerslack_ns)`
 		self := helper("limited", "root", "/bin/sh", "-c", show)
 		cmd := exec.Command("/bin/sh", append([]string{"-c", "trap '' HUP INT PIPE TSTP; exec /proc/$PPID/exe \"$@\"", "sh"}, self.Args[1:]...)...)
 		cmd.Env = self.Env
@@ -462,7 +465,7 @@ func TestPlainProcess(t *testing.T) {
 		started <- out
 	}()
 	got := strings.TrimSpace(string(<-started))
-	const want = "SigBlk: 0000000000000000 SigIgn: 0 0 0 Max realtime timeout unlimited unlimited us exited with status 0"
+	const want = "SigBlk: 0000000000000000 SigIgn: 0 0 0 Max realtime timeout unlimited unlimited us slack 50000 exited with status 0"
 	if got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
