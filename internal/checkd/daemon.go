@@ -104,7 +104,14 @@ func (d *daemon) stepAfter(at time.Duration, report func(), ev lvs.Event) {
 		d.stateChanged()
 	}
 	clear(d.actions)
+	if cap(d.actions) > mostActions {
+		d.actions = nil
+	}
 }
+
+// mostActions is for how many actions of a step there is room afterwards. A start has as many
+// as there are checks, a result a few.
+const mostActions = 256
 
 func (d *daemon) carryOut(a *lvs.Action) {
 	switch a.Kind {

@@ -9,11 +9,12 @@ import (
 
 // outbox holds what a child has not taken yet. Nothing is lost in it, and it is
 // bounded all the same: what is asked for again while it waits is there already,
-// and of two configurations only the later one counts.
+// and of two configurations only the later one counts. It uses the frames in it.
 type outbox struct {
 	mu    sync.Mutex
 	queue []any         // link.Message or *link.Frame, in order
 	ready chan struct{} // there is something to take
+	over  bool          // nobody will take anything any more
 }
 
 func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
@@ -23,17 +24,47 @@ func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
 func (o *outbox) put(m any) (more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	if o.over {
+		if m, ok := m.(link.Message); ok {
+			m.Drop()
+		}
+		return true
+	}
+	if f, ok := m.(*link.Frame); ok {
+		f.Hold()
+	}
 	i := slices.IndexFunc(o.queue, func(waiting any) bool { return sameOrder(waiting, m) })
 	if i < 0 {
 		o.queue = append(o.queue, m)
 	} else {
+		closeFrame(o.queue[i])
 		o.queue[i] = m // what was asked for since then comes after it, as was meant
 	}
 	poke(o.ready)
 	return i < 0
 }
 
-// take removes the first one; nil: there is none.
+// closeFrame ends the use of m, if it is a frame, which has been taken and sent, or will not be.
+func closeFrame(m any) {
+	if f, ok := m.(*link.Frame); ok {
+		f.Close()
+	}
+}
+
+// end drops what waits, and whatever comes.
+func (o *outbox) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, m := range o.queue {
+		if m, ok := m.(link.Message); ok {
+			m.Drop()
+		}
+		closeFrame(m)
+	}
+	o.queue, o.over = nil, true
+}
+
+// take removes the first one; nil: there is none. Whoever takes a frame closes it.
 func (o *outbox) take() any {
 	o.mu.Lock()
 	defer o.mu.Unlock()

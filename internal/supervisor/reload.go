@@ -106,6 +106,7 @@ func (o Options) load(how reading) loaded {
 		}
 		if err != nil {
 			r.err = err
+			r.drop()
 			return r
 		}
 		r.parts = append(r.parts, part{share, frame})
@@ -147,6 +148,14 @@ func (o Options) read(test bool, text *string) loaded {
 	})
 	r.failed = test && r.diagnostics.TestExitCode() != proc.ExitOK
 	return r
+}
+
+// drop forgets the parts: no process gets them.
+func (r *loaded) drop() {
+	for _, p := range r.parts {
+		p.frame.Close()
+	}
+	r.parts = nil
 }
 
 // refusal returns the exit code of a daemon that is to start with r, proc.ExitOK if
@@ -332,6 +341,7 @@ func (s *supervisor) reloadIsSlow() {
 // reloaded takes up what reload has read, all of it or nothing.
 func (s *supervisor) reloaded(r loaded) {
 	if s.stopping || r.number < s.taken {
+		r.drop()
 		s.readers--
 		return
 	}
@@ -364,6 +374,7 @@ func (s *supervisor) takeFIFOs(number int, g conf.Global) {
 func (s *supervisor) takeOver(r loaded) {
 	s.readers--
 	if s.stopping || r.number < s.taken {
+		r.drop()
 		return
 	}
 	s.keepFixed(r.settings)

@@ -2,6 +2,7 @@ package supervisor
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -14,7 +15,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/proc"
+	"keepalived-go/internal/proc/link"
 	"keepalived-go/internal/tool/required"
 )
 
@@ -419,4 +422,53 @@ func TestWhatIsSavedIsWhatRuns(t *testing.T) {
 			t.Errorf("not saved: %q", want)
 		}
 	}
+}
+
+// TestFramesAreClosed checks that the descriptor of a configuration is closed when neither the
+// slot nor the outbox of its process uses it, without the help of the collector.
+func TestFramesAreClosed(t *testing.T) {
+	conn, theirs, err := link.Pair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	defer theirs.Close()
+	sl := &slot{s: &supervisor{}, role: &proc.Role{}}
+	sl.child = &child{slot: sl, outbox: newOutbox()}
+	out := sl.child.outbox
+	configure := func() *link.Frame {
+		f, err := link.NewFrame(link.Message{Kind: link.Configure, Config: &conf.Config{}}, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		sl.take(part{frame: f})
+		sl.child.post(f)
+		return f
+	}
+	check := func(what string, f *link.Frame, closed bool) {
+		t.Helper()
+		if err := conn.SendFrame(f); errors.Is(err, os.ErrClosed) != closed {
+			t.Errorf("%s: sending it ends with %v", what, err)
+		}
+	}
+	first := configure()
+	check("in the slot and in the outbox", first, false)
+	second := configure()
+	check("replaced in both", first, true)
+	if out.take() != any(second) {
+		t.Fatal("the outbox has another one")
+	}
+	third := configure()
+	check("being sent, and replaced in the slot", second, false)
+	closeFrame(second)
+	check("sent", second, true)
+	out.end()
+	check("only in the slot", third, false)
+	fourth := configure()
+	check("replaced after the end of the process", third, true)
+	check("in the slot after that", fourth, false)
+	sl.child = nil
+	r := loaded{parts: []part{{frame: fourth}}}
+	r.drop()
+	check("dropped", fourth, true)
 }

@@ -147,6 +147,9 @@ func (sl *slot) take(p part) {
 	if sl.taken {
 		p.share.ProcessName = sl.share.ProcessName
 	}
+	if sl.frame != nil {
+		sl.frame.Close()
+	}
 	sl.share, sl.frame, sl.taken = p.share, p.frame, true
 	if sl.child == nil && !sl.wanted() {
 		sl.frame.Close() // it will not be read, and takes a descriptor
@@ -319,11 +322,14 @@ func (s *supervisor) attend(c *child, conn *link.Conn, crash *os.File) {
 		}
 	}()
 	go func() {
+		defer c.outbox.end()
 		for {
 			select {
 			case <-c.outbox.ready:
 				for m := c.outbox.take(); m != nil; m = c.outbox.take() {
-					if err := sendTo(conn, m); err != nil {
+					err := sendTo(conn, m)
+					closeFrame(m)
+					if err != nil {
 						return // it has ended, which the waiter reports
 					}
 				}
@@ -541,7 +547,9 @@ func (sl *slot) clear() {
 	frame, err := link.NewFrame(link.Message{Kind: link.Configure, Config: &conf.Config{}}, "")
 	var c *child
 	if err == nil {
-		c, err = sl.start()
+		if c, err = sl.start(); err != nil {
+			frame.Close()
+		}
 	}
 	if err != nil {
 		slog.Error("remove the " + sl.role.Leaves + ": " + err.Error())
@@ -554,6 +562,7 @@ func (sl *slot) clear() {
 	setup.Keep = false
 	c.post(link.Message{Kind: link.Begin, Setup: setup})
 	c.post(frame)
+	frame.Close() // the outbox has it
 	c.post(link.Message{Kind: link.Stop})
 	sl.deadline = time.Now().Add(releaseWait)
 }

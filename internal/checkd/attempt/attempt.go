@@ -128,6 +128,7 @@ type Attempt struct {
 	run      machine
 	fd       int
 	watched  bool
+	reset    bool // to close the descriptor sends RST
 	began    bool // begin has returned
 	ended    bool
 	deadline time.Duration
@@ -206,6 +207,9 @@ func (a *Attempt) release() {
 	}
 	if a.fd >= 0 {
 		fd := a.yield()
+		if a.reset {
+			unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &abort)
+		}
 		unix.Close(fd)
 	}
 }

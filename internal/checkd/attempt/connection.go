@@ -173,7 +173,7 @@ func serviceMail(what string, v *life.Verdict) string {
 	return "=> " + what + " failed on service <="
 }
 
-// abort is a linger that makes close send RST: a check leaves no connection in
+// abort is a linger that makes close send RST: a check that ends a connection leaves none in
 // TIME_WAIT, neither here nor at the server.
 var abort = unix.Linger{Onoff: 1, Linger: 0}
 
@@ -185,8 +185,7 @@ func (c *Connection) connect(a *Attempt, refuse func(error) string) {
 		a.void("TCP socket", err)
 		return
 	}
-	a.fd = fd
-	unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &abort)
+	a.fd, a.reset = fd, true
 	switch err := c.dial(fd, remote); {
 	case err == nil:
 		a.deadline = a.start + c.Timeout

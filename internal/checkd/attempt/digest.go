@@ -24,7 +24,7 @@ func (k *HTTP) Digest(see func(header, body []byte)) (string, error) {
 	}
 	run := &httpRun{HTTP: k, page: &k.Pages[0]}
 	got := &response{digest: md5.New(), see: see}
-	if err := run.session(file, got); err != nil {
+	if _, err := run.session(file, got); err != nil {
 		return "", fmt.Errorf("read %s from %s port %d: %w", run.page.Path, k.Addr, k.Port, err)
 	}
 	if !got.whole {

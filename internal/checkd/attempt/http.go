@@ -111,7 +111,7 @@ func (r *httpRun) ready(a *Attempt, events uint32) {
 		r.unsent = r.request(r.page, a.env.buf[:0])
 		r.more(a)
 	}
-	if r.unsent != nil && !r.send(a) {
+	if r.unsent != nil && (!r.send(a) || events&evRead == 0) {
 		return
 	}
 	r.read(a)
@@ -171,10 +171,7 @@ func (r *httpRun) read(a *Attempt) {
 
 // finish judges what has come until the end of the connection.
 func (r *httpRun) finish(a *Attempt, err error) {
-	if err == nil {
-		// Both sides have ended in order: no RST.
-		unix.SetsockoptLinger(a.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
-	}
+	a.reset = err != nil // else both sides have ended in order
 	a.finish(r.result(r.response, err))
 }
 
@@ -236,6 +233,7 @@ func (r *httpRun) drop(*Attempt) {
 		r.response.close()
 	}
 	if r.file != nil {
+		reset(r.file)
 		r.file.Close() // wakes the worker
 	}
 }

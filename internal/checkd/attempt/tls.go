@@ -27,9 +27,12 @@ func (r *httpRun) handOver(a *Attempt) {
 	go func() {
 		// The worker touches neither a nor r, but for what never changes.
 		response := r.page.expect()
-		err := r.session(file, response)
+		orderly, err := r.session(file, response)
 		result := r.result(response, err)
 		response.close()
+		if !orderly {
+			reset(file)
+		}
 		file.Close()
 		loop.Post(func() { a.finish(result) })
 	}()
@@ -45,8 +48,8 @@ var buffers = sync.Pool{New: func() any { return new([readSize]byte) }}
 var errSilent = errors.New("timeout")
 
 // session sends the request and reads the response, both within TLS unless it is
-// nil, and waits meanwhile.
-func (r *httpRun) session(file *os.File, response *response) error {
+// nil, and waits meanwhile. It reports whether the server has ended the connection in order.
+func (r *httpRun) session(file *os.File, response *response) (orderly bool, err error) {
 	end := time.Now().Add(r.Longest())
 	patience := func() {
 		at := time.Now().Add(r.Timeout)
@@ -63,12 +66,12 @@ func (r *httpRun) session(file *os.File, response *response) error {
 		cfg.ServerName = r.page.SNI
 		within := tls.Client(raw, cfg)
 		if err := within.Handshake(); err != nil {
-			return fmt.Errorf("TLS: %w", silent(err))
+			return false, fmt.Errorf("TLS: %w", silent(err))
 		}
 		conn = within
 	}
 	if _, err := conn.Write(r.request(r.page, nil)); err != nil {
-		return silent(err)
+		return false, silent(err)
 	}
 	buf := buffers.Get().(*[readSize]byte)
 	defer buffers.Put(buf)
@@ -77,24 +80,23 @@ func (r *httpRun) session(file *os.File, response *response) error {
 		n, err := conn.Read(buf[:])
 		if n > 0 {
 			if err := response.feed(buf[:n]); err != nil {
-				return err
+				return false, err
 			}
 		}
 		switch {
 		case err == nil:
 		case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
 			if r.page.TLSCompliant && (raw.ended || err != io.EOF) {
-				return errors.New("TLS: the connection ended without the notice of its end")
+				return false, errors.New("TLS: the connection ended without the notice of its end")
 			}
-			r.bye(file)
-			return nil
+			return true, nil
 		case silent(err) == errSilent && response.complete() && !r.page.TLSCompliant:
-			return nil
+			return false, nil
 		default:
-			return silent(err)
+			return false, silent(err)
 		}
 		if time.Now().After(end) {
-			return errSilent
+			return false, errSilent
 		}
 	}
 }
@@ -114,11 +116,11 @@ func (s *socket) Read(p []byte) (int, error) {
 func (*socket) LocalAddr() net.Addr  { return &net.TCPAddr{} }
 func (*socket) RemoteAddr() net.Addr { return &net.TCPAddr{} }
 
-// bye has the connection closed without RST.
-func (r *httpRun) bye(file *os.File) {
+// reset has the connection closed with RST.
+func reset(file *os.File) {
 	if raw, err := file.SyscallConn(); err == nil {
 		raw.Control(func(fd uintptr) {
-			unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{})
+			unix.SetsockoptLinger(int(fd), unix.SOL_SOCKET, unix.SO_LINGER, &abort)
 		})
 	}
 }

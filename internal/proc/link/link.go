@@ -13,6 +13,7 @@ import (
 	"os"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -123,8 +124,12 @@ const (
 
 // Frame is an encoded message. The parent keeps the frame of the running
 // configuration for the successor of a child that dies, in a memory file or one
-// without a name: beside the heap, where it would weigh on the collector.
-type Frame struct{ file *os.File }
+// without a name: beside the heap, where it would weigh on the collector. It is shared: whoever
+// is given it calls Hold, and each one who has it calls Close.
+type Frame struct {
+	file  *os.File
+	users atomic.Int32
+}
 
 // NewFrame encodes m, into memory or, if dir is not empty, into a file without
 // a name on the file system of that directory.
@@ -141,11 +146,22 @@ func NewFrame(m Message, dir string) (*Frame, error) {
 		f.Close()
 		return nil, fmt.Errorf("keep the configuration: %w", err)
 	}
-	return &Frame{f}, nil
+	frame := &Frame{file: f}
+	return frame.Hold(), nil
 }
 
-// Close releases the memory of f.
-func (f *Frame) Close() error { return f.file.Close() }
+// Hold counts another user of f, and returns f.
+func (f *Frame) Hold() *Frame {
+	f.users.Add(1)
+	return f
+}
+
+// Close ends one use of f. The last one releases its memory and its descriptor.
+func (f *Frame) Close() {
+	if f.users.Add(-1) == 0 {
+		f.file.Close()
+	}
+}
 
 // Conn is one end of the pair.
 type Conn struct {

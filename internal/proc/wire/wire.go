@@ -4,6 +4,7 @@
 package wire
 
 import (
+	"bytes"
 	"encoding"
 	"encoding/binary"
 	"errors"
@@ -33,15 +34,54 @@ var (
 func Append(b []byte, v any) []byte { return appendValue(b, reflect.ValueOf(v), nil) }
 
 // Decode fills *v, of the type that was given to [Append], from all of b.
-// Slices and maps of length 0 become nil. No bytes make it panic, or take more
-// memory than some times their number; a nil pointer in a slice or map, which no
-// configuration has, is an error.
+// Slices and maps of length 0 become nil. What several pointers in a row point to is shared if
+// it is the same, and so are many strings: nobody changes what was decoded. No bytes make it
+// panic, or take more memory than some times their number; a nil pointer in a slice or map,
+// which no configuration has, is an error.
 func Decode(b []byte, v any) error {
-	rest, err := decodeValue(b, reflect.ValueOf(v).Elem())
+	d := decoder{pointees: make(map[reflect.Type]pointee)}
+	rest, err := d.value(b, reflect.ValueOf(v).Elem())
 	if err == nil && len(rest) != 0 {
 		err = errTrailing
 	}
 	return err
+}
+
+// decoder is what is known from values before.
+type decoder struct {
+	strings  [16]string               // the last of their lengths, modulo their number
+	pointees map[reflect.Type]pointee // the last of their types
+}
+
+// pointee is what a pointer points to, and its bytes. No encoding of a value begins with that
+// of another one of its type.
+type pointee struct {
+	encoded []byte
+	value   reflect.Value // of the pointer
+}
+
+// string returns b as a string.
+func (d *decoder) string(b []byte) string {
+	known := &d.strings[len(b)%len(d.strings)]
+	if *known != string(b) { // which takes no memory
+		*known = string(b)
+	}
+	return *known
+}
+
+// pointer decodes what a pointer points to.
+func (d *decoder) pointer(b []byte, v reflect.Value) ([]byte, error) {
+	t := v.Type()
+	if last, known := d.pointees[t]; known && bytes.HasPrefix(b, last.encoded) {
+		v.Set(last.value)
+		return b[len(last.encoded):], nil
+	}
+	v.Set(reflect.New(t.Elem()))
+	rest, err := d.value(b, v.Elem())
+	if err == nil {
+		d.pointees[t] = pointee{b[:len(b)-len(rest)], reflect.ValueOf(v.Interface())}
+	}
+	return rest, err
 }
 
 // marshalsItself are the types whose fields are their own business. Asking
@@ -122,7 +162,8 @@ func appendValue(b []byte, v reflect.Value, out *sink) []byte {
 	panic("wire: cannot encode " + t.String())
 }
 
-func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
+// value decodes any value.
+func (d *decoder) value(b []byte, v reflect.Value) ([]byte, error) {
 	t := v.Type()
 	if marshalsItself(t) {
 		n, b, err := decodeLen(b)
@@ -164,20 +205,20 @@ func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		v.SetString(string(b[:n]))
+		v.SetString(d.string(b[:n]))
 		return b[n:], nil
 	case reflect.Slice:
-		return decodeSlice(b, v)
+		return d.slice(b, v)
 	case reflect.Array:
 		var err error
 		for i := range v.Len() {
-			if b, err = decodeValue(b, v.Index(i)); err != nil {
+			if b, err = d.value(b, v.Index(i)); err != nil {
 				return nil, err
 			}
 		}
 		return b, nil
 	case reflect.Map:
-		return decodeMap(b, v)
+		return d.mapping(b, v)
 	case reflect.Pointer:
 		if len(b) == 0 {
 			return nil, errShort
@@ -186,12 +227,11 @@ func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
 			v.SetZero()
 			return b[1:], nil
 		}
-		v.Set(reflect.New(t.Elem()))
-		return decodeValue(b[1:], v.Elem())
+		return d.pointer(b[1:], v)
 	case reflect.Struct:
 		var err error
 		for i := range v.NumField() {
-			if b, err = decodeValue(b, v.Field(i)); err != nil {
+			if b, err = d.value(b, v.Field(i)); err != nil {
 				return nil, fmt.Errorf("%s: %w", t.Field(i).Name, err)
 			}
 		}
@@ -200,7 +240,7 @@ func decodeValue(b []byte, v reflect.Value) ([]byte, error) {
 	panic("wire: cannot decode " + t.String())
 }
 
-func decodeSlice(b []byte, v reflect.Value) ([]byte, error) {
+func (d *decoder) slice(b []byte, v reflect.Value) ([]byte, error) {
 	n, b, err := decodeLen(b)
 	if err == nil && n > len(b)/leastSize(v.Type().Elem()) {
 		err = errShort
@@ -215,16 +255,16 @@ func decodeSlice(b []byte, v reflect.Value) ([]byte, error) {
 	}
 	v.Set(reflect.MakeSlice(v.Type(), n, n))
 	for i := range n {
-		if b, err = decodeElement(b, v.Index(i)); err != nil {
+		if b, err = d.element(b, v.Index(i)); err != nil {
 			return nil, err
 		}
 	}
 	return b, nil
 }
 
-// decodeElement decodes what is in a slice or map.
-func decodeElement(b []byte, v reflect.Value) ([]byte, error) {
-	b, err := decodeValue(b, v)
+// element decodes what is in a slice or map.
+func (d *decoder) element(b []byte, v reflect.Value) ([]byte, error) {
+	b, err := d.value(b, v)
 	if err == nil && v.Kind() == reflect.Pointer && v.IsNil() {
 		err = errNil
 	}
@@ -258,7 +298,7 @@ func leastSize(t reflect.Type) int {
 
 var leastSizes sync.Map // by reflect.Type
 
-func decodeMap(b []byte, v reflect.Value) ([]byte, error) {
+func (d *decoder) mapping(b []byte, v reflect.Value) ([]byte, error) {
 	t := v.Type()
 	n, b, err := decodeLen(b)
 	if err == nil && n > len(b)/(leastSize(t.Key())+leastSize(t.Elem())) {
@@ -271,10 +311,10 @@ func decodeMap(b []byte, v reflect.Value) ([]byte, error) {
 	v.Set(reflect.MakeMapWithSize(t, n))
 	for range n {
 		key, val := reflect.New(t.Key()).Elem(), reflect.New(t.Elem()).Elem()
-		if b, err = decodeValue(b, key); err != nil {
+		if b, err = d.value(b, key); err != nil {
 			return nil, err
 		}
-		if b, err = decodeElement(b, val); err != nil {
+		if b, err = d.element(b, val); err != nil {
 			return nil, err
 		}
 		v.SetMapIndex(key, val)
