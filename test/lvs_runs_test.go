@@ -194,7 +194,9 @@ func checkFiles() []checkFile {
 		{name: "alpha of the check", before: balanced(check("TCP_CHECK", "alpha")), serve: tcpServer(hold), steps: []step{{"down", "failed"}, {"up", added}, isDown}},
 		{name: "alpha, hysteresis", before: balanced(tcp+"\nalpha\nweight 3", "quorum 4", "hysteresis 1", sorryServer), serve: tcpServer(hold), steps: []step{{"up", "Adding alive servers"}, {"down", "Removing alive servers"}, {"up", "Adding alive servers"}},
 			differs: map[string]string{"Starting with quorum down 4-1=5 > 2 for VS [10.8.N.1]:tcp:80": "Starting with quorum down 4-1=3 > 2 for VS [10.8.N.1]:tcp:80"}}, // a slip of its words
-		{name: "two checks", before: balanced(tcp + "\n" + check("TCP_CHECK", "connect_port 80")), serve: tcpServer(hold), steps: checked},
+		// Each step waits for both checks, one after the other.
+		{name: "two checks", before: balanced(tcp + "\n" + check("TCP_CHECK", "connect_port 80")), serve: tcpServer(hold),
+			steps: []step{{"up", "success"}, {"up", "success"}, {"down", "failed after"}, {"down", "failed after"}, {"up", added}}},
 		{name: "no mail of a server", before: balanced(tcp+"\nsmtp_alert off", "smtp_alert"), serve: tcpServer(hold), steps: checked},
 	}
 	words := []checkRun{
