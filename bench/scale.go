@@ -25,6 +25,16 @@ func scale(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 			d.Stop()
 			return out, err
 		}
+		var all []netip.Addr
+		for _, r := range routers {
+			all = append(all, r.vips...)
+		}
+		start := lab.Event{Time: d.Started, Node: l.Node("a")}
+		announced, err := lastOf(l, lab.Announce, start, all)
+		if err != nil {
+			d.Stop()
+			return out, err
+		}
 		time.Sleep(6 * time.Second) // the second announcements are sent after 5 s
 		before := d.Usage()
 		watched := time.Now()
@@ -36,6 +46,7 @@ func scale(b *bench, l *lab.Lab, p lab.Program) ([]sample, error) {
 		name := fmt.Sprintf("%d instances: ", n)
 		out = append(out,
 			sample{What: name + "start until all master, beyond theory", Unit: "ms", Value: ms(last.Sub(d.Started) - routers[0].masterDown()), Target: atMost(1)},
+			sample{What: name + "start until all addresses are announced, beyond theory", Unit: "ms", Value: ms(announced - routers[0].masterDown()), Target: atMost(1)},
 			sample{What: name + "CPU as masters", Unit: "% of a core", Value: percent, Target: atMost(1)},
 			sample{What: name + "resident memory, sum", Unit: "MiB", Value: mib(after.RSS), Target: atMost(1.5)},
 			sample{What: name + "resident memory, shared pages split", Unit: "MiB", Value: mib(after.PSS)},
