@@ -29,7 +29,7 @@ const (
 	// What happens is collected for a moment before the processes are asked: that long at
 	// least, and four times as long as the last answers have taken, up to a second. So while
 	// thousands of servers start, four fifths of the time are left for that.
-	leastPause, mostPause = 20 * time.Millisecond, time.Second
+	leastPause, mostPause = 100 * time.Millisecond, time.Second
 	// firstPause is as long before the first answers, which are about everything: at the start
 	// of the daemon the other processes have the processors first.
 	firstPause = 500 * time.Millisecond
