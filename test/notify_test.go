@@ -340,6 +340,7 @@ func TestStatesOnReload(t *testing.T) {
 	if lines := fifo.all()[n:]; !slices.Equal(lines, want) {
 		t.Errorf("got %q, want %q", lines, want)
 	}
+	s.awaitLine(file, "INSTANCE VI_1 MASTER 100", 4*time.Second) // the FIFO may have been sooner
 	if lines := fileLines(file); len(lines) != 2 {
 		t.Errorf("the script got %q, want two lines: it has not lost count", lines)
 	}
