@@ -160,16 +160,8 @@ func (b *builder) statement(l *line, from, to int) {
 	if w[0].Quoted {
 		k = min(k+2, len(rest))
 	}
-	if len(b.rooms) == cap(b.rooms) {
-		b.rooms = make([]Statement, 0, min(2*cap(b.rooms)+16, 512))
-	}
-	b.rooms = append(b.rooms, Statement{Words: w, origin: l.origin, row: l.line, rest: rest[k:], hushed: b.hush})
-	b.last = &b.rooms[len(b.rooms)-1]
+	b.put(Statement{Words: w, origin: l.origin, row: l.line, rest: rest[k:], hushed: b.hush})
 	b.hush = false
-	if len(b.open) > 0 {
-		top := b.open[len(b.open)-1]
-		top.Block = append(top.Block, b.last)
-	}
 }
 
 // line adds a whole line as one statement of two words: the first, of the given
@@ -179,11 +171,21 @@ func (b *builder) line(l *line, length, at int) {
 	if b.deep > 0 || b.stray > 0 {
 		return
 	}
-	b.last = &Statement{origin: l.origin, row: l.line, rest: l.text[length:]}
+	var words []Token
 	for _, part := range [][2]int{{0, length}, {at, len(l.text)}} {
 		col, def := l.locate(part[0])
-		b.last.Words = append(b.last.Words, Token{l.text[part[0]:part[1]], false, col, def})
+		words = append(words, Token{l.text[part[0]:part[1]], false, col, def})
 	}
+	b.put(Statement{Words: words, origin: l.origin, row: l.line, rest: l.text[length:]})
+}
+
+// put makes s the last statement, in the innermost open block if there is one.
+func (b *builder) put(s Statement) {
+	if len(b.rooms) == cap(b.rooms) {
+		b.rooms = make([]Statement, 0, min(2*cap(b.rooms)+16, 512))
+	}
+	b.rooms = append(b.rooms, s)
+	b.last = &b.rooms[len(b.rooms)-1]
 	if len(b.open) > 0 {
 		top := b.open[len(b.open)-1]
 		top.Block = append(top.Block, b.last)

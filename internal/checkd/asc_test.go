@@ -45,7 +45,8 @@ func TestDataAsC(t *testing.T) {
 			"virtual_server fwmark 9 {\n    lb_algo wlc\n    lb_kind DR\n    persistence_timeout 50\n    real_server 10.9.0.1 {\n        weight 2\n    }\n}\n"
 		const checks, suspended = 8, 3
 		decided := func(dump string) bool {
-			return strings.Count(dump, "Has run = yes") == checks-suspended && judged(dump, u, "1") && judged(dump, d, "0")
+			complete := strings.Count(dump, "Keepalive method = ") == checks // the last line of each
+			return complete && strings.Count(dump, "Has run = yes") == checks-suspended && judged(dump, u, "1") && judged(dump, d, "0")
 		}
 		want := dataOfC(t, config, decided)
 

@@ -19,6 +19,8 @@ import (
 	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/policy"
 	"keepalived-go/internal/proc/link"
+	"keepalived-go/internal/proc/link/linktest"
+	"keepalived-go/internal/proc/session"
 	"keepalived-go/internal/proc/statefile"
 	"keepalived-go/internal/proc/wire"
 	"keepalived-go/lvs"
@@ -594,5 +596,72 @@ func TestStateInSlices(t *testing.T) {
 			p.reload(newPlan(read(t, quiet(3, 2, "")), nil), nil)
 		}
 		step()
+	}
+}
+
+// held is a load balancer that takes no changes until proceed is closed.
+type held struct {
+	table.Conn
+	proceed chan struct{}
+}
+
+func (h held) Batch(changes []ipvs.Change) []error {
+	<-h.proceed
+	return h.Conn.Batch(changes)
+}
+
+// TestStartAwaitsTable checks that the start is reported once: when the kernel has the first
+// table, or after a while if it does not answer.
+func TestStartAwaitsTable(t *testing.T) {
+	logtest.Capture(t)
+	for name, answers := range map[string]bool{"answers": true, "hangs": false} {
+		t.Run(name, func(t *testing.T) {
+			proceed := make(chan struct{})
+			p := start(t, virtual("", "real_server 192.0.2.1 80 {\n}"), func(o *Options) {
+				dial := o.Dial
+				o.Dial = func() (table.Conn, error) {
+					c, err := dial()
+					return held{c, proceed}, err
+				}
+			})
+			parent, child := linktest.Pair(t)
+			p.session = session.Begin(child, p.loop, session.Orders{Stop: func() {}})
+			started := make(chan time.Time, 2)
+			go func() {
+				for {
+					m, err := parent.Receive()
+					if err != nil {
+						return
+					}
+					if m.Kind == link.Started {
+						started <- time.Now()
+					}
+				}
+			}()
+			begun := time.Now()
+			p.awaitTable()
+			released := begun
+			if answers {
+				p.loop.Post(func() {})
+				p.turn() // by then a start that does not wait would have been reported
+				released = time.Now()
+				close(proceed)
+			}
+			p.until("the start", func() bool { return len(started) > 0 })
+			switch at := <-started; {
+			case answers && at.Before(released) && at.Sub(begun) < tableLatest:
+				t.Error("the start is reported before the kernel has the table")
+			case !answers && at.Sub(begun) < tableLatest:
+				t.Errorf("the start is reported after %v", at.Sub(begun))
+			}
+			if !answers {
+				close(proceed)
+			}
+			p.until("the table", func() bool { return p.table() != "" })
+			p.stop()
+			if len(started) > 0 {
+				t.Error("the start is reported again")
+			}
+		})
 	}
 }

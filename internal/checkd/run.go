@@ -91,16 +91,16 @@ const tableLatest = 2 * time.Second
 // not answer: then services that systemd starts after this one find the virtual servers, and
 // the process that only attends this one does not take its processor.
 func (d *daemon) awaitTable() {
-	started := false
-	report := func(time.Duration) {
-		if !started {
-			started = true
-			d.session.Started()
-		}
-	}
-	d.patience.Expire = report
+	d.patience.Expire = func(time.Duration) { d.session.Started() }
 	d.loop.Set(&d.patience, d.loop.Now()+tableLatest)
-	d.table.Idle(func() { d.loop.Post(func() { report(0) }) })
+	d.table.Idle(func() {
+		d.loop.Post(func() {
+			if d.patience.Running() {
+				d.loop.Stop(&d.patience)
+				d.session.Started()
+			}
+		})
+	})
 }
 
 // begin takes up the first configuration, and what a predecessor has left.

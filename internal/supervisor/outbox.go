@@ -24,47 +24,45 @@ func newOutbox() *outbox { return &outbox{ready: make(chan struct{}, 1)} }
 func (o *outbox) put(m any) (more bool) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.over {
-		if m, ok := m.(link.Message); ok {
-			m.Drop()
-		}
-		return true
-	}
 	if f, ok := m.(*link.Frame); ok {
 		f.Hold()
+	}
+	if o.over {
+		discard(m)
+		return true
 	}
 	i := slices.IndexFunc(o.queue, func(waiting any) bool { return sameOrder(waiting, m) })
 	if i < 0 {
 		o.queue = append(o.queue, m)
 	} else {
-		closeFrame(o.queue[i])
+		discard(o.queue[i])
 		o.queue[i] = m // what was asked for since then comes after it, as was meant
 	}
 	poke(o.ready)
 	return i < 0
 }
 
-// closeFrame ends the use of m, if it is a frame, which has been taken and sent, or will not be.
-func closeFrame(m any) {
-	if f, ok := m.(*link.Frame); ok {
-		f.Close()
+// discard ends the use of m, which has been taken and sent, or will not be.
+func discard(m any) {
+	switch m := m.(type) {
+	case link.Message:
+		m.Drop()
+	case *link.Frame:
+		m.Close()
 	}
 }
 
-// end drops what waits, and whatever comes.
+// end discards what waits, and whatever comes.
 func (o *outbox) end() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	for _, m := range o.queue {
-		if m, ok := m.(link.Message); ok {
-			m.Drop()
-		}
-		closeFrame(m)
+		discard(m)
 	}
 	o.queue, o.over = nil, true
 }
 
-// take removes the first one; nil: there is none. Whoever takes a frame closes it.
+// take removes the first one; nil: there is none. Whoever takes it discards it.
 func (o *outbox) take() any {
 	o.mu.Lock()
 	defer o.mu.Unlock()

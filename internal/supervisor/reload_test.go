@@ -460,7 +460,7 @@ func TestFramesAreClosed(t *testing.T) {
 	}
 	third := configure()
 	check("being sent, and replaced in the slot", second, false)
-	closeFrame(second)
+	discard(second)
 	check("sent", second, true)
 	out.end()
 	check("only in the slot", third, false)

@@ -328,7 +328,7 @@ func (s *supervisor) attend(c *child, conn *link.Conn, crash *os.File) {
 			case <-c.outbox.ready:
 				for m := c.outbox.take(); m != nil; m = c.outbox.take() {
 					err := sendTo(conn, m)
-					closeFrame(m)
+					discard(m)
 					if err != nil {
 						return // it has ended, which the waiter reports
 					}

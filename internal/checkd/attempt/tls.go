@@ -34,7 +34,10 @@ func (r *httpRun) handOver(a *Attempt) {
 			reset(file)
 		}
 		file.Close()
-		loop.Post(func() { a.finish(result) })
+		loop.Post(func() {
+			r.file = nil
+			a.finish(result)
+		})
 	}()
 }
 

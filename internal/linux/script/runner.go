@@ -226,8 +226,9 @@ func plainThread() error {
 	if err := unix.PthreadSigmask(unix.SIG_SETMASK, &none, nil); err != nil {
 		return fmt.Errorf("unblock signals: %w", err)
 	}
-	// Refused by no kernel; the timers of a program would only be less exact.
-	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(defaultSlack), 0, 0, 0)
+	if err := unix.Prctl(unix.PR_SET_TIMERSLACK, uintptr(defaultSlack), 0, 0, 0); err != nil {
+		slog.Warn("reset timer slack of scripts: " + err.Error()) // their timers are less exact
+	}
 	return nil
 }
 

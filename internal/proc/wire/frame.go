@@ -37,7 +37,10 @@ type File interface {
 // configuration there is never more than a piece in memory.
 func WriteFrame(f File, kind uint8, v any) error {
 	out := &sink{to: f}
-	b := appendValue(append(make([]byte, 0, piece), 0, 0, 0, 0, kind), reflect.ValueOf(v), out)
+	b := append(make([]byte, 0, piece), 0, 0, 0, 0, kind)
+	if v != nil {
+		b = appendValue(b, reflect.ValueOf(v), out)
+	}
 	out.write(b)
 	if out.err != nil {
 		return out.err

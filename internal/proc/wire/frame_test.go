@@ -61,7 +61,7 @@ func TestWriteFrame(t *testing.T) {
 	for i := range 5000 {
 		all = append(all, &thing{strings.Repeat("x", i%90), make([]int, i%50), map[string][]string{"a": {"b", strings.Repeat("y", i)}}})
 	}
-	for _, v := range []any{all[:0], all[:3], all, "one"} {
+	for _, v := range []any{nil, all[:0], all[:3], all, "one"} {
 		f, err := os.Create(filepath.Join(t.TempDir(), "frame"))
 		if err != nil {
 			t.Fatal(err)

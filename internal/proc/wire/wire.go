@@ -76,10 +76,11 @@ func (d *decoder) pointer(b []byte, v reflect.Value) ([]byte, error) {
 		v.Set(last.value)
 		return b[len(last.encoded):], nil
 	}
-	v.Set(reflect.New(t.Elem()))
-	rest, err := d.value(b, v.Elem())
+	p := reflect.New(t.Elem())
+	v.Set(p)
+	rest, err := d.value(b, p.Elem())
 	if err == nil {
-		d.pointees[t] = pointee{b[:len(b)-len(rest)], reflect.ValueOf(v.Interface())}
+		d.pointees[t] = pointee{b[:len(b)-len(rest)], p}
 	}
 	return rest, err
 }
