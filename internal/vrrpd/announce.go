@@ -106,7 +106,7 @@ func (d *daemon) queueAnnouncement(r *router) {
 	if r.announce.rounds > 0 && !r.announce.queued {
 		r.announce.queued = true
 		d.announcer.queue = append(d.announcer.queue, r)
-		d.loop.Set(&d.announcer.timer, d.loop.Now())
+		d.loop.Set(&d.announcer.timer, d.loop.Time())
 	}
 }
 

@@ -181,6 +181,7 @@ func (d *daemon) prepareReload(c *conf.Config, reloaded func()) {
 // reload makes p the configuration. Virtual routers that are the same in both
 // are not touched: no packet is sent, no address moved, no timer shifted.
 func (d *daemon) reload(p *prepared) {
+	d.reportAll() // by the names that it has had
 	c, k, before, groups := p.conf, p.continues, d.routers, d.groups
 	d.conf = c
 	links := d.madeLinks
@@ -285,7 +286,7 @@ func (d *daemon) drop(r *router) {
 	d.unbind(r)
 	d.loop.Stop(&r.timer)
 	d.hold(r, false)
-	d.reportTurn() // while it is known
+	d.reportAll() // while it is known
 	gone, had := r.vips, r.routing
 	r.vips, r.routing = nil, routing{}
 	d.disown(r, gone, had)

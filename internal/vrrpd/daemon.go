@@ -62,6 +62,8 @@ type daemon struct {
 	left        predecessor // what the state file has of it, until all that it has left is taken over or removed
 	hurry       autoPriority
 	haste       loop.Timer // runs while a take-over may be going on
+	burst       bool       // more routers were due than one turn serves
+	reporting   loop.Timer // runs while more is to be reported than one turn does
 	auditing    loop.Timer // runs while there are tables of the firewall
 	leaving     loop.Timer // runs while masters hand over before a stop
 	setting     loop.Timer // runs while engines wait for the static entries
@@ -77,7 +79,8 @@ type daemon struct {
 	packet    vrrp.Packet
 	actions   []vrrp.Action
 
-	unreported []vrrp.Action // actions that are reported at the end of the turn
+	unreported []vrrp.Action // actions that are still to be reported
+	reported   int           // how many of them have been
 
 	// withdrawn are the addresses that the events being taken up have removed: they
 	// showed who is on the link.
@@ -110,12 +113,13 @@ type daemon struct {
 //  1. What has arrived is read before timers are looked at: after a late
 //     wake-up a backup must know the adverts that waited for it.
 //  2. Adverts leave before addresses are set, and with priority 0 before they
-//     are removed.
+//     are removed; those of all routers, if more are due than one turn serves.
 //  3. Announcements leave in slices, one in a turn, as a timer expires.
-//  4. The log and others get their reports last: a sentence costs more than an advert.
+//  4. The log and others get their reports last, in slices: a sentence costs more than an
+//     advert.
 func (d *daemon) turn() {
 	if !d.hasty() {
-		d.reportTurn()
+		d.reportSome()
 	}
 	if d.unsized {
 		d.sizeBuffers()
@@ -128,7 +132,9 @@ func (d *daemon) turn() {
 	d.hurry.late(d.loop.Expire())
 	d.retrack()
 	d.sendAdverts()
-	d.flush() // other turns may come before it returns
+	if !d.behind() {
+		d.flush() // other turns may come before it returns
+	}
 	d.journal.kick()
 }
 
@@ -201,6 +207,12 @@ func (d *daemon) do(a *vrrp.Action, at time.Duration) {
 		}
 	}
 	d.handOverSeen(r, a)
+	switch a.Kind {
+	case vrrp.SetAddresses, vrrp.ClearAddresses, vrrp.Announce:
+		if !detailed() {
+			return // no one else has it reported
+		}
+	}
 	d.unreported = append(d.unreported, *a)
 }
 

@@ -3,6 +3,7 @@ package vrrpd
 import (
 	"time"
 
+	"keepalived-go/internal/proc/loop"
 	"keepalived-go/vrrp"
 )
 
@@ -22,13 +23,26 @@ func (r *router) lead() time.Duration {
 }
 
 // takeoverHaste is how long after its lead a take-over keeps what happened from being
-// put into words.
-const takeoverHaste = takeoverLead + 1500*time.Microsecond
+// put into words, and burstHaste how long many of them do.
+const (
+	takeoverHaste = takeoverLead + 1500*time.Microsecond
+	burstHaste    = loop.Stall
+)
 
-// hasty reports whether a take-over is not done yet: its addresses are being set, or
-// are to be announced. Until it is, what happened is not yet put into words.
+// hasty reports whether a take-over is not done yet: adverts wait to leave, addresses are
+// being set, or are to be announced. Until it is, what happened is not yet put into words.
 func (d *daemon) hasty() bool {
-	return d.haste.Running() && (!d.addrs.idle() || d.announcer.timer.Deadline() <= d.loop.Now())
+	return d.haste.Running() && (d.loop.Due() || !d.addrs.idle() || d.announcer.timer.Deadline() <= d.loop.Now())
+}
+
+// behind reports whether more routers are due than one turn serves. Then the adverts of all come
+// first: addresses wait until they have left, for burstHaste at most.
+func (d *daemon) behind() bool {
+	before := d.burst
+	if d.burst = d.loop.Due(); d.burst && !before {
+		d.loop.Set(&d.haste, d.loop.Now()+burstHaste)
+	}
+	return d.burst && d.haste.Running()
 }
 
 // rehearse uses the lead of r: another engine with its configuration becomes
@@ -36,7 +50,9 @@ func (d *daemon) hasty() bool {
 // in the caches then.
 func (d *daemon) rehearse(r *router) {
 	at := d.loop.Now()
-	d.loop.Set(&d.haste, at+takeoverHaste)
+	if !d.burst {
+		d.loop.Set(&d.haste, at+takeoverHaste)
+	}
 	stand := vrrp.New(*r.engine.Config())
 	for _, ev := range []vrrp.Event{
 		{Kind: vrrp.SourceChanged, Source: r.source},

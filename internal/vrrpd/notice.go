@@ -279,7 +279,7 @@ func (d *daemon) repeatStates() {
 		return
 	}
 	instances, groups := map[*vrrp.Instance]bool{}, map[*vrrp.SyncGroup]bool{}
-	for i := range d.unreported {
+	for i := d.reported; i < len(d.unreported); i++ {
 		switch a := &d.unreported[i]; a.Kind {
 		case vrrp.Transition:
 			instances[a.Instance] = true

@@ -30,12 +30,27 @@ func (d *daemon) scriptRunner() *script.Runner {
 	return d.runner
 }
 
-// reportTurn reports the actions of the last turn: to the log, the history, and
-// everyone who is to be notified.
-func (d *daemon) reportTurn() {
+// reportSlice is how many actions one turn reports.
+const reportSlice = 128
+
+// reportSome reports what has happened, as much as one turn has time for; if there is more,
+// the loop turns again without a pause.
+func (d *daemon) reportSome() {
+	d.report(min(len(d.unreported), d.reported+reportSlice))
+	if len(d.unreported) > 0 {
+		d.loop.Set(&d.reporting, d.loop.Now())
+	}
+}
+
+// reportAll reports everything that has happened.
+func (d *daemon) reportAll() { d.report(len(d.unreported)) }
+
+// report reports actions up to the one at end: to the log, the history, and everyone who is
+// to be notified.
+func (d *daemon) report(end int) {
 	changed := false
-	for i := range d.unreported {
-		a := &d.unreported[i]
+	for ; d.reported < end; d.reported++ {
+		a := &d.unreported[d.reported]
 		d.logAction(a)
 		switch a.Kind {
 		case vrrp.Transition:
@@ -59,15 +74,18 @@ func (d *daemon) reportTurn() {
 				d.notifyNote(r, a)
 			}
 		}
+		*a = vrrp.Action{}
 	}
 	if changed && d.session != nil {
 		d.session.Signal(link.Changed)
 	}
-	const usual = 256 // a burst's room is given back
-	if clear(d.unreported); cap(d.unreported) > usual {
-		d.unreported = nil
+	if d.reported == len(d.unreported) {
+		const usual = 256 // a burst's room is given back
+		if cap(d.unreported) > usual {
+			d.unreported = nil
+		}
+		d.unreported, d.reported = d.unreported[:0], 0
 	}
-	d.unreported = d.unreported[:0]
 	d.reportAnnounced()
 }
 

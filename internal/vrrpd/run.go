@@ -64,7 +64,7 @@ func Run(o Options) error {
 	if d.err != nil {
 		d.giveUp()
 	}
-	d.reportTurn() // of the last turn
+	d.reportAll() // of the last turn
 	if !d.DontRelease {
 		d.journal.remove()
 	}
@@ -113,6 +113,7 @@ func newDaemon(o Options, c *conf.Config) (_ *daemon, found *reading, err error)
 		}
 	}
 	d.haste.Expire = func(time.Duration) {}
+	d.reporting.Expire = func(time.Duration) {}
 	d.setting.Expire = d.staticSet
 	d.leaving.Expire = func(time.Duration) { d.stop() }
 	d.rebinding.Expire = d.tryAgain

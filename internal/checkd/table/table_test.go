@@ -48,10 +48,14 @@ func (t *Table) closing() bool {
 	return t.closed
 }
 
+// settle waits until all that was asked for has been tried, and the goroutine has nothing in
+// hand: it is idle a moment before that, and SetNow would leave the rows to it.
 func (t *Table) settle() {
 	idle := make(chan struct{})
 	t.Idle(func() { close(idle) })
 	<-idle
+	t.working.Lock()
+	t.working.Unlock() //nolint:staticcheck // there is nothing to do but to have had it
 }
 
 func addr(n int) netip.AddrPort {

@@ -69,6 +69,9 @@ func (l *Loop) Next() time.Duration {
 	return l.heap[0].deadline
 }
 
+// Due reports whether timers are late that the last call of [Loop.Expire] has left.
+func (l *Loop) Due() bool { return len(l.heap) > 0 && l.heap[0].deadline <= l.meter.woke }
+
 // Batch is how many timers one call of [Loop.Expire] serves at most. When more are
 // due the loop turns without a pause: what the first have caused leaves, and what
 // has arrived is read.
