@@ -55,7 +55,7 @@ func (t *Table) settle() {
 	t.Idle(func() { close(idle) })
 	<-idle
 	t.working.Lock()
-	t.working.Unlock() //nolint:staticcheck // there is nothing to do but to have had it
+	defer t.working.Unlock()
 }
 
 func addr(n int) netip.AddrPort {
