@@ -83,7 +83,7 @@ func changes(from, to []Setting) []string {
 
 // sameThing reports whether two settings are of the same word or item.
 func (s Setting) sameThing(o Setting) bool {
-	return s.Name == o.Name && s.Item == o.Item && (!s.Item || s.Value == o.Value)
+	return s.Name == o.Name && s.field == o.field && s.Item == o.Item && (!s.Item || s.Value == o.Value)
 }
 
 func items(list []Setting) []Setting {

@@ -32,6 +32,7 @@ type Setting struct {
 	// Item means that there may be several of the same Name.
 	Item bool `json:"-"`
 
+	field  string // of the model, where the word may set several
 	secret string // the value itself
 }
 
@@ -412,7 +413,7 @@ func find(block []*conf.Statement, path []string) (last *conf.Statement) {
 func (v *viewer) setting(words []word, f reflect.StructField, value reflect.Value, in frame) (Setting, bool) {
 	k, known := keywords()[words[0].schema(in)]
 	text, _ := show(value, f, k)
-	set := Setting{Name: words[0].show, Value: text, secret: plain(value)}
+	set := Setting{Name: words[0].show, Value: text, field: f.Name, secret: plain(value)}
 	var written *conf.Statement
 	var by word
 	for _, w := range words {
