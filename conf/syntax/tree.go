@@ -35,7 +35,7 @@ func (s *Statement) MayBeValue() bool { return s.hushed }
 func (s *Statement) Same(o *Statement) bool {
 	return s.HasBlock == o.HasBlock &&
 		slices.EqualFunc(s.Words, o.Words, func(a, b Token) bool { return a.Text == b.Text }) &&
-		slices.Equal(ShellWords(s.rest), ShellWords(o.rest)) &&
+		(s.rest == o.rest || slices.Equal(ShellWords(s.rest), ShellWords(o.rest))) &&
 		slices.EqualFunc(s.Block, o.Block, (*Statement).Same)
 }
 

@@ -14,25 +14,28 @@ import (
 // secrets are stars. The error names a statement that cannot be written so: one
 // longer than a line may be, or with a line break inside quotes.
 func Expanded(tree []*conf.Statement) (string, error) {
-	if _, err := Whole(tree); err != nil {
-		return "", err
-	}
-	w := expander{secrets: conf.Secrets(tree)}
-	w.block(tree, 0)
-	return w.String(), nil
+	_, shown, err := Texts(tree)
+	return shown, err
 }
 
-// Whole is Expanded with the secrets: who reads it again gets the same configuration.
-func Whole(tree []*conf.Statement) (string, error) {
-	w := expander{}
-	w.block(tree, 0)
-	again, _ := conf.Parse("", conf.Options{Unsaved: func(string) (string, bool) { return w.String(), true }})
-	for i, s := range tree {
-		if i >= len(again) || !s.Same(again[i]) {
-			return "", fmt.Errorf("%v: a statement in the block that begins here cannot be written on its own line", s.Pos(0))
+// Texts returns also the same with the secrets: who reads it again gets the same
+// configuration.
+func Texts(tree []*conf.Statement) (whole, shown string, err error) {
+	w := expander{plain: make(map[string]bool)}
+	whole = w.text(tree)
+	read, same := 0, 0
+	o := syntax.Options{Unsaved: func(string) (string, bool) { return whole, true }, Vocabulary: conf.Vocabulary()}
+	syntax.Read("", o, &syntax.Collector{}, func(s *conf.Statement) {
+		if same == read && read < len(tree) && tree[read].Same(s) {
+			same++
 		}
+		read++
+	})
+	if same < len(tree) {
+		return "", "", fmt.Errorf("%v: a statement in the block that begins here cannot be written on its own line", tree[same].Pos(0))
 	}
-	return w.String(), nil
+	w.secrets = conf.Secrets(tree)
+	return whole, w.text(tree), nil
 }
 
 // expander writes statements.
@@ -41,6 +44,13 @@ type expander struct {
 	file    string
 	inside  string // keyword of the block
 	secrets map[*conf.Statement]conf.Cut
+	plain   map[string]bool // by keywords met: that begins a statement, and nothing else
+}
+
+func (w *expander) text(tree []*conf.Statement) string {
+	w.Builder, w.file = strings.Builder{}, ""
+	w.block(tree, 0)
+	return w.String()
 }
 
 func (w *expander) block(list []*conf.Statement, depth int) {
@@ -52,10 +62,11 @@ func (w *expander) block(list []*conf.Statement, depth int) {
 		}
 		w.WriteString(in)
 		if cut, ok := w.secrets[s]; ok {
-			w.WriteString(masked(s, cut, stars(w.inside)))
-		} else if w.WriteString(keyword(s)); s.Rest() != "" {
+			w.WriteString(w.masked(s, cut, stars(w.inside)))
+		} else if w.WriteString(w.keyword(s)); s.Rest() != "" {
 			if rest := rest(s); rest != "" {
-				w.WriteString(" " + rest)
+				w.WriteByte(' ')
+				w.WriteString(rest)
 			}
 		}
 		if s.HasBlock {
@@ -72,10 +83,14 @@ func (w *expander) block(list []*conf.Statement, depth int) {
 
 // keyword is the first word, in quotes where it would begin something else than
 // a statement.
-func keyword(s *conf.Statement) string {
+func (w *expander) keyword(s *conf.Statement) string {
 	word := s.Keyword()
-	lines := syntax.SourceLines(word + " x")
-	plain := len(lines) == 1 && lines[0].Kind == syntax.StatementLine && lines[0].Lead == nil && lines[0].Comment == ""
+	plain, met := w.plain[word]
+	if !met {
+		lines := syntax.SourceLines(word + " x")
+		plain = len(lines) == 1 && lines[0].Kind == syntax.StatementLine && lines[0].Lead == nil && lines[0].Comment == ""
+		w.plain[word] = plain
+	}
 	if s.Words[0].Quoted || !plain {
 		return `"` + word + `"`
 	}
@@ -116,16 +131,16 @@ func stars(block string) string {
 var comments = strings.NewReplacer("#", `\#`, "!", `\!`)
 
 // masked are the words of a statement, and hidden from where a secret begins.
-func masked(s *conf.Statement, cut conf.Cut, hidden string) string {
+func (w *expander) masked(s *conf.Statement, cut conf.Cut, hidden string) string {
 	var b strings.Builder
-	for i, w := range s.Words[:cut.Word] {
+	for i, word := range s.Words[:cut.Word] {
 		switch {
 		case i == 0:
-			b.WriteString(keyword(s))
-		case w.Quoted:
-			b.WriteString(`"` + w.Text + `"`)
+			b.WriteString(w.keyword(s))
+		case word.Quoted:
+			b.WriteString(`"` + word.Text + `"`)
 		default:
-			b.WriteString(comments.Replace(w.Text))
+			b.WriteString(comments.Replace(word.Text))
 		}
 		b.WriteByte(' ')
 	}

@@ -69,7 +69,7 @@ func (s *supervisor) act(c *child, o *link.Order) {
 // there are virtual servers, of one of them or of a real server.
 func (s *supervisor) roleOf(name string) string {
 	role := "vrrp"
-	for _, st := range s.tree {
+	for _, st := range s.source.statements() {
 		switch st.Keyword() {
 		case "vrrp_instance", "vrrp_sync_group":
 			if len(st.Words) > 1 && st.Words[1].Text == name {

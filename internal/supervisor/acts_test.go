@@ -19,7 +19,7 @@ import (
 // staged returns a supervisor without processes: messages to its children stay in their
 // outboxes.
 func staged() (s *supervisor, control, vrrp *child) {
-	s = &supervisor{systemd: &serviceManager{}, slow: stoppedTimer()}
+	s = &supervisor{systemd: &serviceManager{}, slow: stoppedTimer(), source: &source{}}
 	for _, role := range []*proc.Role{{Name: "vrrp", Title: "VRRP"}, {Name: "control", Title: "Control", Attends: true}} {
 		sl := &slot{s: s, role: role}
 		sl.child = &child{slot: sl, outbox: newOutbox()}

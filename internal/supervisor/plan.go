@@ -31,10 +31,10 @@ func (s *supervisor) planFor(a *openAct) {
 		return
 	}
 	s.readers++
-	o, tree, test, asked := s.o, s.tree, s.global.Reload.Check, *a
+	o, runs, test, asked := s.o, s.source, s.global.Reload.Check, *a
 	go func() {
 		p := planned{act: asked, next: o.read(test, nil)}
-		p.plan, p.err = o.plan(tree, test, &p.next)
+		p.plan, p.err = o.plan(runs, test, &p.next)
 		s.plans <- p
 	}()
 }
@@ -58,14 +58,14 @@ func (s *supervisor) planEnd(p planned) {
 	s.forget()
 }
 
-// plan compares the configuration that runs, made of tree, with next.
-func (o Options) plan(tree []*conf.Statement, test bool, next *loaded) (api.Plan, error) {
+// plan compares the configuration that runs with next.
+func (o Options) plan(runs *source, test bool, next *loaded) (api.Plan, error) {
 	errs := next.errors()
 	p := api.Plan{File: o.Config, Refused: next.reloadRefusal(), Errors: errs[:min(len(errs), maxReasons)]}
 	if p.Refused != "" {
 		return p, nil
 	}
-	text, err := view.Whole(tree)
+	text, err := runs.text()
 	if err != nil {
 		return p, fmt.Errorf("the running configuration cannot be compared: %w", err)
 	}

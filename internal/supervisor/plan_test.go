@@ -63,7 +63,7 @@ func planOf(t *testing.T, runs, next string) api.Plan {
 	}
 	was := read(runs)
 	after := read(next)
-	p, err := o.plan(was.tree, false, &after)
+	p, err := o.plan(&source{tree: was.tree}, false, &after)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +160,7 @@ func TestPlanForAClient(t *testing.T) {
 	}
 	instance := planned1[:strings.Index(planned1, "vrrp_instance B")]
 	write(instance)
-	s.tree = s.o.read(false, nil).tree
+	s.source = &source{tree: s.o.read(false, nil).tree}
 	ask := func() (p api.Plan, why string) {
 		t.Helper()
 		childMessage{control, link.Message{Kind: link.Act, Order: &link.Order{Act: act.Act{Kind: act.Plan}}}}.deliver()

@@ -29,7 +29,7 @@ func (s *supervisor) ask(c *child, q *link.Question) {
 		c.reply(q, s.account(), nil)
 		return
 	case link.Configuration:
-		text, err := s.text()
+		text, err := s.source.expanded()
 		c.reply(q, text, err)
 		return
 	}

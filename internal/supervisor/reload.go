@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/conf/view"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
 	"keepalived-go/internal/output/logging"
@@ -35,7 +34,6 @@ type loaded struct {
 	err         error  // other than in the text
 	failed      bool   // the test of reload_check_config
 	tree        []*conf.Statement
-	text        func() ([]byte, error) // see supervisor
 }
 
 // part is what one role gets of a configuration.
@@ -141,11 +139,6 @@ func (o Options) read(test bool, text *string) loaded {
 	if r.config != nil {
 		o.SNMP.apply(&r.config.Global.SNMP)
 	}
-	tree := r.tree
-	r.text = sync.OnceValues(func() ([]byte, error) {
-		text, err := view.Expanded(tree)
-		return []byte(text), err
-	})
 	r.failed = test && r.diagnostics.TestExitCode() != proc.ExitOK
 	return r
 }

@@ -179,18 +179,16 @@ type supervisor struct {
 
 	restoreCore func() // nil: nothing to restore
 
-	started   bool              // Startup complete was said
-	reloading bool              // a reload is waited for
-	again     bool              // another one was asked for meanwhile
-	waited    int               // number of its configuration
-	slow      *time.Timer       // runs while a reload is waited for
-	readers   int               // of configurations, some perhaps given up
-	taken     int               // number of the configuration taken over last
-	applying  bool              // it came by a reload, and not every process has confirmed it
-	problems  int               // errors of the running configuration
-	tree      []*conf.Statement // of the running configuration
-	// text is the same with stars for secrets, made when it is asked for.
-	text func() ([]byte, error)
+	started   bool        // Startup complete was said
+	reloading bool        // a reload is waited for
+	again     bool        // another one was asked for meanwhile
+	waited    int         // number of its configuration
+	slow      *time.Timer // runs while a reload is waited for
+	readers   int         // of configurations, some perhaps given up
+	taken     int         // number of the configuration taken over last
+	applying  bool        // it came by a reload, and not every process has confirmed it
+	problems  int         // errors of the running configuration
+	source    *source     // of the running configuration
 
 	begun     time.Time    // when this process was
 	read      time.Time    // when the running configuration was
@@ -447,18 +445,18 @@ func (s *supervisor) accept(r *loaded) {
 	s.taken = r.number
 	s.problems = r.diagnostics.Count(conf.Error)
 	s.read, s.refused = r.read, nil
-	s.text, s.tree = r.text, r.tree
+	s.source = &source{tree: r.tree}
 	s.global = r.config.Global
 	if s.o.DumpConfig {
 		s.logConfiguration(r.config)
 	}
-	r.config = nil // the frames are all that is kept of the rest
+	r.config, r.tree = nil, nil // the frames are all that is kept of the rest
 	s.schedule.configure(s.global.Reload.TimeFile, s.global.Reload.Repeat)
 }
 
 // forget gives back the memory that reading a configuration took, unless it is soon read again.
 func (s *supervisor) forget() {
-	kernel.TakenUp()
+	kernel.TakenUp(s.source.pack)
 	debug.SetGCPercent(idleGC)
 }
 

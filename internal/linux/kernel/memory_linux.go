@@ -25,19 +25,28 @@ const (
 // collection.
 func TakingUp() { debug.SetGCPercent(takingUp) }
 
-// TakenUp ends that, and does GiveBackMemory once the start or reload has settled: of reloads
-// that follow each other sooner, once after the last. Each of them uses the memory of the one
-// before.
-func TakenUp() {
+// TakenUp ends that. Once the start or reload has settled, it calls forget, which lets go of
+// more, and does GiveBackMemory: of reloads that follow each other sooner, once after the last.
+// Each of them uses the memory of the one before.
+func TakenUp(forget ...func()) {
 	debug.SetGCPercent(taken)
-	begin.Do(func() { settled = time.AfterFunc(settledTime, GiveBackMemory) })
-	settled.Reset(settledTime)
+	settled.Lock()
+	defer settled.Unlock()
+	if settled.timer != nil {
+		settled.timer.Stop()
+	}
+	settled.timer = time.AfterFunc(settledTime, func() {
+		for _, f := range forget {
+			f()
+		}
+		GiveBackMemory()
+	})
 }
 
-var (
-	begin   sync.Once
-	settled *time.Timer
-)
+var settled struct {
+	sync.Mutex
+	timer *time.Timer // runs, or has been; nil: never
+}
 
 // GiveBackMemory returns to the system what a start or a reload took: free
 // memory of the heap, and the pages of the program that only they ran. A page

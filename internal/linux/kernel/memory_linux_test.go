@@ -3,6 +3,8 @@ package kernel
 import (
 	"os"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,4 +31,32 @@ func TestGiveBackMemory(t *testing.T) {
 	if m[0] != was+1 {
 		t.Errorf("the page has been dropped: %d, was %d", m[0], was+1)
 	}
+}
+
+// TestTakenUp checks that what is let go of is so once, after the last of reloads that follow
+// each other, and again after the next one.
+func TestTakenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		defer func() { settled.timer = nil }()
+		var got string
+		forget := func(what string) func() { return func() { got += what } }
+		TakenUp(forget("1"))
+		time.Sleep(settledTime - 1)
+		TakenUp(forget("2"))
+		TakenUp(forget("3"), forget("4"))
+		time.Sleep(settledTime - 1)
+		if got != "" {
+			t.Errorf("%s forgotten too soon", got)
+		}
+		time.Sleep(2 * time.Nanosecond)
+		synctest.Wait()
+		TakenUp()
+		time.Sleep(2 * settledTime)
+		TakenUp(forget("5"))
+		time.Sleep(2 * settledTime)
+		synctest.Wait()
+		if got != "345" {
+			t.Errorf("%s are forgotten, want 345", got)
+		}
+	})
 }

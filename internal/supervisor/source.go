@@ -1,0 +1,73 @@
+package supervisor
+
+import (
+	"bytes"
+	"compress/flate"
+	"io"
+	"sync"
+
+	"keepalived-go/conf"
+	"keepalived-go/conf/view"
+)
+
+// source is the text of a configuration, compressed. The statements of a long one take a
+// hundred times as much memory, and it is hardly ever asked for: pack makes it once a start or
+// a reload is over, or who needs it first. Its methods may run beside each other.
+type source struct {
+	once sync.Once
+	// tree is what it is made of. It stays if that cannot be written as text.
+	tree         []*conf.Statement
+	whole, shown []byte // as view.Texts has them
+	err          error
+}
+
+// pack keeps the text in the place of the statements.
+func (s *source) pack() {
+	s.once.Do(func() {
+		var whole, shown string
+		if whole, shown, s.err = view.Texts(s.tree); s.err == nil {
+			s.whole, s.shown, s.tree = deflate(whole), deflate(shown), nil
+		}
+	})
+}
+
+// text returns it with the secrets: who reads it gets the same configuration.
+func (s *source) text() (string, error) {
+	s.pack()
+	if s.err != nil {
+		return "", s.err
+	}
+	text, err := inflate(s.whole)
+	return string(text), err
+}
+
+// expanded returns it with stars for secrets.
+func (s *source) expanded() ([]byte, error) {
+	s.pack()
+	if s.err != nil {
+		return nil, s.err
+	}
+	return inflate(s.shown)
+}
+
+// statements returns the outermost ones.
+func (s *source) statements() []*conf.Statement {
+	text, err := s.text()
+	if err != nil {
+		return s.tree
+	}
+	list, _ := conf.Parse("", conf.Options{Unsaved: func(string) (string, bool) { return text, true }})
+	return list
+}
+
+func deflate(text string) []byte {
+	var b bytes.Buffer
+	w, _ := flate.NewWriter(&b, flate.BestSpeed) // the level is a valid one
+	io.WriteString(w, text)
+	w.Close()
+	return bytes.Clone(b.Bytes())
+}
+
+func inflate(b []byte) ([]byte, error) {
+	return io.ReadAll(flate.NewReader(bytes.NewReader(b)))
+}
