@@ -30,7 +30,7 @@ var layers = [][]string{
 	{"internal/proc/statefile", "internal/linux/fwmark", "vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},
-	{"conf/format", "conf/view", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/checkd/table"},
+	{"conf/format", "conf/view", "internal/named", "internal/policy", "internal/linux/kernel", "internal/linux/script", "internal/proc/link", "internal/checkd/table"},
 	{"internal/linux/track", "internal/linux/firewall", "internal/output/notify", "internal/checkd/attempt", "internal/proc", "internal/proc/session", "internal/proc/link/linktest"},
 	{"lint", "internal/output/…", "internal/linux/kernel/kerneltest"},
 	{"internal/output/status/json", "internal/output/status/api/apitest", "internal/output/status/explain", "internal/output/status/history", "internal/output/status/metrics", "internal/tool/report", "internal/tool/reference", "internal/tool/lab"},

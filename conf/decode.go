@@ -30,6 +30,7 @@ type decoder struct {
 	absent    []absentInterface
 	scripts   scripts
 	strings   map[string]string
+	placed    map[string]place // the values of words that are placed, by the path of the word
 
 	servers servers
 	bfd     *bfdInstance
@@ -270,6 +271,9 @@ func (d *decoder) keyword(k *Keyword, s *Statement) {
 	if k.block == nil {
 		if k.set != nil {
 			k.set(d, a)
+			if k.placed {
+				d.placed[k.Path()] = a.Place(1)
+			}
 			if h := k.home; k.field != nil && h.given != nil {
 				h.given(d).add(k)
 			}

@@ -8,7 +8,7 @@ import (
 
 func pageWords() []*Keyword {
 	file := func(name, doc string, field func(*HTTP) *string) *Keyword {
-		return text(name, word("FILE"), "", doc, func(g *Global) *string { return field(&g.Control.HTTP) }).own()
+		return text(name, word("FILE"), "", doc, func(g *Global) *string { return field(&g.Control.HTTP) }).own().place()
 	}
 	return []*Keyword{
 		kw("http_listen", word("[ADDR:]PORT"), "", "show the state over HTTP, for browsers too, at this address and port; without an address on this machine only; on other addresses only with TLS and a token").own().

@@ -28,6 +28,8 @@ type Options struct {
 	// it. A command without arguments asks for the account of p alone. If nil,
 	// commands are not checked.
 	CheckCommand func(c Command, p ScriptPolicy) error
+	// Named looks at files, groups and the like that the configuration names.
+	Named Named
 	// CPUs is how many processors the machine has; 0: it is not known.
 	CPUs int
 	// HasAddress reports whether the machine has an address. If nil, addresses
@@ -61,6 +63,7 @@ func Load(path string, o Options) (*Config, Diagnostics) {
 		groupAt: make(map[string]Pos),
 		strings: make(map[string]string),
 		present: make(map[string]bool),
+		placed:  make(map[string]place),
 	}
 	d.cfg.Global.Mail.Port = 25
 	root().begin(d)

@@ -85,6 +85,7 @@ func (d *decoder) resolve() {
 	if t := g.Firewall.IPTables; t != nil {
 		t.Sets = d.global.ipSets.or(ipSets("keepalived"))
 	}
+	d.named()
 }
 
 // problem reports something about an instance, at its first line.

@@ -45,6 +45,7 @@ type Keyword struct {
 	option    bool   // a word within such a line
 	checks    bool   // its arguments are the checks of the include lines after it
 	seeds     bool   // its argument decides the random numbers after it
+	placed    bool   // where its value stands is kept: it names something on the machine
 }
 
 // block is the vocabulary inside of one kind of braces.
@@ -244,6 +245,9 @@ func (k *Keyword) setsChecks() *Keyword { k.checks = true; return k }
 
 // seedsRandom marks the keyword that decides the values of ${_RANDOM}.
 func (k *Keyword) seedsRandom() *Keyword { k.seeds = true; return k }
+
+// place keeps where the value of the keyword stands, for what is found when all is read.
+func (k *Keyword) place() *Keyword { k.placed = true; return k }
 
 // alias marks an old word that is as good as the new one.
 func (k *Keyword) alias(successor string) *Keyword {

@@ -111,8 +111,8 @@ func processWords() []*Keyword {
 			shown(func(g *Global) *string { return &g.Scripts.Group }).argument(0),
 		),
 		switched("no_control_socket", bare(), "open no control socket: keepalived status and its like have nobody to ask", func(g *Global) *bool { return &g.Control.Off }).own(),
-		text("control_group", word("GROUP"), literal(ControlGroup), "group whose members may ask at the control socket, besides root", func(g *Global) *string { return &g.Control.Group }).own(),
-		text("control_admin_group", word("GROUP"), "", "group whose members may ask at the control socket, and have something changed: reload and the like", func(g *Global) *string { return &g.Control.Admin }).own(),
+		text("control_group", word("GROUP"), literal(ControlGroup), "group whose members may ask at the control socket, besides root", func(g *Global) *string { return &g.Control.Group }).own().place(),
+		text("control_admin_group", word("GROUP"), "", "group whose members may ask at the control socket, and have something changed: reload and the like", func(g *Global) *string { return &g.Control.Admin }).own().place(),
 		switched("enable_script_security", bare(), "refuse scripts that would run as root and that other users can change, and allow only keepalived_script as default user", func(g *Global) *bool { return &g.Scripts.Secure }),
 		switched("use_symlink_paths", onOff(), "do not resolve symbolic links in script paths", func(g *Global) *bool { return &g.Scripts.SymlinkPaths }).newer(),
 		switched("set_supplementary_groups", onOff(), "run scripts with all groups of their user", func(g *Global) *bool { return &g.Scripts.SupplementaryGroups }).newer(),
@@ -358,7 +358,7 @@ func fifoWords() []*Keyword {
 				shown(func(g *Global) *string { return &p.fifo(g).Path }),
 				shown(func(g *Global) *string { return &p.fifo(g).User }).argument(2),
 				shown(func(g *Global) *string { return &p.fifo(g).Group }).argument(3),
-			)
+			).place()
 		reader := kw(name+"_script", cmd().soft("No "+name+"_script specified"), "", "command that reads "+name).
 			sets(func(d *decoder, a *argument) {
 				d.keep(&p.fifo(&d.cfg.Global).Script, a, name+"_script", name+"_script already specified - ignoring "+firstOf(d, a))
@@ -393,38 +393,38 @@ func setFIFO(d *decoder, a *argument, f *FIFO) {
 func fileWords() []*Keyword {
 	return []*Keyword{
 		kw("include_check", several("[+|-|^][readable match wildcard_match brace_match]").opt(), "none", "checks for the include lines that follow").setsChecks().sets(checkIncludeWords),
-		text("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read", func(g *Global) *string { return &g.ConfigSaveDir }),
+		text("config_save_dir", word("DIR"), "", "directory for a copy of each configuration read", func(g *Global) *string { return &g.ConfigSaveDir }).place(),
 		kw("tmp_config_directory", word("DIR").soft("tmp_config_directory missing directory name"), "", "directory for the copy in use").sets(func(d *decoder, a *argument) {
 			if d.cfg.Global.TmpConfigDir != "" {
 				d.wrong(a.Statement, 0, "word-twice", "tmp_config_directory already specified - ignoring")
 				return
 			}
 			d.cfg.Global.TmpConfigDir = d.intern(a.text)
-		}).fills(inGlobal(func(g *Global) *string { return &g.TmpConfigDir })),
+		}).fills(inGlobal(func(g *Global) *string { return &g.TmpConfigDir })).place(),
 		kw("reload_check_config", word("LOGFILE").opt(), depends("off; /dev/null"), "check the new configuration before a reload, as -t does").sets(func(d *decoder, a *argument) {
 			r := &d.cfg.Global.Reload
 			r.Check, r.CheckLog = true, cmp.Or(d.intern(a.text), "/dev/null")
-		}).shows(shown(func(g *Global) *bool { return &g.Reload.Check }).argument(0), shown(func(g *Global) *string { return &g.Reload.CheckLog })),
+		}).shows(shown(func(g *Global) *bool { return &g.Reload.Check }).argument(0), shown(func(g *Global) *string { return &g.Reload.CheckLog })).place(),
 		kw("reload_time_file", word("PATH").soft("reload_time_file invalid"), "", "file with the time of the next reload").sets(func(d *decoder, a *argument) {
 			if d.nothingBehind(a, 2, "reload_time_file invalid") {
 				d.cfg.Global.Reload.TimeFile = d.intern(a.text)
 			}
-		}).fills(inGlobal(func(g *Global) *string { return &g.Reload.TimeFile })),
+		}).fills(inGlobal(func(g *Global) *string { return &g.Reload.TimeFile })).place(),
 		switched("reload_repeat", bare(), "reload at the time in reload_time_file every day", func(g *Global) *bool { return &g.Reload.Repeat }),
 		kw("reload_file", word("PATH").opt(), depends("off; keepalived.reload in the directory of pid files"), "file that exists while the configuration is being read").sets(func(d *decoder, a *argument) {
 			d.cfg.Global.Reload.Marker, d.cfg.Global.Reload.MarkerPath = true, d.intern(a.text)
-		}).shows(shown(func(g *Global) *bool { return &g.Reload.Marker }).argument(0), shown(func(g *Global) *string { return &g.Reload.MarkerPath })),
+		}).shows(shown(func(g *Global) *bool { return &g.Reload.Marker }).argument(0), shown(func(g *Global) *string { return &g.Reload.MarkerPath })).place(),
 		switched("data_use_instance", onOff(), "add namespace and instance to the names of dump files", func(g *Global) *bool { return &g.DataUseInst }),
 		kw("json_version", number(1, 2), "1", "layout of the JSON dump").newer().
 			fills(inGlobal(func(g *Global) *int { return &g.JSONVersion })),
 		text("iproute_usr_dir", word("DIR"), literal("/usr/share/iproute2"), "directory with the iproute2 name files of the system", func(g *Global) *string { return &g.IPRouteUsrDir }).newer(),
 		text("iproute_etc_dir", word("DIR"), literal("/etc/iproute2"), "directory with the iproute2 name files of the administrator", func(g *Global) *string { return &g.IPRouteEtcDir }).newer(),
-		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "file to which SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).newer(),
-		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "file to which SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
-		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "file for the JSON dump", func(g *Global) *string { return &g.JSONDumpFile }).newer(),
-		text("state_dump_file_location", word("PATH"), "", "the manual's name of state_dump_file", func(g *Global) *string { return &g.StateDumpFile }).newer(),
-		text("stats_dump_file_location", word("PATH"), "", "the manual's name of stats_dump_file", func(g *Global) *string { return &g.StatsDumpFile }).newer(),
-		text("json_dump_file_location", word("PATH"), "", "the manual's name of json_dump_file", func(g *Global) *string { return &g.JSONDumpFile }).newer(),
+		text("state_dump_file", word("PATH"), "/tmp/keepalived.data", "file to which SIGUSR1 writes the state", func(g *Global) *string { return &g.StateDumpFile }).newer().place(),
+		text("stats_dump_file", word("PATH"), "/tmp/keepalived.stats", "file to which SIGUSR2 writes the statistics", func(g *Global) *string { return &g.StatsDumpFile }).newer().place(),
+		text("json_dump_file", word("PATH"), "/tmp/keepalived.json", "file for the JSON dump", func(g *Global) *string { return &g.JSONDumpFile }).newer().place(),
+		text("state_dump_file_location", word("PATH"), "", "the manual's name of state_dump_file", func(g *Global) *string { return &g.StateDumpFile }).newer().place(),
+		text("stats_dump_file_location", word("PATH"), "", "the manual's name of stats_dump_file", func(g *Global) *string { return &g.StatsDumpFile }).newer().place(),
+		text("json_dump_file_location", word("PATH"), "", "the manual's name of json_dump_file", func(g *Global) *string { return &g.JSONDumpFile }).newer().place(),
 	}
 }
 

@@ -28,7 +28,7 @@ var root = sync.OnceValue(func() *block {
 					return
 				}
 				d.global.ipvsNamespace.put(cmp.Or(d.intern(a.text), FirstNamespace))
-			}).shows(shown(func(g *Global) *string { return &g.NetNamespaceIPVS })),
+			}).shows(shown(func(g *Global) *string { return &g.NetNamespaceIPVS })).place(),
 		switched("namespace_with_ipsets", bare(), "use address sets of the firewall even in a namespace", func(g *Global) *bool { return &g.NamespaceWithIPSets }),
 		kw("instance", word("NAME").soft("instance name missing - ignoring"), "", "name of this daemon if several run; added to pid file names and log lines").
 			sets(func(d *decoder, a *argument) {

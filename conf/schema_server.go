@@ -753,7 +753,7 @@ func sslBlock() *block {
 				v := field(d.cfg.TLSClient)
 				replaces(d, a, *v != "")
 				*v = d.intern(a.text)
-			}).fills(inTLS(field))
+			}).fills(inTLS(field)).place()
 	}
 	b := vocabulary("SSL",
 		kw("password", word("STRING").soft("SSL password missing"), "", "password of the key file").secret().

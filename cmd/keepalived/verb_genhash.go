@@ -126,10 +126,7 @@ func genhashUsage(w io.Writer, flags []getopt.Flag) {
 // run fetches the page and prints its digest, in the format of the C daemon.
 func (h *hasher) run(w io.Writer) error {
 	if h.tls {
-		var err error
-		if h.http.TLS, err = (&attempt.TLSFiles{OldVersions: true}).Config(os.ReadFile); err != nil {
-			return err
-		}
+		h.http.TLS = attempt.TLS(nil, true)
 		if h.sni {
 			h.page.SNI = h.page.Host
 		}

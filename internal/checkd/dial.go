@@ -9,8 +9,8 @@ import (
 	"sync"
 	"time"
 
-	"keepalived-go/conf"
 	"keepalived-go/internal/checkd/table"
+	"keepalived-go/internal/named"
 	"keepalived-go/lvs/ipvs"
 )
 
@@ -62,11 +62,7 @@ func openNamespace(name, own string) (*os.File, error) {
 	if name == own {
 		return nil, nil
 	}
-	path := "/run/netns/" + name
-	if name == conf.FirstNamespace {
-		path = name
-	}
-	f, err := os.Open(path)
+	f, err := named.Namespace(name)
 	if err != nil {
 		return nil, fmt.Errorf("net_namespace_ipvs %s: %w", name, err)
 	}

@@ -11,8 +11,8 @@ import (
 	"keepalived-go/internal/checkd/life"
 	"keepalived-go/internal/linux/fwmark"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/named"
 	"keepalived-go/internal/policy"
-	"keepalived-go/internal/readfile"
 	"keepalived-go/lvs"
 )
 
@@ -64,23 +64,15 @@ func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
 // tlsConfig is what SSL_GET shows to servers. A certificate that cannot be read is
 // not shown.
 func tlsConfig(c *conf.TLSClient) *tls.Config {
-	files := attempt.TLSFiles{OldVersions: true}
+	var shows *tls.Certificate
 	if c != nil {
-		files.CA, files.Certificate, files.Key, files.Password = c.CA, c.Certificate, c.Key, string(c.Password)
+		var err error
+		if shows, err = named.Identity(c); err != nil {
+			slog.Error(fmt.Sprintf("SSL: %v; checks show no certificate", err))
+		}
 	}
-	cfg, err := files.Config(readPEM)
-	if err != nil {
-		slog.Error(fmt.Sprintf("SSL: %v; checks show no certificate", err))
-		files = attempt.TLSFiles{OldVersions: true}
-		cfg, _ = files.Config(readPEM)
-	}
-	return cfg
+	return attempt.TLS(shows, true)
 }
-
-// maxPEM bounds a file of certificates or a key, in bytes.
-const maxPEM = 1 << 20
-
-func readPEM(path string) ([]byte, error) { return readfile.Head(path, maxPEM) }
 
 // lifeOf is how a check is repeated.
 func lifeOf(c *conf.Check, kind attempt.Kind) life.Config {

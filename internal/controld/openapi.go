@@ -120,14 +120,14 @@ func (d *openapi) schema(t reflect.Type) *schema {
 	case reflect.Bool:
 		return &schema{Type: "boolean"}
 	}
-	if n := reflect.New(t).Elem(); !named(t) && (n.CanInt() || n.CanUint()) {
+	if n := reflect.New(t).Elem(); !asWord(t) && (n.CanInt() || n.CanUint()) {
 		return &schema{Type: "integer"}
 	}
 	return &schema{Type: "string"}
 }
 
-// named reports whether the values of a type are written as words.
-func named(t reflect.Type) bool {
+// asWord reports whether the values of a type are written as words.
+func asWord(t reflect.Type) bool {
 	_, ok := t.MethodByName("MarshalText")
 	return ok
 }

@@ -8,11 +8,11 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"os/user"
 	"strconv"
 	"time"
 
 	"keepalived-go/conf"
+	"keepalived-go/internal/named"
 	"keepalived-go/internal/output/status/api"
 )
 
@@ -48,13 +48,13 @@ func listen(path string, c *conf.Control) (*server, error) {
 		return nil, err
 	}
 	s := &server{listener: l, rights: rights{self: os.Getuid(), readers: noGroup, acts: noGroup}}
-	if gid, err := groupID(c.Group); err == nil {
+	if gid, err := named.Group(c.Group); err == nil {
 		s.rights.readers = gid
 	} else if c.Group != conf.ControlGroup {
 		slog.Warn("control_group: " + err.Error() + "; its members may not ask")
 	}
 	if c.Admin != "" {
-		if gid, err := groupID(c.Admin); err == nil {
+		if gid, err := named.Group(c.Admin); err == nil {
 			s.rights.acts = gid
 		} else {
 			slog.Warn("control_admin_group: " + err.Error() + "; only root may have something changed")
@@ -83,14 +83,6 @@ func (r *rights) apply(path string) error {
 		return err
 	}
 	return os.Chmod(path, mode)
-}
-
-func groupID(name string) (int, error) {
-	g, err := user.LookupGroup(name)
-	if err != nil {
-		return noGroup, err
-	}
-	return strconv.Atoi(g.Gid)
 }
 
 // serve begins to serve.

@@ -22,15 +22,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"keepalived-go/conf"
-	"keepalived-go/internal/readfile"
+	"keepalived-go/internal/named"
 )
 
 const (
 	// maxWeb is how many connections over TCP are open at a time; others wait, and take no
 	// place of those of the socket.
 	maxWeb = 64
-	// maxPEM bounds a file of certificates or a key, in bytes.
-	maxPEM = 1 << 20
 	// renewal is how often a certificate is looked for at most.
 	renewal = time.Second
 )
@@ -85,7 +83,7 @@ func (s *web) serve(h http.Handler) {
 		go s.http.Serve(s.listener)
 		return
 	}
-	certificate := certificate{cert: s.conf.Cert, key: s.conf.Key}
+	certificate := certificate{files: s.conf}
 	if _, err := certificate.get(nil); err == nil {
 		slog.Info("The state is shown at https://" + s.conf.Listen + "/")
 	} // if not, that is logged, and it is tried again
@@ -156,7 +154,7 @@ func (s *web) knows(r *http.Request) bool {
 
 // certificate is that of the server, which others renew in its files.
 type certificate struct {
-	cert, key string // paths
+	files conf.HTTP
 
 	mu      sync.Mutex
 	current *tls.Certificate
@@ -181,24 +179,17 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 
 // renew takes up what is in the files, if that is other than before.
 func (c *certificate) renew() {
-	stamps := [2]time.Time{changed(c.cert), changed(c.key)}
+	stamps := [2]time.Time{changed(c.files.Cert), changed(c.files.Key)}
 	if stamps == c.stamps && (c.current != nil || c.err != nil) {
 		return
 	}
 	c.stamps = stamps
-	var pair tls.Certificate
-	cert, err := readfile.Head(c.cert, maxPEM)
-	if err == nil {
-		var key []byte
-		if key, err = readfile.Head(c.key, maxPEM); err == nil {
-			pair, err = tls.X509KeyPair(cert, key)
-		}
-	}
+	pair, err := named.Certificate(&c.files)
 	if c.err = err; err != nil {
-		slog.Error(fmt.Sprintf("http_tls_cert %s, http_tls_key %s: %v", c.cert, c.key, err))
+		slog.Error(err.Error())
 		return
 	}
-	c.current = &pair
+	c.current = pair
 }
 
 // changed is when a file was; zero: it is not there.

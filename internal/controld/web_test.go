@@ -98,7 +98,7 @@ func certify(t *testing.T, cert, key, name string) {
 // not.
 func TestRenewal(t *testing.T) {
 	dir := t.TempDir()
-	c := certificate{cert: filepath.Join(dir, "cert"), key: filepath.Join(dir, "key")}
+	c := certificate{files: conf.HTTP{Cert: filepath.Join(dir, "cert"), Key: filepath.Join(dir, "key")}}
 	if _, err := c.get(nil); err == nil {
 		t.Error("no file, and no error")
 	}
@@ -106,7 +106,7 @@ func TestRenewal(t *testing.T) {
 	want := func(name string) {
 		t.Helper()
 		age -= time.Minute
-		for _, file := range []string{c.cert, c.key} { // with a later time than before
+		for _, file := range []string{c.files.Cert, c.files.Key} { // with a later time than before
 			if err := os.Chtimes(file, time.Time{}, time.Now().Add(-age)); err != nil {
 				t.Fatal(err)
 			}
@@ -117,13 +117,13 @@ func TestRenewal(t *testing.T) {
 			t.Errorf("%v, want %s", err, name)
 		}
 	}
-	certify(t, c.cert, c.key, "first.example")
+	certify(t, c.files.Cert, c.files.Key, "first.example")
 	want("first.example")
-	if err := os.WriteFile(c.cert, []byte("half"), 0o600); err != nil {
+	if err := os.WriteFile(c.files.Cert, []byte("half"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	want("first.example")
-	certify(t, c.cert, c.key, "second.example")
+	certify(t, c.files.Cert, c.files.Key, "second.example")
 	want("second.example")
 }
 

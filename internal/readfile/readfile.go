@@ -5,7 +5,6 @@ package readfile
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 	"os"
@@ -21,6 +20,9 @@ const (
 	Endless       = "the file keeps its reader waiting"
 	EndlessRemedy = "name a regular file, or one whose writer closes it within a few seconds"
 )
+
+// ErrWaiting is the cause of the error of [Head] for such a file.
+var ErrWaiting = errors.New("it keeps its reader waiting; name a regular file")
 
 // Cause is the reason of an error of the os package, for a message that has the
 // name of the file already.
@@ -54,7 +56,7 @@ func Head(name string, n int64) ([]byte, error) {
 	defer f.Close()
 	b, err := io.ReadAll(io.LimitReader(f, n))
 	if errors.Is(err, os.ErrDeadlineExceeded) {
-		err = fmt.Errorf("read %s: it keeps its reader waiting; name a regular file", name)
+		err = &fs.PathError{Op: "read", Path: name, Err: ErrWaiting}
 	}
 	return b, err
 }

@@ -16,6 +16,7 @@ import (
 	"keepalived-go/conf"
 	"keepalived-go/internal/linux/kernel"
 	"keepalived-go/internal/linux/script"
+	"keepalived-go/internal/named"
 	"keepalived-go/internal/output/logging"
 	"keepalived-go/internal/proc"
 	"keepalived-go/internal/proc/act"
@@ -57,7 +58,7 @@ func (o Options) ConfOptions() conf.Options {
 		return kernel.ForeignAddrs()
 	})
 	return conf.Options{ConfigID: o.ConfigID, AllChecks: o.AllConfig, Interface: interfaces(), Interfaces: interfaceNames, CheckCommand: script.Check,
-		HasAddress: addresses(), CPUs: cpus(), Names: conf.HostNames,
+		HasAddress: addresses(), CPUs: cpus(), Names: conf.HostNames, Named: named.Checks(),
 		Addresses: func(iface string) []netip.Prefix { return known()[iface] }}
 }
 
@@ -127,6 +128,8 @@ func (o Options) read(test bool, text *string) loaded {
 		opt.Addresses, opt.HasAddress = nil, nil
 		// Likewise a script: the process that runs it logs that, and looks again at each start.
 		opt.CheckCommand = nil
+		// And a certificate, a group or a directory: what needs it logs that it lacks it.
+		opt.Named = conf.Named{}
 	}
 	r := loaded{read: time.Now()}
 	opt.Statement = func(st *conf.Statement) {

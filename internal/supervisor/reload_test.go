@@ -137,6 +137,21 @@ func (r *running) read(name string) string {
 	}
 }
 
+// TestWhatIsNamed checks that a test of a configuration looks at what it names on the
+// machine, and that a start and an ordinary reload do not.
+func TestWhatIsNamed(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keepalived.conf")
+	if err := os.WriteFile(path, []byte("global_defs {\ncontrol_admin_group no-such-group\n}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for test, want := range map[bool]int{false: 0, true: 1} {
+		r := Options{Config: path}.read(test, nil)
+		if n := len(r.diagnostics); n != want || r.failed || want == 1 && r.diagnostics[0].Code != "no-group" {
+			t.Errorf("as a test %v: failed %v, %v", test, r.failed, r.diagnostics)
+		}
+	}
+}
+
 // TestReloadChecksLikeATest checks that reload_check_config requires what -t requires,
 // and keeps its findings.
 func TestReloadChecksLikeATest(t *testing.T) {

@@ -28,7 +28,7 @@ const (
 type HTTP struct {
 	Names
 	Connection
-	TLS      *tls.Config // nil: HTTP_GET; see TLSFiles
+	TLS      *tls.Config // nil: HTTP_GET; see TLS
 	Protocol Protocol
 	Pages    []Page // at least one
 }

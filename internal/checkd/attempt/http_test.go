@@ -11,14 +11,10 @@ import (
 	"crypto/x509/pkix"
 	"encoding/hex"
 	"encoding/pem"
-	"errors"
 	"fmt"
 	"math/big"
 	"net"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -259,19 +255,10 @@ func serveTLS(tb testing.TB, cfg *tls.Config, f func(c *tls.Conn)) Connection {
 	})
 }
 
-func clientTLS(tb testing.TB, files TLSFiles) *tls.Config {
-	tb.Helper()
-	cfg, err := files.Config(os.ReadFile)
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return cfg
-}
-
 func TestSSL(t *testing.T) {
 	cert := makeCertificate(t, "www.example.com", time.Now().Add(time.Hour))
 	server := &tls.Config{Certificates: []tls.Certificate{cert.pair}}
-	client := clientTLS(t, TLSFiles{})
+	client := TLS(nil, false)
 	for _, test := range httpCases {
 		if len(test.answer) > 1000 && test.piece < 10000 {
 			continue // one TLS record per piece: slow, and the same code
@@ -309,42 +296,32 @@ func TestSSLFaults(t *testing.T) {
 	quick := func(c Connection) Connection { c.Timeout = 3 * short; return c }
 	old := with(func(c *tls.Config) { c.MinVersion, c.MaxVersion = tls.VersionTLS10, tls.VersionTLS11 })
 	mutual := with(func(c *tls.Config) { c.ClientAuth, c.ClientCAs = tls.RequireAndVerifyClientCert, pool })
-	dir := t.TempDir()
-	file := func(name string, text []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, text, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	der, _ := x509.MarshalPKCS8PrivateKey(clientCert.key)
-	key := file("key", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	shows := TLSFiles{CA: file("ca", clientCert.pem), Certificate: file("cert", clientCert.pem), Key: key}
+	plain, shows := TLS(nil, false), TLS(&clientCert.pair, false)
 	page := Page{Path: "/", Digest: sum("hello")}
 	compliant := page
 	compliant.TLSCompliant = true
 	for _, test := range []struct {
-		name  string
-		c     Connection
-		files TLSFiles
-		page  Page
-		want  string
+		name   string
+		c      Connection
+		client *tls.Config
+		page   Page
+		want   string
 	}{
-		{"good", serveTLS(t, with(func(*tls.Config) {}), hello), TLSFiles{}, compliant, ""},
-		{"expired, another name", serveTLS(t, &tls.Config{Certificates: []tls.Certificate{expired.pair}}, hello), TLSFiles{CA: shows.CA}, page, ""},
-		{"no notice of the end", serveTLS(t, with(func(*tls.Config) {}), cut), TLSFiles{}, page, ""},
-		{"no notice of the end, where it is demanded", serveTLS(t, with(func(*tls.Config) {}), cut), TLSFiles{}, compliant, "HTTP read error from server [10.0.0.1]:tcp:80. (TLS: the connection ended without"},
-		{"keeps the connection", quick(serveTLS(t, with(func(*tls.Config) {}), stays)), TLSFiles{}, page, ""},
-		{"keeps the connection, where its end is demanded", quick(serveTLS(t, with(func(*tls.Config) {}), stays)), TLSFiles{}, compliant, "Timeout WEB read server"},
+		{"good", serveTLS(t, with(func(*tls.Config) {}), hello), plain, compliant, ""},
+		{"expired, another name", serveTLS(t, &tls.Config{Certificates: []tls.Certificate{expired.pair}}, hello), plain, page, ""},
+		{"no notice of the end", serveTLS(t, with(func(*tls.Config) {}), cut), plain, page, ""},
+		{"no notice of the end, where it is demanded", serveTLS(t, with(func(*tls.Config) {}), cut), plain, compliant, "HTTP read error from server [10.0.0.1]:tcp:80. (TLS: the connection ended without"},
+		{"keeps the connection", quick(serveTLS(t, with(func(*tls.Config) {}), stays)), plain, page, ""},
+		{"keeps the connection, where its end is demanded", quick(serveTLS(t, with(func(*tls.Config) {}), stays)), plain, compliant, "Timeout WEB read server"},
 		{"demands a certificate", serveTLS(t, mutual, hello), shows, page, ""},
-		{"demands a certificate in vain", serveTLS(t, mutual, hello), TLSFiles{}, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (remote error: tls: certificate required)"},
-		{"old versions", serveTLS(t, old, hello), TLSFiles{}, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (TLS: "},
-		{"old versions allowed", serveTLS(t, old, hello), TLSFiles{OldVersions: true}, page, ""},
-		{"no TLS", serve(t, sends(okHead+"\r\nhello", 100)), TLSFiles{}, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (TLS: tls: first record"},
-		{"garbage", serve(t, pour("", "\x16\x03\x01\xff\xff")), TLSFiles{}, page, "Read, no data received from  server"},
-		{"closes", serve(t, func(*net.TCPConn) {}), TLSFiles{}, page, "Read, no data received from  server"},
-		{"silent", quick(serve(t, hangs)), TLSFiles{}, page, "Timeout WEB read server [10.0.0.1]:tcp:80."},
-		{"refuses", refusing, TLSFiles{}, page, "Connection failed server"},
+		{"demands a certificate in vain", serveTLS(t, mutual, hello), plain, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (remote error: tls: certificate required)"},
+		{"old versions", serveTLS(t, old, hello), plain, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (TLS: "},
+		{"old versions allowed", serveTLS(t, old, hello), TLS(nil, true), page, ""},
+		{"no TLS", serve(t, sends(okHead+"\r\nhello", 100)), plain, page, "Read, no data received from  server [10.0.0.1]:tcp:80. (TLS: tls: first record"},
+		{"garbage", serve(t, pour("", "\x16\x03\x01\xff\xff")), plain, page, "Read, no data received from  server"},
+		{"closes", serve(t, func(*net.TCPConn) {}), plain, page, "Read, no data received from  server"},
+		{"silent", quick(serve(t, hangs)), plain, page, "Timeout WEB read server [10.0.0.1]:tcp:80."},
+		{"refuses", refusing, plain, page, "Connection failed server"},
 		{"endless body", serveTLS(t, with(func(*tls.Config) {}), func(s *tls.Conn) {
 			sendTo(s, okHead+"\r\n", 100)
 			for b := make([]byte, 1<<14); ; {
@@ -352,10 +329,10 @@ func TestSSLFaults(t *testing.T) {
 					return
 				}
 			}
-		}), TLSFiles{}, page, "HTTP read error from server [10.0.0.1]:tcp:80. (the body is longer"},
+		}), plain, page, "HTTP read error from server [10.0.0.1]:tcp:80. (the body is longer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			want(t, attempt(t, &HTTP{Names: names, Connection: test.c, TLS: clientTLS(t, test.files), Pages: []Page{test.page}}), test.want)
+			want(t, attempt(t, &HTTP{Names: names, Connection: test.c, TLS: test.client, Pages: []Page{test.page}}), test.want)
 		})
 	}
 	t.Run("names", func(t *testing.T) {
@@ -367,7 +344,7 @@ func TestSSLFaults(t *testing.T) {
 		for _, sni := range []string{"", "www.example.com"} {
 			p := page
 			p.SNI = sni
-			want(t, attempt(t, &HTTP{Names: names, Connection: c, TLS: clientTLS(t, TLSFiles{}), Pages: []Page{p}}), "")
+			want(t, attempt(t, &HTTP{Names: names, Connection: c, TLS: TLS(nil, false), Pages: []Page{p}}), "")
 			if got := <-named; got != sni {
 				t.Errorf("named %q, want %q", got, sni)
 			}
@@ -382,7 +359,7 @@ func TestSessionsEnd(t *testing.T) {
 	env := NewEnv(l, nil)
 	c := serve(t, hangs)
 	c.Timeout = short
-	k := &HTTP{Names: names, Connection: c, TLS: clientTLS(t, TLSFiles{}), Pages: []Page{{Path: "/"}}}
+	k := &HTTP{Names: names, Connection: c, TLS: TLS(nil, false), Pages: []Page{{Path: "/"}}}
 	left := 0
 	for i := range 10 {
 		left++
@@ -400,52 +377,6 @@ func TestSessionsEnd(t *testing.T) {
 	}
 	if left != 0 {
 		t.Errorf("%d attempts do not end", left)
-	}
-}
-
-func TestTLSFiles(t *testing.T) {
-	dir := t.TempDir()
-	cert := makeCertificate(t, "client", time.Now().Add(time.Hour))
-	write := func(name string, b []byte) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, b, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		return path
-	}
-	certFile := write("cert", cert.pem)
-	der, _ := x509.MarshalPKCS8PrivateKey(cert.key)
-	plain := write("plain", pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
-	keys := map[string]string{"plain": plain}
-	if _, err := exec.LookPath("openssl"); err == nil {
-		for name, args := range map[string][]string{
-			"pkcs8":      {"pkcs8", "-topk8", "-v2", "aes-256-cbc"},
-			"pkcs8-sha1": {"pkcs8", "-topk8", "-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA1"},
-			"legacy":     {"ec", "-aes128"},
-		} {
-			path := filepath.Join(dir, name)
-			if out, err := exec.Command("openssl", append(args, "-in", plain, "-out", path, "-passout", "pass:secret")...).CombinedOutput(); err != nil {
-				t.Fatalf("%s: %v\n%s", name, err, out)
-			}
-			keys[name] = path
-		}
-	}
-	for name, path := range keys {
-		if _, err := (&TLSFiles{Certificate: certFile, Key: path, Password: "secret"}).Config(os.ReadFile); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-		_, err := (&TLSFiles{Certificate: certFile, Key: path, Password: "other"}).Config(os.ReadFile)
-		if name != "plain" && !errors.Is(err, errPassword) {
-			t.Errorf("%s with a wrong password: %v", name, err)
-		}
-	}
-	for _, files := range []TLSFiles{
-		{Certificate: certFile}, {Key: plain}, {Certificate: plain, Key: plain}, {Certificate: certFile, Key: certFile}, {CA: plain},
-		{CA: filepath.Join(dir, "none")}, {Certificate: filepath.Join(dir, "none"), Key: plain},
-	} {
-		if _, err := files.Config(os.ReadFile); err == nil {
-			t.Errorf("%+v: accepted", files)
-		}
 	}
 }
 

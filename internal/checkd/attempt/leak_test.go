@@ -23,7 +23,7 @@ func TestNothingLeaks(t *testing.T) {
 	elsewhere := closed
 	elsewhere.BindIf = "no-such-if"
 	regex := &Regex{Pattern: must("x$"), MaxOffset: -1, NoMatch: true}
-	ssl := clientTLS(t, TLSFiles{})
+	ssl := TLS(nil, false)
 	kinds := []Kind{
 		&TCP{names, closed}, &TCP{names, elsewhere}, &UDP{Names: names, Connection: closed}, &DNS{names, closed, "A", "x"},
 		&SMTP{names, refuses, "x"}, &SMTP{names, resets, "x"}, &SMTP{names, closed, "x"},

@@ -2,8 +2,6 @@ package attempt
 
 import (
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
@@ -136,21 +134,11 @@ func silent(err error) error {
 	return err
 }
 
-// TLSFiles is the SSL block of the configuration: what the client of SSL_GET
-// shows to servers. Nothing of what a server shows is verified: expired,
-// wrongly named and self-signed certificates are good.
-type TLSFiles struct {
-	CA          string // ca: PEM, sent along with Certificate
-	Certificate string // certificate: PEM; empty: none
-	Key         string // key: PEM
-	Password    string // password of Key
-
-	// OldVersions allows TLS 1.0 and 1.1 and the cipher suites of their time.
-	OldVersions bool
-}
-
-// Config makes the configuration of the client. read reads a file.
-func (f *TLSFiles) Config(read func(path string) ([]byte, error)) (*tls.Config, error) {
+// TLS makes the configuration of the client of SSL_GET, which shows servers a certificate if
+// it has one. Nothing of what a server shows is verified: expired, wrongly named and
+// self-signed certificates are good. oldVersions allows TLS 1.0 and 1.1 and the cipher suites
+// of their time.
+func TLS(shows *tls.Certificate, oldVersions bool) *tls.Config {
 	cfg := &tls.Config{
 		InsecureSkipVerify: true,
 		MinVersion:         tls.VersionTLS12,
@@ -161,7 +149,7 @@ func (f *TLSFiles) Config(read func(path string) ([]byte, error)) (*tls.Config, 
 		// short enough for every server.
 		CurvePreferences: []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521},
 	}
-	if f.OldVersions {
+	if oldVersions {
 		cfg.MinVersion = tls.VersionTLS10
 		for _, list := range [][]*tls.CipherSuite{tls.CipherSuites(), tls.InsecureCipherSuites()} {
 			for _, suite := range list {
@@ -169,46 +157,8 @@ func (f *TLSFiles) Config(read func(path string) ([]byte, error)) (*tls.Config, 
 			}
 		}
 	}
-	var cas []byte
-	if f.CA != "" {
-		var err error
-		if cas, err = read(f.CA); err != nil {
-			return nil, fmt.Errorf("ca: %w", err)
-		}
-		if !x509.NewCertPool().AppendCertsFromPEM(cas) {
-			return nil, fmt.Errorf("ca %s: no certificate in PEM", f.CA)
-		}
+	if shows != nil {
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return shows, nil }
 	}
-	if f.Certificate == "" && f.Key == "" {
-		return cfg, nil
-	}
-	if f.Certificate == "" || f.Key == "" {
-		return nil, errors.New("certificate and key belong together: one of them is missing")
-	}
-	cert, err := read(f.Certificate)
-	if err != nil {
-		return nil, fmt.Errorf("certificate: %w", err)
-	}
-	key, err := read(f.Key)
-	if err != nil {
-		return nil, fmt.Errorf("key: %w", err)
-	}
-	if key, err = decryptKey(key, f.Password); err != nil {
-		return nil, fmt.Errorf("key %s: %w", f.Key, err)
-	}
-	pair, err := tls.X509KeyPair(cert, key)
-	if err != nil {
-		return nil, fmt.Errorf("certificate %s, key %s: %w", f.Certificate, f.Key, err)
-	}
-	for rest := cas; ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			break
-		}
-		if block.Type == "CERTIFICATE" {
-			pair.Certificate = append(pair.Certificate, block.Bytes)
-		}
-	}
-	cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil }
-	return cfg, nil
+	return cfg
 }

@@ -1,4 +1,4 @@
-package attempt
+package named
 
 import (
 	"crypto/aes"
@@ -36,8 +36,8 @@ func decryptKey(text []byte, password string) ([]byte, error) {
 			kind = "PRIVATE KEY"
 		case block.Headers["DEK-Info"] != "":
 			//lint:ignore SA1019 it is weak, but it is what the file has
-			if plain, err = x509.DecryptPEMBlock(block, []byte(password)); err != nil {
-				err = errPassword
+			if plain, err = x509.DecryptPEMBlock(block, []byte(password)); err != nil || !isKey(plain) {
+				err = errPassword // the padding of one wrong text in 256 is right
 			}
 		default:
 			continue
@@ -47,6 +47,14 @@ func decryptKey(text []byte, password string) ([]byte, error) {
 		}
 		return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: plain}), nil
 	}
+}
+
+// isKey reports whether der is a private key, as OpenSSL writes one.
+func isKey(der []byte) bool {
+	_, rsa := x509.ParsePKCS1PrivateKey(der)
+	_, ec := x509.ParseECPrivateKey(der)
+	_, pkcs8 := x509.ParsePKCS8PrivateKey(der)
+	return rsa == nil || ec == nil || pkcs8 == nil
 }
 
 var (
