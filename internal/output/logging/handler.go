@@ -33,7 +33,7 @@ func (l *Logs) Handler() slog.Handler { return &handler{logs: l} }
 func (h *handler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.logs.level }
 
 func (h *handler) Handle(_ context.Context, r slog.Record) error {
-	e := entry{time: r.Time, level: r.Level, text: oneLine(r.Message)}
+	e := &entry{time: r.Time, level: r.Level, text: oneLine(r.Message)}
 	if h.logs.fields {
 		e.fields = slices.Clone(h.fields)
 		r.Attrs(func(a slog.Attr) bool {

@@ -83,7 +83,7 @@ func (l *Logs) add(s sink) { l.queues = append(l.queues, newQueue(s)) }
 // SetIdent changes the name before each syslog line from here on.
 func (l *Logs) SetIdent(ident string) {
 	for _, q := range l.queues {
-		q.push(entry{do: func(s sink) {
+		q.push(&entry{do: func(s sink) {
 			if s, ok := s.(*syslog); ok {
 				s.ident = ident
 			}
@@ -104,7 +104,7 @@ func (l *Logs) Flush(deadline time.Time) bool {
 	}
 	for _, q := range l.queues {
 		select {
-		case q.ch <- entry{do: settle}:
+		case q.ch <- &entry{do: settle}:
 			pending++
 		case <-timeout.C:
 			return false

@@ -360,13 +360,13 @@ func (h *held) Write(b []byte) (int, error) {
 func TestBurstIsWrittenTogether(t *testing.T) {
 	h := &held{begun: make(chan struct{}), let: make(chan struct{})}
 	q := newQueue(&lines{w: h})
-	q.push(entry{text: "first"})
+	q.push(&entry{text: "first"})
 	<-h.begun
 	for _, text := range []string{"a", "b", "c"} {
-		q.push(entry{text: text})
+		q.push(&entry{text: text})
 	}
 	done := make(chan struct{})
-	q.push(entry{do: func(sink) { close(done) }})
+	q.push(&entry{do: func(sink) { close(done) }})
 	close(h.let)
 	<-done
 	if diff := cmp.Diff([]string{"first\n", "a\nb\nc\n"}, h.texts); diff != "" {

@@ -28,18 +28,18 @@ const (
 // A queue feeds one sink.
 type queue struct {
 	sink    sink
-	ch      chan entry
+	ch      chan *entry
 	dropped atomic.Uint64 // lines lost, in all
 }
 
 func newQueue(s sink) *queue {
-	q := &queue{sink: s, ch: make(chan entry, queueLen)}
+	q := &queue{sink: s, ch: make(chan *entry, queueLen)}
 	go q.run()
 	return q
 }
 
 // push adds e unless the queue is full. It never waits.
-func (q *queue) push(e entry) {
+func (q *queue) push(e *entry) {
 	select {
 	case q.ch <- e:
 	default:
@@ -49,10 +49,10 @@ func (q *queue) push(e entry) {
 
 func (q *queue) run() {
 	var reported uint64 // lost lines that have been reported
-	burst := make([]entry, 0, maxBurst)
+	var burst []entry
 	for e := range q.ch {
 		for burst = burst[:0]; e.do == nil; e = <-q.ch {
-			if burst = append(burst, e); len(burst) == maxBurst || len(q.ch) == 0 {
+			if burst = append(burst, *e); len(burst) == maxBurst || len(q.ch) == 0 {
 				break
 			}
 		}
