@@ -53,7 +53,8 @@ func TestTestNotify(t *testing.T) {
 	s.prints(d, 0, "test-notify G backup", "BACKUP was reported of G.", note+" group")
 	s.prints(d, 0, "test-notify -o json web", `"present"`, `"keyword": "notify"`, `"ok": true`)
 	s.prints(d, 1, "test-notify web up", `web reports no "UP"; expected MASTER, BACKUP`)
-	s.prints(d, 1, "test-notify wbe", "there is no vrrp_instance, vrrp_sync_group, virtual or real server wbe")
+	s.prints(d, 1, "test-notify wbe", "no vrrp_instance, vrrp_sync_group, virtual or real server is called", `did you mean "web"?`)
+	s.prints(d, 1, "test-notify 10.1.0.1:82", `did you mean "`+real+`"?`)
 
 	s.prints(d, 1, "test-notify "+real, "UP was reported of "+real, "lvs_notify_fifo ", "written, but ", " bytes have not been read", "1 of 3 reports have not arrived")
 	s.prints(d, 1, "test-notify 10.0.0.9:80 DOWN", "quorum_down ", "exited with status 3: no such service\n", "It is UP, which was reported afterwards.")

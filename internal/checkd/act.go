@@ -149,7 +149,7 @@ func (d *daemon) order(a *act.Act) (*api.Done, error) {
 		}
 	}
 	if len(names) == 0 {
-		return nil, act.Refuse(act.Unknown, "there is no real server %s; keepalived servers lists those that there are", a.Name)
+		return nil, d.noServer(a.Name, false)
 	}
 	list := act.Put(d.Intents, act.IntentOf(a, time.Now()))
 	lost := d.lostBy(ordersOf(list), services)
@@ -166,6 +166,39 @@ func (d *daemon) order(a *act.Act) (*api.Done, error) {
 		text += "; that takes the quorum from " + counted(lost)
 	}
 	return &api.Done{Result: text}, nil
+}
+
+// noServer is the refusal of an act about a server that does not exist: a real one or, if
+// virtual, also a virtual one. It suggests one that has the address, or whose service has a
+// similar name; that an address is similar to another one means nothing.
+func (d *daemon) noServer(name string, virtual bool) error {
+	what := "real server"
+	if virtual {
+		what = "virtual or real server"
+	}
+	about, _ := act.ParseServers(name)
+	var same, named []string
+	for i := range d.services.Services {
+		v := d.services.Services[i].Data.(*conf.VirtualServer)
+		add := func(addr netip.Addr, own string) {
+			if addr.IsValid() && addr == about.Addr() {
+				same = append(same, own)
+			} else if !v.Addr.IsValid() {
+				named = append(named, own)
+			}
+		}
+		if virtual {
+			add(v.Addr, v.String())
+		}
+		for _, r := range v.RealServers {
+			add(r.Addr, v.ServerName(r))
+		}
+	}
+	hint := ""
+	if near := append(same, conf.Nearest(name, named)...); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean %q? ", near[0])
+	}
+	return act.Refuse(act.Unknown, "there is no %s %s; %skeepalived servers lists those that there are", what, name, hint)
 }
 
 // counted is the first of some names, and how many more there are.

@@ -72,7 +72,7 @@ func TestOrders(t *testing.T) {
 		"[10.1.0.3]:tcp:80 of [10.0.0.1]:tcp:80 gets no new connections until it is released; that takes the quorum from [10.0.0.1]:tcp:80")
 	table("10.1.0.3:80=0 127.0.0.9:9=1", "10.1.0.2:81=9 10.1.0.4:81=1")
 	is(act.Act{Kind: act.Drain, Name: "10.1.0.9"}, "there is no real server 10.1.0.9; keepalived servers lists those that there are")
-	is(act.Act{Kind: act.Drain, Name: "10.0.0.1:81 10.1.0.3"}, "there is no real server 10.0.0.1:81 10.1.0.3; keepalived servers lists those that there are")
+	is(act.Act{Kind: act.Drain, Name: "10.0.0.1:81 10.1.0.3"}, `there is no real server 10.0.0.1:81 10.1.0.3; did you mean "[10.0.0.1]:tcp:80 [10.1.0.3]:tcp:80"? keepalived servers lists those that there are`)
 	is(act.Act{Kind: act.Hold, Name: "x"}, "the health-check process does not know it")
 
 	s := p.shown()

@@ -55,7 +55,7 @@ func (d *daemon) reporter(name string) (own string, about func(up bool) notify.E
 	}
 	servers, err := act.ParseServers(name)
 	if err != nil {
-		return "", nil, false, act.Refuse(act.Unknown, "there is no vrrp_instance, vrrp_sync_group, virtual or real server %s", name)
+		return "", nil, false, d.noServer(name, true)
 	}
 	var names []string
 	for v := range d.engine.Services() {
@@ -70,7 +70,7 @@ func (d *daemon) reporter(name string) (own string, about func(up bool) notify.E
 	}
 	switch {
 	case len(names) == 0:
-		return "", nil, false, act.Refuse(act.Unknown, "there is no virtual or real server %s; keepalived servers lists those that there are", name)
+		return "", nil, false, d.noServer(name, true)
 	case len(names) > 1:
 		return "", nil, false, act.Refuse(act.Invalid, "%s are %d real servers; name one, such as %s", name, len(names), names[0])
 	}

@@ -22,8 +22,11 @@ func TestActTestNotify(t *testing.T) {
 		{"10.1.0.2:80", "", `{"name":"[10.0.0.1]:tcp:80 [10.1.0.2]:tcp:80","state":"UP","present":"UP","reports":[{"keyword":"notify_up"`},
 		{"10.1.0.2:80", "DOWN", "nobody is notified of DOWN of [10.0.0.1]:tcp:80 [10.1.0.2]:tcp:80"},
 		{"10.1.0.2", "", "10.1.0.2 are 2 real servers; name one, such as [10.0.0.1]:tcp:80 [10.1.0.2]:tcp:80"},
-		{"10.1.0.9", "", "there is no virtual or real server 10.1.0.9"},
-		{"web", "", "there is no vrrp_instance, vrrp_sync_group, virtual or real server web"},
+		{"10.1.0.9", "", "there is no virtual or real server 10.1.0.9; keepalived servers lists those that there are"},
+		{"10.0.0.1:8080", "", `there is no virtual or real server 10.0.0.1:8080; did you mean "[10.0.0.1]:tcp:80"? keepalived servers`},
+		{"10.1.0.4:8081", "", `there is no virtual or real server 10.1.0.4:8081; did you mean "FWM 9 [10.1.0.4]:none:81"? keepalived servers`},
+		{"FWM 8", "", `there is no virtual or real server FWM 8; did you mean "FWM 9"? keepalived servers`},
+		{"[web]:0", "", "there is no virtual or real server [web]:0; keepalived servers lists those that there are"},
 		{"10.0.0.1", "MASTER", `10.0.0.1 reports no "MASTER"; expected UP or DOWN`},
 	} {
 		if got := p.acted(act.Act{Kind: act.TestNotify, Name: test.name, State: test.state}); !strings.Contains(got, test.want) {

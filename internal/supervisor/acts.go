@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/proc/act"
 	"keepalived-go/internal/proc/link"
@@ -44,7 +45,10 @@ func (s *supervisor) act(c *child, o *link.Order) {
 	slog.Info(fmt.Sprintf("%v: asked for by %v%s", &a.Act, a.By, a.because()))
 	role := act.RowOf(a.Kind).Role
 	if a.Kind == act.TestNotify {
-		role = s.roleOf(a.Name)
+		if role, err = s.roleOf(a.Name); err != nil {
+			s.endAct(&a, act.Answer(nil, err))
+			return
+		}
 	}
 	if role == "" {
 		s.do(&a)
@@ -66,20 +70,42 @@ func (s *supervisor) act(c *child, o *link.Order) {
 }
 
 // roleOf is the role whose process knows a name: of a virtual router or sync group or, where
-// there are virtual servers, of one of them or of a real server.
-func (s *supervisor) roleOf(name string) string {
-	role := "vrrp"
+// there are virtual servers, of one of them or of a real server. No process knows the names of
+// another one, so a name of nothing is refused here, with the nearest of all.
+func (s *supervisor) roleOf(name string) (string, error) {
+	var names []string
+	servers := false
 	for _, st := range s.source.statements() {
+		word := func(i int) string {
+			if i < len(st.Words) {
+				return st.Words[i].Text
+			}
+			return ""
+		}
 		switch st.Keyword() {
 		case "vrrp_instance", "vrrp_sync_group":
-			if len(st.Words) > 1 && st.Words[1].Text == name {
-				return "vrrp"
+			if word(1) == name {
+				return "vrrp", nil
 			}
+			names = append(names, word(1))
 		case "virtual_server":
-			role = "checkers"
+			servers = true
+			switch word(1) { // as log lines have them
+			case "group":
+				names = append(names, "["+word(2)+"]:0")
+			case "fwmark":
+				names = append(names, "FWM "+word(2))
+			}
 		}
 	}
-	return role
+	what := "vrrp_instance or vrrp_sync_group"
+	if servers {
+		what = "vrrp_instance, vrrp_sync_group, virtual or real server"
+	}
+	if servers && act.IsServer(name) {
+		return "checkers", nil
+	}
+	return "", act.Refuse(act.Unknown, "%s", conf.Missing(what, name, names))
 }
 
 // because is the reason of an act as part of a sentence.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/output/logging/logtest"
 	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/proc"
@@ -79,6 +80,56 @@ func TestActs(t *testing.T) {
 	}
 	if a := s.acts; len(a) != 3 || a[1].Refused != "no master" || a[0].Refused != "" || a[0].Reason != "moved" || a[0].Name != "VI_1" {
 		t.Errorf("%+v", a)
+	}
+}
+
+// TestNamesOfActs checks which process gets the test of a notification, and that a name of
+// nothing is refused with the nearest of all names, whichever processes have them.
+func TestNamesOfActs(t *testing.T) {
+	const instances = "vrrp_sync_group gate {\ngroup {\nVI_1\n}\n}\nvrrp_instance VI_1 {\n}\n"
+	const servers = "virtual_server 10.0.0.1 80 {\n}\nvirtual_server group cluster {\n}\nvirtual_server fwmark 12 {\n}\n"
+	const ours, all = "no vrrp_instance or vrrp_sync_group is called ", "no vrrp_instance, vrrp_sync_group, virtual or real server is called "
+	for _, test := range []struct{ text, name, want string }{
+		{instances, "VI_1", "vrrp"},
+		{instances, "gate", "vrrp"},
+		{instances, "VI1", ours + `"VI1"; did you mean "VI_1"?`},
+		{instances, "10.0.0.1", ours + `"10.0.0.1"`},
+		{instances + servers, "VI_1", "vrrp"},
+		{servers + instances, "gate", "vrrp"},
+		{instances + servers, "VI1", all + `"VI1"; did you mean "VI_1"?`},
+		{servers + instances, "gat", all + `"gat"; did you mean "gate"?`},
+		{instances + servers, "cluster", all + `"cluster"; did you mean "[cluster]:0"?`},
+		{instances + servers, "FWM12", all + `"FWM12"; did you mean "FWM 12"?`},
+		{instances + servers, "database", all + `"database"`},
+		{instances + servers, "10.0.0.1", "checkers"},
+		{servers, "10.0.0.9:80", "checkers"},
+		{servers, "10.0.0.1 10.0.0.2", "checkers"},
+		{servers, "[cluster]:0", "checkers"},
+		{servers, "FWM 13", "checkers"},
+		{servers, "VI1", all + `"VI1"`},
+		{"", "VI1", ours + `"VI1"`},
+	} {
+		s, control, vrrp := staged()
+		checkers := &slot{s: s, role: &proc.Role{Name: "checkers", Title: "Health-check"}}
+		checkers.child = &child{slot: checkers, outbox: newOutbox()}
+		s.slots = append(s.slots, checkers)
+		tree, _ := conf.Parse("", conf.Options{Unsaved: func(string) (string, bool) { return test.text, true }})
+		s.source = &source{tree: tree}
+		childMessage{control, link.Message{Kind: link.Act, Order: &link.Order{ID: 1, Act: act.Act{Kind: act.TestNotify, Name: test.name}}}}.deliver()
+		var got []string
+		for _, c := range []*child{vrrp, checkers.child} {
+			if len(c.sent(link.Act)) > 0 {
+				got = append(got, c.slot.role.Name)
+			}
+		}
+		for _, m := range control.sent(link.Done) {
+			if got = append(got, m.Outcome.Result.Why); m.Outcome.Result.Code != act.Unknown {
+				t.Errorf("%s: code %v", test.name, m.Outcome.Result.Code)
+			}
+		}
+		if text := strings.Join(got, ", "); text != test.want {
+			t.Errorf("%s\n%s: %s, want %s", test.text, test.name, text, test.want)
+		}
 	}
 }
 

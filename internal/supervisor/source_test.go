@@ -100,8 +100,10 @@ func TestSourceOfUnwritable(t *testing.T) {
 	r := o.read(false, nil)
 	s := &supervisor{source: &source{tree: r.tree}}
 	for range 2 {
-		if got, want := s.roleOf("V")+" "+s.roleOf("10.0.0.1"), "vrrp checkers"; got != want {
-			t.Errorf("the roles are %s, want %s", got, want)
+		for name, want := range map[string]string{"V": "vrrp", "10.0.0.1": "checkers"} {
+			if got, err := s.roleOf(name); got != want || err != nil {
+				t.Errorf("%s belongs to %s, %v, want %s", name, got, err, want)
+			}
 		}
 		if _, err := s.source.text(); err == nil {
 			t.Error("there is a text")

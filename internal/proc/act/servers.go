@@ -89,6 +89,12 @@ func IsService(name, id string) bool {
 	return name == id || ok && also && p.has(o)
 }
 
+// IsServer reports whether name has the form of that of a virtual or a real server.
+func IsServer(name string) bool {
+	_, err := ParseServers(name)
+	return err == nil || strings.HasPrefix(name, "FWM ") || strings.HasPrefix(name, "[")
+}
+
 // Undoes reports whether an act ends an intent: one of its name, or about real servers among
 // those that it denotes.
 func (a *Act) Undoes(i *Intent) bool {
