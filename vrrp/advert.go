@@ -79,11 +79,11 @@ func (i *Instance) Advert(peer int, priority uint8, wall time.Time) []byte {
 		i.build()
 	}
 	c := &i.cfg
-	b := i.wire[slot*i.stride : (slot+1)*i.stride]
+	b := i.packet(slot)
 	headers := c.lenHeaders()
 	message := b[headers : headers+c.lenMessage()]
-	next := slot <= i.round || message[2] != priority // the first packet of an advert
-	i.round = slot
+	next := slot <= int(i.round) || message[2] != priority // the first packet of an advert
+	i.round = int32(slot)
 	changed := message[2] != priority
 	message[2] = priority
 
@@ -103,6 +103,12 @@ func (i *Instance) Advert(peer int, priority uint8, wall time.Time) []byte {
 	return b
 }
 
+// packet is that of a slot, as it stands in wire.
+func (i *Instance) packet(slot int) []byte {
+	size := int(i.stride)
+	return i.wire[slot*size : (slot+1)*size]
+}
+
 // destination returns where the packet of a slot goes.
 func (i *Instance) destination(slot int) netip.Addr {
 	if i.cfg.Unicast {
@@ -116,23 +122,23 @@ func (i *Instance) destination(slot int) netip.Addr {
 func (i *Instance) build() {
 	c := &i.cfg
 	headers, message := c.lenHeaders(), c.lenMessage()
-	i.stride = headers + message
+	size := headers + message
 	if c.signs() {
-		i.stride += lenTrailer
+		size += lenTrailer
 	}
 	slots := 1
 	if c.Unicast {
 		slots = len(c.Peers)
 	}
-	i.wire = make([]byte, slots*i.stride)
-	i.round = slots // so that the next packet begins an advert
+	i.wire, i.stride = make([]byte, slots*size), int32(size)
+	i.round = int32(slots) // so that the next packet begins an advert
 	for slot := range slots {
-		b := i.wire[slot*i.stride:][:i.stride]
+		b := i.packet(slot)
 		if c.Family == IPv4 {
 			src := i.source.As4()
 			b[0] = 0x45
 			b[1] = tos
-			binary.BigEndian.PutUint16(b[2:], uint16(i.stride))
+			binary.BigEndian.PutUint16(b[2:], uint16(size))
 			b[8] = c.TTL
 			b[9] = protocolVRRP
 			copy(b[12:], src[:])

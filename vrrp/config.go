@@ -27,6 +27,7 @@ type Config struct {
 	Family   Family
 	Priority uint8 // base priority, 1 to 255; 255 is the address owner
 
+	NoPreempt bool
 	// AdvertInterval is the own advertisement interval: whole seconds 1 to 255
 	// in version 2, multiples of 10 ms up to 40.95 s in version 3.
 	AdvertInterval time.Duration
@@ -34,7 +35,6 @@ type Config struct {
 	// takes over; 0 means 3.
 	DownTimerAdverts int
 
-	NoPreempt    bool
 	PreemptDelay time.Duration // how long lower adverts are tolerated before preempting
 	// TimerExpiredBackup, with NoPreempt, is by how many advertisement
 	// intervals a timer may be served late, because the process was stopped or
@@ -50,11 +50,11 @@ type Config struct {
 	// 0: not known, any.
 	MTU int
 
-	Unicast            bool
 	Group              netip.Addr // multicast destination, when not Unicast
 	Peers              []Peer     // destinations, when Unicast
-	TTL                uint8      // TTL or hop limit of sent adverts; 0 means 255
-	CheckUnicastSource bool       // drop adverts from anything but a peer
+	Unicast            bool
+	TTL                uint8 // TTL or hop limit of sent adverts; 0 means 255
+	CheckUnicastSource bool  // drop adverts from anything but a peer
 
 	// SkipCheckAdvertAddresses leaves out the comparison of the address list
 	// in adverts of the current master.
@@ -116,9 +116,9 @@ const (
 type HMAC struct {
 	Mode      HMACMode
 	SendKey   uint8            // key id used for signing
+	Monotonic bool             // replay protection by order alone, ignoring the clock
 	Keys      map[uint8][]byte // 32 to 64 bytes each
 	Window    time.Duration    // accepted clock distance; 0 means max(3 adverts, 5 s), at most 300 s
-	Monotonic bool             // replay protection by order alone, ignoring the clock
 }
 
 // Announcements configures the gratuitous ARPs or unsolicited neighbour

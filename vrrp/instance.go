@@ -14,9 +14,11 @@ type Instance struct {
 	group  *SyncGroup
 	source netip.Addr // of sent adverts
 
-	state  State
-	prio   uint8  // effective priority
-	faults Faults // FaultGroup included
+	state      State
+	prio       uint8  // effective priority
+	own        uint8  // the same without an operator's restraint
+	masterPrio uint8  // of master
+	faults     Faults // FaultGroup included
 
 	// timer is the Adver_Timer of a master and the Master_Down_Timer of a
 	// backup (RFC 9568, 6.2).
@@ -34,22 +36,22 @@ type Instance struct {
 	conflictGrace  time.Duration // its silence for so long ends the conflict
 	masterInterval time.Duration // Master_Adver_Interval
 	master         netip.Addr    // the master according to a backup
-	masterPrio     uint8         // its priority
 
 	account account // what a backup will give as the reason of its take-over
-	blocked bool    // a firewall of this node refuses to send adverts
 
-	restraint Restraint     // of an operator
-	until     time.Duration // end of a handover that is on its way
-	own       uint8         // the effective priority without it
-	force     bool          // how it ends if no other node takes over: see handOver
-	linger    time.Duration // backup: until when the addresses stay after a handover
+	until  time.Duration // end of a handover that is on its way
+	linger time.Duration // backup: until when the addresses stay after a handover
 
-	preemptElapsed bool // the preempt delay has run out for the present master
-	stopping       bool // backup: the master has sent priority 0
-	wants          bool // backup in a group: would be master, but for other members
-	immediate      bool // backup: the timer is that of an address owner, which does not wait
-	conceded       bool // address owner: lowered to 254 by another owner
+	restraint      Restraint // of an operator
+	force          bool      // how a handover ends if no other node takes over: see handOver
+	blocked        bool      // a firewall of this node refuses to send adverts
+	quiet          bool      // the last advert of lower priority was not reported
+	preemptElapsed bool      // the preempt delay has run out for the present master
+	stopping       bool      // backup: the master has sent priority 0
+	wants          bool      // backup in a group: would be master, but for other members
+	immediate      bool      // backup: the timer is that of an address owner, which does not wait
+	conceded       bool      // address owner: lowered to 254 by another owner
+	ipid           uint16
 
 	noted    uint64  // notes given since state or master last changed, by Note
 	rejected uint64  // the same for NoteRejected, by Reject
@@ -57,18 +59,17 @@ type Instance struct {
 
 	answerLower answer // against adverts of lower priority
 	answerZero  answer // against priority 0
-	quiet       bool   // the last advert of lower priority was not reported
 
 	wire   []byte // packets ready to send, one for each destination; nil: to be built
-	stride int    // length of one of them
+	stride int32  // length of one of them
+	round  int32  // destination of the last packet; a lower or equal one begins a new advert
 	addrs  []byte // advertised addresses as they stand in a message
-	ipid   uint16
-	round  int // destination of the last packet; a lower or equal one begins a new advert
 	ah     *ahState
 	hmac   *hmacState
 	peers  []peerState // parallel to cfg.Peers
 
-	stats Stats
+	counts  Counts
+	rejects *[numRejects]uint64 // see Stats.Rejected; nil: none so far
 }
 
 // never is the time of a timer that does not run.
@@ -142,9 +143,6 @@ func (i *Instance) MasterPriority() uint8 {
 	}
 	return 0
 }
-
-// Stats returns the counters, which continue to count.
-func (i *Instance) Stats() *Stats { return &i.stats }
 
 // Group returns the sync group, or nil.
 func (i *Instance) Group() *SyncGroup { return i.group }

@@ -14,7 +14,7 @@ func (i *Instance) enterMaster(t *turn, a Action) {
 	i.master = netip.Addr{}
 	i.preempt, i.preemptElapsed = never, false
 	i.stopping, i.wants, i.immediate = false, false, false
-	i.stats.BecomeMaster++
+	i.counts.BecomeMaster++
 	if i.ah != nil {
 		i.ah.restart()
 	}
@@ -27,9 +27,9 @@ func (i *Instance) enterMaster(t *turn, a Action) {
 // sendAdvert has an advert sent now.
 func (i *Instance) sendAdvert(t *turn, prio uint8) {
 	i.lastAdvert = t.now
-	i.stats.AdvertsSent++
+	i.counts.AdvertsSent++
 	if prio == 0 {
-		i.stats.PriorityZeroSent++
+		i.counts.PriorityZeroSent++
 	}
 	t.emit(Action{Kind: SendAdvert, Instance: i, Priority: prio})
 }
@@ -44,7 +44,7 @@ func (i *Instance) release(t *turn) {
 
 // endMastership ends what only a master does.
 func (i *Instance) endMastership() {
-	i.stats.ReleaseMaster++
+	i.counts.ReleaseMaster++
 	i.conflict, i.announceLower, i.announceRefresh = never, never, never
 	i.answerLower.due, i.answerZero.due = false, false
 }

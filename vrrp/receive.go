@@ -27,10 +27,10 @@ type refusal struct {
 func (i *Instance) receive(t *turn, p *Packet) {
 	switch {
 	case p == nil || p.check() != RejectNone:
-		i.stats.Rejected[RejectShort]++
+		i.reject(RejectShort)
 		return
 	case i.state != Backup && i.state != Master, i.state == Backup && i.hold != never:
-		i.stats.Rejected[RejectInactive]++
+		i.reject(RejectInactive)
 		return
 	}
 	var adv advert
@@ -39,9 +39,9 @@ func (i *Instance) receive(t *turn, p *Packet) {
 		return
 	}
 	trusted := i.cfg.SkipCheckAdvertAddresses && p.Src == i.master
-	i.stats.AdvertsReceived++
+	i.counts.AdvertsReceived++
 	if adv.priority == 0 {
-		i.stats.PriorityZeroReceived++
+		i.counts.PriorityZeroReceived++
 	}
 	if i.state == Master {
 		i.masterReceived(t, p, adv)
@@ -56,7 +56,7 @@ func (i *Instance) receive(t *turn, p *Packet) {
 // refuse counts a dropped packet, and reports the first of each kind since
 // state or master changed.
 func (i *Instance) refuse(t *turn, p *Packet, why refusal) {
-	i.stats.Rejected[why.reject]++
+	i.reject(why.reject)
 	i.account.refuse(t.now, p, why.reject)
 	switch why.reject {
 	case RejectOwnAddress:
@@ -221,14 +221,14 @@ func (i *Instance) checkAddresses(t *turn, p *Packet, adv advert) {
 	}
 	advertised := i.cfg.Advertised()
 	if adv.count != len(advertised) {
-		i.stats.AddressListErrors++
+		i.counts.AddressListErrors++
 		i.noteOnce(t, Action{Note: NoteAddressCountMismatch, Addr: p.Src, Count: adv.count})
 		return
 	}
 	size := i.cfg.Family.size()
 	for n, own := range advertised {
 		if !containsAddr(adv.addrs, i.addrs[n*size:(n+1)*size]) {
-			i.stats.AddressListErrors++
+			i.counts.AddressListErrors++
 			i.noteOnce(t, Action{Note: NoteAddressMismatch, Addr: own})
 			return
 		}

@@ -254,10 +254,10 @@ func TestAHReplay(t *testing.T) {
 		}
 		step.from.i.ah.sequence = step.sequence - 1
 		step.from.priority = step.priority
-		before := r.i.stats
+		before := r.i.Stats()
 		r.step(Event{Kind: Received, Packet: step.from.next(time.Time{})})
 		r.advertise()
-		accepted, refused := r.i.stats.AdvertsReceived-before.AdvertsReceived, r.i.stats.Rejected[RejectAHReplayed]-before.Rejected[RejectAHReplayed]
+		accepted, refused := r.i.counts.AdvertsReceived-before.AdvertsReceived, r.i.Stats().Rejected[RejectAHReplayed]-before.Rejected[RejectAHReplayed]
 		if accepted+refused != 1 || (accepted == 1) != step.accepted {
 			t.Errorf("step %d: accepted %d, refused %d, want %v", n, accepted, refused, step.accepted)
 		}
@@ -418,11 +418,12 @@ func TestHMACReplayWindow(t *testing.T) {
 		{11 * time.Second, newSender(t, c, lowAddr).next(start.Add(11*time.Second - 3*time.Second)), RejectNone},
 	} {
 		r.now, r.wall = step.at, start.Add(step.at)
-		before := r.i.stats
+		before := r.i.Stats()
 		r.step(Event{Kind: Received, Packet: step.p})
 		got := RejectNone
-		for n := range r.i.stats.Rejected {
-			if r.i.stats.Rejected[n] != before.Rejected[n] {
+		after := r.i.Stats()
+		for n := range after.Rejected {
+			if after.Rejected[n] != before.Rejected[n] {
 				got = Reject(n)
 			}
 		}
@@ -458,5 +459,26 @@ func TestHMACModes(t *testing.T) {
 		if want := c.ours == HMACEnforce || c.ours == HMACPermissive; signs != want {
 			t.Errorf("mode %d signs %v, want %v", c.ours, signs, want)
 		}
+	}
+}
+
+// TestStatsAreACopy checks that counters that have been handed over stay as they were, and
+// that they can begin again.
+func TestStatsAreACopy(t *testing.T) {
+	r := newRig(t, base()).in(Backup)
+	drop := func() { r.step(Event{Kind: Received, Packet: &Packet{}}) }
+	none := r.i.Stats()
+	drop()
+	one := r.i.Stats()
+	drop()
+	if a, b, c := none.Rejected[RejectShort], one.Rejected[RejectShort], r.i.Stats().Rejected[RejectShort]; a != 0 || b != 1 || c != 2 {
+		t.Errorf("%d, %d and %d packets dropped, want 0, 1 and 2", a, b, c)
+	}
+	if r.i.ClearStats(); r.i.Stats() != (Stats{}) {
+		t.Errorf("cleared: %+v", r.i.Stats())
+	}
+	drop()
+	if r.i.Stats() != one {
+		t.Errorf("%+v after one dropped packet, want %+v", r.i.Stats(), one)
 	}
 }

@@ -62,6 +62,6 @@ func (i *Instance) stalledBackup(t *turn) bool {
 
 // stalled counts and reports that the process was late.
 func (i *Instance) stalled(t *turn, late time.Duration) {
-	i.stats.Stalls++
+	i.counts.Stalls++
 	i.note(t, Action{Note: NoteStall, Time: late})
 }

@@ -2,9 +2,16 @@ package vrrp
 
 import "iter"
 
-// Stats counts what an instance did since it was made. Counters are kept over
-// Reconfigure and never wrap in practice.
+// Stats counts what an instance did since it was made or ClearStats. Counters are kept
+// over Reconfigure and never wrap in practice.
 type Stats struct {
+	Counts
+	// Rejected counts dropped packets by reason.
+	Rejected [numRejects]uint64
+}
+
+// Counts are the counters of what is not dropped.
+type Counts struct {
 	AdvertsReceived      uint64 // accepted adverts, priority 0 included
 	AdvertsSent          uint64 // SendAdvert actions, priority 0 included
 	BecomeMaster         uint64
@@ -13,9 +20,26 @@ type Stats struct {
 	PriorityZeroSent     uint64
 	AddressListErrors    uint64 // accepted adverts whose addresses are not ours
 	Stalls               uint64 // times the process was late beyond what its peers wait
+}
 
-	// Rejected counts dropped packets by reason.
-	Rejected [numRejects]uint64
+// Stats returns what the counters have reached.
+func (i *Instance) Stats() Stats {
+	s := Stats{Counts: i.counts}
+	if i.rejects != nil {
+		s.Rejected = *i.rejects
+	}
+	return s
+}
+
+// ClearStats makes the counters begin again.
+func (i *Instance) ClearStats() { i.counts, i.rejects = Counts{}, nil }
+
+// reject counts a dropped packet. Most instances never drop one.
+func (i *Instance) reject(why Reject) {
+	if i.rejects == nil {
+		i.rejects = new([numRejects]uint64)
+	}
+	i.rejects[why]++
 }
 
 // rejected adds up several reasons.

@@ -88,7 +88,7 @@ func TestJSON(t *testing.T) {
 
 // TestStats checks that every counter has a name, those of keepalived first.
 func TestStats(t *testing.T) {
-	s := Stats{AdvertsReceived: 1, AdvertsSent: 2}
+	s := Stats{Counts: Counts{AdvertsReceived: 1, AdvertsSent: 2}}
 	s.Rejected[RejectAHSPI] = 3
 	s.Rejected[RejectPassword] = 4
 	got := map[string]uint64{}

@@ -12,17 +12,17 @@ type account struct {
 	since   time.Duration // when that was
 	stopped netip.Addr    // who sent priority 0
 
-	rival     netip.Addr // the last sender of a lower priority
-	rivalAt   time.Duration
-	rivalPrio uint8
+	rival   netip.Addr // the last sender of a lower priority
+	rivalAt time.Duration
 
 	// silence is how long a session did not hear the master, after which the timer
 	// was shortened; 0: it was not. whole is the timer without that.
 	silence, whole time.Duration
 
-	reject  Reject // why the last advert was dropped
-	dropped uint32 // how many of that sender were
-	from    netip.Addr
+	from      netip.Addr
+	dropped   uint32 // how many adverts of that sender were
+	reject    Reject // why the last one was
+	rivalPrio uint8
 }
 
 // lower notes an advert of a master that is worse than we are.

@@ -9,7 +9,6 @@ import (
 	"keepalived-go/internal/output/status"
 	"keepalived-go/internal/output/status/json"
 	"keepalived-go/internal/output/status/text"
-	"keepalived-go/vrrp"
 )
 
 // files are where the dumps go.
@@ -45,7 +44,7 @@ func (d *daemon) dumpStats(clear bool) {
 	logDump("stats")
 	var visit func(*router)
 	if clear {
-		visit = func(r *router) { *r.engine.Stats() = vrrp.Stats{} }
+		visit = func(r *router) { r.engine.ClearStats() }
 	}
 	d.snapshot(visit, save(d.files().Stats(&d.conf.Global), text.Stats))
 }

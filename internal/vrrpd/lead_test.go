@@ -21,10 +21,10 @@ func TestRehearse(t *testing.T) {
 	if r.timer.Lead != takeoverLead {
 		t.Errorf("the timer of a backup has a lead of %v", r.timer.Lead)
 	}
-	before := *r.engine.Stats()
+	before := r.engine.Stats()
 	r.timer.Ahead()
-	if r.engine.State() != vrrp.Backup || *r.engine.Stats() != before {
-		t.Errorf("the engine is %v, its counters %+v", r.engine.State(), *r.engine.Stats())
+	if r.engine.State() != vrrp.Backup || r.engine.Stats() != before {
+		t.Errorf("the engine is %v, its counters %+v", r.engine.State(), r.engine.Stats())
 	}
 }
 

@@ -157,7 +157,7 @@ func (f *filling) instance(r *router) status.Instance {
 		Source:         r.source,
 		Socket:         -1,
 		Held:           r.held,
-		Stats:          *e.Stats(),
+		Stats:          e.Stats(),
 	}
 	if g := e.Group(); g != nil {
 		i.Group = g.Name()

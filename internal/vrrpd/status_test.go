@@ -28,7 +28,7 @@ func TestSnapshot(t *testing.T) {
 	visited, most, turns := 0, 0, 0
 	d.snapshot(func(r *router) {
 		visited++
-		*r.engine.Stats() = vrrp.Stats{}
+		r.engine.ClearStats()
 	}, func(out *status.VRRP) { s = out })
 	for end := d.loop.Now() + 30*time.Second; s == nil; turns++ {
 		if d.loop.Now() > end {

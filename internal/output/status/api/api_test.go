@@ -73,7 +73,7 @@ func TestEachFieldIsDocumented(t *testing.T) {
 // of the statistics.
 func TestCounters(t *testing.T) {
 	s := statustest.VRRP(t, statustest.Load(t))
-	s.Instances[0].Stats = vrrp.Stats{AdvertsReceived: 1, AdvertsSent: 2, Stalls: 3}
+	s.Instances[0].Stats = vrrp.Stats{Counts: vrrp.Counts{AdvertsReceived: 1, AdvertsSent: 2, Stalls: 3}}
 	c := api.OfVRRP(s).Instances[0].Counters
 	typ, i := reflect.TypeFor[api.Counters](), 0
 	for name, n := range s.Instances[0].Stats.All() {

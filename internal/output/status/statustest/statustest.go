@@ -117,7 +117,7 @@ func VRRP(t testing.TB, c *conf.Config) *status.VRRP {
 			History: []status.Change{{At: ago(time.Hour), From: vrrp.Init, To: vrrp.Backup, Reason: vrrp.ReasonStart}}},
 		"D": {State: vrrp.Master, Wanted: vrrp.Master, Since: ago(time.Minute), Socket: 13, Link: 2, Source: addr("fe80::1"), Held: true, Priority: 50, Total: 50,
 			MasterInterval: time.Second, MasterDown: 3804687 * time.Microsecond, Timeout: At.Add(time.Second),
-			Stats: vrrp.Stats{AdvertsSent: 60, BecomeMaster: 1, AddressListErrors: 2}},
+			Stats: vrrp.Stats{Counts: vrrp.Counts{AdvertsSent: 60, BecomeMaster: 1, AddressListErrors: 2}}},
 	}
 	for _, ic := range c.Instances {
 		i := instances[ic.Name]
