@@ -208,7 +208,7 @@ func (d *daemon) reload(p *prepared) {
 	for i, ic := range c.Instances {
 		if from := k.From[i]; from >= 0 {
 			r := before[from]
-			r.removed = vrrp.Cause{}
+			r.removed = nil
 			d.change(r, ic, i, k.Same[i] && slices.Equal(links[r.conf.Name], d.madeLinks[ic.Name]))
 			d.routers = append(d.routers, r)
 		} else {

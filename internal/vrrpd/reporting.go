@@ -69,7 +69,7 @@ func (d *daemon) report(end int) {
 					r.rememberNote(a)
 				}
 				if a.Note == vrrp.NoteRejected {
-					r.rejection = status.Rejection{At: time.Now(), From: a.Addr, Reason: a.Reject}
+					r.rejection = &status.Rejection{At: time.Now(), From: a.Addr, Reason: a.Reject}
 				}
 				d.notifyNote(r, a)
 			}

@@ -30,41 +30,42 @@ type router struct {
 	asked  *membership // that the kernel has yet to make; nil: there is none
 
 	faults     vrrp.Faults // as last given to the engine
-	cause      vrrp.Cause  // of the first of them
-	source     netip.Addr  // likewise
-	sourceGone bool        // that source is not there any more
+	sourceGone bool        // source is not there any more
+	changing   bool        // a reload moves it to another link: until it has a socket there, it is not at fault
+	waiting    bool        // the engine is not started yet
+	inherited  bool        // the priority is the predecessor's: a tracker has yet to report
+	cause      vrrp.Cause  // of the first of faults
+	source     netip.Addr  // as last given to the engine
 
-	master  int        // index of what the interface is part of, as far as it was looked at; 0: nothing
-	removed vrrp.Cause // what another program has removed, where that is a fault: until a reload
-	refusal error      // why there is no socket though it should be; nil as long as none has been asked for
-	unsent  error      // why the last advert of priority 0 was not sent; nil: it was
+	master  int         // index of what the interface is part of, as far as it was looked at; 0: nothing
+	removed *vrrp.Cause // what another program has removed, where that is a fault: until a reload; nil: nothing
+	refusal error       // why there is no socket though it should be; nil as long as none has been asked for
+	unsent  error       // why the last advert of priority 0 was not sent; nil: it was
 
-	spread bool    // some addresses or routes are on other links than the interface
-	places []place // of those, if any
+	places []place // of addresses or routes on other links than the interface, if spread
 	vips   []*vip  // the configured addresses in their order; nil: the link does not exist
-	held   bool    // the addresses, routes and rules shall be in the kernel
 	routing
-	made     []made // the links that are made for it
-	changing bool   // a reload moves it to another link: until it has a socket there, it is not at fault
-	isStatic bool   // holds the static entries, and has no engine
+	made []made // the links that are made for it
 
 	tracked     *tracked       // nil: nothing is tracked
-	waiting     bool           // the engine is not started yet
 	predecessor *vrrp.Snapshot // until the engine is started; nil: there was none
 	adjust      int            // what an operator adds to the priority
 	handover    *handover      // switchover that is on its way; nil: none is
-	inherited   bool           // the priority is the predecessor's: a tracker has yet to report
 
 	history        []status.Change // the last ones, oldest first
 	notices        []status.Change // likewise of what it has reported without a change of state
 	announce       announcement
-	extra          loop.Timer       // of garp_extra_if
-	record         *record          // in the state file
-	lastTransition time.Time        // wall clock, for dumps
-	rejection      status.Rejection // the last that was reported
-	muted          bool             // a failure to send has been logged
-	blocked        bool             // the last advert was refused by a firewall of this machine
-	queued         bool             // an advert waits in the batch of the socket
+	extra          loop.Timer        // of garp_extra_if
+	record         *record           // in the state file
+	lastTransition time.Time         // wall clock, for dumps
+	rejection      *status.Rejection // the last that was reported; nil: none was
+
+	isStatic bool // holds the static entries, and has no engine
+	spread   bool // some addresses or routes are on other links than the interface
+	held     bool // the addresses, routes and rules shall be in the kernel
+	muted    bool // a failure to send has been logged
+	blocked  bool // the last advert was refused by a firewall of this machine
+	queued   bool // an advert waits in the batch of the socket
 }
 
 // ipv6 reports the family of the virtual router.
@@ -302,7 +303,12 @@ func (m machine) Renamed(name string) string {
 func (m machine) Holds(ip netip.Addr) bool { return m.d.net.holds(nil, ip) }
 
 // Removed implements [policy.Machine].
-func (m machine) Removed(*conf.VRRPInstance) vrrp.Cause { return m.r.removed }
+func (m machine) Removed(*conf.VRRPInstance) vrrp.Cause {
+	if m.r.removed == nil {
+		return vrrp.Cause{}
+	}
+	return *m.r.removed
+}
 
 // Source implements [policy.Machine].
 func (m machine) Source(c *conf.VRRPInstance) (source netip.Addr, link string) {

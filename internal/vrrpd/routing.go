@@ -365,7 +365,7 @@ func (d *daemon) lose(r *router, onDelete conf.OnDelete, cause vrrp.Cause) {
 			slog.Warn("("+r.conf.Name+") "+cause.Detail+", and is set again"+missedText(missed), "instance", r.conf.Name, "cause", cause.Code, "object", cause.Object)
 		}
 	case onDelete == conf.OnDeleteFault:
-		r.removed = cause
+		r.removed = &cause
 		d.check([]*router{r})
 	default:
 		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.AddressLost, Cause: cause})

@@ -177,7 +177,9 @@ func (f *filling) instance(r *router) status.Instance {
 	if r.socket != nil {
 		i.Socket = r.socket.raw.FD()
 	}
-	i.Rejection = r.rejection
+	if r.rejection != nil {
+		i.Rejection = *r.rejection
+	}
 	for _, v := range r.routes {
 		i.Routes = append(i.Routes, v != nil && v.present)
 	}

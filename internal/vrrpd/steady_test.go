@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -254,4 +255,12 @@ func BenchmarkTurn(b *testing.B) {
 		d.sendAdverts()
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(d.routers)), "ns/advert")
+}
+
+// TestSize bounds the memory of a virtual router, of which there may be thousands: more are
+// 704 bytes, as Go allocates them.
+func TestSize(t *testing.T) {
+	if size := unsafe.Sizeof(router{}); size > 640 {
+		t.Errorf("%d bytes", size)
+	}
 }
