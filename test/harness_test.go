@@ -31,7 +31,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	// The tests spend far more time waiting for timers than computing.
 	if f := flag.Lookup("test.parallel"); f.Value.String() == f.DefValue {
-		flag.Set("test.parallel", "12")
+		flag.Set("test.parallel", "20")
 	}
 	os.Exit(run(m))
 }

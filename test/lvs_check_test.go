@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/internal/output/status/api"
 	"keepalived-go/internal/tool/client"
 	"keepalived-go/internal/tool/executable"
 	"keepalived-go/internal/tool/lab"
@@ -133,10 +134,11 @@ func (f *checkFile) compare(t *testing.T) {
 			}
 		}
 	}
-	// Both may have the same mails while more are on their way: ours are complete when none waits.
+	// Both may have the same mails and scripts while more are on their way: ours are complete
+	// when none waits.
 	own.scene.Until(patience, func() bool {
 		s, err := (&client.Client{Socket: filepath.Join(own.daemon.Dir, "keepalived.control.sock")}).Brief()
-		return err == nil && s.LVS != nil && s.LVS.Notifications != nil && (s.LVS.Notifications.Mail == nil || s.LVS.Notifications.Mail.Waiting == 0)
+		return err == nil && s.LVS != nil && rests(s.LVS.Notifications)
 	})
 	// The C daemon sends no mails after SIGTERM, and its scripts end with it.
 	await((*side).mails)
@@ -169,6 +171,14 @@ func (f *checkFile) compare(t *testing.T) {
 			sameLines(t, "mails", mails[0][i], mails[1][i])
 		})
 	}
+}
+
+// rests reports whether no notification is on its way.
+func rests(n *api.Notifications) bool {
+	if n == nil || n.Mail != nil && n.Mail.Waiting > 0 {
+		return false
+	}
+	return !slices.ContainsFunc(n.Owners, func(o api.Owner) bool { return o.Running != "" || o.Waiting > 0 })
 }
 
 // without returns the lines of a that b does not have as often.

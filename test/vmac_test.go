@@ -175,6 +175,7 @@ func bothFamilies(priority int, more string) []instance {
 // virtual MAC address, and its interface with its own; that it works with the C daemon in
 // both roles; and that nothing is left at the end.
 func TestVMAC(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name        string
 		ours, peers string
