@@ -3,6 +3,7 @@ package conf
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -179,6 +180,11 @@ type RealServer struct {
 	Defaults      *CheckDefaults
 
 	Checks []*Check
+}
+
+// StartsDown reports whether r counts as down until a check has succeeded (alpha).
+func (r *RealServer) StartsDown() bool {
+	return slices.ContainsFunc(r.Checks, func(c *Check) bool { return c.Alpha })
 }
 
 // ServerGroup is one virtual_server_group block.

@@ -2,6 +2,7 @@ package test
 
 import (
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -251,6 +252,7 @@ func sameObjects(t *testing.T, theirs, own map[string]string) {
 func testPoolObjects(t *testing.T) {
 	s := newScene(t, "a")
 	m := s.startSNMPD("a")
+	failing := filepath.Join(t.TempDir(), "failing")
 	config := global("enable_snmp_checker", "enable_traps", "snmp_socket unix:"+m.socket(), "router_id R1", "lvs_timeouts tcp 900 tcpfin 30 udp 60", "smtp_server 192.0.2.25 2525", "smtp_connect_timeout 9", "notification_email {\n    ops@example.com\n}", "notification_email_from me@example.com") +
 		group("g", "10.8.1.1 80", "10.8.1.2-4 81", "fwmark 9") +
 		virtual("10.8.0.1 80", "protocol TCP", "lb_algo wrr", "lb_kind NAT", "delay_loop 7", "persistence_timeout 60", "persistence_granularity 255.255.255.0",
@@ -259,20 +261,34 @@ func testPoolObjects(t *testing.T) {
 			server("10.9.0.1 80", "weight 3", "uthreshold 100", "lthreshold 10", "notify_up /usr/bin/true", "notify_down \"/usr/bin/true down\"", "inhibit_on_failure", "virtualhost one.example.com"),
 			server("10.9.0.2 81", "smtp_alert", "alpha no", "delay_loop 9"),
 			server("10.9.0.3 80", "alpha no", "TCP_CHECK {\n    connect_port 9\n    connect_ip 127.0.0.1\n    retry 0\n    connect_timeout 2\n    delay_loop 1\n    warmup 0\n}")) +
-		virtual("group g", "protocol UDP", "lb_algo sh", "lb_kind DR", "hashed", "sh-port", "sh-fallback", server("10.9.1.1 0", "lvs_method TUN type gue port 6080"), server("10.9.1.2 0", "MISC_CHECK {\n    misc_path /usr/bin/false\n    retry 0\n    delay_loop 60\n    warmup 0\n}")) +
+		virtual("group g", "protocol UDP", "lb_algo sh", "lb_kind DR", "hashed", "sh-port", "sh-fallback", server("10.9.1.1 0", "lvs_method TUN type gue port 6080"), server("10.9.1.2 0", "MISC_CHECK {\n    misc_path \"/usr/bin/test ! -e "+failing+"\"\n    retry 0\n    delay_loop 1\n    warmup 0\n}")) +
 		virtual("fwmark 7", "lb_algo mh", "lb_kind TUN", "mh-port", "ops", "smtp_alert", server("10.9.2.1 0")) +
 		virtual("2001:db8::1 443", "protocol SCTP", "lb_algo lc", "lb_kind DR", "ha_suspend", server("2001:db8:1::1 443"))
 	traps := map[string][]string{}
 	walk := func(p lab.Program) map[string]string {
 		before := len(m.traps())
+		var up net.Listener
+		s.must(s.Node("a").Do(func() (err error) {
+			up, err = net.Listen("tcp", "127.0.0.1:9")
+			return err
+		}))
+		defer up.Close()
+		go acceptAll(up, func(net.Conn) {})
 		d := s.start("a", p, config)
 		var got string
-		if !s.Until(30*time.Second, func() bool { // of the two servers whose checks fail
-			got = m.traps()[before:]
-			return strings.Count(got, ".3.4.1.6 = INTEGER: 2") == 2
-		}) {
-			t.Errorf("%s has sent\n%s", p.Name, got)
+		await := func(n int, text string) {
+			t.Helper()
+			if !s.Until(30*time.Second, func() bool {
+				got = m.traps()[before:]
+				return strings.Count(got, text) == n
+			}) {
+				t.Errorf("%s has sent\n%s", p.Name, got)
+			}
 		}
+		await(4, ".3.3.1.23 = INTEGER: 1") // each virtual server has its quorum
+		up.Close()
+		s.must(os.WriteFile(failing, nil, 0o600))
+		await(2, ".3.4.1.6 = INTEGER: 2") // of the two servers whose checks fail
 		for line := range strings.Lines(got) {
 			if body, found := strings.CutPrefix(line, ".1.3.6.1.2.1.1.3.0"); found { // after its time
 				_, body, _ = strings.Cut(body, "\t")
@@ -285,6 +301,7 @@ func testPoolObjects(t *testing.T) {
 		all := m.walk()
 		s.must(d.Stop())
 		m.awaits("No Such", "snmpwalk", keepalivedMIB+".3.4.1.1")
+		s.must(os.Remove(failing))
 		return all
 	}
 	theirs, own := walk(lab.C()), walk(ours)

@@ -164,7 +164,7 @@ func (s *Service) report(ctx context.Context, events []history.Event) error {
 		e := &events[i]
 		s.last = e.ID
 		var err error
-		switch started := e.Kind == history.Process && e.Name == "vrrp" && e.To == "started"; {
+		switch started := e.Kind == history.Process && e.Name == "vrrp" && e.To == history.Started; {
 		case e.Kind == history.Router:
 			if s.all.byName[e.Name] == nil {
 				err = s.renew(ctx)

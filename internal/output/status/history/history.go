@@ -236,7 +236,8 @@ func (r *Recorder) acts(list []api.PastAct) {
 	}
 }
 
-func upDown(up bool) string {
+// UpDown is the state of a virtual or a real server as a word.
+func UpDown(up bool) string {
 	if up {
 		return "up"
 	}
@@ -255,15 +256,15 @@ func (r *Recorder) service(v *api.VirtualServer, at time.Time) {
 				why = append(why, strings.TrimSuffix(c.Kind+": "+c.Reason, ": "))
 			}
 		}
-		r.state(serverOf(v, s), upDown(s.Up), s.Since, at, strings.Join(why, "; "))
+		r.state(serverOf(v, s), UpDown(s.Up), s.Since, at, strings.Join(why, "; "))
 	}
 	why := strconv.Itoa(v.Alive) + " of " + strconv.Itoa(len(v.Servers)) + " servers are up"
-	r.state(subject{Service, v.Name}, upDown(v.Up), v.Since, at, why)
+	r.state(subject{Service, v.Name}, UpDown(v.Up), v.Since, at, why)
 }
 
 // States of processes.
 const (
-	started  = "started"
+	Started  = "started"
 	ended    = "ended"
 	stopping = "stopping"
 )
@@ -272,11 +273,11 @@ const (
 func (r *Recorder) daemon(n *api.Node) {
 	of := subject{Process, Daemon}
 	before := r.seen[of]
-	e := Event{At: n.Started, From: before.state, To: started}
+	e := Event{At: n.Started, From: before.state, To: Started}
 	switch {
-	case before.state == stopping && !n.Started.After(before.at) || before.state == started && n.Started.Equal(before.at):
+	case before.state == stopping && !n.Started.After(before.at) || before.state == Started && n.Started.Equal(before.at):
 		return
-	case before.state == started:
+	case before.state == Started:
 		e.Why = "its predecessor did not stop: it was killed, or the machine went down"
 	}
 	r.record(of, e)
@@ -289,15 +290,15 @@ func (r *Recorder) process(p *api.Process, at time.Time, isStopping bool) {
 	before, known := r.seen[of]
 	switch {
 	case p.Started != nil && !p.Started.Equal(before.at):
-		e := Event{At: *p.Started, To: started}
+		e := Event{At: *p.Started, To: Started}
 		if known {
 			e.From = before.state
 		}
-		if known && before.state == started {
+		if known && before.state == Started {
 			e.Why = "its predecessor had ended"
 		}
 		r.record(of, e)
-	case p.Started == nil && before.state == started:
+	case p.Started == nil && before.state == Started:
 		e := Event{At: at, From: before.state, To: ended}
 		if p.Wanted && !isStopping {
 			e.Why = "unexpectedly; it is started again"

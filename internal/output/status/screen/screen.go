@@ -203,16 +203,9 @@ func groupRow(v *api.VRRP, g *api.Group) []string {
 	return []string{g.Name, was(&v.Snapshot, g.State), members}
 }
 
-func upDown(up bool) string {
-	if up {
-		return "up"
-	}
-	return "down"
-}
-
 // serviceState is the state of a virtual server in a word.
 func serviceState(l *api.LVS, v *api.VirtualServer) string {
-	state := upDown(v.Up)
+	state := history.UpDown(v.Up)
 	switch {
 	case !l.Running:
 		state = "unknown"
@@ -396,7 +389,7 @@ func Left(n uint64) string {
 
 // serverRows are a row for each check of a real server, the first with the server itself.
 func serverRows(l *api.LVS, r *api.RealServer) [][]string {
-	state := upDown(r.Up)
+	state := history.UpDown(r.Up)
 	switch {
 	case !l.Running:
 		state = "unknown"

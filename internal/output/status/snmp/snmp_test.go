@@ -210,6 +210,62 @@ func TestTraps(t *testing.T) {
 	}
 }
 
+// TestTrapsAtStart checks that a start is notified by the first states: of each virtual
+// server, and of the real servers that are not as they start, whatever was recorded of them
+// before; once, and when they are known.
+func TestTrapsAtStart(t *testing.T) {
+	s := daemon(t)
+	traps := NewTraps(statustest.At)
+	step := func(news ...history.Event) (all []string) {
+		for _, trap := range traps.Step(s, news) {
+			var words []string
+			for _, v := range trap[1:] {
+				for _, c := range serverColumns {
+					if v.Name.String() == realServerEntry.Append(c.number).String() && (c.name == "realServerAddress" || c.name == "realServerStatus") {
+						words = append(words, show(&v.Value))
+					}
+				}
+				for _, c := range serviceColumns {
+					if v.Name.String() == serviceEntry.Append(c.number).String() && c.name == "virtualServerQuorumStatus" {
+						words = append(words, "quorum "+show(&v.Value))
+					}
+				}
+			}
+			all = append(all, strings.Join(words, " "))
+		}
+		return all
+	}
+	l := s.Status.LVS
+	at := func(k int) *time.Time { return new(statustest.At.Add(time.Duration(k) * time.Second)) }
+	for i := range l.Services {
+		l.Services[i].Since = at(0)
+		for k := range l.Services[i].Servers {
+			l.Services[i].Servers[k].Since = at(1 + i + k)
+		}
+	}
+	server := func(i, k int) string { return l.Services[i].Name + " " + l.Services[i].Servers[k].Name }
+	start := history.Event{Kind: history.Process, Name: history.Daemon, To: history.Started}
+	before := history.Event{Kind: history.Server, Name: server(1, 0), From: "down", To: "up"}
+	l.Running = false
+	if got := step(start, before); len(got) > 1 {
+		t.Errorf("before the checks have begun: %q", got)
+	}
+	l.Running = true
+	want := []string{"quorum 2", "quorum 1", "quorum 1", "c6 33 64 01 2", "c6 33 64 02 2", "20 01 0d b8 00 00 00 00 00 00 00 00 00 00 00 01 1"}
+	if got := step(before); !slices.Equal(got, want) {
+		t.Errorf("at the start:\n%q, want\n%q", got, want)
+	}
+	if got := step(); got != nil {
+		t.Errorf("again: %q", got)
+	}
+	if got := step(history.Event{Kind: history.Server, Name: server(0, 0), From: "down", To: "up"}); !slices.Equal(got, []string{"c6 33 64 01 1"}) {
+		t.Errorf("later: %q", got)
+	}
+	if got := step(history.Event{Kind: history.Server, Name: server(0, 0), To: "up"}, history.Event{Kind: history.Server, Name: server(0, 1), To: "down"}); !slices.Equal(got, []string{"c6 33 64 02 2"}) {
+		t.Errorf("of servers that a reload has added: %q", got)
+	}
+}
+
 // BenchmarkNext measures one step of a walk of 10,000 servers.
 func BenchmarkNext(b *testing.B) {
 	s := daemon(b)

@@ -20,6 +20,7 @@ type Traps struct {
 	states   map[string]string    // of instances
 	rejected map[string]time.Time // when a dropped packet of an instance was notified last
 	begun    time.Time            // what was before is of no interest
+	starting bool                 // the daemon has started, and its servers are not known yet
 
 	known configured
 }
@@ -110,6 +111,7 @@ func (t *Traps) Step(s *State, news []history.Event) (all [][]agentx.Varbind) {
 	if t.known.know(s.Config) {
 		t.forget()
 	}
+	news = t.fromStart(s.Status, news)
 	for i := range news {
 		e := &news[i]
 		switch {
@@ -128,6 +130,37 @@ func (t *Traps) Step(s *State, news []history.Event) (all [][]agentx.Varbind) {
 			}
 		}
 	}
+	return all
+}
+
+// fromStart returns what has happened when a daemon has started, which may have been recorded
+// by another one before: virtual and real servers have their first states. The C daemon, which
+// remembers nothing, notifies of these.
+func (t *Traps) fromStart(s *api.Status, news []history.Event) []history.Event {
+	t.starting = t.starting || slices.ContainsFunc(news, func(e history.Event) bool {
+		return e.Kind == history.Process && e.Name == history.Daemon && e.To == history.Started
+	})
+	l := s.LVS
+	if !t.starting || l == nil || l.Stale != "" || !l.Running {
+		return news
+	}
+	t.starting = false
+	all := slices.DeleteFunc(slices.Clone(news), func(e history.Event) bool { return e.Kind == history.Service || e.Kind == history.Server })
+	add := func(kind history.Kind, name string, up bool, since *time.Time) {
+		e := history.Event{At: s.At, Kind: kind, Name: name, To: history.UpDown(up)}
+		if since != nil {
+			e.At = *since
+		}
+		all = append(all, e)
+	}
+	for i := range l.Services {
+		v := &l.Services[i]
+		for k := range v.Servers {
+			add(history.Server, v.Name+" "+v.Servers[k].Name, v.Servers[k].Up, v.Servers[k].Since)
+		}
+		add(history.Service, v.Name, v.Up, v.Since)
+	}
+	slices.SortStableFunc(all, func(a, b history.Event) int { return a.At.Compare(b.At) })
 	return all
 }
 
@@ -248,13 +281,10 @@ var serviceNames = []string{
 }
 
 // server is the notification of a change of a virtual or a real server; nil: it is not
-// configured any more, or it is the first state of a real server, which is none.
+// configured any more, or a real server is still in the state in which it starts.
 func (t *Traps) server(s *State, e *history.Event) []agentx.Varbind {
 	name, real := e.Name, ""
 	if e.Kind == history.Server { // after the name of its service and a blank
-		if e.From == "" {
-			return nil
-		}
 		i := strings.LastIndexByte(name, ' ')
 		if i < 0 {
 			return nil
@@ -281,9 +311,12 @@ func (t *Traps) server(s *State, e *history.Event) []agentx.Varbind {
 	if k < 0 || k >= len(c.RealServers) {
 		return nil
 	}
-	r := v.server(k)
+	r, up := v.server(k), e.To == "up"
+	if e.From == "" && up != c.RealServers[k].StartsDown() {
+		return nil
+	}
 	server := *r.status
-	server.Up, r.status = e.To == "up", &server
+	server.Up, r.status = up, &server
 	return notification(checkTraps.Append(1),
 		values(realServerEntry, serverColumns, r, nil, "realServerAddrType", "realServerAddress", "realServerPort", "realServerStatus"),
 		values(serviceEntry, serviceColumns, v, nil, slices.Concat(serviceNames, counts)...), s.routerID())

@@ -51,7 +51,7 @@ func Subtrees(c *conf.SNMP) (all []agentx.OID) {
 	return all
 }
 
-// Share is what of a configuration the objects need: no secret, no check.
+// Share is what of a configuration the objects need: no secret, and of checks only that one is alpha.
 func Share(c *conf.Config) *conf.Config {
 	out := *c
 	out.TLSClient, out.Global.Mail.Password = nil, ""
@@ -67,7 +67,11 @@ func Share(c *conf.Config) *conf.Config {
 		v.RealServers = make([]*conf.RealServer, len(v.RealServers))
 		for k, r := range c.VirtualServers[i].RealServers {
 			r := *r
-			r.Checks = nil
+			if r.StartsDown() {
+				r.Checks = []*conf.Check{{Alpha: true}}
+			} else {
+				r.Checks = nil
+			}
 			v.RealServers[k] = &r
 		}
 		out.VirtualServers[i] = &v
