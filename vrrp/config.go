@@ -27,15 +27,17 @@ type Config struct {
 	Family   Family
 	Priority uint8 // base priority, 1 to 255; 255 is the address owner
 
-	NoPreempt bool
+	NoPreempt          bool
+	OwnerIgnoreAdverts bool // an address owner ignores others' adverts
+	Unicast            bool // adverts go to Peers rather than to Group
+
 	// AdvertInterval is the own advertisement interval: whole seconds 1 to 255
 	// in version 2, multiples of 10 ms up to 40.95 s in version 3.
 	AdvertInterval time.Duration
 	// DownTimerAdverts is how many adverts must be missed before a backup
 	// takes over; 0 means 3.
 	DownTimerAdverts int
-
-	PreemptDelay time.Duration // how long lower adverts are tolerated before preempting
+	PreemptDelay     time.Duration // how long lower adverts are tolerated before preempting
 	// TimerExpiredBackup, with NoPreempt, is by how many advertisement
 	// intervals a timer may be served late, because the process was stopped or
 	// starved, before the instance listens as a backup instead of being
@@ -52,14 +54,12 @@ type Config struct {
 
 	Group              netip.Addr // multicast destination, when not Unicast
 	Peers              []Peer     // destinations, when Unicast
-	Unicast            bool
-	TTL                uint8 // TTL or hop limit of sent adverts; 0 means 255
-	CheckUnicastSource bool  // drop adverts from anything but a peer
+	TTL                uint8      // TTL or hop limit of sent adverts; 0 means 255
+	CheckUnicastSource bool       // drop adverts from anything but a peer
 
 	// SkipCheckAdvertAddresses leaves out the comparison of the address list
 	// in adverts of the current master.
 	SkipCheckAdvertAddresses bool
-	OwnerIgnoreAdverts       bool // an address owner ignores others' adverts
 	LowerPriorityNoAdvert    bool // do not answer a lower-priority advert
 	HigherPrioritySendAdvert bool // send an own advert before yielding
 

@@ -257,10 +257,10 @@ func BenchmarkTurn(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(d.routers)), "ns/advert")
 }
 
-// TestSize bounds the memory of a virtual router, of which there may be thousands: more are
-// 704 bytes, as Go allocates them.
+// TestSize bounds the memory of a virtual router, of which there may be thousands: Go
+// adds 8 bytes, and allocates 704 for more than 640.
 func TestSize(t *testing.T) {
-	if size := unsafe.Sizeof(router{}); size > 640 {
+	if size := unsafe.Sizeof(router{}); size > 632 {
 		t.Errorf("%d bytes", size)
 	}
 }
