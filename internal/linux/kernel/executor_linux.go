@@ -166,6 +166,7 @@ func (e *Executor) run() {
 func (e *Executor) carryOut(work []plan) {
 	for len(work) > 0 {
 		work = e.step(work)
+		clear(e.chunk) // let go of the changes
 	}
 }
 

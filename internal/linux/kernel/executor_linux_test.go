@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"weak"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -163,6 +165,49 @@ func TestExecutorKeepsOrderAcrossPlans(t *testing.T) {
 	}
 	if left := addrsOf(t, dial(t), test0); len(left) != 0 {
 		t.Errorf("%d addresses are left", len(left))
+	}
+}
+
+// TestExecutorLetsGo checks that the objects of a plan are forgotten when it is carried out.
+func TestExecutorLetsGo(t *testing.T) {
+	newNetNS(t)
+	ip(t, "link add test0 type veth peer name peer0")
+	test0 := link(t, "test0")
+	requests, err := Dial(0, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := make(chan struct{})
+	e := NewExecutor(requests, nil, func(c Completion) {
+		if c.Last {
+			close(last)
+		}
+	})
+	defer e.Close()
+	var objects []weak.Pointer[Addr]
+	func() {
+		var plan []Change
+		for i := range chunkSize + 2 {
+			a := &Addr{Link: test0, Prefix: prefix(fmt.Sprintf("192.0.2.%d/32", i+1)), Proto: AddrProto}
+			plan = append(plan, Change{Add, a})
+			objects = append(objects, weak.Make(a))
+		}
+		e.Submit(1, plan)
+	}()
+	<-last
+	kept := func() (n int) {
+		runtime.GC()
+		for _, o := range objects {
+			if o.Value() != nil {
+				n++
+			}
+		}
+		return n
+	}
+	for end := time.Now().Add(15 * time.Second); kept() > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%d of %d objects are still in memory", kept(), len(objects))
+		}
 	}
 }
 
