@@ -58,9 +58,9 @@ type journal struct {
 	gone    bool   // the file is to be removed in the end
 
 	// The writer's own.
-	fd     int // -1: there is no file
-	buf    []byte
-	at     []int // offsets of the records in buf
+	fd     int    // -1: there is no file
+	buf    []byte // records to write
+	at     []int  // their offsets
 	st     unix.Stat_t
 	broken time.Time // when the last failure was; zero: it works
 }
@@ -427,10 +427,11 @@ func (j *journal) write() {
 	j.mu.Lock()
 	whole := j.whole || !sound || int(j.st.Size) != len(j.image)
 	j.buf, j.at = j.buf[:0], j.at[:0]
+	var image []byte
 	switch {
 	case resting:
 	case whole:
-		j.buf = append(j.buf, j.image...)
+		image = bytes.Clone(j.image)
 		j.whole = false
 	default:
 		for _, at := range j.changed {
@@ -446,7 +447,7 @@ func (j *journal) write() {
 	switch {
 	case resting:
 	case whole:
-		j.report(j.create(j.buf))
+		j.report(j.create(image))
 	default:
 		for i, at := range j.at {
 			if n, err := unix.Pwrite(j.fd, j.buf[i*recordSize:(i+1)*recordSize], int64(at)); err != nil || n < recordSize {
