@@ -24,23 +24,24 @@ import (
 // order between answers and events that would have to be known.
 type item[O any, K comparable] struct {
 	key   K
-	refs  int     // routers that have it in their lists
-	users int     // the users that want it in the kernel now
 	owner *router // the one that asked last, or may ask next; nil: it is not known
+	refs  int32   // routers that have it in their lists
+	users int32   // the users that want it in the kernel now
+	sent  O       // how the kernel was asked to have it last, if it was
+	job   uint64  // the submission that asked
+	since uint64  // the first submission that asked for it after the last removal of ours
+
 	// onDelete is what follows when another program removes it, for the router that has
 	// claimed it last.
 	onDelete conf.OnDelete
 
-	requested bool   // the kernel was asked to have it, and not to remove it since
-	sent      O      // how, when asked last
-	doubt     bool   // what was asked for need not hold any more: ask again
-	fresh     bool   // it was not ours before it was asked for last
-	job       uint64 // the submission that asked
-	present   bool   // the kernel has it, as far as is known
-	failed    bool   // the kernel refused what was asked last; logged once
-	waits     bool   // it is asked for when refusals are, so that others cannot have it set at any rate
-	since     uint64 // the first submission that asked for it after the last removal of ours
-	had       bool   // the kernel has confirmed it after that: if setting it again finds it gone, it was lost
+	requested bool // the kernel was asked to have it, and not to remove it since
+	doubt     bool // what was asked for need not hold any more: ask again
+	fresh     bool // it was not ours before it was asked for last
+	present   bool // the kernel has it, as far as is known
+	failed    bool // the kernel refused what was asked last; logged once
+	waits     bool // it is asked for when refusals are, so that others cannot have it set at any rate
+	had       bool // the kernel has confirmed it after since: if setting it again finds it gone, it was lost
 
 	// theirs: others set it while we did not hold it. That it is there
 	// suffices, and it is never changed or removed.

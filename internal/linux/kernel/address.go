@@ -34,8 +34,8 @@ type Addr struct {
 	Broadcast netip.Addr // IPv4 only; zero: none
 	Label     string     // IPv4 only, at most 15 bytes; empty: the kernel takes the link's name
 	Scope     uint8      // RT_SCOPE_*; IPv4 only, with IPv6 it follows from the address
-	Flags     uint32     // IFA_F_*: what was asked for and, in reports, the state
 	Proto     uint8      // who set it; AddrProto is us
+	Flags     uint32     // IFA_F_*: what was asked for and, in reports, the state
 
 	// Lifetimes in seconds, Forever or the rest that is left. ValidLft 0 says
 	// that none was asked for: both are Forever. A PreferredLft of 0 with a
