@@ -90,15 +90,20 @@ func (d *daemon) announceElsewhere(r *router, at time.Duration) {
 		r.announce.rounds, r.announce.next, r.announce.quiet, r.announce.elsewhere = 1, 0, true, true
 		d.queueAnnouncement(r)
 	}
-	d.loop.Set(&r.extra, at+r.conf.GARP.Extra.Period)
+	d.loop.Set(r.extra, at+r.conf.GARP.Extra.Period)
 }
 
 // repeatElsewhere has the addresses that garp_extra_if is about announced as long as r is
 // master.
 func (d *daemon) repeatElsewhere(r *router) {
-	d.loop.Stop(&r.extra)
+	if r.extra != nil {
+		d.loop.Stop(r.extra)
+	}
 	if period := r.conf.GARP.Extra.Period; r.held && period > 0 && !r.static() {
-		d.loop.Set(&r.extra, d.loop.Now()+period)
+		if r.extra == nil {
+			r.extra = &loop.Timer{Order: r.timer.Order, Expire: func(at time.Duration) { d.announceElsewhere(r, at) }}
+		}
+		d.loop.Set(r.extra, d.loop.Now()+period)
 	}
 }
 

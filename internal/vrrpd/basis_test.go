@@ -201,8 +201,8 @@ func TestSocketRefused(t *testing.T) {
 	d.check(d.routers)
 	open(t, d)
 	for _, r := range d.routers {
-		if r.faults != vrrp.FaultSocket || r.cause.Detail != "open raw IPv4 socket for protocol 112: socket: too many open files" {
-			t.Errorf("%s: faults %v, %q", r.conf.Name, r.faults, r.cause.Detail)
+		if r.faults != vrrp.FaultSocket || r.whyFault().Detail != "open raw IPv4 socket for protocol 112: socket: too many open files" {
+			t.Errorf("%s: faults %v, %q", r.conf.Name, r.faults, r.whyFault().Detail)
 		}
 	}
 	setLimit(limit.Cur)

@@ -127,8 +127,6 @@ func (d *daemon) add(c *conf.VRRPInstance, order int) *router {
 	r := &router{engine: vrrp.New(policy.EngineConfig(c)), conf: c, waiting: true}
 	r.timer.Order = order
 	r.timer.Ahead = func() { d.rehearse(r) }
-	r.extra.Order = order
-	r.extra.Expire = func(at time.Duration) { d.announceElsewhere(r, at) }
 	r.timer.Expire = func(at time.Duration) {
 		d.step(r, at, vrrp.Event{Kind: vrrp.Expiry, Wall: time.Now()})
 	}

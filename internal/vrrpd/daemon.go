@@ -434,9 +434,12 @@ func (d *daemon) tryAgain(time.Duration) {
 }
 
 func (d *daemon) setFaults(r *router, faults vrrp.Faults, cause vrrp.Cause) {
-	before, faulty := r.cause, r.faults != 0 && faults != 0 && r.engine.State() == vrrp.Fault
+	before, faulty := r.whyFault(), r.faults != 0 && faults != 0 && r.engine.State() == vrrp.Fault
 	changed := faults != r.faults
-	r.faults, r.cause = faults, cause
+	r.faults, r.cause = faults, nil
+	if kept := cause; kept != (vrrp.Cause{}) {
+		r.cause = &kept
+	}
 	if changed {
 		d.step(r, d.loop.Now(), vrrp.Event{Kind: vrrp.FaultsChanged, Faults: faults, Cause: cause})
 	}

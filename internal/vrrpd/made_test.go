@@ -437,12 +437,12 @@ func TestVRF(t *testing.T) {
 	in.Unicast, in.Peers = true, []conf.Peer{{Addr: netip.MustParseAddr("192.0.2.2")}}
 	d := startTestDaemon(t, c, k)
 	r := d.routers[0]
-	turnUntil(t, d, "FAULT", func() bool { return r.cause.Detail == "VRF blue does not exist" })
+	turnUntil(t, d, "FAULT", func() bool { return r.whyFault().Detail == "VRF blue does not exist" })
 	blue := kerneltest.Ethernet(90, "blue")
 	k.SetLink(blue)
 	turnUntil(t, d, "the event", func() bool { return d.net.byName["blue"] != nil })
 	if r.faults&vrrp.FaultLinkMissing == 0 {
-		t.Errorf("a link that is no VRF: %v", r.cause)
+		t.Errorf("a link that is no VRF: %v", r.whyFault())
 	}
 	blue.Kind = kernel.KindVRF
 	k.RemoveLink(90)

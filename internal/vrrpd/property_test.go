@@ -170,13 +170,13 @@ func disagreement(d *daemon, k *kerneltest.Kernel, c *conf.Config) string {
 		for _, m := range r.made {
 			l, base := linkNamed(k, m.spec.Name), linkNamed(k, m.spec.Base)
 			if l.Base != base.Index || l.HardwareAddr != m.spec.MAC || l.Flags&unix.IFF_UP == 0 || l.MTU != base.MTU || l.Alias != kernel.LinkAlias {
-				return fmt.Sprintf("link %+v, base %+v, known as %+v, fault %v", l, base, m.item, r.cause)
+				return fmt.Sprintf("link %+v, base %+v, known as %+v, fault %v", l, base, m.item, r.whyFault())
 			}
 		}
 		for i, v := range r.vips {
 			place := r.addressPlace(r.address(i))
 			if v == nil || !k.Has(linkNamed(k, place).Index, v.key.Prefix) {
-				return fmt.Sprintf("address %v on %s, known as %+v, fault %v, state %v", r.address(i).Prefix, place, v, r.cause, r.engine.State())
+				return fmt.Sprintf("address %v on %s, known as %+v, fault %v, state %v", r.address(i).Prefix, place, v, r.whyFault(), r.engine.State())
 			}
 		}
 	}

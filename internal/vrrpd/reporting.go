@@ -122,9 +122,10 @@ func (r *router) rememberNote(a *vrrp.Action) {
 
 // reportCause reports that r is in FAULT for another cause than before.
 func (d *daemon) reportCause(r *router) {
-	text := "stays in FAULT STATE: " + causeText(&r.cause)
-	slog.LogAttrs(context.Background(), slog.LevelInfo, "("+r.conf.Name+") "+text, appendCause([]slog.Attr{slog.String("instance", r.conf.Name)}, &r.cause)...)
-	r.notices = among(r.notices, status.Change{At: time.Now(), From: vrrp.Fault, To: vrrp.Fault, Code: r.cause.Code, Why: text})
+	cause := r.whyFault()
+	text := "stays in FAULT STATE: " + causeText(&cause)
+	slog.LogAttrs(context.Background(), slog.LevelInfo, "("+r.conf.Name+") "+text, appendCause([]slog.Attr{slog.String("instance", r.conf.Name)}, &cause)...)
+	r.notices = among(r.notices, status.Change{At: time.Now(), From: vrrp.Fault, To: vrrp.Fault, Code: cause.Code, Why: text})
 	if d.session != nil {
 		d.session.Signal(link.Changed)
 	}

@@ -34,7 +34,7 @@ type router struct {
 	changing   bool        // a reload moves it to another link: until it has a socket there, it is not at fault
 	waiting    bool        // the engine is not started yet
 	inherited  bool        // the priority is the predecessor's: a tracker has yet to report
-	cause      vrrp.Cause  // of the first of faults
+	cause      *vrrp.Cause // of the first of faults; nil: there is none
 	source     netip.Addr  // as last given to the engine
 
 	master  int         // index of what the interface is part of, as far as it was looked at; 0: nothing
@@ -55,7 +55,7 @@ type router struct {
 	history        []status.Change // the last ones, oldest first
 	notices        []status.Change // likewise of what it has reported without a change of state
 	announce       announcement
-	extra          loop.Timer        // of garp_extra_if
+	extra          *loop.Timer       // of garp_extra_if; nil: it has not been needed
 	record         *record           // in the state file
 	lastTransition time.Time         // wall clock, for dumps
 	rejection      *status.Rejection // the last that was reported; nil: none was
@@ -66,6 +66,14 @@ type router struct {
 	muted    bool // a failure to send has been logged
 	blocked  bool // the last advert was refused by a firewall of this machine
 	queued   bool // an advert waits in the batch of the socket
+}
+
+// whyFault is the cause of the first fault, zero if there is none.
+func (r *router) whyFault() vrrp.Cause {
+	if r.cause == nil {
+		return vrrp.Cause{}
+	}
+	return *r.cause
 }
 
 // ipv6 reports the family of the virtual router.

@@ -162,8 +162,8 @@ func (f *filling) instance(r *router) status.Instance {
 	if g := e.Group(); g != nil {
 		i.Group = g.Name()
 	}
-	if r.faults != 0 && r.cause.Detail != "" {
-		i.FaultCause = causeText(&r.cause)
+	if r.faults != 0 && r.cause != nil && r.cause.Detail != "" {
+		i.FaultCause = causeText(r.cause)
 	}
 	if deadline, running := e.Deadline(); running {
 		i.Timeout = f.wall.Add(deadline - f.now)

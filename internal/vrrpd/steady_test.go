@@ -260,7 +260,7 @@ func BenchmarkTurn(b *testing.B) {
 // TestSize bounds the memory of a virtual router and of an address, of which there may be
 // thousands, by what Go allocates. It adds 8 bytes to more than 512.
 func TestSize(t *testing.T) {
-	if size := unsafe.Sizeof(router{}); size > 640-8 {
+	if size := unsafe.Sizeof(router{}); size > 576-8 {
 		t.Errorf("%d bytes for a router", size)
 	}
 	if size := unsafe.Sizeof(vip{}); size > 224 {

@@ -319,7 +319,7 @@ func (d *daemon) startRouter(r *router) {
 	if r.tracked != nil {
 		r.tracked.because = vrrp.Cause{Code: "start", Detail: "start"}
 	}
-	d.step(r, at, vrrp.Event{Kind: vrrp.Start, Hold: policy.StartDelay(&d.conf.Global, d.started, at), Resume: before, Cause: r.cause, Wall: time.Now()})
+	d.step(r, at, vrrp.Event{Kind: vrrp.Start, Hold: policy.StartDelay(&d.conf.Global, d.started, at), Resume: before, Cause: r.whyFault(), Wall: time.Now()})
 	if r.tracked == nil {
 		return
 	}
