@@ -199,7 +199,8 @@ func (c *trafficCase) run(t *testing.T, f *farm, d *lab.Daemon) {
 	}
 	if !c.persistent {
 		if fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("answers %v, want %v; servers removed meanwhile: %v", got, want, strings.Contains(d.LogText(), "Removing service"))
+			t.Errorf("answers %v, want %v; servers removed meanwhile: %v\n%s\n%s", got, want, strings.Contains(d.LogText(), "Removing service"),
+				f.output(f.directors[0], "ipvsadm", "-Ln", "--stats"), f.output(f.directors[0], "ipvsadm", "-Lnc"))
 		}
 		return
 	}
