@@ -4,10 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"sync"
 	"time"
+
+	jsonv2 "github.com/go-json-experiment/json"
+	jsonv1 "github.com/go-json-experiment/json/v1"
 
 	"keepalived-go/internal/proc/loop"
 )
@@ -139,16 +143,13 @@ func (s *Saver) save(at time.Duration) {
 	})
 }
 
-// write writes a state, unless the file was removed permanently.
+// write writes a state, unless the file was removed permanently. The state of thousands of
+// checks takes megabytes as JSON, of which only a part is in memory at a time.
 func (s *Saver) write(state any) error {
-	b, err := json.Marshal(state)
-	if err != nil {
-		return err
-	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.removed {
 		return nil
 	}
-	return Write(s.Path, b)
+	return Write(s.Path, func(w io.Writer) error { return jsonv2.MarshalWrite(w, state, jsonv1.DefaultOptionsV1()) })
 }

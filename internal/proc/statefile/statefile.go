@@ -3,6 +3,7 @@
 package statefile
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -53,14 +54,25 @@ func Read(path string, limit int64) ([]byte, error) {
 	return b, nil
 }
 
-// Write replaces the file. It can block as long as the file system does.
-func Write(path string, b []byte) error {
-	return replace(path, b, func(*os.File) error { return nil })
+// Write replaces the file by what write writes. It can block as long as the file system does.
+func Write(path string, write func(io.Writer) error) error {
+	return replace(path, func(f *os.File) error {
+		b := bufio.NewWriterSize(f, 64<<10)
+		if err := write(b); err != nil {
+			return err
+		}
+		return b.Flush()
+	})
 }
 
 // WriteSynced replaces the file likewise, and returns when a power cut cannot undo that.
 func WriteSynced(path string, b []byte) error {
-	err := replace(path, b, (*os.File).Sync)
+	err := replace(path, func(f *os.File) error {
+		if _, err := f.Write(b); err != nil {
+			return err
+		}
+		return f.Sync()
+	})
 	if err != nil {
 		return err
 	}
@@ -72,17 +84,15 @@ func WriteSynced(path string, b []byte) error {
 	return dir.Sync()
 }
 
-// replace replaces the file when finish has finished with its successor.
-func replace(path string, b []byte, finish func(*os.File) error) error {
+// replace replaces the file when fill has filled its successor.
+func replace(path string, fill func(*os.File) error) error {
 	next := path + ".new"
 	os.Remove(next) // of a predecessor
 	f, err := os.OpenFile(next, os.O_WRONLY|os.O_CREATE|os.O_EXCL|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err = f.Write(b); err == nil {
-		err = finish(f)
-	}
+	err = fill(f)
 	if cerr := f.Close(); err == nil {
 		err = cerr
 	}

@@ -1,6 +1,7 @@
 package statefile
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"testing"
@@ -12,7 +13,7 @@ func TestReadWrite(t *testing.T) {
 		t.Errorf("no file: %q, %v", b, err)
 	}
 	for _, text := range []string{"one", "the other"} {
-		if err := Write(path, []byte(text)); err != nil {
+		if err := Write(path, func(w io.Writer) error { _, err := io.WriteString(w, text); return err }); err != nil {
 			t.Fatal(err)
 		}
 		if b, err := Read(path, 10); string(b) != text || err != nil {
