@@ -26,7 +26,7 @@ const module = "keepalived-go"
 // of layers below its own; "…/" is a package with all below it. docs/architecture.md
 // describes the purpose of each layer.
 var layers = [][]string{
-	{"vrrp", "lvs", "bfd", "internal/readfile", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/proc/act", "internal/linux/mmsg", "internal/linux/nft", "internal/tool/getopt", "internal/tool/required", "internal/tool/executable", "internal/tool/userns", "internal/tool/terminal", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
+	{"vrrp", "lvs", "bfd", "internal/readfile", "internal/packed", "internal/proc/wire", "internal/proc/reap", "internal/proc/loop", "internal/proc/act", "internal/linux/mmsg", "internal/linux/nft", "internal/tool/getopt", "internal/tool/required", "internal/tool/executable", "internal/tool/userns", "internal/tool/terminal", "internal/output/logging", "internal/output/logging/logtest", "internal/checkd/life"},
 	{"internal/proc/statefile", "internal/linux/fwmark", "vrrp/vrrptest", "conf/syntax", "conf/pcre", "internal/linux/nl"},
 	{"conf", "lvs/ipvs", "internal/linux/nl/nltest"},
 	{"internal/output/status", "lvs/ipvs/ipvstest"},

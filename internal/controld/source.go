@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"keepalived-go/internal/packed"
 	"keepalived-go/internal/proc/link"
 )
 
@@ -17,6 +18,9 @@ const (
 	// A process rests after an answer for as long as that took, within these bounds:
 	// however many clients ask, it spends at most half of its time on answers.
 	leastRest, mostRest = 20 * time.Millisecond, time.Second
+	// packAfter is how long there has been no answer when the last ones are packed: shorter
+	// than freeAfter, when the memory that this frees is given back.
+	packAfter = 3 * time.Second
 )
 
 // kind is what a question asks for.
@@ -40,11 +44,40 @@ type source struct {
 	send func(link.Question) bool
 
 	mu   sync.Mutex
-	open *query        // nil: none
-	next [kinds]*query // nil: nobody waits for that
-	id   uint32        // of the last question; those of different sources differ
-	last [kinds][]byte // the last answers, but for news; that to everything is a brief one too
-	rest time.Time     // before this no question is asked
+	open *query             // nil: none
+	next [kinds]*query      // nil: nobody waits for that
+	id   uint32             // of the last question; those of different sources differ
+	last [kinds]*lastAnswer // the last ones, but for news; that to everything is a brief one too
+	rest time.Time          // before this no question is asked
+	pack *time.Timer        // packs the last answers; nil: there has been none
+}
+
+// lastAnswer is one that is kept for when the process does not answer.
+type lastAnswer struct {
+	body   []byte // nil: it is packed
+	packed packed.Text
+}
+
+// text is what the process has answered; nil if it has not.
+func (a *lastAnswer) text() ([]byte, error) {
+	switch {
+	case a == nil:
+		return nil, nil
+	case a.body != nil:
+		return a.body, nil
+	}
+	return a.packed.Open()
+}
+
+// packLast packs the last answers: those of thousands of virtual routers take megabytes.
+func (s *source) packLast() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, a := range s.last {
+		if a != nil && a.body != nil {
+			a.packed, a.body = packed.Of(a.body), nil
+		}
+	}
 }
 
 // query is a question and those who wait for its answer.
@@ -78,7 +111,10 @@ func (s *source) get(ctx context.Context, k kind) (body []byte, err error) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.last[k], q.err
+	if body, err = s.last[k].text(); err != nil {
+		return nil, err
+	}
+	return body, q.err
 }
 
 // since returns what has changed since a time, as get. Only the recorder asks.
@@ -160,12 +196,22 @@ func (s *source) take(m *link.Message) {
 	}
 	body, err := m.Snapshot()
 	if s.open.body = body; err == nil && s.open.kind != news {
-		s.last[brief] = body
-		if s.open.kind == everything {
-			s.last[everything] = body
-		}
+		s.keep(body)
 	}
 	s.end(err)
+}
+
+// keep keeps the answer to the open question.
+func (s *source) keep(body []byte) {
+	s.last[brief] = &lastAnswer{body: body}
+	if s.open.kind == everything {
+		s.last[everything] = s.last[brief]
+	}
+	if s.pack == nil {
+		s.pack = time.AfterFunc(packAfter, s.packLast)
+	} else {
+		s.pack.Reset(packAfter)
+	}
 }
 
 // end ends the open question.

@@ -189,9 +189,19 @@ func TestNoAnswer(t *testing.T) {
 		p.mu.Lock()
 		p.deaf = true
 		p.mu.Unlock()
-		time.Sleep(leastRest)
-		get = p.clients(1)
-		all(t, get(), "three the parent process takes no questions")
+		time.Sleep(packAfter + leastRest)
+		p.mu.Lock()
+		for _, k := range []kind{brief, everything} {
+			if p.last[k].body != nil || p.last[k].packed == nil {
+				t.Errorf("the last answer is not packed: %+v", p.last[k])
+			}
+		}
+		p.mu.Unlock()
+		for range 2 {
+			time.Sleep(leastRest)
+			get = p.clients(1)
+			all(t, get(), "three the parent process takes no questions")
+		}
 	})
 }
 

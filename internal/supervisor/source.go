@@ -1,13 +1,11 @@
 package supervisor
 
 import (
-	"bytes"
-	"compress/flate"
-	"io"
 	"sync"
 
 	"keepalived-go/conf"
 	"keepalived-go/conf/view"
+	"keepalived-go/internal/packed"
 )
 
 // source is the text of a configuration, compressed. The statements of a long one take a
@@ -17,7 +15,7 @@ type source struct {
 	once sync.Once
 	// tree is what it is made of. It stays if that cannot be written as text.
 	tree         []*conf.Statement
-	whole, shown []byte // as view.Texts has them
+	whole, shown packed.Text // as view.Texts has them
 	err          error
 }
 
@@ -26,7 +24,7 @@ func (s *source) pack() {
 	s.once.Do(func() {
 		var whole, shown string
 		if whole, shown, s.err = view.Texts(s.tree); s.err == nil {
-			s.whole, s.shown, s.tree = deflate(whole), deflate(shown), nil
+			s.whole, s.shown, s.tree = packed.Of(whole), packed.Of(shown), nil
 		}
 	})
 }
@@ -37,7 +35,7 @@ func (s *source) text() (string, error) {
 	if s.err != nil {
 		return "", s.err
 	}
-	text, err := inflate(s.whole)
+	text, err := s.whole.Open()
 	return string(text), err
 }
 
@@ -47,7 +45,7 @@ func (s *source) expanded() ([]byte, error) {
 	if s.err != nil {
 		return nil, s.err
 	}
-	return inflate(s.shown)
+	return s.shown.Open()
 }
 
 // statements returns the outermost ones.
@@ -58,16 +56,4 @@ func (s *source) statements() []*conf.Statement {
 	}
 	list, _ := conf.Parse("", conf.Options{Unsaved: func(string) (string, bool) { return text, true }})
 	return list
-}
-
-func deflate(text string) []byte {
-	var b bytes.Buffer
-	w, _ := flate.NewWriter(&b, flate.BestSpeed) // the level is a valid one
-	io.WriteString(w, text)
-	w.Close()
-	return bytes.Clone(b.Bytes())
-}
-
-func inflate(b []byte) ([]byte, error) {
-	return io.ReadAll(flate.NewReader(bytes.NewReader(b)))
 }
