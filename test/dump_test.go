@@ -403,7 +403,8 @@ func members(t *testing.T, object []byte) (out []member) {
 	return out
 }
 
-// dataWhen waits until a new state dump contains all the texts.
+// dataWhen waits until a state dump that was begun after another one has contained all the texts
+// does so, too: a dump is made in slices, and what is ahead of a text may be older.
 func (s *scene) dataWhen(d *lab.Daemon, name string, texts ...string) string {
 	s.Helper()
 	path := name
@@ -413,7 +414,7 @@ func (s *scene) dataWhen(d *lab.Daemon, name string, texts ...string) string {
 	missing := func(data string) []string {
 		return slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return strings.Contains(data, text) })
 	}
-	data := ""
+	data, before := "", false
 	if !s.Until(8*time.Second, func() bool {
 		os.Remove(path)
 		s.must(d.Signal(unix.SIGUSR1))
@@ -422,7 +423,9 @@ func (s *scene) dataWhen(d *lab.Daemon, name string, texts ...string) string {
 		}
 		b, err := os.ReadFile(path) // the file is complete, because it is renamed into place
 		data = string(b)
-		return err == nil && len(missing(data)) == 0
+		again := before
+		before = err == nil && len(missing(data)) == 0
+		return again && before
 	}) {
 		s.Fatalf("%s does not say %q:\n%s", name, missing(data), data)
 	}
