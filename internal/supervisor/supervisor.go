@@ -295,6 +295,7 @@ func (s *supervisor) run() int {
 	}
 	code := s.loop(orders)
 	s.end(orders)
+	s.systemd.end(proc.FlushWait)
 	return code
 }
 

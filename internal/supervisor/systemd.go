@@ -16,7 +16,8 @@ import (
 // the end of a start and of a reload.
 type serviceManager struct {
 	watchdog time.Duration // how often we must ping; 0: never
-	news     chan struct{} // there is something to send
+	news     chan struct{} // there is something to send; closed: nothing follows
+	ended    chan struct{} // closed when all was sent
 
 	mu      sync.Mutex
 	waiting states
@@ -35,7 +36,7 @@ const (
 )
 
 func newServiceManager() *serviceManager {
-	m := &serviceManager{news: make(chan struct{}, 1)}
+	m := &serviceManager{news: make(chan struct{}, 1), ended: make(chan struct{})}
 	if interval, err := daemon.SdWatchdogEnabled(false); err == nil {
 		m.watchdog = interval
 	}
@@ -43,8 +44,9 @@ func newServiceManager() *serviceManager {
 	return m
 }
 
-// send sends what waits, for ever. Of failures one after another the first is logged.
+// send sends what waits, until the end. Of failures one after another the first is logged.
 func (m *serviceManager) send() {
+	defer close(m.ended)
 	failing := false
 	for range m.news {
 		m.mu.Lock()
@@ -80,6 +82,15 @@ func (m *serviceManager) post(kind int, text string, obsolete ...int) {
 
 func (m *serviceManager) ready(text string) {
 	m.post(sdReady, daemon.SdNotifyReady+"\nSTATUS="+text, sdStatus)
+}
+
+// end returns when systemd has got everything, or a time is up. Nothing may be reported after it.
+func (m *serviceManager) end(limit time.Duration) {
+	close(m.news)
+	select {
+	case <-m.ended:
+	case <-time.After(limit):
+	}
 }
 
 func (m *serviceManager) reloading() {

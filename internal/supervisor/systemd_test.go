@@ -3,9 +3,12 @@ package supervisor
 import (
 	"net"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // TestSystemdMissesNothing checks that while systemd does not read, watchdog messages do
@@ -20,7 +23,7 @@ func TestSystemdMissesNothing(t *testing.T) {
 	t.Setenv("NOTIFY_SOCKET", path)
 	t.Setenv("WATCHDOG_USEC", "1000000")
 	m := newServiceManager()
-	defer close(m.news)
+	defer m.end(0)
 	pings := func() {
 		for range 10_000 { // more than the kernel queues
 			m.alive()
@@ -63,4 +66,39 @@ func TestSystemdMissesNothing(t *testing.T) {
 			t.Errorf("after the end: %q", b[:n])
 		}
 	}
+}
+
+// TestSystemdGetsTheEnd checks that the end waits until systemd has got what was reported,
+// but not for a systemd that does not read.
+func TestSystemdGetsTheEnd(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	t.Setenv("NOTIFY_SOCKET", path)
+	m := newServiceManager()
+	m.stopping()
+	m.end(time.Minute)
+	b := make([]byte, 4096)
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	failed := raw.Read(func(fd uintptr) bool {
+		n, err = unix.Read(int(fd), b) // without waiting: it is there
+		return true
+	})
+	if failed != nil || err != nil || string(b[:max(n, 0)]) != "STOPPING=1\nSTATUS=Stopping" {
+		t.Errorf("%q, %v, %v", b[:max(n, 0)], failed, err)
+	}
+	m = newServiceManager()
+	for range 4096 { // more than the kernel queues
+		m.status("x")
+		runtime.Gosched()
+	}
+	m.stopping()
+	m.end(time.Millisecond)
 }
