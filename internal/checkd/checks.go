@@ -25,14 +25,21 @@ type check struct {
 	attempt *attempt.Attempt  // nil: none is on its way
 	done    func(life.Result) // takes the result of that attempt
 	number  uint64            // of that attempt
-	page    int               // likewise
-	passed  int               // gates that it has passed
-	place   *list.Element     // among the checks that wait at the next gate; nil: it does not wait
+	page    int32             // likewise
+	passed  uint8             // gates that it has passed
 	active  bool              // the engine wants it to run
 	begun   bool              // it has been active before
-	last    life.Verdict      // of the last result
-	lastAt  time.Duration     // when that came; 0: none has come yet
-	took    time.Duration     // by the last attempt that has a result; 0: there was none
+	place   *list.Element     // among the checks that wait at the next gate; nil: it does not wait
+	last    last
+}
+
+// last is what is known of the last result of a check.
+type last struct {
+	at     time.Duration // when it came; 0: none has come yet
+	took   time.Duration // by the last attempt that was made; 0: there was none
+	reason string        // as in life.Result
+	page   int32
+	ok     bool
 }
 
 func (d *daemon) newCheck(id lvs.CheckID, p *planned) *check {
@@ -81,7 +88,7 @@ func (d *daemon) reconfigure(c *check, id lvs.CheckID, p *planned) *check {
 		return again
 	}
 	c.id, c.planned = id, p
-	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Reconfigure, Config: &p.life}))
+	d.act(c, c.life.Step(d.loop.Now(), life.Event{Kind: life.Reconfigure, Config: p.life}))
 	return c
 }
 
@@ -117,7 +124,7 @@ func (d *daemon) act(c *check, a life.Actions) {
 	}
 	switch {
 	case a.Attempt:
-		c.number, c.page = a.Number, a.Page
+		c.number, c.page = a.Number, int32(a.Page)
 		d.admit(c)
 	case c.attempt != nil: // its deadline stays
 	case a.Next == life.Never:
@@ -141,7 +148,7 @@ func (d *daemon) gatesOf(c *check) []*gate {
 // admit begins the attempt of a check when it has passed all gates.
 func (d *daemon) admit(c *check) {
 	gates := d.gatesOf(c)
-	for ; c.passed < len(gates); c.passed++ {
+	for ; int(c.passed) < len(gates); c.passed++ {
 		if !gates[c.passed].enter(c) {
 			return
 		}
@@ -150,7 +157,7 @@ func (d *daemon) admit(c *check) {
 }
 
 func (d *daemon) attempt(c *check) {
-	c.attempt = d.env.Begin(c.kind, c.page, c.done)
+	c.attempt = d.env.Begin(c.kind, int(c.page), c.done)
 	d.loop.Set(&c.timer, c.attempt.Deadline())
 }
 
@@ -186,22 +193,23 @@ func (d *daemon) done(c *check, r life.Result) {
 	at, begun := d.loop.Time(), c.attempt.Began()
 	short := r.Void && c.attempt.Short()
 	c.attempt = nil
-	if last := c.passed - 1; short && d.gatesOf(c)[last].retreat(c) {
-		c.passed = last
+	if before := c.passed - 1; short && d.gatesOf(c)[before].retreat(c) {
+		c.passed = before
 		d.loop.Stop(&c.timer)
 		return
 	}
 	d.leave(c)
 	if !r.Void {
-		c.took = at - begun
+		c.last.took = at - begun
 	}
 	d.act(c, c.life.Step(at, life.Event{Kind: life.Done, Number: c.number, Result: r}))
 }
 
 // judge logs a verdict and passes it on to the engine.
 func (d *daemon) judge(c *check, a *life.Actions) {
-	v, at := &a.Verdict, d.loop.Time()
-	c.last, c.lastAt = *v, at
+	d.verdict = a.Verdict
+	v, at := &d.verdict, d.loop.Time()
+	c.last.at, c.last.ok, c.last.reason, c.last.page = at, v.OK, v.Reason, int32(v.Page)
 	report := func() {
 		for _, line := range attempt.Lines(c.kind, v, c.Check.LogAllFailures || d.conf.Global.LVS.LogAllFailures) {
 			d.log(line, "service", c.Service.String(), "server", c.Name(), "check", c.Check.Kind.String())

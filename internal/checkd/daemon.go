@@ -32,6 +32,7 @@ type daemon struct {
 	unreported []report     // of this turn
 	changed    bool         // in this turn: services, servers
 	actions    []lvs.Action // room for those of a step
+	verdict    life.Verdict // that is taken up, or was before
 
 	table        *table.Table
 	counters     *table.Counters // of the kernel

@@ -231,7 +231,7 @@ func TestServerFailsAndReturns(t *testing.T) {
 	if !log.InOrder("Gained quorum 1+0=1 <= 2 for VS "+vs, "Activating healthchecker for service "+a.name()+" for VS "+vs) {
 		t.Errorf("start: %q", log.Lines())
 	}
-	p.until("the first results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
+	p.until("the first results", func() bool { return p.checks[0].last.at != 0 && p.checks[1].last.at != 0 })
 	a.close()
 	p.untilTable(fmt.Sprintf("tcp 10.0.0.1:80: %v=1", b.addr()))
 	b.close()
@@ -270,7 +270,7 @@ func TestEndOfServers(t *testing.T) {
 	a, b := serve(t), serve(t)
 	a.close()
 	p := start(t, virtual("omega", a.real("inhibit_on_failure"), b.real("")), nil)
-	p.until("the dead server", func() bool { return !p.checks[0].life.Up() && p.checks[1].lastAt != 0 })
+	p.until("the dead server", func() bool { return !p.checks[0].life.Up() && p.checks[1].last.at != 0 })
 	p.stop()
 	var end []string
 	for _, line := range log.Lines() {
@@ -292,7 +292,7 @@ func TestWeightBeforeVerdict(t *testing.T) {
 	a.close()
 	misc := "MISC_CHECK {\n misc_dynamic\n misc_timeout 60\n misc_path \"/bin/sh -c 'exit 9'\"\n}"
 	p := start(t, virtual("alpha", a.real("smtp_alert\n"+misc)), nil)
-	p.until("both results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
+	p.until("both results", func() bool { return p.checks[0].last.at != 0 && p.checks[1].last.at != 0 })
 	weight := "Changing weight from 1 to 7 for inactive service " + a.name() + " of VS " + vs
 	if passed := "Misc check for [" + a.name() + " VS " + vs + "] by [/bin/sh] succeeded."; !log.InOrder(weight, passed) {
 		t.Errorf("not first %q, then %q: %q", weight, passed, log.Lines())
@@ -354,7 +354,7 @@ func TestSuccessor(t *testing.T) {
 	p := start(t, text, keep)
 	alone := fmt.Sprintf("tcp 10.0.0.1:80: %v=1", b.addr())
 	p.untilTable(alone)
-	p.until("the first results", func() bool { return p.checks[0].lastAt != 0 && p.checks[1].lastAt != 0 })
+	p.until("the first results", func() bool { return p.checks[0].last.at != 0 && p.checks[1].last.at != 0 })
 	p.kill()
 
 	before := len(log.Lines())
@@ -362,7 +362,7 @@ func TestSuccessor(t *testing.T) {
 	if next.checks[0].life.Up() || next.checks[0].life.State().Number == 0 {
 		t.Error("the check of the dead server starts again")
 	}
-	next.until("its results", func() bool { return next.checks[0].lastAt != 0 && next.checks[1].lastAt != 0 })
+	next.until("its results", func() bool { return next.checks[0].last.at != 0 && next.checks[1].last.at != 0 })
 	if next.table() != alone {
 		t.Errorf("the table: %s", next.table())
 	}
@@ -404,7 +404,7 @@ func TestSuccessorDoesNotFlush(t *testing.T) {
 	p.kill()
 	add()
 	next := startOn(t, k, host, text, keep)
-	next.until("its results", func() bool { return next.checks[0].lastAt != 0 })
+	next.until("its results", func() bool { return next.checks[0].last.at != 0 })
 	if got := next.table(); got != ours+"\ntcp 10.9.9.9:9: " {
 		t.Errorf("the table is %s", got)
 	}

@@ -62,6 +62,9 @@ func (d *daemon) fileChanged(all []track.Update) {
 // recall gives a check that has just been activated what is known of its subject:
 // nothing may change for long.
 func (d *daemon) recall(c *check) {
+	if !c.life.Observes() {
+		return
+	}
 	d.loop.Post(func() {
 		switch k := c.kind.(type) {
 		case *attempt.File:

@@ -35,7 +35,7 @@ type planned struct {
 	policy.ServerCheck
 	kind attempt.Kind // nil: it cannot be done
 	why  string       // the reason for that
-	life life.Config
+	life *life.Config // equal ones share one
 }
 
 // newPlan makes the plan of c; groups that have marks keep them.
@@ -43,6 +43,15 @@ func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
 	b := policy.ServiceConfig(c, marks)
 	p := &plan{conf: c, services: b.Config, marks: b.Marks, marked: marksTable(c, b.Marked), checks: make([]planned, len(b.Checks))}
 	var identity *tls.Config // of all SSL_GET
+	lives := make(map[life.Config]*life.Config)
+	shared := func(l life.Config) *life.Config {
+		known := lives[l]
+		if known == nil {
+			known = new(life.Config)
+			*known, lives[l] = l, known
+		}
+		return known
+	}
 	for i := range b.Checks {
 		k := &p.checks[i]
 		k.ServerCheck = b.Checks[i]
@@ -51,12 +60,12 @@ func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
 		}
 		kind, err := kindOf(&k.ServerCheck, c, identity)
 		if err != nil {
-			k.why = err.Error()
+			k.why, k.life = err.Error(), shared(life.Config{})
 			slog.Error(fmt.Sprintf("%s of service %s is disabled, the server counts as up: %v", k.Check.Kind, k.Name(), err),
 				"service", k.Service.String(), "server", k.Name())
 			continue
 		}
-		k.kind, k.life = kind, lifeOf(k.Check, kind)
+		k.kind, k.life = kind, shared(lifeOf(k.Check, kind))
 	}
 	return p
 }

@@ -36,7 +36,7 @@ func (d *daemon) reportAction(a *lvs.Action) {
 			return
 		}
 		c := d.checks[a.Check-1]
-		n.body = c.kind.Mail(&c.last)
+		n.body = c.kind.Mail(&d.verdict)
 	}
 	d.unreported = append(d.unreported, report{notice: &n})
 }

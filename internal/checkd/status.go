@@ -181,8 +181,8 @@ func (f *filling) fillChecks(from, to int) {
 			out.Next = when(next)
 		}
 		out.Silent = c.life.Silent(now)
-		if c.lastAt != 0 {
-			out.Last = status.Result{At: when(c.lastAt), OK: c.last.OK, Reason: c.last.Reason, Page: c.last.Page, Took: c.took}
+		if l := &c.last; l.at != 0 {
+			out.Last = status.Result{At: when(l.at), OK: l.ok, Reason: l.reason, Page: int(l.page), Took: l.took}
 		}
 	}
 }

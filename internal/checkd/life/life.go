@@ -135,7 +135,7 @@ type Event struct {
 	Spread float64 // Start: 0 to 1, a random number
 	Number uint64  // Done: of Actions
 	Result Result  // Done, Observed
-	Config *Config // Reconfigure
+	Config *Config // Reconfigure; as for New
 }
 
 // Actions is what a step asks for.
@@ -196,7 +196,7 @@ func (v *Verdict) Changed() bool { return v.Decided && (v.First || v.Up != v.Was
 
 // Check is the life of one check. Its zero value is of no use; see New.
 type Check struct {
-	cfg Config
+	cfg *Config
 
 	s State
 
@@ -222,8 +222,9 @@ type State struct {
 	Number   uint64 // of attempts so far
 }
 
-// New returns a check before its start. It is up unless cfg.Alpha.
-func New(cfg Config) *Check {
+// New returns a check before its start. It is up unless cfg.Alpha. Checks may share a
+// configuration, which nobody changes.
+func New(cfg *Config) *Check {
 	c := new(Check)
 	c.Init(cfg)
 	return c
@@ -231,7 +232,7 @@ func New(cfg Config) *Check {
 
 // Init makes c a check before its start, for those who keep it in a larger
 // value.
-func (c *Check) Init(cfg Config) {
+func (c *Check) Init(cfg *Config) {
 	*c = Check{cfg: cfg, s: State{Up: !cfg.Alpha, Failing: -1}, next: Never}
 }
 
@@ -253,6 +254,9 @@ func (c *Check) Running() bool { return c.running }
 
 // Suspended reports whether the check is suspended.
 func (c *Check) Suspended() bool { return c.suspended }
+
+// Observes reports whether the check has no attempts and gets changes.
+func (c *Check) Observes() bool { return c.cfg.Events }
 
 // Next is when Due is expected; Never: it is not.
 func (c *Check) Next() time.Duration { return c.next }
@@ -328,7 +332,7 @@ func (c *Check) Step(now time.Duration, ev Event) Actions {
 			c.heard(max(now, c.next))
 		}
 	case Reconfigure:
-		c.reconfigure(now, *ev.Config, &out)
+		c.reconfigure(now, ev.Config, &out)
 	}
 	out.Next = c.next
 	return out
@@ -427,7 +431,7 @@ func (c *Check) pause(v *Verdict) time.Duration {
 
 // reconfigure takes up another configuration. What the check knows stays; what
 // it waits for comes no later than the new times have it.
-func (c *Check) reconfigure(now time.Duration, cfg Config, out *Actions) {
+func (c *Check) reconfigure(now time.Duration, cfg *Config, out *Actions) {
 	otherPages := cfg.pages() != c.cfg.pages()
 	c.cfg = cfg
 	c.fit()

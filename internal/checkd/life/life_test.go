@@ -29,7 +29,7 @@ func web(n int) Config {
 // of it, and when the next one is.
 func run(cfg Config, script string) string {
 	var b strings.Builder
-	c := New(cfg)
+	c := begin(cfg)
 	now := time.Duration(0)
 	next := c.Step(now, Event{Kind: Start, Spread: 0.5}).Next
 	for _, word := range strings.Fields(script) {
@@ -264,9 +264,12 @@ func TestWeightAdjustment(t *testing.T) {
 	}
 }
 
+// begin is New with a configuration of its own.
+func begin(cfg Config) *Check { return New(&cfg) }
+
 // TestIgnored checks events at the wrong time.
 func TestIgnored(t *testing.T) {
-	c := New(Config{DelayLoop: 10 * sec, Retry: 1})
+	c := begin(Config{DelayLoop: 10 * sec, Retry: 1})
 	c.Step(0, Event{Kind: Start})
 	before := *c
 	for _, ev := range []Event{{Kind: Due}, {Kind: Done, Number: 1, Result: Result{OK: true}}, {Kind: Resume}} {
@@ -286,7 +289,7 @@ func TestIgnored(t *testing.T) {
 
 func TestReconfigureKeepsTheState(t *testing.T) {
 	cfg := Config{DelayLoop: 60 * sec, Retry: 3, DelayBeforeRetry: sec}
-	c := New(cfg)
+	c := begin(cfg)
 	c.Step(0, Event{Kind: Start})
 	now := sec
 	for _, ok := range []bool{true, false} {
@@ -309,7 +312,7 @@ func TestReconfigureKeepsTheState(t *testing.T) {
 	}
 	long, short := cfg, cfg
 	short.DelayLoop = sec
-	d := New(long)
+	d := begin(long)
 	d.Restore(c.State())
 	d.Step(now, Event{Kind: Start, Spread: 1})
 	d.Step(d.Next(), Event{Kind: Due})
@@ -326,7 +329,7 @@ func TestReconfigureKeepsTheState(t *testing.T) {
 		t.Error("restored down")
 	}
 	// Fewer urls: the running attempt is about a removed one.
-	w := New(web(3))
+	w := begin(web(3))
 	w.Step(0, Event{Kind: Start})
 	w.Step(sec, Event{Kind: Due})
 	w.Step(sec, Event{Kind: Done, Number: 1, Result: Result{OK: true}})
@@ -339,7 +342,7 @@ func TestReconfigureKeepsTheState(t *testing.T) {
 
 func TestOverdue(t *testing.T) {
 	cfg := Config{DelayLoop: 10 * sec, DelayBeforeRetry: sec, Warmup: 4 * sec, Longest: 5 * sec}
-	c := New(cfg)
+	c := begin(cfg)
 	if _, _, late := c.Overdue(1000 * sec); late {
 		t.Error("overdue before its start")
 	}
@@ -385,7 +388,7 @@ func TestOverdue(t *testing.T) {
 }
 
 func TestStepDoesNotAllocate(t *testing.T) {
-	c := New(web(2))
+	c := begin(web(2))
 	now := c.Step(0, Event{Kind: Start}).Next
 	ok := false
 	if n := testing.AllocsPerRun(1000, func() {
@@ -412,7 +415,7 @@ func TestLifeProperties(t *testing.T) {
 			PatientStart: rapid.Bool().Draw(t, "patient"), Pages: rapid.IntRange(0, 3).Draw(t, "pages"),
 			Remember: rapid.Bool().Draw(t, "remember"), FastRecovery: rapid.Bool().Draw(t, "fast"), Longest: 5 * sec,
 		}
-		c := New(cfg)
+		c := begin(cfg)
 		now := time.Duration(0)
 		c.Step(now, Event{Kind: Start, Spread: rapid.Float64Range(0, 1).Draw(t, "spread")})
 		if c.Next() < sec || c.Next() > sec+cfg.Warmup {
