@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"time"
 )
 
@@ -98,7 +99,9 @@ func (v *VirtualServer) ServerName(r *RealServer) string {
 }
 
 func endpoint(addr netip.Addr, p Protocol, port uint16) string {
-	return fmt.Sprintf("[%v]:%v:%d", addr, p, port)
+	b := append(make([]byte, 0, 64), '[')
+	b = append(append(addr.AppendTo(b), "]:"...), p.String()...)
+	return string(strconv.AppendUint(append(b, ':'), uint64(port), 10))
 }
 
 // ForwardMethod is how packets reach a real server.

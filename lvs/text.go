@@ -3,6 +3,7 @@ package lvs
 import (
 	"fmt"
 	"net/netip"
+	"strconv"
 	"strings"
 )
 
@@ -62,7 +63,9 @@ func (s ServiceID) String() string {
 func (s ServiceID) ServerName(a netip.AddrPort) string { return at(a, s.Protocol) }
 
 func at(a netip.AddrPort, p Protocol) string {
-	return fmt.Sprintf("[%v]:%v:%d", a.Addr(), p, a.Port())
+	b := append(make([]byte, 0, 64), '[')
+	b = append(append(a.Addr().AppendTo(b), "]:"...), p.String()...)
+	return string(strconv.AppendUint(append(b, ':'), uint64(a.Port()), 10))
 }
 
 var eventNames = [...]string{

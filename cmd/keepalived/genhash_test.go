@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"keepalived-go/internal/checkd/attempt"
 	"keepalived-go/internal/tool/getopt"
 )
 

@@ -92,7 +92,7 @@ func plainWord(s string) error {
 }
 
 func genhash(args []string) int {
-	h := hasher{http: attempt.HTTP{Connection: attempt.Connection{Timeout: 5 * time.Second}}}
+	h := hasher{http: attempt.HTTP{Connection: &attempt.Connection{Timeout: 5 * time.Second}}}
 	flags := h.flags()
 	operands, err := getopt.Parse(flags, args)
 	switch {

@@ -43,6 +43,7 @@ func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
 	b := policy.ServiceConfig(c, marks)
 	p := &plan{conf: c, services: b.Config, marks: b.Marks, marked: marksTable(c, b.Marked), checks: make([]planned, len(b.Checks))}
 	var identity *tls.Config // of all SSL_GET
+	service := ""            // its name, of the check before; those of a service share it
 	lives := make(map[life.Config]*life.Config)
 	shared := func(l life.Config) *life.Config {
 		known := lives[l]
@@ -58,7 +59,10 @@ func newPlan(c *conf.Config, marks map[policy.Mark]uint32) *plan {
 		if k.Check.Kind == conf.CheckSSL && identity == nil {
 			identity = tlsConfig(c.TLSClient)
 		}
-		kind, err := kindOf(&k.ServerCheck, c, identity)
+		if i == 0 || k.Service != b.Checks[i-1].Service {
+			service = k.Service.String()
+		}
+		kind, err := kindOf(&k.ServerCheck, service, c, identity)
 		if err != nil {
 			k.why, k.life = err.Error(), shared(life.Config{})
 			slog.Error(fmt.Sprintf("%s of service %s is disabled, the server counts as up: %v", k.Check.Kind, k.Name(), err),
@@ -102,14 +106,11 @@ func lifeOf(c *conf.Check, kind attempt.Kind) life.Config {
 	return l
 }
 
-// kindOf is how a check is done.
-func kindOf(c *policy.ServerCheck, all *conf.Config, identity *tls.Config) (attempt.Kind, error) {
-	names := attempt.Names{Server: c.Name(), Service: c.Service.String()}
+// kindOf is how a check is done; service is the name of its service.
+func kindOf(c *policy.ServerCheck, service string, all *conf.Config, identity *tls.Config) (attempt.Kind, error) {
+	names := attempt.Names{Server: c.Name(), Service: service}
 	k := c.Check
-	var to attempt.Connection
-	if p := k.Connect; p != nil {
-		to = attempt.Connection{Addr: p.Addr, Port: p.Port, Bind: p.Bind, BindPort: p.BindPort, BindIf: p.BindIf, FWMark: p.FWMark, Timeout: p.Timeout}
-	}
+	to := (*attempt.Connection)(k.Connect)
 	switch k.Kind {
 	case conf.CheckTCP:
 		return &attempt.TCP{Names: names, Connection: to}, nil
@@ -141,7 +142,7 @@ func kindOf(c *policy.ServerCheck, all *conf.Config, identity *tls.Config) (atte
 	return nil, fmt.Errorf("unknown kind %d", k.Kind)
 }
 
-func httpKind(names attempt.Names, to attempt.Connection, h *conf.HTTPCheck, identity *tls.Config) (attempt.Kind, error) {
+func httpKind(names attempt.Names, to *attempt.Connection, h *conf.HTTPCheck, identity *tls.Config) (attempt.Kind, error) {
 	k := &attempt.HTTP{Names: names, Connection: to, TLS: identity, Protocol: protocolOf(h.Protocol), Pages: make([]attempt.Page, len(h.URLs))}
 	for i := range h.URLs {
 		u, p := &h.URLs[i], &k.Pages[i]

@@ -18,7 +18,7 @@ func TestEachWordHasAnEffect(t *testing.T) {
 	for i, word := range conf.Names(reflect.TypeFor[conf.CheckKind]()) {
 		c := &conf.Check{Kind: conf.CheckKind(i), Connect: &conf.Connection{}, HTTP: &conf.HTTPCheck{}, SMTP: &conf.SMTPCheck{}, DNS: &conf.DNSCheck{},
 			Misc: &conf.MiscCheck{Command: conf.Command{Args: []string{"/bin/true"}}}, BFD: &conf.BFDCheck{}, UDP: &conf.UDPCheck{}, File: &conf.FileCheck{}}
-		kind, err := kindOf(&policy.ServerCheck{Service: &conf.VirtualServer{}, Server: &conf.RealServer{}, Check: c}, &conf.Config{}, &tls.Config{})
+		kind, err := kindOf(&policy.ServerCheck{Service: &conf.VirtualServer{}, Server: &conf.RealServer{}, Check: c}, "", &conf.Config{}, &tls.Config{})
 		if err != nil {
 			t.Errorf("%s: %v", word, err)
 			continue

@@ -11,19 +11,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"keepalived-go/conf"
 	"keepalived-go/internal/checkd/life"
 )
 
-// Connection is where an attempt connects, and from where.
-type Connection struct {
-	Addr     netip.Addr    // connect_ip; the real server unless given
-	Port     uint16        // connect_port; that of the real server unless given
-	Bind     netip.Addr    // bindto, of the family of Addr; zero: any
-	BindPort uint16        // bind_port; 0: any
-	BindIf   string        // bind_if; empty: any
-	FWMark   uint32        // fwmark, of the packets sent; 0: none
-	Timeout  time.Duration // connect_timeout; over 0, default 5 s
-}
+// Connection is where an attempt connects, and from where. It is that of the configuration,
+// which converts to it.
+type Connection conf.Connection
 
 // Names are how the log calls what is checked.
 type Names struct {

@@ -15,7 +15,7 @@ import (
 // error. What it answers does not matter.
 type DNS struct {
 	Names
-	Connection
+	*Connection
 	Type string // type: A, NS, CNAME, SOA, MX, TXT, AAAA, RRSIG, DNSKEY; default SOA
 	Name string // name, with or without the last dot; empty is the root
 }

@@ -27,7 +27,7 @@ const (
 // followed, and transfer codings not decoded: what is on the wire counts.
 type HTTP struct {
 	Names
-	Connection
+	*Connection
 	TLS      *tls.Config // nil: HTTP_GET; see TLS
 	Protocol Protocol
 	Pages    []Page // at least one

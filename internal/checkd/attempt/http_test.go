@@ -108,7 +108,7 @@ func TestHTTP(t *testing.T) {
 			if page.Path == "" {
 				page.Path = "/x"
 			}
-			want(t, attempt(t, &HTTP{Names: names, Connection: serve(t, sends(test.answer, test.piece)), Pages: []Page{page}}), test.want)
+			want(t, attempt(t, &HTTP{Names: names, Connection: at(serve(t, sends(test.answer, test.piece))), Pages: []Page{page}}), test.want)
 		})
 	}
 }
@@ -149,7 +149,7 @@ func TestHTTPFaults(t *testing.T) {
 		{"endless body of a small length", serve(t, pour(okHead+"Content-Length: 5\r\n\r\nhello", strings.Repeat("x", 1<<16))), digest, "HTTP read error from server [10.0.0.1]:tcp:80. (the body is longer than 64 MiB)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			got := attempt(t, &HTTP{Names: names, Connection: test.c, Pages: []Page{test.page}})
+			got := attempt(t, &HTTP{Names: names, Connection: &test.c, Pages: []Page{test.page}})
 			if test.name == "resets at once" { // depends on which event is processed first
 				if got.OK || got.Void {
 					t.Errorf("%+v", got)
@@ -175,7 +175,7 @@ func TestHTTPNeverSilent(t *testing.T) {
 		}
 	})
 	c.Timeout = 2 * time.Second
-	got := l.run(t, NewEnv(l, nil), &HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/"}}}, 0)
+	got := l.run(t, NewEnv(l, nil), &HTTP{Names: names, Connection: &c, Pages: []Page{{Path: "/"}}}, 0)
 	want(t, got, "Timeout WEB read server [10.0.0.1]:tcp:80. (")
 	if l.clock < time.Minute || l.clock > 2*time.Minute {
 		t.Errorf("ended after %v", l.clock)
@@ -191,11 +191,11 @@ func TestHTTPRequest(t *testing.T) {
 		{HTTP{}, Page{Path: "/x"}, "GET /x HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nHost: 10.9.0.2:80\r\n\r\n"},
 		{HTTP{Protocol: HTTP10Close}, Page{Path: "/x"}, "GET /x HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nConnection: close\r\nHost: 10.9.0.2:80\r\n\r\n"},
 		{HTTP{Protocol: HTTP11}, Page{Path: "/x", Host: "www.example.com"}, "GET /x HTTP/1.1\r\nUser-Agent: KeepAliveClient\r\nConnection: close\r\nHost: www.example.com\r\n\r\n"},
-		{HTTP{Connection: Connection{Addr: netip.MustParseAddr("fe80::1%eth0"), Port: 8080}}, Page{Path: "/"}, "GET / HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nHost: [fe80::1]:8080\r\n\r\n"},
+		{HTTP{Connection: &Connection{Addr: netip.MustParseAddr("fe80::1%eth0"), Port: 8080}}, Page{Path: "/"}, "GET / HTTP/1.0\r\nUser-Agent: KeepAliveClient\r\nHost: [fe80::1]:8080\r\n\r\n"},
 	} {
 		k := test.k
-		if !k.Addr.IsValid() {
-			k.Addr, k.Port = netip.MustParseAddr("10.9.0.2"), 80
+		if k.Connection == nil {
+			k.Connection = &Connection{Addr: netip.MustParseAddr("10.9.0.2"), Port: 80}
 		}
 		if got := string(k.request(&test.p, nil)); got != test.want {
 			t.Errorf("got %q\nwant %q", got, test.want)
@@ -213,7 +213,7 @@ func TestHTTPPagesAndWords(t *testing.T) {
 		}
 		fmt.Fprintf(c, "HTTP/1.0 %s\r\n\r\n", status)
 	})
-	k := &HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/good"}, {Path: "/bad"}}}
+	k := &HTTP{Names: names, Connection: &c, Pages: []Page{{Path: "/good"}, {Path: "/bad"}}}
 	l := newTestLoop(t)
 	env := NewEnv(l, nil)
 	good, bad := l.run(t, env, k, 0), l.run(t, env, k, 1)
@@ -270,7 +270,7 @@ func TestSSL(t *testing.T) {
 			if page.Path == "" {
 				page.Path = "/x"
 			}
-			want(t, attempt(t, &HTTP{Names: names, Connection: c, TLS: client, Pages: []Page{page}}), test.want)
+			want(t, attempt(t, &HTTP{Names: names, Connection: &c, TLS: client, Pages: []Page{page}}), test.want)
 		})
 	}
 }
@@ -332,7 +332,7 @@ func TestSSLFaults(t *testing.T) {
 		}), plain, page, "HTTP read error from server [10.0.0.1]:tcp:80. (the body is longer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			want(t, attempt(t, &HTTP{Names: names, Connection: test.c, TLS: test.client, Pages: []Page{test.page}}), test.want)
+			want(t, attempt(t, &HTTP{Names: names, Connection: &test.c, TLS: test.client, Pages: []Page{test.page}}), test.want)
 		})
 	}
 	t.Run("names", func(t *testing.T) {
@@ -344,7 +344,7 @@ func TestSSLFaults(t *testing.T) {
 		for _, sni := range []string{"", "www.example.com"} {
 			p := page
 			p.SNI = sni
-			want(t, attempt(t, &HTTP{Names: names, Connection: c, TLS: TLS(nil, false), Pages: []Page{p}}), "")
+			want(t, attempt(t, &HTTP{Names: names, Connection: &c, TLS: TLS(nil, false), Pages: []Page{p}}), "")
 			if got := <-named; got != sni {
 				t.Errorf("named %q, want %q", got, sni)
 			}
@@ -359,7 +359,7 @@ func TestSessionsEnd(t *testing.T) {
 	env := NewEnv(l, nil)
 	c := serve(t, hangs)
 	c.Timeout = short
-	k := &HTTP{Names: names, Connection: c, TLS: TLS(nil, false), Pages: []Page{{Path: "/"}}}
+	k := &HTTP{Names: names, Connection: &c, TLS: TLS(nil, false), Pages: []Page{{Path: "/"}}}
 	left := 0
 	for i := range 10 {
 		left++

@@ -25,15 +25,15 @@ func TestNothingLeaks(t *testing.T) {
 	regex := &Regex{Pattern: must("x$"), MaxOffset: -1, NoMatch: true}
 	ssl := TLS(nil, false)
 	kinds := []Kind{
-		&TCP{names, closed}, &TCP{names, elsewhere}, &UDP{Names: names, Connection: closed}, &DNS{names, closed, "A", "x"},
-		&SMTP{names, refuses, "x"}, &SMTP{names, resets, "x"}, &SMTP{names, closed, "x"},
-		&HTTP{Names: names, Connection: bad, Pages: []Page{{Path: "/", Regex: regex, Digest: "x"}}},
-		&HTTP{Names: names, Connection: bad, Pages: []Page{{Path: "/", Status: []StatusRange{{500, 500}}, Regex: regex}}},
-		&HTTP{Names: names, Connection: resets, Pages: []Page{{Path: "/", Regex: regex}}},
-		&HTTP{Names: names, Connection: closed, Pages: []Page{{Path: "/"}}},
-		&HTTP{Names: names, Connection: closed, TLS: ssl, Pages: []Page{{Path: "/"}}},
-		&HTTP{Names: names, Connection: bad, TLS: ssl, Pages: []Page{{Path: "/"}}},
-		&HTTP{Names: names, Connection: resets, TLS: ssl, Pages: []Page{{Path: "/", Regex: regex}}},
+		&TCP{names, &closed}, &TCP{names, &elsewhere}, &UDP{Names: names, Connection: &closed}, &DNS{names, &closed, "A", "x"},
+		&SMTP{names, &refuses, "x"}, &SMTP{names, &resets, "x"}, &SMTP{names, &closed, "x"},
+		&HTTP{Names: names, Connection: &bad, Pages: []Page{{Path: "/", Regex: regex, Digest: "x"}}},
+		&HTTP{Names: names, Connection: &bad, Pages: []Page{{Path: "/", Status: []StatusRange{{500, 500}}, Regex: regex}}},
+		&HTTP{Names: names, Connection: &resets, Pages: []Page{{Path: "/", Regex: regex}}},
+		&HTTP{Names: names, Connection: &closed, Pages: []Page{{Path: "/"}}},
+		&HTTP{Names: names, Connection: &closed, TLS: ssl, Pages: []Page{{Path: "/"}}},
+		&HTTP{Names: names, Connection: &bad, TLS: ssl, Pages: []Page{{Path: "/"}}},
+		&HTTP{Names: names, Connection: &resets, TLS: ssl, Pages: []Page{{Path: "/", Regex: regex}}},
 	}
 	n := 10_000
 	if testing.Short() {
@@ -163,7 +163,7 @@ func BenchmarkTCP(b *testing.B) {
 		c, drain := listening(b)
 		l := newTestLoop(b)
 		env := NewEnv(l, nil)
-		k := &TCP{names, c}
+		k := &TCP{names, &c}
 		passed := 0
 		done := func(r life.Result) {
 			if r.OK {
@@ -187,7 +187,7 @@ func BenchmarkHTTP(b *testing.B) {
 	c := serve(b, sends(okHead+"Content-Length: 5\r\n\r\nhello", 1000))
 	l := newTestLoop(b)
 	env := NewEnv(l, nil)
-	k := &HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/", Digest: sum("hello")}}}
+	k := &HTTP{Names: names, Connection: &c, Pages: []Page{{Path: "/", Digest: sum("hello")}}}
 	n, passed := 0, 0
 	start := cpu()
 	b.ReportAllocs()

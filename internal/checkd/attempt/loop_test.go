@@ -207,6 +207,9 @@ func serveUDP(tb testing.TB, f func(p []byte) [][]byte) Connection {
 	return connection(c.LocalAddr().String())
 }
 
+// at is how a kind of check has a connection.
+func at(c Connection) *Connection { return &c }
+
 func connection(addr string) Connection {
 	ap := netip.MustParseAddrPort(addr)
 	return Connection{Addr: ap.Addr(), Port: ap.Port(), Timeout: patient}

@@ -115,8 +115,8 @@ func TestLines(t *testing.T) {
 	c := connection("10.0.0.1:25")
 	var b strings.Builder
 	for _, k := range []Kind{
-		&TCP{names, c}, &HTTP{Names: names}, &HTTP{Names: names, TLS: TLS(nil, false)}, &SMTP{names, c, "me"}, &DNS{Names: names},
-		&UDP{Names: names}, &Ping{Names: names}, &Misc{Names: names, Command: "/x y"}, &BFD{Names: names, Session: "b1"}, &File{Names: names, File: "f1"},
+		&TCP{names, &c}, &HTTP{Names: names, Connection: &Connection{}}, &HTTP{Names: names, Connection: &Connection{}, TLS: TLS(nil, false)}, &SMTP{names, &c, "me"}, &DNS{Names: names, Connection: &Connection{}},
+		&UDP{Names: names, Connection: &Connection{}}, &Ping{Names: names, Connection: &Connection{}}, &Misc{Names: names, Command: "/x y"}, &BFD{Names: names, Session: "b1"}, &File{Names: names, File: "f1"},
 	} {
 		fmt.Fprintf(&b, "%T\n", k)
 		say := func(what string, all bool, v life.Verdict) {

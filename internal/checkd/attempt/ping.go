@@ -15,7 +15,7 @@ import (
 // Ping is PING_CHECK: the server is good if it answers an ICMP echo request.
 type Ping struct {
 	Names
-	Connection // the ports mean nothing
+	*Connection // the ports mean nothing
 }
 
 // pingRun is one attempt: what it sent, and where the ICMP message begins in
@@ -35,7 +35,7 @@ const (
 func (k *Ping) begin(a *Attempt, _ int) {
 	run := &pingRun{Ping: k}
 	a.run = run
-	c := k.Connection
+	c := *k.Connection
 	c.Port, c.BindPort = 0, 0
 	protocol, request := unix.IPPROTO_ICMP, byte(echoRequest4)
 	if !c.Addr.Unmap().Is4() {

@@ -14,7 +14,7 @@ import (
 // anything to QUIT. Each host block of the configuration is a check of its own.
 type SMTP struct {
 	Names
-	Connection
+	*Connection
 	Helo string // helo_name, default smtpchecker.keepalived.org
 }
 

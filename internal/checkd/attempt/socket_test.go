@@ -29,7 +29,7 @@ func TestTCP(t *testing.T) {
 		{"full backlog", full(t), "TCP connection to [10.0.0.1]:tcp:80 failed. (timeout)"},
 		{"no route", Connection{Addr: netip.MustParseAddr("::ffff:255.255.255.255"), Port: 1, Timeout: patient}, "TCP connection to [10.0.0.1]:tcp:80 failed. ("},
 	} {
-		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &TCP{names, test.c}), test.want) })
+		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &TCP{names, &test.c}), test.want) })
 	}
 }
 
@@ -39,7 +39,7 @@ func TestBound(t *testing.T) {
 	c := serve(t, func(c *net.TCPConn) { from <- c.RemoteAddr().String() })
 	c.Bind = netip.MustParseAddr("127.0.0.7")
 	c.BindIf = "lo"
-	want(t, attempt(t, &TCP{names, c}), "")
+	want(t, attempt(t, &TCP{names, &c}), "")
 	if got := <-from; !strings.HasPrefix(got, "127.0.0.7:") {
 		t.Errorf("connected from %s", got)
 	}
@@ -51,7 +51,7 @@ func TestBound(t *testing.T) {
 	taken := uint16(free.Addr().(*net.TCPAddr).Port)
 	c.BindPort = taken
 	for range 2 { // the port is available again at once
-		want(t, attempt(t, &TCP{names, c}), "")
+		want(t, attempt(t, &TCP{names, &c}), "")
 		if got := <-from; got != netip.AddrPortFrom(c.Bind, taken).String() {
 			t.Errorf("connected from %s", got)
 		}
@@ -70,8 +70,8 @@ func TestConnectedToItself(t *testing.T) {
 		c.Port = l.Addr().(*net.TCPAddr).AddrPort().Port()
 		l.Close()
 		c.Bind, c.BindPort = c.Addr, c.Port
-		for _, kind := range []Kind{&TCP{names, c}, &UDP{Names: names, Connection: c}, &SMTP{names, c, "me"}, &DNS{names, c, "A", "x"},
-			&HTTP{Names: names, Connection: c, Pages: []Page{{Path: "/"}}}} {
+		for _, kind := range []Kind{&TCP{names, &c}, &UDP{Names: names, Connection: &c}, &SMTP{names, &c, "me"}, &DNS{names, &c, "A", "x"},
+			&HTTP{Names: names, Connection: &c, Pages: []Page{{Path: "/"}}}} {
 			if got := attempt(t, kind); got.OK || got.Void || !strings.Contains(got.Reason, "connection refused") {
 				t.Errorf("%T, %s: %+v", kind, addr, got)
 			}
@@ -86,8 +86,8 @@ func TestVoid(t *testing.T) {
 	elsewhere.Bind = netip.MustParseAddr("192.0.2.77")
 	noIf.BindIf = "no-such-if"
 	for _, kind := range []Kind{
-		&TCP{names, elsewhere}, &TCP{names, noIf}, &UDP{Names: names, Connection: elsewhere}, &DNS{names, noIf, "A", "x"},
-		&Ping{names, elsewhere}, &SMTP{names, noIf, "me"}, &HTTP{Names: names, Connection: elsewhere, Pages: []Page{{Path: "/"}}},
+		&TCP{names, &elsewhere}, &TCP{names, &noIf}, &UDP{Names: names, Connection: &elsewhere}, &DNS{names, &noIf, "A", "x"},
+		&Ping{names, &elsewhere}, &SMTP{names, &noIf, "me"}, &HTTP{Names: names, Connection: &elsewhere, Pages: []Page{{Path: "/"}}},
 	} {
 		if got := attempt(t, kind); !got.Void || got.Reason == "" {
 			t.Errorf("%T: %+v", kind, got)
@@ -115,14 +115,14 @@ func TestNoDescriptors(t *testing.T) {
 		}
 		held = append(held, fd)
 	}
-	got := l.run(t, env, &TCP{names, c}, 0)
+	got := l.run(t, env, &TCP{names, &c}, 0)
 	for _, fd := range held {
 		unix.Close(fd)
 	}
 	if !got.Void || !strings.Contains(got.Reason, "too many open files") {
 		t.Errorf("%+v", got)
 	}
-	want(t, l.run(t, env, &TCP{names, c}, 0), "")
+	want(t, l.run(t, env, &TCP{names, &c}, 0), "")
 }
 
 func TestUDP(t *testing.T) {
@@ -136,7 +136,7 @@ func TestUDP(t *testing.T) {
 	}
 	silent := reply()
 	silent.Timeout = short
-	base := func(c Connection) *UDP { return &UDP{Names: names, Connection: c, MaxLength: 255} }
+	base := func(c Connection) *UDP { return &UDP{Names: names, Connection: &c, MaxLength: 255} }
 	needs := func(c Connection, reply, mask string) *UDP {
 		u := base(c)
 		u.RequireReply, u.Reply = true, []byte(reply)
@@ -191,14 +191,14 @@ func TestPing(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1", "::1"} {
 		t.Run(addr, func(t *testing.T) {
 			c := Connection{Addr: netip.MustParseAddr(addr), Timeout: patient}
-			want(t, attempt(t, &Ping{names, c}), "")
+			want(t, attempt(t, &Ping{names, &c}), "")
 		})
 	}
 	c := Connection{Addr: netip.MustParseAddr("127.0.0.1"), Timeout: short}
 	// No answer arrives if a rule of the host drops the request: here to a foreign
 	// address, on loopback.
 	c.Addr, c.BindIf = netip.MustParseAddr("192.0.2.1"), "lo"
-	got := attempt(t, &Ping{names, c})
+	got := attempt(t, &Ping{names, &c})
 	if got.OK || got.Void {
 		t.Errorf("%+v", got)
 	}
@@ -212,7 +212,7 @@ func TestPing(t *testing.T) {
 				t.Fatalf("an ICMP socket without privileges: %v", err)
 			}
 			for _, addr := range []string{"127.0.0.1", "::1"} {
-				want(t, attempt(t, &Ping{names, Connection{Addr: netip.MustParseAddr(addr), Timeout: patient}}), "")
+				want(t, attempt(t, &Ping{names, &Connection{Addr: netip.MustParseAddr(addr), Timeout: patient}}), "")
 			}
 			return
 		}
@@ -319,7 +319,7 @@ func TestDNS(t *testing.T) {
 			return all
 		}), "read error occurred. (64 datagrams"},
 	} {
-		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &DNS{names, test.c, "A", "www.example.com"}), test.want) })
+		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &DNS{names, &test.c, "A", "www.example.com"}), test.want) })
 	}
 }
 
@@ -412,11 +412,11 @@ func TestSMTP(t *testing.T) {
 		{"refuses", refusing, "Could not connect to server [127.0.0.1]:"},
 		{"full backlog", full(t), "Connection timeout to server [127.0.0.1]:"},
 	} {
-		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &SMTP{names, test.c, "me.example"}), test.want) })
+		t.Run(test.name, func(t *testing.T) { want(t, attempt(t, &SMTP{names, &test.c, "me.example"}), test.want) })
 	}
 	// The reset may arrive before or after the connection is first read.
 	resets := serve(t, func(c *net.TCPConn) { c.Write([]byte("220 a\r\n")); c.Read(make([]byte, 100)); c.SetLinger(0) })
-	if r := attempt(t, &SMTP{names, resets, "me.example"}); r.OK || r.Void || !strings.Contains(r.Reason, "connection reset by peer") {
+	if r := attempt(t, &SMTP{names, &resets, "me.example"}); r.OK || r.Void || !strings.Contains(r.Reason, "connection reset by peer") {
 		t.Errorf("a server that resets: %+v", r)
 	}
 	said := make(chan string, 3)
@@ -428,7 +428,7 @@ func TestSMTP(t *testing.T) {
 			said <- string(buf[:n])
 		}
 	})
-	want(t, attempt(t, &SMTP{names, c, "me.example"}), "")
+	want(t, attempt(t, &SMTP{names, &c, "me.example"}), "")
 	if a, b := <-said, <-said; a != "HELO me.example\r\n" || b != "QUIT\r\n" {
 		t.Errorf("results %q, %q", a, b)
 	}
@@ -465,8 +465,8 @@ func TestDropFreesEverything(t *testing.T) {
 	l := newTestLoop(t)
 	env := NewEnv(l, nil)
 	hang := serve(t, hangs)
-	for _, k := range []Kind{&TCP{names, full(t)}, &UDP{Names: names, Connection: serveUDP(t, func([]byte) [][]byte { return nil })}, &SMTP{names, hang, "x"},
-		&HTTP{Names: names, Connection: hang, Pages: []Page{{Path: "/", Regex: &Regex{Pattern: must("x"), MaxOffset: -1}}}}} {
+	for _, k := range []Kind{&TCP{names, at(full(t))}, &UDP{Names: names, Connection: at(serveUDP(t, func([]byte) [][]byte { return nil }))}, &SMTP{names, &hang, "x"},
+		&HTTP{Names: names, Connection: &hang, Pages: []Page{{Path: "/", Regex: &Regex{Pattern: must("x"), MaxOffset: -1}}}}} {
 		a := env.Begin(k, 0, func(life.Result) { t.Errorf("%T: a result after the drop", k) })
 		for range 3 {
 			l.turn(short / 4)

@@ -9,7 +9,7 @@ import (
 // TCP is TCP_CHECK: the server is good if it takes a connection.
 type TCP struct {
 	Names
-	Connection
+	*Connection
 }
 
 func (k *TCP) begin(a *Attempt, _ int) {

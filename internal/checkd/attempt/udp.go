@@ -10,7 +10,7 @@ import (
 // takes the datagram, or if it sends the right answer.
 type UDP struct {
 	Names
-	Connection
+	*Connection
 	Payload []byte // payload; nil: a filler text
 
 	// RequireReply demands an answer (require_reply). Its bytes are compared with
