@@ -39,7 +39,7 @@ func page(t *testing.T, response string) string {
 // hashOf runs keepalived genhash.
 func hashOf(t *testing.T, args ...string) (string, error) {
 	t.Helper()
-	var h hasher
+	h := hasher{http: attempt.HTTP{Connection: new(attempt.Connection)}}
 	h.http.Timeout = 1 << 40
 	if _, err := getopt.Parse(h.flags(), args); err != nil {
 		return "", err

@@ -90,6 +90,7 @@ type Table struct {
 	working sync.Mutex
 	conn    Conn
 	warned  bool           // it is logged that there is no connection
+	tried   time.Time      // when it could not be opened; only with warned
 	before  *ipvs.Timeouts // those in force before ours; nil: ours were never set
 	now     Settings       // in force
 	tuned   bool           // settings are carried out
@@ -304,10 +305,14 @@ func (t *Table) backward(ids []ipvs.ServiceID) {
 	}
 }
 
-// connect opens the connection, if there is none.
+// connect opens the connection, if there is none. Where that has failed it is not tried again
+// for each change: each time takes a socket and memory.
 func (t *Table) connect() bool {
 	if t.conn != nil {
 		return true
+	}
+	if t.warned && time.Since(t.tried) < t.o.RetryEvery/2 { // well before the next retry
+		return false
 	}
 	conn, err := t.o.Dial()
 	t.note(func(s *status.Table) {
@@ -317,6 +322,7 @@ func (t *Table) connect() bool {
 		}
 	})
 	if err != nil {
+		t.tried = time.Now()
 		if !t.warned {
 			t.warned = true
 			slog.Error(fmt.Sprintf("IPVS: Can't initialize ipvs: %v; virtual servers have no effect until the kernel has it", err))

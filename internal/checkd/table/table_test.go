@@ -474,6 +474,41 @@ func TestCloseWithoutConnection(t *testing.T) {
 	table.Close()
 }
 
+// retryNow is a retry much later than the last one.
+func (t *Table) retryNow() {
+	t.working.Lock()
+	defer t.working.Unlock()
+	t.tried = time.Time{}
+	t.retry()
+}
+
+// TestDialsSeldom checks that changes do not dial when that has just failed, and that what was
+// wanted meanwhile is there when the kernel can be reached.
+func TestDialsSeldom(t *testing.T) {
+	logtest.Capture(t)
+	k := ipvstest.New()
+	var dials, works atomic.Int32
+	table := Open(Options{AuditEvery: time.Hour, RetryEvery: time.Hour, Dial: func() (Conn, error) {
+		if dials.Add(1); works.Load() == 0 {
+			return nil, errDial
+		}
+		return k.Dial()
+	}})
+	defer table.Close()
+	for i := range 100 {
+		table.Set([]Row{{Service: service(i)}})
+		table.settle()
+	}
+	if n := dials.Load(); n != 1 {
+		t.Errorf("dialled %d times", n)
+	}
+	works.Store(1)
+	table.retryNow()
+	if n := len(held(t, k)); n != 100 {
+		t.Errorf("%d services are there", n)
+	}
+}
+
 // BenchmarkFill measures a hundred services with a hundred destinations each being added
 // to a kernel in memory and removed, without the kernel's own time.
 func BenchmarkFill(b *testing.B) {
@@ -588,6 +623,8 @@ func TestSetNow(t *testing.T) {
 		there.Store(true)
 		table.SetNow([]Row{{Service: service(2)}})
 		table.settle()
-		expect(t, k, "tcp 10.0.0.2:80 wlc 0 []") // the other one is retried later
+		expect(t, k) // it has just been tried
+		table.retryNow()
+		expect(t, k, "tcp 10.0.0.1:80 wlc 0 []", "tcp 10.0.0.2:80 wlc 0 []")
 	})
 }
