@@ -15,12 +15,12 @@ import (
 func TestSnapshot(t *testing.T) {
 	const n = 3*snapshotSlice + 1
 	d := newTestDaemon(t, owners(n))
-	masters := func() bool {
-		return !slices.ContainsFunc(d.routers, func(r *router) bool { return r.engine.State() != vrrp.Master || !r.vips[0].present })
+	reported := func() bool {
+		return len(d.unreported) == 0 && !slices.ContainsFunc(d.routers, func(r *router) bool { return r.engine.State() != vrrp.Master || !r.vips[0].present })
 	}
-	for end := d.loop.Now() + 30*time.Second; !masters(); d.turn() {
+	for end := d.loop.Now() + 30*time.Second; !reported(); d.turn() {
 		if d.loop.Now() > end {
-			t.Fatal("not all are masters after 30 s")
+			t.Fatal("not all are masters, and reported, after 30 s")
 		}
 	}
 
