@@ -61,7 +61,7 @@ func turnUntil(t testing.TB, d *daemon, what string, f func() bool) {
 }
 
 // masters returns a function that reports whether all routers are master with all their
-// addresses.
+// addresses, and that is reported.
 func masters(d *daemon) func() bool {
 	return func() bool {
 		for _, r := range d.routers {
@@ -74,7 +74,7 @@ func masters(d *daemon) func() bool {
 				}
 			}
 		}
-		return d.addrs.idle()
+		return d.addrs.idle() && len(d.unreported) == 0
 	}
 }
 
