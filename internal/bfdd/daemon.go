@@ -74,9 +74,9 @@ type peer struct {
 	left         bool          // it is among leaving, and no process here uses its state
 	since        time.Duration // when it was
 	silent       time.Duration // how long, when the detection time was over last
-	// unknown means that a predecessor had it up, and since then nothing has been
-	// heard: it may be up still. It is reported again when that is decided, which
-	// patience limits.
+	// unknown means that a predecessor had it, and since then it has not been up: it
+	// may have been, after the predecessor had written that it was not. It is reported
+	// again when that is decided, which patience limits.
 	unknown  bool
 	patience loop.Timer
 
@@ -200,7 +200,7 @@ func (d *daemon) start(p *peer, now time.Duration, left *sessionState) {
 	if left != nil && d.byDiscr[left.Snapshot.Discriminator] == nil && left.Snapshot.Discriminator != 0 {
 		before = &left.Snapshot
 		p.out.port = left.Port
-		p.unknown = before.State == bfd.Up || left.Unknown
+		p.unknown = true
 	}
 	c.Seed = random()
 	for c.Discriminator == 0 || d.byDiscr[c.Discriminator] != nil {

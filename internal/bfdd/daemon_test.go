@@ -173,8 +173,9 @@ func TestReports(t *testing.T) {
 	}
 }
 
-// TestUnknown checks that the state of a session that was up in a predecessor is unknown
-// until a packet of its neighbour arrives, or until the session could have come up again.
+// TestUnknown checks that the state of a session of a predecessor is unknown until a packet
+// shows that it is up, or until it could have come up again: also if it came up after the
+// predecessor had written its state for the last time.
 func TestUnknown(t *testing.T) {
 	left := &sessionState{Port: 50000, Snapshot: bfd.Snapshot{
 		State: bfd.Up, RemoteState: bfd.Up, Discriminator: 5, RemoteDiscr: 77,
@@ -210,6 +211,16 @@ func TestUnknown(t *testing.T) {
 	x.hear(from("192.0.2.2", packet(p, bfd.Init)), false, x.loop.Now()+2*time.Second)
 	if r := x.reports(); len(r) != 1 || !r[0].Up || p.unknown {
 		t.Errorf("up again: %+v", r)
+	}
+	left.Snapshot.State, left.Snapshot.RemoteState = bfd.Down, bfd.Down
+	x, p = begin()
+	x.hear(from("192.0.2.2", packet(p, bfd.Down)), false, x.loop.Now())
+	if r := x.reports(); len(r) != 0 || p.engine.State() != bfd.Init {
+		t.Errorf("on its way up: %v, %+v", p.engine.State(), r)
+	}
+	x.hear(from("192.0.2.2", packet(p, bfd.Init)), false, x.loop.Now()+time.Second)
+	if r := x.reports(); len(r) != 1 || !r[0].Up || p.unknown {
+		t.Errorf("up: %+v", r)
 	}
 }
 

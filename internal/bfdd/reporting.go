@@ -96,8 +96,7 @@ func (d *daemon) changed(p *peer) {
 	}
 }
 
-// decided ends the time in which nothing is known of a session that a predecessor had
-// up.
+// decided ends the time in which nothing is known of a session that a predecessor had.
 func (d *daemon) decided(p *peer) {
 	p.unknown = false
 	d.loop.Stop(&p.patience)

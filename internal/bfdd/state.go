@@ -18,7 +18,6 @@ type sessionState struct {
 	Identity identity
 	Port     int // that it sends from
 	Snapshot bfd.Snapshot
-	Unknown  bool // it was up before, and nothing has been reported since
 }
 
 const (
@@ -63,7 +62,7 @@ func (d *daemon) stateChanged() {
 func (d *daemon) state() (any, []func()) {
 	s := &state{Header: header(), Sessions: make([]sessionState, 0, len(d.peers))}
 	for _, p := range d.peers {
-		s.Sessions = append(s.Sessions, sessionState{identityOf(p.conf), p.out.port, p.engine.Snapshot(), p.unknown})
+		s.Sessions = append(s.Sessions, sessionState{identityOf(p.conf), p.out.port, p.engine.Snapshot()})
 	}
 	return s, nil
 }

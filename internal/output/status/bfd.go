@@ -31,7 +31,7 @@ type BFDSession struct {
 
 	SendError  bool // no socket, or the last packet could not be sent
 	SourcePort int
-	Unknown    bool // a predecessor had it up, and nothing has been heard since
+	Unknown    bool // a predecessor had it, and it has not been up since
 
 	State, RemoteState       string // as RFC 5880 names them
 	Diag, RemoteDiag         string

@@ -17,7 +17,7 @@ type Session struct {
 	Name          string            `json:"name" doc:"of the bfd_instance"`
 	Neighbour     string            `json:"neighbour" doc:"address of the other system"`
 	State         string            `json:"state" doc:"AdminDown, Down, Init or Up"`
-	Unknown       bool              `json:"unknown" doc:"a predecessor of the process had it up, and nothing has been heard since"`
+	Unknown       bool              `json:"unknown" doc:"a predecessor of the process had it, and it has not been up since"`
 	RemoteState   string            `json:"remote_state" doc:"which the neighbour has reported"`
 	Diagnostic    string            `json:"diagnostic" doc:"why it left Up last"`
 	RemoteDiag    string            `json:"remote_diagnostic" doc:"the same of the neighbour"`
