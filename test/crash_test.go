@@ -280,7 +280,7 @@ func (s *scene) shared(addr netip.Addr, from, to time.Time, limit time.Duration)
 		case before < 2 && len(holders) == 2:
 			since = e.Time
 		case before == 2 && len(holders) < 2 && e.Time.After(from):
-			if d := e.Time.Sub(since); d > limit+lab.Starved(since, e.Time) {
+			if d := e.Time.Sub(since); d > limit+lab.Starved(since.Add(-time.Second), e.Time) {
 				s.Errorf("%v was held by several nodes for %v until %v", addr, lab.Elapsed(d), e)
 			}
 		}
