@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"sync"
 	"time"
@@ -18,7 +19,11 @@ const (
 	// takingUp and taken are by how many per cent the heap may grow beyond what is live
 	// before it is collected. What is allocated for a configuration stays, and a process that
 	// has one allocates when it reloads and changes state, hardly ever in between.
-	takingUp, taken = 400, 50
+	takingUp, taken = 400, 100
+	// large is that once a start or a reload has settled, where at least largeHeap bytes are
+	// live: memory counts more there than what a collection costs. SSL_GET, which allocates
+	// with each check, would cost two per cent more on a small heap.
+	large, largeHeap = 50, 8 << 20
 )
 
 // TakingUp prepares for a configuration being read or taken up: a usual one without a
@@ -66,6 +71,12 @@ func (p Pages) TakenUp() {
 
 func (p Pages) giveBack() {
 	debug.FreeOSMemory()
+	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	if metrics.Read(live); live[0].Value.Kind() == metrics.KindUint64 && live[0].Value.Uint64() >= largeHeap {
+		if before := debug.SetGCPercent(large); before < large {
+			debug.SetGCPercent(before)
+		}
+	}
 	for _, m := range p {
 		unix.Syscall(unix.SYS_MADVISE, m.from, m.to-m.from, unix.MADV_DONTNEED)
 	}

@@ -2,6 +2,8 @@ package kernel
 
 import (
 	"os"
+	"runtime"
+	"runtime/debug"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,4 +66,33 @@ func TestTakenUp(t *testing.T) {
 			t.Errorf("%s are forgotten, want 345", got)
 		}
 	})
+}
+
+// TestLargeHeap checks that a large heap is collected more often once it has settled, unless
+// it was already, and a small one is not.
+func TestLargeHeap(t *testing.T) {
+	defer debug.SetGCPercent(debug.SetGCPercent(taken))
+	percent := func() int {
+		is := debug.SetGCPercent(-1)
+		debug.SetGCPercent(is)
+		return is
+	}
+	Pages(nil).giveBack()
+	if got := percent(); got != taken {
+		t.Errorf("a small heap: %d %%", got)
+	}
+	heap := make([][]byte, largeHeap>>20)
+	for i := range heap {
+		heap[i] = make([]byte, 1<<20)
+	}
+	Pages(nil).giveBack()
+	if got := percent(); got != large {
+		t.Errorf("a large heap: %d %%", got)
+	}
+	debug.SetGCPercent(large / 2)
+	Pages(nil).giveBack()
+	if got := percent(); got != large/2 {
+		t.Errorf("one that was collected often already: %d %%", got)
+	}
+	runtime.KeepAlive(heap)
 }
