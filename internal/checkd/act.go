@@ -176,7 +176,7 @@ func (d *daemon) noServer(name string, virtual bool) error {
 	if virtual {
 		what = "virtual or real server"
 	}
-	about, _ := act.ParseServers(name)
+	about, _ := act.ParseServers(name) // else about no address
 	var same, named []string
 	for i := range d.services.Services {
 		v := d.services.Services[i].Data.(*conf.VirtualServer)

@@ -54,6 +54,7 @@ func (s *source) statements() []*conf.Statement {
 	if err != nil {
 		return s.tree
 	}
+	// What is wrong in it was reported when it was read.
 	list, _ := conf.Parse("", conf.Options{Unsaved: func(string) (string, bool) { return text, true }})
 	return list
 }

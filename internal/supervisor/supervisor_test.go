@@ -877,12 +877,7 @@ instance blue
 // notifySocket plays systemd.
 func notifySocket(t *testing.T) (path string, states <-chan string) {
 	t.Helper()
-	path = filepath.Join(t.TempDir(), "notify")
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { c.Close() })
+	path, c := listenNotify(t)
 	ch := make(chan string, 4096)
 	go func() {
 		b := make([]byte, 4096)
@@ -895,6 +890,18 @@ func notifySocket(t *testing.T) (path string, states <-chan string) {
 		}
 	}()
 	return path, ch
+}
+
+// listenNotify is the socket of a systemd.
+func listenNotify(t *testing.T) (path string, c *net.UnixConn) {
+	t.Helper()
+	path = filepath.Join(t.TempDir(), "notify")
+	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return path, c
 }
 
 func expectState(t *testing.T, states <-chan string, want string) string {

@@ -1,8 +1,6 @@
 package supervisor
 
 import (
-	"net"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -14,12 +12,7 @@ import (
 // TestSystemdMissesNothing checks that while systemd does not read, watchdog messages do
 // not displace the states that it waits for.
 func TestSystemdMissesNothing(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "notify")
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	path, c := listenNotify(t)
 	t.Setenv("NOTIFY_SOCKET", path)
 	t.Setenv("WATCHDOG_USEC", "1000000")
 	m := newServiceManager()
@@ -71,12 +64,7 @@ func TestSystemdMissesNothing(t *testing.T) {
 // TestSystemdGetsTheEnd checks that the end waits until systemd has got what was reported,
 // but not for a systemd that does not read.
 func TestSystemdGetsTheEnd(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "notify")
-	c, err := net.ListenUnixgram("unixgram", &net.UnixAddr{Name: path, Net: "unixgram"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
+	path, c := listenNotify(t)
 	t.Setenv("NOTIFY_SOCKET", path)
 	m := newServiceManager()
 	m.stopping()

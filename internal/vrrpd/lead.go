@@ -35,8 +35,9 @@ func (d *daemon) hasty() bool {
 	return d.haste.Running() && (d.loop.Due() || !d.addrs.idle() || d.announcer.timer.Deadline() <= d.loop.Now())
 }
 
-// behind reports whether more routers are due than one turn serves. Then the adverts of all come
-// first: addresses wait until they have left, for burstHaste at most.
+// behind reports whether more routers are due than one turn serves, and notes when that begins.
+// Then the adverts of all come first: addresses wait until they have left, for burstHaste at
+// most.
 func (d *daemon) behind() bool {
 	before := d.burst
 	if d.burst = d.loop.Due(); d.burst && !before {

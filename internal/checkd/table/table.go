@@ -90,7 +90,6 @@ type Table struct {
 	working sync.Mutex
 	conn    Conn
 	warned  bool           // it is logged that there is no connection
-	tried   time.Time      // when it could not be opened; only with warned
 	before  *ipvs.Timeouts // those in force before ours; nil: ours were never set
 	now     Settings       // in force
 	tuned   bool           // settings are carried out
@@ -305,15 +304,12 @@ func (t *Table) backward(ids []ipvs.ServiceID) {
 	}
 }
 
-// connect opens the connection, if there is none. Where that has failed it is not tried again
-// for each change: each time takes a socket and memory.
-func (t *Table) connect() bool {
-	if t.conn != nil {
-		return true
-	}
-	if t.warned && time.Since(t.tried) < t.o.RetryEvery/2 { // well before the next retry
-		return false
-	}
+// connect opens the connection, if there is none. Where that has failed only retry tries it
+// again, not each change: each time takes a socket and memory.
+func (t *Table) connect() bool { return t.conn != nil || !t.warned && t.dial() }
+
+// dial opens the connection, which is not there.
+func (t *Table) dial() bool {
 	conn, err := t.o.Dial()
 	t.note(func(s *status.Table) {
 		s.Unreachable = ""
@@ -322,7 +318,6 @@ func (t *Table) connect() bool {
 		}
 	})
 	if err != nil {
-		t.tried = time.Now()
 		if !t.warned {
 			t.warned = true
 			slog.Error(fmt.Sprintf("IPVS: Can't initialize ipvs: %v; virtual servers have no effect until the kernel has it", err))
@@ -613,10 +608,13 @@ func (t *Table) compare(ids []ipvs.ServiceID) bool {
 
 // retry asks again for what the kernel has refused, or could not be asked for.
 func (t *Table) retry() {
+	if t.tuned && len(t.again) == 0 || t.conn == nil && !t.dial() {
+		return
+	}
 	if !t.tuned {
 		t.tune()
 	}
-	if len(t.again) == 0 || !t.connect() {
+	if len(t.again) == 0 {
 		return
 	}
 	ids := make([]ipvs.ServiceID, 0, len(t.again))

@@ -474,11 +474,10 @@ func TestCloseWithoutConnection(t *testing.T) {
 	table.Close()
 }
 
-// retryNow is a retry much later than the last one.
+// retryNow is a retry.
 func (t *Table) retryNow() {
 	t.working.Lock()
 	defer t.working.Unlock()
-	t.tried = time.Time{}
 	t.retry()
 }
 

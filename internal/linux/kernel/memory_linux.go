@@ -73,8 +73,8 @@ func (p Pages) giveBack() {
 	debug.FreeOSMemory()
 	live := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	if metrics.Read(live); live[0].Value.Kind() == metrics.KindUint64 && live[0].Value.Uint64() >= largeHeap {
-		if before := debug.SetGCPercent(large); before < large {
-			debug.SetGCPercent(before)
+		if before := debug.SetGCPercent(large); before != taken {
+			debug.SetGCPercent(before) // the next one is being taken up, or it has a rule of its own
 		}
 	}
 	for _, m := range p {

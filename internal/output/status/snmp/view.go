@@ -51,7 +51,8 @@ func Subtrees(c *conf.SNMP) (all []agentx.OID) {
 	return all
 }
 
-// Share is what of a configuration the objects need: no secret, and of checks only that one is alpha.
+// Share is what of a configuration the objects and notifications need: no secret, and of
+// checks only that one is alpha.
 func Share(c *conf.Config) *conf.Config {
 	out := *c
 	out.TLSClient, out.Global.Mail.Password = nil, ""
